@@ -1,0 +1,149 @@
+"""Files that are either whole or absent, and a model folder: configuration, weights, manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from anymodal import __version__
+
+CONFIG, WEIGHTS, MANIFEST = "config.yaml", "model.safetensors", "manifest.json"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that can't be read or doesn't fit; the message shows the difference."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success it takes `path`'s place, else it goes.
+
+    Raises:
+        OSError: saying that the old file is still there, when the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        kept = "; what was there before is untouched" if path.exists() else ""
+        raise OSError(error.errno, f"could not write {path}: {error.strerror}{kept}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """The same for a whole folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    except OSError as error:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        kept = "; what was there before is untouched" if path.exists() else ""
+        raise OSError(error.errno, f"could not write {path}: {error.strerror}{kept}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    with replacing(path) as temporary:
+        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        CheckpointError: if it is missing, truncated or not safetensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}; is this an AnyModal checkpoint folder?")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is truncated or not a safetensors file") from error
+
+
+def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights whose names or shapes differ, with a readable difference.
+
+    Raises:
+        CheckpointError: listing up to eight differences.
+    """
+    lines = [f"  only in the checkpoint: {name}" for name in saved if name not in wanted]
+    lines += [f"  only in the model: {name}" for name in wanted if name not in saved]
+    lines += [
+        f"  {name}: {tuple(saved[name].shape)} saved, {tuple(wanted[name].shape)} in the model"
+        for name in saved
+        if name in wanted and saved[name].shape != wanted[name].shape
+    ]
+    if lines:
+        shown = "\n".join(lines[:8]) + (f"\n  … and {len(lines) - 8} more" if lines[8:] else "")
+        raise CheckpointError(f"{where} does not fit the model:\n{shown}")
+
+
+def write_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write what each part is: class, sizes, tokenizer hash, conditioning shape."""
+    manifest = {"format": 1, "anymodal": __version__, "parts": parts}
+    with replacing(folder / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def check_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse parts that aren't the ones the checkpoint was trained with.
+
+    Raises:
+        CheckpointError: naming each part's difference.
+    """
+    path = folder / MANIFEST
+    try:
+        saved = json.loads(path.read_text())["parts"]
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"no {MANIFEST} in {folder}; is this an AnyModal checkpoint?"
+        ) from error
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not a readable manifest") from error
+    current = json.loads(json.dumps(parts))
+    lines = []
+    for name in sorted(saved.keys() | current.keys()):
+        before, now = saved.get(name, {}), current.get(name, {})
+        for key in sorted(before.keys() | now.keys()):
+            if before.get(key) != now.get(key):
+                lines.append(f"  {name}.{key}: {before.get(key)!r} saved, {now.get(key)!r} now")
+    if lines:
+        raise CheckpointError(
+            f"{folder}: parts differ from those it was trained with:\n" + "\n".join(lines)
+        )
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,74 @@
+"""Replies on a terminal: text as it comes, progress of media, what was saved."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from anymodal.types import Event, MediumProgress, MediumReady, MediumStarted, TextDelta
+
+
+def show(events: Iterable[Event]) -> None:
+    """Print a reply as its events come; media stand in the text as their number in brackets.
+
+    Bars show the media's progress, on standard error and only if that is a terminal.
+    """
+    open_line = False
+    with _Bars() as bars:
+        for event in events:
+            if isinstance(event, TextDelta):
+                print(printable(event.text), end="", flush=True)
+                open_line = True
+            elif isinstance(event, MediumStarted):
+                print(f"[{event.index + 1}: {event.modality}]", end="", flush=True)
+                open_line = True
+            elif isinstance(event, MediumProgress | MediumReady):
+                if open_line:  # all text has come by now
+                    print(flush=True)
+                    open_line = False
+                bars.update(event)
+    if open_line:
+        print(flush=True)
+
+
+def printable(text: str) -> str:
+    """Text without the control characters by which it could command a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+class _Bars:
+    """Progress bars, one for each medium in the making."""
+
+    def __init__(self) -> None:
+        self.progress: Any = None
+        self.tasks: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+
+    def update(self, event: MediumProgress | MediumReady) -> None:
+        if not sys.stderr.isatty():
+            return
+        if self.progress is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.progress = Progress(console=Console(stderr=True), transient=True)
+            self.progress.start()
+        if event.index not in self.tasks:
+            label = f"  [{event.index + 1}: {event.modality}]"
+            self.tasks[event.index] = self.progress.add_task(label.replace("[", r"\["), total=None)
+        if isinstance(event, MediumProgress):
+            task = self.tasks[event.index]
+            self.progress.update(task, completed=event.step, total=event.steps)

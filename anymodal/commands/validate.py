@@ -1,0 +1,44 @@
+"""`anymodal validate`: check configurations of trainings and of models, building nothing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal validate`."""
+    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check every file; 2 if one of them can't work."""
+    status = 0
+    for path in args.configs:
+        try:
+            check(path)
+        except (ValueError, OSError) as error:
+            print(f"anymodal: {path}: {error}", file=sys.stderr)
+            status = 2
+        else:
+            print(f"{path}: ok")
+    return status
+
+
+def check(path: Path) -> None:
+    """Check one configuration, of a model if it has `modalities`, else of a training.
+
+    Raises:
+        ValueError: naming the place, the wrong key and the nearest right one.
+    """
+    from anymodal import composition
+    from anymodal import config as configuration
+
+    config = configuration.load(path)
+    if "modalities" in config:
+        composition.validate(config, config.get("allow", ()))
+    else:
+        from anymodal.training.run import read_run
+
+        read_run(path)

@@ -1,0 +1,103 @@
+"""Writes a conversation turn by turn, with its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from anymodal.data.toybox.captions import describe
+from anymodal.data.toybox.grammar_requests import question, yes_no_question
+from anymodal.data.toybox.grammar_scenes import Scenes, shows_held_out
+from anymodal.data.toybox.grammar_types import Dialogue, Medium, Turn
+from anymodal.data.toybox.grammar_words import Draw, Facts, plain_value, sentence
+from anymodal.data.toybox.phrases import (
+    ANSWER,
+    REPLY,
+    REPLY_CHANGED,
+    REPLY_NEXT,
+    REPLY_TAIL,
+)
+from anymodal.data.toybox.scene import VALUES
+
+
+class Script:
+    """A conversation in the making."""
+
+    def __init__(self, scenes: Scenes) -> None:
+        self.scenes = scenes
+        self.turns: list[Turn] = []
+        self.answers: list[tuple[dict[str, str], ...]] = []
+
+    def user(self, text: str, media: Sequence[Medium] = ()) -> None:
+        """The user says something, with media before it."""
+        self.turns.append(Turn("user", (*media, text)))
+
+    def make(self, media: Sequence[Medium], *, changed: bool = False) -> None:
+        """The assistant says what it makes, and makes it."""
+        draw = self.scenes
+        parts: list[str | Medium] = []
+        for medium in media:
+            forms = REPLY_NEXT[medium.modality] if parts else REPLY[medium.modality]
+            if changed and not parts and draw.chance(0.3):
+                forms = REPLY_CHANGED
+            parts += [sentence_start(draw.one(forms), medium, first=not parts), medium]
+        if draw.chance(0.1):
+            parts.append(draw.one(REPLY_TAIL))
+        self.turns.append(Turn("assistant", tuple(parts)))
+        self.answers.append(tuple(medium.told for medium in media))
+
+    def say(self, text: str, told: dict[str, str] | None = None) -> None:
+        """The assistant answers in words; `told` is what they must tell, None if they are free."""
+        self.turns.append(Turn("assistant", (text,)))
+        self.answers.append(() if told is None else (told,))
+
+    def describe(self, told: dict[str, str], modality: str) -> None:
+        """The assistant describes a medium."""
+        self.say(describe(told, modality, self.scenes.rng), told)
+
+    def ask(
+        self, told: dict[str, str], modality: str, media: Sequence[Medium] = (), before: str = ""
+    ) -> str:
+        """A question about one attribute of what is told, and its answer; returns the attribute."""
+        name = self.scenes.one(list(told))
+        if self.scenes.chance(0.3):
+            text, answer, facts = yes_no(self.scenes, name, told)
+        else:
+            text = question(self.scenes, modality, name)
+            answer, facts = value_answer(self.scenes, name, told[name]), {name: told[name]}
+        self.user(f"{before}{text}", media)
+        self.say(answer, facts)
+        return name
+
+    def dialogue(self, kind: str, from_input: Collection[str] = ()) -> Dialogue:
+        """The conversation so far."""
+        return Dialogue(
+            tuple(self.turns),
+            kind,
+            tuple(self.answers),
+            tuple(name for name in ("answer", *VALUES) if name in from_input),
+        )
+
+
+def sentence_start(form: str, medium: Medium, *, first: bool) -> str:
+    """A reply's words before a medium: the form with the medium's caption."""
+    text = form.replace("{x}", medium.caption)
+    return sentence(text) if first else text
+
+
+def value_answer(draw: Draw, name: str, value: str) -> str:
+    """An answer that tells one attribute and no more."""
+    return sentence(draw.one(ANSWER[name]).replace("{v}", plain_value(name, value)))
+
+
+def yes_no(draw: Draw, name: str, told: Facts) -> tuple[str, str, dict[str, str]]:
+    """A question whether an attribute has a value, its answer, and what the answer tells."""
+    value = told[name]
+    yes = draw.chance(0.5)
+    others = [other for other in VALUES[name] if other != value]
+    allowed = [other for other in others if not shows_held_out({**told, name: other})]
+    asked = value if yes else draw.one(allowed or others)
+    said = plain_value(name, value)
+    said = f"a {said}" if name == "thing" else said
+    reply = f"{'Yes' if yes else 'No'}, it is {said}."
+    facts = {"answer": "yes" if yes else "no", name: value}
+    return yes_no_question(draw, name, asked), reply, facts

@@ -1,0 +1,321 @@
+"""Any Hugging Face causal language model, with token rows of its own beside the model's."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
+
+from anymodal.template import ChatTemplate, Piece, Segment
+
+IGNORED = -100
+
+
+class LanguageModel(nn.Module):
+    """A causal language model and its tokenizer, behind the few calls that the framework makes.
+
+    New tokens have rows in parameters of this module (`rows`, and `output_rows` where the model's
+    embeddings are untied); the model's own matrices are never resized, so that old rows stay as
+    they are whatever is trained. New ids follow the tokenizer's; where a model holds more rows
+    than its tokenizer has ids, those spare rows are never used.
+
+    The model's own parameters start frozen. Where a model scales embeddings (Gemma's √D), the
+    new rows are stored unscaled and scaled alike by `embed`; soft tokens that go into `forward`
+    beside them are taken at the scale of `embed`'s result.
+
+    Shapes: B batch, T positions, D width, V ids (old and new), N new ids.
+
+    Raises:
+        ValueError: if the tokenizer has more ids than the model has rows.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, name: str = "", revision: str | None = None):
+        super().__init__()
+        self.model = model.requires_grad_(False)
+        self.tokenizer = tokenizer
+        self._plain_tokenizer = copy.deepcopy(tokenizer)
+        self.name, self.revision = name, revision
+        self.first_new = int(max(tokenizer.get_vocab().values())) + 1
+        self.new_count = 0
+        if self.first_new > self.embedding.weight.shape[0]:
+            raise ValueError(
+                f"the tokenizer has {self.first_new} ids, the model only "
+                f"{self.embedding.weight.shape[0]} embedding rows; they do not belong together"
+            )
+        self.width = int(self.embedding.weight.shape[1])
+        self.tied = model.get_output_embeddings().weight is self.embedding.weight
+        self.tokenizer_hash = _hash_vocabulary(tokenizer)
+        self.template = ChatTemplate(tokenizer, _known_stops(model, tokenizer))
+        self._takes_positions = (
+            "position_ids" in inspect.signature(self.backbone.forward).parameters
+        )
+        self.rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
+        if not self.tied:
+            self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_name: str,
+        *,
+        lora: dict[str, Any] | None = None,
+        dtype: str | torch.dtype | None = None,
+        revision: str | None = None,
+    ) -> LanguageModel:
+        """Load a model folder or a hub repository; code that comes with it is never run.
+
+        Args:
+            path_or_name: a folder, or the name of a hub repository.
+            lora: keyword arguments of `enable_lora`, None for no adapters.
+            dtype: the weights' precision; None for the one they were saved in.
+            revision: the hub revision to pin.
+
+        Raises:
+            ValueError: if the model and its tokenizer do not belong together.
+            OSError: if there is no such folder or repository.
+        """
+        known = {"revision": revision, "trust_remote_code": False}
+        model = AutoModelForCausalLM.from_pretrained(path_or_name, dtype=dtype or "auto", **known)
+        tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+        name = Path(path_or_name).name if Path(path_or_name).is_dir() else str(path_or_name)
+        language = cls(model, tokenizer, name=name, revision=revision)
+        if lora is not None:
+            language.enable_lora(**lora)
+        language.eval()
+        return language
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The model's own input embedding."""
+        embedding: nn.Embedding = self.model.get_input_embeddings()
+        return embedding
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The model without its output layer."""
+        backbone: nn.Module = self.model.base_model
+        return backbone
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings are."""
+        return torch.device(self.embedding.weight.device)
+
+    @property
+    def stops(self) -> frozenset[int]:
+        """Ids that end a reply."""
+        return self.template.stops
+
+    @property
+    def vocab_size(self) -> int:
+        """Old and new ids together, the width of `logits`."""
+        return self.first_new + self.new_count
+
+    @property
+    def max_positions(self) -> int | None:
+        """The longest sequence that the model was made for, where it has a limit."""
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return int(limit) if limit else None
+
+    def add_tokens(self, names: Sequence[str]) -> list[int]:
+        """Add special tokens with rows of their own; their ids are contiguous.
+
+        New rows are the mean of the old ones plus noise at a tenth of their spread, so that at
+        first no new token is likelier than the average one.
+
+        Raises:
+            ValueError: if a name is given twice or the tokenizer has it already.
+        """
+        known = self.tokenizer.get_vocab()
+        for index, name in enumerate(names):
+            if name in known or name in names[:index]:
+                raise ValueError(f"the tokenizer already has a token {name!r}; choose another name")
+        tokens = [AddedToken(name, special=True, normalized=False) for name in names]
+        self.tokenizer.add_tokens(tokens, special_tokens=True)
+        ids = [int(self.tokenizer.convert_tokens_to_ids(name)) for name in names]
+        expected = list(range(self.vocab_size, self.vocab_size + len(names)))
+        if ids != expected:
+            raise ValueError(f"the tokenizer numbers new tokens {ids}, not {expected} as supported")
+        self.rows = _grown(self.rows, self.embedding.weight[: self.first_new], len(names))
+        if not self.tied:
+            old = self.model.get_output_embeddings().weight[: self.first_new]
+            self.output_rows = _grown(self.output_rows, old, len(names))
+        self.new_count += len(names)
+        self.template = ChatTemplate(self.tokenizer, self.stops)
+        return ids
+
+    def enable_lora(
+        self,
+        r: int = 16,
+        alpha: int = 32,
+        dropout: float = 0.05,
+        target_modules: str | Sequence[str] = "all-linear",
+    ) -> None:
+        """Put low-rank adapters on linear layers, all but the output layer by default.
+
+        Source: Hu et al. 2021 (LoRA), section 4.1. Only the adapters train afterwards, not the
+        model; their parameters are named `lora_A`, `lora_B`.
+
+        Raises:
+            ValueError: if the model has adapters, or no module has such a name.
+        """
+        from peft import LoraConfig, inject_adapter_in_model
+
+        if hasattr(self.model, "peft_config"):
+            raise ValueError("the language model has LoRA adapters already; enable them once")
+        targets = target_modules if isinstance(target_modules, str) else list(target_modules)
+        inject_adapter_in_model(
+            LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets),
+            self.model,
+        )
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_("lora_" in name)
+
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of a text that somebody typed; none of them is a special or an added token."""
+        return self.template.encode_text(text)
+
+    def render_chat(
+        self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
+    ) -> list[Segment]:
+        """A conversation as token ids, see `ChatTemplate.render`."""
+        return self.template.render(messages, add_generation_prompt)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, without special tokens."""
+        text: str = self.tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def embed(self, ids: Tensor | Sequence[int]) -> Tensor:
+        """Input embeddings of ids (…) → (…, D)."""
+        ids = torch.as_tensor(ids, dtype=torch.long, device=self.device)
+        new = ids >= self.first_new
+        old = self.embedding(ids.masked_fill(new, 0))  # (..., D)
+        if not self.new_count:
+            return torch.as_tensor(old)
+        scale = getattr(self.embedding, "embed_scale", 1.0)
+        own = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
+        return torch.where(new.unsqueeze(-1), own.to(old.dtype), old)
+
+    def forward(
+        self,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor | None = None,
+        past_key_values: Any = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """Last layer's hidden states, after the final norm; the output layer is not computed.
+
+        Args:
+            inputs_embeds: (B, T, D).
+            attention_mask: (B, past + T), nonzero where a position is real; padding may be
+                anywhere, positions are counted over the real ones.
+            past_key_values: a `transformers` cache, extended in place.
+            positions: (B, T), of packed sequences, instead of a mask: each counts from 0, and
+                attention never crosses from one to the next.
+
+        Returns:
+            (B, T, D).
+        """
+        more: dict[str, Any] = {} if positions is None else {"position_ids": positions}
+        if attention_mask is not None:
+            mask = attention_mask.long()
+            more["attention_mask"] = mask
+            if self._takes_positions:
+                positions = (mask.cumsum(-1) - 1).clamp(min=0)  # (B, past + T)
+                more["position_ids"] = positions[:, -inputs_embeds.shape[1] :]
+        output = self.backbone(
+            inputs_embeds=inputs_embeds.to(self.embedding.weight.dtype),
+            past_key_values=past_key_values,
+            use_cache=past_key_values is not None,
+            **more,
+        )
+        return torch.as_tensor(output.last_hidden_state)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of old and new ids at the positions passed, (…, D) → (…, V)."""
+        old = self.model.get_output_embeddings()(hidden)[..., : self.first_new]
+        own = self.rows if self.tied else self.output_rows
+        new = F.linear(hidden, own.to(hidden.dtype))  # (..., N)
+        return _finish_logits(torch.cat([old, new], -1), self.model.config.get_text_config())
+
+    def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of the next token, at the supervised positions only.
+
+        Hidden states are picked first and projected after, which has the gradient of the full
+        logits at a fraction of the cost. Zero where nothing is supervised.
+
+        Args:
+            hidden: (B, T, D), from `forward`.
+            labels: (B, T), the ids at the same positions (shifted here), -100 where unsupervised.
+        """
+        targets = labels[:, 1:]  # (B, T-1)
+        chosen = targets != IGNORED
+        picked = hidden[:, :-1][chosen]  # (supervised, D)
+        if not len(picked):
+            return hidden.sum() * 0.0
+        return F.cross_entropy(self.logits(picked).float(), targets[chosen])
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model and its tokenizer as they were loaded: no new tokens, no adapters."""
+        plain = {
+            name.replace(".base_layer.", "."): tensor
+            for name, tensor in self.model.state_dict().items()
+            if "lora_" not in name
+        }
+        self.model.save_pretrained(folder, state_dict=plain)
+        self._plain_tokenizer.save_pretrained(folder)
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint's manifest records, to recognise the model it was trained on."""
+        return {
+            "class": type(self.model).__name__,
+            "name": self.name,
+            "revision": self.revision,
+            "tokenizer": self.tokenizer_hash,
+            "vocab_size": self.first_new,
+            "width": self.width,
+        }
+
+
+def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
+    old = old.detach().float()
+    noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)
+    return nn.Parameter(torch.cat([rows.detach(), old.mean(0) + 0.1 * noise]), rows.requires_grad)
+
+
+def _finish_logits(logits: Tensor, config: Any) -> Tensor:
+    """What some architectures do to scores after the output layer, read off their configs."""
+    if scale := getattr(config, "logit_scale", None):  # Cohere
+        logits = logits * scale
+    if scale := getattr(config, "lm_head_multiplier", None):  # Falcon-H1
+        logits = logits * scale
+    if divisor := getattr(config, "logits_scaling", None):  # Granite
+        logits = logits / divisor
+    if cap := getattr(config, "final_logit_softcapping", None):  # Gemma 2 and later
+        logits = torch.tanh(logits / cap) * cap
+    return logits
+
+
+def _hash_vocabulary(tokenizer: Any) -> str:
+    """SHA-256 over the sorted vocabulary: what decides the meaning of ids and nothing else."""
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+    return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()
+
+
+def _known_stops(model: Any, tokenizer: Any) -> set[int]:
+    generation = getattr(model, "generation_config", None)
+    configured = getattr(generation, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    return {int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None}

@@ -1,0 +1,210 @@
+"""What all media share: loading by content, saving, comparing, and showing themselves."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymodal.media.containers import contents
+from anymodal.media.limits import Limits, MediaError
+from anymodal.media.source import Blob, Format, Source, read_source, sniff, write_file
+
+_PICTURES = frozenset({"image", "depth", "thermal"})
+_NAMED: tuple[tuple[str, frozenset[str]], ...] = (
+    (".png .jpg .jpeg .webp", _PICTURES),
+    (".gif", _PICTURES | {"video"}),
+    (".wav .flac .mp3 .oga .opus .m4a .aac", frozenset({"audio"})),
+    (".ogg .mp4 .webm .mkv", frozenset({"video", "audio"})),
+    (".mov .m4v .avi .ogv", frozenset({"video"})),
+    (".csv .tsv", frozenset({"imu"})),
+    (".npy", frozenset({"imu", "depth"})),
+)
+_SUFFIXES = {suffix: kinds for suffixes, kinds in _NAMED for suffix in suffixes.split()}
+"""Which kinds of media a file of this name can be expected to hold."""
+
+
+class Media(ABC):
+    """A medium as NumPy arrays, with the numbers that give them meaning.
+
+    A subclass is a dataclass of arrays and numbers; two media are equal if all of them are.
+    """
+
+    kind: ClassVar[str]
+    suffix: ClassVar[str]
+    saves: ClassVar[tuple[str, ...]]
+    hints: ClassVar[frozenset[str]] = frozenset()
+    kinds: ClassVar[dict[str, type[Media]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "kind" in cls.__dict__:
+            Media.kinds[cls.kind] = cls
+
+    @classmethod
+    def load(cls, source: Source, *, limits: Limits | None = None, **hints: Any) -> Self:
+        """Load a medium by its content; `Media.load` finds the kind, a subclass expects its own.
+
+        Args:
+            source: a path, bytes or a binary file. Never a URL.
+            limits: what is too much; `Limits()` where None.
+            hints: what the file leaves open; see the subclass.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is empty, damaged, cut short, over a limit, of no known format, of
+                another kind than asked for, or named as something else than it is.
+        """
+        limits = limits or Limits()
+        blob = read_source(source, limits)
+        fmt = sniff(blob)
+        found = contents(blob, fmt, limits)
+        wanted = getattr(cls, "kind", None)
+        if wanted is None:
+            wanted = next((k for k in found if k in _SUFFIXES.get(blob.suffix, found)), found[0])
+        _check_kind(blob, fmt, found, wanted)
+        target = cls.kinds[wanted]
+        if extra := sorted(set(hints) - target.hints):
+            raise MediaError(f"{blob.name} is loaded as {wanted}, which takes no {extra[0]}=")
+        medium = target._decode(blob, fmt, limits, **hints)
+        assert isinstance(medium, cls)
+        return medium
+
+    def save(self, path: str | Path) -> Path:
+        """Save to a file in the format of its suffix, or with `suffix` where it has none.
+
+        The file appears whole or not at all: an error leaves the old one as it was.
+
+        Returns:
+            The path written to.
+
+        Raises:
+            FileNotFoundError: if the folder does not exist.
+            ValueError: if this kind of medium is not saved in that format.
+        """
+        path = Path(path)
+        path = path if path.suffix else path.with_name(path.name + self.suffix)
+        suffix = path.suffix.lower()
+        if suffix not in self.saves:
+            raise MediaError(
+                f"cannot save {self.kind} as {path.name}; use one of {', '.join(self.saves)}"
+            )
+        write_file(path, self._encoded(suffix))
+        return path
+
+    def _encoded(self, suffix: str) -> bytes:
+        try:
+            return self._encode(suffix)
+        except MediaError:
+            raise
+        except Exception:  # noqa: BLE001 - as of decoders, an encoder's own words do not pass
+            raise MediaError(
+                f"the {suffix} encoder does not take {self!r}; use another of "
+                f"{', '.join(self.saves)}, or a smaller size"
+            ) from None
+
+    def digest(self) -> str:
+        """The SHA-256 of the content in hexadecimal: the same for equal media, for caches."""
+        state = hashlib.sha256(self.kind.encode())
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                state.update(f"{field.name}:{value.dtype}:{value.shape}:".encode())
+                state.update(np.ascontiguousarray(value).data)
+            else:
+                state.update(f"{field.name}={value!r};".encode())
+        return state.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
+
+    __hash__ = None  # type: ignore[assignment]  # the arrays can change: use digest()
+
+    @abstractmethod
+    def html(self) -> str:
+        """An HTML element that shows or plays the medium, with its data inside."""
+
+    @classmethod
+    @abstractmethod
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Media:
+        """The medium in a blob whose format is known and whose kind has been checked."""
+
+    @abstractmethod
+    def _encode(self, suffix: str) -> bytes:
+        """The bytes of a file with one of the suffixes in `saves`."""
+
+
+def _check_kind(blob: Blob, fmt: Format, found: tuple[str, ...], wanted: str) -> None:
+    expected = _SUFFIXES.get(blob.suffix)
+    if expected is not None and not expected & set(found):
+        raise MediaError(
+            f"{blob.name} is named as {' or '.join(sorted(expected))} ({blob.suffix}), but it "
+            f"holds {fmt.label}; rename it to what it is, or give the right file"
+        )
+    if wanted not in found:
+        raise MediaError(
+            f"{blob.name} holds {fmt.label} ({' or '.join(found)}), not {wanted}; "
+            f"give {wanted} data, or load it as {found[0]}"
+        )
+
+
+def data_uri(mime: str, data: bytes) -> str:
+    """Data inside a URI, for players and pictures that need no file."""
+    return f"data:{mime};base64,{b64encode(data).decode()}"
+
+
+def check_array(
+    values: Any, name: str, dtype: type[np.generic], axes: str, advice: str
+) -> NDArray[Any]:
+    """An array of the given type and axes, C-contiguous; other floats become float32.
+
+    Args:
+        axes: the expected shape for a reader, as `(H, W, 3)`; a number must match exactly.
+
+    Raises:
+        ValueError: if type or shape differ, an axis is empty, or a value is NaN or infinite.
+    """
+    array = np.asarray(values)
+    if dtype is np.float32 and np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float32, copy=False)
+    if array.dtype != dtype:
+        raise MediaError(f"{name} are {array.dtype}, expected {np.dtype(dtype).name}: {advice}")
+    wanted = axes.strip("()").split(", ")
+    fits = array.ndim == len(wanted) and all(
+        size == int(want) if want.isdigit() else size > 0
+        for size, want in zip(array.shape, wanted, strict=True)
+    )
+    if not fits:
+        raise MediaError(
+            f"{name} have the shape {array.shape}, expected {axes} with no axis empty: {advice}"
+        )
+    if dtype is np.float32 and not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise MediaError(
+            f"{name} hold {array[where]} at index {where}; cut or fill such values before"
+        )
+    return np.ascontiguousarray(array)
+
+
+def check_number(value: Any, name: str, low: float, high: float, unit: str) -> float:
+    """A finite number within bounds.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not low <= number <= high:
+        raise MediaError(f"{name}={value!r} is out of range; give {low:g} to {high:g} {unit}")
+    return number

@@ -1,0 +1,110 @@
+"""How much a medium may hold, and the one kind of error that hostile or broken input raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+MIB = 2**20
+
+
+class MediaError(ValueError):
+    """A medium that cannot be loaded, saved or built; the text says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one medium may hold, checked on its header first and again while decoding.
+
+    Args:
+        max_pixels: width × height of a picture or of one frame.
+        max_frames: frames of a clip.
+        max_seconds: duration of anything that has one.
+        max_bytes: size of the file.
+        max_decoded_bytes: size of the arrays that the file becomes.
+
+    Raises:
+        ValueError: if a limit is not a positive number.
+    """
+
+    max_pixels: int = 64_000_000
+    max_frames: int = 20_000
+    max_seconds: float = 600.0
+    max_bytes: int = 512 * MIB
+    max_decoded_bytes: int = 256 * MIB
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise MediaError(f"{field.name}={value!r} is no limit; give a positive number")
+
+    def check_pixels(self, name: str, width: int, height: int) -> None:
+        """Refuse a picture of no pixels, or of more than `max_pixels`."""
+        if width < 1 or height < 1:
+            raise MediaError(f"{name} is {width}×{height} pixels: there is nothing to see in it")
+        if width * height > self.max_pixels:
+            size = f"is {width}×{height} = {width * height:,} pixels"
+            self._refuse(name, size, "max_pixels", f"{self.max_pixels:,}", "scale it down")
+
+    def check_frames(self, name: str, frames: float) -> None:
+        """Refuse a clip of more than `max_frames`."""
+        if frames > self.max_frames:
+            size = f"has {frames:,.0f} frames"
+            self._refuse(name, size, "max_frames", f"{self.max_frames:,}", "cut it")
+
+    def check_seconds(self, name: str, seconds: float) -> None:
+        """Refuse what lasts longer than `max_seconds`."""
+        if seconds > self.max_seconds:
+            size = f"lasts {seconds:,.1f} s"
+            self._refuse(name, size, "max_seconds", f"{self.max_seconds:g}", "cut it")
+
+    def check_bytes(self, name: str, size: int) -> None:
+        """Refuse an empty file, or one of more than `max_bytes`."""
+        if size == 0:
+            raise MediaError(f"{name} is empty (0 bytes): save or download it again")
+        if size > self.max_bytes:
+            self._refuse(
+                name, f"is {mib(size)}", "max_bytes", mib(self.max_bytes), "cut or compress it"
+            )
+
+    def check_decoded(self, name: str, size: float, what: str) -> None:
+        """Refuse what would take more than `max_decoded_bytes` of memory; `what` describes it."""
+        if size > self.max_decoded_bytes:
+            measured = f"decodes to {mib(size)} ({what})"
+            limit = mib(self.max_decoded_bytes)
+            self._refuse(name, measured, "max_decoded_bytes", limit, "cut it or scale it down")
+
+    @staticmethod
+    def _refuse(name: str, measured: str, limit: str, value: str, advice: str) -> None:
+        raise MediaError(
+            f"{name} {measured}, over the limit of {value}; {advice}, "
+            f"or pass limits=Limits({limit}=...)"
+        )
+
+
+def mib(size: float) -> str:
+    """A number of bytes for a reader: `256.0 MiB`, below one MiB in bytes."""
+    return f"{size / MIB:,.1f} MiB" if size >= MIB else f"{size:,.0f} bytes"
+
+
+@contextmanager
+def decoding(name: str, label: str) -> Iterator[None]:
+    """Turn whatever a third-party decoder raises into a `MediaError` that repeats none of its text.
+
+    Decoders fail on hostile bytes in more ways than they document, and their messages can hold
+    addresses (CVE-2026-22778), so this boundary is wide and starts the message anew.
+
+    Raises:
+        ValueError: in place of any other exception.
+    """
+    try:
+        yield
+    except MediaError:
+        raise
+    except Exception:  # noqa: BLE001
+        raise MediaError(
+            f"{name} starts as a {label} file, but it cannot be decoded: it is damaged or cut "
+            "short; save or download it again"
+        ) from None

@@ -1,0 +1,197 @@
+"""Where media come from and go to: bytes, their true format, and files that appear at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from anymodal.media.limits import Limits, MediaError
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""What `load` takes: a path, the bytes themselves, or a binary file object."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """The bytes of a medium, with the name that messages call it by."""
+
+    data: bytes
+    name: str = "the given data"
+    path: Path | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The file's suffix in lower case, or nothing."""
+        return self.path.suffix.lower() if self.path else ""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format told by its first bytes.
+
+    Args:
+        label: its name for a reader.
+        group: how it is read: picture, gif, sound, container, table or array.
+        demuxer: FFmpeg's name for it, where PyAV reads it; naming it keeps FFmpeg from
+            guessing a playlist format, which could open further files.
+    """
+
+    label: str
+    group: str
+    demuxer: str = ""
+
+
+PNG = Format("PNG", "picture")
+JPEG = Format("JPEG", "picture")
+WEBP = Format("WebP", "picture")
+GIF = Format("GIF", "gif", "gif")
+WAV = Format("WAV", "sound")
+FLAC = Format("FLAC", "sound")
+OGG = Format("Ogg", "sound")
+OGV = Format("Ogg video", "container", "ogg")
+MP3 = Format("MP3", "container", "mp3")
+AAC = Format("AAC", "container", "aac")
+MP4 = Format("MP4", "container", "mov")
+WEBM = Format("WebM/Matroska", "container", "matroska")
+AVI = Format("AVI", "container", "avi")
+NPY = Format("NPY", "array")
+TEXT = Format("text", "table")
+
+_MAGIC: tuple[tuple[bytes, Format], ...] = (
+    (rb"\x89PNG\r\n\x1a\n", PNG),
+    (rb"\xff\xd8\xff", JPEG),
+    (rb"RIFF....WEBP", WEBP),
+    (rb"GIF8[79]a", GIF),
+    (rb"RIFF....WAVE|RF64....WAVE", WAV),
+    (rb"RIFF....AVI ", AVI),
+    (rb"fLaC", FLAC),
+    (rb"OggS.{0,256}theora", OGV),
+    (rb"OggS", OGG),
+    (rb"....ftyp(?!avif|avis|heic|heix|mif1)|....moov", MP4),
+    (rb"\x1aE\xdf\xa3", WEBM),
+    (rb"\x93NUMPY", NPY),
+    (rb"ID3", MP3),
+    (rb"\xff[\xf0\xf1\xf8\xf9]", AAC),
+    (rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", MP3),
+)
+_LOADS = "PNG, JPEG, WebP, GIF, WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, CSV and NPY"
+
+
+def read_source(source: Source, limits: Limits) -> Blob:
+    """All bytes of a source, no more than `limits.max_bytes` of them.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is a URL, a folder, empty or too large.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        size = source.nbytes if isinstance(source, memoryview) else len(source)
+        limits.check_bytes("the given data", size)
+        return Blob(bytes(source))
+    if isinstance(source, str | os.PathLike):
+        return _read_path(source, limits)
+    if not hasattr(source, "read"):
+        raise MediaError(
+            f"cannot load from a {type(source).__name__}; give a path, bytes or a binary file"
+        )
+    data = source.read(limits.max_bytes + 1)
+    if not isinstance(data, bytes):
+        raise MediaError("the file object gives text; open it in binary mode, open(path, 'rb')")
+    given = getattr(source, "name", None)
+    path = Path(given) if isinstance(given, str) else None
+    blob = Blob(data, printable(path.name) if path else "the given file", path)
+    limits.check_bytes(blob.name, len(data))
+    return blob
+
+
+def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
+    text = os.fspath(source)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|data:", text):
+        raise MediaError(
+            f"{printable(text)} is a URL, and remote URLs are off; download it and give the file"
+        )
+    path = Path(text)
+    name = printable(path.name or text)
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            errno.ENOENT,
+            "no such file; check the spelling (a relative path starts at the current directory)",
+            text,
+        ) from None
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        raise MediaError(f"{name} is no valid path; give a path, or bytes for content") from None
+    if not stat.S_ISREG(status.st_mode):  # a pipe or a device could block or never end
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise MediaError(f"{name} is {what}; name one media file")
+    limits.check_bytes(name, status.st_size)
+    with path.open("rb") as file:
+        data = file.read(limits.max_bytes + 1)
+    limits.check_bytes(name, len(data))
+    return Blob(data, name, path)
+
+
+def printable(text: str) -> str:
+    """A user's string, safe and short enough to stand in a message."""
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def sniff(blob: Blob) -> Format:
+    """The format of a blob by its first bytes, whatever its name says.
+
+    Raises:
+        ValueError: if it is no format that is loaded here.
+    """
+    head = blob.data[:4096]
+    for pattern, found in _MAGIC:
+        if re.match(pattern, head, re.DOTALL):
+            return found
+    if _is_text(head):
+        return TEXT
+    start = head[:8].hex(" ")
+    raise MediaError(
+        f"{blob.name} is of no known media format (it starts with the bytes {start}); "
+        f"convert it to one of {_LOADS}"
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # else the last character is merely cut
+            return False
+        text = head[: error.start].decode("utf-8-sig")
+    return all(c.isprintable() or c in "\t\r\n\ufeff" for c in text)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file beside its place, then move it there, so that a full disk leaves the old one.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        OSError: if it cannot be written; the old file, if any, is as it was.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, "no such folder to save in; make it first", str(path.parent)
+        )
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

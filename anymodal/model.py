@@ -1,0 +1,249 @@
+"""The composed model: encoders, projection, language model, signals, heads and decoders.
+
+Shapes: B conversations, T tokens, K soft tokens per medium, S signals per span, D width of the
+language model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.heads import alignment_loss
+from anymodal.language import IGNORED, LanguageModel
+from anymodal.media import Media
+from anymodal.modality import Modality
+from anymodal.packing import Packed, Place, pack
+from anymodal.projection import Projection
+from anymodal.prompt import Layout, Prompt
+from anymodal.signals import Signals
+from anymodal.types import Conditioning, Event, Features, Message
+
+
+class Batch(NamedTuple):
+    """Conversations ready for training, from `AnyModal.collate`."""
+
+    prompts: list[Prompt]
+    packed: Packed
+
+
+class AnyModal(nn.Module):
+    """A language model that reads and makes media through the modalities it is given.
+
+    Args:
+        language: the language model; gets the modalities' signals and placeholders as new tokens.
+        projection: features of every readable modality to soft tokens of the language model.
+        modalities: the parts of each modality, by name.
+        config: what the model was composed from, kept so that it can be saved.
+
+    Raises:
+        ValueError: if the projection doesn't know a modality, or parts don't fit each other.
+    """
+
+    loss_names = ("text", "align", "denoise")
+    align_by = "mse"
+
+    def __init__(
+        self,
+        language: LanguageModel,
+        projection: Projection | None,
+        modalities: Mapping[str, Modality],
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.language, self.projection = language, projection
+        self.modalities = dict(modalities)
+        self.config = config
+        self.wanted: Sequence[str] = self.loss_names  # a stage computes no loss it has no use for
+        self.encoders = nn.ModuleDict({n: m.encoder for n, m in modalities.items() if m.encoder})
+        self.decoders = nn.ModuleDict({n: m.decoder for n, m in modalities.items() if m.decoder})
+        self.heads = nn.ModuleDict({n: m.head for n, m in modalities.items() if m.head})
+        counts = {name: modalities[name].signals for name in self.decoders}
+        self.signals = Signals.add_to(language, counts, list(self.encoders))
+        self._check()
+        names = {modalities[name].media: name for name in self.encoders}
+        slots = projection.tokens if projection is not None else 0
+        self.layout = Layout(language, self.signals, names, slots)
+        self.eval()
+
+    def _check(self) -> None:
+        known = self.projection.widths if self.projection is not None else {}
+        for name, encoder in self.encoders.items():
+            if known.get(name) != encoder.width:
+                raise ValueError(
+                    f"the encoder of {name!r} is {encoder.width} wide; the projection expects "
+                    f"{known.get(name, 'no such modality')}"
+                )
+        if self.projection is not None and self.projection.output_width != self.language.width:
+            raise ValueError(
+                f"the projection gives width {self.projection.output_width}, the language model "
+                f"takes {self.language.width}"
+            )
+        for name, head in self.heads.items():
+            if head.spec != self.decoders[name].spec:
+                raise ValueError(
+                    f"the head of {name!r} gives {head.spec}, its decoder takes "
+                    f"{self.decoders[name].spec}"
+                )
+
+    # ---- Reading ------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """Where the language model runs."""
+        return self.language.device
+
+    def soft_tokens(self, media: Mapping[str, Sequence[Media]]) -> dict[str, Tensor]:
+        """Soft tokens (items, K, D) of media by modality; each encoder runs once."""
+        features = {}
+        for name, items in media.items():
+            features[name] = self._features(name, items)
+        return self._project(features)
+
+    def _project(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
+        if not features:
+            return {}
+        assert self.projection is not None, "checked when the model was composed"
+        return self.projection.forward_many(features)
+
+    def _features(self, name: str, items: Sequence[Media]) -> Features:
+        """Features of media, in batches of those that have the same shape."""
+        encoder = self.modalities[name].encoder
+        assert encoder is not None
+        prepared = [encoder.prepare(item) for item in items]
+        trains = any(parameter.requires_grad for parameter in encoder.parameters())
+        with torch.set_grad_enabled(trains and torch.is_grad_enabled()):
+            return encoder(torch.stack(prepared).to(self.device))
+
+    def embed(self, prompts: Sequence[Prompt], ids: Tensor, places: Sequence[Place]) -> Tensor:
+        """Input embeddings (B, T, D) of prompts, with every medium's soft tokens in its slots.
+
+        This is the one place where media enter the language model.
+
+        Args:
+            prompts: conversations.
+            ids: their token ids (B, T), in rows.
+            places: where each prompt begins.
+        """
+        embeds = self.language.embed(ids)
+        by_name: dict[str, list[tuple[int, int, Media]]] = {}
+        for (row, start), prompt in zip(places, prompts, strict=True):
+            for item in prompt.items:
+                found = (row, start + item.start, item.media)
+                by_name.setdefault(item.modality, []).append(found)
+        if not by_name:
+            return embeds
+        soft = self.soft_tokens({n: [media for *_, media in found] for n, found in by_name.items()})
+        rows, places, values = [], [], []
+        for name, found in by_name.items():
+            start = torch.tensor([place for _, place, _ in found], device=ids.device)
+            slot = torch.arange(self.layout.slots, device=ids.device)
+            places.append((start[:, None] + slot).flatten())  # (items, K) -> (items * K,)
+            row = torch.tensor([row for row, *_ in found], device=ids.device)
+            rows.append(row.repeat_interleave(self.layout.slots))
+            values.append(soft[name].flatten(0, 1).to(embeds.dtype))  # (items * K, D)
+        return embeds.index_put((torch.cat(rows), torch.cat(places)), torch.cat(values))
+
+    # ---- Training -----------------------------------------------------------------------------
+
+    def collate(self, samples: Sequence[Sequence[Message]]) -> Batch:
+        """Lay conversations out, packed into rows."""
+        prompts = [self.layout.prompt(messages, reply=False) for messages in samples]
+        return Batch(prompts, pack([p.ids for p in prompts], [p.labels for p in prompts]))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Named losses: text, align and denoise (those the batch has targets for).
+
+        text is cross-entropy over supervised positions; align the distance of the heads' output
+        to the decoders' own conditioning of the targets' captions; denoise the decoders' loss on
+        the targets' media under the heads' output.
+        """
+        ids, labels, positions, places = batch.packed
+        embeds = self.embed(batch.prompts, ids.to(self.device), places)
+        hidden = self.language(embeds, positions=positions.to(self.device))
+        losses = {}
+        if "text" in self.wanted:
+            losses["text"] = self.language.loss(hidden, labels.to(self.device))
+        for name in self.heads:
+            for kind, value in self._made_losses(name, batch, hidden, embeds).items():
+                losses[kind] = losses.get(kind, 0) + value
+        return losses
+
+    def _made_losses(
+        self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor
+    ) -> dict[str, Tensor]:
+        """The align and denoise losses of one modality's targets in a batch."""
+        found = [
+            (place.row, place.start + span.start, span.target)
+            for place, prompt in zip(batch.packed.places, batch.prompts, strict=True)
+            for span in prompt.spans
+            if span.target.modality == name and span.target.caption
+        ]
+        losses: dict[str, Tensor] = {}
+        if not found or not {"align", "denoise"} & set(self.wanted):
+            return losses
+        rows = torch.tensor([row for row, *_ in found], device=hidden.device)[:, None]
+        starts = torch.tensor([start for _, start, _ in found], device=hidden.device)[:, None]
+        places = starts + torch.arange(self.signals.counts[name], device=hidden.device)  # (n, S)
+        made: Conditioning = self.heads[name](hidden[rows, places], embeds[rows, places])
+        decoder = self.decoders[name]
+        targets = [target for *_, target in found]
+        if "align" in self.wanted:
+            with torch.no_grad():
+                wanted = decoder.embed_captions([target.caption for target in targets])
+            losses["align"] = alignment_loss(made, wanted, kind=self.align_by)
+        shown = [i for i, target in enumerate(targets) if target.media is not None]
+        if "denoise" in self.wanted and shown:
+            with torch.no_grad():
+                media = torch.stack([decoder.prepare(targets[i].media) for i in shown])
+                latents = decoder.encode(media.to(hidden.device))
+            picked = Conditioning(*(None if t is None else t[shown] for t in made))
+            losses["denoise"] = decoder.loss(latents, picked)
+        return losses
+
+    # ---- Chatting -----------------------------------------------------------------------------
+
+    def stream(self, conversation: Any, **settings: Any) -> Iterator[Event]:
+        """Answer a conversation piece by piece; see `anymodal.chat.stream` for the settings."""
+        from anymodal import chat
+
+        return chat.stream(self, conversation, **settings)
+
+    def chat(self, conversation: Any, **settings: Any) -> Message:
+        """Answer a conversation; the reply holds texts and media in order.
+
+        `conversation` is a text, a list of texts, media and file paths (one user message), or a
+        list of `Message`s; see `anymodal.chat.stream` for the settings.
+        """
+        from anymodal import chat
+
+        return chat.reply(self, conversation, **settings)
+
+    # ---- Files --------------------------------------------------------------------------------
+
+    @classmethod
+    def compose(cls, config: Mapping[str, Any] | str | Path, allow: Sequence[str] = ()) -> Self:
+        """Build a model from a configuration: see `anymodal.composition.compose`."""
+        from anymodal import composition
+
+        return composition.compose(cls, config, allow)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, lora: Mapping[str, Any] | None = None) -> Self:
+        """Read a model folder, or one that ships with the package by its name (`nano`).
+
+        `lora` adds fresh low-rank adapters to a model that has none, for a stage to train.
+        """
+        from anymodal import composition
+
+        return composition.from_pretrained(cls, path, lora)
+
+    def save_pretrained(self, folder: str | Path, with_parts: bool = False) -> None:
+        """Write configuration, trained weights and manifest; with the parts too, if asked."""
+        from anymodal import composition
+
+        composition.save_pretrained(self, Path(folder), with_parts)

@@ -1,0 +1,195 @@
+"""A chat session without a user interface: history, attached files, seeds, saved media."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymodal import media
+from anymodal.cache import PrefixCache
+from anymodal.checkpoint import replacing
+from anymodal.media import Media
+from anymodal.sampling import Sampling
+from anymodal.types import Done, Event, Message
+
+if TYPE_CHECKING:
+    from anymodal.model import AnyModal
+
+_MAX_SEED = 2**31
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with the next message."""
+
+    path: Path
+    media: Media
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What was asked, with the files that it held, and the reply, with those that it made."""
+
+    asked: Message
+    files: tuple[Path, ...]
+    reply: Message
+    saved: tuple[Path, ...]
+    seed: int
+
+
+class Session:
+    """A conversation with a model that goes on until it is reset.
+
+    The turn at index i is seeded with `seed + i`, so the same questions with the same seed get
+    the same answers. A turn that fails, or that its reader stops, leaves history and attachments
+    as they were.
+
+    Args:
+        model: who answers.
+        out: where media of replies are saved; made when the first one is.
+        seed: of the first turn; None draws one.
+        sampling: steps and guidance by modality, over the model's own settings.
+        how: settings of the text, see `anymodal.sampling.Sampling`.
+
+    Raises:
+        ValueError: for a setting out of its range.
+    """
+
+    def __init__(
+        self,
+        model: AnyModal,
+        out: str | Path = "anymodal-out",
+        seed: int | None = None,
+        *,
+        sampling: Mapping[str, Mapping[str, Any]] | None = None,
+        **how: Any,
+    ) -> None:
+        Sampling(**how)
+        self.model, self.out = model, Path(out)
+        self.settings = {"sampling": {k: dict(v) for k, v in (sampling or {}).items()}, **how}
+        self.cache = PrefixCache(model.language)
+        self.seed = secrets.randbelow(_MAX_SEED) if seed is None else seed
+        self.attached: list[Attachment] = []
+        self.turns: list[Exchange] = []
+
+    @property
+    def seed(self) -> int:
+        """The seed of the turn at index 0."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        if not 0 <= value < _MAX_SEED:
+            raise ValueError(f"seed={value}; it must be from 0 to {_MAX_SEED - 1}")
+        self._seed = value
+
+    @property
+    def messages(self) -> list[Message]:
+        """The history, as the model reads it."""
+        return [message for turn in self.turns for message in (turn.asked, turn.reply)]
+
+    def attach(self, path: str | Path) -> Attachment:
+        """Load a file, to go with the next message.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no medium, or one that the model doesn't read.
+        """
+        path = Path(path).expanduser()
+        medium = media.load(path)
+        known = self.model.layout.names
+        if type(medium) not in known:
+            kinds = ", ".join(sorted(cls.kind for cls in known)) or "no media"
+            raise ValueError(f"{path.name} is {medium.kind}; this model reads {kinds}")
+        self.attached.append(Attachment(path, medium))
+        return self.attached[-1]
+
+    def detach(self) -> None:
+        """Forget the attached files."""
+        self.attached = []
+
+    def reset(self) -> None:
+        """Forget the conversation and the attached files."""
+        self.turns, self.attached = [], []
+
+    def ask(self, text: str) -> Iterator[Event]:
+        """Say something, with what is attached before it; the reply comes event by event.
+
+        With `Done` the turn enters the history and its media are saved, see `turns[-1].saved`.
+
+        Raises:
+            ValueError: if there is nothing to say, or too much for the model.
+            OSError: if the media cannot be saved; the turn is in the history all the same.
+        """
+        attached, seed = tuple(self.attached), self.seed + len(self.turns)
+        asked = Message("user", [item.media for item in attached])
+        if text.strip():
+            asked.content.append(text.strip())
+        files = tuple(item.path for item in attached)
+        conversation = [*self.messages, asked]
+        for event in self.model.stream(
+            conversation, seed=seed, cache=self.cache, **self.settings
+        ):
+            if isinstance(event, Done):
+                self.attached = []
+                self.turns.append(Exchange(asked, files, event.message, (), seed))
+                saved = self._save(event.message.media)
+                self.turns[-1] = Exchange(asked, files, event.message, saved, seed)
+            yield event
+
+    def _save(self, made: Sequence[Media]) -> tuple[Path, ...]:
+        """Save a reply's media under the next number that no file in the folder has."""
+        if not made:
+            return ()
+        self.out.mkdir(parents=True, exist_ok=True)
+        number = len(self.turns)
+        while any(self.out.glob(f"reply-{number}-*")):
+            number += 1
+        saved: list[Path] = []
+        for index, medium in enumerate(made):
+            again = sum(other.kind == medium.kind for other in made[:index])
+            name = f"reply-{number}-{medium.kind}{f'-{again + 1}' if again else ''}"
+            saved.append(medium.save(self.out / f"{name}{medium.suffix}"))
+        return tuple(saved)
+
+    def transcript(self) -> dict[str, Any]:
+        """The conversation as JSON values, its media as the paths of their files."""
+        messages = []
+        for turn in self.turns:
+            messages.append(_as_json(turn.asked, turn.files))
+            messages.append({**_as_json(turn.reply, turn.saved), "seed": turn.seed})
+        return {"seed": self.seed, "settings": self.settings, "messages": messages}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the transcript to a JSON file.
+
+        Raises:
+            ValueError: for a file with another suffix than `.json`.
+        """
+        path = Path(path).expanduser()
+        path = path if path.suffix else path.with_name(path.name + ".json")
+        if path.suffix.lower() != ".json":
+            raise ValueError(f"a transcript is a JSON file; save it as {path.stem}.json")
+        with replacing(path) as temporary:
+            temporary.write_text(
+                json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n", "utf-8"
+            )
+        return path
+
+
+def _as_json(message: Message, files: Sequence[Path]) -> dict[str, Any]:
+    remaining = iter(files)
+    content: list[dict[str, str]] = []
+    for part in message.content:
+        if isinstance(part, str):
+            content.append({"text": part})
+        else:
+            # A medium that could not be saved has no file.
+            path = next(remaining, None)
+            file = {"file": str(path.resolve())} if path is not None else {}
+            content.append({"kind": getattr(part, "kind", ""), **file})
+    return {"role": message.role, "content": content}

@@ -1,0 +1,169 @@
+"""A conversation as token ids, in which no text can pose as a special token."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from jinja2.exceptions import TemplateError
+
+ASSISTANT = "assistant"
+
+# For tokenizers without a template of their own: "user:\nhello</s>assistant:\n".
+PLAIN_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{{ message.role + ':\n' + message.content + eos_token }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant:\n' }}{% endif %}"
+)
+
+# Whether special tokens are split is a flag on the tokenizer itself, so that two threads encoding
+# user text and template text at once would spoil each other's.
+_tokenizer_lock = threading.Lock()
+
+Piece = str | list[int]
+
+
+class Segment(NamedTuple):
+    """A stretch of a rendered conversation.
+
+    `is_content` tells what somebody said from what the template wrote around it; `supervised` is
+    true for what the assistant has to produce: its content and the end of its turn.
+    """
+
+    ids: list[int]
+    role: str
+    is_content: bool
+    supervised: bool
+
+
+class ChatTemplate:
+    """Writes conversations in a tokenizer's own chat template, and encodes user text safely.
+
+    The template is rendered around marks instead of contents and cut at the marks: only what the
+    template itself wrote is read with special tokens, contents never pass through it. Thinking is
+    off in templates that know the switch, so that training and chatting see one form.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer; without a template it gets `PLAIN_TEMPLATE`.
+        stops: ids that end a reply, as far as they are known; the template's own is added.
+
+    Raises:
+        ValueError: if no special token ends an assistant's turn.
+    """
+
+    def __init__(self, tokenizer: Any, stops: Collection[int]) -> None:
+        self.tokenizer = tokenizer
+        self.jinja = tokenizer.chat_template or PLAIN_TEMPLATE
+        if tokenizer.chat_template is None and tokenizer.eos_token is None:
+            raise ValueError(
+                "the tokenizer has neither a chat template nor an end-of-sequence token, so no "
+                "reply could end; set tokenizer.chat_template or tokenizer.eos_token"
+            )
+        self.reserved = _reserved_ids(tokenizer)
+        self.stops = frozenset(stops)
+        self.stops |= {self._end_of_turn()}
+
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of a text that somebody typed; none of them is a special or an added token."""
+        ids = self._encode(text, split=True)
+        if self.reserved.isdisjoint(ids):
+            return ids
+        # Tokenizers honour the split only for tokens marked special, and some hold special ones
+        # in their base vocabulary too. Cutting in halves ends in pieces that are harmless.
+        if len(text) < 2:
+            return [token for token in ids if token not in self.reserved]
+        middle = len(text) // 2
+        return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
+
+    def render(
+        self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
+    ) -> list[Segment]:
+        """A conversation as segments in order; their ids joined are the prompt.
+
+        Args:
+            messages: (role, pieces) each; a piece is text, or ids that the framework inserts.
+            add_generation_prompt: end with the opening of an assistant's turn.
+
+        Raises:
+            ValueError: for no messages, a role that is no word, or roles the template refuses.
+        """
+        roles = [role for role, _ in messages]
+        written = [
+            self._encode(text, split=False) for text in self._frame(roles, add_generation_prompt)
+        ]
+        segments = [Segment(written[0], roles[0], False, False)]
+        for (role, pieces), following, after in zip(
+            messages, [*roles[1:], ASSISTANT], written[1:], strict=True
+        ):
+            said = role == ASSISTANT
+            for piece in pieces:
+                ids = self.encode_text(piece) if isinstance(piece, str) else list(piece)
+                segments.append(Segment(ids, role, True, said))
+            end = next((at + 1 for at, token in enumerate(after) if token in self.stops), 0)
+            segments.append(Segment(after[:end], role, False, said))
+            segments.append(Segment(after[end:], following, False, False))
+        return [segment for segment in segments if segment.ids]
+
+    def _encode(self, text: str, *, split: bool) -> list[int]:
+        if not text:
+            return []
+        with _tokenizer_lock:
+            encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=split)
+        return list(encoded["input_ids"])
+
+    def _frame(self, roles: Sequence[str], add_generation_prompt: bool) -> list[str]:
+        """What the template writes before, between and after contents: len(roles) + 1 texts."""
+        for role in roles:
+            if not role.isidentifier():
+                raise ValueError(f"role {role!r} is no word; use system, user or assistant")
+        if not roles:
+            raise ValueError("a conversation needs at least one message")
+        marks = [f"\ue000{index}\ue001" for index in range(len(roles))]
+        try:
+            rest = self.tokenizer.apply_chat_template(
+                [{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)],
+                chat_template=self.jinja,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                enable_thinking=False,
+            )
+        except TemplateError as error:
+            raise ValueError(
+                f"the model's chat template refuses the roles {', '.join(roles)}: {error}"
+            ) from error
+        frame = []
+        for role, mark in zip(roles, marks, strict=True):
+            before, found, rest = rest.partition(mark)
+            if not found or mark in rest:
+                raise ValueError(
+                    f"the model's chat template does not write a {role} message exactly once and in "
+                    "order; set another tokenizer.chat_template"
+                )
+            frame.append(before)
+        return [*frame, rest]
+
+    def _end_of_turn(self) -> int:
+        after = self._encode(self._frame(["user", ASSISTANT], False)[-1], split=False)
+        for known in (self.stops, self.reserved):
+            for token in after:
+                if token in known:
+                    return token
+        raise ValueError(
+            "the model's chat template ends an assistant's turn with no special token, so no "
+            "reply could end; set a tokenizer.chat_template that writes eos_token there"
+        )
+
+
+def _reserved_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids that no typed text may have: special and added tokens, except for blank ones.
+
+    Some tokenizers keep runs of spaces as added tokens. An unknown token stays allowed as long as
+    it has no other meaning.
+    """
+    added = {token for text, token in tokenizer.get_added_vocab().items() if text.strip()}
+    reserved = added | set(tokenizer.all_special_ids)
+    ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    return frozenset(reserved - ({tokenizer.unk_token_id} - ends))

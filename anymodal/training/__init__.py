@@ -1,0 +1,1 @@
+"""Staged training: a stage is data, one LightningModule runs them all."""

@@ -1,0 +1,122 @@
+"""Callbacks: moving average of weights, stop and save on a signal, checkpoints that survive."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from anymodal.checkpoint import replacing
+
+
+class MovingAverage(L.Callback):
+    """Exponential moving average of what trains; it becomes the model when training ends.
+
+    The decay warms up as min(decay, (1 + n) / (10 + n)), so that short runs forget their start.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+        self.average: dict[str, torch.Tensor] = {}
+        self.updates = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for name, parameter in pl_module.named_parameters():
+            if parameter.requires_grad and name not in self.average:
+                self.average[name] = parameter.detach().clone()
+        self.average = {n: v.to(pl_module.device) for n, v in self.average.items()}
+        self.seen_step = trainer.global_step
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+    ) -> None:
+        if trainer.global_step == self.seen_step:
+            return
+        self.seen_step = trainer.global_step
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, parameter in pl_module.named_parameters():
+            if name in self.average:
+                self.average[name].lerp_(parameter.detach().float(), 1 - decay)
+
+    @torch.no_grad()
+    def apply(self, module: L.LightningModule) -> None:
+        """Write the average into the module."""
+        for name, parameter in module.named_parameters():
+            if name in self.average:
+                parameter.copy_(self.average[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"average": self.average, "updates": self.updates}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.average, self.updates = state_dict["average"], state_dict["updates"]
+
+
+class StopAndSave(L.Callback):
+    """On Ctrl-C or SIGTERM, finish the step under way, save, and end; `stopped` then says so."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.stopped = False
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self.previous = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.stopped and number == signal.SIGINT:
+            raise KeyboardInterrupt  # asked twice: stop at once
+        self.stopped = True
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+    ) -> None:
+        if self.stopped and trainer.fit_loop.epoch_loop._accumulated_batches_reached():
+            trainer.should_stop = True  # only between optimiser steps: gradients aren't saved
+
+
+class SaveEvery(L.Callback):
+    """Write one checkpoint file every so many optimiser steps, and when the run stops."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+        self.last = -1
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+    ) -> None:
+        step = trainer.global_step
+        due = step > 0 and step % self.every == 0 and step != self.last
+        if due or trainer.should_stop or step >= trainer.max_steps:
+            self.last = step
+            trainer.save_checkpoint(self.path)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside the old one, then rename: a full disk leaves the old one whole."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        if "://" in str(path):
+            raise ValueError(f"checkpoints are read from local files only, not from {path}")
+        loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return loaded

@@ -1,0 +1,146 @@
+"""A training run as data: what trains, on which losses, how."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import nn
+
+from anymodal.config import ConfigError, suggest
+
+
+@dataclass
+class Stage:
+    """What a stage trains: globs over parameter names, and the weight of each named loss."""
+
+    trainable: list[str] = field(default_factory=lambda: ["*"])
+    losses: dict[str, float] = MISSING
+
+
+@dataclass
+class Optimizer:
+    """AdamW with a warm-up and a decay.
+
+    `warmup` is the share of all steps over which the rate grows linearly; `schedule` what follows
+    (constant, linear or cosine, down to `final` times the rate).
+    """
+
+    lr: float = 1e-3
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])
+    weight_decay: float = 0.01
+    warmup: float = 0.05
+    schedule: str = "cosine"
+    final: float = 0.05
+    clip: float = 1.0
+
+    def rate(self, step: int, steps: int) -> float:
+        """The factor on `lr` at a step; computed here, since asking Lightning for the number of
+        steps makes a run that resumes within an epoch start at the wrong batch (Lightning #20550).
+        """
+        warmup = max(1, round(self.warmup * steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        shape = {
+            "constant": 1.0,
+            "linear": 1 - done,
+            "cosine": (1 + math.cos(math.pi * done)) / 2,
+        }[self.schedule]
+        return self.final + (1 - self.final) * shape if self.schedule != "constant" else 1.0
+
+
+@dataclass
+class Run:
+    """One training run.
+
+    Args:
+        model: a part with `collate(samples) -> batch` and `forward(batch) -> named losses`.
+        data: a part with `__len__` and `__getitem__(index) -> sample`.
+        out: folder for checkpoints, logs and the finished model.
+        steps: optimiser steps; `batch_size` samples each, `accumulate` batches per step.
+        ema: decay of the weights' moving average that becomes the finished model; null for none.
+        save_every: optimiser steps between checkpoints.
+        max_skipped: bad steps (non-finite loss or gradient) in a row before the run gives up.
+        trainer: further arguments of `lightning.Trainer`.
+    """
+
+    model: Any = MISSING
+    data: Any = MISSING
+    stage: Stage = MISSING
+    out: str = MISSING
+    steps: int = MISSING
+    batch_size: int = 32
+    accumulate: int = 1
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    ema: float | None = None
+    precision: str = "32-true"
+    seed: int = 0
+    workers: int = 0
+    save_every: int = 200
+    log_every: int = 20
+    max_skipped: int = 10
+    trainer: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    allow: list[str] = field(default_factory=list)
+    here: str = "."
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Run:
+        """Check a configuration against the schema.
+
+        Raises:
+            ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
+        """
+        try:
+            merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(config)))
+            run = OmegaConf.to_object(merged)
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"training configuration: {str(error).splitlines()[0]}") from error
+        assert isinstance(run, cls)
+        run._check()
+        return run
+
+    def _check(self) -> None:
+        for name in ("steps", "batch_size", "accumulate", "save_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ConfigError(f"ema must lie between 0 and 1, not {self.ema}; null switches it off")
+        schedules = ("constant", "linear", "cosine")
+        if self.optimizer.schedule not in schedules:
+            hint = suggest(self.optimizer.schedule, schedules)
+            raise ConfigError(f"no schedule {self.optimizer.schedule!r}{hint}")
+
+
+def freeze_all_but(model: nn.Module, patterns: Iterable[str]) -> list[str]:
+    """Let only the parameters whose names match a glob train; their names come back.
+
+    Raises:
+        ConfigError: for a glob that matches no parameter, with the names that there are.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matched = {name for name in names if fnmatchcase(name, pattern)}
+        if not matched:
+            tops = sorted({".".join(name.split(".")[:2]) for name in names})
+            raise ConfigError(f"trainable: {pattern!r} matches no parameter; there are {tops}")
+        chosen |= matched
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in chosen)
+    return [name for name in names if name in chosen]
+
+
+def train_mode(model: nn.Module) -> None:
+    """Put what trains into training mode, and leave what is frozen in evaluation mode."""
+    model.eval()
+    for module in model.modules():
+        own = list(module.parameters())
+        if own and all(parameter.requires_grad for parameter in own):
+            module.train()

@@ -1,0 +1,28 @@
+"""Decoders: conditioning in, media out."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if __name__ != "anymodal.decoders":
+    raise ImportError(
+        f"this package was imported as {__name__!r}; import anymodal.decoders instead, "
+        "or every class would exist twice"
+    )
+
+if TYPE_CHECKING:
+    from anymodal.decoders.base import Decoder as Decoder
+    from anymodal.decoders.diffusion import DiffusionDecoder as DiffusionDecoder
+
+_EXPORTS = {
+    "Decoder": "anymodal.decoders.base",
+    "DiffusionDecoder": "anymodal.decoders.diffusion",
+}
+__all__ = ["Decoder", "DiffusionDecoder"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)

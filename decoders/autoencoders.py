@@ -1,0 +1,141 @@
+"""Losses that train the small autoencoders from scratch, and the scale of their latents.
+
+Each loss gives named terms, already weighted, so that their sum is what to minimise. `autoencoder`
+is the part that is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, AutoencoderOobleck
+from torch import Tensor, nn
+
+from anymodal.decoders.families import squared
+from anymodal.media import Audio, Image
+
+
+class PictureAutoencoderLoss(nn.Module):
+    """Absolute error of pixels and of their differences, with a slight pull to the normal.
+
+    Args:
+        autoencoder: of pictures, (B, 3, H, W) in [-1, 1].
+        edge: weight of the differences between neighbours, which keep outlines sharp.
+        kl: weight of the divergence from the standard normal, per latent value.
+    """
+
+    def __init__(self, autoencoder: AutoencoderKL, *, edge: float = 1.0, kl: float = 1e-4) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.edge, self.kl = edge, kl
+
+    def prepare(self, media: Image) -> Tensor:
+        """Turn one picture into a tensor of the autoencoder's size."""
+        return squared(media.pixels, self.autoencoder.config.sample_size)
+
+    def forward(self, batch: Tensor) -> dict[str, Tensor]:
+        """Give the terms l1, edge and kl for a batch (B, 3, H, W)."""
+        posterior = self.autoencoder.encode(batch).latent_dist
+        error = self.autoencoder.decode(posterior.sample()).sample.float() - batch
+        across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
+        # The divergence comes summed over an item's latent values.
+        kl = posterior.kl().float().mean() / posterior.mean[0].numel()
+        return {
+            "l1": error.abs().mean(),
+            "edge": self.edge * (across + down),
+            "kl": self.kl * kl,
+        }
+
+
+class WaveformAutoencoderLoss(nn.Module):
+    """Multi-resolution spectra and absolute error, with a slight pull to the normal.
+
+    The spectral term is Yamamoto et al. 2020 (https://arxiv.org/abs/1910.11480, equations 4-7):
+    spectral convergence plus the log magnitude's absolute error, meaned over the windows.
+
+    Args:
+        autoencoder: of waveforms, (B, channels, n) in [-1, 1].
+        windows: lengths of the spectra's windows, in samples; hops are a quarter.
+        l1: weight of the waveform's absolute error.
+        kl: weight of the divergence from the standard normal, per latent value.
+    """
+
+    def __init__(
+        self,
+        autoencoder: AutoencoderOobleck,
+        *,
+        windows: Sequence[int] = (2048, 1024, 512, 256, 128),
+        l1: float = 10.0,
+        kl: float = 1e-4,
+    ) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.windows, self.l1, self.kl = tuple(windows), l1, kl
+
+    def prepare(self, media: Audio) -> Tensor:
+        """Turn one sound into a mono tensor (1, n) at the autoencoder's rate."""
+        rate = self.autoencoder.config.sampling_rate
+        return torch.from_numpy(media.mono().resample(rate).samples)
+
+    def forward(self, batch: Tensor) -> dict[str, Tensor]:
+        """Give the terms stft, l1 and kl for a batch (B, channels, n)."""
+        posterior = self.autoencoder.encode(batch).latent_dist
+        decoded = self.autoencoder.decode(posterior.sample()).sample.float()
+        stft = [spectral_error(decoded, batch, window) for window in self.windows]
+        kl = posterior.kl().float() / posterior.mean.shape[1]  # summed over channels there
+        return {
+            "stft": torch.stack(stft).mean(),
+            "l1": self.l1 * F.l1_loss(decoded, batch),
+            "kl": self.kl * kl,
+        }
+
+
+def spectral_error(made: Tensor, wanted: Tensor, window: int) -> Tensor:
+    """Give spectral convergence plus log-magnitude error of waveforms (B, channels, n)."""
+    shape = torch.hann_window(window, device=made.device)
+    spectra = []
+    for signal in (made, wanted):
+        flat = signal.flatten(0, 1).float()  # (B, channels, n) -> (B * channels, n)
+        bins = torch.stft(flat, window, window // 4, window=shape, return_complex=True)
+        # The root of an exact zero has no gradient.
+        spectra.append((bins.real**2 + bins.imag**2 + 1e-7).sqrt())
+    have, want = spectra
+    convergence = torch.linalg.vector_norm(have - want, dim=(1, 2)) / torch.linalg.vector_norm(
+        want, dim=(1, 2)
+    )
+    return convergence.mean() + F.l1_loss(have.log(), want.log())
+
+
+@torch.no_grad()
+def normalise_latents(autoencoder: AutoencoderKL | AutoencoderOobleck, batch: Tensor) -> float:
+    """Give latents unit variance, as diffusion wants them, and return what their deviation was.
+
+    An `AutoencoderKL` gets the scaling factor that its pipelines apply. An `AutoencoderOobleck`
+    has none, so the scale moves into the last layer of its encoder and the first of its decoder.
+
+    Args:
+        autoencoder: the trained autoencoder, changed in place.
+        batch: representative media, the more the better.
+
+    Raises:
+        ValueError: the latents do not vary, or not finitely.
+    """
+    deviation = float(autoencoder.encode(batch).latent_dist.mode().float().std())
+    if not 0 < deviation < float("inf"):
+        raise ValueError(
+            f"the latents' standard deviation is {deviation}; pass several different media to an "
+            "autoencoder whose weights are finite"
+        )
+    if isinstance(autoencoder, AutoencoderKL):
+        autoencoder.register_to_config(scaling_factor=1 / deviation)
+        return deviation
+    last, first = autoencoder.encoder.conv2, autoencoder.decoder.conv1
+    means = slice(0, autoencoder.config.decoder_input_channels)
+    last.weight_g[means] /= deviation
+    last.bias[means] /= deviation
+    # Behind the means come the deviations before softplus, which is close to exp where small.
+    last.bias[means.stop :] -= torch.tensor(deviation).log()
+    first.weight_g *= deviation
+    return deviation

@@ -1,0 +1,73 @@
+"""The contract of a decoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.types import Conditioning, ConditioningSpec
+
+if TYPE_CHECKING:
+    from anymodal.media import Media
+
+Generators = torch.Generator | list[torch.Generator] | None
+"""One generator for a batch, or one for each item, which makes items independent of the batch."""
+
+Progress = Callable[[int, int], None]
+"""Called with (step, steps) after each denoising step; step counts from 1."""
+
+
+class Decoder(nn.Module, ABC):
+    """Makes media from conditioning, and says how far conditioning is from making a medium.
+
+    Attributes:
+        spec: the conditioning's shape.
+        media: the class of media that come out.
+    """
+
+    spec: ConditioningSpec
+    media: type[Media]
+
+    @abstractmethod
+    def prepare(self, media: Media) -> Tensor:
+        """Turn one medium into the tensor that `encode` takes a batch of (on the CPU)."""
+
+    @abstractmethod
+    def encode(self, batch: Tensor) -> Tensor:
+        """Turn a batch of prepared media into what is denoised, without a gradient."""
+
+    @abstractmethod
+    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        """Give the conditioning of captions by the decoder's own caption encoder.
+
+        Differentiable: callers who want no gradient say so.
+        """
+
+    @abstractmethod
+    def loss(
+        self,
+        batch: Tensor,
+        conditioning: Conditioning,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Give the mean denoising loss of prepared or encoded media under a conditioning."""
+
+    @abstractmethod
+    def sample(
+        self,
+        conditioning: Conditioning,
+        *,
+        steps: int,
+        guidance: float,
+        generator: Generators = None,
+        progress: Progress | None = None,
+    ) -> list[Media]:
+        """Make one medium for each item of a conditioning."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Give what a checkpoint's manifest records of this decoder, ready for JSON."""

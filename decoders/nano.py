@@ -1,0 +1,243 @@
+"""Builders of small pipelines with random weights, to be trained on a CPU in minutes.
+
+All three are transformers over few tokens, conditioned by a small T5 encoder of their own, and
+predict the flow, which a second-order solver integrates in few steps. They save and load as any
+diffusers pipeline.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderOobleck,
+    DPMSolverMultistepScheduler,
+    LattePipeline,
+    LatteTransformer3DModel,
+    PixArtSigmaPipeline,
+    PixArtTransformer2DModel,
+    StableAudioDiTModel,
+    StableAudioPipeline,
+    StableAudioProjectionModel,
+)
+from transformers import PreTrainedTokenizerBase, T5Config, T5EncoderModel
+
+NARROW = -4.0
+"""Where the posteriors' spread starts, so that at first latents aren't drowned in their own noise."""
+
+
+def caption_encoder(
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    width: int = 128,
+    layers: int = 2,
+    heads: int = 4,
+    head_width: int = 32,
+) -> T5EncoderModel:
+    """Build a T5 encoder for captions (Raffel et al. 2020, https://arxiv.org/abs/1910.10683)."""
+    return T5EncoderModel(
+        T5Config(
+            vocab_size=len(tokenizer),
+            d_model=width,
+            d_kv=head_width,
+            d_ff=2 * width,
+            num_layers=layers,
+            num_heads=heads,
+            dropout_rate=0.0,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    ).eval()
+
+
+def caption_tokenizer(tokenizer: PreTrainedTokenizerBase, length: int) -> PreTrainedTokenizerBase:
+    """Copy a tokenizer with the captions' length set, which is where decoders read it."""
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.model_max_length = length
+    return tokenizer
+
+
+def flow_scheduler() -> DPMSolverMultistepScheduler:
+    """Build the flow-predicting second-order solver (Lu et al. 2022, arXiv:2211.01095)."""
+    return DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
+
+
+def image_autoencoder(
+    *,
+    size: int = 64,
+    channels: Sequence[int] = (16, 32, 64),
+    latent_channels: int = 4,
+    layers: int = 1,
+    groups: int = 8,
+) -> AutoencoderKL:
+    """Build the autoencoder of pictures: (3, size, size) -> (latent_channels, size/4, size/4)."""
+    autoencoder = AutoencoderKL(
+        block_out_channels=tuple(channels),
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        layers_per_block=layers,
+        latent_channels=latent_channels,
+        norm_num_groups=groups,
+        sample_size=size,
+        scaling_factor=1.0,
+    )
+    with torch.no_grad():
+        autoencoder.quant_conv.bias[latent_channels:] = NARROW  # the log variances
+    return autoencoder
+
+
+def audio_autoencoder(
+    *,
+    width: int = 24,
+    ratios: Sequence[int] = (4, 4, 8, 8),
+    multiples: Sequence[int] = (1, 2, 4, 8),
+    rate: int = 16000,
+    channels: int = 1,
+) -> AutoencoderOobleck:
+    """Build the autoencoder of sound: (channels, n) -> (width / 2, n / prod(ratios))."""
+    autoencoder = AutoencoderOobleck(
+        encoder_hidden_size=width,
+        downsampling_ratios=list(ratios),
+        channel_multiples=list(multiples),
+        decoder_channels=width,
+        decoder_input_channels=width // 2,
+        audio_channels=channels,
+        sampling_rate=rate,
+    )
+    with torch.no_grad():
+        last = autoencoder.encoder.conv2
+        last.bias[width // 2 :] = NARROW  # the deviations, before softplus
+    return autoencoder
+
+
+def nano_image(
+    tokenizer: PreTrainedTokenizerBase,
+    vae: AutoencoderKL | None = None,
+    *,
+    size: int = 64,
+    heads: int = 5,
+    head_width: int = 32,
+    layers: int = 6,
+    patch: int = 2,
+    length: int = 24,
+    **caption: Any,
+) -> PixArtSigmaPipeline:
+    """Build a small PixArt-Σ (Chen et al. 2024, https://arxiv.org/abs/2403.04692)."""
+    vae = vae or image_autoencoder(size=size)
+    encoder = caption_encoder(tokenizer, **caption)
+    transformer = PixArtTransformer2DModel(
+        sample_size=size // 2 ** (len(vae.config.block_out_channels) - 1),
+        in_channels=vae.config.latent_channels,
+        out_channels=vae.config.latent_channels,
+        patch_size=patch,
+        num_layers=layers,
+        num_attention_heads=heads,
+        attention_head_dim=head_width,
+        cross_attention_dim=heads * head_width,
+        caption_channels=encoder.config.d_model,
+        use_additional_conditions=False,
+    )
+    return PixArtSigmaPipeline(
+        tokenizer=caption_tokenizer(tokenizer, length),
+        text_encoder=encoder,
+        vae=vae,
+        transformer=transformer,
+        scheduler=flow_scheduler(),
+    )
+
+
+def nano_video(
+    tokenizer: PreTrainedTokenizerBase,
+    vae: AutoencoderKL | None = None,
+    *,
+    size: int = 64,
+    frames: int = 8,
+    heads: int = 5,
+    head_width: int = 32,
+    layers: int = 4,
+    patch: int = 4,
+    length: int = 24,
+    **caption: Any,
+) -> LattePipeline:
+    """Build a small Latte over a picture autoencoder (Ma et al. 2024, arXiv:2401.03048)."""
+    vae = vae or image_autoencoder(size=size)
+    encoder = caption_encoder(tokenizer, **caption)
+    transformer = LatteTransformer3DModel(
+        sample_size=size // 2 ** (len(vae.config.block_out_channels) - 1),
+        in_channels=vae.config.latent_channels,
+        # The pipeline drops the second half of the output, a learned variance in Latte.
+        out_channels=2 * vae.config.latent_channels,
+        patch_size=patch,
+        video_length=frames,
+        num_layers=layers,
+        num_attention_heads=heads,
+        attention_head_dim=head_width,
+        cross_attention_dim=heads * head_width,
+        caption_channels=encoder.config.d_model,
+        attention_bias=True,
+        activation_fn="gelu-approximate",
+        norm_type="ada_norm_single",
+        norm_elementwise_affine=False,
+        norm_eps=1e-6,
+    )
+    return LattePipeline(
+        tokenizer=caption_tokenizer(tokenizer, length),
+        text_encoder=encoder,
+        vae=vae,
+        transformer=transformer,
+        scheduler=flow_scheduler(),
+    )
+
+
+def nano_audio(
+    tokenizer: PreTrainedTokenizerBase,
+    vae: AutoencoderOobleck | None = None,
+    *,
+    seconds: float = 2.0,
+    heads: int = 4,
+    head_width: int = 32,
+    layers: int = 6,
+    length: int = 24,
+    **caption: Any,
+) -> StableAudioPipeline:
+    """Build a small Stable Audio (Evans et al. 2024, https://arxiv.org/abs/2407.14358)."""
+    vae = vae or audio_autoencoder()
+    encoder = caption_encoder(tokenizer, **caption)
+    scheduler = flow_scheduler()
+    width = encoder.config.d_model
+    latent_channels = vae.config.decoder_input_channels
+    rate, hop = vae.config.sampling_rate, vae.hop_length
+    size = math.ceil(seconds * rate / hop)
+    transformer = StableAudioDiTModel(
+        sample_size=size,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        num_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_attention_heads=heads,
+        attention_head_dim=head_width,
+        cross_attention_dim=heads * head_width,
+        cross_attention_input_dim=width,
+        global_states_input_dim=2 * width,
+    )
+    with torch.no_grad():
+        # The Fourier features expect a time from 0 to 1, this scheduler's runs to 1000.
+        transformer.time_proj.weight /= len(scheduler)
+    return StableAudioPipeline(
+        tokenizer=caption_tokenizer(tokenizer, length),
+        text_encoder=encoder,
+        projection_model=StableAudioProjectionModel(
+            text_encoder_dim=width,
+            conditioning_dim=width,
+            min_value=0,
+            max_value=math.ceil(size * hop / rate),
+        ),
+        vae=vae,
+        transformer=transformer,
+        scheduler=scheduler,
+    )

@@ -1,0 +1,94 @@
+"""What a denoiser is shown and asked for, read off the scheduler of its pipeline.
+
+Three kinds of scheduler cover diffusers. Each fixes the network's input and its target at a noise
+level, so the training objective needs no setting of its own:
+
+- flow (`flow_prediction`, or the flow matching schedulers): input (1-s)x + sn, target n - x
+  (Lipman et al. 2023, https://arxiv.org/abs/2210.02747; Liu et al. 2023, arXiv:2209.03003).
+- variance preserving (a table `alphas_cumprod`): input ax + sn with a² + s² = 1, target n, x or
+  an - sx (Salimans & Ho 2022, https://arxiv.org/abs/2202.00512).
+- EDM (its own preconditioning): input c_in(x + sn), target (x - c_skip(x + sn)) / c_out (Karras
+  et al. 2022, https://arxiv.org/abs/2206.00364, section 5).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Noised(NamedTuple):
+    """A denoiser's training example: inputs and target like the clean batch, timesteps (B,)."""
+
+    inputs: Tensor
+    timesteps: Tensor
+    target: Tensor
+
+
+def prediction_type(scheduler: Any) -> str:
+    """Name what the denoiser predicts: epsilon, v_prediction, sample or flow_prediction.
+
+    Raises:
+        ValueError: the scheduler is of none of the known kinds.
+    """
+    named = scheduler.config.get("prediction_type")
+    if named == "flow_prediction" or (named is None and hasattr(scheduler, "scale_noise")):
+        return "flow_prediction"
+    known = hasattr(scheduler, "alphas_cumprod") or hasattr(scheduler, "precondition_outputs")
+    if not known or named not in ("epsilon", "v_prediction", "sample"):
+        raise ValueError(
+            f"{type(scheduler).__name__} with prediction_type={named!r} gives no training target; "
+            "supported are epsilon, v_prediction, sample and flow_prediction with a variance "
+            "preserving, EDM or flow matching scheduler"
+        )
+    return str(named)
+
+
+def draw_levels(
+    scheduler: Any,
+    count: int,
+    generator: torch.Generator | None = None,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Draw noise levels (count,): s in (0, 1) for flow, sigma for EDM, an index for the rest.
+
+    Flow levels follow the logit-normal density (Esser et al. 2024, arXiv:2403.03206, section
+    3.1), then the scheduler's shift; the others are uniform over the scheduler's own table.
+    """
+    where = generator.device if generator is not None else device
+    if prediction_type(scheduler) == "flow_prediction":
+        level = torch.randn(count, generator=generator, device=where).sigmoid()
+        shift = float(scheduler.config.get("shift", scheduler.config.get("flow_shift", 1.0)))
+        level = shift * level / (1 + (shift - 1) * level)
+    else:
+        table = len(scheduler)
+        level = torch.randint(table, (count,), generator=generator, device=where)
+        if hasattr(scheduler, "precondition_outputs"):
+            # `set_timesteps` of a sampling run replaces the table, so it is read off a copy.
+            fresh = type(scheduler).from_config(scheduler.config)
+            level = fresh.sigmas.to(where)[level]
+    return level.to(device)
+
+
+def noised(scheduler: Any, clean: Tensor, noise: Tensor, levels: Tensor) -> Noised:
+    """Give the denoiser's input, timestep and target at noise levels (B,) of `draw_levels`."""
+    kind = prediction_type(scheduler)
+    level = levels.view(-1, *[1] * (clean.ndim - 1))  # (B,) -> (B, 1, …)
+    if kind == "flow_prediction":
+        inputs = (1 - level) * clean + level * noise
+        return Noised(inputs, levels * len(scheduler), noise - clean)
+    if hasattr(scheduler, "precondition_outputs"):
+        noisy = clean + level * noise
+        # The denoised estimate is affine in the network's output: solve it for the output.
+        offset = scheduler.precondition_outputs(noisy, torch.zeros_like(noisy), level)
+        slope = scheduler.precondition_outputs(
+            torch.zeros_like(noisy), torch.ones_like(noisy), level
+        )
+        inputs = scheduler.precondition_inputs(noisy, level)
+        return Noised(inputs, scheduler.precondition_noise(levels), (clean - offset) / slope)
+    kept = scheduler.alphas_cumprod.to(clean.device)[level]
+    signal, sigma = kept.sqrt(), (1 - kept).sqrt()
+    targets = {"epsilon": noise, "sample": clean, "v_prediction": signal * noise - sigma * clean}
+    return Noised(signal * clean + sigma * noise, levels, targets[kind])

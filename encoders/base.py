@@ -1,0 +1,43 @@
+"""The contract every encoder keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from anymodal.media import Media
+    from anymodal.types import Features
+
+
+class Encoder(nn.Module, ABC):
+    """Turns media of one class into features for a projection.
+
+    `prepare` runs on the CPU, one medium at a time, and gives tensors of one fixed shape, so that
+    a batch is `torch.stack` of them; `forward` and `embed` run on the encoder's device.
+
+    Attributes:
+        width: D, the width of the features.
+        media: the class of media that `prepare` takes.
+    """
+
+    width: int
+    media: type[Media]
+
+    @abstractmethod
+    def prepare(self, media: Media) -> Tensor:
+        """Decode, resample, crop and normalise one medium, without a batch dimension."""
+
+    @abstractmethod
+    def forward(self, batch: Tensor) -> Features:
+        """Features of a stacked batch: values (B, N, D), mask (B, N)."""
+
+    @abstractmethod
+    def embed(self, batch: Tensor) -> Tensor:
+        """One embedding (B, E) per medium, for binding and retrieval."""
+
+    def identity(self) -> dict[str, Any]:
+        """What a manifest and a feature cache know this encoder by; JSON values only."""
+        return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}

@@ -1,0 +1,620 @@
+"""The contract that every family of decoders keeps, on real pipelines of tiny size."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    AutoencoderKL,
+    CosineDPMSolverMultistepScheduler,
+    DDIMScheduler,
+    DDPMScheduler,
+    DiffusionPipeline,
+    DPMSolverMultistepScheduler,
+    EDMDPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    LCMScheduler,
+    PixArtAlphaPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from torch import Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+from anymodal.decoders import DiffusionDecoder, nano
+from anymodal.decoders.autoencoders import (
+    PictureAutoencoderLoss,
+    WaveformAutoencoderLoss,
+    normalise_latents,
+)
+from anymodal.decoders.objective import draw_levels, noised, prediction_type
+from anymodal.media import Audio, Image, Video
+from anymodal.types import Conditioning
+
+WORDS = "a big small red blue ball bell bird moving left right fast slow"
+CAPTIONS = ["a Big red ball", "a small blue bird moving left"]
+LENGTH = 12
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    vocabulary = {"<pad>": 0, "</s>": 1, "<unk>": 2}
+    for word in WORDS.split():
+        vocabulary[word] = len(vocabulary)
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+SMALL: dict[str, Any] = {"heads": 2, "head_width": 16, "layers": 1, "length": LENGTH, "width": 16}
+
+
+def small_vae() -> AutoencoderKL:
+    return nano.image_autoencoder(size=16, channels=(8, 8), groups=4)
+
+
+def sigma() -> DiffusionPipeline:
+    return nano.nano_image(tokenizer(), small_vae(), size=16, **SMALL)
+
+
+def alpha() -> DiffusionPipeline:
+    parts = sigma().components
+    parts["scheduler"] = DPMSolverMultistepScheduler(prediction_type="epsilon")
+    return PixArtAlphaPipeline(**parts)
+
+
+def latte() -> DiffusionPipeline:
+    return nano.nano_video(tokenizer(), small_vae(), size=16, frames=3, **SMALL)
+
+
+def stable_audio() -> DiffusionPipeline:
+    vae = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800)
+    return nano.nano_audio(tokenizer(), vae, seconds=0.3, **SMALL)
+
+
+def stable_audio_open() -> DiffusionPipeline:
+    """Stable Audio with the scheduler of its published weights."""
+    pipeline = stable_audio()
+    pipeline.scheduler = CosineDPMSolverMultistepScheduler()
+    with torch.no_grad():
+        pipeline.transformer.time_proj.weight *= 1000
+    return pipeline
+
+
+def stable_diffusion() -> DiffusionPipeline:
+    words = nano.caption_tokenizer(tokenizer(), LENGTH)
+    text = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=LENGTH,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=1,
+    )
+    return StableDiffusionPipeline(
+        vae=small_vae(),
+        text_encoder=CLIPTextModel(text).eval(),
+        tokenizer=words,
+        unet=UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            attention_head_dim=8,
+            cross_attention_dim=16,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        ),
+        scheduler=DDIMScheduler(prediction_type="v_prediction"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+FAMILIES: dict[str, Callable[[], DiffusionPipeline]] = {
+    "alpha": alpha,
+    "sigma": sigma,
+    "latte": latte,
+    "stable_audio": stable_audio,
+    "stable_audio_open": stable_audio_open,
+    "stable_diffusion": stable_diffusion,
+}
+PREDICTIONS = {
+    "alpha": "epsilon",
+    "sigma": "flow_prediction",
+    "latte": "flow_prediction",
+    "stable_audio": "flow_prediction",
+    "stable_audio_open": "v_prediction",
+    "stable_diffusion": "v_prediction",
+}
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A family's name, its folder, and the decoder that was opened from there."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp(request.param)
+    FAMILIES[request.param]().save_pretrained(folder)
+    return request.param, folder, DiffusionDecoder.from_pretrained(folder)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def medium(decoder: DiffusionDecoder, seed: int = 0) -> Any:
+    """A medium of the decoder's class, larger or longer than what it makes."""
+    rng = np.random.default_rng(seed)
+    if decoder.media is Image:
+        return Image(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
+    if decoder.media is Video:
+        return Video(rng.integers(0, 256, (7, 24, 20, 3), dtype=np.uint8), 16.0)
+    return Audio(rng.uniform(-1, 1, (2, 1600)).astype(np.float32), 1600)
+
+
+def values(media: Any) -> np.ndarray:
+    for name in ("pixels", "frames", "samples"):
+        if hasattr(media, name):
+            return np.asarray(getattr(media, name), dtype=np.float32)
+    raise AssertionError(type(media))
+
+
+def latents(decoder: DiffusionDecoder, count: int = 2) -> Tensor:
+    return torch.randn(count, *decoder.family.latent_shape, generator=seeded(1))
+
+
+def test_reopened_weights_are_the_saved_ones(case: Any) -> None:
+    _, folder, decoder = case
+    again = DiffusionPipeline.from_pretrained(folder)
+    for name, part in decoder.parts.items():
+        for key, value in getattr(again, name).state_dict().items():
+            assert torch.equal(value, part.state_dict()[key]), f"{name}.{key}"
+    assert type(again).__name__ == type(decoder.pipeline).__name__
+    assert again.tokenizer.model_max_length == LENGTH
+
+
+def test_identity_is_read_off_the_pipeline(case: Any) -> None:
+    name, _, decoder = case
+    assert (decoder.spec.length, decoder.spec.width) == (LENGTH, 16)
+    assert 0.3 < decoder.spec.scale < 3
+    identity = json.loads(json.dumps(decoder.identity()))
+    assert identity["prediction_type"] == PREDICTIONS[name]
+    assert identity["conditioning"] == {"length": LENGTH, "width": 16}
+    assert identity["pipeline"] == type(decoder.pipeline).__name__
+
+
+def pipeline_encoding(pipeline: Any) -> Tensor:
+    """What the pipeline itself makes of the captions."""
+    if "StableAudio" in type(pipeline).__name__:
+        return torch.as_tensor(pipeline.encode_prompt(CAPTIONS, "cpu", False))
+    extra = {"max_sequence_length": LENGTH} if "PixArt" in type(pipeline).__name__ else {}
+    if "StableDiffusion" in type(pipeline).__name__:
+        extra = {"device": "cpu", "num_images_per_prompt": 1}
+    return torch.as_tensor(
+        pipeline.encode_prompt(CAPTIONS, do_classifier_free_guidance=False, **extra)[0]
+    )
+
+
+def test_captions_are_conditioned_as_the_pipeline_does(case: Any) -> None:
+    _, _, decoder = case
+    with torch.no_grad():
+        embeds, mask, pooled = decoder.embed_captions(CAPTIONS)
+        theirs = pipeline_encoding(decoder.pipeline)
+        if decoder.media is Audio:  # the pipeline's conditioning is behind its projection
+            embeds = decoder.pipeline.projection_model(text_hidden_states=embeds)
+            embeds = embeds.text_hidden_states * mask.unsqueeze(-1)
+    assert pooled is None and mask.dtype == torch.bool
+    # Latte's `encode_prompt` pads to 120 tokens whatever the tokenizer says, with zeros.
+    torch.testing.assert_close(embeds, theirs[:, :LENGTH])
+    assert not theirs[:, LENGTH:].any()
+
+
+def test_captions_pass_gradients_when_they_are_wanted(case: Any) -> None:
+    _, _, decoder = case
+    decoder.zero_grad()
+    decoder.loss(latents(decoder), decoder.embed_captions(CAPTIONS), seeded(0)).backward()
+    gradients = [p.grad for p in decoder.pipeline.text_encoder.parameters()]
+    assert any(g is not None and g.abs().sum() > 0 for g in gradients)
+
+
+def test_loss_passes_gradients_to_conditioning(case: Any) -> None:
+    _, _, decoder = case
+    embeds = torch.randn(2, LENGTH, 16, generator=seeded(2)).requires_grad_()
+    mask = torch.ones(2, LENGTH, dtype=torch.bool)
+    mask[1, 5:] = False
+    decoder.loss(latents(decoder), Conditioning(embeds, mask), seeded(0)).backward()
+    assert embeds.grad is not None and torch.isfinite(embeds.grad).all()
+    assert embeds.grad[0].abs().sum() > 0
+    if decoder.identity()["pipeline"] != "StableDiffusionPipeline":  # which takes no mask
+        assert embeds.grad[1, 5:].abs().max() < 1e-6
+
+
+def test_loss_of_media_is_the_loss_of_their_latents(case: Any) -> None:
+    _, _, decoder = case
+    batch = torch.stack([decoder.prepare(medium(decoder, seed)) for seed in range(2)])
+    assert batch.shape[1:] == decoder.family.media_shape and batch.abs().max() <= 1.2
+    encoded = decoder.encode(batch)
+    assert encoded.shape[1:] == decoder.family.latent_shape and not encoded.requires_grad
+    with torch.no_grad():
+        conditioning = decoder.embed_captions(CAPTIONS)
+        a = decoder.loss(batch, conditioning, seeded(3))
+        b = decoder.loss(encoded, conditioning, seeded(3))
+        other = decoder.loss(encoded, conditioning, seeded(4))
+    assert torch.equal(a, b) and not torch.equal(a, other)
+
+
+def test_loss_is_zero_for_a_perfect_denoiser(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, decoder = case
+    scheduler, clean = decoder.pipeline.scheduler, latents(decoder)
+    generator = seeded(5)
+    noise = torch.randn(clean.shape, generator=generator)
+    levels = draw_levels(scheduler, 2, generator)
+    wanted = noised(scheduler, clean, noise, levels)
+    seen: list[Tensor] = []
+
+    def perfect(inputs: Tensor, timesteps: Tensor, _conditioning: Conditioning) -> Tensor:
+        seen.extend([inputs, timesteps])
+        return wanted.target
+
+    monkeypatch.setattr(decoder.family, "denoise", perfect)
+    with torch.no_grad():
+        assert decoder.loss(clean, decoder.embed_captions(CAPTIONS), seeded(5)) == 0
+    assert torch.equal(seen[0], wanted.inputs) and torch.equal(seen[1], wanted.timesteps)
+
+
+def test_loss_after_sampling_is_the_loss_before(case: Any) -> None:
+    _, _, decoder = case
+    with torch.no_grad():
+        conditioning = decoder.embed_captions(CAPTIONS)
+        before = decoder.loss(latents(decoder), conditioning, seeded(0))
+        decoder.sample(conditioning, steps=3, guidance=1.0, generator=seeded(0))
+        assert torch.equal(before, decoder.loss(latents(decoder), conditioning, seeded(0)))
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_items_of_a_batch_are_what_they_are_alone(case: Any, guidance: float) -> None:
+    _, _, decoder = case
+    with torch.no_grad():
+        both = decoder.embed_captions(CAPTIONS)
+    ask: dict[str, Any] = {"steps": 3, "guidance": guidance}
+    batch = decoder.sample(both, **ask, generator=[seeded(7), seeded(8)])
+    again = decoder.sample(both, **ask, generator=[seeded(7), seeded(8)])
+    for i, (made, same) in enumerate(zip(batch, again, strict=True)):
+        assert isinstance(made, decoder.media)
+        assert np.array_equal(values(made), values(same))
+        single = Conditioning(both.embeds[i : i + 1], both.mask[i : i + 1])
+        (alone,) = decoder.sample(single, **ask, generator=[seeded(7 + i)])
+        tolerance = 1.0 if decoder.media is not Audio else 1e-4
+        np.testing.assert_allclose(values(made), values(alone), atol=tolerance)
+    assert not np.array_equal(values(batch[0]), values(batch[1]))
+
+
+def test_progress_counts_the_steps(case: Any) -> None:
+    _, _, decoder = case
+    seen: list[tuple[int, int]] = []
+    made = decoder.sample(
+        decoder.unconditional(2),
+        steps=4,
+        guidance=2.0,
+        generator=seeded(0),
+        progress=lambda step, steps: seen.append((step, steps)),
+    )
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert len(made) == 2
+
+
+def test_media_come_out_as_they_go_in(case: Any) -> None:
+    _, _, decoder = case
+    (made,) = decoder.sample(decoder.unconditional(1), steps=2, guidance=1.0, generator=seeded(0))
+    prepared = decoder.prepare(made)
+    if isinstance(made, Audio):
+        assert made.rate == 800 and made.samples.shape == decoder.family.media_shape
+        np.testing.assert_array_equal(prepared.numpy(), made.samples)
+    else:
+        pixels = made.frames if isinstance(made, Video) else made.pixels[None]
+        assert pixels.dtype == np.uint8 and pixels.shape[1:] == (16, 16, 3)
+        back = prepared if prepared.ndim == 4 else prepared[:, None]  # (3, T, H, W)
+        np.testing.assert_allclose(
+            (back.permute(1, 2, 3, 0).numpy() + 1) * 127.5, pixels, atol=1e-3
+        )
+
+
+def test_unconditional_follows_the_weights(case: Any) -> None:
+    _, _, decoder = case
+    first = decoder.unconditional(2)
+    assert decoder.unconditional(3).embeds.shape == (3, LENGTH, 16)
+    assert decoder.unconditional(2).embeds.data_ptr() == first.embeds.data_ptr()
+    kept = {k: v.clone() for k, v in decoder.pipeline.text_encoder.state_dict().items()}
+    with torch.no_grad():
+        for weight in decoder.pipeline.text_encoder.parameters():
+            weight.mul_(1.5)
+    assert not torch.equal(decoder.unconditional(2).embeds, first.embeds)
+    decoder.pipeline.text_encoder.load_state_dict(kept)
+    torch.testing.assert_close(decoder.unconditional(2).embeds, first.embeds)
+
+
+def test_wrong_shapes_are_named(case: Any) -> None:
+    _, _, decoder = case
+    good = decoder.unconditional(2)
+    wrong = Conditioning(good.embeds[:, :-1], good.mask[:, :-1])
+    with pytest.raises(ValueError, match=f"{LENGTH}, 16"):
+        decoder.sample(wrong, steps=2, guidance=1.0)
+    with pytest.raises(ValueError, match="3 media .* 2"):
+        decoder.loss(latents(decoder, 3), good)
+    with pytest.raises(ValueError, match="neither prepared media"):
+        decoder.loss(torch.zeros(2, 5), good)
+    with pytest.raises(ValueError, match="steps=0"):
+        decoder.sample(good, steps=0, guidance=1.0)
+    with pytest.raises(TypeError, match="cannot learn from str"):
+        decoder.prepare("a ball")
+
+
+# ---- the objective, against the schedulers' own definitions -------------------------------------
+
+CLEAN = torch.randn(3, 2, 4, generator=seeded(10))
+NOISE = torch.randn(3, 2, 4, generator=seeded(11))
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+def test_variance_preserving_objective(kind: str) -> None:
+    scheduler = DDPMScheduler(prediction_type=kind)
+    times = torch.tensor([0, 400, 999])
+    got = noised(scheduler, CLEAN, NOISE, times)
+    torch.testing.assert_close(got.inputs, scheduler.add_noise(CLEAN, NOISE, times))
+    wanted = {
+        "epsilon": NOISE,
+        "sample": CLEAN,
+        "v_prediction": scheduler.get_velocity(CLEAN, NOISE, times),
+    }
+    torch.testing.assert_close(got.target, wanted[kind])
+    assert torch.equal(got.timesteps, times)
+
+
+def test_sigma_scaled_scheduler_shows_the_network_the_same() -> None:
+    scheduler = EulerDiscreteScheduler(prediction_type="epsilon", timestep_spacing="linspace")
+    scheduler.set_timesteps(1000)
+    time = scheduler.timesteps[300]
+    noisy = scheduler.add_noise(CLEAN, NOISE, time.expand(3))
+    shown = scheduler.scale_model_input(noisy, time)
+    got = noised(scheduler, CLEAN, NOISE, time.long().expand(3))
+    torch.testing.assert_close(got.inputs, shown, rtol=1e-4, atol=1e-4)
+
+
+def test_flow_objective() -> None:
+    scheduler = FlowMatchEulerDiscreteScheduler()
+    times = scheduler.timesteps[[0, 400, 999]]
+    got = noised(scheduler, CLEAN, NOISE, times / 1000)
+    torch.testing.assert_close(got.inputs, scheduler.scale_noise(CLEAN, times, NOISE))
+    torch.testing.assert_close(got.timesteps, times)
+    assert torch.equal(got.target, NOISE - CLEAN)
+    solver = nano.flow_scheduler()
+    assert prediction_type(scheduler) == prediction_type(solver) == "flow_prediction"
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize(
+    "build", [CosineDPMSolverMultistepScheduler, EDMDPMSolverMultistepScheduler]
+)
+def test_preconditioned_objective(build: Any, kind: str) -> None:
+    scheduler = build(prediction_type=kind)
+    s = torch.tensor([0.3, 2.0, 40.0])
+    got = noised(scheduler, CLEAN, NOISE, s)
+    d, s = scheduler.config.sigma_data, s.view(3, 1, 1)
+    noisy, root = CLEAN + s * NOISE, (s**2 + d**2).sqrt()
+    sign = {"epsilon": 1, "v_prediction": -1}[kind]
+    target = (CLEAN - d**2 / root**2 * noisy) / (sign * s * d / root)
+    torch.testing.assert_close(got.inputs, noisy / root)
+    torch.testing.assert_close(got.target, target, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(got.timesteps, scheduler.precondition_noise(s.flatten()))
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        nano.flow_scheduler(),
+        DPMSolverMultistepScheduler(prediction_type="epsilon"),
+        DPMSolverMultistepScheduler(prediction_type="v_prediction"),
+        DPMSolverMultistepScheduler(prediction_type="sample"),
+        EDMDPMSolverMultistepScheduler(sigma_data=1.0),
+    ],
+    ids=lambda s: f"{type(s).__name__}-{prediction_type(s)}",
+)
+def test_solver_reaches_the_clean_item_with_perfect_targets(scheduler: Any) -> None:
+    """Sampling undoes what the objective does, whichever way a scheduler writes it."""
+    scheduler.set_timesteps(12)
+    sample = NOISE * scheduler.init_noise_sigma
+    flow = prediction_type(scheduler) == "flow_prediction"
+    for i, time in enumerate(scheduler.timesteps):
+        scheduler.scale_model_input(sample, time)
+        s = scheduler.sigmas[i]
+        alpha, spread = (1 - s, s) if flow else (1 / (1 + s**2).sqrt(), s / (1 + s**2).sqrt())
+        if hasattr(scheduler, "precondition_outputs"):
+            alpha, spread = torch.tensor(1.0), s
+        noise = (sample - alpha * CLEAN) / spread
+        if flow or hasattr(scheduler, "precondition_outputs"):
+            level = s.expand(3)
+        else:
+            level = time.expand(3)
+        target = noised(scheduler, CLEAN, noise, level).target
+        sample = scheduler.step(target, time, sample).prev_sample
+    torch.testing.assert_close(sample, CLEAN, rtol=1e-3, atol=5e-3)
+
+
+def test_levels_stay_in_the_scheduler_s_range() -> None:
+    flow = draw_levels(nano.flow_scheduler(), 4000, seeded(0))
+    assert 0 < flow.min() and flow.max() < 1 and math.isclose(flow.mean(), 0.5, abs_tol=0.02)
+    shifted = draw_levels(FlowMatchEulerDiscreteScheduler(shift=3.0), 4000, seeded(0))
+    torch.testing.assert_close(shifted, 3 * flow / (1 + 2 * flow))
+    steps = draw_levels(DDPMScheduler(num_train_timesteps=50), 4000, seeded(0))
+    assert steps.dtype == torch.int64 and (steps.min(), steps.max()) == (0, 49)
+    scheduler = CosineDPMSolverMultistepScheduler()
+    before = draw_levels(scheduler, 4000, seeded(0))
+    scheduler.set_timesteps(3)
+    assert torch.equal(before, draw_levels(scheduler, 4000, seeded(0)))
+    assert 0.3 <= before.min() < 0.31 and 490 < before.max() <= 500.1
+
+
+def test_unknown_objective_is_named() -> None:
+    with pytest.raises(ValueError, match="no training target"):
+        prediction_type(LCMScheduler(prediction_type="what"))
+
+
+# ---- opening -------------------------------------------------------------------------------------
+
+
+def test_unknown_pipeline_is_named_before_it_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(
+        json.dumps({"_class_name": "FluxPipeline", "_diffusers_version": "0.42.1"})
+    )
+    with pytest.raises(ValueError, match=r"FluxPipeline.*supported are LattePipeline"):
+        DiffusionDecoder.from_pretrained(tmp_path)
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    sigma().save_pretrained(tmp_path, safe_serialization=False)
+    with pytest.raises(OSError):
+        DiffusionDecoder.from_pretrained(tmp_path)
+
+
+def test_options_reach_the_family(tmp_path: Path) -> None:
+    latte().save_pretrained(tmp_path / "latte")
+    decoder = DiffusionDecoder.from_pretrained(tmp_path / "latte", fps=4.0)
+    (made,) = decoder.sample(decoder.unconditional(1), steps=1, guidance=1.0)
+    assert made.fps == 4.0 and len(made.frames) == 3
+    frames = np.arange(9, dtype=np.uint8)[:, None, None, None].repeat(16, 1).repeat(16, 2)
+    prepared = decoder.prepare(Video(frames.repeat(3, 3), 12.0))  # the same 0.75 s at three times
+    assert ((prepared[0, :, 0, 0] + 1) * 127.5).round().tolist() == [1, 4, 7]
+    sound = DiffusionDecoder(stable_audio(), seconds=0.25)
+    (audio,) = sound.sample(sound.unconditional(1), steps=1, guidance=1.0)
+    assert audio.samples.shape == (1, 200)
+    assert sound.prepare(audio).shape == sound.family.media_shape
+    with pytest.raises(ValueError, match="up to 0.3"):
+        DiffusionDecoder(stable_audio(), seconds=9.0)
+
+
+def test_package_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+    monkeypatch.delitem(sys.modules, "decoders", raising=False)
+    with pytest.raises(ImportError, match=r"import anymodal\.decoders"):
+        importlib.import_module("decoders")
+
+
+# ---- the nano pipelines and their autoencoders ---------------------------------------------------
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_nano_sizes() -> None:
+    words = tokenizer()
+    picture, video, sound = nano.nano_image(words), nano.nano_video(words), nano.nano_audio(words)
+    assert parameters(picture.transformer) <= 3.0e6
+    assert parameters(video.transformer) <= 3.5e6
+    assert parameters(sound.transformer) <= 2.2e6
+    assert parameters(picture.vae) <= 0.9e6 and parameters(sound.vae) <= 1.5e6
+    assert DiffusionDecoder(picture).family.latent_shape == (4, 16, 16)
+    assert DiffusionDecoder(video).family.latent_shape == (4, 8, 16, 16)
+    assert DiffusionDecoder(sound, seconds=2.0).family.latent_shape == (12, 32)
+
+
+def train(loss: torch.nn.Module, batch: Tensor, steps: int) -> list[float]:
+    optimiser = torch.optim.Adam(loss.parameters(), 3e-3)
+    totals = []
+    for _ in range(steps):
+        total = sum(loss(batch).values())
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        totals.append(float(total))
+    return totals
+
+
+def test_picture_autoencoder_learns() -> None:
+    torch.manual_seed(0)
+    loss = PictureAutoencoderLoss(small_vae())
+    batch = torch.ones(2, 3, 16, 16)
+    batch[:, :, 4:12, 4:12] = -1
+    assert set(loss(batch)) == {"l1", "edge", "kl"}
+    totals = train(loss, batch, 30)
+    assert totals[-1] < 0.6 * totals[0]
+
+
+def test_waveform_autoencoder_learns() -> None:
+    torch.manual_seed(0)
+    vae = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800)
+    loss = WaveformAutoencoderLoss(vae, windows=(64, 32))
+    batch = torch.sin(torch.arange(512) * 0.3).expand(2, 1, -1) * 0.5
+    assert set(loss(batch)) == {"stft", "l1", "kl"}
+    totals = train(loss, batch, 30)
+    assert totals[-1] < 0.7 * totals[0]
+    assert all(math.isfinite(float(v)) for v in loss(torch.zeros(2, 1, 512)).values())
+
+
+def test_waveform_latents_get_unit_variance_and_decode_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    vae = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800)
+    batch = torch.randn(2, 1, 512)
+    with torch.no_grad():
+        before = vae.encode(batch).latent_dist
+        decoded = vae.decode(before.mode()).sample
+        deviation = normalise_latents(vae, batch)
+        vae.save_pretrained(tmp_path)
+        vae = type(vae).from_pretrained(tmp_path)
+        after = vae.encode(batch).latent_dist
+        torch.testing.assert_close(after.mode() * deviation, before.mode(), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(float(after.mode().std()), 1.0, atol=1e-4, rtol=0)
+        torch.testing.assert_close(vae.decode(after.mode()).sample, decoded, atol=1e-5, rtol=1e-4)
+
+
+def test_picture_latents_get_unit_variance(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    pipeline = sigma()
+    batch = torch.rand(4, 3, 16, 16) * 2 - 1
+    normalise_latents(pipeline.vae, batch)
+    pipeline.save_pretrained(tmp_path)
+    encoded = DiffusionDecoder.from_pretrained(tmp_path).encode(batch)
+    torch.testing.assert_close(float(encoded.std()), 1.0, atol=1e-4, rtol=0)
+    with torch.no_grad():
+        for weight in pipeline.vae.parameters():
+            weight.zero_()
+    with pytest.raises(ValueError, match="standard deviation is 0"):
+        normalise_latents(pipeline.vae, batch)
+
+
+@pytest.mark.parametrize("build", [sigma, latte, stable_audio])
+def test_joint_training_in_bfloat16_lowers_the_loss(build: Any) -> None:
+    torch.manual_seed(0)
+    decoder = DiffusionDecoder(build())
+    learned = [decoder.parts["transformer"], decoder.parts["text_encoder"]]
+    weights = [p for part in learned for p in part.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(weights, 1e-2)
+    clean, losses = latents(decoder).repeat_interleave(4, dim=0), []
+    for step in range(40):
+        with torch.autocast("cpu", torch.bfloat16):
+            conditioning = decoder.embed_captions([c for c in CAPTIONS for _ in range(4)])
+            loss = decoder.loss(clean, conditioning, seeded(step))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
