@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 # Imported when first used, so that `import anymodal` and the command line's help stay quick.
-_HOMES = {
-    "AnyModal": "model",
-    "Modality": "modality",
-    "Message": "types",
-    "Image": "media",
-    "Audio": "media",
-    "Video": "media",
-    "IMU": "media",
-    "load_media": "media",
-}
+_HOMES = {"AnyModal": "model", "Modality": "modality", "Message": "types"}
 
 if TYPE_CHECKING:
     from anymodal.modality import Modality as Modality

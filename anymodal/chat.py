@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from anymodal import generation, media
 from anymodal.generation import PrefixCache, Sampling, SpanReady, TextToken
-from anymodal.packing import Place
+from anymodal.packing import pack
 from anymodal.types import (
     Conditioning,
     Done,
@@ -26,6 +25,7 @@ from anymodal.types import (
 )
 
 if TYPE_CHECKING:
+    from anymodal.decoders import Decoder
     from anymodal.model import AnyModal
 
 MAX_MEDIA = 32
@@ -72,6 +72,15 @@ def reply(model: AnyModal, conversation: Any, **settings: Any) -> Message:
     raise AssertionError("a stream ends with Done")
 
 
+class Order(NamedTuple):
+    """A medium that a reply has asked for: its place among the reply's media, and what to make."""
+
+    index: int
+    name: str
+    conditioning: Conditioning
+    seed: int
+
+
 @torch.inference_mode()
 def stream(
     model: AnyModal,
@@ -98,35 +107,96 @@ def stream(
     Raises:
         ValueError: for a conversation or settings that don't fit.
     """
-    messages = conversation_of(conversation)
-    choose = Sampling(**how)
-    settings = _sampling(model, sampling or {})
+    choose, settings = Sampling(**how), _sampling(model, sampling or {})
     seed = int(torch.seed() % 2**31) if seed is None else seed
-    prompt = model.layout.prompt(messages, reply=True)
-    ids = torch.tensor([prompt.ids], device=model.device)
-    embeds = model.embed([prompt], ids, [Place(0, 0)])[0]
-    ready = generation.Prompt(embeds, prompt.keys(model.layout.slots))
+    prompt = _prompts(model, [conversation])[0]
     generator = torch.Generator().manual_seed(seed)
     content: list[Any] = []
-    spans: dict[int, tuple[str, Conditioning]] = {}
+    orders: list[Order] = []
     for event in generation.generate(
-        model.language, model.signals, ready, choose, generator=generator, cache=cache
+        model.language, model.signals, prompt, choose, generator=generator, cache=cache
     ):
         if isinstance(event, TextToken):
             content.append(event.text)
             yield TextDelta(event.text)
         else:
-            index = len(spans)
-            spans[index] = (event.name, _condition(model, event))
-            content.append(index)
-            yield MediumStarted(index, event.name)
+            orders.append(_order(model, event, len(orders), seed))
+            content.append(orders[-1].index)
+            yield MediumStarted(orders[-1].index, event.name)
     made: dict[int, media.Media] = {}
-    for name, indices in _by_name(spans).items():
-        for step in _make(model, name, indices, spans, settings[name], seed):
-            if isinstance(step, MediumReady):
-                made[step.index] = step.media
-            yield step
-    yield Done(Message("assistant", _joined([made.get(p, p) for p in content])))
+    for name, same in _by_name(orders).items():
+        for step in _reporting(lambda tell: _make(model, name, same, settings[name], tell)):  # noqa: B023 (used at once)
+            if isinstance(step, tuple):
+                yield from (MediumProgress(order.index, name, *step) for order in same)
+                continue
+            for order, medium in zip(same, step, strict=True):
+                made[order.index] = medium
+                yield MediumReady(order.index, name, medium)
+    yield Done(_message(content, made))
+
+
+@torch.inference_mode()
+def reply_many(
+    model: AnyModal,
+    conversations: Sequence[Any],
+    *,
+    seeds: Sequence[int],
+    sampling: dict[str, dict[str, Any]] | None = None,
+    batch_size: int = 16,
+    **how: Any,
+) -> list[Message]:
+    """Answer several conversations at once: one batch for the texts, one for each modality's media.
+
+    With greedy text, every answer is the one that `reply` gives at that seed.
+
+    Args:
+        model: the composed model.
+        conversations: see `conversation_of`.
+        seeds: one for each conversation.
+        sampling: steps and guidance by modality, over the model's own settings.
+        batch_size: the most media to make in one batch.
+        how: further settings of the text, see `generation.Sampling`.
+    """
+    choose, settings = Sampling(**how), _sampling(model, sampling or {})
+    prompts = _prompts(model, conversations)
+    generator = torch.Generator().manual_seed(seeds[0])
+    answers = generation.generate_batch(
+        model.language, model.signals, prompts, choose, generator=generator
+    )
+    contents: list[list[Any]] = []
+    orders: list[tuple[int, Order]] = []
+    for row, (answer, seed) in enumerate(zip(answers, seeds, strict=True)):
+        content: list[Any] = []
+        for event in answer:
+            if isinstance(event, TextToken):
+                content.append(event.text)
+            else:
+                index = sum(1 for r, _ in orders if r == row)
+                orders.append((row, _order(model, event, index, seed)))
+                content.append(index)
+        contents.append(content)
+    made: list[dict[int, media.Media]] = [{} for _ in contents]
+    for name in model.decoders:
+        mine = [(row, order) for row, order in orders if order.name == name]
+        for start in range(0, len(mine), batch_size):
+            some = mine[start : start + batch_size]
+            media_made = _make(model, name, [order for _, order in some], settings[name])
+            for (row, order), medium in zip(some, media_made, strict=True):
+                made[row][order.index] = medium
+    return [_message(content, found) for content, found in zip(contents, made, strict=True)]
+
+
+def _prompts(model: AnyModal, conversations: Sequence[Any]) -> list[generation.Prompt]:
+    """Conversations as embeddings; every encoder runs once for all of them."""
+    laid = [model.layout.prompt(conversation_of(c), reply=True) for c in conversations]
+    packed = pack([prompt.ids for prompt in laid], [prompt.labels for prompt in laid])
+    embeds = model.embed(laid, packed.ids.to(model.device), packed.places)
+    return [
+        generation.Prompt(
+            embeds[row, start : start + len(prompt.ids)], prompt.keys(model.layout.slots)
+        )
+        for prompt, (row, start) in zip(laid, packed.places, strict=True)
+    ]
 
 
 def _sampling(model: AnyModal, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -134,52 +204,42 @@ def _sampling(model: AnyModal, given: dict[str, dict[str, Any]]) -> dict[str, di
         if name not in model.decoders:
             known = ", ".join(model.decoders)
             raise ValueError(f"this model makes no {name!r}; it makes {known}")
-    return {name: {**model.modalities[name].sampling, **given.get(name, {})} for name in model.decoders}
+    return {
+        name: {**model.modalities[name].sampling, **given.get(name, {})} for name in model.decoders
+    }
 
 
-def _condition(model: AnyModal, span: SpanReady) -> Conditioning:
-    made: Conditioning = model.heads[span.name](span.hidden[None], span.embeds[None])
-    return made
+def _order(model: AnyModal, span: SpanReady, index: int, seed: int) -> Order:
+    conditioning = model.heads[span.name](span.hidden[None], span.embeds[None])
+    # Seeded by the place in the reply, so that a medium doesn't depend on its company.
+    return Order(index, span.name, conditioning, seed + index)
 
 
-def _by_name(spans: dict[int, tuple[str, Conditioning]]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = defaultdict(list)
-    for index, (name, _) in spans.items():
-        found[name].append(index)
-    return dict(found)
+def _by_name(orders: Sequence[Order]) -> dict[str, list[Order]]:
+    found: dict[str, list[Order]] = {}
+    for order in orders:
+        found.setdefault(order.name, []).append(order)
+    return found
 
 
 def _make(
     model: AnyModal,
     name: str,
-    indices: Sequence[int],
-    spans: dict[int, tuple[str, Conditioning]],
+    orders: Sequence[Order],
     settings: dict[str, Any],
-    seed: int,
-) -> Iterator[MediumProgress | MediumReady]:
-    """Make the media of one modality in one batch, with progress as it goes."""
-    conditions = [spans[index][1] for index in indices]
-    batch = Conditioning(*(None if t[0] is None else torch.cat(t) for t in zip(*conditions)))
-    # Seeded by the place in the reply, so that a medium doesn't depend on its company.
-    generators = [torch.Generator().manual_seed(seed + index) for index in indices]
-    decoder = model.decoders[name]
-
-    def work(progress: Callable[[int, int], None]) -> list[media.Media]:
-        with torch.inference_mode():
-            return decoder.sample(batch, generator=generators, progress=progress, **settings)
-
-    for done in _reporting(work):
-        if isinstance(done, tuple):
-            step, steps = done
-            for index in indices:
-                yield MediumProgress(index, name, step, steps)
-        else:
-            for index, medium in zip(indices, done, strict=True):
-                yield MediumReady(index, name, medium)
+    progress: Callable[[int, int], None] | None = None,
+) -> list[media.Media]:
+    """Make media of one modality in one batch."""
+    columns = zip(*(order.conditioning for order in orders), strict=True)
+    batch = Conditioning(*(None if column[0] is None else torch.cat(column) for column in columns))
+    generators = [torch.Generator().manual_seed(order.seed) for order in orders]
+    decoder: Decoder = model.decoders[name]
+    with torch.inference_mode():  # a thread has its own mode
+        return decoder.sample(batch, generator=generators, progress=progress, **settings)
 
 
 def _reporting(work: Callable[[Callable[[int, int], None]], Any]) -> Iterator[Any]:
-    """Run `work(progress)` in a thread; yield its (step, steps) as they come, then its result."""
+    """Run `work(tell)` in a thread; yield the (step, steps) it tells, then its result."""
     queue: SimpleQueue[Any] = SimpleQueue()
 
     def run() -> None:
@@ -200,12 +260,12 @@ def _reporting(work: Callable[[Callable[[int, int], None]], Any]) -> Iterator[An
             return
 
 
-def _joined(parts: Sequence[Any]) -> list[Any]:
-    """Neighbouring texts as one."""
+def _message(content: Sequence[Any], made: dict[int, media.Media]) -> Message:
+    """Texts and media in order, neighbouring texts as one."""
     joined: list[Any] = []
-    for part in parts:
+    for part in content:
         if isinstance(part, str) and joined and isinstance(joined[-1], str):
             joined[-1] += part
         else:
-            joined.append(part)
-    return joined
+            joined.append(part if isinstance(part, str) else made[part])
+    return Message("assistant", joined)

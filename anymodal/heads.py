@@ -15,12 +15,16 @@ from torch import Tensor, nn
 from anymodal.projection.linear import scaled_linear
 from anymodal.types import Conditioning, ConditioningSpec
 
+PADDED = 0.3
+"""A conditioning position weaker than this, relative to the scale, is padding."""
+
 
 class Head(nn.Module, ABC):
     """Maps the hidden states of a span of `signals` signals to conditioning of a given shape.
 
-    The conditioning's mask is True everywhere: a head fills all L positions. Its embeds start at
-    the root mean square `spec.scale`, so that a frozen decoder meets no stranger (MetaQuery, Pan
+    Alignment teaches a head to put zeros where a caption is padded, so the conditioning's mask is
+    False where its embeds are far below `spec.scale`. Embeds start at the root mean square
+    `spec.scale`, so that a frozen decoder meets no stranger (MetaQuery, Pan
     et al. 2025, arXiv:2504.06256). Where `spec.pooled` is set, a Linear of the mean hidden state
     gives the pooled conditioning.
 
@@ -67,7 +71,8 @@ class Head(nn.Module, ABC):
         dtype = next(self.parameters()).dtype
         hidden, embeds = hidden.to(dtype), embeds.to(dtype)
         output = self._embeds(hidden, embeds)
-        mask = torch.ones(output.shape[:2], dtype=torch.bool, device=output.device)
+        mask = output.detach().square().mean(-1).sqrt() > PADDED * self.spec.scale  # (B, L)
+        mask[:, 0] = True  # attention needs something to attend to
         pooled = None if self.pool is None else self.pool(hidden.mean(dim=1))
         return Conditioning(output, mask, pooled)
 
@@ -185,7 +190,8 @@ class ConnectorHead(Head):
         for block in self.blocks:
             states = block(states, rotation)
         read = self.norm(states[:, self.signals :])  # (B, L, D)
-        output: Tensor = self.output_norm(self.projection(read)) * self.gate(read).sigmoid()
+        projected = self.projection(read).to(read.dtype)
+        output: Tensor = self.output_norm(projected) * self.gate(read).sigmoid()
         return output
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.heads import alignment_loss
-from anymodal.language import IGNORED, LanguageModel
+from anymodal.keep import Kept
+from anymodal.language import LanguageModel
 from anymodal.media import Media
 from anymodal.modality import Modality
 from anymodal.packing import Packed, Place, pack
@@ -68,6 +69,7 @@ class AnyModal(nn.Module):
         names = {modalities[name].media: name for name in self.encoders}
         slots = projection.tokens if projection is not None else 0
         self.layout = Layout(language, self.signals, names, slots)
+        self.kept: Kept | None = None  # what frozen encoders gave, while training
         self.eval()
 
     def _check(self) -> None:
@@ -112,12 +114,19 @@ class AnyModal(nn.Module):
 
     def _features(self, name: str, items: Sequence[Media]) -> Features:
         """Features of media, in batches of those that have the same shape."""
-        encoder = self.modalities[name].encoder
-        assert encoder is not None
-        prepared = [encoder.prepare(item) for item in items]
-        trains = any(parameter.requires_grad for parameter in encoder.parameters())
-        with torch.set_grad_enabled(trains and torch.is_grad_enabled()):
+        encoder = self.encoders[name]
+
+        def encode(places: Sequence[int]) -> Features:
+            prepared = [encoder.prepare(items[place]) for place in places]
             return encoder(torch.stack(prepared).to(self.device))
+
+        if self.kept is None or _trains(encoder):
+            return encode(range(len(items)))
+        with torch.no_grad():
+            keys = [(name, item.digest()) for item in items]
+            found = self.kept.get(keys, lambda places: list(encode(places).values))
+        values = torch.stack(found).to(self.device)
+        return Features(values, torch.ones(values.shape[:2], dtype=torch.bool, device=self.device))
 
     def embed(self, prompts: Sequence[Prompt], ids: Tensor, places: Sequence[Place]) -> Tensor:
         """Input embeddings (B, T, D) of prompts, with every medium's soft tokens in its slots.
@@ -198,9 +207,8 @@ class AnyModal(nn.Module):
             losses["align"] = alignment_loss(made, wanted, kind=self.align_by)
         shown = [i for i, target in enumerate(targets) if target.media is not None]
         if "denoise" in self.wanted and shown:
-            with torch.no_grad():
-                media = torch.stack([decoder.prepare(targets[i].media) for i in shown])
-                latents = decoder.encode(media.to(hidden.device))
+            media = [targets[i].media for i in shown]
+            latents = torch.stack([decoder.prepare(item) for item in media]).to(hidden.device)
             picked = Conditioning(*(None if t is None else t[shown] for t in made))
             losses["denoise"] = decoder.loss(latents, picked)
         return losses
@@ -247,3 +255,7 @@ class AnyModal(nn.Module):
         from anymodal import composition
 
         composition.save_pretrained(self, Path(folder), with_parts)
+
+
+def _trains(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())

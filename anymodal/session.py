@@ -131,9 +131,7 @@ class Session:
             asked.content.append(text.strip())
         files = tuple(item.path for item in attached)
         conversation = [*self.messages, asked]
-        for event in self.model.stream(
-            conversation, seed=seed, cache=self.cache, **self.settings
-        ):
+        for event in self.model.stream(conversation, seed=seed, cache=self.cache, **self.settings):
             if isinstance(event, Done):
                 self.attached = []
                 self.turns.append(Exchange(asked, files, event.message, (), seed))

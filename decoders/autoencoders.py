@@ -16,27 +16,41 @@ from torch import Tensor, nn
 from anymodal.decoders.families import squared
 from anymodal.media import Audio, Image
 
+FLOOR = 0.1
+"""Magnitude below which a spectrum counts as silent: no gradient is spent on a noise floor."""
+
 
 class PictureAutoencoderLoss(nn.Module):
-    """Absolute error of pixels and of their differences, with a slight pull to the normal.
+    """Errors of pixels and of their differences, with a slight pull to the normal.
+
+    The squared error is what makes colour be learned: the absolute error alone is content with
+    the median, which for fills of many colours is grey.
 
     Args:
         autoencoder: of pictures, (B, 3, H, W) in [-1, 1].
+        square: weight of the squared error, beside the absolute one.
         edge: weight of the differences between neighbours, which keep outlines sharp.
         kl: weight of the divergence from the standard normal, per latent value.
     """
 
-    def __init__(self, autoencoder: AutoencoderKL, *, edge: float = 1.0, kl: float = 1e-4) -> None:
+    def __init__(
+        self,
+        autoencoder: AutoencoderKL,
+        *,
+        square: float = 5.0,
+        edge: float = 0.5,
+        kl: float = 1e-4,
+    ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
-        self.edge, self.kl = edge, kl
+        self.square, self.edge, self.kl = square, edge, kl
 
     def prepare(self, media: Image) -> Tensor:
         """Turn one picture into a tensor of the autoencoder's size."""
         return squared(media.pixels, self.autoencoder.config.sample_size)
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        """Give the terms l1, edge and kl for a batch (B, 3, H, W)."""
+        """Give the terms l1, l2, edge and kl for a batch (B, 3, H, W)."""
         posterior = self.autoencoder.encode(batch).latent_dist
         error = self.autoencoder.decode(posterior.sample()).sample.float() - batch
         across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
@@ -44,6 +58,7 @@ class PictureAutoencoderLoss(nn.Module):
         kl = posterior.kl().float().mean() / posterior.mean[0].numel()
         return {
             "l1": error.abs().mean(),
+            "l2": self.square * error.square().mean(),
             "edge": self.edge * (across + down),
             "kl": self.kl * kl,
         }
@@ -67,7 +82,7 @@ class WaveformAutoencoderLoss(nn.Module):
         autoencoder: AutoencoderOobleck,
         *,
         windows: Sequence[int] = (2048, 1024, 512, 256, 128),
-        l1: float = 10.0,
+        l1: float = 1.0,
         kl: float = 1e-4,
     ) -> None:
         super().__init__()
@@ -99,8 +114,7 @@ def spectral_error(made: Tensor, wanted: Tensor, window: int) -> Tensor:
     for signal in (made, wanted):
         flat = signal.flatten(0, 1).float()  # (B, channels, n) -> (B * channels, n)
         bins = torch.stft(flat, window, window // 4, window=shape, return_complex=True)
-        # The root of an exact zero has no gradient.
-        spectra.append((bins.real**2 + bins.imag**2 + 1e-7).sqrt())
+        spectra.append((bins.real**2 + bins.imag**2 + FLOOR**2).sqrt())
     have, want = spectra
     convergence = torch.linalg.vector_norm(have - want, dim=(1, 2)) / torch.linalg.vector_norm(
         want, dim=(1, 2)

@@ -290,8 +290,7 @@ class Latte(Pixels):
         return zeroed(conditioning)
 
     def prepare(self, media: Any) -> Tensor:
-        # What is seen in the middle of each of our frames.
-        frames = media.sample((np.arange(self.frames) + 0.5) / self.fps)
+        frames = media.sample(np.arange(self.frames) / self.fps)
         return torch.stack([squared(frame, self.size) for frame in frames], dim=1)
 
     def encode(self, batch: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def image_autoencoder(
 def audio_autoencoder(
     *,
     width: int = 24,
-    ratios: Sequence[int] = (4, 4, 8, 8),
+    ratios: Sequence[int] = (8, 8, 4, 4),
     multiples: Sequence[int] = (1, 2, 4, 8),
     rate: int = 16000,
     channels: int = 1,

@@ -226,7 +226,7 @@ def test_variable_frame_rate_keeps_the_timing() -> None:
     assert len(video.frames) in (16, 17)
     held = video.sample([0.35, 0.8, 1.2])
     assert np.abs(held.astype(int) - 90).max() <= 4
-    assert abs(int(video.sample([1.35])[0].mean()) - 120) <= 4
+    assert abs(int(video.sample([1.32])[0].mean()) - 120) <= 4
 
 
 # Saving
@@ -507,7 +507,7 @@ def test_an_array_with_nan_or_without_end() -> None:
         (VALID["a.png"][1], Limits(max_decoded_bytes=600), "max_decoded_bytes"),
         (wav_header(36_000), Limits(), r"lasts 36,000\.0 s, over the limit of 600.*max_seconds"),
         (wav_header(60, rate=48_000, channels=2), Limits(), "cut short: it has 64 of 11,520,000"),
-        (wav_header(0.002, rate=2**31 - 1), Limits(), "claims 1 channels at 2147483647 Hz"),
+        (wav_header(32 / (2**31 - 1), rate=2**31 - 1), Limits(), "claims 1 channels at 2147483647 Hz"),
         (wav_header(0.002, rate=0), Limits(), "damaged"),
         (VALID["a.flac"][1], Limits(max_seconds=0.4), r"lasts 0\.5 s"),
         (VALID["a.ogg"][1], Limits(max_decoded_bytes=15_000), "max_decoded_bytes"),
@@ -516,10 +516,10 @@ def test_an_array_with_nan_or_without_end() -> None:
         (VALID["a.mp4"][1], Limits(max_frames=7), "has 8 frames, over the limit of 7"),
         (VALID["a.mp4"][1], Limits(max_seconds=0.7), r"lasts 0\.8 s"),
         (VALID["a.webm"][1], Limits(max_frames=7), "8 frames"),
-        (VALID["a.webm"][1], Limits(max_pixels=383), "24×16"),
+        (VALID["a.webm"][1], Limits(max_pixels=383), "over the limit of 383 pixels"),
         (VALID["a.mp4"][1], Limits(max_decoded_bytes=9000), "8 frames of 24×16.*cut it or scale"),
         (VALID["a.gif"][1], Limits(max_frames=1), "max_frames"),
-        (VALID["a.gif"][1], Limits(max_pixels=100), "17×13"),
+        (VALID["a.gif"][1], Limits(max_pixels=100), "over the limit of 100 pixels"),
         (VALID["a.csv"][1], Limits(max_decoded_bytes=1000), "max_decoded_bytes"),
         (VALID["a.csv"][1], Limits(max_seconds=0.1), "max_seconds"),
         (VALID["a.npy"][1], Limits(max_decoded_bytes=1000), "max_decoded_bytes"),

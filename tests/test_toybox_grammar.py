@@ -101,11 +101,11 @@ def test_descriptions_are_many_and_the_oracle_reads_them(modality: str) -> None:
 @pytest.mark.parametrize("modality", MEDIA)
 def test_the_oracle_is_at_chance_on_scrambled_facts(modality: str) -> None:
     rng = np.random.default_rng(1)
+    scenes = all_scenes()
     hits: dict[str, list[bool]] = {}
-    for _ in range(2000):
-        text = describe(Scene(*(str(rng.choice(v)) for v in VALUES.values())).told_by(modality),
-                        modality, rng)  # fmt: skip
-        other = Scene(*(str(rng.choice(v)) for v in VALUES.values())).told_by(modality)
+    for first, second in rng.integers(len(scenes), size=(1500, 2)):
+        text = describe(scenes[first].told_by(modality), modality, rng)
+        other = scenes[second].told_by(modality)
         for name, hit in score_text(text, other).items():
             hits.setdefault(name, []).append(hit)
     for name, values in hits.items():
@@ -163,7 +163,7 @@ def _check_reply(turn: Turn, answers: tuple[dict[str, str], ...]) -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_training_never_meets_a_held_out_pair(kind: str) -> None:
-    for dialogue in samples(kind, 300):
+    for dialogue in samples(kind, 200):
         for turn in dialogue.turns:
             assert not any(medium.scene.held_out for medium in turn.media)
             assert not pair_held_out(parse(turn.text)), turn.text
@@ -171,7 +171,7 @@ def test_training_never_meets_a_held_out_pair(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [kind for kind in KINDS if kind.endswith(("image", "video")) and not kind.startswith("edit")],
+    [kind for kind in KINDS if kind.endswith(("image", "video"))],
 )
 def test_unseen_answers_are_held_out(kind: str) -> None:
     for dialogue in samples(kind, 100, True):
@@ -209,9 +209,11 @@ def test_inputs_tell_what_words_do_not(kind: str) -> None:
         for name in dialogue.from_input:
             assert name == "answer" or shown[name] == answer[name]
         told_alone += bool(dialogue.from_input)
-        if not kind.endswith("text") and given != "imu":
+        # "too slow" and "not so slow" name the value that isn't wanted.
+        negated = re.search(r"\b(too|not so)\b", user.text.lower())
+        if not kind.endswith("text") and given != "imu" and not negated:
             said = parse(user.text)
-            assert not set(said) & set(dialogue.from_input) or "not so" in user.text, user.text
+            assert not set(said) & set(dialogue.from_input), user.text
             assert all(said.get(name, value) == value for name, value in answer.items()), user.text
     assert told_alone > 100
 
@@ -247,14 +249,14 @@ def test_a_moved_picture_takes_motion_from_the_movement() -> None:
 
 @pytest.mark.parametrize("kind", ["talk", "unknown"])
 def test_plain_talk_makes_nothing(kind: str) -> None:
-    assert not any(turn.media for dialogue in samples(kind, 300) for turn in dialogue.turns)
+    assert not any(turn.media for dialogue in samples(kind, 200) for turn in dialogue.turns)
 
 
 def test_the_language_is_varied_and_small() -> None:
     words: set[str] = set()
     templates: set[str] = set()
     slots = re.compile(r"\b(" + "|".join(v for values in VALUES.values() for v in values) + r")\b")
-    for dialogue in samples(None, 6000):
+    for dialogue in samples(None, 3000):
         for turn in dialogue.turns:
             words |= set(re.findall(r"[a-z']+", turn.text.lower()))
         for turn, reply in zip(dialogue.turns[::2], dialogue.turns[1::2], strict=True):

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("text", nargs="*", metavar="TEXT", help="what to say; without it, a session begins")
     add_model(parser)
     add("--attach", action="append", default=[], metavar="FILE", help="a file to go with it")
-    add("--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)")
+    add(
+        "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
+    )
     add("--seed", type=int, help="makes answers repeatable (default: another one each time)")
     add("--temperature", type=float, help="0 always takes the likeliest word (default: 0)")
     add("--top-p", type=float, help="keep the likeliest words of this total share (default: 1)")

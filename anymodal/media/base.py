@@ -16,10 +16,9 @@ from anymodal.media.containers import contents
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import Blob, Format, Source, read_source, sniff, write_file
 
-_PICTURES = frozenset({"image", "depth", "thermal"})
 _NAMED: tuple[tuple[str, frozenset[str]], ...] = (
-    (".png .jpg .jpeg .webp", _PICTURES),
-    (".gif", _PICTURES | {"video"}),
+    (".png .jpg .jpeg .webp", frozenset({"image"})),
+    (".gif", frozenset({"image", "video"})),
     (".wav .flac .mp3 .oga .opus .m4a .aac", frozenset({"audio"})),
     (".ogg .mp4 .webm .mkv", frozenset({"video", "audio"})),
     (".mov .m4v .avi .ogv", frozenset({"video"})),
@@ -27,7 +26,7 @@ _NAMED: tuple[tuple[str, frozenset[str]], ...] = (
     (".npy", frozenset({"imu", "depth"})),
 )
 _SUFFIXES = {suffix: kinds for suffixes, kinds in _NAMED for suffix in suffixes.split()}
-"""Which kinds of media a file of this name can be expected to hold."""
+"""What a file of this name can be expected to hold; what loads as a picture also counts as image."""
 
 
 class Media(ABC):
@@ -59,7 +58,7 @@ class Media(ABC):
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if it is empty, damaged, cut short, over a limit, of no known format, of
-                another kind than asked for, or named as something else than it is.
+                another kind than asked for, or named as another kind (a JPEG named .png loads).
         """
         limits = limits or Limits()
         blob = read_source(source, limits)

@@ -192,7 +192,7 @@ def _panel(rows: NDArray[np.float32], top: int, unit: str) -> str:
             for i in shown
         )
         lines.append(f'<polyline points="{points}" fill="none" stroke="{color}"/>')
-    style = 'font="sans-serif" font-size="10" text-anchor="end" fill="#555"'
+    style = 'font-family="sans-serif" font-size="10" text-anchor="end" fill="#555"'
     labels = ((14, f"{high:.3g}"), (50, unit), (88, f"{low:.3g}"))
     texts = "".join(f'<text x="54" y="{top + y}" {style}>{text}</text>' for y, text in labels)
     return texts + "".join(lines)

@@ -36,6 +36,7 @@ _UNIT = r"(?:_?[\[(](?P<bracket>.*?)[\])]|_(?P<tail>.+))?$"
 _ACC = re.compile(rf"(?:a|acc(?:el(?:eration|erometer)?)?)_?(?P<axis>[xyz]){_UNIT}")
 _GYRO = re.compile(rf"(?:g|w|omega|gyro?(?:scope)?|angular_velocity)_?(?P<axis>[xyz]){_UNIT}")
 _CLOCK = re.compile(rf"(?:t|ts|time|timestamp|elapsed|seconds_elapsed){_UNIT}")
+_NOTE = re.compile(r"(\w+)\s*[=:]\s*(.*?)(?=[\s,;]*\w+\s*[=:]|\s*$)")
 _WANTED = ("ax", "ay", "az", "gx", "gy", "gz")
 _EXAMPLE = "t,ax,ay,az,gx,gy,gz"
 
@@ -107,7 +108,7 @@ def _split(blob: Blob) -> tuple[dict[str, str], _Header, Iterator[tuple[int, lis
     line, number = "", 0
     for number, line in enumerate(text, 1):
         if line.startswith("#"):
-            for key, value in re.findall(r"(\w+)\s*[=:]\s*([^=:#]+)", line):
+            for key, value in _NOTE.findall(line):
                 notes[_note(key)] = value.strip()
         elif line.strip():
             break

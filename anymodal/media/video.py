@@ -58,7 +58,7 @@ class Video(Media):
         return len(self.frames) / self.fps
 
     def sample(self, times: Sequence[float] | NDArray[Any]) -> NDArray[np.uint8]:
-        """The frames nearest to some times, the first or last one for times outside the clip.
+        """The frames that begin nearest to some times, the first or last one for times outside the clip.
 
         Shapes: times (K,), in seconds; result (K, H, W, 3).
 
@@ -115,9 +115,14 @@ def _check_clip(
 
 def _check_header(blob: Blob, limits: Limits, container: Any, stream: Any) -> None:
     """Hold what the header claims against the limits before the first frame is decoded."""
+    shape = (stream.codec_context.height, stream.codec_context.width)
+    if 0 in shape:  # FFmpeg found no frame, or none of at most max_pixels
+        raise MediaError(
+            f"{blob.name} has no frames, or frames over the limit of {limits.max_pixels:,} pixels; "
+            "export it again, scale it down, or pass limits=Limits(max_pixels=...)"
+        )
     seconds = header_seconds(container, stream)
     count = stream.frames or seconds * float(stream.average_rate or 0)
-    shape = (stream.codec_context.height, stream.codec_context.width)
     _check_clip(blob, limits, max(1, count), shape, seconds)
 
 
@@ -196,7 +201,9 @@ def _write_mp4(frames: NDArray[np.uint8], fps: float) -> bytes:
     rate = Fraction(fps).limit_denominator(1001)
     buffer = BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=rate, options={"crf": "16"})
+        stream: Any = container.add_stream(
+            "libx264", rate=rate, options={"crf": "16", "preset": "veryfast"}
+        )
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.colorspace, stream.color_range = _BT601, _LIMITED_RANGE

@@ -12,6 +12,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import ConfigError, suggest
+from anymodal.keep import Kept
 from anymodal.training.stage import Run, freeze_all_but, train_mode
 
 
@@ -32,6 +33,8 @@ class StageModule(L.LightningModule):
         self.trainable = freeze_all_but(model, run.stage.trainable)
         if hasattr(model, "wanted"):
             model.wanted = tuple(run.stage.losses)
+        if hasattr(model, "kept"):
+            model.kept = Kept(int(run.keep_gb * 2**30))
         self.batches = 0  # batches consumed, over all resumed sessions
         self.skipped = 0  # bad steps in a row
         self.strict_loading = False

@@ -18,9 +18,9 @@ from anymodal.decoders import Decoder
 from anymodal.decoders.autoencoders import normalise_latents
 from anymodal.encoders import ImageBind, ImageBindEncoder
 from anymodal.encoders.clip_text import tokenize
+from anymodal.keep import Kept
 from anymodal.language import LanguageModel
 from anymodal.packing import Packed, pack
-from anymodal.training.keep import Kept
 from anymodal.types import Message
 
 

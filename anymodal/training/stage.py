@@ -66,6 +66,7 @@ class Run:
         steps: optimiser steps; `batch_size` samples each, `accumulate` batches per step.
         ema: decay of the weights' moving average that becomes the finished model; null for none.
         save_every: optimiser steps between checkpoints.
+        keep_gb: memory for what frozen parts compute, so that it is computed once.
         max_skipped: bad steps (non-finite loss or gradient) in a row before the run gives up.
         trainer: further arguments of `lightning.Trainer`.
     """
@@ -84,6 +85,7 @@ class Run:
     workers: int = 0
     save_every: int = 200
     log_every: int = 20
+    keep_gb: float = 4.0
     max_skipped: int = 10
     trainer: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)

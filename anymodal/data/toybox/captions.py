@@ -68,5 +68,10 @@ def describe(told: dict[str, str], modality: str, rng: np.random.Generator) -> s
     if modality not in DESCRIBE:
         raise ValueError(f"no words for {modality!r}; choose one of {', '.join(DESCRIBE)}")
     draw = Draw(rng)
-    phrase = {"imu": movement, "audio": sound}.get(modality, show)(draw, told)
-    return sentence(draw.one(DESCRIBE[modality]).replace("{x}", phrase))
+    form = draw.one(DESCRIBE[modality])
+    if modality == "imu":
+        phrase = movement(draw, told)
+    else:
+        say = sound if modality == "audio" else show
+        phrase = say(draw, told, compact=not form.endswith("{x}."))
+    return sentence(form.replace("{x}", phrase))

@@ -98,12 +98,13 @@ def perceived(scenes: Scenes, given: str) -> Dialogue:
 def converted(scenes: Scenes, given: str, wanted: str) -> Dialogue:
     """A medium of the thing in another medium, perhaps with changes."""
     script = Script(scenes)
-    scene = scenes.scene((given, wanted))
+    shown = (given, wanted) if wanted == "audio" else (wanted,)
+    scene = scenes.scene(shown)
     changed = _changed(scenes, scene, given, wanted)
     source = scenes.variant(scene, changed, (given,)) if changed else scene
     told = source.told_by(given)
     new = [name for name in scene.told_by(wanted) if name not in told and name not in changed]
-    scene, said = scenes.said(scene, new, (given, wanted), (wanted,))
+    scene, said = scenes.said(scene, new, shown, (wanted,))
     still_told = scene.told_by(wanted)
     said |= {name: still_told[name] for name in changed if name in still_told}
     script.user(

@@ -56,7 +56,7 @@ def _polite(draw: Draw, verb: str, *, follow: bool = False) -> str:
     if follow and draw.chance(0.6):
         return draw.one(FOLLOW) + verb
     form = draw.one(POLITE)
-    if "for me" in form and ("," in verb or " me " in verb):
+    if "for me" in form and any(word in verb for word in (",", " me ", " that ")):
         form = "{v}"
     text = form.replace("{v}", verb)
     return draw.one(GREETINGS) + text if not follow and draw.chance(0.06) else text

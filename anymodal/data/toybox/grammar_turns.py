@@ -44,7 +44,8 @@ def journey(scenes: Scenes, steps: Sequence[Step]) -> Script:
     script = Script(scenes)
     moves = any("tempo" in changed for _, changed in steps)
     media = {modality for modality, _ in steps}
-    scene = scenes.scene(media, moves=moves)
+    last = steps[-1][0]
+    scene = scenes.scene(media if last == "audio" else (last,), moves=moves)
     states = [scene]
     for _, changed in steps[:0:-1]:
         if changed:
@@ -163,7 +164,8 @@ def describe_then_make(scenes: Scenes) -> Dialogue:
     names.remove("thing")
     changed = [scenes.one(names)] if given == wanted or scenes.chance(0.3) else []
     moves = "tempo" in changed
-    scene = scenes.scene((given, wanted), moves=moves)
+    shown = (given, wanted) if wanted == "audio" else (wanted,)
+    scene = scenes.scene(shown, moves=moves)
     source = scenes.variant(scene, changed, (given,), moves=moves) if changed else scene
     said = _to_say(scenes, scene, wanted, changed, set(source.told_by(given)))
     medium = scenes.medium(source, given)

@@ -73,7 +73,7 @@ def typed(draw: Draw, text: str) -> str:
 def _fill(draw: Draw, form: str, facts: Facts) -> str:
     """A form with its slots filled, one word for each."""
     thing = facts.get("thing", "thing")
-    words = {"{noun}": (NOUNS.get(thing, thing),)}
+    words: dict[str, tuple[str, ...]] = {"{noun}": (NOUNS.get(thing, thing),)}
     if "color" in facts:
         words["{color}"] = (facts["color"],)
     if "size" in facts:
@@ -112,9 +112,9 @@ def show(draw: Draw, facts: Facts, *, compact: bool = False) -> str:
         text, tempo = f"a {draw.one(TEMPO_WORDS[tempo])} {text.split(' ', 1)[1]}", None
     if motion is None:
         return f"{text}, {draw.one(TEMPO_WORDS[tempo])}" if tempo else text
-    tail = moving(draw, motion, None if motion == "still" else tempo)
-    if not plain and not tail.startswith((",", " that")):
-        tail = "," + tail
+    say_tempo = None if motion == "still" else tempo
+    # After a clause, as in "a ball that is red", another would be one too many.
+    tail = moving(draw, motion, say_tempo) if plain else f", {participle(draw, motion, say_tempo)}"
     if tempo and motion == "still":
         tail += f", sounding {draw.one(TEMPO_WORDS[tempo])}"
     return text + tail

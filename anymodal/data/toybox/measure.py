@@ -11,7 +11,7 @@ def measure(medium: Media) -> dict[str, str]:
     """The attributes that a medium tells, as measured; what cannot be told is left out.
 
     Raises:
-        ValueError: for a kind of medium that the Toybox has no oracle for.
+        TypeError: for a kind of medium that the Toybox has no oracle for.
     """
     if isinstance(medium, Image):
         found = read_image(medium.pixels)
@@ -22,5 +22,5 @@ def measure(medium: Media) -> dict[str, str]:
     elif isinstance(medium, IMU):
         found = read_imu(medium.samples, medium.rate)
     else:
-        raise ValueError(f"the Toybox has no oracle for {type(medium).__name__}")
+        raise TypeError(f"the Toybox has no oracle for {type(medium).__name__}")
     return {name: value for name, value in found.items() if value}

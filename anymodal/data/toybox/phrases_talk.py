@@ -88,10 +88,10 @@ TALK: tuple[tuple[Words, Words], ...] = (
       "i watched a movie yesterday", "i love music", "my friend paints pictures",
       "we heard a nice sound", "i have a picture on my wall", "i can draw too"),
      ("That sounds nice.", "How nice! Tell me more.", "I would like that too.", "Good for you!")),
-    (("how is the weather?", "is it warm today?", "it is cold today", "the sun is out today",
-      "what a nice day", "it is a bad day"),
-     ("I cannot see the weather from here.", "I hope you have a good day.",
-      "I do not know, I live in a computer.")),
+    (("how is the weather?", "is it warm today?", "will it be warm?", "what is the weather like?"),
+     ("I cannot see the weather from here.", "I do not know, I live in a computer.")),
+    (("it is cold today", "the sun is out today", "what a nice day", "it is warm today"),
+     ("I hope you have a good day.", "It is always the same in here.", "Tell me more.")),
     (("i am happy", "i feel good", "i had a good day", "life is good"),
      ("I am glad to hear that.", "How nice!", "That makes me happy too.")),
     (("i am sad", "i feel bad", "i am tired", "i am bored", "i had a bad day"),
@@ -134,7 +134,7 @@ _MEANINGS = {
 }  # fmt: skip
 _COLOR_QUESTIONS = (
     ("what colour is {x}?", "what colour {x} is"), ("what color is {x}?", "what color {x} is"),
-    ("which colour has {x}?", "which colour {x} has"), ("what is the colour of {x}?", "the colour of {x}"),
+    ("what colour does {x} have?", "which colour {x} has"), ("what is the colour of {x}?", "the colour of {x}"),
 )  # fmt: skip
 _VOICE_QUESTIONS = (
     ("what does {x} say?", "what {x} says"), ("what word does {x} say?", "what word {x} says"),
@@ -158,7 +158,7 @@ ONLY_WORDS: Words = (
     "don't play anything, just tell me {q}", "please tell me in words {q}", "only in words, {d}",
     "only tell me {q}", "no video, just tell me {q}", "don't make a video, only tell me {q}",
     "i don't want a sound, just tell me {q}", "do not play it, only write {q}",
-    "i don't want to see it, just tell me {q}", "just with words, {d}", "write down {q}",
+    "i don't want to see it, just tell me {q}", "just with words, {d}", "just write {q}",
 )  # fmt: skip
 
 UNKNOWN: Words = ("cat", "dog", "house", "tree", "boat", "train", "star", "fish", "horse", "flower",

@@ -1,0 +1,1 @@
+"""Measuring models: what they make and say, judged attribute by attribute."""
