@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from anymodal import generation, media
-from anymodal.generation import PrefixCache, Sampling, SpanReady, TextToken
+from anymodal.cache import PrefixCache
+from anymodal.generation import SpanReady, TextToken
 from anymodal.packing import pack
+from anymodal.sampling import Sampling
 from anymodal.types import (
     Conditioning,
     Done,

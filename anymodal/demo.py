@@ -111,7 +111,9 @@ def checks(step: Step, turn: Exchange) -> list[Check]:
     if step.told is not None:
         scores = score_text(turn.reply.text, step.told)
         wrong = [name for name, right in scores.items() if not right]
-        text = f"wrong in {_listed(wrong)}" if wrong else f"told: {_listed(list(step.told.values()))}"
+        text = (
+            f"wrong in {_listed(wrong)}" if wrong else f"told: {_listed(list(step.told.values()))}"
+        )
         found.append(Check(text, not wrong))
     return found
 

@@ -93,9 +93,9 @@ def image_autoencoder(
 
 def audio_autoencoder(
     *,
-    width: int = 24,
-    ratios: Sequence[int] = (8, 8, 4, 4),
-    multiples: Sequence[int] = (1, 2, 4, 8),
+    width: int = 32,
+    ratios: Sequence[int] = (8, 8, 4),
+    multiples: Sequence[int] = (1, 2, 4),
     rate: int = 16000,
     channels: int = 1,
 ) -> AutoencoderOobleck:

@@ -564,7 +564,7 @@ def test_waveform_autoencoder_learns() -> None:
     vae = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800)
     loss = WaveformAutoencoderLoss(vae, windows=(64, 32))
     batch = torch.sin(torch.arange(512) * 0.3).expand(2, 1, -1) * 0.5
-    assert set(loss(batch)) >= {"stft", "l1", "kl"}
+    assert set(loss(batch)) >= {"stft", "l2"}
     totals = train(loss, batch, 20)
     assert totals[-1] < 0.85 * totals[0]
     assert all(math.isfinite(float(v)) for v in loss(torch.zeros(2, 1, 512)).values())

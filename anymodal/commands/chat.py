@@ -61,7 +61,7 @@ def _session(args: argparse.Namespace) -> Session:
     if sys.stderr.isatty():
         print("\x1b[K", end="", file=sys.stderr, flush=True)
     made = _given(args, "steps", "guidance")
-    sampling = {name: made for name in model.decoders} if made else None
+    sampling = dict.fromkeys(model.decoders, made) if made else None
     how = _given(args, "temperature", "top_p", "max_new_tokens")
     return Session(model, args.out, args.seed, sampling=sampling, **how)
 

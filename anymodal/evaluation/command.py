@@ -18,35 +18,39 @@ SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal eval`."""
     tasks = parser.add_subparsers(metavar="TASK", required=True, dest="task")
-    matrix = tasks.add_parser("matrix", help="every input and output, judged by the oracles")
+
+    def task(name: str, line: str, n: int) -> argparse.ArgumentParser:
+        return _add_task(tasks.add_parser(name, help=line, description=line, allow_abbrev=False), n)
+
+    matrix = task("matrix", "hold conversations of every kind, and judge the answers", 100)
     add_model(matrix)
-    _add_common(matrix, 100)
     matrix.add_argument(
-        "--kinds", help="kinds of conversation, by commas, or all (default: the main ones)"
+        "--kinds",
+        help='kinds of conversation by commas, as text>image, "any" for a mixture, or "all" for '
+        "a line of each (default: words to each medium and back, and a mixture)",
     )
     matrix.add_argument(
         "--out", type=Path, metavar="DIR", help="keep samples and results; goes on where it stopped"
     )
     matrix.set_defaults(evaluate=_matrix)
-    ladder = tasks.add_parser("ladder", help="which part of a model loses how much")
+    ladder = task("ladder", "find the part of a model that loses most", 100)
     add_model(ladder)
-    _add_common(ladder, 100)
     ladder.set_defaults(evaluate=_ladder)
-    decoder = tasks.add_parser("decoder", help="a pipeline's folder alone, on captions")
+    decoder = task("decoder", "measure a pipeline's folder alone, on captions", 50)
     decoder.add_argument("folder", type=Path, metavar="FOLDER")
-    decoder.add_argument("--modality", help="what it makes (default: what its pipeline tells)")
+    decoder.add_argument("--modality", help="what it must make (default: what it makes)")
     decoder.add_argument("--steps", type=count, default=20, help="default: %(default)s")
     decoder.add_argument("--guidance", type=float, default=4.0, help="default: %(default)s")
-    _add_common(decoder, 50)
     decoder.set_defaults(evaluate=_decoder)
 
 
-def _add_common(parser: argparse.ArgumentParser, n: int) -> None:
+def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParser:
     add = parser.add_argument
-    add("--n", type=count, default=n, help="samples per line (default: %(default)s)")
+    add("--n", type=count, default=n, help="samples on each line (default: %(default)s)")
     add("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
     add("--split", choices=SPLITS, default="seen", help="which scenes (default: %(default)s)")
     add("--batch", type=count, default=16, help="samples at once (default: %(default)s)")
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,16 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _matrix(args: argparse.Namespace) -> int:
     from anymodal.commands.options import open_model
-    from anymodal.evaluation.matrix import Plan, choose_kinds, evaluate, table
+    from anymodal.evaluation.answers import ModelAnswers
+    from anymodal.evaluation.matrix import Plan, choose_lines, evaluate
+    from anymodal.evaluation.report import table
 
-    plan = Plan(
-        kinds=choose_kinds(args.kinds),
-        count=args.n,
-        seed=args.seed,
-        splits=SPLITS[args.split],
-        batch_size=args.batch,
-    )
-    results = evaluate(open_model(args.model), plan, args.out, name=args.model)
+    plan = Plan(choose_lines(args.kinds), args.n, args.seed, SPLITS[args.split], args.batch)
+    answers = ModelAnswers(open_model(args.model))
+    results = evaluate(answers, plan, args.out, name=args.model)
     text = table(results)
     print(text)
     if args.out is not None:
@@ -91,7 +92,8 @@ def _ladder(args: argparse.Namespace) -> int:
 
     model = open_model(args.model)
     for unseen in SPLITS[args.split]:
-        _print_rungs(climb(model, args.n, args.seed, unseen, args.batch), unseen)
+        rungs = climb(model, args.n, seed=args.seed, unseen=unseen, batch_size=args.batch)
+        _print_rungs(rungs, unseen)
     return 0
 
 

@@ -1,31 +1,75 @@
 """Which part of a model loses what: each alone, from the oracles to the whole chain.
 
-Shapes: B media, N encoder tokens, D width of features, V values of an attribute.
+Shapes: B media, N encoder tokens, K soft tokens, D width of features, V values of an attribute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
+from anymodal.data.toybox.grammar import KINDS
 from anymodal.data.toybox.judge import captioned, judge, rendered, score, values_of
-from anymodal.evaluation.report import attributes, markdown, percent
+from anymodal.data.toybox.render import MODALITIES
+from anymodal.evaluation.answers import ModelAnswers
+from anymodal.evaluation.matrix import Plan, evaluate
+from anymodal.evaluation.report import attribute_table, attributes
 
 if TYPE_CHECKING:
     from anymodal.decoders import Decoder
     from anymodal.encoders import Encoder
     from anymodal.media import Media
+    from anymodal.model import AnyModal
+
+Read = Callable[[Sequence["Media"]], Tensor]
+"""Media to features of shape (B, D)."""
+
+LEARN = 600
+"""Media that a probe learns from."""
 
 
 class Rung(NamedTuple):
     """One part's figures: what was tried, and `report.attributes` of its scores."""
 
     name: str
-    found: dict[str, Any]
+    found: Mapping[str, Any]
+
+
+def climb(
+    model: AnyModal, count: int, *, seed: int = 0, unseen: bool = False, batch_size: int = 16
+) -> list[Rung]:
+    """Every rung of a model: where the figures fall, the part between them loses them."""
+    how: dict[str, Any] = {"seed": seed, "unseen": unseen}
+    rungs: list[Rung] = []
+    answers = ModelAnswers(model)
+
+    def whole(kind: str) -> None:
+        if kind in KINDS:
+            plan = Plan((kind,), count, seed, (unseen,), batch_size)
+            found = evaluate(answers, plan)["results"][0]
+            rungs.append(Rung(f"{kind}: the whole chain", found))
+
+    for name, modality in model.modalities.items():
+        kind = modality.media.kind
+        if kind not in MODALITIES:
+            continue
+        rungs.append(of_oracle(kind, count, **how))
+        if modality.encoder is not None:
+            reads = {"encoder": _features(modality.encoder, model.device)}
+            reads["soft tokens"] = _soft(model, name)
+            for part, read in reads.items():
+                rungs.append(probe(f"{kind}: {part}, probed", kind, read, count, **how))
+            whole(f"{kind}>text")
+        if modality.decoder is not None:
+            settings = {**modality.sampling, "batch_size": batch_size}
+            rungs.append(on_captions(modality.decoder, count, **settings, **how))
+            whole(f"text>{kind}")
+    return rungs
 
 
 def of_oracle(modality: str, count: int, *, seed: int = 0, unseen: bool = False) -> Rung:
@@ -64,18 +108,72 @@ def on_captions(
     return Rung(f"{modality}: decoder on captions", attributes(scores))
 
 
+def probe(
+    name: str, modality: str, read: Read, count: int, *, seed: int = 0, unseen: bool = False
+) -> Rung:
+    """What a linear classifier of each attribute finds in features.
+
+    Source: Alain & Bengio 2016, arXiv:1610.01644. It learns from seen scenes.
+    """
+    learned = rendered(modality, LEARN, seed=seed + 1)
+    tested = rendered(modality, count, seed=seed, unseen=unseen)
+    features = _read_all(read, [medium for medium, _ in (*learned, *tested)], name)  # (B, D)
+    mean, spread = features[:LEARN].mean(0), features[:LEARN].std(0)
+    features = (features - mean) / (spread + 1e-4)
+    scores: list[dict[str, bool]] = [{} for _ in tested]
+    for attribute, values in values_of(modality).items():
+        told = [facts.get(attribute) for _, facts in (*learned, *tested)]
+        labels = torch.tensor([-1 if value is None else values.index(value) for value in told])
+        guess = _fit(features[:LEARN], labels[:LEARN], len(values))(features[LEARN:]).argmax(-1)
+        for marks, label, found in zip(scores, labels[LEARN:], guess, strict=True):
+            if label >= 0:
+                marks[attribute] = bool(label == found)
+    return Rung(name, attributes(scores))
+
+
+@torch.no_grad()
+def _read_all(read: Read, media: Sequence[Media], label: str) -> Tensor:
+    return torch.cat([read(some).float().cpu() for _, some in _batches(media, 32, label)])
+
+
+def _fit(features: Tensor, labels: Tensor, count: int) -> nn.Linear:
+    """Logistic regression on features (B, D) with labels (B,), those below 0 left out."""
+    features, labels = features[labels >= 0], labels[labels >= 0]
+    layer = nn.Linear(features.shape[1], count)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(layer(features), labels) + 1e-2 * layer.weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return layer.requires_grad_(False)
+
+
+def _features(encoder: Encoder, device: torch.device) -> Read:
+    """An encoder's tokens, averaged."""
+
+    def read(media: Sequence[Media]) -> Tensor:
+        batch = torch.stack([encoder.prepare(medium) for medium in media])
+        values, mask = encoder(batch.to(device))  # (B, N, D), (B, N)
+        weights = mask[..., None].to(values.dtype)
+        return torch.as_tensor((values * weights).sum(1) / weights.sum(1))
+
+    return read
+
+
+def _soft(model: AnyModal, name: str) -> Read:
+    """What the language model gets: all soft tokens of a medium, side by side."""
+    return lambda media: model.soft_tokens({name: media})[name].flatten(1)  # (B, K * D)
+
+
 def table(rungs: Sequence[Rung]) -> str:
     """The rungs as a Markdown table, with a column for each attribute."""
-    names = list(dict.fromkeys(name for rung in rungs for name in rung.found["by_attribute"]))
-    rows = [
-        [
-            rung.name,
-            percent(rung.found["share"]),
-            *(percent(rung.found["by_attribute"].get(name)) for name in names),
-        ]
-        for rung in rungs
-    ]
-    return markdown(["part", "right %", *names], rows)
+    return attribute_table("part", [(rung.name, rung.found) for rung in rungs])
 
 
 def _batches(items: Sequence[Any], size: int, label: str) -> Iterator[tuple[int, Sequence[Any]]]:

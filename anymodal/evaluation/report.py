@@ -1,9 +1,12 @@
-"""Scores and their statistics, as numbers and as Markdown."""
+"""Scores and their statistics, as numbers and as Markdown.
+
+A record is what `matrix.hold` writes of one conversation.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Z = 1.959964
@@ -20,27 +23,108 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     scale = 1 + Z**2 / count
     middle = (share + Z**2 / (2 * count)) / scale
     reach = Z * math.sqrt(share * (1 - share) / count + (Z / (2 * count)) ** 2) / scale
-    # Rounding must not put the end of a share of 0 or 1 beyond it.
+    # Rounding must not put an end of the interval on the wrong side of the share.
     return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
 
 
-def attributes(scores: Iterable[Mapping[str, bool]]) -> dict[str, Any]:
-    """Shares of attributes that are right, each and in all, over the scores of several media.
+def proportion(marks: Sequence[bool], count: int | None = None) -> dict[str, Any]:
+    """The share of marks that are right, and its interval.
 
-    The share in all is that of all single attributes; its interval takes each as one sample.
+    Args:
+        marks: right or wrong.
+        count: samples that they come from, where several marks of one stand or fall together.
+    """
+    share = sum(marks) / len(marks) if marks else None
+    count = len(marks) if count is None else count
+    return {"share": share, "interval": None if share is None else wilson(share, count)}
+
+
+def attributes(scores: Sequence[Mapping[str, bool]]) -> dict[str, Any]:
+    """The share of attributes that are right, in all and each, over the scores of several media.
+
+    The interval counts media, not attributes, since those of one medium are not independent.
     """
     right: dict[str, list[bool]] = {}
     for marks in scores:
         for name, mark in marks.items():
             right.setdefault(name, []).append(mark)
-    flat = [mark for marks in right.values() for mark in marks]
-    share = sum(flat) / len(flat) if flat else None
+    every = [mark for marks in right.values() for mark in marks]
     return {
-        "share": share,
-        "interval": wilson(share, len(flat)) if share is not None else None,
-        "count": len(flat),
+        **proportion(every, sum(bool(marks) for marks in scores)),
         "by_attribute": {name: sum(marks) / len(marks) for name, marks in right.items()},
     }
+
+
+def summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of every line and split, and of all conversations together.
+
+    Figures: `share` of attributes right with its 95 % interval, also `by_attribute`; `chance`, the
+    share that blind guessing gets; `input`, the same for what only given media tell; `media`, the
+    replies with exactly the media asked for, in order; `malformed` spans; how many conversations.
+    """
+    groups: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault((record["line"], record["unseen"]), []).append(record)
+    lines = [
+        {"line": line, "unseen": unseen, **figures(group)}
+        for (line, unseen), group in groups.items()
+    ]
+    return {"results": lines, "total": figures(records)}
+
+
+def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The figures of some conversations; see `summary`."""
+    turns = [turn for record in records for turn in record["turns"]]
+    guesses = [c for turn in turns for told in turn["chance"] for c in told.values()]
+    perceived = [
+        {name: mark for name, mark in marks.items() if name in record["from_input"]}
+        for record in records
+        for marks in record["turns"][-1]["right"]
+    ]
+    return {
+        "count": len(records),
+        **attributes([marks for turn in turns for marks in turn["right"]]),
+        "chance": sum(guesses) / len(guesses) if guesses else None,
+        "input": attributes(perceived),
+        "media": proportion([t["media"]["asked"] == t["media"]["given"] for t in turns]),
+        "malformed": sum(turn["malformed"] for turn in turns),
+    }
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """The results of a matrix as two Markdown tables: the figures, and each attribute's."""
+    lines = [(_label(line), line) for line in results["results"]]
+    everything = [*lines, ("all of these", results["total"])]
+    head = ["conversation", "n", "right %", "95 %", "chance %", "told by input %", "media %"]
+    rows = [
+        [
+            label,
+            str(found["count"]),
+            percent(found["share"]),
+            span(found["interval"]),
+            percent(found["chance"]),
+            percent(found["input"]["share"]),
+            percent(found["media"]["share"]),
+            str(found["malformed"]),
+        ]
+        for label, found in everything
+    ]
+    return f"{markdown([*head, 'malformed'], rows)}\n\n{attribute_table('conversation', lines)}"
+
+
+def attribute_table(first: str, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """A row for each labelled result, with its share of right attributes, in all and each."""
+    names = list(dict.fromkeys(name for _, found in lines for name in found["by_attribute"]))
+    rows = [
+        [
+            label,
+            percent(found["share"]),
+            span(found["interval"]),
+            *(percent(found["by_attribute"].get(name)) for name in names),
+        ]
+        for label, found in lines
+    ]
+    return markdown([first, "right %", "95 %", *names], rows)
 
 
 def percent(share: float | None) -> str:
@@ -48,16 +132,23 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
 
 
+def span(interval: Sequence[float] | None) -> str:
+    """An interval as text, in whole per cent."""
+    return "–" if interval is None else "–".join(f"{100 * end:.0f}" for end in interval)
+
+
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table, its columns aligned; all but the first hold numbers."""
-    widths = [max(3, *(len(row[i]) for row in (head, *rows))) for i in range(len(head))]
+    widths = [max(3, *(len(row[place]) for row in (head, *rows))) for place in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        first, *rest = (
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return f"| {' | '.join((first, *rest))} |"
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
+        return f"| {' | '.join([cells[0].ljust(widths[0]), *padded[1:]])} |"
 
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join([line(head), line(rule), *(line(row) for row in rows)])
+
+
+def _label(line: Mapping[str, Any]) -> str:
+    # A bare > would begin a quotation in no table cell, but an arrow reads better.
+    return line["line"].replace(">", " → ") + (" (held out)" if line["unseen"] else "")

@@ -1,0 +1,91 @@
+"""What is evaluated: something that answers conversations, such as a model."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import torch
+
+from anymodal import chat, generation
+from anymodal.generation import SpanReady, TextToken
+from anymodal.types import Message
+
+if TYPE_CHECKING:
+    from anymodal.model import AnyModal
+    from anymodal.signals import Signals
+
+
+class Answer(NamedTuple):
+    """A reply, and how many broken spans were among its ids."""
+
+    message: Message
+    malformed: int = 0
+
+
+class Answerer(Protocol):
+    """What the matrix talks to."""
+
+    def identity(self) -> str:
+        """What tells this answerer from others, so that their samples are not mixed."""
+
+    def __call__(
+        self, conversations: Sequence[list[Message]], seeds: Sequence[int]
+    ) -> list[Answer]:
+        """Answer conversations that end with the user's message."""
+
+
+class ModelAnswers:
+    """A model's own answers.
+
+    Args:
+        model: the model.
+        settings: of `chat.reply_many`.
+    """
+
+    def __init__(self, model: AnyModal, **settings: Any) -> None:
+        self.model, self.settings = model, settings
+
+    def identity(self) -> str:
+        """A hash of the weights and the settings."""
+        digest = hashlib.sha256(repr(sorted(self.settings.items())).encode())
+        for name, tensor in self.model.state_dict().items():
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+    def __call__(
+        self, conversations: Sequence[list[Message]], seeds: Sequence[int]
+    ) -> list[Answer]:
+        """Answer all conversations in one batch."""
+        with _heard() as heard:
+            messages = chat.reply_many(self.model, conversations, seeds=seeds, **self.settings)
+        counts = [count_malformed(events, self.model.signals) for events in heard]
+        return [Answer(message, count) for message, count in zip(messages, counts, strict=True)]
+
+
+def count_malformed(events: Sequence[TextToken | SpanReady], signals: Signals) -> int:
+    """How many broken spans the raw ids of a reply hold."""
+    ids: list[int] = []
+    for event in events:
+        ids += event.ids if isinstance(event, TextToken) else signals.span(event.name)
+    return signals.parse(ids).malformed
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[list[TextToken | SpanReady]]]:
+    """The raw events behind the replies made meanwhile, which messages no longer show."""
+    generate, heard = generation.generate_batch, []
+
+    def listen(*args: Any, **settings: Any) -> list[list[TextToken | SpanReady]]:
+        answers = generate(*args, **settings)
+        heard.extend(answers)
+        return answers
+
+    generation.generate_batch = listen
+    try:
+        yield heard
+    finally:
+        generation.generate_batch = generate

@@ -1,0 +1,254 @@
+"""The any-to-any matrix: conversations whose answers are known, held with a model and judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from anymodal.checkpoint import replacing
+from anymodal.data.toybox.grammar import KINDS, Dialogue, Medium, Turn, sample_dialogue
+from anymodal.data.toybox.judge import chance, judge, score_reply
+from anymodal.data.toybox.render import render
+from anymodal.evaluation.answers import Answer, Answerer
+from anymodal.evaluation.report import summary
+from anymodal.media import Media
+from anymodal.types import Message
+
+ANY = "any"
+"""A line of all kinds of conversation, as often as the grammar has them."""
+
+MAIN = (
+    "text>image",
+    "text>audio",
+    "text>video",
+    "image>text",
+    "audio>text",
+    "video>text",
+    "imu>text",
+    ANY,
+)
+"""The lines measured where none are named."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One conversation of the matrix; the seed, line, split and index decide everything in it."""
+
+    seed: int
+    line: str
+    unseen: bool
+    index: int
+
+    @property
+    def key(self) -> tuple[str, bool, int]:
+        """What tells it from the others of its plan."""
+        return self.line, self.unseen, self.index
+
+    @property
+    def entropy(self) -> list[int]:
+        """The entropy of its random numbers."""
+        return [self.seed, self.index, int(self.unseen), *self.line.encode()]
+
+    @cached_property
+    def dialogue(self) -> Dialogue:
+        """The conversation, with its answers."""
+        kind = None if self.line == ANY else self.line
+        rng = np.random.default_rng([*self.entropy, 0])
+        return sample_dialogue(rng, kind=kind, unseen=self.unseen)
+
+    def reply_seed(self, turn: int) -> int:
+        """The seed of the reply of one turn."""
+        state = np.random.SeedSequence([*self.entropy, 1, turn]).generate_state(1)
+        return int(state[0]) >> 1
+
+    def user(self, turn: int) -> Message:
+        """What the user says and shows, rendered."""
+        rng = np.random.default_rng([*self.entropy, 2, turn])
+        parts = self.dialogue.turns[2 * turn].parts
+        return Message(
+            "user",
+            [render(p.scene, p.modality, rng) if isinstance(p, Medium) else p for p in parts],
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Args:
+        lines: kinds of conversation, or `ANY`.
+        count: conversations on each line.
+        seed: decides everything.
+        splits: whether scenes are held out, one value per split.
+        batch_size: conversations held at once.
+    """
+
+    lines: tuple[str, ...] = MAIN
+    count: int = 100
+    seed: int = 0
+    splits: tuple[bool, ...] = (False,)
+    batch_size: int = 16
+
+    def samples(self) -> list[Sample]:
+        """Every conversation, line by line."""
+        return [
+            Sample(self.seed, line, unseen, index)
+            for line in self.lines
+            for unseen in self.splits
+            for index in range(self.count)
+        ]
+
+
+def choose_lines(given: str | None) -> tuple[str, ...]:
+    """The lines that a comma-separated text names; "all" for every kind of conversation.
+
+    Raises:
+        ValueError: for a kind that there isn't.
+    """
+    if given is None:
+        return MAIN
+    names = [name.strip() for name in given.split(",")]
+    lines = tuple(dict.fromkeys(x for name in names for x in (KINDS if name == "all" else [name])))
+    for line in lines:
+        if line not in KINDS and line != ANY:
+            from anymodal.config import suggest
+
+            raise ValueError(f"no kind of conversation is called {line!r}{suggest(line, KINDS)}")
+    return lines
+
+
+def evaluate(
+    answerer: Answerer, plan: Plan, out: Path | None = None, *, name: str = ""
+) -> dict[str, Any]:
+    """Hold the conversations of a plan, judge them, and sum up.
+
+    Args:
+        answerer: who answers.
+        plan: what to measure.
+        out: where samples are kept as they come; those kept already are not held again.
+        name: of the answerer, for the results.
+
+    Raises:
+        ValueError: if the folder holds samples of another answerer or seed.
+    """
+    wanted = {sample.key: sample for sample in plan.samples()}
+    store = Store(out, answerer.identity(), plan.seed) if out is not None else None
+    records = {key: r for key, r in (store.records if store else {}).items() if key in wanted}
+    left = [sample for key, sample in wanted.items() if key not in records]
+    with tqdm(total=len(wanted), initial=len(records), unit="talk") as bar:
+        for start in range(0, len(left), plan.batch_size):
+            some = left[start : start + plan.batch_size]
+            bar.set_description(some[0].line)
+            for sample, record in zip(some, hold(answerer, some), strict=True):
+                records[sample.key] = record
+                if store is not None:
+                    store.add(record)
+            bar.update(len(some))
+    return {"model": name, **asdict(plan), **summary([records[key] for key in wanted])}
+
+
+def hold(answerer: Answerer, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    """Hold several conversations at once, turn by turn; the history is the answerer's own.
+
+    Returns:
+        For each a record, ready for JSON, of requests, replies, readings and scores.
+    """
+    histories: list[list[Message]] = [[] for _ in samples]
+    turns: list[list[dict[str, Any]]] = [[] for _ in samples]
+    for turn in range(max(len(sample.dialogue.answers) for sample in samples)):
+        active = [i for i, s in enumerate(samples) if turn < len(s.dialogue.answers)]
+        for i in active:
+            histories[i].append(samples[i].user(turn))
+        seeds = [samples[i].reply_seed(turn) for i in active]
+        answers = answerer([list(histories[i]) for i in active], seeds)
+        for i, answer in zip(active, answers, strict=True):
+            histories[i].append(answer.message)
+            turns[i].append(_judged(samples[i].dialogue, turn, answer))
+    return [
+        {
+            "line": sample.line,
+            "kind": sample.dialogue.kind,
+            "unseen": sample.unseen,
+            "index": sample.index,
+            "from_input": sample.dialogue.from_input,
+            "turns": judged,
+        }
+        for sample, judged in zip(samples, turns, strict=True)
+    ]
+
+
+def _judged(dialogue: Dialogue, turn: int, answer: Answer) -> dict[str, Any]:
+    """The record of one turn."""
+    request, reference = dialogue.turns[2 * turn : 2 * turn + 2]
+    asked = [medium.modality for medium in reference.media]
+    given = [medium.kind for medium in answer.message.media]
+    wanted = dialogue.answers[turn]
+    modalities = asked or ["text"] * len(wanted)
+    made = _matched(modalities, answer.message)
+    marks = [score_reply(*each) for each in zip(modalities, made, wanted, strict=True)]
+    return {
+        "request": _written(request),
+        "reply": [p if isinstance(p, str) else {"kind": p.kind} for p in answer.message.content],
+        "wanted": wanted,
+        "read": [judge(*each) for each in zip(modalities, made, strict=True)],
+        "right": marks,
+        "chance": [{name: chance(name, told) for name in told} for told in wanted],
+        "media": {"asked": asked, "given": given},
+        "malformed": answer.malformed,
+    }
+
+
+def _matched(modalities: Sequence[str], message: Message) -> list[str | Media | None]:
+    """What a reply holds for each wanted modality: its next medium of that kind, or its text."""
+    found: dict[str, Iterator[Media]] = {
+        name: iter([m for m in message.media if m.kind == name]) for name in modalities
+    }
+    return [message.text if name == "text" else next(found[name], None) for name in modalities]
+
+
+def _written(turn: Turn) -> list[str | dict[str, str]]:
+    return [
+        part if isinstance(part, str) else {"kind": part.modality, "caption": part.caption}
+        for part in turn.parts
+    ]
+
+
+class Store:
+    """Samples in a folder, one line of JSON each, whole even if a run was killed.
+
+    Args:
+        folder: made if needed.
+        answerer: whose samples they are.
+        seed: of the plan; the number of samples and the lines may differ between runs.
+
+    Raises:
+        ValueError: if the folder holds samples of another answerer or seed.
+    """
+
+    def __init__(self, folder: Path, answerer: str, seed: int) -> None:
+        self.path = folder / "samples.jsonl"
+        head = {"answerer": answerer, "seed": seed}
+        lines = self.path.read_text("utf-8").split("\n") if self.path.exists() else []
+        # The last piece is empty, or what a killed run left of a line.
+        whole = [json.loads(line) for line in lines[:-1]]
+        if whole and whole[0] != head:
+            raise ValueError(
+                f"{self.path} holds samples of another model, other settings or another seed "
+                f"({whole[0]} instead of {head}); choose another folder, or delete that file"
+            )
+        self.records = {(r["line"], r["unseen"], r["index"]): r for r in whole[1:]}
+        with replacing(self.path) as temporary:
+            kept = [head, *whole[1:]]
+            temporary.write_text("".join(f"{json.dumps(item)}\n" for item in kept), "utf-8")
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a sample."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
