@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -240,26 +240,40 @@ def _make(
         return decoder.sample(batch, generator=generators, progress=progress, **settings)
 
 
+class _Abandoned(Exception):
+    """Nobody waits for a result any more."""
+
+
 def _reporting(work: Callable[[Callable[[int, int], None]], Any]) -> Iterator[Any]:
-    """Run `work(tell)` in a thread; yield the (step, steps) it tells, then its result."""
+    """Run `work(tell)` in a thread; yield the (step, steps) it tells, then its result.
+
+    A reader who leaves early, as on Ctrl-C, ends the work at its next step.
+    """
     queue: SimpleQueue[Any] = SimpleQueue()
+    abandoned = threading.Event()
+
+    def tell(step: int, steps: int) -> None:
+        if abandoned.is_set():
+            raise _Abandoned
+        queue.put((step, steps))
 
     def run() -> None:
         try:
-            queue.put(work(lambda step, steps: queue.put((step, steps))))
+            queue.put(work(tell))
         except BaseException as error:  # handed to the reader, who raises it
             queue.put(error)
 
-    thread = Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    while True:
-        item = queue.get()
-        if isinstance(item, BaseException):
-            raise item
-        yield item
-        if not isinstance(item, tuple):
-            thread.join()
-            return
+    try:
+        while isinstance(item := queue.get(), tuple):
+            yield item
+    finally:
+        abandoned.set()
+    thread.join()
+    if isinstance(item, BaseException):
+        raise item
+    yield item
 
 
 def _message(content: Sequence[Any], made: dict[int, media.Media]) -> Message:

@@ -17,6 +17,7 @@ COMMANDS = {
     "chat": ("anymodal.commands.chat", "talk with a model, in words and with files"),
     "demo": ("anymodal.commands.demo", "a scripted conversation through every modality, as a page"),
     "train": ("anymodal.commands.train", "train as configurations say"),
+    "export": ("anymodal.commands.export", "put a model and all its parts into one folder"),
     "eval": ("anymodal.evaluation.command", "measure a model on the Toybox"),
     "toybox": ("anymodal.commands.toybox", "write samples of the Toybox as ordinary files"),
     "validate": ("anymodal.commands.validate", "check configurations, building nothing"),

@@ -86,7 +86,7 @@ class LanguageModel(nn.Module):
         known = {"revision": revision, "trust_remote_code": False}
         model = AutoModelForCausalLM.from_pretrained(path_or_name, dtype=dtype or "auto", **known)
         tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
-        name = Path(path_or_name).name if Path(path_or_name).is_dir() else str(path_or_name)
+        name = "" if Path(path_or_name).is_dir() else str(path_or_name)  # folders get moved
         language = cls(model, tokenizer, name=name, revision=revision)
         if lora is not None:
             language.enable_lora(**lora)

@@ -97,7 +97,7 @@ class Layout:
             turns.append((message.role, pieces))
         prompt = Prompt()
         for segment in self.language.render_chat(turns, add_generation_prompt=reply):
-            supervised = segment.role == "assistant" and segment.is_content
+            supervised = segment.supervised
             prompt.ids += segment.ids
             prompt.labels += (
                 self._labels(segment.ids) if supervised else [IGNORED] * len(segment.ids)

@@ -61,6 +61,10 @@ class DiffusionDecoder(Decoder):
         pipeline = DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
         return cls(pipeline, **options).eval()
 
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the pipeline's folder, which `DiffusionPipeline.from_pretrained` opens too."""
+        self.pipeline.save_pretrained(str(folder), safe_serialization=True)
+
     @cached_property
     def spec(self) -> ConditioningSpec:  # type: ignore[override]
         """The conditioning's shape, and its root mean square on a few plain captions."""

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anymodal.commands.options import add_model, count
-
 SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
 """Which scenes a split holds: whether they are held out from training."""
+
+LEAST = {"n": 1, "batch": 1, "steps": 1, "seed": 0}
+"""The least that options may be."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return _add_task(tasks.add_parser(name, help=line, description=line, allow_abbrev=False), n)
 
     matrix = task("matrix", "hold conversations of every kind, and judge the answers", 100)
-    add_model(matrix)
+    _add_model(matrix)
     matrix.add_argument(
         "--kinds",
         help='kinds of conversation by commas, as text>image, "any" for a mixture, or "all" for '
@@ -34,41 +35,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     matrix.set_defaults(evaluate=_matrix)
     ladder = task("ladder", "find the part of a model that loses most", 100)
-    add_model(ladder)
+    _add_model(ladder)
     ladder.set_defaults(evaluate=_ladder)
     decoder = task("decoder", "measure a pipeline's folder alone, on captions", 50)
     decoder.add_argument("folder", type=Path, metavar="FOLDER")
     decoder.add_argument("--modality", help="what it must make (default: what it makes)")
-    decoder.add_argument("--steps", type=count, default=20, help="default: %(default)s")
+    decoder.add_argument("--steps", type=int, default=20, help="default: %(default)s")
     decoder.add_argument("--guidance", type=float, default=4.0, help="default: %(default)s")
     decoder.set_defaults(evaluate=_decoder)
 
 
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    about = "a model folder, or the name of a shipped one (default: %(default)s)"
+    parser.add_argument("--model", default="nano", metavar="MODEL", help=about)
+
+
 def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParser:
     add = parser.add_argument
-    add("--n", type=count, default=n, help="samples on each line (default: %(default)s)")
+    add("--n", type=int, default=n, help="samples on each line (default: %(default)s)")
     add("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
     add("--split", choices=SPLITS, default="seen", help="which scenes (default: %(default)s)")
-    add("--batch", type=count, default=16, help="samples at once (default: %(default)s)")
+    add("--batch", type=int, default=16, help="samples at once (default: %(default)s)")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and print a table."""
-    if args.seed < 0:
-        raise ValueError(f"seed={args.seed}; it must be 0 or above")
+    for name, least in LEAST.items():
+        value = getattr(args, name, least)
+        if value < least:
+            raise ValueError(f"{name}={value}; it must be {least} or above")
     status: int = args.evaluate(args)
     return status
 
 
 def _matrix(args: argparse.Namespace) -> int:
-    from anymodal.commands.options import open_model
     from anymodal.evaluation.answers import ModelAnswers
     from anymodal.evaluation.matrix import Plan, choose_lines, evaluate
     from anymodal.evaluation.report import table
+    from anymodal.model import AnyModal
 
     plan = Plan(choose_lines(args.kinds), args.n, args.seed, SPLITS[args.split], args.batch)
-    answers = ModelAnswers(open_model(args.model))
+    answers = ModelAnswers(AnyModal.from_pretrained(args.model))
     results = evaluate(answers, plan, args.out, name=args.model)
     text = table(results)
     print(text)
@@ -87,10 +95,10 @@ def _write(out: Path, results: dict[str, Any], text: str) -> None:
 
 
 def _ladder(args: argparse.Namespace) -> int:
-    from anymodal.commands.options import open_model
     from anymodal.evaluation.ladder import climb
+    from anymodal.model import AnyModal
 
-    model = open_model(args.model)
+    model = AnyModal.from_pretrained(args.model)
     for unseen in SPLITS[args.split]:
         rungs = climb(model, args.n, seed=args.seed, unseen=unseen, batch_size=args.batch)
         _print_rungs(rungs, unseen)

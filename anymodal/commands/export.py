@@ -1,0 +1,28 @@
+"""`anymodal export`: a model and all its parts in one folder, in half precision if wanted."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DTYPES = ("float16", "bfloat16", "float32")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal export`."""
+    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to; replaced as a whole")
+    parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the folder, and say how large it is."""
+    import torch
+
+    from anymodal.model import AnyModal
+
+    model = AnyModal.from_pretrained(args.model).to(getattr(torch, args.dtype))
+    model.save_pretrained(args.folder, with_parts=True)
+    size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
+    print(f"{args.folder}: {size / 1e6:.1f} MB")
+    return 0
