@@ -145,6 +145,7 @@ def reply_many(
     seeds: Sequence[int],
     sampling: dict[str, dict[str, Any]] | None = None,
     batch_size: int = 16,
+    heard: list[list[TextToken | SpanReady]] | None = None,
     **how: Any,
 ) -> list[Message]:
     """Answer several conversations at once: one batch for the texts, one for each modality's media.
@@ -157,6 +158,7 @@ def reply_many(
         seeds: one for each conversation.
         sampling: steps and guidance by modality, over the model's own settings.
         batch_size: the most media to make in one batch.
+        heard: gets the events of every reply's text, for who wants to count them.
         how: further settings of the text, see `generation.Sampling`.
     """
     choose, settings = Sampling(**how), _sampling(model, sampling or {})
@@ -165,6 +167,8 @@ def reply_many(
     answers = generation.generate_batch(
         model.language, model.signals, prompts, choose, generator=generator
     )
+    if heard is not None:
+        heard.extend(answers)
     contents: list[list[Any]] = []
     orders: list[tuple[int, Order]] = []
     for row, (answer, seed) in enumerate(zip(answers, seeds, strict=True)):

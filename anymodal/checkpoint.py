@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from anymodal import __version__
@@ -36,9 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        kept = "; what was there before is untouched" if path.exists() else ""
-        raise OSError(error.errno, f"could not write {path}: {error.strerror}{kept}") from error
+    except _UNWRITTEN as error:
+        raise _unwritten(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,14 +54,24 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rename(old)
         temporary.rename(path)
-    except OSError as error:
+    except _UNWRITTEN as error:
+        raise _unwritten(path, error) from error
+    finally:
         if old.exists() and not path.exists():
             old.rename(path)
-        kept = "; what was there before is untouched" if path.exists() else ""
-        raise OSError(error.errno, f"could not write {path}: {error.strerror}{kept}") from error
-    finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+_UNWRITTEN = (OSError, SafetensorError, RuntimeError)
+"""What a full disk raises, in Python, in safetensors and in `torch.save`."""
+
+
+def _unwritten(path: Path, error: Exception) -> OSError:
+    why = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+    text = f"could not write {path}: {why}; what was there before, if anything, is untouched"
+    number = getattr(error, "errno", None)
+    return OSError(number, text) if number else OSError(text)
 
 
 def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -79,7 +88,6 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: if it is missing, truncated or not safetensors.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
@@ -123,12 +131,12 @@ def check_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None
     """
     path = folder / MANIFEST
     try:
-        saved = json.loads(path.read_text())["parts"]
+        saved = {name: dict(part) for name, part in json.loads(path.read_text())["parts"].items()}
     except FileNotFoundError as error:
         raise CheckpointError(
             f"no {MANIFEST} in {folder}; is this an AnyModal checkpoint?"
         ) from error
-    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a readable manifest") from error
     current = json.loads(json.dumps(parts))
     lines = []
@@ -141,9 +149,3 @@ def check_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None
         raise CheckpointError(
             f"{folder}: parts differ from those it was trained with:\n" + "\n".join(lines)
         )
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

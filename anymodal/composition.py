@@ -1,25 +1,27 @@
 """Models from configurations and folders, and back.
 
 A model's configuration has `parts` (shared objects that have files of their own), `language`,
-`projection`, `modalities` by name, and `lora`. A folder has that configuration, the trained
-weights and a manifest of what each part is.
+`projection`, `modalities` by name, `lora`, and `trained`: parts whose weights a stage has changed,
+so that their own files no longer hold them. A folder has that configuration, the trained weights
+and a manifest of what each part is.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
 from anymodal import checkpoint
 from anymodal import config as configuration
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.config import ConfigError, suggest
+from anymodal.language import LanguageModel
 from anymodal.modality import Modality
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ Model = TypeVar("Model", bound="AnyModal")
 SHIPPED = Path(__file__).parent / "checkpoints"
 """Where the models that come with the package lie."""
 
-KEYS = ("parts", "language", "projection", "modalities", "lora", "allow", "here")
+KEYS = ("parts", "language", "projection", "modalities", "lora", "trained", "allow", "here")
 MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
+HERE = "${here}"
+"""In a model folder's configuration, the folder."""
 
 
 def compose(
@@ -46,7 +50,7 @@ def compose(
         config = configuration.load(config)
     allow = [*allow, *config.get("allow", [])]
     validate(config, allow)
-    parts = configuration.build_parts(config, allow)
+    parts = configuration.build_parts(config.get("parts"), allow)
 
     def build(node: Any, **extra: Any) -> Any:
         return configuration.instantiate(node, parts=parts, allow=allow, **extra)
@@ -65,7 +69,10 @@ def compose(
         modalities[name] = Modality(**settings)
     widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
     projection = build(config.get("projection"), widths=widths, output_width=language.width)
-    return cls(language, projection, modalities, copy.deepcopy(dict(config)))
+    model = cls(language, projection, modalities, copy.deepcopy(dict(config)))
+    for part in (*model.encoders.values(), *model.decoders.values()):
+        part.requires_grad_(False)  # until a stage says otherwise
+    return model
 
 
 def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
@@ -74,27 +81,49 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
     Raises:
         ConfigError: naming the place, the wrong key and the nearest right one.
     """
-    for key in config:
-        if key not in KEYS:
-            raise ConfigError(f"a model has no {key!r}{suggest(key, KEYS)}")
+    _check_keys(config, KEYS, "a model")
     for key in ("language", "modalities"):
         if not config.get(key):
             raise ConfigError(f"a model needs {key!r}")
+    parts = configuration.validate_parts(config.get("parts"), allow)
+    configuration.validate(config["language"], parts=parts, allow=allow, place="language")
     for name, node in config["modalities"].items():
-        for key in node:
-            if key not in MODALITY_KEYS:
-                raise ConfigError(f"modalities.{name} has no {key!r}{suggest(key, MODALITY_KEYS)}")
-        given = ("input_width", "signals", "spec")
-        head = node.get("head")
-        configuration.validate(head, provided=given, allow=allow, place=f"modalities.{name}.head")
-        for key in ("encoder", "decoder"):
-            configuration.validate(node.get(key), allow=allow, place=f"modalities.{name}.{key}")
-    given = ("widths", "output_width")
+        _validate_modality(f"modalities.{name}", node, parts, allow)
+    read = [name for name, node in config["modalities"].items() if node.get("encoder")]
+    if read and not config.get("projection"):
+        raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
     configuration.validate(
-        config.get("projection"), provided=given, allow=allow, place="projection"
+        config.get("projection"),
+        provided=("widths", "output_width"),
+        parts=parts,
+        allow=allow,
+        place="projection",
     )
-    for key in ("parts", "language"):
-        configuration.validate(config.get(key), allow=allow, place=key)
+    if lora := config.get("lora"):
+        configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
+
+
+def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Sequence[str]) -> None:
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{place} must hold an encoder, a decoder or both, not {node!r}")
+    _check_keys(node, MODALITY_KEYS, place)
+    given = ("input_width", "signals", "spec")
+    for key, provided in (("encoder", ()), ("decoder", ()), ("head", given)):
+        configuration.validate(
+            node.get(key), provided=provided, parts=parts, allow=allow, place=f"{place}.{key}"
+        )
+    settings = {key: node[key] for key in ("signals", "sampling") if key in node}
+    configuration.check_arguments(Modality, settings, place)
+    if node.get("decoder") and not (node.get("head") and node.get("signals")):
+        raise ConfigError(
+            f"{place} has a decoder, so it needs a 'head' and at least 1 in 'signals'"
+        )
+
+
+def _check_keys(node: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+    for key in node:
+        if key not in known:
+            raise ConfigError(f"{place} has no {key!r}{suggest(key, known)}")
 
 
 def find(path: str | Path) -> Path:
@@ -115,21 +144,23 @@ def find(path: str | Path) -> Path:
     )
 
 
-def from_pretrained(cls: type[Model], path: str | Path, lora: Mapping[str, Any] | None) -> Model:
-    """Read a model folder; nothing outside AnyModal's own package is imported for it.
+def from_pretrained(
+    cls: type[Model],
+    path: str | Path,
+    lora: Mapping[str, Any] | None,
+    allow: Sequence[str] = (),
+) -> Model:
+    """Read a model folder; nothing but AnyModal's own parts, and `allow`, is imported for it.
 
     Raises:
         CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
     """
     folder = find(path)
-    config = configuration.load(folder / CONFIG)
-    config.pop("allow", None)  # a downloaded file has no say in whom to trust
-    model = compose(cls, config, ())
-    checkpoint.check_manifest(folder, identities(model))
+    config = _read_config(folder)
     saved = checkpoint.load_weights(folder / WEIGHTS)
-    wanted = trained(model)
-    extra = {key: value for key, value in model.state_dict().items() if key in saved}
-    checkpoint.compare_shapes(saved, {**wanted, **extra}, str(folder / WEIGHTS))
+    model = compose(cls, config, allow)
+    checkpoint.check_manifest(folder, identities(model))
+    checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict({key: value.float() for key, value in saved.items()}, strict=False)
     if lora and not config.get("lora"):
         model.language.enable_lora(**lora)
@@ -138,17 +169,52 @@ def from_pretrained(cls: type[Model], path: str | Path, lora: Mapping[str, Any] 
     return model.eval()
 
 
-def trained(model: AnyModal) -> dict[str, Tensor]:
-    """The weights that make the composition: projection, heads, new rows, adapters, what trained.
-
-    What a part's own files hold, and no stage has trained, is not among them.
+def _read_config(folder: Path) -> dict[str, Any]:
+    """A model folder's configuration. It may be a stranger's: it gets the folder's own path and
+    nothing else from this machine, so no other file, no environment variable.
     """
-    own = ("projection.", "heads.", "language.rows", "language.output_rows")
+    path = folder / CONFIG
+    try:
+        config = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid YAML") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} must hold a mapping at the top")
+    config.pop("allow", None)  # nor has it a say in whom to trust
+    placed: dict[str, Any] = _placed(config, str(folder.resolve()))
+    return placed
+
+
+def _placed(node: Any, folder: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _placed(value, folder) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_placed(value, folder) for value in node]
+    return node.replace(HERE, folder) if isinstance(node, str) else node
+
+
+def own_weights(model: AnyModal) -> dict[str, Tensor]:
+    """The weights that no part's own files hold: projection, heads, new rows, adapters, and the
+    parts that a stage has changed.
+    """
+    changed = [f"{name}." for name in (model.config or {}).get("trained", ())]
+    own = ("projection.", "heads.", "language.rows", "language.output_rows", *changed)
     return {
         name: parameter
         for name, parameter in model.named_parameters()
-        if name.startswith(own) or "lora_" in name or parameter.requires_grad
+        if name.startswith(own) or "lora_" in name
     }
+
+
+def _note_trained(model: AnyModal) -> None:
+    """Enter the parts that are training into the configuration, for good."""
+    assert model.config is not None
+    own = own_weights(model)
+    names = [n for n, p in model.named_parameters() if p.requires_grad and n not in own]
+    changed = {".".join(name.split(".")[:2]) for name in names}
+    if changed:
+        trained = sorted({*model.config.get("trained", ()), *changed})
+        model.config = {**model.config, "trained": trained}
 
 
 def identities(model: AnyModal) -> dict[str, Any]:
@@ -170,36 +236,61 @@ def save_pretrained(model: AnyModal, folder: Path, with_parts: bool) -> None:
             "this model was put together from objects; to save it, use AnyModal.compose(config), "
             "or give the constructor config=… with the same parts"
         )
+    _note_trained(model)
     config = copy.deepcopy({k: v for k, v in model.config.items() if k != "here"})
+    weights, manifest = own_weights(model), identities(model)
     with checkpoint.replacing_folder(folder) as temporary:
         if with_parts:
             _save_parts(model, config, temporary)
+            # A language model goes by its folder's name.
+            manifest["language"] |= {"name": config["language"].get("_part_", "language")}
+            changed = tuple(f"{name}." for name in config.pop("trained", ()))
+            weights = {
+                name: value
+                for name, value in weights.items()
+                if "lora_" in name or not name.startswith(changed)
+            }
         (temporary / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
-        checkpoint.save_weights(trained(model), temporary / WEIGHTS)
-        checkpoint.write_manifest(temporary, identities(model))
+        checkpoint.save_weights(weights, temporary / WEIGHTS)
+        checkpoint.write_manifest(temporary, manifest)
 
 
 def _save_parts(model: AnyModal, config: dict[str, Any], folder: Path) -> None:
     """Write every part beside the configuration, and point the configuration at it."""
-    for name, node in (config.get("parts") or {}).items():
-        target = configuration.resolve_target(node["_target_"])
-        source = next(iter(inspect.signature(target).parameters))
-        _part(model, config, name).save_pretrained(folder / name)
-        node[source] = f"${{here}}/{name}"
+    parts = config.get("parts") or {}
+    saved: dict[str, Any] = {}
+    for label, node, module in _nodes(model, config):
+        if "_part_" in node:
+            label, node = node["_part_"], parts[node["_part_"]]
+        if label in saved or not node["_target_"].endswith(".from_pretrained"):
+            continue
+        target = configuration.resolve_target(node["_target_"], config.get("allow", ()))
+        module.save_pretrained(folder / label)
+        node[next(iter(inspect.signature(target).parameters))] = f"{HERE}/{label}"
+        saved[label] = module
+    held = {id(weight) for module in saved.values() for weight in module.parameters()}
+    own = own_weights(model)
+    lost = [n for n, p in model.named_parameters() if id(p) not in held and n not in own]
+    lost = sorted({".".join(name.split(".")[:2]) for name in lost} | (parts.keys() - saved.keys()))
+    if lost:
+        raise ConfigError(
+            f"with_parts=True saves parts that a `from_pretrained` builds, which {', '.join(lost)} "
+            "is not; save it yourself and point the configuration at its folder"
+        )
 
 
-def _part(model: AnyModal, config: Mapping[str, Any], name: str) -> nn.Module:
-    """The object that a part's name stands for in a composed model."""
-    if config["language"] == {"_part_": name}:
-        return model.language
-    for modality, node in config["modalities"].items():
+def _nodes(model: AnyModal, config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """What may have files of its own: a label, its place in the configuration, and its object."""
+    yield "language", config["language"], model.language
+    for modality, settings in config["modalities"].items():
         for key, modules in (("encoder", model.encoders), ("decoder", model.decoders)):
-            inner = node.get(key)
-            if inner == {"_part_": name}:
-                return modules[modality]
-            for argument, value in (inner or {}).items():
-                if value == {"_part_": name}:
-                    part = getattr(modules[modality], argument)
-                    assert isinstance(part, nn.Module)
-                    return part
-    raise ConfigError(f"part {name!r} is used by no modality; remove it from `parts`")
+            if not (node := settings.get(key)):
+                continue
+            yield f"{modality}-{key}", node, modules[modality]
+            for argument, inner in node.items():
+                if isinstance(inner, dict) and inner.keys() & {"_part_", "_target_"}:
+                    yield (
+                        f"{modality}-{argument}",
+                        inner,
+                        getattr(modules[modality], argument, None),
+                    )

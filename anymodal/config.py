@@ -7,6 +7,8 @@ keyword arguments. `validate` binds every part against its signature without bui
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -16,11 +18,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-TRUSTED = ("anymodal",)
-"""Packages whose targets any configuration may name, a downloaded checkpoint's included."""
+TRUSTED = tuple(
+    f"anymodal.{name}" for name in ("encoders", "decoders", "heads", "language", "projection")
+)
+"""Packages whose targets any configuration may name, a downloaded checkpoint's included.
+
+Parts alone: what reads further configurations, runs trainings or writes files isn't among them.
+"""
 
 
 class ConfigError(ValueError):
@@ -33,7 +41,7 @@ def load(
     """Read a YAML file, apply `key=value` overrides, resolve `${…}`, and return plain containers.
 
     A top-level `base: other.yaml` (or a list of them) is read first and merged under the file.
-    `${here}` is the folder of the file. An override of a key that doesn't exist is an error with a
+    `${here}` is the folder of this file. An override of a key that doesn't exist is an error with a
     suggestion, unless it is written `+key=value`. A `schema`, a dataclass, gives keys their types
     and defaults.
 
@@ -48,12 +56,14 @@ def load(
             _override(config, override)
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{path}: {_first_line(error)}") from error
+        raise ConfigError(f"{path}: {explain(error)}") from error
     assert isinstance(resolved, dict)
     return typing.cast(dict[str, Any], resolved)
 
 
-def _read(path: Path) -> DictConfig:
+def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
+    if path.resolve() in above:
+        raise ConfigError(f"{path} is its own base; take it out of `base`")
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -67,7 +77,7 @@ def _read(path: Path) -> DictConfig:
     bases = config.pop("base", [])
     merged = OmegaConf.create({})
     for base in [bases] if isinstance(bases, str) else bases:
-        merged = OmegaConf.merge(merged, _read(path.parent / base))
+        merged = OmegaConf.merge(merged, _read(path.parent / base, (*above, path.resolve())))
     merged = OmegaConf.merge(merged, config, {"here": str(path.parent.resolve())})
     assert isinstance(merged, DictConfig)
     return merged
@@ -81,7 +91,12 @@ def _override(config: DictConfig, override: str) -> None:
         override, key = override[1:], key[1:]
     else:
         _require_key(config, key)
-    value = OmegaConf.from_dotlist([override])
+    try:
+        value = OmegaConf.from_dotlist([override])
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"override {override!r} is not valid YAML: {_first_line(error)}"
+        ) from error
     OmegaConf.update(config, key, OmegaConf.select(value, key), merge=True)
 
 
@@ -89,14 +104,15 @@ def _require_key(config: DictConfig, dotted: str) -> None:
     node: Any = config
     done: list[str] = []
     for name in dotted.split("."):
-        if not isinstance(node, DictConfig) or name not in node:
-            known = [str(k) for k in node] if isinstance(node, DictConfig) else []
+        # Among the keys: `in` denies those of a schema that have no value yet.
+        known = [str(key) for key in node.keys()] if isinstance(node, DictConfig) else []  # noqa: SIM118
+        if name not in known:
             place = ".".join(done) or "the configuration"
             raise ConfigError(
                 f"{place} has no key {name!r}{suggest(name, known)}"
                 f" (write +{dotted}=… to add a new key)"
             )
-        node = node._get_node(name) if not isinstance(node[name], DictConfig) else node[name]
+        node = node._get_node(name)
         done.append(name)
 
 
@@ -109,6 +125,16 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
+def explain(error: OmegaConfBaseException) -> str:
+    """OmegaConf's error in a line: the key, what is wrong, and the nearest right key."""
+    line, key = _first_line(error), str(error.full_key or "")
+    unknown = isinstance(error, ConfigKeyError | ConfigAttributeError)
+    if unknown and dataclasses.is_dataclass(error.object_type):
+        known = [field.name for field in dataclasses.fields(error.object_type)]
+        return f"there is no key {key!r}{suggest(str(error.key), known)}"
+    return f"{key}: {line}" if key and key not in line else line
+
+
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
@@ -119,8 +145,10 @@ def resolve_target(dotted: str, allow: Iterable[str] = ()) -> Callable[..., Any]
     Raises:
         ConfigError: for a package outside the allow-list, or a name that doesn't exist.
     """
+    if not isinstance(dotted, str):
+        raise ConfigError(f"_target_ must be a dotted path, not {dotted!r}")
     allowed = (*TRUSTED, *allow)
-    if not any(dotted == root or dotted.startswith(root + ".") for root in allowed):
+    if not _inside(dotted, allowed):
         raise ConfigError(
             f"_target_ {dotted!r} is outside the allowed packages ({', '.join(allowed)}); if you "
             f"trust it, add its package to `allow:` at the top of your own configuration"
@@ -134,35 +162,48 @@ def resolve_target(dotted: str, allow: Iterable[str] = ()) -> Callable[..., Any]
             if error.name and not module_name.startswith(error.name):
                 raise ConfigError(f"_target_ {dotted!r} needs {error.name!r} installed") from error
             continue
-        return _walk_attributes(found, names[split:], dotted)
+        found = _walk_attributes(found, names[split:], dotted)
+        home = getattr(found, "__module__", None) or ""
+        if not _inside(home, allowed):
+            raise ConfigError(f"_target_ {dotted!r} is defined in {home!r}; name it there")
+        return typing.cast(Callable[..., Any], found)
     raise ConfigError(f"_target_ {dotted!r}: there is no module {names[0]!r} to import")
 
 
-def _walk_attributes(found: Any, names: list[str], dotted: str) -> Callable[..., Any]:
+def _inside(dotted: str, roots: Iterable[str]) -> bool:
+    return any(dotted == root or dotted.startswith(root + ".") for root in roots)
+
+
+def _walk_attributes(found: Any, names: list[str], dotted: str) -> Any:
+    """What a dotted path ends at: a class, a function, or a class's own constructor."""
     for name in names:
-        # A target may not reach through a module into what that module merely imported.
         if name.startswith("_") or not hasattr(found, name):
             known = getattr(found, "__all__", None) or [n for n in dir(found) if n[0] != "_"]
             raise ConfigError(f"_target_ {dotted!r}: no {name!r} there{suggest(name, known)}")
-        found = getattr(found, name)
+        owner, found = found, getattr(found, name)
         if isinstance(found, types.ModuleType):
             raise ConfigError(f"_target_ {dotted!r} reaches into another module; name it directly")
+        if inspect.isclass(owner) and inspect.isfunction(found):
+            raise ConfigError(f"_target_ {dotted!r} is a method of objects, not of the class")
     if not callable(found):
         raise ConfigError(f"_target_ {dotted!r} is not a class or function")
-    home = getattr(found, "__module__", None) or ""
-    if home.split(".")[0] != dotted.split(".")[0]:
-        raise ConfigError(f"_target_ {dotted!r} is defined in {home!r}; name it there")
-    return typing.cast(Callable[..., Any], found)
+    return found
 
 
 def validate(
-    node: Any, *, provided: Iterable[str] = (), allow: Iterable[str] = (), place: str = ""
+    node: Any,
+    *,
+    provided: Iterable[str] = (),
+    parts: Iterable[str] = (),
+    allow: Iterable[str] = (),
+    place: str = "",
 ) -> None:
     """Check every part in a configuration against its signature, building nothing.
 
     Args:
         node: a resolved configuration (plain containers).
         provided: names of arguments of this very part that the framework will fill in.
+        parts: names of the shared objects that there are.
         allow: packages trusted beside AnyModal's own.
         place: where the node stands, for messages.
 
@@ -171,66 +212,101 @@ def validate(
     """
     if isinstance(node, list):
         for index, item in enumerate(node):
-            validate(item, allow=allow, place=f"{place}[{index}]")
+            validate(item, parts=parts, allow=allow, place=f"{place}[{index}]")
     if not isinstance(node, Mapping):
         return
+    if "_part_" in node:
+        _check_part(node, parts, place)
+        return
     if "_target_" in node:
-        _bind(node, provided, allow, place)
+        target = resolve_target(node["_target_"], allow)
+        given = {key: value for key, value in node.items() if key != "_target_"}
+        where = f"{place or 'configuration'} ({node['_target_']})"
+        check_arguments(target, given, where, provided)
     for key, value in node.items():
-        validate(value, allow=allow, place=f"{place}.{key}".lstrip("."))
+        validate(value, parts=parts, allow=allow, place=f"{place}.{key}".lstrip("."))
 
 
-def _bind(
-    node: Mapping[str, Any], provided: Iterable[str], allow: Iterable[str], place: str
+def validate_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> list[str]:
+    """Check the shared objects, each of which may refer to those before it; their names."""
+    known: list[str] = []
+    for name, node in (parts or {}).items():
+        validate(node, parts=known, allow=allow, place=f"parts.{name}")
+        known.append(name)
+    return known
+
+
+def _check_part(node: Mapping[str, Any], parts: Iterable[str], place: str) -> None:
+    name = node["_part_"]
+    if len(node) > 1:
+        raise ConfigError(f"{place} shares {name!r}, so it takes no arguments of its own")
+    if name not in parts:
+        raise ConfigError(f"{place}: {name!r} is not under `parts` before it{suggest(name, parts)}")
+
+
+def check_arguments(
+    target: Callable[..., Any], given: Mapping[str, Any], where: str, provided: Iterable[str] = ()
 ) -> None:
-    target = resolve_target(node["_target_"], allow)
-    signature = inspect.signature(target)
-    given = {key: value for key, value in node.items() if key != "_target_"}
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    known = [n for n, p in signature.parameters.items() if p.kind is not p.VAR_KEYWORD]
-    where = f"{place or 'configuration'} ({node['_target_']})"
+    """Bind keyword arguments against a signature, without a call.
+
+    Raises:
+        ConfigError: for an unknown argument, a missing one, or one that can't be of its type.
+    """
+    named = {
+        name: parameter
+        for name, parameter in inspect.signature(target).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name != "self"
+    }
+    kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
     for name in given:
-        if name not in known and not open_ended:
-            raise ConfigError(f"{where} takes no {name!r}{suggest(name, known)}")
-    needed = [
-        name
-        for name, p in signature.parameters.items()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
-    missing = [name for name in needed if name not in given and name not in set(provided)]
+        if name not in named and inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise ConfigError(f"{where} takes no {name!r}{suggest(name, named)}")
+    filled = {*given, *provided}
+    missing = [n for n, p in named.items() if p.default is p.empty and n not in filled]
     if missing:
         raise ConfigError(f"{where} needs {', '.join(missing)}")
     hints = _hints(target)
     for name, value in given.items():
-        _check_type(value, hints.get(name), f"{where}.{name}")
+        if name in named and name in hints:
+            _check_type(value, hints[name], f"{where}.{name}")
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
-    try:
-        return typing.get_type_hints(function)
-    except NameError:  # a hint imported for type checking only can't be resolved here
-        return {}
+    """Type hints by argument, without those that only a type checker can resolve."""
+    function: Any = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    found: dict[str, Any] = {}
+    for name, hint in getattr(function, "__annotations__", {}).items():
+        alone = types.SimpleNamespace(__annotations__={name: hint})
+        with contextlib.suppress(NameError, AttributeError):
+            found |= typing.get_type_hints(alone, getattr(function, "__globals__", {}))
+    return found
 
 
 def _check_type(value: Any, hint: Any, where: str) -> None:
-    """Refuse a scalar where the hint's union of plain types has no room for it."""
+    """Refuse a value for which the hint has no room; what containers hold isn't looked at."""
     options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
-    plain = {int, float, str, bool, type(None)}
-    if not options or any(option not in plain for option in options):
-        return
-    if isinstance(value, bool):
-        fits = bool in options
-    elif isinstance(value, int):
-        fits = int in options or float in options
-    else:
-        fits = type(value) in options
-    if not fits and not (isinstance(value, Mapping) and "_target_" in value):
-        names = " or ".join("null" if o is type(None) else o.__name__ for o in options)
+    if not any(_fits(value, option) for option in options):
+        names = " or ".join(_PLAIN.get(o, getattr(o, "__name__", str(o))) for o in options)
         raise ConfigError(f"{where} must be {names}, not {value!r}")
 
 
+def _fits(value: Any, option: Any) -> bool:
+    origin = typing.get_origin(option) or option
+    if origin is typing.Literal:
+        return value in typing.get_args(option)
+    if isinstance(value, Mapping) and ("_target_" in value or "_part_" in value):
+        return True
+    if not inspect.isclass(origin) or origin is object:
+        return True  # Any, or a type variable
+    if isinstance(value, list | Mapping):
+        return origin not in _PLAIN
+    return type(value) is origin or (type(value), origin) in _ALIKE
+
+
 _UNIONS = (typing.Union, types.UnionType)
+_PLAIN = {int: "int", float: "float", str: "str", bool: "bool", type(None): "null", Path: "a path"}
+_ALIKE = {(int, float), (str, Path)}
 
 
 def instantiate(
@@ -249,10 +325,8 @@ def instantiate(
     if not isinstance(node, Mapping):
         return node
     if "_part_" in node:
-        name = node["_part_"]
-        if name not in (parts or {}):
-            raise ConfigError(f"_part_ {name!r} is not under `parts`{suggest(name, parts or {})}")
-        return (parts or {})[name]
+        _check_part(node, parts or {}, "configuration")
+        return (parts or {})[node["_part_"]]
     built = {
         key: instantiate(value, parts=parts, allow=allow)
         for key, value in node.items()
@@ -263,9 +337,9 @@ def instantiate(
     return resolve_target(node["_target_"], allow)(**{**extra, **built})
 
 
-def build_parts(config: Mapping[str, Any], allow: Iterable[str] = ()) -> dict[str, Any]:
-    """The shared objects under `parts`, in order; a later one may refer to an earlier one."""
-    parts: dict[str, Any] = {}
-    for name, node in (config.get("parts") or {}).items():
-        parts[name] = instantiate(node, parts=parts, allow=allow)
-    return parts
+def build_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> dict[str, Any]:
+    """Build the shared objects in order; a later one may refer to an earlier one."""
+    built: dict[str, Any] = {}
+    for name, node in (parts or {}).items():
+        built[name] = instantiate(node, parts=built, allow=allow)
+    return built

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,79 +11,14 @@ from anymodal.data.toybox.captions import caption
 from anymodal.data.toybox.grammar_types import Medium
 from anymodal.data.toybox.measure import measure
 from anymodal.data.toybox.render import render
-from anymodal.data.toybox.scene import Scene
+from anymodal.data.toybox.script import SCRIPT as SCRIPT
+from anymodal.data.toybox.script import Step
 from anymodal.data.toybox.text_oracle import score_text
 from anymodal.media import Media
 from anymodal.page import Check, bubble, write_page
 from anymodal.session import Exchange
 
 TITLE = "A conversation with AnyModal"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing the user says, and what should come of it.
-
-    Args:
-        text: the words.
-        given: the media before them.
-        made: the media that the reply should hold; none means that it must hold none.
-        told: what the words of the reply should tell; None where they are free.
-    """
-
-    text: str
-    given: tuple[Medium, ...] = ()
-    made: tuple[Medium, ...] = ()
-    told: Mapping[str, str] | None = None
-
-
-def describing(text: str, *given: Medium) -> Step:
-    """A question that is answered by what the given media tell."""
-    told = {name: value for medium in given for name, value in medium.told.items()}
-    return Step(text, given, told=told)
-
-
-def _script() -> tuple[Step, ...]:
-    ball = Scene("ball", "blue", "small", "still", "slow")
-    green = ball.but(color="green")
-    duck = Scene("duck", "orange", "big", "still", "slow")
-    bell = Scene("bell", "yellow", "small", "still", "fast")
-    drum = Scene("drum", "red", "big", "still", "slow")
-    bird = Scene("bird", "green", "big", "right", "fast")
-    rise = Scene("ball", "blue", "big", "up", "fast")
-    heart = Scene("heart", "purple", "small", "left", "slow")
-    bee = Scene("bee", "yellow", "big", "still", "slow")
-    car = Scene("car", "blue", "big", "left", "slow")
-    movements = [Medium(scene, "imu") for scene in (rise, heart)]
-    return (
-        Step("what can you do?"),
-        Step("draw a small blue ball", made=(Medium(ball, "image"),)),
-        Step("now make it green", made=(Medium(green, "image"),)),
-        Step("what does it sound like?", made=(Medium(green, "audio"),)),
-        Step("very nice"),
-        describing("what is this?", Medium(duck, "image")),
-        describing("what do you hear?", Medium(bell, "audio")),
-        Step("draw what you hear, in red", (Medium(drum, "audio"),), (Medium(drum, "image"),)),
-        Step("thank you"),
-        describing("describe the video", Medium(bird, "video")),
-        describing("what movement is this?", movements[0]),
-        Step(
-            "move this picture like that",
-            (Medium(heart, "image"), movements[1]),
-            (Medium(heart, "video"),),
-        ),
-        Step("i like it"),
-        Step(
-            "do they belong together?",
-            (Medium(bee, "image"), Medium(bee, "audio")),
-            told={"answer": "yes", "thing": "bee"},
-        ),
-        Step(
-            "draw a big blue car, play its sound and film it moving left",
-            made=(Medium(car, "image"), Medium(car, "audio"), Medium(car, "video")),
-        ),
-        Step("thank you, bye"),
-    )
 
 
 def write_inputs(steps: Sequence[Step], folder: Path, seed: int) -> list[list[Path]]:
@@ -149,7 +83,3 @@ def summary(checked: Sequence[Sequence[Check]]) -> str:
     """How many measured answers are right, in a sentence."""
     flat = [check.right for found in checked for check in found]
     return f"{sum(flat)} of {len(flat)} measured answers are right."
-
-
-SCRIPT = _script()
-"""The conversation: every input and every output modality, alone and together."""

@@ -27,13 +27,17 @@ class Kept:
         for place, key in enumerate(keys):
             if key not in self.tensors:
                 places.setdefault(key, place)
-        fresh = dict(zip(places, compute(list(places.values())) if places else [], strict=True))
+        values = compute(list(places.values())) if places else []
+        fresh = {
+            key: value.detach().to(torch.float16) for key, value in zip(places, values, strict=True)
+        }
         for key, value in fresh.items():
             self._keep(key, value)
-        return [fresh[key] if key in fresh else self.tensors[key].float() for key in keys]
+        # Fresh ones rounded too: a run that resumes, with nothing kept, must see the same values.
+        return [(fresh if key in fresh else self.tensors)[key].float() for key in keys]
 
     def _keep(self, key: Hashable, value: Tensor) -> None:
-        kept = value.detach().to("cpu", torch.float16)
+        kept = value.to("cpu")
         if self.size + kept.nbytes <= self.limit:
             self.tensors[key] = kept
             self.size += kept.nbytes

@@ -66,9 +66,7 @@ class AnyModal(nn.Module):
         counts = {name: modalities[name].signals for name in self.decoders}
         self.signals = Signals.add_to(language, counts, list(self.encoders))
         self._check()
-        names = {modalities[name].media: name for name in self.encoders}
-        slots = projection.tokens if projection is not None else 0
-        self.layout = Layout(language, self.signals, names, slots)
+        self.layout = self._laid_out()
         self.kept: Kept | None = None  # what frozen encoders gave, while training
         self.eval()
 
@@ -91,6 +89,44 @@ class AnyModal(nn.Module):
                     f"the head of {name!r} gives {head.spec}, its decoder takes "
                     f"{self.decoders[name].spec}"
                 )
+
+    def _laid_out(self) -> Layout:
+        names = {self.modalities[name].media: name for name in self.encoders}
+        slots = self.projection.tokens if self.projection is not None else 0
+        return Layout(self.language, self.signals, names, slots)
+
+    def add_modality(self, name: str, modality: Modality, *, like: str | None = None) -> None:
+        """Let a composed model read one more modality; what it knew before stays as it is.
+
+        The modality gets a placeholder token and entries of its own in the projection, for a
+        stage to train (`projection.*.<name>*`). The model has no configuration afterwards.
+
+        Args:
+            name: the new modality.
+            modality: with an encoder and no decoder.
+            like: a modality whose entries in the projection to start from.
+
+        Raises:
+            ValueError: if the name or the class of media is taken, `like` is unknown, or there is
+                a decoder, whose signals would have to stand before the placeholders there are.
+        """
+        encoder = modality.encoder
+        if encoder is None or modality.decoder is not None or self.projection is None:
+            raise ValueError(
+                f"{name!r} can't be added: only a modality with an encoder and no decoder can, to "
+                "a model with a projection; compose a new model from the parts of this one"
+            )
+        if (reader := self.layout.names.get(modality.media)) is not None:
+            raise ValueError(f"{modality.media.__name__} is read already, by {reader!r}")
+        signals = Signals(self.signals.counts, [*self.signals.inputs, name], self.signals.first_id)
+        if self.language.vocab_size != self.signals.stop_id:
+            raise ValueError("the language model got tokens from elsewhere; add the modality first")
+        self.projection.add_modality(name, encoder.width, like=like)
+        self.language.add_tokens(signals.names[len(self.signals.names) :])
+        self.signals, self.config = signals, None
+        self.modalities[name] = modality
+        self.encoders[name] = encoder.to(self.device).eval()
+        self.layout = self._laid_out()
 
     # ---- Reading ------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class Prompt:
     spans: list[Span] = field(default_factory=list)
 
     def keys(self, slots: int) -> list[Hashable]:
-        """What stands at each position, comparable between prompts: a token id, or a medium's slot."""
+        """What stands at each position, to compare prompts by: a token id, or a medium's slot."""
         keys: list[Hashable] = list(self.ids)
         for item in self.items:
             for slot in range(slots):
@@ -97,11 +97,9 @@ class Layout:
             turns.append((message.role, pieces))
         prompt = Prompt()
         for segment in self.language.render_chat(turns, add_generation_prompt=reply):
-            supervised = segment.supervised
-            prompt.ids += segment.ids
-            prompt.labels += (
-                self._labels(segment.ids) if supervised else [IGNORED] * len(segment.ids)
-            )
+            ids = segment.ids
+            prompt.ids += ids
+            prompt.labels += self._labels(ids) if segment.supervised else [IGNORED] * len(ids)
         self._find(prompt, media, targets)
         return prompt
 
@@ -127,7 +125,7 @@ class Layout:
         return [self.signals.span(target.modality)]
 
     def _made(self, media: Media) -> Target:
-        return Target(self.names.get(type(media), type(media).__name__), "", media)
+        return Target(self.names.get(type(media), media.kind), "", media)
 
     def _slots_of(self, item: Media, media: list[Media]) -> list[int]:
         name = self.names.get(type(item))

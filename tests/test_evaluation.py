@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_model
 
 from anymodal import cli
 from anymodal.data.toybox.grammar import KINDS, Medium
@@ -28,6 +27,7 @@ from anymodal.evaluation.report import attributes, markdown, table, wilson
 from anymodal.generation import SpanReady, TextToken
 from anymodal.media import Audio, Image, Video
 from anymodal.types import Message
+from tests.tiny import tiny_model
 
 BELL = Scene("bell", "red", "big", "still", "fast")
 

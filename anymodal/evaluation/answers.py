@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 
-from anymodal import chat, generation
+from anymodal import chat
 from anymodal.generation import SpanReady, TextToken
 from anymodal.types import Message
 
@@ -60,8 +59,10 @@ class ModelAnswers:
         self, conversations: Sequence[list[Message]], seeds: Sequence[int]
     ) -> list[Answer]:
         """Answer all conversations in one batch."""
-        with _heard() as heard:
-            messages = chat.reply_many(self.model, conversations, seeds=seeds, **self.settings)
+        heard: list[list[TextToken | SpanReady]] = []
+        messages = chat.reply_many(
+            self.model, conversations, seeds=seeds, heard=heard, **self.settings
+        )
         counts = [count_malformed(events, self.model.signals) for events in heard]
         return [Answer(message, count) for message, count in zip(messages, counts, strict=True)]
 
@@ -72,20 +73,3 @@ def count_malformed(events: Sequence[TextToken | SpanReady], signals: Signals) -
     for event in events:
         ids += event.ids if isinstance(event, TextToken) else signals.span(event.name)
     return signals.parse(ids).malformed
-
-
-@contextlib.contextmanager
-def _heard() -> Iterator[list[list[TextToken | SpanReady]]]:
-    """The raw events behind the replies made meanwhile, which messages no longer show."""
-    generate, heard = generation.generate_batch, []
-
-    def listen(*args: Any, **settings: Any) -> list[list[TextToken | SpanReady]]:
-        answers = generate(*args, **settings)
-        heard.extend(answers)
-        return answers
-
-    generation.generate_batch = listen
-    try:
-        yield heard
-    finally:
-        generation.generate_batch = generate

@@ -62,16 +62,16 @@ class MovingAverage(L.Callback):
 class StopAndSave(L.Callback):
     """On Ctrl-C or SIGTERM, finish the step under way, save, and end; `stopped` then says so."""
 
-    def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint = checkpoint
+    def __init__(self) -> None:
         self.stopped = False
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # Not in `setup`: Lightning's own handler, set after that, ends the run before it is saved.
         self.previous = {
             number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
         }
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
@@ -92,13 +92,15 @@ class SaveEvery(L.Callback):
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
-        self.last = -1
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.last = trainer.global_step  # just read, or nothing to save yet
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:
         step = trainer.global_step
-        due = step > 0 and step % self.every == 0 and step != self.last
+        due = step % self.every == 0 and step != self.last
         if due or trainer.should_stop or step >= trainer.max_steps:
             self.last = step
             trainer.save_checkpoint(self.path)

@@ -40,7 +40,9 @@ class Batches(IterableDataset[Any]):
         """The samples of a batch, by number."""
         first = batch * self.batch_size
         places = np.arange(first, first + self.batch_size)
-        return [self._permutation(place // len(self.data))[place % len(self.data)] for place in places]
+        return [
+            self._permutation(place // len(self.data))[place % len(self.data)] for place in places
+        ]
 
     def _permutation(self, epoch: int) -> list[int]:
         if getattr(self, "_cached", (None,))[0] != epoch:
@@ -59,4 +61,8 @@ class Batches(IterableDataset[Any]):
 
 def loader(batches: Batches, workers: int) -> DataLoader[Any]:
     """A DataLoader over ready batches."""
-    return DataLoader(batches, batch_size=None, num_workers=workers)
+    # Forked, not pickled: the collating method belongs to the model, whole.
+    context = "fork" if workers else None
+    return DataLoader(
+        batches, batch_size=None, num_workers=workers, multiprocessing_context=context
+    )

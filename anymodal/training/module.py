@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -31,6 +31,10 @@ class StageModule(L.LightningModule):
         self.model = model
         self.run = run
         self.trainable = freeze_all_but(model, run.stage.trainable)
+        self.known: Sequence[str] = getattr(model, "loss_names", ())
+        for name in run.stage.losses:
+            if self.known and name not in self.known:
+                raise ConfigError(f"the model has no loss {name!r}{suggest(name, self.known)}")
         if hasattr(model, "wanted"):
             model.wanted = tuple(run.stage.losses)
         if hasattr(model, "kept"):
@@ -42,6 +46,9 @@ class StageModule(L.LightningModule):
     def on_train_start(self) -> None:
         train_mode(self.model)
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        return batch  # conversations with media: the model moves what it needs
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Seeded by the count of batches, so that a resumed run draws what a straight one drew.
         torch.manual_seed((self.run.seed << 32) + self.batches)
@@ -50,6 +57,9 @@ class StageModule(L.LightningModule):
         self.batches += 1
         losses = self.model(batch)
         total = self.weigh(losses)
+        if total is None:
+            self._skip(f"no loss of {list(self.run.stage.losses)}, only {list(losses)}")
+            return None
         if not torch.isfinite(total):
             self._skip(f"loss {total.item()}")
             return None
@@ -58,19 +68,19 @@ class StageModule(L.LightningModule):
         self.log("loss", total.detach(), prog_bar=True, batch_size=self.run.batch_size)
         return total
 
-    def weigh(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the stage's losses; a batch may lack some of them."""
+    def weigh(self, losses: Mapping[str, Tensor]) -> Tensor | None:
+        """The weighted sum of the stage's losses; a batch may lack some, None if it lacks all."""
         weights = self.run.stage.losses
         for name in weights:
-            if name not in losses and name not in getattr(self.model, "loss_names", losses):
+            if name not in losses and not self.known:
                 raise ConfigError(f"the model has no loss {name!r}{suggest(name, losses)}")
         terms = [weight * losses[name] for name, weight in weights.items() if name in losses]
-        if not terms:
-            raise ConfigError(f"no loss of {list(weights)} in this batch, only {list(losses)}")
-        return torch.stack(terms).sum()
+        return torch.stack(terms).sum() if terms else None
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         parameters = [p for p in self.parameters() if p.grad is not None]
+        if not parameters:
+            return  # every batch of this step was skipped
         norm = nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip)
         if torch.isfinite(norm):
             self.skipped = 0
@@ -91,7 +101,10 @@ class StageModule(L.LightningModule):
         settings = self.run.optimizer
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+            {
+                "params": [p for p in parameters if p.ndim > 1],
+                "weight_decay": settings.weight_decay,
+            },
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
         first, second = settings.betas
@@ -104,7 +117,9 @@ class StageModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         wanted = {f"model.{name}" for name in self.trainable}
-        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in wanted}
+        checkpoint["state_dict"] = {
+            k: v for k, v in checkpoint["state_dict"].items() if k in wanted
+        }
         checkpoint["batches"] = self.batches
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

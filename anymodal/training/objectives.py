@@ -6,6 +6,7 @@ Every objective has `collate(samples) -> batch`, `forward(batch) -> named losses
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anymodal.checkpoint import WEIGHTS, save_weights
 from anymodal.data.captioned import Captioned
 from anymodal.decoders import Decoder
 from anymodal.decoders.autoencoders import normalise_latents
-from anymodal.encoders import ImageBind, ImageBindEncoder
+from anymodal.encoders import Encoder, ImageBind, ImageBindEncoder
 from anymodal.encoders.clip_text import tokenize
 from anymodal.keep import Kept
 from anymodal.language import LanguageModel
@@ -112,7 +114,7 @@ class Autoencoding(nn.Module):
         if self.crop is not None:
             start = int(torch.randint(batch.shape[-1] - self.crop + 1, ()))
             batch = batch[..., start : start + self.crop]
-        self.seen = batch
+        self.seen = batch = batch.to(next(self.parameters()).device)
         named: dict[str, Tensor] = self.losses(batch)
         return named
 
@@ -124,45 +126,98 @@ class Autoencoding(nn.Module):
 
 
 class Binding(nn.Module):
-    """Encoders learn to embed a medium where its caption is embedded.
+    """Encoders learn to embed a medium where an anchor embeds what belongs to it.
 
-    Source: ImageBind (Girdhar et al. 2023), section 3.2, with the text as the anchor.
+    The anchor is the medium's own caption, read by the text trunk, or another medium of the same
+    scene, read by an encoder that the stage leaves frozen.
+
+    Source: ImageBind (Girdhar et al. 2023), section 3.2, where the anchor is the picture.
 
     Args:
-        model: the encoders, which share an embedding; the text trunk is one of them.
-        tokenizer: of the text trunk.
+        model: an ImageBind, or encoders by modality with the anchor's among them.
         modalities: which encoders to bind.
+        anchor: the modality to bind them to, or "text" for the captions.
+        tokenizer: of the text trunk, where that is the anchor.
         scale: the logits' scale, one over the temperature.
+
+    Raises:
+        ValueError: if there is no encoder for a modality or the anchor, or no tokenizer for text.
     """
 
     def __init__(
-        self, model: ImageBind, tokenizer: Any, modalities: list[str], scale: float = 15.0
+        self,
+        model: ImageBind | Mapping[str, Encoder],
+        modalities: list[str],
+        anchor: str = "text",
+        tokenizer: Any = None,
+        scale: float = 15.0,
     ) -> None:
         super().__init__()
-        self.model, self.tokenizer, self.scale = model, tokenizer, scale
-        self.views = [ImageBindEncoder(model, name) for name in modalities]
+        names = [*modalities] if anchor == "text" else [*modalities, anchor]
+        views: Mapping[str, Encoder]
+        if isinstance(model, ImageBind):
+            views = {name: ImageBindEncoder(model, name) for name in names}
+        else:
+            views = model
+        if missing := [name for name in names if name not in views]:
+            raise ValueError(f"no encoder for {', '.join(missing)}; there are {', '.join(views)}")
+        if anchor == "text" and (tokenizer is None or not isinstance(model, ImageBind)):
+            raise ValueError(
+                "captions as the anchor need an ImageBind with a text trunk and its tokenizer; "
+                "give them, or anchor= the name of another modality"
+            )
+        self.model = model if isinstance(model, ImageBind) else nn.ModuleDict(model)
+        self.views = dict(views)  # a plain mapping: their weights count once, as the model's
+        self.anchor, self.tokenizer, self.scale = anchor, tokenizer, scale
         self.loss_names = tuple(modalities)
 
-    def collate(self, samples: list[dict[str, Captioned]]) -> dict[str, tuple[Tensor, list[str]]]:
+    def collate(
+        self, samples: Sequence[Mapping[str, Captioned]]
+    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """By modality: media, what they are bound to, and which of them are the same (B, B)."""
         batch = {}
-        for view in self.views:
-            items = [sample[view.modality] for sample in samples if view.modality in sample]
-            media = torch.stack([view.prepare(item.media) for item in items])
-            batch[view.modality] = (media, [item.caption for item in items])
+        for name in self.loss_names:
+            needed = {name} if self.anchor == "text" else {name, self.anchor}
+            whole = [sample for sample in samples if needed <= sample.keys()]
+            if not whole:
+                continue
+            captions = [sample[name].caption for sample in whole]
+            same = torch.tensor([[a == b for b in captions] for a in captions])
+            batch[name] = (self._prepared(name, whole), self._anchors(whole, captions), same)
         return batch
 
-    def forward(self, batch: dict[str, tuple[Tensor, list[str]]]) -> dict[str, Tensor]:
+    def _prepared(self, name: str, samples: Sequence[Mapping[str, Captioned]]) -> Tensor:
+        return torch.stack([self.views[name].prepare(sample[name].media) for sample in samples])
+
+    def _anchors(
+        self, samples: Sequence[Mapping[str, Captioned]], captions: Sequence[str]
+    ) -> Tensor:
+        if self.anchor != "text":
+            return self._prepared(self.anchor, samples)
+        assert isinstance(self.model, ImageBind), "checked in the constructor"
+        return tokenize(self.tokenizer, captions, self.model.trunks["text"].context)
+
+    def forward(self, batch: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> dict[str, Tensor]:
         losses = {}
-        for name, (media, captions) in batch.items():
-            ids = tokenize(self.tokenizer, captions, self.model.trunks["text"].context)
-            embeds = self.model({name: media, "text": ids.to(media.device)})
-            same = torch.tensor([[a == b for b in captions] for a in captions], device=media.device)
-            units = (F.normalize(embeds[key], dim=-1) for key in (name, "text"))
+        for name, (media, anchors, same) in batch.items():
+            pair = self.views[name].embed(media), self._embed_anchors(anchors)
+            units = (F.normalize(embeds, dim=-1) for embeds in pair)
             losses[name] = contrastive(*units, same, self.scale)
         return losses
 
+    def _embed_anchors(self, anchors: Tensor) -> Tensor:
+        if self.anchor != "text":
+            return self.views[self.anchor].embed(anchors)
+        embeds: Tensor = self.model({"text": anchors})["text"]
+        return embeds
+
     def save_pretrained(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
+        """Write the ImageBind, or the weights of the encoders that learned."""
+        if isinstance(self.model, ImageBind):
+            self.model.save_pretrained(folder)
+            return
+        trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        save_weights(trained, Path(folder) / WEIGHTS)
 
 
 def contrastive(first: Tensor, second: Tensor, same: Tensor, scale: float) -> Tensor:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import nn
 
 from anymodal import config as configuration
 from anymodal.checkpoint import replacing_folder
@@ -22,12 +24,16 @@ from anymodal.training.stage import Run
 
 FINISHED = "model"
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
     """Load and validate a training configuration, building nothing."""
     run = Run.from_config(configuration.load(path, overrides, Run))
-    for name in ("parts", "model", "data"):
-        configuration.validate(getattr(run, name), allow=run.allow, place=name)
+    parts = configuration.validate_parts(run.parts, run.trusted)
+    for name in ("model", "data"):
+        node = getattr(run, name)
+        configuration.validate(node, parts=parts, allow=run.trusted, place=name)
     return run
 
 
@@ -43,8 +49,8 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
         print(f"{finished} is there already; delete it to train again")
         return finished
     print(f"training {path} -> {finished}")
-    trainer, module, stop = fit(run)
-    if stop.stopped and trainer.global_step < run.steps:
+    trainer, module = fit(run)
+    if trainer.global_step < run.steps:
         print(f"stopped at step {trainer.global_step} of {run.steps}; run it again to go on")
         return None
     with replacing_folder(finished) as folder:
@@ -52,18 +58,59 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     return finished
 
 
-def fit(run: Run) -> tuple[L.Trainer, StageModule, StopAndSave]:
+def train_model(
+    model: Model,
+    data: Sequence[Any],
+    *,
+    losses: Mapping[str, float],
+    steps: int,
+    trainable: Sequence[str] = ("*",),
+    out: str | Path | None = None,
+    **settings: Any,
+) -> Model:
+    """Train a model that is built already, in place, as a stage of a configuration would.
+
+    Args:
+        model: with `collate(samples) -> batch` and `forward(batch) -> named losses`.
+        data: samples by index.
+        losses: the weight of each named loss.
+        steps: optimiser steps.
+        trainable: globs over parameter names.
+        out: folder for logs and checkpoints, from which a stopped run goes on; None for none.
+        settings: more of a `Run`, such as `batch_size=16` or `optimizer={"lr": 1e-3}`.
+
+    Raises:
+        ConfigError: for a setting, a loss or a glob that doesn't fit, with a suggestion.
+        KeyboardInterrupt: if it was stopped, after the step under way.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        stage = {"trainable": list(trainable), "losses": dict(losses)}
+        known = {"model": None, "data": None, "stage": stage, "steps": steps}
+        run = Run.from_config({**settings, **known, "out": str(out or temporary)})
+        L.seed_everything(run.seed, verbose=False)
+        trainer, _ = _fit(model, data, run)
+    if trainer.global_step < steps:
+        raise KeyboardInterrupt
+    if hasattr(model, "kept"):
+        model.kept = None  # what it kept holds only as long as the same parts stay frozen
+    return model.eval()
+
+
+def fit(run: Run) -> tuple[L.Trainer, StageModule]:
     """Build a run's parts and train them, from its last checkpoint if there is one."""
     L.seed_everything(run.seed, verbose=False)
+    parts = configuration.build_parts(run.parts, run.trusted)
+    model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
+    data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+    return _fit(model, data, run)
+
+
+def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     _quieten()
-    parts = configuration.build_parts({"parts": run.parts}, run.allow)
-    model = configuration.instantiate(run.model, parts=parts, allow=run.allow)
-    data = configuration.instantiate(run.data, parts=parts, allow=run.allow)
     module = StageModule(model, run)
     batches = Batches(data, model.collate, run.batch_size, run.seed, lambda: module.batches)
     out = Path(run.out)
     last = out / "checkpoints" / "last.ckpt"
-    stop = StopAndSave(last)
     average = [MovingAverage(run.ema)] if run.ema else []
     trainer = L.Trainer(
         **{
@@ -71,9 +118,15 @@ def fit(run: Run) -> tuple[L.Trainer, StageModule, StopAndSave]:
             "max_epochs": -1,
             "accumulate_grad_batches": run.accumulate,
             "precision": run.precision,
-            "callbacks": [*average, stop, SaveEvery(last, run.save_every), TQDMProgressBar(10)],
+            "callbacks": [
+                *average,
+                StopAndSave(),
+                SaveEvery(last, run.save_every),
+                TQDMProgressBar(10),
+            ],
             "plugins": [AtomicCheckpointIO()],
-            "logger": [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs", "")],
+            # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
+            "logger": [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")],
             "log_every_n_steps": run.log_every,
             "enable_checkpointing": False,
             "enable_model_summary": False,
@@ -84,17 +137,16 @@ def fit(run: Run) -> tuple[L.Trainer, StageModule, StopAndSave]:
     trainer.fit(module, loader(batches, run.workers), ckpt_path=last if last.exists() else None)
     for callback in average:
         callback.apply(module)
-    return trainer, module, stop
+    return trainer, module
 
 
 def _quieten() -> None:
     """Drop the notices that say nothing to a user of this command."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*checkpoint directory.*", ".*num_workers.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*checkpoint directory.*",
+        ".*num_workers.*",
+    ):
         warnings.filterwarnings("ignore", message)
     torch.set_float32_matmul_precision("high")
-
-
-def summary(run: Run) -> dict[str, Any]:
-    """The numbers that say how long a run is."""
-    return {"steps": run.steps, "samples": run.steps * run.batch_size * run.accumulate}

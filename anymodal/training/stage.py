@@ -12,7 +12,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from anymodal.config import ConfigError, suggest
+from anymodal.config import ConfigError, explain, suggest
 
 
 @dataclass
@@ -103,13 +103,22 @@ class Run:
             merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(config)))
             run = OmegaConf.to_object(merged)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"training configuration: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"training configuration: {explain(error)}") from error
         assert isinstance(run, cls)
         run._check()
         return run
 
+    @property
+    def trusted(self) -> list[str]:
+        """Packages whose parts this run may name; it is the user's own, unlike a model's folder."""
+        return ["anymodal", *self.allow]
+
     def _check(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "save_every", "log_every"):
+        if not self.stage.losses:
+            raise ConfigError("stage.losses is empty; name at least one loss and its weight")
+        for name in (
+            "steps", "batch_size", "accumulate", "save_every", "log_every", "max_skipped"
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.ema is not None and not 0 < self.ema < 1:
@@ -146,3 +155,7 @@ def train_mode(model: nn.Module) -> None:
         own = list(module.parameters())
         if own and all(parameter.requires_grad for parameter in own):
             module.train()
+        elif any(parameter.requires_grad for parameter in own):
+            for child in module.children():  # such as the dropout before an adapter
+                if next(child.parameters(), None) is None:
+                    child.train()

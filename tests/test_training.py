@@ -1,0 +1,511 @@
+"""Training: what trains and what stays, stopping and going on, and steps that go wrong."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from anymodal import checkpoint, composition
+from anymodal import config as configuration
+from anymodal.config import ConfigError
+from anymodal.model import AnyModal
+from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage
+from anymodal.training.data import Batches, loader
+from anymodal.training.run import fit, read_run, train
+from anymodal.training.stage import Optimizer, freeze_all_but, train_mode
+from tests import composed
+from tests.composed import small_disk, write_model
+from tests.tiny import tiny_model
+
+TOY: dict[str, Any] = {
+    "model": {"_target_": "tests.composed.Toy"},
+    "data": {"_target_": "tests.composed.Numbers"},
+    "stage": {"trainable": ["layer.*"], "losses": {"square": 1.0}},
+}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("parts"))
+
+
+def write(folder: Path, name: str = "run", **changes: Any) -> Path:
+    run = {
+        **TOY,
+        "out": str(folder / name),
+        "steps": 4,
+        "batch_size": 3,
+        "save_every": 2,
+        "log_every": 1,
+        "allow": ["tests"],
+        "trainer": {"accelerator": "cpu"},
+        **changes,
+    }
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(run))
+    return path
+
+
+def logged(out: Path, column: str = "loss") -> list[float]:
+    """A column of all sessions' CSV logs, in order."""
+    found = []
+    for version in sorted((out / "logs").glob("version_*")):
+        with open(version / "metrics.csv", newline="") as file:
+            found += [float(row[column]) for row in csv.DictReader(file) if row.get(column)]
+    return found
+
+
+def last(out: Path) -> dict[str, Any]:
+    return torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def assert_same(first: Any, second: Any) -> None:
+    torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-7)
+
+
+# ---- Stages ------------------------------------------------------------------------------------
+
+
+def stages(parts: Path, folder: Path) -> dict[str, dict[str, Any]]:
+    """Every kind of stage, on the tiny parts."""
+    compose = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
+    talk = {"_target_": "tests.tiny.conversations"}
+    load = {"_target_": "anymodal.decoders.DiffusionDecoder.from_pretrained"}
+    trunk = {"width": 16, "blocks": 1, "heads": 2}
+    binder = {
+        "_target_": "anymodal.encoders.ImageBind",
+        "trunks": {
+            "vision": {**trunk, "size": 16, "patch": 8, "clips": 2, "clip_seconds": None},
+            "audio": {**trunk, "mel_bins": 32, "stride": 16, "clips": 1},
+            "imu": {**trunk, "samples": 400, "clip_seconds": 2.0},
+            "text": {**trunk, "vocab_size": 261, "context": 16},
+        },
+        "embedding": 16,
+    }
+    objectives = "anymodal.training.objectives"
+    return {
+        "perceive": {
+            "model": compose,
+            "data": talk,
+            "stage": {"trainable": ["projection.*"], "losses": {"text": 1}},
+        },
+        "express": {
+            "model": compose,
+            "data": talk,
+            "stage": {
+                "trainable": ["heads.*", "language.rows"],
+                "losses": {"text": 1, "align": 1, "denoise": 1},
+            },
+        },
+        "instruct": {
+            "model": {
+                "_target_": "anymodal.AnyModal.from_pretrained",
+                "path": str(folder / "saved"),
+                "lora": {"r": 2, "dropout": 0.1},
+            },
+            "data": talk,
+            "stage": {
+                "trainable": ["projection.*", "language.rows", "*lora_*"],
+                "losses": {"text": 1},
+            },
+        },
+        "encoder": {
+            "model": compose,
+            "data": talk,
+            "stage": {"trainable": ["encoders.*"], "losses": {"text": 1}},
+        },
+        "bind": {
+            "model": {
+                "_target_": f"{objectives}.Binding",
+                "model": binder,
+                "tokenizer": {"_target_": "tests.composed.small_tokenizer"},
+                "modalities": ["image", "audio", "imu"],
+            },
+            "data": {"_target_": "tests.composed.scenes"},
+            "stage": {
+                "trainable": ["*vision*", "*audio*", "*imu*"],
+                "losses": {"image": 1, "audio": 1, "imu": 1},
+            },
+        },
+        "diffusion": {
+            "model": {
+                "_target_": f"{objectives}.CaptionedDiffusion",
+                "decoder": {**load, "folder": str(parts.parent / "image")},
+            },
+            "data": {"_target_": "tests.composed.captioned"},
+            "stage": {
+                "trainable": ["decoder.parts.transformer.*", "decoder.parts.text_encoder.*"],
+                "losses": {"denoise": 1},
+            },
+        },
+        "language": {
+            "model": {
+                "_target_": f"{objectives}.LanguageModeling",
+                "language": {
+                    "_target_": "anymodal.language.LanguageModel.from_pretrained",
+                    "path_or_name": str(parts.parent / "lm"),
+                },
+            },
+            "data": {"_target_": "tests.composed.plain_conversations"},
+            "stage": {"trainable": ["language.model.*"], "losses": {"text": 1}},
+        },
+        "autoencoder": {
+            "model": {
+                "_target_": f"{objectives}.Autoencoding",
+                "losses": {
+                    "_target_": "anymodal.decoders.autoencoders.PictureAutoencoderLoss",
+                    "autoencoder": {
+                        "_target_": "anymodal.decoders.nano.image_autoencoder",
+                        "size": 16,
+                        "channels": [8, 8],
+                        "groups": 4,
+                    },
+                },
+            },
+            "data": {"_target_": "tests.composed.captioned"},
+            "stage": {"losses": {"l1": 1, "l2": 1, "edge": 1, "kl": 1}},
+        },
+    }
+
+
+REOPEN = {
+    "bind": "anymodal.encoders.ImageBind.from_pretrained",
+    "diffusion": "anymodal.decoders.DiffusionDecoder.from_pretrained",
+    "language": "anymodal.language.LanguageModel.from_pretrained",
+}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["perceive", "express", "instruct", "encoder", "bind", "diffusion", "language", "autoencoder"],
+)
+def test_two_steps_change_what_trains_and_nothing_else(
+    parts: Path, tmp_path: Path, kind: str
+) -> None:
+    if kind == "instruct":
+        AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
+    size = 24 if kind in ("perceive", "express", "instruct", "encoder") else 4
+    config = write(tmp_path, kind, steps=2, batch_size=size, **stages(parts, tmp_path)[kind])
+    run = read_run(config)
+    L.seed_everything(run.seed, verbose=False)
+    fresh = configuration.instantiate(run.model, allow=run.trusted)
+    before = {name: value.clone() for name, value in fresh.state_dict().items()}
+    trainer, module = fit(run)
+    assert trainer.global_step == 2
+    after = module.model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    # A shared part has several names, of which only the first counts as a parameter's.
+    learned = {id(p) for p in module.parameters() if p.requires_grad}
+    aliases = {
+        name
+        for name, p in module.model.named_parameters(remove_duplicate=False)
+        if id(p) in learned
+    }
+    assert changed <= aliases, "what is frozen stays bit-identical"
+    assert len(changed) > 0.5 * len(aliases)
+    losses = logged(Path(run.out))
+    assert len(losses) == 2 and all(loss == loss for loss in losses)
+    for name in run.stage.losses:
+        assert logged(Path(run.out), f"loss/{name}")
+
+
+@pytest.mark.parametrize("kind", ["encoder", "diffusion", "language", "autoencoder"])
+def test_the_finished_model_opens(parts: Path, tmp_path: Path, kind: str) -> None:
+    config = write(tmp_path, kind, steps=1, batch_size=4, **stages(parts, tmp_path)[kind])
+    finished = train(config)
+    assert finished == tmp_path / kind / "model"
+    if kind == "encoder":
+        model = AnyModal.from_pretrained(finished)
+        first = composition.own_weights(model)
+        assert any(name.startswith("encoders.") for name in first)
+    elif kind == "autoencoder":
+        from diffusers import AutoencoderKL
+
+        assert AutoencoderKL.from_pretrained(finished).config.scaling_factor != 1.0
+    else:
+        opened = configuration.resolve_target(REOPEN[kind])(str(finished))
+        assert not opened.training
+
+
+# ---- Stopping and going on ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"accumulate": 2}, {"ema": 0.9}, {"workers": 1}, {"accumulate": 2, "ema": 0.5}],
+    ids=lambda changes: "+".join(changes) or "plain",
+)
+def test_a_run_cut_off_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    straight = write(tmp_path, "straight", **changes)
+    train(straight)
+    samples = 3 * (2 * changes.get("accumulate", 1) + 1)  # one batch after the second step
+    data = {**TOY["data"], "cut": samples}
+    cut = write(tmp_path, "cut", **{**changes, "data": data})
+    with pytest.raises(OSError, match="the power is cut"):
+        train(cut)
+    assert last(tmp_path / "cut")["global_step"] == 2
+    assert not (tmp_path / "cut" / "model").exists()
+    finished = train(cut, ["data.cut=null"])
+    first, second = last(tmp_path / "straight"), last(tmp_path / "cut")
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "batches", "global_step"):
+        assert_same(first[key], second[key])
+    if "ema" in changes:
+        assert_same(*(c["callbacks"]["MovingAverage"] for c in (first, second)))
+    losses = logged(tmp_path / "straight")
+    assert losses[-2:] == pytest.approx(logged(tmp_path / "cut")[-2:], rel=1e-6)
+    assert finished is not None
+    files = [tmp_path / name / "model" / "toy.safetensors" for name in ("straight", "cut")]
+    assert_same(*map(checkpoint.load_weights, files))
+
+
+def test_a_stage_of_the_whole_model_goes_on_too(parts: Path, tmp_path: Path) -> None:
+    stage = stages(parts, tmp_path)["perceive"]
+    small = {**stage, "batch_size": 5, "trainer": {"accelerator": "cpu"}, "steps": 4}
+    straight = write(tmp_path, "straight", **small)
+    fit(read_run(straight))
+    other = write(tmp_path, "other", **{**small, "data": {"_target_": "tests.composed.CutTalks"}})
+    with pytest.raises(OSError, match="the power is cut"):
+        fit(read_run(other))
+    fit(read_run(other, ["data._target_=tests.tiny.conversations"]))
+    first, second = last(tmp_path / "straight"), last(tmp_path / "other")
+    torch.testing.assert_close(first["state_dict"], second["state_dict"], rtol=1e-4, atol=1e-4)
+    assert logged(tmp_path / "straight")[-2:] == pytest.approx(
+        logged(tmp_path / "other")[-2:], rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_signal_saves_and_stops_and_the_run_goes_on(
+    tmp_path: Path, number: int, accumulate: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+    straight = write(tmp_path, "straight", accumulate=accumulate)
+    train(straight)
+    data = {**TOY["data"], "stop": [3 * accumulate + 4, int(number)]}
+    stopped = write(tmp_path, "stopped", accumulate=accumulate, save_every=1000, data=data)
+    assert train(stopped) is None
+    assert signal.getsignal(number) == before
+    found = last(tmp_path / "stopped")
+    assert 1 <= found["global_step"] < 4
+    assert found["batches"] == found["global_step"] * accumulate
+    assert f"stopped at step {found['global_step']} of 4; run it again" in capsys.readouterr().out
+    assert train(stopped, ["data.stop=null"]) is not None
+    for key in ("state_dict", "optimizer_states", "batches"):
+        assert_same(last(tmp_path / "straight")[key], last(tmp_path / "stopped")[key])
+    assert logged(tmp_path / "straight") == pytest.approx(logged(tmp_path / "stopped"), rel=1e-6)
+
+
+def test_the_command_tells_a_stopped_run_from_a_finished_one(tmp_path: Path) -> None:
+    import argparse
+
+    from anymodal.commands.train import INTERRUPTED, run
+
+    path = str(write(tmp_path, data={**TOY["data"], "stop": [4, int(signal.SIGINT)]}))
+    assert run(argparse.Namespace(items=[path])) == INTERRUPTED
+    assert run(argparse.Namespace(items=[path, "data.stop=null"])) == 0
+
+
+def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, steps=1)
+    finished = train(path)
+    assert finished is not None
+    (finished / "mine").write_text("kept")
+    assert train(path, ["seed=7"]) == finished
+    assert (finished / "mine").read_text() == "kept"
+    assert "there already; delete it to train again" in capsys.readouterr().out
+
+
+def test_a_run_that_only_lost_its_model_writes_it_again(tmp_path: Path) -> None:
+    path = write(tmp_path, ema=0.5)
+    finished = train(path)
+    assert finished is not None
+    before = checkpoint.load_weights(finished / "toy.safetensors")
+    finished.rename(tmp_path / "gone")
+    assert train(path) == finished
+    assert_same(before, checkpoint.load_weights(finished / "toy.safetensors"))
+    assert len(logged(tmp_path / "run")) == 4
+
+
+def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
+    train(write(tmp_path, steps=2))
+    other = write(tmp_path, stage={"trainable": ["*"], "losses": {"square": 1}})
+    (tmp_path / "run" / "model").rename(tmp_path / "gone")
+    with pytest.raises(ConfigError, match=r"only here \['model.frozen.bias'.*another out="):
+        train(other)
+
+
+def test_logs_are_written_and_none_is_lost(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(write(tmp_path, steps=2))
+    assert len(logged(out)) == 2 and len(logged(out, "loss/square")) == 2
+    assert list((out / "logs").glob("events.out.tfevents.*"))
+    (out / "model").rename(tmp_path / "gone")
+    train(write(tmp_path, steps=4))
+    assert len(logged(out)) == 4
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"a": torch.ones(3)}, path)
+    with small_disk(20_000), pytest.raises(OSError, match=r"could not write .*untouched"):
+        AtomicCheckpointIO().save_checkpoint({"a": torch.ones(50_000)}, path)
+    assert_same(AtomicCheckpointIO().load_checkpoint(path), {"a": torch.ones(3)})
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+    with pytest.raises(ValueError, match="local files only"):
+        AtomicCheckpointIO().load_checkpoint("https://host/last.ckpt")
+
+
+# ---- What goes wrong ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("losses", [{"square": 1.0}, {"square": 1.0, "root": 1e-30}])
+def test_a_bad_step_is_skipped(
+    tmp_path: Path, losses: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loss that isn't finite, or (the root, whose slope at 0 is infinite) its gradient."""
+    gradient = "root" in losses
+    data = {**TOY["data"], "count": 12, "bad": [] if gradient else [0]}
+    stage = {"trainable": ["layer.*"], "losses": losses}
+    run = read_run(write(tmp_path, data=data, stage=stage, max_skipped=5))
+    trainer, module = fit(run)
+    told = capsys.readouterr().out
+    assert trainer.global_step == 4
+    assert ("gradient norm" if gradient else "loss nan, step skipped") in told
+    L.seed_everything(run.seed, verbose=False)
+    fresh = composed.Toy()
+    same = torch.equal(fresh.layer.weight, module.model.layer.weight)
+    assert same is gradient, "bad steps change nothing, good ones do"
+    assert all(torch.isfinite(p).all() for p in module.parameters())
+
+
+def test_bad_steps_in_a_row_end_the_run_and_name_the_batch(tmp_path: Path) -> None:
+    data = {**TOY["data"], "bad": list(range(7))}
+    path = write(tmp_path, data=data, max_skipped=3, steps=9)
+    with pytest.raises(FloatingPointError, match=r"3 bad steps in a row, the last at batch 3"):
+        train(path)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_batches_without_a_wanted_loss_are_skipped_but_not_forever(tmp_path: Path) -> None:
+    toy = composed.Toy
+    toy.loss_names = ("square", "root", "rare")  # type: ignore[attr-defined]
+    try:
+        path = write(tmp_path, stage={"losses": {"rare": 1}}, max_skipped=2)
+        with pytest.raises(FloatingPointError, match=r"no loss of \['rare'\], only \['square'"):
+            train(path)
+    finally:
+        del toy.loss_names  # type: ignore[attr-defined]
+
+
+def test_an_unknown_loss_is_told(parts: Path, tmp_path: Path) -> None:
+    path = write(tmp_path, stage={"losses": {"squar": 1}})
+    with pytest.raises(ConfigError, match="no loss 'squar'; did you mean 'square'"):
+        train(path)
+    stage = {"trainable": ["projection.*"], "losses": {"txt": 1}}
+    path = write(tmp_path, **{**stages(parts, tmp_path)["perceive"], "stage": stage})
+    with pytest.raises(ConfigError, match="no loss 'txt'; did you mean 'text'"):
+        train(path)
+
+
+def test_a_glob_without_parameters_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, stage={"trainable": ["layers.*"], "losses": {"square": 1}})
+    with pytest.raises(ConfigError, match=r"'layers\.\*' matches no parameter; there are"):
+        train(path)
+
+
+def test_a_run_is_checked_before_anything_is_built(tmp_path: Path) -> None:
+    explodes = {"_target_": "tests.composed.Explodes", "size": 1}
+    for change, message in (
+        ({"model": explodes, "data": {**TOY["data"], "counts": 3}}, "takes no 'counts'; did you"),
+        ({"model": explodes, "data": {"_target_": "os.getcwd"}}, "outside the allowed"),
+        ({"model": explodes, "data": {"_part_": "x"}}, "'x' is not under `parts`"),
+        ({"model": {**explodes, "size": "x"}}, "size must be int"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train(write(tmp_path, **change))
+    assert not (tmp_path / "run").exists()
+
+
+# ---- Pieces ------------------------------------------------------------------------------------
+
+
+def test_batches_depend_on_seed_and_number_alone() -> None:
+    def first(start: int, count: int, seed: int = 0) -> list[list[int]]:
+        batches = iter(Batches(range(7), list, 3, seed, lambda: start))
+        return [next(batches) for _ in range(count)]
+
+    straight = first(0, 14)
+    assert first(5, 9) == straight[5:] and first(0, 14, seed=1) != straight
+    for epoch in range(6):
+        flat = [index for batch in straight for index in batch][7 * epoch : 7 * (epoch + 1)]
+        assert sorted(flat) == list(range(7))
+    with pytest.raises(ValueError, match="the data set is empty"):
+        Batches([], list, 3, 0)
+
+
+def test_workers_take_turns() -> None:
+    def some(workers: int) -> list[list[int]]:
+        found = iter(loader(Batches(range(7), list, 2, 0, lambda: 3), workers))
+        return [next(found) for _ in range(4)]
+
+    assert some(2) == some(0)
+
+
+def test_the_rate_warms_up_and_decays() -> None:
+    for schedule, end in (("constant", 1.0), ("linear", 0.1), ("cosine", 0.1)):
+        settings = Optimizer(warmup=0.1, schedule=schedule, final=0.1)
+        rates = [settings.rate(step, 100) for step in range(101)]
+        assert rates[:10] == pytest.approx([(k + 1) / 10 for k in range(10)])
+        assert rates[10] == pytest.approx(1.0) and rates[100] == pytest.approx(end)
+        assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_only_what_trains_is_in_training_mode(parts: Path) -> None:
+    model = AnyModal.compose(parts)
+    model.language.enable_lora(r=2, dropout=0.5)
+    names = freeze_all_but(model, ["projection.*", "*lora_*"])
+    assert all("lora_" in name or name.startswith("projection.") for name in names)
+    train_mode(model)
+    assert model.projection.training
+    assert not any(part.training for part in model.encoders.modules())
+    assert not any(part.training for part in model.decoders.modules())
+    dropouts = [m for m in model.language.modules() if isinstance(m, nn.Dropout) and m.p == 0.5]
+    assert dropouts and all(dropout.training for dropout in dropouts)
+    freeze_all_but(model, ["heads.*"])
+    train_mode(model)
+    assert not any(part.training for part in model.language.modules())
+
+
+def test_the_average_warms_up() -> None:
+    average = MovingAverage(0.9)
+    module = L.LightningModule()
+    module.weight = nn.Parameter(torch.zeros(1))
+    trainer = type("T", (), {"global_step": 0})()
+    average.on_train_start(trainer, module)
+    expected = 0.0
+    for step in range(1, 5):
+        with torch.no_grad():
+            module.weight.fill_(step)
+        trainer.global_step = step
+        average.on_train_batch_end(trainer, module)
+        average.on_train_batch_end(trainer, module)  # between steps: nothing
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    average.apply(module)
+    assert module.weight.item() == pytest.approx(expected)
+
+
+def test_tests_leave_the_shared_model_alone() -> None:
+    assert not any(p.requires_grad for p in tiny_model().parameters())
