@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,7 +28,6 @@ from anymodal.types import (
 )
 
 if TYPE_CHECKING:
-    from anymodal.decoders import Decoder
     from anymodal.model import AnyModal
 
 MAX_MEDIA = 32
@@ -74,7 +74,8 @@ def reply(model: AnyModal, conversation: Any, **settings: Any) -> Message:
     raise AssertionError("a stream ends with Done")
 
 
-class Order(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Order:
     """A medium that a reply has asked for: its place among the reply's media, and what to make."""
 
     index: int
@@ -236,10 +237,16 @@ def _make(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[media.Media]:
     """Make media of one modality in one batch."""
-    columns = zip(*(order.conditioning for order in orders), strict=True)
-    batch = Conditioning(*(None if column[0] is None else torch.cat(column) for column in columns))
+    wanted = [order.conditioning for order in orders]
+    pooled = [each.pooled for each in wanted if each.pooled is not None]
+    batch = Conditioning(
+        torch.cat([each.embeds for each in wanted]),
+        torch.cat([each.mask for each in wanted]),
+        torch.cat(pooled) if pooled else None,
+    )
     generators = [torch.Generator().manual_seed(order.seed) for order in orders]
-    decoder: Decoder = model.decoders[name]
+    decoder = model.modalities[name].decoder
+    assert decoder is not None, "only what has a decoder has signals"
     with torch.inference_mode():  # a thread has its own mode
         return decoder.sample(batch, generator=generators, progress=progress, **settings)
 

@@ -220,8 +220,11 @@ def _note_trained(model: AnyModal) -> None:
 def identities(model: AnyModal) -> dict[str, Any]:
     """What each part is, for the manifest."""
     found: dict[str, Any] = {"language": model.language.identity()}
-    for kind, parts in (("encoder", model.encoders), ("decoder", model.decoders)):
-        found |= {f"{kind}.{name}": part.identity() for name, part in parts.items()}
+    for name, modality in model.modalities.items():
+        if modality.encoder is not None:
+            found[f"encoder.{name}"] = modality.encoder.identity()
+        if modality.decoder is not None:
+            found[f"decoder.{name}"] = modality.decoder.identity()
     return found
 
 

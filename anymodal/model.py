@@ -150,11 +150,13 @@ class AnyModal(nn.Module):
 
     def _features(self, name: str, items: Sequence[Media]) -> Features:
         """Features of media, in batches of those that have the same shape."""
-        encoder = self.encoders[name]
+        encoder = self.modalities[name].encoder
+        assert encoder is not None, "only what has an encoder is laid out"
 
         def encode(places: Sequence[int]) -> Features:
             prepared = [encoder.prepare(items[place]) for place in places]
-            return encoder(torch.stack(prepared).to(self.device))
+            features: Features = encoder(torch.stack(prepared).to(self.device))
+            return features
 
         if self.kept is None or _trains(encoder):
             return encode(range(len(items)))
@@ -175,23 +177,21 @@ class AnyModal(nn.Module):
             places: where each prompt begins.
         """
         embeds = self.language.embed(ids)
-        by_name: dict[str, list[tuple[int, int, Media]]] = {}
+        given: dict[str, list[Media]] = {}
+        where: dict[str, list[tuple[int, int]]] = {}
         for (row, start), prompt in zip(places, prompts, strict=True):
             for item in prompt.items:
-                found = (row, start + item.start, item.media)
-                by_name.setdefault(item.modality, []).append(found)
-        if not by_name:
+                given.setdefault(item.modality, []).append(item.media)
+                where.setdefault(item.modality, []).append((row, start + item.start))
+        if not given:
             return embeds
-        soft = self.soft_tokens({n: [media for *_, media in found] for n, found in by_name.items()})
-        rows, places, values = [], [], []
-        for name, found in by_name.items():
-            start = torch.tensor([place for _, place, _ in found], device=ids.device)
-            slot = torch.arange(self.layout.slots, device=ids.device)
-            places.append((start[:, None] + slot).flatten())  # (items, K) -> (items * K,)
-            row = torch.tensor([row for row, *_ in found], device=ids.device)
-            rows.append(row.repeat_interleave(self.layout.slots))
-            values.append(soft[name].flatten(0, 1).to(embeds.dtype))  # (items * K, D)
-        return embeds.index_put((torch.cat(rows), torch.cat(places)), torch.cat(values))
+        soft = self.soft_tokens(given)
+        firsts = torch.tensor([place for name in soft for place in where[name]], device=ids.device)
+        slot = torch.arange(self.layout.slots, device=ids.device)
+        rows = firsts[:, :1].expand(-1, len(slot))  # (items, 1) -> (items, K)
+        columns = firsts[:, 1:] + slot  # (items, K)
+        values = torch.cat(list(soft.values())).to(embeds.dtype)  # (items, K, D)
+        return embeds.index_put((rows, columns), values)
 
     # ---- Training -----------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class AnyModal(nn.Module):
             losses["text"] = self.language.loss(hidden, labels.to(self.device))
         for name in self.heads:
             for kind, value in self._made_losses(name, batch, hidden, embeds).items():
-                losses[kind] = losses.get(kind, 0) + value
+                losses[kind] = losses[kind] + value if kind in losses else value
         return losses
 
     def _made_losses(
@@ -235,7 +235,8 @@ class AnyModal(nn.Module):
         starts = torch.tensor([start for _, start, _ in found], device=hidden.device)[:, None]
         places = starts + torch.arange(self.signals.counts[name], device=hidden.device)  # (n, S)
         made: Conditioning = self.heads[name](hidden[rows, places], embeds[rows, places])
-        decoder = self.decoders[name]
+        decoder = self.modalities[name].decoder
+        assert decoder is not None, "a head has a decoder"
         targets = [target for *_, target in found]
         if "align" in self.wanted:
             with torch.no_grad():
@@ -245,7 +246,8 @@ class AnyModal(nn.Module):
         if "denoise" in self.wanted and shown:
             media = [targets[i].media for i in shown]
             latents = torch.stack([decoder.prepare(item) for item in media]).to(hidden.device)
-            picked = Conditioning(*(None if t is None else t[shown] for t in made))
+            pooled = None if made.pooled is None else made.pooled[shown]
+            picked = Conditioning(made.embeds[shown], made.mask[shown], pooled)
             losses["denoise"] = decoder.loss(latents, picked)
         return losses
 

@@ -46,7 +46,7 @@ class Sampling:
                 raise ValueError(f"{name}={getattr(self, name)}; it must be {wanted}")
 
     def pick(self, logits: Tensor, said: Sequence[int], generator: torch.Generator | None) -> int:
-        """The next id from scores (V,). Source of the nucleus: Holtzman et al. 2019, section 3.1."""
+        """The next id from scores (V,); the nucleus is Holtzman et al. 2019, section 3.1."""
         # On the CPU, so that a seed means the same on every device.
         logits = logits.float().cpu()
         if self.repetition_penalty != 1.0 and said:

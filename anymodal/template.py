@@ -139,8 +139,8 @@ class ChatTemplate:
             before, found, rest = rest.partition(mark)
             if not found or mark in rest:
                 raise ValueError(
-                    f"the model's chat template does not write a {role} message exactly once and in "
-                    "order; set another tokenizer.chat_template"
+                    f"the model's chat template does not write a {role} message exactly once and "
+                    "in order; set another tokenizer.chat_template"
                 )
             frame.append(before)
         return [*frame, rest]

@@ -28,7 +28,7 @@ from diffusers import (
 from transformers import PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
 NARROW = -4.0
-"""Where the posteriors' spread starts, so that at first latents aren't drowned in their own noise."""
+"""Where the posteriors' spread starts, so that latents aren't drowned in noise at first."""
 
 
 def caption_encoder(

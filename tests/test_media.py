@@ -507,7 +507,7 @@ def test_an_array_with_nan_or_without_end() -> None:
         (VALID["a.png"][1], Limits(max_decoded_bytes=600), "max_decoded_bytes"),
         (wav_header(36_000), Limits(), r"lasts 36,000\.0 s, over the limit of 600.*max_seconds"),
         (wav_header(60, rate=48_000, channels=2), Limits(), "cut short: it has 64 of 11,520,000"),
-        (wav_header(32 / (2**31 - 1), rate=2**31 - 1), Limits(), "claims 1 channels at 2147483647 Hz"),
+        (wav_header(32 / (2**31 - 1), rate=2**31 - 1), Limits(), "1 channels at 2147483647 Hz"),
         (wav_header(0.002, rate=0), Limits(), "damaged"),
         (VALID["a.flac"][1], Limits(max_seconds=0.4), r"lasts 0\.5 s"),
         (VALID["a.ogg"][1], Limits(max_decoded_bytes=15_000), "max_decoded_bytes"),

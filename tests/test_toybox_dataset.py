@@ -1,4 +1,4 @@
-"""The Toybox as data sets: the same sample for the same seed, and nothing held out in any of them."""
+"""The Toybox as data sets: the same sample for the same seed, and nothing held out in any."""
 
 from __future__ import annotations
 

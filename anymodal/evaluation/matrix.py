@@ -195,7 +195,10 @@ def _judged(dialogue: Dialogue, turn: int, answer: Answer) -> dict[str, Any]:
     marks = [score_reply(*each) for each in zip(modalities, made, wanted, strict=True)]
     return {
         "request": _written(request),
-        "reply": [p if isinstance(p, str) else {"kind": p.kind} for p in answer.message.content],
+        "reply": [
+            part if isinstance(part, str) else {"kind": getattr(part, "kind", "")}
+            for part in answer.message.content
+        ],
         "wanted": wanted,
         "read": [judge(*each) for each in zip(modalities, made, strict=True)],
         "right": marks,

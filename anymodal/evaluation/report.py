@@ -151,4 +151,4 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _label(line: Mapping[str, Any]) -> str:
     # A bare > would begin a quotation in no table cell, but an arrow reads better.
-    return line["line"].replace(">", " → ") + (" (held out)" if line["unseen"] else "")
+    return str(line["line"]).replace(">", " → ") + (" (held out)" if line["unseen"] else "")

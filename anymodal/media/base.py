@@ -26,7 +26,7 @@ _NAMED: tuple[tuple[str, frozenset[str]], ...] = (
     (".npy", frozenset({"imu", "depth"})),
 )
 _SUFFIXES = {suffix: kinds for suffixes, kinds in _NAMED for suffix in suffixes.split()}
-"""What a file of this name can be expected to hold; what loads as a picture also counts as image."""
+"""What a file of this name can be expected to hold; what loads as a picture counts as image."""
 
 
 class Media(ABC):
@@ -102,7 +102,7 @@ class Media(ABC):
             return self._encode(suffix)
         except MediaError:
             raise
-        except Exception:  # noqa: BLE001 - as of decoders, an encoder's own words do not pass
+        except Exception:
             raise MediaError(
                 f"the {suffix} encoder does not take {self!r}; use another of "
                 f"{', '.join(self.saves)}, or a smaller size"

@@ -235,7 +235,7 @@ def _upright(picture: PilImage) -> PilImage:
 
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # noqa: BLE001 - broken EXIF is common, and no reason to refuse the pixels
+    except Exception:
         return picture
 
 

@@ -188,7 +188,8 @@ def _panel(rows: NDArray[np.float32], top: int, unit: str) -> str:
     lines = []
     for row, color in zip(rows, _COLORS, strict=True):
         points = " ".join(
-            f"{60 + 350 * i / max(count - 1, 1):.1f},{top + 85 - 75 * (float(row[i]) - low) / span:.1f}"
+            f"{60 + 350 * i / max(count - 1, 1):.1f},"
+            f"{top + 85 - 75 * (float(row[i]) - low) / span:.1f}"
             for i in shown
         )
         lines.append(f'<polyline points="{points}" fill="none" stroke="{color}"/>')

@@ -106,7 +106,7 @@ def _split(blob: Blob) -> tuple[dict[str, str], _Header, Iterator[tuple[int, lis
     text = io.TextIOWrapper(io.BytesIO(blob.data), encoding="utf-8-sig", newline="")
     notes: dict[str, str] = {}
     line, number = "", 0
-    for number, line in enumerate(text, 1):
+    for number, line in enumerate(text, 1):  # noqa: B007 (used behind the loop)
         if line.startswith("#"):
             for key, value in _NOTE.findall(line):
                 notes[_note(key)] = value.strip()

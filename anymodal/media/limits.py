@@ -103,7 +103,7 @@ def decoding(name: str, label: str) -> Iterator[None]:
         yield
     except MediaError:
         raise
-    except Exception:  # noqa: BLE001
+    except Exception:
         raise MediaError(
             f"{name} starts as a {label} file, but it cannot be decoded: it is damaged or cut "
             "short; save or download it again"

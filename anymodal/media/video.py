@@ -58,7 +58,7 @@ class Video(Media):
         return len(self.frames) / self.fps
 
     def sample(self, times: Sequence[float] | NDArray[Any]) -> NDArray[np.uint8]:
-        """The frames that begin nearest to some times, the first or last one for times outside the clip.
+        """The frames that begin nearest to some times; outside the clip, the first or last one.
 
         Shapes: times (K,), in seconds; result (K, H, W, 3).
 

@@ -35,20 +35,21 @@ class Batches(IterableDataset[Any]):
             raise ValueError("the data set is empty; check its path and filters")
         self.data, self.collate, self.batch_size = data, collate, batch_size
         self.seed, self.start = seed, start
+        self._shuffled: tuple[int, list[int]] = (-1, [])  # the last epoch's order
 
     def indices(self, batch: int) -> list[int]:
         """The samples of a batch, by number."""
         first = batch * self.batch_size
-        places = np.arange(first, first + self.batch_size)
+        places = range(first, first + self.batch_size)
         return [
             self._permutation(place // len(self.data))[place % len(self.data)] for place in places
         ]
 
     def _permutation(self, epoch: int) -> list[int]:
-        if getattr(self, "_cached", (None,))[0] != epoch:
+        if self._shuffled[0] != epoch:
             order = np.random.default_rng((self.seed, epoch)).permutation(len(self.data))
-            self._cached = (epoch, order.tolist())
-        return self._cached[1]
+            self._shuffled = (epoch, [int(index) for index in order])
+        return self._shuffled[1]
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()

@@ -46,7 +46,11 @@ class StageModule(L.LightningModule):
     def on_train_start(self) -> None:
         train_mode(self.model)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        if isinstance(batch, Tensor | dict):
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
         return batch  # conversations with media: the model moves what it needs
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:

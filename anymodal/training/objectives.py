@@ -195,14 +195,14 @@ class Binding(nn.Module):
         if self.anchor != "text":
             return self._prepared(self.anchor, samples)
         assert isinstance(self.model, ImageBind), "checked in the constructor"
-        return tokenize(self.tokenizer, captions, self.model.trunks["text"].context)
+        return tokenize(self.tokenizer, captions, self.model.config["trunks"]["text"]["context"])
 
     def forward(self, batch: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> dict[str, Tensor]:
         losses = {}
         for name, (media, anchors, same) in batch.items():
             pair = self.views[name].embed(media), self._embed_anchors(anchors)
-            units = (F.normalize(embeds, dim=-1) for embeds in pair)
-            losses[name] = contrastive(*units, same, self.scale)
+            first, second = (F.normalize(embeds, dim=-1) for embeds in pair)
+            losses[name] = contrastive(first, second, same, self.scale)
         return losses
 
     def _embed_anchors(self, anchors: Tensor) -> Tensor:

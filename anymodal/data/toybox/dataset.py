@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from transformers import PreTrainedTokenizerFast
 
 from anymodal.data.captioned import Captioned
 from anymodal.data.tokenizer import train_tokenizer
@@ -16,7 +17,7 @@ from anymodal.data.toybox.captions import caption
 from anymodal.data.toybox.grammar import Dialogue, Medium, render_plain, sample_dialogue
 from anymodal.data.toybox.render import render
 from anymodal.data.toybox.scene import Scene, sample_scene
-from anymodal.media import Image, Media
+from anymodal.media import Image, Media, Video
 from anymodal.types import Message, Target
 
 
@@ -61,6 +62,7 @@ class ToyboxFrames:
 
     def __getitem__(self, index: int) -> Captioned:
         video = self.videos[index].media
+        assert isinstance(video, Video)
         frame = np.random.default_rng((self.seed, index, 4)).integers(len(video.frames))
         return Captioned("image", Image(video.frames[frame]), "")
 
@@ -123,7 +125,10 @@ class ToyboxDialogues:
     def __getitem__(self, index: int) -> list[Message]:
         dialogue = self.dialogue(index)
         if self.plain:
-            return [Message(t.role, list(t.parts)) for t in render_plain(dialogue)]
+            return [
+                Message(turn.role, [part for part in turn.parts if isinstance(part, str)])
+                for turn in render_plain(dialogue)
+            ]
         rng = np.random.default_rng((self.seed, index, 3))
         return [
             Message(turn.role, [self._part(turn.role, part, rng) for part in turn.parts])
@@ -155,6 +160,8 @@ def toybox_texts(count: int, seed: int = 0) -> list[str]:
     return [message.text for index in range(count) for message in dialogues[index]]
 
 
-def toybox_tokenizer(vocab_size: int = 768, count: int = 4000, seed: int = 0, **options: bool):  # type: ignore[no-untyped-def]
+def toybox_tokenizer(
+    vocab_size: int = 768, count: int = 4000, seed: int = 0, append_end: bool = False
+) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer for the Toybox's texts."""
-    return train_tokenizer(toybox_texts(count, seed), vocab_size, **options)
+    return train_tokenizer(toybox_texts(count, seed), vocab_size, append_end=append_end)

@@ -257,5 +257,8 @@ def yes_no_question(draw: Draw, name: str, value: str) -> str:
     text = plain_value(name, value)
     if name == "thing":
         text = _article(text)
-    return typed(draw, draw.one(("is it {v}?", "is it {v}?", "is this {v}?", "would you say it is {v}?",
-                                 "it is {v}, is it not?")).replace("{v}", text))  # fmt: skip
+    forms = (
+        "is it {v}?", "is it {v}?", "is this {v}?", "would you say it is {v}?",
+        "it is {v}, is it not?",
+    )  # fmt: skip
+    return typed(draw, draw.one(forms).replace("{v}", text))

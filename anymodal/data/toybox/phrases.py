@@ -150,7 +150,7 @@ DESCRIBE: dict[str, Words] = {
 POLITE: Words = (
     "{v}", "{v}", "{v}", "{v}", "please {v}", "{v} please", "{v}, please", "could you {v}?",
     "can you {v}?", "can you please {v}?", "could you please {v}?", "would you {v}?",
-    "will you {v}?", "i want you to {v}", "i'd like you to {v}", 
+    "will you {v}?", "i want you to {v}", "i'd like you to {v}",
     "ok, {v}", "try to {v}", "would you please {v}?", "i need you to {v}", "maybe {v}",
     "go on, {v}", "{v} for me", "can you {v} for me?", "please {v} for me", "just {v}",
     "you can {v}, can't you?", "it would be nice if you could {v}", "could you just {v}?",

@@ -84,7 +84,7 @@ class Scene:
 
 
 def held_out(thing: str, color: str | None = None, motion: str | None = None) -> bool:
-    """Whether (thing i, color j) has (3i + j) mod 8 = 0, or (thing i, motion k) (i + 3k) mod 8 = 5."""
+    """Whether thing i and color j have (3i + j) mod 8 = 0, or i and motion k (i + 3k) mod 8 = 5."""
     i = THINGS.index(thing)
     if color is not None and (3 * i + COLORS.index(color)) % 8 == 0:
         return True
