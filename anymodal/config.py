@@ -75,7 +75,7 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     if not isinstance(config, DictConfig):
         raise ConfigError(f"{path} must hold a mapping at the top, not {type(config).__name__}")
     bases = config.pop("base", [])
-    merged = OmegaConf.create({})
+    merged: Any = OmegaConf.create({})
     for base in [bases] if isinstance(bases, str) else bases:
         merged = OmegaConf.merge(merged, _read(path.parent / base, (*above, path.resolve())))
     merged = OmegaConf.merge(merged, config, {"here": str(path.parent.resolve())})
@@ -274,7 +274,7 @@ def check_arguments(
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     """Type hints by argument, without those that only a type checker can resolve."""
-    function: Any = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function: Any = target.__init__ if inspect.isclass(target) else target
     found: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})

@@ -129,7 +129,7 @@ def spectral_error(made: Tensor, wanted: Tensor, window: int) -> Tensor:
         spectra.append((bins.real**2 + bins.imag**2 + FLOOR**2).sqrt())
     have, want = spectra
     # Over the whole batch: an item that is nearly silent would outweigh all others.
-    convergence = torch.linalg.vector_norm(have - want) / torch.linalg.vector_norm(want)
+    convergence: Tensor = torch.linalg.vector_norm(have - want) / torch.linalg.vector_norm(want)
     return convergence + F.l1_loss(have.log(), want.log())
 
 

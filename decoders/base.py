@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -67,6 +68,10 @@ class Decoder(nn.Module, ABC):
         progress: Progress | None = None,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning."""
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write what `from_pretrained` of the same class reads."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

@@ -295,7 +295,7 @@ class Latte(Pixels):
 
     def encode(self, batch: Tensor) -> Tensor:
         flat = batch.transpose(1, 2).flatten(0, 1)  # (B, 3, T, H, W) -> (B * T, 3, H, W)
-        latents = super().encode(flat).unflatten(0, (-1, self.frames))
+        latents: Tensor = super().encode(flat).unflatten(0, (-1, self.frames))
         return latents.transpose(1, 2)  # (B, T, C, h, w) -> (B, C, T, h, w)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:

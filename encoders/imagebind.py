@@ -79,8 +79,10 @@ class ImageBind(nn.Module):
             self.modality_trunks[name] = blocks.Trunk(
                 c.width, c.blocks, c.heads, c.kv_bias, c.pre_norm, c.drop_path
             )
-            build = HEADS.get(name, lambda config, width: blocks.head(config.width, width))
-            self.modality_heads[name] = build(c, embedding)
+            build = HEADS.get(name)
+            self.modality_heads[name] = (
+                build(c, embedding) if build else blocks.head(c.width, embedding)
+            )
             self.modality_postprocessors[name] = blocks.postprocessor(
                 c.logit_scale, c.learned_scale
             )

@@ -127,7 +127,7 @@ def audio_mels(
 def _fbank(wave: Tensor, rate: int, mel_bins: int) -> Tensor:
     """Log-mel filter banks (frames, mel_bins) of one clip with its mean taken off."""
     # torchaudio is slow to import and only sound needs it.
-    from torchaudio.compliance import kaldi  # type: ignore[import-untyped]
+    from torchaudio.compliance import kaldi
 
     wave = wave - wave.mean()
     shortest = math.ceil(FRAME_SECONDS * rate)

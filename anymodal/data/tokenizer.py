@@ -75,7 +75,7 @@ def train_tokenizer(
             pair=f"$A {END} $B:1 {END}:1",
             special_tokens=[(END, core.token_to_id(END))],
         )
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=core,
         pad_token=PAD,
         eos_token=END,

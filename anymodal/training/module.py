@@ -36,9 +36,9 @@ class StageModule(L.LightningModule):
             if self.known and name not in self.known:
                 raise ConfigError(f"the model has no loss {name!r}{suggest(name, self.known)}")
         if hasattr(model, "wanted"):
-            model.wanted = tuple(run.stage.losses)
+            setattr(model, "wanted", tuple(run.stage.losses))  # noqa: B010 (no Module declares it)
         if hasattr(model, "kept"):
-            model.kept = Kept(int(run.keep_gb * 2**30))
+            setattr(model, "kept", Kept(int(run.keep_gb * 2**30)))  # noqa: B010
         self.batches = 0  # batches consumed, over all resumed sessions
         self.skipped = 0  # bad steps in a row
         self.strict_loading = False
@@ -101,7 +101,7 @@ class StageModule(L.LightningModule):
                 f"lower optimizer.lr (now {self.run.optimizer.lr}) or look at that batch"
             )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         settings = self.run.optimizer
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         groups = [

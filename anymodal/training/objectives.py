@@ -102,6 +102,8 @@ class Autoencoding(nn.Module):
         crop: length of a random stretch of the last axis; None to take all of it.
     """
 
+    losses: Any
+
     def __init__(self, losses: nn.Module, crop: int | None = None) -> None:
         super().__init__()
         self.losses, self.crop = losses, crop

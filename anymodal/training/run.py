@@ -92,7 +92,8 @@ def train_model(
     if trainer.global_step < steps:
         raise KeyboardInterrupt
     if hasattr(model, "kept"):
-        model.kept = None  # what it kept holds only as long as the same parts stay frozen
+        # What it kept holds only as long as the same parts stay frozen.
+        setattr(model, "kept", None)  # noqa: B010
     return model.eval()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from anymodal.data.toybox.imu import RATE as IMU_RATE
@@ -13,7 +15,7 @@ from anymodal.media import IMU, Audio, Image, Media, Video
 
 SOUND_RATE = 16000
 
-_RENDERERS = {
+_RENDERERS: dict[str, Callable[[Scene, np.random.Generator], Media]] = {
     "image": lambda scene, rng: Image(draw_image(scene, rng)),
     "audio": lambda scene, rng: Audio(play(scene, rng, SOUND_RATE)[None], SOUND_RATE),
     "video": lambda scene, rng: Video(draw_video(scene, rng), FPS),
