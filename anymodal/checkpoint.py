@@ -123,29 +123,41 @@ def write_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None
         temporary.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
 
-def check_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse parts that aren't the ones the checkpoint was trained with.
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read what each part was.
 
     Raises:
-        CheckpointError: naming each part's difference.
+        CheckpointError: if the manifest is missing or damaged.
     """
     path = folder / MANIFEST
     try:
-        saved = {name: dict(part) for name, part in json.loads(path.read_text())["parts"].items()}
+        return {name: dict(part) for name, part in json.loads(path.read_text())["parts"].items()}
     except FileNotFoundError as error:
         raise CheckpointError(
             f"no {MANIFEST} in {folder}; is this an AnyModal checkpoint?"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a readable manifest") from error
+
+
+def compare_parts(
+    saved: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], where: str
+) -> None:
+    """Refuse parts that aren't the ones the checkpoint was trained with.
+
+    Where a part comes from (its `source`) may differ: folders get copied and moved.
+
+    Raises:
+        CheckpointError: naming each part's difference.
+    """
     current = json.loads(json.dumps(parts))
     lines = []
     for name in sorted(saved.keys() | current.keys()):
         before, now = saved.get(name, {}), current.get(name, {})
         for key in sorted(before.keys() | now.keys()):
-            if before.get(key) != now.get(key):
+            if key != "source" and before.get(key) != now.get(key):
                 lines.append(f"  {name}.{key}: {before.get(key)!r} saved, {now.get(key)!r} now")
     if lines:
         raise CheckpointError(
-            f"{folder}: parts differ from those it was trained with:\n" + "\n".join(lines)
+            f"{where}: parts differ from those it was trained with:\n" + "\n".join(lines)
         )

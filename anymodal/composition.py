@@ -157,9 +157,10 @@ def from_pretrained(
     """
     folder = find(path)
     config = _read_config(folder)
+    manifest = checkpoint.read_manifest(folder)
     saved = checkpoint.load_weights(folder / WEIGHTS)
     model = compose(cls, config, allow)
-    checkpoint.check_manifest(folder, identities(model))
+    checkpoint.compare_parts(manifest, identities(model), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict({key: value.float() for key, value in saved.items()}, strict=False)
     if lora and not config.get("lora"):
@@ -245,8 +246,6 @@ def save_pretrained(model: AnyModal, folder: Path, with_parts: bool) -> None:
     with checkpoint.replacing_folder(folder) as temporary:
         if with_parts:
             _save_parts(model, config, temporary)
-            # A language model goes by its folder's name.
-            manifest["language"] |= {"name": config["language"].get("_part_", "language")}
             changed = tuple(f"{name}." for name in config.pop("trained", ()))
             weights = {
                 name: value

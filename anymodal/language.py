@@ -86,7 +86,7 @@ class LanguageModel(nn.Module):
         known = {"revision": revision, "trust_remote_code": False}
         model = AutoModelForCausalLM.from_pretrained(path_or_name, dtype=dtype or "auto", **known)
         tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
-        name = "" if Path(path_or_name).is_dir() else str(path_or_name)  # folders get moved
+        name = Path(path_or_name).name if Path(path_or_name).is_dir() else str(path_or_name)
         language = cls(model, tokenizer, name=name, revision=revision)
         if lora is not None:
             language.enable_lora(**lora)
@@ -281,8 +281,7 @@ class LanguageModel(nn.Module):
         """What a checkpoint's manifest records, to recognise the model it was trained on."""
         return {
             "class": type(self.model).__name__,
-            "name": self.name,
-            "revision": self.revision,
+            "source": {"name": self.name, "revision": self.revision},
             "tokenizer": self.tokenizer_hash,
             "vocab_size": self.first_new,
             "width": self.width,

@@ -106,10 +106,11 @@ def test_differences_of_weights_are_readable() -> None:
 def test_differences_of_parts_are_readable(tmp_path: Path) -> None:
     parts = {"language": {"tokenizer": "abc", "width": 3}, "decoder.x": {"length": (1, 2)}}
     checkpoint.write_manifest(tmp_path, parts)
-    checkpoint.check_manifest(tmp_path, parts)
+    saved = checkpoint.read_manifest(tmp_path)
+    checkpoint.compare_parts(saved, parts, "here")
     other = {"language": {"tokenizer": "abd", "width": 3}}
     with pytest.raises(CheckpointError) as caught:
-        checkpoint.check_manifest(tmp_path, other)
+        checkpoint.compare_parts(saved, other, "here")
     assert "language.tokenizer: 'abc' saved, 'abd' now" in str(caught.value)
     assert "decoder.x.length: [1, 2] saved, None now" in str(caught.value)
     assert "width" not in str(caught.value)
@@ -118,10 +119,10 @@ def test_differences_of_parts_are_readable(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"parts": 3}', '{"parts": {"a": 1}}', "\0"])
 def test_a_damaged_manifest_is_told(tmp_path: Path, text: str) -> None:
     with pytest.raises(CheckpointError, match=r"no manifest\.json"):
-        checkpoint.check_manifest(tmp_path, {})
+        checkpoint.read_manifest(tmp_path)
     (tmp_path / checkpoint.MANIFEST).write_text(text)
     with pytest.raises(CheckpointError, match="not a readable manifest"):
-        checkpoint.check_manifest(tmp_path, {})
+        checkpoint.read_manifest(tmp_path)
 
 
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from anymodal import cli, demo, media, page, torchaudio_fix
 from anymodal.commands import chat, doctor
 from anymodal.commands import demo as demo_command
+from anymodal.data.toybox import script as script_of
 from anymodal.data.toybox.grammar_types import Medium
 from anymodal.data.toybox.measure import measure
 from anymodal.data.toybox.scene import Scene, held_out
@@ -136,7 +137,7 @@ def test_every_shipped_config_is_valid(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_validate_names_each_wrong_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text("modalities: {pic: {encodr: {}}}\nlanguage: {_target_: anymodal.nothing}\n")
+    wrong.write_text("modalities: {pic: {encodr: {}}}\nlanguage: {_target_: anymodal.types.Message, role: x}\n")
     assert run("validate", CONFIGS[0], wrong, tmp_path / "none.yaml") == 2
     told = capsys.readouterr()
     assert told.out == f"{CONFIGS[0]}: ok\n"
@@ -348,7 +349,7 @@ def test_replies_are_measured(tmp_path: Path) -> None:
     assert str(found(wanted, "Here.")[0]) == "asked for image, got none ✗"
     red = demo.Step("draw it", made=(Medium(ball.scene.but(color="yellow"), "image"),))
     assert not found(red, drawn)[0].right
-    told = demo.describing("what is this?", ball)
+    told = script_of.describing("what is this?", ball)
     assert found(told, "This is a small blue ball.")[0].right
     assert str(found(told, "This is a big blue ball.")[0]) == "wrong in size ✗"
 
@@ -370,7 +371,7 @@ def test_demo_holds_its_conversation_and_writes_everything(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ball = Medium(Scene("ball", "blue", "small", "still", "slow"), "image")
-    script = (demo.Step("draw a ball", made=(ball,)), demo.describing("what is this?", ball))
+    script = (demo.Step("draw a ball", made=(ball,)), script_of.describing("what is this?", ball))
     monkeypatch.setattr(demo, "SCRIPT", script)
     assert run("demo", "--out", tiny / "shown") == 0
     out = capsys.readouterr().out

@@ -534,7 +534,7 @@ def test_nano_sizes() -> None:
     assert parameters(picture.vae) <= 0.9e6 and parameters(sound.vae) <= 1.5e6
     assert DiffusionDecoder(picture).family.latent_shape == (4, 16, 16)
     assert DiffusionDecoder(video).family.latent_shape == (4, 8, 16, 16)
-    assert DiffusionDecoder(sound, seconds=2.0).family.latent_shape == (12, 32)
+    assert DiffusionDecoder(sound, seconds=2.0).family.latent_shape == (16, 125)
 
 
 def train(loss: torch.nn.Module, batch: Tensor, steps: int) -> list[float]:

@@ -290,7 +290,7 @@ def test_loads_a_folder_and_recognises_it(tmp_path):
     loaded.add_tokens(NAMES)
     assert loaded.identity() == identity
     assert identity["tokenizer"] == language.identity()["tokenizer"]
-    assert identity["class"] == "Qwen3ForCausalLM" and identity["name"] == "lm"
+    assert identity["class"] == "Qwen3ForCausalLM" and identity["source"]["name"] == "lm"
     assert not loaded.training and any("lora_A" in name for name in loaded.state_dict())
     other = LanguageModel(BUILDERS["qwen3"](), train_tokenizer(["other words"] * 9, 275))
     assert other.identity()["tokenizer"] != identity["tokenizer"]

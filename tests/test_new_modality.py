@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,14 +70,9 @@ def pulse(seed: int = 0) -> Pulse:
     return Pulse(np.random.default_rng(seed).standard_normal(6).astype(np.float32))
 
 
-@pytest.fixture(scope="module")
-def composed() -> AnyModal:
-    return tiny.compose()
-
-
 @pytest.fixture
-def model(composed: AnyModal) -> AnyModal:
-    return copy.deepcopy(composed)
+def model() -> AnyModal:
+    return tiny.compose()
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:

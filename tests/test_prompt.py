@@ -134,7 +134,7 @@ NAMES = [
         max_size=3,
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_no_typed_text_becomes_a_signal_or_placeholder(texts: list[str]) -> None:
     model = tiny_model()
     plain = model.layout.prompt(

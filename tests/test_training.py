@@ -58,8 +58,8 @@ def write(folder: Path, name: str = "run", **changes: Any) -> Path:
 def logged(out: Path, column: str = "loss") -> list[float]:
     """A column of all sessions' CSV logs, in order."""
     found = []
-    for version in sorted((out / "logs").glob("version_*")):
-        with open(version / "metrics.csv", newline="") as file:
+    for path in sorted((out / "logs").glob("version_*/metrics.csv")):
+        with open(path, newline="") as file:
             found += [float(row[column]) for row in csv.DictReader(file) if row.get(column)]
     return found
 
