@@ -209,7 +209,7 @@ def _prompts(model: AnyModal, conversations: Sequence[Any]) -> list[generation.P
 def _sampling(model: AnyModal, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     for name in given:
         if name not in model.decoders:
-            known = ", ".join(model.decoders)
+            known = ", ".join(model.decoders) or "text alone"
             raise ValueError(f"this model makes no {name!r}; it makes {known}")
     return {
         name: {**model.modalities[name].sampling, **given.get(name, {})} for name in model.decoders

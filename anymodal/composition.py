@@ -32,7 +32,9 @@ Model = TypeVar("Model", bound="AnyModal")
 SHIPPED = Path(__file__).parent / "checkpoints"
 """Where the models that come with the package lie."""
 
-KEYS = ("parts", "language", "projection", "modalities", "lora", "trained", "allow", "here")
+KEYS = (
+    "parts", "language", "projection", "modalities", "memory", "lora", "trained", "allow", "here"
+)  # fmt: skip
 MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
 HERE = "${here}"
 """In a model folder's configuration, the folder."""
@@ -69,7 +71,8 @@ def compose(
         modalities[name] = Modality(**settings)
     widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
     projection = build(config.get("projection"), widths=widths, output_width=language.width)
-    model = cls(language, projection, modalities, copy.deepcopy(dict(config)))
+    kept = copy.deepcopy(dict(config))
+    model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
     return model

@@ -180,6 +180,18 @@ class LanguageModel(nn.Module):
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_("lora_" in name)
 
+    def merge_adapters(self) -> None:
+        """Add the adapters to the weights they adapt, and leave a plain model."""
+        from peft.tuners.lora import LoraLayer
+
+        for name, module in list(self.model.named_modules()):
+            if isinstance(module, LoraLayer):
+                module.merge()
+                parent, _, child = name.rpartition(".")
+                setattr(self.model.get_submodule(parent), child, module.get_base_layer())
+        if hasattr(self.model, "peft_config"):
+            del self.model.peft_config
+
     def encode_text(self, text: str) -> list[int]:
         """The ids of a text that somebody typed; none of them is a special or an added token."""
         return self.template.encode_text(text)

@@ -40,6 +40,8 @@ class AnyModal(nn.Module):
         projection: features of every readable modality to soft tokens of the language model.
         modalities: the parts of each modality, by name.
         config: what the model was composed from, kept so that it can be saved.
+        memory: how many earlier turns a session shows the model, which was trained on no longer
+            conversations; None for all of them.
 
     Raises:
         ValueError: if the projection doesn't know a modality, or parts don't fit each other.
@@ -54,8 +56,12 @@ class AnyModal(nn.Module):
         projection: Projection | None,
         modalities: Mapping[str, Modality],
         config: Mapping[str, Any] | None = None,
+        memory: int | None = None,
     ) -> None:
         super().__init__()
+        if memory is not None and memory < 1:
+            raise ValueError(f"memory={memory} turns; give at least 1, or None for all")
+        self.memory = memory
         self.language, self.projection = language, projection
         self.modalities = dict(modalities)
         self.config = config
@@ -279,14 +285,20 @@ class AnyModal(nn.Module):
         return composition.compose(cls, config, allow)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, lora: Mapping[str, Any] | None = None) -> Self:
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        lora: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+    ) -> Self:
         """Read a model folder, or one that ships with the package by its name (`nano`).
 
-        `lora` adds fresh low-rank adapters to a model that has none, for a stage to train.
+        `lora` adds fresh low-rank adapters to a model that has none, for a stage to train;
+        `allow` names packages whose parts the folder may use beside AnyModal's own.
         """
         from anymodal import composition
 
-        return composition.from_pretrained(cls, path, lora)
+        return composition.from_pretrained(cls, path, lora, allow)
 
     def save_pretrained(self, folder: str | Path, with_parts: bool = False) -> None:
         """Write configuration, trained weights and manifest; with the parts too, if asked."""

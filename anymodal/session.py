@@ -89,8 +89,10 @@ class Session:
 
     @property
     def messages(self) -> list[Message]:
-        """The history, as the model reads it."""
-        return [message for turn in self.turns for message in (turn.asked, turn.reply)]
+        """The history, as far back as the model's memory goes."""
+        memory = self.model.memory
+        recent = self.turns if memory is None else self.turns[-memory:]
+        return [message for turn in recent for message in (turn.asked, turn.reply)]
 
     def attach(self, path: str | Path) -> Attachment:
         """Load a file, to go with the next message.

@@ -21,7 +21,7 @@ from touch import Touch, TouchEncoder
 from anymodal import AnyModal, Message, Modality
 from anymodal.chat import reply_many
 from anymodal.data.captioned import Captioned
-from anymodal.data.toybox.captions import caption, describe
+from anymodal.data.toybox.captions import caption
 from anymodal.data.toybox.motion import path
 from anymodal.data.toybox.render import render
 from anymodal.data.toybox.scene import Scene, sample_scene
@@ -46,7 +46,10 @@ def learn(model: AnyModal, encoder: TouchEncoder, recordings: list[Recording], s
     settings = {"steps": steps, "optimizer": {"lr": 3e-3}}
     train_model(bind, scenes, trainable=["model.touch.*"], losses={"touch": 1}, **settings)
     talks = [
-        [Message("user", [Touch(r.pressure), QUESTION]), Message("assistant", [r.sentence])]
+        [
+            Message("user", [Touch(r.pressure), QUESTION]),
+            Message("assistant", [f"I feel {r.caption}."]),
+        ]
         for r in recordings
     ]
     train_model(
@@ -80,8 +83,7 @@ class Recording(NamedTuple):
     pressure: NDArray[np.float32]
     movement: Media
     told: dict[str, str]  # size, motion and tempo
-    caption: str  # the same facts in the same words
-    sentence: str  # the same facts in words that vary
+    caption: str  # the same in words
 
 
 def record(count: int, seed: int) -> list[Recording]:
@@ -91,8 +93,8 @@ def record(count: int, seed: int) -> list[Recording]:
         rng = np.random.default_rng((seed, index))
         scene = sample_scene(rng)
         told = scene.told_by("imu")
-        words = caption(told, "imu"), describe(told, "imu", rng)
-        recordings.append(Recording(press(scene, rng), render(scene, "imu", rng), told, *words))
+        felt = press(scene, rng), render(scene, "imu", rng)
+        recordings.append(Recording(*felt, told, caption(told, "imu")))
     return recordings
 
 

@@ -108,6 +108,8 @@ def test_differences_of_parts_are_readable(tmp_path: Path) -> None:
     checkpoint.write_manifest(tmp_path, parts)
     saved = checkpoint.read_manifest(tmp_path)
     checkpoint.compare_parts(saved, parts, "here")
+    moved = {**parts, "language": {**parts["language"], "source": {"name": "elsewhere"}}}
+    checkpoint.compare_parts(saved, moved, "here")
     other = {"language": {"tokenizer": "abd", "width": 3}}
     with pytest.raises(CheckpointError) as caught:
         checkpoint.compare_parts(saved, other, "here")

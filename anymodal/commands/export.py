@@ -1,4 +1,4 @@
-"""`anymodal export`: a model and all its parts in one folder, in half precision if wanted."""
+"""`anymodal export`: a model and all its parts in one folder, adapters merged, ready to ship."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ def run(args: argparse.Namespace) -> int:
 
     from anymodal.model import AnyModal
 
-    model = AnyModal.from_pretrained(args.model).to(getattr(torch, args.dtype))
+    model = AnyModal.from_pretrained(args.model)
+    model.language.merge_adapters()
+    assert model.config is not None, "a model from a folder has a configuration"
+    model.config = {key: value for key, value in model.config.items() if key != "lora"}
+    model.to(getattr(torch, args.dtype))
     model.save_pretrained(args.folder, with_parts=True)
     size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
     print(f"{args.folder}: {size / 1e6:.1f} MB")

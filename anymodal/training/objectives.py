@@ -122,8 +122,9 @@ class Autoencoding(nn.Module):
 
     def save_pretrained(self, folder: Path) -> None:
         autoencoder = self.losses.autoencoder.eval()
-        if self.seen is not None:
-            normalise_latents(autoencoder, self.seen)
+        if self.seen is None:
+            raise ValueError("no batch has been seen to scale the latents by; train one more step")
+        normalise_latents(autoencoder, self.seen)
         autoencoder.save_pretrained(folder)
 
 
