@@ -10,11 +10,13 @@ from pathlib import Path
 
 from anymodal import AnyModal, Message
 
-SAID = (
-    "draw a small blue ball",
-    "now make it green",  # edits the picture of the reply before
-    "what does it sound like?",
-    "draw a big red car, play its sound and film it moving left",
+CONVERSATIONS = (
+    (
+        "draw a small blue ball",
+        "now make it green",  # edits the picture of the reply before
+        "what does it sound like?",
+    ),
+    ("draw a big red car, play its sound and film it moving left",),
 )
 
 
@@ -27,14 +29,17 @@ def main() -> None:
     model = AnyModal.from_pretrained("nano")
     # Each kind of medium has settings of its own; what isn't given stays as the model has it.
     sampling = {name: {"steps": args.steps} for name in model.decoders} if args.steps else {}
-    conversation: list[Message] = []
-    for number, text in enumerate(SAID, start=1):
-        conversation.append(Message("user", [text]))
-        reply = model.chat(conversation, seed=number, sampling=sampling)
-        conversation.append(reply)
-        print(f"> {text}\n{reply.text}")
-        for medium in reply.media:
-            print(f"  {medium.save(args.out / f'{number}-{medium.kind}')}")
+    number = 0
+    for texts in CONVERSATIONS:
+        conversation: list[Message] = []
+        for text in texts:
+            number += 1
+            conversation.append(Message("user", [text]))
+            reply = model.chat(conversation, seed=number, sampling=sampling)
+            conversation.append(reply)
+            print(f"> {text}\n{reply.text}")
+            for medium in reply.media:
+                print(f"  {medium.save(args.out / f'{number}-{medium.kind}')}")
 
 
 if __name__ == "__main__":

@@ -137,7 +137,10 @@ def test_every_shipped_config_is_valid(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_validate_names_each_wrong_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text("modalities: {pic: {encodr: {}}}\nlanguage: {_target_: anymodal.types.Message, role: x}\n")
+    wrong.write_text(
+        "modalities: {pic: {encodr: {}}}\n"
+        "language: {_target_: anymodal.language.LanguageModel.from_pretrained, path_or_name: x}\n"
+    )
     assert run("validate", CONFIGS[0], wrong, tmp_path / "none.yaml") == 2
     told = capsys.readouterr()
     assert told.out == f"{CONFIGS[0]}: ok\n"

@@ -47,15 +47,13 @@ def without_make(code: str) -> str:
 
 
 def run_bash(block: Block, folder: Path) -> None:
-    programs = str(Path(sys.executable).parent)
+    # The tests' own Python, whether or not it has the command installed.
+    commands = f'anymodal() {{ "{sys.executable}" -m anymodal "$@"; }}\n'
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", without_make(block.code)],
+        ["bash", "-euo", "pipefail", "-c", commands + without_make(block.code)],
         cwd=folder,
-        env={
-            **os.environ,
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "OMP_NUM_THREADS": "1",
-        },
+        env={**os.environ, "PATH": programs, "OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
