@@ -116,6 +116,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="of each of the two trainings")
     parser.add_argument("--count", type=int, default=100, help="of held-out recordings")
     args = parser.parse_args()
+    torch.set_num_threads(1)  # at this size, more threads mostly wait for one another
     torch.manual_seed(0)
     model, encoder = AnyModal.from_pretrained("nano"), TouchEncoder()
     model.add_modality("touch", Modality(encoder), like="imu")
