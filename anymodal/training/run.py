@@ -123,7 +123,7 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
                 *average,
                 StopAndSave(),
                 SaveEvery(last, run.save_every),
-                TQDMProgressBar(10),
+                *([TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []),
             ],
             "plugins": [AtomicCheckpointIO()],
             # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
