@@ -143,19 +143,12 @@ class AnyModal(nn.Module):
 
     def soft_tokens(self, media: Mapping[str, Sequence[Media]]) -> dict[str, Tensor]:
         """Soft tokens (items, K, D) of media by modality; each encoder runs once."""
-        features = {}
-        for name, items in media.items():
-            features[name] = self._features(name, items)
-        return self._project(features)
-
-    def _project(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
-        if not features:
-            return {}
         assert self.projection is not None, "checked when the model was composed"
+        features = {name: self._features(name, items) for name, items in media.items()}
         return self.projection.forward_many(features)
 
     def _features(self, name: str, items: Sequence[Media]) -> Features:
-        """Features of media, in batches of those that have the same shape."""
+        """Features of one modality's media in one batch; frozen encoders' are kept in training."""
         encoder = self.modalities[name].encoder
         assert encoder is not None, "only what has an encoder is laid out"
 

@@ -18,10 +18,10 @@ from anymodal.decoders.families import squared
 from anymodal.media import Audio, Image
 
 NOISE = 0.1
-"""Noise on latents while training, in their own deviations: it keeps neighbouring latents alike.
+"""Noise on a sound's latents while training, in their own deviations: it keeps neighbours alike.
 
-A learned deviation with its divergence from the normal, as in a variational autoencoder, drowns
-the latents in noise before they have learned to carry anything, at the small sizes trained here.
+A learned deviation with its divergence from the normal, as pictures have it, drowned a small
+autoencoder of sound in noise before its latents had learned to carry anything.
 """
 
 FLOOR = 0.1
