@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import (
     AutoencoderKL,
     CosineDPMSolverMultistepScheduler,
@@ -568,6 +569,24 @@ def test_waveform_autoencoder_learns() -> None:
     totals = train(loss, batch, 20)
     assert totals[-1] < 0.85 * totals[0]
     assert all(math.isfinite(float(v)) for v in loss(torch.zeros(2, 1, 512)).values())
+
+
+def test_a_lapped_transform_gives_back_what_it_split() -> None:
+    bands = nano.lapped_transform(4)[:, None]  # (4, 1, 8)
+    wave = torch.randn(1, 1, 40)
+    split = F.conv1d(wave, bands, stride=4, padding=2)
+    joined = F.conv_transpose1d(split, bands, stride=4, padding=2)
+    torch.testing.assert_close(joined[..., 8:-8], wave[..., 8:-8])
+
+
+def test_an_autoencoder_of_sound_starts_as_one() -> None:
+    wave = 0.3 * torch.sin(torch.arange(2048) / 5)[None, None]
+    for seed in range(3):
+        torch.manual_seed(seed)
+        vae = nano.audio_autoencoder(width=16, ratios=(4,), multiples=(2,))
+        again = vae.decode(vae.encode(wave).latent_dist.mode()).sample
+        both = torch.stack([wave.flatten(), again.flatten()])[:, 30:-30]
+        assert torch.corrcoef(both)[0, 1] > 0.6
 
 
 def test_waveform_latents_get_unit_variance_and_decode_the_same(tmp_path: Path) -> None:

@@ -62,13 +62,13 @@ def test_plain_dialogues_hold_text_alone() -> None:
 
 
 def test_a_rendering_is_kept_so_that_what_is_computed_of_it_can_be_too() -> None:
-    data = ToyboxDialogues(300, seed=6, kinds={"image>text": 1.0}, variants=1)
+    data = ToyboxDialogues(300, seed=6, kinds={"image>text": 1.0}, pool=168)
     digests = [data[index][0].media[0].digest() for index in range(300)]
     assert len(set(digests)) < 200  # 168 pictures can be told apart
 
 
 def test_scenes_give_the_same_scene_to_every_modality() -> None:
-    sample = ToyboxScenes(["image", "audio"], 5)[2]
+    sample = ToyboxScenes(["image", "audio"], 8)[1][2]
     assert set(sample) == {"image", "audio"}
     assert sample["image"].caption.split()[-1] in sample["audio"].caption
 

@@ -19,8 +19,9 @@ from anymodal.config import ConfigError
 from anymodal.model import AnyModal
 from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage
 from anymodal.training.data import Batches, loader
+from anymodal.training.optimizers import build_optimizer
 from anymodal.training.run import fit, read_run, train
-from anymodal.training.stage import Optimizer, freeze_all_but, train_mode
+from anymodal.training.stage import Matrices, Optimizer, freeze_all_but, train_mode
 from tests import composed
 from tests.composed import small_disk, write_model
 from tests.tiny import tiny_model
@@ -69,6 +70,16 @@ def last(out: Path) -> dict[str, Any]:
 
 
 def assert_same(first: Any, second: Any) -> None:
+    if isinstance(first, str):
+        assert first == second
+        return
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        first, second = list(first.values()), list(second.values())
+    if isinstance(first, list) and not all(isinstance(value, int | float) for value in first):
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+        return
     torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-7)
 
 
@@ -241,7 +252,14 @@ def test_the_finished_model_opens(parts: Path, tmp_path: Path, kind: str) -> Non
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"accumulate": 2}, {"ema": 0.9}, {"workers": 1}, {"accumulate": 2, "ema": 0.5}],
+    [
+        {},
+        {"accumulate": 2},
+        {"ema": 0.9},
+        {"workers": 1},
+        {"accumulate": 2, "ema": 0.5},
+        {"optimizer": {"muon": {"names": ["layer.*"]}}},
+    ],
     ids=lambda changes: "+".join(changes) or "plain",
 )
 def test_a_run_cut_off_goes_on_as_if_it_had_not_been(
@@ -470,6 +488,51 @@ def test_the_rate_warms_up_and_decays() -> None:
         assert rates[:10] == pytest.approx([(k + 1) / 10 for k in range(10)])
         assert rates[10] == pytest.approx(1.0) and rates[100] == pytest.approx(end)
         assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+class Small(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(5, 8)
+        self.layer = nn.Linear(8, 24)
+        self.table = nn.Parameter(torch.randn(3, 24))
+        self.frozen = nn.Linear(24, 8).requires_grad_(False)
+        self.mixer = nn.MultiheadAttention(24, 2)
+
+
+def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
+    torch.manual_seed(0)
+    model = Small()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    settings = Optimizer(lr=1e-3, weight_decay=0.0, muon=Matrices(["layer.*", "mixer.*"], 1e-2))
+    optimizer = build_optimizer(model, settings)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
+    optimizer.step()
+    moved = {name: (p.detach() - before[name]) for name, p in model.named_parameters()}
+    for name in ("layer.weight", "mixer.in_proj_weight", "mixer.out_proj.weight"):
+        # Close to orthogonal, of a size that doesn't depend on the shape: 0.2 of the rate.
+        singular = torch.linalg.svdvals(moved[name])
+        assert singular.max() / singular.min() < 2.5
+        assert moved[name].square().mean().sqrt() == pytest.approx(0.2 * 1e-2, rel=0.3)
+    for name in ("embedding.weight", "table", "layer.bias", "mixer.in_proj_bias"):
+        assert moved[name].abs().max() == pytest.approx(1e-3, rel=1e-2)
+    assert not any(moved[name].any() for name in ("frozen.weight", "frozen.bias"))
+
+
+def test_one_schedule_moves_both_rates() -> None:
+    optimizer = build_optimizer(Small(), Optimizer(lr=1e-3, muon=Matrices(["layer.*"], 1e-2)))
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
+    assert [group["lr"] for part in optimizer.parts for group in part.param_groups] == [
+        pytest.approx(lr) for lr in (5e-3, 5e-4, 5e-4)
+    ]
+
+
+def test_muon_names_what_matches_nothing() -> None:
+    with pytest.raises(
+        ConfigError, match=r"'frozen\.\*' matches no linear layer that trains.*layer"
+    ):
+        build_optimizer(Small(), Optimizer(muon=Matrices(["frozen.*"])))
 
 
 def test_only_what_trains_is_in_training_mode(parts: Path) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import ConfigError, suggest
 from anymodal.keep import Kept
+from anymodal.training.optimizers import build_optimizer
 from anymodal.training.stage import Run, freeze_all_but, train_mode
 
 
@@ -103,16 +103,7 @@ class StageModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.run.optimizer
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        groups = [
-            {
-                "params": [p for p in parameters if p.ndim > 1],
-                "weight_decay": settings.weight_decay,
-            },
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        first, second = settings.betas
-        optimizer = AdamW([g for g in groups if g["params"]], settings.lr, (first, second))
+        optimizer = build_optimizer(self.model, settings)
         schedule = LambdaLR(optimizer, lambda step: settings.rate(step, self.run.steps))
         return {
             "optimizer": optimizer,

@@ -175,13 +175,18 @@ class Binding(nn.Module):
         self.loss_names = tuple(modalities)
 
     def collate(
-        self, samples: Sequence[Mapping[str, Captioned]]
+        self, samples: Sequence[Mapping[str, Captioned] | Sequence[Mapping[str, Captioned]]]
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-        """By modality: media, what they are bound to, and which of them are the same (B, B)."""
+        """By modality: media, what they are bound to, and which of them are the same (B, B).
+
+        A sample is something in several media, or a list of such that are hard to tell apart.
+        """
         batch = {}
+        nested = ([sample] if isinstance(sample, Mapping) else sample for sample in samples)
+        scenes = [scene for group in nested for scene in group]
         for name in self.loss_names:
             needed = {name} if self.anchor == "text" else {name, self.anchor}
-            whole = [sample for sample in samples if needed <= sample.keys()]
+            whole = [scene for scene in scenes if needed <= scene.keys()]
             if not whole:
                 continue
             captions = [sample[name].caption for sample in whole]

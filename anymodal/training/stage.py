@@ -24,8 +24,20 @@ class Stage:
 
 
 @dataclass
+class Matrices:
+    """What Muon trains instead of AdamW: the weights of linear layers whose names match a glob.
+
+    It takes a rate of its own, several times AdamW's. Embeddings and output layers are better left
+    to AdamW (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/).
+    """
+
+    names: list[str] = field(default_factory=list)
+    lr: float = 1e-2
+
+
+@dataclass
 class Optimizer:
-    """AdamW with a warm-up and a decay.
+    """AdamW with a warm-up and a decay, and Muon for the matrices that `muon` names.
 
     `warmup` is the share of all steps over which the rate grows linearly; `schedule` what follows
     (constant, linear or cosine, down to `final` times the rate).
@@ -38,6 +50,7 @@ class Optimizer:
     schedule: str = "cosine"
     final: float = 0.05
     clip: float = 1.0
+    muon: Matrices = field(default_factory=Matrices)
 
     def rate(self, step: int, steps: int) -> float:
         """The factor on `lr` at a step; computed here, since asking Lightning for the number of

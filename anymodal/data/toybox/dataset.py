@@ -6,7 +6,8 @@ so that what a frozen part makes of them can be kept.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import asdict
+from functools import cache, lru_cache
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
@@ -14,9 +15,9 @@ from transformers import PreTrainedTokenizerFast
 from anymodal.data.captioned import Captioned
 from anymodal.data.tokenizer import train_tokenizer
 from anymodal.data.toybox.captions import caption
-from anymodal.data.toybox.grammar import Dialogue, Medium, render_plain, sample_dialogue
+from anymodal.data.toybox.grammar import Dialogue, Medium, joined, render_plain, sample_dialogue
 from anymodal.data.toybox.render import render
-from anymodal.data.toybox.scene import Scene, sample_scene
+from anymodal.data.toybox.scene import Scene, all_scenes, sample_scene
 from anymodal.media import Image, Media, Video
 from anymodal.types import Message, Target
 
@@ -29,10 +30,14 @@ class ToyboxMedia:
         size: how many different media there are.
         seed: of the scenes and their jitter.
         unseen: take held-out scenes instead of the training ones.
+        alike: how many neighbours share about half of their attributes.
     """
 
-    def __init__(self, modality: str, size: int, seed: int = 0, unseen: bool = False) -> None:
+    def __init__(
+        self, modality: str, size: int, seed: int = 0, unseen: bool = False, alike: int = 1
+    ) -> None:
         self.modality, self.size, self.seed, self.unseen = modality, size, seed, unseen
+        self.alike = alike
         self._kept: dict[int, Captioned] = {}
 
     def __len__(self) -> int:
@@ -40,7 +45,13 @@ class ToyboxMedia:
 
     def scene(self, index: int) -> Scene:
         """The scene of a sample."""
-        return sample_scene(np.random.default_rng((self.seed, index)), unseen=self.unseen)
+        first = index - index % self.alike
+        scene = sample_scene(np.random.default_rng((self.seed, first)), unseen=self.unseen)
+        if index == first:
+            return scene
+        rng = np.random.default_rng((self.seed, index, 5))
+        shared = {name: value for name, value in asdict(scene).items() if rng.random() < 0.5}
+        return sample_scene(rng, unseen=self.unseen, **shared)
 
     def __getitem__(self, index: int) -> Captioned:
         if index not in self._kept:
@@ -68,23 +79,33 @@ class ToyboxFrames:
 
 
 class ToyboxScenes:
-    """One scene in several media, for binding: a mapping of modality to captioned medium.
+    """Scenes in several media, for binding: each a mapping of modality to captioned medium.
+
+    A sample is a list of scenes that share about half of their attributes. Among few scenes drawn
+    at large, thing and colour tell nearly all apart, and nothing else would be learned.
 
     Args:
         modalities: what to render of every scene.
         size: how many scenes there are.
         seed: of the scenes and their jitter.
+        alike: scenes in a sample.
+
+    Raises:
+        ValueError: if `size` is no multiple of `alike`.
     """
 
-    def __init__(self, modalities: list[str], size: int, seed: int = 0) -> None:
-        self.pools = {name: ToyboxMedia(name, size, seed) for name in modalities}
-        self.size = size
+    def __init__(self, modalities: list[str], size: int, seed: int = 0, alike: int = 4) -> None:
+        if size % alike:
+            raise ValueError(f"size={size} is no multiple of alike={alike}")
+        self.pools = {name: ToyboxMedia(name, size, seed, alike=alike) for name in modalities}
+        self.size, self.alike = size, alike
 
     def __len__(self) -> int:
-        return self.size
+        return self.size // self.alike
 
-    def __getitem__(self, index: int) -> dict[str, Captioned]:
-        return {name: pool[index] for name, pool in self.pools.items()}
+    def __getitem__(self, index: int) -> list[dict[str, Captioned]]:
+        places = range(index * self.alike, (index + 1) * self.alike)
+        return [{name: pool[place] for name, pool in self.pools.items()} for place in places]
 
 
 class ToyboxDialogues:
@@ -94,8 +115,10 @@ class ToyboxDialogues:
         size: how many conversations there are.
         seed: of the conversations.
         kinds: weights by kind of conversation; the grammar's own where not given.
-        variants: how many renderings of the same facts there are in each modality.
+        pool: about how many different media of each modality there are, as many of each fact.
         plain: write media as their captions, for a language model that only reads text.
+        joined: how many of the grammar's conversations, at most, follow each other in one, so that
+            a subject has to be let go when the next one comes.
     """
 
     def __init__(
@@ -103,12 +126,14 @@ class ToyboxDialogues:
         size: int,
         seed: int = 0,
         kinds: dict[str, float] | None = None,
-        variants: int = 8,
+        pool: int = 4000,
         plain: bool = False,
+        joined: int = 1,
     ) -> None:
         self.size, self.seed, self.kinds, self.plain = size, seed, kinds, plain
+        self.joined = joined
         self.render = lru_cache(maxsize=None)(self._render)
-        self.variants = variants
+        self.pool = pool
 
     def __len__(self) -> int:
         return self.size
@@ -116,6 +141,10 @@ class ToyboxDialogues:
     def dialogue(self, index: int) -> Dialogue:
         """The conversation of a sample, before its media are rendered."""
         rng = np.random.default_rng((self.seed, index, 2))
+        count = int(rng.integers(1, self.joined + 1)) if self.joined > 1 else 1
+        return joined([self._sample(rng) for _ in range(count)])
+
+    def _sample(self, rng: np.random.Generator) -> Dialogue:
         kind = None
         if self.kinds:
             weights = np.array(list(self.kinds.values()), float)
@@ -141,7 +170,8 @@ class ToyboxDialogues:
         if isinstance(part, str):
             return part
         told = tuple(sorted(part.scene.told_by(part.modality).items()))
-        media = self.render(part.modality, told, int(rng.integers(self.variants)))
+        variants = max(1, self.pool // _count_told(part.modality))
+        media = self.render(part.modality, told, int(rng.integers(variants)))
         if role == "user":
             return media
         return Target(part.modality, caption(dict(told), part.modality), media)
@@ -152,6 +182,13 @@ class ToyboxDialogues:
         rng = np.random.default_rng(seed)
         rest = {"thing": "ball", "color": "blue", "size": "big", "motion": "still", "tempo": "slow"}
         return render(Scene(**{**rest, **dict(told)}), modality, rng)
+
+
+@cache
+def _count_told(modality: str) -> int:
+    """How many different things media of a modality can tell."""
+    told = (scene.told_by(modality) for scene in all_scenes())
+    return len({tuple(sorted(facts.items())) for facts in told})
 
 
 def toybox_texts(count: int, seed: int = 0) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -24,7 +24,7 @@ from anymodal.data.toybox.grammar_types import Dialogue, Medium, Turn
 from anymodal.data.toybox.grammar_words import Draw
 from anymodal.data.toybox.scene import VALUES
 
-__all__ = ["KINDS", "Dialogue", "Medium", "Turn", "render_plain", "sample_dialogue"]
+__all__ = ["KINDS", "Dialogue", "Medium", "Turn", "joined", "render_plain", "sample_dialogue"]
 
 _Maker = Callable[[Scenes], Dialogue]
 
@@ -88,6 +88,18 @@ def sample_dialogue(
     if kind not in _MAKERS:
         raise ValueError(f"no conversations of kind {kind!r}; choose one of {', '.join(KINDS)}")
     return _MAKERS[kind][1](Scenes(Draw(rng), unseen))
+
+
+def joined(dialogues: Sequence[Dialogue]) -> Dialogue:
+    """Conversations one after another, as one; what the last one's answer rests on is kept."""
+    if len(dialogues) == 1:
+        return dialogues[0]
+    return Dialogue(
+        turns=tuple(turn for dialogue in dialogues for turn in dialogue.turns),
+        kind="; ".join(dialogue.kind for dialogue in dialogues),
+        answers=tuple(answer for dialogue in dialogues for answer in dialogue.answers),
+        from_input=dialogues[-1].from_input,
+    )
 
 
 def render_plain(dialogue: Dialogue) -> list[Turn]:
