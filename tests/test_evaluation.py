@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from anymodal import cli
+from anymodal import cli, media
 from anymodal.data.toybox.grammar import KINDS, Medium
 from anymodal.data.toybox.judge import chance, judge, rendered, score, score_reply
 from anymodal.data.toybox.render import render
@@ -232,6 +232,34 @@ def test_a_stopped_run_goes_on_where_it_stopped(tmp_path):
     assert evaluate(done, plan, tmp_path) == whole
     assert done.calls == 0
     assert len(path.read_text().splitlines()) == 1 + 10
+
+
+def test_what_was_shown_and_made_can_be_looked_at(tmp_path):
+    plan = Plan(("image>video", "edit:color"), count=2)
+    evaluate(Knowing(plan), plan, tmp_path)
+    lines = (tmp_path / "samples.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines[1:]]
+    kept = [
+        part
+        for record in records
+        for turn in record["turns"]
+        for part in (*turn["request"], *turn["reply"])
+        if isinstance(part, dict)
+    ]
+    assert len(kept) == 2 * 2 + 2 * 2
+    assert all(media.load(tmp_path / part["path"]).kind == part["kind"] for part in kept)
+    index = (tmp_path / "gallery" / "index.html").read_text()
+    assert "image → video" in index and 'href="01-1.html"' in index
+    page = (tmp_path / "gallery" / "00-1.html").read_text()
+    assert page.count("<video") == 2 and page.count("<img") == 2 and "✗" not in page
+
+
+def test_the_gallery_marks_what_is_wrong(tmp_path):
+    plan = Plan(("text>image",), count=30)
+    evaluate(Knowing(plan, shift=1), plan, tmp_path)
+    first, second = ((tmp_path / "gallery" / f"00-{n}.html").read_text() for n in (1, 2))
+    assert "read as" in first and "✗" in first
+    assert first.count("<img") == 20 and second.count("<img") == 10
 
 
 def test_a_smaller_plan_uses_what_a_larger_one_kept(tmp_path):

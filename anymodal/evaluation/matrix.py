@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from anymodal.data.toybox.grammar import KINDS, Dialogue, Medium, Turn, sample_d
 from anymodal.data.toybox.judge import chance, judge, score_reply
 from anymodal.data.toybox.render import render
 from anymodal.evaluation.answers import Answer, Answerer
+from anymodal.evaluation.gallery import write_gallery
 from anymodal.evaluation.report import summary
 from anymodal.media import Media
 from anymodal.types import Message
@@ -50,6 +51,12 @@ class Sample:
     def key(self) -> tuple[str, bool, int]:
         """What tells it from the others of its plan."""
         return self.line, self.unseen, self.index
+
+    @property
+    def name(self) -> str:
+        """What its files are named by."""
+        split = "unseen" if self.unseen else "seen"
+        return f"{self.line.replace('>', '-to-').replace(':', '-')}-{split}-{self.index:03d}"
 
     @property
     def entropy(self) -> list[int]:
@@ -132,7 +139,8 @@ def evaluate(
     Args:
         answerer: who answers.
         plan: what to measure.
-        out: where samples are kept as they come; those kept already are not held again.
+        out: where samples and their media are kept as they come, with a gallery to look at them;
+            those kept already are not held again.
         name: of the answerer, for the results.
 
     Raises:
@@ -146,16 +154,32 @@ def evaluate(
         for start in range(0, len(left), plan.batch_size):
             some = left[start : start + plan.batch_size]
             bar.set_description(some[0].line)
-            for sample, record in zip(some, hold(answerer, some), strict=True):
+            held = hold(answerer, some, store and store.keep)
+            for sample, record in zip(some, held, strict=True):
                 records[sample.key] = record
                 if store is not None:
                     store.add(record)
             bar.update(len(some))
-    return {"model": name, **asdict(plan), **summary([records[key] for key in wanted])}
+    found = [records[key] for key in wanted]
+    results = {"model": name, **asdict(plan), **summary(found)}
+    if out is not None:
+        write_gallery(out, results, found)
+    return results
 
 
-def hold(answerer: Answerer, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+Keep = Callable[[Media, str], str]
+"""Keeps a medium under a name; the path to find it by comes back."""
+
+
+def hold(
+    answerer: Answerer, samples: Sequence[Sample], keep: Keep | None = None
+) -> list[dict[str, Any]]:
     """Hold several conversations at once, turn by turn; the history is the answerer's own.
+
+    Args:
+        answerer: who answers.
+        samples: what is asked.
+        keep: where media go; None to let them go.
 
     Returns:
         For each a record, ready for JSON, of requests, replies, readings and scores.
@@ -170,7 +194,12 @@ def hold(answerer: Answerer, samples: Sequence[Sample]) -> list[dict[str, Any]]:
         answers = answerer([list(histories[i]) for i in active], seeds)
         for i, answer in zip(active, answers, strict=True):
             histories[i].append(answer.message)
-            turns[i].append(_judged(samples[i].dialogue, turn, answer))
+            judged = _judged(samples[i].dialogue, turn, answer)
+            if keep is not None:
+                name = f"{samples[i].name}-{turn}"
+                _keep(judged["request"], histories[i][-2].media, keep, f"{name}-user")
+                _keep(judged["reply"], answer.message.media, keep, f"{name}-reply")
+            turns[i].append(judged)
     return [
         {
             "line": sample.line,
@@ -182,6 +211,13 @@ def hold(answerer: Answerer, samples: Sequence[Sample]) -> list[dict[str, Any]]:
         }
         for sample, judged in zip(samples, turns, strict=True)
     ]
+
+
+def _keep(parts: Sequence[Any], media: Sequence[Media], keep: Keep, name: str) -> None:
+    """Keep the media of a message, and write their paths into its record."""
+    places = [part for part in parts if isinstance(part, dict)]
+    for number, (part, medium) in enumerate(zip(places, media, strict=True)):
+        part["path"] = keep(medium, f"{name}-{number}")
 
 
 def _judged(dialogue: Dialogue, turn: int, answer: Answer) -> dict[str, Any]:
@@ -236,7 +272,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, answerer: str, seed: int) -> None:
-        self.path = folder / "samples.jsonl"
+        self.folder, self.path = folder, folder / "samples.jsonl"
         head = {"answerer": answerer, "seed": seed}
         lines = self.path.read_text("utf-8").split("\n") if self.path.exists() else []
         # The last piece is empty, or what a killed run left of a line.
@@ -250,6 +286,11 @@ class Store:
         with replacing(self.path) as temporary:
             kept = [head, *whole[1:]]
             temporary.write_text("".join(f"{json.dumps(item)}\n" for item in kept), "utf-8")
+
+    def keep(self, medium: Media, name: str) -> str:
+        """Save a medium; its path within the folder comes back."""
+        (self.folder / "media").mkdir(exist_ok=True)
+        return medium.save(self.folder / "media" / name).relative_to(self.folder).as_posix()
 
     def add(self, record: dict[str, Any]) -> None:
         """Keep a sample."""

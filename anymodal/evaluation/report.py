@@ -93,7 +93,7 @@ def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def table(results: Mapping[str, Any]) -> str:
     """The results of a matrix as two Markdown tables: the figures, and each attribute's."""
-    lines = [(_label(line), line) for line in results["results"]]
+    lines = [(label(line), line) for line in results["results"]]
     everything = [*lines, ("all of these", results["total"])]
     head = ["conversation", "n", "right %", "95 %", "chance %", "told by input %", "media %"]
     rows = [
@@ -149,6 +149,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(head), line(rule), *(line(row) for row in rows)])
 
 
-def _label(line: Mapping[str, Any]) -> str:
+def label(line: Mapping[str, Any]) -> str:
+    """The name of a line, for people."""
     # A bare > would begin a quotation in no table cell, but an arrow reads better.
     return str(line["line"]).replace(">", " → ") + (" (held out)" if line["unseen"] else "")
