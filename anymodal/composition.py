@@ -241,7 +241,7 @@ def save_pretrained(model: AnyModal, folder: Path, with_parts: bool) -> None:
     if model.config is None:
         raise ValueError(
             "this model was put together from objects; to save it, use AnyModal.compose(config), "
-            "or give the constructor config=… with the same parts"
+            "give the constructor config=… with the same parts, or add_modality encoder=…"
         )
     _note_trained(model)
     config = copy.deepcopy({k: v for k, v in model.config.items() if k != "here"})

@@ -101,23 +101,34 @@ class AnyModal(nn.Module):
         slots = self.projection.tokens if self.projection is not None else 0
         return Layout(self.language, self.signals, names, slots)
 
-    def add_modality(self, name: str, modality: Modality, *, like: str | None = None) -> None:
+    def add_modality(
+        self,
+        name: str,
+        modality: Modality,
+        *,
+        like: str | None = None,
+        encoder: Mapping[str, Any] | None = None,
+    ) -> None:
         """Let a composed model read one more modality; what it knew before stays as it is.
 
         The modality gets a placeholder token and entries of its own in the projection, for a
-        stage to train (`projection.*.<name>*`). The model has no configuration afterwards.
+        stage to train (`projection.*.<name>*`).
 
         Args:
             name: the new modality.
             modality: with an encoder and no decoder.
             like: a modality whose entries in the projection to start from.
+            encoder: how a configuration builds the encoder, such as
+                `{"_target_": "touch.TouchEncoder"}`, so that the model can be saved, its weights
+                included; `from_pretrained(folder, allow=["touch"])` opens it. Without it the model
+                has no configuration afterwards.
 
         Raises:
             ValueError: if the name or the class of media is taken, `like` is unknown, or there is
                 a decoder, whose signals would have to stand before the placeholders there are.
         """
-        encoder = modality.encoder
-        if encoder is None or modality.decoder is not None or self.projection is None:
+        part = modality.encoder
+        if part is None or modality.decoder is not None or self.projection is None:
             raise ValueError(
                 f"{name!r} can't be added: only a modality with an encoder and no decoder can, to "
                 "a model with a projection; compose a new model from the parts of this one"
@@ -127,11 +138,16 @@ class AnyModal(nn.Module):
         signals = Signals(self.signals.counts, [*self.signals.inputs, name], self.signals.first_id)
         if self.language.vocab_size != self.signals.stop_id:
             raise ValueError("the language model got tokens from elsewhere; add the modality first")
-        self.projection.add_modality(name, encoder.width, like=like)
+        config = None
+        if encoder is not None and self.config is not None:
+            known = {**self.config["modalities"], name: {"encoder": dict(encoder)}}
+            trained = [*self.config.get("trained", ()), f"encoders.{name}"]
+            config = {**self.config, "modalities": known, "trained": trained}
+        self.projection.add_modality(name, part.width, like=like)
         self.language.add_tokens(signals.names[len(self.signals.names) :])
-        self.signals, self.config = signals, None
+        self.signals, self.config = signals, config
         self.modalities[name] = modality
-        self.encoders[name] = encoder.to(self.device).eval()
+        self.encoders[name] = part.to(self.device).eval()
         self.layout = self._laid_out()
 
     # ---- Reading ------------------------------------------------------------------------------

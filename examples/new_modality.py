@@ -115,17 +115,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=300, help="of each of the two trainings")
     parser.add_argument("--count", type=int, default=100, help="of held-out recordings")
+    parser.add_argument("--out", default="touch-model", help="folder of the model that learned it")
     args = parser.parse_args()
     torch.set_num_threads(1)  # at this size, more threads mostly wait for one another
     torch.manual_seed(0)
     model, encoder = AnyModal.from_pretrained("nano"), TouchEncoder()
-    model.add_modality("touch", Modality(encoder), like="imu")
+    how = {"_target_": "touch.TouchEncoder"}  # for the configuration of a saved model
+    model.add_modality("touch", Modality(encoder), like="imu", encoder=how)
     held_out = record(args.count, seed=1)
     before = accuracy(model, held_out)
     learn(model, encoder, record(1000, seed=0), args.steps)
     after = accuracy(model, held_out)
     print(f"right about all of size, motion and tempo, of {len(held_out)} held-out recordings:")
     print(f"accuracy before: {before:.0%}\naccuracy after: {after:.0%}")
+    model.save_pretrained(args.out)
+    model = AnyModal.from_pretrained(args.out, allow=["touch"])
     for recording in held_out[:3]:
         reply = model.chat([Touch(recording.pressure), QUESTION])
         print(f"  {recording.caption!r}: {reply.text!r}")

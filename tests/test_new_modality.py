@@ -21,6 +21,7 @@ from anymodal.training.objectives import Binding
 from anymodal.training.run import train_model
 from anymodal.types import Features, Message
 from tests import tiny
+from tests.composed import write_model
 
 QUESTION = "what is this?"
 QUICK = {"batch_size": 4, "optimizer": {"lr": 1e-2}}
@@ -107,6 +108,28 @@ def test_it_is_read_and_answered(model: AnyModal) -> None:
     soft = model.soft_tokens({"pulse": [pulse(0), pulse(1)]})["pulse"]
     assert soft.shape == (2, tiny.SLOTS, tiny.WIDTH)
     assert not torch.equal(soft[0], soft[1])
+
+
+def test_it_is_saved_with_the_model_and_opened_again(tmp_path: Path) -> None:
+    model = AnyModal.compose(write_model(tmp_path / "parts"))
+    how = {"_target_": f"{__name__}.PulseEncoder"}
+    model.add_modality("pulse", Modality(PulseEncoder()), like="imu", encoder=how)
+    model.save_pretrained(tmp_path / "saved")
+    again = AnyModal.from_pretrained(tmp_path / "saved", allow=["tests"])
+    assert again.signals.names == model.signals.names
+    asked = [pulse(), tiny.picture(), QUESTION]
+    assert again.chat(asked, max_new_tokens=8).text == model.chat(asked, max_new_tokens=8).text
+    for name, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    with pytest.raises(ConfigError, match="allow"):
+        AnyModal.from_pretrained(tmp_path / "saved")
+
+
+def test_without_its_configuration_it_is_not_saved(tmp_path: Path) -> None:
+    model = AnyModal.compose(write_model(tmp_path / "parts"))
+    model.add_modality("pulse", Modality(PulseEncoder()))
+    with pytest.raises(ValueError, match="to save it"):
+        model.save_pretrained(tmp_path / "saved")
 
 
 def test_typed_placeholders_stay_text(model: AnyModal) -> None:
