@@ -11,7 +11,7 @@ import torch
 from anymodal import cli, media
 from anymodal.data.toybox.grammar import KINDS, Medium
 from anymodal.data.toybox.judge import chance, judge, rendered, score, score_reply
-from anymodal.data.toybox.render import render
+from anymodal.data.toybox.render import MODALITIES, render
 from anymodal.data.toybox.scene import MOTIONS, Scene
 from anymodal.evaluation import ladder
 from anymodal.evaluation.answers import Answer, ModelAnswers, count_malformed
@@ -24,6 +24,7 @@ from anymodal.evaluation.matrix import (
     hold,
 )
 from anymodal.evaluation.report import attributes, markdown, table, wilson
+from anymodal.evaluation.variations import vary
 from anymodal.generation import SpanReady, TextToken
 from anymodal.media import Audio, Image, Video
 from anymodal.types import Message
@@ -307,6 +308,38 @@ def test_lines_to_measure():
     assert choose_lines("talk, any") == ("talk", ANY)
     with pytest.raises(ValueError, match="did you mean 'text>image'"):
         choose_lines("text>imag")
+
+
+# ---- Files as people have them ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_varied_media_are_other_files_of_the_same_scene(modality):
+    scene = BELL.but(motion="left")
+    first, again, other = (vary(scene, modality, np.random.default_rng(k)) for k in (0, 0, 1))
+    assert first.kind == modality
+    assert first.digest() == again.digest() != other.digest()
+
+
+def test_varied_media_still_tell_their_scene():
+    told = {"thing": "bell", "color": "red", "size": "big"}
+    for seed in range(5):
+        assert judge("image", vary(BELL, "image", np.random.default_rng(seed))) == told
+
+
+def test_a_varied_plan_shows_other_media_and_keeps_them_apart(tmp_path):
+    plain, varied = (Plan(("image>text",), count=1, varied=varied) for varied in (False, True))
+    shown = [plan.samples()[0].user(0).media[0] for plan in (plain, varied)]
+    assert shown[0].digest() != shown[1].digest()
+    assert plain.samples()[0].dialogue == varied.samples()[0].dialogue
+    evaluate(Knowing(plain), plain, tmp_path)
+    with pytest.raises(ValueError, match="other settings"):
+        evaluate(Knowing(varied), varied, tmp_path)
+
+
+def test_only_what_the_toybox_renders_is_varied():
+    with pytest.raises(ValueError, match="not 'smell'"):
+        vary(BELL, "smell", np.random.default_rng(0))
 
 
 # ---- With a model of real parts -----------------------------------------------------------------

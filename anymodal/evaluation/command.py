@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a line of each (default: words to each medium and back, and a mixture)",
     )
     matrix.add_argument(
+        "--varied",
+        action="store_true",
+        help="give media as JPEG, MP3, H.264 and other rates, sizes and lengths, with some noise",
+    )
+    matrix.add_argument(
         "--out", type=Path, metavar="DIR", help="keep samples and results; goes on where it stopped"
     )
     matrix.set_defaults(evaluate=_matrix)
@@ -75,7 +80,8 @@ def _matrix(args: argparse.Namespace) -> int:
     from anymodal.evaluation.report import table
     from anymodal.model import AnyModal
 
-    plan = Plan(choose_lines(args.kinds), args.n, args.seed, SPLITS[args.split], args.batch)
+    lines = choose_lines(args.kinds)
+    plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
     answers = ModelAnswers(AnyModal.from_pretrained(args.model))
     results = evaluate(answers, plan, args.out, name=args.model)
     text = table(results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from anymodal.data.toybox.render import render
 from anymodal.evaluation.answers import Answer, Answerer
 from anymodal.evaluation.gallery import write_gallery
 from anymodal.evaluation.report import summary
+from anymodal.evaluation.variations import vary
 from anymodal.media import Media
 from anymodal.types import Message
 
@@ -46,6 +47,7 @@ class Sample:
     line: str
     unseen: bool
     index: int
+    varied: bool = False
 
     @property
     def key(self) -> tuple[str, bool, int]:
@@ -79,9 +81,10 @@ class Sample:
         """What the user says and shows, rendered."""
         rng = np.random.default_rng([*self.entropy, 2, turn])
         parts = self.dialogue.turns[2 * turn].parts
+        show = vary if self.varied else render
         return Message(
             "user",
-            [render(p.scene, p.modality, rng) if isinstance(p, Medium) else p for p in parts],
+            [show(p.scene, p.modality, rng) if isinstance(p, Medium) else p for p in parts],
         )
 
 
@@ -95,6 +98,7 @@ class Plan:
         seed: decides everything.
         splits: whether scenes are held out, one value per split.
         batch_size: conversations held at once.
+        varied: give media as files of other formats, sizes, rates and lengths, with some noise.
     """
 
     lines: tuple[str, ...] = MAIN
@@ -102,11 +106,12 @@ class Plan:
     seed: int = 0
     splits: tuple[bool, ...] = (False,)
     batch_size: int = 16
+    varied: bool = False
 
     def samples(self) -> list[Sample]:
         """Every conversation, line by line."""
         return [
-            Sample(self.seed, line, unseen, index)
+            Sample(self.seed, line, unseen, index, self.varied)
             for line in self.lines
             for unseen in self.splits
             for index in range(self.count)
@@ -147,7 +152,8 @@ def evaluate(
         ValueError: if the folder holds samples of another answerer or seed.
     """
     wanted = {sample.key: sample for sample in plan.samples()}
-    store = Store(out, answerer.identity(), plan.seed) if out is not None else None
+    head = {"answerer": answerer.identity(), "seed": plan.seed, "varied": plan.varied}
+    store = Store(out, head) if out is not None else None
     records = {key: r for key, r in (store.records if store else {}).items() if key in wanted}
     left = [sample for key, sample in wanted.items() if key not in records]
     with tqdm(total=len(wanted), initial=len(records), unit="talk") as bar:
@@ -264,16 +270,14 @@ class Store:
 
     Args:
         folder: made if needed.
-        answerer: whose samples they are.
-        seed: of the plan; the number of samples and the lines may differ between runs.
+        head: whose samples they are, and how made; their number and the lines may differ.
 
     Raises:
-        ValueError: if the folder holds samples of another answerer or seed.
+        ValueError: if the folder holds samples with another head.
     """
 
-    def __init__(self, folder: Path, answerer: str, seed: int) -> None:
+    def __init__(self, folder: Path, head: Mapping[str, Any]) -> None:
         self.folder, self.path = folder, folder / "samples.jsonl"
-        head = {"answerer": answerer, "seed": seed}
         lines = self.path.read_text("utf-8").split("\n") if self.path.exists() else []
         # The last piece is empty, or what a killed run left of a line.
         whole = [json.loads(line) for line in lines[:-1]]
