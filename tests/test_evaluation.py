@@ -18,6 +18,7 @@ from anymodal.evaluation.answers import Answer, ModelAnswers, count_malformed
 from anymodal.evaluation.matrix import (
     ANY,
     MAIN,
+    PARAPHRASE,
     Plan,
     choose_lines,
     evaluate,
@@ -304,7 +305,7 @@ def test_the_table_names_every_line():
 
 def test_lines_to_measure():
     assert choose_lines(None) == MAIN
-    assert choose_lines("all") == tuple(KINDS)
+    assert choose_lines("all") == (*KINDS, ANY, PARAPHRASE)
     assert choose_lines("talk, any") == ("talk", ANY)
     with pytest.raises(ValueError, match="did you mean 'text>image'"):
         choose_lines("text>imag")

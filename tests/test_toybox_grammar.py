@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from anymodal.data.toybox import phrases
+from anymodal.data.toybox import phrases, phrases_talk
 from anymodal.data.toybox.captions import caption, describe
 from anymodal.data.toybox.grammar import (
     KINDS,
@@ -18,6 +18,7 @@ from anymodal.data.toybox.grammar import (
     render_plain,
     sample_dialogue,
 )
+from anymodal.data.toybox.paraphrases import GIVEN, NAMED, paraphrased
 from anymodal.data.toybox.scene import (
     DEFAULT_COLOR,
     DEFAULTS,
@@ -293,3 +294,48 @@ def test_plain_rendering_shows_captions_where_the_assistant_sees_media() -> None
         ("(a small green car)", "what colour is it?"),
         ("It is green.",),
     ]
+
+
+def templates() -> set[str]:
+    """Every form of the training grammar, whatever collection it stands in."""
+    found: set[str] = set()
+
+    def collect(value: object) -> None:
+        if isinstance(value, str):
+            found.add(value.strip(" .?!,").lower())
+        elif isinstance(value, dict):
+            for item in value.values():
+                collect(item)
+        elif isinstance(value, tuple | list):
+            for item in value:
+                collect(item)
+
+    for module in (phrases, phrases_talk):
+        for name, value in vars(module).items():
+            if not name.startswith("__"):
+                collect(value)
+    return found
+
+
+def test_paraphrases_share_no_template_with_the_training_grammar() -> None:
+    written = [form for forms in (*NAMED.values(), *GIVEN.values()) for form in forms]
+    assert len(set(written)) == len(written) >= 50
+    known = templates()
+    for form in written:
+        assert form.strip(" .?!,").lower() not in known
+        for wrap in phrases.POLITE:
+            assert form not in {wrap.replace("{v}", verb) for verb in known}
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_paraphrases_are_conversations_whose_answers_are_known(unseen: bool) -> None:
+    rng = np.random.default_rng(0)
+    dialogues = [paraphrased(rng, unseen=unseen) for _ in range(200)]
+    for dialogue in dialogues:
+        request, reply = dialogue.turns
+        assert "{" not in request.text
+        (told,) = dialogue.answers[-1]
+        assert told
+        if reply.media:
+            assert told.items() <= reply.media[0].told.items()
+    assert {len(d.turns[1].media) for d in dialogues} == {0, 1}

@@ -13,8 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from anymodal.checkpoint import replacing
+from anymodal.config import suggest
 from anymodal.data.toybox.grammar import KINDS, Dialogue, Medium, Turn, sample_dialogue
 from anymodal.data.toybox.judge import chance, judge, score_reply
+from anymodal.data.toybox.paraphrases import paraphrased
 from anymodal.data.toybox.render import render
 from anymodal.evaluation.answers import Answer, Answerer
 from anymodal.evaluation.gallery import write_gallery
@@ -25,6 +27,9 @@ from anymodal.types import Message
 
 ANY = "any"
 """A line of all kinds of conversation, as often as the grammar has them."""
+
+PARAPHRASE = "paraphrase"
+"""A line of requests in words that the grammar doesn't have."""
 
 MAIN = (
     "text>image",
@@ -68,8 +73,10 @@ class Sample:
     @cached_property
     def dialogue(self) -> Dialogue:
         """The conversation, with its answers."""
-        kind = None if self.line == ANY else self.line
         rng = np.random.default_rng([*self.entropy, 0])
+        if self.line == PARAPHRASE:
+            return paraphrased(rng, unseen=self.unseen)
+        kind = None if self.line == ANY else self.line
         return sample_dialogue(rng, kind=kind, unseen=self.unseen)
 
     def reply_seed(self, turn: int) -> int:
@@ -119,7 +126,7 @@ class Plan:
 
 
 def choose_lines(given: str | None) -> tuple[str, ...]:
-    """The lines that a comma-separated text names; "all" for every kind of conversation.
+    """The lines that a comma-separated text names; "all" for every line there is.
 
     Raises:
         ValueError: for a kind that there isn't.
@@ -127,12 +134,11 @@ def choose_lines(given: str | None) -> tuple[str, ...]:
     if given is None:
         return MAIN
     names = [name.strip() for name in given.split(",")]
-    lines = tuple(dict.fromkeys(x for name in names for x in (KINDS if name == "all" else [name])))
+    known = [*KINDS, ANY, PARAPHRASE]
+    lines = tuple(dict.fromkeys(x for name in names for x in (known if name == "all" else [name])))
     for line in lines:
-        if line not in KINDS and line != ANY:
-            from anymodal.config import suggest
-
-            raise ValueError(f"no kind of conversation is called {line!r}{suggest(line, KINDS)}")
+        if line not in known:
+            raise ValueError(f"no kind of conversation is called {line!r}{suggest(line, known)}")
     return lines
 
 
