@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_model(matrix)
     matrix.add_argument(
         "--kinds",
-        help='kinds of conversation by commas, as text>image; "any" for a mixture, "paraphrase" for '
-        'words never trained on, "all" for a line of each (default: words to each medium and back, '
-        "and a mixture)",
+        help='kinds of conversation by commas, as text>image; "any" for a mixture, "paraphrase" '
+        'for words never trained on, "all" for a line of each (default: words to each medium and '
+        "back, and a mixture)",
     )
     matrix.add_argument(
         "--varied",
