@@ -1,4 +1,4 @@
-"""`anymodal eval`: the any-to-any matrix, the ladder of a model's parts, or one decoder alone."""
+"""`anymodal eval`: the any-to-any matrix, what a model loses by, or one decoder alone."""
 
 from __future__ import annotations
 
@@ -39,10 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     matrix.add_argument(
         "--out", type=Path, metavar="DIR", help="keep samples and results; goes on where it stopped"
     )
+    matrix.add_argument(
+        "--diagnose",
+        action="store_true",
+        help="find the part that loses most instead: oracles, encoders, language model, heads, "
+        "decoders, each measured on its own",
+    )
     matrix.set_defaults(evaluate=_matrix)
-    ladder = task("ladder", "find the part of a model that loses most", 100)
-    _add_model(ladder)
-    ladder.set_defaults(evaluate=_ladder)
     decoder = task("decoder", "measure a pipeline's folder alone, on captions", 50)
     decoder.add_argument("folder", type=Path, metavar="FOLDER")
     decoder.add_argument("--modality", help="what it must make (default: what it makes)")
@@ -76,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _matrix(args: argparse.Namespace) -> int:
+    if args.diagnose:
+        return _diagnose(args)
     from anymodal.evaluation.answers import ModelAnswers
     from anymodal.evaluation.matrix import Plan, choose_lines, evaluate
     from anymodal.evaluation.report import table
@@ -101,7 +106,7 @@ def _write(out: Path, results: dict[str, Any], text: str) -> None:
     print(f"written to {out}", file=sys.stderr)
 
 
-def _ladder(args: argparse.Namespace) -> int:
+def _diagnose(args: argparse.Namespace) -> int:
     from anymodal.evaluation.ladder import climb
     from anymodal.model import AnyModal
 
