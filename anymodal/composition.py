@@ -70,7 +70,8 @@ def compose(
             settings["head"] = build(node.get("head"), spec=decoder.spec, **known)
         modalities[name] = Modality(**settings)
     widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
-    projection = build(config.get("projection"), widths=widths, output_width=language.width)
+    fitting = {"output_width": language.width, "output_scale": language.embedding_scale}
+    projection = build(config.get("projection"), widths=widths, **fitting)
     kept = copy.deepcopy(dict(config))
     model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
@@ -97,7 +98,7 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
         raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
     configuration.validate(
         config.get("projection"),
-        provided=("widths", "output_width"),
+        provided=("widths", "output_width", "output_scale"),
         parts=parts,
         allow=allow,
         place="projection",

@@ -100,6 +100,11 @@ class LanguageModel(nn.Module):
         return embedding
 
     @property
+    def embedding_scale(self) -> float:
+        """The root mean square of the model's own input embeddings."""
+        return float(self.embedding.weight.detach().float().square().mean().sqrt())
+
+    @property
     def backbone(self) -> nn.Module:
         """The model without its output layer."""
         backbone: nn.Module = self.model.base_model

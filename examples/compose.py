@@ -64,6 +64,7 @@ def compose() -> AnyModal:
     projection = UniversalProjection(
         widths={name: encoder.width for name, encoder in encoders.items()},
         output_width=language.width,
+        output_scale=language.embedding_scale,
         tokens=4,
         width=64,
         depth=1,
