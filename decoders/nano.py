@@ -162,7 +162,7 @@ def _start_as_transform(autoencoder: AutoencoderOobleck) -> None:
     _start(decoder.conv1, widen)
 
 
-def _start(layer: nn.Module, weight: Tensor) -> None:
+def _start(layer: Any, weight: Tensor) -> None:
     """Set a weight-normalised layer to some weights, with a faint rest of its random ones."""
     weight = weight + FAINT * layer.weight_v
     layer.weight_v.copy_(weight)

@@ -12,8 +12,9 @@ from typing import Any
 
 from anymodal import media
 from anymodal.evaluation.report import label, percent
+from anymodal.media import Media
 from anymodal.page import Check, bubble, write_page
-from anymodal.types import Message
+from anymodal.types import Message, Target
 
 PER_PAGE = 20
 """Conversations on a page, whose media are all inside it."""
@@ -68,7 +69,7 @@ def _talks(folder: Path, records: Sequence[Any]) -> Iterator[str]:
 
 
 def _message(folder: Path, role: str, parts: Sequence[Any]) -> Message:
-    content = [
+    content: list[str | Media | Target] = [
         part if isinstance(part, str) else media.load(folder / part["path"]) for part in parts
     ]
     return Message(role, content)

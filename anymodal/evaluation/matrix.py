@@ -166,7 +166,7 @@ def evaluate(
         for start in range(0, len(left), plan.batch_size):
             some = left[start : start + plan.batch_size]
             bar.set_description(some[0].line)
-            held = hold(answerer, some, store and store.keep)
+            held = hold(answerer, some, store.keep if store else None)
             for sample, record in zip(some, held, strict=True):
                 records[sample.key] = record
                 if store is not None:

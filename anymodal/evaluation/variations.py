@@ -67,8 +67,8 @@ def _framed(frames: Pixels, rng: np.random.Generator) -> Pixels:
 
 def _sound(scene: Scene, rng: np.random.Generator) -> Media:
     rate = 44100
-    wave = play(scene, rng, rate, rng.uniform(*SECONDS))
-    wave = wave + rng.normal(0, 0.005, wave.shape)
+    clean = play(scene, rng, rate, rng.uniform(*SECONDS))
+    wave = clean + rng.normal(0, 0.005, clean.shape)
     sides = wave[:, None] * rng.uniform(0.6, 1.0, 2)  # (n,) -> (n, 2)
     file = BytesIO()
     soundfile.write(file, sides.clip(-1, 1), rate, format="MP3")

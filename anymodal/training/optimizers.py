@@ -26,7 +26,7 @@ class MuonAdamW(Optimizer):
     """
 
     def __init__(self, muon: Muon, adamw: AdamW) -> None:
-        self.parts = (muon, adamw)
+        self.parts: tuple[Optimizer, Optimizer] = (muon, adamw)
         super().__init__([*muon.param_groups, *adamw.param_groups], {})
         self._share()
 
@@ -43,7 +43,7 @@ class MuonAdamW(Optimizer):
         self._share()
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter; the loss of the closure comes back."""
         loss = None
         if closure is not None:
