@@ -628,7 +628,7 @@ def test_joint_training_in_bfloat16_lowers_the_loss(build: Any) -> None:
     weights = [p for part in learned for p in part.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(weights, 1e-2)
     clean, losses = latents(decoder).repeat_interleave(4, dim=0), []
-    for step in range(25):
+    for step in range(50):
         with torch.autocast("cpu", torch.bfloat16):
             conditioning = decoder.embed_captions([c for c in CAPTIONS for _ in range(4)])
             loss = decoder.loss(clean, conditioning, seeded(step))

@@ -13,6 +13,7 @@ from anymodal.data.toybox.grammar import KINDS, Medium
 from anymodal.data.toybox.judge import chance, judge, rendered, score, score_reply
 from anymodal.data.toybox.render import MODALITIES, render
 from anymodal.data.toybox.scene import MOTIONS, Scene
+from anymodal.data.toybox.variations import vary
 from anymodal.evaluation import ladder
 from anymodal.evaluation.answers import Answer, ModelAnswers, count_malformed
 from anymodal.evaluation.matrix import (
@@ -25,7 +26,6 @@ from anymodal.evaluation.matrix import (
     hold,
 )
 from anymodal.evaluation.report import attributes, markdown, table, wilson
-from anymodal.evaluation.variations import vary
 from anymodal.generation import SpanReady, TextToken
 from anymodal.media import Audio, Image, Video
 from anymodal.types import Message

@@ -18,10 +18,10 @@ from anymodal.data.toybox.grammar import KINDS, Dialogue, Medium, Turn, sample_d
 from anymodal.data.toybox.judge import chance, judge, score_reply
 from anymodal.data.toybox.paraphrases import paraphrased
 from anymodal.data.toybox.render import render
+from anymodal.data.toybox.variations import vary
 from anymodal.evaluation.answers import Answer, Answerer
 from anymodal.evaluation.gallery import write_gallery
 from anymodal.evaluation.report import summary
-from anymodal.evaluation.variations import vary
 from anymodal.media import Media
 from anymodal.types import Message
 
