@@ -60,7 +60,7 @@ def test_generate(tmp_path: Path) -> None:
         medium = media.load(files[name])
         read = judge(medium.kind, medium)
         right += [read.get(attribute) == value for attribute, value in told.items()]
-    # Chance is 0.3; the shipped decoders are young (README, "Measured").
+    # Chance is 0.3; the shipped heads are young (README, "Measured").
     assert sum(right) >= 0.4 * len(right)
 
 
