@@ -25,8 +25,8 @@ lint: $(READY)  ## ruff, and mypy strict on the package
 	$(BIN)/mypy anymodal
 
 nano: $(READY)  ## train the nano model from nothing; stop it and run it again to go on
-	$(BIN)/anymodal train configs/nano/*.yaml
-	$(BIN)/anymodal export runs/nano/refine/model anymodal/checkpoints/nano
+	$(BIN)/anymodal train configs/stages/nano/*.yaml
+	$(BIN)/anymodal export runs/nano/instruct/model anymodal/checkpoints/nano
 
 clean:  ## remove what was built and cached; .venv and runs stay
 	rm -rf build dist *.egg-info demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -107,8 +107,8 @@ def audio_autoencoder(
 ) -> AutoencoderOobleck:
     """Build the autoencoder of sound: (channels, n) -> (width / 2, n / prod(ratios)).
 
-    It starts close to a cascade of lapped transforms and their inverse, which took a third of the
-    steps off what learning them from random filters took.
+    It starts close to a cascade of lapped transforms and their inverse, and so has not to learn
+    from random filters how a waveform is taken apart and put together.
     """
     autoencoder = AutoencoderOobleck(
         encoder_hidden_size=width,

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = [item for item in args.items if "=" in item]
     configs = [item for item in args.items if "=" not in item]
     if not configs:
-        raise ValueError("name a training configuration, as in configs/nano/*.yaml")
+        raise ValueError("name a training configuration, as in configs/stages/nano/*.yaml")
     from anymodal.training.run import train
 
     for config in configs:

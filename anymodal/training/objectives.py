@@ -21,7 +21,7 @@ from anymodal.decoders.autoencoders import normalise_latents
 from anymodal.encoders import Encoder, ImageBind, ImageBindEncoder
 from anymodal.encoders.clip_text import tokenize
 from anymodal.keep import Kept
-from anymodal.language import LanguageModel
+from anymodal.language import IGNORED, LanguageModel
 from anymodal.packing import Packed, pack
 from anymodal.types import Message
 
@@ -66,7 +66,10 @@ class CaptionedDiffusion(nn.Module):
 
 
 class LanguageModeling(nn.Module):
-    """Causal language modelling of whole conversations: every token is a target.
+    """Causal language modelling of the assistant's words in whole conversations.
+
+    What users say is read and not learned: it can't be foretold, and a small model that is made to
+    try learns much later to answer from what it read.
 
     Args:
         language: what to train.
@@ -78,12 +81,18 @@ class LanguageModeling(nn.Module):
         self.language, self.max_length = language, max_length
 
     def collate(self, samples: list[list[Message]]) -> Packed:
-        rows = []
+        rows: list[list[int]] = []
+        labels: list[list[int]] = []
         for messages in samples:
             turns = [(m.role, [str(part) for part in m.content]) for m in messages]
             segments = self.language.render_chat(turns, add_generation_prompt=False)
-            rows.append([i for segment in segments for i in segment.ids][: self.max_length])
-        return pack(rows, rows)
+            ids = [i for segment in segments for i in segment.ids]
+            wanted = [
+                i if segment.supervised else IGNORED for segment in segments for i in segment.ids
+            ]
+            rows.append(ids[: self.max_length])
+            labels.append(wanted[: self.max_length])
+        return pack(rows, labels)
 
     def forward(self, batch: Packed) -> dict[str, Tensor]:
         embeds = self.language.embed(batch.ids)

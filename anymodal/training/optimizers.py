@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
-from anymodal.config import ConfigError
 from anymodal.training import stage
 
 
@@ -92,13 +90,6 @@ def _matrices(
         elif isinstance(module, nn.MultiheadAttention):
             linear.add(f"{name}.in_proj_weight")
     names = [name for name in trained if name in linear]
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matched = {name for name in names if fnmatchcase(name, pattern)}
-        if not matched:
-            raise ConfigError(
-                f"optimizer.muon.names: {pattern!r} matches no linear layer that trains; "
-                f"such are {names[:5]}"
-            )
-        chosen |= matched
+    what = f"linear layer that trains; such are {names[:5]}"
+    chosen = stage.match_names(names, patterns, "optimizer.muon.names", what)
     return [trained[name] for name in names if name in chosen]

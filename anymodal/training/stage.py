@@ -142,6 +142,22 @@ class Run:
             raise ConfigError(f"no schedule {self.optimizer.schedule!r}{hint}")
 
 
+def match_names(names: Iterable[str], patterns: Iterable[str], place: str, what: str) -> set[str]:
+    """The names that match a glob.
+
+    Raises:
+        ConfigError: for a glob that matches none: its place, and what it should have matched.
+    """
+    names = list(names)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matched = {name for name in names if fnmatchcase(name, pattern)}
+        if not matched:
+            raise ConfigError(f"{place}: {pattern!r} matches no {what}")
+        chosen |= matched
+    return chosen
+
+
 def freeze_all_but(model: nn.Module, patterns: Iterable[str]) -> list[str]:
     """Let only the parameters whose names match a glob train; their names come back.
 
@@ -149,13 +165,8 @@ def freeze_all_but(model: nn.Module, patterns: Iterable[str]) -> list[str]:
         ConfigError: for a glob that matches no parameter, with the names that there are.
     """
     names = [name for name, _ in model.named_parameters()]
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matched = {name for name in names if fnmatchcase(name, pattern)}
-        if not matched:
-            tops = sorted({".".join(name.split(".")[:2]) for name in names})
-            raise ConfigError(f"trainable: {pattern!r} matches no parameter; there are {tops}")
-        chosen |= matched
+    tops = sorted({".".join(name.split(".")[:2]) for name in names})
+    chosen = match_names(names, patterns, "trainable", f"parameter; there are {tops}")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in chosen)
     return [name for name in names if name in chosen]

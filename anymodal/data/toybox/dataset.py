@@ -141,7 +141,7 @@ class ToyboxDialogues:
     def dialogue(self, index: int) -> Dialogue:
         """The conversation of a sample, before its media are rendered."""
         rng = np.random.default_rng((self.seed, index, 2))
-        count = int(rng.integers(1, self.joined + 1)) if self.joined > 1 else 1
+        count = int(rng.integers(1, self.joined + 1))
         return joined([self._sample(rng) for _ in range(count)])
 
     def _sample(self, rng: np.random.Generator) -> Dialogue:

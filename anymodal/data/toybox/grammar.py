@@ -34,10 +34,10 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
     makers: dict[str, tuple[float, _Maker]] = {}
     for given in INPUTS:
         for wanted in OUTPUTS:
-            weight = 5.0 if given == "text" else 2.0
+            weight = 5.0 if given == "text" else 3.0 if wanted == "text" else 2.0
             makers[f"{given}>{wanted}"] = weight, partial(cell, given=given, wanted=wanted)
     makers["image+imu>video"] = 2.0, moved
-    makers["image+audio>text"] = 2.0, belonging
+    makers["image+audio>text"] = 3.0, belonging
     for weight, group in _GROUPS:
         makers[f"text>{'+'.join(group)}"] = weight, partial(several, wanted=group)
     for name in VALUES:
@@ -46,7 +46,7 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
         "edit:chain": (4.0, chain),
         "switch": (3.0, switch),
         "retell": (2.0, retell),
-        "ask": (2.0, ask),
+        "ask": (8.0, ask),
         "describe>make": (2.0, describe_then_make),
         "mixed": (3.0, mixed),
         "talk": (6.0, talk),
@@ -92,8 +92,6 @@ def sample_dialogue(
 
 def joined(dialogues: Sequence[Dialogue]) -> Dialogue:
     """Conversations one after another, as one; what the last one's answer rests on is kept."""
-    if len(dialogues) == 1:
-        return dialogues[0]
     return Dialogue(
         turns=tuple(turn for dialogue in dialogues for turn in dialogue.turns),
         kind="; ".join(dialogue.kind for dialogue in dialogues),
