@@ -304,7 +304,7 @@ def test_the_table_names_every_line():
 
 
 def test_lines_to_measure():
-    assert choose_lines(None) == MAIN
+    assert choose_lines("main") == MAIN
     assert choose_lines("all") == (*KINDS, ANY, PARAPHRASE)
     assert choose_lines("talk, any") == ("talk", ANY)
     with pytest.raises(ValueError, match="did you mean 'text>image'"):

@@ -541,6 +541,23 @@ def test_limits_hold_for_files_and_before_reading(tmp_path: Path) -> None:
         load(io.BytesIO(bytes(2000)), limits=Limits(max_bytes=1000))
 
 
+@pytest.mark.parametrize("fmt", ["mp4", "matroska"])
+def test_a_large_clip_is_scaled_down_to_fit(fmt: str) -> None:
+    frames = np.zeros((6, 480, 640, 3), np.uint8)
+    frames[:, :240, :320] = 200
+    data = clip(fmt, "libx264", frames=frames)
+    limits = Limits(max_decoded_bytes=2_000_000)
+    found = Video.load(data, limits=limits)
+    count, height, width, _ = found.frames.shape
+    assert count == 6 and found.fps == 10
+    assert 224 <= height < 480 and abs(width / height - 4 / 3) < 0.02
+    assert 0.7 * limits.max_decoded_bytes < found.frames.nbytes <= limits.max_decoded_bytes
+    assert abs(int(found.frames[3, height // 4, width // 4, 0]) - 200) < 12
+    assert found.frames[3, -height // 4, -width // 4].max() < 12
+    with pytest.raises(ValueError, match="6 frames of 298×224.*max_decoded_bytes"):
+        Video.load(data, limits=Limits(max_decoded_bytes=1_000_000))
+
+
 def test_a_frame_larger_than_its_header_is_refused() -> None:
     data = clip("matroska", "libx264", frames=np.zeros((2, 640, 640, 3), np.uint8))
     at = data.index(b"\xb0\x82\x02\x80")  # PixelWidth in the track's header

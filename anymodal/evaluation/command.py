@@ -27,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_model(matrix)
     matrix.add_argument(
         "--kinds",
+        default="all",
         help='kinds of conversation by commas, as text>image; "any" for a mixture, "paraphrase" '
-        'for words never trained on, "all" for a line of each (default: words to each medium and '
-        "back, and a mixture)",
+        'for words never trained on, "main" for words to each medium and back and a mixture, "all" '
+        "for a line of each (default: %(default)s)",
     )
     matrix.add_argument(
         "--varied",
@@ -63,7 +64,7 @@ def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParse
     add = parser.add_argument
     add("--n", type=int, default=n, help="samples on each line (default: %(default)s)")
     add("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
-    add("--split", choices=SPLITS, default="seen", help="which scenes (default: %(default)s)")
+    add("--split", choices=SPLITS, default="both", help="which scenes (default: %(default)s)")
     add("--batch", type=int, default=16, help="samples at once (default: %(default)s)")
     return parser
 

@@ -41,7 +41,7 @@ MAIN = (
     "imu>text",
     ANY,
 )
-"""The lines measured where none are named."""
+"""The lines that "main" stands for: words to each medium and back, and a mixture."""
 
 
 @dataclass(frozen=True)
@@ -125,20 +125,20 @@ class Plan:
         ]
 
 
-def choose_lines(given: str | None) -> tuple[str, ...]:
-    """The lines that a comma-separated text names; "all" for every line there is.
+def choose_lines(given: str) -> tuple[str, ...]:
+    """The lines that a comma-separated text names: "main" for some, "all" for every line there is.
 
     Raises:
         ValueError: for a kind that there isn't.
     """
-    if given is None:
-        return MAIN
-    names = [name.strip() for name in given.split(",")]
     known = [*KINDS, ANY, PARAPHRASE]
-    lines = tuple(dict.fromkeys(x for name in names for x in (known if name == "all" else [name])))
+    groups: dict[str, Sequence[str]] = {"main": MAIN, "all": known}
+    names = [name.strip() for name in given.split(",")]
+    lines = tuple(dict.fromkeys(x for name in names for x in groups.get(name, [name])))
     for line in lines:
         if line not in known:
-            raise ValueError(f"no kind of conversation is called {line!r}{suggest(line, known)}")
+            hint = suggest(line, [*known, *groups])
+            raise ValueError(f"no kind of conversation is called {line!r}{hint}")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +18,7 @@ from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import Blob, Format
 
 _MIN_FPS, _MAX_FPS = 0.01, 1000
+_LEAST_SIDE = 224  # pixels: what a clip is scaled down to at most; encoders look no closer
 _BT601, _LIMITED_RANGE = 6, 1  # AVCOL_SPC_SMPTE170M and AVCOL_RANGE_MPEG
 
 
@@ -27,7 +29,9 @@ class Video(Media):
     Shapes: frames (T, H, W, 3), uint8, sRGB. Units: fps in frames per second.
 
     Loads MP4, WebM, AVI, Ogg video and GIF, turned upright; a variable frame rate becomes the
-    constant one of its median step, frames held or skipped to keep the timing. Saves MP4 (H.264,
+    constant one of its median step, frames held or skipped to keep the timing. Frames that would
+    take more than `limits.max_decoded_bytes` together are scaled down while they are decoded, as
+    long as their shorter side keeps 224 pixels. Saves MP4 (H.264,
     yuv420p, odd sizes padded by one pixel) and GIF (256 colours, steps of 1/100 s).
     """
 
@@ -85,9 +89,9 @@ class Video(Media):
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Video:
         with open_container(blob, fmt, limits) as container:
             stream = moving_stream(container)
-            _check_header(blob, limits, container, stream)
+            scale = _check_header(blob, limits, container, stream)
             rate = float(stream.average_rate or 0)
-            decoded, shape, times = _decode_frames(blob, limits, container, stream)
+            decoded, shape, times = _decode_frames(blob, limits, container, stream, scale)
         if not times:
             raise MediaError(f"{blob.name} holds no frames; record or export it again")
         frames = np.frombuffer(decoded, np.uint8).reshape(-1, *shape)
@@ -113,8 +117,12 @@ def _check_clip(
     limits.check_decoded(blob.name, size, f"{count:,.0f} frames of {width}×{height}")
 
 
-def _check_header(blob: Blob, limits: Limits, container: Any, stream: Any) -> None:
-    """Hold what the header claims against the limits before the first frame is decoded."""
+def _check_header(blob: Blob, limits: Limits, container: Any, stream: Any) -> float:
+    """Hold what the header claims against the limits before the first frame is decoded.
+
+    Returns:
+        The factor on both sides of every frame with which the clip keeps within the limits.
+    """
     shape = (stream.codec_context.height, stream.codec_context.width)
     if 0 in shape:  # FFmpeg found no frame, or none of at most max_pixels
         raise MediaError(
@@ -122,12 +130,25 @@ def _check_header(blob: Blob, limits: Limits, container: Any, stream: Any) -> No
             "export it again, scale it down, or pass limits=Limits(max_pixels=...)"
         )
     seconds = header_seconds(container, stream)
-    count = stream.frames or seconds * float(stream.average_rate or 0)
-    _check_clip(blob, limits, max(1, count), shape, seconds)
+    count = max(1, stream.frames or seconds * float(stream.average_rate or 0))
+    limits.check_pixels(blob.name, shape[1], shape[0])
+    scale = _fitting(limits, count, shape)
+    _check_clip(blob, limits, count, tuple(_scaled(side, scale) for side in shape), seconds)
+    return scale
+
+
+def _fitting(limits: Limits, count: float, shape: tuple[int, int]) -> float:
+    """The factor on both sides of so many frames that fits them into the decoded bytes."""
+    fit = math.sqrt(limits.max_decoded_bytes / (3 * (count + 1) * shape[0] * shape[1]))
+    return min(1.0, max(fit, _LEAST_SIDE / min(shape)))
+
+
+def _scaled(side: int, scale: float) -> int:
+    return max(1, int(side * scale))
 
 
 def _decode_frames(
-    blob: Blob, limits: Limits, container: Any, stream: Any
+    blob: Blob, limits: Limits, container: Any, stream: Any, scale: float
 ) -> tuple[bytearray, tuple[int, int, int], list[float]]:
     """All frames as consecutive bytes, their shape, and when each begins and the last one ends."""
     decoded, times = bytearray(), list[float]()
@@ -136,7 +157,7 @@ def _decode_frames(
     shape = (0, 0, 3)
     for frame in container.decode(stream):
         if not times:
-            width, height = frame.width, frame.height
+            width, height = _scaled(frame.width, scale), _scaled(frame.height, scale)
         time = frame.time if frame.time is not None else ends
         picture = _upright_rgb(frame, width, height)
         if times and picture.shape != shape:
