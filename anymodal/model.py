@@ -22,7 +22,7 @@ from anymodal.packing import Packed, Place, pack
 from anymodal.projection import Projection
 from anymodal.prompt import Layout, Prompt
 from anymodal.signals import Signals
-from anymodal.types import Conditioning, Event, Features, Message
+from anymodal.types import Conditioning, Event, Features, Message, Target
 
 
 class Batch(NamedTuple):
@@ -222,9 +222,8 @@ class AnyModal(nn.Module):
         to the decoders' own conditioning of the targets' captions; denoise the decoders' loss on
         the targets' media under the heads' output.
         """
-        ids, labels, positions, places = batch.packed
-        embeds = self.embed(batch.prompts, ids.to(self.device), places)
-        hidden = self.language(embeds, positions=positions.to(self.device))
+        hidden, embeds = self._states(batch)
+        labels = batch.packed.labels
         losses = {}
         if "text" in self.wanted:
             losses["text"] = self.language.loss(hidden, labels.to(self.device))
@@ -233,26 +232,57 @@ class AnyModal(nn.Module):
                 losses[kind] = losses[kind] + value if kind in losses else value
         return losses
 
-    def _made_losses(
+    def conditioning(
+        self, name: str, samples: Sequence[Sequence[Message]]
+    ) -> tuple[list[Target], Conditioning] | None:
+        """What a modality's head asks its decoder for, where the replies are already written.
+
+        Args:
+            name: the modality.
+            samples: conversations, as for `collate`.
+
+        Returns:
+            The targets of that modality, in order, and their conditioning; None if there are none.
+        """
+        batch = self.collate(samples)
+        return self._conditioned(name, batch, *self._states(batch))
+
+    def _states(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Last hidden states and input embeddings of a batch, each (R, T, D)."""
+        ids, _, positions, places = batch.packed
+        embeds = self.embed(batch.prompts, ids.to(self.device), places)
+        return self.language(embeds, positions=positions.to(self.device)), embeds
+
+    def _conditioned(
         self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor
-    ) -> dict[str, Tensor]:
-        """The align and denoise losses of one modality's targets in a batch."""
+    ) -> tuple[list[Target], Conditioning] | None:
+        """One modality's targets in a batch and what the head makes of their spans, if any."""
         found = [
             (place.row, place.start + span.start, span.target)
             for place, prompt in zip(batch.packed.places, batch.prompts, strict=True)
             for span in prompt.spans
             if span.target.modality == name and span.target.caption
         ]
-        losses: dict[str, Tensor] = {}
-        if not found or not {"align", "denoise"} & set(self.wanted):
-            return losses
+        if not found:
+            return None
         rows = torch.tensor([row for row, *_ in found], device=hidden.device)[:, None]
         starts = torch.tensor([start for _, start, _ in found], device=hidden.device)[:, None]
         places = starts + torch.arange(self.signals.counts[name], device=hidden.device)  # (n, S)
         made: Conditioning = self.heads[name](hidden[rows, places], embeds[rows, places])
+        return [target for *_, target in found], made
+
+    def _made_losses(
+        self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor
+    ) -> dict[str, Tensor]:
+        """The align and denoise losses of one modality's targets in a batch."""
+        losses: dict[str, Tensor] = {}
+        if not {"align", "denoise"} & set(self.wanted):
+            return losses
+        if (found := self._conditioned(name, batch, hidden, embeds)) is None:
+            return losses
+        targets, made = found
         decoder = self.modalities[name].decoder
         assert decoder is not None, "a head has a decoder"
-        targets = [target for *_, target in found]
         if "align" in self.wanted:
             with torch.no_grad():
                 wanted = decoder.embed_captions([target.caption for target in targets])

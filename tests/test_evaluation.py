@@ -28,7 +28,8 @@ from anymodal.evaluation.matrix import (
 from anymodal.evaluation.report import attributes, markdown, table, wilson
 from anymodal.generation import SpanReady, TextToken
 from anymodal.media import Audio, Image, Video
-from anymodal.types import Message
+from anymodal.model import AnyModal
+from anymodal.types import Conditioning, Message
 from tests.tiny import tiny_model
 
 BELL = Scene("bell", "red", "big", "still", "fast")
@@ -400,15 +401,33 @@ def test_a_probe_finds_what_is_there_and_nothing_where_there_is_nothing(monkeypa
 def test_the_whole_ladder_of_a_tiny_model(monkeypatch):
     monkeypatch.setattr(ladder, "LEARN", 24)
     names = [rung.name for rung in ladder.climb(tiny_model(), 2)]
-    assert names[:6] == [
+    assert names[:8] == [
         "image: oracle on the renderer",
         "image: encoder, probed",
         "image: soft tokens, probed",
+        "image: language model, told in words",
         "image>text: the whole chain",
         "image: decoder on captions",
+        "image: head, by the nearest caption",
         "text>image: the whole chain",
     ]
     assert names[-1] == "imu>text: the whole chain"
+
+
+@pytest.mark.parametrize(("shift", "least", "most"), [(0, 1.0, 1.0), (1, 0.0, 0.6)])
+def test_a_head_is_read_by_the_nearest_caption(monkeypatch, shift, least, most):
+    model = AnyModal.from_pretrained("nano")  # whose decoders read captions to their end
+    heads = model.conditioning
+
+    def asking(name, samples):
+        """What a head would give that asks for its own target, or for its neighbour's."""
+        targets, _ = heads(name, samples)
+        captions = [target.caption for target in (*targets[shift:], *targets[:shift])]
+        embeds, mask, pooled = model.decoders[name].embed_captions(captions)
+        return targets, Conditioning(embeds * mask[..., None], mask, pooled)
+
+    monkeypatch.setattr(model, "conditioning", asking)
+    assert least <= ladder.of_head(model, "audio", 24).found["share"] <= most
 
 
 # ---- The command --------------------------------------------------------------------------------

@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from anymodal.data.toybox.grammar import KINDS
-from anymodal.data.toybox.judge import captioned, judge, rendered, score, values_of
+from anymodal.data.toybox.captions import caption
+from anymodal.data.toybox.grammar import KINDS, Medium, Turn, render_plain, sample_dialogue
+from anymodal.data.toybox.judge import captioned, judge, rendered, score, score_reply, values_of
 from anymodal.data.toybox.render import MODALITIES
+from anymodal.data.toybox.scene import all_scenes
 from anymodal.evaluation.answers import ModelAnswers
 from anymodal.evaluation.matrix import Plan, evaluate
 from anymodal.evaluation.report import attribute_table, attributes
+from anymodal.types import Message, Target
 
 if TYPE_CHECKING:
     from anymodal.decoders import Decoder
@@ -57,17 +61,19 @@ def climb(
     for name, modality in model.modalities.items():
         kind = modality.media.kind
         if kind not in MODALITIES:
-            continue
+            continue  # nothing renders or measures it
         rungs.append(of_oracle(kind, count, **how))
         if modality.encoder is not None:
             reads = {"encoder": _features(modality.encoder, model.device)}
             reads["soft tokens"] = _soft(model, name)
             for part, read in reads.items():
                 rungs.append(probe(f"{kind}: {part}, probed", kind, read, count, **how))
+            rungs.append(of_language(model, kind, count, **how))
             whole(f"{kind}>text")
         if modality.decoder is not None:
             settings = {**modality.sampling, "batch_size": batch_size}
             rungs.append(on_captions(modality.decoder, count, **settings, **how))
+            rungs.append(of_head(model, name, count, **how))
             whole(f"text>{kind}")
     return rungs
 
@@ -152,6 +158,53 @@ def _fit(features: Tensor, labels: Tensor, count: int) -> nn.Linear:
 
     optimizer.step(closure)
     return layer.requires_grad_(False)
+
+
+def of_language(
+    model: AnyModal, kind: str, count: int, *, seed: int = 0, unseen: bool = False
+) -> Rung:
+    """The language model on questions about media that are told to it in words."""
+    scores: list[dict[str, bool]] = []
+    samples = Plan((f"{kind}>text",), count, seed, (unseen,)).samples()
+    answers = ModelAnswers(model)
+    for _, some in _batches(samples, 32, f"{kind} in words"):
+        asked = [render_plain(sample.dialogue)[0].parts for sample in some]
+        talks = [[Message("user", [str(part) for part in parts])] for parts in asked]
+        replies = answers(talks, [sample.reply_seed(0) for sample in some])
+        for sample, reply in zip(some, replies, strict=True):
+            scores.append(score_reply("text", reply.message.text, sample.dialogue.answers[0][0]))
+    return Rung(f"{kind}: language model, told in words", attributes(scores))
+
+
+@torch.inference_mode()
+def of_head(model: AnyModal, name: str, count: int, *, seed: int = 0, unseen: bool = False) -> Rung:
+    """A head, by which of all captions' conditioning is nearest to what it asks for."""
+    modality = model.modalities[name]
+    kind = modality.media.kind
+    dialogues = [
+        sample_dialogue(np.random.default_rng([seed, index, 9]), kind=f"text>{kind}", unseen=unseen)
+        for index in range(count)
+    ]
+    samples = [[_message(turn, name) for turn in dialogue.turns] for dialogue in dialogues]
+    found = model.conditioning(name, samples)
+    assert found is not None and modality.decoder is not None, "every sample asks for one"
+    known = {caption(told, kind): told for scene in all_scenes() for told in [scene.told_by(kind)]}
+    rows = []
+    for _, some in _batches(list(known), 64, f"captions of {kind}"):
+        embeds, mask, _ = modality.decoder.embed_captions(some)
+        rows.append((embeds * mask[..., None]).float().flatten(1))  # (B, L * C)
+    away = torch.cdist(found[1].embeds.float().flatten(1), torch.cat(rows))  # (count, captions)
+    nearest = [list(known.values())[place] for place in away.argmin(1)]
+    wanted = [dialogue.answers[0][0] for dialogue in dialogues]
+    scores = [score(told, want) for told, want in zip(nearest, wanted, strict=True)]
+    return Rung(f"{kind}: head, by the nearest caption", attributes(scores))
+
+
+def _message(turn: Turn, name: str) -> Message:
+    parts: list[str | Media | Target] = [
+        Target(name, part.caption) if isinstance(part, Medium) else part for part in turn.parts
+    ]
+    return Message(turn.role, parts)
 
 
 def _features(encoder: Encoder, device: torch.device) -> Read:
