@@ -13,6 +13,7 @@ from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from anymodal.config import check_arguments
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
@@ -33,13 +34,16 @@ class DiffusionDecoder(Decoder):
         options: what the family takes beside it, such as Latte's `fps`.
 
     Raises:
-        ValueError: the pipeline's class is of no known family.
+        ValueError: the pipeline's class is of no known family, or takes no such option.
     """
 
     def __init__(self, pipeline: DiffusionPipeline, **options: Any) -> None:
         super().__init__()
         self.pipeline: Any = pipeline
-        self.family = _family(type(pipeline).__name__)(pipeline, **options)
+        name = type(pipeline).__name__
+        family = _family(name)
+        check_arguments(family, options, name, provided=["pipeline"])
+        self.family = family(pipeline, **options)
         self.media = self.family.media
         self.parts = nn.ModuleDict(
             {k: v for k, v in pipeline.components.items() if isinstance(v, nn.Module)}

@@ -440,6 +440,8 @@ def test_the_command_measures_a_pipelines_folder(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "seen scenes" in out
     assert "held-out scenes" in out
+    assert cli.main(["eval", "decoder", str(tmp_path / "image"), "fps=4"]) == 2
+    assert "takes no 'fps'" in capsys.readouterr().err
     assert cli.main(["eval", "decoder", str(tmp_path / "image"), "--modality", "audio"]) == 2
     assert "makes image" in capsys.readouterr().err
 

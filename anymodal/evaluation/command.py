@@ -49,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     matrix.set_defaults(evaluate=_matrix)
     decoder = task("decoder", "measure a pipeline's folder alone, on captions", 50)
     decoder.add_argument("folder", type=Path, metavar="FOLDER")
+    decoder.add_argument(
+        "options",
+        nargs="*",
+        metavar="key=value",
+        help="what no pipeline's folder tells, such as fps=4 for a clip's frame rate",
+    )
     decoder.add_argument("--modality", help="what it must make (default: what it makes)")
     decoder.add_argument("--steps", type=int, default=20, help="default: %(default)s")
     decoder.add_argument("--guidance", type=float, default=4.0, help="default: %(default)s")
@@ -119,10 +125,13 @@ def _diagnose(args: argparse.Namespace) -> int:
 
 
 def _decoder(args: argparse.Namespace) -> int:
+    from omegaconf import OmegaConf
+
     from anymodal.decoders import DiffusionDecoder
     from anymodal.evaluation.ladder import on_captions
 
-    decoder = DiffusionDecoder.from_pretrained(args.folder)
+    options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
+    decoder = DiffusionDecoder.from_pretrained(args.folder, **options)
     made = decoder.media.kind
     if args.modality not in (None, made):
         raise ValueError(f"{args.folder} makes {made}, not {args.modality!r}")

@@ -1,0 +1,133 @@
+"""Heads side by side: the same frozen decoders, language model, conversations and steps for each.
+
+Every head starts from random weights, as do the signals' rows and the adapters, and learns to ask
+the shipped decoders for what a request in words names. Printed are the alignment error on other
+requests (mean square, `heads.alignment_loss`) and how often the caption nearest to what a head asks
+for has the right attributes.
+
+    python benchmarks/heads.py --steps 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from anymodal import AnyModal
+from anymodal.composition import find
+from anymodal.data.toybox.captions import caption
+from anymodal.data.toybox.grammar import Medium, sample_dialogue
+from anymodal.evaluation.ladder import of_head
+from anymodal.evaluation.report import markdown
+from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead
+from anymodal.language import LanguageModel
+from anymodal.modality import Modality
+from anymodal.training.optimizers import build_optimizer
+from anymodal.training.stage import Matrices, Optimizer, freeze_all_but
+from anymodal.types import Message, Target
+
+KINDS = ("text>image", "text>audio", "text>video")
+BATCH = 32
+
+HEADS: dict[str, tuple[Callable[..., Head], dict[str, Any], int, bool]] = {
+    "mapper, 4 signals, frozen language model": (
+        MapperHead, {"hidden_width": 128, "depth": 1}, 4, False,
+    ),
+    "linear, 4 signals": (LinearHead, {}, 4, True),
+    "connector of 1 block, 4 signals": (ConnectorHead, {"depth": 1, "heads": 4}, 4, True),
+    "mapper, 4 signals": (MapperHead, {"hidden_width": 128, "depth": 1}, 4, True),
+    "mapper, 8 signals": (MapperHead, {"hidden_width": 128, "depth": 1}, 8, True),
+}  # fmt: skip
+"""What is compared: a head, its arguments, its signals, and whether adapters learn with it."""
+
+
+def compose(
+    language: str, make: Callable[..., Head], how: dict[str, Any], signals: int
+) -> AnyModal:
+    """A model that only writes and makes, with the shipped decoders and fresh heads."""
+    shipped = AnyModal.from_pretrained("nano")
+    words = LanguageModel.from_pretrained(language, dtype="float32")
+    modalities = {}
+    for name, decoder in shipped.decoders.items():
+        head = make(input_width=words.width, signals=signals, spec=decoder.spec, **how)
+        modalities[name] = Modality(decoder=decoder, head=head, signals=signals)
+    return AnyModal(words, None, modalities)
+
+
+def conversations(seed: int, count: int) -> Iterator[list[Message]]:
+    """Requests in words and their replies, whose media need not be rendered."""
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        dialogue = sample_dialogue(rng, kind=KINDS[int(rng.integers(len(KINDS)))])
+        yield [
+            Message(
+                turn.role,
+                [
+                    Target(part.modality, caption(part.told, part.modality))
+                    if isinstance(part, Medium)
+                    else part
+                    for part in turn.parts
+                ],
+            )
+            for turn in dialogue.turns
+        ]
+
+
+def learn(model: AnyModal, steps: int, adapters: bool) -> float:
+    """Train heads and signal rows, with adapters or without; seconds per step."""
+    trained = ["heads.*", "language.rows"]
+    if adapters:
+        model.language.enable_lora(r=32, alpha=64, dropout=0.0)
+        trained.append("*lora_*")
+    freeze_all_but(model, trained)
+    settings = Optimizer(lr=1e-3, muon=Matrices(["heads.*"], 1e-2))
+    optimizer = build_optimizer(model, settings)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    data = conversations(1, steps * BATCH)
+    start = time.perf_counter()
+    for step in range(steps):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * settings.rate(step, steps)
+        losses = model(model.collate([next(data) for _ in range(BATCH)]))
+        (losses["text"] + losses["align"]).backward()
+        torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    return (time.perf_counter() - start) / steps
+
+
+@torch.no_grad()
+def measure(model: AnyModal, count: int) -> list[str]:
+    """The alignment error over all modalities, and the share of right attributes of each."""
+    loss = model(model.collate(list(conversations(2, count))))["align"] / len(model.heads)
+    shares = [of_head(model, name, count).found["share"] for name in model.heads]
+    return [f"{loss:.4f}", *(f"{100 * share:.1f}" for share in shares)]
+
+
+def main() -> None:
+    """Train every head and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--steps", type=int, default=300, help="default: %(default)s")
+    parser.add_argument("--n", type=int, default=100, help="requests measured per modality")
+    parser.add_argument("--language", default=str(find("nano") / "language"), metavar="FOLDER")
+    args = parser.parse_args()
+    rows = []
+    for name, (make, how, signals, adapters) in HEADS.items():
+        torch.manual_seed(0)
+        model = compose(args.language, make, how, signals)
+        model.wanted = ("text", "align")
+        size = sum(p.numel() for p in model.heads.parameters()) / len(model.heads)
+        pace = learn(model, args.steps, adapters)
+        rows.append([name, f"{size / 1e3:.0f} k", *measure(model, args.n), f"{pace:.2f}"])
+        print(rows[-1], flush=True)
+    made = [f"{name} right %" for name in model.heads]
+    print(markdown(["head", "weights", "alignment", *made, "s / step"], rows))
+
+
+if __name__ == "__main__":
+    main()
