@@ -298,8 +298,15 @@ def test_records_tell_what_was_asked_said_and_measured():
 def test_the_table_names_every_line():
     plan = Plan(("text>image", "talk"), count=2, splits=(False, True))
     text = table(evaluate(Knowing(plan), plan))
-    assert "| text → image " in text
-    assert "talk (held out)" in text
+    head, _, *rows = text.split("\n\n")[0].splitlines()
+    cells = [cell.strip() for cell in head.strip("|").split("|")]
+    assert cells == [
+        "conversation", "n", "seen %", "95 %", "told by input %", "held out %", "95 %",
+        "told by input %", "chance %", "media %", "malformed",
+    ]  # fmt: skip
+    assert [row.split("|")[1].strip() for row in rows] == ["text → image", "talk", "all of these"]
+    assert [row.split("|")[2].strip() for row in rows] == ["4", "4", "8"]
+    assert "| talk (held out) " in text
     assert "all of these" in text
     assert text.count("\n\n") == 1
 

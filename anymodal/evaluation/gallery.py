@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anymodal import media
-from anymodal.evaluation.report import label, percent
+from anymodal.evaluation.report import percent, split_label
 from anymodal.media import Media
 from anymodal.page import Check, bubble, write_page
 from anymodal.types import Message, Target
@@ -35,7 +35,7 @@ def write_gallery(folder: Path, results: Mapping[str, Any], records: Sequence[An
     pages.mkdir(exist_ok=True)
     links = []
     for place, line in enumerate(results["results"]):
-        name = label(line)
+        name = split_label(line)
         group = [r for r in records if (r["line"], r["unseen"]) == (line["line"], line["unseen"])]
         starts = range(0, len(group), PER_PAGE)
         files = [f"{place:02d}-{number}.html" for number in range(1, len(starts) + 1)]

@@ -56,7 +56,7 @@ def attributes(scores: Sequence[Mapping[str, bool]]) -> dict[str, Any]:
 
 
 def summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The figures of every line and split, and of all conversations together.
+    """The figures of every line and split, of every split, and of all conversations together.
 
     Figures: `share` of attributes right with its 95 % interval, also `by_attribute`; `chance`, the
     share that blind guessing gets; `input`, the same for what only given media tell; `media`, the
@@ -69,7 +69,11 @@ def summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         {"line": line, "unseen": unseen, **figures(group)}
         for (line, unseen), group in groups.items()
     ]
-    return {"results": lines, "total": figures(records)}
+    splits = [
+        {"unseen": unseen, **figures([r for r in records if r["unseen"] == unseen])}
+        for unseen in dict.fromkeys(unseen for _, unseen in groups)
+    ]
+    return {"results": lines, "splits": splits, "total": figures(records)}
 
 
 def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -92,24 +96,36 @@ def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """The results of a matrix as two Markdown tables: the figures, and each attribute's."""
-    lines = [(label(line), line) for line in results["results"]]
-    everything = [*lines, ("all of these", results["total"])]
-    head = ["conversation", "n", "right %", "95 %", "chance %", "told by input %", "media %"]
-    rows = [
-        [
-            label,
-            str(found["count"]),
-            percent(found["share"]),
-            span(found["interval"]),
-            percent(found["chance"]),
-            percent(found["input"]["share"]),
-            percent(found["media"]["share"]),
-            str(found["malformed"]),
-        ]
-        for label, found in everything
-    ]
-    return f"{markdown([*head, 'malformed'], rows)}\n\n{attribute_table('conversation', lines)}"
+    """The results of a matrix as two Markdown tables: the figures, and each attribute's.
+
+    Seen and held-out scenes stand side by side; media and broken spans are of both together.
+    """
+    lines: dict[str, list[Mapping[str, Any]]] = {}
+    for found in results["results"]:
+        lines.setdefault(label(found["line"]), []).append(found)
+    lines["all of these"] = results["splits"]
+    head = ["conversation", "n"]
+    for split in results["splits"]:
+        head += [f"{'held out' if split['unseen'] else 'seen'} %", "95 %", "told by input %"]
+    rows = []
+    for name, splits in lines.items():
+        row = [name, str(sum(found["count"] for found in splits))]
+        for found in splits:
+            shares = found["share"], found["input"]["share"]
+            row += [percent(shares[0]), span(found["interval"]), percent(shares[1])]
+        counts = [found["count"] for found in splits]
+        chance = _mean([found["chance"] for found in splits], counts)
+        media = _mean([found["media"]["share"] for found in splits], counts)
+        malformed = sum(found["malformed"] for found in splits)
+        rows.append([*row, percent(chance), percent(media), str(malformed)])
+    figures_of_lines = markdown([*head, "chance %", "media %", "malformed"], rows)
+    named = [(split_label(found), found) for found in results["results"]]
+    return f"{figures_of_lines}\n\n{attribute_table('conversation', named)}"
+
+
+def _mean(values: Sequence[float | None], weights: Sequence[int]) -> float | None:
+    pairs = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None]
+    return sum(v * w for v, w in pairs) / sum(w for _, w in pairs) if pairs else None
 
 
 def attribute_table(first: str, lines: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -149,7 +165,12 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(head), line(rule), *(line(row) for row in rows)])
 
 
-def label(line: Mapping[str, Any]) -> str:
+def label(line: str) -> str:
     """The name of a line, for people."""
     # A bare > would begin a quotation in no table cell, but an arrow reads better.
-    return str(line["line"]).replace(">", " → ") + (" (held out)" if line["unseen"] else "")
+    return line.replace(">", " → ")
+
+
+def split_label(found: Mapping[str, Any]) -> str:
+    """The name of a line's result in one split."""
+    return label(str(found["line"])) + (" (held out)" if found["unseen"] else "")
