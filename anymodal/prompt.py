@@ -160,6 +160,7 @@ class Layout:
                 f"the prompt has {len(starts)} signal spans for {len(targets)} media to make; "
                 "does the chat template drop or repeat a message?"
             )
-        for item, start in zip(media, slots[:: self.slots], strict=True):
+        firsts = slots[:: self.slots] if self.slots else []  # a model that only writes and makes
+        for item, start in zip(media, firsts, strict=True):
             prompt.items.append(Item(self.names[type(item)], item, start))
         prompt.spans += [Span(t, start) for t, start in zip(targets, starts, strict=True)]

@@ -16,7 +16,11 @@ import yaml
 from anymodal import checkpoint, composition
 from anymodal.checkpoint import CheckpointError
 from anymodal.config import ConfigError
+from anymodal.language import LanguageModel
+from anymodal.modality import Modality
 from anymodal.model import AnyModal
+from anymodal.types import Message, Target
+from tests import tiny
 from tests.composed import model_config, small_disk, write_model
 from tests.tiny import conversations
 
@@ -331,3 +335,20 @@ def test_a_strangers_folder_sees_nothing_of_the_machine(
     edited(folder, lambda config: config.update(base="/etc/hosts"))
     with pytest.raises(ConfigError, match="a model has no 'base'"):
         AnyModal.from_pretrained(folder)
+
+
+def test_a_model_that_only_writes_and_makes(tmp_path: Path) -> None:
+    whole = tiny.compose()
+    whole.language.save_pretrained(tmp_path)
+    language = LanguageModel.from_pretrained(tmp_path)
+    modalities = {
+        name: Modality(decoder=decoder, head=whole.heads[name], signals=4)
+        for name, decoder in whole.decoders.items()
+    }
+    model = AnyModal(language, None, modalities)
+    asked = [Message("user", ["draw"]), Message("assistant", ["here ", Target("image", "a ball")])]
+    losses = model(model.collate([asked]))
+    assert set(losses) == {"text", "align"} and all(torch.isfinite(v) for v in losses.values())
+    assert model.chat("draw", max_new_tokens=4).text is not None
+    with pytest.raises(ValueError, match="no encoder of this model reads Image"):
+        model.chat([tiny.picture(), "what is this?"])
