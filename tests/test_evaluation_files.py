@@ -17,7 +17,7 @@ from torch import Tensor
 from anymodal import cli
 from anymodal.commands.validate import check
 from anymodal.config import ConfigError
-from anymodal.encoders import Encoder
+from anymodal.encoders import Encoder, ImageBindEncoder
 from anymodal.evaluation.answers import ModelAnswers
 from anymodal.evaluation.files import File, Sample, Turn, read_samples
 from anymodal.evaluation.metrics import (
@@ -285,8 +285,12 @@ def test_frechet_distance_of_two_known_gaussians(tmp_path: Path) -> None:
     }
 
 
+def reader(name: str) -> Encoder:
+    return ImageBindEncoder(tiny_model().encoders["image"].model, name)
+
+
 def embeddings(name: str, media: list[Any]) -> np.ndarray:
-    encoder = tiny_model().encoders[name]
+    encoder = reader(name)
     with torch.inference_mode():
         found = encoder.embed(torch.stack([encoder.prepare(medium) for medium in media]))
     return found.double().numpy()
@@ -298,20 +302,25 @@ def frechet(x: np.ndarray, y: np.ndarray) -> float:
     return float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(a + b - 2 * sqrtm(a @ b).real))
 
 
-@pytest.mark.parametrize(("name", "make"), [("image", picture), ("audio", sound)])
-def test_frechet_distance_is_the_closed_form(name: str, make: Any, tmp_path: Path) -> None:
-    count = 40 if name == "image" else 20
+def clip_of(seed: int) -> Video:
+    return Video(np.stack([picture(10 * seed + n).pixels for n in range(4)]), 4.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "count"), [("image", picture, 40), ("audio", sound, 20), ("video", clip_of, 6)]
+)
+def test_frechet_distance_is_the_closed_form(
+    name: str, make: Any, count: int, tmp_path: Path
+) -> None:
     real = [make(n) for n in range(count)]
     kept = [m.load(m.save(tmp_path / f"x{n}{m.suffix}")) for n, m in enumerate(real)]
     made = [make(n + 100) for n in range(count)]
-    metric = FrechetDistance(tiny_model().encoders[name], batch_size=7)
+    metric = FrechetDistance(reader(name), batch_size=7)
     found = figures(metric, against(tmp_path / "files", real, made))
     # Singular covariances, as of 20 media in 16 dimensions, leave the root some slack.
     expected = frechet(embeddings(name, kept), embeddings(name, made))
     assert found["frechet_distance"] == pytest.approx(expected, rel=1e-3, abs=1e-4)
-    same = figures(
-        FrechetDistance(tiny_model().encoders[name]), against(tmp_path / "same", real, kept)
-    )
+    same = figures(FrechetDistance(reader(name)), against(tmp_path / "same", real, kept))
     assert same["frechet_distance"] == pytest.approx(0, abs=1e-4)
 
 
@@ -404,7 +413,7 @@ def test_samples_are_read(tmp_path: Path) -> None:
         {"prompt": [{"file": "cat.png"}, "what?"], "references": ["a cat"], "media": ["cat.png"]},
         "",
         {"id": "walk/1", "messages": talk, "choices": ["yes", "no"], "answer": "yes"},
-        {"id": 7, "prompt": "draw a cat", "caption": "a cat"},
+        {"id": 7, "prompt": "draw a cat", "media": [{"file": "cat.png", "kind": "image"}]},
     )
     first, second, third = read_samples(path)
     assert [first.id, second.id, third.id] == ["1", "walk/1", "7"]
@@ -437,6 +446,7 @@ def test_samples_are_read(tmp_path: Path) -> None:
         ({"prompt": "a", "references": ["..."]}, "references must hold words"),
         ({"prompt": "a", "caption": 3}, "caption must hold words"),
         ({"prompt": "a", "choices": ["cat", "dog"], "answer": "cta"}, "did you mean 'cat'"),
+        ({"prompt": "a", "choices": ["A cat", "a cat!"]}, "are the same words"),
         ({"prompt": "a", "id": "one"}, "id 'one' is taken"),
         ({"messages": [{"role": "user"}]}, "`role` and `content`"),
         ({"messages": [{"role": "usr", "content": "a"}]}, "did you mean 'user'"),
@@ -686,6 +696,7 @@ def test_what_fails_is_told(
         ({"model": "nowhere"}, "no model at nowhere"),
         ({"data": "nowhere.jsonl"}, "no samples at nowhere.jsonl"),
         ({"data": 3}, "data must be a part"),
+        ({"model": {"_part_": "bind"}}, "'bind' is not under `parts`"),
         ({"data": {"_target_": "builtins.list"}, "allow": ["builtins"]}, "gives no samples"),
         ({"settings": {"sampling": {"smell": {}}}}, "all 5 samples failed"),
     ],
@@ -704,6 +715,20 @@ def test_a_job_that_cannot_work(
     assert match in " ".join(capsys.readouterr().err.split())
 
 
+class Length(Metric):
+    """Letters in a reply."""
+
+    def __init__(self) -> None:
+        self.letters = 0
+
+    def _update(self, sample: Sample, reply: Message) -> bool:
+        self.letters += len(reply.text)
+        return True
+
+    def _compute(self) -> dict[str, float]:
+        return {"letters": self.letters}
+
+
 def given_samples() -> list[Sample]:
     return [sample(1, answer="yes"), sample(2, answer="no")]
 
@@ -712,13 +737,14 @@ def test_data_and_model_may_be_parts(job: dict[str, Any], tmp_path: Path) -> Non
     job |= {
         "data": {"_target_": f"{__name__}.given_samples"},
         "model": {"_target_": "anymodal.AnyModal.from_pretrained", "path": job["model"]},
-        "metrics": {"pope": metric("YesNo")},
+        "metrics": {"pope": metric("YesNo"), "length": {"_target_": f"{__name__}.Length"}},
         "allow": [__name__],
     }
     assert read_evaluation(save(job, tmp_path)).samples() == given_samples()
     assert cli.main(["eval", "files", save(job, tmp_path)]) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["metrics"]["pope"]["count"] == 2
+    assert results["metrics"]["length"]["letters"] > 0
     assert results["model"] == "anymodal.AnyModal.from_pretrained"
 
 

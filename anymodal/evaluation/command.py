@@ -54,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decoder.set_defaults(evaluate=_decoder)
     line = "ask samples of a JSON Lines file, and measure the replies, as a configuration says"
     files = tasks.add_parser("files", help=line, description=line, allow_abbrev=False)
+    files.epilog = (
+        "Replies are kept in the configuration's folder, and a run that was stopped goes on there. "
+        "key=value overrides the configuration, +key=value adds a key that it doesn't have."
+    )
     files.add_argument("items", nargs="+", metavar="CONFIG or key=value")
     files.set_defaults(evaluate=_files)
 

@@ -3,7 +3,8 @@
 A line is an object: `prompt`, a text or a list of parts, or `messages`, each with a `role` and its
 `content`; a part is a text or `{"file": "cat.png"}`. What the reply is measured against is told by
 `references` (texts), `media` (files), `caption` (what should be made), `choices` and `answer`; `id`
-names the sample. Files are found from the folder of the JSON Lines file.
+names the sample. Files are found from the folder of the JSON Lines file; beside `file` may stand a
+`kind`, and what the file leaves open, such as `sample_rate`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from anymodal import media
 from anymodal.config import ConfigError, suggest
-from anymodal.evaluation.words import words
+from anymodal.evaluation.words import plain, words
 from anymodal.media import Media
 from anymodal.types import Message
 
@@ -175,13 +176,18 @@ def _sample(given: Mapping[str, Any], folder: Path, number: str) -> Sample:
     name = given.get("id", number)
     references, choices = (_texts(given, key) for key in ("references", "choices"))
     answer = _text(given, "answer")
+    if len({plain(choice) for choice in choices}) < len(choices):
+        raise ConfigError(f"two of the choices {list(choices)} are the same words")
     if choices and answer and answer not in choices:
         raise ConfigError(f"answer {answer!r} is none of the choices{suggest(answer, choices)}")
     return Sample(
         id=str(name) if isinstance(name, int) else _text({"id": name}, "id"),
         turns=tuple(turns),
         references=references,
-        media=tuple(_file({"file": x}, folder, "media") for x in _listed(given, "media")),
+        media=tuple(
+            _file({"file": each} if isinstance(each, str) else each, folder, "media")
+            for each in _listed(given, "media")
+        ),
         caption=_text(given, "caption"),
         choices=choices,
         answer=answer,

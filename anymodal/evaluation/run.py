@@ -110,7 +110,10 @@ def _holds(store: Store, sample: Sample) -> bool:
     if record is None:
         return False
     paths = [store.folder / part["path"] for part in record["reply"] if isinstance(part, dict)]
-    return record["digest"] == sample.digest() and all(path.is_file() for path in paths)
+    try:
+        return record["digest"] == sample.digest() and all(path.is_file() for path in paths)
+    except OSError:  # asking will tell
+        return False
 
 
 def _ask(
@@ -161,8 +164,9 @@ def measure(
 ) -> list[dict[str, str]]:
     """Let every metric take in every reply; what couldn't be measured comes back, and why."""
     failed: list[dict[str, str]] = []
-    for metric in metrics.values():
-        metric.to(device or "cpu")
+    if device:
+        for metric in metrics.values():
+            metric.to(device)
     for sample in tqdm(samples, unit="reply", desc="measuring"):
         if sample.id not in store.records:
             continue

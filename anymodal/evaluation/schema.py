@@ -28,6 +28,7 @@ class Evaluation:
         out: folder for replies and results, from which a stopped run goes on.
         batch_size: samples answered at once.
         seed: with a sample's name it decides the reply; sampled text also depends on the batch.
+        parts: what several metrics share, such as an encoder.
         settings: of `chat.reply_many`, such as `max_new_tokens` and `sampling`.
         device: where the model and the metrics work; null leaves the model where it is.
     """
@@ -128,5 +129,6 @@ def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluati
     parts = configuration.validate_parts(found.parts, found.trusted)
     for name in ("model", "data", "metrics"):
         node = getattr(found, name)
-        configuration.validate(node, parts=parts, allow=found.trusted, place=name)
+        shared = parts if name == "metrics" else ()
+        configuration.validate(node, parts=shared, allow=found.trusted, place=name)
     return found

@@ -50,7 +50,7 @@ class ClipScore(Metric):
         shown = next((s for m in reply.media if (s := pictures(m, self.frames)) is not None), None)
         if shown is None:
             return False
-        seen = torch.from_numpy(shown).permute(0, 3, 1, 2)  # (T, H, W, 3) -> (T, 3, H, W)
+        seen = torch.from_numpy(shown.copy()).permute(0, 3, 1, 2)  # (T, H, W, 3) -> (T, 3, H, W)
         self.library.reset()
         self.library.update(seen.to(self.device), [sample.caption] * len(seen))
         self.sum += float(self.library.compute())

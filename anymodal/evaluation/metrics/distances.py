@@ -191,7 +191,7 @@ class _Encoded:
     """Reads media with an encoder."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self.encoder, self.device = encoder.eval(), "cpu"
+        self.encoder = encoder.eval()
 
     def fits(self, medium: Media) -> bool:
         return isinstance(medium, self.encoder.media)
@@ -200,11 +200,11 @@ class _Encoded:
         return self.encoder.prepare(medium)
 
     def embed(self, prepared: Sequence[Tensor]) -> Tensor:
-        return self.encoder.embed(torch.stack(list(prepared)).to(self.device))
+        weight = next(self.encoder.parameters(), torch.empty(0))
+        return self.encoder.embed(torch.stack(list(prepared)).to(weight.device))
 
     def to(self, device: str) -> None:
         self.encoder.to(device)
-        self.device = device
 
 
 class _Inception:
@@ -229,7 +229,7 @@ class _Inception:
     def prepare(self, medium: Media) -> Tensor:
         shown = pictures(medium)
         assert shown is not None, "fits() was asked before"
-        return torch.from_numpy(shown[0]).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
+        return torch.from_numpy(shown[0].copy()).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
 
     def embed(self, prepared: Sequence[Tensor]) -> Tensor:
         # One by one: pictures may differ in size, and the network brings each to its own.
