@@ -123,6 +123,7 @@ def test_cider_is_pycocoevalcaps_own() -> None:
     assert found == {"cider": pytest.approx(published), "count": 3}
     assert each[2] == pytest.approx(10)  # the references' own words
     assert metric.compute() == found
+    assert texts(Cider(), ["a dog"], [["a dog"]]) == {"count": 1}  # of which nothing can be told
 
 
 def test_cider_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

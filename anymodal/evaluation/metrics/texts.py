@@ -101,6 +101,8 @@ class Cider(Metric):
         return True
 
     def _compute(self) -> dict[str, float]:
+        if self.count < self.least:
+            return {}
         # The scorer counts its references anew, on top of the last count.
         self.library.document_frequency.clear()
         return {"cider": float(self.library.compute_score()[0])}
