@@ -22,9 +22,6 @@ from anymodal.evaluation.store import Store
 from anymodal.model import AnyModal
 from anymodal.types import Message
 
-Record = Mapping[str, Any]
-"""A sample's reply, ready for JSON: texts, and paths of its media within the folder."""
-
 
 def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any], str]:
     """Evaluate as a configuration says; the results, and a table of them.
@@ -142,6 +139,7 @@ def _ask(
 
 
 def _record(sample: Sample, answer: Answer, store: Store) -> dict[str, Any]:
+    """A reply, ready for JSON: texts, and paths of its media, which are kept."""
     reply: list[str | dict[str, str]] = []
     for place, part in enumerate(answer.message.content):
         if isinstance(part, media.Media):
