@@ -18,7 +18,10 @@ COMMANDS = {
     "demo": ("anymodal.commands.demo", "a scripted conversation through every modality, as a page"),
     "train": ("anymodal.commands.train", "train as configurations say"),
     "export": ("anymodal.commands.export", "put a model and all its parts into one folder"),
-    "eval": ("anymodal.evaluation.command", "measure a model on the Toybox"),
+    "eval": (
+        "anymodal.evaluation.command",
+        "measure a model, on the Toybox or on samples of one's own",
+    ),
     "toybox": ("anymodal.commands.toybox", "write samples of the Toybox as ordinary files"),
     "validate": ("anymodal.commands.validate", "check configurations, building nothing"),
     "ls": ("anymodal.commands.ls", "list models, configurations, or a model's modalities"),

@@ -26,9 +26,9 @@ def _parts() -> AnyModal:
     return compose()
 
 
-def write_model(folder: Path) -> Path:
-    """Write tiny parts with random weights, and the configuration that composes them."""
-    model = _parts()
+def write_model(folder: Path, model: AnyModal | None = None) -> Path:
+    """Write tiny parts, of random weights or of a model, and the configuration for them."""
+    model = model or _parts()
     model.encoders["image"].model.save_pretrained(folder / "binder")
     model.language.save_pretrained(folder / "lm")
     for name in model.decoders:

@@ -197,7 +197,12 @@ def test_constraints_pin_every_requirement() -> None:
 def test_every_import_of_the_package_is_required() -> None:
     """What is imported is named in pyproject.toml, not only brought along by something else."""
     distribution = {"PIL": "pillow", "yaml": "pyyaml"}
-    wanted = {re.split(r"[>=<\[ ]", line)[0] for line in PROJECT["project"]["dependencies"]}
+    extras = PROJECT["project"]["optional-dependencies"]
+    lists = [
+        PROJECT["project"]["dependencies"],
+        *(extras[name] for name in extras.keys() - {"dev"}),
+    ]
+    wanted = {re.split(r"[>=<\[ ]", line)[0] for lines in lists for line in lines}
     missing = set()
     for folder in SOURCES:
         for path in (ROOT / folder).rglob("*.py"):

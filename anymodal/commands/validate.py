@@ -1,4 +1,4 @@
-"""`anymodal validate`: check configurations of trainings and of models, building nothing."""
+"""`anymodal validate`: check configurations of any kind, building nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check(path: Path) -> None:
-    """Check one configuration, of a model if it has `modalities`, else of a training.
+    """Check a configuration: `modalities` make it a model's, `metrics` an evaluation's.
 
     Raises:
         ValueError: naming the place, the wrong key and the nearest right one.
@@ -38,6 +38,10 @@ def check(path: Path) -> None:
     config = configuration.load(path)
     if "modalities" in config:
         composition.validate(config, config.get("allow", ()))
+    elif "metrics" in config:
+        from anymodal.evaluation.schema import read_evaluation
+
+        read_evaluation(path)
     else:
         from anymodal.training.run import read_run
 

@@ -1,4 +1,4 @@
-"""`anymodal eval`: the any-to-any matrix, what a model loses by, or one decoder alone."""
+"""`anymodal eval`: the any-to-any matrix, samples of one's own, or one decoder alone."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decoder.add_argument("--steps", type=int, default=20, help="default: %(default)s")
     decoder.add_argument("--guidance", type=float, default=4.0, help="default: %(default)s")
     decoder.set_defaults(evaluate=_decoder)
+    line = "ask samples of a JSON Lines file, and measure the replies, as a configuration says"
+    files = tasks.add_parser("files", help=line, description=line, allow_abbrev=False)
+    files.epilog = (
+        "Replies are kept in the configuration's folder, and a run that was stopped goes on there. "
+        "key=value overrides the configuration, +key=value adds a key that it doesn't have."
+    )
+    files.add_argument("items", nargs="+", metavar="CONFIG or key=value")
+    files.set_defaults(evaluate=_files)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -146,6 +154,21 @@ def _decoder(args: argparse.Namespace) -> int:
             guidance=args.guidance,
         )
         _print_rungs([rung], unseen)
+    return 0
+
+
+def _files(args: argparse.Namespace) -> int:
+    configs = [item for item in args.items if "=" not in item]
+    if len(configs) != 1:
+        raise ValueError(
+            f"name one configuration, as configs/evaluation/answers.yaml, not {len(configs)}"
+        )
+    from anymodal.evaluation import run as evaluation
+
+    results, table = evaluation.run(configs[0], [item for item in args.items if "=" in item])
+    print(table)
+    if results["failed"]:
+        print(f"{len(results['failed'])} samples or measurements failed", file=sys.stderr)
     return 0
 
 

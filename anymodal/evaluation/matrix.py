@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from anymodal.checkpoint import replacing
 from anymodal.config import suggest
 from anymodal.data.toybox.grammar import KINDS, Dialogue, Medium, Turn, sample_dialogue
 from anymodal.data.toybox.judge import chance, judge, score_reply
@@ -22,6 +20,7 @@ from anymodal.data.toybox.variations import vary
 from anymodal.evaluation.answers import Answer, Answerer
 from anymodal.evaluation.gallery import write_gallery
 from anymodal.evaluation.report import summary
+from anymodal.evaluation.store import Store
 from anymodal.media import Media
 from anymodal.types import Message
 
@@ -159,7 +158,7 @@ def evaluate(
     """
     wanted = {sample.key: sample for sample in plan.samples()}
     head = {"answerer": answerer.identity(), "seed": plan.seed, "varied": plan.varied}
-    store = Store(out, head) if out is not None else None
+    store = Store(out, head, _key) if out is not None else None
     records = {key: r for key, r in (store.records if store else {}).items() if key in wanted}
     left = [sample for key, sample in wanted.items() if key not in records]
     with tqdm(total=len(wanted), initial=len(records), unit="talk") as bar:
@@ -177,6 +176,11 @@ def evaluate(
     if out is not None:
         write_gallery(out, results, found)
     return results
+
+
+def _key(record: Mapping[str, Any]) -> tuple[str, bool, int]:
+    """The key of a record's sample."""
+    return record["line"], record["unseen"], record["index"]
 
 
 Keep = Callable[[Media, str], str]
@@ -269,40 +273,3 @@ def _written(turn: Turn) -> list[str | dict[str, str]]:
         part if isinstance(part, str) else {"kind": part.modality, "caption": part.caption}
         for part in turn.parts
     ]
-
-
-class Store:
-    """Samples in a folder, one line of JSON each, whole even if a run was killed.
-
-    Args:
-        folder: made if needed.
-        head: whose samples they are, and how made; their number and the lines may differ.
-
-    Raises:
-        ValueError: if the folder holds samples with another head.
-    """
-
-    def __init__(self, folder: Path, head: Mapping[str, Any]) -> None:
-        self.folder, self.path = folder, folder / "samples.jsonl"
-        lines = self.path.read_text("utf-8").split("\n") if self.path.exists() else []
-        # The last piece is empty, or what a killed run left of a line.
-        whole = [json.loads(line) for line in lines[:-1]]
-        if whole and whole[0] != head:
-            raise ValueError(
-                f"{self.path} holds samples of another model, other settings or another seed "
-                f"({whole[0]} instead of {head}); choose another folder, or delete that file"
-            )
-        self.records = {(r["line"], r["unseen"], r["index"]): r for r in whole[1:]}
-        with replacing(self.path) as temporary:
-            kept = [head, *whole[1:]]
-            temporary.write_text("".join(f"{json.dumps(item)}\n" for item in kept), "utf-8")
-
-    def keep(self, medium: Media, name: str) -> str:
-        """Save a medium; its path within the folder comes back."""
-        (self.folder / "media").mkdir(exist_ok=True)
-        return medium.save(self.folder / "media" / name).relative_to(self.folder).as_posix()
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Keep a sample."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")

@@ -143,6 +143,23 @@ def attribute_table(first: str, lines: Sequence[tuple[str, Mapping[str, Any]]]) 
     return markdown([first, "right %", "95 %", *names], rows)
 
 
+def metric_table(results: Mapping[str, Any]) -> str:
+    """The figures of an evaluation on one's own samples as a Markdown table, and what failed."""
+    rows = []
+    for name, found in results["metrics"].items():
+        figures = {key: found[key] for key in found if key not in ("count", "missing")}
+        for key, value in (figures or {"–": None}).items():
+            shown = "–" if value is None else f"{value:.4g}"
+            counts = [str(found["count"]), str(found.get("missing", 0))]
+            rows.append([f"{name}: {key}" if key != name else name, shown, *counts])
+    lines = [
+        f"- {each['id']}{': ' + each['metric'] if 'metric' in each else ''}: {each['error']}"
+        for each in results["failed"]
+    ]
+    failed = [f"{len(lines)} failed:", "\n".join(lines)] if lines else []
+    return "\n\n".join([markdown(["metric", "value", "n", "missing"], rows), *failed])
+
+
 def percent(share: float | None) -> str:
     """A share as text: 93.8, or a dash where there is none."""
     return "–" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,187 @@
+"""Run an evaluation on samples of one's own: ask, keep the replies, measure them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from anymodal import config as configuration
+from anymodal import media
+from anymodal.checkpoint import replacing
+from anymodal.composition import find
+from anymodal.evaluation.answers import Answer, Answerer, ModelAnswers
+from anymodal.evaluation.files import Sample
+from anymodal.evaluation.metrics import Metric
+from anymodal.evaluation.report import metric_table
+from anymodal.evaluation.schema import Evaluation, read_evaluation
+from anymodal.evaluation.store import Store
+from anymodal.model import AnyModal
+from anymodal.types import Message
+
+
+def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any], str]:
+    """Evaluate as a configuration says; the results, and a table of them.
+
+    Everything that can be checked is checked before the model is loaded. Replies are measured as
+    they were kept, so that a run that was stopped ends as one that was not.
+
+    Raises:
+        ConfigError: for a configuration or data that can't work.
+        ValueError: if every sample failed, or the folder holds replies of another model.
+    """
+    job = read_evaluation(path, overrides)
+    samples = job.samples()
+    if isinstance(job.model, str):
+        find(job.model)
+    metrics = job.build_metrics(samples)
+    answerer = ModelAnswers(_model(job), **job.settings)
+    head = {"answerer": answerer.identity(), "seed": job.seed}
+    store = Store(Path(job.out), head, lambda record: record["id"])
+    failed = answer_all(answerer, samples, store, seed=job.seed, batch_size=job.batch_size)
+    del answerer  # its memory is free for the metrics
+    failed += measure(metrics, samples, store, job.device)
+    replies = [store.records[sample.id] for sample in samples if sample.id in store.records]
+    results = {
+        "model": job.model if isinstance(job.model, str) else job.model["_target_"],
+        "data": job.data if isinstance(job.data, str) else job.data["_target_"],
+        "seed": job.seed,
+        "count": len(samples),
+        "malformed": sum(record["malformed"] for record in replies),
+        "failed": failed,
+        "metrics": {name: metric.compute() for name, metric in metrics.items()},
+    }
+    table = metric_table(results)
+    for name, content in (("results.json", json.dumps(results, indent=2)), ("results.md", table)):
+        with replacing(store.folder / name) as temporary:
+            temporary.write_text(content + "\n", "utf-8")
+    return results, table
+
+
+def _model(job: Evaluation) -> AnyModal:
+    if isinstance(job.model, str):
+        model = AnyModal.from_pretrained(job.model, allow=job.allow)
+    else:
+        model = configuration.instantiate(job.model, allow=job.trusted)
+    return model.to(job.device) if job.device else model
+
+
+def answer_all(
+    answerer: Answerer, samples: Sequence[Sample], store: Store, *, seed: int, batch_size: int
+) -> list[dict[str, str]]:
+    """Ask every sample whose reply the store doesn't hold, and keep the replies.
+
+    A batch is asked as a whole, so that replies have the same company in a run that goes on.
+
+    Returns:
+        The samples that failed, and why.
+
+    Raises:
+        ValueError: if every sample failed: something is wrong that isn't the samples'.
+    """
+    failed: list[dict[str, str]] = []
+    with tqdm(total=len(samples), unit="sample") as bar:
+        for start in range(0, len(samples), batch_size):
+            some = samples[start : start + batch_size]
+            if not all(_holds(store, sample) for sample in some):
+                for sample, answer in _ask(answerer, some, seed):
+                    if isinstance(answer, Exception):
+                        failed.append({"id": sample.id, "error": str(answer)})
+                        store.records.pop(sample.id, None)
+                    elif not _holds(store, sample):
+                        store.records[sample.id] = record = _record(sample, answer, store)
+                        store.add(record)
+            bar.update(len(some))
+    if len(failed) == len(samples):
+        first = failed[0]
+        raise ValueError(f"all {len(samples)} samples failed; {first['id']}: {first['error']}")
+    return failed
+
+
+def _holds(store: Store, sample: Sample) -> bool:
+    """Whether the store has a reply to just what the sample asks, with all its media."""
+    record = store.records.get(sample.id)
+    if record is None:
+        return False
+    paths = [store.folder / part["path"] for part in record["reply"] if isinstance(part, dict)]
+    try:
+        return record["digest"] == sample.digest() and all(path.is_file() for path in paths)
+    except OSError:  # asking will tell
+        return False
+
+
+def _ask(
+    answerer: Answerer, samples: Sequence[Sample], seed: int
+) -> Iterator[tuple[Sample, Answer | Exception]]:
+    """Answers in one batch, or errors; who spoils a batch is found by asking one by one."""
+    asked: list[tuple[Sample, list[Message]]] = []
+    for sample in samples:
+        try:
+            asked.append((sample, sample.conversation()))
+        except (ValueError, OSError) as error:
+            yield sample, error
+    if not asked:
+        return
+    found = [sample for sample, _ in asked]
+    try:
+        answers = answerer([talk for _, talk in asked], [s.seed(seed) for s in found])
+    except ValueError as error:
+        if len(found) == 1:
+            yield found[0], error
+            return
+        for sample in found:
+            yield from _ask(answerer, [sample], seed)
+        return
+    yield from zip(found, answers, strict=True)
+
+
+def _record(sample: Sample, answer: Answer, store: Store) -> dict[str, Any]:
+    """A reply, ready for JSON: texts, and paths of its media, which are kept."""
+    reply: list[str | dict[str, str]] = []
+    for place, part in enumerate(answer.message.content):
+        if isinstance(part, media.Media):
+            path = store.keep(part, f"{sample.name}-{place}")
+            reply.append({"kind": part.kind, "path": path})
+        else:
+            assert isinstance(part, str), "a reply holds texts and media"
+            reply.append(part)
+    return {
+        "id": sample.id,
+        "digest": sample.digest(),
+        "messages": sample.written(),
+        "reply": reply,
+        "malformed": answer.malformed,
+    }
+
+
+def measure(
+    metrics: Mapping[str, Metric], samples: Sequence[Sample], store: Store, device: str | None
+) -> list[dict[str, str]]:
+    """Let every metric take in every reply; what couldn't be measured comes back, and why."""
+    failed: list[dict[str, str]] = []
+    if device:
+        for metric in metrics.values():
+            metric.to(device)
+    for sample in tqdm(samples, unit="reply", desc="measuring"):
+        if sample.id not in store.records:
+            continue
+        reply = Message(
+            "assistant",
+            [
+                part if isinstance(part, str) else _kept(store.folder, part)
+                for part in store.records[sample.id]["reply"]
+            ],
+        )
+        for name, metric in metrics.items():
+            try:
+                metric.update(sample, reply)
+            except (ValueError, OSError) as error:
+                failed.append({"id": sample.id, "metric": name, "error": str(error)})
+    return failed
+
+
+def _kept(folder: Path, part: Mapping[str, str]) -> media.Media:
+    return media.load(folder / part["path"], kind=part["kind"])

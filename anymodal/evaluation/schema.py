@@ -1,0 +1,134 @@
+"""An evaluation as data: whom to ask, what to ask, and what to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from anymodal import config as configuration
+from anymodal.config import ConfigError, explain, suggest
+from anymodal.evaluation.files import Sample, read_samples
+from anymodal.evaluation.metrics import Metric
+from anymodal.sampling import Sampling
+
+
+@dataclass
+class Evaluation:
+    """One evaluation.
+
+    Args:
+        model: a model folder, the name of a shipped one, or a part that gives a model.
+        data: a JSON Lines file of samples, or a part that gives a list of `files.Sample`.
+        metrics: parts that give a `Metric` each, by the name that the results call them.
+        out: folder for replies and results, from which a stopped run goes on.
+        batch_size: samples answered at once.
+        seed: with a sample's name it decides the reply; sampled text also depends on the batch.
+        parts: what several metrics share, such as an encoder.
+        settings: of `chat.reply_many`, such as `max_new_tokens` and `sampling`.
+        device: where the model and the metrics work; null leaves the model where it is.
+    """
+
+    model: Any = MISSING
+    data: Any = MISSING
+    metrics: dict[str, Any] = MISSING
+    out: str = MISSING
+    batch_size: int = 8
+    seed: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    allow: list[str] = field(default_factory=list)
+    here: str = "."
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Evaluation:
+        """Check a configuration against the schema.
+
+        Raises:
+            ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
+        """
+        try:
+            merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(config)))
+            found = OmegaConf.to_object(merged)
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"evaluation: {explain(error)}") from error
+        assert isinstance(found, cls)
+        found._check()
+        return found
+
+    @property
+    def trusted(self) -> list[str]:
+        """Packages whose parts this evaluation may name; it is the user's own."""
+        return ["anymodal", *self.allow]
+
+    def _check(self) -> None:
+        for name, least in (("batch_size", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name}={getattr(self, name)}; it must be {least} or above")
+        if not self.metrics:
+            raise ConfigError("metrics is empty; name at least one, as bleu: {_target_: …}")
+        for name, node in (("data", self.data), *self.metrics.items()):
+            part = isinstance(node, Mapping) and "_target_" in node
+            if not (part or (name == "data" and isinstance(node, str))):
+                raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {node!r}")
+        _check_settings(self.settings)
+
+    def samples(self) -> list[Sample]:
+        """Read the data.
+
+        Raises:
+            ConfigError: see `read_samples`; also if a part gives anything but samples.
+        """
+        if isinstance(self.data, str):
+            return read_samples(self.data)
+        found = list(configuration.instantiate(self.data, allow=self.trusted))
+        if not found or not all(isinstance(sample, Sample) for sample in found):
+            raise ConfigError(f"data ({self.data['_target_']}) gives no samples")
+        return found
+
+    def build_metrics(self, samples: list[Sample]) -> dict[str, Metric]:
+        """Build the metrics, and check that the samples have what they need.
+
+        Raises:
+            ConfigError: naming the metric, and the key that no sample has.
+        """
+        parts = configuration.build_parts(self.parts, self.trusted)
+        found: dict[str, Metric] = {}
+        for name, node in self.metrics.items():
+            metric = configuration.instantiate(node, parts=parts, allow=self.trusted)
+            if not isinstance(metric, Metric):
+                raise ConfigError(f"metrics.{name} is a {type(metric).__name__}, not a Metric")
+            try:
+                metric.check(samples)
+            except ConfigError as error:
+                raise ConfigError(f"metrics.{name}: {error}") from error
+            found[name] = metric
+        return found
+
+
+def _check_settings(given: Mapping[str, Any]) -> None:
+    """Refuse settings that `chat.reply_many` doesn't take; the model's own check is the rest."""
+    own = ("sampling", "batch_size")
+    known = [*own, *(item.name for item in fields(Sampling))]
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"settings has no {name!r}{suggest(name, known)}")
+    how = {name: value for name, value in given.items() if name not in own}
+    configuration.check_arguments(Sampling, how, "settings")
+    Sampling(**how)
+
+
+def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluation:
+    """Load and validate an evaluation's configuration, building nothing."""
+    found = Evaluation.from_config(configuration.load(path, overrides, Evaluation))
+    parts = configuration.validate_parts(found.parts, found.trusted)
+    for name in ("model", "data", "metrics"):
+        node = getattr(found, name)
+        shared = parts if name == "metrics" else ()
+        configuration.validate(node, parts=shared, allow=found.trusted, place=name)
+    return found

@@ -1,0 +1,31 @@
+"""Texts as words, so that case and punctuation don't count."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in lower case: runs of letters and digits, with apostrophes inside.
+
+    Simpler than the Penn Treebank tokeniser that COCO's captions are scored with, which needs Java
+    and parts "don't" in two; a script without spaces gives one word a run.
+    """
+    return _WORD.findall(text.lower().replace("’", "'"))
+
+
+def plain(text: str) -> str:
+    """The words of a text with a space between them."""
+    return " ".join(words(text))
+
+
+def places(part: list[str], whole: list[str]) -> list[tuple[int, int]]:
+    """Where some words stand in a row among others: first place, and the one after the last."""
+    size = len(part)
+    return [
+        (start, start + size)
+        for start in range(len(whole) - size + 1)
+        if whole[start : start + size] == part
+    ]
