@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -17,6 +18,7 @@ from anymodal.config import check_arguments
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
+from anymodal.keep import Origin
 from anymodal.types import Conditioning, ConditioningSpec
 
 # Measures the conditioning's scale, where heads start.
@@ -187,6 +189,24 @@ class DiffusionDecoder(Decoder):
             progress=progress or (lambda step, steps: None),
         )
 
+    def captioning(self) -> Origin:
+        """Give the caption encoder, its settings and its tokenizer."""
+        encoder, tokenizer = self.pipeline.text_encoder, self.pipeline.tokenizer
+        return Origin((encoder,), lambda: {**self._facts(encoder), "words": _words(tokenizer)})
+
+    def encoding(self) -> Origin:
+        """Give the autoencoder and its settings."""
+        return Origin((self.pipeline.vae,), lambda: self._facts(self.pipeline.vae))
+
+    def _facts(self, module: Any) -> dict[str, Any]:
+        """What a pipeline's module, the family and its options decide beside the weights."""
+        config = getattr(module.config, "to_dict", lambda: module.config)()
+        family = {"class": type(self.family).__name__, **vars(self.family)}
+        return {
+            "config": {key: str(value) for key, value in config.items() if key[0] != "_"},
+            "family": {key: str(value) for key, value in family.items() if key != "pipeline"},
+        }
+
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
         return {
@@ -228,6 +248,16 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
+
+
+def _words(tokenizer: Any) -> Any:
+    """What a tokenizer does, without the padding and the length that its last call left set."""
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        return sorted(tokenizer.get_vocab().items())
+    return {
+        k: v for k, v in json.loads(fast.to_str()).items() if k not in ("padding", "truncation")
+    }
 
 
 def _family(name: str) -> type[Family]:

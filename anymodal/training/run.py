@@ -99,11 +99,15 @@ def train_model(
 
 def fit(run: Run) -> tuple[L.Trainer, StageModule]:
     """Build a run's parts and train them, from its last checkpoint if there is one."""
+    return _fit(*build(run), run)
+
+
+def build(run: Run) -> tuple[Any, Any]:
+    """A run's model and data, random weights drawn from its seed."""
     L.seed_everything(run.seed, verbose=False)
     parts = configuration.build_parts(run.parts, run.trusted)
     model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
-    data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
-    return _fit(model, data, run)
+    return model, configuration.instantiate(run.data, parts=parts, allow=run.trusted)
 
 
 def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:

@@ -80,6 +80,7 @@ class Run:
         ema: decay of the weights' moving average that becomes the finished model; null for none.
         save_every: optimiser steps between checkpoints.
         keep_gb: memory for what frozen parts compute, so that it is computed once.
+        cache: folder to keep it in instead, for later runs too; null for memory.
         max_skipped: bad steps (non-finite loss or gradient) in a row before the run gives up.
         trainer: further arguments of `lightning.Trainer`.
     """
@@ -99,6 +100,7 @@ class Run:
     save_every: int = 200
     log_every: int = 20
     keep_gb: float = 4.0
+    cache: str | None = None
     max_skipped: int = 10
     trainer: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
