@@ -26,9 +26,7 @@ from torch import Tensor
 Value = tuple[Tensor, ...]
 
 RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("check", "<u4")])
-PLACED = np.dtype(
-    [*((name, RECORD[name]) for name in RECORD.names), ("shard", "u4"), ("row", "u4")]
-)
+PLACED = np.dtype([*RECORD.descr, ("shard", "<u4"), ("row", "<u4")])
 SHARD = 4 << 30
 """Bytes after which a shard is closed."""
 
@@ -92,7 +90,7 @@ class Shard:
 
     def new_records(self) -> np.ndarray:
         """Records that were written since the last call; a torn one waits until it is whole."""
-        count = self.index.stat().st_size // RECORD.itemsize - self.read_rows
+        count = _length(self.index) // RECORD.itemsize - self.read_rows
         if count <= 0:
             return np.empty(0, RECORD)
         start = self.read_rows * RECORD.itemsize
@@ -106,7 +104,7 @@ class Shard:
         if start == end:
             return bytearray()
         if self.mapped is None or len(self.mapped) < end:
-            if self.data.stat().st_size < end:
+            if _length(self.data) < end:
                 return None
             self.mapped = np.memmap(self.data, np.uint8, "r")
         return bytearray(self.mapped[start:end])
@@ -148,7 +146,7 @@ class Shelf:
         self.names: set[str] = set()
         self.sorted = np.empty(0, PLACED)
         self.high = np.empty(0, np.uint64)  # of those, side by side, as a search wants them
-        self.recent: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.recent: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         self.writers: dict[str, Writer] = {}
         self.maps: list[Shard] = []
 
@@ -163,7 +161,7 @@ class Shelf:
             first, records = shard.read_rows, shard.new_records()
             if len(records) + len(self.recent) <= RECENT:
                 for row, (high, low, check) in enumerate(records.tolist(), first):
-                    self.recent[high, low] = (check, number, row)
+                    self.recent.setdefault((high, low), []).append((check, number, row))
                 continue
             placed = np.empty(len(records), PLACED)
             for name in RECORD.names or ():
@@ -172,7 +170,7 @@ class Shelf:
             self._sort(placed)
 
     def _sort(self, placed: np.ndarray) -> None:
-        recent = [(*key, *place) for key, place in self.recent.items()]
+        recent = [(*key, *place) for key, places in self.recent.items() for place in places]
         joined = np.concatenate([self.sorted, np.array(recent, PLACED), placed])
         self.sorted = joined[np.argsort(joined["high"], kind="stable")]
         self.high, self.recent = np.ascontiguousarray(self.sorted["high"]), {}
@@ -180,7 +178,7 @@ class Shelf:
     def find(self, key: bytes) -> Value | None:
         """A value; None where there is none that is whole."""
         high, low = np.frombuffer(key, "<u8").tolist()
-        places = [self.recent[high, low]] if (high, low) in self.recent else []
+        places: list[tuple[int, int, int]] = [*self.recent.get((high, low), ())]
         # As the array's own type: NumPy would otherwise convert the whole array for each search.
         wanted = np.uint64(high)
         start, end = self.high.searchsorted(wanted), self.high.searchsorted(wanted, "right")
@@ -277,7 +275,7 @@ class Shards:
 
     def bytes_kept(self, part: str) -> int:
         """Bytes that a part's shards take."""
-        return sum(path.stat().st_size for path in (self.folder / part).glob("*.data"))
+        return sum(_length(path) for path in (self.folder / part).glob("*.data"))
 
     def _shelf(self, part: str) -> Shelf:
         if part not in self.shelves:
@@ -287,6 +285,14 @@ class Shards:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def _length(path: Path) -> int:
+    """Bytes of a file, 0 where somebody has deleted it."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _write(file: int, data: bytes) -> None:

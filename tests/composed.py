@@ -211,8 +211,8 @@ def small_disk(limit: int) -> Iterator[None]:
 class CutTalks(list):
     """Conversations that can be read for a while only."""
 
-    def __init__(self, cut: int = 15) -> None:
-        super().__init__(conversations())
+    def __init__(self, cut: int = 15, varied: bool = False) -> None:
+        super().__init__(talks() if varied else conversations())
         self.left = cut
 
     def __getitem__(self, index: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import shutil
+import sys
 from collections import namedtuple
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 
 from anymodal import cli, shards
 from anymodal.config import ConfigError
-from anymodal.keep import Kept, Origin
+from anymodal.keep import Kept, Origin, _hash_source
 from anymodal.model import AnyModal
 from anymodal.shards import Shards
 from anymodal.training.fill import fill
@@ -189,6 +191,18 @@ def test_a_part_is_known_by_what_decides_its_results() -> None:
     assert len({plain, *others}) == 8
 
 
+def test_a_part_s_own_source_decides_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for level in (1, 2, 1):
+        text = f"from torch import nn\nclass Own(nn.Module):\n    def level(self): return {level}\n"
+        (tmp_path / "own_part.py").write_text(text)
+        sys.modules.pop("own_part", None)
+        _hash_source.cache_clear()
+        found.append(fingerprint(importlib.import_module("own_part").Own()))
+    assert found[0] == found[2] != found[1]
+
+
 def test_weights_that_change_under_way_are_noticed() -> None:
     kept, part = Kept(), Part()
     before = fingerprint(part, kept=kept)
@@ -201,7 +215,8 @@ def test_a_model_opened_again_is_the_same_and_its_parts_differ(parts: Path, tmp_
     from anymodal.decoders import DiffusionDecoder
 
     def prints(model: AnyModal, kept: Kept) -> list[str]:
-        made = [o for d in model.decoders.values() for o in (d.captioning(), d.encoding())]
+        decoders = [model.decoders[name] for name in ("image", "audio")]
+        made = [origin for d in decoders for origin in (d.captioning(), d.encoding())]
         read = [Origin((e,), e.identity) for e in model.encoders.values()]
         return [kept.fingerprint(origin, CPU) for origin in (*made, *read)]
 
@@ -335,6 +350,16 @@ def test_a_spoiled_row_counts_as_missing(tmp_path: Path) -> None:
     assert keys(tmp_path) == ["0", "1", "2", "3"]
 
 
+def test_a_cache_deleted_under_way_is_no_harm(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    assert len(store.find(PART, ["0", "1"])) == 2
+    shutil.rmtree(tmp_path)
+    assert not store.find(PART, ["7"])
+    tmp_path.mkdir()
+    filled(tmp_path)
+    assert store.find(PART, ["3"]).keys() == {"3"}
+
+
 def test_a_full_shard_is_followed_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,7 +380,7 @@ def add_many(folder: Path, first: int, go: Any) -> None:
 
 
 def test_processes_write_at_once_and_read_each_other(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     go = context.Barrier(3)
     workers = [
         context.Process(target=add_many, args=(tmp_path, first, go)) for first in (0, 50, 150)
@@ -388,7 +413,7 @@ def killed_while_writing(folder: Path) -> None:
 
 
 def test_a_process_that_is_killed_leaves_what_it_had_written(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     worker = context.Process(target=killed_while_writing, args=(tmp_path,))
     worker.start()
     while sum(path.stat().st_size for path in tmp_path.rglob("*.index")) < 2000:
@@ -465,18 +490,15 @@ def test_the_command_goes_on_where_it_stopped(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     calls = Calls(monkeypatch)
-    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"))
-    fill(write(parts, tmp_path, "whole", cache=str(tmp_path / "whole")))
-    whole = calls.taken()
-    cut = [str(config), "data._target_=tests.composed.CutTalks"]
+    data = {"_target_": "tests.composed.CutTalks", "varied": True, "cut": 7}
+    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"), data=data)
     with pytest.raises(OSError, match="the power is cut"):
-        fill(cut[0], cut[1:])
-    first = calls.taken()
-    assert cli.main(["cache", str(config)]) == 0
-    second = calls.taken()
-    assert 0 < first[0] < whole[0] and first[0] + second[0] == whole[0]
-    assert "25 samples gone through" in capsys.readouterr().out
-    assert cli.main(["cache", str(config)]) == 0
+        fill(config)
+    assert calls.taken()[0] == 2 * 5, "one batch of five"
+    assert cli.main(["cache", str(config), "data.cut=100"]) == 0
+    assert calls.taken()[0] == 2 * (13 - 5)
+    assert "15 samples gone through" in capsys.readouterr().out
+    assert cli.main(["cache", str(config), "data.cut=100"]) == 0
     assert calls.taken()[0] == 0
 
 

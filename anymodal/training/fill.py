@@ -46,7 +46,7 @@ def fill(
     if run.cache is None:
         raise ConfigError("the run has no cache; name a folder in the configuration or by cache=…")
     model, data = build(run)
-    module = StageModule(model, run)
+    StageModule(model, run)  # checks the stage, freezes the rest and opens the cache
     if not hasattr(model, "keep"):
         raise ConfigError(f"{type(model).__name__} has no frozen part whose results are kept")
     train_mode(model)
@@ -62,7 +62,7 @@ def fill(
     with fabric.autocast(), torch.no_grad(), tqdm(total=samples, unit=" samples") as progress:
         for number, batch in zip(numbers, loader(batches, run.workers), strict=False):
             model.keep(batch)
-            _check_room(module.model.kept, count, run.batch_size if number == first else 0)
+            _check_room(model.kept, count, run.batch_size if number == first else 0)
             progress.update(run.batch_size)
     return samples
 
