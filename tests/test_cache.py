@@ -463,6 +463,15 @@ def test_a_disk_too_small_is_told_before_it_is_filled(
     assert "would take up to" in told and "its disk has 0.0 MB free; make room" in told
 
 
+def test_a_disk_that_fills_up_ends_the_command(parts: Path, tmp_path: Path) -> None:
+    data = {"_target_": "tests.composed.talks"}
+    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"), data=data)
+    with small_disk(6000), pytest.warns(UserWarning, match="can't be written any more"):
+        with pytest.raises(OSError, match="are kept and .* free; make room.*run it again to go on"):
+            fill(config)
+    assert fill(config) == 15
+
+
 def test_the_command_names_what_it_lacks(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the run has no cache; name a folder"):
         fill(write(parts, tmp_path, "none"))
