@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("anymodal.commands.train", "train as configurations say"),
     "export": ("anymodal.commands.export", "put a model and all its parts into one folder"),
     "eval": ("anymodal.evaluation.command", "measure a model on the Toybox"),
+    "embed": ("anymodal.commands.embed", "embeddings of files, of any kind that a model reads"),
     "convert": ("anymodal.commands.convert", "published weights to a folder of safetensors"),
     "toybox": ("anymodal.commands.toybox", "write samples of the Toybox as ordinary files"),
     "validate": ("anymodal.commands.validate", "check configurations, building nothing"),

@@ -329,3 +329,10 @@ class ImageBindEncoder(Encoder):
         known = {**super().identity(), "modality": self.modality, "config": digest}
         origin = self.model.origin or {}
         return known | {key: origin[key] for key in ("licence", "commercial_use") if key in origin}
+
+
+def views(model: ImageBind) -> list[ImageBindEncoder]:
+    """An encoder of every modality whose trunk a model has."""
+    return [
+        ImageBindEncoder(model, name) for name in VIEWS if TRUNK_OF.get(name, name) in model.trunks
+    ]
