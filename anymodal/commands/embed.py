@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default=DEFAULT_MODEL,
         metavar="ENCODER",
-        help="an ImageBind's folder, or a model with encoders (default: %(default)s)",
+        help="an ImageBind's folder, a model of transformers (a folder or a hub's name), or "
+        "a model with encoders (default: %(default)s)",
     )
     add("--out", type=Path, required=True, metavar="FILE", help="a .npy or a .parquet")
     add("--batch", type=count, default=16, help="files encoded together (default: %(default)s)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,23 +15,33 @@ from torch import nn
 from anymodal import checkpoint, composition
 from anymodal import config as configuration
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
+from anymodal.encoders.huggingface import TransformersEncoder
 from anymodal.encoders.imagebind import CONFIG_FILE, ImageBind, views
 
 if TYPE_CHECKING:
     from anymodal.encoders import Encoder
 
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _SAMPLED = 256
 """How many values of each weight a fingerprint looks at."""
 
 
 def open_encoders(name: str) -> dict[str, Encoder]:
-    """The encoders of an ImageBind's folder or of a model, a folder or a shipped one's name.
+    """The encoders of an ImageBind's folder, of a model of transformers, or of a model of AnyModal.
+
+    Args:
+        name: a folder, the name of a shipped model, or that of a hub's repository (`owner/name`).
 
     Raises:
-        ValueError: if there is neither, or the model reads nothing.
+        ValueError: if there is none of them, or the model reads nothing.
+        OSError: if the hub has no such repository.
     """
-    if "trunks" in _json(Path(name) / CONFIG_FILE):
-        found: list[Encoder] = list(views(ImageBind.from_pretrained(name)))
+    told = _json(Path(name) / CONFIG_FILE)
+    found: list[Encoder]
+    if "trunks" in told:
+        found = list(views(ImageBind.from_pretrained(name)))
+    elif "model_type" in told or (_REPOSITORY.fullmatch(name) and not Path(name).exists()):
+        found = [TransformersEncoder.from_pretrained(name)]
     else:
         found = list(_of_model(name))
     if not found:
