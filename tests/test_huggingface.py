@@ -170,8 +170,11 @@ class TestEveryFamily:
         assert found[0] == encoder.media.kind and isinstance(found[1], TransformersEncoder)
 
 
-def test_every_family_is_tested() -> None:
+def test_every_family_is_tested_and_told_of() -> None:
     assert FAMILIES.keys() <= tiny.FAMILIES.keys()
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    for name, family in FAMILIES.items():
+        assert f"| {family.label} | `{name}` | {family.media.kind} |" in readme
 
 
 def test_thread_like_pictures_cost_no_more_than_others() -> None:
@@ -245,7 +248,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> AnyModal:
     folder = tmp_path_factory.mktemp("composed")
     write_model(folder)
     config = model_config(folder)
-    del config["modalities"]["imu"]
+    del config["modalities"]["imu"], config["parts"]["binder"]
     for name, build in (("image", tiny.siglip2), ("audio", tiny.whisper)):
         tiny.write(build, folder / f"{name}-tower")
         config["modalities"][name]["encoder"] = {
