@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from anymodal.encoders import Encoder, ImageBind
 from anymodal.media import IMU, Audio, Image
 from tests.test_encoders import TRUNKS, noise, pixels
 
+ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = [
     ".npy",
     pytest.param(
@@ -137,6 +142,34 @@ def test_a_run_that_was_stopped_goes_on(
     assert not {"files/0.png", "files/1.png"} & set(seen[4:])
     np.testing.assert_allclose(np.load(out), np.load(straight), rtol=1e-5, atol=1e-6)
     assert not Path("all.npy.shards").exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from anymodal.embedding import run
+from anymodal.embedding.opening import open_encoders
+whole, seen = run.media.load, []
+def load(path, **hints):
+    if len(seen) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    seen.append(path)
+    return whole(path, **hints)
+run.media.load, run.SHARD_ROWS = load, 1
+run.embed_files(["files"], open_encoders(sys.argv[1]), Path("all.npy"), batch=2)
+"""
+
+
+def test_a_run_that_was_killed_goes_on(
+    tree: list[str], weights: Path, encoders: dict[str, Encoder]
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", KILLED, str(weights)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    report = run.embed_files(["files"], encoders, Path("all.npy"), batch=2)
+    assert (report.files, report.new) == (7, 5)  # the first two were in a shard
+    assert [entry.path for entry in outputs.read(Path("all.npy")).entries] == tree
 
 
 def test_what_a_kill_left_half_written_is_no_shard(
