@@ -14,7 +14,7 @@ from torch import Tensor
 
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.huggingface_families import FAMILIES, Family, Sizes
-from anymodal.encoders.huggingface_processors import open_processor
+from anymodal.encoders.huggingface_processors import open_processor, steps
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.types import Features
 
@@ -171,7 +171,7 @@ class TransformersEncoder(Encoder):
             **super().identity(),
             "model": self.model.config.model_type,
             "config": _hash(self.model.config.to_dict()),
-            "processor": _hash(self.processor.to_dict()),
+            "processor": _hash(steps(self.processor)),
             "sizes": list(self.sizes),
             "source": {"name": self.name, "revision": self.revision},
         }

@@ -19,6 +19,15 @@ _TAKEN = (
 """Settings that all picture processors of transformers understand alike."""
 
 
+_SWITCHED = {
+    "do_resize": ("size", "resample"),
+    "do_center_crop": ("crop_size",),
+    "do_rescale": ("rescale_factor",),
+    "do_normalize": ("image_mean", "image_std"),
+}
+"""Steps, and the settings that mean nothing without them."""
+
+
 def open_processor(path_or_name: str, media: type[Media], revision: str | None) -> Any:
     """The processor of a model for a class of media.
 
@@ -59,6 +68,22 @@ def _settings(path_or_name: str, moving: bool, revision: str | None) -> dict[str
     return settings
 
 
+def steps(processor: Any) -> dict[str, Any]:
+    """What a processor does, whichever of transformers' backends does it.
+
+    A model that is saved where torchvision is must open where it isn't.
+    """
+    settings: dict[str, Any] = processor.to_dict()
+    if not any(name.startswith("do_re") for name in settings):
+        return settings  # of sounds, for which there is one backend
+    known = {name: settings.get(name) for name in (*_TAKEN, "patch_size", "max_num_patches")}
+    known.pop("do_convert_rgb")  # media are RGB
+    for switch, names in _SWITCHED.items():
+        if not known[switch]:
+            known |= dict.fromkeys((switch, *names))
+    return known
+
+
 class PillowProcessor:
     """The steps that a processor's settings name, by transformers' Pillow backend.
 
@@ -95,8 +120,9 @@ class PillowProcessor:
         return {"pixel_values_videos": torch.as_tensor(pixels["pixel_values"])[None]}
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings."""
-        return dict(self.settings)
+        """The settings, with what the backend takes where the file says nothing."""
+        settings: dict[str, Any] = self.pictures.to_dict()
+        return settings
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the settings as they were read."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from anymodal.embedding.opening import open_encoders
 from anymodal.encoders import TransformersEncoder
 from anymodal.encoders.huggingface_families import FAMILIES
+from anymodal.encoders.huggingface_processors import PillowProcessor, steps
 from anymodal.keep import Kept
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.model import AnyModal
@@ -193,6 +194,19 @@ def test_sizes_belong_to_the_identity(tmp_path: Path) -> None:
     assert (four.sizes.frames, eight.sizes.frames) == (4, 8)
     assert eight.prepare(MEDIA[Video]).shape == (8, 3, 32, 32)
     assert four.identity() != eight.identity()
+
+
+@pytest.mark.parametrize("build", [tiny.clip, tiny.siglip, tiny.dinov2])
+def test_a_backend_is_no_part_of_the_identity(build: tiny.Build) -> None:
+    """Settings tell the same steps to a processor of its own and to the one in its place."""
+    own = build()[1]
+    other = PillowProcessor(own.to_dict(), moving=False)
+    assert steps(other) == steps(own)
+    picture = PILImage.fromarray(pixels(40, 52, 3))
+    one, two = (made(images=picture, return_tensors="pt") for made in (own, other))
+    assert torch.equal(one["pixel_values"], two["pixel_values"])
+    smaller = PillowProcessor({**own.to_dict(), "size": {"height": 16, "width": 16}}, moving=False)
+    assert steps(smaller) != steps(own)
 
 
 def test_padding_is_masked() -> None:
