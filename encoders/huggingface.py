@@ -177,7 +177,7 @@ class TransformersEncoder(Encoder):
         }
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write model and processor; `from_pretrained` opens the folder, in the same sizes."""
+        """Write model and processor, for `from_pretrained` with the same arguments."""
         self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
 

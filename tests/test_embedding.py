@@ -93,15 +93,19 @@ def test_a_tree_becomes_one_file(
         expected = encoder.embed(encoder.prepare(medium)[None])[0]
         torch.testing.assert_close(torch.from_numpy(row.copy()), expected, rtol=1e-4, atol=1e-5)
     # No shard, temporary or other file is left beside them.
-    beside = {"all.json"} if suffix == ".npy" else set()
+    beside = {"all.npy.json"} if suffix == ".npy" else set()
     assert {path.name for path in Path().iterdir()} == {"files", out.name, *beside}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_finished_run_takes_up_what_is_new(
-    suffix: str, tree: list[str], encoders: dict[str, Encoder]
+    suffix: str,
+    tree: list[str],
+    encoders: dict[str, Encoder],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = Path(f"all{suffix}")
+    monkeypatch.setattr(run, "TAKEN_ROWS", 3)
     run.embed_files(["files"], encoders, out)
     before = outputs.read(out)
     rows = dict(zip((entry.path for entry in before.entries), before.embeds.copy(), strict=True))
@@ -192,6 +196,8 @@ def test_other_weights_or_settings_are_not_mixed_in(
     run.embed_files(["files"], encoders, out)
     with pytest.raises(ValueError, match="made with other encoders"):
         run.embed_files(["files"], encoders, out, unit=True)
+    with pytest.raises(ValueError, match="made with other encoders"):
+        run.embed_files(["files"], encoders, out, kind="image")
     before = fingerprint(encoders["image"])
     with torch.no_grad():
         next(encoders["image"].parameters()).add_(0.1)

@@ -46,7 +46,7 @@ def check_output(out: Path) -> None:
 
 def beside(out: Path) -> Path:
     """Where the entries of an NPY file stand."""
-    return out.with_suffix(".json")
+    return out.with_name(f"{out.name}.json")
 
 
 def write(out: Path, shards: Shards, paths: Sequence[str]) -> None:

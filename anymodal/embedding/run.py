@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SHARD_ROWS, SHARD_SECONDS = 512, 20.0
 """When a shard is written: what a kill loses is no more than this."""
 
+TAKEN_ROWS = 65_536
+"""Of a shard made of what is there; safetensors holds no more than 100 MB of paths."""
+
 
 class Skipped(NamedTuple):
     """A file that wasn't embedded, and why."""
@@ -86,7 +89,7 @@ def embed_files(
     Args:
         paths: files and folders.
         encoders: encoder by kind of media.
-        out: a .npy, with a .json of the same name beside it, or a .parquet.
+        out: a .npy, with a .npy.json beside it, or a .parquet.
         batch: how many media of a kind are encoded together.
         kind: take every file for this kind, as a depth map or a heat map must be.
         unit: scale every embedding to length 1, so that dot products are cosines.
@@ -101,7 +104,7 @@ def embed_files(
     if kind is not None and kind not in encoders:
         raise ValueError(f"no encoder for {kind!r}; there are {', '.join(encoders)}")
     chosen = dict(encoders) if kind is None else {kind: encoders[kind]}
-    settings = {name: {**fingerprint(e), "unit": unit} for name, e in chosen.items()}
+    settings = {name: {**fingerprint(e), "unit": unit, "asked": kind} for name, e in chosen.items()}
     folder = out.with_name(f"{out.name}.shards")
     files = find_files(paths, (out, outputs.beside(out), folder))
     shards = Shards(folder, settings)
@@ -133,8 +136,9 @@ def _take_up(out: Path, shards: Shards) -> None:
             f"{out} was made with other encoders or settings; delete it, or write to another file"
         )
     kept = [row for row, entry in enumerate(held.entries) if entry.kind in shards.encoders]
-    if kept:
-        shards.add([held.entries[row] for row in kept], np.asarray(held.embeds[kept]))
+    for start in range(0, len(kept), TAKEN_ROWS):
+        rows = kept[start : start + TAKEN_ROWS]
+        shards.add([held.entries[row] for row in rows], np.asarray(held.embeds[rows]))
 
 
 class _Writer:
