@@ -177,9 +177,9 @@ class AnyModal(nn.Module):
             return encode(range(len(items)))
         with torch.no_grad():
             keys = [(name, item.digest()) for item in items]
-            found = self.kept.get(keys, lambda places: list(encode(places).values))
-        values = torch.stack(found).to(self.device)
-        return Features(values, torch.ones(values.shape[:2], dtype=torch.bool, device=self.device))
+            found = self.kept.get(keys, lambda places: list(_with_mask(encode(places))))
+        kept = torch.stack(found).to(self.device)  # (items, N, D + 1)
+        return Features(kept[..., :-1], kept[..., -1] > 0)
 
     def embed(self, prompts: Sequence[Prompt], ids: Tensor, places: Sequence[Place]) -> Tensor:
         """Input embeddings (B, T, D) of prompts, with every medium's soft tokens in its slots.
@@ -348,3 +348,9 @@ class AnyModal(nn.Module):
 
 def _trains(module: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _with_mask(features: Features) -> Tensor:
+    """Values and their mask as one tensor (B, N, D + 1), to be kept together."""
+    mask = features.mask[..., None].to(features.values.dtype)  # (B, N, 1)
+    return torch.cat([features.values, mask], dim=-1)
