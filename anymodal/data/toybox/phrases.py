@@ -392,11 +392,11 @@ DESCRIBE_IT: dict[str, Words] = {
               "what does the video show?", "tell me what you see", "what is going on here?",
               "what happens here?"),
     "imu": ("describe the movement", "what do you feel?", "what movement is this?",
-            "how does it move?", "tell me what you feel", "what kind of movement is it?",
+            "what movement do you feel?", "tell me what you feel", "what kind of movement is it?",
             "which movement is that?"),
 }  # fmt: skip
 ASK: dict[str, Words] = {
-    "thing": ("what is it?", "what is this?", "what thing is it?", "which thing is that?",
+    "thing": ("what thing is it?", "which thing is that?", "what is the thing?", "what thing is this?",
               "what is it called?", "what kind of thing is it?"),
     "color": ("what colour is it?", "what color is it?", "which colour does it have?",
               "which color is it?", "what is its colour?", "tell me its colour",
