@@ -23,6 +23,8 @@ COMMANDS = {
         "anymodal.evaluation.command",
         "measure a model, on the Toybox or on samples of one's own",
     ),
+    "embed": ("anymodal.commands.embed", "embeddings of files, of any kind that a model reads"),
+    "convert": ("anymodal.commands.convert", "published weights to a folder of safetensors"),
     "toybox": ("anymodal.commands.toybox", "write samples of the Toybox as ordinary files"),
     "validate": ("anymodal.commands.validate", "check configurations, building nothing"),
     "ls": ("anymodal.commands.ls", "list models, configurations, or a model's modalities"),

@@ -160,7 +160,7 @@ def from_pretrained(
         CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
     """
     folder = find(path)
-    config = _read_config(folder)
+    config = read_config(folder)
     manifest = checkpoint.read_manifest(folder)
     saved = checkpoint.load_weights(folder / WEIGHTS)
     model = compose(cls, config, allow)
@@ -174,7 +174,7 @@ def from_pretrained(
     return model.eval()
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
     """A model folder's configuration. It may be a stranger's: it gets the folder's own path and
     nothing else from this machine, so no other file, no environment variable.
     """

@@ -18,14 +18,23 @@ if __name__ != "anymodal.encoders":
 if TYPE_CHECKING:
     from anymodal.encoders.base import Encoder
     from anymodal.encoders.clip_text import load_tokenizer, tokenize
+    from anymodal.encoders.huggingface import TransformersEncoder
     from anymodal.encoders.imagebind import ImageBind, ImageBindEncoder
 
-__all__ = ["Encoder", "ImageBind", "ImageBindEncoder", "load_tokenizer", "tokenize"]
+__all__ = [
+    "Encoder",
+    "ImageBind",
+    "ImageBindEncoder",
+    "TransformersEncoder",
+    "load_tokenizer",
+    "tokenize",
+]
 
 _HOME = {
     "Encoder": "base",
     "ImageBind": "imagebind",
     "ImageBindEncoder": "imagebind",
+    "TransformersEncoder": "huggingface",
     "load_tokenizer": "clip_text",
     "tokenize": "clip_text",
 }

@@ -1,15 +1,15 @@
 """ImageBind: one embedding space for six modalities (Girdhar et al. 2023, arXiv 2305.05665).
 
 An independent implementation with the names and shapes of the published state dict, so that a
-checkpoint a user has downloaded loads as it is:
-`ImageBind.preset("huge").load_state_dict(torch.load(path, weights_only=True))`, then
-`save_pretrained(folder)`. The published weights are for non-commercial use.
+checkpoint a user has downloaded loads as it is: `anymodal convert imagebind` makes a folder of it.
+The published weights are for non-commercial use.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from anymodal.checkpoint import MANIFEST, read_manifest, write_manifest
 from anymodal.encoders import imagebind_blocks as blocks
 from anymodal.encoders import preprocess
 from anymodal.encoders.base import Encoder
@@ -28,6 +29,8 @@ from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
 from anymodal.types import Features
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+PART = "imagebind"
+"""What a manifest calls the weights."""
 TRUNK_OF = {"image": "vision", "video": "vision"}
 """Which trunk takes a modality that has none of its own name."""
 
@@ -58,9 +61,15 @@ class ImageBind(nn.Module):
             thermal, imu.
         embedding: width of the joint embedding.
 
+    Attributes:
+        origin: where the weights come from and their licence, where that is known; it goes
+            wherever they are saved.
+
     Raises:
         ValueError: if there is no trunk, or one that is unknown or has unknown fields.
     """
+
+    origin: dict[str, Any] | None = None
 
     def __init__(
         self, trunks: Mapping[str, TrunkConfig | Mapping[str, Any]], embedding: int = 1024
@@ -165,16 +174,20 @@ class ImageBind(nn.Module):
         return embeds
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json` and `model.safetensors`."""
+        """Write `config.json`, `model.safetensors`, and the manifest of weights of known origin."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(json.dumps(self.config, indent=2) + "\n")
         weights = {key: value.contiguous() for key, value in self.state_dict().items()}
         save_file(weights, folder / WEIGHTS_FILE)
+        if self.origin is not None:
+            write_manifest(folder, {PART: self.origin})
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, modalities: Sequence[str] | None = None) -> Self:
         """Read a model, or only the trunks in `modalities`, in float32 and in eval mode.
+
+        A licence that forbids commercial use is told on the standard error stream.
 
         Raises:
             ValueError: if a file is missing, a trunk is unknown or a weight does not fit.
@@ -199,7 +212,17 @@ class ImageBind(nn.Module):
             raise ValueError(
                 f"{str(folder)!r}: the weights differ from the config: {error}"
             ) from None
+        if (folder / MANIFEST).is_file():
+            model.origin = read_manifest(folder).get(PART)
+        if model.origin is not None and not model.origin.get("commercial_use", True):
+            print(notice(folder, model.origin), file=sys.stderr)
         return model.eval()
+
+
+def notice(folder: str | Path, origin: Mapping[str, Any]) -> str:
+    """What to tell of the licence of weights in a folder."""
+    use = "" if origin.get("commercial_use", True) else ": not for commercial use"
+    return f"the weights in {folder} are under {origin.get('licence', 'an unknown licence')}{use}"
 
 
 class View(NamedTuple):
@@ -300,7 +323,16 @@ class ImageBindEncoder(Encoder):
         return self.model({self.modality: batch})[self.modality]  # type: ignore[no-any-return]
 
     def identity(self) -> dict[str, Any]:
-        """The class, the modality and a hash of everything in its trunk's config."""
+        """The class, the modality, a hash of everything in its trunk's config, and the licence."""
         text = json.dumps([self.model.embedding, asdict(self.config)], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return {**super().identity(), "modality": self.modality, "config": digest}
+        known = {**super().identity(), "modality": self.modality, "config": digest}
+        origin = self.model.origin or {}
+        return known | {key: origin[key] for key in ("licence", "commercial_use") if key in origin}
+
+
+def views(model: ImageBind) -> list[ImageBindEncoder]:
+    """An encoder of every modality whose trunk a model has."""
+    return [
+        ImageBindEncoder(model, name) for name in VIEWS if TRUNK_OF.get(name, name) in model.trunks
+    ]

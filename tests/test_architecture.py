@@ -26,7 +26,7 @@ LAYERS = [
     },
     {"modality"},
     {"model", "composition"},
-    {"chat", "session", "page", "training", "data", "evaluation", "demo"},
+    {"chat", "session", "page", "training", "data", "evaluation", "demo", "embedding"},
     {"commands", "cli", "__main__"},
 ]
 """Parts of the package, lowest first; a part imports from its own layer and those below."""

@@ -6,6 +6,7 @@ A new encoder joins the contract suite with one line in `ENCODERS`.
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import subprocess
@@ -34,6 +35,7 @@ from anymodal.encoders import (
 )
 from anymodal.encoders.imagebind_config import TextConfig
 from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
+from tests import huggingface_models
 
 GOLDEN = Path(__file__).parent / "golden"
 RNG = np.random.default_rng(0)
@@ -88,6 +90,10 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "imagebind-imu": lambda: small_view("imu"),
     "imagebind-depth": lambda: small_view("depth"),
     "imagebind-thermal": lambda: small_view("thermal"),
+    **{
+        name: functools.partial(huggingface_models.opened, build)
+        for name, build in huggingface_models.FAMILIES.items()
+    },
 }
 
 

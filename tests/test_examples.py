@@ -64,6 +64,18 @@ def test_generate(tmp_path: Path) -> None:
     assert sum(right) >= 0.4 * len(right)
 
 
+def test_retrieval(tmp_path: Path) -> None:
+    """Pictures find their clips and sounds, and name them, far more often than chance would."""
+    printed = run("retrieval.py", tmp_path, "--n", "48")
+    pairs = re.findall(r"^  (\w+) +(\w+) +(\d+)% +(\d+)%", printed, re.MULTILINE)
+    assert len(pairs) == 4 * 3
+    shares = {(query, found): int(first) for query, found, first, _ in pairs}
+    assert shares["image", "video"] >= 40 and shares["image", "audio"] >= 8  # chance is 2
+    named = dict(re.findall(r"^  (\w+) +(\d+)% +\d+%$", printed, re.MULTILINE))
+    assert named.keys() == {"audio", "video"}
+    assert min(map(int, named.values())) >= 25  # chance is 9
+
+
 def test_new_modality(tmp_path: Path) -> None:
     printed = run("new_modality.py", tmp_path, "--steps", "3", "--count", "4")
     shares = re.findall(r"accuracy (?:before|after): (\d+)%", printed)

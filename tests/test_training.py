@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import random
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +326,35 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
     for key in ("state_dict", "optimizer_states", "batches"):
         assert_same(last(tmp_path / "straight")[key], last(tmp_path / "stopped")[key])
     assert logged(tmp_path / "straight") == pytest.approx(logged(tmp_path / "stopped"), rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Path) -> None:
+    changes = {"steps": 300, "save_every": 5, "log_every": 50}
+    train(write(tmp_path, "straight", **changes))
+    path, place = write(tmp_path, "killed", **changes), tmp_path / "killed" / "checkpoints"
+    moments = random.Random(0)
+    reached, kills, done = 0, 0, False
+    while not done:
+        child = os.fork()
+        if child == 0:
+            with open(os.devnull, "w") as null:
+                os.dup2(null.fileno(), 1)
+                os.dup2(null.fileno(), 2)
+            os._exit(0 if train(path) is not None else 1)
+        if kills < 20:
+            time.sleep(moments.uniform(0.05, 1.0))
+            os.kill(child, signal.SIGKILL)
+            kills += 1
+        _, status = os.waitpid(child, 0)
+        done = not os.WIFSIGNALED(status)
+        if (place / "last.ckpt").exists():
+            step = last(tmp_path / "killed")["global_step"]  # it can be read, whole
+            assert step % 5 == 0 and step >= reached
+            reached = step
+    assert os.WEXITSTATUS(status) == 0
+    for key in ("state_dict", "optimizer_states", "batches"):
+        assert_same(last(tmp_path / "straight")[key], last(tmp_path / "killed")[key])
 
 
 def test_the_command_tells_a_stopped_run_from_a_finished_one(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""`anymodal embed`: one embedding per file, of any kind that a model reads."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from anymodal.commands.options import DEFAULT_MODEL, count
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal embed`."""
+    parser.epilog = (
+        "A run that was stopped goes on where it stopped, and a finished one does what is new. "
+        "Files that can't be read are listed and left out."
+    )
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="files, and folders of them")
+    add(
+        "--encoder",
+        default=DEFAULT_MODEL,
+        metavar="ENCODER",
+        help="an ImageBind's folder, a model of transformers (a folder or a hub's name), or "
+        "a model with encoders (default: %(default)s)",
+    )
+    add("--out", type=Path, required=True, metavar="FILE", help="a .npy or a .parquet")
+    add("--batch", type=count, default=16, help="files encoded together (default: %(default)s)")
+    add("--kind", metavar="KIND", help="take every file for this kind, not what its content tells")
+    add("--unit", action="store_true", help="scale every embedding to length 1")
+    add("--device", metavar="DEVICE", help="default: a GPU where there is one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Embed the files, and list those that were skipped."""
+    from anymodal.embedding.outputs import check_output
+
+    check_output(args.out)
+    import torch
+
+    from anymodal.embedding.opening import open_encoders
+    from anymodal.embedding.run import embed_files
+
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    report = embed_files(
+        args.paths,
+        open_encoders(args.encoder),
+        args.out,
+        batch=args.batch,
+        kind=args.kind,
+        unit=args.unit,
+        device=device,
+    )
+    for path, reason in report.skipped:
+        print(f"skipped {path}: {reason}", file=sys.stderr)
+    told = f", {len(report.skipped)} skipped" if report.skipped else ""
+    print(f"{args.out}: {report.files} files, {report.new} of them new{told}")
+    return 0

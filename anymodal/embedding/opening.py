@@ -1,0 +1,114 @@
+"""Encoders by the kind of media they take, from a folder or a name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from anymodal import checkpoint, composition
+from anymodal import config as configuration
+from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
+from anymodal.encoders.huggingface import TransformersEncoder
+from anymodal.encoders.imagebind import CONFIG_FILE, ImageBind, views
+
+if TYPE_CHECKING:
+    from anymodal.encoders import Encoder
+
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_SAMPLED = 256
+"""How many values of each weight a fingerprint looks at."""
+
+
+def open_encoders(name: str) -> dict[str, Encoder]:
+    """The encoders of an ImageBind's folder, of a model of transformers, or of a model of AnyModal.
+
+    Args:
+        name: a folder, the name of a shipped model, or that of a hub's repository (`owner/name`).
+
+    Raises:
+        ValueError: if there is none of them, or the model reads nothing.
+        OSError: if the hub has no such repository.
+    """
+    told = _json(Path(name) / CONFIG_FILE)
+    found: list[Encoder]
+    if "trunks" in told:
+        found = list(views(ImageBind.from_pretrained(name)))
+    elif "model_type" in told or (_REPOSITORY.fullmatch(name) and not Path(name).exists()):
+        found = [TransformersEncoder.from_pretrained(name)]
+    else:
+        found = list(_of_model(name))
+    if not found:
+        raise ValueError(f"the model {name!r} reads no media; name one with encoders")
+    return {encoder.media.kind: encoder.eval() for encoder in found}
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    """What a JSON file holds; nothing where there is none."""
+    try:
+        held = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _of_model(name: str) -> Iterator[Encoder]:
+    """A composed model's encoders, with the parts that they need and no others."""
+    folder = composition.find(name)
+    config = composition.read_config(folder)
+    composition.validate(config)
+    nodes = {
+        modality: node["encoder"]
+        for modality, node in config["modalities"].items()
+        if node.get("encoder")
+    }
+    parts = configuration.build_parts(_needed(nodes, config.get("parts") or {}))
+    encoders = nn.ModuleDict(
+        {modality: configuration.instantiate(node, parts=parts) for modality, node in nodes.items()}
+    )
+    saved = checkpoint.load_weights(folder / WEIGHTS)
+    trained = {
+        key.removeprefix("encoders."): value.float()
+        for key, value in saved.items()
+        if key.startswith("encoders.")
+    }
+    if unknown := encoders.load_state_dict(trained, strict=False).unexpected_keys:
+        raise CheckpointError(f"{folder / WEIGHTS} has {unknown[0]!r}, and no encoder of {CONFIG}")
+    yield from encoders.values()  # type: ignore[misc]  # what the configuration calls encoders
+
+
+def _needed(node: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The shared parts that a node of a configuration refers to, itself or through others."""
+    wanted = set(_references(node))
+    for name in reversed(list(parts)):  # a part refers to those before it
+        if name in wanted:
+            wanted |= set(_references(parts[name]))
+    return {name: part for name, part in parts.items() if name in wanted}
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if "_part_" in node:
+            yield node["_part_"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from _references(item)
+
+
+@torch.no_grad()
+def fingerprint(encoder: Encoder) -> dict[str, Any]:
+    """What an encoder is and a hash of its weights, by values spread over each of them."""
+    state = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        flat = value.reshape(-1)
+        picked = flat[:: max(1, len(flat) // _SAMPLED)].double().cpu()
+        state.update(f"{name}:{tuple(value.shape)}:".encode())
+        state.update(picked.numpy().tobytes())
+    return {**encoder.identity(), "weights": state.hexdigest()[:16]}

@@ -1,0 +1,235 @@
+"""Encoders from transformers: pretrained models with the preprocessing of their own processors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from anymodal.encoders.base import Encoder
+from anymodal.encoders.huggingface_families import FAMILIES, Family, Sizes
+from anymodal.encoders.huggingface_processors import open_processor, steps
+from anymodal.media import Audio, Image, Media, Video
+from anymodal.types import Features
+
+
+class Piece(NamedTuple):
+    """One of a model's inputs: its name, the shape of one item, and the type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class TransformersEncoder(Encoder):
+    """A model of transformers as an encoder; `from_pretrained` opens one.
+
+    Several inputs of a model (patches, their mask, their grid) travel as one vector per medium, so
+    that a batch is a stack of tensors, as of any encoder.
+
+    Args:
+        model: the model.
+        processor: what prepares its inputs.
+        sizes: the length of what is read, where a family leaves it open.
+        name: where they come from.
+        revision: and which version of it.
+
+    Raises:
+        ValueError: if the model's type is of no family in `FAMILIES`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        sizes: Sizes,
+        name: str = "",
+        revision: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.family = family_of(model.config)
+        for unused in self.family.unused:
+            if hasattr(model, unused):
+                setattr(model, unused, None)
+        self.model, self.processor, self.sizes = model, processor, sizes
+        self.name, self.revision = name, revision
+        self.media = self.family.media
+        self.width = self.family.width(model.config)
+        # What the processor makes of a blank medium tells the inputs and their shapes.
+        blank = self.family.prepare(processor, BLANK[self.media], sizes)
+        self.pieces = [
+            Piece(name, tuple(value.shape[1:]), value.dtype) for name, value in blank.items()
+        ]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_name: str,
+        *,
+        revision: str | None = None,
+        dtype: str = "float32",
+        seconds: float = 10.0,
+        frames: int | None = None,
+    ) -> TransformersEncoder:
+        """Open a model and its processor; code that comes with them is never run.
+
+        Args:
+            path_or_name: a folder, or the name of a hub repository.
+            revision: the hub revision to pin.
+            dtype: the weights' precision.
+            seconds: how much of a sound is read, by models without a window of their own.
+            frames: how many frames of a clip are read; None for as many as the model was trained
+                with, or 16.
+
+        Raises:
+            ValueError: if the model is of no known family, lacks weights, or is to read nothing.
+            OSError: if there is no such folder or repository, or it has no processor.
+        """
+        # transformers takes seconds to import.
+        from transformers import AutoConfig, AutoModel
+
+        known = {"revision": revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(path_or_name, **known)
+        family = family_of(config)
+        if seconds <= 0 or (frames is not None and frames < 1):
+            raise ValueError(f"seconds={seconds} and frames={frames}; give more than 0 of each")
+        sizes = Sizes(seconds, frames or family.frames(config) or 16)
+        with _quiet():  # what is missing is told below, or was never wanted
+            model, report = AutoModel.from_pretrained(
+                path_or_name, dtype=getattr(torch, dtype), output_loading_info=True, **known
+            )
+        if absent := sorted(k for k in report["missing_keys"] if _used(k, family)):
+            raise ValueError(
+                f"{path_or_name!r} lacks {len(absent)} weights, as {absent[0]}; it would encode "
+                "with random ones, so give a complete checkpoint"
+            )
+        processor = open_processor(path_or_name, family.media, revision)
+        folder = Path(path_or_name)
+        name = folder.name if folder.is_dir() else path_or_name
+        return cls(model, processor, sizes, name, revision).eval()
+
+    def prepare(self, media: Media) -> Tensor:
+        """The inputs that the model's own processor makes of a medium, as one float32 tensor.
+
+        Sounds are cut to the model's window, from the start; clips are read at evenly spread
+        frames, the first and the last included.
+
+        Raises:
+            TypeError: if it is given another class of media.
+            ValueError: if the processor's output has no fixed shape.
+        """
+        if not isinstance(media, self.media):
+            raise TypeError(
+                f"the {self.family.label} encoder takes {self.media.__name__}, "
+                f"not {type(media).__name__}"
+            )
+        inputs = self.family.prepare(self.processor, media, self.sizes)
+        for piece in self.pieces:
+            if (shape := tuple(inputs[piece.name].shape[1:])) != piece.shape:
+                raise ValueError(
+                    f"the processor of {self.name!r} gives {piece.name} of shape {shape} for this "
+                    f"medium and {piece.shape} for others; set one size in its configuration"
+                )
+        if len(self.pieces) == 1:
+            only: Tensor = inputs[self.pieces[0].name][0]
+            return only.float()
+        return torch.cat([inputs[piece.name][0].float().flatten() for piece in self.pieces])
+
+    def _inputs(self, batch: Tensor) -> Mapping[str, Tensor]:
+        """The model's inputs from a batch, in the types that it wants."""
+        sizes = [torch.Size(piece.shape).numel() for piece in self.pieces]
+        parts = [batch] if len(sizes) == 1 else batch.split(sizes, dim=1)
+        return {
+            piece.name: part.reshape(-1, *piece.shape).to(
+                self.model.dtype if piece.dtype.is_floating_point else piece.dtype
+            )
+            for piece, part in zip(self.pieces, parts, strict=True)
+        }
+
+    def forward(self, batch: Tensor) -> Features:
+        """The model's last hidden state; tokens that stand for padding are masked."""
+        tokens, _, mask = self.family.run(self.model, self._inputs(batch))
+        if mask is None:
+            mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        return Features(tokens, mask)
+
+    def embed(self, batch: Tensor) -> Tensor:
+        """The model's own pooled output, or its joint embedding; the tokens' mean without one."""
+        return self.family.run(self.model, self._inputs(batch)).pooled
+
+    def identity(self) -> dict[str, Any]:
+        """The class, the model's type, hashes of the settings of model and processor, and where
+        they come from.
+        """
+        return {
+            **super().identity(),
+            "model": self.model.config.model_type,
+            "config": _hash(self.model.config.to_dict()),
+            "processor": _hash(steps(self.processor)),
+            "sizes": list(self.sizes),
+            "source": {"name": self.name, "revision": self.revision},
+        }
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and processor, for `from_pretrained` with the same arguments."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+
+def family_of(config: Any) -> Family:
+    """The family of a model's configuration.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if config.model_type not in FAMILIES:
+        raise ValueError(
+            f"models of type {config.model_type!r} are not known here; choose one of "
+            f"{', '.join(FAMILIES)}, or add an entry to FAMILIES"
+        )
+    return FAMILIES[config.model_type]
+
+
+def _used(key: str, family: Family) -> bool:
+    return key.split(".")[0] not in family.unused
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' report on what a checkpoint lacks or has too much."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+BLANK: dict[type[Media], Media] = {
+    Image: Image(torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()),
+    Audio: Audio(torch.zeros(1, 1600).numpy(), 16000),
+    Video: Video(torch.zeros(2, 32, 32, 3, dtype=torch.uint8).numpy(), 2.0),
+}
+
+_PASSING = {"transformers_version", "_name_or_path", "architectures", "dtype", "processor_class"}
+"""What of a configuration tells nothing of what a model computes."""
+
+
+def _hash(settings: Any) -> str:
+    text = json.dumps(_lasting(settings), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _lasting(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        kept = {str(k): _lasting(v) for k, v in node.items() if k not in _PASSING}
+        return {key: value for key, value in kept.items() if value is not None}
+    return [_lasting(item) for item in node] if isinstance(node, list | tuple) else node

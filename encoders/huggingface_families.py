@@ -1,0 +1,221 @@
+"""The families of models that `TransformersEncoder` opens, by transformers' name of their type.
+
+A family says which media its models read, how its processor is called, and which of a model's own
+outputs are tokens, mask and embedding. Adding one is an entry in `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image as PILImage
+from torch import Tensor
+
+from anymodal.media import Audio, Image, Media, Video
+
+SHORTEST = 0.1  # seconds of sound, for filter banks need at least one window
+LONGEST_SIDE = 8  # times the shorter one; what lies outside is cut off by the processor anyway
+
+
+class Output(NamedTuple):
+    """What a model gives.
+
+    Shapes: tokens (B, N, D); pooled (B, E); mask (B, N), bool, or None where all are real.
+    """
+
+    tokens: Tensor
+    pooled: Tensor
+    mask: Tensor | None = None
+
+
+class Sizes(NamedTuple):
+    """What a user may choose, where the family has no fixed size of its own."""
+
+    seconds: float
+    frames: int
+
+
+Prepare = Callable[[Any, Any, Sizes], Mapping[str, Any]]
+"""Processor, medium and sizes to the model's inputs, as a batch of one."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """How the models of one type are used.
+
+    Args:
+        label: what readers call it.
+        media: the media it reads.
+        prepare: how its processor is called.
+        run: a model and its inputs to its outputs.
+        width: a model's configuration to the width of the tokens.
+        unused: modules that encoding has no use for and that aren't kept in memory.
+        frames: a model's configuration to the frames it was trained with, 0 for none.
+    """
+
+    label: str
+    media: type[Media]
+    prepare: Prepare
+    run: Callable[[Any, Mapping[str, Tensor]], Output]
+    width: Callable[[Any], int]
+    unused: tuple[str, ...] = ()
+    frames: Callable[[Any], int] = field(default=lambda config: 0)
+
+
+# ---- Media to inputs ---------------------------------------------------------------------------
+
+
+def _pictures(processor: Any, image: Image, _sizes: Sizes) -> Mapping[str, Any]:
+    pixels = image.pixels
+    if getattr(processor, "do_center_crop", None):
+        # A thread-like picture would be resized to gigabytes before its middle is cut out.
+        height, width = pixels.shape[:2]
+        most = LONGEST_SIDE * min(height, width)
+        top, left = max(height - most, 0) // 2, max(width - most, 0) // 2
+        pixels = pixels[top : top + most, left : left + most]
+    inputs: Mapping[str, Any] = processor(images=PILImage.fromarray(pixels), return_tensors="pt")
+    return inputs
+
+
+def _sounds(window: Callable[[Any], int] | None = None, **settings: Any) -> Prepare:
+    """Samples at the processor's rate, no more of them than its window, from the start."""
+
+    def prepare(processor: Any, audio: Audio, sizes: Sizes) -> Mapping[str, Any]:
+        rate = processor.sampling_rate
+        wave = audio.mono().resample(rate).samples[0]
+        known = dict(settings)
+        if window is None:  # a model without a length of its own
+            most = -(-round(sizes.seconds * rate) // processor.hop_length) * processor.hop_length
+            known |= {"padding": "max_length", "max_length": most}
+        else:
+            most = window(processor)
+        wave = wave[:most]
+        wave = np.pad(wave, (0, max(0, round(SHORTEST * rate) - len(wave))))
+        inputs: Mapping[str, Any] = processor(
+            wave, sampling_rate=rate, return_tensors="pt", **known
+        )
+        return inputs
+
+    return prepare
+
+
+def _clips(processor: Any, video: Video, sizes: Sizes) -> Mapping[str, Any]:
+    """Frames spread evenly from the first to the last, both included."""
+    index = np.linspace(0, len(video.frames) - 1, sizes.frames).round().astype(np.int64)
+    inputs: Mapping[str, Any] = processor(
+        videos=[video.frames[index]], do_sample_frames=False, return_tensors="pt"
+    )
+    return inputs
+
+
+def _ast_window(processor: Any) -> int:
+    """Samples of as many frames as an AST reads: windows of 25 ms every 10 ms."""
+    rate: int = processor.sampling_rate
+    return round(0.025 * rate) + (int(processor.max_length) - 1) * round(0.010 * rate)
+
+
+# ---- Inputs to outputs -------------------------------------------------------------------------
+
+
+def _features(method: str, mask: str | None = None) -> Callable[..., Output]:
+    """A model with a joint space: its `get_…_features` has both outputs."""
+
+    def run(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+        given = getattr(model, method)(**inputs)
+        real = None if mask is None else inputs[mask].bool()
+        return Output(given.last_hidden_state, given.pooler_output, real)
+
+    return run
+
+
+def _pooling(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    given = model(**inputs)
+    return Output(given.last_hidden_state, given.pooler_output)
+
+
+def _clap(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    given = model.get_audio_features(**inputs)
+    tokens = given.last_hidden_state.flatten(2).transpose(1, 2)  # (B, D, F, T) -> (B, F * T, D)
+    return Output(tokens, given.pooler_output)
+
+
+def _whisper(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    """The encoder's states; those of the silence that fills its 30 seconds are masked."""
+    tokens = model.encoder(inputs["input_features"]).last_hidden_state
+    mask = inputs["attention_mask"].bool()[:, ::2]  # its second convolution has stride 2
+    weights = mask.to(tokens.dtype)[..., None]
+    return Output(tokens, (tokens * weights).sum(dim=1) / weights.sum(dim=1), mask)
+
+
+def _vjepa2(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    tokens = model(**inputs, skip_predictor=True).last_hidden_state
+    return Output(tokens, tokens.mean(dim=1))
+
+
+def _pe_audio(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    given = model.audio_encoder(**inputs)
+    pooled = model.audio_head(given.pooler_output)
+    return Output(given.last_hidden_state, pooled, given.output_mask.bool())
+
+
+def _vision(config: Any) -> int:
+    return int(config.vision_config.hidden_size)
+
+
+def _hidden(config: Any) -> int:
+    return int(config.hidden_size)
+
+
+_TEXT = ("text_model", "text_projection")
+
+FAMILIES: dict[str, Family] = {
+    "clip": Family("CLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT),
+    "siglip": Family("SigLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT),
+    "siglip2": Family(
+        "SigLIP 2",
+        Image,
+        _pictures,
+        _features("get_image_features", "pixel_attention_mask"),
+        _vision,
+        _TEXT,
+    ),
+    "dinov2": Family("DINOv2", Image, _pictures, _pooling, _hidden),
+    "dinov3_vit": Family("DINOv3", Image, _pictures, _pooling, _hidden),
+    "clap": Family(
+        "CLAP",
+        Audio,
+        _sounds(lambda processor: processor.nb_max_samples),
+        _clap,
+        lambda config: int(config.audio_config.hidden_size),
+        _TEXT,
+    ),
+    "audio-spectrogram-transformer": Family("AST", Audio, _sounds(_ast_window), _pooling, _hidden),
+    "whisper": Family(
+        "Whisper's encoder",
+        Audio,
+        _sounds(lambda processor: processor.n_samples, return_attention_mask=True),
+        _whisper,
+        lambda config: int(config.d_model),
+        ("decoder",),
+    ),
+    "vjepa2": Family(
+        "V-JEPA 2",
+        Video,
+        _clips,
+        _vjepa2,
+        _hidden,
+        ("predictor",),
+        lambda config: int(config.frames_per_clip),
+    ),
+    "pe_audio": Family(
+        "PE audio",
+        Audio,
+        _sounds(),
+        _pe_audio,
+        lambda config: int(config.audio_config.hidden_size),
+        (*_TEXT, "text_audio_head"),
+    ),
+}

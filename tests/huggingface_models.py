@@ -1,0 +1,165 @@
+"""A model of each family of transformers that is an encoder here, tiny and with random weights.
+
+They are saved with their processors, as a hub's repository holds them, and opened from the folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import transformers as hf
+
+from anymodal.encoders import TransformersEncoder
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+VISION = {**SMALL, "image_size": 32, "patch_size": 8}
+WORDS = {"vocab_size": 60, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+TEXT = {**SMALL, **WORDS, "max_position_embeddings": 12}
+HALVES = [0.5, 0.5, 0.5]
+
+Build = Callable[[], tuple[Any, Any]]
+
+
+def clip() -> tuple[Any, Any]:
+    config = hf.CLIPConfig(vision_config=VISION, text_config=TEXT, projection_dim=24)
+    size = {"size": {"shortest_edge": 32}, "crop_size": 32}
+    return hf.CLIPModel(config), hf.CLIPImageProcessorPil(**size)
+
+
+def siglip() -> tuple[Any, Any]:
+    config = hf.SiglipConfig(vision_config=VISION, text_config=TEXT)
+    size = {"height": 32, "width": 32}
+    return hf.SiglipModel(config), hf.SiglipImageProcessorPil(size=size)
+
+
+def siglip2() -> tuple[Any, Any]:
+    vision = {**SMALL, "patch_size": 8, "num_patches": 16}
+    config = hf.Siglip2Config(vision_config=vision, text_config=TEXT)
+    processor = hf.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=20)
+    return hf.Siglip2Model(config), processor
+
+
+def dinov2() -> tuple[Any, Any]:
+    processor = hf.BitImageProcessorPil(size={"shortest_edge": 36}, crop_size=32)
+    return hf.Dinov2Model(hf.Dinov2Config(**VISION)), processor
+
+
+def dinov3() -> tuple[Any, Any]:
+    config = hf.DINOv3ViTConfig(**VISION, num_register_tokens=2)
+    settings = {
+        "image_processor_type": "DINOv3ViTImageProcessorFast",
+        "size": {"height": 32, "width": 32},
+        "image_mean": HALVES,
+        "image_std": HALVES,
+    }
+    return hf.DINOv3ViTModel(config), ("preprocessor_config.json", settings)
+
+
+def clap(truncation: str = "rand_trunc") -> tuple[Any, Any]:
+    sound = {
+        "spec_size": 64,
+        "num_mel_bins": 16,
+        "window_size": 4,
+        "hidden_size": 32,
+        "patch_embeds_hidden_size": 16,
+        "depths": [1, 1],
+        "num_attention_heads": [2, 2],
+        "enable_fusion": truncation == "fusion",
+        "fusion_type": "aff_2d" if truncation == "fusion" else None,
+        "aff_block_r": 2,
+    }
+    config = hf.ClapConfig(audio_config=sound, text_config=TEXT, projection_dim=24)
+    processor = hf.ClapFeatureExtractor(
+        feature_size=16, sampling_rate=16000, max_length_s=1, hop_length=64,
+        fft_window_size=256, frequency_max=8000, truncation=truncation,
+    )  # fmt: skip
+    return hf.ClapModel(config), processor
+
+
+def ast() -> tuple[Any, Any]:
+    config = hf.ASTConfig(**SMALL, max_length=64, num_mel_bins=32)
+    return hf.ASTModel(config), hf.ASTFeatureExtractor(max_length=64, num_mel_bins=32)
+
+
+def whisper() -> tuple[Any, Any]:
+    config = hf.WhisperConfig(
+        d_model=32, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=48,
+        decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=48, num_mel_bins=16,
+        max_source_positions=50, decoder_start_token_id=1, **WORDS,
+    )  # fmt: skip
+    return hf.WhisperModel(config), hf.WhisperFeatureExtractor(feature_size=16, chunk_length=1)
+
+
+def vjepa2() -> tuple[Any, Any]:
+    config = hf.VJEPA2Config(
+        patch_size=8, crop_size=32, frames_per_clip=4, hidden_size=36, num_attention_heads=2,
+        num_hidden_layers=2, mlp_ratio=2.0, pred_hidden_size=36, pred_num_attention_heads=2,
+        pred_num_hidden_layers=1,
+    )  # fmt: skip
+    settings = {
+        "video_processor_type": "VJEPA2VideoProcessor",
+        "size": {"shortest_edge": 36},
+        "crop_size": {"height": 32, "width": 32},
+        "do_center_crop": True,
+        "resample": 2,
+        "image_mean": HALVES,
+        "image_std": HALVES,
+    }
+    return hf.VJEPA2Model(config), ("video_preprocessor_config.json", settings)
+
+
+def pe_audio() -> tuple[Any, Any]:
+    codec = {
+        "encoder_hidden_size": 4, "downsampling_ratios": [2, 4], "codebook_dim": 8,
+        "hidden_size": 16, "hop_length": 8,
+    }  # fmt: skip
+    sound = {**SMALL, "head_dim": 16, "dac_config": codec}
+    words = {**SMALL, **WORDS, "cls_token_id": 1, "sep_token_id": 2}
+    config = hf.PeAudioConfig(audio_config=sound, text_config=words)
+    processor = hf.PeAudioFeatureExtractor(sampling_rate=1000, hop_length=8)
+    return hf.PeAudioModel(config), processor
+
+
+FAMILIES: dict[str, Build] = {
+    "clip": clip,
+    "siglip": siglip,
+    "siglip2": siglip2,
+    "dinov2": dinov2,
+    "dinov3_vit": dinov3,
+    "clap": clap,
+    "clap-fused": functools.partial(clap, "fusion"),
+    "audio-spectrogram-transformer": ast,
+    "whisper": whisper,
+    "vjepa2": vjepa2,
+    "pe_audio": pe_audio,
+}
+
+
+def write(build: Build, folder: Path) -> Any:
+    """Save a new model and its processor; the model."""
+    model, processor = build()
+    model.eval().save_pretrained(folder)
+    if isinstance(processor, tuple):  # one that can't be built here, as its file holds it
+        name, settings = processor
+        (folder / name).write_text(json.dumps(settings))
+    else:
+        processor.save_pretrained(folder)
+    return model
+
+
+def opened(build: Build) -> TransformersEncoder:
+    """A new model, opened as a hub's would be."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tiny"
+        write(build, path)
+        return TransformersEncoder.from_pretrained(str(path), seconds=0.5)

@@ -1,0 +1,298 @@
+"""Encoders from transformers give what their models give, from what their processors make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PILImage
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from anymodal.embedding.opening import open_encoders
+from anymodal.encoders import TransformersEncoder
+from anymodal.encoders.huggingface_families import FAMILIES
+from anymodal.encoders.huggingface_processors import PillowProcessor, steps
+from anymodal.keep import Kept
+from anymodal.media import Audio, Image, Media, Video
+from anymodal.model import AnyModal
+from anymodal.types import Message
+from tests import huggingface_models as tiny
+from tests.composed import model_config, write_model
+from tests.test_encoders import noise, pixels
+
+MEDIA: dict[type[Media], Media] = {
+    Image: Image(pixels(40, 52, 3)),
+    Audio: Audio(noise(1, 9000), rate=16000),
+    Video: Video(pixels(9, 40, 36, 3), fps=4.0),
+}
+Inputs = Mapping[str, Any]
+
+
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def family(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def pair(
+    family: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, TransformersEncoder, Path]:
+    """A model, the encoder opened from where it was saved, and that folder."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("hub") / family
+    model = tiny.write(tiny.FAMILIES[family], folder)
+    return model, TransformersEncoder.from_pretrained(str(folder), seconds=0.5), folder
+
+
+def by_hand(frame: np.ndarray, short: int | None, size: int) -> Tensor:
+    """A picture (3, size, size) resized and cropped by Pillow, from -1 to 1."""
+    picture = PILImage.fromarray(frame)
+    if short is not None:
+        scale = short / min(picture.size)
+        width, height = (int(side * scale) for side in picture.size)
+        picture = picture.resize((width, height), PILImage.Resampling.BILINEAR)
+        left, top = (width - size) // 2, (height - size) // 2
+        picture = picture.crop((left, top, left + size, top + size))
+    else:
+        picture = picture.resize((size, size), PILImage.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 127.5 - 1
+
+
+def inputs_of(family: str, encoder: TransformersEncoder, medium: Any) -> Inputs:
+    """What a user of transformers alone would give the model."""
+    processor = encoder.processor
+    if family == "dinov3_vit":
+        return {"pixel_values": by_hand(medium.pixels, None, 32)[None]}
+    if isinstance(medium, Image):
+        return processor(images=[PILImage.fromarray(medium.pixels)], return_tensors="pt")  # type: ignore[no-any-return]
+    if isinstance(medium, Video):
+        frames = [by_hand(medium.frames[index], 36, 32) for index in (0, 3, 5, 8)]
+        return {"pixel_values_videos": torch.stack(frames)[None]}
+    wave = medium.mono().resample(processor.sampling_rate).samples[0]
+    if family == "pe_audio":
+        wave = wave[:504]  # half a second, in whole steps of its codec
+        return processor(wave, sampling_rate=1000, return_tensors="pt")  # type: ignore[no-any-return]
+    return processor(wave, sampling_rate=processor.sampling_rate, return_tensors="pt")  # type: ignore[no-any-return]
+
+
+def joint(tower: str, method: str) -> Callable[[Any, Inputs], tuple[Tensor, Tensor]]:
+    return lambda model, inputs: (
+        getattr(model, tower)(**inputs).last_hidden_state,
+        getattr(model, method)(**inputs).pooler_output,
+    )
+
+
+def pooling(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    given = model(**inputs)
+    return given.last_hidden_state, given.pooler_output
+
+
+def whisper(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    states = model.encoder(**inputs).last_hidden_state
+    return states, states[:, :29].mean(dim=1)  # 9000 samples are 28.1 steps of 20 ms
+
+
+def vjepa2(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    states = model.get_vision_features(**inputs)
+    return states, states.mean(dim=1)
+
+
+def clap(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    states, pooled = joint("audio_model", "get_audio_features")(model, inputs)
+    return states.flatten(2).mT, pooled
+
+
+def pe_audio(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    return model.audio_encoder(**inputs).last_hidden_state, model.get_audio_embeds(**inputs)
+
+
+OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
+    "clip": joint("vision_model", "get_image_features"),
+    "siglip": joint("vision_model", "get_image_features"),
+    "siglip2": joint("vision_model", "get_image_features"),
+    "clap": clap,
+    "clap-fused": clap,
+    "whisper": whisper,
+    "vjepa2": vjepa2,
+    "pe_audio": pe_audio,
+}
+"""A model's own last hidden state and its own embedding; most others pool."""
+
+
+class TestEveryFamily:
+    @torch.no_grad()
+    def test_tokens_and_embedding_are_the_models_own(
+        self, family: str, pair: tuple[Any, TransformersEncoder, Path]
+    ) -> None:
+        model, encoder, _ = pair
+        medium = MEDIA[encoder.media]
+        tokens, pooled = OWN.get(family, pooling)(model, inputs_of(family, encoder, medium))
+        batch = encoder.prepare(medium)[None]
+        # Where a test can only resize by Pillow as well, its rounding to 8 bits is the same.
+        torch.testing.assert_close(encoder(batch).values, tokens, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(encoder.embed(batch), pooled, rtol=1e-4, atol=1e-5)
+
+    def test_a_saved_one_opens_and_has_its_identity(
+        self, pair: tuple[Any, TransformersEncoder, Path], tmp_path: Path
+    ) -> None:
+        _, encoder, folder = pair
+        encoder.save_pretrained(tmp_path / folder.name)
+        other = TransformersEncoder.from_pretrained(str(tmp_path / folder.name), seconds=0.5)
+        assert other.identity() == encoder.identity()
+        batch = encoder.prepare(MEDIA[encoder.media])[None]
+        torch.testing.assert_close(other.embed(batch), encoder.embed(batch))
+
+    def test_what_it_has_no_use_for_is_not_kept(
+        self, family: str, pair: tuple[Any, TransformersEncoder, Path]
+    ) -> None:
+        model, encoder, _ = pair
+        names = {name.split(".")[1] for name, _ in encoder.named_parameters()}
+        assert not names & {"text_model", "decoder", "predictor", "text_projection"}
+        assert encoder.family is FAMILIES[model.config.model_type]
+
+    def test_it_runs_in_half_precision(self, pair: tuple[Any, TransformersEncoder, Path]) -> None:
+        _, encoder, folder = pair
+        half = TransformersEncoder.from_pretrained(str(folder), dtype="bfloat16", seconds=0.5)
+        batch = encoder.prepare(MEDIA[encoder.media])[None]
+        rough, exact = half.embed(batch), encoder.embed(batch)
+        assert rough.dtype == torch.bfloat16
+        assert torch.cosine_similarity(rough.float(), exact).item() > 0.95
+
+    def test_files_are_embedded_by_it(self, pair: tuple[Any, TransformersEncoder, Path]) -> None:
+        _, encoder, folder = pair
+        (found,) = open_encoders(str(folder)).items()
+        assert found[0] == encoder.media.kind and isinstance(found[1], TransformersEncoder)
+
+
+def test_every_family_is_tested_and_told_of() -> None:
+    assert FAMILIES.keys() <= tiny.FAMILIES.keys()
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    for name, family in FAMILIES.items():
+        assert f"| {family.label} | `{name}` | {family.media.kind} |" in readme
+
+
+def test_thread_like_pictures_cost_no_more_than_others() -> None:
+    encoder = tiny.opened(tiny.clip)
+    picture = pixels(4, 40_000, 3)
+    batch = torch.stack(
+        [encoder.prepare(Image(picture)), encoder.prepare(Image(picture[:, 18_000:22_000]))]
+    )
+    torch.testing.assert_close(batch[0], batch[1])
+
+
+def test_sizes_belong_to_the_identity(tmp_path: Path) -> None:
+    tiny.write(tiny.vjepa2, tmp_path / "tiny")
+    four = TransformersEncoder.from_pretrained(str(tmp_path / "tiny"))
+    eight = TransformersEncoder.from_pretrained(str(tmp_path / "tiny"), frames=8)
+    assert (four.sizes.frames, eight.sizes.frames) == (4, 8)
+    assert eight.prepare(MEDIA[Video]).shape == (8, 3, 32, 32)
+    assert four.identity() != eight.identity()
+
+
+@pytest.mark.parametrize("build", [tiny.clip, tiny.siglip, tiny.dinov2])
+def test_a_backend_is_no_part_of_the_identity(build: tiny.Build) -> None:
+    """Settings tell the same steps to a processor of its own and to the one in its place."""
+    own = build()[1]
+    other = PillowProcessor(own.to_dict(), moving=False)
+    assert steps(other) == steps(own)
+    picture = PILImage.fromarray(pixels(40, 52, 3))
+    one, two = (made(images=picture, return_tensors="pt") for made in (own, other))
+    assert torch.equal(one["pixel_values"], two["pixel_values"])
+    smaller = PillowProcessor({**own.to_dict(), "size": {"height": 16, "width": 16}}, moving=False)
+    assert steps(smaller) != steps(own)
+
+
+def test_padding_is_masked() -> None:
+    encoder = tiny.opened(tiny.siglip2)
+    wide, square = (
+        encoder.prepare(Image(pixels(10, 90, 3))),
+        encoder.prepare(Image(pixels(9, 9, 3))),
+    )
+    _, mask = encoder(torch.stack([wide, square]))
+    assert mask.sum(dim=1).tolist() != [20, 20] and mask[:, 0].all()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seconds": 0.0}, "seconds=0.0"),
+        ({"frames": 0}, "frames=0"),
+    ],
+)
+def test_sizes_out_of_range_are_refused(change: dict[str, Any], says: str, tmp_path: Path) -> None:
+    tiny.write(tiny.dinov2, tmp_path)
+    with pytest.raises(ValueError, match=says):
+        TransformersEncoder.from_pretrained(str(tmp_path), **change)
+
+
+def test_a_processor_without_a_fixed_size_is_named(tmp_path: Path) -> None:
+    tiny.write(tiny.dinov2, tmp_path / "tiny")
+    path = tmp_path / "tiny" / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "do_center_crop": False}))
+    encoder = TransformersEncoder.from_pretrained(str(tmp_path / "tiny"))
+    with pytest.raises(ValueError, match="'tiny' gives pixel_values of shape"):
+        encoder.prepare(Image(pixels(20, 60, 3)))
+
+
+def test_an_incomplete_checkpoint_is_refused(tmp_path: Path) -> None:
+    tiny.write(tiny.clip, tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"lacks 1 weights, as visual_projection\.weight"):
+        TransformersEncoder.from_pretrained(str(tmp_path))
+
+
+def test_other_models_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(ValueError, match="'bert' are not known here; choose one of clip"):
+        TransformersEncoder.from_pretrained(str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> AnyModal:
+    """A model that sees through a SigLIP 2 and hears through a Whisper."""
+    folder = tmp_path_factory.mktemp("composed")
+    write_model(folder)
+    config = model_config(folder)
+    del config["modalities"]["imu"], config["parts"]["binder"]
+    for name, build in (("image", tiny.siglip2), ("audio", tiny.whisper)):
+        tiny.write(build, folder / f"{name}-tower")
+        config["modalities"][name]["encoder"] = {
+            "_target_": "anymodal.encoders.TransformersEncoder.from_pretrained",
+            "path_or_name": str(folder / f"{name}-tower"),
+        }
+    torch.manual_seed(0)
+    return AnyModal.compose(config)
+
+
+def talk() -> list[list[Message]]:
+    asked = Message("user", [MEDIA[Image], MEDIA[Audio], "what is this?"])
+    return [[asked, Message("assistant", ["This is a ball."])]]
+
+
+def test_a_model_is_composed_of_them_and_saved(composed: AnyModal, tmp_path: Path) -> None:
+    loss = composed(composed.collate(talk()))["text"]
+    loss.backward()
+    assert all(p.grad is not None for p in composed.projection.parameters() if p.requires_grad)
+    composed.save_pretrained(tmp_path / "model", with_parts=True)
+    other = AnyModal.from_pretrained(tmp_path / "model")
+    torch.testing.assert_close(other(other.collate(talk()))["text"], loss)
+
+
+def test_what_is_kept_of_frozen_encoders_keeps_its_mask(
+    composed: AnyModal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = composed._features("audio", [MEDIA[Audio]])
+    monkeypatch.setattr(composed, "kept", Kept())
+    for _ in range(2):  # computed, then remembered
+        kept = composed._features("audio", [MEDIA[Audio]])
+        assert torch.equal(kept.mask, fresh.mask) and not fresh.mask.all()
+        torch.testing.assert_close(kept.values, fresh.values, rtol=1e-2, atol=1e-2)
