@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +20,15 @@ from anymodal.shards import Shards, Value, bytes_of, size_of
 
 
 class Origin(NamedTuple):
-    """What decides a result beside the item it is of: modules, and facts that are JSON values."""
+    """What decides a result beside the item it is of: modules, and facts that are JSON values.
+
+    `facts` are asked for once if they are an object's own method, which equals itself each time.
+    `content` is the hash of both (`Kept.content`), where it is known of modules not in memory.
+    """
 
     modules: Sequence[nn.Module]
     facts: Callable[[], Mapping[str, Any]]
+    content: str | None = None
 
     @property
     def trains(self) -> bool:
@@ -104,29 +111,37 @@ class Kept:
     def fingerprint(self, origin: Origin, device: torch.device) -> str:
         """The hash of all that decides a part's results, under the autocast that is on.
 
-        That is its facts, its weights and buffers with their types, the plain attributes and the
-        source of its modules, and AnyModal's version. Weights are hashed once, at over a gigabyte
-        a second, and again when they have changed; a change behind autograd's back, through
-        `.data`, isn't noticed.
+        That is its content, AnyModal's version and the source of its encoders, decoders and media.
         """
         cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
+        content = origin.content or self.content(origin)
+        return _hash_json([__version__, hash_own_code(), str(cast), content])
+
+    def content(self, origin: Origin) -> str:
+        """The hash of an origin: facts, weights and buffers with their types, settings, source.
+
+        Weights are hashed once, at over a gigabyte a second, and again when they have changed; a
+        change behind autograd's back, through `.data`, isn't noticed.
+        """
         weights = tuple(_weights(origin.modules))
-        state = (cast, *((name, w.data_ptr(), w._version) for name, w in weights))
-        place = (cast, *map(id, origin.modules))
+        state = tuple((name, w.data_ptr(), w._version) for name, w in weights)
+        place = (origin.facts, *map(id, origin.modules))
         if place not in self._known or self._known[place][0] != state:
             if state not in self._hashed:  # views of one model share its weights
                 self._hashed[state] = _hash_weights(weights)
             what = {
-                "anymodal": __version__,
-                "autocast": str(cast),
                 "facts": origin.facts(),
                 "weights": self._hashed[state],
                 "modules": [_plain(module) for top in origin.modules for module in top.modules()],
+                "sources": hash_sources(origin.modules),
             }
-            digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
             # With the modules themselves: an id is another's once its object is gone.
-            self._known[place] = (state, digest[:32], origin)
+            self._known[place] = (state, _hash_json(what), origin)
         return self._known[place][1]
+
+
+def _hash_json(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _weights(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor]]:
@@ -148,15 +163,13 @@ _BESIDE = ("training", "name_or_path")
 
 
 def _plain(module: nn.Module) -> list[Any]:
-    """A module's class, the hashes of its source, and its public numbers and texts."""
-    kinds = [kind for kind in type(module).__mro__ if kind.__module__.split(".")[0] != "torch"]
+    """A module's class, and its public numbers and texts."""
     settings = {
         name: str(value)
         for name, value in vars(module).items()
         if name[0] != "_" and name not in _BESIDE and _is_plain(value)
     }
-    sources = sorted({_hash_source(kind.__module__) for kind in kinds})
-    return [f"{type(module).__module__}.{type(module).__qualname__}", sources, settings]
+    return [f"{type(module).__module__}.{type(module).__qualname__}", settings]
 
 
 def _is_plain(value: Any) -> bool:
@@ -165,9 +178,32 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
+def hash_sources(modules: Sequence[nn.Module]) -> dict[str, str]:
+    """The hash of each file that defines a class of the modules, by its module's name."""
+    classes = {type(module) for top in modules for module in top.modules()}
+    names = {kind.__module__ for each in classes for kind in each.__mro__}
+    return {
+        n: hash_source(n) for n in sorted(names) if n.split(".")[0] not in ("torch", "builtins")
+    }
+
+
 @cache
-def _hash_source(module: str) -> str:
-    path = getattr(sys.modules.get(module), "__file__", None)
+def hash_source(name: str) -> str:
+    """The hash of a Python module's file, which isn't run for it; its name where it has none."""
+    path = getattr(sys.modules.get(name), "__file__", None)
+    if path is None:
+        with contextlib.suppress(ImportError, ValueError):  # of no such module, or of __main__
+            path = getattr(importlib.util.find_spec(name), "origin", None)
     if path is None or not Path(path).is_file():  # built in, or typed into a notebook
-        return module
+        return name
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@cache
+def hash_own_code() -> str:
+    """The hash of AnyModal's own source that results come from, helpers of its classes included."""
+    root, state = Path(__file__).parent, hashlib.sha256()
+    for folder in ("decoders", "encoders", "media"):
+        for path in sorted((root / folder).rglob("*.py")):
+            state.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return state.hexdigest()

@@ -191,12 +191,18 @@ class DiffusionDecoder(Decoder):
 
     def captioning(self) -> Origin:
         """Give the caption encoder, its settings and its tokenizer."""
-        encoder, tokenizer = self.pipeline.text_encoder, self.pipeline.tokenizer
-        return Origin((encoder,), lambda: {**self._facts(encoder), "words": _words(tokenizer)})
+        return Origin((self.pipeline.text_encoder,), self._captioning_facts)
 
     def encoding(self) -> Origin:
         """Give the autoencoder and its settings."""
-        return Origin((self.pipeline.vae,), lambda: self._facts(self.pipeline.vae))
+        return Origin((self.pipeline.vae,), self._encoding_facts)
+
+    def _captioning_facts(self) -> dict[str, Any]:
+        words = _words(self.pipeline.tokenizer)
+        return {**self._facts(self.pipeline.text_encoder), "words": words}
+
+    def _encoding_facts(self) -> dict[str, Any]:
+        return self._facts(self.pipeline.vae)
 
     def _facts(self, module: Any) -> dict[str, Any]:
         """What a pipeline's module, the family and its options decide beside the weights."""

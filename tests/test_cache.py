@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -22,11 +23,12 @@ from torch import Tensor, nn
 
 from anymodal import cli, shards
 from anymodal.config import ConfigError
-from anymodal.keep import Kept, Origin, _hash_source
+from anymodal.decoders.deferred import DeferredDecoder
+from anymodal.keep import Kept, Origin, hash_source
 from anymodal.model import AnyModal
 from anymodal.shards import Shards
 from anymodal.training.fill import fill
-from anymodal.training.run import fit, read_run
+from anymodal.training.run import build, fit, read_run
 from tests.composed import small_disk, write_model
 from tests.test_training import logged
 
@@ -118,13 +120,13 @@ def test_memory_a_cold_and_a_warm_folder_and_one_filled_ahead_train_alike(
     assert losses_of(write(parts, tmp_path, "cold", **cache)) == held
     assert calls.taken() == in_memory
     assert losses_of(write(parts, tmp_path, "warm", **cache)) == held
-    assert calls.taken() == (0, own, 0)
+    assert calls.taken() == (0, 0, 0)
     ahead = {**same, "cache": str(tmp_path / "ahead")}
     config = write(parts, tmp_path, "ahead", **ahead)
     assert fill(config) == 15  # of 13 samples; the run draws 30
     assert calls.taken() == in_memory
     assert losses_of(config) == held
-    assert calls.taken() == (0, own, 0)
+    assert calls.taken() == (0, 0, 0)
 
 
 def test_an_autoencoder_s_latents_are_kept_too(
@@ -153,6 +155,96 @@ def test_an_autoencoder_s_latents_are_kept_too(
     assert calls.taken()[2] == 4
     assert losses_of(config) == held
     assert calls.taken()[2] == 0
+
+
+# ---- Decoders that stay on disk ----------------------------------------------------------------
+
+
+def opened(model: Any) -> list[str]:
+    """The decoders that are in memory, all or none of whose parameters are the model's."""
+    found = {n for n, d in model.decoders.items() if not isinstance(d, DeferredDecoder) or d._held}
+    return sorted(found)
+
+
+def aligned(parts: Path, folder: Path, name: str, **changes: Any) -> Path:
+    same = {"data": {"_target_": "tests.composed.talks"}, "cache": str(folder / "cache")}
+    return write(parts, folder, name, **{**same, **changes})
+
+
+def test_alignment_with_a_filled_cache_opens_no_decoder(parts: Path, tmp_path: Path) -> None:
+    held = losses_of(aligned(parts, tmp_path, "memory", cache=None))
+    fill(aligned(parts, tmp_path, "ahead"))
+    config = aligned(parts, tmp_path, "ahead")
+    _, module = fit(read_run(config))
+    assert logged(tmp_path / "ahead") == held
+    model: Any = module.model
+    assert opened(model) == [] and not list(model.decoders.parameters())
+    model.save_pretrained(tmp_path / "model")
+    whole = AnyModal.from_pretrained(tmp_path / "model")
+    assert opened(whole) == ["audio", "image"]
+    deferred, wanted = (m.modalities["image"].decoder for m in (model, whole))
+    assert deferred.identity() == wanted.identity() and deferred.spec == wanted.spec
+    assert torch.equal(deferred.embed_captions(["x"]).embeds, wanted.embed_captions(["x"]).embeds)
+    assert opened(model) == ["image"], "what isn't known is asked of the decoder itself"
+
+
+def test_a_caption_that_isn_t_kept_opens_its_decoder(parts: Path, tmp_path: Path) -> None:
+    held = losses_of(aligned(parts, tmp_path, "memory", cache=None))
+    fill(aligned(parts, tmp_path, "ahead"), limit=SIZE)
+    _, module = fit(read_run(aligned(parts, tmp_path, "ahead")))
+    assert opened(module.model) == ["image"] and logged(tmp_path / "ahead") == held
+
+
+def test_a_decoder_whose_files_or_code_changed_is_opened(parts: Path, tmp_path: Path) -> None:
+    def built() -> list[str]:
+        return opened(build(read_run(aligned(own, tmp_path, "run")))[0])
+
+    own = write_model(tmp_path / "own")
+    assert built() == ["audio", "image"] and built() == []
+    (weights,) = (own.parent / "image" / "text_encoder").glob("*.safetensors")
+    before = weights.stat()
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a copy may have them
+    assert built() == ["image"] and built() == []
+    for note in (tmp_path / "cache").glob("*.decoder.json"):
+        known = json.loads(note.read_text())
+        known["sources"]["transformers.modeling_utils"] = "another release"
+        note.write_text(json.dumps(known))
+    assert built() == ["audio", "image"] and built() == []
+    for note in (tmp_path / "cache").glob("*.decoder.json"):
+        note.write_text(note.read_text()[:-9])
+    assert built() == ["audio", "image"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage": {"trainable": ["heads.*"], "losses": {"denoise": 1}}},
+        {"stage": {"trainable": ["decoders.image.*"], "losses": {"align": 1}}},
+        {"stage": {"trainable": ["*.q_proj.*"], "losses": {"text": 1}}},
+        {"precision": "bf16-true"},
+        {"cache": None},
+    ],
+)
+def test_decoders_are_opened_where_more_is_wanted(
+    parts: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    model, _ = build(read_run(aligned(parts, tmp_path, "run", **changes)))
+    assert opened(model) == ["audio", "image"] and list(model.decoders.parameters())
+
+
+def test_a_decoder_that_a_stage_has_changed_is_opened(parts: Path, tmp_path: Path) -> None:
+    model = AnyModal.compose(parts)
+    weights = model.decoders["image"].parts["text_encoder"].requires_grad_()
+    next(weights.parameters()).data += 1
+    model.save_pretrained(tmp_path / "changed")
+    target = {"_target_": "anymodal.AnyModal.from_pretrained", "path": str(tmp_path / "changed")}
+    again, _ = build(read_run(aligned(parts, tmp_path, "run", model=target)))
+    assert opened(again) == ["audio", "image"]
+    wanted = model.decoders["image"].embed_captions(["x"]).embeds
+    torch.testing.assert_close(again.decoders["image"].embed_captions(["x"]).embeds, wanted)
 
 
 # ---- Keys --------------------------------------------------------------------------------------
@@ -198,7 +290,7 @@ def test_a_part_s_own_source_decides_too(tmp_path: Path, monkeypatch: pytest.Mon
         text = f"from torch import nn\nclass Own(nn.Module):\n    def level(self): return {level}\n"
         (tmp_path / "own_part.py").write_text(text)
         sys.modules.pop("own_part", None)
-        _hash_source.cache_clear()
+        hash_source.cache_clear()
         found.append(fingerprint(importlib.import_module("own_part").Own()))
     assert found[0] == found[2] != found[1]
 

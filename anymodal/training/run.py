@@ -17,6 +17,7 @@ from torch import nn
 
 from anymodal import config as configuration
 from anymodal.checkpoint import replacing_folder
+from anymodal.decoders.deferred import Opening
 from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
@@ -105,8 +106,9 @@ def fit(run: Run) -> tuple[L.Trainer, StageModule]:
 def build(run: Run) -> tuple[Any, Any]:
     """A run's model and data, random weights drawn from its seed."""
     L.seed_everything(run.seed, verbose=False)
-    parts = configuration.build_parts(run.parts, run.trusted)
-    model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
+    with configuration.calling(Opening(run.cache if run.defers else None)):
+        parts = configuration.build_parts(run.parts, run.trusted)
+        model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
     return model, configuration.instantiate(run.data, parts=parts, allow=run.trusted)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -80,7 +81,8 @@ class Run:
         ema: decay of the weights' moving average that becomes the finished model; null for none.
         save_every: optimiser steps between checkpoints.
         keep_gb: memory for what frozen parts compute, so that it is computed once.
-        cache: folder to keep it in instead, for later runs too; null for memory.
+        cache: folder to keep it in instead, for later runs too; null for memory. Decoders of which
+            only captions' conditioning is wanted then stay on disk.
         max_skipped: bad steps (non-finite loss or gradient) in a row before the run gives up.
         trainer: further arguments of `lightning.Trainer`.
     """
@@ -127,6 +129,18 @@ class Run:
     def trusted(self) -> list[str]:
         """Packages whose parts this run may name; it is the user's own, unlike a model's folder."""
         return ["anymodal", *self.allow]
+
+    @property
+    def defers(self) -> bool:
+        """Whether decoders may stay on disk: captions are all that is asked of them, and neither a
+        glob nor a change of all weights' type reaches them.
+        """
+        starts = [re.split(r"[*?[]", glob)[0] for glob in self.stage.trainable]
+        return (
+            {"text", "align"} >= self.stage.losses.keys()
+            and self.precision in ("32-true", "16-mixed", "bf16-mixed")
+            and not any("decoders.".startswith(s) or s.startswith("decoders.") for s in starts)
+        )
 
     def _check(self) -> None:
         if not self.stage.losses:
