@@ -100,6 +100,7 @@ class DeferredDecoder(Decoder):
             "spec": dataclasses.asdict(decoder.spec),
             "identity": decoder.identity(),
             "media": decoder.media.__qualname__,
+            "parameters": [name for name, _ in decoder.named_parameters()],
             "content": Kept().content(origin),
             "sources": hash_sources(origin.modules),
         }

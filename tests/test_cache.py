@@ -188,6 +188,13 @@ def test_alignment_with_a_filled_cache_opens_no_decoder(parts: Path, tmp_path: P
     assert opened(model) == ["image"], "what isn't known is asked of the decoder itself"
 
 
+def test_a_glob_that_reaches_no_decoder_leaves_them_on_disk(parts: Path, tmp_path: Path) -> None:
+    stage = {"trainable": ["heads.*", "*lora_*", "*q_proj*"], "losses": {"align": 1}}
+    config = aligned(parts, tmp_path, "run", stage=stage)
+    build(read_run(config))
+    assert opened(build(read_run(config))[0]) == []
+
+
 def test_a_caption_that_isn_t_kept_opens_its_decoder(parts: Path, tmp_path: Path) -> None:
     held = losses_of(aligned(parts, tmp_path, "memory", cache=None))
     fill(aligned(parts, tmp_path, "ahead"), limit=SIZE)
@@ -223,7 +230,7 @@ def test_a_decoder_whose_files_or_code_changed_is_opened(parts: Path, tmp_path: 
     [
         {"stage": {"trainable": ["heads.*"], "losses": {"denoise": 1}}},
         {"stage": {"trainable": ["decoders.image.*"], "losses": {"align": 1}}},
-        {"stage": {"trainable": ["*.q_proj.*"], "losses": {"text": 1}}},
+        {"stage": {"trainable": ["*.attn2.*"], "losses": {"text": 1}}},
         {"precision": "bf16-true"},
         {"cache": None},
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -132,15 +131,11 @@ class Run:
 
     @property
     def defers(self) -> bool:
-        """Whether decoders may stay on disk: captions are all that is asked of them, and neither a
-        glob nor a change of all weights' type reaches them.
+        """Whether decoders may stay on disk: captions are all that is asked of them, and no change
+        of all weights' type is to reach them.
         """
-        starts = [re.split(r"[*?[]", glob)[0] for glob in self.stage.trainable]
-        return (
-            {"text", "align"} >= self.stage.losses.keys()
-            and self.precision in ("32-true", "16-mixed", "bf16-mixed")
-            and not any("decoders.".startswith(s) or s.startswith("decoders.") for s in starts)
-        )
+        plain = self.precision in ("32-true", "16-mixed", "bf16-mixed")
+        return plain and {"text", "align"} >= self.stage.losses.keys()
 
     def _check(self) -> None:
         if not self.stage.losses:
