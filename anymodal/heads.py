@@ -289,6 +289,14 @@ def alignment_loss(predicted: Conditioning, target: Conditioning, kind: str = "l
     Raises:
         ValueError: if the kind is unknown, shapes differ, or only one side has pooled.
     """
+    means = alignment_means(predicted, target, kind)
+    return torch.stack([value for value, _ in means if value is not None]).sum()
+
+
+def alignment_means(
+    predicted: Conditioning, target: Conditioning, kind: str = "l2"
+) -> list[tuple[Tensor | None, Tensor | int]]:
+    """The three means of `alignment_loss`, each with how many errors it is over."""
     if kind not in ("l2", "mse", "cosine"):
         raise ValueError(f"kind={kind!r} is not an alignment loss; choose l2, mse or cosine")
     if predicted.embeds.shape != target.embeds.shape:
@@ -306,10 +314,14 @@ def alignment_loss(predicted: Conditioning, target: Conditioning, kind: str = "l
     errors = _errors(predicted.embeds.float(), wanted, kind)  # (B, L)
     if kind == "cosine":
         errors = torch.where(real, errors, predicted.embeds.float().square().mean(dim=-1))
-    loss = _mean_where(errors, real) + _mean_where(errors, ~real)
+    pooled = None
     if predicted.pooled is not None and target.pooled is not None:
-        loss = loss + _errors(predicted.pooled.float(), target.pooled.float(), kind).mean()
-    return loss
+        pooled = _errors(predicted.pooled.float(), target.pooled.float(), kind).mean()
+    return [
+        (_mean_where(errors, real), real.sum()),
+        (_mean_where(errors, ~real), (~real).sum()),
+        (pooled, len(real)),
+    ]
 
 
 def _errors(predicted: Tensor, target: Tensor, kind: str) -> Tensor:

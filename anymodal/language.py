@@ -111,6 +111,12 @@ class LanguageModel(nn.Module):
         return backbone
 
     @property
+    def blocks(self) -> list[nn.Module]:
+        """The layers that every forward pass runs one after the other."""
+        lists = (part for part in self.backbone.modules() if isinstance(part, nn.ModuleList))
+        return list(next(lists, ()))
+
+    @property
     def device(self) -> torch.device:
         """Where the embeddings are."""
         return torch.device(self.embedding.weight.device)
@@ -303,6 +309,11 @@ class LanguageModel(nn.Module):
             "vocab_size": self.first_new,
             "width": self.width,
         }
+
+
+def supervised(labels: Tensor) -> int:
+    """How many positions `LanguageModel.loss` is a mean over, of labels (B, T)."""
+    return int((labels[:, 1:] != IGNORED).sum())
 
 
 def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from anymodal.heads import alignment_loss
+from anymodal import processes
+from anymodal.heads import alignment_means
 from anymodal.keep import Kept, Origin
-from anymodal.language import LanguageModel
+from anymodal.language import LanguageModel, supervised
 from anymodal.media import Media
 from anymodal.modality import Modality
 from anymodal.packing import Packed, Place, pack
+from anymodal.processes import Mean
 from anymodal.projection import Projection
 from anymodal.prompt import Layout, Prompt
 from anymodal.signals import Signals
@@ -252,13 +254,13 @@ class AnyModal(nn.Module):
         """
         hidden, embeds = self._states(batch)
         labels = batch.packed.labels
-        losses = {}
+        means = []
         if "text" in self.wanted:
-            losses["text"] = self.language.loss(hidden, labels.to(self.device))
+            text = self.language.loss(hidden, labels.to(self.device))
+            means.append(Mean("text", text, supervised(labels)))
         for name in self.heads:
-            for kind, value in self._made_losses(name, batch, hidden, embeds).items():
-                losses[kind] = losses[kind] + value if kind in losses else value
-        return losses
+            means += self._made_means(name, batch, hidden, embeds)
+        return processes.join(means)
 
     def conditioning(
         self, name: str, samples: Sequence[Sequence[Message]]
@@ -299,29 +301,35 @@ class AnyModal(nn.Module):
         made: Conditioning = self.heads[name](hidden[rows, places], embeds[rows, places])
         return [target for *_, target in found], made
 
-    def _made_losses(
-        self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor
-    ) -> dict[str, Tensor]:
-        """The align and denoise losses of one modality's targets in a batch."""
-        losses: dict[str, Tensor] = {}
+    def _made_means(self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor) -> list[Mean]:
+        """The align and denoise losses of one modality's targets in a batch, always as many."""
         if not {"align", "denoise"} & set(self.wanted):
-            return losses
-        if (found := self._conditioned(name, batch, hidden, embeds)) is None:
-            return losses
-        targets, made = found
+            return []
+        # Among several processes one without targets still takes part in the backward pass.
+        none = hidden.sum() * 0.0 if processes.count() > 1 else None
+        found = self._conditioned(name, batch, hidden, embeds)
+        align: list[tuple[Tensor | None, Tensor | int]] = [(none, 0)] * 3
+        if found is not None and "align" in self.wanted:
+            wanted = self._captioned(name, [target.caption for target in found[0]])
+            align = alignment_means(found[1], wanted, kind=self.align_by)
+        means = [Mean("align", *mean) for mean in align if "align" in self.wanted]
+        if "denoise" in self.wanted:
+            denoise = None if found is None else self._denoised(name, *found)
+            means.append(Mean("denoise", none, 0) if denoise is None else denoise)
+        return means
+
+    def _denoised(self, name: str, targets: Sequence[Target], made: Conditioning) -> Mean | None:
+        """The denoise loss of the targets that have media, if any."""
         decoder = self.modalities[name].decoder
         assert decoder is not None, "a head has a decoder"
-        if "align" in self.wanted:
-            wanted = self._captioned(name, [target.caption for target in targets])
-            losses["align"] = alignment_loss(made, wanted, kind=self.align_by)
         shown = [i for i, target in enumerate(targets) if target.media is not None]
-        if "denoise" in self.wanted and shown:
-            media = [targets[i].media for i in shown]
-            latents = torch.stack([decoder.prepare(item) for item in media]).to(hidden.device)
-            pooled = None if made.pooled is None else made.pooled[shown]
-            picked = Conditioning(made.embeds[shown], made.mask[shown], pooled)
-            losses["denoise"] = decoder.loss(latents, picked)
-        return losses
+        if not shown:
+            return None
+        media = [targets[i].media for i in shown]
+        latents = torch.stack([decoder.prepare(item) for item in media]).to(made.embeds.device)
+        pooled = None if made.pooled is None else made.pooled[shown]
+        picked = Conditioning(made.embeds[shown], made.mask[shown], pooled)
+        return Mean("denoise", decoder.loss(latents, picked), len(shown))
 
     # ---- Chatting -----------------------------------------------------------------------------
 

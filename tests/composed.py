@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
@@ -114,15 +117,16 @@ def small_tokenizer() -> Any:
 class Toy(nn.Module):
     """Linear regression to zero under noise; a sample that holds NaN spoils its batch."""
 
-    def __init__(self, width: int = 3) -> None:
+    def __init__(self, width: int = 3, noise: float = 0.1) -> None:
         super().__init__()
+        self.noise = noise
         self.frozen, self.layer = nn.Linear(width, width), nn.Linear(width, 1)
 
     def collate(self, samples: list[Tensor]) -> Tensor:
         return torch.stack(samples)
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        made = self.layer(self.frozen(batch + 0.1 * torch.randn_like(batch)))
+        made = self.layer(self.frozen(batch + self.noise * torch.randn_like(batch)))
         return {"square": made.square().mean(), "root": (made - made.detach()).abs().sqrt().sum()}
 
     def save_pretrained(self, folder: Path) -> None:
@@ -136,6 +140,9 @@ class Numbers:
         bad: samples that hold NaN, by index.
         stop: a pair (how many reads, which signal): the process then gets the signal.
         cut: how many reads until reading fails, as where the power is cut.
+        drawing: whether samples have random parts.
+        slow: seconds that reading one takes.
+        trace: a file that grows by a byte with every read.
     """
 
     def __init__(
@@ -144,7 +151,11 @@ class Numbers:
         bad: list[int] | None = None,
         stop: list[int] | None = None,
         cut: int | None = None,
+        drawing: bool = False,
+        slow: float = 0.0,
+        trace: str | None = None,
     ) -> None:
+        self.drawing, self.slow, self.trace = drawing, slow, trace
         self.values = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
         self.values[bad or []] = float("nan")
         self.stop, self.cut, self.reads = stop, cut, 0
@@ -158,7 +169,13 @@ class Numbers:
             os.kill(os.getpid(), self.stop[1])
         if self.cut and self.reads > self.cut:
             raise OSError("the power is cut")
-        return self.values[index]
+        if self.trace:
+            with open(self.trace, "ab") as file:
+                file.write(b".")
+        time.sleep(self.slow)
+        if not self.drawing:
+            return self.values[index]
+        return self.values[index] + random.random() + np.random.random() + torch.rand(())
 
 
 class Explodes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from anymodal.commands.options import count
+
 INTERRUPTED = 130
 
 
@@ -14,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Overrides apply to every configuration; +key=value adds a key that it doesn't have."
     )
     parser.add_argument("items", nargs="+", metavar="CONFIG or key=value")
+    parser.add_argument(
+        "--ray", type=count, metavar="N", help="train in N processes of a Ray cluster"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,6 +30,12 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.training.run import train
 
     for config in configs:
-        if train(config, overrides) is None:
+        if args.ray:
+            from anymodal.training.cluster import train_on_ray
+
+            done = train_on_ray(config, overrides, workers=args.ray)
+        else:
+            done = train(config, overrides)
+        if done is None:
             return INTERRUPTED
     return 0

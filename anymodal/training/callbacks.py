@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import lightning as L
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from anymodal import processes
 from anymodal.checkpoint import replacing
+from anymodal.training.strategies import placed, whole
 
 
 class MovingAverage(L.Callback):
@@ -29,7 +32,10 @@ class MovingAverage(L.Callback):
         for name, parameter in pl_module.named_parameters():
             if parameter.requires_grad and name not in self.average:
                 self.average[name] = parameter.detach().clone()
-        self.average = {n: v.to(pl_module.device) for n, v in self.average.items()}
+        weights = dict(pl_module.named_parameters())
+        self.average = {
+            n: placed(v, weights[n]).to(pl_module.device) for n, v in self.average.items()
+        }
         self.seen_step = trainer.global_step
 
     @torch.no_grad()
@@ -53,7 +59,8 @@ class MovingAverage(L.Callback):
                 parameter.copy_(self.average[name])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"average": self.average, "updates": self.updates}
+        average = {name: whole(value) for name, value in self.average.items()}
+        return {"average": average, "updates": self.updates}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.average, self.updates = state_dict["average"], state_dict["updates"]
@@ -64,12 +71,13 @@ class StopAndSave(L.Callback):
 
     def __init__(self) -> None:
         self.stopped = False
+        self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Not in `setup`: Lightning's own handler, set after that, ends the run before it is saved.
-        self.previous = {
-            number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        if threading.current_thread() is threading.main_thread():  # it isn't in a worker of Ray's
+            numbers = (signal.SIGINT, signal.SIGTERM)
+            self.previous = {number: signal.signal(number, self._ask) for number in numbers}
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for number, handler in self.previous.items():
@@ -83,8 +91,11 @@ class StopAndSave(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:
-        if self.stopped and trainer.fit_loop.epoch_loop._accumulated_batches_reached():
-            trainer.should_stop = True  # only between optimiser steps: gradients aren't saved
+        if not trainer.fit_loop.epoch_loop._accumulated_batches_reached():
+            return  # only between optimiser steps: gradients aren't saved
+        self.stopped = processes.any_of(self.stopped)
+        if self.stopped:
+            trainer.should_stop = True
 
 
 class SaveEvery(L.Callback):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 
@@ -21,7 +24,7 @@ class Batches(IterableDataset[Any]):
         batch_size: samples in a batch.
         seed: of the permutations.
         start: asked for the number of the first batch when iteration begins.
-        every: 1 for all batches from there, n for every n-th.
+        every: 1 for all batches from there, n for every n-th, as in each of n processes.
     """
 
     def __init__(
@@ -58,8 +61,24 @@ class Batches(IterableDataset[Any]):
         step = self.every * (worker.num_workers if worker else 1)
         batch = self.start() + self.every * (worker.id if worker else 0)
         while True:
+            # What samples and collating draw depends on the batch alone, as in a worker of its own.
+            seed_all(self.seed, batch, 1)
             yield self.collate([self.data[index] for index in self.indices(batch)])
             batch += step
+
+
+def seed_all(seed: int, number: int, use: int = 0) -> None:
+    """Seed Python's, NumPy's and torch's random numbers for a batch and one of its uses."""
+    torch.manual_seed((2 * seed + use << 32) + number)
+    state = np.random.SeedSequence((seed, number, use)).generate_state(2)
+    random.seed(int(state[0]))
+    np.random.seed(state[1])
+
+
+def _leave_signals(worker: int) -> None:
+    """Let the process that trains answer signals sent to all: it needs its workers until then."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def loader(batches: Batches, workers: int) -> DataLoader[Any]:
@@ -67,5 +86,9 @@ def loader(batches: Batches, workers: int) -> DataLoader[Any]:
     # Forked, not pickled: the collating method belongs to the model, whole.
     context = "fork" if workers else None
     return DataLoader(
-        batches, batch_size=None, num_workers=workers, multiprocessing_context=context
+        batches,
+        batch_size=None,
+        num_workers=workers,
+        multiprocessing_context=context,
+        worker_init_fn=_leave_signals,
     )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from anymodal import processes
 from anymodal.config import ConfigError, suggest
 from anymodal.keep import Kept
+from anymodal.training import strategies
+from anymodal.training.data import seed_all
 from anymodal.training.optimizers import build_optimizer
 from anymodal.training.stage import Run, freeze_all_but, train_mode
 
@@ -39,12 +44,24 @@ class StageModule(L.LightningModule):
             setattr(model, "wanted", tuple(run.stage.losses))  # noqa: B010 (no Module declares it)
         if hasattr(model, "kept"):
             setattr(model, "kept", Kept(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
-        self.batches = 0  # batches consumed, over all resumed sessions
+        self.batches = 0  # batches consumed by each process, over all resumed sessions
         self.skipped = 0  # bad steps in a row
+        self.skipped_in_all = 0
+        self.good = 0  # batches of the step under way that weren't skipped
+        self.samples_of: Callable[[int], Sequence[int]] | None = None  # of a batch, by number
         self.strict_loading = False
+
+    def configure_model(self) -> None:
+        if self.device_mesh is not None and not isinstance(self, FSDPModule):
+            strategies.shard(self, self.device_mesh["data_parallel"])
 
     def on_train_start(self) -> None:
         train_mode(self.model)
+        if processes.add_up(torch.tensor(self.batches)) != processes.count() * self.batches:
+            raise ConfigError(
+                f"process {processes.rank()} goes on at batch {self.batches} and others elsewhere; "
+                f"out={self.run.out} must be a folder that all nodes share"
+            )
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
@@ -54,23 +71,55 @@ class StageModule(L.LightningModule):
         return batch  # conversations with media: the model moves what it needs
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        # Seeded by the count of batches, so that a resumed run draws what a straight one drew.
-        torch.manual_seed((self.run.seed << 32) + self.batches)
+        # By the batch's number, so that a resumed run draws what a straight one drew.
+        seed_all(self.run.seed, self.batches * processes.count() + processes.rank())
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         self.batches += 1
         losses = self.model(batch)
         total = self.weigh(losses)
-        if total is None:
-            self._skip(f"no loss of {list(self.run.stage.losses)}, only {list(losses)}")
-            return None
-        if not torch.isfinite(total):
-            self._skip(f"loss {total.item()}")
-            return None
-        values = {f"loss/{name}": value.detach() for name, value in losses.items()}
-        self.log_dict(values, batch_size=self.run.batch_size)
-        self.log("loss", total.detach(), prog_bar=True, batch_size=self.run.batch_size)
-        return total
+        values, bad = self._compare(losses, total)
+        if not values:
+            wanted = list(self.run.stage.losses)
+            return self._skip(f"no loss of {wanted}, only {list(losses)}", bad)
+        mean = self.weigh(values)
+        assert mean is not None, "there are values"
+        if bad:
+            return self._skip(f"loss {mean}", bad)
+        self.good += 1
+        known = {f"loss/{name}": value for name, value in values.items()}
+        known["skipped"] = torch.tensor(float(self.skipped_in_all))
+        self.log_dict(known, batch_size=self.run.batch_size)
+        self.log("loss", mean, prog_bar=True, batch_size=self.run.batch_size)
+        return total if processes.count() == 1 else self._tied(total)
+
+    def _compare(
+        self, losses: Mapping[str, Tensor], total: Tensor | None
+    ) -> tuple[dict[str, Tensor], list[int]]:
+        """The named losses over all processes, and which processes have one that isn't finite."""
+        weights, count = self.run.stage.losses, processes.count()
+        table = torch.zeros(2 * len(weights) + count, device=self.device)
+        for place, name in enumerate(weights):
+            if name in losses:
+                table[2 * place] = losses[name].detach()
+                table[2 * place + 1] = 1
+        if total is not None and not torch.isfinite(total):
+            table[2 * len(weights) + processes.rank()] = 1
+        table = processes.add_up(table)
+        pairs, bad = table[: 2 * len(weights)].reshape(-1, 2), table[2 * len(weights) :]
+        values = {n: v / count for n, (v, there) in zip(weights, pairs, strict=True) if there}
+        return values, bad.nonzero().flatten().tolist()
+
+    def _tied(self, total: Tensor | None) -> Tensor:
+        """A loss that every process can go backward from, in step with the others."""
+        own = [p for p in self.parameters() if p.requires_grad and not isinstance(p, DTensor)]
+        if not isinstance(self, FSDPModule):
+            if total is not None:
+                return total  # DDP itself fills in what a batch has no use for
+            own = own[:1]
+        # FSDP2 sums the gradients of all that is together now, so each needs one, if of zeros.
+        zero = torch.stack([parameter.sum() for parameter in own]).sum() * 0.0
+        return zero if total is None else total + zero
 
     def weigh(self, losses: Mapping[str, Tensor]) -> Tensor | None:
         """The weighted sum of the stage's losses; a batch may lack some, None if it lacks all."""
@@ -82,27 +131,45 @@ class StageModule(L.LightningModule):
         return torch.stack(terms).sum() if terms else None
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        good, self.good = self.good, 0
+        if not good:  # every batch of this step was skipped
+            return optimizer.zero_grad()
         parameters = [p for p in self.parameters() if p.grad is not None]
-        if not parameters:
-            return  # every batch of this step was skipped
-        norm = nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip)
+        norm = strategies.whole(nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip))
         if torch.isfinite(norm):
             self.skipped = 0
         else:
-            self._skip(f"gradient norm {norm.item()}")
+            last = min(self.run.accumulate, self.batches)
+            self._skip(f"gradient norm {norm.item()}", range(processes.count()), last)
             optimizer.zero_grad()
 
-    def _skip(self, why: str) -> None:
+    def _skip(self, why: str, where: Sequence[int], last: int = 1) -> Tensor | None:
+        """Count a bad step, blamed on the last batches of some processes; its loss."""
         self.skipped += 1
-        self.print(f"batch {self.batches}: {why}, step skipped")
+        self.skipped_in_all += 1
+        first = self.batches - last + 1
+        name = f"batch {self.batches}" if last == 1 else f"batches {first} to {self.batches}"
+        if self.samples_of is not None:
+            count = processes.count()
+            numbers = [n * count + k for n in range(first - 1, self.batches) for k in where]
+            samples = [index for number in numbers for index in self.samples_of(number)]
+            name += f" (samples {', '.join(map(str, samples))})"
+        self.print(f"{name}: {why}, step skipped")
         if self.skipped >= self.run.max_skipped:
             raise FloatingPointError(
-                f"{self.skipped} bad steps in a row, the last at batch {self.batches} ({why}); "
-                f"lower optimizer.lr (now {self.run.optimizer.lr}) or look at that batch"
+                f"{self.skipped} bad steps in a row, the last at {name}: {why}; "
+                f"lower optimizer.lr (now {self.run.optimizer.lr}) or look at those samples"
             )
+        # Lightning wants a loss of each of several processes; that of this one changes nothing.
+        return None if processes.count() == 1 else self._tied(None)
 
     def configure_optimizers(self) -> Any:
         settings = self.run.optimizer
+        if settings.muon.names and isinstance(self, FSDPModule):
+            raise ConfigError(
+                f"optimizer.muon takes whole matrices, of which strategy {strategies.SHARDED!r} "
+                "leaves a process pieces; choose strategy 'ddp', or AdamW alone"
+            )
         optimizer = build_optimizer(self.model, settings)
         schedule = LambdaLR(optimizer, lambda step: settings.rate(step, self.run.steps))
         return {
@@ -116,6 +183,8 @@ class StageModule(L.LightningModule):
             k: v for k, v in checkpoint["state_dict"].items() if k in wanted
         }
         checkpoint["batches"] = self.batches
+        checkpoint["samples"] = self.batches * self._drawn_at_once
+        checkpoint["skipped"] = [self.skipped, self.skipped_in_all]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = set(checkpoint["state_dict"])
@@ -126,4 +195,24 @@ class StageModule(L.LightningModule):
                 f"{sorted(saved - wanted)[:5]}, only here {sorted(wanted - saved)[:5]}; "
                 f"choose another out= folder or the old configuration"
             )
-        self.batches = checkpoint["batches"]
+        # Files from before `samples` and `skipped` were of one process, which had skipped nothing.
+        samples = checkpoint.get("samples", checkpoint["batches"] * self.run.batch_size)
+        if samples % self._drawn_at_once:
+            raise ConfigError(
+                f"the checkpoint has seen {samples} samples, which are no whole number of batches "
+                f"of {self.run.batch_size} in each of {processes.count()} processes; choose "
+                "batch_size so that all processes together draw as many as before"
+            )
+        self.batches = samples // self._drawn_at_once
+        self.skipped, self.skipped_in_all = checkpoint.get("skipped", [0, 0])
+        if self.batches != checkpoint["batches"]:
+            # Lightning counts them too, to know where an optimiser step ends.
+            step = checkpoint["global_step"] * self.run.accumulate
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+            for counts in (progress["total"], progress["current"]):
+                counts.update(dict.fromkeys(counts, step))
+
+    @property
+    def _drawn_at_once(self) -> int:
+        """Samples in the batches that all processes draw at a time."""
+        return self.run.batch_size * processes.count()

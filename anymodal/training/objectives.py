@@ -6,6 +6,7 @@ Every objective has `collate(samples) -> batch`, `forward(batch) -> named losses
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anymodal import processes
 from anymodal.checkpoint import WEIGHTS, save_weights
 from anymodal.data.captioned import Captioned
 from anymodal.decoders import Decoder
@@ -21,8 +23,9 @@ from anymodal.decoders.autoencoders import normalise_latents
 from anymodal.encoders import Encoder, ImageBind, ImageBindEncoder
 from anymodal.encoders.clip_text import tokenize
 from anymodal.keep import Kept
-from anymodal.language import IGNORED, LanguageModel
+from anymodal.language import IGNORED, LanguageModel, supervised
 from anymodal.packing import Packed, pack
+from anymodal.processes import Mean
 from anymodal.types import Message
 
 
@@ -101,7 +104,8 @@ class LanguageModeling(nn.Module):
     def forward(self, batch: Packed) -> dict[str, Tensor]:
         embeds = self.language.embed(batch.ids)
         hidden = self.language(embeds, positions=batch.positions.to(embeds.device))
-        return {"text": self.language.loss(hidden, batch.labels.to(embeds.device))}
+        loss = self.language.loss(hidden, batch.labels.to(embeds.device))
+        return processes.join([Mean("text", loss, supervised(batch.labels))])
 
     def save_pretrained(self, folder: Path) -> None:
         self.language.save_pretrained(folder)
@@ -190,7 +194,7 @@ class Binding(nn.Module):
     def collate(
         self, samples: Sequence[Mapping[str, Captioned] | Sequence[Mapping[str, Captioned]]]
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-        """By modality: media, what they are bound to, and which of them are the same (B, B).
+        """By modality: media, what they are bound to, and a number (B, 1) for each caption.
 
         A sample is something in several media, or a list of such that are hard to tell apart.
         """
@@ -203,8 +207,8 @@ class Binding(nn.Module):
             if not whole:
                 continue
             captions = [sample[name].caption for sample in whole]
-            same = torch.tensor([[a == b for b in captions] for a in captions])
-            batch[name] = (self._prepared(name, whole), self._anchors(whole, captions), same)
+            marks = torch.tensor([[_mark(caption)] for caption in captions])
+            batch[name] = (self._prepared(name, whole), self._anchors(whole, captions), marks)
         return batch
 
     def _prepared(self, name: str, samples: Sequence[Mapping[str, Captioned]]) -> Tensor:
@@ -220,11 +224,28 @@ class Binding(nn.Module):
 
     def forward(self, batch: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> dict[str, Tensor]:
         losses = {}
-        for name, (media, anchors, same) in batch.items():
-            pair = self.views[name].embed(media), self._embed_anchors(anchors)
-            first, second = (F.normalize(embeds, dim=-1) for embeds in pair)
-            losses[name] = contrastive(first, second, same, self.scale)
+        for name in self.loss_names:
+            found = self._embedded(name, batch)
+            # Every item is told from those of all processes, as in one with the whole batch.
+            first, second, marks = (processes.gather(rows) for rows in found)
+            if len(marks):
+                same = marks == marks.T
+                loss = contrastive(first, second, same, self.scale)
+                # Only own rows have a gradient, and gradients are averaged: P times what they give.
+                losses[name] = processes.count() * loss - (processes.count() - 1) * loss.detach()
         return losses
+
+    def _embedded(
+        self, name: str, batch: Mapping[str, tuple[Tensor, Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Embeddings (B, E) of one modality's media and their anchors, with the captions' marks."""
+        if name not in batch:
+            none = torch.zeros(0, 0, device=next(self.parameters()).device)
+            return none, none, none.long()
+        media, anchors, marks = batch[name]
+        pair = self.views[name].embed(media), self._embed_anchors(anchors)
+        first, second = (F.normalize(embeds.float(), dim=-1) for embeds in pair)
+        return first, second, marks
 
     def _embed_anchors(self, anchors: Tensor) -> Tensor:
         if self.anchor != "text":
@@ -239,6 +260,11 @@ class Binding(nn.Module):
             return
         trained = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         save_weights(trained, Path(folder) / WEIGHTS)
+
+
+def _mark(caption: str) -> int:
+    """63 bits of a caption's hash, the same in every process."""
+    return int.from_bytes(hashlib.sha256(caption.encode()).digest()[:8]) >> 1
 
 
 def contrastive(first: Tensor, second: Tensor, same: Tensor, scale: float) -> Tensor:

@@ -14,15 +14,18 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from anymodal import config as configuration
-from anymodal.checkpoint import replacing_folder
+from anymodal.checkpoint import replacing_folder, sweep
+from anymodal.config import ConfigError
 from anymodal.decoders.deferred import DeferredDecoder, Opening
 from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
 from anymodal.training.stage import Run
+from anymodal.training.strategies import SHARDED, arguments, expect_gaps, together
 
 FINISHED = "model"
 
@@ -43,20 +46,24 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     """Train as a configuration says; the finished model's folder, or None if it was stopped.
 
     A run that finished before is left alone, and one that was stopped goes on from its last
-    checkpoint.
+    checkpoint. Among several processes, the first writes.
     """
+    say = rank_zero_only(print)
     run = read_run(path, overrides)
     finished = Path(run.out) / FINISHED
     if finished.exists():
-        print(f"{finished} is there already; delete it to train again")
+        say(f"{finished} is there already; delete it to train again")
         return finished
-    print(f"training {path} -> {finished}")
+    say(f"training {path} -> {finished}")
     trainer, module = fit(run)
     if trainer.global_step < run.steps:
-        print(f"stopped at step {trainer.global_step} of {run.steps}; run it again to go on")
+        say(f"stopped at step {trainer.global_step} of {run.steps}; run it again to go on")
         return None
-    with replacing_folder(finished) as folder:
-        module.model.save_pretrained(folder)  # type: ignore[operator]
+    with together(module):
+        if trainer.is_global_zero:
+            with replacing_folder(finished) as folder:
+                module.model.save_pretrained(folder)  # type: ignore[operator]
+        trainer.strategy.barrier()
     return finished
 
 
@@ -89,6 +96,11 @@ def train_model(
         stage = {"trainable": list(trainable), "losses": dict(losses)}
         known = {"model": None, "data": None, "stage": stage, "steps": steps}
         run = Run.from_config({**settings, **known, "out": str(out or temporary)})
+        if run.trainer.get("strategy") == SHARDED:
+            raise ConfigError(
+                f"strategy {SHARDED!r} leaves a model in pieces, and train_model trains in place; "
+                "train from a configuration, or choose strategy 'ddp'"
+            )
         L.seed_everything(run.seed, verbose=False)
         trainer, _ = _fit(model, data, run)
     if trainer.global_step < steps:
@@ -129,7 +141,7 @@ def _deferred(model: nn.Module) -> Iterator[str]:
 def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     _quieten()
     module = StageModule(model, run)
-    batches = Batches(data, model.collate, run.batch_size, run.seed, lambda: module.batches)
+    batches = Batches(data, model.collate, run.batch_size, run.seed)
     out = Path(run.out)
     last = out / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
@@ -145,16 +157,21 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
                 SaveEvery(last, run.save_every),
                 *([TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []),
             ],
-            "plugins": [AtomicCheckpointIO()],
             # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
             "logger": [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")],
             "log_every_n_steps": run.log_every,
             "enable_checkpointing": False,
             "enable_model_summary": False,
             "default_root_dir": out,
-            **run.trainer,
+            **arguments(run.trainer, AtomicCheckpointIO()),
         }
     )
+    expect_gaps(trainer.strategy)
+    if trainer.is_global_zero:
+        sweep(last)
+    batches.every = trainer.world_size
+    batches.start = lambda: module.batches * trainer.world_size + trainer.global_rank
+    module.samples_of = batches.indices
     trainer.fit(module, loader(batches, run.workers), ckpt_path=last if last.exists() else None)
     for callback in average:
         callback.apply(module)

@@ -1,0 +1,94 @@
+"""What processes that train one model tell each other; alone, each of these changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def count() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process among them, from 0."""
+    return dist.get_rank() if count() > 1 else 0
+
+
+def add_up(values: Tensor) -> Tensor:
+    """The sum of a tensor over processes, which must all call this, without a gradient."""
+    if count() == 1:
+        return values
+    total = values.detach().to(_place(), copy=True)
+    dist.all_reduce(total)
+    return total.to(values.device)
+
+
+def any_of(flag: bool) -> bool:
+    """Whether a flag is set in any process; all must ask."""
+    return bool(add_up(torch.tensor(float(flag))) > 0)
+
+
+def gather(rows: Tensor) -> Tensor:
+    """The rows (n, E) of all processes in order (Σn, E); own rows keep their gradient.
+
+    Every process must call this, one without rows too, which may not know E and gives (0, 0).
+    """
+    if count() == 1:
+        return rows
+    own = torch.tensor(rows.shape, device=_place())
+    shapes = [torch.zeros_like(own) for _ in range(count())]
+    dist.all_gather(shapes, own)
+    most, width = torch.stack(shapes).amax(0).tolist()
+    padded = rows.new_zeros(most, width, device=_place())
+    padded[: len(rows), : rows.shape[1]] = rows.detach()
+    found = [torch.empty_like(padded) for _ in shapes]
+    dist.all_gather(found, padded)
+    parts = [
+        part[: int(shape[0])].to(rows.device) for part, shape in zip(found, shapes, strict=True)
+    ]
+    if len(rows):
+        parts[rank()] = rows
+    return torch.cat(parts)
+
+
+class Mean(NamedTuple):
+    """A named loss that is a mean `over` so many things of a batch; None where there are none."""
+
+    name: str
+    value: Tensor | None
+    over: int | Tensor
+
+
+def join(means: Iterable[Mean]) -> dict[str, Tensor]:
+    """Losses by name, sums of their means, each weighed by its share of what all processes have.
+
+    Processes' gradients are averaged. For a mean over n of N things in P processes to count as it
+    would in one process with all of them, it is multiplied by P·n/N. Every process must give means
+    of the same names in the same order.
+    """
+    means = list(means)
+    losses: dict[str, Tensor] = {}
+    shares = _shares(means) if count() > 1 else [None] * len(means)
+    for (name, value, _), share in zip(means, shares, strict=True):
+        if value is not None:
+            value = value if share is None else value * share
+            losses[name] = losses[name] + value if name in losses else value
+    return losses
+
+
+def _shares(means: list[Mean]) -> list[float]:
+    own = torch.tensor([float(mean.over) for mean in means])
+    shares: list[float] = (count() * own / add_up(own).clamp(min=1)).tolist()
+    return shares
+
+
+def _place() -> torch.device:
+    """Where tensors must be to travel: with gloo on the CPU, else on the accelerator."""
+    accelerator = torch.accelerator.current_accelerator()
+    return torch.device("cpu") if dist.get_backend() == "gloo" or not accelerator else accelerator
