@@ -75,7 +75,7 @@ class DiffusionDecoder(Decoder):
         with torch.inference_mode(False), torch.no_grad():
             embeds, mask, _ = self.embed_captions(_PLAIN)
         scale = float(embeds[mask].float().square().mean().sqrt())
-        return ConditioningSpec(self.family.length, self.family.width, scale=scale)
+        return ConditioningSpec(self.family.length, self.family.width, self.family.pooled, scale)
 
     @property
     def prediction(self) -> str:
@@ -105,17 +105,22 @@ class DiffusionDecoder(Decoder):
         return self.family.embed_captions(captions)
 
     def unconditional(self, count: int) -> Conditioning:
-        """Give the empty caption's conditioning, `count` times, remembered while weights stay.
+        """Give what guidance leads away from, `count` times, remembered while weights stay.
+
+        It is the empty caption's conditioning, or zeros where the pipeline takes those.
 
         Weights changed behind autograd's back, through `.data`, are not noticed.
         """
-        weights = (*self.pipeline.text_encoder.parameters(),)
+        parts = (getattr(self.pipeline, name) for name in self.family.captioning)
+        weights = [p for part in parts if part is not None for p in part.parameters()]
         key = (*(p._version for p in weights), *(p.data_ptr() for p in weights))
         if self._empty is None or self._empty[0] != key:
             with torch.inference_mode(False), torch.no_grad():
-                self._empty = key, self.embed_captions([""])
-        embeds, mask, _ = self._empty[1]
-        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1))
+                self._empty = key, self.family.empty()
+        embeds, mask, pooled = self._empty[1]
+        if pooled is not None:
+            pooled = pooled.expand(count, -1)
+        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
 
     def loss(
         self,
@@ -142,7 +147,9 @@ class DiffusionDecoder(Decoder):
             )
         where = clean.device if generator is None else generator.device
         noise = torch.randn(clean.shape, generator=generator, device=where).to(clean)
-        levels = draw_levels(self.pipeline.scheduler, len(clean), generator, clean.device)
+        levels = draw_levels(
+            self.pipeline.scheduler, len(clean), generator, clean.device, self.family.tokens
+        )
         inputs, timesteps, target = noised(self.pipeline.scheduler, clean, noise, levels)
         with _quick_attention(clean.device):
             output = self.family.denoise(inputs, timesteps, conditioning)
@@ -176,7 +183,9 @@ class DiffusionDecoder(Decoder):
                 f"{self.family.fewest}"
             )
         positive = self._checked(conditioning)
-        positive = positive._replace(embeds=positive.embeds.to(self.pipeline.text_encoder.dtype))
+        dtype = self.pipeline.text_encoder.dtype
+        pooled = None if positive.pooled is None else positive.pooled.to(dtype)
+        positive = positive._replace(embeds=positive.embeds.to(dtype), pooled=pooled)
         negative = self.unconditional(len(positive.embeds)) if guidance > 1 else None
         return self.family.sample(
             positive,
@@ -189,11 +198,14 @@ class DiffusionDecoder(Decoder):
 
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
+        conditioning = {"length": self.family.length, "width": self.family.width}
+        if self.family.pooled is not None:
+            conditioning["pooled"] = self.family.pooled
         return {
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(self.pipeline.scheduler).__name__,
             "prediction_type": self.prediction,
-            "conditioning": {"length": self.family.length, "width": self.family.width},
+            "conditioning": conditioning,
         }
 
     def _checked(self, conditioning: Conditioning) -> Conditioning:
@@ -203,6 +215,12 @@ class DiffusionDecoder(Decoder):
                 f"{type(self.pipeline).__name__} takes conditioning of shape (batch, "
                 f"{wanted[0]}, {wanted[1]}), not {tuple(conditioning.embeds.shape)}; build the "
                 "head from the decoder's spec"
+            )
+        pooled = None if conditioning.pooled is None else conditioning.pooled.shape[1]
+        if self.family.pooled is not None and pooled != self.family.pooled:
+            raise ValueError(
+                f"{type(self.pipeline).__name__} takes pooled conditioning of width "
+                f"{self.family.pooled}, not {pooled}; build the head from the decoder's spec"
             )
         return self.family.conditioned(conditioning)
 

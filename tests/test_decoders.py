@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import (
-    AutoencoderKL,
     CosineDPMSolverMultistepScheduler,
-    DDIMScheduler,
     DDPMScheduler,
     DiffusionPipeline,
     DPMSolverMultistepScheduler,
@@ -25,13 +23,8 @@ from diffusers import (
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     LCMScheduler,
-    PixArtAlphaPipeline,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
 )
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from anymodal.decoders import DiffusionDecoder, nano
 from anymodal.decoders.autoencoders import (
@@ -40,113 +33,20 @@ from anymodal.decoders.autoencoders import (
     normalise_latents,
 )
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
+from anymodal.heads import LinearHead, alignment_loss
 from anymodal.media import Audio, Image, Video
 from anymodal.types import Conditioning
+from tests.pipelines import (
+    FAMILIES,
+    LENGTH,
+    latte,
+    sigma,
+    small_vae,
+    stable_audio,
+    tokenizer,
+)
 
-WORDS = "a big small red blue ball bell bird moving left right fast slow"
 CAPTIONS = ["a Big red ball", "a small blue bird moving left"]
-LENGTH = 12
-
-
-def tokenizer() -> PreTrainedTokenizerFast:
-    vocabulary = {"<pad>": 0, "</s>": 1, "<unk>": 2}
-    for word in WORDS.split():
-        vocabulary[word] = len(vocabulary)
-    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
-
-
-SMALL: dict[str, Any] = {"heads": 2, "head_width": 16, "layers": 1, "length": LENGTH, "width": 16}
-
-
-def small_vae() -> AutoencoderKL:
-    return nano.image_autoencoder(size=16, channels=(8, 8), groups=4)
-
-
-def sigma() -> DiffusionPipeline:
-    return nano.nano_image(tokenizer(), small_vae(), size=16, **SMALL)
-
-
-def alpha() -> DiffusionPipeline:
-    parts = sigma().components
-    parts["scheduler"] = DPMSolverMultistepScheduler(prediction_type="epsilon")
-    return PixArtAlphaPipeline(**parts)
-
-
-def latte() -> DiffusionPipeline:
-    return nano.nano_video(tokenizer(), small_vae(), size=16, frames=3, **SMALL)
-
-
-def stable_audio() -> DiffusionPipeline:
-    vae = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800)
-    return nano.nano_audio(tokenizer(), vae, seconds=0.3, **SMALL)
-
-
-def stable_audio_open() -> DiffusionPipeline:
-    """Stable Audio with the scheduler of its published weights."""
-    pipeline = stable_audio()
-    pipeline.scheduler = CosineDPMSolverMultistepScheduler()
-    with torch.no_grad():
-        pipeline.transformer.time_proj.weight *= 1000
-    return pipeline
-
-
-def stable_diffusion() -> DiffusionPipeline:
-    words = nano.caption_tokenizer(tokenizer(), LENGTH)
-    text = CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=LENGTH,
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=1,
-    )
-    return StableDiffusionPipeline(
-        vae=small_vae(),
-        text_encoder=CLIPTextModel(text).eval(),
-        tokenizer=words,
-        unet=UNet2DConditionModel(
-            sample_size=8,
-            block_out_channels=(8, 16),
-            layers_per_block=1,
-            norm_num_groups=4,
-            attention_head_dim=8,
-            cross_attention_dim=16,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        ),
-        scheduler=DDIMScheduler(prediction_type="v_prediction"),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-
-
-FAMILIES: dict[str, Callable[[], DiffusionPipeline]] = {
-    "alpha": alpha,
-    "sigma": sigma,
-    "latte": latte,
-    "stable_audio": stable_audio,
-    "stable_audio_open": stable_audio_open,
-    "stable_diffusion": stable_diffusion,
-}
-PREDICTIONS = {
-    "alpha": "epsilon",
-    "sigma": "flow_prediction",
-    "latte": "flow_prediction",
-    "stable_audio": "flow_prediction",
-    "stable_audio_open": "v_prediction",
-    "stable_diffusion": "v_prediction",
-}
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
@@ -154,8 +54,9 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A family's name, its folder, and the decoder that was opened from there."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp(request.param)
-    FAMILIES[request.param]().save_pretrained(folder)
-    return request.param, folder, DiffusionDecoder.from_pretrained(folder)
+    FAMILIES[request.param].build().save_pretrained(folder)
+    decoder = DiffusionDecoder.from_pretrained(folder, **FAMILIES[request.param].options)
+    return request.param, folder, decoder
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -195,38 +96,122 @@ def test_reopened_weights_are_the_saved_ones(case: Any) -> None:
 
 def test_identity_is_read_off_the_pipeline(case: Any) -> None:
     name, _, decoder = case
-    assert (decoder.spec.length, decoder.spec.width) == (LENGTH, 16)
-    assert 0.3 < decoder.spec.scale < 3
+    known, spec = FAMILIES[name], decoder.spec
+    assert (spec.length, spec.width, spec.pooled) == (known.length, known.width, known.pooled)
+    assert 0.01 < spec.scale < 3
     identity = json.loads(json.dumps(decoder.identity()))
-    assert identity["prediction_type"] == PREDICTIONS[name]
-    assert identity["conditioning"] == {"length": LENGTH, "width": 16}
+    assert identity["prediction_type"] == known.prediction
+    wanted = {"length": known.length, "width": known.width}
+    assert identity["conditioning"] == wanted | ({"pooled": known.pooled} if known.pooled else {})
     assert identity["pipeline"] == type(decoder.pipeline).__name__
 
 
-def pipeline_encoding(pipeline: Any) -> Tensor:
-    """What the pipeline itself makes of the captions."""
-    if "StableAudio" in type(pipeline).__name__:
-        return torch.as_tensor(pipeline.encode_prompt(CAPTIONS, "cpu", False))
-    extra = {"max_sequence_length": LENGTH} if "PixArt" in type(pipeline).__name__ else {}
-    if "StableDiffusion" in type(pipeline).__name__:
-        extra = {"device": "cpu", "num_images_per_prompt": 1}
-    return torch.as_tensor(
-        pipeline.encode_prompt(CAPTIONS, do_classifier_free_guidance=False, **extra)[0]
-    )
+class Watched:
+    """What a pipeline's network was first called with, and what the scheduler was first handed."""
+
+    def __init__(self, pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[Any, Any]] = []
+        self.steps: list[tuple[Tensor, Tensor]] = []
+        network = getattr(pipeline, "transformer", None) or pipeline.unet
+        self.hook = network.register_forward_pre_hook(
+            lambda _, args, kwargs: self.calls.append((args, kwargs)), with_kwargs=True
+        )
+        step = pipeline.scheduler.step
+
+        @functools.wraps(step)  # pipelines look at its signature
+        def watched(output: Tensor, time: Tensor, *args: Any, **kwargs: Any) -> Any:
+            self.steps.append((output, time))
+            return step(output, time, *args, **kwargs)
+
+        monkeypatch.setattr(pipeline.scheduler, "step", watched)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors of the network's first call, as numbers."""
+        leaves = torch.utils._pytree.tree_leaves(self.calls[0])
+        return [leaf.float() for leaf in leaves if isinstance(leaf, Tensor)]
+
+    @property
+    def inputs(self) -> Tensor:
+        args, kwargs = self.calls[0]
+        shown = args[0] if args else kwargs["hidden_states"]
+        return shown if isinstance(shown, Tensor) else torch.stack(list(shown)).squeeze(2)
 
 
-def test_captions_are_conditioned_as_the_pipeline_does(case: Any) -> None:
-    _, _, decoder = case
+def ours_and_theirs(
+    name: str, decoder: DiffusionDecoder, guidance: float, monkeypatch: pytest.MonkeyPatch
+) -> tuple[tuple[list[Any], Watched], tuple[Any, Watched]]:
+    """What the decoder makes of captions, and what its pipeline does at the same seed."""
+    with monkeypatch.context() as patch, torch.no_grad():
+        mine = Watched(decoder.pipeline, patch)
+        conditioning = decoder.embed_captions(CAPTIONS)
+        made = decoder.sample(conditioning, steps=3, guidance=guidance, generator=seeded(9))
+    mine.hook.remove()
+    argument, offset = FAMILIES[name].guidance
+    with monkeypatch.context() as patch:
+        own = Watched(decoder.pipeline, patch)
+        theirs = decoder.pipeline(
+            list(CAPTIONS),
+            **FAMILIES[name].call,
+            **{argument: guidance + offset},
+            num_inference_steps=3,
+            generator=seeded(9),
+            output_type="np",
+        )[0]
+    own.hook.remove()
+    return (made, mine), (theirs, own)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_captions_give_what_the_pipeline_makes_of_them(
+    case: Any, guidance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, decoder = case
+    (made, mine), (theirs, own) = ours_and_theirs(name, decoder, guidance, monkeypatch)
+    if name != "latte":  # whose pipeline pads to 120 tokens whatever the tokenizer says
+        assert len(mine.tensors) == len(own.tensors)
+        for a, b in zip(mine.tensors, own.tensors, strict=True):
+            torch.testing.assert_close(a, b)
+        for each, their in zip(made, theirs, strict=True):
+            wanted = decoder.family.medium(their)
+            np.testing.assert_allclose(values(each), values(wanted), atol=1)
+
+
+def test_the_loss_calls_the_network_as_the_pipeline_does(
+    case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, decoder = case
+    (_, mine), _ = ours_and_theirs(name, decoder, 1.0, monkeypatch)
+    output, time = mine.steps[0]
+    if decoder.media is Video and len(output) != 2:  # frames one by one
+        output = output.unflatten(0, (2, -1)).transpose(1, 2)  # (2 T, C, h, w) -> (2, C, T, h, w)
+    unpacked = getattr(decoder.family, "unpacked", lambda patches: patches)
+    if getattr(decoder.family, "distilled", False):
+        monkeypatch.setattr(decoder.family, "guidance", 1.0)
     with torch.no_grad():
-        embeds, mask, pooled = decoder.embed_captions(CAPTIONS)
-        theirs = pipeline_encoding(decoder.pipeline)
-        if decoder.media is Audio:  # the pipeline's conditioning is behind its projection
-            embeds = decoder.pipeline.projection_model(text_hidden_states=embeds)
-            embeds = embeds.text_hidden_states * mask.unsqueeze(-1)
-    assert pooled is None and mask.dtype == torch.bool
-    # Latte's `encode_prompt` pads to 120 tokens whatever the tokenizer says, with zeros.
-    torch.testing.assert_close(embeds, theirs[:, :LENGTH])
-    assert not theirs[:, LENGTH:].any()
+        conditioning = decoder.embed_captions(CAPTIONS)
+        ours = decoder.family.denoise(unpacked(mine.inputs), time.expand(2), conditioning)
+    assert ours.shape[1:] == decoder.family.latent_shape
+    torch.testing.assert_close(ours, unpacked(output), rtol=1e-4, atol=1e-5)
+
+
+def test_alignment_lowers_the_distance(case: Any) -> None:
+    _, _, decoder = case
+    torch.manual_seed(0)
+    with torch.no_grad():
+        target = decoder.embed_captions(CAPTIONS)
+    head = LinearHead(input_width=8, signals=2, spec=decoder.spec)
+    hidden, losses = torch.randn(2, 2, 8), []
+    optimiser = torch.optim.Adam(head.parameters(), 1e-2)
+    for _ in range(20):
+        loss = alignment_loss(head(hidden, hidden), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.9 * losses[0]
+    with torch.no_grad():
+        assert torch.isfinite(decoder.loss(latents(decoder), head(hidden, hidden), seeded(0)))
 
 
 def test_captions_pass_gradients_when_they_are_wanted(case: Any) -> None:
@@ -238,14 +223,17 @@ def test_captions_pass_gradients_when_they_are_wanted(case: Any) -> None:
 
 
 def test_loss_passes_gradients_to_conditioning(case: Any) -> None:
-    _, _, decoder = case
-    embeds = torch.randn(2, LENGTH, 16, generator=seeded(2)).requires_grad_()
-    mask = torch.ones(2, LENGTH, dtype=torch.bool)
+    name, _, decoder = case
+    spec = decoder.spec
+    embeds = torch.randn(2, spec.length, spec.width, generator=seeded(2)).requires_grad_()
+    pooled = None if spec.pooled is None else torch.randn(2, spec.pooled).requires_grad_()
+    mask = torch.ones(2, spec.length, dtype=torch.bool)
     mask[1, 5:] = False
-    decoder.loss(latents(decoder), Conditioning(embeds, mask), seeded(0)).backward()
+    decoder.loss(latents(decoder), Conditioning(embeds, mask, pooled), seeded(0)).backward()
     assert embeds.grad is not None and torch.isfinite(embeds.grad).all()
     assert embeds.grad[0].abs().sum() > 0
-    if decoder.identity()["pipeline"] != "StableDiffusionPipeline":  # which takes no mask
+    assert pooled is None or (pooled.grad is not None and pooled.grad.abs().sum() > 0)
+    if FAMILIES[name].masked:
         assert embeds.grad[1, 5:].abs().max() < 1e-6
 
 
@@ -268,7 +256,7 @@ def test_loss_is_zero_for_a_perfect_denoiser(case: Any, monkeypatch: pytest.Monk
     scheduler, clean = decoder.pipeline.scheduler, latents(decoder)
     generator = seeded(5)
     noise = torch.randn(clean.shape, generator=generator)
-    levels = draw_levels(scheduler, 2, generator)
+    levels = draw_levels(scheduler, 2, generator, tokens=decoder.family.tokens)
     wanted = noised(scheduler, clean, noise, levels)
     seen: list[Tensor] = []
 
@@ -302,7 +290,7 @@ def test_items_of_a_batch_are_what_they_are_alone(case: Any, guidance: float) ->
     for i, (made, same) in enumerate(zip(batch, again, strict=True)):
         assert isinstance(made, decoder.media)
         assert np.array_equal(values(made), values(same))
-        single = Conditioning(both.embeds[i : i + 1], both.mask[i : i + 1])
+        single = Conditioning(*(None if part is None else part[i : i + 1] for part in both))
         (alone,) = decoder.sample(single, **ask, generator=[seeded(7 + i)])
         tolerance = 1.0 if decoder.media is not Audio else 1e-4
         np.testing.assert_allclose(values(made), values(alone), atol=tolerance)
@@ -332,7 +320,10 @@ def test_media_come_out_as_they_go_in(case: Any) -> None:
         np.testing.assert_array_equal(prepared.numpy(), made.samples)
     else:
         pixels = made.frames if isinstance(made, Video) else made.pixels[None]
-        assert pixels.dtype == np.uint8 and pixels.shape[1:] == (16, 16, 3)
+        assert pixels.dtype == np.uint8 and pixels.shape[1:] == (
+            *decoder.family.media_shape[-2:],
+            3,
+        )
         back = prepared if prepared.ndim == 4 else prepared[:, None]  # (3, T, H, W)
         np.testing.assert_allclose(
             (back.permute(1, 2, 3, 0).numpy() + 1) * 127.5, pixels, atol=1e-3
@@ -340,15 +331,20 @@ def test_media_come_out_as_they_go_in(case: Any) -> None:
 
 
 def test_unconditional_follows_the_weights(case: Any) -> None:
-    _, _, decoder = case
+    name, _, decoder = case
     first = decoder.unconditional(2)
-    assert decoder.unconditional(3).embeds.shape == (3, LENGTH, 16)
+    wanted = (3, decoder.spec.length, decoder.spec.width)
+    assert decoder.unconditional(3).embeds.shape == wanted
     assert decoder.unconditional(2).embeds.data_ptr() == first.embeds.data_ptr()
     kept = {k: v.clone() for k, v in decoder.pipeline.text_encoder.state_dict().items()}
     with torch.no_grad():
         for weight in decoder.pipeline.text_encoder.parameters():
             weight.mul_(1.5)
-    assert not torch.equal(decoder.unconditional(2).embeds, first.embeds)
+    changed = decoder.unconditional(2)
+    same = torch.equal(changed.embeds, first.embeds)
+    if first.pooled is not None:
+        same = same and torch.equal(changed.pooled, first.pooled)
+    assert same == (name == "stable_diffusion_xl")  # where it is zero, whatever the weights
     decoder.pipeline.text_encoder.load_state_dict(kept)
     torch.testing.assert_close(decoder.unconditional(2).embeds, first.embeds)
 
@@ -356,9 +352,12 @@ def test_unconditional_follows_the_weights(case: Any) -> None:
 def test_wrong_shapes_are_named(case: Any) -> None:
     _, _, decoder = case
     good = decoder.unconditional(2)
-    wrong = Conditioning(good.embeds[:, :-1], good.mask[:, :-1])
-    with pytest.raises(ValueError, match=f"{LENGTH}, 16"):
+    wrong = good._replace(embeds=good.embeds[:, :-1], mask=good.mask[:, :-1])
+    with pytest.raises(ValueError, match=f"{decoder.spec.length}, {decoder.spec.width}"):
         decoder.sample(wrong, steps=2, guidance=1.0)
+    if decoder.spec.pooled is not None:
+        with pytest.raises(ValueError, match=f"width {decoder.spec.pooled}, not None"):
+            decoder.loss(latents(decoder), good._replace(pooled=None))
     with pytest.raises(ValueError, match="3 media .* 2"):
         decoder.loss(latents(decoder, 3), good)
     with pytest.raises(ValueError, match="neither prepared media"):
@@ -465,6 +464,10 @@ def test_levels_stay_in_the_scheduler_s_range() -> None:
     assert flow.min() > 0 and flow.max() < 1 and math.isclose(flow.mean(), 0.5, abs_tol=0.02)
     shifted = draw_levels(FlowMatchEulerDiscreteScheduler(shift=3.0), 4000, seeded(0))
     torch.testing.assert_close(shifted, 3 * flow / (1 + 2 * flow))
+    dynamic = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    for tokens, mu in ((256, 0.5), (4096, 1.15)):
+        moved = draw_levels(dynamic, 4000, seeded(0), tokens=tokens)
+        torch.testing.assert_close(moved, dynamic.time_shift(mu, 1.0, flow))
     steps = draw_levels(DDPMScheduler(num_train_timesteps=50), 4000, seeded(0))
     assert steps.dtype == torch.int64 and (steps.min(), steps.max()) == (0, 49)
     scheduler = CosineDPMSolverMultistepScheduler()
@@ -484,9 +487,9 @@ def test_unknown_objective_is_named() -> None:
 
 def test_unknown_pipeline_is_named_before_it_is_opened(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(
-        json.dumps({"_class_name": "FluxPipeline", "_diffusers_version": "0.42.1"})
+        json.dumps({"_class_name": "KandinskyPipeline", "_diffusers_version": "0.42.1"})
     )
-    with pytest.raises(ValueError, match=r"FluxPipeline.*supported are LattePipeline"):
+    with pytest.raises(ValueError, match=r"KandinskyPipeline.*supported are .*LattePipeline"):
         DiffusionDecoder.from_pretrained(tmp_path)
 
 

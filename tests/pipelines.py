@@ -1,0 +1,369 @@
+"""Tiny pipelines of every family of decoders, with random weights, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderDC,
+    AutoencoderKL,
+    CosineDPMSolverMultistepScheduler,
+    DDIMScheduler,
+    DiffusionPipeline,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    PixArtAlphaPipeline,
+    SanaPipeline,
+    SanaTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
+)
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Gemma2Config,
+    Gemma2Model,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3Model,
+    T5EncoderModel,
+)
+
+from anymodal.decoders import nano
+
+WORDS = "a big small red blue ball bell bird moving left right fast slow"
+LENGTH = 12
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    vocabulary = {"<pad>": 0, "</s>": 1, "<unk>": 2}
+    for word in WORDS.split():
+        vocabulary[word] = len(vocabulary)
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+SMALL: dict[str, Any] = {"heads": 2, "head_width": 16, "layers": 1, "length": LENGTH, "width": 16}
+
+
+def small_vae() -> AutoencoderKL:
+    return nano.image_autoencoder(size=16, channels=(8, 8), groups=4)
+
+
+def sigma() -> DiffusionPipeline:
+    return nano.nano_image(tokenizer(), small_vae(), size=16, **SMALL)
+
+
+def alpha() -> DiffusionPipeline:
+    parts = sigma().components
+    parts["scheduler"] = DPMSolverMultistepScheduler(prediction_type="epsilon")
+    return PixArtAlphaPipeline(**parts)
+
+
+def latte() -> DiffusionPipeline:
+    return nano.nano_video(tokenizer(), small_vae(), size=16, frames=3, **SMALL)
+
+
+def stable_audio() -> DiffusionPipeline:
+    vae = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800)
+    return nano.nano_audio(tokenizer(), vae, seconds=0.3, **SMALL)
+
+
+def stable_audio_open() -> DiffusionPipeline:
+    """Stable Audio with the scheduler of its published weights."""
+    pipeline = stable_audio()
+    pipeline.scheduler = CosineDPMSolverMultistepScheduler()
+    with torch.no_grad():
+        pipeline.transformer.time_proj.weight *= 1000
+    return pipeline
+
+
+def words() -> Any:
+    return nano.caption_tokenizer(tokenizer(), LENGTH)
+
+
+def clip(kind: Any = CLIPTextModel, **options: Any) -> Any:
+    text = CLIPTextConfig(
+        vocab_size=len(words()),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=LENGTH,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=1,
+        **options,
+    )
+    return kind(text).eval()
+
+
+def t5(width: int = 16) -> T5EncoderModel:
+    return nano.caption_encoder(words(), width=width, layers=1, heads=2, head_width=8)
+
+
+def shifted_vae() -> AutoencoderKL:
+    vae = small_vae()
+    vae.register_to_config(shift_factor=0.1, scaling_factor=0.9)
+    return vae
+
+
+def unet(**options: Any) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        attention_head_dim=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        **options,
+    )
+
+
+def stable_diffusion() -> DiffusionPipeline:
+    return StableDiffusionPipeline(
+        vae=small_vae(),
+        text_encoder=clip(),
+        tokenizer=words(),
+        unet=unet(cross_attention_dim=16),
+        scheduler=DDIMScheduler(prediction_type="v_prediction"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def stable_diffusion_xl(zeros: bool = True) -> DiffusionPipeline:
+    return StableDiffusionXLPipeline(
+        vae=small_vae(),
+        text_encoder=clip(),
+        text_encoder_2=clip(CLIPTextModelWithProjection, projection_dim=24),
+        tokenizer=words(),
+        tokenizer_2=words(),
+        unet=unet(
+            cross_attention_dim=32,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=24 + 6 * 8,
+        ),
+        scheduler=EulerDiscreteScheduler(beta_schedule="scaled_linear"),
+        force_zeros_for_empty_prompt=zeros,
+        add_watermarker=False,
+    )
+
+
+def stable_diffusion_3() -> DiffusionPipeline:
+    return StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel(
+            sample_size=8,
+            in_channels=4,
+            out_channels=4,
+            num_layers=2,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=40,
+            caption_projection_dim=16,
+            pooled_projection_dim=20,
+            pos_embed_max_size=8,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=shifted_vae(),
+        text_encoder=clip(CLIPTextModelWithProjection, projection_dim=8),
+        tokenizer=words(),
+        text_encoder_2=clip(CLIPTextModelWithProjection, projection_dim=12),
+        tokenizer_2=words(),
+        text_encoder_3=t5(40),
+        tokenizer_3=words(),
+    )
+
+
+def flux(distilled: bool = False) -> DiffusionPipeline:
+    return FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=distilled),
+        vae=shifted_vae(),
+        text_encoder=clip(),
+        tokenizer=words(),
+        text_encoder_2=t5(24),
+        tokenizer_2=words(),
+        transformer=FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=24,
+            pooled_projection_dim=16,
+            axes_dims_rope=(4, 4, 8),
+            guidance_embeds=distilled,
+        ),
+    )
+
+
+def sana() -> DiffusionPipeline:
+    blocks = ("ResBlock", "EfficientViTBlock")
+    text = Gemma2Config(
+        vocab_size=len(words()),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=1,
+    )
+    return SanaPipeline(
+        tokenizer=words(),
+        text_encoder=Gemma2Model(text).eval(),
+        vae=AutoencoderDC(
+            latent_channels=4,
+            attention_head_dim=4,
+            encoder_block_types=blocks,
+            decoder_block_types=blocks,
+            encoder_block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            encoder_layers_per_block=(1, 1),
+            decoder_layers_per_block=(1, 1),
+            encoder_qkv_multiscales=((), (5,)),
+            decoder_qkv_multiscales=((), (5,)),
+            scaling_factor=0.4,
+        ),
+        transformer=SanaTransformer2DModel(
+            sample_size=16,
+            in_channels=4,
+            out_channels=4,
+            num_layers=1,
+            num_attention_heads=2,
+            attention_head_dim=4,
+            num_cross_attention_heads=2,
+            cross_attention_head_dim=4,
+            cross_attention_dim=8,
+            caption_channels=16,
+        ),
+        scheduler=DPMSolverMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+        ),
+    )
+
+
+def z_image() -> DiffusionPipeline:
+    chat = words()
+    chat.chat_template = "{% for m in messages %}small {{ m['content'] }}{% endfor %}"
+    text = Qwen3Config(
+        vocab_size=len(chat),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+    )
+    return ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=shifted_vae(),
+        text_encoder=Qwen3Model(text).eval(),
+        tokenizer=chat,
+        transformer=ZImageTransformer2DModel(
+            in_channels=4,
+            dim=32,
+            n_layers=1,
+            n_refiner_layers=1,
+            n_heads=2,
+            n_kv_heads=2,
+            cap_feat_dim=16,
+            axes_dims=[4, 4, 8],
+            axes_lens=[128, 32, 32],
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Family:
+    """A builder of tiny pipelines and what a decoder over one should say and do.
+
+    Args:
+        build: gives a pipeline.
+        prediction: what its denoiser predicts.
+        length, width, pooled: its conditioning's shape.
+        options: what the decoder is told beside the pipeline.
+        call: what the pipeline's own `__call__` is told, to make the same from captions.
+        guidance: the name of its guidance there, and what is added to it.
+        masked: whether padding stays out of its network.
+    """
+
+    build: Callable[[], DiffusionPipeline]
+    prediction: str
+    length: int = LENGTH
+    width: int = 16
+    pooled: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    call: dict[str, Any] = field(default_factory=dict)
+    guidance: tuple[str, float] = ("guidance_scale", 0.0)
+    masked: bool = True
+
+
+FLOW = "flow_prediction"
+SQUARE = {"height": 16, "width": 16}
+# Stable Audio's own default leads away from zeros; decoders lead it away from the empty caption.
+LED = {"negative_prompt": ["", ""]}
+SHORT = {"max_sequence_length": LENGTH}
+BINLESS = SQUARE | SHORT | {"use_resolution_binning": False}
+
+FAMILIES: dict[str, Family] = {
+    "alpha": Family(alpha, "epsilon", call=BINLESS),
+    "sigma": Family(sigma, FLOW, call=BINLESS),
+    "latte": Family(latte, FLOW, call=SQUARE | {"video_length": 3, "mask_feature": False}),
+    "stable_audio": Family(stable_audio, FLOW, call=LED),
+    "stable_audio_open": Family(stable_audio_open, "v_prediction", call=LED),
+    "stable_diffusion": Family(stable_diffusion, "v_prediction", masked=False),
+    "stable_diffusion_xl": Family(
+        stable_diffusion_xl, "epsilon", width=32, pooled=24, masked=False
+    ),
+    "stable_diffusion_3": Family(
+        stable_diffusion_3, FLOW, 2 * LENGTH, 40, 20, call=SHORT, masked=False
+    ),
+    "flux": Family(
+        flux,
+        FLOW,
+        width=24,
+        pooled=16,
+        options={"size": 16},
+        call=SQUARE | SHORT | {"negative_prompt": ""},
+        guidance=("true_cfg_scale", 0.0),
+        masked=False,
+    ),
+    "flux_distilled": Family(
+        lambda: flux(distilled=True),
+        FLOW,
+        width=24,
+        pooled=16,
+        options={"size": 16},
+        call=SQUARE | SHORT,
+        masked=False,
+    ),
+    "sana": Family(sana, FLOW, call=BINLESS | {"height": 32, "width": 32}),
+    "z_image": Family(
+        z_image, FLOW, options={"size": 16}, call=SQUARE | SHORT, guidance=("guidance_scale", -1.0)
+    ),
+}
