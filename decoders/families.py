@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from anymodal.decoders.audios import StableAudio
+from anymodal.decoders.audios import AudioLDM, StableAudio
+from anymodal.decoders.causal_videos import LTX, CogVideoX, Wan
 from anymodal.decoders.family import Family as Family
 from anymodal.decoders.flow_images import Flux, Sana, StableDiffusion3, ZImage
 from anymodal.decoders.images import PixArt, PixArtSigma, StableDiffusion, StableDiffusionXL
-from anymodal.decoders.videos import Latte
+from anymodal.decoders.videos import Latte, TextToVideo
 
 FAMILIES: dict[str, type[Family]] = {
     "PixArtAlphaPipeline": PixArt,
@@ -19,5 +20,10 @@ FAMILIES: dict[str, type[Family]] = {
     "FluxPipeline": Flux,
     "SanaPipeline": Sana,
     "ZImagePipeline": ZImage,
+    "AudioLDMPipeline": AudioLDM,
+    "TextToVideoSDPipeline": TextToVideo,
+    "LTXPipeline": LTX,
+    "WanPipeline": Wan,
+    "CogVideoXPipeline": CogVideoX,
 }
 """The families by the class name of their pipelines."""

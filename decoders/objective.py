@@ -102,7 +102,7 @@ def noised(scheduler: Any, clean: Tensor, noise: Tensor, levels: Tensor) -> Nois
         )
         inputs = scheduler.precondition_inputs(noisy, level)
         return Noised(inputs, scheduler.precondition_noise(levels), (clean - offset) / slope)
-    kept = scheduler.alphas_cumprod.to(clean.device)[level]
+    kept = scheduler.alphas_cumprod.to(clean.device)[level].float()  # CogVideoX's are double
     signal, sigma = kept.sqrt(), (1 - kept).sqrt()
     targets = {"epsilon": noise, "sample": clean, "v_prediction": signal * noise - sigma * clean}
     return Noised(signal * clean + sigma * noise, levels, targets[kind])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anymodal.decoders.family import Family, fitted, to_bytes, zeroed
+from anymodal.decoders.family import Family, fitted, to_bytes, unmasked, zeroed
 from anymodal.media import Video
 from anymodal.types import Conditioning
 
@@ -79,3 +79,27 @@ class Latte(FrameByFrame):
             "height": self.size[0],
             "width": self.size[1],
         }
+
+
+class TextToVideo(FrameByFrame):
+    """ModelScope's text to video (https://arxiv.org/abs/2308.06571), which takes no mask."""
+
+    older = True
+
+    def __init__(self, pipeline: Any, frames: int = 16, fps: float = 8.0) -> None:
+        super().__init__(pipeline, pipeline.unet, frames, fps)
+
+    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        device = self.pipeline.text_encoder.device
+        return unmasked(self.pipeline.encode_prompt(list(captions), device, 1, False)[0])
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        output: Tensor = self.pipeline.unet(
+            inputs, timesteps, encoder_hidden_states=conditioning.embeds
+        ).sample
+        return output
+
+    def asked(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, Any]:
+        return super().asked(positive, negative, guidance) | {"num_frames": self.frames}

@@ -8,8 +8,15 @@ from typing import Any
 
 import torch
 from diffusers import (
+    AudioLDMPipeline,
     AutoencoderDC,
     AutoencoderKL,
+    AutoencoderKLCogVideoX,
+    AutoencoderKLLTXVideo,
+    AutoencoderKLWan,
+    CogVideoXDDIMScheduler,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
     CosineDPMSolverMultistepScheduler,
     DDIMScheduler,
     DiffusionPipeline,
@@ -18,6 +25,8 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    LTXPipeline,
+    LTXVideoTransformer3DModel,
     PixArtAlphaPipeline,
     SanaPipeline,
     SanaTransformer2DModel,
@@ -25,12 +34,19 @@ from diffusers import (
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
+    TextToVideoSDPipeline,
     UNet2DConditionModel,
+    UNet3DConditionModel,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    ClapTextConfig,
+    ClapTextModelWithProjection,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -39,6 +55,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3Model,
+    SpeechT5HifiGan,
+    SpeechT5HifiGanConfig,
     T5EncoderModel,
 )
 
@@ -298,6 +316,162 @@ def z_image() -> DiffusionPipeline:
     )
 
 
+def audioldm() -> DiffusionPipeline:
+    text = ClapTextConfig(
+        vocab_size=len(words()),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        projection_dim=16,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=1,
+    )
+    vocoder = SpeechT5HifiGanConfig(
+        model_in_dim=8,
+        sampling_rate=800,
+        upsample_initial_channel=8,
+        upsample_rates=[2, 2],
+        upsample_kernel_sizes=[4, 4],
+        resblock_kernel_sizes=[3],
+        resblock_dilation_sizes=[[1, 3]],
+        normalize_before=False,
+    )
+    return AudioLDMPipeline(
+        vae=AutoencoderKL(
+            in_channels=1,
+            out_channels=1,
+            block_out_channels=(8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            norm_num_groups=4,
+        ),
+        text_encoder=ClapTextModelWithProjection(text).eval(),
+        tokenizer=words(),
+        unet=unet(
+            cross_attention_dim=(8, 16),
+            class_embed_type="simple_projection",
+            projection_class_embeddings_input_dim=16,
+            class_embeddings_concat=True,
+        ),
+        scheduler=DDIMScheduler(beta_schedule="scaled_linear"),
+        vocoder=SpeechT5HifiGan(vocoder).eval(),
+    )
+
+
+def text_to_video() -> DiffusionPipeline:
+    return TextToVideoSDPipeline(
+        vae=small_vae(),
+        text_encoder=clip(),
+        tokenizer=words(),
+        unet=UNet3DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            attention_head_dim=8,
+            cross_attention_dim=16,
+            down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"),
+            up_block_types=("UpBlock3D", "CrossAttnUpBlock3D"),
+        ),
+        scheduler=DDIMScheduler(beta_schedule="scaled_linear"),
+    )
+
+
+def ltx() -> DiffusionPipeline:
+    return LTXPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=AutoencoderKLLTXVideo(
+            latent_channels=8,
+            block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            down_block_types=("LTXVideoDownBlock3D",) * 2,
+            downsample_type=("conv",) * 2,
+            layers_per_block=(1, 1, 1),
+            decoder_layers_per_block=(1, 1, 1),
+            spatio_temporal_scaling=(True, False),
+            decoder_spatio_temporal_scaling=(True, False),
+            decoder_inject_noise=(False,) * 3,
+            upsample_residual=(False,) * 2,
+            upsample_factor=(1,) * 2,
+            patch_size=2,
+        ),
+        text_encoder=t5(),
+        tokenizer=words(),
+        transformer=LTXVideoTransformer3DModel(
+            in_channels=8,
+            out_channels=8,
+            num_attention_heads=2,
+            attention_head_dim=8,
+            cross_attention_dim=16,
+            num_layers=1,
+            caption_channels=16,
+        ),
+    )
+
+
+def wan(expanded: bool = False) -> DiffusionPipeline:
+    return WanPipeline(
+        tokenizer=words(),
+        text_encoder=t5(),
+        vae=AutoencoderKLWan(
+            base_dim=4,
+            z_dim=16,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+        ),
+        scheduler=UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+        ),
+        transformer=WanTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=12,
+            text_dim=16,
+            freq_dim=32,
+            ffn_dim=32,
+            num_layers=1,
+            rope_max_seq_len=32,
+        ),
+        expand_timesteps=expanded,
+    )
+
+
+def cogvideox(rotary: bool = False) -> DiffusionPipeline:
+    return CogVideoXPipeline(
+        tokenizer=words(),
+        text_encoder=t5(),
+        vae=AutoencoderKLCogVideoX(
+            block_out_channels=(8, 8, 8, 8),
+            latent_channels=4,
+            layers_per_block=1,
+            norm_num_groups=2,
+            sample_height=16,
+            sample_width=16,
+        ),
+        transformer=CogVideoXTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=16,
+            in_channels=4,
+            out_channels=4,
+            time_embed_dim=4,
+            text_embed_dim=16,
+            num_layers=1,
+            sample_width=2,
+            sample_height=2,
+            sample_frames=9,
+            max_text_seq_length=LENGTH,
+            use_rotary_positional_embeddings=rotary,
+        ),
+        scheduler=CogVideoXDDIMScheduler(
+            prediction_type="v_prediction",
+            rescale_betas_zero_snr=True,
+            timestep_spacing="trailing",
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class Family:
     """A builder of tiny pipelines and what a decoder over one should say and do.
@@ -365,5 +539,31 @@ FAMILIES: dict[str, Family] = {
     "sana": Family(sana, FLOW, call=BINLESS | {"height": 32, "width": 32}),
     "z_image": Family(
         z_image, FLOW, options={"size": 16}, call=SQUARE | SHORT, guidance=("guidance_scale", -1.0)
+    ),
+    "audioldm": Family(audioldm, "epsilon", length=1, masked=False),
+    "text_to_video": Family(
+        text_to_video, "epsilon", options={"frames": 3}, call={"num_frames": 3}, masked=False
+    ),
+    "ltx": Family(
+        ltx,
+        FLOW,
+        options={"frames": 5, "height": 32, "width": 64},
+        call=SHORT | {"num_frames": 5, "height": 32, "width": 64, "frame_rate": 25.0},
+    ),
+    "wan": Family(
+        wan,
+        FLOW,
+        options={"frames": 5, "height": 16, "width": 32},
+        call=SHORT | {"num_frames": 5, "height": 16, "width": 32},
+    ),
+    "wan_small": Family(
+        lambda: wan(expanded=True),
+        FLOW,
+        options={"frames": 5, "height": 32, "width": 16},
+        call=SHORT | {"num_frames": 5, "height": 32, "width": 16},
+    ),
+    "cogvideox": Family(cogvideox, "v_prediction", call=SHORT, masked=False),
+    "cogvideox_rotary": Family(
+        lambda: cogvideox(rotary=True), "v_prediction", call=SHORT, masked=False
     ),
 }

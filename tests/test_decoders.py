@@ -39,11 +39,17 @@ from anymodal.types import Conditioning
 from tests.pipelines import (
     FAMILIES,
     LENGTH,
+    audioldm,
+    cogvideox,
+    flux,
     latte,
+    ltx,
     sigma,
     small_vae,
     stable_audio,
     tokenizer,
+    wan,
+    z_image,
 )
 
 CAPTIONS = ["a Big red ball", "a small blue bird moving left"]
@@ -513,6 +519,45 @@ def test_options_reach_the_family(tmp_path: Path) -> None:
     assert sound.prepare(audio).shape == sound.family.media_shape
     with pytest.raises(ValueError, match="up to 0.3"):
         DiffusionDecoder(stable_audio(), seconds=9.0)
+
+
+def test_sizes_that_a_pipeline_cannot_make_are_named() -> None:
+    for build, options, message in (
+        (flux, {"size": 17}, "multiple of 2 pixels"),
+        (flux, {"size": 18}, "multiple of 4 pixels"),
+        (z_image, {"size": 18}, "multiple of 4 pixels"),
+        (ltx, {"frames": 6, "height": 32, "width": 32}, "frames=6.*nearest below is 5"),
+        (ltx, {"frames": 5, "height": 16, "width": 32}, "height=16.*32 pixels"),
+        (wan, {"frames": 5, "height": 16, "width": 24}, "width=24.*16 pixels"),
+        (cogvideox, {"frames": 13}, "frames=13.*nearest below is 9"),
+        (audioldm, {"seconds": 0}, "seconds=0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DiffusionDecoder(build(), **options)
+
+
+def test_pipelines_of_which_only_a_part_would_learn_are_refused() -> None:
+    two = wan()
+    two.register_modules(transformer_2=two.transformer)
+    with pytest.raises(ValueError, match="Wan of one network"):
+        DiffusionDecoder(two)
+    later = cogvideox()
+    later.transformer.register_to_config(patch_size_t=2)
+    with pytest.raises(ValueError, match=r"CogVideoX 1\.0"):
+        DiffusionDecoder(later)
+
+
+def test_a_tone_is_in_its_band_of_the_spectrogram() -> None:
+    decoder = DiffusionDecoder(audioldm(), seconds=0.5)
+    assert decoder.family.media_shape == (1, 400) and decoder.family.latent_shape == (4, 50, 4)
+    seen: list[Tensor] = []
+    encode = decoder.pipeline.vae.encode
+    decoder.pipeline.vae.encode = lambda rows: (seen.append(rows), encode(rows))[1]
+    waves = torch.sin(2 * math.pi * torch.tensor([[60.0], [300.0]]) * torch.arange(400) / 800)
+    decoder.encode(waves.unsqueeze(1))
+    assert seen[0].shape == (2, 1, 100, 8)
+    low, high = seen[0].mean(dim=(1, 2)).argmax(dim=-1).tolist()
+    assert low < 3 < 5 < high
 
 
 def test_package_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
