@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from anymodal.config import check_arguments
+from anymodal.decoders import settings
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
@@ -31,18 +32,37 @@ class DiffusionDecoder(Decoder):
 
     Args:
         pipeline: a pipeline of one of the `FAMILIES`.
+        scheduler: another diffusers scheduler for it, such as one of few steps: a class's name, or
+            a mapping with it as `name` and settings beside it. It starts from the old settings.
+        vae_slicing: whether the autoencoder takes a batch item by item, for memory.
+        vae_tiling: whether the autoencoder takes large media tile by tile, for memory.
+        offload: how weights wait in the CPU's memory while an accelerator computes: `model`,
+            `group` or `leaf`, from fast to spare. Not to be moved to a device afterwards.
         options: what the family takes beside it, such as Latte's `fps`.
 
     Raises:
-        ValueError: the pipeline's class is of no known family, or takes no such option.
+        ValueError: the pipeline's class is of no known family, takes no such option, or can't do
+            what the others ask.
     """
 
-    def __init__(self, pipeline: DiffusionPipeline, **options: Any) -> None:
+    def __init__(
+        self,
+        pipeline: DiffusionPipeline,
+        *,
+        scheduler: str | Mapping[str, Any] | None = None,
+        vae_slicing: bool = False,
+        vae_tiling: bool = False,
+        offload: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__()
         self.pipeline: Any = pipeline
         name = type(pipeline).__name__
         family = _family(name)
         check_arguments(family, options, name, provided=["pipeline"])
+        if scheduler is not None:
+            self.pipeline.scheduler = settings.swapped(self.pipeline, scheduler)
+        settings.spare_autoencoder(pipeline, slicing=vae_slicing, tiling=vae_tiling)
         self.family = family(pipeline, **options)
         self.media = self.family.media
         self.parts = nn.ModuleDict(
@@ -50,12 +70,16 @@ class DiffusionDecoder(Decoder):
         )
         pipeline.set_progress_bar_config(disable=True)
         self._empty: tuple[tuple[int, ...], Conditioning] | None = None
+        if offload is not None:
+            settings.offload(pipeline, offload)
 
     @classmethod
     def from_pretrained(
         cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, **options: Any
     ) -> DiffusionDecoder:
         """Open a pipeline's folder, weights from safetensors only and never with its own code.
+
+        Options are those of the decoder and of its family.
 
         Raises:
             ValueError: the pipeline's class is of no known family.

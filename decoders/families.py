@@ -9,6 +9,8 @@ from anymodal.decoders.flow_images import Flux, Sana, StableDiffusion3, ZImage
 from anymodal.decoders.images import PixArt, PixArtSigma, StableDiffusion, StableDiffusionXL
 from anymodal.decoders.videos import Latte, TextToVideo
 
+# AudioLDM 2 is missing: its pipeline generates with transformers' GPT2Model, which since version 5
+# hasn't the method that it calls.
 FAMILIES: dict[str, type[Family]] = {
     "PixArtAlphaPipeline": PixArt,
     "PixArtSigmaPipeline": PixArtSigma,

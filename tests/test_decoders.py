@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import (
+    AsymmetricAutoencoderKL,
     CosineDPMSolverMultistepScheduler,
     DDPMScheduler,
     DiffusionPipeline,
@@ -39,14 +40,17 @@ from anymodal.types import Conditioning
 from tests.pipelines import (
     FAMILIES,
     LENGTH,
+    alpha,
     audioldm,
     cogvideox,
     flux,
     latte,
     ltx,
+    sana,
     sigma,
     small_vae,
     stable_audio,
+    stable_diffusion,
     tokenizer,
     wan,
     z_image,
@@ -558,6 +562,92 @@ def test_a_tone_is_in_its_band_of_the_spectrogram() -> None:
     assert seen[0].shape == (2, 1, 100, 8)
     low, high = seen[0].mean(dim=(1, 2)).argmax(dim=-1).tolist()
     assert low < 3 < 5 < high
+
+
+@pytest.mark.parametrize(
+    ("build", "wanted", "prediction"),
+    [
+        (stable_diffusion, "LCMScheduler", "v_prediction"),
+        (stable_diffusion, {"name": "DPMSolverMultistepScheduler", "solver_order": 3}, None),
+        (alpha, "DDIMScheduler", "epsilon"),
+        (sana, "FlowMatchEulerDiscreteScheduler", "flow_prediction"),
+        (sigma, "UniPCMultistepScheduler", "flow_prediction"),
+        (FAMILIES["flux_distilled"].build, "DPMSolverMultistepScheduler", "flow_prediction"),
+    ],
+)
+def test_another_scheduler_samples_the_same_network(
+    build: Any, wanted: Any, prediction: str | None, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    build().save_pretrained(tmp_path / "as it was")
+    options = {"size": 16} if build is FAMILIES["flux_distilled"].build else {}
+    old = DiffusionDecoder.from_pretrained(tmp_path / "as it was", **options)
+    new = DiffusionDecoder.from_pretrained(tmp_path / "as it was", scheduler=wanted, **options)
+    name = wanted if isinstance(wanted, str) else wanted["name"]
+    assert new.identity()["scheduler"] == name and new.prediction == old.prediction
+    assert prediction in (None, new.prediction)
+    if not isinstance(wanted, str):
+        assert new.pipeline.scheduler.config.solver_order == 3
+    with torch.no_grad():
+        conditioning = old.embed_captions(CAPTIONS)
+        before, after = (each.loss(latents(each), conditioning, seeded(0)) for each in (old, new))
+        torch.testing.assert_close(before, after)  # the same levels, inputs and targets
+        made = new.sample(conditioning, steps=2, guidance=1.0, generator=seeded(0))
+    assert len(made) == 2 and made[0].pixels.std() > 0
+    new.save_pretrained(tmp_path / "as it is")
+    assert DiffusionDecoder.from_pretrained(tmp_path / "as it is", **options).identity() == (
+        new.identity()
+    )
+
+
+def test_schedulers_that_do_not_fit_are_named() -> None:
+    for build, wanted, message in (
+        (sigma, "DDIMScheduler", "than flow_prediction"),
+        (sigma, "FlowMatchEulerDiscreteScheduler", "no init_noise_sigma"),
+        (alpha, "FlowMatchEulerDiscreteScheduler", "than epsilon"),
+        (alpha, {"name": "DDIMScheduler", "prediction_type": "sample"}, "than epsilon"),
+        (stable_diffusion, "EDMEulerScheduler", "than v_prediction"),
+        (alpha, "DiffusionPipeline", "names no scheduler"),
+        (alpha, {"solver_order": 2}, "names no scheduler"),
+        (alpha, {"name": "DDIMScheduler", "steps": 4}, "steps"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DiffusionDecoder(build(), scheduler=wanted)
+
+
+def test_memory_is_spared_by_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    pipeline = sigma()
+    plain = DiffusionDecoder(pipeline)
+    batch = torch.rand(2, 3, 16, 16) * 2 - 1
+    whole = plain.encode(batch)
+    spared = DiffusionDecoder(pipeline, vae_slicing=True, vae_tiling=True)
+    assert pipeline.vae.use_slicing and pipeline.vae.use_tiling
+    torch.testing.assert_close(spared.encode(batch), whole)
+    pipeline = stable_diffusion()
+    pipeline.vae = AsymmetricAutoencoderKL()
+    with pytest.raises(ValueError, match="AsymmetricAutoencoderKL has no tiling"):
+        DiffusionDecoder(pipeline, vae_tiling=True)
+    with pytest.raises(ValueError, match="offload='disk' is not known"):
+        DiffusionDecoder(pipeline, offload="disk")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="no accelerator"):
+        DiffusionDecoder(pipeline, offload="model")
+
+
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="weights go to an accelerator")
+@pytest.mark.parametrize("how", ["model", "group", "leaf"])
+def test_offloaded_weights_make_the_same(how: str) -> None:
+    torch.manual_seed(0)
+    pipeline = sigma()
+    plain = DiffusionDecoder(pipeline).eval()
+    ask: dict[str, Any] = {"steps": 2, "guidance": 3.0}
+    with torch.no_grad():
+        (wanted,) = plain.sample(plain.unconditional(1), **ask, generator=seeded(0))
+        away = DiffusionDecoder(pipeline, offload=how).eval()
+        conditioning = away.embed_captions([""])
+        (made,) = away.sample(conditioning, **ask, generator=seeded(0))
+    np.testing.assert_allclose(values(made), values(wanted), atol=2)
 
 
 def test_package_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
