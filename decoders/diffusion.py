@@ -122,7 +122,7 @@ class DiffusionDecoder(Decoder):
     @torch.no_grad()
     def encode(self, batch: Tensor) -> Tensor:
         """Turn a batch of prepared media into scaled latents, the mode of their posterior."""
-        return self.family.encode(batch)
+        return self.family.encode(batch.to(self.family.device))
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """Give the pipeline's own conditioning of captions, with its gradient."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from anymodal.decoders.audios import AudioLDM, StableAudio
+from anymodal.decoders.audios import StableAudio
 from anymodal.decoders.causal_videos import LTX, CogVideoX, Wan
 from anymodal.decoders.family import Family as Family
 from anymodal.decoders.flow_images import Flux, Sana, StableDiffusion3, ZImage
 from anymodal.decoders.images import PixArt, PixArtSigma, StableDiffusion, StableDiffusionXL
+from anymodal.decoders.spectrograms import AudioLDM, AudioLDM2
 from anymodal.decoders.videos import Latte, TextToVideo
 
-# AudioLDM 2 is missing: its pipeline generates with transformers' GPT2Model, which since version 5
-# hasn't the method that it calls.
 FAMILIES: dict[str, type[Family]] = {
     "PixArtAlphaPipeline": PixArt,
     "PixArtSigmaPipeline": PixArtSigma,
@@ -23,6 +22,7 @@ FAMILIES: dict[str, type[Family]] = {
     "SanaPipeline": Sana,
     "ZImagePipeline": ZImage,
     "AudioLDMPipeline": AudioLDM,
+    "AudioLDM2Pipeline": AudioLDM2,
     "TextToVideoSDPipeline": TextToVideo,
     "LTXPipeline": LTX,
     "WanPipeline": Wan,

@@ -92,6 +92,11 @@ class Family(ABC):
         self.pipeline = pipeline
 
     @property
+    def device(self) -> torch.device:
+        """Where the pipeline computes, wherever its weights wait."""
+        return torch.device(self.pipeline._execution_device)
+
+    @property
     def length(self) -> int:
         """Length of a caption's conditioning, in tokens."""
         return min(int(self.pipeline.tokenizer.model_max_length), self.longest)
@@ -113,6 +118,10 @@ class Family(ABC):
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """Give what the pipeline's `encode_prompt` gives, with its gradient."""
+        return self.conditioned(self.embedded(captions))
+
+    def embedded(self, captions: Sequence[str]) -> Conditioning:
+        """Give what the caption encoder gives, padding and all."""
         pipeline = self.pipeline
         tokens = pipeline.tokenizer(
             self.cleaned(captions),
@@ -121,10 +130,9 @@ class Family(ABC):
             truncation=True,
             return_tensors="pt",
         )
-        encoder = pipeline.text_encoder
-        mask = tokens.attention_mask.to(encoder.device)
-        embeds = encoder(tokens.input_ids.to(encoder.device), attention_mask=mask)[0]
-        return self.conditioned(Conditioning(embeds, mask.bool()))
+        mask = tokens.attention_mask.to(self.device)
+        embeds = pipeline.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
+        return Conditioning(embeds, mask.bool())
 
     def cleaned(self, captions: Sequence[str]) -> list[str]:
         """Give the captions as the pipeline writes them before it tokenises them."""

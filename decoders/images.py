@@ -101,8 +101,7 @@ class StableDiffusion(Pixels):
         super().__init__(pipeline, pipeline.unet)
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        device = self.pipeline.text_encoder.device
-        return unmasked(self.pipeline.encode_prompt(list(captions), device, 1, False)[0])
+        return unmasked(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         output: Tensor = self.pipeline.unet(

@@ -8,6 +8,7 @@ from typing import Any
 
 import diffusers
 import torch
+from diffusers.hooks import apply_group_offloading
 
 from anymodal.config import check_arguments
 from anymodal.decoders.objective import prediction_type
@@ -57,8 +58,8 @@ def swapped(pipeline: Any, wanted: str | Mapping[str, Any]) -> Any:
 
 def _shown(scheduler: Any) -> str:
     """Name the way in which a scheduler mixes noise into what its network is shown."""
-    if hasattr(scheduler, "precondition_outputs"):
-        return "preconditioned"
+    if hasattr(scheduler, "precondition_outputs"):  # and the time as a function of the noise
+        return f"preconditioned {scheduler.precondition_noise(torch.tensor(1.0)):g}"
     # A scheduler's configuration keeps settings of the one that it came from, so look for its own.
     own = "use_flow_sigmas" in inspect.signature(type(scheduler)).parameters
     flow = hasattr(scheduler, "scale_noise") or (own and scheduler.config.use_flow_sigmas)
@@ -90,8 +91,8 @@ def offload(pipeline: Any, how: str) -> None:
 
     Args:
         pipeline: whose parts are on the CPU.
-        how: `model` brings whole parts, `group` some layers at a time, `leaf` single layers, the
-            least memory and the most time.
+        how: `model` brings whole parts, `group` the denoiser block by block and other parts layer
+            by layer, `leaf` all layer by layer, the least memory and the most time.
 
     Raises:
         ValueError: there is no such way, or no accelerator.
@@ -103,7 +104,14 @@ def offload(pipeline: Any, how: str) -> None:
         raise ValueError(f"offload={how!r}, but this machine has no accelerator; leave it out")
     if how == "model":
         pipeline.enable_model_cpu_offload(device=device)
-    elif how == "group":
-        pipeline.enable_group_offload(device, offload_type="block_level", num_blocks_per_group=1)
-    else:
-        pipeline.enable_group_offload(device, offload_type="leaf_level")
+        return
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module):
+            # Blocks come when `forward` is called; other parts have other methods called, too.
+            blocks = how == "group" and name in ("transformer", "unet")
+            apply_group_offloading(
+                part,
+                onload_device=device,
+                offload_type="block_level" if blocks else "leaf_level",
+                num_blocks_per_group=1 if blocks else None,
+            )

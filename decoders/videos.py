@@ -50,16 +50,28 @@ class FrameByFrame(Frames):
 
 
 class Latte(FrameByFrame):
-    """Latte (https://arxiv.org/abs/2401.03048). The network takes no mask, so padding is zeroed."""
+    """Latte (https://arxiv.org/abs/2401.03048). The network takes no mask, so padding is zeroed.
+
+    So does its pipeline with several captions; a single one's padding it cuts off.
+
+    Args:
+        pipeline: a `LattePipeline`.
+        fps: frames a second, which nothing in the pipeline tells.
+        padded: whether guidance leads away from the empty caption with its padding as it is, as the
+            pipeline does by default, and not zeroed as with other captions.
+    """
 
     longest = 120
 
-    def __init__(self, pipeline: Any, fps: float = 8.0) -> None:
-        network = pipeline.transformer
+    def __init__(self, pipeline: Any, fps: float = 8.0, padded: bool = False) -> None:
+        network, self.padded = pipeline.transformer, padded
         super().__init__(pipeline, network, int(network.config.video_length), fps)
 
     def cleaned(self, captions: Sequence[str]) -> list[str]:
         return list(self.pipeline._text_preprocessing(list(captions)))
+
+    def empty(self) -> Conditioning:
+        return unmasked(self.embedded([""]).embeds) if self.padded else super().empty()
 
     def conditioned(self, conditioning: Conditioning) -> Conditioning:
         return zeroed(conditioning)
@@ -90,8 +102,7 @@ class TextToVideo(FrameByFrame):
         super().__init__(pipeline, pipeline.unet, frames, fps)
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        device = self.pipeline.text_encoder.device
-        return unmasked(self.pipeline.encode_prompt(list(captions), device, 1, False)[0])
+        return unmasked(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         output: Tensor = self.pipeline.unet(

@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 from diffusers import (
+    AudioLDM2Pipeline,
+    AudioLDM2ProjectionModel,
+    AudioLDM2UNet2DConditionModel,
     AudioLDMPipeline,
     AutoencoderDC,
     AutoencoderKL,
@@ -45,6 +48,9 @@ from diffusers import (
 )
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    ClapConfig,
+    ClapFeatureExtractor,
+    ClapModel,
     ClapTextConfig,
     ClapTextModelWithProjection,
     CLIPTextConfig,
@@ -52,12 +58,16 @@ from transformers import (
     CLIPTextModelWithProjection,
     Gemma2Config,
     Gemma2Model,
+    GPT2Config,
+    GPT2LMHeadModel,
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3Model,
+    RobertaTokenizer,
     SpeechT5HifiGan,
     SpeechT5HifiGanConfig,
     T5EncoderModel,
+    T5Tokenizer,
 )
 
 from anymodal.decoders import nano
@@ -98,7 +108,8 @@ def alpha() -> DiffusionPipeline:
 
 
 def latte() -> DiffusionPipeline:
-    return nano.nano_video(tokenizer(), small_vae(), size=16, frames=3, **SMALL)
+    longer = SMALL | {"length": 120}  # to which its pipeline pads, whatever the tokenizer says
+    return nano.nano_video(tokenizer(), small_vae(), size=16, frames=3, **longer)
 
 
 def stable_audio() -> DiffusionPipeline:
@@ -316,20 +327,22 @@ def z_image() -> DiffusionPipeline:
     )
 
 
-def audioldm() -> DiffusionPipeline:
-    text = ClapTextConfig(
-        vocab_size=len(words()),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-        projection_dim=16,
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=1,
-    )
-    vocoder = SpeechT5HifiGanConfig(
+CLAP_TEXT: dict[str, Any] = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 32,
+    "projection_dim": 16,
+    "pad_token_id": 0,
+    "bos_token_id": 2,
+    "eos_token_id": 1,
+}
+
+
+def vocoder() -> SpeechT5HifiGan:
+    config = SpeechT5HifiGanConfig(
         model_in_dim=8,
         sampling_rate=800,
         upsample_initial_channel=8,
@@ -339,16 +352,24 @@ def audioldm() -> DiffusionPipeline:
         resblock_dilation_sizes=[[1, 3]],
         normalize_before=False,
     )
+    return SpeechT5HifiGan(config).eval()
+
+
+def spectrogram_vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        in_channels=1,
+        out_channels=1,
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        norm_num_groups=4,
+    )
+
+
+def audioldm() -> DiffusionPipeline:
     return AudioLDMPipeline(
-        vae=AutoencoderKL(
-            in_channels=1,
-            out_channels=1,
-            block_out_channels=(8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            norm_num_groups=4,
-        ),
-        text_encoder=ClapTextModelWithProjection(text).eval(),
+        vae=spectrogram_vae(),
+        text_encoder=ClapTextModelWithProjection(ClapTextConfig(**CLAP_TEXT)).eval(),
         tokenizer=words(),
         unet=unet(
             cross_attention_dim=(8, 16),
@@ -357,7 +378,56 @@ def audioldm() -> DiffusionPipeline:
             class_embeddings_concat=True,
         ),
         scheduler=DDIMScheduler(beta_schedule="scaled_linear"),
-        vocoder=SpeechT5HifiGan(vocoder).eval(),
+        vocoder=vocoder(),
+    )
+
+
+def audioldm_2() -> DiffusionPipeline:
+    """AudioLDM 2, whose pipeline tells captions from transcripts by the tokenizers' classes."""
+    sound = {
+        "spec_size": 64,
+        "num_mel_bins": 16,
+        "window_size": 4,
+        "hidden_size": 16,
+        "patch_embeds_hidden_size": 8,
+        "depths": [1, 1],
+        "num_attention_heads": [2, 2],
+    }
+    clap = ClapConfig(audio_config=sound, text_config=CLAP_TEXT, projection_dim=12)
+    letters = ["<pad>", "</s>", "<s>", "<unk>", "<mask>", "Ġ", *"abcdefghijklmnopqrstuvwxyz"]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -9.0)]
+    language = GPT2Config(
+        n_embd=16, n_head=2, n_layer=1, n_positions=64, vocab_size=4, max_new_tokens=4
+    )
+    return AudioLDM2Pipeline(
+        vae=spectrogram_vae(),
+        text_encoder=ClapModel(clap).eval(),
+        text_encoder_2=t5(24),
+        projection_model=AudioLDM2ProjectionModel(12, 24, 16),
+        language_model=GPT2LMHeadModel(language).eval(),
+        tokenizer=RobertaTokenizer(
+            vocab={letter: i for i, letter in enumerate(letters)}, merges=[], model_max_length=20
+        ),
+        tokenizer_2=T5Tokenizer(
+            vocab=pieces + [("▁" + word, -1.0) for word in WORDS.split()],
+            extra_ids=0,
+            model_max_length=LENGTH,
+        ),
+        feature_extractor=ClapFeatureExtractor(
+            feature_size=16, sampling_rate=800, max_length_s=1, hop_length=64, fft_window_size=256
+        ),
+        unet=AudioLDM2UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            attention_head_dim=8,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=((None, 16, 24), (None, 16, 24)),
+        ),
+        scheduler=DDIMScheduler(beta_schedule="scaled_linear"),
+        vocoder=vocoder(),
     )
 
 
@@ -477,6 +547,8 @@ class Family:
     """A builder of tiny pipelines and what a decoder over one should say and do.
 
     Args:
+        title: its name in the README's table, which is made of these.
+        pipeline: the class of its pipelines.
         build: gives a pipeline.
         prediction: what its denoiser predicts.
         length, width, pooled: its conditioning's shape.
@@ -484,8 +556,13 @@ class Family:
         call: what the pipeline's own `__call__` is told, to make the same from captions.
         guidance: the name of its guidance there, and what is added to it.
         masked: whether padding stays out of its network.
+        alone: whether its pipeline makes another thing of a caption in a batch than of it alone.
+        schedulers: others that its network takes.
+        slicing: whether its autoencoder can take a batch item by item.
     """
 
+    title: str
+    pipeline: str
     build: Callable[[], DiffusionPipeline]
     prediction: str
     length: int = LENGTH
@@ -495,29 +572,52 @@ class Family:
     call: dict[str, Any] = field(default_factory=dict)
     guidance: tuple[str, float] = ("guidance_scale", 0.0)
     masked: bool = True
+    alone: bool = False
+    schedulers: tuple[str, ...] = ()
+    slicing: bool = True
 
 
 FLOW = "flow_prediction"
 SQUARE = {"height": 16, "width": 16}
-# Stable Audio's own default leads away from zeros; decoders lead it away from the empty caption.
-LED = {"negative_prompt": ["", ""]}
 SHORT = {"max_sequence_length": LENGTH}
 BINLESS = SQUARE | SHORT | {"use_resolution_binning": False}
+LCM, DPM, UNIPC = "LCMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"
+EULER, FLOW_LCM = "FlowMatchEulerDiscreteScheduler", "FlowMatchLCMScheduler"
 
 FAMILIES: dict[str, Family] = {
-    "alpha": Family(alpha, "epsilon", call=BINLESS),
-    "sigma": Family(sigma, FLOW, call=BINLESS),
-    "latte": Family(latte, FLOW, call=SQUARE | {"video_length": 3, "mask_feature": False}),
-    "stable_audio": Family(stable_audio, FLOW, call=LED),
-    "stable_audio_open": Family(stable_audio_open, "v_prediction", call=LED),
-    "stable_diffusion": Family(stable_diffusion, "v_prediction", masked=False),
+    "stable_diffusion": Family(
+        "Stable Diffusion 1 and 2",
+        "StableDiffusionPipeline",
+        stable_diffusion,
+        "v_prediction",
+        masked=False,
+        schedulers=(LCM, DPM),
+    ),
     "stable_diffusion_xl": Family(
-        stable_diffusion_xl, "epsilon", width=32, pooled=24, masked=False
+        "Stable Diffusion XL",
+        "StableDiffusionXLPipeline",
+        stable_diffusion_xl,
+        "epsilon",
+        width=32,
+        pooled=24,
+        masked=False,
+        schedulers=(LCM, DPM),
     ),
     "stable_diffusion_3": Family(
-        stable_diffusion_3, FLOW, 2 * LENGTH, 40, 20, call=SHORT, masked=False
+        "Stable Diffusion 3",
+        "StableDiffusion3Pipeline",
+        stable_diffusion_3,
+        FLOW,
+        2 * LENGTH,
+        40,
+        20,
+        call=SHORT,
+        masked=False,
+        schedulers=(FLOW_LCM, DPM),
     ),
     "flux": Family(
+        "Flux",
+        "FluxPipeline",
         flux,
         FLOW,
         width=24,
@@ -526,8 +626,11 @@ FAMILIES: dict[str, Family] = {
         call=SQUARE | SHORT | {"negative_prompt": ""},
         guidance=("true_cfg_scale", 0.0),
         masked=False,
+        schedulers=(FLOW_LCM,),
     ),
     "flux_distilled": Family(
+        "Flux, guidance distilled",
+        "FluxPipeline",
         lambda: flux(distilled=True),
         FLOW,
         width=24,
@@ -535,35 +638,129 @@ FAMILIES: dict[str, Family] = {
         options={"size": 16},
         call=SQUARE | SHORT,
         masked=False,
+        schedulers=(FLOW_LCM, DPM),
     ),
-    "sana": Family(sana, FLOW, call=BINLESS | {"height": 32, "width": 32}),
+    "alpha": Family(
+        "PixArt-α", "PixArtAlphaPipeline", alpha, "epsilon", call=BINLESS, schedulers=(LCM, DPM)
+    ),
+    "sigma": Family(
+        "PixArt-Σ", "PixArtSigmaPipeline", sigma, FLOW, call=BINLESS, schedulers=(DPM, UNIPC)
+    ),
+    "sana": Family(
+        "Sana",
+        "SanaPipeline",
+        sana,
+        FLOW,
+        call=BINLESS | {"height": 32, "width": 32},
+        schedulers=(EULER, FLOW_LCM),
+    ),
     "z_image": Family(
-        z_image, FLOW, options={"size": 16}, call=SQUARE | SHORT, guidance=("guidance_scale", -1.0)
+        "Z-Image",
+        "ZImagePipeline",
+        z_image,
+        FLOW,
+        options={"size": 16},
+        call=SQUARE | SHORT,
+        guidance=("guidance_scale", -1.0),
+        schedulers=(FLOW_LCM,),
     ),
-    "audioldm": Family(audioldm, "epsilon", length=1, masked=False),
+    "audioldm": Family(
+        "AudioLDM",
+        "AudioLDMPipeline",
+        audioldm,
+        "epsilon",
+        length=1,
+        masked=False,
+        schedulers=(LCM, DPM),
+    ),
+    "audioldm_2": Family(
+        "AudioLDM 2",
+        "AudioLDM2Pipeline",
+        audioldm_2,
+        "epsilon",
+        length=4 + LENGTH,
+        width=24,
+        alone=True,
+        schedulers=(LCM, DPM),
+    ),
+    "stable_audio": Family(
+        "Stable Audio, as nano has it",
+        "StableAudioPipeline",
+        stable_audio,
+        FLOW,
+        call={"negative_prompt": ["", ""]},
+        schedulers=(DPM, UNIPC),
+    ),
+    "stable_audio_open": Family(
+        "Stable Audio Open",
+        "StableAudioPipeline",
+        stable_audio_open,
+        "v_prediction",
+        options={"zeros": True},
+    ),
     "text_to_video": Family(
-        text_to_video, "epsilon", options={"frames": 3}, call={"num_frames": 3}, masked=False
+        "ModelScope's text to video",
+        "TextToVideoSDPipeline",
+        text_to_video,
+        "epsilon",
+        options={"frames": 3},
+        call={"num_frames": 3},
+        masked=False,
+        schedulers=(LCM, DPM),
+    ),
+    "latte": Family(
+        "Latte",
+        "LattePipeline",
+        latte,
+        FLOW,
+        length=120,
+        options={"padded": True},
+        call=SQUARE | {"video_length": 3},
+        schedulers=(DPM, UNIPC),
     ),
     "ltx": Family(
+        "LTX-Video",
+        "LTXPipeline",
         ltx,
         FLOW,
         options={"frames": 5, "height": 32, "width": 64},
         call=SHORT | {"num_frames": 5, "height": 32, "width": 64, "frame_rate": 25.0},
+        schedulers=(FLOW_LCM,),
     ),
     "wan": Family(
+        "Wan 2.1",
+        "WanPipeline",
         wan,
         FLOW,
         options={"frames": 5, "height": 16, "width": 32},
         call=SHORT | {"num_frames": 5, "height": 16, "width": 32},
+        schedulers=(EULER, DPM),
     ),
     "wan_small": Family(
+        "Wan 2.2, 5B",
+        "WanPipeline",
         lambda: wan(expanded=True),
         FLOW,
         options={"frames": 5, "height": 32, "width": 16},
         call=SHORT | {"num_frames": 5, "height": 32, "width": 16},
+        schedulers=(EULER, DPM),
     ),
-    "cogvideox": Family(cogvideox, "v_prediction", call=SHORT, masked=False),
+    "cogvideox": Family(
+        "CogVideoX 1.0, 2B",
+        "CogVideoXPipeline",
+        cogvideox,
+        "v_prediction",
+        call=SHORT,
+        masked=False,
+        schedulers=("CogVideoXDPMScheduler",),
+    ),
     "cogvideox_rotary": Family(
-        lambda: cogvideox(rotary=True), "v_prediction", call=SHORT, masked=False
+        "CogVideoX 1.0, 5B",
+        "CogVideoXPipeline",
+        lambda: cogvideox(rotary=True),
+        "v_prediction",
+        call=SHORT,
+        masked=False,
+        schedulers=("CogVideoXDPMScheduler",),
     ),
 }
