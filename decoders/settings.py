@@ -41,7 +41,9 @@ def swapped(pipeline: Any, wanted: str | Mapping[str, Any]) -> Any:
         shift = old.config.get("shift", old.config.get("flow_shift", 1.0))
         carried = {"use_flow_sigmas": True, "flow_shift": shift, "shift": shift}
         carried = {key: value for key, value in carried.items() if key in known}
-    new = kind.from_config(old.config, **{"prediction_type": learned, **carried, **settings})
+    new: Any = getattr(diffusers, name).from_config(
+        old.config, **{"prediction_type": learned, **carried, **settings}
+    )
     if _shown(new) != _shown(old) or new.config.get("prediction_type", learned) != learned:
         raise ValueError(
             f"{name} shows a network other things than {type(old).__name__} does, or asks another "

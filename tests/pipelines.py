@@ -558,7 +558,6 @@ class Family:
         masked: whether padding stays out of its network.
         alone: whether its pipeline makes another thing of a caption in a batch than of it alone.
         schedulers: others that its network takes.
-        slicing: whether its autoencoder can take a batch item by item.
     """
 
     title: str
@@ -574,7 +573,6 @@ class Family:
     masked: bool = True
     alone: bool = False
     schedulers: tuple[str, ...] = ()
-    slicing: bool = True
 
 
 FLOW = "flow_prediction"

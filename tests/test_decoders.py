@@ -44,6 +44,7 @@ from tests.pipelines import (
     Family,
     alpha,
     audioldm,
+    audioldm_2,
     cogvideox,
     flux,
     latte,
@@ -202,6 +203,16 @@ def test_captions_give_what_the_pipeline_makes_of_them(
             assert spread > 0
             tolerance = 1e-3 * spread if decoder.media is Audio else 1  # or one step of 255
             np.testing.assert_allclose(values(each), values(their), rtol=0, atol=tolerance)
+
+
+def test_a_caption_alone_is_what_it_is_in_company(case: Any) -> None:
+    _, _, decoder = case
+    with torch.no_grad():
+        both = decoder.embed_captions(CAPTIONS)
+        alone = [decoder.embed_captions([caption]) for caption in CAPTIONS]
+    for together, *apart in zip(both, *alone, strict=True):
+        if together is not None:
+            torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
 
 
 def test_the_loss_calls_the_network_as_the_pipeline_does(
@@ -430,14 +441,10 @@ def test_another_scheduler_keeps_what_was_learned(case: Any) -> None:
 
 def test_an_autoencoder_takes_items_one_by_one(case: Any) -> None:
     name, _, decoder = case
-    known, vae = FAMILIES[name], decoder.pipeline.vae
-    if not known.slicing:
-        with pytest.raises(ValueError, match="has no slicing; leave it out"):
-            DiffusionDecoder(decoder.pipeline, vae_slicing=True, **known.options)
-        return
+    vae = decoder.pipeline.vae
     batch = torch.stack([decoder.prepare(medium(decoder, seed)) for seed in range(2)])
     whole = decoder.encode(batch)
-    sliced = DiffusionDecoder(decoder.pipeline, vae_slicing=True, **known.options)
+    sliced = DiffusionDecoder(decoder.pipeline, vae_slicing=True, **FAMILIES[name].options)
     assert vae.use_slicing
     torch.testing.assert_close(sliced.encode(batch), whole)
     vae.disable_slicing()
@@ -628,6 +635,24 @@ def test_pipelines_of_which_only_a_part_would_learn_are_refused() -> None:
         DiffusionDecoder(later)
 
 
+def test_audioldm_2_generates_with_the_body_of_a_language_model(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    pipeline = audioldm_2()
+    wanted = DiffusionDecoder(pipeline).embed_captions(CAPTIONS)
+    pipeline.register_modules(language_model=pipeline.language_model.transformer)
+    pipeline.save_pretrained(tmp_path / "published")
+    decoder = DiffusionDecoder.from_pretrained(tmp_path / "published")
+    assert not any(p.is_meta for p in decoder.parameters())
+    for one, other in zip(decoder.embed_captions(CAPTIONS)[:2], wanted[:2], strict=True):
+        torch.testing.assert_close(one, other)
+    decoder.save_pretrained(tmp_path / "again")
+    again = DiffusionDecoder.from_pretrained(tmp_path / "again")
+    torch.testing.assert_close(again.embed_captions(CAPTIONS).embeds, wanted.embeds)
+    pipeline.text_encoder_2.config.model_type = "vits"
+    with pytest.raises(ValueError, match="transcripts"):
+        DiffusionDecoder(pipeline)
+
+
 def test_a_tone_is_in_its_band_of_the_spectrogram() -> None:
     decoder = DiffusionDecoder(audioldm(), seconds=0.5)
     assert decoder.family.media_shape == (1, 400) and decoder.family.latent_shape == (4, 50, 4)
@@ -687,19 +712,30 @@ def test_memory_is_spared_by_configuration(monkeypatch: pytest.MonkeyPatch) -> N
         DiffusionDecoder(pipeline, offload="model")
 
 
-@pytest.mark.skipif(not torch.accelerator.is_available(), reason="weights go to an accelerator")
 @pytest.mark.parametrize("how", ["model", "group", "leaf"])
-def test_offloaded_weights_make_the_same(how: str) -> None:
+@pytest.mark.parametrize("build", [sigma, audioldm_2, stable_audio, flux])
+def test_offloaded_weights_make_the_same(
+    build: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not torch.accelerator.is_available():  # the same hooks, from the CPU to the CPU
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cpu"))
     torch.manual_seed(0)
-    pipeline = sigma()
-    plain = DiffusionDecoder(pipeline).eval()
-    ask: dict[str, Any] = {"steps": 2, "guidance": 3.0}
-    with torch.no_grad():
-        (wanted,) = plain.sample(plain.unconditional(1), **ask, generator=seeded(0))
-        away = DiffusionDecoder(pipeline, offload=how).eval()
-        conditioning = away.embed_captions([""])
-        (made,) = away.sample(conditioning, **ask, generator=seeded(0))
-    np.testing.assert_allclose(values(made), values(wanted), atol=2)
+    pipeline = build()
+    options = {"size": 16} if build is flux else {}
+    tensors, media = [], []
+    for offload in (None, how):
+        decoder = DiffusionDecoder(pipeline, offload=offload, **options).eval()
+        with torch.no_grad():
+            conditioning = decoder.embed_captions(CAPTIONS)
+            encoded = decoder.encode(decoder.prepare(medium(decoder))[None])
+            made = decoder.sample(conditioning, steps=2, guidance=3.0, generator=seeded(0))
+        tensors.append([conditioning.embeds.cpu(), encoded.cpu()])
+        media.append(values(made[0]))
+    for there, here in zip(*tensors, strict=True):
+        torch.testing.assert_close(here, there, rtol=1e-3, atol=1e-3)
+    tolerance = 0.02 * media[0].std() if decoder.media is Audio else 2
+    np.testing.assert_allclose(media[1], media[0], atol=tolerance)
 
 
 def test_package_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
