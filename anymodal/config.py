@@ -14,7 +14,8 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -334,7 +335,32 @@ def instantiate(
     }
     if "_target_" not in node:
         return built
-    return resolve_target(node["_target_"], allow)(**{**extra, **built})
+    return _CALL.get()(resolve_target(node["_target_"], allow), {**extra, **built})
+
+
+def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Build a part in the plain way."""
+    return target(**arguments)
+
+
+_CALL: ContextVar[Callable[[Callable[..., Any], Mapping[str, Any]], Any]] = ContextVar(
+    "call", default=call
+)
+
+
+@contextlib.contextmanager
+def calling(
+    how: Callable[[Callable[..., Any], Mapping[str, Any]], Any],
+) -> Iterator[None]:
+    """Within it, `instantiate` builds a part by `how(target, arguments)`, however deep it lies.
+
+    A model's parts are named in files that its own `_target_` reads, so nobody can hand it down.
+    """
+    before = _CALL.set(how)
+    try:
+        yield
+    finally:
+        _CALL.reset(before)
 
 
 def build_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -18,6 +19,7 @@ from anymodal.decoders import settings
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
+from anymodal.keep import Origin
 from anymodal.types import Conditioning, ConditioningSpec
 
 # Measures the conditioning's scale, where heads start.
@@ -135,8 +137,7 @@ class DiffusionDecoder(Decoder):
 
         Weights changed behind autograd's back, through `.data`, are not noticed.
         """
-        parts = (getattr(self.pipeline, name) for name in self.family.captioning)
-        weights = [p for part in parts if part is not None for p in part.parameters()]
+        weights = [p for part in self._captioners for p in part.parameters()]
         key = (*(p._version for p in weights), *(p.data_ptr() for p in weights))
         if self._empty is None or self._empty[0] != key:
             with torch.inference_mode(False), torch.no_grad():
@@ -220,6 +221,40 @@ class DiffusionDecoder(Decoder):
             progress=progress or (lambda step, steps: None),
         )
 
+    def captioning(self) -> Origin:
+        """Give the caption encoders, their settings and their tokenizers."""
+        return Origin(tuple(self._captioners), self._captioning_facts)
+
+    def encoding(self) -> Origin:
+        """Give the autoencoder and its settings."""
+        return Origin((self.pipeline.vae,), self._encoding_facts)
+
+    @property
+    def _captioners(self) -> list[Any]:
+        parts = (getattr(self.pipeline, name) for name in self.family.captioning)
+        return [part for part in parts if part is not None]
+
+    def _captioning_facts(self) -> dict[str, Any]:
+        named = self.pipeline.components.items()
+        tokenizers = [each for name, each in named if name.startswith("tokenizer")]
+        return {
+            "parts": [self._facts(part) for part in self._captioners],
+            "words": [_words(each) for each in tokenizers if each is not None],
+            "shape": self.identity()["conditioning"],
+        }
+
+    def _encoding_facts(self) -> dict[str, Any]:
+        return self._facts(self.pipeline.vae)
+
+    def _facts(self, module: Any) -> dict[str, Any]:
+        """What a pipeline's module, the family and its options decide beside the weights."""
+        config = getattr(module.config, "to_dict", lambda: module.config)()
+        family = {"class": type(self.family).__name__, **vars(self.family)}
+        return {
+            "config": {key: str(value) for key, value in config.items() if key[0] != "_"},
+            "family": {key: str(value) for key, value in family.items() if key != "pipeline"},
+        }
+
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
         conditioning = {"length": self.family.length, "width": self.family.width}
@@ -270,6 +305,16 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
+
+
+def _words(tokenizer: Any) -> Any:
+    """What a tokenizer does, without the padding and the length that its last call left set."""
+    facts = {"chat": tokenizer.chat_template, "longest": tokenizer.model_max_length}
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        return {**facts, "words": sorted(tokenizer.get_vocab().items())}
+    words = json.loads(fast.to_str()).items()
+    return {**facts, "words": {k: v for k, v in words if k not in ("padding", "truncation")}}
 
 
 def _family(name: str) -> type[Family]:

@@ -261,6 +261,20 @@ def test_captions_pass_gradients_when_they_are_wanted(case: Any) -> None:
     assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
+def test_what_decides_captions_is_named(case: Any) -> None:
+    _, _, decoder = case
+    decoder.zero_grad()
+    embeds, _, pooled = decoder.embed_captions(CAPTIONS)
+    (embeds.sum() if pooled is None else embeds.sum() + pooled.sum()).backward()
+    used = {name for name, weight in decoder.named_parameters() if weight.grad is not None}
+    origin = decoder.captioning()
+    named = {id(weight) for part in origin.modules for weight in part.parameters()}
+    assert used and used <= {n for n, p in decoder.named_parameters() if id(p) in named}
+    facts = json.dumps([dict(origin.facts()), dict(decoder.encoding().facts())])
+    decoder.sample(decoder.unconditional(1), steps=2, guidance=3.0)
+    assert json.dumps([dict(origin.facts()), dict(decoder.encoding().facts())]) == facts
+
+
 def test_loss_passes_gradients_to_conditioning(case: Any) -> None:
     name, _, decoder = case
     spec = decoder.spec
