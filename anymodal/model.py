@@ -24,6 +24,9 @@ from anymodal.prompt import Item, Layout, Prompt
 from anymodal.signals import Signals
 from anymodal.types import Conditioning, Event, Features, Message, Target
 
+ENCODED_AT_ONCE = 8
+"""The most media of a modality in one batch of chatting, so that memory doesn't grow with them."""
+
 
 class Batch(NamedTuple):
     """Conversations ready for training, from `AnyModal.collate`."""
@@ -232,17 +235,19 @@ class AnyModal(nn.Module):
     def _soft(self, given: Mapping[str, list[Item]], known: dict[str, Tensor] | None) -> Tensor:
         """Soft tokens (items, K, D) in the order given; `known` as in `embed`."""
         if known is None:
-            media = {name: [item.media for item in items] for name, items in given.items()}
-            return torch.cat(list(self.soft_tokens(media).values()))
+            everything = {name: [item.media for item in items] for name, items in given.items()}
+            return torch.cat(list(self.soft_tokens(everything).values()))
         new: dict[str, dict[str, Media]] = {}
         for name, items in given.items():
             for item in items:
                 if item.digest not in known:
                     new.setdefault(name, {})[item.digest] = item.media
-        if new:
-            made = self.soft_tokens({name: list(media.values()) for name, media in new.items()})
-            for name, values in made.items():
-                known.update(zip(new[name], values, strict=True))
+        for name, media in new.items():
+            digests = list(media)
+            for start in range(0, len(digests), ENCODED_AT_ONCE):
+                some = digests[start : start + ENCODED_AT_ONCE]
+                made = self.soft_tokens({name: [media[digest] for digest in some]})[name]
+                known.update(zip(some, made, strict=True))
         return torch.stack([known[item.digest] for items in given.values() for item in items])
 
     # ---- Training -----------------------------------------------------------------------------

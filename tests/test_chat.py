@@ -12,7 +12,7 @@ from anymodal import chat
 from anymodal.cache import PrefixCache
 from anymodal.chat import conversation_of
 from anymodal.media import Audio, Image, Media
-from anymodal.model import AnyModal
+from anymodal.model import ENCODED_AT_ONCE, AnyModal
 from anymodal.types import (
     Done,
     MediumProgress,
@@ -234,6 +234,19 @@ def test_media_are_encoded_once_while_they_are_in_the_conversation(model: AnyMod
         assert encoded == [2, 1, 1], "equal media of a batch are encoded once"
     finally:
         watch.remove()
+
+
+def test_many_media_are_encoded_in_batches(model: AnyModal) -> None:
+    batches: list[int] = []
+    watch = model.encoders["image"].register_forward_hook(
+        lambda _module, inputs, _output: batches.append(len(inputs[0]))
+    )
+    try:
+        talk = [*(picture(seed) for seed in range(2 * ENCODED_AT_ONCE + 1)), "hello"]
+        model.chat(talk, seed=0, max_new_tokens=1)
+    finally:
+        watch.remove()
+    assert batches == [ENCODED_AT_ONCE, ENCODED_AT_ONCE, 1]
 
 
 def test_kept_turns_give_the_same_reply(model: AnyModal) -> None:
