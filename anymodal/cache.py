@@ -1,4 +1,4 @@
-"""Keys and values of a conversation, kept from turn to turn."""
+"""What is kept from turn to turn: keys and values, and the soft tokens of media."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from anymodal.language import LanguageModel
 
 
 class PrefixCache:
-    """Keys and values of the positions seen last, so that a next turn computes only what is new.
+    """What was computed of a conversation, so that a next turn computes only what is new.
+
+    That is keys and values of the positions seen last, and the soft tokens of the media seen last
+    by digest: dropping early turns moves all positions, and media are the dear part of them.
 
     It belongs to the weights it was filled with: `clear()` it after training them.
     """
@@ -23,6 +26,10 @@ class PrefixCache:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._forget_positions()
+        self.soft: dict[str, Tensor] = {}
+
+    def _forget_positions(self) -> None:
         self.keys: list[Hashable] = []
         self.past = new_cache(self.language)
 
@@ -33,7 +40,7 @@ class PrefixCache:
         whose state cannot be cut back (recurrent ones, full sliding windows) start anew.
         """
         if self.past.get_seq_length() != len(self.keys):  # a forward pass was interrupted
-            self.clear()
+            self._forget_positions()
         common = 0
         for mine, theirs in zip(self.keys, keys[:-1], strict=False):
             if mine != theirs:
@@ -44,7 +51,7 @@ class PrefixCache:
             try:
                 self.past.crop(-surplus)
             except (RuntimeError, NotImplementedError, AttributeError):
-                self.clear()
+                self._forget_positions()
             del self.keys[common:]
         return len(self.keys)
 

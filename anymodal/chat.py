@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from anymodal import generation, media
 from anymodal.cache import PrefixCache
@@ -63,15 +64,46 @@ def _part(part: Any) -> Any:
         return media.load(part)
     if isinstance(part, str | media.Media):
         return part
-    raise ValueError(f"a message holds texts, media and paths, not {type(part).__name__}")
+    raise ValueError(
+        f"a message holds texts, media and paths, not {type(part).__name__}; several conversations "
+        "are a list of lists, and `chat` alone takes them"
+    )
 
 
-def reply(model: AnyModal, conversation: Any, **settings: Any) -> Message:
-    """Answer a conversation: what `stream` yields, collected."""
-    for event in stream(model, conversation, **settings):
+def several(given: Any) -> bool:
+    """Whether what a user passed is a list of conversations, each a list, and not one of them."""
+    lists = (list, tuple)
+    return isinstance(given, lists) and bool(given) and all(isinstance(c, lists) for c in given)
+
+
+def reply(
+    model: AnyModal,
+    conversation: Any,
+    *,
+    seed: int | Sequence[int] | None = None,
+    **settings: Any,
+) -> Message | list[Message]:
+    """Answer a conversation, or a list of them in batches.
+
+    One is what `stream` yields, collected. Of several, the one at index i is seeded with
+    `seed + i`, or with a seed of its own where `seed` is a list; see `reply_many`.
+    """
+    if several(conversation):
+        if settings.pop("cache", None) is not None:
+            raise ValueError("a cache keeps one conversation; leave it out, or chat one at a time")
+        first = _drawn() if seed is None else seed
+        seeds = [first + i for i in range(len(conversation))] if isinstance(first, int) else first
+        return reply_many(model, conversation, seeds=seeds, **settings)
+    if not isinstance(seed, int | None):
+        raise ValueError(f"seed={seed!r} for one conversation; give one whole number")
+    for event in stream(model, conversation, seed=seed, **settings):
         if isinstance(event, Done):
             return event.message
     raise AssertionError("a stream ends with Done")
+
+
+def _drawn() -> int:
+    return int(torch.seed() % 2**31)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +143,8 @@ def stream(
         ValueError: for a conversation or settings that don't fit.
     """
     choose, settings = Sampling(**how), _sampling(model, sampling or {})
-    seed = int(torch.seed() % 2**31) if seed is None else seed
-    prompt = _prompts(model, [conversation])[0]
+    seed, messages = _drawn() if seed is None else seed, conversation_of(conversation)
+    prompt = _prompts(model, [messages], None if cache is None else cache.soft)[0]
     generator = torch.Generator().manual_seed(seed)
     content: list[Any] = []
     orders: list[Order] = []
@@ -149,61 +181,100 @@ def reply_many(
     heard: list[list[TextToken | SpanReady]] | None = None,
     **how: Any,
 ) -> list[Message]:
-    """Answer several conversations at once: one batch for the texts, one for each modality's media.
+    """Answer several conversations: texts in batches, then each modality's media in batches.
 
-    With greedy text, every answer is the one that `reply` gives at that seed.
+    Every answer is the one that `reply` gives at that seed, but for the rounding of another batch.
 
     Args:
         model: the composed model.
         conversations: see `conversation_of`.
         seeds: one for each conversation.
         sampling: steps and guidance by modality, over the model's own settings.
-        batch_size: the most media to make in one batch.
+        batch_size: the most conversations to answer, and the most media to make, at once.
         heard: gets the events of every reply's text, for who wants to count them.
         how: further settings of the text, see `generation.Sampling`.
+
+    Raises:
+        ValueError: for a conversation or settings that don't fit, or other than one seed for each.
     """
     choose, settings = Sampling(**how), _sampling(model, sampling or {})
-    prompts = _prompts(model, conversations)
-    generator = torch.Generator().manual_seed(seeds[0])
-    answers = generation.generate_batch(
-        model.language, model.signals, prompts, choose, generator=generator
-    )
-    if heard is not None:
-        heard.extend(answers)
+    if len(seeds) != len(conversations):
+        raise ValueError(
+            f"{len(seeds)} seeds for {len(conversations)} conversations; give one each"
+        )
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}; it must be at least 1")
+    talks = list(_each(conversations))
     contents: list[list[Any]] = []
     orders: list[tuple[int, Order]] = []
-    for row, (answer, seed) in enumerate(zip(answers, seeds, strict=True)):
-        content: list[Any] = []
-        for event in answer:
-            if isinstance(event, TextToken):
-                content.append(event.text)
-            else:
-                index = sum(1 for r, _ in orders if r == row)
-                orders.append((row, _order(model, event, index, seed)))
-                content.append(index)
-        contents.append(content)
+    for start in range(0, len(talks), batch_size):
+        some = slice(start, start + batch_size)
+        answers = generation.generate_batch(
+            model.language,
+            model.signals,
+            _prompts(model, talks[some]),
+            choose,
+            generators=[torch.Generator().manual_seed(seed) for seed in seeds[some]],
+        )
+        if heard is not None:
+            heard.extend(answers)
+        for answer, seed in zip(answers, seeds[some], strict=True):
+            content, mine = _ordered(model, answer, seed)
+            orders += [(len(contents), order) for order in mine]
+            contents.append(content)
     made: list[dict[int, media.Media]] = [{} for _ in contents]
     for name in model.decoders:
-        mine = [(row, order) for row, order in orders if order.name == name]
-        for start in range(0, len(mine), batch_size):
-            some = mine[start : start + batch_size]
-            media_made = _make(model, name, [order for _, order in some], settings[name])
-            for (row, order), medium in zip(some, media_made, strict=True):
+        wanted = [(row, order) for row, order in orders if order.name == name]
+        for start in range(0, len(wanted), batch_size):
+            batch = wanted[start : start + batch_size]
+            results = _make(model, name, [order for _, order in batch], settings[name])
+            for (row, order), medium in zip(batch, results, strict=True):
                 made[row][order.index] = medium
     return [_message(content, found) for content, found in zip(contents, made, strict=True)]
 
 
-def _prompts(model: AnyModal, conversations: Sequence[Any]) -> list[generation.Prompt]:
-    """Conversations as embeddings; every encoder runs once for all of them."""
-    laid = [model.layout.prompt(conversation_of(c), reply=True) for c in conversations]
+def _ordered(
+    model: AnyModal, answer: Sequence[TextToken | SpanReady], seed: int
+) -> tuple[list[Any], list[Order]]:
+    """A reply's texts and the indices of its media in order, and what media it orders."""
+    content: list[Any] = []
+    orders: list[Order] = []
+    for event in answer:
+        if isinstance(event, TextToken):
+            content.append(event.text)
+        else:
+            content.append(len(orders))
+            orders.append(_order(model, event, len(orders), seed))
+    return content, orders
+
+
+def _prompts(
+    model: AnyModal, talks: Sequence[list[Message]], soft: dict[str, Tensor] | None = None
+) -> list[generation.Prompt]:
+    """Conversations as embeddings; every encoder runs once for all media not in `soft`."""
+    soft = {} if soft is None else soft
+    laid = [model.layout.prompt(messages, reply=True) for messages in talks]
     packed = pack([prompt.ids for prompt in laid], [prompt.labels for prompt in laid])
-    embeds = model.embed(laid, packed.ids.to(model.device), packed.places)
+    embeds = model.embed(laid, packed.ids.to(model.device), packed.places, soft)
+    shown = {item.digest for prompt in laid for item in prompt.items}
+    for digest in soft.keys() - shown:
+        del soft[digest]
     return [
         generation.Prompt(
             embeds[row, start : start + len(prompt.ids)], prompt.keys(model.layout.slots)
         )
         for prompt, (row, start) in zip(laid, packed.places, strict=True)
     ]
+
+
+def _each(conversations: Sequence[Any]) -> Iterator[list[Message]]:
+    for index, conversation in enumerate(conversations):
+        try:
+            yield conversation_of(conversation)
+        except ValueError as error:
+            if len(conversations) == 1:
+                raise
+            raise ValueError(f"in conversation {index + 1}: {error}") from error
 
 
 def _sampling(model: AnyModal, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -85,19 +85,27 @@ def generate_batch(
     prompts: Sequence[Prompt],
     sampling: Sampling | None = None,
     *,
-    generator: torch.Generator | None = None,
+    generators: Sequence[torch.Generator] | None = None,
 ) -> list[list[TextToken | SpanReady]]:
     """Answer several prompts at once, each as `generate` would.
 
     In each pass a row adds as many positions as it has to (a token, or a span), padded on the
-    left and masked; rows that have ended leave the batch. Sampling draws row by row from one
-    generator, so a row's sample depends on its company.
+    left and masked; rows that have ended leave the batch.
+
+    Args:
+        prompts: the conversations so far, each with the opening of its reply.
+        sampling: how tokens are chosen; greedily by default.
+        generators: one for each prompt, so that no sample depends on its company; torch's own
+            by default.
 
     Raises:
         ValueError: if a prompt is empty or longer than the model can read.
     """
     sampling = sampling or Sampling()
-    replies = [_Reply(language, signals, prompt, sampling, generator) for prompt in prompts]
+    replies = [
+        _Reply(language, signals, prompt, sampling, generators[row] if generators else None)
+        for row, prompt in enumerate(prompts)
+    ]
     answers: list[list[TextToken | SpanReady]] = [[] for _ in prompts]
     past = new_cache(language)
     active = list(range(len(prompts)))

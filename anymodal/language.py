@@ -222,11 +222,12 @@ class LanguageModel(nn.Module):
 
     def embed(self, ids: Tensor | Sequence[int]) -> Tensor:
         """Input embeddings of ids (…) → (…, D)."""
+        plain = not isinstance(ids, Tensor) and all(token < self.first_new for token in ids)
         ids = torch.as_tensor(ids, dtype=torch.long, device=self.device)
+        if plain or not self.new_count:  # as every token of a text that is being written
+            return torch.as_tensor(self.embedding(ids))
         new = ids >= self.first_new
         old = self.embedding(ids.masked_fill(new, 0))  # (..., D)
-        if not self.new_count:
-            return torch.as_tensor(old)
         scale = getattr(self.embedding, "embed_scale", 1.0)
         own = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
         return torch.where(new.unsqueeze(-1), own.to(old.dtype), old)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, overload
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,12 @@ from anymodal.modality import Modality
 from anymodal.packing import Packed, Place, pack
 from anymodal.processes import Mean
 from anymodal.projection import Projection
-from anymodal.prompt import Layout, Prompt
+from anymodal.prompt import Item, Layout, Prompt
 from anymodal.signals import Signals
 from anymodal.types import Conditioning, Event, Features, Message, Target
+
+ENCODED_AT_ONCE = 8
+"""The most media of a modality in one batch of chatting, so that memory doesn't grow with them."""
 
 
 class Batch(NamedTuple):
@@ -197,7 +200,13 @@ class AnyModal(nn.Module):
             return decoder.embed_captions(captions)
         return Conditioning(*self.kept.get(origin, captions, embed, self.device))
 
-    def embed(self, prompts: Sequence[Prompt], ids: Tensor, places: Sequence[Place]) -> Tensor:
+    def embed(
+        self,
+        prompts: Sequence[Prompt],
+        ids: Tensor,
+        places: Sequence[Place],
+        soft: dict[str, Tensor] | None = None,
+    ) -> Tensor:
         """Input embeddings (B, T, D) of prompts, with every medium's soft tokens in its slots.
 
         This is the one place where media enter the language model.
@@ -206,23 +215,42 @@ class AnyModal(nn.Module):
             prompts: conversations.
             ids: their token ids (B, T), in rows.
             places: where each prompt begins.
+            soft: soft tokens (K, D) by the media's digests. What it has isn't computed again, and
+                afterwards it has those of these prompts.
         """
         embeds = self.language.embed(ids)
-        given: dict[str, list[Media]] = {}
+        given: dict[str, list[Item]] = {}
         where: dict[str, list[tuple[int, int]]] = {}
         for (row, start), prompt in zip(places, prompts, strict=True):
             for item in prompt.items:
-                given.setdefault(item.modality, []).append(item.media)
+                given.setdefault(item.modality, []).append(item)
                 where.setdefault(item.modality, []).append((row, start + item.start))
         if not given:
             return embeds
-        soft = self.soft_tokens(given)
-        firsts = torch.tensor([place for name in soft for place in where[name]], device=ids.device)
+        firsts = torch.tensor([place for name in given for place in where[name]], device=ids.device)
         slot = torch.arange(self.layout.slots, device=ids.device)
         rows = firsts[:, :1].expand(-1, len(slot))  # (items, 1) -> (items, K)
         columns = firsts[:, 1:] + slot  # (items, K)
-        values = torch.cat(list(soft.values())).to(embeds.dtype)  # (items, K, D)
+        values = self._soft(given, soft).to(embeds.dtype)  # (items, K, D)
         return embeds.index_put((rows, columns), values)
+
+    def _soft(self, given: Mapping[str, list[Item]], known: dict[str, Tensor] | None) -> Tensor:
+        """Soft tokens (items, K, D) in the order given; `known` as in `embed`."""
+        if known is None:
+            everything = {name: [item.media for item in items] for name, items in given.items()}
+            return torch.cat(list(self.soft_tokens(everything).values()))
+        new: dict[str, dict[str, Media]] = {}
+        for name, items in given.items():
+            for item in items:
+                if item.digest not in known:
+                    new.setdefault(name, {})[item.digest] = item.media
+        for name, media in new.items():
+            digests = list(media)
+            for start in range(0, len(digests), ENCODED_AT_ONCE):
+                some = digests[start : start + ENCODED_AT_ONCE]
+                made = self.soft_tokens({name: [media[digest] for digest in some]})[name]
+                known.update(zip(some, made, strict=True))
+        return torch.stack([known[item.digest] for items in given.values() for item in items])
 
     # ---- Training -----------------------------------------------------------------------------
 
@@ -339,11 +367,20 @@ class AnyModal(nn.Module):
 
         return chat.stream(self, conversation, **settings)
 
-    def chat(self, conversation: Any, **settings: Any) -> Message:
-        """Answer a conversation; the reply holds texts and media in order.
+    @overload
+    def chat(
+        self, conversation: list[list[Any]] | tuple[list[Any], ...], **settings: Any
+    ) -> list[Message]: ...
+
+    @overload
+    def chat(self, conversation: Any, **settings: Any) -> Message: ...
+
+    def chat(self, conversation: Any, **settings: Any) -> Message | list[Message]:
+        """Answer a conversation, or a list of them in batches; a reply holds texts and media.
 
         `conversation` is a text, a list of texts, media and file paths (one user message), or a
-        list of `Message`s; see `anymodal.chat.stream` for the settings.
+        list of `Message`s; or a list of such lists, which gives a list of replies. See
+        `anymodal.chat.stream` for the settings and `anymodal.chat.reply` for seeds of several.
         """
         from anymodal import chat
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from anymodal.language import IGNORED, LanguageModel
@@ -12,12 +13,18 @@ from anymodal.signals import Signals
 from anymodal.types import Message, Target
 
 
-class Item(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Item:
     """A medium in a prompt: its modality, and the position of its first slot."""
 
     modality: str
     media: Media
     start: int
+
+    @cached_property
+    def digest(self) -> str:
+        """The medium's digest, computed once for this prompt."""
+        return self.media.digest()
 
 
 class Span(NamedTuple):
@@ -48,7 +55,7 @@ class Prompt:
         keys: list[Hashable] = list(self.ids)
         for item in self.items:
             for slot in range(slots):
-                keys[item.start + slot] = (item.media.digest(), slot)
+                keys[item.start + slot] = (item.digest, slot)
         return keys
 
 

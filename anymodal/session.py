@@ -89,9 +89,16 @@ class Session:
 
     @property
     def messages(self) -> list[Message]:
-        """The history, as far back as the model's memory goes."""
-        memory = self.model.memory
-        recent = self.turns if memory is None else self.turns[-memory:]
+        """The history, as far back as the model is shown it: never more than its memory.
+
+        Where memory is full, half of it is dropped at once. Dropping a turn moves all those after
+        it, whose keys and values are then computed anew; so that happens rarely.
+        """
+        return self._shown(len(self.turns))
+
+    def _shown(self, count: int) -> list[Message]:
+        """What the model is shown of the first `count` turns."""
+        recent = self.turns[_first_shown(count, self.model.memory) : count]
         return [message for turn in recent for message in (turn.asked, turn.reply)]
 
     def attach(self, path: str | Path) -> Attachment:
@@ -102,7 +109,7 @@ class Session:
             ValueError: if it is no medium, or one that the model doesn't read.
         """
         path = Path(path).expanduser()
-        medium = media.load(path)
+        medium = media.load(path).freeze()
         known = self.model.layout.names
         if type(medium) not in known:
             kinds = ", ".join(sorted(cls.kind for cls in known)) or "no media"
@@ -127,16 +134,37 @@ class Session:
             ValueError: if there is nothing to say, or too much for the model.
             OSError: if the media cannot be saved; the turn is in the history all the same.
         """
-        attached, seed = tuple(self.attached), self.seed + len(self.turns)
+        yield from self._answer(text, self.attached, len(self.turns))
+
+    def edit(self, text: str) -> Iterator[Event]:
+        """Say something instead of the last message, with its files and what is attached since.
+
+        The new turn takes the old one's place and seed, once its reply is complete.
+
+        Raises:
+            ValueError: if nothing was said yet, or as `ask` does.
+            OSError: as `ask` does.
+        """
+        if not self.turns:
+            raise ValueError("there is no message to edit yet; say something first")
+        last = self.turns[-1]
+        before = [Attachment(*pair) for pair in zip(last.files, last.asked.media, strict=True)]
+        yield from self._answer(text, [*before, *self.attached], len(self.turns) - 1)
+
+    def _answer(self, text: str, attached: Sequence[Attachment], place: int) -> Iterator[Event]:
+        """Answer what is asked as the turn at index `place`."""
+        seed = self.seed + place
         asked = Message("user", [item.media for item in attached])
         if text.strip():
             asked.content.append(text.strip())
         files = tuple(item.path for item in attached)
-        conversation = [*self.messages, asked]
+        conversation = [*self._shown(place), asked]
         for event in self.model.stream(conversation, seed=seed, cache=self.cache, **self.settings):
             if isinstance(event, Done):
+                for medium in event.message.media:
+                    medium.freeze()
                 self.attached = []
-                self.turns.append(Exchange(asked, files, event.message, (), seed))
+                self.turns[place:] = [Exchange(asked, files, event.message, (), seed)]
                 saved = self._save(event.message.media)
                 self.turns[-1] = Exchange(asked, files, event.message, saved, seed)
             yield event
@@ -179,6 +207,14 @@ class Session:
                 json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n", "utf-8"
             )
         return path
+
+
+def _first_shown(count: int, memory: int | None) -> int:
+    """The index of the earliest of `count` turns that a model with this memory is shown."""
+    if memory is None or count <= memory:
+        return 0
+    step = max(1, memory // 2)
+    return -((memory - count) // step) * step  # the surplus, rounded up to whole steps
 
 
 def _as_json(message: Message, files: Sequence[Path]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from anymodal import chat
 from anymodal.cache import PrefixCache
 from anymodal.chat import conversation_of
 from anymodal.media import Audio, Image, Media
-from anymodal.model import AnyModal
+from anymodal.model import ENCODED_AT_ONCE, AnyModal
 from anymodal.types import (
     Done,
     MediumProgress,
@@ -172,6 +172,81 @@ def test_a_batch_answers_as_each_alone(model: AnyModal) -> None:
         assert_alike(found.media, alone.media)
     (many,) = chat.reply_many(model, [BOTH], seeds=[3])
     assert_alike(many.media, model.chat(BOTH, seed=3).media)
+
+
+def test_chat_answers_a_list_of_conversations(model: AnyModal) -> None:
+    talks = [[BOTH], [Message("user", ["hello"])], [picture(), "what is this?"], [BOTH]]
+    replies = model.chat(talks, seed=3, batch_size=3)
+    assert isinstance(replies, list)
+    for place, (talk, found) in enumerate(zip(talks, replies, strict=True)):
+        alone = model.chat(talk, seed=3 + place)
+        assert found.text == alone.text
+        assert_alike(found.media, alone.media)
+    assert replies[0].media[0] != replies[3].media[0], "each has a seed of its own"
+    same = model.chat([[BOTH], [BOTH]], seed=[5, 5])
+    assert_alike(same[0].media, same[1].media)
+    assert [reply.text for reply in model.chat([["hello"]])] == ["Hello!"]
+    free = {"temperature": 3.0, "max_new_tokens": 8}
+    sampled = model.chat([["hello"], ["draw a ball"]], seed=1, sampling={}, **free)
+    assert sampled[1].text == model.chat("draw a ball", seed=2, **free).text
+
+
+@pytest.mark.parametrize(
+    ("talks", "settings", "message"),
+    [
+        ([["hello"], []], {}, "in conversation 2: the conversation is empty"),
+        ([["hello"], [3]], {}, "in conversation 2: a message holds .* not int"),
+        ([["hello"]] * 2, {"seed": [1]}, "1 seeds for 2 conversations"),
+        ([["hello"]] * 2, {"batch_size": 0}, "batch_size=0; it must be at least 1"),
+        (["hello"], {"seed": [1, 2]}, r"seed=\[1, 2\] for one conversation"),
+    ],
+)
+def test_what_does_not_fit_several_conversations_is_told(
+    model: AnyModal, talks: Any, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.chat(talks, **settings)
+
+
+def test_a_cache_is_for_one_conversation(model: AnyModal) -> None:
+    with pytest.raises(ValueError, match="a cache keeps one conversation"):
+        model.chat([["hello"], ["hello"]], cache=PrefixCache(model.language))
+
+
+def test_media_are_encoded_once_while_they_are_in_the_conversation(model: AnyModal) -> None:
+    cache, encoded = PrefixCache(model.language), []
+    talk = [Message("user", [picture(1), picture(2), "what is this?"])]
+    watch = model.encoders["image"].register_forward_hook(
+        lambda _module, inputs, _output: encoded.append(len(inputs[0]))
+    )
+    try:
+        first = model.chat(talk, cache=cache, seed=0)
+        assert encoded == [2]
+        talk += [first, Message("user", [picture(3), picture(2), "what is this?"])]
+        model.chat(talk, cache=cache, seed=0)
+        assert encoded == [2, 1]
+        talk[-1] = Message("user", ["hello"])
+        model.chat(talk, cache=cache, seed=0)
+        model.chat(talk, cache=cache, seed=0)
+        assert encoded == [2, 1]
+        assert cache.soft.keys() == {picture(1).digest(), picture(2).digest()}
+        model.chat([[picture(4), "what is this?"]] * 3, seed=0)
+        assert encoded == [2, 1, 1], "equal media of a batch are encoded once"
+    finally:
+        watch.remove()
+
+
+def test_many_media_are_encoded_in_batches(model: AnyModal) -> None:
+    batches: list[int] = []
+    watch = model.encoders["image"].register_forward_hook(
+        lambda _module, inputs, _output: batches.append(len(inputs[0]))
+    )
+    try:
+        talk = [*(picture(seed) for seed in range(2 * ENCODED_AT_ONCE + 1)), "hello"]
+        model.chat(talk, seed=0, max_new_tokens=1)
+    finally:
+        watch.remove()
+    assert batches == [ENCODED_AT_ONCE, ENCODED_AT_ONCE, 1]
 
 
 def test_kept_turns_give_the_same_reply(model: AnyModal) -> None:

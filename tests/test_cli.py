@@ -276,13 +276,13 @@ def test_a_session_takes_lines_files_and_commands(
         monkeypatch,
         "/attach nowhere.png", "/atach a.png", "/seed x", "/seed 5",  # said, nothing lost
         "'./a b.png'", "/attached", "what is this?",
-        KeyboardInterrupt, "", "draw a ball", "/history", "/save talk", "/reset", "/history",
-        "/help", "/quit", "never read",
+        KeyboardInterrupt, "", "draw a bell", "/edit", "/edit draw a ball", "/history",
+        "/save talk", "/reset", "/history", "/help", "/quit", "never read",
     )  # fmt: skip
     assert run("chat", "--seed", "1") == 0
     told = capsys.readouterr()
     assert "nowhere.png" in told.err and "did you mean 'attach'?" in told.err
-    assert "'x' is no seed" in told.err
+    assert "'x' is no seed" in told.err and "/edit TEXT" in told.err
     assert told.out.count("attached a b.png (Image(16×16))") == 2
     for line in ("seed 5\n", "This is a ball.\n", "Here is a ball: [1: image]\n",
                  "user: draw a ball", "nothing has been said yet", "/detach"):  # fmt: skip

@@ -722,6 +722,24 @@ def test_a_batch_answers_as_each_alone(kind):
                 torch.testing.assert_close(one.hidden, other.hidden, atol=1e-4, rtol=1e-3)
 
 
+def test_a_sample_does_not_depend_on_its_company():
+    language, signals = with_signals("qwen3")
+    prompts = [prompt_of(language, text) for text in ("red", "Draw a ball", "big and slow")]
+    free = Sampling(max_new_tokens=12, temperature=1.5)
+
+    def seeded(seed):
+        return torch.Generator().manual_seed(seed)
+
+    together = generate_batch(
+        language, signals, prompts, free, generators=[seeded(seed) for seed in (3, 4, 5)]
+    )
+    alone = [
+        list(generate(language, signals, prompt, free, generator=seeded(seed)))
+        for prompt, seed in zip(prompts, (3, 4, 5), strict=True)
+    ]
+    assert [ids_in(signals, e) for e in together] == [ids_in(signals, e) for e in alone]
+
+
 # --- streamed text
 
 

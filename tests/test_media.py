@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import math
@@ -330,6 +331,21 @@ def test_npy_never_overwrites_another_json(tmp_path: Path) -> None:
 def test_constructors_refuse(build: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_frozen_medium_is_hashed_once() -> None:
+    medium = Image(PIXELS.copy())
+    digest = medium.digest()
+    assert medium.freeze() is medium and medium.digest() == digest
+    with pytest.raises(ValueError, match="read-only"):
+        medium.pixels[0] = 0
+    medium.pixels.setflags(write=True)  # who insists gets the truth
+    medium.pixels[0] = 255 - medium.pixels[0]
+    assert medium.digest() == Image(medium.pixels.copy()).digest() != digest
+    heard = Audio(SAMPLES.copy(), 8000).freeze()
+    heard.rate = 8001
+    assert heard.digest() == Audio(SAMPLES, 8001).digest()
+    assert copy.deepcopy(Image(PIXELS.copy()).freeze()).digest() == digest
 
 
 def test_equality_digest_and_repr() -> None:

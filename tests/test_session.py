@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,76 @@ def test_a_turn_after_another_equals_one_computed_at_once(session: Session) -> N
     alone = tiny_model().chat(told, seed=8)
     assert alone.text == session.messages[3].text
     assert [medium.kind for medium in alone.media] == ["image", "audio"]
+
+
+def fed(session: Session, events: Iterator) -> int:
+    """How many positions the language model was given to read before the first word."""
+    widths: list[int] = []
+    watch = session.model.language.register_forward_hook(
+        lambda _module, inputs, _output: widths.append(inputs[0].shape[1])
+    )
+    try:
+        list(events)
+    finally:
+        watch.remove()
+    return widths[0]
+
+
+def test_an_edit_takes_the_last_message_s_place(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no message to edit"):
+        list(session.edit("hello"))
+    say(session, "hello")
+    session.attach(picture().save(tmp_path / "a.png"))
+    say(session, "draw a ball")
+    whole = len(session.model.layout.prompt(session.messages[:3], reply=True).ids)
+    new = fed(session, session.edit("what is this?"))
+    assert new < whole / 2, "what stands before the edit is not computed again"
+    assert [turn.asked.text for turn in session.turns] == ["hello", "what is this?"]
+    edited = session.turns[1]
+    assert edited.asked.media == [picture()] and edited.files == (tmp_path / "a.png",)
+    assert edited.reply.text == "This is a ball." and edited.seed == 8
+    assert edited.reply == tiny_model().chat(session.messages[:3], seed=8)
+
+
+def test_an_edit_that_is_stopped_changes_nothing(session: Session) -> None:
+    say(session, "draw a ball")
+    before = list(session.turns)
+    events = session.edit("hello")
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert session.turns == before
+
+
+@pytest.mark.parametrize(
+    ("memory", "shown"),
+    [
+        (None, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (1, [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+        (2, [0, 1, 2, 2, 2, 2, 2, 2, 2, 2]),
+        (4, [0, 1, 2, 3, 4, 3, 4, 3, 4, 3]),
+        (6, [0, 1, 2, 3, 4, 5, 6, 4, 5, 6]),
+    ],
+)
+def test_a_full_memory_drops_half_at_once(
+    session: Session, memory: int | None, shown: list[int]
+) -> None:
+    list(session.ask("hello"))
+    (turn,) = session.turns
+    session.model = copy.copy(session.model)  # the tiny model is shared
+    session.model.memory = memory
+    for count, wanted in enumerate(shown):
+        session.turns = [turn] * count
+        assert len(session.messages) == 2 * wanted
+
+
+def test_media_of_the_history_can_not_be_changed(session: Session, tmp_path: Path) -> None:
+    session.attach(picture().save(tmp_path / "a.png"))
+    say(session, "what is this?")
+    say(session, "draw a ball")
+    for message in session.messages:
+        for medium in message.media:
+            with pytest.raises(ValueError, match="read-only"):
+                medium.pixels[0] = 0
 
 
 def test_the_transcript_names_every_file(session: Session, tmp_path: Path) -> None:

@@ -70,11 +70,12 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
-def reply(session: Session, text: str) -> None:
-    """Ask, show the reply as it comes, and tell where its media are."""
+def reply(session: Session, text: str, instead: bool = False) -> None:
+    """Ask, or ask instead of the last message; show the reply, and tell where its media are."""
     from anymodal.commands.terminal import show
 
-    with contextlib.closing(session.ask(text)) as events:  # type: ignore[type-var]
+    answer = session.edit(text) if instead else session.ask(text)
+    with contextlib.closing(answer) as events:  # type: ignore[type-var]
         show(events)
     for number, path in enumerate(session.turns[-1].saved, 1):
         print(f"  [{number}] {path}")
@@ -90,6 +91,7 @@ class Repl:
                        self.attach),
             "attached": ("list what is attached", self.attached),
             "detach": ("forget what is attached", lambda _: session.detach()),
+            "edit": ("TEXT: say this instead of the last message, with the same files", self.edit),
             "reset": ("forget the conversation", lambda _: session.reset()),
             "history": ("show the conversation", self.history),
             "seed": ("N: seed what follows; without N, show the seed", self.seed),
@@ -147,6 +149,11 @@ class Repl:
             _tell(attachment)
         if not self.session.attached:
             print("nothing is attached")
+
+    def edit(self, argument: str) -> None:
+        if not argument:
+            raise ValueError("say what the last message should have been: /edit TEXT")
+        reply(self.session, argument, instead=True)
 
     def history(self, _: str) -> None:
         from anymodal.commands.terminal import printable

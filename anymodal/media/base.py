@@ -108,8 +108,33 @@ class Media(ABC):
                 f"{', '.join(self.saves)}, or a smaller size"
             ) from None
 
+    def freeze(self) -> Self:
+        """Make the arrays read-only, so that the digest is computed once; returns the medium.
+
+        For media that are kept, as in a conversation's history: hashing them all again at every
+        turn would take longer than the turn. A copy of an array can be written to.
+        """
+        digest = self.digest()
+        values = [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
+        for value in values:
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+        self._frozen = values, digest
+        return self
+
+    def _frozen_digest(self) -> str | None:
+        """The digest that `freeze` found, unless a field is another one or was made writable."""
+        known, digest = getattr(self, "_frozen", ((), None))
+        for field, was in zip(fields(self), known, strict=False):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if value is not was or (isinstance(value, np.ndarray) and value.flags.writeable):
+                return None
+        return digest
+
     def digest(self) -> str:
         """The SHA-256 of the content in hexadecimal: the same for equal media, for caches."""
+        if (known := self._frozen_digest()) is not None:
+            return known
         state = hashlib.sha256(self.kind.encode())
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)

@@ -1,0 +1,81 @@
+"""Time and memory as a prompt gets more media, and a batch more conversations.
+
+OMP_NUM_THREADS=1 python benchmarks/growth.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import measure
+import numpy as np
+from measure import Taken
+
+from anymodal import AnyModal
+from anymodal.data.toybox.render import render
+from anymodal.data.toybox.scene import Scene
+from anymodal.media import Media
+
+SIZES = (1, 2, 4, 8, 16)
+
+
+def pictures(count: int) -> list[Media]:
+    """Pictures, no two alike."""
+    scene = Scene("duck", "orange", "big", "still", "slow")
+    return [render(scene, "image", np.random.default_rng(seed)) for seed in range(count)]
+
+
+def grown(
+    make: Callable[[int], Callable[[], Any]], sizes: Sequence[int], runs: int
+) -> list[list[str]]:
+    """A row of the table for each size, smallest first, whose memory is measured in that order."""
+    work = {str(size): make(size) for size in sizes}
+    work[str(sizes[0])]()  # what is loaded at the first call is nobody's growth
+    peaks = [measure.peak_memory(do) for do in work.values()]
+    taken = measure.alternating(work, runs)
+    rows = []
+    for size, peak in zip(sizes, peaks, strict=True):
+        mine, first = taken[str(size)], taken[str(sizes[0])]
+        share = [Taken(*(part / (size / sizes[0]) for part in each)) for each in mine]
+        row = [size, measure.milliseconds(mine), measure.ratio(share, first)]
+        rows.append([str(cell) for cell in [*row, f"{peak:.0f}", f"{peak - peaks[0]:+.0f}"]])
+    return rows
+
+
+def main() -> None:
+    """Measure, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=9, help="default: %(default)s")
+    parser.add_argument("--model", default="nano", help="default: %(default)s")
+    args = parser.parse_args()
+    model = AnyModal.from_pretrained(args.model)
+    given = pictures(max(SIZES))
+
+    def prompt(size: int) -> Callable[[], Any]:
+        return lambda: model.chat([*given[:size], "what is this?"], seed=0, max_new_tokens=1)
+
+    def asked(size: int) -> Callable[[], Any]:
+        talks = [[medium, "what is this?"] for medium in (given * size)[:size]]
+        return lambda: model.chat(talks, seed=0)
+
+    def drawn(size: int) -> Callable[[], Any]:
+        return lambda: model.chat([["draw a small red ball"]] * size, seed=0)
+
+    sections = []
+    for title, make, sizes in (
+        ("Pictures in a prompt, to the first token", prompt, SIZES),
+        ("Conversations in a batch, each about a picture", asked, SIZES),
+        ("Conversations in a batch, each answered with a picture", drawn, SIZES),
+        ("Conversations in a list, 16 at once, each about a picture", asked, (16, 32, 64)),
+    ):
+        rows = grown(make, sizes, args.runs)
+        header = ["number", "ms", "each, to the first row", "peak MB", "more MB"]
+        sections.append(f"{title}:\n\n{measure.table(header, rows)}")
+        print(sections[-1], flush=True)
+    measure.write_section("growth", "\n\n".join(sections))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What the benchmarks share: alternating runs, medians with their spread, memory, the environment.
+
+Each benchmark writes its section of `benchmarks/README.md` by `write_section`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from anymodal.evaluation.report import markdown
+
+RESULTS = Path(__file__).parent / "README.md"
+PACKAGES = ("torch", "transformers", "diffusers")
+
+
+class Taken(NamedTuple):
+    """Seconds on the clock, and of the processor.
+
+    Where all work is the processor's, its time is what the clock shows on an idle machine; other
+    work on the same cores changes it far less.
+    """
+
+    clock: float
+    processor: float
+
+
+class Watch:
+    """Starts when it is made."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter(), time.process_time()
+
+    def taken(self) -> Taken:
+        """What has passed since the start."""
+        clock, processor = self.start
+        return Taken(time.perf_counter() - clock, time.process_time() - processor)
+
+
+def alternating(
+    sides: Mapping[str, Callable[[], Any]], runs: int, warm: int = 1
+) -> dict[str, list[Taken]]:
+    """What each side takes, in rounds that run every side once.
+
+    Every other round runs them backwards, so that what changes slowly (heat, neighbours) hits all
+    alike; runs of one round can be compared in pairs. The first `warm` rounds are not counted. A
+    side that returns `Taken` has measured itself, such as the time to a first token.
+    """
+    found: dict[str, list[Taken]] = {name: [] for name in sides}
+    for number in range(warm + runs):
+        for name in list(sides) if number % 2 else list(reversed(sides)):
+            watch = Watch()
+            told = sides[name]()
+            if number >= warm:
+                found[name].append(told if isinstance(told, Taken) else watch.taken())
+    return found
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median, upper quartile."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def spread(values: Sequence[float], digits: int = 0, scale: float = 1.0) -> str:
+    """A median and its quartiles, as `12 (11–14)`."""
+    low, middle, high = (f"{scale * value:.{digits}f}" for value in quartiles(values))
+    return f"{middle} ({low}–{high})"
+
+
+def milliseconds(found: Sequence[Taken]) -> str:
+    """The processor's time as a median and quartiles in milliseconds."""
+    times = [each.processor for each in found]
+    return spread(times, 0 if statistics.median(times) >= 0.1 else 1, 1e3)
+
+
+def ratio(ours: Sequence[Taken], theirs: Sequence[Taken], clock: bool = False) -> str:
+    """The ratio of each round, by the processor or the clock, as a median and quartiles."""
+    at = 0 if clock else 1
+    return spread([a[at] / b[at] for a, b in zip(ours, theirs, strict=True)], 3)
+
+
+def peak_memory(work: Callable[[], Any]) -> float:
+    """The most memory (MB) that this process holds while it works; Linux only.
+
+    Source: Linux's `man 5 proc`, `clear_refs` 5 and VmHWM.
+    """
+    Path("/proc/self/clear_refs").write_text("5")
+    work()
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a fresh Python to its end."""
+    root = str(Path(__file__).parent.parent)  # whatever is installed, this checkout is measured
+    env = {**os.environ, "PYTHONPATH": root}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=env)
+
+
+def environment() -> str:
+    """What the figures were measured on, in a line."""
+    import torch
+
+    names = [f"{name} {version(name)}" for name in PACKAGES]
+    if torch.accelerator.is_available():
+        names.append(torch.cuda.get_device_name() if torch.cuda.is_available() else "accelerator")
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    return (
+        f"{_processor()}, {torch.get_num_threads()} thread, {load}; "
+        f"Python {platform.python_version()}, {', '.join(names)}; {time.strftime('%Y-%m-%d')}"
+    )
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    return markdown(list(header), [[str(cell) for cell in row] for row in rows])
+
+
+def write_section(name: str, body: str, path: Path = RESULTS) -> None:
+    """Put a benchmark's results, with the environment, between its marks in the results' page.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    page = path.read_text("utf-8")
+    before, found, rest = page.partition(opening)
+    _, also, after = rest.partition(closing)
+    if not found or not also:
+        raise ValueError(
+            f"{path.name} has no section {opening.strip()} … {closing}; add both marks"
+        )
+    text = f"{body}\n\n{environment()}\n"
+    path.write_text(f"{before}{opening}{text}{closing}{after}", "utf-8")
+    print(text)

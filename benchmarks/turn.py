@@ -1,0 +1,212 @@
+"""A chat turn with each output, against the same transformers and diffusers objects by hand.
+
+By hand is what somebody who knows both libraries would write for this model alone: a greedy loop
+over the network with its cache, a span in one pass, and each pipeline's `__call__`. It has nothing
+that a turn doesn't need: no events, no progress, no checks. Both sides must give the same text and
+media.
+
+    OMP_NUM_THREADS=1 python benchmarks/turn.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import measure
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from anymodal import AnyModal, Message
+from anymodal.media import Audio, Image, Media, Video
+
+REQUESTS = {
+    "text": "what can you do?",
+    "image": "draw a small red ball",
+    "audio": "play the sound of a big bell",
+    "video": "film a red ball moving to the left",
+}
+SEED = 1
+
+
+class ByHand:
+    """The objects inside a model, called without it."""
+
+    def __init__(self, model: AnyModal) -> None:
+        language, signals = model.language, model.signals
+        self.tokenizer, self.stops, self.starts = language.tokenizer, language.stops, signals.starts
+        self.spans = {name: torch.tensor([signals.span(name)]) for name in signals.counts}
+        self.network = copy.deepcopy(language.model)
+        self.network.resize_token_embeddings(language.vocab_size, mean_resizing=False)
+        with torch.no_grad():
+            self.network.get_input_embeddings().weight[language.first_new :] = language.rows
+        self.heads = model.heads
+        self.settings = {name: model.modalities[name].sampling for name in model.decoders}
+        self.pipelines = {name: part.pipeline for name, part in model.decoders.items()}
+        self.empty = {name: self._nothing(pipe) for name, pipe in self.pipelines.items()}
+        self.video_fps = model.decoders["video"].family.fps
+        self.audio_seconds = model.decoders["audio"].family.seconds
+
+    @torch.no_grad()
+    def _nothing(self, pipeline: Any) -> tuple[Tensor, Tensor]:
+        """The empty caption's embedding and mask, which need computing once."""
+        length = min(pipeline.tokenizer.model_max_length, 120)
+        tokens = pipeline.tokenizer(
+            "", padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        )
+        return pipeline.text_encoder(**tokens)[0], tokens.attention_mask
+
+    def ids(self, text: str) -> Tensor:
+        rendered = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}],
+            add_generation_prompt=True,
+            enable_thinking=False,
+            tokenize=False,
+        )
+        return self.tokenizer(rendered, add_special_tokens=False, return_tensors="pt").input_ids
+
+    @torch.inference_mode()
+    def turn(self, text: str, seed: int) -> tuple[str, list[Media]]:
+        feed, past = self.ids(text), DynamicCache(config=self.network.config)
+        said: list[int] = []
+        awaited = ""
+        spans: list[tuple[str, Tensor, Tensor]] = []
+        while True:
+            embeds = self.network.get_input_embeddings()(feed)
+            hidden = self.network.model(
+                inputs_embeds=embeds, past_key_values=past, use_cache=True
+            ).last_hidden_state
+            if awaited:
+                spans.append((awaited, hidden, embeds))
+                awaited = ""
+            token = int(self.network.lm_head(hidden[:, -1]).argmax())
+            if token in self.stops:
+                break
+            if token in self.starts:
+                awaited = self.starts[token]
+                feed = self.spans[awaited]
+            else:
+                said.append(token)
+                feed = torch.tensor([[token]])
+        media = []
+        for index, (name, hidden, embeds) in enumerate(spans):
+            wanted = self.heads[name](hidden, embeds)
+            generator = torch.Generator().manual_seed(seed + index)
+            media.append(getattr(self, name)(wanted, generator, **self.settings[name]))
+        return self.tokenizer.decode(said, skip_special_tokens=True), media
+
+    def image(self, wanted: Any, generator: Any, steps: int, guidance: float) -> Image:
+        pipeline, (nothing, mask) = self.pipelines["image"], self.empty["image"]
+        made = pipeline(
+            prompt_embeds=wanted.embeds,
+            prompt_attention_mask=wanted.mask.long(),
+            negative_prompt=None,
+            negative_prompt_embeds=nothing,
+            negative_prompt_attention_mask=mask,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=generator,
+            height=64,
+            width=64,
+            use_resolution_binning=False,
+            output_type="np",
+        ).images[0]
+        return Image(_bytes(made))
+
+    def audio(self, wanted: Any, generator: Any, steps: int, guidance: float) -> Audio:
+        pipeline, (nothing, mask) = self.pipelines["audio"], self.empty["audio"]
+        made = pipeline(
+            prompt_embeds=wanted.embeds * wanted.mask.unsqueeze(-1),
+            attention_mask=wanted.mask.long(),
+            negative_prompt_embeds=nothing * mask.unsqueeze(-1),
+            negative_attention_mask=mask,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=generator,
+            audio_end_in_s=self.audio_seconds,
+            output_type="np",
+        ).audios[0]
+        return Audio(made.clip(-1, 1), pipeline.vae.config.sampling_rate)
+
+    def video(self, wanted: Any, generator: Any, steps: int, guidance: float) -> Video:
+        pipeline, (nothing, mask) = self.pipelines["video"], self.empty["video"]
+        made = pipeline(
+            prompt_embeds=wanted.embeds * wanted.mask.unsqueeze(-1),
+            negative_prompt=None,
+            negative_prompt_embeds=nothing * mask.unsqueeze(-1),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=generator,
+            video_length=pipeline.transformer.config.video_length,
+            height=64,
+            width=64,
+            mask_feature=False,
+            output_type="np",
+        ).frames[0]
+        return Video(_bytes(made), self.video_fps)
+
+    @torch.inference_mode()
+    def generated(self, text: str) -> str:
+        """A text alone, by transformers' own `generate`."""
+        ids = self.ids(text)
+        made = self.network.generate(
+            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=256
+        )
+        return self.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return (values * 255).round().clip(0, 255).astype(np.uint8)
+
+
+def check(model: AnyModal, by_hand: ByHand) -> None:
+    """Both sides say and make the same."""
+    for kind, request in REQUESTS.items():
+        reply: Message = model.chat(request, seed=SEED)
+        text, media = by_hand.turn(request, SEED)
+        assert reply.text == text, (reply.text, text)
+        assert reply.media == media and [m.kind for m in media] == [kind] * len(media), kind
+        assert len(media) == (kind != "text")
+    assert model.chat(REQUESTS["text"]).text == by_hand.generated(REQUESTS["text"])
+
+
+def main() -> None:
+    """Compare, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=31, help="default: %(default)s")
+    parser.add_argument("--model", default="nano", help="default: %(default)s")
+    args = parser.parse_args()
+    model = AnyModal.from_pretrained(args.model)
+    by_hand = ByHand(model)
+    check(model, by_hand)
+    rows = []
+    for kind, request in REQUESTS.items():
+        sides: dict[str, Callable[[], Any]] = {
+            "ours": lambda request=request: model.chat(request, seed=SEED),
+            "hand": lambda request=request: by_hand.turn(request, SEED),
+        }
+        if kind == "text":
+            sides["generate"] = lambda request=request: by_hand.generated(request)
+        taken = measure.alternating(sides, args.runs)
+        for other, name in (("hand", kind), ("generate", f"{kind}, against `generate`")):
+            if other in taken:
+                rows.append(
+                    [
+                        name,
+                        measure.milliseconds(taken["ours"]),
+                        measure.milliseconds(taken[other]),
+                        measure.ratio(taken["ours"], taken[other]),
+                        measure.ratio(taken["ours"], taken[other], clock=True),
+                    ]
+                )
+                print(rows[-1], flush=True)
+    header = ["output", "`chat` ms", "by hand ms", "ratio", "ratio by the clock"]
+    measure.write_section("turn", measure.table(header, rows))
+
+
+if __name__ == "__main__":
+    main()
