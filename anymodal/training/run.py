@@ -22,6 +22,7 @@ from anymodal.decoders.deferred import DeferredDecoder, Opening
 from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
+from anymodal.training.regions import switched
 from anymodal.training.stage import Run
 
 FINISHED = "model"
@@ -129,7 +130,14 @@ def _deferred(model: nn.Module) -> Iterator[str]:
 def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     _quieten()
     module = StageModule(model, run)
-    batches = Batches(data, model.collate, run.batch_size, run.seed, lambda: module.batches)
+    batches = Batches(
+        data,
+        model.collate,
+        run.batch_size,
+        run.seed,
+        lambda: module.batches,
+        grouped=run.grouped,
+    )
     out = Path(run.out)
     last = out / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
@@ -155,7 +163,8 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
             **run.trainer,
         }
     )
-    trainer.fit(module, loader(batches, run.workers), ckpt_path=last if last.exists() else None)
+    with switched(model, compiled=run.compile, checkpointed=run.checkpointing):
+        trainer.fit(module, loader(batches, run.workers), ckpt_path=last if last.exists() else None)
     for callback in average:
         callback.apply(module)
     return trainer, module
