@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,27 @@ class LanguageModel(nn.Module):
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return int(limit) if limit else None
 
+    @cached_property
+    @torch.no_grad()
+    def packs(self) -> bool:
+        """Whether several sequences may share a row, parted by positions that start again.
+
+        It is tried, since models differ and say nothing: some (OPT) count positions on their own,
+        some (BLOOM) take none, and a state (Mamba) or a part of the layers (Qwen3-Next) may run on
+        from one sequence into the next. Two passes over eight positions.
+        """
+        was_training = self.training
+        self.eval()
+        embeds = self.embedding.weight[:12].unflatten(0, (3, 4))  # (sequences, 4, D)
+        positions = torch.arange(8, device=self.device)[None] % 4  # (1, 8)
+        rows = [torch.cat([embeds[first], embeds[2]])[None] for first in (0, 1)]
+        try:
+            first, second = (self(row, positions=positions)[0, 4:].float() for row in rows)
+        finally:
+            self.train(was_training)
+        spread = float(first.square().mean().sqrt())
+        return float((first - second).abs().max()) <= 1e-5 * spread
+
     def add_tokens(self, names: Sequence[str]) -> list[int]:
         """Add special tokens with rows of their own; their ids are contiguous.
 
@@ -246,13 +268,15 @@ class LanguageModel(nn.Module):
             attention_mask: (B, past + T), nonzero where a position is real; padding may be
                 anywhere, positions are counted over the real ones.
             past_key_values: a `transformers` cache, extended in place.
-            positions: (B, T), of packed sequences, instead of a mask: each counts from 0, and
-                attention never crosses from one to the next.
+            positions: (B, T), of sequences in rows, instead of a mask: each counts from 0, and
+                attention never crosses from one to the next where the model `packs`.
 
         Returns:
             (B, T, D).
         """
-        more: dict[str, Any] = {} if positions is None else {"position_ids": positions}
+        more: dict[str, Any] = {}
+        if positions is not None and self._takes_positions:
+            more["position_ids"] = positions
         if attention_mask is not None:
             mask = attention_mask.long()
             more["attention_mask"] = mask

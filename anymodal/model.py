@@ -54,6 +54,7 @@ class AnyModal(nn.Module):
 
     loss_names = ("text", "align", "denoise")
     align_by = "mse"
+    packed = True  # several conversations in a row, where the language model can part them
 
     def __init__(
         self,
@@ -255,9 +256,10 @@ class AnyModal(nn.Module):
     # ---- Training -----------------------------------------------------------------------------
 
     def collate(self, samples: Sequence[Sequence[Message]]) -> Batch:
-        """Lay conversations out, packed into rows."""
+        """Lay conversations out in rows."""
         prompts = [self.layout.prompt(messages, reply=False) for messages in samples]
-        return Batch(prompts, pack([p.ids for p in prompts], [p.labels for p in prompts]))
+        together = self.packed and self.language.packs
+        return Batch(prompts, pack([p.ids for p in prompts], [p.labels for p in prompts], together))
 
     def keep(self, batch: Batch) -> None:
         """Compute what frozen parts make of a batch, for `kept`, and nothing else."""

@@ -1,4 +1,4 @@
-"""Several short sequences in each row of a batch, so that little of it is padding."""
+"""Sequences in the rows of a batch: several short ones in each, or one and its padding."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ class Place(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Sequences packed into rows.
+    """Sequences in rows.
 
     Positions count from 0 in every sequence, which is how the language model knows where one ends:
-    there is no attention across. A sequence's first label is ignored, since nothing predicts it.
+    there is no attention across. In a row of one sequence they go on through the padding, which
+    comes after all that is real and so is seen by none of it. A sequence's first label is ignored,
+    since nothing predicts it.
 
     Shapes: ids, labels and positions (R, T).
     """
@@ -36,9 +38,17 @@ class Packed(NamedTuple):
     places: list[Place]
 
 
-def pack(sequences: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> Packed:
-    """Pack token ids with their labels, first fit in the order given."""
-    length = max(ROW, *(len(sequence) for sequence in sequences))
+def pack(
+    sequences: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], together: bool = True
+) -> Packed:
+    """Lay token ids and their labels out in rows.
+
+    Args:
+        sequences: token ids.
+        labels: of the same lengths.
+        together: several in a row, first fit in the order given; else each in a row of its own.
+    """
+    length = max(ROW, *(len(sequence) for sequence in sequences)) if together else 0
     filled: list[int] = []
     places = []
     for sequence in sequences:
@@ -52,7 +62,9 @@ def pack(sequences: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) ->
     packed = Packed(
         torch.zeros(shape, dtype=torch.long),
         torch.full(shape, IGNORED),
-        torch.zeros(shape, dtype=torch.long),
+        torch.zeros(shape, dtype=torch.long)
+        if together
+        else torch.arange(shape[1]).repeat(shape[0], 1),
         places,
     )
     for (row, start), ids, wanted in zip(places, sequences, labels, strict=True):

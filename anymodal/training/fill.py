@@ -56,8 +56,10 @@ def fill(
     drawn = run.steps * run.accumulate * run.batch_size
     count = min(len(data), drawn if limit is None else limit)
     first, every = share[0] - 1, share[1]
-    numbers = range(first, -(-count // run.batch_size), every)
-    batches = Batches(data, model.collate, run.batch_size, run.seed, lambda: first, every)
+    batches = Batches(
+        data, model.collate, run.batch_size, run.seed, lambda: first, every, run.grouped
+    )
+    numbers = range(first, batches.covering(count), every)
     samples = len(numbers) * run.batch_size
     with fabric.autocast(), torch.no_grad(), tqdm(total=samples, unit=" samples") as progress:
         for number, batch in zip(numbers, loader(batches, run.workers), strict=False):

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from anymodal import processes
 from anymodal.config import ConfigError, suggest
 from anymodal.keep import Kept
+from anymodal.language import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.data import seed_all
 from anymodal.training.optimizers import build_optimizer
@@ -42,6 +43,11 @@ class StageModule(L.LightningModule):
                 raise ConfigError(f"the model has no loss {name!r}{suggest(name, self.known)}")
         if hasattr(model, "wanted"):
             setattr(model, "wanted", tuple(run.stage.losses))  # noqa: B010 (no Module declares it)
+        if hasattr(model, "packed"):
+            setattr(model, "packed", run.packed)  # noqa: B010
+        for part in model.modules():
+            if isinstance(part, LanguageModel):
+                part.packs  # noqa: B018 (tried here, since workers can't use an accelerator)
         if hasattr(model, "kept"):
             setattr(model, "kept", Kept(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
         self.batches = 0  # batches consumed by each process, over all resumed sessions

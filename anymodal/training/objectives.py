@@ -83,6 +83,8 @@ class LanguageModeling(nn.Module):
         max_length: tokens; longer conversations are cut.
     """
 
+    packed = True
+
     def __init__(self, language: LanguageModel, max_length: int = 512) -> None:
         super().__init__()
         self.language, self.max_length = language, max_length
@@ -99,7 +101,7 @@ class LanguageModeling(nn.Module):
             ]
             rows.append(ids[: self.max_length])
             labels.append(wanted[: self.max_length])
-        return pack(rows, labels)
+        return pack(rows, labels, self.packed and self.language.packs)
 
     def forward(self, batch: Packed) -> dict[str, Tensor]:
         embeds = self.language.embed(batch.ids)

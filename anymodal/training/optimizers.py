@@ -67,7 +67,12 @@ def build_optimizer(model: nn.Module, settings: stage.Optimizer) -> Optimizer:
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
     first, second = settings.betas
-    adamw = AdamW([group for group in groups if group["params"]], settings.lr, (first, second))
+    adamw = AdamW(
+        [group for group in groups if group["params"]],
+        settings.lr,
+        (first, second),
+        fused=settings.fused or None,  # None leaves the choice of loops to torch
+    )
     if not matrices:
         return adamw
     muon = Muon(

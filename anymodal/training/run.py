@@ -24,6 +24,7 @@ from anymodal.decoders.deferred import DeferredDecoder, Opening
 from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
+from anymodal.training.regions import switched
 from anymodal.training.stage import Run
 from anymodal.training.strategies import SHARDED, arguments, expect_gaps, together
 
@@ -141,7 +142,7 @@ def _deferred(model: nn.Module) -> Iterator[str]:
 def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     _quieten()
     module = StageModule(model, run)
-    batches = Batches(data, model.collate, run.batch_size, run.seed)
+    batches = Batches(data, model.collate, run.batch_size, run.seed, grouped=run.grouped)
     out = Path(run.out)
     last = out / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
@@ -172,7 +173,8 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     batches.every = trainer.world_size
     batches.start = lambda: module.batches * trainer.world_size + trainer.global_rank
     module.samples_of = batches.indices
-    trainer.fit(module, loader(batches, run.workers), ckpt_path=last if last.exists() else None)
+    with switched(model, compiled=run.compile, checkpointed=run.checkpointing):
+        trainer.fit(module, loader(batches, run.workers), ckpt_path=last if last.exists() else None)
     for callback in average:
         callback.apply(module)
     return trainer, module

@@ -40,7 +40,8 @@ class Optimizer:
     """AdamW with a warm-up and a decay, and Muon for the matrices that `muon` names.
 
     `warmup` is the share of all steps over which the rate grows linearly; `schedule` what follows
-    (constant, linear or cosine, down to `final` times the rate).
+    (constant, linear or cosine, down to `final` times the rate). `fused` lets AdamW update all of
+    a weight in one pass over it.
     """
 
     lr: float = 1e-3
@@ -49,6 +50,7 @@ class Optimizer:
     warmup: float = 0.05
     schedule: str = "cosine"
     final: float = 0.05
+    fused: bool = False
     clip: float = 1.0
     muon: Matrices = field(default_factory=Matrices)
 
@@ -77,6 +79,12 @@ class Run:
         data: a part with `__len__` and `__getitem__(index) -> sample`.
         out: folder for checkpoints, logs and the finished model.
         steps: optimiser steps; `batch_size` samples each, `accumulate` batches per step.
+        packed: several conversations in a row of a batch; false for one in each. Where the language
+            model can't tell them apart in a row, each has its own anyway.
+        grouped: batches whose samples are dealt to them by length, so that each pads little; needs
+            data with `length(index)`.
+        compile: compile the blocks that a model repeats, where it is trained through them.
+        checkpointing: keep what goes into those blocks and compute what is inside a second time.
         ema: decay of the weights' moving average that becomes the finished model; null for none.
         save_every: optimiser steps between checkpoints.
         keep_gb: memory for what frozen parts compute, so that it is computed once.
@@ -93,6 +101,10 @@ class Run:
     steps: int = MISSING
     batch_size: int = 32
     accumulate: int = 1
+    packed: bool = True
+    grouped: int = 1
+    compile: bool = False
+    checkpointing: bool = False
     optimizer: Optimizer = field(default_factory=Optimizer)
     ema: float | None = None
     precision: str = "32-true"
@@ -141,12 +153,18 @@ class Run:
         if not self.stage.losses:
             raise ConfigError("stage.losses is empty; name at least one loss and its weight")
         for name in (
-            "steps", "batch_size", "accumulate", "save_every", "log_every", "max_skipped"
+            "steps", "batch_size", "accumulate", "grouped", "save_every", "log_every",
+            "max_skipped",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ConfigError(f"ema must lie between 0 and 1, not {self.ema}; null switches it off")
+        if self.optimizer.fused and self.precision == "16-mixed":
+            raise ConfigError(
+                "optimizer.fused scales float16's gradients back after they are clipped; "
+                "switch it off, or take precision=bf16-mixed"
+            )
         schedules = ("constant", "linear", "cosine")
         if self.optimizer.schedule not in schedules:
             hint = suggest(self.optimizer.schedule, schedules)

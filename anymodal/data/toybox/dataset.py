@@ -21,6 +21,9 @@ from anymodal.data.toybox.scene import Scene, all_scenes, sample_scene
 from anymodal.media import Image, Media, Video
 from anymodal.types import Message, Target
 
+MEDIUM = 32
+"""What a medium adds to the length of a conversation, in characters: about its soft tokens'."""
+
 
 class ToyboxMedia:
     """Captioned media of one modality.
@@ -143,6 +146,11 @@ class ToyboxDialogues:
         rng = np.random.default_rng((self.seed, index, 2))
         count = int(rng.integers(1, self.joined + 1))
         return joined([self._sample(rng) for _ in range(count)])
+
+    def length(self, index: int) -> int:
+        """About how long a conversation is, in characters, before anything of it is rendered."""
+        parts = [part for turn in self.dialogue(index).turns for part in turn.parts]
+        return sum(len(part) if isinstance(part, str) else MEDIUM for part in parts)
 
     def _sample(self, rng: np.random.Generator) -> Dialogue:
         kind = None

@@ -1,0 +1,67 @@
+"""What a model repeats, compiled or computed anew in the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+def find_regions(model: nn.Module) -> list[nn.Module]:
+    """The blocks that a model repeats: what stands in lists of one class, outermost.
+
+    Lists of single layers, such as linear ones, aren't worth it.
+    """
+    found: list[nn.Module] = []
+    inside: set[nn.Module] = set()
+    for module in model.modules():  # parents come before children
+        if module in inside or not isinstance(module, nn.ModuleList):
+            continue
+        members = list(module)
+        alike = len({type(member) for member in members}) == 1
+        if alike and not isinstance(members[0], nn.ModuleList) and any(members[0].children()):
+            found += [member for member in members if member not in inside]
+            inside.update(part for member in members for part in member.modules())
+    return found
+
+
+@contextmanager
+def switched(model: nn.Module, *, compiled: bool, checkpointed: bool) -> Iterator[None]:
+    """Run a model's blocks compiled, or recompute their activations, where a gradient is wanted.
+
+    Compiling block by block takes seconds where a whole model takes minutes: blocks of one class
+    share their code. Without a gradient blocks run as they are, so what frozen parts give, and what
+    is kept of it, stays the same to the bit.
+
+    Args:
+        model: afterwards as before.
+        compiled: by `torch.compile`, for inputs of any size.
+        checkpointed: keep a block's inputs only, and compute what is inside a second time.
+    """
+    before = {}
+    for region in find_regions(model) if compiled or checkpointed else ():
+        before[region] = vars(region).get("forward")
+        region.forward = _switch(region.forward, compiled, checkpointed)
+    try:
+        yield
+    finally:
+        for region, forward in before.items():
+            del region.forward
+            if forward is not None:
+                region.forward = forward
+
+
+def _switch(plain: Callable[..., Any], compiled: bool, checkpointed: bool) -> Callable[..., Any]:
+    quick = torch.compile(plain, dynamic=True) if compiled else plain
+    if checkpointed:
+        quick = partial(checkpoint, quick, use_reentrant=False)
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return (quick if torch.is_grad_enabled() else plain)(*args, **kwargs)
+
+    return forward
