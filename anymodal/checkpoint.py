@@ -123,6 +123,14 @@ def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], wh
         raise CheckpointError(f"{where} does not fit the model:\n{shown}")
 
 
+def notice(name: str, origin: Mapping[str, Any]) -> str:
+    """What to tell of the licence of weights."""
+    use = {True: "", False: ": not for commercial use"}.get(
+        origin.get("commercial_use", True), ": read it before commercial use"
+    )
+    return f"the weights in {name} are under {origin.get('licence') or 'an unknown licence'}{use}"
+
+
 def write_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
     """Write what each part is: class, sizes, tokenizer hash, conditioning shape."""
     manifest = {"format": 1, "anymodal": __version__, "parts": parts}

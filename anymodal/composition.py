@@ -1,20 +1,22 @@
 """Models from configurations and folders, and back.
 
 A model's configuration has `parts` (shared objects that have files of their own), `language`,
-`projection`, `modalities` by name, `lora`, and `trained`: parts whose weights a stage has changed,
-so that their own files no longer hold them. A folder has that configuration, the trained weights
-and a manifest of what each part is.
+`projection`, `modalities` by name, `lora`, `weights`: folders of weights to start from, and
+`trained`: parts whose weights a stage has changed, so that their own files no longer hold them. A
+folder has that configuration, the trained weights and a manifest of what each part is.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
 import yaml
 from torch import Tensor
 
@@ -34,7 +36,8 @@ SHIPPED = Path(__file__).parent / "checkpoints"
 """Where the models that come with the package lie."""
 
 KEYS = (
-    "parts", "language", "projection", "modalities", "memory", "lora", "trained", "allow", "here"
+    "parts", "language", "projection", "modalities", "memory", "lora", "weights", "trained",
+    "allow", "here",
 )  # fmt: skip
 MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
 HERE = "${here}"
@@ -77,7 +80,32 @@ def compose(
     model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
+    for folder in kept.pop("weights", []):
+        start_from(model, Path(folder))
     return model
+
+
+def start_from(model: AnyModal, folder: Path) -> None:
+    """Give a model the weights of a folder, of some of what no part's own files hold.
+
+    Token rows are those of the signals, which come first.
+
+    Raises:
+        CheckpointError: if a name or a shape is none of the model's.
+    """
+    saved = checkpoint.load_weights(folder / WEIGHTS)
+    own = own_weights(model)
+    for name in ("language.rows", "language.output_rows"):
+        if name in saved and name in own:
+            count = sum(model.signals.counts.values())
+            own[name] = own[name].detach()[:count]  # a view: what is copied there is the model's
+    wanted = {name: own[name] for name in saved if name in own}
+    checkpoint.compare_shapes(saved, wanted, str(folder / WEIGHTS))
+    with torch.no_grad():
+        for name, value in saved.items():
+            wanted[name].copy_(value)
+    for origin in checkpoint.read_manifest(folder).values():
+        print(checkpoint.notice(str(folder), origin), file=sys.stderr)
 
 
 def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
@@ -104,6 +132,9 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
         allow=allow,
         place="projection",
     )
+    weights = config.get("weights", [])
+    if not isinstance(weights, list) or not all(isinstance(item, str) for item in weights):
+        raise ConfigError(f"weights must be a list of folders, not {weights!r}")
     if lora := config.get("lora"):
         configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
 

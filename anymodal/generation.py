@@ -231,8 +231,9 @@ class TextStream:
 
     def _emit(self, text: str) -> TextToken:
         event = TextToken(text, tuple(self.held))
-        # A broken character must not join with what follows.
-        self.context, self.held = [] if text.endswith("\ufffd") else self.held, []
+        # A broken character must not join with what follows, which isn't the reply's start either.
+        broken = text.endswith("\ufffd")
+        self.context, self.held = self.language.encode_text("a") if broken else self.held, []
         return event
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib.util
 import inspect
 import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AddedToken,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
 
 from anymodal.template import ChatTemplate, Piece, Segment
 
@@ -70,6 +76,8 @@ class LanguageModel(nn.Module):
         *,
         lora: dict[str, Any] | None = None,
         dtype: str | torch.dtype | None = None,
+        quantize: Literal["8bit", "4bit"] | None = None,
+        chat_template: str | None = None,
         revision: str | None = None,
     ) -> LanguageModel:
         """Load a model folder or a hub repository; code that comes with it is never run.
@@ -78,15 +86,25 @@ class LanguageModel(nn.Module):
             path_or_name: a folder, or the name of a hub repository.
             lora: keyword arguments of `enable_lora`, None for no adapters.
             dtype: the weights' precision; None for the one they were saved in.
+            quantize: keep the linear layers' weights in 8 bits (Dettmers et al. 2022,
+                arXiv:2208.07339) or 4 (NF4, Dettmers et al. 2023, arXiv:2305.14314: with `lora`,
+                QLoRA). Wants a CUDA GPU and bitsandbytes.
+            chat_template: in Jinja, instead of the tokenizer's own.
             revision: the hub revision to pin.
 
         Raises:
-            ValueError: if the model and its tokenizer do not belong together.
+            ValueError: if the model and its tokenizer do not belong together, or nothing here can
+                quantise.
             OSError: if there is no such folder or repository.
         """
         known = {"revision": revision, "trust_remote_code": False}
-        model = AutoModelForCausalLM.from_pretrained(path_or_name, dtype=dtype or "auto", **known)
+        more = {} if quantize is None else {"quantization_config": _quantization(quantize)}
+        model = AutoModelForCausalLM.from_pretrained(
+            path_or_name, dtype=dtype or "auto", **known, **more
+        )
         tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+        if chat_template is not None:
+            tokenizer.chat_template = chat_template
         name = Path(path_or_name).name if Path(path_or_name).is_dir() else str(path_or_name)
         language = cls(model, tokenizer, name=name, revision=revision)
         if lora is not None:
@@ -102,8 +120,9 @@ class LanguageModel(nn.Module):
 
     @property
     def embedding_scale(self) -> float:
-        """The root mean square of the model's own input embeddings."""
-        return float(self.embedding.weight.detach().float().square().mean().sqrt())
+        """The root mean square of what `embed` gives for the model's own ids."""
+        size = float(self.embedding.weight.detach().float().square().mean().sqrt())
+        return size * float(getattr(self.embedding, "embed_scale", 1.0))
 
     @property
     def backbone(self) -> nn.Module:
@@ -195,6 +214,8 @@ class LanguageModel(nn.Module):
     ) -> None:
         """Put low-rank adapters on linear layers, all but the output layer by default.
 
+        A mixture of experts has them on its attention; experts and router stay as they are.
+
         Source: Hu et al. 2021 (LoRA), section 4.1. Only the adapters train afterwards, not the
         model; their parameters are named `lora_A`, `lora_B`.
 
@@ -206,12 +227,23 @@ class LanguageModel(nn.Module):
         if hasattr(self.model, "peft_config"):
             raise ValueError("the language model has LoRA adapters already; enable them once")
         targets = target_modules if isinstance(target_modules, str) else list(target_modules)
+        if targets == "all-linear" and any(p.ndim == 3 for p in self.model.parameters()):
+            # All experts are one tensor, of which peft would make adapters without dropout that it
+            # can't merge: a mixture of experts gets them on its linear layers alone.
+            targets = [
+                name
+                for name, module in self.model.named_modules()
+                if isinstance(module, nn.Linear)
+                and module is not self.model.get_output_embeddings()
+            ]
         inject_adapter_in_model(
             LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets),
             self.model,
         )
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_("lora_" in name)
+            if "lora_" in name:  # in bfloat16 most of an optimizer's steps would round to nothing
+                parameter.data = parameter.data.float()
 
     def merge_adapters(self) -> None:
         """Add the adapters to the weights they adapt, and leave a plain model."""
@@ -345,6 +377,26 @@ def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
     old = old.detach().float()
     noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)
     return nn.Parameter(torch.cat([rows.detach(), old.mean(0) + 0.1 * noise]), rows.requires_grad)
+
+
+def _quantization(kind: str) -> BitsAndBytesConfig:
+    if kind not in ("8bit", "4bit"):
+        raise ValueError(f"quantize={kind!r} is unknown; choose 8bit, 4bit or none")
+    if not torch.cuda.is_available():
+        raise ValueError(
+            f"quantize={kind!r} wants a CUDA GPU and torch sees none here; leave it out, with "
+            "dtype: bfloat16 for half of float32's memory"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(f"quantize={kind!r} wants bitsandbytes: pip install 'anymodal[quantized]'")
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
 
 
 def _finish_logits(logits: Tensor, config: Any) -> Tensor:

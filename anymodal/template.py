@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -63,12 +65,23 @@ class ChatTemplate:
                 "reply could end; set tokenizer.chat_template or tokenizer.eos_token"
             )
         self.reserved = _reserved_ids(tokenizer)
+        self._prepends = self._encode("a", split=True) != self._continued("a", split=True)
         self.stops = frozenset(stops)
         self.stops |= {self._end_of_turn()}
+        self.marks = self._plain_marks()
 
     def encode_text(self, text: str) -> list[int]:
-        """The ids of a text that somebody typed; none of them is a special or an added token."""
-        ids = self._encode(text, split=True)
+        """The ids of a text that somebody typed; none of them is a special or an added token.
+
+        The text begins as if something stood before it: with no space that isn't its own. Words
+        that the template itself ends a message with get other ids than there, where the tokenizer
+        has any.
+        """
+        for mark in self.marks:
+            if mark in text:
+                middle = text.index(mark) + len(mark) // 2
+                return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
+        ids = self._within(text, split=True)
         if self.reserved.isdisjoint(ids):
             return ids
         # Tokenizers honour the split only for tokens marked special, and some hold special ones
@@ -91,15 +104,21 @@ class ChatTemplate:
             ValueError: for no messages, a role that is no word, or roles the template refuses.
         """
         roles = [role for role, _ in messages]
-        written = [
-            self._encode(text, split=False) for text in self._frame(roles, add_generation_prompt)
-        ]
-        segments = [Segment(written[0], roles[0], False, False)]
-        for (role, pieces), following, after in zip(
-            messages, [*roles[1:], ASSISTANT], written[1:], strict=True
+        first, *rest = self._frame(roles, add_generation_prompt)
+        # A space that ends what stands before a content belongs to its first word, as its token
+        # does; and a reply's opening ends without it.
+        bare = [text.rstrip(" ") for text in (first, *rest[:-1])]
+        spaces = [text[len(kept) :] for text, kept in zip((first, *rest[:-1]), bare, strict=True)]
+        opening = self._encode(bare[0], split=False)
+        written = [self._within(text, split=False) for text in (*bare[1:], rest[-1])]
+        segments = [Segment(opening, roles[0], False, False)]
+        for (role, pieces), following, after, space in zip(
+            messages, [*roles[1:], ASSISTANT], written, spaces, strict=True
         ):
             said = role == ASSISTANT
-            for piece in pieces:
+            for place, piece in enumerate(pieces):
+                if place == 0 and isinstance(piece, str):
+                    piece = space + piece
                 ids = self.encode_text(piece) if isinstance(piece, str) else list(piece)
                 segments.append(Segment(ids, role, True, said))
             end = next((at + 1 for at, token in enumerate(after) if token in self.stops), 0)
@@ -113,6 +132,17 @@ class ChatTemplate:
         with _tokenizer_lock:
             encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=split)
         return list(encoded["input_ids"])
+
+    def _within(self, text: str, *, split: bool) -> list[int]:
+        """The ids of a text within another, where SentencePiece would put a space before it."""
+        return (self._continued if self._prepends else self._encode)(text, split=split)
+
+    def _continued(self, text: str, *, split: bool) -> list[int]:
+        before = self._encode("\n", split=split)
+        ids = self._encode("\n" + text, split=split)
+        if ids[: len(before)] == before:
+            return ids[len(before) :]
+        return self._encode(text, split=split)  # the line's end is part of a longer token
 
     def _frame(self, roles: Sequence[str], add_generation_prompt: bool) -> list[str]:
         """What the template writes before, between and after contents: len(roles) + 1 texts."""
@@ -147,14 +177,25 @@ class ChatTemplate:
 
     def _end_of_turn(self) -> int:
         after = self._encode(self._frame(["user", ASSISTANT], False)[-1], split=False)
-        for known in (self.stops, self.reserved):
-            for token in after:
-                if token in known:
-                    return token
+        # The first one, since more may follow it, as the end of the whole text (Phi-3).
+        for token in after:
+            if token in self.stops | self.reserved:
+                return token
         raise ValueError(
             "the model's chat template ends an assistant's turn with no special token, so no "
             "reply could end; set a tokenizer.chat_template that writes eos_token there"
         )
+
+    def _plain_marks(self) -> list[str]:
+        """Words that end a message without a special token, as Llama 2's [/INST]."""
+        found = set()
+        for roles in (["user", ASSISTANT, "user"], ["system", "user"]):
+            with contextlib.suppress(ValueError):  # some know no system
+                for text in self._frame(roles, True)[1:]:
+                    ids = self._within(text, split=False)
+                    plain = itertools.takewhile(lambda token: token not in self.reserved, ids)
+                    found.add(self.tokenizer.decode(list(plain)).strip())
+        return sorted(mark for mark in found if len(mark) > 1)
 
 
 def _reserved_ids(tokenizer: Any) -> frozenset[int]:

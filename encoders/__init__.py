@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from anymodal.encoders.clip_text import load_tokenizer, tokenize
     from anymodal.encoders.huggingface import TransformersEncoder
     from anymodal.encoders.imagebind import ImageBind, ImageBindEncoder
+    from anymodal.encoders.pooled import PooledEncoder
 
 __all__ = [
     "Encoder",
     "ImageBind",
     "ImageBindEncoder",
+    "PooledEncoder",
     "TransformersEncoder",
     "load_tokenizer",
     "tokenize",
@@ -34,6 +36,7 @@ _HOME = {
     "Encoder": "base",
     "ImageBind": "imagebind",
     "ImageBindEncoder": "imagebind",
+    "PooledEncoder": "pooled",
     "TransformersEncoder": "huggingface",
     "load_tokenizer": "clip_text",
     "tokenize": "clip_text",

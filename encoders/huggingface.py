@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from anymodal.encoders.huggingface_families import FAMILIES, Family, Sizes
 from anymodal.encoders.huggingface_processors import open_processor, steps
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.types import Features
+
+Tokens = Literal["all", "patches", "class"]
 
 
 class Piece(NamedTuple):
@@ -39,9 +41,11 @@ class TransformersEncoder(Encoder):
         sizes: the length of what is read, where a family leaves it open.
         name: where they come from.
         revision: and which version of it.
+        tokens: which of the tokens are the features; `class` is what the model itself sums up in.
+        layer: whose output they are, as in `hidden_states` of transformers; -1 for the model's.
 
     Raises:
-        ValueError: if the model's type is of no family in `FAMILIES`.
+        ValueError: if the model's type is of no family in `FAMILIES`, or has no such tokens.
     """
 
     def __init__(
@@ -51,9 +55,13 @@ class TransformersEncoder(Encoder):
         sizes: Sizes,
         name: str = "",
         revision: str | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
     ) -> None:
         super().__init__()
         self.family = family_of(model.config)
+        _check_choice(self.family, tokens, layer)
+        self.tokens, self.layer = tokens, layer
         for unused in self.family.unused:
             if hasattr(model, unused):
                 setattr(model, unused, None)
@@ -76,6 +84,8 @@ class TransformersEncoder(Encoder):
         dtype: str = "float32",
         seconds: float = 10.0,
         frames: int | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
     ) -> TransformersEncoder:
         """Open a model and its processor; code that comes with them is never run.
 
@@ -86,6 +96,8 @@ class TransformersEncoder(Encoder):
             seconds: how much of a sound is read, by models without a window of their own.
             frames: how many frames of a clip are read; None for as many as the model was trained
                 with, or 16.
+            tokens: all of them, or the patches or the class token alone, where there is one.
+            layer: whose output they are; -2 for that of the last but one, as LLaVA reads CLIP.
 
         Raises:
             ValueError: if the model is of no known family, lacks weights, or is to read nothing.
@@ -97,6 +109,7 @@ class TransformersEncoder(Encoder):
         known = {"revision": revision, "trust_remote_code": False}
         config = AutoConfig.from_pretrained(path_or_name, **known)
         family = family_of(config)
+        _check_choice(family, tokens, layer)
         if seconds <= 0 or (frames is not None and frames < 1):
             raise ValueError(f"seconds={seconds} and frames={frames}; give more than 0 of each")
         sizes = Sizes(seconds, frames or family.frames(config) or 16)
@@ -112,7 +125,7 @@ class TransformersEncoder(Encoder):
         processor = open_processor(path_or_name, family.media, revision)
         folder = Path(path_or_name)
         name = folder.name if folder.is_dir() else path_or_name
-        return cls(model, processor, sizes, name, revision).eval()
+        return cls(model, processor, sizes, name, revision, tokens, layer).eval()
 
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.
@@ -153,8 +166,18 @@ class TransformersEncoder(Encoder):
         }
 
     def forward(self, batch: Tensor) -> Features:
-        """The model's last hidden state; tokens that stand for padding are masked."""
-        tokens, _, mask = self.family.run(self.model, self._inputs(batch))
+        """The model's last hidden state, or what was chosen of it; padding is masked."""
+        inputs: Mapping[str, Any] = self._inputs(batch)
+        if self.layer != -1:
+            inputs = {**inputs, "output_hidden_states": True}
+        tokens, _, mask, layers = self.family.run(self.model, inputs)
+        if self.layer != -1:
+            assert layers is not None, "families with a class token give their layers"
+            tokens = layers[self.layer]
+        if self.tokens == "patches":
+            tokens = tokens[:, 1:]
+        elif self.tokens == "class":
+            tokens = self.family.summary(self.model, tokens[:, 0])[:, None]  # (B, 1, D)
         if mask is None:
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         return Features(tokens, mask)
@@ -167,12 +190,14 @@ class TransformersEncoder(Encoder):
         """The class, the model's type, hashes of the settings of model and processor, and where
         they come from.
         """
+        chosen = (self.tokens, self.layer)
         return {
             **super().identity(),
             "model": self.model.config.model_type,
             "config": _hash(self.model.config.to_dict()),
             "processor": _hash(steps(self.processor)),
             "sizes": list(self.sizes),
+            **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
             "source": {"name": self.name, "revision": self.revision},
         }
 
@@ -194,6 +219,16 @@ def family_of(config: Any) -> Family:
             f"{', '.join(FAMILIES)}, or add an entry to FAMILIES"
         )
     return FAMILIES[config.model_type]
+
+
+def _check_choice(family: Family, tokens: str, layer: int) -> None:
+    if tokens not in get_args(Tokens):
+        raise ValueError(f"tokens={tokens!r} is unknown; choose {', '.join(get_args(Tokens))}")
+    if (tokens, layer) != ("all", -1) and not family.classed:
+        raise ValueError(
+            f"tokens={tokens!r} and layer={layer}: {family.label} has no class token to tell "
+            "apart; leave both out"
+        )
 
 
 def _used(key: str, family: Family) -> bool:

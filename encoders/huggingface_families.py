@@ -23,12 +23,14 @@ LONGEST_SIDE = 8  # times the shorter one; what lies outside is cut off by the p
 class Output(NamedTuple):
     """What a model gives.
 
-    Shapes: tokens (B, N, D); pooled (B, E); mask (B, N), bool, or None where all are real.
+    Shapes: tokens (B, N, D); pooled (B, E); mask (B, N), bool, or None where all are real; layers
+    (B, N, D) each, the embeddings' and every layer's output, where they were asked for.
     """
 
     tokens: Tensor
     pooled: Tensor
     mask: Tensor | None = None
+    layers: tuple[Tensor, ...] | None = None
 
 
 class Sizes(NamedTuple):
@@ -54,6 +56,9 @@ class Family:
         width: a model's configuration to the width of the tokens.
         unused: modules that encoding has no use for and that aren't kept in memory.
         frames: a model's configuration to the frames it was trained with, 0 for none.
+        classed: whether a class token stands before the patches, so that either may be chosen, and
+            the layer that they are read at.
+        summary: a model and its class token (B, D) to what the model itself goes on with.
     """
 
     label: str
@@ -63,6 +68,8 @@ class Family:
     width: Callable[[Any], int]
     unused: tuple[str, ...] = ()
     frames: Callable[[Any], int] = field(default=lambda config: 0)
+    classed: bool = False
+    summary: Callable[[Any, Tensor], Tensor] = field(default=lambda model, token: token)
 
 
 # ---- Media to inputs ---------------------------------------------------------------------------
@@ -126,14 +133,20 @@ def _features(method: str, mask: str | None = None) -> Callable[..., Output]:
     def run(model: Any, inputs: Mapping[str, Tensor]) -> Output:
         given = getattr(model, method)(**inputs)
         real = None if mask is None else inputs[mask].bool()
-        return Output(given.last_hidden_state, given.pooler_output, real)
+        layers = getattr(given, "hidden_states", None)
+        return Output(given.last_hidden_state, given.pooler_output, real, layers)
 
     return run
 
 
 def _pooling(model: Any, inputs: Mapping[str, Tensor]) -> Output:
     given = model(**inputs)
-    return Output(given.last_hidden_state, given.pooler_output)
+    layers = getattr(given, "hidden_states", None)
+    return Output(given.last_hidden_state, given.pooler_output, layers=layers)
+
+
+def _blip_2(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    return _pooling(model.vision_model, inputs)
 
 
 def _clap(model: Any, inputs: Mapping[str, Tensor]) -> Output:
@@ -172,7 +185,25 @@ def _hidden(config: Any) -> int:
 _TEXT = ("text_model", "text_projection")
 
 FAMILIES: dict[str, Family] = {
-    "clip": Family("CLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT),
+    "clip": Family(
+        "CLIP",
+        Image,
+        _pictures,
+        _features("get_image_features"),
+        _vision,
+        _TEXT,
+        classed=True,
+        summary=lambda model, token: model.vision_model.post_layernorm(token),
+    ),
+    "blip-2": Family(
+        "BLIP-2's ViT-g",
+        Image,
+        _pictures,
+        _blip_2,
+        _vision,
+        ("query_tokens", "qformer", "language_projection", "language_model"),
+        classed=True,
+    ),
     "siglip": Family("SigLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT),
     "siglip2": Family(
         "SigLIP 2",
@@ -182,7 +213,7 @@ FAMILIES: dict[str, Family] = {
         _vision,
         _TEXT,
     ),
-    "dinov2": Family("DINOv2", Image, _pictures, _pooling, _hidden),
+    "dinov2": Family("DINOv2", Image, _pictures, _pooling, _hidden, classed=True),
     "dinov3_vit": Family("DINOv3", Image, _pictures, _pooling, _hidden),
     "clap": Family(
         "CLAP",

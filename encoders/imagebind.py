@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from anymodal.checkpoint import MANIFEST, read_manifest, write_manifest
+from anymodal.checkpoint import MANIFEST, notice, read_manifest, write_manifest
 from anymodal.encoders import imagebind_blocks as blocks
 from anymodal.encoders import preprocess
 from anymodal.encoders.base import Encoder
@@ -215,14 +215,8 @@ class ImageBind(nn.Module):
         if (folder / MANIFEST).is_file():
             model.origin = read_manifest(folder).get(PART)
         if model.origin is not None and not model.origin.get("commercial_use", True):
-            print(notice(folder, model.origin), file=sys.stderr)
+            print(notice(str(folder), model.origin), file=sys.stderr)
         return model.eval()
-
-
-def notice(folder: str | Path, origin: Mapping[str, Any]) -> str:
-    """What to tell of the licence of weights in a folder."""
-    use = "" if origin.get("commercial_use", True) else ": not for commercial use"
-    return f"the weights in {folder} are under {origin.get('licence', 'an unknown licence')}{use}"
 
 
 class View(NamedTuple):

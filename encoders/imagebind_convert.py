@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def convert(source: Path, folder: Path, tokenizer: str | Path | None = None) -> 
     model.origin = {
         "preset": preset,
         "file": source.name,
-        "sha256": _sha256(source),
+        "sha256": file_hash(source),
         "licence": LICENCE,
         "commercial_use": False,
     }
@@ -67,8 +67,10 @@ def convert(source: Path, folder: Path, tokenizer: str | Path | None = None) -> 
     return model.origin
 
 
-def read_state_dict(source: Path) -> dict[str, Tensor]:
+def read_state_dict(source: Path, inside: Sequence[str] = ()) -> dict[str, Tensor]:
     """The tensors of a file that `torch.save` wrote; no code in it runs.
+
+    `inside` are keys under which they may stand, beside what else a training saved.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -90,6 +92,9 @@ def read_state_dict(source: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{source} is damaged or cut short; download it from its publisher again"
         ) from None
+    for key in inside:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
     if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
         raise CheckpointError(
             f"{source} holds no mapping of names to tensors; give the state dict as published"
@@ -139,6 +144,7 @@ def _tokenizer(name: str | Path, model: ImageBind) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _sha256(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

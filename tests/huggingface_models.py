@@ -36,6 +36,17 @@ def clip() -> tuple[Any, Any]:
     return hf.CLIPModel(config), hf.CLIPImageProcessorPil(**size)
 
 
+def blip2() -> tuple[Any, Any]:
+    qformer = {**SMALL, "encoder_hidden_size": 32, "vocab_size": 60}
+    words = {**WORDS, "hidden_size": 16, "word_embed_proj_dim": 16, "ffn_dim": 16}
+    text = {"model_type": "opt", **words, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = hf.Blip2Config(
+        vision_config=VISION, qformer_config=qformer, text_config=text, num_query_tokens=3
+    )
+    size = {"size": {"height": 32, "width": 32}}
+    return hf.Blip2Model(config), hf.BlipImageProcessorPil(**size)
+
+
 def siglip() -> tuple[Any, Any]:
     config = hf.SiglipConfig(vision_config=VISION, text_config=TEXT)
     size = {"height": 32, "width": 32}
@@ -132,6 +143,7 @@ def pe_audio() -> tuple[Any, Any]:
 
 FAMILIES: dict[str, Build] = {
     "clip": clip,
+    "blip-2": blip2,
     "siglip": siglip,
     "siglip2": siglip2,
     "dinov2": dinov2,

@@ -26,7 +26,7 @@ LAYERS = [
     },
     {"modality"},
     {"model", "composition"},
-    {"chat", "session", "page", "training", "data", "evaluation", "demo", "embedding"},
+    {"chat", "session", "page", "training", "data", "evaluation", "demo", "embedding", "published"},
     {"commands", "cli", "__main__"},
 ]
 """Parts of the package, lowest first; a part imports from its own layer and those below."""
@@ -34,7 +34,10 @@ LAYERS = [
 DOORS = {("model", "chat")}
 """`AnyModal.chat` is the door to a layer above; it is imported in the method, and only there."""
 
-NAMED_FREELY = ("anymodal.encoders", "anymodal.decoders", "anymodal.media", "anymodal.data.toybox")
+NAMED_FREELY = (
+    *("anymodal.encoders", "anymodal.decoders", "anymodal.media", "anymodal.data.toybox"),
+    "anymodal.published",  # others' checkpoints name theirs
+)
 NAMES = {"image", "images", "audio", "audios", "video", "videos", "imu", "imus"}
 
 

@@ -113,8 +113,13 @@ def pe_audio(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
     return model.audio_encoder(**inputs).last_hidden_state, model.get_audio_embeds(**inputs)
 
 
+def blip2(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    return pooling(model.vision_model, inputs)
+
+
 OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
     "clip": joint("vision_model", "get_image_features"),
+    "blip-2": blip2,
     "siglip": joint("vision_model", "get_image_features"),
     "siglip2": joint("vision_model", "get_image_features"),
     "clap": clap,
@@ -176,6 +181,29 @@ def test_every_family_is_tested_and_told_of() -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
     for name, family in FAMILIES.items():
         assert f"| {family.label} | `{name}` | {family.media.kind} |" in readme
+
+
+@torch.no_grad()
+def test_tokens_and_their_layer_can_be_chosen(tmp_path: Path) -> None:
+    model = tiny.write(tiny.clip, tmp_path / "tiny")
+
+    def opened(**settings: Any) -> TransformersEncoder:
+        return TransformersEncoder.from_pretrained(str(tmp_path / "tiny"), **settings)
+
+    batch = opened().prepare(MEDIA[Image])[None]
+    given = model.vision_model(batch, output_hidden_states=True)
+    patches = opened(tokens="patches", layer=-2)
+    torch.testing.assert_close(patches(batch).values, given.hidden_states[-2][:, 1:])
+    assert patches(batch).mask.shape == (1, 16)
+    summed = opened(tokens="class")
+    torch.testing.assert_close(summed(batch).values[:, 0], given.pooler_output)
+    assert len({str(e.identity()) for e in (opened(), patches, summed)}) == 3
+    torch.testing.assert_close(summed.embed(batch), opened().embed(batch))
+    with pytest.raises(ValueError, match="choose all, patches, class"):
+        opened(tokens="patch")
+    tiny.write(tiny.whisper, tmp_path / "sound")
+    with pytest.raises(ValueError, match="has no class token"):
+        TransformersEncoder.from_pretrained(str(tmp_path / "sound"), tokens="class")
 
 
 def test_thread_like_pictures_cost_no_more_than_others() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
+import functools
 import itertools
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,10 +26,6 @@ from transformers import (
     GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
-    OPTConfig,
-    OPTForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
 )
 
 from anymodal.cache import PrefixCache
@@ -40,9 +41,7 @@ from anymodal.generation import (
 from anymodal.language import LanguageModel
 from anymodal.sampling import Sampling
 from anymodal.signals import Signals
-
-TEXTS = ["Draw a big red ball, please.", "Make it green and slow.", "What do you hear?"] * 9
-SPARE = 7  # embedding rows that no id of the tokenizer reaches
+from tests.language_models import FAMILIES, SPARE, TEXTS, table_of_families
 
 
 def _tokenizer(template=True):
@@ -92,30 +91,9 @@ def _gpt2():
     return GPT2LMHeadModel(config)
 
 
-def _opt():
-    size = len(_tokenizer())
-    config = OPTConfig(
-        vocab_size=size,
-        hidden_size=16,
-        word_embed_proj_dim=12,
-        ffn_dim=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=128,
-        init_std=0.3,
-        pad_token_id=None,
-        bos_token_id=None,
-        eos_token_id=size - 1,
-        dropout=0.0,
-    )
-    return OPTForCausalLM(config)
-
-
 BUILDERS = {
     "llama": _llama_like(LlamaConfig, LlamaForCausalLM, False),
-    "qwen3": _llama_like(Qwen3Config, Qwen3ForCausalLM, True, head_dim=8),
     "gpt2": _gpt2,
-    "opt": _opt,
     "gemma2": _llama_like(
         Gemma2Config, Gemma2ForCausalLM, True, head_dim=8, final_logit_softcapping=20.0
     ),
@@ -124,12 +102,25 @@ BUILDERS = {
     ),
     "cohere": _llama_like(CohereConfig, CohereForCausalLM, True, logit_scale=0.5),
 }
-TIED = {"llama": False, "granite": False}
+KINDS = [*FAMILIES, *(kind for kind in BUILDERS if kind != "llama")]
+"""The families, and what other architectures do to embeddings or scores."""
+UNTIED = {"llama", "granite", *(name for name, family in FAMILIES.items() if not family.tied)}
 NAMES = ["<|pic_0|>", "<|pic_1|>", "<|pic|>"]
 
 
-def make(kind: str) -> LanguageModel:
+@functools.cache
+def _folder(kind: str) -> str:
+    folder = Path(tempfile.mkdtemp()) / kind
+    atexit.register(shutil.rmtree, folder.parent)
     torch.manual_seed(0)
+    FAMILIES[kind].write(folder)
+    return str(folder)
+
+
+def make(kind: str, **settings) -> LanguageModel:
+    torch.manual_seed(0)
+    if kind in FAMILIES:
+        return LanguageModel.from_pretrained(_folder(kind), **settings)
     return LanguageModel(BUILDERS[kind](), _tokenizer()).eval()
 
 
@@ -138,7 +129,7 @@ def with_signals(kind: str, counts=None) -> tuple[LanguageModel, Signals]:
     return language, Signals.add_to(language, counts or {"pic": 5, "tune": 3}, ["pic"])
 
 
-@pytest.fixture(params=list(BUILDERS))
+@pytest.fixture(params=KINDS)
 def kind(request):
     return request.param
 
@@ -156,9 +147,9 @@ def test_without_new_tokens_it_is_the_model(kind):
     with torch.no_grad():
         ours = language.logits(language(language.embed(ids)))
         theirs = language.model(input_ids=ids).logits
-    assert ours.shape[-1] == language.vocab_size == len(language.tokenizer)
+    assert ours.shape[-1] == language.vocab_size == max(language.tokenizer.get_vocab().values()) + 1
     torch.testing.assert_close(ours, theirs[..., : language.vocab_size])
-    assert language.tied is TIED.get(kind, True)
+    assert language.tied is (kind not in UNTIED)
 
 
 def test_new_tokens_leave_everything_old_as_it_was(kind):
@@ -282,7 +273,7 @@ def test_lora_goes_everywhere_but_the_output_layer_and_only_once():
 
 
 def test_loads_a_folder_and_recognises_it(tmp_path):
-    language = make("qwen3")
+    language = make("llama")
     language.model.save_pretrained(tmp_path / "lm")
     language.tokenizer.save_pretrained(tmp_path / "lm")
     loaded = LanguageModel.from_pretrained(str(tmp_path / "lm"), lora={"r": 2})
@@ -290,9 +281,9 @@ def test_loads_a_folder_and_recognises_it(tmp_path):
     loaded.add_tokens(NAMES)
     assert loaded.identity() == identity
     assert identity["tokenizer"] == language.identity()["tokenizer"]
-    assert identity["class"] == "Qwen3ForCausalLM" and identity["source"]["name"] == "lm"
+    assert identity["class"] == "LlamaForCausalLM" and identity["source"]["name"] == "lm"
     assert not loaded.training and any("lora_A" in name for name in loaded.state_dict())
-    other = LanguageModel(BUILDERS["qwen3"](), train_tokenizer(["other words"] * 9, 275))
+    other = LanguageModel(BUILDERS["llama"](), train_tokenizer(["other words"] * 9, 275))
     assert other.identity()["tokenizer"] != identity["tokenizer"]
 
 
@@ -326,6 +317,175 @@ def test_known_tokens_are_not_added_again():
         language.add_tokens(["<|x|>", "<|x|>"])
     with pytest.raises(ValueError, match="already has a token"):
         language.add_tokens(["<|end|>"])
+
+
+# --- families
+
+ADAPTERS = {"r": 2, "dropout": 0.01}
+
+
+@pytest.fixture(params=list(FAMILIES))
+def family(request):
+    return request.param
+
+
+TALK = [("user", "Draw a ball"), ("assistant", "Sure, a ball."), ("user", "Make it red")]
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_family_s_chat_is_what_its_template_writes(family, opened):
+    language = make(family)
+    talk = TALK if opened else TALK[:2]
+    segments = language.render_chat([(role, [text]) for role, text in talk], opened)
+    expected = language.tokenizer.apply_chat_template(
+        [{"role": role, "content": text} for role, text in talk],
+        chat_template=language.template.jinja,
+        add_generation_prompt=opened,
+        enable_thinking=False,
+        return_dict=False,
+    )
+    assert list(itertools.chain(*(s.ids for s in segments))) == expected
+
+
+def test_a_family_s_turns_end_where_its_template_ends_them(family):
+    language = make(family)
+    end = language.tokenizer.convert_tokens_to_ids(FAMILIES[family].turn)
+    assert end in language.stops
+    opening = language.render_chat([("user", ["Draw a ball"])], True)
+    segments = language.render_chat([("user", ["Draw a ball"]), ("assistant", ["Sure"])], False)
+    before = [token for s in opening for token in s.ids]
+    whole = [token for s in segments for token in s.ids]
+    learned = [token for s in segments if s.supervised for token in s.ids]
+    # What a model reads before it answers is the same in training and in chat.
+    assert whole[: len(before) + len(learned)] == before + learned
+    assert learned[-1] == end and language.decode(learned).strip() == "Sure"
+
+
+def holds(ids: list[int], part: list[int]) -> bool:
+    return any(ids[at : at + len(part)] == part for at in range(len(ids)))
+
+
+def test_nothing_typed_becomes_a_part_of_a_family_s_template(family):
+    language, signals = with_signals(family)
+    marks = language.template.marks
+    assert bool(marks) is (family == "llama-2")  # the only one that ends a message by plain words
+    written = [language.tokenizer(mark, add_special_tokens=False)["input_ids"] for mark in marks]
+    special = [*language.tokenizer.get_added_vocab(), *language.tokenizer.all_special_tokens]
+    literals = [*marks, *signals.names, *special, *(m + s for m in marks for s in signals.names)]
+    for text in (*literals, "Hi".join(literals), f"no{''.join(literals)}"):
+        ids = language.encode_text(text)
+        assert language.template.reserved.isdisjoint(ids)
+        assert not any(holds(ids, part) for part in written)
+        assert language.tokenizer.decode(ids) == text
+    frames = [
+        [s.ids for s in language.render_chat([("user", ["".join(literals) * n])], True)]
+        for n in (0, 1)
+    ]
+    assert [frames[0][0], frames[0][-1]] == [frames[1][0], frames[1][-1]]
+
+
+def test_a_family_learns_in_half_precision(family):
+    language, exact = make(family, dtype="bfloat16", lora=ADAPTERS), make(family)
+    assert language.embedding.weight.dtype == torch.bfloat16
+    trained = [p for p in language.parameters() if p.requires_grad]
+    assert {p.dtype for p in trained} == {torch.float32}
+    ids = torch.tensor([language.encode_text("Draw a big red ball, please.")])
+    optimizer = torch.optim.AdamW(trained, lr=1e-2)
+    losses = []
+    for _ in range(5):
+        loss = language.loss(language(language.embed(ids)), ids)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    with torch.no_grad():
+        wanted = exact.loss(exact(exact.embed(ids)), ids).item()
+    assert losses[0] == pytest.approx(wanted, rel=0.05) and losses[-1] < losses[0]
+
+
+def test_a_family_s_adapters_merge_and_stay_out_of_its_files(family, tmp_path):
+    language = make(family, lora=ADAPTERS)
+    with torch.no_grad():
+        for name, parameter in language.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+        embeds = language.embed(ids_of(language, "Draw a ball"))
+        adapted = language(embeds)
+        language.save_pretrained(tmp_path)
+        assert not torch.allclose(make(family)(embeds), adapted)
+        plain = LanguageModel.from_pretrained(str(tmp_path))
+        torch.testing.assert_close(plain(embeds), make(family)(embeds))
+        language.merge_adapters()
+        torch.testing.assert_close(language(embeds), adapted, rtol=1e-4, atol=1e-5)
+    assert not any("lora_" in name or "base_layer" in name for name in language.state_dict())
+
+
+def test_a_family_s_scale_is_that_of_its_embeddings(family):
+    language = make(family)
+    with torch.no_grad():
+        given = language.embed(list(range(language.first_new)))
+    assert language.embedding_scale == pytest.approx(float(given.square().mean().sqrt()), rel=0.05)
+
+
+def test_every_family_is_told_of():
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    told = [line for line in readme.splitlines() if line in table_of_families()]
+    assert told == table_of_families()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU could do it")
+def test_bits_want_a_gpu():
+    with pytest.raises(ValueError, match="wants a CUDA GPU"):
+        make("opt", quantize="4bit")
+    with pytest.raises(ValueError, match="choose 8bit, 4bit or none"):
+        make("opt", quantize="3bit")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="bitsandbytes wants a GPU")
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_a_quantised_one_learns_by_adapters(family, bits):
+    pytest.importorskip("bitsandbytes")
+    language = make(family, quantize=bits, dtype="bfloat16", lora=ADAPTERS)
+    ids = torch.tensor([language.encode_text("Draw a big red ball, please.")], device="cuda")
+    trained = [p for p in language.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-2)
+    losses = []
+    for _ in range(5):
+        loss = language.loss(language(language.embed(ids)), ids)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+VICUNA = (
+    "{{ 'A chat.' if messages[0].role != 'system' else '' }}{% for m in messages %}"
+    "{{ m.content + ' ' if m.role == 'system' else ' USER: ' + m.content if m.role == 'user' "
+    "else ' ASSISTANT: ' + m.content + eos_token }}"
+    "{% endfor %}{{ ' ASSISTANT:' if add_generation_prompt else '' }}"
+)
+
+
+def test_another_template_may_be_given():
+    language = make("llama-2", chat_template=VICUNA)
+    assert language.template.marks == ["ASSISTANT:", "USER:"]
+    segments = language.render_chat([("user", ["Draw a ball"]), ("assistant", ["Sure"])], False)
+    written = language.tokenizer.decode([token for s in segments for token in s.ids])
+    assert written == "A chat. USER: Draw a ball ASSISTANT: Sure</s>"
+
+
+def test_streaming_leaves_no_word_s_space_out():
+    for kind in ("llama-2", "gemma-3", "llama-3"):
+        language = make(kind)
+        for text in ("A ball.  Two é balls — 你好 \n done", " first a space", "x" * 9 + " y"):
+            stream = TextStream(language)
+            events = [e for token in language.encode_text(text) if (e := stream.push(token))]
+            if rest := stream.flush():
+                events.append(rest)
+            assert "".join(event.text for event in events) == language.decode(
+                language.encode_text(text)
+            )
 
 
 # --- user text and chat templates
@@ -488,7 +648,8 @@ def test_greedy_equals_hugging_face(kind):
     ended = [language.tokenizer.eos_token_id] if theirs[-1] in language.stops else []
     assert ids_in(signals, events) + ended == theirs
     text = "".join(event.text for event in events)
-    assert text == language.decode(ids_in(signals, events))
+    # Bytes that make no character are shown one by one, or together as they come.
+    assert "\ufffd" in text or text == language.decode(ids_in(signals, events))
 
 
 def test_a_span_in_one_pass_is_the_span_token_by_token(kind):

@@ -17,7 +17,9 @@ from anymodal.projection import (
     LinearProjection,
     MLPProjection,
     PerceiverProjection,
+    PooledProjection,
     Projection,
+    QFormerProjection,
     UniversalProjection,
 )
 from anymodal.projection.linear import masked_adaptive_pool
@@ -30,6 +32,8 @@ KINDS = {
     "linear": (LinearProjection, {}),
     "mlp": (MLPProjection, {}),
     "perceiver": (PerceiverProjection, SMALL),
+    "pooled": (PooledProjection, {}),
+    "qformer": (QFormerProjection, SMALL),
     "universal": (UniversalProjection, SMALL),
     "universal-tags": (UniversalProjection, {**SMALL, "tags": True}),
 }

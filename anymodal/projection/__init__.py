@@ -1,14 +1,17 @@
 """Projections: an encoder's features become a fixed number of soft tokens of the language model."""
 
 from anymodal.projection.base import Projection
-from anymodal.projection.linear import LinearProjection, MLPProjection
+from anymodal.projection.linear import LinearProjection, MLPProjection, PooledProjection
 from anymodal.projection.perceiver import PerceiverProjection
+from anymodal.projection.qformer import QFormerProjection
 from anymodal.projection.universal import UniversalProjection
 
 __all__ = [
     "LinearProjection",
     "MLPProjection",
     "PerceiverProjection",
+    "PooledProjection",
     "Projection",
+    "QFormerProjection",
     "UniversalProjection",
 ]

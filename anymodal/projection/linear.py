@@ -79,6 +79,18 @@ class MLPProjection(LinearProjection):
         )
 
 
+class PooledProjection(LinearProjection):
+    """All K soft tokens by one Linear of the features' mean (FROMAGe, Koh et al. 2023; GILL)."""
+
+    def _add(self, name: str, width: int) -> None:
+        self.maps[name] = scaled_linear(width, self.tokens * self.output_width, self.output_scale)
+
+    def _project(self, modality: str, features: Features) -> Tensor:
+        mean = masked_adaptive_pool(features, 1)  # (B, 1, D_m)
+        together: Tensor = self.maps[modality](mean)  # (B, 1, K * D_llm)
+        return together.reshape(len(mean), self.tokens, self.output_width)
+
+
 def scaled_linear(inputs: int, outputs: int, scale: float) -> nn.Linear:
     """A Linear whose output has root mean square `scale` where the input's is 1."""
     linear = nn.Linear(inputs, outputs)

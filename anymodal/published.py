@@ -1,0 +1,234 @@
+"""Checkpoints of published systems, by their own keys, to weights that a model starts from.
+
+`convert` writes a folder that a model's configuration names under `weights:`. What isn't asked for
+there, as the language model's own weights, is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from anymodal.checkpoint import (
+    WEIGHTS,
+    CheckpointError,
+    load_weights,
+    replacing_folder,
+    save_weights,
+    write_manifest,
+)
+from anymodal.encoders.imagebind_convert import file_hash, read_state_dict
+
+
+@dataclass(frozen=True)
+class System:
+    """What a published checkpoint calls its parts.
+
+    Args:
+        names: patterns of its keys, and what each is called here, once or under several names.
+        needed: names, as here, of which each has to be found.
+        licence: of the weights, as far as their publishers say.
+        commercial_use: whether it allows that; None where it has conditions.
+        signals: its signal tokens by modality, in the order of ours.
+        rows: keys of input and output rows: of whole vocabularies, or of the signals alone.
+    """
+
+    names: Sequence[tuple[str, Sequence[str]]]
+    needed: Sequence[str]
+    licence: str
+    commercial_use: bool | None
+    signals: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rows: Mapping[str, str] | None = None
+
+
+_HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
+_QFORMER = [
+    (r"(qformer\..+)", [r"projection.\1"]),
+    (r"query_tokens", ["projection.query_tokens.image"]),
+]
+_LLAMA = "llama_model.base_model.model."
+
+SYSTEMS: dict[str, System] = {
+    "nextgpt": System(
+        names=[
+            (
+                r"llama_proj\.(weight|bias)",
+                [rf"projection.maps.{name}.\1" for name in ("image", "audio", "video")],
+            ),
+            (rf"gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
+            (rf"gen_text_hidden_fcs_audio\.0\.{_HEAD}", [r"heads.audio.\1"]),
+            (rf"gen_text_hidden_fcs_video\.0\.{_HEAD}", [r"heads.video.\1"]),
+            (
+                re.escape(_LLAMA) + r"(.+\.lora_[AB])(?:\.default)?\.weight",
+                [r"language.model.\1.default.weight"],
+            ),
+        ],
+        needed=["projection.maps.image.weight", "heads.image.query_embs"],
+        licence="terms that its publishers leave open, made for Vicuna v0 (LLaMA: research only)",
+        commercial_use=False,
+        signals={
+            "image": [f"[IMG{index}]" for index in range(4)],
+            "audio": [f"[AUD{index}]" for index in range(8)],
+            "video": [f"[VID{index}]" for index in range(24)],
+        },
+        rows={
+            "language.rows": f"{_LLAMA}model.embed_tokens.weight",
+            "language.output_rows": f"{_LLAMA}lm_head.weight",
+        },
+    ),
+    "gill": System(
+        names=[
+            (r"model\.visual_embeddings\.(weight|bias)", [r"projection.maps.image.\1"]),
+            (rf"model\.gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
+        ],
+        needed=["heads.image.query_embs"],
+        licence="Apache-2.0, made for OPT-6.7B (research only)",
+        commercial_use=False,
+        signals={"image": [f"[IMG{index}]" for index in range(8)]},
+        rows={"language.rows": "model.input_embeddings.weight"},
+    ),
+    "onellm": System(
+        names=[
+            (
+                r"(?:llma\.)?((?:resample_layers|routers|resample_tokens|clip_proj1|clip_proj2)\..+)",
+                [r"projection.\1"],
+            ),
+            (r"(?:llma\.)?((?:start_tag|end_tag)\..+)", [r"projection.\1"]),
+        ],
+        needed=["projection.resample_tokens.image"],
+        licence="the LLaMA 2 Community License",
+        commercial_use=None,
+    ),
+    "qformer": System(
+        names=_QFORMER,
+        needed=["projection.query_tokens.image"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "blip2": System(
+        names=[
+            *_QFORMER,
+            (r"language_projection\.(weight|bias)", [r"projection.language_projection.image.\1"]),
+        ],
+        needed=["projection.query_tokens.image"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+}
+
+
+def convert(
+    kind: str,
+    source: Path,
+    folder: Path,
+    tokenizer: str | Path | None = None,
+    only: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write what a composed model starts from of a published checkpoint; no code in it runs.
+
+    Args:
+        kind: one of `SYSTEMS`.
+        source: what `torch.save` wrote, as published, or a folder of safetensors.
+        folder: where to; one that is there is replaced as a whole.
+        tokenizer: the checkpoint's own, where its rows are those of a whole vocabulary: it says
+            where the signals are. Without it such rows are left out.
+        only: modalities whose entries to take; all of them where empty.
+
+    Returns:
+        What the manifest says of the weights.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is damaged, holds more than tensors, or lacks what the system has.
+        ValueError: if the tokenizer lacks signals.
+    """
+    system = SYSTEMS[kind]
+    held = _read(source)
+    found = _renamed(system, held)
+    if absent := [name for name in system.needed if name not in found]:
+        raise CheckpointError(
+            f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
+            f"holds {len(held)} tensors, as {next(iter(held), 'none')!r}"
+        )
+    if only:
+        found = {name: value for name, value in found.items() if _is_for(name, only)}
+    signals = [s for m, names in system.signals.items() if not only or m in only for s in names]
+    rows = _rows(system, signals, held, tokenizer)
+    origin = {
+        "system": kind,
+        "file": source.name,
+        "sha256": file_hash(source) if source.is_file() else None,
+        "licence": system.licence,
+        "commercial_use": system.commercial_use,
+        "rows": sorted(rows),
+    }
+    with replacing_folder(folder) as temporary:
+        save_weights({**found, **rows}, temporary / WEIGHTS)
+        write_manifest(temporary, {kind: origin})
+    return origin
+
+
+def _read(source: Path) -> dict[str, Tensor]:
+    if not source.is_dir():
+        return read_state_dict(source, ("state_dict", "model"))
+    files = sorted(source.glob("*.safetensors"))
+    if not files:
+        raise FileNotFoundError(2, "no safetensors in this folder", str(source))
+    return {name: value for file in files for name, value in load_weights(file).items()}
+
+
+def _renamed(system: System, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    found = {}
+    for key, value in held.items():
+        plain = key.removeprefix("module.")  # of a model that several processes trained
+        for pattern, names in system.names:
+            if match := re.fullmatch(pattern, plain):
+                # A file holds no tensor under two names.
+                found.update({match.expand(name): value.clone() for name in names})
+    return found
+
+
+def _is_for(name: str, modalities: Sequence[str]) -> bool:
+    """Whether an entry is one of these modalities', or shared by all."""
+    owned = re.match(
+        r"heads\.(\w+)|projection\.(?:maps|routers|resample_tokens|clip_proj[12]|start_tag|end_tag)"
+        r"\.(\w+)",
+        name,
+    )
+    return owned is None or (owned[1] or owned[2]) in modalities
+
+
+def _rows(
+    system: System,
+    signals: Sequence[str],
+    held: Mapping[str, Tensor],
+    tokenizer: str | Path | None,
+) -> dict[str, Tensor]:
+    """The rows of the signals, in our order."""
+    plain = {key.removeprefix("module."): value for key, value in held.items()}
+    given = {name: plain[key] for name, key in (system.rows or {}).items() if key in plain}
+    count = len(signals)
+    if tokenizer is None:
+        return {name: value for name, value in given.items() if len(value) == count}
+    # transformers takes seconds to import and only this needs it.
+    from transformers import AutoTokenizer
+
+    known = AutoTokenizer.from_pretrained(str(tokenizer)).get_vocab()
+    if absent := [name for name in signals if name not in known]:
+        raise ValueError(
+            f"the tokenizer at {str(tokenizer)!r} lacks {len(absent)} signals, as {absent[0]}; "
+            "give the one that the checkpoint came with"
+        )
+    ids = [known[name] for name in signals]
+    for name, value in given.items():
+        if max(ids) >= len(value):
+            raise ValueError(
+                f"the tokenizer at {str(tokenizer)!r} has ids up to {max(ids)}, and {name} "
+                f"{len(value)} rows; give the one that the checkpoint came with"
+            )
+    return {name: value[ids] for name, value in given.items()}

@@ -1,0 +1,52 @@
+"""An encoder's embedding as its only token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anymodal.encoders.base import Encoder
+from anymodal.media import Media
+from anymodal.types import Features
+
+
+class PooledEncoder(Encoder):
+    """Gives another encoder's embedding (B, E) as features of one token (B, 1, E).
+
+    Args:
+        encoder: the other one.
+        width: E.
+    """
+
+    def __init__(self, encoder: Encoder, width: int) -> None:
+        super().__init__()
+        self.encoder, self.width = encoder, width
+        self.media = encoder.media
+
+    def prepare(self, media: Media) -> Tensor:
+        """What the other encoder prepares."""
+        return self.encoder.prepare(media)
+
+    def forward(self, batch: Tensor) -> Features:
+        """The embedding, as one token.
+
+        Raises:
+            ValueError: if it isn't `width` wide.
+        """
+        embeds = self.encoder.embed(batch)
+        if embeds.shape[-1] != self.width:
+            raise ValueError(
+                f"width={self.width}, but the encoder embeds in {embeds.shape[-1]}; give that"
+            )
+        mask = torch.ones(len(embeds), 1, dtype=torch.bool, device=embeds.device)
+        return Features(embeds[:, None], mask)
+
+    def embed(self, batch: Tensor) -> Tensor:
+        """The embedding."""
+        return self.encoder.embed(batch)
+
+    def identity(self) -> dict[str, Any]:
+        """The class and the other encoder's identity."""
+        return {**super().identity(), "encoder": self.encoder.identity()}
