@@ -14,7 +14,8 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,21 @@ _PLAIN = {int: "int", float: "float", str: "str", bool: "bool", type(None): "nul
 _ALIKE = {(int, float), (str, Path)}
 
 
+_stand_in: ContextVar[Callable[[Callable[..., Any]], Callable[..., Any]] | None] = ContextVar(
+    "stand_in", default=None
+)
+
+
+@contextlib.contextmanager
+def standing_in(choose: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Let `instantiate` call, in this block, what `choose` gives for each target it resolved."""
+    before = _stand_in.set(choose)
+    try:
+        yield
+    finally:
+        _stand_in.reset(before)
+
+
 def instantiate(
     node: Any, *, parts: dict[str, Any] | None = None, allow: Iterable[str] = (), **extra: Any
 ) -> Any:
@@ -334,7 +350,9 @@ def instantiate(
     }
     if "_target_" not in node:
         return built
-    return resolve_target(node["_target_"], allow)(**{**extra, **built})
+    target = resolve_target(node["_target_"], allow)
+    choose = _stand_in.get()
+    return (choose(target) if choose else target)(**{**extra, **built})
 
 
 def build_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
+from transformers import AddedToken, AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from anymodal.template import ChatTemplate, Piece, Segment
 
@@ -93,6 +93,36 @@ class LanguageModel(nn.Module):
         language.eval()
         return language
 
+    @classmethod
+    def sketch(
+        cls,
+        path_or_name: str | LanguageModel,
+        *,
+        lora: dict[str, Any] | None = None,
+        dtype: str | torch.dtype | None = None,
+        revision: str | None = None,
+    ) -> LanguageModel:
+        """What `from_pretrained` would give, on the meta device: its weights are never read.
+
+        `path_or_name` may also be a sketch of what will lie there.
+
+        Raises:
+            OSError: if there is no such folder or repository.
+        """
+        if isinstance(path_or_name, LanguageModel):
+            made = path_or_name
+            return made if lora is None else _adapted(made, lora)
+        known = {"revision": revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(path_or_name, **known)
+        chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
+        if not isinstance(chosen, torch.dtype):
+            chosen = config.dtype or torch.float32
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=chosen)
+        tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+        language = cls(model, tokenizer, name=str(path_or_name), revision=revision).eval()
+        return language if lora is None else _adapted(language, lora)
+
     @property
     def embedding(self) -> nn.Embedding:
         """The model's own input embedding."""
@@ -101,7 +131,9 @@ class LanguageModel(nn.Module):
 
     @property
     def embedding_scale(self) -> float:
-        """The root mean square of the model's own input embeddings."""
+        """The root mean square of the model's own input embeddings; 1 in a sketch."""
+        if self.embedding.weight.is_meta:
+            return 1.0
         return float(self.embedding.weight.detach().float().square().mean().sqrt())
 
     @property
@@ -303,6 +335,11 @@ class LanguageModel(nn.Module):
             "vocab_size": self.first_new,
             "width": self.width,
         }
+
+
+def _adapted(language: LanguageModel, lora: dict[str, Any]) -> LanguageModel:
+    language.enable_lora(**lora)
+    return language.eval()
 
 
 def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:

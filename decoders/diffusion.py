@@ -17,6 +17,7 @@ from anymodal.config import check_arguments
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
+from anymodal.decoders.sketch import sketched_networks
 from anymodal.types import Conditioning, ConditioningSpec
 
 # Measures the conditioning's scale, where heads start.
@@ -53,16 +54,41 @@ class DiffusionDecoder(Decoder):
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, **options: Any
+        cls, folder: str | Path, *, dtype: str | torch.dtype = torch.float32, **options: Any
     ) -> DiffusionDecoder:
         """Open a pipeline's folder, weights from safetensors only and never with its own code.
 
         Raises:
-            ValueError: the pipeline's class is of no known family.
+            ValueError: the pipeline's class is of no known family, or there is no such dtype.
         """
         config = DiffusionPipeline.load_config(str(folder))
         _family(str(config.get("_class_name")))
+        dtype = _dtype(dtype)
         pipeline = DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
+        return cls(pipeline, **options).eval()
+
+    @classmethod
+    def sketch(
+        cls,
+        folder: str | Path | DiffusionDecoder,
+        *,
+        dtype: str | torch.dtype = torch.float32,
+        **options: Any,
+    ) -> DiffusionDecoder:
+        """What `from_pretrained` would give, its networks on the meta device: no weight is read.
+
+        `folder` may also be a sketch of what will lie there.
+
+        Raises:
+            ValueError: the pipeline's class is of no known family, or there is no such dtype.
+        """
+        if isinstance(folder, DiffusionDecoder):
+            return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
+        config = DiffusionPipeline.load_config(str(folder))
+        _family(name := str(config.get("_class_name")))
+        networks = sketched_networks(Path(folder), config, name, _dtype(dtype))
+        with torch.device("cpu"):  # schedulers compute with what they make
+            pipeline = DiffusionPipeline.from_pretrained(str(folder), **networks)
         return cls(pipeline, **options).eval()
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -71,7 +97,12 @@ class DiffusionDecoder(Decoder):
 
     @cached_property
     def spec(self) -> ConditioningSpec:  # type: ignore[override]
-        """The conditioning's shape, and its root mean square on a few plain captions."""
+        """The conditioning's shape, and its root mean square on a few plain captions.
+
+        In a sketch, whose caption encoder has no weights, the scale is 1.
+        """
+        if next(self.pipeline.text_encoder.parameters()).is_meta:
+            return ConditioningSpec(self.family.length, self.family.width)
         with torch.inference_mode(False), torch.no_grad():
             embeds, mask, _ = self.embed_captions(_PLAIN)
         scale = float(embeds[mask].float().square().mean().sqrt())
@@ -228,6 +259,13 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"dtype={dtype!r} is none of torch's; give float32, bfloat16 or float16")
+    return found
 
 
 def _family(name: str) -> type[Family]:

@@ -26,7 +26,7 @@ LAYERS = [
     },
     {"modality"},
     {"model", "composition"},
-    {"chat", "session", "page", "training", "data", "evaluation", "demo", "embedding"},
+    {"chat", "session", "page", "training", "data", "evaluation", "demo", "embedding", "planning"},
     {"commands", "cli", "__main__"},
 ]
 """Parts of the package, lowest first; a part imports from its own layer and those below."""
