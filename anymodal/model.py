@@ -342,7 +342,7 @@ class AnyModal(nn.Module):
     @classmethod
     def sketch(
         cls,
-        path: str | Path | AnyModal,
+        path: str | Path | Self,
         lora: Mapping[str, Any] | None = None,
         allow: Sequence[str] = (),
     ) -> Self:

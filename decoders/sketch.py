@@ -35,7 +35,7 @@ def sketched_networks(
         pipeline: the class of the pipeline, beside which its own kinds of network are defined.
         dtype: the weights' precision.
     """
-    found = {}
+    found: dict[str, nn.Module] = {}
     for name, entry in index.items():
         if not isinstance(entry, list | tuple) or None in entry:
             continue
@@ -47,6 +47,7 @@ def sketched_networks(
             home = importlib.import_module(module.rpartition(".")[0])
         cls = getattr(home, cls_name)
         if isinstance(cls, type) and issubclass(cls, nn.Module):
-            network = sketched(cls, folder / name).eval()
-            found[name] = network if network.dtype == dtype else network.to(dtype)
+            found[name] = sketched(cls, folder / name).eval()
+            for weight in found[name].parameters():
+                weight.data = weight.data.to(dtype)
     return found

@@ -1,14 +1,16 @@
 """What a forward pass keeps for the backward pass, by one rule for every transformer.
 
-Each linear layer keeps its input, for its weight's gradient, and whatever follows it (attention, a
-gate, a norm, a residual) keeps its output: (in + out) values for every token. For the layer of
-Korthikanti et al. 2022 (arXiv:2205.05198), section 4.1, with its 3 h, h, 4 h and h outputs, these
-are 16 h values, 32 h bytes in half precision: their 34 s b h, less 2 s b h for masks of dropout. The
-5 a s² b of attention scores aren't kept, since scaled-dot-product attention is fused.
+Each linear layer keeps its input, for its weight's gradient, and whatever follows it (attention,
+an activation, the residual's norm) keeps its output: (in + out) values for every token. For the
+layer of Korthikanti et al. 2022 (arXiv:2205.05198), section 4.1, with its 3 h, h, 4 h and h
+outputs, these are 16 h values, 32 h bytes in half precision: their 34 s b h, less 2 s b h for masks
+of dropout. The 5 a s² b of attention scores aren't kept, since scaled-dot-product attention is
+fused. What later layers have beside that one is added: a gate keeps the activation's output too,
+and an adapter's output, which is only added to its layer's, isn't kept.
 
 Frozen layers need no input for their weight, so that a frozen model which a gradient passes keeps
-`out` alone; a part that no gradient passes keeps nothing. Under mixed precision the passed layers
-also keep copies of their weights in half precision.
+`out` alone; a part that no gradient passes keeps nothing. Under mixed precision norms keep their
+input in float32, and the passed layers keep copies of their weights in half precision.
 
 Shapes: B samples in a batch, T tokens of a conversation, V ids, K soft tokens.
 """
@@ -54,12 +56,30 @@ class Load:
 
 def kept_by(module: nn.Module, tokens: float, load: Load) -> float:
     """Bytes that a module keeps of so many tokens, if a gradient passes it."""
-    values, copies = 0, 0
-    for layer in module.modules():
+    values, norms, copies = 0, 0, 0
+    for name, layer in module.named_modules():
+        values += _gate(layer)
         if isinstance(layer, nn.Linear):
-            values += layer.out_features + layer.in_features * layer.weight.requires_grad
+            added = "lora_B" in name
+            values += layer.out_features * (not added)
+            values += layer.in_features * layer.weight.requires_grad
             copies += 2 * layer.weight.numel()
-    return tokens * values * load.size(module) + copies * load.mixed
+        elif isinstance(layer, nn.MultiheadAttention) and layer.in_proj_weight is not None:
+            trains = layer.in_proj_weight.requires_grad
+            values += (3 + trains) * layer.embed_dim
+            copies += 2 * layer.in_proj_weight.numel()
+        elif type(layer).__name__.endswith("Norm"):
+            norms += max((weight.numel() for weight in layer.parameters(False)), default=0)
+    return tokens * (values * load.size(module) + 4 * norms * load.mixed) + copies * load.mixed
+
+
+def _gate(module: nn.Module) -> int:
+    """Width of a gated MLP: one that has an activation and two layers of the same wide output."""
+    children = list(module.children())
+    if not any(type(c).__module__.endswith((".activation", ".activations")) for c in children):
+        return 0
+    wide = [int(getattr(c, "out_features", 0)) for c in children]
+    return max((w for w in wide if wide.count(w) > 1), default=0)
 
 
 def kept_scores(language: LanguageModel, load: Load) -> float:

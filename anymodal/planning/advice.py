@@ -18,8 +18,6 @@ from anymodal.planning.memory import Need, inference, training
 from anymodal.planning.sketch import copied
 from anymodal.training.stage import Run
 
-HALF = "bfloat16"
-
 
 @dataclass(frozen=True)
 class Use:
@@ -52,16 +50,17 @@ class _Change:
     apply: Callable[[Use], Use]
 
 
-def advise(use: Use, allow: Sequence[str] = ()) -> tuple[list[Advice], int]:
+def advise(use: Use, room: int, allow: Sequence[str] = ()) -> tuple[list[Advice], int]:
     """Changes that save memory, the largest saving first, and the peak with all of them.
 
     Args:
         use: as it is.
+        room: bytes that there are.
         allow: packages trusted beside AnyModal's own.
     """
     before = use.need().peak
     tried = []
-    for change in _changes(use, allow):
+    for change in _changes(use, room, allow):
         saving = before - change.apply(use).need().peak
         if saving > 0:
             tried.append((change, saving))
@@ -73,9 +72,9 @@ def advise(use: Use, allow: Sequence[str] = ()) -> tuple[list[Advice], int]:
     return advice, together.need().peak
 
 
-def _changes(use: Use, allow: Sequence[str]) -> Iterator[_Change]:
+def _changes(use: Use, room: int, allow: Sequence[str]) -> Iterator[_Change]:
     if use.run is not None:
-        yield from _of_run(use.run)
+        yield from _of_run(use, use.run, room)
     else:
         half = max(1, use.tokens // 2)
         shorter = f"conversations of {half} tokens, with fewer turns"
@@ -84,23 +83,35 @@ def _changes(use: Use, allow: Sequence[str]) -> Iterator[_Change]:
         yield from _of_model(use.model, use.model.config, allow)
 
 
-def _of_run(run: Run) -> Iterator[_Change]:
-    def changed(**settings: Any) -> Callable[[Use], Use]:
-        def apply(use: Use) -> Use:
-            assert use.run is not None
-            return dataclasses.replace(use, run=dataclasses.replace(use.run, **settings))
-
-        return apply
-
-    if run.batch_size > 1:
-        small = changed(batch_size=1, accumulate=run.batch_size * run.accumulate)
-        key = f"batch_size=1 accumulate={run.batch_size * run.accumulate}"
-        yield _Change("one sample at a time, as many for each step", key, small)
+def _of_run(use: Use, run: Run, room: int) -> Iterator[_Change]:
+    for batch in _halves(run.batch_size):
+        accumulate = -(-run.batch_size * run.accumulate // batch)  # rounded up
+        fewer = _changed(batch_size=batch, accumulate=accumulate)
+        if batch == 1 or fewer(use).need().peak <= room:
+            key = f"batch_size={batch} accumulate={accumulate}"
+            yield _Change("fewer samples at once, as many for each step", key, fewer)
+            break
     if run.precision.startswith("32"):
         key = "precision=bf16-mixed"
-        yield _Change("half precision in passes", key, changed(precision="bf16-mixed"))
+        yield _Change("half precision in passes", key, _changed(precision="bf16-mixed"))
     if run.ema:
-        yield _Change("no moving average of the weights", "ema=null", changed(ema=None))
+        yield _Change("no moving average of the weights", "ema=null", _changed(ema=None))
+
+
+def _halves(count: int) -> Iterator[int]:
+    while count > 1:
+        count //= 2
+        yield count
+
+
+def _changed(**settings: Any) -> Callable[[Use], Use]:
+    """A use whose run has other settings."""
+
+    def apply(use: Use) -> Use:
+        assert use.run is not None
+        return dataclasses.replace(use, run=dataclasses.replace(use.run, **settings))
+
+    return apply
 
 
 def _of_model(
@@ -117,7 +128,7 @@ def _of_model(
         offered.add(key)
         if _can_halve(model.get_submodule(path)):
             name = type(model.get_submodule(path)).__name__
-            yield _Change(f"half precision for {name}", f"{key}.dtype={HALF}", _halved(path))
+            yield _Change(f"half precision for {name}", f"{key}.dtype=bfloat16", _halved(path))
 
 
 def _nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -151,7 +162,7 @@ def _halved(path: str) -> Callable[[Use], Use]:
     def apply(use: Use) -> Use:
         model = copied(use.model)
         for parameter in _old(model.get_submodule(path)):
-            parameter.data = parameter.data.to(getattr(torch, HALF))
+            parameter.data = parameter.data.to(torch.bfloat16)
         return dataclasses.replace(use, model=model)
 
     return apply

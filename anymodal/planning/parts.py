@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -53,7 +53,7 @@ def units(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
         yield from units(part, name if quiet else f"{name}.{child}".lstrip("."))
 
 
-def size_of(tensors: Iterator[Tensor] | list[Tensor]) -> int:
+def size_of(tensors: Iterable[Tensor]) -> int:
     """Bytes of tensors, each counted once."""
     return sum(tensor.nbytes for tensor in {id(t): t for t in tensors}.values())
 

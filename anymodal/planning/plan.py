@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from anymodal import config as configuration
-from anymodal.composition import CONFIG
+from anymodal.checkpoint import CONFIG
 from anymodal.planning.advice import Advice, Use, advise
 from anymodal.planning.budget import Budget
 from anymodal.planning.memory import Need
@@ -97,5 +97,5 @@ def is_model(name: str) -> bool:
 
 def _plan(name: str, use: Use, budget: Budget, allow: list[str]) -> Plan:
     need = use.need()  # of a run, this sets what trains
-    advice, advised = ([], None) if need.peak <= budget.bytes else advise(use, allow)
+    advice, advised = ([], None) if need.peak <= budget.bytes else advise(use, budget.bytes, allow)
     return Plan(name, list_parts(use.model), need, *budget, advice, advised)

@@ -10,7 +10,13 @@ from anymodal.planning.plan import Plan
 def markdown(plan: Plan) -> str:
     """The table of parts, the memory by purpose, whether it fits, and the advice."""
     rows = [
-        [part.name, part.kind, f"{part.parameters:,}", f"{part.trainable:,}", megabytes(part.weights)]
+        [
+            part.name,
+            part.kind,
+            f"{part.parameters:,}",
+            f"{part.trainable:,}",
+            megabytes(part.weights),
+        ]
         for part in plan.parts
     ]
     parameters = sum(part.parameters for part in plan.parts)

@@ -22,7 +22,6 @@ from anymodal.decoders.sketch import sketched
 from anymodal.model import AnyModal
 from anymodal.training.stage import Run
 
-
 Model = TypeVar("Model", bound=nn.Module)
 
 Made = Mapping[Path, nn.Module]
@@ -131,7 +130,8 @@ def _mentioned(node: Any, parts: Mapping[str, Any]) -> list[str]:
 
     def look(inner: Any) -> None:
         if isinstance(inner, Mapping):
-            if (name := inner.get("_part_")) in parts and name not in found:
+            name = str(inner.get("_part_", ""))
+            if name in parts and name not in found:
                 found.add(name)
                 look(parts[name])
             for value in inner.values():
