@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from anymodal import config as configuration
 from anymodal.composition import SHIPPED
 from anymodal.config import ConfigError
 from anymodal.data.tokenizer import train_tokenizer
+from anymodal.decoders import DiffusionDecoder
+from anymodal.encoders import TransformersEncoder
 from anymodal.language import LanguageModel
 from anymodal.planning import memory, sketch
 from anymodal.planning.activations import Load, kept_by
@@ -29,12 +32,19 @@ from anymodal.planning.plan import Plan, make_plans
 from anymodal.training.module import StageModule
 from anymodal.training.run import read_run
 from anymodal.training.stage import Run
-from tests import plan_measured
+from tests import huggingface_models, plan_measured, test_decoders
 from tests.composed import write_model
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = sorted((ROOT / "configs" / "stages" / "nano").glob("*.yaml"))
 PLENTY = Budget("plenty", 10**15)
+PIPELINES = (
+    test_decoders.alpha,
+    test_decoders.sigma,
+    test_decoders.latte,
+    test_decoders.stable_audio_open,
+    test_decoders.stable_diffusion,
+)
 
 
 def plan(*configs: object, budget: Budget = PLENTY, overrides: Any = ()) -> list[Plan]:
@@ -78,6 +88,33 @@ def test_a_sketch_is_the_model_without_its_weights(tmp_path: Path) -> None:
     )
     assert parts["encoders.image+audio+video+imu"].kind == "ImageBind"
     assert parts["language.rows"].parameters == sketched.language.rows.numel()
+
+
+@pytest.mark.parametrize("family", huggingface_models.FAMILIES)
+def test_encoders_of_transformers_are_sketched(family: str, tmp_path: Path) -> None:
+    huggingface_models.write(huggingface_models.FAMILIES[family], tmp_path)
+    settings = {"seconds": 0.5, "dtype": "bfloat16"}
+    opened = TransformersEncoder.from_pretrained(str(tmp_path), **settings)
+    sketched = TransformersEncoder.sketch(str(without_files(tmp_path)), **settings)
+    assert shapes(sketched) == shapes(opened) and sketched.pieces == opened.pieces
+    assert memory.weights_of(sketched) == memory.weights_of(opened)
+
+
+@pytest.mark.parametrize("build", PIPELINES)
+def test_pipelines_are_sketched(build: Callable[[], Any], tmp_path: Path) -> None:
+    opened = DiffusionDecoder(build()).eval()
+    opened.save_pretrained(tmp_path)
+    sketched = DiffusionDecoder.sketch(without_files(tmp_path))
+    assert shapes(sketched) == shapes(opened)
+    assert sketched.identity() == opened.identity()
+    assert all(parameter.is_meta for parameter in sketched.parameters())
+    made = memory.inference(sketched, 1).bytes["activations"]
+    shown = torch.Size(sketched.family.media_shape).numel() * 4
+    assert made > shown, "a medium comes out of it"
+    again = DiffusionDecoder.sketch(sketched, dtype="float16")
+    assert {p.dtype for p in again.parameters()} == {torch.float16}
+    with pytest.raises(ValueError, match="dtype='half-ish' is none"):
+        DiffusionDecoder.sketch(tmp_path, dtype="half-ish")
 
 
 def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> None:
