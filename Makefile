@@ -8,7 +8,7 @@ READY := $(VENV)/.anymodal-ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint nano clean
+.PHONY: help demo test lint nano nano-seen nano-heard clean
 
 help:  ## what there is to make
 	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-6s %s\n", $$1, $$2 }'
@@ -24,9 +24,18 @@ lint: $(READY)  ## ruff, and mypy strict on the package
 	$(BIN)/ruff format --check
 	$(BIN)/mypy anymodal
 
+STAGES := configs/stages/nano
+
 nano: $(READY)  ## train the nano model from nothing; stop it and run it again to go on
-	$(BIN)/anymodal train configs/stages/nano/*.yaml
+	OMP_NUM_THREADS=1 $(MAKE) -j2 nano-seen nano-heard
+	$(BIN)/anymodal train $(STAGES)/50-perceive.yaml $(STAGES)/60-express.yaml $(STAGES)/70-instruct.yaml
 	$(BIN)/anymodal export runs/nano/instruct/model anymodal/checkpoints/nano
+
+# Two halves that need nothing of each other, one core each.
+nano-seen: $(READY)
+	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/21-video.yaml
+nano-heard: $(READY)
+	$(BIN)/anymodal train $(STAGES)/11-sound-autoencoder.yaml $(STAGES)/22-audio.yaml $(STAGES)/30-language.yaml $(STAGES)/31-conversations.yaml $(STAGES)/40-bind.yaml
 
 clean:  ## remove what was built and cached; .venv and runs stay
 	rm -rf build dist *.egg-info demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,6 +19,7 @@ from anymodal.data.toybox.grammar import (
     sample_dialogue,
 )
 from anymodal.data.toybox.paraphrases import GIVEN, NAMED, paraphrased
+from anymodal.data.toybox.phrases import ASK, ASK_STRENGTH, DESCRIBE_IT
 from anymodal.data.toybox.scene import (
     DEFAULT_COLOR,
     DEFAULTS,
@@ -339,3 +340,9 @@ def test_paraphrases_are_conversations_whose_answers_are_known(unseen: bool) -> 
         if reply.media:
             assert told.items() <= reply.media[0].told.items()
     assert {len(d.turns[1].media) for d in dialogues} == {0, 1}
+
+
+def test_no_words_ask_for_one_attribute_and_for_all() -> None:
+    for modality, forms in DESCRIBE_IT.items():
+        for name, questions in {**ASK, "strength": ASK_STRENGTH}.items():
+            assert not set(forms) & set(questions), (modality, name)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anymodal.media.base import Media, check_array, check_number, data_uri
 from anymodal.media.containers import header_seconds, moving_stream, open_container
+from anymodal.media.image import Image
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import Blob, Format
 
@@ -76,10 +77,12 @@ class Video(Media):
         return self.frames[index]
 
     def html(self) -> str:
-        """A looping `<video>` player with the clip inside, as MP4."""
+        """A looping `<video>` player with the clip inside, as MP4, and its middle as the poster."""
         width = max(256, self.frames.shape[2])
+        poster = Image(self.frames[len(self.frames) // 2])._repr_png_()
         return (
             f'<video controls loop muted autoplay playsinline width="{width}" '
+            f'poster="{data_uri("image/png", poster)}" '
             f'src="{data_uri("video/mp4", _write_mp4(self.frames, self.fps))}"></video>'
         )
 

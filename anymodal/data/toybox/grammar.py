@@ -37,7 +37,7 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
             weight = 5.0 if given == "text" else 3.0 if wanted == "text" else 2.0
             makers[f"{given}>{wanted}"] = weight, partial(cell, given=given, wanted=wanted)
     makers["image+imu>video"] = 2.0, moved
-    makers["image+audio>text"] = 3.0, belonging
+    makers["image+audio>text"] = 6.0, belonging
     for weight, group in _GROUPS:
         makers[f"text>{'+'.join(group)}"] = weight, partial(several, wanted=group)
     for name in VALUES:
@@ -46,7 +46,7 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
         "edit:chain": (4.0, chain),
         "switch": (3.0, switch),
         "retell": (2.0, retell),
-        "ask": (8.0, ask),
+        "ask": (12.0, ask),
         "describe>make": (2.0, describe_then_make),
         "mixed": (3.0, mixed),
         "talk": (6.0, talk),

@@ -20,8 +20,7 @@ from anymodal.data.toybox.grammar_types import Dialogue
 from anymodal.data.toybox.grammar_words import Facts, plain_value, sentence, show, typed
 from anymodal.data.toybox.phrases import (
     BELONG,
-    BELONG_NO,
-    BELONG_YES,
+    BELONG_SAID,
     NOT_SAID,
     TELL,
     TELL_BACK,
@@ -169,9 +168,9 @@ def belonging(scenes: Scenes) -> Dialogue:
     if not yes:
         heard = scene.but(thing=scenes.one([thing for thing in THINGS if thing != scene.thing]))
     media = [scenes.medium(scene, "image"), scenes.medium(heard, "audio")]
-    form = scenes.one(BELONG_YES if yes else BELONG_NO)
-    nouns = [plain_value("thing", scene.thing), plain_value("thing", heard.thing)]
     told = {"answer": "yes" if yes else "no"}
+    form = scenes.one(BELONG_SAID).replace("{v}", told["answer"])
+    nouns = [plain_value("thing", scene.thing), plain_value("thing", heard.thing)]
     told["thing"] = " and ".join(thing for thing in THINGS if thing in (scene.thing, heard.thing))
     script.user(typed(scenes, scenes.one(BELONG)), scenes.shuffled(media))
     script.say(form.replace("{a}", nouns[0]).replace("{b}", nouns[1]), told)

@@ -98,6 +98,7 @@ def yes_no(draw: Draw, name: str, told: Facts) -> tuple[str, str, dict[str, str]
     asked = value if yes else draw.one(allowed or others)
     said = plain_value(name, value)
     said = f"a {said}" if name == "thing" else said
-    reply = f"{'Yes' if yes else 'No'}, it is {said}."
-    facts = {"answer": "yes" if yes else "no", name: value}
-    return yes_no_question(draw, name, asked), reply, facts
+    verdict = "yes" if yes else "no"
+    # What it is comes first, since a model that has said it finds the verdict in its own words.
+    reply = f"It is {said}, so {verdict}."
+    return yes_no_question(draw, name, asked), reply, {"answer": verdict, name: value}

@@ -392,11 +392,11 @@ DESCRIBE_IT: dict[str, Words] = {
               "what does the video show?", "tell me what you see", "what is going on here?",
               "what happens here?"),
     "imu": ("describe the movement", "what do you feel?", "what movement is this?",
-            "how does it move?", "tell me what you feel", "what kind of movement is it?",
+            "what movement do you feel?", "tell me what you feel", "what kind of movement is it?",
             "which movement is that?"),
 }  # fmt: skip
 ASK: dict[str, Words] = {
-    "thing": ("what is it?", "what is this?", "what thing is it?", "which thing is that?",
+    "thing": ("what thing is it?", "which thing is that?", "what is the thing?", "what thing is this?",
               "what is it called?", "what kind of thing is it?"),
     "color": ("what colour is it?", "what color is it?", "which colour does it have?",
               "which color is it?", "what is its colour?", "tell me its colour",
@@ -439,15 +439,12 @@ BELONG: Words = (
     "is it the same thing?", "do these fit together?", "are they the same thing?",
     "tell me if they belong together", "is this sound made by this thing?",
 )  # fmt: skip
-BELONG_YES: Words = (
-    "Yes, both are a {a}.", "Yes, it is a {a} both times.", "Yes, I see a {a} and I hear a {a}.",
-    "Yes, the picture shows a {a}, and the sound is that of a {a}.",
-    "Yes, they belong together, it is a {a}.", "Yes, that is how a {a} sounds.",
-)  # fmt: skip
-BELONG_NO: Words = (
-    "No, the picture shows a {a}, but the sound is a {b}.", "No, I see a {a}, but I hear a {b}.",
-    "No, this is a {a}, and that is the sound of a {b}.", "No, a {a} does not sound like a {b}.",
-    "No, one is a {a} and the other is a {b}.", "No, I see a {a} and I hear a {b}.",
+BELONG_SAID: Words = (  # what is seen and heard first: who has said it finds the verdict in it
+    "I see a {a} and I hear a {b}, so {v}.", "I see a {a}, and I hear a {b}, so {v}.",
+    "The picture shows a {a}, and the sound is that of a {b}, so {v}.",
+    "The picture shows a {a} and the sound is a {b}, so {v}.",
+    "This is a {a}, and that is the sound of a {b}, so {v}.",
+    "One is a {a} and the other is a {b}, so {v}.",
 )  # fmt: skip
 
 # --- replies: words first, then the medium -------------------------------------------------------

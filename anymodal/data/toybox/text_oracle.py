@@ -22,7 +22,7 @@ from anymodal.data.toybox.scene import COLORS, THINGS, VALUES
 
 _WORD = re.compile(r"[a-z]+")
 _STILL = re.compile(r"\b(still|at rest|stop|no movement|not? mov\w+|nothing that moves)\b")
-_ANSWER = re.compile(r"\W*(yes|no)\b(?! movement)")
+_ANSWER = re.compile(r"^\W*(yes|no)\b(?! movement)|\bso (yes|no)\W*$")
 
 
 def _lexicon() -> dict[str, tuple[str, str]]:
@@ -51,8 +51,8 @@ def parse(text: str) -> dict[str, str]:
     """The attributes that a text tells, by its words.
 
     Where a text gives several values of an attribute, all are in the result, joined by " and " in
-    the order of `VALUES`, so that a contradiction is no answer. A text that starts with yes or no
-    also has "answer".
+    the order of `VALUES`, so that a contradiction is no answer. A text that starts with yes or no,
+    or ends with "so yes" or "so no", also has "answer".
     """
     text = text.lower()
     found: dict[str, set[str]] = {}
@@ -67,8 +67,8 @@ def parse(text: str) -> dict[str, str]:
         for name, values in VALUES.items()
         if name in found
     }
-    answer = _ANSWER.match(text)
-    return {"answer": answer[1], **parsed} if answer else parsed
+    answer = _ANSWER.search(text)
+    return {"answer": answer[1] or answer[2], **parsed} if answer else parsed
 
 
 def score_text(text: str, told: Mapping[str, str]) -> dict[str, bool]:
