@@ -19,6 +19,7 @@ from anymodal.training.objectives import LanguageModeling
 from anymodal.training.run import train_model
 
 TOKENS, BATCH = 64, 2
+SAMPLES = [list(range(TOKENS))] * 4
 
 
 class Reciting(LanguageModeling):
@@ -37,8 +38,7 @@ def answer(folder: str) -> LanguageModel:
 
 def train(language: LanguageModel) -> None:
     quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}
-    samples = [list(range(TOKENS))] * 4
-    train_model(Reciting(language), samples, losses={"text": 1}, steps=2, batch_size=BATCH,
+    train_model(Reciting(language), SAMPLES, losses={"text": 1}, steps=2, batch_size=BATCH,
                 trainable=["language.model.*"], save_every=9, trainer=quiet)  # fmt: skip
 
 

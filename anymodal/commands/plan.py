@@ -28,13 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tokens of a conversation to answer (default: %(default)s)",
     )
-    parser.add_argument(
-        "--tokens",
-        type=count,
-        default=512,
-        metavar="N",
-        help="tokens of a sample to train on (default: %(default)s)",
-    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
 
 
@@ -50,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.planning.plan import make_plans
     from anymodal.planning.report import markdown
 
-    plans = make_plans(configs, overrides, budget, context=args.context, tokens=args.tokens)
+    plans = make_plans(configs, overrides, budget, context=args.context)
     if args.json:
         import json
 

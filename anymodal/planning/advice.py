@@ -14,24 +14,25 @@ from torch import nn
 from anymodal import config as configuration
 from anymodal.language import LanguageModel
 from anymodal.model import AnyModal
-from anymodal.planning.memory import Need, inference, training
+from anymodal.planning.memory import Data, Need, inference, training
 from anymodal.planning.sketch import copied
 from anymodal.training.stage import Run
 
 
 @dataclass(frozen=True)
 class Use:
-    """A model in use: answering a context of `tokens`, or training as `run` says."""
+    """A model in use: answering a context of `tokens`, or training on `data` as `run` says."""
 
     model: nn.Module
-    tokens: int
+    tokens: int = 0
     run: Run | None = None
+    data: Data = ()
 
     def need(self) -> Need:
         """What it takes."""
         if self.run is None:
             return inference(self.model, self.tokens)
-        return training(self.model, self.run, self.tokens)
+        return training(self.model, self.run, self.data)
 
 
 @dataclass(frozen=True)

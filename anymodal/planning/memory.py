@@ -2,55 +2,111 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from anymodal.decoders import DiffusionDecoder
+from anymodal.encoders import Encoder
+from anymodal.encoders.huggingface import BLANK
+from anymodal.keep import Kept
 from anymodal.language import LanguageModel
-from anymodal.planning.activations import Load, kept
-from anymodal.planning.parts import size_of, weights_of
-from anymodal.training.optimizers import MuonAdamW, build_optimizer
-from anymodal.training.stage import Run, freeze_all_but
+from anymodal.planning.parts import homes, owners
+from anymodal.planning.tracing import Held, Watch, pretending
+from anymodal.training.data import Batches
+from anymodal.training.module import StageModule
+from anymodal.training.optimizers import build_optimizer
+from anymodal.training.stage import Run
+from anymodal.types import Conditioning
 
-FRAMES_AT_ONCE = 14
-"""Frames of a clip that diffusers' pipelines decode together."""
+LOOK = 4
+"""Batches of which a training's largest is planned for; looking at more takes longer."""
+
+Data = Sequence[Any] | str
+"""Samples, or why there are none."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a use of a model takes, in bytes by purpose; what isn't estimated is named."""
+    """What a use of a model holds at its peak, in bytes by purpose and part; what isn't in it."""
 
     use: str
-    bytes: dict[str, int]
+    held: Held
     unknown: list[str] = field(default_factory=list)
 
     @property
     def peak(self) -> int:
-        """All of it, which is needed at once."""
-        return sum(self.bytes.values())
+        """All of it."""
+        return sum(self.held.values())
+
+    def of(self, purpose: str, part: str | None = None) -> int:
+        """Bytes for a purpose, of one part or of all."""
+        return sum(
+            size for (why, who), size in self.held.items() if why == purpose and part in (None, who)
+        )
+
+
+def weights_of(model: nn.Module) -> Held:
+    """Bytes of parameters and buffers by part."""
+    held: Held = {}
+    names = owners(model)
+    for tensor in {id(t): t for t in [*model.parameters(), *model.buffers()]}.values():
+        key = "weights", names.get(id(tensor), "")
+        held[key] = held.get(key, 0) + tensor.nbytes
+    return held
+
+
+# ---- Answering -----------------------------------------------------------------------------------
 
 
 def inference(model: nn.Module, context: int) -> Need:
-    """What answering takes: weights, the cache of a full context, and the largest pass at work.
+    """What answering holds: weights, the cache of a full context, and the largest work at hand.
+
+    Parts work one after the other: each encoder reads a medium, the language model reads the whole
+    context, each decoder makes a medium with guidance.
 
     Args:
-        model: composed, sketched or not.
+        model: composed and sketched.
         context: tokens of the conversation.
     """
-    languages = [part for part in model.modules() if isinstance(part, LanguageModel)]
-    decoders = [part for part in model.modules() if isinstance(part, DiffusionDecoder)]
-    working = [_reading(part, context) for part in languages] + [_making(d) for d in decoders]
-    needed = {
-        "weights": weights_of(model),
-        "cache": sum(cache_size(part, context) for part in languages),
-        "activations": max(working, default=0),
-    }
-    return Need("inference", needed)
+    held, unknown = weights_of(model), []
+    largest: Held = {}
+    with pretending(model) as working, torch.no_grad():
+        places = homes(working)
+        for part in working.modules():
+            if isinstance(part, LanguageModel):
+                held["cache", places[id(part)]] = cache_size(part, context)
+            for work in works_of(part, context):
+                found = _watched(work, working)
+                if isinstance(found, str):
+                    unknown.append(f"{type(part).__name__} ({found})")
+                elif sum(found.values()) > sum(largest.values()):
+                    largest = found
+    return Need("inference", {**held, **largest}, unknown)
+
+
+def works_of(part: nn.Module, context: int) -> Iterator[Callable[[Watch], Any]]:
+    """What a part does in one go while a model answers; each is given what watches it."""
+    if isinstance(part, LanguageModel):
+        yield lambda _: part(part.embed(torch.zeros(1, context, dtype=torch.long)))
+    elif isinstance(part, DiffusionDecoder):
+        yield lambda _: _make(part)
+    elif isinstance(part, Encoder) and part.media in BLANK:
+        shape = part.prepare(BLANK[part.media]).shape
+        yield lambda _: part(torch.empty(1, *shape))
+
+
+def _make(decoder: DiffusionDecoder) -> None:
+    spec = decoder.spec
+    pooled = None if spec.pooled is None else torch.empty(1, spec.pooled)
+    mask = torch.ones(1, spec.length, dtype=torch.bool)
+    asked = Conditioning(torch.empty(1, spec.length, spec.width), mask, pooled)
+    decoder.sample(asked, steps=max(2, decoder.family.fewest), guidance=2.0)
 
 
 def cache_size(language: LanguageModel, context: int) -> int:
@@ -62,84 +118,88 @@ def cache_size(language: LanguageModel, context: int) -> int:
     return int(2 * config.num_hidden_layers * heads * width * context * size)
 
 
-def _reading(language: LanguageModel, context: int) -> int:
-    """The widest layer's input and output twice over, as a gated MLP holds them, for a context."""
-    layers = [m for m in language.backbone.modules() if isinstance(m, nn.Linear)]
-    widest = max((layer.in_features + layer.out_features for layer in layers), default=0)
-    return 2 * widest * context * language.embedding.weight.element_size()
+# ---- Training ------------------------------------------------------------------------------------
 
 
-def _making(decoder: DiffusionDecoder) -> int:
-    """The largest layer's input, output and residual while the autoencoder decodes one medium."""
-    vae = decoder.pipeline.vae
-    shape = tuple(decoder.family.latent_shape)
-    if len(shape) == 4:  # (C, T, h, w): frames go through a picture's autoencoder
-        shape = (min(shape[1], FRAMES_AT_ONCE), shape[0], *shape[2:])
-    else:
-        shape = (1, *shape)
-    weight = next(vae.parameters())
-    if not weight.is_meta:
-        raise ValueError("what a decoder takes is read off a sketch of it; sketch the model first")
-    with torch.no_grad(), _largest(vae) as found:
-        vae.decode(torch.empty(shape, dtype=weight.dtype, device="meta"))
-    return int(found[0])
-
-
-@contextlib.contextmanager
-def _largest(module: nn.Module) -> Iterator[list[int]]:
-    """In place 0, the most bytes that a layer's input (twice) and output took."""
-    found = [0]
-
-    def note(_layer: nn.Module, given: tuple[Any, ...], made: Any) -> None:
-        if given and isinstance(given[0], torch.Tensor) and isinstance(made, torch.Tensor):
-            found[0] = max(found[0], 2 * given[0].nbytes + made.nbytes)
-
-    layers = [m for m in module.modules() if not list(m.children())]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def training(model: nn.Module, run: Run, tokens: int) -> Need:
-    """What a stage takes: weights, gradients, optimizer, moving average, and activations.
-
-    AdamW keeps two values for each one that it trains, Muon one; both take one more for a moment,
-    when activations have gone, so that the larger of the two counts.
+def training(model: nn.Module, run: Run, data: Data) -> Need:
+    """What a stage holds: its steps are run on tensors without values, on its own samples.
 
     Args:
         model: sketched; its `requires_grad` becomes the stage's.
         run: the stage.
-        tokens: of one sample, in the language model.
+        data: its samples; without any, what passes leave isn't in it.
     """
-    freeze_all_but(model, run.stage.trainable)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    states, moment = _states(model, run)
-    longest = getattr(model, "max_length", tokens)
-    load = Load(run.batch_size, min(tokens, longest), run.precision.endswith("mixed"))
-    activations, unknown = kept(model, run.stage.losses, load)
-    needed = {
-        "weights": weights_of(model),
-        "gradients": size_of(trained),
-        "optimizer": states,
-        "average": size_of(trained) if run.ema else 0,
-        "activations": max(int(activations), moment),
-    }
-    return Need(run.out, needed, unknown)
+    StageModule(model, run)  # tells the model what trains and which losses are wanted
+    held = weights_of(model)
+    if run.ema:
+        names = owners(model)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                key = "average", names[id(parameter)]
+                held[key] = held.get(key, 0) + parameter.nbytes
+    unknown = [f"what passes leave ({data})"] if isinstance(data, str) else []
+    batch = None if isinstance(data, str) else _large_batch(model, run, data)
+    with pretending(model) as working:
+        if hasattr(working, "kept"):
+            # Nothing, so that each step computes it anew, as it does for media it hasn't seen.
+            setattr(working, "kept", Kept(0))  # noqa: B010
+        found = _watched(lambda watch: _steps(working, run, batch, watch), working)
+        if isinstance(found, str):
+            unknown.append(f"what passes leave ({found})")
+            found = _watched(lambda watch: _steps(working, run, None, watch), working)
+    assert not isinstance(found, str), found
+    return Need(run.out, {**held, **found}, unknown)
 
 
-def _states(model: nn.Module, run: Run) -> tuple[int, int]:
-    """Bytes that the optimizer keeps, and those that a step takes for a moment."""
+def _large_batch(model: Any, run: Run, data: Sequence[Any]) -> Any:
+    """The largest of a run's first batches, by the values in its tensors."""
+    batches = Batches(data, model.collate, run.batch_size, run.seed)
+
+    def size(batch: Any) -> int:
+        return sum(leaf.numel() for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
+
+    return max(itertools.islice(batches, LOOK), key=size)
+
+
+def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
+    """Two optimiser steps: the second stands on the states that the first made."""
+    names = owners(model)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = build_optimizer(model, run.optimizer)
-    muon, adamw = (
-        optimizer.parts if isinstance(optimizer, MuonAdamW) else (None, optimizer)
-    )  # fmt: skip
-    first = _sizes(muon) if muon else []
-    second = _sizes(adamw)
-    return sum(first) + 2 * sum(second), max([*first, *second], default=0)
+    for _ in range(2):
+        for _ in range(min(run.accumulate, 2)):
+            if batch is not None:
+                _backward(model, run, batch)
+            for parameter in trained:
+                if parameter.grad is None:
+                    parameter.grad = torch.empty_like(parameter)
+                watch.own(parameter.grad, "gradients", names[id(parameter)])
+        nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
+        optimizer.step()
+        for parameter, states in optimizer.state.items():
+            for state in states.values():
+                if isinstance(state, Tensor):
+                    watch.own(state, "optimizer", names[id(parameter)])
+        optimizer.zero_grad()
 
 
-def _sizes(optimizer: torch.optim.Optimizer) -> list[int]:
-    return [p.nbytes for group in optimizer.param_groups for p in group["params"]]
+def _backward(model: nn.Module, run: Run, batch: Any) -> None:
+    half = torch.float16 if run.precision.startswith("16") else torch.bfloat16
+    with torch.autocast("cpu", half, enabled=run.precision.endswith("mixed")):
+        losses = model(batch)
+    weights = run.stage.losses
+    terms = [weight * losses[name] for name, weight in weights.items() if name in losses]
+    if not terms:
+        raise RuntimeError(f"a batch has none of the losses {', '.join(weights)}")
+    torch.stack(terms).sum().backward()
+
+
+def _watched(work: Callable[[Watch], Any], model: nn.Module) -> Held | str:
+    """What a piece of work held at its peak, or why it can't be done without values."""
+    watch = Watch(model, homes(model))
+    try:
+        with watch.watching():
+            work(watch)
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return watch.peak()

@@ -2,41 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
+
+PURPOSES = ("weights", "cache", "gradients", "optimizer", "average", "activations")
+OTHER = "losses, backward"
+"""Where work is done that no part does."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part: its name and class, how many parameters, how many of them train, and bytes."""
+    """One part: its name and class, how many parameters, how many of them train, and bytes of a
+    device's memory by purpose.
+    """
 
     name: str
     kind: str
     parameters: int
     trainable: int
-    weights: int
+    bytes: dict[str, int]
 
 
-def list_parts(model: nn.Module) -> list[Part]:
+def list_parts(model: nn.Module, held: Mapping[tuple[str, str], int]) -> list[Part]:
     """Every part of a model, each weight counted once.
 
     A part that several names lead to, as one ImageBind behind several encoders, stands under all
     of them. Adapters and new token rows stand apart from the model they were added to.
+
+    Args:
+        model: sketched or not.
+        held: bytes by purpose and part; what belongs to no part comes last.
     """
-    holders: dict[int, list[tuple[str, nn.Module]]] = {}
-    tensors: dict[int, tuple[str, Tensor]] = {}
-    for name, unit in units(model):
+    names = owners(model)
+    kinds = {name: type(unit).__name__ for unit, name in _named(model)}
+    counts = dict.fromkeys([*names.values(), *(part for _, part in held)], (0, 0))
+    for parameter in model.parameters():
+        name = names.get(id(parameter), "")
+        whole, training = counts.get(name, (0, 0))
+        size = parameter.numel()
+        counts[name] = whole + size, training + size * parameter.requires_grad
+    purposes = sorted({purpose for purpose, _ in held}, key=PURPOSES.index)
+    return [
+        Part(
+            name or OTHER,
+            kinds.get(name, ""),
+            *counts[name],
+            {purpose: held.get((purpose, name), 0) for purpose in purposes},
+        )
+        for name in sorted(counts, key=lambda name: not name)
+        if any(counts[name]) or any(held.get((purpose, name)) for purpose in purposes)
+    ]
+
+
+def owners(model: nn.Module) -> dict[int, str]:
+    """The part that each parameter and buffer belongs to, by the tensor's `id`."""
+    found: dict[int, str] = {}
+    for unit, name in _named(model):
         for inner, tensor in [*unit.named_parameters(), *unit.named_buffers()]:
-            holders.setdefault(id(tensor), []).append((name, unit))
-            tensors.setdefault(id(tensor), (_added(inner), tensor))
-    groups: dict[tuple[str, str], list[Tensor]] = {}
-    for key, (added, tensor) in tensors.items():
-        label = _joined([name for name, _ in holders[key]]) + added
-        kind = "" if added else type(holders[key][0][1]).__name__
-        groups.setdefault((label, kind), []).append(tensor)
-    return [_part(label, kind, tensors) for (label, kind), tensors in groups.items()]
+            found.setdefault(id(tensor), name + _added(inner))
+    return found
+
+
+def homes(model: nn.Module) -> dict[int, str]:
+    """The part that each module belongs to, by the module's `id`."""
+    return {id(module): name for unit, name in _named(model) for module in unit.modules()}
+
+
+def _named(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Units and their names; those that share weights have one name together."""
+    holders: dict[int, list[str]] = {}
+    found = list(units(model))
+    for name, unit in found:
+        for tensor in [*unit.parameters(), *unit.buffers()]:
+            holders.setdefault(id(tensor), []).append(name)
+    named = []
+    for name, unit in found:
+        first = next((id(t) for t in [*unit.parameters(), *unit.buffers()]), None)
+        named.append((unit, name if first is None else _joined(holders[first])))
+    return named
 
 
 def units(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -53,16 +98,6 @@ def units(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
         yield from units(part, name if quiet else f"{name}.{child}".lstrip("."))
 
 
-def size_of(tensors: Iterable[Tensor]) -> int:
-    """Bytes of tensors, each counted once."""
-    return sum(tensor.nbytes for tensor in {id(t): t for t in tensors}.values())
-
-
-def weights_of(module: nn.Module) -> int:
-    """Bytes of a module's parameters and buffers."""
-    return size_of([*module.parameters(), *module.buffers()])
-
-
 def _added(name: str) -> str:
     if "lora_" in name:
         return ".adapters"
@@ -76,9 +111,3 @@ def _joined(names: list[str]) -> str:
         return "+".join(dict.fromkeys(names))
     tails = "+".join(dict.fromkeys(name.rpartition(".")[2] for name in names))
     return f"{heads.pop()}.{tails}".lstrip(".")
-
-
-def _part(name: str, kind: str, tensors: list[Tensor]) -> Part:
-    parameters = [tensor for tensor in tensors if isinstance(tensor, nn.Parameter)]
-    training = sum(p.numel() for p in parameters if p.requires_grad)
-    return Part(name, kind, sum(p.numel() for p in parameters), training, size_of(tensors))

@@ -41,12 +41,13 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """All of it in plain containers, sums included."""
-        told = dataclasses.asdict(self)
-        return {**told, "peak": self.need.peak, "fits": self.fits}
+        told = dataclasses.asdict(dataclasses.replace(self, need=Need(self.need.use, {})))
+        need = {"use": self.need.use, "unknown": self.need.unknown}
+        return {**told, "need": need, "peak": self.need.peak, "fits": self.fits}
 
 
 def make_plans(
-    configs: Iterable[str], overrides: Iterable[str], budget: Budget, *, context: int, tokens: int
+    configs: Iterable[str], overrides: Iterable[str], budget: Budget, *, context: int
 ) -> list[Plan]:
     """Plan configurations in order; a run may stand on the finished models of those before it.
 
@@ -55,7 +56,6 @@ def make_plans(
         overrides: `key=value`, of training configurations.
         budget: the device.
         context: tokens of a conversation that a model answers.
-        tokens: tokens of one sample in training.
 
     Raises:
         ValueError: for a configuration that can't work, or a model that isn't there.
@@ -71,7 +71,8 @@ def make_plans(
             use = Use(sketch_model(config, made, allow), context)
         else:
             run = read_run(name, overrides)
-            use = Use(sketch_run(run, made), tokens, run)
+            model, data = sketch_run(run, made)
+            use = Use(model, run=run, data=data)
             made[Path(run.out) / FINISHED] = use.model
             allow = run.trusted
         plans.append(_plan(name, use, budget, allow))
@@ -98,4 +99,4 @@ def is_model(name: str) -> bool:
 def _plan(name: str, use: Use, budget: Budget, allow: list[str]) -> Plan:
     need = use.need()  # of a run, this sets what trains
     advice, advised = ([], None) if need.peak <= budget.bytes else advise(use, budget.bytes, allow)
-    return Plan(name, list_parts(use.model), need, *budget, advice, advised)
+    return Plan(name, list_parts(use.model, need.held), need, *budget, advice, advised)

@@ -4,43 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anymodal.planning.parts import Part
 from anymodal.planning.plan import Plan
 
 
 def markdown(plan: Plan) -> str:
-    """The table of parts, the memory by purpose, whether it fits, and the advice."""
-    rows = [
-        [
-            part.name,
-            part.kind,
-            f"{part.parameters:,}",
-            f"{part.trainable:,}",
-            megabytes(part.weights),
-        ]
-        for part in plan.parts
-    ]
-    parameters = sum(part.parameters for part in plan.parts)
-    trainable = sum(part.trainable for part in plan.parts)
-    weights = sum(part.weights for part in plan.parts)
-    rows.append(["all", "", f"{parameters:,}", f"{trainable:,}", megabytes(weights)])
+    """The table of parts with their share of the peak, whether it fits, and the advice."""
+    purposes = list(dict.fromkeys(purpose for part in plan.parts for purpose in part.bytes))
+    whole = Part(
+        "all",
+        "",
+        sum(part.parameters for part in plan.parts),
+        sum(part.trainable for part in plan.parts),
+        {purpose: plan.need.of(purpose) for purpose in purposes},
+    )
+    head = ["part", "class", "parameters", "trainable", *purposes, "MB at peak"]
     lines = [
         f"## {plan.config}: {plan.need.use}",
         "",
-        *_table(["part", "class", "parameters", "trainable", "weights MB"], rows),
-        "",
-        *_table(
-            [*plan.need.bytes, "peak MB"],
-            [[*map(megabytes, plan.need.bytes.values()), megabytes(plan.need.peak)]],
-        ),
+        *_table(head, [_row(part) for part in (*plan.parts, whole)]),
         "",
         _verdict(plan),
     ]
-    if plan.need.unknown:
-        lines.append(f"Activations of {', '.join(plan.need.unknown)} aren't in it.")
+    lines += [f"Not in it: {reason}." for reason in plan.need.unknown]
     if plan.advice:
         told = [[each.change, f"`{each.key}`", megabytes(each.saving)] for each in plan.advice]
         lines += ["", *_table(["what saves memory", "key", "saves MB"], told)]
     return "\n".join(lines)
+
+
+def _row(part: Part) -> list[str]:
+    sizes = [*part.bytes.values(), sum(part.bytes.values())]
+    counts = [f"{part.parameters:,}", f"{part.trainable:,}"]
+    return [part.name, part.kind, *counts, *map(megabytes, sizes)]
 
 
 def megabytes(count: int) -> str:

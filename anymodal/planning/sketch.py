@@ -39,20 +39,26 @@ def sketch_model(config: Mapping[str, Any], made: Made, allow: Sequence[str] = (
         return AnyModal.compose(config, allow)
 
 
-def sketch_run(run: Run, made: Made) -> nn.Module:
-    """What a training run would train, in the same way.
+def sketch_run(run: Run, made: Made) -> tuple[nn.Module, Sequence[Any] | str]:
+    """What a training run would train, in the same way, and its data, or why there are none.
 
     Raises:
         ConfigError: as for a model.
         OSError: if a part's folder is missing, such as what an earlier run has not made yet.
     """
-    wanted = _mentioned(run.model, run.parts)  # data shares parts too, and may be large
+    wanted = _mentioned([run.model, run.data], run.parts)
+    data: Sequence[Any] | str
     with _sketching(made):
         parts = configuration.build_parts({name: run.parts[name] for name in wanted}, run.trusted)
         model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model: a {type(model).__name__} has no parameters to plan for")
-    return model
+    try:
+        with configuration.standing_in(partial(without_weights, made)):
+            data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+    except (OSError, ValueError) as error:
+        data = f"its data: {error}"
+    return model, data
 
 
 @contextlib.contextmanager
