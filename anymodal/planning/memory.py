@@ -98,14 +98,14 @@ def works_of(part: nn.Module, context: int) -> Iterator[Callable[[Watch], Any]]:
         yield lambda _: _make(part)
     elif isinstance(part, Encoder) and part.media in BLANK:
         shape = part.prepare(BLANK[part.media]).shape
-        yield lambda _: part(torch.empty(1, *shape))
+        yield lambda _: part(torch.zeros(1, *shape))
 
 
 def _make(decoder: DiffusionDecoder) -> None:
     spec = decoder.spec
-    pooled = None if spec.pooled is None else torch.empty(1, spec.pooled)
+    pooled = None if spec.pooled is None else torch.zeros(1, spec.pooled)
     mask = torch.ones(1, spec.length, dtype=torch.bool)
-    asked = Conditioning(torch.empty(1, spec.length, spec.width), mask, pooled)
+    asked = Conditioning(torch.zeros(1, spec.length, spec.width), mask, pooled)
     decoder.sample(asked, steps=max(2, decoder.family.fewest), guidance=2.0)
 
 
@@ -176,10 +176,10 @@ def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
                 watch.own(parameter.grad, "gradients", names[id(parameter)])
         nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
         optimizer.step()
-        for parameter, states in optimizer.state.items():
+        for trains, states in optimizer.state.items():
             for state in states.values():
                 if isinstance(state, Tensor):
-                    watch.own(state, "optimizer", names[id(parameter)])
+                    watch.own(state, "optimizer", names[id(trains)])
         optimizer.zero_grad()
 
 

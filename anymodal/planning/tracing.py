@@ -1,8 +1,8 @@
 """Real work on tensors that have shapes and no values, and what it holds of memory meanwhile.
 
 A model's own code runs under torch's `FakeTensorMode`, whose tensors know shape, type and device
-and hold nothing. Each storage that comes is noted until it goes, so the peak is that of the kernels'
-own outputs; scratch memory inside a kernel isn't seen. Kernels are those of a processor, where a
+and hold nothing. Each storage that comes is noted until it goes, so the peak is that of what
+kernels give out; scratch memory inside one isn't seen. Kernels are those of a processor, where a
 decoder's attention in mixed precision keeps its scores, which on a GPU are never made.
 
 Where code asks for a value there is none. A mask that picks is taken to pick everything, a number
@@ -59,7 +59,8 @@ def _come_down(model: nn.Module) -> None:
         return made[id(tensor)]
 
     for module in model.modules():
-        for store in (module._parameters, module._buffers, vars(module)):
+        stores: list[dict[str, Any]] = [module._parameters, module._buffers, vars(module)]
+        for store in stores:
             for name, value in list(store.items()):
                 if isinstance(value, Tensor) and value.is_meta:
                     store[name] = empty(value)
@@ -74,7 +75,7 @@ class Watch(TorchDispatchMode):
     """
 
     def __init__(self, model: nn.Module, parts: Mapping[int, str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.parts = parts
         weights = [*model.parameters(), *model.buffers()]
         self.weights = {weight.untyped_storage()._cdata for weight in weights}
