@@ -17,6 +17,7 @@ COMMANDS = {
     "chat": ("anymodal.commands.chat", "talk with a model, in words and with files"),
     "demo": ("anymodal.commands.demo", "a scripted conversation through every modality, as a page"),
     "train": ("anymodal.commands.train", "train as configurations say"),
+    "cache": ("anymodal.commands.cache", "compute what a training run's frozen parts give, ahead"),
     "export": ("anymodal.commands.export", "put a model and all its parts into one folder"),
     "eval": (
         "anymodal.evaluation.command",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -163,7 +164,10 @@ def from_pretrained(
     config = read_config(folder)
     manifest = checkpoint.read_manifest(folder)
     saved = checkpoint.load_weights(folder / WEIGHTS)
-    model = compose(cls, config, allow)
+    trained = any(name.startswith("decoders.") for name in config.get("trained", ()))
+    # A decoder whose weights are in this folder is opened at once, so that they find it.
+    with configuration.calling(configuration.call) if trained else nullcontext():
+        model = compose(cls, config, allow)
     checkpoint.compare_parts(manifest, identities(model), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict({key: value.float() for key, value in saved.items()}, strict=False)

@@ -310,21 +310,6 @@ _PLAIN = {int: "int", float: "float", str: "str", bool: "bool", type(None): "nul
 _ALIKE = {(int, float), (str, Path)}
 
 
-_stand_in: ContextVar[Callable[[Callable[..., Any]], Callable[..., Any]] | None] = ContextVar(
-    "stand_in", default=None
-)
-
-
-@contextlib.contextmanager
-def standing_in(choose: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-    """Let `instantiate` call, in this block, what `choose` gives for each target it resolved."""
-    before = _stand_in.set(choose)
-    try:
-        yield
-    finally:
-        _stand_in.reset(before)
-
-
 def instantiate(
     node: Any, *, parts: dict[str, Any] | None = None, allow: Iterable[str] = (), **extra: Any
 ) -> Any:
@@ -350,9 +335,32 @@ def instantiate(
     }
     if "_target_" not in node:
         return built
-    target = resolve_target(node["_target_"], allow)
-    choose = _stand_in.get()
-    return (choose(target) if choose else target)(**{**extra, **built})
+    return _CALL.get()(resolve_target(node["_target_"], allow), {**extra, **built})
+
+
+def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Build a part in the plain way."""
+    return target(**arguments)
+
+
+_CALL: ContextVar[Callable[[Callable[..., Any], Mapping[str, Any]], Any]] = ContextVar(
+    "call", default=call
+)
+
+
+@contextlib.contextmanager
+def calling(
+    how: Callable[[Callable[..., Any], Mapping[str, Any]], Any],
+) -> Iterator[None]:
+    """Within it, `instantiate` builds a part by `how(target, arguments)`, however deep it lies.
+
+    A model's parts are named in files that its own `_target_` reads, so nobody can hand it down.
+    """
+    before = _CALL.set(how)
+    try:
+        yield
+    finally:
+        _CALL.reset(before)
 
 
 def build_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> dict[str, Any]:

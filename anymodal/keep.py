@@ -2,42 +2,208 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import contextlib
+import hashlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from anymodal import __version__
+from anymodal.shards import Shards, Value, bytes_of, size_of
+
+
+class Origin(NamedTuple):
+    """What decides a result beside the item it is of: modules, and facts that are JSON values.
+
+    `facts` are asked for once if they are an object's own method, which equals itself each time.
+    `content` is the hash of both (`Kept.content`), where it is known of modules not in memory.
+    """
+
+    modules: Sequence[nn.Module]
+    facts: Callable[[], Mapping[str, Any]]
+    content: str | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether any of it is being trained, so that nothing it gives may be kept."""
+        return any(p.requires_grad for module in self.modules for p in module.parameters())
+
+
+class Memory:
+    """Values of parts in memory, up to `limit` bytes; what comes later isn't kept."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.size = limit, 0
+        self.values: dict[tuple[str, str], Value] = {}
+
+    def find(self, part: str, keys: Sequence[str]) -> dict[str, Value]:
+        """The values there are."""
+        return {key: self.values[part, key] for key in keys if (part, key) in self.values}
+
+    def add(self, part: str, values: Mapping[str, Value]) -> None:
+        """Keep values."""
+        for key, value in values.items():
+            if self.size + size_of(value) <= self.limit:
+                self.values[part, key] = tuple(tensor.to("cpu", copy=True) for tensor in value)
+                self.size += size_of(value)
 
 
 class Kept:
-    """Tensors by key, in half precision on the CPU; what is missing is computed in one batch.
+    """Results of frozen parts by part and item, in memory or in a folder, exactly as they came.
+
+    A part is known by the content of what decides its results (`fingerprint`), an item by a key
+    of its own, such as a medium's digest.
 
     Args:
-        limit: bytes to keep at most; beyond it, results are computed again each time.
+        limit: bytes to keep in memory at most; beyond it, results are computed again each time.
+        folder: where to keep them instead, for later runs and other processes too.
+
+    Raises:
+        ValueError: if nothing can be written to the folder.
     """
 
-    def __init__(self, limit: int = 4 << 30) -> None:
-        self.limit, self.size = limit, 0
-        self.tensors: dict[Hashable, Tensor] = {}
+    def __init__(self, limit: int = 4 << 30, folder: str | Path | None = None) -> None:
+        self.store = Memory(limit) if folder is None else Shards(folder)
+        self.parts: set[str] = set()  # asked for
+        self.size = 0  # bytes given in answer, each key counted once a call
+        self._known: dict[Any, tuple[Any, str, Origin]] = {}
+        self._hashed: dict[Any, str] = {}
 
     def get(
-        self, keys: Sequence[Hashable], compute: Callable[[list[int]], Sequence[Tensor]]
-    ) -> list[Tensor]:
-        """The tensors of the keys, in order; `compute` is asked for those at missing places."""
-        places: dict[Hashable, int] = {}
-        for place, key in enumerate(keys):
-            if key not in self.tensors:
-                places.setdefault(key, place)
-        values = compute(list(places.values())) if places else []
-        fresh = {
-            key: value.detach().to(torch.float16) for key, value in zip(places, values, strict=True)
-        }
-        for key, value in fresh.items():
-            self._keep(key, value)
-        # Fresh ones rounded too: a run that resumes, with nothing kept, must see the same values.
-        return [(fresh if key in fresh else self.tensors)[key].float() for key in keys]
+        self,
+        origin: Origin,
+        keys: Sequence[str],
+        compute: Callable[[list[int]], Sequence[Tensor]],
+        device: torch.device,
+    ) -> Value:
+        """Results of the keys in order, stacked, on the device.
 
-    def _keep(self, key: Hashable, value: Tensor) -> None:
-        kept = value.to("cpu")
-        if self.size + kept.nbytes <= self.limit:
-            self.tensors[key] = kept
-            self.size += kept.nbytes
+        Args:
+            origin: what the results come from.
+            keys: one for each item.
+            compute: asked for the batch at the places whose keys are missing: tensors whose first
+                dimension counts those places. What it gives is kept as it is.
+            device: where results go, and where they are computed.
+        """
+        part = self.fingerprint(origin, device)
+        found = self.store.find(part, list(dict.fromkeys(keys)))
+        missing: dict[str, int] = {}
+        for place, key in enumerate(keys):
+            if key not in found:
+                missing.setdefault(key, place)
+        if missing:
+            computed = [column.detach() for column in compute(list(missing.values()))]
+            fresh: dict[str, Value] = dict(zip(missing, zip(*computed, strict=True), strict=True))
+            self.store.add(part, fresh)
+            found.update(fresh)
+        self.parts.add(part)
+        self.size += sum(map(size_of, found.values()))
+        columns = zip(*(found[key] for key in keys), strict=True)
+        return tuple(torch.stack([value.to(device) for value in column]) for column in columns)
+
+    def fingerprint(self, origin: Origin, device: torch.device) -> str:
+        """The hash of all that decides a part's results, under the autocast that is on.
+
+        That is its content, AnyModal's version and the source of its encoders, decoders and media.
+        """
+        cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
+        content = origin.content or self.content(origin)
+        return _hash_json([__version__, hash_own_code(), str(cast), content])
+
+    def content(self, origin: Origin) -> str:
+        """The hash of an origin: facts, weights and buffers with their types, settings, source.
+
+        Weights are hashed once, at over a gigabyte a second, and again when they have changed; a
+        change behind autograd's back, through `.data`, isn't noticed.
+        """
+        weights = tuple(_weights(origin.modules))
+        state = tuple((name, w.data_ptr(), w._version) for name, w in weights)
+        place = (origin.facts, *map(id, origin.modules))
+        if place not in self._known or self._known[place][0] != state:
+            if state not in self._hashed:  # views of one model share its weights
+                self._hashed[state] = _hash_weights(weights)
+            what = {
+                "facts": origin.facts(),
+                "weights": self._hashed[state],
+                "modules": [_plain(module) for top in origin.modules for module in top.modules()],
+                "sources": hash_sources(origin.modules),
+            }
+            # With the modules themselves: an id is another's once its object is gone.
+            self._known[place] = (state, _hash_json(what), origin)
+        return self._known[place][1]
+
+
+def _hash_json(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _weights(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor]]:
+    for module in modules:
+        yield from module.named_parameters()
+        yield from module.named_buffers()
+
+
+def _hash_weights(weights: Sequence[tuple[str, Tensor]]) -> str:
+    state = hashlib.sha256()
+    for name, tensor in weights:
+        state.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        state.update(bytes_of(tensor))
+    return state.hexdigest()
+
+
+_BESIDE = ("training", "name_or_path")
+"""Attributes that decide no result of a frozen part: a folder that was moved is the same."""
+
+
+def _plain(module: nn.Module) -> list[Any]:
+    """A module's class, and its public numbers and texts."""
+    settings = {
+        name: str(value)
+        for name, value in vars(module).items()
+        if name[0] != "_" and name not in _BESIDE and _is_plain(value)
+    }
+    return [f"{type(module).__module__}.{type(module).__qualname__}", settings]
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def hash_sources(modules: Sequence[nn.Module]) -> dict[str, str]:
+    """The hash of each file that defines a class of the modules, by its module's name."""
+    classes = {type(module) for top in modules for module in top.modules()}
+    names = {kind.__module__ for each in classes for kind in each.__mro__}
+    return {
+        n: hash_source(n) for n in sorted(names) if n.split(".")[0] not in ("torch", "builtins")
+    }
+
+
+@cache
+def hash_source(name: str) -> str:
+    """The hash of a Python module's file, which isn't run for it; its name where it has none."""
+    path = getattr(sys.modules.get(name), "__file__", None)
+    if path is None:
+        with contextlib.suppress(ImportError, ValueError):  # of no such module, or of __main__
+            path = getattr(importlib.util.find_spec(name), "origin", None)
+    if path is None or not Path(path).is_file():  # built in, or typed into a notebook
+        return name
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@cache
+def hash_own_code() -> str:
+    """The hash of AnyModal's own source that results come from, helpers of its classes included."""
+    root, state = Path(__file__).parent, hashlib.sha256()
+    for folder in ("decoders", "encoders", "media"):
+        for path in sorted((root / folder).rglob("*.py")):
+            state.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return state.hexdigest()

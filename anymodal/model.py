@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.heads import alignment_loss
-from anymodal.keep import Kept
+from anymodal.keep import Kept, Origin
 from anymodal.language import LanguageModel
 from anymodal.media import Media
 from anymodal.modality import Modality
@@ -73,7 +73,7 @@ class AnyModal(nn.Module):
         self.signals = Signals.add_to(language, counts, list(self.encoders))
         self._check()
         self.layout = self._laid_out()
-        self.kept: Kept | None = None  # what frozen encoders gave, while training
+        self.kept: Kept | None = None  # what frozen parts gave, while training
         self.eval()
 
     def _check(self) -> None:
@@ -173,13 +173,27 @@ class AnyModal(nn.Module):
             features: Features = encoder(torch.stack(prepared).to(self.device))
             return features
 
-        if self.kept is None or _trains(encoder):
+        origin = Origin((encoder,), encoder.identity)
+        if self.kept is None or origin.trains:
             return encode(range(len(items)))
         with torch.no_grad():
-            keys = [(name, item.digest()) for item in items]
-            found = self.kept.get(keys, lambda places: list(_with_mask(encode(places))))
-        kept = torch.stack(found).to(self.device)  # (items, N, D + 1)
-        return Features(kept[..., :-1], kept[..., -1] > 0)
+            keys = [item.digest() for item in items]
+            return Features(*self.kept.get(origin, keys, encode, self.device))
+
+    @torch.no_grad()
+    def _captioned(self, name: str, captions: Sequence[str]) -> Conditioning:
+        """A decoder's own conditioning; that of frozen caption encoders is kept in training."""
+        decoder = self.modalities[name].decoder
+        assert decoder is not None, "a head has a decoder"
+
+        def embed(places: Sequence[int]) -> list[Tensor]:
+            found = decoder.embed_captions([captions[place] for place in places])
+            return [tensor for tensor in found if tensor is not None]
+
+        origin = decoder.captioning()
+        if self.kept is None or origin.trains:
+            return decoder.embed_captions(captions)
+        return Conditioning(*self.kept.get(origin, captions, embed, self.device))
 
     def embed(self, prompts: Sequence[Prompt], ids: Tensor, places: Sequence[Place]) -> Tensor:
         """Input embeddings (B, T, D) of prompts, with every medium's soft tokens in its slots.
@@ -214,6 +228,20 @@ class AnyModal(nn.Module):
         """Lay conversations out, packed into rows."""
         prompts = [self.layout.prompt(messages, reply=False) for messages in samples]
         return Batch(prompts, pack([p.ids for p in prompts], [p.labels for p in prompts]))
+
+    def keep(self, batch: Batch) -> None:
+        """Compute what frozen parts make of a batch, for `kept`, and nothing else."""
+        given: dict[str, list[Media]] = {}
+        for item in (item for prompt in batch.prompts for item in prompt.items):
+            given.setdefault(item.modality, []).append(item.media)
+        for name, items in given.items():
+            if not Origin((self.encoders[name],), dict).trains:
+                self._features(name, items)
+        for name in self.heads if "align" in self.wanted else ():
+            targets = [span.target for prompt in batch.prompts for span in prompt.spans]
+            captions = [t.caption for t in targets if t.modality == name and t.caption]
+            if captions:
+                self._captioned(name, captions)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses: text, align and denoise (those the batch has targets for).
@@ -284,8 +312,7 @@ class AnyModal(nn.Module):
         decoder = self.modalities[name].decoder
         assert decoder is not None, "a head has a decoder"
         if "align" in self.wanted:
-            with torch.no_grad():
-                wanted = decoder.embed_captions([target.caption for target in targets])
+            wanted = self._captioned(name, [target.caption for target in targets])
             losses["align"] = alignment_loss(made, wanted, kind=self.align_by)
         shown = [i for i, target in enumerate(targets) if target.media is not None]
         if "denoise" in self.wanted and shown:
@@ -356,13 +383,3 @@ class AnyModal(nn.Module):
         from anymodal import composition
 
         composition.save_pretrained(self, Path(folder), with_parts)
-
-
-def _trains(module: nn.Module) -> bool:
-    return any(parameter.requires_grad for parameter in module.parameters())
-
-
-def _with_mask(features: Features) -> Tensor:
-    """Values and their mask as one tensor (B, N, D + 1), to be kept together."""
-    mask = features.mask[..., None].to(features.values.dtype)  # (B, N, 1)
-    return torch.cat([features.values, mask], dim=-1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from anymodal.keep import Origin
 from anymodal.types import Conditioning, ConditioningSpec
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:
         """Write what `from_pretrained` of the same class reads."""
+
+    def captioning(self) -> Origin:
+        """Give what decides `embed_captions`: the whole decoder, where no subclass knows better."""
+        return Origin((self,), self.identity)
+
+    def encoding(self) -> Origin:
+        """Give what decides `prepare` and `encode`, likewise."""
+        return Origin((self,), self.identity)
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

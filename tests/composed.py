@@ -17,7 +17,7 @@ from anymodal.checkpoint import save_weights
 from anymodal.data.captioned import Captioned
 from anymodal.data.tokenizer import train_tokenizer
 from anymodal.model import AnyModal
-from anymodal.types import Message
+from anymodal.types import Message, Target
 from tests.tiny import SAID, SLOTS, compose, conversations, felt, picture, sound
 
 
@@ -82,6 +82,16 @@ def plain_conversations() -> list[list[Message]]:
         [Message("user", [text]), Message("assistant", [p for p in said if isinstance(p, str)])]
         for text, said in SAID.items()
     ]
+
+
+def talks(count: int = 13) -> list[list[Message]]:
+    """Conversations that each have a picture, a reading and a caption of their own."""
+    made = []
+    for seed in range(count):
+        question = Message("user", [picture(seed), felt(seed), "draw a ball"])
+        answer = [f"Here is ball {seed}: ", Target("image", f"a ball {seed}", picture(seed + 100))]
+        made.append([question, Message("assistant", answer)])
+    return made
 
 
 def captioned(modality: str = "image", count: int = 4) -> list[Captioned]:
@@ -201,8 +211,8 @@ def small_disk(limit: int) -> Iterator[None]:
 class CutTalks(list):
     """Conversations that can be read for a while only."""
 
-    def __init__(self, cut: int = 15) -> None:
-        super().__init__(conversations())
+    def __init__(self, cut: int = 15, varied: bool = False) -> None:
+        super().__init__(talks() if varied else conversations())
         self.left = cut
 
     def __getitem__(self, index: Any) -> Any:

@@ -61,7 +61,7 @@ def test_generate(tmp_path: Path) -> None:
         read = judge(medium.kind, medium)
         right += [read.get(attribute) == value for attribute, value in told.items()]
     # Chance is 0.3; the shipped heads are young (README, "Measured").
-    assert sum(right) >= 0.4 * len(right)
+    assert sum(right) >= 0.8 * len(right)
 
 
 def test_retrieval(tmp_path: Path) -> None:

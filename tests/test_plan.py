@@ -34,21 +34,12 @@ from anymodal.planning.plan import Plan, make_plans
 from anymodal.training.module import StageModule
 from anymodal.training.run import read_run, train_model
 from anymodal.training.stage import Run
-from tests import huggingface_models, plan_measured, test_decoders
+from tests import huggingface_models, pipelines, plan_measured
 from tests.composed import write_model
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = sorted((ROOT / "configs" / "stages" / "nano").glob("*.yaml"))
 PLENTY = Budget("plenty", 10**15)
-PIPELINES = (
-    test_decoders.alpha,
-    test_decoders.sigma,
-    test_decoders.latte,
-    test_decoders.stable_audio_open,
-    test_decoders.stable_diffusion,
-)
-
-
 def plan(*configs: object, budget: Budget = PLENTY, overrides: Any = ()) -> list[Plan]:
     names = [str(config) for config in configs]
     return make_plans(names, overrides, budget, context=256)
@@ -105,9 +96,9 @@ def test_encoders_of_transformers_are_sketched(family: str, tmp_path: Path) -> N
     assert memory.weights_of(sketched) == memory.weights_of(opened)
 
 
-@pytest.mark.parametrize("build", PIPELINES)
-def test_pipelines_are_sketched(build: Callable[[], Any], tmp_path: Path) -> None:
-    opened = DiffusionDecoder(build()).eval()
+@pytest.mark.parametrize("case", pipelines.CASES, ids=str)
+def test_pipelines_are_sketched(case: Any, tmp_path: Path) -> None:
+    opened = DiffusionDecoder(case.build()).eval()
     opened.save_pretrained(tmp_path)
     sketched = DiffusionDecoder.sketch(without_files(tmp_path))
     assert shapes(sketched) == shapes(opened)

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anymodal.keep import Kept
 from anymodal.language import IGNORED
 from anymodal.media import Depth
 from anymodal.model import AnyModal
@@ -206,26 +205,3 @@ def test_a_packed_batch_loses_what_its_conversations_lose_alone(model: AnyModal)
     assert [("align" in each) for each in alone] == [True, False, True, False]
     align = (alone[0]["align"] + alone[2]["align"]) / 2  # one picture of one caption each
     torch.testing.assert_close(together["align"], align, rtol=1e-3, atol=1e-5)
-
-
-# ---- Kept features -----------------------------------------------------------------------------
-
-
-def test_what_is_kept_equals_what_was_first_given() -> None:
-    kept, asked = Kept(), []
-
-    def compute(places: list[int]) -> list[torch.Tensor]:
-        asked.append(places)
-        return [torch.full((2,), 1 / 3 + place) for place in places]
-
-    first = kept.get(["a", "b", "a"], compute)
-    second = kept.get(["b", "c"], compute)
-    assert asked == [[0, 1], [1]]
-    assert torch.equal(first[0], first[2]) and torch.equal(first[1], second[0])
-    assert all(value.dtype == torch.float32 for value in (*first, *second))
-
-
-def test_beyond_the_limit_nothing_is_kept_and_nothing_changes() -> None:
-    kept = Kept(limit=5)
-    wide = [kept.get(["a"], lambda places: [torch.full((4,), 1 / 3)])[0] for _ in range(2)]
-    assert torch.equal(*wide) and not kept.tensors and kept.size == 0

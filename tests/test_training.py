@@ -23,7 +23,7 @@ from anymodal.model import AnyModal
 from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage
 from anymodal.training.data import Batches, loader
 from anymodal.training.optimizers import build_optimizer
-from anymodal.training.run import fit, read_run, train
+from anymodal.training.run import build, fit, read_run, train
 from anymodal.training.stage import Matrices, Optimizer, freeze_all_but, train_mode
 from tests import composed
 from tests.composed import small_disk, write_model
@@ -210,8 +210,7 @@ def test_two_steps_change_what_trains_and_nothing_else(
     size = 24 if kind in ("perceive", "express", "instruct", "encoder") else 4
     config = write(tmp_path, kind, steps=2, batch_size=size, **stages(parts, tmp_path)[kind])
     run = read_run(config)
-    L.seed_everything(run.seed, verbose=False)
-    fresh = configuration.instantiate(run.model, allow=run.trusted)
+    fresh, _ = build(run)
     before = {name: value.clone() for name, value in fresh.state_dict().items()}
     trainer, module = fit(run)
     assert trainer.global_step == 2

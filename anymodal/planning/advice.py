@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
 from anymodal import config as configuration
+from anymodal.decoders import DiffusionDecoder
 from anymodal.language import LanguageModel
 from anymodal.model import AnyModal
-from anymodal.planning.memory import Data, Need, inference, training
+from anymodal.planning.memory import Data, Need, Traces, inference, training
 from anymodal.planning.sketch import copied
 from anymodal.training.stage import Run
 
@@ -27,11 +28,12 @@ class Use:
     tokens: int = 0
     run: Run | None = None
     data: Data = ()
+    traces: Traces = field(default_factory=dict)
 
     def need(self) -> Need:
         """What it takes."""
         if self.run is None:
-            return inference(self.model, self.tokens)
+            return inference(self.model, self.tokens, self.traces)
         return training(self.model, self.run, self.data)
 
 
@@ -51,17 +53,20 @@ class _Change:
     apply: Callable[[Use], Use]
 
 
-def advise(use: Use, room: int, allow: Sequence[str] = ()) -> tuple[list[Advice], int]:
+def advise(
+    use: Use, room: int, allow: Sequence[str] = (), offload: bool = True
+) -> tuple[list[Advice], int]:
     """Changes that save memory, the largest saving first, and the peak with all of them.
 
     Args:
         use: as it is.
         room: bytes that there are.
         allow: packages trusted beside AnyModal's own.
+        offload: whether there is a processor's memory beside the device's, for weights to wait in.
     """
     before = use.need().peak
     tried = []
-    for change in _changes(use, room, allow):
+    for change in _changes(use, room, allow, offload):
         saving = before - change.apply(use).need().peak
         if saving > 0:
             tried.append((change, saving))
@@ -73,7 +78,7 @@ def advise(use: Use, room: int, allow: Sequence[str] = ()) -> tuple[list[Advice]
     return advice, together.need().peak
 
 
-def _changes(use: Use, room: int, allow: Sequence[str]) -> Iterator[_Change]:
+def _changes(use: Use, room: int, allow: Sequence[str], offload: bool) -> Iterator[_Change]:
     if use.run is not None:
         yield from _of_run(use, use.run, room)
     else:
@@ -82,6 +87,8 @@ def _changes(use: Use, room: int, allow: Sequence[str]) -> Iterator[_Change]:
         yield _Change(shorter, "memory", lambda u: dataclasses.replace(u, tokens=half))
     if isinstance(use.model, AnyModal) and use.model.config is not None:
         yield from _of_model(use.model, use.model.config, allow)
+        if offload and use.run is None:
+            yield from _offloads(use.model, use.model.config)
 
 
 def _of_run(use: Use, run: Run, room: int) -> Iterator[_Change]:
@@ -119,26 +126,54 @@ def _of_model(
     model: AnyModal, config: Mapping[str, Any], allow: Sequence[str]
 ) -> Iterator[_Change]:
     """Half precision for every part that is frozen, holds full precision and can be told so."""
+    for path, key, node in _nodes(config):
+        part = model.get_submodule(path)
+        if "dtype" in _arguments(node, allow) and _can_halve(part):
+            told = f"half precision for {type(part).__name__}"
+            yield _Change(told, f"{key}.dtype=bfloat16", _halved(path))
+
+
+def _offloads(model: AnyModal, config: Mapping[str, Any]) -> Iterator[_Change]:
+    """Decoders whose parts wait in the processor's memory until each is needed."""
+    for path, key, _ in _nodes(config):
+        part = model.get_submodule(path)
+        if isinstance(part, DiffusionDecoder) and part.offload is None:
+            told = f"{path} waits in the processor's memory"
+            yield _Change(told, f"{key}.offload=model", _offloaded(path))
+
+
+def _offloaded(path: str) -> Callable[[Use], Use]:
+    def apply(use: Use) -> Use:
+        model = copied(use.model)
+        decoder = model.get_submodule(path)
+        assert isinstance(decoder, DiffusionDecoder)
+        decoder.offload = "model"
+        return dataclasses.replace(use, model=model)
+
+    return apply
+
+
+def _nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Parts that may have settings, each once: name in the model, key and node in the file."""
+    places = {"language": config["language"]}
+    for modality, settings in config["modalities"].items():
+        for kind in ("encoder", "decoder"):
+            if settings.get(kind):
+                places[f"{kind}s.{modality}"] = settings[kind]
     offered = set()
-    for path, node in _nodes(config):
-        key, named = path, node
+    for path, node in places.items():
+        key = path if path == "language" else _key(path)
         if "_part_" in node:
-            key, named = f"parts.{node['_part_']}", config["parts"][node["_part_"]]
-        if key in offered or "dtype" not in _arguments(named, allow):
-            continue
-        offered.add(key)
-        if _can_halve(model.get_submodule(path)):
-            name = type(model.get_submodule(path)).__name__
-            yield _Change(f"half precision for {name}", f"{key}.dtype=bfloat16", _halved(path))
+            key, node = f"parts.{node['_part_']}", config["parts"][node["_part_"]]
+        if key not in offered:
+            offered.add(key)
+            yield path, key, node
 
 
-def _nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The parts that may have a precision: their names in the model, and their nodes."""
-    yield "language", config["language"]
-    for modality, node in config["modalities"].items():
-        for key in ("encoder", "decoder"):
-            if node.get(key):
-                yield f"{key}s.{modality}", node[key]
+def _key(path: str) -> str:
+    """`decoders.a` of a model is `modalities.a.decoder` in its file."""
+    kind, _, modality = path.partition(".")
+    return f"modalities.{modality}.{kind.removesuffix('s')}"
 
 
 def _arguments(node: Mapping[str, Any], allow: Sequence[str]) -> Mapping[str, Any]:

@@ -64,30 +64,82 @@ def weights_of(model: nn.Module) -> Held:
 # ---- Answering -----------------------------------------------------------------------------------
 
 
-def inference(model: nn.Module, context: int) -> Need:
+Traces = dict[tuple[str, torch.dtype, int], "Held | str"]
+"""What parts held at work, by name, precision and context; or why that can't be told."""
+
+
+def inference(model: nn.Module, context: int, traces: Traces | None = None) -> Need:
     """What answering holds: weights, the cache of a full context, and the largest work at hand.
 
     Parts work one after the other: each encoder reads a medium, the language model reads the whole
-    context, each decoder makes a medium with guidance.
+    context, each decoder makes a medium with guidance. A decoder that offloads holds weights only
+    while it works.
 
     Args:
         model: composed and sketched.
         context: tokens of the conversation.
+        traces: what is known already, and what gets known.
     """
-    held, unknown = weights_of(model), []
+    traces = {} if traces is None else traces
+    held, unknown, places = weights_of(model), [], homes(model)
     largest: Held = {}
-    with pretending(model) as working, torch.no_grad():
-        places = homes(working)
-        for part in working.modules():
-            if isinstance(part, LanguageModel):
-                held["cache", places[id(part)]] = cache_size(part, context)
-            for work in works_of(part, context):
-                found = _watched(work, working)
-                if isinstance(found, str):
-                    unknown.append(f"{type(part).__name__} ({found})")
-                elif sum(found.values()) > sum(largest.values()):
-                    largest = found
+    for key, part in _workers(model, context):
+        if key not in traces:
+            traces.update(_traced(model, context, traces))
+        if isinstance(part, LanguageModel):
+            held["cache", places[id(part)]] = cache_size(part, context)
+        if isinstance(found := traces[key], str):
+            unknown.append(f"{key[0]} ({found})")
+            continue
+        if isinstance(part, DiffusionDecoder) and part.offload is not None:
+            for owner in {places[id(network)] for network in part.parts.values()}:
+                held.pop(("weights", owner), None)
+            found = {**found, ("weights", places[id(part.parts)]): brought(part)}
+        if sum(found.values()) > sum(largest.values()):
+            largest = found
     return Need("inference", {**held, **largest}, unknown)
+
+
+def _workers(
+    model: nn.Module, context: int
+) -> Iterator[tuple[tuple[str, torch.dtype, int], nn.Module]]:
+    for name, part in model.named_modules():
+        if next(works_of(part, context), None) is not None:
+            yield (name, next(part.parameters()).dtype, context), part
+
+
+def _traced(model: nn.Module, context: int, known: Traces) -> Traces:
+    """What those parts hold at work that nothing is known of yet."""
+    found: Traces = {}
+    with pretending(model) as working, torch.no_grad():
+        for key, part in _workers(working, context):
+            if key not in known:
+                (work,) = works_of(part, context)
+                found[key] = _watched(work, working)
+    return found
+
+
+def brought(decoder: DiffusionDecoder) -> int:
+    """Bytes of weights that a decoder which offloads has on the device at once.
+
+    As a whole part (`model`), as a denoiser's largest block with what is in no block (`group`), or
+    as the largest layer (`leaf`).
+    """
+    parts = [part for part in decoder.parts.values() if isinstance(part, nn.Module)]
+    if decoder.offload == "model":
+        return max(map(_size, parts))
+    leaves = [module for part in parts for module in part.modules() if not list(module.children())]
+    largest = max(map(_size, leaves))
+    if decoder.offload == "group":
+        denoiser = getattr(decoder.pipeline, "transformer", None) or decoder.pipeline.unet
+        stacks = [child for child in denoiser.children() if isinstance(child, nn.ModuleList)]
+        rest = _size(denoiser) - sum(map(_size, stacks))
+        largest = max(largest, rest + max((_size(b) for s in stacks for b in s), default=0))
+    return largest
+
+
+def _size(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()])
 
 
 def works_of(part: nn.Module, context: int) -> Iterator[Callable[[Watch], Any]]:

@@ -98,5 +98,9 @@ def is_model(name: str) -> bool:
 
 def _plan(name: str, use: Use, budget: Budget, allow: list[str]) -> Plan:
     need = use.need()  # of a run, this sets what trains
-    advice, advised = ([], None) if need.peak <= budget.bytes else advise(use, budget.bytes, allow)
+    advice, advised = (
+        ([], None)
+        if need.peak <= budget.bytes
+        else advise(use, budget.bytes, allow, offload=budget.name != "cpu")
+    )
     return Plan(name, list_parts(use.model, need.held), need, *budget, advice, advised)

@@ -54,7 +54,7 @@ def sketch_run(run: Run, made: Made) -> tuple[nn.Module, Sequence[Any] | str]:
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model: a {type(model).__name__} has no parameters to plan for")
     try:
-        with configuration.standing_in(partial(without_weights, made)):
+        with _without_reading(made):
             data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
     except (OSError, ValueError) as error:
         data = f"its data: {error}"
@@ -66,10 +66,17 @@ def _sketching(made: Made) -> Iterator[None]:
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # of what diffusers says of networks that it didn't load
     try:
-        with configuration.standing_in(partial(without_weights, made)), torch.device("meta"):
+        with _without_reading(made), torch.device("meta"):
             yield
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _without_reading(made: Made) -> contextlib.AbstractContextManager[None]:
+    def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        return without_weights(made, target)(**arguments)
+
+    return configuration.calling(call)
 
 
 def without_weights(made: Made, target: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,8 +5,8 @@ and hold nothing. Each storage that comes is noted until it goes, so the peak is
 kernels give out; scratch memory inside one isn't seen. Kernels are those of a processor, where a
 decoder's attention in mixed precision keeps its scores, which on a GPU are never made.
 
-Where code asks for a value there is none. A mask that picks is taken to pick everything, a number
-to be 1, an array to be zeros: what is allocated then is the most that could be.
+Where code asks for a value there is none. A mask that picks is taken to pick everything, a truth to
+be False (so that no shortcut is taken), a number to be 1, a count 0, an array zeros.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ class Watch(TorchDispatchMode):
 def _without_value(func: Any, args: Any) -> Any:
     """What an operation gives that would ask tensors for values; None for every other one."""
     if func is _aten._local_scalar_dense.default:
-        return _one(args[0].dtype)
+        kind = args[0].dtype
+        return False if kind == torch.bool else 1.0 if kind.is_floating_point else 0
     if func is _aten.nonzero.default:
         return args[0].new_zeros(args[0].numel(), args[0].ndim, dtype=torch.long)
     if func is _aten.index.Tensor:
@@ -157,10 +158,6 @@ def _without_value(func: Any, args: Any) -> Any:
         if len(masks) == len(args[1]) == 1:
             return args[0].flatten(0, masks[0].ndim - 1).clone()
     return None
-
-
-def _one(dtype: torch.dtype) -> float | int | bool:
-    return True if dtype == torch.bool else 1.0 if dtype.is_floating_point else 0
 
 
 class _Arrays(TorchFunctionMode):

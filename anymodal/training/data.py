@@ -21,6 +21,7 @@ class Batches(IterableDataset[Any]):
         batch_size: samples in a batch.
         seed: of the permutations.
         start: asked for the number of the first batch when iteration begins.
+        every: 1 for all batches from there, n for every n-th.
     """
 
     def __init__(
@@ -30,11 +31,12 @@ class Batches(IterableDataset[Any]):
         batch_size: int,
         seed: int,
         start: Callable[[], int] = lambda: 0,
+        every: int = 1,
     ) -> None:
         if len(data) == 0:
             raise ValueError("the data set is empty; check its path and filters")
         self.data, self.collate, self.batch_size = data, collate, batch_size
-        self.seed, self.start = seed, start
+        self.seed, self.start, self.every = seed, start, every
         self._shuffled: tuple[int, list[int]] = (-1, [])  # the last epoch's order
 
     def indices(self, batch: int) -> list[int]:
@@ -53,8 +55,8 @@ class Batches(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
-        step = worker.num_workers if worker else 1
-        batch = self.start() + (worker.id if worker else 0)
+        step = self.every * (worker.num_workers if worker else 1)
+        batch = self.start() + self.every * (worker.id if worker else 0)
         while True:
             yield self.collate([self.data[index] for index in self.indices(batch)])
             batch += step

@@ -38,7 +38,7 @@ class StageModule(L.LightningModule):
         if hasattr(model, "wanted"):
             setattr(model, "wanted", tuple(run.stage.losses))  # noqa: B010 (no Module declares it)
         if hasattr(model, "kept"):
-            setattr(model, "kept", Kept(int(run.keep_gb * 2**30)))  # noqa: B010
+            setattr(model, "kept", Kept(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
         self.batches = 0  # batches consumed, over all resumed sessions
         self.skipped = 0  # bad steps in a row
         self.strict_loading = False

@@ -44,6 +44,10 @@ class CaptionedDiffusion(nn.Module):
     def collate(self, samples: list[Captioned]) -> list[Captioned]:
         return samples
 
+    def keep(self, batch: list[Captioned]) -> None:
+        """Compute the latents of a batch, for `kept`."""
+        self._latents([sample.media for sample in batch])
+
     def forward(self, batch: list[Captioned]) -> dict[str, Tensor]:
         latents = self._latents([sample.media for sample in batch])
         drop = torch.rand(len(batch)) < self.dropout
@@ -55,11 +59,11 @@ class CaptionedDiffusion(nn.Module):
     def _latents(self, media: list[Any]) -> Tensor:
         def encode(places: list[int]) -> list[Tensor]:
             batch = torch.stack([self.decoder.prepare(media[place]) for place in places])
-            return list(self.decoder.encode(batch.to(device)).float())
+            return [self.decoder.encode(batch.to(device)).float()]
 
         device = next(self.decoder.parameters()).device
-        kept = self.kept.get([item.digest() for item in media], encode)
-        return torch.stack([latent.to(device) for latent in kept])
+        keys = [item.digest() for item in media]
+        return self.kept.get(self.decoder.encoding(), keys, encode, device)[0]
 
     def save_pretrained(self, folder: Path) -> None:
         self.decoder.save_pretrained(folder)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from torch import nn
 
 from anymodal import config as configuration
 from anymodal.checkpoint import replacing_folder
+from anymodal.decoders.deferred import DeferredDecoder, Opening
 from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
@@ -99,11 +101,29 @@ def train_model(
 
 def fit(run: Run) -> tuple[L.Trainer, StageModule]:
     """Build a run's parts and train them, from its last checkpoint if there is one."""
+    return _fit(*build(run), run)
+
+
+def build(run: Run) -> tuple[Any, Any]:
+    """A run's model and data, random weights drawn from its seed."""
+    model, parts = _build_model(run, run.cache if run.defers else None)
+    if any(fnmatchcase(n, glob) for n in _deferred(model) for glob in run.stage.trainable):
+        model, parts = _build_model(run, None)
+    return model, configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+
+
+def _build_model(run: Run, cache: str | None) -> tuple[Any, dict[str, Any]]:
     L.seed_everything(run.seed, verbose=False)
-    parts = configuration.build_parts(run.parts, run.trusted)
-    model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
-    data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
-    return _fit(model, data, run)
+    with configuration.calling(Opening(cache)):
+        parts = configuration.build_parts(run.parts, run.trusted)
+        return configuration.instantiate(run.model, parts=parts, allow=run.trusted), parts
+
+
+def _deferred(model: nn.Module) -> Iterator[str]:
+    """Names that parameters on disk would have in the model."""
+    for place, module in model.named_modules():
+        if isinstance(module, DeferredDecoder):
+            yield from (f"{place}.{name}" for name in module.known["parameters"])
 
 
 def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:

@@ -80,6 +80,8 @@ class Run:
         ema: decay of the weights' moving average that becomes the finished model; null for none.
         save_every: optimiser steps between checkpoints.
         keep_gb: memory for what frozen parts compute, so that it is computed once.
+        cache: folder to keep it in instead, for later runs too; null for memory. Decoders of which
+            only captions' conditioning is wanted then stay on disk.
         max_skipped: bad steps (non-finite loss or gradient) in a row before the run gives up.
         trainer: further arguments of `lightning.Trainer`.
     """
@@ -99,6 +101,7 @@ class Run:
     save_every: int = 200
     log_every: int = 20
     keep_gb: float = 4.0
+    cache: str | None = None
     max_skipped: int = 10
     trainer: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
@@ -125,6 +128,14 @@ class Run:
     def trusted(self) -> list[str]:
         """Packages whose parts this run may name; it is the user's own, unlike a model's folder."""
         return ["anymodal", *self.allow]
+
+    @property
+    def defers(self) -> bool:
+        """Whether decoders may stay on disk: captions are all that is asked of them, and no change
+        of all weights' type is to reach them.
+        """
+        plain = self.precision in ("32-true", "16-mixed", "bf16-mixed")
+        return plain and {"text", "align"} >= self.stage.losses.keys()
 
     def _check(self) -> None:
         if not self.stage.losses:

@@ -1,0 +1,182 @@
+"""Decoders that stay on disk while what is asked of them is known."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anymodal.checkpoint import replacing
+from anymodal.decoders.base import Decoder, Generators, Progress
+from anymodal.keep import Kept, Origin, hash_own_code, hash_source, hash_sources
+from anymodal.media import Media
+from anymodal.types import Conditioning, ConditioningSpec
+
+
+class Opening:
+    """Builds the parts of a run, for `config.calling`: decoders from files in a way of their own.
+
+    Opening one draws random numbers, for weights that files then replace. Here that leaves the
+    run's own numbers alone, so that a run is the same whether it opens a decoder or not.
+
+    Args:
+        cache: the folder of what frozen parts gave, where decoders may stay on disk; their notes
+            lie in it. None to open them all.
+    """
+
+    def __init__(self, cache: str | Path | None) -> None:
+        self.cache = cache
+
+    def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        owner = getattr(target, "__self__", None)
+        paths = [Path(value) for value in arguments.values() if isinstance(value, str)]
+        files = [file for path in paths if path.exists() for file in _files(path)]
+        if not (inspect.isclass(owner) and issubclass(owner, Decoder) and files):
+            return target(**arguments)
+        load = partial(_quietly, target, arguments)
+        if self.cache is None:
+            return load()
+        what = [hash_own_code(), owner.__module__, owner.__qualname__, dict(arguments), files]
+        try:
+            name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+        except TypeError:  # an argument that isn't plain: nobody knows whether it is the same
+            return load()
+        return DeferredDecoder(Path(self.cache) / f"{name}.decoder.json", load)
+
+
+def _quietly(target: Callable[..., Decoder], arguments: Mapping[str, Any]) -> Decoder:
+    with torch.random.fork_rng(devices=[]):
+        return target(**arguments)
+
+
+def _files(path: Path) -> Iterator[tuple[str, int, int, int, int]]:
+    """What changes with any of the files: nobody can set a file's ctime."""
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        s = file.stat()
+        yield str(file), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
+
+
+class DeferredDecoder(Decoder):
+    """A frozen decoder that is opened when something is asked of it that its note doesn't tell.
+
+    The note has its spec, its identity and the hash by which the conditioning of captions is kept.
+    It holds for the very files that the decoder was read from, and the code of its caption encoder.
+
+    Args:
+        note: a JSON file; written if it isn't there.
+        load: opens the decoder.
+    """
+
+    place: Tensor
+
+    def __init__(self, note: Path, load: Callable[[], Decoder]) -> None:
+        super().__init__()
+        self.load = load
+        self._held: list[Decoder] = []  # in a list, so that it is no sub-module
+        self.register_buffer("place", torch.empty(0), persistent=False)
+        self.known = _read(note) or self._learn(note)
+        self.spec = ConditioningSpec(**self.known["spec"])
+        self.media = _media()[self.known["media"]]
+
+    def opened(self) -> Decoder:
+        """The decoder itself, where this one has been moved."""
+        if not self._held:
+            self._held.append(self.load().requires_grad_(False))
+        return self._held[0].to(self.place.device)
+
+    def _learn(self, note: Path) -> dict[str, Any]:
+        decoder = self.opened()
+        origin = decoder.captioning()
+        known = {
+            "spec": dataclasses.asdict(decoder.spec),
+            "identity": decoder.identity(),
+            "media": decoder.media.__qualname__,
+            "parameters": [name for name, _ in decoder.named_parameters()],
+            "content": Kept().content(origin),
+            "sources": hash_sources(origin.modules),
+        }
+        # Without a note, as on a full disk, the next run opens it again.
+        with contextlib.suppress(OSError):
+            with replacing(note) as file:
+                file.write_text(json.dumps(known))
+        return known
+
+    def captioning(self) -> Origin:
+        """Give what the note tells."""
+        return Origin((), dict, self.known["content"])
+
+    def encoding(self) -> Origin:
+        """Give what decides `prepare` and `encode`."""
+        return self.opened().encoding()
+
+    def identity(self) -> dict[str, Any]:
+        """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
+        return dict(self.known["identity"])
+
+    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        """Give the conditioning of captions by the decoder's own caption encoder."""
+        return self.opened().embed_captions(captions)
+
+    def prepare(self, media: Media) -> Tensor:
+        """Turn one medium into the tensor that `encode` takes a batch of (on the CPU)."""
+        return self.opened().prepare(media)
+
+    def encode(self, batch: Tensor) -> Tensor:
+        """Turn a batch of prepared media into what is denoised, without a gradient."""
+        return self.opened().encode(batch)
+
+    def loss(
+        self,
+        batch: Tensor,
+        conditioning: Conditioning,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Give the mean denoising loss of prepared or encoded media under a conditioning."""
+        return self.opened().loss(batch, conditioning, generator)
+
+    def sample(
+        self,
+        conditioning: Conditioning,
+        *,
+        steps: int,
+        guidance: float,
+        generator: Generators = None,
+        progress: Progress | None = None,
+    ) -> list[Media]:
+        """Make one medium for each item of a conditioning."""
+        return self.opened().sample(
+            conditioning, steps=steps, guidance=guidance, generator=generator, progress=progress
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write what `from_pretrained` of the decoder's class reads."""
+        self.opened().save_pretrained(folder)
+
+
+def _media() -> dict[str, type[Media]]:
+    """Classes of media by name; a decoder's own is defined by now, with the decoder's class."""
+    found, waiting = {}, [Media]
+    while waiting:
+        kind = waiting.pop()
+        found[kind.__qualname__] = kind
+        waiting += kind.__subclasses__()
+    return found
+
+
+def _read(note: Path) -> dict[str, Any] | None:
+    """A note that is whole and of today's code, if there is one."""
+    try:
+        known: dict[str, Any] = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return None
+    same = all(hash_source(name) == value for name, value in known["sources"].items())
+    return known if same and known["media"] in _media() else None
