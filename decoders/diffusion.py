@@ -19,7 +19,7 @@ from anymodal.decoders import settings
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
-from anymodal.decoders.sketch import sketched_networks
+from anymodal.decoders.sketch import sketched_pipeline
 from anymodal.keep import Origin
 from anymodal.types import Conditioning, ConditioningSpec
 
@@ -112,10 +112,8 @@ class DiffusionDecoder(Decoder):
         if isinstance(folder, DiffusionDecoder):
             return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
         config = DiffusionPipeline.load_config(str(folder))
-        _family(name := str(config.get("_class_name")))
-        networks = sketched_networks(Path(folder), config, name, _dtype(dtype))
-        with torch.device("cpu"):  # schedulers compute with what they make
-            pipeline = DiffusionPipeline.from_pretrained(str(folder), **networks)
+        _family(str(config.get("_class_name")))
+        pipeline = sketched_pipeline(str(folder), config, _dtype(dtype))
         return cls(pipeline, **options).eval()
 
     def _is_sketch(self) -> bool:

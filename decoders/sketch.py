@@ -1,8 +1,9 @@
-"""The networks of a diffusers pipeline's folder, without their weights."""
+"""Diffusers pipelines without their weights."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,30 +25,42 @@ def sketched(cls: Any, folder: str | Path, **more: Any) -> Any:
         return cls(cls.config_class.from_pretrained(str(folder), **more))
 
 
-def sketched_networks(
-    folder: Path, index: Mapping[str, Any], pipeline: str, dtype: torch.dtype
-) -> dict[str, nn.Module]:
-    """Every network that a pipeline's index names, by the name it has there.
+def sketched_pipeline(folder: str, index: Mapping[str, Any], dtype: torch.dtype) -> Any:
+    """A pipeline whose networks have no weights; its tokenizers and schedulers are read.
 
     Args:
-        folder: the pipeline's.
-        index: its `model_index.json`: name to library and class.
-        pipeline: the class of the pipeline, beside which its own kinds of network are defined.
+        folder: the pipeline's, or its name on the hub.
+        index: its `model_index.json`: a component's name to its library and class, or a setting.
         dtype: the weights' precision.
     """
-    found: dict[str, nn.Module] = {}
+    kind = getattr(diffusers, str(index["_class_name"]))
+    known = inspect.signature(kind.__init__).parameters
+    found: dict[str, Any] = {}
     for name, entry in index.items():
-        if not isinstance(entry, list | tuple) or None in entry:
+        if name not in known:
             continue
-        library, cls_name = entry
-        if library in ("diffusers", "transformers"):
-            home = importlib.import_module(library)
-        else:  # a network that only this pipeline has
-            module = getattr(diffusers, pipeline).__module__
-            home = importlib.import_module(module.rpartition(".")[0])
-        cls = getattr(home, cls_name)
-        if isinstance(cls, type) and issubclass(cls, nn.Module):
-            found[name] = sketched(cls, folder / name).eval()
-            for weight in found[name].parameters():
-                weight.data = weight.data.to(dtype)
-    return found
+        if not isinstance(entry, list | tuple):
+            found[name] = entry
+        elif None in entry:
+            found[name] = None
+        else:
+            found[name] = _component(folder, name, _class(kind, *entry), dtype)
+    with torch.device("cpu"):  # what a pipeline computes of its parts
+        return kind(**found)
+
+
+def _component(folder: str, name: str, cls: Any, dtype: torch.dtype) -> Any:
+    if not issubclass(cls, nn.Module):
+        with torch.device("cpu"):  # schedulers compute with what they make
+            return cls.from_pretrained(folder, subfolder=name)
+    network = sketched(cls, folder, subfolder=name).eval()
+    for weight in network.parameters():
+        weight.data = weight.data.to(dtype)
+    return network
+
+
+def _class(pipeline: Any, library: str, name: str) -> Any:
+    """A component's class; of networks that only this pipeline has, beside the pipeline."""
+    if library in ("diffusers", "transformers"):
+        return getattr(importlib.import_module(library), name)
+    return getattr(importlib.import_module(pipeline.__module__.rpartition(".")[0]), name)

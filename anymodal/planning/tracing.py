@@ -151,6 +151,8 @@ def _without_value(func: Any, args: Any) -> Any:
     if func is _aten._local_scalar_dense.default:
         kind = args[0].dtype
         return False if kind == torch.bool else 1.0 if kind.is_floating_point else 0
+    if func is _aten.equal.default:
+        return False
     if func is _aten.nonzero.default:
         return args[0].new_zeros(args[0].numel(), args[0].ndim, dtype=torch.long)
     if func is _aten.index.Tensor:
