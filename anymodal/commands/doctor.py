@@ -105,11 +105,15 @@ def _processor() -> Finding:
         return Finding("torch", f"it can't be imported ({error}); install it again")
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)
-        return Finding(f"GPU {gpu.name}, {gpu.total_memory / 1e9:.0f} GB")
+        size = f"{gpu.total_memory / 1e9:.0f} GB"
+        return Finding(f"GPU {gpu.name}, {size} (anymodal plan --device cuda:0 tells what fits)")
     if shutil.which("nvidia-smi"):
         advice = f"torch {torch.__version__} can't use it; install a torch built for its CUDA"
         return Finding("there is an NVIDIA driver", advice)
-    return Finding(f"no GPU; {torch.get_num_threads()} processor threads (enough for nano)")
+    return Finding(
+        f"no GPU; {torch.get_num_threads()} processor threads (enough for nano; anymodal plan "
+        "tells what larger models want)"
+    )
 
 
 def _hub(endpoint: str) -> Finding:

@@ -94,7 +94,7 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
         if isinstance(part, DiffusionDecoder) and part.offload is not None:
             for owner in {places[id(network)] for network in part.parts.values()}:
                 held.pop(("weights", owner), None)
-            found = {**found, ("weights", places[id(part.parts)]): brought(part)}
+            found = {**found, ("weights", key[0]): brought(part)}
         if sum(found.values()) > sum(largest.values()):
             largest = found
     return Need("inference", {**held, **largest}, unknown)
