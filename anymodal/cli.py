@@ -27,6 +27,7 @@ COMMANDS = {
     "convert": ("anymodal.commands.convert", "published weights to a folder of safetensors"),
     "toybox": ("anymodal.commands.toybox", "write samples of the Toybox as ordinary files"),
     "validate": ("anymodal.commands.validate", "check configurations, building nothing"),
+    "plan": ("anymodal.commands.plan", "what a model or a training takes of a device's memory"),
     "ls": ("anymodal.commands.ls", "list models, configurations, or a model's modalities"),
     "doctor": ("anymodal.commands.doctor", "look the installation over, with advice"),
 }

@@ -209,6 +209,24 @@ def from_pretrained(
     return model.eval()
 
 
+def sketch(
+    cls: type[Model],
+    path: str | Path | Model,
+    lora: Mapping[str, Any] | None,
+    allow: Sequence[str] = (),
+) -> Model:
+    """What `from_pretrained` would give, where parts are sketched too (`anymodal.planning`).
+
+    `path` may also be a sketch of what will lie there.
+    """
+    model = compose(cls, read_config(find(path)), allow) if isinstance(path, str | Path) else path
+    config = dict(model.config or {})
+    if lora and not config.get("lora"):
+        model.language.enable_lora(**lora)
+        model.config = {**config, "lora": dict(lora)}
+    return model
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """A model folder's configuration. It may be a stranger's: it gets the folder's own path and
     nothing else from this machine, so no other file, no environment variable.

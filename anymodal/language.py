@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import (
     AddedToken,
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -106,11 +107,43 @@ class LanguageModel(nn.Module):
         if chat_template is not None:
             tokenizer.chat_template = chat_template
         name = Path(path_or_name).name if Path(path_or_name).is_dir() else str(path_or_name)
-        language = cls(model, tokenizer, name=name, revision=revision)
-        if lora is not None:
-            language.enable_lora(**lora)
-        language.eval()
-        return language
+        language = cls(model, tokenizer, name=name, revision=revision).eval()
+        return language if lora is None else _adapted(language, lora)
+
+    @classmethod
+    def sketch(
+        cls,
+        path_or_name: str | LanguageModel,
+        *,
+        lora: dict[str, Any] | None = None,
+        dtype: str | torch.dtype | None = None,
+        quantize: Literal["8bit", "4bit"] | None = None,
+        chat_template: str | None = None,
+        revision: str | None = None,
+    ) -> LanguageModel:
+        """What `from_pretrained` would give, on the meta device: its weights are never read.
+
+        `path_or_name` may also be a sketch of what will lie there. What is to be quantised is
+        sketched as it was saved, so a plan of it is an upper bound.
+
+        Raises:
+            OSError: if there is no such folder or repository.
+        """
+        if isinstance(path_or_name, LanguageModel):
+            made = path_or_name
+            return made if lora is None else _adapted(made, lora)
+        known = {"revision": revision, "trust_remote_code": False}
+        config = AutoConfig.from_pretrained(path_or_name, **known)
+        chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
+        if not isinstance(chosen, torch.dtype):
+            chosen = config.dtype or torch.float32
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=chosen)
+        tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+        if chat_template is not None:
+            tokenizer.chat_template = chat_template
+        language = cls(model, tokenizer, name=str(path_or_name), revision=revision).eval()
+        return language if lora is None else _adapted(language, lora)
 
     @property
     def embedding(self) -> nn.Embedding:
@@ -120,7 +153,9 @@ class LanguageModel(nn.Module):
 
     @property
     def embedding_scale(self) -> float:
-        """The root mean square of what `embed` gives for the model's own ids."""
+        """The root mean square of what `embed` gives for the model's own ids; 1 in a sketch."""
+        if self.embedding.weight.is_meta:
+            return 1.0
         size = float(self.embedding.weight.detach().float().square().mean().sqrt())
         return size * float(getattr(self.embedding, "embed_scale", 1.0))
 
@@ -371,6 +406,11 @@ class LanguageModel(nn.Module):
 def supervised(labels: Tensor) -> int:
     """How many positions `LanguageModel.loss` is a mean over, of labels (B, T)."""
     return int((labels[:, 1:] != IGNORED).sum())
+
+
+def _adapted(language: LanguageModel, lora: dict[str, Any]) -> LanguageModel:
+    language.enable_lora(**lora)
+    return language.eval()
 
 
 def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:

@@ -413,6 +413,18 @@ class AnyModal(nn.Module):
 
         return composition.from_pretrained(cls, path, lora, allow)
 
+    @classmethod
+    def sketch(
+        cls,
+        path: str | Path | Self,
+        lora: Mapping[str, Any] | None = None,
+        allow: Sequence[str] = (),
+    ) -> Self:
+        """What `from_pretrained` would give, without reading a weight; see `anymodal.planning`."""
+        from anymodal import composition
+
+        return composition.sketch(cls, path, lora, allow)
+
     def save_pretrained(self, folder: str | Path, with_parts: bool = False) -> None:
         """Write configuration, trained weights and manifest; with the parts too, if asked."""
         from anymodal import composition

@@ -19,6 +19,7 @@ from anymodal.decoders import settings
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
+from anymodal.decoders.sketch import sketched_pipeline
 from anymodal.keep import Origin
 from anymodal.types import Conditioning, ConditioningSpec
 
@@ -72,24 +73,51 @@ class DiffusionDecoder(Decoder):
         )
         pipeline.set_progress_bar_config(disable=True)
         self._empty: tuple[tuple[int, ...], Conditioning] | None = None
-        if offload is not None:
+        self.offload = offload
+        if offload is not None and not self._is_sketch():
             settings.offload(pipeline, offload)
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, **options: Any
+        cls, folder: str | Path, *, dtype: str | torch.dtype = torch.float32, **options: Any
     ) -> DiffusionDecoder:
         """Open a pipeline's folder, weights from safetensors only and never with its own code.
 
         Options are those of the decoder and of its family.
 
         Raises:
-            ValueError: the pipeline's class is of no known family.
+            ValueError: the pipeline's class is of no known family, or there is no such dtype.
         """
         config = DiffusionPipeline.load_config(str(folder))
         _family(str(config.get("_class_name")))
+        dtype = _dtype(dtype)
         pipeline = DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
         return cls(pipeline, **options).eval()
+
+    @classmethod
+    def sketch(
+        cls,
+        folder: str | Path | DiffusionDecoder,
+        *,
+        dtype: str | torch.dtype = torch.float32,
+        **options: Any,
+    ) -> DiffusionDecoder:
+        """What `from_pretrained` would give, its networks on the meta device: no weight is read.
+
+        `folder` may also be a sketch of what will lie there.
+
+        Raises:
+            ValueError: the pipeline's class is of no known family, or there is no such dtype.
+        """
+        if isinstance(folder, DiffusionDecoder):
+            return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
+        config = DiffusionPipeline.load_config(str(folder))
+        _family(str(config.get("_class_name")))
+        pipeline = sketched_pipeline(str(folder), config, _dtype(dtype))
+        return cls(pipeline, **options).eval()
+
+    def _is_sketch(self) -> bool:
+        return any(weight.is_meta for weight in self.parts.parameters())
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the pipeline's folder, which `DiffusionPipeline.from_pretrained` opens too."""
@@ -97,7 +125,12 @@ class DiffusionDecoder(Decoder):
 
     @cached_property
     def spec(self) -> ConditioningSpec:  # type: ignore[override]
-        """The conditioning's shape, and its root mean square on a few plain captions."""
+        """The conditioning's shape, and its root mean square on a few plain captions.
+
+        In a sketch, whose caption encoder has no weights, the scale is 1.
+        """
+        if self._is_sketch():
+            return ConditioningSpec(self.family.length, self.family.width, self.family.pooled)
         with torch.inference_mode(False), torch.no_grad():
             embeds, mask, _ = self.embed_captions(_PLAIN)
         scale = float(embeds[mask].float().square().mean().sqrt())
@@ -305,6 +338,13 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"dtype={dtype!r} is none of torch's; give float32, bfloat16 or float16")
+    return found
 
 
 def _words(tokenizer: Any) -> Any:

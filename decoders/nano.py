@@ -70,7 +70,8 @@ def caption_tokenizer(tokenizer: PreTrainedTokenizerBase, length: int) -> PreTra
 
 def flow_scheduler() -> DPMSolverMultistepScheduler:
     """Build the flow-predicting second-order solver (Lu et al. 2022, arXiv:2211.01095)."""
-    return DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
+    with torch.device("cpu"):  # where it computes, whatever device networks are built on
+        return DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
 
 
 def image_autoencoder(

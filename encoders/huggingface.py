@@ -127,6 +127,35 @@ class TransformersEncoder(Encoder):
         name = folder.name if folder.is_dir() else path_or_name
         return cls(model, processor, sizes, name, revision, tokens, layer).eval()
 
+    @classmethod
+    def sketch(
+        cls,
+        path_or_name: str,
+        *,
+        revision: str | None = None,
+        dtype: str = "float32",
+        seconds: float = 10.0,
+        frames: int | None = None,
+    ) -> TransformersEncoder:
+        """What `from_pretrained` would give, on the meta device: its weights are never read.
+
+        Raises:
+            ValueError: if the model is of no known family.
+            OSError: if there is no such folder or repository, or it has no processor.
+        """
+        from transformers import AutoConfig, AutoModel
+
+        config = AutoConfig.from_pretrained(
+            path_or_name, revision=revision, trust_remote_code=False
+        )
+        family = family_of(config)
+        with torch.device("meta"):
+            model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
+        with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
+            processor = open_processor(path_or_name, family.media, revision)
+            sizes = Sizes(seconds, frames or family.frames(config) or 16)
+            return cls(model, processor, sizes, path_or_name, revision).eval()
+
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.
 

@@ -184,6 +184,28 @@ class ImageBind(nn.Module):
             write_manifest(folder, {PART: self.origin})
 
     @classmethod
+    def sketch(
+        cls, folder: str | Path | ImageBind, modalities: Sequence[str] | None = None
+    ) -> Self:
+        """What `from_pretrained` would give, on the meta device: its weights are never read.
+
+        `folder` may also be a sketch of what will lie there.
+
+        Raises:
+            ValueError: if the config is missing or a trunk is unknown.
+        """
+        if isinstance(folder, ImageBind):
+            config = folder.config
+        elif not (path := Path(folder) / CONFIG_FILE).is_file():
+            raise ValueError(f"{str(folder)!r} has no {CONFIG_FILE}; save_pretrained writes it")
+        else:
+            config = json.loads(path.read_text())
+        trunks = config["trunks"]
+        trunks = choose(trunks, list(trunks) if modalities is None else modalities, "trunk")
+        with torch.device("meta"):
+            return cls(trunks, config["embedding"]).eval()
+
+    @classmethod
     def from_pretrained(cls, folder: str | Path, modalities: Sequence[str] | None = None) -> Self:
         """Read a model, or only the trunks in `modalities`, in float32 and in eval mode.
 
@@ -193,14 +215,10 @@ class ImageBind(nn.Module):
             ValueError: if a file is missing, a trunk is unknown or a weight does not fit.
         """
         folder = Path(folder)
-        for file in (CONFIG_FILE, WEIGHTS_FILE):
-            if not (folder / file).is_file():
-                raise ValueError(f"{str(folder)!r} has no {file}; save_pretrained writes both")
-        config = json.loads((folder / CONFIG_FILE).read_text())
-        trunks = config["trunks"]
-        trunks = choose(trunks, list(trunks) if modalities is None else modalities, "trunk")
-        with torch.device("meta"):  # the weights come from the file
-            model = cls(trunks, config["embedding"])
+        if not (folder / WEIGHTS_FILE).is_file():
+            raise ValueError(f"{str(folder)!r} has no {WEIGHTS_FILE}; save_pretrained writes it")
+        model = cls.sketch(folder, modalities)  # the weights come from the file
+        trunks = model.trunks
         with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
             keys = list(file.keys())
             weights = {

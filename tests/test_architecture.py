@@ -26,7 +26,18 @@ LAYERS = [
     },
     {"modality"},
     {"model", "composition"},
-    {"chat", "session", "page", "training", "data", "evaluation", "demo", "embedding", "published"},
+    {
+        "chat",
+        "session",
+        "page",
+        "training",
+        "data",
+        "evaluation",
+        "demo",
+        "embedding",
+        "published",
+        "planning",
+    },
     {"commands", "cli", "__main__"},
 ]
 """Parts of the package, lowest first; a part imports from its own layer and those below."""

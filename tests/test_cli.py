@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,25 @@ def test_doctor_gives_advice_where_something_is_amiss(
     assert doctor._package("torch>=1").advice == ""
     assert "pip install" in doctor._package("torch>=999").advice
     assert "missing" in doctor._package("no-such-package-anywhere>=1").advice
+
+
+def test_doctor_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            with server.accept()[0] as asked:
+                asked.recv(1000)
+                asked.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert doctor._hub(f"http://127.0.0.1:{port}").text.endswith("answers")
+        thread.join()
+    assert "local folders work" in doctor._hub(f"http://127.0.0.1:{port}").text
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "switched off" in doctor._hub("http://127.0.0.1:1").text
 
 
 def _fake_site(folder: Path, cuda: str, needs: bytes) -> Path:

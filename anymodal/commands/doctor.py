@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import sys
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from anymodal import torchaudio_fix
 
 _ROOM = 2e9  # bytes: a checkpoint and its optimizer, with some to spare
+_PATIENCE = 3.0  # seconds that the hub has to answer
 
 
 class Finding(NamedTuple):
@@ -37,7 +39,9 @@ def run(_args: argparse.Namespace) -> int:
 
 
 def findings() -> Iterator[Finding]:
-    """Look at Python, the packages, torchaudio, the processor, the shipped model and the disk."""
+    """Look at Python, the packages, torchaudio, the processor, the shipped model, the disk and the
+    hub.
+    """
     version = platform.python_version()
     old = sys.version_info < (3, 11)
     yield Finding(f"Python {version}", "AnyModal needs Python 3.11 or later" if old else "")
@@ -49,6 +53,7 @@ def findings() -> Iterator[Finding]:
     free = shutil.disk_usage(".").free
     advice = "training wants at least 2 GB; make room or work elsewhere" if free < _ROOM else ""
     yield Finding(f"{free / 1e9:.1f} GB free on this disk", advice)
+    yield _hub(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
 
 
 def _requirements() -> list[str]:
@@ -100,8 +105,35 @@ def _processor() -> Finding:
         return Finding("torch", f"it can't be imported ({error}); install it again")
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0)
-        return Finding(f"GPU {gpu.name}, {gpu.total_memory / 1e9:.0f} GB")
-    return Finding(f"no GPU; {torch.get_num_threads()} processor threads (enough for nano)")
+        size = f"{gpu.total_memory / 1e9:.0f} GB"
+        return Finding(f"GPU {gpu.name}, {size} (anymodal plan --device cuda:0 tells what fits)")
+    if shutil.which("nvidia-smi"):
+        advice = f"torch {torch.__version__} can't use it; install a torch built for its CUDA"
+        return Finding("there is an NVIDIA driver", advice)
+    return Finding(
+        f"no GPU; {torch.get_num_threads()} processor threads (enough for nano; anymodal plan "
+        "tells what larger models want)"
+    )
+
+
+def _hub(endpoint: str) -> Finding:
+    """Whether the hub of Hugging Face answers; doing without it is no fault of an installation."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
+        return Finding("the hub is switched off by HF_HUB_OFFLINE; models come from local folders")
+    try:
+        with urlopen(Request(endpoint, method="HEAD"), timeout=_PATIENCE):
+            pass
+    except HTTPError as error:  # it answers, if not to this
+        return Finding(f"the hub at {endpoint} answers ({error.code})")
+    except (URLError, OSError, ValueError):
+        return Finding(
+            f"the hub at {endpoint} can't be reached; models in local folders work, others want a "
+            "connection, or HF_ENDPOINT set to a mirror"
+        )
+    return Finding(f"the hub at {endpoint} answers")
 
 
 def _shipped() -> Finding:

@@ -1,0 +1,66 @@
+"""Diffusers pipelines without their weights."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from torch import nn
+
+
+def sketched(cls: Any, folder: str | Path, **more: Any) -> Any:
+    """One network of diffusers or transformers on the meta device, from its folder's config.
+
+    Raises:
+        OSError: if there is no such folder, or no config in it.
+    """
+    with torch.device("meta"):
+        if issubclass(cls, diffusers.ConfigMixin):
+            return cls.from_config(cls.load_config(str(folder), **more))
+        return cls(cls.config_class.from_pretrained(str(folder), **more))
+
+
+def sketched_pipeline(folder: str, index: Mapping[str, Any], dtype: torch.dtype) -> Any:
+    """A pipeline whose networks have no weights; its tokenizers and schedulers are read.
+
+    Args:
+        folder: the pipeline's, or its name on the hub.
+        index: its `model_index.json`: a component's name to its library and class, or a setting.
+        dtype: the weights' precision.
+    """
+    kind = getattr(diffusers, str(index["_class_name"]))
+    known = inspect.signature(kind.__init__).parameters
+    found: dict[str, Any] = {}
+    for name, entry in index.items():
+        if name not in known:
+            continue
+        if not isinstance(entry, list | tuple):
+            found[name] = entry
+        elif None in entry:
+            found[name] = None
+        else:
+            found[name] = _component(folder, name, _class(kind, *entry), dtype)
+    with torch.device("cpu"):  # what a pipeline computes of its parts
+        return kind(**found)
+
+
+def _component(folder: str, name: str, cls: Any, dtype: torch.dtype) -> Any:
+    if not issubclass(cls, nn.Module):
+        with torch.device("cpu"):  # schedulers compute with what they make
+            return cls.from_pretrained(folder, subfolder=name)
+    network = sketched(cls, folder, subfolder=name).eval()
+    for weight in network.parameters():
+        weight.data = weight.data.to(dtype)
+    return network
+
+
+def _class(pipeline: Any, library: str, name: str) -> Any:
+    """A component's class; of networks that only this pipeline has, beside the pipeline."""
+    if library in ("diffusers", "transformers"):
+        return getattr(importlib.import_module(library), name)
+    return getattr(importlib.import_module(pipeline.__module__.rpartition(".")[0]), name)
