@@ -28,6 +28,7 @@ class QFormerProjection(Projection):
         width: of the BERT.
         depth: its layers, every second of which has cross-attention, from the first on.
         heads: attention heads per layer.
+        dropout: of the BERT, in training; BLIP-2's is 0.1.
         output_scale: see `Projection`.
 
     Raises:
@@ -43,6 +44,7 @@ class QFormerProjection(Projection):
         width: int = 768,
         depth: int = 12,
         heads: int = 12,
+        dropout: float = 0.0,
         output_scale: float = 1.0,
     ) -> None:
         super().__init__(output_width=output_width, tokens=tokens, output_scale=output_scale)
@@ -57,6 +59,8 @@ class QFormerProjection(Projection):
                 num_attention_heads=heads,
                 intermediate_size=4 * width,
                 encoder_hidden_size=self.encoder_width,
+                hidden_dropout_prob=dropout,
+                attention_probs_dropout_prob=dropout,
             )
         )
         self.inputs = nn.ModuleDict()
