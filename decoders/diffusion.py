@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,18 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from anymodal.config import check_arguments
+from anymodal.decoders import settings
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
 from anymodal.keep import Origin
+from anymodal.sources import opening, source_of
 from anymodal.types import Conditioning, ConditioningSpec
+
+_SETTINGS = (
+    *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
+    *("preprocessor_config.json", "vocab.json"),
+)
 
 # Measures the conditioning's scale, where heads start.
 _PLAIN = ("a big red ball", "the sound of rain", "a small bird flying to the left")
@@ -33,18 +40,39 @@ class DiffusionDecoder(Decoder):
 
     Args:
         pipeline: a pipeline of one of the `FAMILIES`.
+        scheduler: another diffusers scheduler for it, such as one of few steps: a class's name, or
+            a mapping with it as `name` and settings beside it. It starts from the old settings.
+        vae_slicing: whether the autoencoder takes a batch item by item, for memory.
+        vae_tiling: whether the autoencoder takes large media tile by tile, for memory.
+        offload: how weights wait in the CPU's memory while an accelerator computes: `model`,
+            `group` or `leaf`, from fast to spare. Not to be moved to a device afterwards.
         options: what the family takes beside it, such as Latte's `fps`.
 
     Raises:
-        ValueError: the pipeline's class is of no known family, or takes no such option.
+        ValueError: the pipeline's class is of no known family, takes no such option, or can't do
+            what the others ask.
     """
 
-    def __init__(self, pipeline: DiffusionPipeline, **options: Any) -> None:
+    source: dict[str, Any] | None = None
+
+    def __init__(
+        self,
+        pipeline: DiffusionPipeline,
+        *,
+        scheduler: str | Mapping[str, Any] | None = None,
+        vae_slicing: bool = False,
+        vae_tiling: bool = False,
+        offload: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__()
         self.pipeline: Any = pipeline
         name = type(pipeline).__name__
         family = _family(name)
         check_arguments(family, options, name, provided=["pipeline"])
+        if scheduler is not None:
+            self.pipeline.scheduler = settings.swapped(self.pipeline, scheduler)
+        settings.spare_autoencoder(pipeline, slicing=vae_slicing, tiling=vae_tiling)
         self.family = family(pipeline, **options)
         self.media = self.family.media
         self.parts = nn.ModuleDict(
@@ -52,20 +80,40 @@ class DiffusionDecoder(Decoder):
         )
         pipeline.set_progress_bar_config(disable=True)
         self._empty: tuple[tuple[int, ...], Conditioning] | None = None
+        if offload is not None:
+            settings.offload(pipeline, offload)
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, dtype: torch.dtype = torch.float32, **options: Any
+        cls,
+        folder: str | Path,
+        *,
+        dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
+        **options: Any,
     ) -> DiffusionDecoder:
         """Open a pipeline's folder, weights from safetensors only and never with its own code.
 
+        A hub's repository is named like a folder, `revision` pins it. Options are those of the
+        decoder and of its family.
+
         Raises:
             ValueError: the pipeline's class is of no known family.
+            FileNotFoundError: a file is missing, and how to get it.
         """
-        config = DiffusionPipeline.load_config(str(folder))
+        name = str(folder)
+        with opening("pipeline", name, revision, [["model_index.json"]]):
+            config = DiffusionPipeline.load_config(name, revision=revision)
         _family(str(config.get("_class_name")))
-        pipeline = DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
-        return cls(pipeline, **options).eval()
+        parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
+        files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+        with opening("pipeline", name, revision, files):
+            pipeline = DiffusionPipeline.from_pretrained(
+                name, dtype=dtype, use_safetensors=True, revision=revision
+            )
+        decoder = cls(pipeline, **options).eval()
+        decoder.source = source_of(name, revision)
+        return decoder
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the pipeline's folder, which `DiffusionPipeline.from_pretrained` opens too."""
@@ -77,7 +125,7 @@ class DiffusionDecoder(Decoder):
         with torch.inference_mode(False), torch.no_grad():
             embeds, mask, _ = self.embed_captions(_PLAIN)
         scale = float(embeds[mask].float().square().mean().sqrt())
-        return ConditioningSpec(self.family.length, self.family.width, scale=scale)
+        return ConditioningSpec(self.family.length, self.family.width, self.family.pooled, scale)
 
     @property
     def prediction(self) -> str:
@@ -100,24 +148,28 @@ class DiffusionDecoder(Decoder):
     @torch.no_grad()
     def encode(self, batch: Tensor) -> Tensor:
         """Turn a batch of prepared media into scaled latents, the mode of their posterior."""
-        return self.family.encode(batch)
+        return self.family.encode(batch.to(self.family.device))
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """Give the pipeline's own conditioning of captions, with its gradient."""
         return self.family.embed_captions(captions)
 
     def unconditional(self, count: int) -> Conditioning:
-        """Give the empty caption's conditioning, `count` times, remembered while weights stay.
+        """Give what guidance leads away from, `count` times, remembered while weights stay.
+
+        It is the empty caption's conditioning, or zeros where the pipeline takes those.
 
         Weights changed behind autograd's back, through `.data`, are not noticed.
         """
-        weights = (*self.pipeline.text_encoder.parameters(),)
+        weights = [p for part in self._captioners for p in part.parameters()]
         key = (*(p._version for p in weights), *(p.data_ptr() for p in weights))
         if self._empty is None or self._empty[0] != key:
             with torch.inference_mode(False), torch.no_grad():
-                self._empty = key, self.embed_captions([""])
-        embeds, mask, _ = self._empty[1]
-        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1))
+                self._empty = key, self.family.empty()
+        embeds, mask, pooled = self._empty[1]
+        if pooled is not None:
+            pooled = pooled.expand(count, -1)
+        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
 
     def loss(
         self,
@@ -144,7 +196,9 @@ class DiffusionDecoder(Decoder):
             )
         where = clean.device if generator is None else generator.device
         noise = torch.randn(clean.shape, generator=generator, device=where).to(clean)
-        levels = draw_levels(self.pipeline.scheduler, len(clean), generator, clean.device)
+        levels = draw_levels(
+            self.pipeline.scheduler, len(clean), generator, clean.device, self.family.tokens
+        )
         inputs, timesteps, target = noised(self.pipeline.scheduler, clean, noise, levels)
         with _quick_attention(clean.device):
             output = self.family.denoise(inputs, timesteps, conditioning)
@@ -178,7 +232,9 @@ class DiffusionDecoder(Decoder):
                 f"{self.family.fewest}"
             )
         positive = self._checked(conditioning)
-        positive = positive._replace(embeds=positive.embeds.to(self.pipeline.text_encoder.dtype))
+        dtype = self.pipeline.text_encoder.dtype
+        pooled = None if positive.pooled is None else positive.pooled.to(dtype)
+        positive = positive._replace(embeds=positive.embeds.to(dtype), pooled=pooled)
         negative = self.unconditional(len(positive.embeds)) if guidance > 1 else None
         return self.family.sample(
             positive,
@@ -190,16 +246,26 @@ class DiffusionDecoder(Decoder):
         )
 
     def captioning(self) -> Origin:
-        """Give the caption encoder, its settings and its tokenizer."""
-        return Origin((self.pipeline.text_encoder,), self._captioning_facts)
+        """Give the caption encoders, their settings and their tokenizers."""
+        return Origin(tuple(self._captioners), self._captioning_facts)
 
     def encoding(self) -> Origin:
         """Give the autoencoder and its settings."""
         return Origin((self.pipeline.vae,), self._encoding_facts)
 
+    @property
+    def _captioners(self) -> list[Any]:
+        parts = (getattr(self.pipeline, name) for name in self.family.captioning)
+        return [part for part in parts if part is not None]
+
     def _captioning_facts(self) -> dict[str, Any]:
-        words = _words(self.pipeline.tokenizer)
-        return {**self._facts(self.pipeline.text_encoder), "words": words}
+        named = self.pipeline.components.items()
+        tokenizers = [each for name, each in named if name.startswith("tokenizer")]
+        return {
+            "parts": [self._facts(part) for part in self._captioners],
+            "words": [_words(each) for each in tokenizers if each is not None],
+            "shape": self.identity()["conditioning"],
+        }
 
     def _encoding_facts(self) -> dict[str, Any]:
         return self._facts(self.pipeline.vae)
@@ -215,11 +281,15 @@ class DiffusionDecoder(Decoder):
 
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
+        conditioning = {"length": self.family.length, "width": self.family.width}
+        if self.family.pooled is not None:
+            conditioning["pooled"] = self.family.pooled
         return {
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(self.pipeline.scheduler).__name__,
             "prediction_type": self.prediction,
-            "conditioning": {"length": self.family.length, "width": self.family.width},
+            "conditioning": conditioning,
+            **({} if self.source is None else {"source": self.source}),
         }
 
     def _checked(self, conditioning: Conditioning) -> Conditioning:
@@ -229,6 +299,12 @@ class DiffusionDecoder(Decoder):
                 f"{type(self.pipeline).__name__} takes conditioning of shape (batch, "
                 f"{wanted[0]}, {wanted[1]}), not {tuple(conditioning.embeds.shape)}; build the "
                 "head from the decoder's spec"
+            )
+        pooled = None if conditioning.pooled is None else conditioning.pooled.shape[1]
+        if self.family.pooled is not None and pooled != self.family.pooled:
+            raise ValueError(
+                f"{type(self.pipeline).__name__} takes pooled conditioning of width "
+                f"{self.family.pooled}, not {pooled}; build the head from the decoder's spec"
             )
         return self.family.conditioned(conditioning)
 
@@ -258,12 +334,12 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
 
 def _words(tokenizer: Any) -> Any:
     """What a tokenizer does, without the padding and the length that its last call left set."""
+    facts = {"chat": tokenizer.chat_template, "longest": tokenizer.model_max_length}
     fast = getattr(tokenizer, "backend_tokenizer", None)
     if fast is None:
-        return sorted(tokenizer.get_vocab().items())
-    return {
-        k: v for k, v in json.loads(fast.to_str()).items() if k not in ("padding", "truncation")
-    }
+        return {**facts, "words": sorted(tokenizer.get_vocab().items())}
+    words = json.loads(fast.to_str()).items()
+    return {**facts, "words": {k: v for k, v in words if k not in ("padding", "truncation")}}
 
 
 def _family(name: str) -> type[Family]:

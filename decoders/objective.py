@@ -13,6 +13,7 @@ level, so the training objective needs no setting of its own:
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -51,16 +52,18 @@ def draw_levels(
     count: int,
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
+    tokens: int | None = None,
 ) -> Tensor:
     """Draw noise levels (count,): s in (0, 1) for flow, sigma for EDM, an index for the rest.
 
     Flow levels follow the logit-normal density (Esser et al. 2024, arXiv:2403.03206, section
-    3.1), then the scheduler's shift; the others are uniform over the scheduler's own table.
+    3.1), then the scheduler's shift, which may depend on the number of latent tokens; the others
+    are uniform over the scheduler's own table.
     """
     where = generator.device if generator is not None else device
     if prediction_type(scheduler) == "flow_prediction":
         level = torch.randn(count, generator=generator, device=where).sigmoid()
-        shift = float(scheduler.config.get("shift", scheduler.config.get("flow_shift", 1.0)))
+        shift = _shift(scheduler, tokens)
         level = shift * level / (1 + (shift - 1) * level)
     else:
         table = len(scheduler)
@@ -70,6 +73,17 @@ def draw_levels(
             fresh = type(scheduler).from_config(scheduler.config)
             level = fresh.sigmas.to(where)[level]
     return level.to(device)
+
+
+def _shift(scheduler: Any, tokens: int | None) -> float:
+    """Give the factor s of a schedule's shift, level -> s level / (1 + (s - 1) level)."""
+    config = scheduler.config
+    if tokens is None or not config.get("use_dynamic_shifting"):
+        return float(config.get("shift", config.get("flow_shift", 1.0)))
+    few, many = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+    low, high = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
+    mu = low + (high - low) * (tokens - few) / (many - few)
+    return mu if config.get("time_shift_type") == "linear" else math.exp(mu)
 
 
 def noised(scheduler: Any, clean: Tensor, noise: Tensor, levels: Tensor) -> Noised:
@@ -88,7 +102,7 @@ def noised(scheduler: Any, clean: Tensor, noise: Tensor, levels: Tensor) -> Nois
         )
         inputs = scheduler.precondition_inputs(noisy, level)
         return Noised(inputs, scheduler.precondition_noise(levels), (clean - offset) / slope)
-    kept = scheduler.alphas_cumprod.to(clean.device)[level]
+    kept = scheduler.alphas_cumprod.to(clean.device)[level].float()  # CogVideoX's are double
     signal, sigma = kept.sqrt(), (1 - kept).sqrt()
     targets = {"epsilon": noise, "sample": clean, "v_prediction": signal * noise - sigma * clean}
     return Noised(signal * clean + sigma * noise, levels, targets[kind])

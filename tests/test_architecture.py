@@ -18,7 +18,7 @@ PACKAGES = {
 """Folders at the top and what they are imported as."""
 
 LAYERS = [
-    {"torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "shards"},
+    {"torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "shards", "sources"},
     {"encoders", "decoders"},
     {
         *("projection", "heads", "template", "language", "signals", "prompt", "packing"),

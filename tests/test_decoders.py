@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import math
@@ -15,9 +16,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import (
-    AutoencoderKL,
+    AsymmetricAutoencoderKL,
     CosineDPMSolverMultistepScheduler,
-    DDIMScheduler,
     DDPMScheduler,
     DiffusionPipeline,
     DPMSolverMultistepScheduler,
@@ -25,128 +25,44 @@ from diffusers import (
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     LCMScheduler,
-    PixArtAlphaPipeline,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
 )
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from anymodal.decoders import DiffusionDecoder, nano
+from anymodal.decoders import DiffusionDecoder, families, nano
 from anymodal.decoders.autoencoders import (
     PictureAutoencoderLoss,
     WaveformAutoencoderLoss,
     normalise_latents,
 )
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
+from anymodal.heads import LinearHead, alignment_loss
 from anymodal.media import Audio, Image, Video
 from anymodal.types import Conditioning
+from tests import family_table
+from tests.pipelines import (
+    FAMILIES,
+    Family,
+    alpha,
+    audioldm,
+    audioldm_2,
+    cogvideox,
+    flux,
+    latte,
+    ltx,
+    sigma,
+    small_vae,
+    stable_audio,
+    stable_audio_open,
+    stable_diffusion,
+    tokenizer,
+    wan,
+    z_image,
+)
 
-WORDS = "a big small red blue ball bell bird moving left right fast slow"
-CAPTIONS = ["a Big red ball", "a small blue bird moving left"]
-LENGTH = 12
-
-
-def tokenizer() -> PreTrainedTokenizerFast:
-    vocabulary = {"<pad>": 0, "</s>": 1, "<unk>": 2}
-    for word in WORDS.split():
-        vocabulary[word] = len(vocabulary)
-    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
-
-
-SMALL: dict[str, Any] = {"heads": 2, "head_width": 16, "layers": 1, "length": LENGTH, "width": 16}
-
-
-def small_vae() -> AutoencoderKL:
-    return nano.image_autoencoder(size=16, channels=(8, 8), groups=4)
-
-
-def sigma() -> DiffusionPipeline:
-    return nano.nano_image(tokenizer(), small_vae(), size=16, **SMALL)
-
-
-def alpha() -> DiffusionPipeline:
-    parts = sigma().components
-    parts["scheduler"] = DPMSolverMultistepScheduler(prediction_type="epsilon")
-    return PixArtAlphaPipeline(**parts)
-
-
-def latte() -> DiffusionPipeline:
-    return nano.nano_video(tokenizer(), small_vae(), size=16, frames=3, **SMALL)
-
-
-def stable_audio() -> DiffusionPipeline:
-    vae = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800)
-    return nano.nano_audio(tokenizer(), vae, seconds=0.3, **SMALL)
-
-
-def stable_audio_open() -> DiffusionPipeline:
-    """Stable Audio with the scheduler of its published weights."""
-    pipeline = stable_audio()
-    pipeline.scheduler = CosineDPMSolverMultistepScheduler()
-    with torch.no_grad():
-        pipeline.transformer.time_proj.weight *= 1000
-    return pipeline
-
-
-def stable_diffusion() -> DiffusionPipeline:
-    words = nano.caption_tokenizer(tokenizer(), LENGTH)
-    text = CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=LENGTH,
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=1,
-    )
-    return StableDiffusionPipeline(
-        vae=small_vae(),
-        text_encoder=CLIPTextModel(text).eval(),
-        tokenizer=words,
-        unet=UNet2DConditionModel(
-            sample_size=8,
-            block_out_channels=(8, 16),
-            layers_per_block=1,
-            norm_num_groups=4,
-            attention_head_dim=8,
-            cross_attention_dim=16,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        ),
-        scheduler=DDIMScheduler(prediction_type="v_prediction"),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-
-
-FAMILIES: dict[str, Callable[[], DiffusionPipeline]] = {
-    "alpha": alpha,
-    "sigma": sigma,
-    "latte": latte,
-    "stable_audio": stable_audio,
-    "stable_audio_open": stable_audio_open,
-    "stable_diffusion": stable_diffusion,
-}
-PREDICTIONS = {
-    "alpha": "epsilon",
-    "sigma": "flow_prediction",
-    "latte": "flow_prediction",
-    "stable_audio": "flow_prediction",
-    "stable_audio_open": "v_prediction",
-    "stable_diffusion": "v_prediction",
-}
+CAPTIONS = [
+    "a Big red ball",
+    "a small blue bird moving left " * 3,
+]  # shorter and longer than LENGTH
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
@@ -154,8 +70,9 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A family's name, its folder, and the decoder that was opened from there."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp(request.param)
-    FAMILIES[request.param]().save_pretrained(folder)
-    return request.param, folder, DiffusionDecoder.from_pretrained(folder)
+    FAMILIES[request.param].build().save_pretrained(folder)
+    decoder = DiffusionDecoder.from_pretrained(folder, **FAMILIES[request.param].options)
+    return request.param, folder, decoder
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -190,43 +107,150 @@ def test_reopened_weights_are_the_saved_ones(case: Any) -> None:
         for key, value in getattr(again, name).state_dict().items():
             assert torch.equal(value, part.state_dict()[key]), f"{name}.{key}"
     assert type(again).__name__ == type(decoder.pipeline).__name__
-    assert again.tokenizer.model_max_length == LENGTH
 
 
 def test_identity_is_read_off_the_pipeline(case: Any) -> None:
     name, _, decoder = case
-    assert (decoder.spec.length, decoder.spec.width) == (LENGTH, 16)
-    assert 0.3 < decoder.spec.scale < 3
+    known, spec = FAMILIES[name], decoder.spec
+    assert (spec.length, spec.width, spec.pooled) == (known.length, known.width, known.pooled)
+    assert 0.01 < spec.scale < 3
     identity = json.loads(json.dumps(decoder.identity()))
-    assert identity["prediction_type"] == PREDICTIONS[name]
-    assert identity["conditioning"] == {"length": LENGTH, "width": 16}
-    assert identity["pipeline"] == type(decoder.pipeline).__name__
+    assert identity["prediction_type"] == known.prediction
+    wanted = {"length": known.length, "width": known.width}
+    assert identity["conditioning"] == wanted | ({"pooled": known.pooled} if known.pooled else {})
+    assert identity["pipeline"] == known.pipeline
 
 
-def pipeline_encoding(pipeline: Any) -> Tensor:
-    """What the pipeline itself makes of the captions."""
-    if "StableAudio" in type(pipeline).__name__:
-        return torch.as_tensor(pipeline.encode_prompt(CAPTIONS, "cpu", False))
-    extra = {"max_sequence_length": LENGTH} if "PixArt" in type(pipeline).__name__ else {}
-    if "StableDiffusion" in type(pipeline).__name__:
-        extra = {"device": "cpu", "num_images_per_prompt": 1}
-    return torch.as_tensor(
-        pipeline.encode_prompt(CAPTIONS, do_classifier_free_guidance=False, **extra)[0]
-    )
+class Watched:
+    """What a pipeline's network was first called with, and what the scheduler was first handed."""
+
+    def __init__(self, pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[Any, Any]] = []
+        self.steps: list[tuple[Tensor, Tensor]] = []
+        network = getattr(pipeline, "transformer", None) or pipeline.unet
+        self.hook = network.register_forward_pre_hook(
+            lambda _, args, kwargs: self.calls.append((args, kwargs)), with_kwargs=True
+        )
+        step = pipeline.scheduler.step
+
+        @functools.wraps(step)  # pipelines look at its signature
+        def watched(output: Tensor, time: Tensor, *args: Any, **kwargs: Any) -> Any:
+            self.steps.append((output, time))
+            return step(output, time, *args, **kwargs)
+
+        monkeypatch.setattr(pipeline.scheduler, "step", watched)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors of the network's first call, as numbers."""
+        leaves = torch.utils._pytree.tree_leaves(self.calls[0])
+        return [leaf.float() for leaf in leaves if isinstance(leaf, Tensor)]
+
+    @property
+    def inputs(self) -> Tensor:
+        args, kwargs = self.calls[0]
+        shown = args[0] if args else kwargs["hidden_states"]
+        return shown if isinstance(shown, Tensor) else torch.stack(list(shown)).squeeze(2)
 
 
-def test_captions_are_conditioned_as_the_pipeline_does(case: Any) -> None:
+def watched(
+    decoder: DiffusionDecoder, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, Watched]:
+    """What comes out, and what the network and the scheduler saw meanwhile."""
+    with monkeypatch.context() as patch, torch.no_grad():
+        seen = Watched(decoder.pipeline, patch)
+        made = make()
+    seen.hook.remove()
+    return made, seen
+
+
+def ours(decoder: DiffusionDecoder, captions: list[str], guidance: float) -> list[Any]:
+    conditioning = decoder.embed_captions(captions)
+    return decoder.sample(conditioning, steps=3, guidance=guidance, generator=seeded(9))
+
+
+def theirs(
+    known: Family, decoder: DiffusionDecoder, captions: list[str], guidance: float
+) -> list[Any]:
+    argument, offset = known.guidance
+    made = decoder.pipeline(
+        list(captions),
+        **known.call,
+        **{argument: guidance + offset},
+        num_inference_steps=3,
+        generator=seeded(9),
+        output_type="np",
+    )[0]
+    return [decoder.family.medium(each) for each in made]
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+def test_captions_give_what_the_pipeline_makes_of_them(
+    case: Any, guidance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, decoder = case
+    known = FAMILIES[name]
+    for captions in [[each] for each in CAPTIONS] if known.alone else [CAPTIONS]:
+        make: Any = functools.partial(ours, decoder, captions, guidance)
+        made, mine = watched(decoder, make, monkeypatch)
+        make = functools.partial(theirs, known, decoder, captions, guidance)
+        wanted, own = watched(decoder, make, monkeypatch)
+        assert len(mine.tensors) == len(own.tensors) and len(made) == len(wanted)
+        for a, b in zip(mine.tensors, own.tensors, strict=True):
+            torch.testing.assert_close(a, b)
+        for each, their in zip(made, wanted, strict=True):
+            spread = values(their).std()
+            assert spread > 0
+            tolerance = 1e-3 * spread if decoder.media is Audio else 1  # or one step of 255
+            np.testing.assert_allclose(values(each), values(their), rtol=0, atol=tolerance)
+
+
+def test_a_caption_alone_is_what_it_is_in_company(case: Any) -> None:
     _, _, decoder = case
     with torch.no_grad():
-        embeds, mask, pooled = decoder.embed_captions(CAPTIONS)
-        theirs = pipeline_encoding(decoder.pipeline)
-        if decoder.media is Audio:  # the pipeline's conditioning is behind its projection
-            embeds = decoder.pipeline.projection_model(text_hidden_states=embeds)
-            embeds = embeds.text_hidden_states * mask.unsqueeze(-1)
-    assert pooled is None and mask.dtype == torch.bool
-    # Latte's `encode_prompt` pads to 120 tokens whatever the tokenizer says, with zeros.
-    torch.testing.assert_close(embeds, theirs[:, :LENGTH])
-    assert not theirs[:, LENGTH:].any()
+        both = decoder.embed_captions(CAPTIONS)
+        alone = [decoder.embed_captions([caption]) for caption in CAPTIONS]
+    for together, *apart in zip(both, *alone, strict=True):
+        if together is not None:
+            torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_calls_the_network_as_the_pipeline_does(
+    case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, decoder = case
+    make = functools.partial(ours, decoder, CAPTIONS, 1.0)
+    _, seen = watched(decoder, make, monkeypatch)
+    output, time = seen.steps[0]
+    if decoder.media is Video and len(output) != 2:  # frames one by one
+        output = output.unflatten(0, (2, -1)).transpose(1, 2)  # (2 T, C, h, w) -> (2, C, T, h, w)
+    unpacked = getattr(decoder.family, "unpacked", lambda patches: patches)
+    if getattr(decoder.family, "distilled", False):
+        monkeypatch.setattr(decoder.family, "guidance", 1.0)
+    with torch.no_grad():
+        conditioning = decoder.embed_captions(CAPTIONS)
+        again = decoder.family.denoise(unpacked(seen.inputs), time.expand(2), conditioning)
+    assert again.shape[1:] == decoder.family.latent_shape
+    torch.testing.assert_close(again, unpacked(output), rtol=1e-4, atol=1e-5)
+
+
+def test_alignment_lowers_the_distance(case: Any) -> None:
+    _, _, decoder = case
+    torch.manual_seed(0)
+    with torch.no_grad():
+        target = decoder.embed_captions(CAPTIONS)
+    head = LinearHead(input_width=8, signals=2, spec=decoder.spec)
+    hidden, losses = torch.randn(2, 2, 8), []
+    optimiser = torch.optim.Adam(head.parameters(), 1e-2)
+    for _ in range(20):
+        loss = alignment_loss(head(hidden, hidden), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.9 * losses[0]
+    with torch.no_grad():
+        assert torch.isfinite(decoder.loss(latents(decoder), head(hidden, hidden), seeded(0)))
 
 
 def test_captions_pass_gradients_when_they_are_wanted(case: Any) -> None:
@@ -237,15 +261,32 @@ def test_captions_pass_gradients_when_they_are_wanted(case: Any) -> None:
     assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
-def test_loss_passes_gradients_to_conditioning(case: Any) -> None:
+def test_what_decides_captions_is_named(case: Any) -> None:
     _, _, decoder = case
-    embeds = torch.randn(2, LENGTH, 16, generator=seeded(2)).requires_grad_()
-    mask = torch.ones(2, LENGTH, dtype=torch.bool)
+    decoder.zero_grad()
+    embeds, _, pooled = decoder.embed_captions(CAPTIONS)
+    (embeds.sum() if pooled is None else embeds.sum() + pooled.sum()).backward()
+    used = {name for name, weight in decoder.named_parameters() if weight.grad is not None}
+    origin = decoder.captioning()
+    named = {id(weight) for part in origin.modules for weight in part.parameters()}
+    assert used and used <= {n for n, p in decoder.named_parameters() if id(p) in named}
+    facts = json.dumps([dict(origin.facts()), dict(decoder.encoding().facts())])
+    decoder.sample(decoder.unconditional(1), steps=2, guidance=3.0)
+    assert json.dumps([dict(origin.facts()), dict(decoder.encoding().facts())]) == facts
+
+
+def test_loss_passes_gradients_to_conditioning(case: Any) -> None:
+    name, _, decoder = case
+    spec = decoder.spec
+    embeds = torch.randn(2, spec.length, spec.width, generator=seeded(2)).requires_grad_()
+    pooled = None if spec.pooled is None else torch.randn(2, spec.pooled).requires_grad_()
+    mask = torch.ones(2, spec.length, dtype=torch.bool)
     mask[1, 5:] = False
-    decoder.loss(latents(decoder), Conditioning(embeds, mask), seeded(0)).backward()
+    decoder.loss(latents(decoder), Conditioning(embeds, mask, pooled), seeded(0)).backward()
     assert embeds.grad is not None and torch.isfinite(embeds.grad).all()
     assert embeds.grad[0].abs().sum() > 0
-    if decoder.identity()["pipeline"] != "StableDiffusionPipeline":  # which takes no mask
+    assert pooled is None or (pooled.grad is not None and pooled.grad.abs().sum() > 0)
+    if FAMILIES[name].masked:
         assert embeds.grad[1, 5:].abs().max() < 1e-6
 
 
@@ -263,23 +304,36 @@ def test_loss_of_media_is_the_loss_of_their_latents(case: Any) -> None:
     assert torch.equal(a, b) and not torch.equal(a, other)
 
 
-def test_loss_is_zero_for_a_perfect_denoiser(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, _, decoder = case
-    scheduler, clean = decoder.pipeline.scheduler, latents(decoder)
-    generator = seeded(5)
+def by_definition(
+    prediction: str, scheduler: Any, clean: Tensor, noise: Tensor, levels: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Input, time and target as papers and schedulers define them, written out once more."""
+    level = levels.view(-1, *[1] * (clean.ndim - 1))
+    if prediction == "flow_prediction":  # a straight line from picture to noise
+        return (1 - level) * clean + level * noise, 1000 * levels, noise - clean
+    if isinstance(scheduler, CosineDPMSolverMultistepScheduler):  # Karras et al. 2022, with -v
+        s, d = level, scheduler.config.sigma_data
+        noisy, root = clean + s * noise, (s**2 + d**2).sqrt()
+        target = (d**2 / root**2 * noisy - clean) * root / (s * d)
+        return noisy / root, levels.atan() / math.pi * 2, target
+    kept = scheduler.alphas_cumprod[level].float()
+    noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
+    v = kept.sqrt() * noise - (1 - kept).sqrt() * clean
+    return noisy, levels, noise if prediction == "epsilon" else v
+
+
+def test_loss_is_that_of_the_scheduler_s_definition(case: Any) -> None:
+    name, _, decoder = case
+    scheduler, clean, generator = decoder.pipeline.scheduler, latents(decoder), seeded(5)
     noise = torch.randn(clean.shape, generator=generator)
-    levels = draw_levels(scheduler, 2, generator)
-    wanted = noised(scheduler, clean, noise, levels)
-    seen: list[Tensor] = []
-
-    def perfect(inputs: Tensor, timesteps: Tensor, _conditioning: Conditioning) -> Tensor:
-        seen.extend([inputs, timesteps])
-        return wanted.target
-
-    monkeypatch.setattr(decoder.family, "denoise", perfect)
+    levels = draw_levels(scheduler, 2, generator, tokens=decoder.family.tokens)
+    prediction = FAMILIES[name].prediction
+    inputs, times, target = by_definition(prediction, scheduler, clean, noise, levels)
     with torch.no_grad():
-        assert decoder.loss(clean, decoder.embed_captions(CAPTIONS), seeded(5)) == 0
-    assert torch.equal(seen[0], wanted.inputs) and torch.equal(seen[1], wanted.timesteps)
+        conditioning = decoder.embed_captions(CAPTIONS)
+        output = decoder.family.denoise(inputs, times, decoder.family.conditioned(conditioning))
+        loss = decoder.loss(clean, conditioning, seeded(5))
+    torch.testing.assert_close(loss, F.mse_loss(output, target), rtol=1e-4, atol=1e-5)
 
 
 def test_loss_after_sampling_is_the_loss_before(case: Any) -> None:
@@ -302,7 +356,7 @@ def test_items_of_a_batch_are_what_they_are_alone(case: Any, guidance: float) ->
     for i, (made, same) in enumerate(zip(batch, again, strict=True)):
         assert isinstance(made, decoder.media)
         assert np.array_equal(values(made), values(same))
-        single = Conditioning(both.embeds[i : i + 1], both.mask[i : i + 1])
+        single = Conditioning(*(None if part is None else part[i : i + 1] for part in both))
         (alone,) = decoder.sample(single, **ask, generator=[seeded(7 + i)])
         tolerance = 1.0 if decoder.media is not Audio else 1e-4
         np.testing.assert_allclose(values(made), values(alone), atol=tolerance)
@@ -332,7 +386,10 @@ def test_media_come_out_as_they_go_in(case: Any) -> None:
         np.testing.assert_array_equal(prepared.numpy(), made.samples)
     else:
         pixels = made.frames if isinstance(made, Video) else made.pixels[None]
-        assert pixels.dtype == np.uint8 and pixels.shape[1:] == (16, 16, 3)
+        assert pixels.dtype == np.uint8 and pixels.shape[1:] == (
+            *decoder.family.media_shape[-2:],
+            3,
+        )
         back = prepared if prepared.ndim == 4 else prepared[:, None]  # (3, T, H, W)
         np.testing.assert_allclose(
             (back.permute(1, 2, 3, 0).numpy() + 1) * 127.5, pixels, atol=1e-3
@@ -340,15 +397,20 @@ def test_media_come_out_as_they_go_in(case: Any) -> None:
 
 
 def test_unconditional_follows_the_weights(case: Any) -> None:
-    _, _, decoder = case
+    name, _, decoder = case
     first = decoder.unconditional(2)
-    assert decoder.unconditional(3).embeds.shape == (3, LENGTH, 16)
+    wanted = (3, decoder.spec.length, decoder.spec.width)
+    assert decoder.unconditional(3).embeds.shape == wanted
     assert decoder.unconditional(2).embeds.data_ptr() == first.embeds.data_ptr()
     kept = {k: v.clone() for k, v in decoder.pipeline.text_encoder.state_dict().items()}
     with torch.no_grad():
         for weight in decoder.pipeline.text_encoder.parameters():
             weight.mul_(1.5)
-    assert not torch.equal(decoder.unconditional(2).embeds, first.embeds)
+    changed = decoder.unconditional(2)
+    same = torch.equal(changed.embeds, first.embeds)
+    if first.pooled is not None:
+        same = same and torch.equal(changed.pooled, first.pooled)
+    assert same == (name == "stable_diffusion_xl")  # where it is zero, whatever the weights
     decoder.pipeline.text_encoder.load_state_dict(kept)
     torch.testing.assert_close(decoder.unconditional(2).embeds, first.embeds)
 
@@ -356,9 +418,12 @@ def test_unconditional_follows_the_weights(case: Any) -> None:
 def test_wrong_shapes_are_named(case: Any) -> None:
     _, _, decoder = case
     good = decoder.unconditional(2)
-    wrong = Conditioning(good.embeds[:, :-1], good.mask[:, :-1])
-    with pytest.raises(ValueError, match=f"{LENGTH}, 16"):
+    wrong = good._replace(embeds=good.embeds[:, :-1], mask=good.mask[:, :-1])
+    with pytest.raises(ValueError, match=f"{decoder.spec.length}, {decoder.spec.width}"):
         decoder.sample(wrong, steps=2, guidance=1.0)
+    if decoder.spec.pooled is not None:
+        with pytest.raises(ValueError, match=f"width {decoder.spec.pooled}, not None"):
+            decoder.loss(latents(decoder), good._replace(pooled=None))
     with pytest.raises(ValueError, match="3 media .* 2"):
         decoder.loss(latents(decoder, 3), good)
     with pytest.raises(ValueError, match="neither prepared media"):
@@ -367,6 +432,36 @@ def test_wrong_shapes_are_named(case: Any) -> None:
         decoder.sample(good, steps=0, guidance=1.0)
     with pytest.raises(TypeError, match="cannot learn from str"):
         decoder.prepare("a ball")
+
+
+def test_another_scheduler_keeps_what_was_learned(case: Any) -> None:
+    name, _, decoder = case
+    old = decoder.pipeline.scheduler
+    with torch.no_grad():
+        conditioning = decoder.embed_captions(CAPTIONS)
+        before = decoder.loss(latents(decoder), conditioning, seeded(0))
+        for scheduler in FAMILIES[name].schedulers:
+            new = DiffusionDecoder(
+                decoder.pipeline, scheduler=scheduler, **FAMILIES[name].options
+            ).eval()
+            assert new.identity() == decoder.identity() | {"scheduler": scheduler}
+            after = new.loss(latents(new), conditioning, seeded(0))
+            torch.testing.assert_close(after, before)  # the same levels, inputs and targets
+            made = new.sample(conditioning, steps=2, guidance=1.0, generator=seeded(0))
+            assert len(made) == 2 and np.isfinite(values(made[0])).all()
+            assert values(made[0]).std() > 0
+            decoder.pipeline.scheduler = old
+
+
+def test_an_autoencoder_takes_items_one_by_one(case: Any) -> None:
+    name, _, decoder = case
+    vae = decoder.pipeline.vae
+    batch = torch.stack([decoder.prepare(medium(decoder, seed)) for seed in range(2)])
+    whole = decoder.encode(batch)
+    sliced = DiffusionDecoder(decoder.pipeline, vae_slicing=True, **FAMILIES[name].options)
+    assert vae.use_slicing
+    torch.testing.assert_close(sliced.encode(batch), whole)
+    vae.disable_slicing()
 
 
 # ---- the objective, against the schedulers' own definitions -------------------------------------
@@ -465,6 +560,10 @@ def test_levels_stay_in_the_scheduler_s_range() -> None:
     assert flow.min() > 0 and flow.max() < 1 and math.isclose(flow.mean(), 0.5, abs_tol=0.02)
     shifted = draw_levels(FlowMatchEulerDiscreteScheduler(shift=3.0), 4000, seeded(0))
     torch.testing.assert_close(shifted, 3 * flow / (1 + 2 * flow))
+    dynamic = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    for tokens, mu in ((256, 0.5), (4096, 1.15)):
+        moved = draw_levels(dynamic, 4000, seeded(0), tokens=tokens)
+        torch.testing.assert_close(moved, dynamic.time_shift(mu, 1.0, flow))
     steps = draw_levels(DDPMScheduler(num_train_timesteps=50), 4000, seeded(0))
     assert steps.dtype == torch.int64 and (steps.min(), steps.max()) == (0, 49)
     scheduler = CosineDPMSolverMultistepScheduler()
@@ -479,14 +578,26 @@ def test_unknown_objective_is_named() -> None:
         prediction_type(LCMScheduler(prediction_type="what"))
 
 
+# ---- the families -------------------------------------------------------------------------------
+
+
+def test_every_family_is_tested() -> None:
+    assert {known.pipeline for known in FAMILIES.values()} == set(families.FAMILIES)
+
+
+def test_the_readme_claims_what_is_tested() -> None:
+    text = family_table.README.read_text("utf-8")
+    assert family_table.written(text) == text, "run python -m tests.family_table"
+
+
 # ---- opening -------------------------------------------------------------------------------------
 
 
 def test_unknown_pipeline_is_named_before_it_is_opened(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(
-        json.dumps({"_class_name": "FluxPipeline", "_diffusers_version": "0.42.1"})
+        json.dumps({"_class_name": "KandinskyPipeline", "_diffusers_version": "0.42.1"})
     )
-    with pytest.raises(ValueError, match=r"FluxPipeline.*supported are LattePipeline"):
+    with pytest.raises(ValueError, match=r"KandinskyPipeline.*supported are .*LattePipeline"):
         DiffusionDecoder.from_pretrained(tmp_path)
 
 
@@ -510,6 +621,135 @@ def test_options_reach_the_family(tmp_path: Path) -> None:
     assert sound.prepare(audio).shape == sound.family.media_shape
     with pytest.raises(ValueError, match="up to 0.3"):
         DiffusionDecoder(stable_audio(), seconds=9.0)
+
+
+def test_sizes_that_a_pipeline_cannot_make_are_named() -> None:
+    for build, options, message in (
+        (flux, {"size": 17}, "multiple of 2 pixels"),
+        (flux, {"size": 18}, "multiple of 4 pixels"),
+        (z_image, {"size": 18}, "multiple of 4 pixels"),
+        (ltx, {"frames": 6, "height": 32, "width": 32}, "frames=6.*nearest below is 5"),
+        (ltx, {"frames": 5, "height": 16, "width": 32}, "height=16.*32 pixels"),
+        (wan, {"frames": 5, "height": 16, "width": 24}, "width=24.*16 pixels"),
+        (cogvideox, {"frames": 13}, "frames=13.*nearest below is 9"),
+        (audioldm, {"seconds": 0}, "seconds=0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DiffusionDecoder(build(), **options)
+
+
+def test_pipelines_of_which_only_a_part_would_learn_are_refused() -> None:
+    two = wan()
+    two.register_modules(transformer_2=two.transformer)
+    with pytest.raises(ValueError, match="Wan of one network"):
+        DiffusionDecoder(two)
+    later = cogvideox()
+    later.transformer.register_to_config(patch_size_t=2)
+    with pytest.raises(ValueError, match=r"CogVideoX 1\.0"):
+        DiffusionDecoder(later)
+
+
+def test_audioldm_2_generates_with_the_body_of_a_language_model(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    pipeline = audioldm_2()
+    wanted = DiffusionDecoder(pipeline).embed_captions(CAPTIONS)
+    pipeline.register_modules(language_model=pipeline.language_model.transformer)
+    pipeline.save_pretrained(tmp_path / "published")
+    decoder = DiffusionDecoder.from_pretrained(tmp_path / "published")
+    assert not any(p.is_meta for p in decoder.parameters())
+    for one, other in zip(decoder.embed_captions(CAPTIONS)[:2], wanted[:2], strict=True):
+        torch.testing.assert_close(one, other)
+    decoder.save_pretrained(tmp_path / "again")
+    again = DiffusionDecoder.from_pretrained(tmp_path / "again")
+    torch.testing.assert_close(again.embed_captions(CAPTIONS).embeds, wanted.embeds)
+    pipeline.text_encoder_2.config.model_type = "vits"
+    with pytest.raises(ValueError, match="transcripts"):
+        DiffusionDecoder(pipeline)
+
+
+def test_a_tone_is_in_its_band_of_the_spectrogram() -> None:
+    decoder = DiffusionDecoder(audioldm(), seconds=0.5)
+    assert decoder.family.media_shape == (1, 400) and decoder.family.latent_shape == (4, 50, 4)
+    seen: list[Tensor] = []
+    encode = decoder.pipeline.vae.encode
+    decoder.pipeline.vae.encode = lambda rows: (seen.append(rows), encode(rows))[1]
+    waves = torch.sin(2 * math.pi * torch.tensor([[60.0], [300.0]]) * torch.arange(400) / 800)
+    decoder.encode(waves.unsqueeze(1))
+    assert seen[0].shape == (2, 1, 100, 8)
+    low, high = seen[0].mean(dim=(1, 2)).argmax(dim=-1).tolist()
+    assert low < 3 < 5 < high
+
+
+def test_another_scheduler_is_saved_with_its_settings(tmp_path: Path) -> None:
+    stable_diffusion().save_pretrained(tmp_path / "as it was")
+    wanted = {"name": "DPMSolverMultistepScheduler", "solver_order": 3}
+    new = DiffusionDecoder.from_pretrained(tmp_path / "as it was", scheduler=wanted)
+    new.save_pretrained(tmp_path / "as it is")
+    again = DiffusionDecoder.from_pretrained(tmp_path / "as it is")
+    assert again.identity() == new.identity()
+    assert again.pipeline.scheduler.config.solver_order == 3
+
+
+def test_schedulers_that_do_not_fit_are_named() -> None:
+    for build, wanted, message in (
+        (sigma, "DDIMScheduler", "than flow_prediction"),
+        (sigma, "FlowMatchEulerDiscreteScheduler", "no init_noise_sigma"),
+        (alpha, "FlowMatchEulerDiscreteScheduler", "than epsilon"),
+        (alpha, {"name": "DDIMScheduler", "prediction_type": "sample"}, "than epsilon"),
+        (stable_diffusion, "EDMEulerScheduler", "than v_prediction"),
+        (stable_audio_open, "EDMDPMSolverMultistepScheduler", "other things"),
+        (alpha, "DiffusionPipeline", "names no scheduler"),
+        (alpha, {"solver_order": 2}, "names no scheduler"),
+        (alpha, {"name": "DDIMScheduler", "steps": 4}, "steps"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DiffusionDecoder(build(), scheduler=wanted)
+
+
+def test_memory_is_spared_by_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    pipeline = sigma()
+    plain = DiffusionDecoder(pipeline)
+    batch = torch.rand(2, 3, 16, 16) * 2 - 1
+    whole = plain.encode(batch)
+    spared = DiffusionDecoder(pipeline, vae_slicing=True, vae_tiling=True)
+    assert pipeline.vae.use_slicing and pipeline.vae.use_tiling
+    torch.testing.assert_close(spared.encode(batch), whole)
+    pipeline = stable_diffusion()
+    pipeline.vae = AsymmetricAutoencoderKL()
+    with pytest.raises(ValueError, match="AsymmetricAutoencoderKL has no tiling"):
+        DiffusionDecoder(pipeline, vae_tiling=True)
+    with pytest.raises(ValueError, match="offload='disk' is not known"):
+        DiffusionDecoder(pipeline, offload="disk")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="no accelerator"):
+        DiffusionDecoder(pipeline, offload="model")
+
+
+@pytest.mark.parametrize("how", ["model", "group", "leaf"])
+@pytest.mark.parametrize("build", [sigma, audioldm_2, stable_audio, flux])
+def test_offloaded_weights_make_the_same(
+    build: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not torch.accelerator.is_available():  # the same hooks, from the CPU to the CPU
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cpu"))
+    torch.manual_seed(0)
+    pipeline = build()
+    options = {"size": 16} if build is flux else {}
+    tensors, media = [], []
+    for offload in (None, how):
+        decoder = DiffusionDecoder(pipeline, offload=offload, **options).eval()
+        with torch.no_grad():
+            conditioning = decoder.embed_captions(CAPTIONS)
+            encoded = decoder.encode(decoder.prepare(medium(decoder))[None])
+            made = decoder.sample(conditioning, steps=2, guidance=3.0, generator=seeded(0))
+        tensors.append([conditioning.embeds.cpu(), encoded.cpu()])
+        media.append(values(made[0]))
+    for there, here in zip(*tensors, strict=True):
+        torch.testing.assert_close(here, there, rtol=1e-3, atol=1e-3)
+    tolerance = 0.02 * media[0].std() if decoder.media is Audio else 2
+    np.testing.assert_allclose(media[1], media[0], atol=tolerance)
 
 
 def test_package_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
