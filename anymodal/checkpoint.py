@@ -125,10 +125,16 @@ def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], wh
 
 def notice(name: str, origin: Mapping[str, Any]) -> str:
     """What to tell of the licence of weights."""
-    use = {True: "", False: ": not for commercial use"}.get(
-        origin.get("commercial_use", True), ": read it before commercial use"
-    )
-    return f"the weights in {name} are under {origin.get('licence') or 'an unknown licence'}{use}"
+    return f"the weights in {name} are under {_terms(origin)}"
+
+
+def _terms(origin: Mapping[str, Any]) -> str:
+    if not origin.get("licence"):
+        return "an unknown licence"
+    allowed = origin.get("commercial_use", True)
+    if allowed is None:
+        return f"{origin['licence']}: read it before commercial use"
+    return f"{origin['licence']}" + ("" if allowed else ": not for commercial use")
 
 
 def write_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -155,12 +161,33 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
         raise CheckpointError(f"{path} is not a readable manifest") from error
 
 
+_TOLD = ("source", "licence", "commercial_use")
+"""What a manifest tells of a part without it being another one for that."""
+_LATER = ("weights", "template")
+"""What not every manifest has."""
+
+
+def origins(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each place that parts come from: name, revision, licence."""
+    told: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        source = {**part, **part.get("source", {})}
+        if not (source.get("licence") or source.get("revision")):
+            continue  # a folder of one's own, of which nothing is known
+        at = f" at {source['revision']}" if source.get("revision") else ""
+        where = source.get("name") or str(source.get("class", "")).rpartition(".")[2]
+        line = f"{where}{at}, {_terms(source)}"
+        told.setdefault(line, []).append(name)
+    return [f"{', '.join(names)}: {line}" for line, names in told.items()]
+
+
 def compare_parts(
     saved: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], where: str
 ) -> None:
     """Refuse parts that aren't the ones the checkpoint was trained with.
 
-    Where a part comes from (its `source`) may differ: folders get copied and moved.
+    Where a part comes from (its `source`) may differ: folders get copied and moved. What only one
+    side knows of a part isn't compared: older manifests lack hashes, as do parts on disk.
 
     Raises:
         CheckpointError: naming each part's difference.
@@ -170,7 +197,8 @@ def compare_parts(
     for name in sorted(saved.keys() | current.keys()):
         before, now = saved.get(name, {}), current.get(name, {})
         for key in sorted(before.keys() | now.keys()):
-            if key != "source" and before.get(key) != now.get(key):
+            unknown = key in _LATER and (key not in before or key not in now)
+            if key not in _TOLD and not unknown and before.get(key) != now.get(key):
                 lines.append(f"  {name}.{key}: {before.get(key)!r} saved, {now.get(key)!r} now")
     if lines:
         raise CheckpointError(

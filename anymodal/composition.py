@@ -26,6 +26,7 @@ from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.config import ConfigError, suggest
 from anymodal.language import LanguageModel
 from anymodal.modality import Modality
+from anymodal.sources import fingerprint
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
@@ -80,6 +81,8 @@ def compose(
     model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
+    for line in checkpoint.origins(identities(model, False)):
+        print(line, file=sys.stderr)
     for folder in kept.pop("weights", []):
         start_from(model, Path(folder))
     return model
@@ -199,9 +202,11 @@ def from_pretrained(
     # A decoder whose weights are in this folder is opened at once, so that they find it.
     with configuration.calling(configuration.call) if trained else nullcontext():
         model = compose(cls, config, allow)
-    checkpoint.compare_parts(manifest, identities(model), str(folder))
+    checkpoint.compare_parts(manifest, identities(model, False), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict({key: value.float() for key, value in saved.items()}, strict=False)
+    # Again, with the weights, now that what stages have changed is in its place.
+    checkpoint.compare_parts(manifest, identities(model), str(folder))
     if lora and not config.get("lora"):
         model.language.enable_lora(**lora)
         config["lora"] = dict(lora)
@@ -275,14 +280,20 @@ def _note_trained(model: AnyModal) -> None:
         model.config = {**model.config, "trained": trained}
 
 
-def identities(model: AnyModal) -> dict[str, Any]:
-    """What each part is, for the manifest."""
+def identities(model: AnyModal, weights: bool = True) -> dict[str, Any]:
+    """What each part is, for the manifest, with a hash of what weights it has, unless on disk."""
     found: dict[str, Any] = {"language": model.language.identity()}
     for name, modality in model.modalities.items():
         if modality.encoder is not None:
             found[f"encoder.{name}"] = modality.encoder.identity()
         if modality.decoder is not None:
             found[f"decoder.{name}"] = modality.decoder.identity()
+    held: dict[str, Any] = {"language": model.language}
+    held |= {f"encoder.{name}": part for name, part in model.encoders.items()}
+    held |= {f"decoder.{name}": part for name, part in model.decoders.items()}
+    for name, part in held.items():
+        if weights and next(part.parameters(), None) is not None:
+            found[name] = {**found[name], "weights": fingerprint(part)}
     return found
 
 

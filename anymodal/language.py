@@ -23,9 +23,19 @@ from transformers import (
     BitsAndBytesConfig,
 )
 
+from anymodal.sources import opening, require, source_of
 from anymodal.template import ChatTemplate, Piece, Segment
 
 IGNORED = -100
+
+_FILES = [
+    ["config.json"],
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"],
+    [
+        *("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"),
+        *("tiktoken.model", "tekken.json"),
+    ],
+]
 
 
 class LanguageModel(nn.Module):
@@ -52,6 +62,7 @@ class LanguageModel(nn.Module):
         self.tokenizer = tokenizer
         self._plain_tokenizer = copy.deepcopy(tokenizer)
         self.name, self.revision = name, revision
+        self.source: dict[str, Any] = {"name": name, "revision": revision}
         self.first_new = int(max(tokenizer.get_vocab().values())) + 1
         self.new_count = 0
         if self.first_new > self.embedding.weight.shape[0]:
@@ -100,14 +111,18 @@ class LanguageModel(nn.Module):
         """
         known = {"revision": revision, "trust_remote_code": False}
         more = {} if quantize is None else {"quantization_config": _quantization(quantize)}
-        model = AutoModelForCausalLM.from_pretrained(
-            path_or_name, dtype=dtype or "auto", **known, **more
-        )
-        tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+        with opening("language model", path_or_name, revision, _FILES):
+            model = AutoModelForCausalLM.from_pretrained(
+                path_or_name, dtype=dtype or "auto", **known, **more
+            )
+            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
         if chat_template is not None:
             tokenizer.chat_template = chat_template
-        name = Path(path_or_name).name if Path(path_or_name).is_dir() else str(path_or_name)
-        language = cls(model, tokenizer, name=name, revision=revision).eval()
+        # Without a file of its words a tokenizer opens all the same, and knows none.
+        require("language model", path_or_name, revision, _FILES[-1:])
+        source = source_of(path_or_name, revision)
+        language = cls(model, tokenizer, name=source["name"], revision=source["revision"]).eval()
+        language.source = source
         return language if lora is None else _adapted(language, lora)
 
     @classmethod
@@ -127,19 +142,20 @@ class LanguageModel(nn.Module):
         sketched as it was saved, so a plan of it is an upper bound.
 
         Raises:
-            OSError: if there is no such folder or repository.
+            FileNotFoundError: if there is no such folder or repository, or it lacks a file.
         """
         if isinstance(path_or_name, LanguageModel):
             made = path_or_name
             return made if lora is None else _adapted(made, lora)
         known = {"revision": revision, "trust_remote_code": False}
-        config = AutoConfig.from_pretrained(path_or_name, **known)
+        with opening("language model", path_or_name, revision, [_FILES[0], _FILES[-1]]):
+            config = AutoConfig.from_pretrained(path_or_name, **known)
+            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
         chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
         if not isinstance(chosen, torch.dtype):
             chosen = config.dtype or torch.float32
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=chosen)
-        tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
         if chat_template is not None:
             tokenizer.chat_template = chat_template
         language = cls(model, tokenizer, name=str(path_or_name), revision=revision).eval()
@@ -396,8 +412,9 @@ class LanguageModel(nn.Module):
         """What a checkpoint's manifest records, to recognise the model it was trained on."""
         return {
             "class": type(self.model).__name__,
-            "source": {"name": self.name, "revision": self.revision},
+            "source": self.source,
             "tokenizer": self.tokenizer_hash,
+            "template": hashlib.sha256(self.template.jinja.encode()).hexdigest()[:16],
             "vocab_size": self.first_new,
             "width": self.width,
         }

@@ -21,7 +21,13 @@ from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
 from anymodal.decoders.sketch import sketched_pipeline
 from anymodal.keep import Origin
+from anymodal.sources import opening, source_of
 from anymodal.types import Conditioning, ConditioningSpec
+
+_SETTINGS = (
+    *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
+    *("preprocessor_config.json", "vocab.json"),
+)
 
 # Measures the conditioning's scale, where heads start.
 _PLAIN = ("a big red ball", "the sound of rain", "a small bird flying to the left")
@@ -47,6 +53,8 @@ class DiffusionDecoder(Decoder):
         ValueError: the pipeline's class is of no known family, takes no such option, or can't do
             what the others ask.
     """
+
+    source: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -79,20 +87,35 @@ class DiffusionDecoder(Decoder):
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, dtype: str | torch.dtype = torch.float32, **options: Any
+        cls,
+        folder: str | Path,
+        *,
+        dtype: str | torch.dtype = torch.float32,
+        revision: str | None = None,
+        **options: Any,
     ) -> DiffusionDecoder:
         """Open a pipeline's folder, weights from safetensors only and never with its own code.
 
-        Options are those of the decoder and of its family.
+        A hub's repository is named like a folder, `revision` pins it. Options are those of the
+        decoder and of its family.
 
         Raises:
             ValueError: the pipeline's class is of no known family, or there is no such dtype.
+            FileNotFoundError: a file is missing, and how to get it.
         """
-        config = DiffusionPipeline.load_config(str(folder))
+        name = str(folder)
+        with opening("pipeline", name, revision, [["model_index.json"]]):
+            config = DiffusionPipeline.load_config(name, revision=revision)
         _family(str(config.get("_class_name")))
-        dtype = _dtype(dtype)
-        pipeline = DiffusionPipeline.from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
-        return cls(pipeline, **options).eval()
+        parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
+        files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+        with opening("pipeline", name, revision, files):
+            pipeline = DiffusionPipeline.from_pretrained(
+                name, dtype=_dtype(dtype), use_safetensors=True, revision=revision
+            )
+        decoder = cls(pipeline, **options).eval()
+        decoder.source = source_of(name, revision)
+        return decoder
 
     @classmethod
     def sketch(
@@ -100,6 +123,7 @@ class DiffusionDecoder(Decoder):
         folder: str | Path | DiffusionDecoder,
         *,
         dtype: str | torch.dtype = torch.float32,
+        revision: str | None = None,
         **options: Any,
     ) -> DiffusionDecoder:
         """What `from_pretrained` would give, its networks on the meta device: no weight is read.
@@ -111,9 +135,9 @@ class DiffusionDecoder(Decoder):
         """
         if isinstance(folder, DiffusionDecoder):
             return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
-        config = DiffusionPipeline.load_config(str(folder))
+        config = DiffusionPipeline.load_config(str(folder), revision=revision)
         _family(str(config.get("_class_name")))
-        pipeline = sketched_pipeline(str(folder), config, _dtype(dtype))
+        pipeline = sketched_pipeline(str(folder), config, _dtype(dtype), revision)
         return cls(pipeline, **options).eval()
 
     def _is_sketch(self) -> bool:
@@ -298,6 +322,7 @@ class DiffusionDecoder(Decoder):
             "scheduler": type(self.pipeline.scheduler).__name__,
             "prediction_type": self.prediction,
             "conditioning": conditioning,
+            **({} if self.source is None else {"source": self.source}),
         }
 
     def _checked(self, conditioning: Conditioning) -> Conditioning:

@@ -25,13 +25,16 @@ def sketched(cls: Any, folder: str | Path, **more: Any) -> Any:
         return cls(cls.config_class.from_pretrained(str(folder), **more))
 
 
-def sketched_pipeline(folder: str, index: Mapping[str, Any], dtype: torch.dtype) -> Any:
+def sketched_pipeline(
+    folder: str, index: Mapping[str, Any], dtype: torch.dtype, revision: str | None = None
+) -> Any:
     """A pipeline whose networks have no weights; its tokenizers and schedulers are read.
 
     Args:
         folder: the pipeline's, or its name on the hub.
         index: its `model_index.json`: a component's name to its library and class, or a setting.
         dtype: the weights' precision.
+        revision: of the hub's repository.
     """
     kind = getattr(diffusers, str(index["_class_name"]))
     known = inspect.signature(kind.__init__).parameters
@@ -44,16 +47,16 @@ def sketched_pipeline(folder: str, index: Mapping[str, Any], dtype: torch.dtype)
         elif None in entry:
             found[name] = None
         else:
-            found[name] = _component(folder, name, _class(kind, *entry), dtype)
+            found[name] = _component(folder, name, _class(kind, *entry), dtype, revision)
     with torch.device("cpu"):  # what a pipeline computes of its parts
         return kind(**found)
 
 
-def _component(folder: str, name: str, cls: Any, dtype: torch.dtype) -> Any:
+def _component(folder: str, name: str, cls: Any, dtype: torch.dtype, revision: str | None) -> Any:
     if not issubclass(cls, nn.Module):
         with torch.device("cpu"):  # schedulers compute with what they make
-            return cls.from_pretrained(folder, subfolder=name)
-    network = sketched(cls, folder, subfolder=name).eval()
+            return cls.from_pretrained(folder, subfolder=name, revision=revision)
+    network = sketched(cls, folder, subfolder=name, revision=revision).eval()
     for weight in network.parameters():
         weight.data = weight.data.to(dtype)
     return network

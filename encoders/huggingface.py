@@ -16,7 +16,15 @@ from anymodal.encoders.base import Encoder
 from anymodal.encoders.huggingface_families import FAMILIES, Family, Sizes
 from anymodal.encoders.huggingface_processors import open_processor, steps
 from anymodal.media import Audio, Image, Media, Video
+from anymodal.sources import opening, source_of
 from anymodal.types import Features
+
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_PROCESSORS = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
 
 Tokens = Literal["all", "patches", "class"]
 
@@ -67,6 +75,7 @@ class TransformersEncoder(Encoder):
                 setattr(model, unused, None)
         self.model, self.processor, self.sizes = model, processor, sizes
         self.name, self.revision = name, revision
+        self.source: dict[str, Any] = {"name": name, "revision": revision}
         self.media = self.family.media
         self.width = self.family.width(model.config)
         # What the processor makes of a blank medium tells the inputs and their shapes.
@@ -107,13 +116,18 @@ class TransformersEncoder(Encoder):
         from transformers import AutoConfig, AutoModel
 
         known = {"revision": revision, "trust_remote_code": False}
-        config = AutoConfig.from_pretrained(path_or_name, **known)
+        files = [["config.json"], _WEIGHTS, _PROCESSORS]
+        with opening("encoder", path_or_name, revision, files[:1]):
+            config = AutoConfig.from_pretrained(path_or_name, **known)
         family = family_of(config)
         _check_choice(family, tokens, layer)
         if seconds <= 0 or (frames is not None and frames < 1):
             raise ValueError(f"seconds={seconds} and frames={frames}; give more than 0 of each")
         sizes = Sizes(seconds, frames or family.frames(config) or 16)
-        with _quiet():  # what is missing is told below, or was never wanted
+        with (
+            opening("encoder", path_or_name, revision, files),
+            _quiet(),  # what is missing is told below, or was never wanted
+        ):
             model, report = AutoModel.from_pretrained(
                 path_or_name, dtype=getattr(torch, dtype), output_loading_info=True, **known
             )
@@ -122,10 +136,12 @@ class TransformersEncoder(Encoder):
                 f"{path_or_name!r} lacks {len(absent)} weights, as {absent[0]}; it would encode "
                 "with random ones, so give a complete checkpoint"
             )
-        processor = open_processor(path_or_name, family.media, revision)
-        folder = Path(path_or_name)
-        name = folder.name if folder.is_dir() else path_or_name
-        return cls(model, processor, sizes, name, revision, tokens, layer).eval()
+        with opening("encoder", path_or_name, revision, files):
+            processor = open_processor(path_or_name, family.media, revision)
+        source = source_of(path_or_name, revision)
+        encoder = cls(model, processor, sizes, source["name"], source["revision"], tokens, layer)
+        encoder.source = source
+        return encoder.eval()
 
     @classmethod
     def sketch(
@@ -227,7 +243,7 @@ class TransformersEncoder(Encoder):
             "processor": _hash(steps(self.processor)),
             "sizes": list(self.sizes),
             **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
-            "source": {"name": self.name, "revision": self.revision},
+            "source": self.source,
         }
 
     def save_pretrained(self, folder: str | Path) -> None:

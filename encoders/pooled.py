@@ -48,5 +48,6 @@ class PooledEncoder(Encoder):
         return self.encoder.embed(batch)
 
     def identity(self) -> dict[str, Any]:
-        """The class and the other encoder's identity."""
-        return {**super().identity(), "encoder": self.encoder.identity()}
+        """The other encoder's identity, with its class and this one's."""
+        other = self.encoder.identity()
+        return {**other, **super().identity(), "encoder": other["class"]}

@@ -295,7 +295,7 @@ FAMILIES: dict[str, Family] = {
         "Gemma 3", hf.Gemma3ForCausalLM, _gemma_3, True, "<end_of_turn>", "turns", _GEMMA
     ),
     "phi-3": Family(
-        "Phi-3, Phi-4 mini", hf.Phi3ForCausalLM, _phi_3, False, "<|end|>", "`<|user|>`"
+        "Phi-3, Phi-4 mini", hf.Phi3ForCausalLM, _phi_3, False, "<|end|>", "role tokens"
     ),
     "smollm2": Family(
         "SmolLM, SmolLM2", hf.LlamaForCausalLM, _chatml, True, "<|im_end|>", "ChatML"

@@ -18,7 +18,10 @@ PACKAGES = {
 """Folders at the top and what they are imported as."""
 
 LAYERS = [
-    {"torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes", "shards"},
+    {
+        *("torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes"),
+        *("shards", "sources"),
+    },
     {"encoders", "decoders"},
     {
         *("projection", "heads", "template", "language", "signals", "prompt", "packing"),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
-from anymodal import checkpoint, composition
+from anymodal import checkpoint, composition, sources
 from anymodal import config as configuration
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.encoders.huggingface import TransformersEncoder
@@ -20,10 +17,6 @@ from anymodal.encoders.imagebind import CONFIG_FILE, ImageBind, views
 
 if TYPE_CHECKING:
     from anymodal.encoders import Encoder
-
-_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-_SAMPLED = 256
-"""How many values of each weight a fingerprint looks at."""
 
 
 def open_encoders(name: str) -> dict[str, Encoder]:
@@ -40,7 +33,7 @@ def open_encoders(name: str) -> dict[str, Encoder]:
     found: list[Encoder]
     if "trunks" in told:
         found = list(views(ImageBind.from_pretrained(name)))
-    elif "model_type" in told or (_REPOSITORY.fullmatch(name) and not Path(name).exists()):
+    elif "model_type" in told or (sources.REPOSITORY.fullmatch(name) and not Path(name).exists()):
         found = [TransformersEncoder.from_pretrained(name)]
     else:
         found = list(_of_model(name))
@@ -102,13 +95,6 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(item)
 
 
-@torch.no_grad()
 def fingerprint(encoder: Encoder) -> dict[str, Any]:
     """What an encoder is and a hash of its weights, by values spread over each of them."""
-    state = hashlib.sha256()
-    for name, value in sorted(encoder.state_dict().items()):
-        flat = value.reshape(-1)
-        picked = flat[:: max(1, len(flat) // _SAMPLED)].double().cpu()
-        state.update(f"{name}:{tuple(value.shape)}:".encode())
-        state.update(picked.numpy().tobytes())
-    return {**encoder.identity(), "weights": state.hexdigest()[:16]}
+    return {**encoder.identity(), "weights": sources.fingerprint(encoder)}

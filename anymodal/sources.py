@@ -1,0 +1,170 @@
+"""Where parts come from: a folder or a hub's repository, its licence, and what of it is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+CARD = "README.md"
+REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+SAMPLED = 256
+"""How many values of each weight a fingerprint looks at."""
+
+Wanted = Sequence[Sequence[str]]
+"""Files that a part needs, each with what may stand in its place."""
+
+_FREE = ("apache-2.0", "mit", "bsd", "cc0", "cc-by-4.0", "cc-by-sa-4.0", "unlicense")
+_FORBIDS = ("-nc", "noncommercial", "non-commercial", "research")
+
+
+def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
+    """What a manifest says of a part's origin.
+
+    The licence is what the part's own card says; by its name on the hub it allows commercial use,
+    forbids it, or (None) has conditions.
+
+    Args:
+        path_or_name: a folder, or a hub's repository.
+        revision: as it was asked for; what is told is the commit that it stands for.
+    """
+    folder = Path(path_or_name)
+    found = {
+        "name": folder.name if folder.is_dir() else path_or_name,
+        "revision": _commit(path_or_name, revision) or revision,
+    }
+    if (licence := _licence(path_or_name, revision)) is not None:
+        found["licence"] = licence
+        found["commercial_use"] = _allows(licence)  # type: ignore[assignment]
+    return found
+
+
+def _commit(path_or_name: str, revision: str | None) -> str | None:
+    """The commit whose files the cache gives for a revision."""
+    for file in ("config.json", "model_index.json"):
+        path = None if Path(path_or_name).is_dir() else _held(path_or_name, file, revision)
+        if path is not None and path.parent.parent.name == "snapshots":
+            return path.parent.name
+    return None
+
+
+def _licence(path_or_name: str, revision: str | None) -> str | None:
+    card = _held(path_or_name, CARD, revision)
+    if card is None:
+        return None
+    told = re.match(r"---\n(.*?)\n---", card.read_text("utf-8", "replace"), re.DOTALL)
+    fields = dict(
+        re.findall(r"^(license(?:_name)?): *['\"]?([^'\"\n]+)", told[1] if told else "", re.M)
+    )
+    return fields.get("license_name") or fields.get("license")
+
+
+def _allows(licence: str) -> bool | None:
+    plain = licence.lower()
+    if any(word in plain for word in _FORBIDS):
+        return False
+    return True if plain.startswith(_FREE) else None
+
+
+@contextlib.contextmanager
+def opening(what: str, path_or_name: str, revision: str | None, wanted: Wanted) -> Iterator[None]:
+    """Say what is missing, and how to get it, where a part can't be opened.
+
+    Raises:
+        FileNotFoundError: instead of a library's error, where a file that is wanted isn't there.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        require(what, path_or_name, revision, wanted, error)
+        raise
+
+
+def require(
+    what: str,
+    path_or_name: str,
+    revision: str | None,
+    wanted: Wanted,
+    cause: Exception | None = None,
+) -> None:
+    """Check that a part's files are on this machine.
+
+    Raises:
+        FileNotFoundError: saying which aren't, and how to get them.
+    """
+    missing = [" or ".join(names) for names in wanted if not _any(path_or_name, names, revision)]
+    missing += _shards(path_or_name, revision)
+    if missing:
+        raise FileNotFoundError(_absent(what, path_or_name, revision, missing)) from cause
+
+
+def _absent(what: str, name: str, revision: str | None, missing: Sequence[str]) -> str:
+    from huggingface_hub import constants
+
+    lacks = ", ".join(missing)
+    if Path(name).is_dir():
+        return f"the {what} in {name} lacks {lacks}; copy it there, or name another folder"
+    if not REPOSITORY.fullmatch(name):
+        return f"no {what} at {name}: there is no such folder, and a hub's names are owner/name"
+    at = f" at revision {revision}" if revision else ""
+    pinned = f" --revision {revision}" if revision else ""
+    why = (
+        "offline mode is on (HF_HUB_OFFLINE), so nothing is fetched"
+        if constants.HF_HUB_OFFLINE
+        else "the hub could not be reached, or has no such repository or revision"
+    )
+    return (
+        f"no {what} {name}{at}: {why}. Missing in {constants.HF_HUB_CACHE}: {lacks}. Get it where "
+        f"there is a network with `hf download {name}{pinned}`, and copy that cache here; or add "
+        "`--local-dir FOLDER`, copy the folder, and name it in the configuration"
+    )
+
+
+def _any(path_or_name: str, names: Sequence[str], revision: str | None) -> bool:
+    return any(_held(path_or_name, name, revision) is not None for name in names)
+
+
+def _shards(path_or_name: str, revision: str | None) -> list[str]:
+    """Files of weights that an index names and that aren't there."""
+    index = _held(path_or_name, "model.safetensors.index.json", revision)
+    if index is None:
+        return []
+    files = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    return [file for file in files if _held(path_or_name, file, revision) is None]
+
+
+def _held(path_or_name: str, file: str, revision: str | None) -> Path | None:
+    """A file of a part that is on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(path_or_name).is_dir():
+        path = Path(path_or_name) / file
+        return path if path.is_file() else None
+    if not REPOSITORY.fullmatch(path_or_name):
+        return None
+    found = try_to_load_from_cache(path_or_name, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+@torch.no_grad()
+def fingerprint(module: nn.Module) -> str:
+    """A hash of a module's weights, of values spread over each, in whatever precision they are.
+
+    Adapters and new tokens' rows are left out: they are a model's own.
+    """
+    state = hashlib.sha256()
+    for name, value in sorted(module.named_parameters()):
+        if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
+            continue
+        flat = value.detach().reshape(-1)
+        picked = flat[:: max(1, len(flat) // SAMPLED)].double().cpu()
+        state.update(f"{name.replace('.base_layer.', '.')}:{tuple(value.shape)}:".encode())
+        state.update(picked.numpy().tobytes())
+    return state.hexdigest()[:16]

@@ -1,0 +1,137 @@
+"""Parts from a hub's cache: pinned, with their licence, and what is missing is said exactly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+
+from anymodal import checkpoint
+from anymodal.checkpoint import CheckpointError
+from anymodal.decoders import DiffusionDecoder
+from anymodal.encoders import TransformersEncoder
+from anymodal.language import LanguageModel
+from anymodal.model import AnyModal
+from anymodal.sources import fingerprint, source_of
+from tests import huggingface_models, language_models
+from tests.composed import write_model
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache as huggingface_hub lays it out, empty; nothing is fetched in tests."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def repository(hub: Path, name: str) -> Path:
+    """The folder of a repository's only revision, which `main` refers to."""
+    home = hub / f"models--{name.replace('/', '--')}"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text(COMMIT)
+    (home / "snapshots" / COMMIT).mkdir(parents=True)
+    return home / "snapshots" / COMMIT
+
+
+def test_a_hub_s_name_opens_from_the_cache(hub: Path) -> None:
+    folder = repository(hub, "tiny/opt")
+    language_models.FAMILIES["opt"].write(folder)
+    (folder / "README.md").write_text("---\nlicense: other\nlicense_name: opt-research\n---\n# A\n")
+    source = LanguageModel.from_pretrained("tiny/opt").identity()["source"]
+    assert source == {
+        "name": "tiny/opt",
+        "revision": COMMIT,
+        "licence": "opt-research",
+        "commercial_use": False,
+    }
+    assert LanguageModel.from_pretrained("tiny/opt", revision=COMMIT).revision == COMMIT
+    with pytest.raises(FileNotFoundError) as caught:
+        LanguageModel.from_pretrained("tiny/opt", revision="v2")
+    assert "tiny/opt at revision v2" in str(caught.value)
+    assert "hf download tiny/opt --revision v2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("gone", "missing"),
+    [
+        (("model.safetensors",), "model.safetensors or model.safetensors.index.json or"),
+        (("config.json",), "config.json."),
+        (("tokenizer.json", "vocab.json", "merges.txt"), "tokenizer.json or tokenizer.model"),
+    ],
+)
+def test_what_is_missing_is_said(hub: Path, gone: tuple[str, ...], missing: str) -> None:
+    folder = repository(hub, "tiny/opt")
+    language_models.FAMILIES["opt"].write(folder)
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError) as caught:
+        LanguageModel.from_pretrained("tiny/opt")
+    text = str(caught.value)
+    assert f"Missing in {hub}: {missing}" in text
+    assert "offline mode is on" in text and "hf download tiny/opt" in text
+    with pytest.raises(FileNotFoundError, match=f"lacks {missing.rstrip('.')}"):
+        LanguageModel.from_pretrained(str(folder))
+
+
+def test_missing_shards_are_named(hub: Path) -> None:
+    folder = repository(hub, "tiny/opt")
+    language_models.FAMILIES["opt"].write(folder)
+    (folder / "model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(FileNotFoundError, match=r"model-1.safetensors, model-2.safetensors"):
+        LanguageModel.from_pretrained("tiny/opt")
+
+
+def test_encoders_and_decoders_say_it_too(hub: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no encoder tiny/clip: .*config.json"):
+        TransformersEncoder.from_pretrained("tiny/clip")
+    folder = repository(hub, "tiny/clip")
+    huggingface_models.write(huggingface_models.clip, folder)
+    assert TransformersEncoder.from_pretrained("tiny/clip").revision == COMMIT
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"preprocessor_config.json or"):
+        TransformersEncoder.from_pretrained("tiny/clip")
+    with pytest.raises(FileNotFoundError, match=r"no pipeline tiny/sd: .*model_index.json"):
+        DiffusionDecoder.from_pretrained("tiny/sd")
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        LanguageModel.from_pretrained(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("licence", "allows"),
+    [("apache-2.0", True), ("cc-by-nc-sa-4.0", False), ("llama3.1", None), ("mit", True)],
+)
+def test_licences_are_read_off_cards(tmp_path: Path, licence: str, allows: bool | None) -> None:
+    (tmp_path / "README.md").write_text(f"---\ntags: [a]\nlicense: '{licence}'\n---\n")
+    source = source_of(str(tmp_path), None)
+    assert (source["licence"], source["commercial_use"]) == (licence, allows)
+    (line,) = checkpoint.origins({"language": {"source": source}, "encoder.x": {}})
+    assert line.startswith(f"language: {tmp_path.name}, {licence}")
+    assert ("commercial" in line) is (allows is not True)
+
+
+def test_a_changed_part_is_refused(tmp_path: Path) -> None:
+    """The language model's or a decoder's weights, or the chat template."""
+    model = AnyModal.compose(write_model(tmp_path))
+    model.save_pretrained(tmp_path / "model")
+    AnyModal.from_pretrained(tmp_path / "model")
+    for part, module in (("decoder.image", "decoders.image"), ("language", "language.model")):
+        weight = next(model.get_submodule(module).parameters())
+        before = fingerprint(model.get_submodule(module.removesuffix(".model")))
+        with torch.no_grad():
+            weight.add_(1.0)
+        folder = {"decoder.image": "image", "language": "lm"}[part]
+        model.get_submodule(module.removesuffix(".model")).save_pretrained(tmp_path / folder)
+        with pytest.raises(CheckpointError, match=rf"{part}.weights: '{before}' saved"):
+            AnyModal.from_pretrained(tmp_path / "model")
+    config = tmp_path / "lm" / "chat_template.jinja"
+    config.write_text(config.read_text().replace("<|end|>", "<|end|> "))
+    with pytest.raises(CheckpointError, match=r"language.template: "):
+        AnyModal.from_pretrained(tmp_path / "model")
