@@ -144,9 +144,11 @@ def _find(frame: Floats) -> _Figure | None:
     across, down = weights.sum(0) / mass, weights.sum(1) / mass
     cx, cy = across @ columns, down @ rows
     spread = float(np.sqrt(across @ (columns - cx) ** 2 + down @ (rows - cy) ** 2))
+    if spread < 1 or not (weights > 0.5).any():  # a speck, or a shade all over the picture
+        return None
     chroma = np.where(weights > 0.5, _chroma(frame), 0)
     strong = chroma > 0.65 * np.quantile(chroma[weights > 0.3], 0.95)
-    if spread < 1 or not strong.any():
+    if not strong.any():  # a figure in grey
         return None
     fill = np.median(frame[strong], 0)
     ground = background[int(cy), int(cx)]
