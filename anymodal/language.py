@@ -215,8 +215,11 @@ class LanguageModel(nn.Module):
 
         It is tried, since models differ and say nothing: some (OPT) count positions on their own,
         some (BLOOM) take none, and a state (Mamba) or a part of the layers (Qwen3-Next) may run on
-        from one sequence into the next. Two passes over eight positions.
+        from one sequence into the next. Two passes over eight positions. A sketch, which can't be
+        tried, is taken for one that does.
         """
+        if self.device.type == "meta":
+            return True
         was_training = self.training
         self.eval()
         embeds = self.embedding.weight[:12].unflatten(0, (3, 4))  # (sequences, 4, D)
@@ -326,7 +329,7 @@ class LanguageModel(nn.Module):
         return text
 
     def embed(self, ids: Tensor | Sequence[int]) -> Tensor:
-        """Input embeddings of ids (…) → (…, D)."""
+        """Input embeddings of ids (…) → (…, D), or of a list of them (T) → (T, D)."""
         plain = not isinstance(ids, Tensor) and all(token < self.first_new for token in ids)
         ids = torch.as_tensor(ids, dtype=torch.long, device=self.device)
         if plain or not self.new_count:  # as every token of a text that is being written

@@ -215,9 +215,9 @@ class ImageBind(nn.Module):
             ValueError: if a file is missing, a trunk is unknown or a weight does not fit.
         """
         folder = Path(folder)
+        model = cls.sketch(folder, modalities)  # the weights come from the file
         if not (folder / WEIGHTS_FILE).is_file():
             raise ValueError(f"{str(folder)!r} has no {WEIGHTS_FILE}; save_pretrained writes it")
-        model = cls.sketch(folder, modalities)  # the weights come from the file
         trunks = model.trunks
         with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
             keys = list(file.keys())

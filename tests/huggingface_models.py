@@ -40,8 +40,9 @@ def blip2() -> tuple[Any, Any]:
     qformer = {**SMALL, "encoder_hidden_size": 32, "vocab_size": 60}
     words = {**WORDS, "hidden_size": 16, "word_embed_proj_dim": 16, "ffn_dim": 16}
     text = {"model_type": "opt", **words, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision = {**VISION, "initializer_range": 0.02}  # its own, 1e-10, sees nothing before training
     config = hf.Blip2Config(
-        vision_config=VISION, qformer_config=qformer, text_config=text, num_query_tokens=3
+        vision_config=vision, qformer_config=qformer, text_config=text, num_query_tokens=3
     )
     size = {"size": {"height": 32, "width": 32}}
     return hf.Blip2Model(config), hf.BlipImageProcessorPil(**size)

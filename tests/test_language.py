@@ -238,7 +238,7 @@ def test_loss_equals_the_full_logits_reference(kind):
 def test_loss_without_targets_is_zero_and_has_a_gradient():
     language = make("llama")
     language.add_tokens(NAMES)
-    hidden = language(language.embed([[1, language.vocab_size - 1]]))
+    hidden = language(language.embed(torch.tensor([[1, language.vocab_size - 1]])))
     loss = language.loss(hidden, torch.full((1, 2), -100))
     loss.backward()
     assert float(loss.detach()) == 0.0 and torch.isfinite(language.rows.grad).all()
@@ -710,7 +710,7 @@ def test_hidden_states_of_a_reply_are_those_of_reading_it():
     )
     with torch.no_grad():
         reply = ids_in(signals, events)
-        hidden = language(language.embed([[*prompt.keys, *reply]]))[0, len(prompt.keys) :]
+        hidden = language(language.embed(torch.tensor([[*prompt.keys, *reply]])))[0, len(prompt.keys) :]
     at = 0
     for event in events:
         if isinstance(event, SpanReady):
