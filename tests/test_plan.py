@@ -369,7 +369,7 @@ def test_a_run_is_told_the_largest_batch_that_fits(tiny: Path, tmp_path: Path) -
     }
     file.write_text(yaml.safe_dump(config))
     (whole,) = plan(file)
-    (some,) = plan(file, overrides=["batch_size=8"])
+    (some,) = plan(file, overrides=["batch_size=8", "accumulate=4"])
     (narrow,) = plan(file, budget=Budget("small", some.need.peak))
     keys = [advice.key for advice in narrow.advice]
     assert keys[0] == "batch_size=8 accumulate=4" and "ema=null" in keys
