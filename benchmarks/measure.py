@@ -5,12 +5,15 @@ Each benchmark writes its section of `benchmarks/README.md` by `write_section`.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -99,6 +102,44 @@ def peak_memory(work: Callable[[], Any]) -> float:
     work()
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def apart(task: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a task gives in a forked process, with its peak memory (MB) beyond what it began with.
+
+    Raises:
+        RuntimeError: the process failed; its traceback is on the standard error.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            found: dict[str, Any] = {}
+            before = _resident()
+            found["peak_mb"] = peak_memory(lambda: found.update(task())) - before
+            with os.fdopen(writing, "w") as file:
+                file.write(json.dumps(found))
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        text = file.read()
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise RuntimeError(f"the measured process ended with status {status}")
+    answer: dict[str, Any] = json.loads(text)
+    return answer
+
+
+def _resident() -> float:
+    """Memory (MB) that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:

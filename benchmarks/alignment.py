@@ -1,0 +1,504 @@
+"""Alignment training against a plain PyTorch loop, with identical parts, data order and losses.
+
+The plain loop does as NExT-GPT does: media are encoded and captions embedded at every step, each
+conversation has a row of its own, padded to the longest allowed, and the language model scores its
+whole vocabulary at every position. `--ladder` takes that away one thing at a time, and then adds
+AnyModal's switches. Half of the samples are media to be captioned (encoding-side alignment), half
+captions to be made media of (decoding-side). Every medium and caption occurs once an epoch.
+
+    OMP_NUM_THREADS=1 python benchmarks/alignment.py --size small-lm --ladder
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import diffusers
+import measure
+import numpy as np
+import torch
+import torch.nn.functional as F
+import transformers
+import yaml
+from torch import Tensor
+
+from anymodal import AnyModal
+from anymodal.data.toybox.dataset import ToyboxMedia, toybox_tokenizer
+from anymodal.decoders import DiffusionDecoder, nano
+from anymodal.encoders import ImageBind
+from anymodal.heads import alignment_loss
+from anymodal.keep import Kept
+from anymodal.packing import Packed, Place, pack
+from anymodal.prompt import Prompt
+from anymodal.training.data import Batches
+from anymodal.training.fill import fill
+from anymodal.training.optimizers import build_optimizer
+from anymodal.training.run import build, fit, read_run
+from anymodal.training.scratch import small_language_model
+from anymodal.training.stage import freeze_all_but, train_mode
+from anymodal.types import Conditioning, Message, Target
+
+ALLOWED = 512
+"""The longest conversation allowed, `max_length` of NExT-GPT's stages 1 and 2."""
+
+MADE = ("image", "audio")
+
+TRAINABLE = ["projection.*", "heads.*", "language.rows"]
+
+
+# ---- Data --------------------------------------------------------------------------------------
+
+
+class Pairs:
+    """Media with captions: even samples are to be captioned, odd ones to be made."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.media = {name: ToyboxMedia(name, size) for name in MADE}
+
+    def __len__(self) -> int:
+        return self.size
+
+    def length(self, index: int) -> int:
+        """About how long a sample is: media come with a longer request."""
+        return len(self.media[MADE[index // 2 % len(MADE)]][index].caption) + 20 * (index % 2 == 0)
+
+    def __getitem__(self, index: int) -> list[Message]:
+        name = MADE[index // 2 % len(MADE)]
+        shown = self.media[name][index]
+        words = f"{shown.caption}, number {index}"
+        if index % 2:
+            return [Message("user", [words]), Message("assistant", [Target(name, words)])]
+        asked: list[Any] = [shown.media, "generate a caption"]
+        return [Message("user", asked), Message("assistant", [words])]
+
+
+# ---- Parts -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Size:
+    """Parts with random weights: widths and layers of each, and rows of the vocabulary."""
+
+    like: str
+    layers: int = 6
+    rows: int = 6144
+    vision: tuple[int, int, int] = (256, 7, 8)  # width, blocks, heads
+    audio: tuple[int, int, int] = (128, 4, 4)
+    captions: tuple[int, int] = (256, 6)  # width, layers
+
+
+SIZES = {
+    "small-lm": Size("Qwen3-0.6B, ImageBind huge and Stable Diffusion 2's text encoder"),
+    "large-lm": Size(
+        "NExT-GPT: Vicuna 7B, ImageBind huge and Stable Diffusion 1.5's text encoder",
+        rows=1024,
+        vision=(96, 4, 4),
+        audio=(48, 2, 2),
+        captions=(64, 2),
+    ),
+}
+
+
+def write_parts(folder: Path, size: Size, projection: str) -> dict[str, float]:
+    """Write parts and the configuration that composes them; their parameters in millions."""
+    torch.manual_seed(0)
+    tokenizer = toybox_tokenizer()
+    language = small_language_model(tokenizer, layers=size.layers)
+    language.model.resize_token_embeddings(size.rows)
+    trunk = ("width", "blocks", "heads")
+    binder = ImageBind(
+        {
+            "vision": {
+                **dict(zip(trunk, size.vision, strict=True)),
+                **{"size": 64, "patch": 4, "frames": 2, "clip_seconds": None},
+            },
+            "audio": dict(zip(trunk, size.audio, strict=True)),
+        },
+        embedding=128,
+    )
+    words = toybox_tokenizer(append_end=True)
+    pipelines = {
+        "image": nano.nano_image(words, heads=8, length=77, width=size.captions[0]),
+        "audio": nano.nano_audio(words, heads=8, length=77, width=size.captions[0]),
+    }
+    for pipeline in pipelines.values():
+        width, layers = size.captions
+        pipeline.register_modules(
+            text_encoder=nano.caption_encoder(words, width=width, layers=layers)
+        )
+    decoders = {name: DiffusionDecoder(pipeline) for name, pipeline in pipelines.items()}
+    language.save_pretrained(folder / "language")
+    binder.save_pretrained(folder / "binder")
+    for name, decoder in decoders.items():
+        decoder.save_pretrained(folder / name)
+    (folder / "model.yaml").write_text(yaml.safe_dump(configuration(folder, projection)))
+    return {
+        "language model's layers": count(language.backbone.layers),
+        "its vocabulary": count(language.embedding),
+        **{f"{name} encoder": count(t) for name, t in binder.modality_trunks.items()},
+        "caption encoder": count(decoders["image"].parts["text_encoder"]),
+    }
+
+
+def count(module: torch.nn.Module) -> float:
+    """Parameters in millions."""
+    return sum(p.numel() for p in module.parameters()) / 1e6
+
+
+PROJECTIONS: dict[str, dict[str, Any]] = {
+    "linear": {"_target_": "anymodal.projection.LinearProjection", "tokens": 8},
+    "universal": {
+        "_target_": "anymodal.projection.UniversalProjection",
+        **{"width": 128, "depth": 2, "heads": 4, "tokens": 8},
+    },
+}
+"""NExT-GPT's published model has a linear one; AnyModal's own costs more than these parts do."""
+
+
+def configuration(folder: Path, projection: str) -> dict[str, Any]:
+    """A composition of the parts in a folder."""
+    load = "from_pretrained"
+    parts = {
+        "binder": {"_target_": f"anymodal.encoders.ImageBind.{load}", "folder": "binder"},
+        "language": {
+            "_target_": f"anymodal.language.LanguageModel.{load}",
+            "path_or_name": "language",
+            "dtype": "float32",
+        },
+        **{
+            name: {"_target_": f"anymodal.decoders.DiffusionDecoder.{load}", "folder": name}
+            for name in MADE
+        },
+    }
+    for part in parts.values():
+        for key in ("folder", "path_or_name"):
+            if key in part:
+                part[key] = str(folder / part[key])
+    head = {"_target_": "anymodal.heads.MapperHead", "hidden_width": 128, "depth": 1}
+    encoder = {"_target_": "anymodal.encoders.ImageBindEncoder", "model": {"_part_": "binder"}}
+    return {
+        "parts": parts,
+        "language": {"_part_": "language"},
+        "projection": PROJECTIONS[projection],
+        "modalities": {
+            name: {
+                "encoder": {**encoder, "modality": name},
+                "decoder": {"_part_": name},
+                "head": head,
+                "signals": 4,
+            }
+            for name in MADE
+        },
+    }
+
+
+# ---- The plain loop ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The plain loop, and what of AnyModal's it does already."""
+
+    longest: bool = False  # pad to the longest of the batch only
+    supervised: bool = False  # score supervised positions only
+    packed: bool = False  # several conversations in a row
+    features: bool = False  # encode every medium once
+    captions: bool = False  # embed every caption once
+
+    def rows(self, prompts: Sequence[Prompt]) -> tuple[Packed, Tensor | None]:
+        """Rows of token ids, and the mask of what is real, where padding is seen otherwise."""
+        ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
+        if self.packed:
+            return pack(ids, labels), None
+        width = max(map(len, ids)) if self.longest else ALLOWED
+        padded = torch.zeros(len(ids), width, dtype=torch.long)
+        wanted, mask = torch.full_like(padded, -100), torch.zeros_like(padded)
+        for row, (one, other) in enumerate(zip(ids, labels, strict=True)):
+            padded[row, : len(one)], wanted[row, : len(one)] = torch.tensor((one, other))
+            mask[row, : len(one)] = 1
+        places = [Place(row, 0) for row in range(len(ids))]
+        return Packed(padded, wanted, torch.empty(0), places), mask
+
+    def losses(
+        self, model: AnyModal, samples: Sequence[Sequence[Message]], known: dict[str, Any]
+    ) -> dict[str, Tensor]:
+        """Cross-entropy of replies, and the distance from captions' conditioning."""
+        prompts = [model.layout.prompt(messages, reply=False) for messages in samples]
+        (ids, labels, positions, places), mask = self.rows(prompts)
+        embeds = model.embed(prompts, ids, places)
+        if mask is None:
+            hidden = model.language(embeds, positions=positions)
+        else:
+            hidden = model.language(embeds, attention_mask=mask)
+        if self.supervised:
+            text = model.language.loss(hidden, labels)
+        else:
+            scores = model.language.logits(hidden)[:, :-1].float()  # (B, T-1, V)
+            text = F.cross_entropy(scores.flatten(0, 1), labels[:, 1:].flatten())
+        align = []
+        for name, head in model.heads.items():
+            spans = [
+                (row, start + span.start, span.target.caption)
+                for (row, start), prompt in zip(places, prompts, strict=True)
+                for span in prompt.spans
+                if span.target.modality == name
+            ]
+            if spans:
+                rows = torch.tensor([row for row, *_ in spans])[:, None]
+                steps = torch.arange(model.signals.counts[name])
+                columns = torch.tensor([first for _, first, _ in spans])[:, None] + steps
+                made = head(hidden[rows, columns], embeds[rows, columns])
+                target = self._embedded(model, name, [words for *_, words in spans], known)
+                align.append(alignment_loss(made, target, model.align_by))
+        return {"text": text, "align": torch.stack(align).sum()} if align else {"text": text}
+
+    @torch.no_grad()
+    def _embedded(
+        self, model: AnyModal, name: str, captions: list[str], known: dict[str, Any]
+    ) -> Conditioning:
+        decoder = model.decoders[name]
+        missing = [words for words in captions if not self.captions or (name, words) not in known]
+        if missing:
+            found = decoder.embed_captions(missing)
+            known.update(
+                {(name, w): found_at for w, *found_at in zip(missing, *found[:2], strict=True)}
+            )
+        embeds, masks = zip(*(known[name, words] for words in captions), strict=True)
+        return Conditioning(torch.stack(embeds), torch.stack(masks))
+
+
+def plain(config: Path, loop: Loop) -> dict[str, Any]:
+    """Train as a run's configuration says, in a plain loop; the seconds and losses of its steps."""
+    run = read_run(config)
+    model, data = build(run)
+    freeze_all_but(model, run.stage.trainable)
+    train_mode(model)
+    optimizer = build_optimizer(model, run.optimizer)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    batches = Batches(data, list, run.batch_size, run.seed)
+    known: dict[str, Any] = {}
+    if loop.features:
+        model.kept = Kept()
+        for step in range(run.steps):
+            samples = [data[index] for index in batches.indices(step)]
+            with torch.no_grad():
+                model.keep(model.collate(samples))
+                if loop.captions:
+                    loop.losses(model, samples, known)
+    times, found = [time.process_time()], []
+    for step in range(run.steps):
+        samples = [data[index] for index in batches.indices(step)]
+        losses = loop.losses(model, samples, known)
+        torch.stack(list(losses.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
+        for group in optimizer.param_groups:
+            group["lr"] = run.optimizer.lr * run.optimizer.rate(step, run.steps)
+        optimizer.step()
+        optimizer.zero_grad()
+        found.append({name: float(loss.detach()) for name, loss in losses.items()})
+        times.append(time.process_time())
+    return {"seconds": list(np.diff(times)), "losses": found}
+
+
+# ---- AnyModal ----------------------------------------------------------------------------------
+
+
+def trained(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Train as `anymodal train` does; the seconds and losses of its steps."""
+    times: list[float] = []
+    found: list[dict[str, float]] = []
+
+    def before(module: torch.nn.Module, given: Any) -> None:
+        if isinstance(module, AnyModal):
+            times.append(time.process_time())
+
+    def after(module: torch.nn.Module, given: Any, losses: Any) -> None:
+        if isinstance(module, AnyModal):
+            found.append({name: float(loss.detach()) for name, loss in losses.items()})
+
+    torch.nn.modules.module.register_module_forward_pre_hook(before)
+    torch.nn.modules.module.register_module_forward_hook(after)
+    with tempfile.TemporaryDirectory() as out:
+        # The last step is followed by a checkpoint and the end, so its end isn't the next's start.
+        fit(read_run(config, [*overrides, f"out={out}"]))
+    return {"seconds": list(np.diff(times)), "losses": found}
+
+
+def filled(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Fill the cache as `anymodal cache` does; the seconds that it took a sample, opening apart."""
+    times: list[float] = []
+    keep = AnyModal.keep
+
+    def timed(model: AnyModal, batch: Any) -> None:
+        times.append(time.process_time())
+        keep(model, batch)
+
+    AnyModal.keep = timed  # type: ignore[method-assign]
+    samples = fill(config, overrides)
+    times.append(time.process_time())
+    return {"seconds": [(times[-1] - times[0]) / samples]}
+
+
+# ---- Comparison --------------------------------------------------------------------------------
+
+PLAIN = Loop()
+RUNGS = {
+    "plain loop": PLAIN,
+    "+ padded to the longest of the batch": (second := replace(PLAIN, longest=True)),
+    "+ loss at supervised positions": (third := replace(second, supervised=True)),
+    "+ packed rows": (fourth := replace(third, packed=True)),
+    "+ media encoded once": (fifth := replace(fourth, features=True)),
+    "+ captions embedded once": replace(fifth, captions=True),
+}
+SWITCHES: dict[str, tuple[list[str], float]] = {
+    "`anymodal train` with a filled cache": ([], 1e-3),
+    "… and fused AdamW": (["optimizer.fused=true"], 1e-3),
+    "… and regional compile": (["compile=true"], 1e-3),
+    "… and activation checkpointing": (["checkpointing=true"], 1e-3),
+    "… and bf16": (["precision=bf16-mixed"], 5e-2),
+    "… and rows of their own": (["packed=false"], 1e-3),
+    "… and rows of their own, grouped by length": (["packed=false", "grouped=3"], math.inf),
+}
+"""What is changed of the run, and how far losses may be from the plain loop's, relatively.
+
+Grouping deals samples to other batches, so its losses aren't the plain loop's.
+"""
+
+
+def agree(found: Sequence[dict[str, float]], plain: Sequence[dict[str, float]], by: float) -> None:
+    """Check that two sides lose the same at every step, since else they don't do the same."""
+    for step, (one, other) in enumerate(zip(found, plain, strict=True)):
+        for name in other:
+            if abs(one[name] - other[name]) > by * max(abs(other[name]), 0.1):
+                raise AssertionError(f"step {step}: {name} is {one[name]}, not {other[name]}")
+
+
+def main() -> None:
+    """Measure in alternating runs, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--size", choices=[*SIZES], default="small-lm")
+    parser.add_argument("--projection", choices=[*PROJECTIONS], default="linear")
+    parser.add_argument("--runs", type=int, default=3, help="of each; default: %(default)s")
+    parser.add_argument("--steps", type=int, default=8, help="two more warm up")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--ladder", action="store_true", help="one switch at a time")
+    args = parser.parse_args()
+    transformers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.disable_progress_bar()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        sizes = measure.apart(lambda: write_parts(folder, SIZES[args.size], args.projection))
+        sizes.pop("peak_mb")
+        config = write_run(folder, args.steps + 2, args.batch)
+        for text in compare(config, args, sizes):  # after every run, since the whole takes long
+            measure.write_section(f"alignment {args.size} {args.projection}", text)
+
+
+def write_run(folder: Path, steps: int, batch: int) -> Path:
+    """Write the run that both sides read: each sample is drawn once."""
+    run = {
+        "model": {"_target_": "anymodal.AnyModal.compose", "config": str(folder / "model.yaml")},
+        "data": {"_target_": "alignment.Pairs", "size": steps * batch},
+        "allow": ["alignment"],
+        "stage": {"trainable": TRAINABLE, "losses": {"text": 1, "align": 1}},
+        "out": str(folder / "out"),
+        "steps": steps,
+        "batch_size": batch,
+        "trainer": {"accelerator": "cpu", "enable_progress_bar": False},
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(run))
+    return path
+
+
+def compare(config: Path, args: argparse.Namespace, sizes: dict[str, float]) -> Iterator[str]:
+    """Measure every side in turn, run after run; the tables of all runs so far."""
+    rungs = RUNGS if args.ladder else dict([*RUNGS.items()][:2])
+    switches = SWITCHES if args.ladder else dict([*SWITCHES.items()][:1])
+    cache = [f"cache={config.parent / 'cache'}"]
+    tasks: dict[str, Callable[[], dict[str, Any]]] = {
+        name: partial(plain, config, loop) for name, loop in rungs.items()
+    }
+    tolerances = dict.fromkeys(rungs, 1e-3)
+    for name, (changes, tolerance) in switches.items():
+        tasks[name] = partial(trained, config, [*cache, *changes])
+        tolerances[name] = tolerance
+    build_seconds = []
+    for run in range(args.runs):
+        ahead = [f"cache={config.parent / f'cache-{run}'}"]
+        build_seconds.append(measure.apart(partial(filled, config, ahead))["seconds"][0])
+    for changes in ([], ["precision=bf16-mixed"]) if args.ladder else ([],):
+        measure.apart(partial(filled, config, [*cache, *changes]))
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in tasks}
+    for run in range(args.runs):
+        for name, task in tasks.items():
+            results[name].append(measure.apart(task))
+            agree(results[name][-1]["losses"], results["plain loop"][0]["losses"], tolerances[name])
+            seconds = median(results[name][-1]["seconds"][2:])
+            print(f"run {run + 1}: {name}: {args.batch / seconds:.2f} samples/s", flush=True)
+        yield report(args, sizes, results, build_seconds)
+
+
+def report(
+    args: argparse.Namespace,
+    sizes: dict[str, float],
+    results: dict[str, list[dict[str, Any]]],
+    build_seconds: Sequence[float],
+) -> str:
+    """The tables of one size."""
+    rates = {
+        name: [args.batch / median(run["seconds"][2:]) for run in runs]
+        for name, runs in results.items()
+    }
+    slowest = rates["plain loop"]
+    rows = [
+        [
+            name,
+            measure.spread(rates[name], 2),
+            measure.spread([one / other for one, other in zip(rates[name], slowest, strict=True)]),
+            f"{median(run['peak_mb'] for run in runs):.0f}",
+        ]
+        for name, runs in results.items()
+    ]
+    best = next(name for name in results if name in SWITCHES)
+    once = median(build_seconds)
+    amortised = [
+        [f"{epochs} epoch{'s' * (epochs > 1)}", *_amortised(epochs, once, rates[best], slowest)]
+        for epochs in (1, 3)
+    ]
+    made = ", ".join(f"{name} {millions:.1f} M" for name, millions in sizes.items())
+    return "\n\n".join(
+        [
+            f"**`--size {args.size} --projection {args.projection}`**, in the proportions of "
+            f"{SIZES[args.size].like}: {made}.",
+            f"{len(slowest)} alternating runs of {args.steps} steps of {args.batch} samples, after "
+            "two that warm up.",
+            measure.table(["loop", "samples/s", "× plain", "peak MB"], rows),
+            f"Building the cache takes {measure.spread(build_seconds, 0, 1e3)} ms a sample. With it:",
+            measure.table(["cache built for", "samples/s", "× plain"], amortised),
+        ]
+    )
+
+
+def _amortised(
+    epochs: int, once: float, rates: Sequence[float], slowest: Sequence[float]
+) -> tuple[str, str]:
+    """Samples a second and gain where the cache is built for some epochs."""
+    rate = epochs / (once + epochs / median(rates))
+    return f"{rate:.2f}", f"{rate / median(slowest):.1f}"
+
+
+if __name__ == "__main__":
+    main()

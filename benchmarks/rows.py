@@ -1,0 +1,89 @@
+"""Rows of a batch: packed, one conversation each, and that grouped by length.
+
+The shipped language model reads the Toybox's conversations as in
+configs/stages/nano/31-conversations.yaml. Counted are positions for each token that is real; timed
+is a pass forward and back.
+
+    OMP_NUM_THREADS=1 python benchmarks/rows.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import measure
+import torch
+
+from anymodal.composition import find
+from anymodal.data.toybox.dataset import ToyboxDialogues
+from anymodal.language import IGNORED, LanguageModel
+from anymodal.packing import Packed
+from anymodal.training.data import Batches
+from anymodal.training.objectives import LanguageModeling
+
+SIDES = {
+    "a row for each": (False, 1),
+    "a row for each, `grouped: 16`": (False, 16),
+    "packed": (True, 1),
+}
+
+
+def seconds(model: LanguageModeling, batch: Packed) -> float:
+    """A pass forward and back."""
+    start = time.process_time()
+    model(batch)["text"].backward()
+    model.zero_grad()
+    return time.process_time() - start
+
+
+def main() -> None:
+    """Count and time each side's batches in turn, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=3, help="of each; default: %(default)s")
+    parser.add_argument("--batches", type=int, default=16)
+    args = parser.parse_args()
+    language = LanguageModel.from_pretrained(str(find("nano") / "language"), dtype="float32")
+    model = LanguageModeling(language)
+    language.requires_grad_(True)
+    data = ToyboxDialogues(200000, seed=31, plain=True, joined=4)
+    batches: dict[str, list[Packed]] = {}
+    for name, (model.packed, grouped) in SIDES.items():
+        drawn = iter(Batches(data, model.collate, 12, 0, grouped=grouped))
+        batches[name] = [next(drawn) for _ in range(args.batches)]
+    with torch.no_grad():
+        lost = {name: total(model, of) for name, of in batches.items()}
+    first = next(iter(lost.values()))
+    if any(abs(other - first) > 1e-4 * first for other in lost.values()):
+        raise AssertionError(f"the sides don't lose the same: {lost}")
+    times: dict[str, list[float]] = {name: [] for name in batches}
+    for _ in range(args.runs):
+        for name, some in batches.items():
+            times[name].append(sum(seconds(model, batch) for batch in some))
+    rows = []
+    for name, some in batches.items():
+        taken = sum(batch.ids.numel() for batch in some)
+        gains = [
+            other / one for one, other in zip(times[name], times[next(iter(times))], strict=True)
+        ]
+        rows.append(
+            [name, f"{taken / real(batches['a row for each']):.2f}", measure.spread(gains, 2)]
+        )
+    told = f"{args.batches} batches of 12, {args.runs} alternating runs."
+    shown = measure.table(["rows", "positions a token", "× a row for each"], rows)
+    measure.write_section("rows", f"{told}\n\n{shown}")
+
+
+def real(batches: list[Packed]) -> int:
+    """Tokens that are no padding, of rows that hold one conversation each."""
+    return sum(int((batch.ids != 0).sum()) for batch in batches)
+
+
+def total(model: LanguageModeling, batches: list[Packed]) -> float:
+    """The loss over all supervised positions of all batches, which no dealing may change."""
+    found = [(float(model(b)["text"]), int((b.labels[:, 1:] != IGNORED).sum())) for b in batches]
+    return sum(loss * count for loss, count in found) / sum(count for _, count in found)
+
+
+if __name__ == "__main__":
+    main()
