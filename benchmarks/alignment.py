@@ -467,7 +467,7 @@ def report(
         [
             name,
             measure.spread(rates[name], 2),
-            measure.spread([one / other for one, other in zip(rates[name], slowest, strict=True)]),
+            measure.spread([a / b for a, b in zip(rates[name], slowest, strict=True)], 1),
             f"{median(run['peak_mb'] for run in runs):.0f}",
         ]
         for name, runs in results.items()
@@ -486,7 +486,8 @@ def report(
             f"{len(slowest)} alternating runs of {args.steps} steps of {args.batch} samples, after "
             "two that warm up.",
             measure.table(["loop", "samples/s", "× plain", "peak MB"], rows),
-            f"Building the cache takes {measure.spread(build_seconds, 0, 1e3)} ms a sample. With it:",
+            f"Building the cache takes {measure.spread(build_seconds, 0, 1e3)} ms a sample. "
+            "With it:",
             measure.table(["cache built for", "samples/s", "× plain"], amortised),
         ]
     )
