@@ -89,15 +89,20 @@ class Media(ABC):
         """
         path = Path(path)
         path = path if path.suffix else path.with_name(path.name + self.suffix)
-        suffix = path.suffix.lower()
-        if suffix not in self.saves:
-            raise MediaError(
-                f"cannot save {self.kind} as {path.name}; use one of {', '.join(self.saves)}"
-            )
-        write_file(path, self._encoded(suffix))
+        write_file(path, self.encode(path.suffix))
         return path
 
-    def _encoded(self, suffix: str) -> bytes:
+    def encode(self, suffix: str) -> bytes:
+        """The bytes of a file of this medium, in the format of a suffix such as `.png`.
+
+        Raises:
+            ValueError: if this kind of medium is not saved in that format.
+        """
+        suffix = suffix.lower()
+        if suffix not in self.saves:
+            raise MediaError(
+                f"cannot save {self.kind} as {suffix}; use one of {', '.join(self.saves)}"
+            )
         try:
             return self._encode(suffix)
         except MediaError:

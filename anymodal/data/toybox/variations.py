@@ -52,7 +52,7 @@ def _clip(scene: Scene, rng: np.random.Generator) -> Media:
     side, fps = int(rng.integers(SIDES[0], SIDES[1] // 2, endpoint=True)), 24
     count = round(rng.uniform(*SECONDS) * fps)
     frames = _framed(draw_video(scene, rng, count, fps, side), rng)
-    return Video.load(Video(frames, fps)._encoded(".mp4"))
+    return Video.load(Video(frames, fps).encode(".mp4"))
 
 
 def _framed(frames: Pixels, rng: np.random.Generator) -> Pixels:
@@ -79,7 +79,7 @@ def _movement(scene: Scene, rng: np.random.Generator) -> Media:
     rate = int(rng.choice((50, 400)))
     samples = feel(scene, rng, rate, rng.uniform(*SECONDS))
     samples = samples + rng.normal(0, 0.02, samples.shape).astype(np.float32)
-    return IMU.load(IMU(samples, rate)._encoded(".csv"))
+    return IMU.load(IMU(samples, rate).encode(".csv"))
 
 
 _VARIATIONS: dict[str, Callable[[Scene, np.random.Generator], Media]] = {
