@@ -77,8 +77,9 @@ def _run(argv: list[str]) -> int:
     parser, command = _parsers(name)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        options = command._option_string_actions
-        raise UsageError(f"{command.prog} takes no {unknown[0]!r}{_suggest(unknown[0], options)}")
+        asked = _task(command, argv)
+        options = asked._option_string_actions
+        raise UsageError(f"{asked.prog} takes no {unknown[0]!r}{_suggest(unknown[0], options)}")
     if name is None:
         parser.print_help()
         return 0
@@ -107,6 +108,14 @@ def _parsers(chosen: str | None) -> tuple[argparse.ArgumentParser, argparse.Argu
             # Given after the command it must not be reset by this parser's own default.
             command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS)
     return parser, command
+
+
+def _task(command: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the task that is named, where a command has several."""
+    for action in command._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return next(action.choices[word] for word in argv if word in action.choices)
+    return command
 
 
 def _suggest(given: str, known: Iterable[str]) -> str:
