@@ -114,7 +114,8 @@ def _task(command: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Arg
     """The parser of the task that is named, where a command has several."""
     for action in command._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return next(action.choices[word] for word in argv if word in action.choices)
+            parsers: dict[str, argparse.ArgumentParser] = action.choices
+            return next(parsers[word] for word in argv if word in parsers)
     return command
 
 

@@ -62,7 +62,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     [
         (["caht"], "there is no command 'caht'; did you mean chat?"),
         (["chat", "hi", "--tempratur", "1"], "did you mean --temperature?"),
-        (["eval", "matrix", "--kind", "main"], "eval matrix takes no '--kind'; did you mean --kinds?"),
+        (["eval", "matrix", "--kind", "main"], "matrix takes no '--kind'; did you mean --kinds?"),
         (["chat", "hi", "--steps", "0"], "'0' is not a whole number above 0"),
         (["chat", "hi", "--model", "nowhere"], "no model at nowhere"),
         (["chat", "hi", "--attach", "nowhere.png"], "nowhere.png"),
