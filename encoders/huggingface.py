@@ -239,8 +239,8 @@ class TransformersEncoder(Encoder):
         return {
             **super().identity(),
             "model": self.model.config.model_type,
-            "config": _hash(self.model.config.to_dict()),
-            "processor": _hash(steps(self.processor)),
+            "config": hash_of(self.model.config.to_dict()),
+            "processor": hash_of(steps(self.processor)),
             "sizes": list(self.sizes),
             **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
             "source": self.source,
@@ -303,7 +303,8 @@ _PASSING = {"transformers_version", "_name_or_path", "architectures", "dtype", "
 """What of a configuration tells nothing of what a model computes."""
 
 
-def _hash(settings: Any) -> str:
+def hash_of(settings: Any) -> str:
+    """A hash of settings, of what in them says what a model computes."""
     text = json.dumps(_lasting(settings), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
