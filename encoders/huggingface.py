@@ -19,7 +19,7 @@ from anymodal.media import Audio, Image, Media, Video
 from anymodal.sources import opening, source_of
 from anymodal.types import Features
 
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _PROCESSORS = (
     "preprocessor_config.json",
     "processor_config.json",
@@ -116,7 +116,7 @@ class TransformersEncoder(Encoder):
         from transformers import AutoConfig, AutoModel
 
         known = {"revision": revision, "trust_remote_code": False}
-        files = [["config.json"], _WEIGHTS, _PROCESSORS]
+        files = [["config.json"], WEIGHTS, _PROCESSORS]
         with opening("encoder", path_or_name, revision, files[:1]):
             config = AutoConfig.from_pretrained(path_or_name, **known)
         family = family_of(config)
@@ -126,7 +126,7 @@ class TransformersEncoder(Encoder):
         sizes = Sizes(seconds, frames or family.frames(config) or 16)
         with (
             opening("encoder", path_or_name, revision, files),
-            _quiet(),  # what is missing is told below, or was never wanted
+            quiet(),  # what is missing is told below, or was never wanted
         ):
             model, report = AutoModel.from_pretrained(
                 path_or_name, dtype=getattr(torch, dtype), output_loading_info=True, **known
@@ -281,7 +281,7 @@ def _used(key: str, family: Family) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' report on what a checkpoint lacks or has too much."""
     from transformers.utils import logging
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from anymodal.encoders.base import Encoder
-from anymodal.encoders.huggingface import hash_of
+from anymodal.encoders.huggingface import WEIGHTS, hash_of, quiet
 from anymodal.encoders.imagebind_blocks import sinusoids
 from anymodal.encoders.imagebind_config import choose
 from anymodal.encoders.universal_kinds import KINDS
@@ -26,7 +26,6 @@ from anymodal.sources import opening, source_of
 from anymodal.types import Features
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
-SOURCE = (WEIGHTS_FILE, "model.safetensors.index.json", "pytorch_model.bin")
 Modalities = Mapping[str, Mapping[str, Any] | None]
 """Settings of each modality's tokenizer; see `universal_tokenizers.build`."""
 
@@ -92,7 +91,10 @@ class UniversalTrunk(nn.Module):
         if (held := _held(name)) is not None:
             return cls._reopened(name, held, modalities)
         config = _clip_config(name, revision)
-        with opening("encoder", name, revision, [[CONFIG_FILE], SOURCE]):
+        with (
+            opening("encoder", name, revision, [[CONFIG_FILE], WEIGHTS]),
+            quiet(),  # of a text tower that isn't wanted
+        ):
             vision, report = CLIPVisionModel.from_pretrained(
                 name,
                 config=config,

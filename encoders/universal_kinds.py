@@ -59,7 +59,7 @@ class DepthTokenizer(PictureTokenizer):
     def prepare(self, media: Depth) -> Tensor:
         """(1, 3, S, S)."""
         values = media.values.astype(np.float64)
-        shares = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
+        shares = (values - values.min()) / (float(np.ptp(values)) or 1.0)
         grey = preprocess.map_square(shares, size=self.size, mean=0.0, std=1.0)  # (1, S, S)
         mean, std = (
             torch.tensor(of).view(3, 1, 1) for of in (preprocess.PIXEL_MEAN, preprocess.PIXEL_STD)

@@ -35,7 +35,9 @@ def grouped(
     if len(rows) > most:
         rows = rows[np.random.default_rng(0).choice(len(rows), most, replace=False)]
     places = rows[:, :3] - rows[:, :3].mean(axis=0)
-    places /= max(float(np.linalg.norm(places, axis=1).max()), 1e-12)
+    size = float(np.linalg.norm(places, axis=1).max())
+    if size > 1e-9 * np.abs(rows[:, :3]).max():  # else they are one point, and its rounding
+        places /= size
     centres = furthest(places, min(groups, len(rows)))
     _, near = cKDTree(places).query(places[centres], k=np.arange(1, min(neighbours, len(rows)) + 1))
     near = np.resize(near.T, (neighbours, len(centres))).T  # (centres, neighbours), repeated
