@@ -152,6 +152,8 @@ class TransformersEncoder(Encoder):
         dtype: str = "float32",
         seconds: float = 10.0,
         frames: int | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
     ) -> TransformersEncoder:
         """What `from_pretrained` would give, on the meta device: its weights are never read.
 
@@ -170,7 +172,7 @@ class TransformersEncoder(Encoder):
         with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
             processor = open_processor(path_or_name, family.media, revision)
             sizes = Sizes(seconds, frames or family.frames(config) or 16)
-            return cls(model, processor, sizes, path_or_name, revision).eval()
+            return cls(model, processor, sizes, path_or_name, revision, tokens, layer).eval()
 
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.

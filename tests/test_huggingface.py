@@ -199,6 +199,8 @@ def test_tokens_and_their_layer_can_be_chosen(tmp_path: Path) -> None:
     torch.testing.assert_close(summed(batch).values[:, 0], given.pooler_output)
     assert len({str(e.identity()) for e in (opened(), patches, summed)}) == 3
     torch.testing.assert_close(summed.embed(batch), opened().embed(batch))
+    sketched = TransformersEncoder.sketch(str(tmp_path / "tiny"), tokens="patches", layer=-2)
+    assert (sketched.tokens, sketched.layer) == ("patches", -2)
     with pytest.raises(ValueError, match="choose all, patches, class"):
         opened(tokens="patch")
     tiny.write(tiny.whisper, tmp_path / "sound")

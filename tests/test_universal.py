@@ -21,6 +21,8 @@ from anymodal.encoders.universal_points import furthest, grouped
 from anymodal.encoders.universal_tokenizers import Patches, Tokenizer, Trunk, build
 from anymodal.media import IMU, Audio, Depth, Image, Normal, PointCloud, Video
 from anymodal.model import AnyModal
+from anymodal.planning import memory
+from anymodal.planning.sketch import sketch_model
 from anymodal.training.stage import freeze_all_but
 from anymodal.types import Message
 from tests import huggingface_models as tiny
@@ -300,6 +302,12 @@ def test_a_model_shares_it_and_trains_a_tokenizer_alone(tmp_path: Path) -> None:
     for name in ("image", "audio"):
         del config["parts"][name]
     model = AnyModal.compose(config)
+    sketched = sketch_model(config, {})
+    assert all(weight.is_meta for weight in sketched.parameters())
+    assert {n: w.shape for n, w in sketched.named_parameters()} == {
+        n: w.shape for n, w in model.named_parameters()
+    }
+    assert not memory.inference(sketched, 64).unknown
     freeze_all_but(model, ["encoders.*.tokenizers.points.*"])
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     assert len(trained) == 5 and all("tokenizers.points." in name for name in trained)
