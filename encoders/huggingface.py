@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from anymodal.encoders.base import Encoder
-from anymodal.encoders.huggingface_families import FAMILIES, Family, Sizes
+from anymodal.encoders.huggingface_families import FAMILIES, TOWERS, Family, Sizes
 from anymodal.encoders.huggingface_processors import open_processor, steps
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.sources import opening, source_of
@@ -95,6 +95,7 @@ class TransformersEncoder(Encoder):
         frames: int | None = None,
         tokens: Tokens = "all",
         layer: int = -1,
+        tower: str | None = None,
     ) -> TransformersEncoder:
         """Open a model and its processor; code that comes with them is never run.
 
@@ -107,10 +108,12 @@ class TransformersEncoder(Encoder):
                 with, or 16.
             tokens: all of them, or the patches or the class token alone, where there is one.
             layer: whose output they are; -2 for that of the last but one, as LLaVA reads CLIP.
+            tower: which part of a model of several, as `audio` or `video` of PE audio-video.
 
         Raises:
             ValueError: if the model is of no known family, lacks weights, or is to read nothing.
             OSError: if there is no such folder or repository, or it has no processor.
+            ImportError: if transformers wants another library for the model, as timm for PE video.
         """
         # transformers takes seconds to import.
         from transformers import AutoConfig, AutoModel
@@ -118,7 +121,7 @@ class TransformersEncoder(Encoder):
         known = {"revision": revision, "trust_remote_code": False}
         files = [["config.json"], WEIGHTS, _PROCESSORS]
         with opening("encoder", path_or_name, revision, files[:1]):
-            config = AutoConfig.from_pretrained(path_or_name, **known)
+            config = _of_tower(AutoConfig.from_pretrained(path_or_name, **known), tower)
         family = family_of(config)
         _check_choice(family, tokens, layer)
         if seconds <= 0 or (frames is not None and frames < 1):
@@ -129,7 +132,11 @@ class TransformersEncoder(Encoder):
             quiet(),  # what is missing is told below, or was never wanted
         ):
             model, report = AutoModel.from_pretrained(
-                path_or_name, dtype=getattr(torch, dtype), output_loading_info=True, **known
+                path_or_name,
+                config=config,
+                dtype=getattr(torch, dtype),
+                output_loading_info=True,
+                **known,
             )
         if absent := sorted(k for k in report["missing_keys"] if _used(k, family)):
             raise ValueError(
@@ -154,6 +161,7 @@ class TransformersEncoder(Encoder):
         frames: int | None = None,
         tokens: Tokens = "all",
         layer: int = -1,
+        tower: str | None = None,
     ) -> TransformersEncoder:
         """What `from_pretrained` would give, on the meta device: its weights are never read.
 
@@ -166,6 +174,7 @@ class TransformersEncoder(Encoder):
         config = AutoConfig.from_pretrained(
             path_or_name, revision=revision, trust_remote_code=False
         )
+        config = _of_tower(config, tower)
         family = family_of(config)
         with torch.device("meta"):
             model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
@@ -266,6 +275,26 @@ def family_of(config: Any) -> Family:
             f"{', '.join(FAMILIES)}, or add an entry to FAMILIES"
         )
     return FAMILIES[config.model_type]
+
+
+def _of_tower(config: Any, tower: str | None) -> Any:
+    """The configuration of a model's tower, or the model's own where it has none.
+
+    A tower that was saved apart is what `tower` asks for, too.
+
+    Raises:
+        ValueError: if it has several and none of them is asked for, or has no such one.
+    """
+    kind = config.model_type
+    if kind in TOWERS:
+        if tower not in TOWERS[kind]:
+            raise ValueError(
+                f"tower={tower!r} of a {kind!r}; give tower= one of {', '.join(TOWERS[kind])}"
+            )
+        return getattr(config, f"{tower}_config")
+    if tower is not None and all(towers.get(tower) != kind for towers in TOWERS.values()):
+        raise ValueError(f"tower={tower!r}: a {kind!r} has no towers; leave it out")
+    return config
 
 
 def _check_choice(family: Family, tokens: str, layer: int) -> None:

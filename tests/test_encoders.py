@@ -111,6 +111,10 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
         for name, build in huggingface_models.FAMILIES.items()
     },
     **{
+        name: functools.partial(huggingface_models.assembled, build)
+        for name, build in huggingface_models.ASSEMBLED.items()
+    },
+    **{
         f"universal-{name}": functools.partial(universal_models.opened, name)
         for name in universal_models.MODALITIES
     },
