@@ -141,6 +141,10 @@ PE_TEXT = {**SMALL, **WORDS, "cls_token_id": 1, "sep_token_id": 2}
 PE_SOUND = {"sampling_rate": 1000, "hop_length": 8}
 PE_FILM = {
     "video_processor_type": "PeVideoVideoProcessor",
+    "do_resize": True,
+    "do_rescale": True,
+    "do_normalize": True,
+    "resample": 2,
     "size": {"height": 32, "width": 32},
     "image_mean": HALVES,
     "image_std": HALVES,
