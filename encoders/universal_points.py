@@ -49,13 +49,17 @@ def grouped(
 def furthest(places: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """Furthest point sampling: indices (count,), each of the point furthest from those before it.
 
-    The first is the one furthest from the origin (Eldar et al. 1997, "The farthest point strategy
-    for progressive image sampling").
+    The first is the one furthest from the origin, and none is taken twice (Eldar et al. 1997, "The
+    farthest point strategy for progressive image sampling").
     """
+    x, y, z = np.ascontiguousarray(places.T)  # several times as fast as rows
     chosen = np.empty(count, dtype=np.int64)
-    distances = np.square(places).sum(axis=1)
-    for index in range(count):
+    chosen[0] = (x * x + y * y + z * z).argmax()
+    distances = np.full(len(places), np.inf)
+    for index in range(1, count):
+        last = chosen[index - 1]
+        along, across, up = x - x[last], y - y[last], z - z[last]
+        np.minimum(distances, along * along + across * across + up * up, out=distances)
+        distances[last] = -1.0
         chosen[index] = distances.argmax()
-        away = np.square(places - places[chosen[index]]).sum(axis=1)
-        distances = away if index == 0 else np.minimum(distances, away)
     return chosen

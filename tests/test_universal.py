@@ -14,6 +14,7 @@ import transformers as hf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PILImage
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anymodal.embedding.opening import open_encoders
@@ -160,6 +161,7 @@ class TestPoints:
     def test_furthest_points_are_each_furthest_from_those_before(self) -> None:
         line = np.array([[0.0, 0, 0], [1, 0, 0], [2.1, 0, 0], [-2, 0, 0]])
         assert furthest(line, 4).tolist() == [2, 3, 0, 1]
+        assert sorted(furthest(np.ones((5, 3)), 5).tolist()) == [0, 1, 2, 3, 4]
 
     def test_small_clouds_repeat_themselves(self) -> None:
         one = grouped(np.ones((1, 3), np.float32), None, **self.sizes)
@@ -215,6 +217,20 @@ class TestFolders:
         assert encoder(batch).values.shape == (1, 1 + 11, 16)
         again = UniversalTrunk.from_pretrained(tmp_path, further)
         assert torch.equal(encoder.embed(batch), again.embed("watch", batch))
+
+    def test_a_clip_without_texts_opens_and_an_incomplete_one_does_not(
+        self, tmp_path: Path
+    ) -> None:
+        vision = hf.CLIPVisionModel(hf.CLIPVisionConfig(**universal_models.VISION))
+        vision.save_pretrained(tmp_path / "vision")
+        trunk = UniversalTrunk.from_pretrained(tmp_path / "vision", {"image": None})
+        assert torch.equal(trunk.post_norm.weight, vision.post_layernorm.weight)
+        file = tmp_path / "vision" / "model.safetensors"
+        weights = load_file(file)
+        (gone,) = [key for key in weights if key.endswith("post_layernorm.bias")]
+        save_file({k: v for k, v in weights.items() if k != gone}, file, {"format": "pt"})
+        with pytest.raises(ValueError, match=r"lacks 1 weights, as .*post_layernorm\.bias"):
+            UniversalTrunk.from_pretrained(tmp_path / "vision", {"image": None})
 
     def test_files_are_embedded_by_it(self, model: UniversalTrunk, tmp_path: Path) -> None:
         model.save_pretrained(tmp_path)
