@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anymodal.encoders.huggingface import TransformersEncoder
     from anymodal.encoders.imagebind import ImageBind, ImageBindEncoder
     from anymodal.encoders.pooled import PooledEncoder
+    from anymodal.encoders.universal import UniversalEncoder, UniversalTrunk
 
 __all__ = [
     "Encoder",
@@ -28,6 +29,8 @@ __all__ = [
     "ImageBindEncoder",
     "PooledEncoder",
     "TransformersEncoder",
+    "UniversalEncoder",
+    "UniversalTrunk",
     "load_tokenizer",
     "tokenize",
 ]
@@ -38,6 +41,8 @@ _HOME = {
     "ImageBindEncoder": "imagebind",
     "PooledEncoder": "pooled",
     "TransformersEncoder": "huggingface",
+    "UniversalEncoder": "universal",
+    "UniversalTrunk": "universal",
     "load_tokenizer": "clip_text",
     "tokenize": "clip_text",
 }

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from anymodal.encoders.base import Encoder
-from anymodal.encoders.huggingface_families import FAMILIES, Family, Sizes
+from anymodal.encoders.huggingface_families import FAMILIES, TOWERS, Family, Sizes
 from anymodal.encoders.huggingface_processors import open_processor, steps
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.sources import opening, source_of
 from anymodal.types import Features
 
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _PROCESSORS = (
     "preprocessor_config.json",
     "processor_config.json",
@@ -95,6 +95,7 @@ class TransformersEncoder(Encoder):
         frames: int | None = None,
         tokens: Tokens = "all",
         layer: int = -1,
+        tower: str | None = None,
     ) -> TransformersEncoder:
         """Open a model and its processor; code that comes with them is never run.
 
@@ -107,18 +108,20 @@ class TransformersEncoder(Encoder):
                 with, or 16.
             tokens: all of them, or the patches or the class token alone, where there is one.
             layer: whose output they are; -2 for that of the last but one, as LLaVA reads CLIP.
+            tower: which part of a model of several, as `audio` or `video` of PE audio-video.
 
         Raises:
             ValueError: if the model is of no known family, lacks weights, or is to read nothing.
             OSError: if there is no such folder or repository, or it has no processor.
+            ImportError: if transformers wants another library for the model, as timm for PE video.
         """
         # transformers takes seconds to import.
         from transformers import AutoConfig, AutoModel
 
         known = {"revision": revision, "trust_remote_code": False}
-        files = [["config.json"], _WEIGHTS, _PROCESSORS]
+        files = [["config.json"], WEIGHTS, _PROCESSORS]
         with opening("encoder", path_or_name, revision, files[:1]):
-            config = AutoConfig.from_pretrained(path_or_name, **known)
+            config = _of_tower(AutoConfig.from_pretrained(path_or_name, **known), tower)
         family = family_of(config)
         _check_choice(family, tokens, layer)
         if seconds <= 0 or (frames is not None and frames < 1):
@@ -126,10 +129,14 @@ class TransformersEncoder(Encoder):
         sizes = Sizes(seconds, frames or family.frames(config) or 16)
         with (
             opening("encoder", path_or_name, revision, files),
-            _quiet(),  # what is missing is told below, or was never wanted
+            quiet(),  # what is missing is told below, or was never wanted
         ):
             model, report = AutoModel.from_pretrained(
-                path_or_name, dtype=getattr(torch, dtype), output_loading_info=True, **known
+                path_or_name,
+                config=config,
+                dtype=getattr(torch, dtype),
+                output_loading_info=True,
+                **known,
             )
         if absent := sorted(k for k in report["missing_keys"] if _used(k, family)):
             raise ValueError(
@@ -152,6 +159,9 @@ class TransformersEncoder(Encoder):
         dtype: str = "float32",
         seconds: float = 10.0,
         frames: int | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
+        tower: str | None = None,
     ) -> TransformersEncoder:
         """What `from_pretrained` would give, on the meta device: its weights are never read.
 
@@ -164,13 +174,14 @@ class TransformersEncoder(Encoder):
         config = AutoConfig.from_pretrained(
             path_or_name, revision=revision, trust_remote_code=False
         )
+        config = _of_tower(config, tower)
         family = family_of(config)
         with torch.device("meta"):
             model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
         with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
             processor = open_processor(path_or_name, family.media, revision)
             sizes = Sizes(seconds, frames or family.frames(config) or 16)
-            return cls(model, processor, sizes, path_or_name, revision).eval()
+            return cls(model, processor, sizes, path_or_name, revision, tokens, layer).eval()
 
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.
@@ -239,8 +250,8 @@ class TransformersEncoder(Encoder):
         return {
             **super().identity(),
             "model": self.model.config.model_type,
-            "config": _hash(self.model.config.to_dict()),
-            "processor": _hash(steps(self.processor)),
+            "config": hash_of(self.model.config.to_dict()),
+            "processor": hash_of(steps(self.processor)),
             "sizes": list(self.sizes),
             **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
             "source": self.source,
@@ -266,6 +277,26 @@ def family_of(config: Any) -> Family:
     return FAMILIES[config.model_type]
 
 
+def _of_tower(config: Any, tower: str | None) -> Any:
+    """The configuration of a model's tower, or the model's own where it has none.
+
+    A tower that was saved apart is what `tower` asks for, too.
+
+    Raises:
+        ValueError: if it has several and none of them is asked for, or has no such one.
+    """
+    kind = config.model_type
+    if kind in TOWERS:
+        if tower not in TOWERS[kind]:
+            raise ValueError(
+                f"tower={tower!r} of a {kind!r}; give tower= one of {', '.join(TOWERS[kind])}"
+            )
+        return getattr(config, f"{tower}_config")
+    if tower is not None and all(towers.get(tower) != kind for towers in TOWERS.values()):
+        raise ValueError(f"tower={tower!r}: a {kind!r} has no towers; leave it out")
+    return config
+
+
 def _check_choice(family: Family, tokens: str, layer: int) -> None:
     if tokens not in get_args(Tokens):
         raise ValueError(f"tokens={tokens!r} is unknown; choose {', '.join(get_args(Tokens))}")
@@ -281,7 +312,7 @@ def _used(key: str, family: Family) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' report on what a checkpoint lacks or has too much."""
     from transformers.utils import logging
 
@@ -303,7 +334,8 @@ _PASSING = {"transformers_version", "_name_or_path", "architectures", "dtype", "
 """What of a configuration tells nothing of what a model computes."""
 
 
-def _hash(settings: Any) -> str:
+def hash_of(settings: Any) -> str:
+    """A hash of settings, of what in them says what a model computes."""
     text = json.dumps(_lasting(settings), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

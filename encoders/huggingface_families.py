@@ -174,6 +174,11 @@ def _pe_audio(model: Any, inputs: Mapping[str, Tensor]) -> Output:
     return Output(given.last_hidden_state, pooled, given.output_mask.bool())
 
 
+def _pe_video(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    given = model.video_encoder(**inputs)
+    return Output(given.last_hidden_state, model.video_head(given.pooler_output))
+
+
 def _vision(config: Any) -> int:
     return int(config.vision_config.hidden_size)
 
@@ -249,4 +254,20 @@ FAMILIES: dict[str, Family] = {
         lambda config: int(config.audio_config.hidden_size),
         (*_TEXT, "text_audio_head"),
     ),
+    "pe_video": Family(
+        "PE video",
+        Video,
+        _clips,
+        _pe_video,
+        lambda config: int(config.video_config.hidden_size),
+        (*_TEXT, "text_video_head"),
+    ),
 }
+
+TOWERS: dict[str, dict[str, str]] = {
+    "pe_audio_video": {"audio": "pe_audio", "video": "pe_video"},
+}
+"""Models of several, by transformers' name of their type: each tower's name and its own type.
+
+The configuration has a tower's as `{name}_config`, and its weights are among the model's.
+"""

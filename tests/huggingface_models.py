@@ -15,6 +15,8 @@ from typing import Any
 import transformers as hf
 
 from anymodal.encoders import TransformersEncoder
+from anymodal.encoders.huggingface_families import Sizes
+from anymodal.encoders.huggingface_processors import PillowProcessor
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,
@@ -130,16 +132,48 @@ def vjepa2() -> tuple[Any, Any]:
     return hf.VJEPA2Model(config), ("video_preprocessor_config.json", settings)
 
 
+CODEC = {
+    "encoder_hidden_size": 4, "downsampling_ratios": [2, 4], "codebook_dim": 8,
+    "hidden_size": 16, "hop_length": 8,
+}  # fmt: skip
+PE: dict[str, Any] = {**SMALL, "head_dim": 16}
+PE_TEXT = {**SMALL, **WORDS, "cls_token_id": 1, "sep_token_id": 2}
+PE_SOUND = {"sampling_rate": 1000, "hop_length": 8}
+PE_FILM = {
+    "video_processor_type": "PeVideoVideoProcessor",
+    "do_resize": True,
+    "do_rescale": True,
+    "do_normalize": True,
+    "resample": 2,
+    "size": {"height": 32, "width": 32},
+    "image_mean": HALVES,
+    "image_std": HALVES,
+}
+
+
 def pe_audio() -> tuple[Any, Any]:
-    codec = {
-        "encoder_hidden_size": 4, "downsampling_ratios": [2, 4], "codebook_dim": 8,
-        "hidden_size": 16, "hop_length": 8,
-    }  # fmt: skip
-    sound = {**SMALL, "head_dim": 16, "dac_config": codec}
-    words = {**SMALL, **WORDS, "cls_token_id": 1, "sep_token_id": 2}
-    config = hf.PeAudioConfig(audio_config=sound, text_config=words)
-    processor = hf.PeAudioFeatureExtractor(sampling_rate=1000, hop_length=8)
-    return hf.PeAudioModel(config), processor
+    config = hf.PeAudioConfig(audio_config={**PE, "dac_config": CODEC}, text_config=PE_TEXT)
+    return hf.PeAudioModel(config), hf.PeAudioFeatureExtractor(**PE_SOUND)
+
+
+def pe_video() -> tuple[Any, Any]:
+    """Its frames go through timm's ViT; where that isn't installed, one of transformers does."""
+    frames = hf.ViTConfig(**VISION, num_labels=12)
+    config = hf.PeVideoConfig(video_config={**PE, "vision_config": frames}, text_config=PE_TEXT)
+    return hf.PeVideoModel(config), PillowProcessor(PE_FILM, moving=True)
+
+
+def pe_audio_video() -> tuple[Any, Any]:
+    sound = {**PE, "dac_config": CODEC}
+    film = {**PE, "vision_config": hf.ViTConfig(**VISION, num_labels=12)}
+    both = {**PE, "audio_config": sound, "video_config": film}
+    config = hf.PeAudioVideoConfig(audio_video_config=both, text_config=PE_TEXT)
+    settings = {
+        "processor_class": "PeAudioVideoProcessor",
+        "feature_extractor": {**PE_SOUND, "feature_extractor_type": "PeAudioFeatureExtractor"},
+        "video_processor": PE_FILM,
+    }
+    return hf.PeAudioVideoModel(config), ("processor_config.json", settings)
 
 
 FAMILIES: dict[str, Build] = {
@@ -156,6 +190,16 @@ FAMILIES: dict[str, Build] = {
     "vjepa2": vjepa2,
     "pe_audio": pe_audio,
 }
+
+
+ASSEMBLED: dict[str, Build] = {"pe_video": pe_video}
+"""Of these, transformers opens no folder without another library (timm)."""
+
+
+def assembled(build: Build) -> TransformersEncoder:
+    """A new model as an encoder, from no folder."""
+    model, processor = build()
+    return TransformersEncoder(model.eval(), processor, Sizes(0.5, 4))
 
 
 def write(build: Build, folder: Path) -> Any:

@@ -34,8 +34,18 @@ from anymodal.encoders import (
     tokenize,
 )
 from anymodal.encoders.imagebind_config import TextConfig
-from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
-from tests import huggingface_models
+from anymodal.media import (
+    IMU,
+    Audio,
+    Depth,
+    Image,
+    Media,
+    Normal,
+    PointCloud,
+    Thermal,
+    Video,
+)
+from tests import huggingface_models, universal_models
 
 GOLDEN = Path(__file__).parent / "golden"
 RNG = np.random.default_rng(0)
@@ -66,6 +76,12 @@ MEDIA: dict[type[Media], list[Media]] = {
     ],
     Depth: [Depth(np.abs(noise(*size))) for size in ((1, 1), (30, 71), (64, 16))],
     Thermal: [Thermal(pixels(*size)) for size in ((1, 1), (30, 71), (64, 16))],
+    Normal: [Normal(noise(*size, 3).clip(-1, 1)) for size in ((1, 1), (30, 71), (64, 16))],
+    PointCloud: [
+        PointCloud(noise(1, 3)),
+        PointCloud(noise(7, 3), pixels(7, 3)),
+        PointCloud(1e30 * noise(300, 3)),
+    ],
 }
 
 SMALL = {"width": 16, "blocks": 2, "heads": 2}
@@ -93,6 +109,14 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     **{
         name: functools.partial(huggingface_models.opened, build)
         for name, build in huggingface_models.FAMILIES.items()
+    },
+    **{
+        name: functools.partial(huggingface_models.assembled, build)
+        for name, build in huggingface_models.ASSEMBLED.items()
+    },
+    **{
+        f"universal-{name}": functools.partial(universal_models.opened, name)
+        for name in universal_models.MODALITIES
     },
 }
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from anymodal.embedding.opening import open_encoders
 from anymodal.encoders import TransformersEncoder
-from anymodal.encoders.huggingface_families import FAMILIES
+from anymodal.encoders.huggingface_families import FAMILIES, Sizes
 from anymodal.encoders.huggingface_processors import PillowProcessor, steps
 from anymodal.keep import Kept
 from anymodal.media import Audio, Image, Media, Video
@@ -177,10 +177,45 @@ class TestEveryFamily:
 
 
 def test_every_family_is_tested_and_told_of() -> None:
-    assert FAMILIES.keys() <= tiny.FAMILIES.keys()
+    assert FAMILIES.keys() <= tiny.FAMILIES.keys() | tiny.ASSEMBLED.keys()
     readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
     for name, family in FAMILIES.items():
         assert f"| {family.label} | `{name}` | {family.media.kind} |" in readme
+
+
+@torch.no_grad()
+def test_pe_video_gives_its_own() -> None:
+    model, processor = tiny.pe_video()
+    texts = torch.ones(1, 3, dtype=torch.long)
+    frames = [by_hand(MEDIA[Video].frames[index], None, 32) for index in (0, 3, 5, 8)]
+    given = model.eval()(texts, torch.stack(frames)[None])
+    encoder = TransformersEncoder(model, processor, Sizes(0.5, 4))
+    batch = encoder.prepare(MEDIA[Video])[None]
+    torch.testing.assert_close(encoder(batch).values, given.video_outputs.last_hidden_state)
+    torch.testing.assert_close(encoder.embed(batch), given.video_embeds)
+    assert model.text_model is None and model.text_video_head is None
+
+
+@torch.no_grad()
+def test_a_tower_of_several_opens_by_its_name(tmp_path: Path) -> None:
+    model = tiny.write(tiny.pe_audio_video, tmp_path / "both")
+
+    def opened(name: str, tower: str | None) -> TransformersEncoder:
+        return TransformersEncoder.from_pretrained(str(tmp_path / name), seconds=0.5, tower=tower)
+
+    encoder = opened("both", "audio")
+    batch = encoder.prepare(MEDIA[Audio])[None]
+    expected = model.get_audio_embeds(**encoder._inputs(batch))
+    torch.testing.assert_close(encoder.embed(batch), expected)
+    encoder.save_pretrained(tmp_path / "apart")
+    for tower in (None, "audio"):
+        torch.testing.assert_close(opened("apart", tower).embed(batch), expected)
+    sketched = TransformersEncoder.sketch(str(tmp_path / "both"), seconds=0.5, tower="audio")
+    assert sketched.pieces == encoder.pieces
+    with pytest.raises(ValueError, match="tower=None of a 'pe_audio_video'; give .* audio, video"):
+        opened("both", None)
+    with pytest.raises(ValueError, match="a 'pe_audio' has no towers; leave it out"):
+        opened("apart", "video")
 
 
 @torch.no_grad()
@@ -199,6 +234,8 @@ def test_tokens_and_their_layer_can_be_chosen(tmp_path: Path) -> None:
     torch.testing.assert_close(summed(batch).values[:, 0], given.pooler_output)
     assert len({str(e.identity()) for e in (opened(), patches, summed)}) == 3
     torch.testing.assert_close(summed.embed(batch), opened().embed(batch))
+    sketched = TransformersEncoder.sketch(str(tmp_path / "tiny"), tokens="patches", layer=-2)
+    assert (sketched.tokens, sketched.layer) == ("patches", -2)
     with pytest.raises(ValueError, match="choose all, patches, class"):
         opened(tokens="patch")
     tiny.write(tiny.whisper, tmp_path / "sound")

@@ -23,13 +23,34 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as pil
 
-from anymodal.media import IMU, Audio, Depth, Image, Limits, Media, Thermal, Video, load
+from anymodal.media import (
+    IMU,
+    Audio,
+    Depth,
+    Image,
+    Limits,
+    Media,
+    Normal,
+    PointCloud,
+    Thermal,
+    Video,
+    load,
+)
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (13, 17, 3), dtype=np.uint8)
 SAMPLES = (0.4 * np.sin(np.arange(4000) / 7)).astype(np.float32)
 FRAMES = np.stack([np.full((16, 24, 3), 30 * i, np.uint8) for i in range(8)])
 MOVES = RNG.normal(size=(6, 50)).astype(np.float32)
+POINTS = RNG.normal(size=(40, 3)).astype(np.float32)
+COLORS = RNG.integers(0, 256, (40, 3), dtype=np.uint8)
+FACING = POINTS.reshape(5, 8, 3) / np.linalg.norm(POINTS, axis=1).reshape(5, 8, 1)
+TEXT_PLY = (
+    "ply\nformat ascii 1.0\nelement vertex 40\n"
+    + "".join(f"property float {axis}\n" for axis in "xyz")
+    + "end_header\n"
+    + "".join(f"{x} {y} {z}\n" for x, y, z in POINTS)
+)
 CSV = "t,ax,ay,az,gx,gy,gz\n" + "".join(f"{i / 100},{i},0,9.8,0,0,0.5\n" for i in range(20))
 
 
@@ -129,6 +150,8 @@ VALID: dict[str, tuple[str, bytes]] = {
     "a.avi": ("video", clip("avi", "mpeg4")),
     "a.csv": ("imu", CSV.encode()),
     "a.npy": ("imu", npy(MOVES.T)),
+    "a.ply": ("points", PointCloud(POINTS, COLORS)._encode(".ply")),
+    "text.ply": ("points", TEXT_PLY.encode()),
 }
 HINTS: dict[str, Any] = {"a.npy": {"sample_rate": 100}}
 
@@ -242,6 +265,10 @@ def test_lossless_kinds_come_back_exactly(tmp_path: Path) -> None:
         (IMU(MOVES, 123.4), "npy"),
         (Depth(RNG.normal(size=(4, 5)).astype(np.float32)), "npy"),
         (Thermal(PIXELS[..., 0]), "png"),
+        (Normal(FACING), "npy"),
+        (PointCloud(POINTS), "ply"),
+        (PointCloud(POINTS, COLORS), "ply"),
+        (PointCloud(POINTS, COLORS), "npy"),
     ]
     for index, (medium, suffix) in enumerate(media):
         path = medium.save(tmp_path / f"{index}.{suffix}")
@@ -325,6 +352,12 @@ def test_npy_never_overwrites_another_json(tmp_path: Path) -> None:
         (lambda: IMU(MOVES, "fast"), "rate='fast'"),
         (lambda: Depth(np.full((2, 2), np.inf)), "inf at index"),
         (lambda: Thermal(np.zeros((2, 2))), "float64, expected uint8"),
+        (lambda: Normal(np.full((2, 2, 3), 127.0)), "reach 127, and a normal's at most 1"),
+        (lambda: PointCloud(POINTS.T), r"expected \(n, 3\)"),
+        (lambda: PointCloud(POINTS[:0]), "no axis empty"),
+        (lambda: PointCloud(POINTS, COLORS / 255), "float64, expected uint8"),
+        (lambda: PointCloud(POINTS, COLORS[:7]), "7 colors for 40 points"),
+        (lambda: Limits(max_points=-1), "max_points=-1"),
         (lambda: Limits(max_pixels=0), "max_pixels=0"),
         (lambda: Limits(max_seconds=math.nan), "max_seconds=nan"),
     ],
@@ -541,6 +574,9 @@ def test_an_array_with_nan_or_without_end() -> None:
         (VALID["a.csv"][1], Limits(max_seconds=0.1), "max_seconds"),
         (VALID["a.npy"][1], Limits(max_decoded_bytes=1000), "max_decoded_bytes"),
         (VALID["a.wav"][1], Limits(max_bytes=1000), "max_bytes"),
+        (VALID["a.ply"][1], Limits(max_points=39), "has 40 points, over the limit of 39"),
+        (VALID["a.ply"][1], Limits(max_decoded_bytes=500), "40 points of 6 values.*max_decoded_b"),
+        (VALID["text.ply"][1], Limits(max_points=39), "max_points"),
     ],
 )  # fmt: skip
 def test_limits(data: bytes, limits: Limits, message: str) -> None:

@@ -14,13 +14,15 @@ from anymodal import config as configuration
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.encoders.huggingface import TransformersEncoder
 from anymodal.encoders.imagebind import CONFIG_FILE, ImageBind, views
+from anymodal.encoders.universal import UniversalEncoder, UniversalTrunk
 
 if TYPE_CHECKING:
     from anymodal.encoders import Encoder
 
 
 def open_encoders(name: str) -> dict[str, Encoder]:
-    """The encoders of an ImageBind's folder, of a model of transformers, or of a model of AnyModal.
+    """The encoders of an ImageBind's or a universal encoder's folder, of a model of transformers,
+    or of a model of AnyModal.
 
     Args:
         name: a folder, the name of a shipped model, or that of a hub's repository (`owner/name`).
@@ -33,6 +35,9 @@ def open_encoders(name: str) -> dict[str, Encoder]:
     found: list[Encoder]
     if "trunks" in told:
         found = list(views(ImageBind.from_pretrained(name)))
+    elif "trunk" in told:
+        trunk = UniversalTrunk.from_pretrained(name)
+        found = [UniversalEncoder(trunk, modality) for modality in trunk.modalities]
     elif "model_type" in told or (sources.REPOSITORY.fullmatch(name) and not Path(name).exists()):
         found = [TransformersEncoder.from_pretrained(name)]
     else:

@@ -9,9 +9,10 @@ from typing import Any
 
 from anymodal.media.audio import Audio
 from anymodal.media.base import Media
-from anymodal.media.image import Depth, Image, Thermal
+from anymodal.media.image import Depth, Image, Normal, Thermal
 from anymodal.media.imu import IMU
 from anymodal.media.limits import Limits, MediaError
+from anymodal.media.points import PointCloud
 from anymodal.media.source import Source
 from anymodal.media.video import Video
 
@@ -23,6 +24,8 @@ __all__ = [
     "Limits",
     "Media",
     "MediaError",
+    "Normal",
+    "PointCloud",
     "Source",
     "Thermal",
     "Video",
@@ -37,7 +40,8 @@ def load(
 
     Args:
         source: a path, bytes or a binary file. Never a URL.
-        kind: image, depth, thermal, audio, video or imu; None for whatever it is.
+        kind: image, depth, thermal, normal, audio, video, imu or points; None for whatever
+            it is.
         limits: what is too much; `Limits()` where None.
         hints: what the file leaves open, as `sample_rate` and `units` of an `IMU`.
 

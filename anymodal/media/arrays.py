@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -14,8 +15,18 @@ from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.source import NPY, Blob
 
 
-def read_npy(blob: Blob, limits: Limits, *, ndim: int) -> NDArray[Any]:
+def read_npy(
+    blob: Blob,
+    limits: Limits,
+    *,
+    ndim: int,
+    check: Callable[[tuple[int, ...]], None] = lambda shape: None,
+) -> NDArray[Any]:
     """The array of real numbers in an NPY file, its header checked against limits and file size.
+
+    Args:
+        ndim: how many axes it must have.
+        check: raises where the shape in the header is none to go on with.
 
     Raises:
         ValueError: if it is damaged, too large, no array of numbers, or of another rank.
@@ -34,6 +45,7 @@ def read_npy(blob: Blob, limits: Limits, *, ndim: int) -> NDArray[Any]:
             raise MediaError(
                 f"{blob.name} has the shape {shape}; an array of {ndim} axes is needed"
             )
+        check(shape)
         count = math.prod(shape)
         limits.check_decoded(blob.name, count * max(4, dtype.itemsize), f"an array of {shape}")
         data = blob.data[file.tell() :]

@@ -23,7 +23,8 @@ _NAMED: tuple[tuple[str, frozenset[str]], ...] = (
     (".ogg .mp4 .webm .mkv", frozenset({"video", "audio"})),
     (".mov .m4v .avi .ogv", frozenset({"video"})),
     (".csv .tsv", frozenset({"imu"})),
-    (".npy", frozenset({"imu", "depth"})),
+    (".ply", frozenset({"points"})),
+    (".npy", frozenset({"imu", "depth", "normal", "points"})),
 )
 _SUFFIXES = {suffix: kinds for suffixes, kinds in _NAMED for suffix in suffixes.split()}
 """What a file of this name can be expected to hold; what loads as a picture counts as image."""

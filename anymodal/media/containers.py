@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 _GROUPS: dict[str, tuple[str, ...]] = {
-    "picture": ("image", "depth", "thermal"),
+    "picture": ("image", "depth", "thermal", "normal"),
     "sound": ("audio",),
     "table": ("imu",),
-    "array": ("imu", "depth"),
+    "cloud": ("points",),
+    "array": ("imu", "depth", "normal", "points"),
 }
 
 
@@ -31,7 +32,7 @@ def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
     if fmt.group in _GROUPS:
         return _GROUPS[fmt.group]
     if fmt.group == "gif":
-        return ("video",) if _is_animated(blob) else ("image", "depth", "thermal", "video")
+        return ("video",) if _is_animated(blob) else (*_GROUPS["picture"], "video")
     with open_container(blob, fmt, limits) as container:
         found = {"video": moving_stream(container), "audio": sound_stream(container)}
     kinds = tuple(kind for kind, stream in found.items() if stream is not None)

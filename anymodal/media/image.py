@@ -1,4 +1,4 @@
-"""Still pictures: colour, depth and thermal."""
+"""Still pictures: colour, depth, thermal and surface normals."""
 
 from __future__ import annotations
 
@@ -176,6 +176,52 @@ class Thermal(_Picture):
         from PIL import Image as pil
 
         return _write(pil.fromarray(self.values), format="PNG")
+
+
+@dataclass(eq=False, repr=False)
+class Normal(_Picture):
+    """A map of surface normals: which way each pixel's surface faces.
+
+    Shapes: values (H, W, 3), float32, x, y and z from -1 to 1 in whatever axes the source has.
+
+    Loads NPY, and what `Image` loads, where 0 to 255 stand for -1 to 1. Saves NPY, and PNG of
+    8 bits.
+    """
+
+    values: NDArray[np.float32]
+
+    kind: ClassVar[str] = "normal"
+    suffix: ClassVar[str] = ".npy"
+    saves: ClassVar[tuple[str, ...]] = (".npy", ".png")
+
+    def __post_init__(self) -> None:
+        advice = "give the x, y and z of each pixel's normal from -1 to 1, x.astype(np.float32)"
+        self.values = check_array(self.values, "values", np.float32, "(H, W, 3)", advice)
+        most = float(np.abs(self.values).max())
+        if most > 1.001:  # what rounding may add to a unit vector
+            raise MediaError(f"values reach {most:g}, and a normal's at most 1: {advice}")
+
+    def __repr__(self) -> str:
+        return f"Normal({self.values.shape[1]}×{self.values.shape[0]})"
+
+    @property
+    def _shown(self) -> NDArray[np.uint8]:
+        return ((self.values.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
+
+    @classmethod
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Normal:
+        if fmt is NPY:
+            return cls(read_npy(blob, limits, ndim=3).astype(np.float32))
+        with decoding(blob.name, fmt.label):
+            pixels = np.asarray(_flat(_upright(_open(blob, fmt, limits))))
+            return cls(pixels.astype(np.float32) / np.float32(127.5) - 1)
+
+    def _encode(self, suffix: str) -> bytes:
+        if suffix == ".npy":
+            return write_npy(self.values)
+        from PIL import Image as pil
+
+        return _write(pil.fromarray(self._shown), format="PNG")
 
 
 def _open(blob: Blob, fmt: Format, limits: Limits) -> PilImage:

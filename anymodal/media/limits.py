@@ -21,6 +21,7 @@ class Limits:
         max_pixels: width × height of a picture or of one frame.
         max_frames: frames of a clip.
         max_seconds: duration of anything that has one.
+        max_points: points of a cloud.
         max_bytes: size of the file.
         max_decoded_bytes: size of the arrays that the file becomes.
 
@@ -31,6 +32,7 @@ class Limits:
     max_pixels: int = 64_000_000
     max_frames: int = 20_000
     max_seconds: float = 600.0
+    max_points: int = 5_000_000
     max_bytes: int = 512 * MIB
     max_decoded_bytes: int = 256 * MIB
 
@@ -59,6 +61,14 @@ class Limits:
         if seconds > self.max_seconds:
             size = f"lasts {seconds:,.1f} s"
             self._refuse(name, size, "max_seconds", f"{self.max_seconds:g}", "cut it")
+
+    def check_points(self, name: str, points: int) -> None:
+        """Refuse a cloud of no points, or of more than `max_points`."""
+        if points < 1:
+            raise MediaError(f"{name} holds no points; record or export it again")
+        if points > self.max_points:
+            size = f"has {points:,} points"
+            self._refuse(name, size, "max_points", f"{self.max_points:,}", "thin it out")
 
     def check_bytes(self, name: str, size: int) -> None:
         """Refuse an empty file, or one of more than `max_bytes`."""

@@ -37,7 +37,7 @@ class Format:
 
     Args:
         label: its name for a reader.
-        group: how it is read: picture, gif, sound, container, table or array.
+        group: how it is read: picture, gif, sound, container, table, cloud or array.
         demuxer: FFmpeg's name for it, where PyAV reads it; naming it keeps FFmpeg from
             guessing a playlist format, which could open further files.
     """
@@ -61,6 +61,7 @@ MP4 = Format("MP4", "container", "mov")
 WEBM = Format("WebM/Matroska", "container", "matroska")
 AVI = Format("AVI", "container", "avi")
 NPY = Format("NPY", "array")
+PLY = Format("PLY", "cloud")
 TEXT = Format("text", "table")
 
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
@@ -76,11 +77,12 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (rb"....ftyp(?!avif|avis|heic|heix|mif1)|....moov", MP4),
     (rb"\x1aE\xdf\xa3", WEBM),
     (rb"\x93NUMPY", NPY),
+    (rb"ply\r?\n", PLY),
     (rb"ID3", MP3),
     (rb"\xff[\xf0\xf1\xf8\xf9]", AAC),
     (rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", MP3),
 )
-_LOADS = "PNG, JPEG, WebP, GIF, WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, CSV and NPY"
+_LOADS = "PNG, JPEG, WebP, GIF, WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, CSV, PLY and NPY"
 
 
 def read_source(source: Source, limits: Limits) -> Blob:
