@@ -30,8 +30,9 @@ PLACED = np.dtype([*RECORD.descr, ("shard", "<u4"), ("row", "<u4")])
 SHARD = 4 << 30
 """Bytes after which a shard is closed."""
 
-RECENT = 1 << 16
-"""Entries that a dictionary holds; more than that are sorted into an array of 28 bytes each."""
+FEW, MANY = 1 << 10, 1 << 16
+"""Entries that a dictionary may hold, at least and at most, before they are sorted into an array of
+28 bytes each. Between them it is an eighth of the array, so that sorting stays cheap."""
 
 MAPS = 64
 """Shards that are mapped at once: each takes a file descriptor."""
@@ -68,12 +69,16 @@ class Layout:
         return "+".join(f"{str(t.dtype)[6:]}.{'x'.join(map(str, t.shape))}" for t in value)
 
     def read(self, row: bytearray) -> Value:
-        """The tensors of a row."""
+        """The tensors of a row, which they share."""
         value, start = [], 0
         for dtype, shape, size in self.tensors:
-            # Copied, so that each begins where its type may begin.
-            part = bytearray(row[start : start + size])
-            flat = torch.frombuffer(part, dtype=dtype) if size else torch.empty(0, dtype=dtype)
+            flat = torch.empty(0, dtype=dtype)
+            if size:
+                # Copied where it doesn't begin at a place where its type may begin.
+                apart = start % dtype.itemsize
+                source, at = (row[start : start + size], 0) if apart else (row, start)
+                count = size // dtype.itemsize
+                flat = torch.frombuffer(source, dtype=dtype, count=count, offset=at)
             value.append(flat.reshape(shape))
             start += size
         return tuple(value)
@@ -159,7 +164,7 @@ class Shelf:
                     self.shards.append(Shard(path.with_suffix("")))
         for number, shard in enumerate(self.shards):
             first, records = shard.read_rows, shard.new_records()
-            if len(records) + len(self.recent) <= RECENT:
+            if len(records) + len(self.recent) <= min(MANY, max(FEW, len(self.sorted) // 8)):
                 for row, (high, low, check) in enumerate(records.tolist(), first):
                     self.recent.setdefault((high, low), []).append((check, number, row))
                 continue

@@ -52,7 +52,7 @@ class Batches(IterableDataset[Any]):
         self.data, self.collate, self.batch_size = data, collate, batch_size
         self.seed, self.start, self.every = seed, start, every
         self.grouped = grouped
-        self._shuffled: tuple[int, list[int]] = (-1, [])  # the last epoch's order
+        self._shuffled = -1, np.empty(0, np.int64)  # the last epoch's order
         self._dealt: tuple[int, list[list[int]]] = (-1, [])  # the last group's batches
 
     def indices(self, batch: int) -> list[int]:
@@ -81,13 +81,14 @@ class Batches(IterableDataset[Any]):
         first = batch * self.batch_size
         places = range(first, first + count * self.batch_size)
         return [
-            self._permutation(place // len(self.data))[place % len(self.data)] for place in places
+            int(self._permutation(place // len(self.data))[place % len(self.data)])
+            for place in places
         ]
 
-    def _permutation(self, epoch: int) -> list[int]:
+    def _permutation(self, epoch: int) -> np.ndarray:
         if self._shuffled[0] != epoch:
-            order = np.random.default_rng((self.seed, epoch)).permutation(len(self.data))
-            self._shuffled = (epoch, [int(index) for index in order])
+            random = np.random.default_rng((self.seed, epoch))
+            self._shuffled = epoch, random.permutation(len(self.data))
         return self._shuffled[1]
 
     def __iter__(self) -> Iterator[Any]:
