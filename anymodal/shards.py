@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
@@ -68,7 +69,7 @@ class Layout:
         """The name of a value's layout."""
         return "+".join(f"{str(t.dtype)[6:]}.{'x'.join(map(str, t.shape))}" for t in value)
 
-    def read(self, row: bytearray) -> Value:
+    def read(self, row: np.ndarray) -> Value:
         """The tensors of a row, which they share."""
         value, start = [], 0
         for dtype, shape, size in self.tensors:
@@ -103,16 +104,16 @@ class Shard:
         self.read_rows += len(records)
         return records
 
-    def row(self, number: int) -> bytearray | None:
+    def row(self, number: int) -> np.ndarray | None:
         """The bytes of a row, None where the file ends before it."""
         start, end = number * self.layout.size, (number + 1) * self.layout.size
         if start == end:
-            return bytearray()
+            return np.empty(0, np.uint8)
         if self.mapped is None or len(self.mapped) < end:
             if _length(self.data) < end:
                 return None
             self.mapped = np.memmap(self.data, np.uint8, "r")
-        return bytearray(self.mapped[start:end])
+        return np.array(self.mapped[start:end])
 
 
 class Writer:
@@ -194,11 +195,11 @@ class Shelf:
         ]
         for check, number, row in places:
             data = self._row(self.shards[number], row)
-            if data is not None and zlib.crc32(data, zlib.crc32(key)) == check:
+            if data is not None and zlib.crc32(data.data, zlib.crc32(key)) == check:
                 return self.shards[number].layout.read(data)
         return None
 
-    def _row(self, shard: Shard, row: int) -> bytearray | None:
+    def _row(self, shard: Shard, row: int) -> np.ndarray | None:
         if shard.mapped is None:
             self.maps.append(shard)
             if len(self.maps) > MAPS:
@@ -244,6 +245,7 @@ class Shards:
         self.folder = Path(folder)
         self.shelves: dict[str, Shelf] = {}
         self.failure: OSError | None = None
+        self.lock = threading.Lock()  # somebody may read ahead in a thread
         trial = self.folder / f".{uuid4().hex}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -257,11 +259,12 @@ class Shards:
 
     def find(self, part: str, keys: Sequence[str]) -> dict[str, Value]:
         """The values there are, other processes' included."""
-        shelf = self._shelf(part)
-        found = {key: shelf.find(_digest(key)) for key in keys}
-        if missing := [key for key, value in found.items() if value is None]:
-            shelf.refresh()
-            found.update({key: shelf.find(_digest(key)) for key in missing})
+        with self.lock:
+            shelf = self._shelf(part)
+            found = {key: shelf.find(_digest(key)) for key in keys}
+            if missing := [key for key, value in found.items() if value is None]:
+                shelf.refresh()
+                found.update({key: shelf.find(_digest(key)) for key in missing})
         return {key: value for key, value in found.items() if value is not None}
 
     def add(self, part: str, values: Mapping[str, Value]) -> None:
@@ -269,7 +272,8 @@ class Shards:
         if self.failure is not None:
             return
         try:
-            self._shelf(part).add({_digest(key): value for key, value in values.items()})
+            with self.lock:
+                self._shelf(part).add({_digest(key): value for key, value in values.items()})
         except OSError as error:
             self.failure = error
             warnings.warn(

@@ -116,14 +116,30 @@ def _leave_signals(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def loader(batches: Batches, workers: int) -> DataLoader[Any]:
-    """A DataLoader over ready batches."""
+class Loader(DataLoader[Any]):
+    """Ready batches, each shown to `expect` when it is drawn: Lightning draws one ahead."""
+
+    expect: Callable[[Any], None] | None = None
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if self.expect is not None:
+                self.expect(batch)
+            yield batch
+
+
+def loader(
+    batches: Batches, workers: int, expect: Callable[[Any], None] | None = None
+) -> DataLoader[Any]:
+    """A DataLoader over ready batches; `expect` is told of each before its turn comes."""
     # Forked, not pickled: the collating method belongs to the model, whole.
     context = "fork" if workers else None
-    return DataLoader(
+    made = Loader(
         batches,
         batch_size=None,
         num_workers=workers,
         multiprocessing_context=context,
         worker_init_fn=_leave_signals,
     )
+    made.expect = expect
+    return made
