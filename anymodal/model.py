@@ -280,7 +280,8 @@ class AnyModal(nn.Module):
         together = self.packed and self.language.packs
         for prompt in prompts:
             self._digests(prompt.items)  # here, where workers do it
-        return Batch(prompts, pack([p.ids for p in prompts], [p.labels for p in prompts], together))
+        ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
+        return Batch(prompts, pack(ids, labels, together, self.language.width))
 
     def _digests(self, items: Sequence[Item]) -> list[str] | None:
         """By what the items' features are kept, where they are."""
