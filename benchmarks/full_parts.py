@@ -137,7 +137,7 @@ def trained(
 
 @cache
 def _words(append_end: bool) -> PreTrainedTokenizerFast:
-    return toybox_tokenizer(append_end=append_end)
+    return toybox_tokenizer(count=500, append_end=append_end)
 
 
 def _language(name: str, full: bool, device: torch.device, dtype: torch.dtype) -> LanguageModel:
