@@ -8,6 +8,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,10 @@ class Origin(NamedTuple):
     def trains(self) -> bool:
         """Whether any of it is being trained, so that nothing it gives may be kept."""
         return any(p.requires_grad for module in self.modules for p in module.parameters())
+
+
+AHEAD = 64
+"""Reads ahead that wait to be asked for, at most."""
 
 
 class Memory:
@@ -75,6 +80,25 @@ class Kept:
         self.size = 0  # bytes given in answer, each key counted once a call
         self._known: dict[Any, tuple[Any, str, Origin]] = {}
         self._hashed: dict[Any, str] = {}
+        self._last: dict[Any, str] = {}  # the part that an origin was, when last asked for
+        self._ahead: dict[Any, Future[dict[str, Value]]] = {}
+        self._reader: ThreadPoolExecutor | None = None
+
+    def expect(self, origin: Origin, keys: Sequence[str]) -> None:
+        """Begin to read, in a thread, what a later `get` of the same keys will want.
+
+        So that an accelerator doesn't wait while files are read. It changes no result: what isn't
+        there yet is looked for again. Does nothing in memory, and before an origin's first `get`.
+        """
+        part = self._last.get(_place(origin))
+        if part is None or not isinstance(self.store, Shards):
+            return
+        if self._reader is None:
+            self._reader = ThreadPoolExecutor(1, "reading ahead")
+        if len(self._ahead) >= AHEAD:  # nobody came for them
+            self._ahead.clear()
+        read = self._reader.submit(self.store.find, part, list(dict.fromkeys(keys)))
+        self._ahead[part, tuple(keys)] = read
 
     def get(
         self,
@@ -93,7 +117,8 @@ class Kept:
             device: where results go, and where they are computed.
         """
         part = self.fingerprint(origin, device)
-        found = self.store.find(part, list(dict.fromkeys(keys)))
+        self._last[_place(origin)] = part
+        found = self._find(part, keys)
         missing: dict[str, int] = {}
         for place, key in enumerate(keys):
             if key not in found:
@@ -107,6 +132,14 @@ class Kept:
         self.size += sum(map(size_of, found.values()))
         columns = zip(*(found[key] for key in keys), strict=True)
         return tuple(torch.stack([value.to(device) for value in column]) for column in columns)
+
+    def _find(self, part: str, keys: Sequence[str]) -> dict[str, Value]:
+        """The values there are, read ahead or now."""
+        read = self._ahead.pop((part, tuple(keys)), None)
+        found = {} if read is None else read.result()
+        if rest := [key for key in dict.fromkeys(keys) if key not in found]:
+            found.update(self.store.find(part, rest))
+        return found
 
     def fingerprint(self, origin: Origin, device: torch.device) -> str:
         """The hash of all that decides a part's results, under the autocast that is on.
@@ -125,7 +158,7 @@ class Kept:
         """
         weights = tuple(_weights(origin.modules))
         state = tuple((name, w.data_ptr(), w._version) for name, w in weights)
-        place = (origin.facts, *map(id, origin.modules))
+        place = _place(origin)
         if place not in self._known or self._known[place][0] != state:
             if state not in self._hashed:  # views of one model share its weights
                 self._hashed[state] = _hash_weights(weights)
@@ -138,6 +171,11 @@ class Kept:
             # With the modules themselves: an id is another's once its object is gone.
             self._known[place] = (state, _hash_json(what), origin)
         return self._known[place][1]
+
+
+def _place(origin: Origin) -> Any:
+    """What an origin is known by in this process."""
+    return origin.facts, origin.content, *map(id, origin.modules)
 
 
 def _hash_json(what: Any) -> str:

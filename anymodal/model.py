@@ -37,6 +37,19 @@ class Batch(NamedTuple):
     packed: Packed
 
 
+def _wanted_of(batch: Batch) -> tuple[dict[str, list[Item]], dict[str, list[str]]]:
+    """The media that a batch shows and the captions of those it asks for, by modality, in order."""
+    given: dict[str, list[Item]] = {}
+    captions: dict[str, list[str]] = {}
+    for prompt in batch.prompts:
+        for item in prompt.items:
+            given.setdefault(item.modality, []).append(item)
+        for span in prompt.spans:
+            if span.target.caption:
+                captions.setdefault(span.target.modality, []).append(span.target.caption)
+    return given, captions
+
+
 class AnyModal(nn.Module):
     """A language model that reads and makes media through the modalities it is given.
 
@@ -169,7 +182,9 @@ class AnyModal(nn.Module):
         features = {name: self._features(name, items) for name, items in media.items()}
         return self.projection.forward_many(features)
 
-    def _features(self, name: str, items: Sequence[Media]) -> Features:
+    def _features(
+        self, name: str, items: Sequence[Media], digests: Sequence[str] | None = None
+    ) -> Features:
         """Features of one modality's media in one batch; frozen encoders' are kept in training."""
         encoder = self.modalities[name].encoder
         assert encoder is not None, "only what has an encoder is laid out"
@@ -183,7 +198,7 @@ class AnyModal(nn.Module):
         if self.kept is None or origin.trains:
             return encode(range(len(items)))
         with torch.no_grad():
-            keys = [item.digest() for item in items]
+            keys = [item.digest() for item in items] if digests is None else digests
             return Features(*self.kept.get(origin, keys, encode, self.device))
 
     @torch.no_grad()
@@ -238,8 +253,12 @@ class AnyModal(nn.Module):
     def _soft(self, given: Mapping[str, list[Item]], known: dict[str, Tensor] | None) -> Tensor:
         """Soft tokens (items, K, D) in the order given; `known` as in `embed`."""
         if known is None:
-            everything = {name: [item.media for item in items] for name, items in given.items()}
-            return torch.cat(list(self.soft_tokens(everything).values()))
+            assert self.projection is not None, "checked when the model was composed"
+            features = {
+                name: self._features(name, [item.media for item in items], self._digests(items))
+                for name, items in given.items()
+            }
+            return torch.cat(list(self.projection.forward_many(features).values()))
         new: dict[str, dict[str, Media]] = {}
         for name, items in given.items():
             for item in items:
@@ -259,21 +278,38 @@ class AnyModal(nn.Module):
         """Lay conversations out in rows."""
         prompts = [self.layout.prompt(messages, reply=False) for messages in samples]
         together = self.packed and self.language.packs
-        return Batch(prompts, pack([p.ids for p in prompts], [p.labels for p in prompts], together))
+        for prompt in prompts:
+            self._digests(prompt.items)  # here, where workers do it
+        ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
+        return Batch(prompts, pack(ids, labels, together, self.language.width))
+
+    def _digests(self, items: Sequence[Item]) -> list[str] | None:
+        """By what the items' features are kept, where they are."""
+        return None if self.kept is None else [item.digest for item in items]
 
     def keep(self, batch: Batch) -> None:
         """Compute what frozen parts make of a batch, for `kept`, and nothing else."""
-        given: dict[str, list[Media]] = {}
-        for item in (item for prompt in batch.prompts for item in prompt.items):
-            given.setdefault(item.modality, []).append(item.media)
+        given, captions = _wanted_of(batch)
         for name, items in given.items():
             if not Origin((self.encoders[name],), dict).trains:
-                self._features(name, items)
+                self._features(name, [item.media for item in items], self._digests(items))
         for name in self.heads if "align" in self.wanted else ():
-            targets = [span.target for prompt in batch.prompts for span in prompt.spans]
-            captions = [t.caption for t in targets if t.modality == name and t.caption]
-            if captions:
-                self._captioned(name, captions)
+            if name in captions:
+                self._captioned(name, captions[name])
+
+    def expect(self, batch: Batch) -> None:
+        """Let `kept` begin to read what it has of a batch that comes next."""
+        if self.kept is None:
+            return
+        given, captions = _wanted_of(batch)
+        for name, items in given.items():
+            encoder = self.modalities[name].encoder
+            assert encoder is not None, "only what has an encoder is laid out"
+            self.kept.expect(Origin((encoder,), encoder.identity), [i.digest for i in items])
+        for name in captions if "align" in self.wanted else ():
+            decoder = self.modalities[name].decoder
+            assert decoder is not None, "only what has a decoder has signals"
+            self.kept.expect(decoder.captioning(), captions[name])
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses: text, align and denoise (those the batch has targets for).

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from anymodal.language import IGNORED
 
-ROW = 192
-"""Positions in a row, unless a sequence is longer."""
+ROW, LONGEST, STEP = 192, 1024, 64
+"""Positions in a row, at least and at most, and what lies between the lengths that are tried."""
 
 
 class Place(NamedTuple):
@@ -39,7 +39,10 @@ class Packed(NamedTuple):
 
 
 def pack(
-    sequences: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], together: bool = True
+    sequences: Sequence[Sequence[int]],
+    labels: Sequence[Sequence[int]],
+    together: bool = True,
+    width: int | None = None,
 ) -> Packed:
     """Lay token ids and their labels out in rows.
 
@@ -47,17 +50,16 @@ def pack(
         sequences: token ids.
         labels: of the same lengths.
         together: several in a row, first fit in the order given; else each in a row of its own.
+        width: of the language model. Rows then have the length that costs it least: long ones have
+            less padding, and more attention. None for `ROW`. No row is shorter than a sequence.
     """
-    length = max(ROW, *(len(sequence) for sequence in sequences)) if together else 0
-    filled: list[int] = []
-    places = []
-    for sequence in sequences:
-        row = next((r for r, used in enumerate(filled) if used + len(sequence) <= length), None)
-        if row is None:
-            row = len(filled)
-            filled.append(0)
-        places.append(Place(row, filled[row]))
-        filled[row] += len(sequence)
+    sizes = [len(sequence) for sequence in sequences]
+    least = max(ROW, *sizes) if together else 0
+    tried = range(least, LONGEST + 1, STEP) if together and width is not None else ()
+    places, filled = min(
+        (_fitted(sizes, length) for length in tried or (least,)),
+        key=lambda fit: _cost(fit[1], width or 1),
+    )
     shape = (len(filled), max(filled))
     packed = Packed(
         torch.zeros(shape, dtype=torch.long),
@@ -73,3 +75,27 @@ def pack(
         packed.labels[row, start:stop] = torch.tensor([IGNORED, *wanted[1:]])
         packed.positions[row, start:stop] = torch.arange(len(ids))
     return packed
+
+
+def _fitted(sizes: Sequence[int], length: int) -> tuple[list[Place], list[int]]:
+    """Where sequences go in rows of a length, first fit, and how far each row is filled."""
+    filled: list[int] = []
+    places = []
+    for size in sizes:
+        row = next((r for r, used in enumerate(filled) if used + size <= length), None)
+        if row is None:
+            row = len(filled)
+            filled.append(0)
+        places.append(Place(row, filled[row]))
+        filled[row] += size
+    return places, filled
+
+
+def _cost(filled: Sequence[int], width: int) -> float:
+    """What rows cost a transformer, relatively.
+
+    A layer of width D has about 24 D² FLOPs a position in its matrices, and 4 T D in attention over
+    T positions.
+    """
+    length = max(filled)
+    return len(filled) * length * (1 + length / (6 * width))

@@ -47,6 +47,8 @@ class Sampling:
 
     def pick(self, logits: Tensor, said: Sequence[int], generator: torch.Generator | None) -> int:
         """The next id from scores (V,); the nucleus is Holtzman et al. 2019, section 3.1."""
+        if self.temperature == 0 and not (self.repetition_penalty != 1.0 and said):
+            return int(logits.argmax())  # where they are: of the likeliest, the first
         # On the CPU, so that a seed means the same on every device.
         logits = logits.float().cpu()
         if self.repetition_penalty != 1.0 and said:

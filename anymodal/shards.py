@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
@@ -30,8 +31,9 @@ PLACED = np.dtype([*RECORD.descr, ("shard", "<u4"), ("row", "<u4")])
 SHARD = 4 << 30
 """Bytes after which a shard is closed."""
 
-RECENT = 1 << 16
-"""Entries that a dictionary holds; more than that are sorted into an array of 28 bytes each."""
+FEW, MANY = 1 << 10, 1 << 16
+"""Entries that a dictionary may hold, at least and at most, before they are sorted into an array of
+28 bytes each. Between them it is an eighth of the array, so that sorting stays cheap."""
 
 MAPS = 64
 """Shards that are mapped at once: each takes a file descriptor."""
@@ -67,13 +69,17 @@ class Layout:
         """The name of a value's layout."""
         return "+".join(f"{str(t.dtype)[6:]}.{'x'.join(map(str, t.shape))}" for t in value)
 
-    def read(self, row: bytearray) -> Value:
-        """The tensors of a row."""
+    def read(self, row: np.ndarray) -> Value:
+        """The tensors of a row, which they share."""
         value, start = [], 0
         for dtype, shape, size in self.tensors:
-            # Copied, so that each begins where its type may begin.
-            part = bytearray(row[start : start + size])
-            flat = torch.frombuffer(part, dtype=dtype) if size else torch.empty(0, dtype=dtype)
+            flat = torch.empty(0, dtype=dtype)
+            if size:
+                # Copied where it doesn't begin at a place where its type may begin.
+                apart = start % dtype.itemsize
+                source, at = (row[start : start + size], 0) if apart else (row, start)
+                count = size // dtype.itemsize
+                flat = torch.frombuffer(source, dtype=dtype, count=count, offset=at)
             value.append(flat.reshape(shape))
             start += size
         return tuple(value)
@@ -98,16 +104,16 @@ class Shard:
         self.read_rows += len(records)
         return records
 
-    def row(self, number: int) -> bytearray | None:
+    def row(self, number: int) -> np.ndarray | None:
         """The bytes of a row, None where the file ends before it."""
         start, end = number * self.layout.size, (number + 1) * self.layout.size
         if start == end:
-            return bytearray()
+            return np.empty(0, np.uint8)
         if self.mapped is None or len(self.mapped) < end:
             if _length(self.data) < end:
                 return None
             self.mapped = np.memmap(self.data, np.uint8, "r")
-        return bytearray(self.mapped[start:end])
+        return np.array(self.mapped[start:end])
 
 
 class Writer:
@@ -159,7 +165,7 @@ class Shelf:
                     self.shards.append(Shard(path.with_suffix("")))
         for number, shard in enumerate(self.shards):
             first, records = shard.read_rows, shard.new_records()
-            if len(records) + len(self.recent) <= RECENT:
+            if len(records) + len(self.recent) <= min(MANY, max(FEW, len(self.sorted) // 8)):
                 for row, (high, low, check) in enumerate(records.tolist(), first):
                     self.recent.setdefault((high, low), []).append((check, number, row))
                 continue
@@ -189,11 +195,11 @@ class Shelf:
         ]
         for check, number, row in places:
             data = self._row(self.shards[number], row)
-            if data is not None and zlib.crc32(data, zlib.crc32(key)) == check:
+            if data is not None and zlib.crc32(data.data, zlib.crc32(key)) == check:
                 return self.shards[number].layout.read(data)
         return None
 
-    def _row(self, shard: Shard, row: int) -> bytearray | None:
+    def _row(self, shard: Shard, row: int) -> np.ndarray | None:
         if shard.mapped is None:
             self.maps.append(shard)
             if len(self.maps) > MAPS:
@@ -239,6 +245,7 @@ class Shards:
         self.folder = Path(folder)
         self.shelves: dict[str, Shelf] = {}
         self.failure: OSError | None = None
+        self.lock = threading.Lock()  # somebody may read ahead in a thread
         trial = self.folder / f".{uuid4().hex}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -252,11 +259,12 @@ class Shards:
 
     def find(self, part: str, keys: Sequence[str]) -> dict[str, Value]:
         """The values there are, other processes' included."""
-        shelf = self._shelf(part)
-        found = {key: shelf.find(_digest(key)) for key in keys}
-        if missing := [key for key, value in found.items() if value is None]:
-            shelf.refresh()
-            found.update({key: shelf.find(_digest(key)) for key in missing})
+        with self.lock:
+            shelf = self._shelf(part)
+            found = {key: shelf.find(_digest(key)) for key in keys}
+            if missing := [key for key, value in found.items() if value is None]:
+                shelf.refresh()
+                found.update({key: shelf.find(_digest(key)) for key in missing})
         return {key: value for key, value in found.items() if value is not None}
 
     def add(self, part: str, values: Mapping[str, Value]) -> None:
@@ -264,7 +272,8 @@ class Shards:
         if self.failure is not None:
             return
         try:
-            self._shelf(part).add({_digest(key): value for key, value in values.items()})
+            with self.lock:
+                self._shelf(part).add({_digest(key): value for key, value in values.items()})
         except OSError as error:
             self.failure = error
             warnings.warn(

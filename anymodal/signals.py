@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Signals:
         self.names = token_names(self.counts, self.inputs)
         self.first_id = first_id
         self.stop_id = first_id + len(self.names)
+        self._closed: dict[tuple[tuple[str, ...], torch.device], Tensor] = {}
         self._spans: dict[str, list[int]] = {}
         at = first_id
         for name, count in self.counts.items():
@@ -115,11 +117,13 @@ class Signals:
 
     def constrain(self, logits: Tensor, allowed: Collection[str]) -> Tensor:
         """Scores (…, V) in which, of all tokens here, only the first of allowed spans remain."""
-        open_ids = [self._spans[name][0] for name in self.counts if name in allowed]
-        constrained = logits.clone()
-        constrained[..., self.first_id : self.stop_id] = float("-inf")
-        constrained[..., open_ids] = logits[..., open_ids]
-        return constrained
+        key = tuple(name for name in self.counts if name in allowed), logits.device
+        if key not in self._closed:  # sent to the device once, not with every token
+            still = {self._spans[name][0] for name in key[0]}
+            ids = [n for n in range(self.first_id, self.stop_id) if n not in still]
+            with torch.inference_mode(False):
+                self._closed[key] = torch.tensor(ids, dtype=torch.long, device=logits.device)
+        return logits.index_fill(-1, self._closed[key], float("-inf"))
 
     def _after_stray(self, ids: Sequence[int], at: int) -> int:
         at += 1

@@ -39,26 +39,35 @@ class ByHand:
     def __init__(self, model: AnyModal) -> None:
         language, signals = model.language, model.signals
         self.tokenizer, self.stops, self.starts = language.tokenizer, language.stops, signals.starts
-        self.spans = {name: torch.tensor([signals.span(name)]) for name in signals.counts}
+        self.device = language.device
+        self.spans = {name: self.fed(signals.span(name)) for name in signals.counts}
         self.network = copy.deepcopy(language.model)
         self.network.resize_token_embeddings(language.vocab_size, mean_resizing=False)
         with torch.no_grad():
             self.network.get_input_embeddings().weight[language.first_new :] = language.rows
+            if not language.tied:
+                self.network.lm_head.weight[language.first_new :] = language.output_rows
         self.heads = model.heads
         self.settings = {name: model.modalities[name].sampling for name in model.decoders}
         self.pipelines = {name: part.pipeline for name, part in model.decoders.items()}
-        self.empty = {name: self._nothing(pipe) for name, pipe in self.pipelines.items()}
-        self.video_fps = model.decoders["video"].family.fps
-        self.audio_seconds = model.decoders["audio"].family.seconds
+        self.families = {name: part.family for name, part in model.decoders.items()}
+        self.empty = {name: self._nothing(name) for name in self.pipelines}
 
     @torch.no_grad()
-    def _nothing(self, pipeline: Any) -> tuple[Tensor, Tensor]:
+    def _nothing(self, name: str) -> tuple[Tensor, Tensor]:
         """The empty caption's embedding and mask, which need computing once."""
+        pipeline = self.pipelines[name]
         length = min(pipeline.tokenizer.model_max_length, 120)
         tokens = pipeline.tokenizer(
             "", padding="max_length", max_length=length, truncation=True, return_tensors="pt"
         )
         return pipeline.text_encoder(**tokens)[0], tokens.attention_mask
+
+    def fed(self, ids: list[int]) -> Tensor:
+        return torch.tensor([ids], device=self.device)
+
+    def pick(self, scores: Tensor) -> int:
+        return int(scores.argmax())
 
     def ids(self, text: str) -> Tensor:
         rendered = self.tokenizer.apply_chat_template(
@@ -67,7 +76,7 @@ class ByHand:
             enable_thinking=False,
             tokenize=False,
         )
-        return self.tokenizer(rendered, add_special_tokens=False, return_tensors="pt").input_ids
+        return self.fed(self.tokenizer(rendered, add_special_tokens=False).input_ids)
 
     @torch.inference_mode()
     def turn(self, text: str, seed: int) -> tuple[str, list[Media]]:
@@ -83,7 +92,7 @@ class ByHand:
             if awaited:
                 spans.append((awaited, hidden, embeds))
                 awaited = ""
-            token = int(self.network.lm_head(hidden[:, -1]).argmax())
+            token = self.pick(self.network.lm_head(hidden[:, -1]))
             if token in self.stops:
                 break
             if token in self.starts:
@@ -91,7 +100,7 @@ class ByHand:
                 feed = self.spans[awaited]
             else:
                 said.append(token)
-                feed = torch.tensor([[token]])
+                feed = self.fed([token])
         media = []
         for index, (name, hidden, embeds) in enumerate(spans):
             wanted = self.heads[name](hidden, embeds)
@@ -115,7 +124,7 @@ class ByHand:
             use_resolution_binning=False,
             output_type="np",
         ).images[0]
-        return Image(_bytes(made))
+        return Image(to_bytes(made))
 
     def audio(self, wanted: Any, generator: Any, steps: int, guidance: float) -> Audio:
         pipeline, (nothing, mask) = self.pipelines["audio"], self.empty["audio"]
@@ -127,7 +136,7 @@ class ByHand:
             num_inference_steps=steps,
             guidance_scale=guidance,
             generator=generator,
-            audio_end_in_s=self.audio_seconds,
+            audio_end_in_s=self.families["audio"].seconds,
             output_type="np",
         ).audios[0]
         return Audio(made.clip(-1, 1), pipeline.vae.config.sampling_rate)
@@ -147,7 +156,7 @@ class ByHand:
             mask_feature=False,
             output_type="np",
         ).frames[0]
-        return Video(_bytes(made), self.video_fps)
+        return Video(to_bytes(made), self.families["video"].fps)
 
     @torch.inference_mode()
     def generated(self, text: str) -> str:
@@ -159,7 +168,8 @@ class ByHand:
         return self.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
 
 
-def _bytes(values: np.ndarray) -> np.ndarray:
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] as uint8."""
     return (values * 255).round().clip(0, 255).astype(np.uint8)
 
 

@@ -33,12 +33,28 @@ class Frames(Family):
 class FrameByFrame(Frames):
     """Frames through a picture autoencoder. The pipeline has no frame rate: `fps` is to be told."""
 
-    def __init__(self, pipeline: Any, network: Any, frames: int, fps: float) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        network: Any,
+        frames: int,
+        fps: float,
+        height: int | None = None,
+        width: int | None = None,
+    ) -> None:
         super().__init__(pipeline)
-        side = int(network.config.sample_size)
+        factor = int(pipeline.vae_scale_factor)
+        side = int(network.config.sample_size) * factor
         self.frames, self.fps = frames, fps
-        self.size = (side * int(pipeline.vae_scale_factor),) * 2
-        self.latent_shape = (int(network.config.in_channels), frames, side, side)
+        self.size = (side if height is None else height, side if width is None else width)
+        for name, size in zip(("height", "width"), self.size, strict=True):
+            if size < factor or size % factor:
+                raise ValueError(
+                    f"{name}={size}, but {type(pipeline).__name__} makes films of a multiple of "
+                    f"{factor} pixels; change {name}"
+                )
+        latent = (size // factor for size in self.size)
+        self.latent_shape = (int(network.config.in_channels), frames, *latent)
         self.media_shape = (3, frames, *self.size)
 
     def encode(self, batch: Tensor) -> Tensor:
@@ -94,12 +110,30 @@ class Latte(FrameByFrame):
 
 
 class TextToVideo(FrameByFrame):
-    """ModelScope's text to video (https://arxiv.org/abs/2308.06571), which takes no mask."""
+    """ModelScope's text to video (https://arxiv.org/abs/2308.06571), which takes no mask.
+
+    Args:
+        pipeline: a `TextToVideoSDPipeline`.
+        frames: how many a film has.
+        fps: frames a second, which nothing in the pipeline tells.
+        height: of the films in pixels; None for the network's own. Zeroscope's is 320.
+        width: likewise; Zeroscope's is 576.
+
+    Raises:
+        ValueError: a size that is no multiple of the autoencoder's factor.
+    """
 
     older = True
 
-    def __init__(self, pipeline: Any, frames: int = 16, fps: float = 8.0) -> None:
-        super().__init__(pipeline, pipeline.unet, frames, fps)
+    def __init__(
+        self,
+        pipeline: Any,
+        frames: int = 16,
+        fps: float = 8.0,
+        height: int | None = None,
+        width: int | None = None,
+    ) -> None:
+        super().__init__(pipeline, pipeline.unet, frames, fps, height, width)
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         return unmasked(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
@@ -113,4 +147,8 @@ class TextToVideo(FrameByFrame):
     def asked(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
     ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {"num_frames": self.frames}
+        return super().asked(positive, negative, guidance) | {
+            "num_frames": self.frames,
+            "height": self.size[0],
+            "width": self.size[1],
+        }

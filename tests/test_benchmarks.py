@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -72,3 +74,23 @@ def test_every_benchmark_that_writes_has_its_place() -> None:
         if 'measure.write_section("' in (text := script.read_text("utf-8")):
             name = text.partition('measure.write_section("')[2].partition('"')[0]
             assert f"<!-- {name} -->" in page and f"python benchmarks/{script.name}" in page
+
+
+def test_full_size_runs_with_tiny_parts_and_says_so(tmp_path: Path) -> None:
+    page = BENCHMARKS / "README.md"
+    before = page.read_text("utf-8")
+    command = [sys.executable, str(BENCHMARKS / "full_size.py"), "--steps", "3"]
+    # Without a GPU, so that it is tiny wherever tests run.
+    env = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent), "CUDA_VISIBLE_DEVICES": ""}
+    more = ["--profile", str(tmp_path)]
+    ran = subprocess.run(
+        [*command, *more], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stdout
+    for name in ("perceive", "express", "instruct", "text", "image", "audio", "video"):
+        assert f"\n| {name} " in told
+    assert told.count("There is no GPU here") == 2
+    assert {path.name for path in tmp_path.glob("*.txt")} >= {"perceive.txt", "instruct.txt"}
+    assert page.read_text("utf-8") == before
+    assert "<!-- full_size training -->" in before and "<!-- full_size chat -->" in before

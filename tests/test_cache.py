@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import sys
+import threading
 from collections import namedtuple
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,6 +103,17 @@ class Calls:
         return found
 
 
+def noting(readers: list[str]) -> Any:
+    """`Shards.find` that notes which thread calls it."""
+    find = Shards.find
+
+    def noted(store: Shards, part: str, keys: Sequence[str]) -> Any:
+        readers.append(threading.current_thread().name)
+        return find(store, part, keys)
+
+    return noted
+
+
 # ---- Training ----------------------------------------------------------------------------------
 
 
@@ -125,8 +137,13 @@ def test_memory_a_cold_and_a_warm_folder_and_one_filled_ahead_train_alike(
     config = write(parts, tmp_path, "ahead", **ahead)
     assert fill(config) == 15  # of 13 samples; the run draws 30
     assert calls.taken() == in_memory
+    readers: list[str] = []
+    monkeypatch.setattr(Shards, "find", noting(readers))
     assert losses_of(config) == held
     assert calls.taken() == (0, 0, 0)
+    # Of the first two batches: the second is drawn before the first has told the parts.
+    assert sum(name.startswith("reading ahead") for name in readers) >= 8
+    assert sum(not name.startswith("reading ahead") for name in readers) <= 8
 
 
 def test_an_autoencoder_s_latents_are_kept_too(
@@ -369,7 +386,8 @@ def test_values_come_back_to_the_bit(
 ) -> None:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "RECENT", recent)  # so that some are sorted away
+        for name in ("FEW", "MANY"):  # so that some are sorted away
+            patch.setattr(shards, name, recent)
         mine = Shards(folder)
         for key, value in items.items():
             mine.add(PART, {key: value})
@@ -395,6 +413,40 @@ def test_what_is_kept_is_asked_for_once(tmp_path: Path, disk: bool) -> None:
     assert torch.equal(first[0], first[2]) and torch.equal(first[1], second[0])
     kept.get(Origin((Part(scale=2.0),), dict), ["a"], compute, CPU)
     assert asked == [[0, 1], [1], [0]], "another part's results are others"
+
+
+def test_what_was_read_ahead_is_what_is_there_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[str] = []
+    monkeypatch.setattr(Shards, "find", noting(readers))
+    part, asked = Part(), []
+
+    def facts() -> dict[str, Any]:
+        return {}
+
+    def compute(places: list[int]) -> list[Tensor]:
+        asked.append(places)
+        return [torch.tensor([[1 / 3 + place] for place in places])]
+
+    first, second = (Kept(folder=tmp_path) for _ in range(2))
+    origin = Origin((part,), facts)
+    (held,) = first.get(origin, ["a", "b"], compute, CPU)
+    second.expect(origin, ["a", "b"])  # whose part isn't known yet
+    assert len(readers) == 1
+    second.get(origin, ["a"], compute, CPU)
+    second.expect(origin, ["a", "b", "c"])
+    second.get(origin, ["c"], compute, CPU)  # comes between
+    del readers[:]
+    (found,) = second.get(origin, ["a", "b", "c"], compute, CPU)
+    assert torch.equal(found[:2], held) and asked == [[0, 1], [0]]
+    for number in range(200):  # nobody comes for these
+        second.expect(origin, [str(number)])
+    assert len(second._ahead) <= 64
+    kept = Kept()
+    kept.get(origin, ["a"], compute, CPU)
+    kept.expect(origin, ["a"])
+    assert not kept._ahead, "what is in memory needs no reading"
 
 
 def test_beyond_the_limit_nothing_is_kept_and_nothing_changes() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anymodal.language import IGNORED
 from anymodal.media import Depth
 from anymodal.model import AnyModal
-from anymodal.packing import ROW, pack
+from anymodal.packing import LONGEST, ROW, pack
 from anymodal.prompt import Prompt
 from anymodal.types import Message, Target
 from tests.tiny import DRAWN, SLOTS, conversations, felt, picture, sound, tiny_model
@@ -151,13 +151,16 @@ def test_no_typed_text_becomes_a_signal_or_placeholder(texts: list[str]) -> None
 # ---- Packing -----------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(1, ROW + 20), min_size=1, max_size=12))
+@given(
+    st.lists(st.integers(1, ROW + 20), min_size=1, max_size=12),
+    st.sampled_from([None, 32, 4096]),
+)
 @settings(max_examples=50)
-def test_packing_keeps_every_sequence_whole(lengths: list[int]) -> None:
+def test_packing_keeps_every_sequence_whole(lengths: list[int], width: int | None) -> None:
     sequences = [[index * 1000 + k for k in range(length)] for index, length in enumerate(lengths)]
-    packed = pack(sequences, sequences)
+    packed = pack(sequences, sequences, width=width)
     assert packed.ids.shape == packed.labels.shape == packed.positions.shape
-    assert packed.ids.shape[1] <= max(ROW, *lengths, 1)
+    assert packed.ids.shape[1] <= max(ROW if width is None else LONGEST, *lengths, 1)
     taken = torch.zeros_like(packed.ids)
     for (row, start), ids in zip(packed.places, sequences, strict=True):
         where = (row, slice(start, start + len(ids)))
@@ -167,6 +170,18 @@ def test_packing_keeps_every_sequence_whole(lengths: list[int]) -> None:
         taken[where] += 1
     assert taken.max() == 1
     assert (packed.labels[taken == 0] == IGNORED).all()
+
+
+def test_wide_models_get_longer_rows_and_less_padding() -> None:
+    sequences = [[1] * (70 + 7 * index % 45) for index in range(64)]
+    given = sum(map(len, sequences))
+    plain, narrow, wide = (pack(sequences, sequences, width=w) for w in (None, 64, 4096))
+    assert plain.ids.shape[1] <= ROW < wide.ids.shape[1] <= LONGEST
+    assert given <= wide.ids.numel() < 1.07 * given < plain.ids.numel()
+    # Attention over long rows would cost a narrow one more than padding does.
+    assert narrow.ids.shape[1] < wide.ids.shape[1]
+    long = [[1] * 2000, [1]]
+    assert pack(long, long, width=4096).ids.shape == (2, 2000)
 
 
 def hidden_of(model: AnyModal, talks: list) -> tuple[torch.Tensor, list[torch.Tensor]]:

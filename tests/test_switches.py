@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCausalLM
 
+from anymodal import packing
 from anymodal.config import ConfigError
 from anymodal.data.toybox.dataset import ToyboxDialogues
 from anymodal.language import LanguageModel
@@ -84,6 +85,21 @@ def model() -> Iterator[AnyModal]:
     yield model
     model.packed = True
     model.wanted = model.loss_names
+
+
+def test_longer_rows_lose_what_short_ones_lose(
+    model: AnyModal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.wanted = ("text", "align")
+    talks = conversations() * 2
+    with torch.no_grad():
+        short = model(model.collate(talks))
+        monkeypatch.setattr(packing, "_cost", lambda filled, width: -max(filled))
+        batch = model.collate(talks)
+        assert batch.packed.ids.shape[1] > packing.ROW
+        long = model(batch)
+    for name, loss in short.items():
+        torch.testing.assert_close(long[name], loss, rtol=1e-4, atol=1e-5)
 
 
 def test_rows_of_their_own_lose_what_packed_rows_lose(model: AnyModal) -> None:

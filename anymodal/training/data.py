@@ -52,7 +52,7 @@ class Batches(IterableDataset[Any]):
         self.data, self.collate, self.batch_size = data, collate, batch_size
         self.seed, self.start, self.every = seed, start, every
         self.grouped = grouped
-        self._shuffled: tuple[int, list[int]] = (-1, [])  # the last epoch's order
+        self._shuffled = -1, np.empty(0, np.int64)  # the last epoch's order
         self._dealt: tuple[int, list[list[int]]] = (-1, [])  # the last group's batches
 
     def indices(self, batch: int) -> list[int]:
@@ -81,13 +81,14 @@ class Batches(IterableDataset[Any]):
         first = batch * self.batch_size
         places = range(first, first + count * self.batch_size)
         return [
-            self._permutation(place // len(self.data))[place % len(self.data)] for place in places
+            int(self._permutation(place // len(self.data))[place % len(self.data)])
+            for place in places
         ]
 
-    def _permutation(self, epoch: int) -> list[int]:
+    def _permutation(self, epoch: int) -> np.ndarray:
         if self._shuffled[0] != epoch:
-            order = np.random.default_rng((self.seed, epoch)).permutation(len(self.data))
-            self._shuffled = (epoch, [int(index) for index in order])
+            random = np.random.default_rng((self.seed, epoch))
+            self._shuffled = epoch, random.permutation(len(self.data))
         return self._shuffled[1]
 
     def __iter__(self) -> Iterator[Any]:
@@ -115,14 +116,30 @@ def _leave_signals(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def loader(batches: Batches, workers: int) -> DataLoader[Any]:
-    """A DataLoader over ready batches."""
+class Loader(DataLoader[Any]):
+    """Ready batches, each shown to `expect` when it is drawn: Lightning draws one ahead."""
+
+    expect: Callable[[Any], None] | None = None
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if self.expect is not None:
+                self.expect(batch)
+            yield batch
+
+
+def loader(
+    batches: Batches, workers: int, expect: Callable[[Any], None] | None = None
+) -> DataLoader[Any]:
+    """A DataLoader over ready batches; `expect` is told of each before its turn comes."""
     # Forked, not pickled: the collating method belongs to the model, whole.
     context = "fork" if workers else None
-    return DataLoader(
+    made = Loader(
         batches,
         batch_size=None,
         num_workers=workers,
         multiprocessing_context=context,
         worker_init_fn=_leave_signals,
     )
+    made.expect = expect
+    return made

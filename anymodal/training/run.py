@@ -174,7 +174,8 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     batches.start = lambda: module.batches * trainer.world_size + trainer.global_rank
     module.samples_of = batches.indices
     with switched(model, compiled=run.compile, checkpointed=run.checkpointing):
-        trainer.fit(module, loader(batches, run.workers), ckpt_path=last if last.exists() else None)
+        drawn = loader(batches, run.workers, getattr(model, "expect", None))
+        trainer.fit(module, drawn, ckpt_path=last if last.exists() else None)
     for callback in average:
         callback.apply(module)
     return trainer, module

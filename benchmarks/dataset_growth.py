@@ -1,0 +1,167 @@
+"""Time and memory of training from a cache, as the data set grows from 10³ to 10⁵ items.
+
+A frozen part's small results fill a cache, and training reads them from it, item by item in the
+order of `Batches`, through the code of `anymodal train`. What trains is one linear layer, so that
+what a step takes beside the loop itself is finding what it needs.
+
+    OMP_NUM_THREADS=1 python benchmarks/dataset_growth.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import measure
+import torch
+from torch import Tensor, nn
+
+from anymodal.keep import Kept, Origin
+from anymodal.training.run import train_model
+
+SIZES = (1_000, 10_000, 100_000)
+SHAPE = (4, 16)  # tokens and width of what is kept of an item: 256 bytes
+BATCH = 32
+
+
+class Items:
+    """Samples that are their numbers."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class Reader(nn.Module):
+    """Learns from what a frozen part gives, which is kept; draws it where it isn't."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.frozen, self.layer = nn.Linear(1, 1), nn.Linear(SHAPE[1], 1)
+        self.kept = Kept()
+        self.drawn = 0
+        self.starts: list[float] = []
+
+    def collate(self, samples: list[int]) -> list[int]:
+        return samples
+
+    def keep(self, batch: Sequence[int]) -> Tensor:
+        """What is kept of a batch."""
+
+        def draw(places: list[int]) -> list[Tensor]:
+            self.drawn += len(places)
+            return [torch.randn(len(places), *SHAPE)]
+
+        origin = Origin((self.frozen,), self._facts)
+        return self.kept.get(origin, [f"item {n}" for n in batch], draw, torch.device("cpu"))[0]
+
+    def _facts(self) -> dict[str, Any]:
+        return {}
+
+    def forward(self, batch: list[int]) -> dict[str, Tensor]:
+        self.starts.append(time.process_time())
+        return {"square": self.layer(self.keep(batch)).square().mean()}
+
+
+def filled(folder: Path, size: int) -> dict[str, Any]:
+    """Fill a cache; seconds an item."""
+    model = Reader().requires_grad_(False)
+    model.kept = Kept(folder=folder)
+    start = time.process_time()
+    for first in range(0, size, 256):
+        model.keep(range(first, min(size, first + 256)))
+    return {"seconds": (time.process_time() - start) / size}
+
+
+def opened(folder: Path, size: int) -> dict[str, Any]:
+    """Seconds until the first item of a filled cache is there."""
+    model = Reader().requires_grad_(False)
+    model.kept = Kept()
+    model.keep([0])  # what is loaded at the first call, and the hash of the code
+    start = time.process_time()
+    kept = Kept(folder=folder)
+    kept._known, model.kept = model.kept._known, kept
+    model.drawn = 0
+    model.keep([size - 1])
+    assert not model.drawn, "the cache has every item"
+    return {"seconds": time.process_time() - start}
+
+
+def trained(folder: Path, size: int, steps: int) -> dict[str, Any]:
+    """Train from a filled cache; seconds a step, and the memory (MB) that is the process's own."""
+    before, model = own_memory(), Reader()
+    train_model(
+        model,
+        Items(size),
+        losses={"square": 1.0},
+        trainable=["layer.*"],
+        steps=steps,
+        batch_size=BATCH,
+        cache=str(folder),
+        trainer={"accelerator": "cpu", "enable_progress_bar": False},
+    )
+    assert not model.drawn, "the cache has every item"
+    times = torch.tensor(model.starts).diff()[5:]
+    return {"seconds": float(times.median()), "own_mb": own_memory() - before}
+
+
+def own_memory() -> float:
+    """Memory (MB) that isn't a file's: pages of mapped files are the system's to take back."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+
+
+def main() -> None:
+    """Measure every size in turn, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=300, help="default: %(default)s")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {size: Path(temporary) / str(size) for size in args.sizes}
+        filling = {size: measure.apart(partial(filled, folders[size], size)) for size in args.sizes}
+        opening: dict[int, list[dict[str, Any]]] = {size: [] for size in args.sizes}
+        training: dict[int, list[dict[str, Any]]] = {size: [] for size in args.sizes}
+        for _ in range(args.runs):
+            for size, folder in folders.items():
+                opening[size].append(measure.apart(partial(opened, folder, size)))
+                training[size].append(measure.apart(partial(trained, folder, size, args.steps)))
+    rows = []
+    for size in args.sizes:
+        first, mine = training[args.sizes[0]], training[size]
+        own, peak = (median(run[key] for run in mine) for key in ("own_mb", "peak_mb"))
+        rows.append(
+            [
+                f"{size:,}",
+                f"{1e6 * filling[size]['seconds']:.0f}",
+                measure.spread([run["seconds"] for run in opening[size]], 1, 1e3),
+                measure.spread([run["seconds"] for run in mine], 2, 1e3),
+                measure.spread(
+                    [a["seconds"] / b["seconds"] for a, b in zip(mine, first, strict=True)], 3
+                ),
+                f"{own:.1f}",
+                f"{peak:.1f}",
+            ]
+        )
+    header = ["items", "filling, µs each", "opening ms", "a step ms", "to the first row",
+              "own MB", "peak MB"]  # fmt: skip
+    measure.write_section("dataset growth", measure.table(header, rows))
+
+
+if __name__ == "__main__":
+    main()
