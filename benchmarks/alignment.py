@@ -445,7 +445,9 @@ def compare(config: Path, args: argparse.Namespace, sizes: dict[str, float]) -> 
     for run in range(args.runs):
         for name, task in tasks.items():
             results[name].append(measure.apart(task))
-            agree(results[name][-1]["losses"], results["plain loop"][0]["losses"], tolerances[name])
+            if tolerances[name] < math.inf:
+                found = results[name][-1]["losses"]
+                agree(found, results["plain loop"][0]["losses"], tolerances[name])
             seconds = median(results[name][-1]["seconds"][2:])
             print(f"run {run + 1}: {name}: {args.batch / seconds:.2f} samples/s", flush=True)
         yield report(args, sizes, results, build_seconds)
