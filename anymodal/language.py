@@ -158,7 +158,9 @@ class LanguageModel(nn.Module):
             model = AutoModelForCausalLM.from_config(config, dtype=chosen)
         if chat_template is not None:
             tokenizer.chat_template = chat_template
-        language = cls(model, tokenizer, name=str(path_or_name), revision=revision).eval()
+        source = source_of(path_or_name, revision)
+        language = cls(model, tokenizer, name=source["name"], revision=source["revision"]).eval()
+        language.source = source
         return language if lora is None else _adapted(language, lora)
 
     @property

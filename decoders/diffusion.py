@@ -104,11 +104,7 @@ class DiffusionDecoder(Decoder):
             FileNotFoundError: a file is missing, and how to get it.
         """
         name = str(folder)
-        with opening("pipeline", name, revision, [["model_index.json"]]):
-            config = DiffusionPipeline.load_config(name, revision=revision)
-        _family(str(config.get("_class_name")))
-        parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
-        files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+        _, files = cls._index(name, revision)
         with opening("pipeline", name, revision, files):
             pipeline = DiffusionPipeline.from_pretrained(
                 name, dtype=_dtype(dtype), use_safetensors=True, revision=revision
@@ -135,10 +131,22 @@ class DiffusionDecoder(Decoder):
         """
         if isinstance(folder, DiffusionDecoder):
             return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
-        config = DiffusionPipeline.load_config(str(folder), revision=revision)
+        name = str(folder)
+        config, files = cls._index(name, revision)
+        with opening("pipeline", name, revision, files):
+            pipeline = sketched_pipeline(name, config, _dtype(dtype), revision)
+        decoder = cls(pipeline, **options).eval()
+        decoder.source = source_of(name, revision)
+        return decoder
+
+    @staticmethod
+    def _index(name: str, revision: str | None) -> tuple[dict[str, Any], list[list[str]]]:
+        """What a pipeline's folder says it holds, and for each part the files that tell of it."""
+        with opening("pipeline", name, revision, [["model_index.json"]]):
+            config: dict[str, Any] = DiffusionPipeline.load_config(name, revision=revision)
         _family(str(config.get("_class_name")))
-        pipeline = sketched_pipeline(str(folder), config, _dtype(dtype), revision)
-        return cls(pipeline, **options).eval()
+        parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
+        return config, [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
 
     def _is_sketch(self) -> bool:
         return any(weight.is_meta for weight in self.parts.parameters())

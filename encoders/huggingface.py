@@ -152,25 +152,34 @@ class TransformersEncoder(Encoder):
         dtype: str = "float32",
         seconds: float = 10.0,
         frames: int | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
     ) -> TransformersEncoder:
         """What `from_pretrained` would give, on the meta device: its weights are never read.
 
         Raises:
             ValueError: if the model is of no known family.
-            OSError: if there is no such folder or repository, or it has no processor.
+            FileNotFoundError: if there is no such folder or repository, or it has no processor.
         """
         from transformers import AutoConfig, AutoModel
 
-        config = AutoConfig.from_pretrained(
-            path_or_name, revision=revision, trust_remote_code=False
-        )
-        family = family_of(config)
-        with torch.device("meta"):
-            model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
-        with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
-            processor = open_processor(path_or_name, family.media, revision)
+        files = [["config.json"], _PROCESSORS]
+        with opening("encoder", path_or_name, revision, files), _quiet():
+            config = AutoConfig.from_pretrained(
+                path_or_name, revision=revision, trust_remote_code=False
+            )
+            family = family_of(config)
+            with torch.device("meta"):
+                model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
+            with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
+                processor = open_processor(path_or_name, family.media, revision)
+        with torch.device("cpu"):
             sizes = Sizes(seconds, frames or family.frames(config) or 16)
-            return cls(model, processor, sizes, path_or_name, revision).eval()
+            source = source_of(path_or_name, revision)
+            name, commit = source["name"], source["revision"]
+            encoder = cls(model, processor, sizes, name, commit, tokens, layer)
+        encoder.source = source
+        return encoder.eval()
 
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.

@@ -12,8 +12,9 @@ be False (so that no shortcut is taken), a number to be 1, a count 0, an array z
 from __future__ import annotations
 
 import contextlib
+import functools
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from anymodal.planning.sketch import copied
@@ -41,9 +42,23 @@ _aten = torch.ops.aten
 def pretending(sketch: Model) -> Iterator[Model]:
     """A block in which tensors have no values, and a sketch's copy that works in it."""
     model = copied(sketch)
+    for part in model.modules():
+        if prepare := getattr(part, "prepare", None):
+            setattr(part, "prepare", _really(prepare))  # noqa: B010 (no Module declares it)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _come_down(model)
         yield model
+
+
+def _really(work: Callable[..., Any]) -> Callable[..., Any]:
+    """Work with values all the same: processors look at theirs, and a device holds none of it."""
+
+    @functools.wraps(work)
+    def call(*given: Any, **more: Any) -> Any:
+        with _disable_current_modes():
+            return work(*given, **more)
+
+    return call
 
 
 def _come_down(model: nn.Module) -> None:
