@@ -46,7 +46,7 @@ class DiffusionDecoder(Decoder):
         vae_slicing: whether the autoencoder takes a batch item by item, for memory.
         vae_tiling: whether the autoencoder takes large media tile by tile, for memory.
         offload: how weights wait in the CPU's memory while an accelerator computes: `model`,
-            `group` or `leaf`, from fast to spare. Not to be moved to a device afterwards.
+            `group` or `leaf`, from fast to spare. Moving the decoder leaves them where they are.
         options: what the family takes beside it, such as Latte's `fps`.
 
     Raises:
@@ -147,6 +147,13 @@ class DiffusionDecoder(Decoder):
         _family(str(config.get("_class_name")))
         parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
         return config, [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> DiffusionDecoder:
+        """Leave weights that wait in the CPU's memory there, where the whole model is moved."""
+        if self.offload is not None and not self._is_sketch():
+            return self
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _is_sketch(self) -> bool:
         return any(weight.is_meta for weight in self.parts.parameters())

@@ -710,7 +710,9 @@ def test_hidden_states_of_a_reply_are_those_of_reading_it():
     )
     with torch.no_grad():
         reply = ids_in(signals, events)
-        hidden = language(language.embed(torch.tensor([[*prompt.keys, *reply]])))[0, len(prompt.keys) :]
+        hidden = language(language.embed(torch.tensor([[*prompt.keys, *reply]])))[
+            0, len(prompt.keys) :
+        ]
     at = 0
     for event in events:
         if isinstance(event, SpanReady):

@@ -104,7 +104,8 @@ def test_pipelines_are_sketched(name: str, tmp_path: Path) -> None:
     opened.save_pretrained(tmp_path)
     sketched = DiffusionDecoder.sketch(without_files(tmp_path), **case.options)
     assert shapes(sketched) == shapes(opened)
-    assert sketched.identity() == opened.identity()
+    told = sketched.identity()
+    assert told.pop("source")["name"] == tmp_path.name and told == opened.identity()
     assert all(parameter.is_meta for parameter in sketched.parameters())
     again = DiffusionDecoder.sketch(sketched, dtype="float16", **case.options)
     assert {p.dtype for p in again.parameters()} == {torch.float16}
@@ -122,9 +123,10 @@ def test_making_is_traced_through_the_pipeline_itself(name: str, tmp_path: Path)
     shown = torch.Size(model["decoder"].family.media_shape).numel() * 4
     assert need.of("activations") > shown, "a medium comes out of it"
     model["decoder"].offload = "model"
-    spared = need.of("weights") - memory.inference(model, 1).of("weights")
+    waiting = memory.inference(model, 1)
     networks = [sizes(part) for part in model["decoder"].parts.values()]
-    assert spared == pytest.approx(sum(networks) - max(networks), rel=0.01)
+    assert waiting.of("weights") in networks, "one at a time, with what it needs to work"
+    assert need.peak - sum(networks) < waiting.peak <= need.peak - sum(networks) + max(networks)
 
 
 def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> None:

@@ -157,12 +157,17 @@ def _mentioned(node: Any, parts: Mapping[str, Any]) -> list[str]:
     return [name for name in parts if name in found]
 
 
-def read_model(name: str | Path) -> dict[str, Any]:
+def read_model(name: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The configuration of a model: a YAML file, a model folder, or the name of a shipped one.
 
     Raises:
-        ValueError: if there is none, with the nearest name.
+        ValueError: if there is none, with the nearest name; or for an override of a folder's.
     """
     if str(name).endswith((".yaml", ".yml")):
-        return configuration.load(name)
+        return configuration.load(name, overrides)
+    if overrides:
+        raise ConfigError(
+            f"{overrides[0]} can't change {name}, which is a model with its parts beside it; name "
+            "the configuration that it was composed from"
+        )
     return composition.read_config(composition.find(name))
