@@ -23,6 +23,7 @@ from anymodal.planning.memory import weights_of
 from anymodal.planning.parts import list_parts
 from anymodal.planning.plan import Plan, make_plans
 from anymodal.planning.sketch import read_model, sketch_model
+from anymodal.sources import folder_of
 from tests import hub_parts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,6 +94,8 @@ def test_parts_are_pinned_and_permissive(card: str, hub: Path) -> None:
         assert source["licence"] in ("apache-2.0", "mit") and source["commercial_use"], source
         assert re.fullmatch("[0-9a-f]{40}", source["revision"])
         assert parts_of(card)[source["name"]]["revision"] == source["revision"]
+        folder = folder_of(source["name"], source["revision"])
+        assert folder is not None and folder.name == source["revision"]
     assert set(model.encoders) == {"image", "audio", "video", "imu"}
     assert set(model.decoders) == {"image", "video"}
     counts = {part.name: part.parameters for part in list_parts(model, {})}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ def test_pipelines_are_sketched(name: str, tmp_path: Path) -> None:
     assert {p.dtype for p in again.parameters()} == {torch.float16}
     with pytest.raises(ValueError, match="dtype='half-ish' is none"):
         DiffusionDecoder.sketch(tmp_path, dtype="half-ish")
+
+
+@pytest.mark.parametrize("cls", [AnyModal, DiffusionDecoder, LanguageModel, TransformersEncoder])
+def test_a_sketch_takes_what_opening_takes(cls: Any) -> None:
+    assert list(signature(cls.sketch).parameters) == list(signature(cls.from_pretrained).parameters)
+
+
+def test_what_waits_in_the_processors_memory_is_not_moved() -> None:
+    decoder = DiffusionDecoder(pipelines.FAMILIES["wan"].build())
+    decoder.offload = "group"
+    torch.nn.ModuleDict({"decoder": decoder}).to(torch.float64)
+    assert {p.dtype for p in decoder.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", ["stable_audio_open", "wan"])

@@ -280,8 +280,10 @@ def _made_by(name: str) -> bool:
 @contextlib.contextmanager
 def _set_aside(model: Any) -> Iterator[None]:
     """Take the networks out of a model's decoders, whose specs stay known, for a block."""
-    networks = {decoder: decoder.parts for decoder in model.decoders.values() if decoder.spec}
+    known = [each for each in model.decoders.values() if isinstance(each, DiffusionDecoder)]
+    networks = {decoder: decoder.parts for decoder in known}
     for decoder in networks:
+        decoder.spec  # noqa: B018 (computed once, while it has its networks)
         decoder.parts = nn.ModuleDict()
     try:
         yield
