@@ -196,7 +196,8 @@ class TransformersEncoder(Encoder):
                 f"the {self.family.label} encoder takes {self.media.__name__}, "
                 f"not {type(media).__name__}"
             )
-        inputs = self.family.prepare(self.processor, media, self.sizes)
+        with torch.autocast("cpu", enabled=False):  # Whisper's makes an array of what it computed
+            inputs = self.family.prepare(self.processor, media, self.sizes)
         for piece in self.pieces:
             if (shape := tuple(inputs[piece.name].shape[1:])) != piece.shape:
                 raise ValueError(
