@@ -327,7 +327,7 @@ def test_what_is_kept_of_frozen_encoders_keeps_its_mask(
 
 
 def test_media_are_prepared_in_full_precision_within_a_run_in_half() -> None:
-    encoder = huggingface_models.opened(huggingface_models.whisper)
+    encoder = tiny.opened(tiny.whisper)
     sound = Audio(np.sin(np.arange(8000, dtype=np.float32))[None], 16000)
     plain = encoder.prepare(sound)
     with torch.autocast("cpu", torch.bfloat16):
