@@ -20,6 +20,7 @@ from anymodal.encoders.huggingface import BLANK
 from anymodal.keep import Kept
 from anymodal.language import LanguageModel
 from anymodal.planning.parts import homes, owners
+from anymodal.planning.sketch import forget_what_was_computed
 from anymodal.planning.tracing import Held, Watch, pretending
 from anymodal.training.data import Batches
 from anymodal.training.module import StageModule
@@ -292,6 +293,7 @@ def _set_aside(model: Any, idle: Any) -> Iterator[None]:
     networks = {decoder: decoder.parts for decoder in known}
     for decoder in networks:
         decoder.spec  # noqa: B018 (computed once, while it has its networks)
+        forget_what_was_computed(decoder)  # its pipeline has them still
         decoder.parts = nn.ModuleDict()
     try:
         yield

@@ -126,15 +126,19 @@ def _left(made: Made, owner: Any, folder: Any) -> nn.Module | None:
 
 
 def copied(model: Model) -> Model:
-    """A sketch that may be changed while the other stays.
+    """A sketch that may be changed while the other stays."""
+    forget_what_was_computed(model)
+    return copy.deepcopy(model)
 
-    What a weight norm computed is no leaf of autograd's, and only those can be copied.
+
+def forget_what_was_computed(model: nn.Module) -> None:
+    """Let a model be copied: what a weight norm computed is no leaf of autograd's, and only those
+    can be.
     """
     for part in model.modules():
         for name, value in list(vars(part).items()):
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 setattr(part, name, value.detach())
-    return copy.deepcopy(model)
 
 
 def _mentioned(node: Any, parts: Mapping[str, Any]) -> list[str]:
