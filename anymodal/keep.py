@@ -84,6 +84,10 @@ class Kept:
         self._ahead: dict[Any, Future[dict[str, Value]]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
+    def __deepcopy__(self, memo: Any) -> Kept:
+        """Itself: what is kept is known by content, so a model's copy has the same use for it."""
+        return self
+
     def expect(self, origin: Origin, keys: Sequence[str]) -> None:
         """Begin to read, in a thread, what a later `get` of the same keys will want.
 

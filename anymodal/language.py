@@ -63,6 +63,7 @@ class LanguageModel(nn.Module):
         self._plain_tokenizer = copy.deepcopy(tokenizer)
         self.name, self.revision = name, revision
         self.source: dict[str, Any] = {"name": name, "revision": revision}
+        self.quantize: str | None = None  # of a sketch: how its linear layers would be kept
         self.first_new = int(max(tokenizer.get_vocab().values())) + 1
         self.new_count = 0
         if self.first_new > self.embedding.weight.shape[0]:
@@ -138,8 +139,8 @@ class LanguageModel(nn.Module):
     ) -> LanguageModel:
         """What `from_pretrained` would give, on the meta device: its weights are never read.
 
-        `path_or_name` may also be a sketch of what will lie there. What is to be quantised is
-        sketched as it was saved, so a plan of it is an upper bound.
+        `path_or_name` may also be a sketch of what will lie there. What is to be quantised has the
+        shapes and types that it was saved in; plans count it by `quantize`.
 
         Raises:
             FileNotFoundError: if there is no such folder or repository, or it lacks a file.
@@ -158,7 +159,9 @@ class LanguageModel(nn.Module):
             model = AutoModelForCausalLM.from_config(config, dtype=chosen)
         if chat_template is not None:
             tokenizer.chat_template = chat_template
-        language = cls(model, tokenizer, name=str(path_or_name), revision=revision).eval()
+        source = source_of(path_or_name, revision)
+        language = cls(model, tokenizer, name=source["name"], revision=source["revision"]).eval()
+        language.source, language.quantize = source, quantize
         return language if lora is None else _adapted(language, lora)
 
     @property

@@ -46,13 +46,21 @@ def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
     return found
 
 
+def folder_of(path_or_name: str, revision: str | None) -> Path | None:
+    """Where a part's files are: its path, or a snapshot in the hub's cache; None if nowhere."""
+    if Path(path_or_name).exists():
+        return Path(path_or_name)
+    for file in ("config.json", "model_index.json"):
+        if (path := _held(path_or_name, file, revision)) is not None:
+            return path.parent
+    return None
+
+
 def _commit(path_or_name: str, revision: str | None) -> str | None:
     """The commit whose files the cache gives for a revision."""
-    for file in ("config.json", "model_index.json"):
-        path = None if Path(path_or_name).is_dir() else _held(path_or_name, file, revision)
-        if path is not None and path.parent.parent.name == "snapshots":
-            return path.parent.name
-    return None
+    folder = None if Path(path_or_name).is_dir() else folder_of(path_or_name, revision)
+    known = folder is not None and folder.parent.name == "snapshots"
+    return folder.name if folder is not None and known else None
 
 
 def _licence(path_or_name: str, revision: str | None) -> str | None:

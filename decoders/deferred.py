@@ -19,6 +19,7 @@ from anymodal.checkpoint import replacing
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.keep import Kept, Origin, hash_own_code, hash_source, hash_sources
 from anymodal.media import Media
+from anymodal.sources import folder_of
 from anymodal.types import Conditioning, ConditioningSpec
 
 
@@ -38,8 +39,10 @@ class Opening:
 
     def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         owner = getattr(target, "__self__", None)
-        paths = [Path(value) for value in arguments.values() if isinstance(value, str)]
-        files = [file for path in paths if path.exists() for file in _files(path)]
+        revision = arguments.get("revision")
+        named = [value for value in arguments.values() if isinstance(value, str)]
+        paths = [path for value in named if (path := folder_of(value, revision)) is not None]
+        files = [file for path in paths for file in _files(path)]
         if not (inspect.isclass(owner) and issubclass(owner, Decoder) and files):
             return target(**arguments)
         load = partial(_quietly, target, arguments)

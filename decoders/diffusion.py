@@ -46,7 +46,7 @@ class DiffusionDecoder(Decoder):
         vae_slicing: whether the autoencoder takes a batch item by item, for memory.
         vae_tiling: whether the autoencoder takes large media tile by tile, for memory.
         offload: how weights wait in the CPU's memory while an accelerator computes: `model`,
-            `group` or `leaf`, from fast to spare. Not to be moved to a device afterwards.
+            `group` or `leaf`, from fast to spare. Moving the decoder leaves them where they are.
         options: what the family takes beside it, such as Latte's `fps`.
 
     Raises:
@@ -104,11 +104,7 @@ class DiffusionDecoder(Decoder):
             FileNotFoundError: a file is missing, and how to get it.
         """
         name = str(folder)
-        with opening("pipeline", name, revision, [["model_index.json"]]):
-            config = DiffusionPipeline.load_config(name, revision=revision)
-        _family(str(config.get("_class_name")))
-        parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
-        files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+        _, files = cls._index(name, revision)
         with opening("pipeline", name, revision, files):
             pipeline = DiffusionPipeline.from_pretrained(
                 name, dtype=_dtype(dtype), use_safetensors=True, revision=revision
@@ -135,10 +131,29 @@ class DiffusionDecoder(Decoder):
         """
         if isinstance(folder, DiffusionDecoder):
             return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
-        config = DiffusionPipeline.load_config(str(folder), revision=revision)
+        name = str(folder)
+        config, files = cls._index(name, revision)
+        with opening("pipeline", name, revision, files):
+            pipeline = sketched_pipeline(name, config, _dtype(dtype), revision)
+        decoder = cls(pipeline, **options).eval()
+        decoder.source = source_of(name, revision)
+        return decoder
+
+    @staticmethod
+    def _index(name: str, revision: str | None) -> tuple[dict[str, Any], list[list[str]]]:
+        """What a pipeline's folder says it holds, and for each part the files that tell of it."""
+        with opening("pipeline", name, revision, [["model_index.json"]]):
+            config: dict[str, Any] = DiffusionPipeline.load_config(name, revision=revision)
         _family(str(config.get("_class_name")))
-        pipeline = sketched_pipeline(str(folder), config, _dtype(dtype), revision)
-        return cls(pipeline, **options).eval()
+        parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
+        return config, [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> DiffusionDecoder:
+        """Leave weights that wait in the CPU's memory there, where the whole model is moved."""
+        if self.offload is not None and not self._is_sketch():
+            return self
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _is_sketch(self) -> bool:
         return any(weight.is_meta for weight in self.parts.parameters())

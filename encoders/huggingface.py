@@ -167,21 +167,28 @@ class TransformersEncoder(Encoder):
 
         Raises:
             ValueError: if the model is of no known family.
-            OSError: if there is no such folder or repository, or it has no processor.
+            FileNotFoundError: if there is no such folder or repository, or it has no processor.
         """
         from transformers import AutoConfig, AutoModel
 
-        config = AutoConfig.from_pretrained(
-            path_or_name, revision=revision, trust_remote_code=False
-        )
-        config = _of_tower(config, tower)
-        family = family_of(config)
-        with torch.device("meta"):
-            model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
-        with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
-            processor = open_processor(path_or_name, family.media, revision)
+        files = [["config.json"], _PROCESSORS]
+        with opening("encoder", path_or_name, revision, files), quiet():
+            config = AutoConfig.from_pretrained(
+                path_or_name, revision=revision, trust_remote_code=False
+            )
+            config = _of_tower(config, tower)
+            family = family_of(config)
+            with torch.device("meta"):
+                model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
+            with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
+                processor = open_processor(path_or_name, family.media, revision)
+        with torch.device("cpu"):
             sizes = Sizes(seconds, frames or family.frames(config) or 16)
-            return cls(model, processor, sizes, path_or_name, revision, tokens, layer).eval()
+            source = source_of(path_or_name, revision)
+            name, commit = source["name"], source["revision"]
+            encoder = cls(model, processor, sizes, name, commit, tokens, layer)
+        encoder.source = source
+        return encoder.eval()
 
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.
@@ -198,7 +205,8 @@ class TransformersEncoder(Encoder):
                 f"the {self.family.label} encoder takes {self.media.__name__}, "
                 f"not {type(media).__name__}"
             )
-        inputs = self.family.prepare(self.processor, media, self.sizes)
+        with torch.autocast("cpu", enabled=False):  # Whisper's makes an array of what it computed
+            inputs = self.family.prepare(self.processor, media, self.sizes)
         for piece in self.pieces:
             if (shape := tuple(inputs[piece.name].shape[1:])) != piece.shape:
                 raise ValueError(

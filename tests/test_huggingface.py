@@ -361,3 +361,11 @@ def test_what_is_kept_of_frozen_encoders_keeps_its_mask(
         kept = composed._features("audio", [MEDIA[Audio]])
         assert torch.equal(kept.mask, fresh.mask) and not fresh.mask.all()
         assert torch.equal(kept.values, fresh.values)
+
+
+def test_media_are_prepared_in_full_precision_within_a_run_in_half() -> None:
+    encoder = tiny.opened(tiny.whisper)
+    sound = Audio(np.sin(np.arange(8000, dtype=np.float32))[None], 16000)
+    plain = encoder.prepare(sound)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(encoder.prepare(sound), plain)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,25 @@ def test_pipelines_are_sketched(name: str, tmp_path: Path) -> None:
     opened.save_pretrained(tmp_path)
     sketched = DiffusionDecoder.sketch(without_files(tmp_path), **case.options)
     assert shapes(sketched) == shapes(opened)
-    assert sketched.identity() == opened.identity()
+    told = sketched.identity()
+    assert told.pop("source")["name"] == tmp_path.name and told == opened.identity()
     assert all(parameter.is_meta for parameter in sketched.parameters())
     again = DiffusionDecoder.sketch(sketched, dtype="float16", **case.options)
     assert {p.dtype for p in again.parameters()} == {torch.float16}
     with pytest.raises(ValueError, match="dtype='half-ish' is none"):
         DiffusionDecoder.sketch(tmp_path, dtype="half-ish")
+
+
+@pytest.mark.parametrize("cls", [AnyModal, DiffusionDecoder, LanguageModel, TransformersEncoder])
+def test_a_sketch_takes_what_opening_takes(cls: Any) -> None:
+    assert list(signature(cls.sketch).parameters) == list(signature(cls.from_pretrained).parameters)
+
+
+def test_what_waits_in_the_processors_memory_is_not_moved() -> None:
+    decoder = DiffusionDecoder(pipelines.FAMILIES["wan"].build())
+    decoder.offload = "group"
+    torch.nn.ModuleDict({"decoder": decoder}).to(torch.float64)
+    assert {p.dtype for p in decoder.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", ["stable_audio_open", "wan"])
@@ -122,9 +136,10 @@ def test_making_is_traced_through_the_pipeline_itself(name: str, tmp_path: Path)
     shown = torch.Size(model["decoder"].family.media_shape).numel() * 4
     assert need.of("activations") > shown, "a medium comes out of it"
     model["decoder"].offload = "model"
-    spared = need.of("weights") - memory.inference(model, 1).of("weights")
+    waiting = memory.inference(model, 1)
     networks = [sizes(part) for part in model["decoder"].parts.values()]
-    assert spared == pytest.approx(sum(networks) - max(networks), rel=0.01)
+    assert waiting.of("weights") in networks, "one at a time, with what it needs to work"
+    assert need.peak - sum(networks) < waiting.peak <= need.peak - sum(networks) + max(networks)
 
 
 def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> None:

@@ -19,17 +19,30 @@ def count(text: str) -> int:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add `--model`."""
+    """Add `--model` and `--device`."""
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
         metavar="MODEL",
         help="a model folder, or the name of a shipped one (default: %(default)s)",
     )
+    parser.add_argument("--device", metavar="DEVICE", help="default: a GPU where there is one")
 
 
-def open_model(name: str) -> AnyModal:
-    """Load the model that `--model` names."""
+def open_model(name: str, device: str | None = None) -> AnyModal:
+    """Load the model that `--model` names, on the device that `--device` names.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    import torch
+
     from anymodal.model import AnyModal
 
-    return AnyModal.from_pretrained(name)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).splitlines()[0]
+        raise ValueError(f"--device {device}: {line}; `anymodal doctor` says why") from None
+    return AnyModal.from_pretrained(name).to(device)

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="CONFIG",
         help="a model's configuration, folder or name, or a training configuration, which may "
-        "stand on those before it; key=value changes training configurations",
+        "stand on those before it; key=value changes them, +key=value adds",
     )
     parser.add_argument(
         "--device",

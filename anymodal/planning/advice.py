@@ -87,6 +87,8 @@ def _changes(use: Use, room: int, allow: Sequence[str], offload: bool) -> Iterat
         yield _Change(shorter, "memory", lambda u: dataclasses.replace(u, tokens=half))
     if isinstance(use.model, AnyModal) and use.model.config is not None:
         yield from _of_model(use.model, use.model.config, allow)
+        if offload:
+            yield from _quantised(use.model, use.model.config, allow)
         if offload and use.run is None:
             yield from _offloads(use.model, use.model.config)
 
@@ -102,6 +104,9 @@ def _of_run(use: Use, run: Run, room: int) -> Iterator[_Change]:
     if run.precision.startswith("32"):
         key = "precision=bf16-mixed"
         yield _Change("half precision in passes", key, _changed(precision="bf16-mixed"))
+    if not run.checkpointing:
+        told = "what is inside of blocks is computed a second time, not kept"
+        yield _Change(told, "checkpointing=true", _changed(checkpointing=True))
     if run.ema:
         yield _Change("no moving average of the weights", "ema=null", _changed(ema=None))
 
@@ -131,6 +136,25 @@ def _of_model(
         if "dtype" in _arguments(node, allow) and _can_halve(part):
             told = f"half precision for {type(part).__name__}"
             yield _Change(told, f"{key}.dtype=bfloat16", _halved(path))
+
+
+def _quantised(
+    model: AnyModal, config: Mapping[str, Any], allow: Sequence[str]
+) -> Iterator[_Change]:
+    """A language model that is frozen, in 4 bits."""
+    (_, key, node) = next(each for each in _nodes(config) if each[0] == "language")
+    language = model.language
+    frozen = not any(p.requires_grad for p in _old(language))
+    if frozen and language.quantize is None and "quantize" in _arguments(node, allow):
+        told = "the language model's linear layers in 4 bits"
+        yield _Change(told, f"{key}.quantize=4bit", _in_4_bits)
+
+
+def _in_4_bits(use: Use) -> Use:
+    model = copied(use.model)
+    assert isinstance(model, AnyModal)
+    model.language.quantize = "4bit"
+    return dataclasses.replace(use, model=model)
 
 
 def _offloads(model: AnyModal, config: Mapping[str, Any]) -> Iterator[_Change]:

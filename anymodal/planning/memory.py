@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,12 +20,14 @@ from anymodal.encoders.huggingface import BLANK
 from anymodal.keep import Kept
 from anymodal.language import LanguageModel
 from anymodal.planning.parts import homes, owners
+from anymodal.planning.sketch import forget_what_was_computed
 from anymodal.planning.tracing import Held, Watch, pretending
 from anymodal.training.data import Batches
 from anymodal.training.module import StageModule
 from anymodal.training.optimizers import build_optimizer
+from anymodal.training.regions import switched
 from anymodal.training.stage import Run
-from anymodal.types import Conditioning
+from anymodal.types import Conditioning, ConditioningSpec
 
 LOOK = 4
 """Batches of which a training's largest is planned for; looking at more takes longer."""
@@ -33,11 +38,14 @@ Data = Sequence[Any] | str
 
 @dataclass(frozen=True)
 class Need:
-    """What a use of a model holds at its peak, in bytes by purpose and part; what isn't in it."""
+    """What a use of a model holds at its peak, in bytes by purpose and part; what isn't in it, and
+    what it takes for granted.
+    """
 
     use: str
     held: Held
     unknown: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
 
     @property
     def peak(self) -> int:
@@ -51,21 +59,46 @@ class Need:
         )
 
 
+BITS = {"8bit": 8.02, "4bit": 4.13}
+"""Bits of a quantised weight with its scales: float32 for a row, or 8 bits for a block of 64 and
+float32 for 256 of those (Dettmers et al. 2023, arXiv:2305.14314, section 3).
+"""
+
+
 def weights_of(model: nn.Module) -> Held:
-    """Bytes of parameters and buffers by part."""
+    """Bytes of parameters and buffers by part; a sketch's that are to be quantised, as they will
+    be.
+    """
     held: Held = {}
-    names = owners(model)
+    names, bits = owners(model), _quantised(model)
     for tensor in {id(t): t for t in [*model.parameters(), *model.buffers()]}.values():
         key = "weights", names.get(id(tensor), "")
-        held[key] = held.get(key, 0) + tensor.nbytes
+        size = round(tensor.numel() * bits[id(tensor)] / 8) if id(tensor) in bits else tensor.nbytes
+        held[key] = held.get(key, 0) + size
     return held
+
+
+def _quantised(model: nn.Module) -> dict[int, float]:
+    """Bits of the weights of linear layers that a sketched language model is to quantise."""
+    found = {}
+    for part in model.modules():
+        if not isinstance(part, LanguageModel) or part.quantize is None:
+            continue
+        output = part.model.get_output_embeddings()
+        for name, layer in part.model.named_modules():
+            linear = isinstance(layer, nn.Linear) and "lora_" not in name
+            if linear and layer is not output and layer.weight.is_meta:
+                found[id(layer.weight)] = BITS[part.quantize]
+    return found
 
 
 # ---- Answering -----------------------------------------------------------------------------------
 
 
-Traces = dict[tuple[str, torch.dtype, int], "Held | str"]
-"""What parts held at work, by name, precision and context; or why that can't be told."""
+Traces = dict[tuple[str, torch.dtype, int], "dict[str, Held] | str"]
+"""What parts held at work, by name, precision and context, in each phase of theirs; or why that
+can't be told.
+"""
 
 
 def inference(model: nn.Module, context: int, traces: Traces | None = None) -> Need:
@@ -73,7 +106,7 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
 
     Parts work one after the other: each encoder reads a medium, the language model reads the whole
     context, each decoder makes a medium with guidance. A decoder that offloads holds weights only
-    while it works.
+    while it works, of the network at work.
 
     Args:
         model: composed and sketched.
@@ -91,13 +124,34 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
         if isinstance(found := traces[key], str):
             unknown.append(f"{key[0]} ({found})")
             continue
-        if isinstance(part, DiffusionDecoder) and part.offload is not None:
-            for owner in {places[id(network)] for network in part.parts.values()}:
-                held.pop(("weights", owner), None)
-            found = {**found, ("weights", key[0]): brought(part)}
-        if sum(found.values()) > sum(largest.values()):
-            largest = found
+        waiting = _waiting(part, places)
+        for name in waiting:
+            held.pop(("weights", name), None)
+        largest = max(largest, _largest(found, waiting), key=_sum)
     return Need("inference", {**held, **largest}, unknown)
+
+
+def _largest(found: Mapping[str, Held], waiting: Mapping[str, int]) -> Held:
+    """The phase in which most is held, with what weights come to the device for it."""
+    phases = [
+        {**held, ("weights", phase): waiting[phase]} if phase in waiting else held
+        for phase, held in found.items()
+    ]
+    return max(phases, key=_sum)
+
+
+def _sum(held: Held) -> int:
+    return sum(held.values())
+
+
+def _waiting(model: nn.Module, places: Mapping[int, str]) -> dict[str, int]:
+    """Names of the networks that wait in the processor's memory, and bytes that one brings."""
+    return {
+        places[id(network)]: brought(part, name)
+        for part in model.modules()
+        if isinstance(part, DiffusionDecoder) and part.offload is not None
+        for name, network in part.parts.items()
+    }
 
 
 def _workers(
@@ -119,21 +173,20 @@ def _traced(model: nn.Module, context: int, known: Traces) -> Traces:
     return found
 
 
-def brought(decoder: DiffusionDecoder) -> int:
-    """Bytes of weights that a decoder which offloads has on the device at once.
+def brought(decoder: DiffusionDecoder, name: str) -> int:
+    """Bytes of weights that a network of a decoder which offloads has on the device at once.
 
-    As a whole part (`model`), as a denoiser's largest block with what is in no block (`group`), or
-    as the largest layer (`leaf`).
+    All of them (`model`), of a denoiser the largest block with what is in no block (`group`), or
+    those of the largest layer (`leaf`, and `group` elsewhere).
     """
-    parts = [part for part in decoder.parts.values() if isinstance(part, nn.Module)]
+    network = decoder.parts[name]
     if decoder.offload == "model":
-        return max(map(_size, parts))
-    leaves = [module for part in parts for module in part.modules() if not list(module.children())]
-    largest = max(map(_size, leaves))
-    if decoder.offload == "group":
-        denoiser = getattr(decoder.pipeline, "transformer", None) or decoder.pipeline.unet
-        stacks = [child for child in denoiser.children() if isinstance(child, nn.ModuleList)]
-        rest = _size(denoiser) - sum(map(_size, stacks))
+        return _size(network)
+    layers = [module for module in network.modules() if not list(module.children())]
+    largest = max(map(_size, layers))
+    if decoder.offload == "group" and name in ("transformer", "unet"):
+        stacks = [child for child in network.children() if isinstance(child, nn.ModuleList)]
+        rest = _size(network) - sum(map(_size, stacks))
         largest = max(largest, rest + max((_size(b) for s in stacks for b in s), default=0))
     return largest
 
@@ -154,10 +207,7 @@ def works_of(part: nn.Module, context: int) -> Iterator[Callable[[Watch], Any]]:
 
 
 def _make(decoder: DiffusionDecoder) -> None:
-    spec = decoder.spec
-    pooled = None if spec.pooled is None else torch.zeros(1, spec.pooled)
-    mask = torch.ones(1, spec.length, dtype=torch.bool)
-    asked = Conditioning(torch.zeros(1, spec.length, spec.width), mask, pooled)
+    asked = _blank(decoder.spec, [""])
     decoder.sample(asked, steps=max(2, decoder.family.fewest), guidance=2.0)
 
 
@@ -182,7 +232,13 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
         data: its samples; without any, what passes leave isn't in it.
     """
     StageModule(model, run)  # tells the model what trains and which losses are wanted
-    held = weights_of(model)
+    held, waiting, assumed = weights_of(model), _waiting(model, homes(model)), []
+    if stays_on_disk(model, run):
+        waiting = {}
+        held = {(why, who): size for (why, who), size in held.items() if not _made_by(who)}
+        assumed.append("decoders stay on disk, for `anymodal cache` has filled the run's cache")
+    for name in waiting:
+        held.pop(("weights", name), None)
     if run.ema:
         names = owners(model)
         for parameter in model.parameters():
@@ -191,16 +247,72 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
                 held[key] = held.get(key, 0) + parameter.nbytes
     unknown = [f"what passes leave ({data})"] if isinstance(data, str) else []
     batch = None if isinstance(data, str) else _large_batch(model, run, data)
-    with pretending(model) as working:
+    with (
+        _set_aside(model, assumed or run.stage.losses.keys() == {"text"}),
+        pretending(model) as working,
+        switched(working, compiled=False, checkpointed=run.checkpointing),
+    ):
         if hasattr(working, "kept"):
-            # Nothing, so that each step computes it anew, as it does for media it hasn't seen.
-            setattr(working, "kept", Kept(0))  # noqa: B010
+            setattr(working, "kept", _Anew())  # noqa: B010
+        if assumed:
+            _know_captions(working)
         found = _watched(lambda watch: _steps(working, run, batch, watch), working)
         if isinstance(found, str):
             unknown.append(f"what passes leave ({found})")
             found = _watched(lambda watch: _steps(working, run, None, watch), working)
     assert not isinstance(found, str), found
-    return Need(run.out, {**held, **found}, unknown)
+    return Need(run.out, {**held, **_largest(found, waiting)}, unknown, assumed)
+
+
+class _Anew(Kept):
+    """Keeps nothing: every medium is met for the first time, and no two are alike."""
+
+    def get(self, origin: Any, keys: Sequence[str], compute: Any, device: Any) -> Any:
+        return tuple(compute(list(range(len(keys)))))
+
+
+def stays_on_disk(model: nn.Module, run: Run) -> bool:
+    """Whether a run leaves its decoders where they are (`DeferredDecoder`)."""
+    decoders = getattr(model, "decoders", None)
+    names = [name for name, _ in model.named_parameters() if _made_by(name)]
+    reached = any(fnmatchcase(name, glob) for name in names for glob in run.stage.trainable)
+    return bool(decoders and run.cache and run.defers and not reached)
+
+
+def _made_by(name: str) -> bool:
+    return name.startswith("decoders.")
+
+
+@contextlib.contextmanager
+def _set_aside(model: Any, idle: Any) -> Iterator[None]:
+    """Take the networks out of a model's decoders where they are idle, for a block that is then
+    quicker; their specs stay known.
+    """
+    decoders = getattr(model, "decoders", {}).values() if idle else ()
+    known = [each for each in decoders if isinstance(each, DiffusionDecoder)]
+    networks = {decoder: decoder.parts for decoder in known}
+    for decoder in networks:
+        decoder.spec  # noqa: B018 (computed once, while it has its networks)
+        forget_what_was_computed(decoder)  # its pipeline has them still
+        decoder.parts = nn.ModuleDict()
+    try:
+        yield
+    finally:
+        for decoder, parts in networks.items():
+            decoder.parts = parts
+
+
+def _know_captions(model: Any) -> None:
+    """Let decoders give a caption's conditioning without computing it, as a filled cache does."""
+    for decoder in model.decoders.values():
+        decoder.embed_captions = partial(_blank, decoder.spec)
+
+
+def _blank(spec: ConditioningSpec, captions: Sequence[str]) -> Conditioning:
+    count = len(captions)
+    pooled = None if spec.pooled is None else torch.zeros(count, spec.pooled)
+    mask = torch.ones(count, spec.length, dtype=torch.bool)
+    return Conditioning(torch.zeros(count, spec.length, spec.width), mask, pooled)
 
 
 def _large_batch(model: Any, run: Run, data: Sequence[Any]) -> Any:
@@ -214,18 +326,18 @@ def _large_batch(model: Any, run: Run, data: Sequence[Any]) -> Any:
 
 
 def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
-    """Two optimiser steps: the second stands on the states that the first made."""
+    """Two optimiser steps, of which the second has a batch: it stands on the states that the first
+    made, and where batches accumulate on the gradients of an earlier one.
+    """
     names = owners(model)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = build_optimizer(model, run.optimizer)
-    for _ in range(2):
-        for _ in range(min(run.accumulate, 2)):
-            if batch is not None:
-                _backward(model, run, batch)
-            for parameter in trained:
-                if parameter.grad is None:
-                    parameter.grad = torch.empty_like(parameter)
-                watch.own(parameter.grad, "gradients", names[id(parameter)])
+    for step in (1, 2):
+        if step == 2 and run.accumulate > 1:
+            _fill_gradients(trained, names, watch)
+        if step == 2 and batch is not None:
+            _backward(model, run, batch)
+        _fill_gradients(trained, names, watch)
         nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
         optimizer.step()
         for trains, states in optimizer.state.items():
@@ -233,6 +345,16 @@ def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
                 if isinstance(state, Tensor):
                     watch.own(state, "optimizer", names[id(trains)])
         optimizer.zero_grad()
+
+
+def _fill_gradients(
+    trained: Sequence[nn.Parameter], names: Mapping[int, str], watch: Watch
+) -> None:
+    """Have a gradient for every parameter, and say whose it is."""
+    for parameter in trained:
+        if parameter.grad is None:
+            parameter.grad = torch.empty_like(parameter)
+        watch.own(parameter.grad, "gradients", names[id(parameter)])
 
 
 def _backward(model: nn.Module, run: Run, batch: Any) -> None:
@@ -246,12 +368,23 @@ def _backward(model: nn.Module, run: Run, batch: Any) -> None:
     torch.stack(terms).sum().backward()
 
 
-def _watched(work: Callable[[Watch], Any], model: nn.Module) -> Held | str:
-    """What a piece of work held at its peak, or why it can't be done without values."""
-    watch = Watch(model, homes(model))
+def _watched(work: Callable[[Watch], Any], model: nn.Module) -> dict[str, Held] | str:
+    """What a piece of work held at its peak in each phase, or why it can't be done like that.
+
+    A phase is the time from when a network of a decoder begins to work to when the next one does.
+    """
+    places = homes(model)
+    networks = [
+        network
+        for part in model.modules()
+        if isinstance(part, DiffusionDecoder)
+        for network in part.parts.values()
+    ]
+    phases = {id(m): places[id(m)] for network in networks for m in network.modules()}
+    watch = Watch(model, places, phases)
     try:
         with watch.watching():
             work(watch)
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
-    return watch.peak()
+    return watch.peaks()

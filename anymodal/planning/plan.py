@@ -42,7 +42,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """All of it in plain containers, sums included."""
         told = dataclasses.asdict(dataclasses.replace(self, need=Need(self.need.use, {})))
-        need = {"use": self.need.use, "unknown": self.need.unknown}
+        need = {name: getattr(self.need, name) for name in ("use", "unknown", "assumed")}
         return {**told, "need": need, "peak": self.need.peak, "fits": self.fits}
 
 
@@ -53,7 +53,7 @@ def make_plans(
 
     Args:
         configs: model configurations, model folders or names, and training configurations.
-        overrides: `key=value`, of training configurations.
+        overrides: `key=value`, of all of them; models in folders take none.
         budget: the device.
         context: tokens of a conversation that a model answers.
 
@@ -62,11 +62,11 @@ def make_plans(
         OSError: for a part's folder that isn't there.
     """
     made: dict[Path, nn.Module] = {}
-    plans = []
+    plans, overrides = [], list(overrides)
     for name in configs:
         allow: list[str] = []
         if is_model(name):
-            config = read_model(name)
+            config = read_model(name, overrides)
             allow = list(config.get("allow", []))
             use = Use(sketch_model(config, made, allow), context)
         else:

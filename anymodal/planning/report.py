@@ -26,6 +26,7 @@ def markdown(plan: Plan) -> str:
         "",
         _verdict(plan),
     ]
+    lines += [f"It takes for granted that {reason}." for reason in plan.need.assumed]
     lines += [f"Not in it: {reason}." for reason in plan.need.unknown]
     if plan.advice:
         told = [[each.change, f"`{each.key}`", megabytes(each.saving)] for each in plan.advice]

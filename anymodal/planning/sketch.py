@@ -126,15 +126,19 @@ def _left(made: Made, owner: Any, folder: Any) -> nn.Module | None:
 
 
 def copied(model: Model) -> Model:
-    """A sketch that may be changed while the other stays.
+    """A sketch that may be changed while the other stays."""
+    forget_what_was_computed(model)
+    return copy.deepcopy(model)
 
-    What a weight norm computed is no leaf of autograd's, and only those can be copied.
+
+def forget_what_was_computed(model: nn.Module) -> None:
+    """Let a model be copied: what a weight norm computed is no leaf of autograd's, and only those
+    can be.
     """
     for part in model.modules():
         for name, value in list(vars(part).items()):
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 setattr(part, name, value.detach())
-    return copy.deepcopy(model)
 
 
 def _mentioned(node: Any, parts: Mapping[str, Any]) -> list[str]:
@@ -157,12 +161,17 @@ def _mentioned(node: Any, parts: Mapping[str, Any]) -> list[str]:
     return [name for name in parts if name in found]
 
 
-def read_model(name: str | Path) -> dict[str, Any]:
+def read_model(name: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The configuration of a model: a YAML file, a model folder, or the name of a shipped one.
 
     Raises:
-        ValueError: if there is none, with the nearest name.
+        ValueError: if there is none, with the nearest name; or for an override of a folder's.
     """
     if str(name).endswith((".yaml", ".yml")):
-        return configuration.load(name)
+        return configuration.load(name, overrides)
+    if overrides:
+        raise ConfigError(
+            f"{overrides[0]} can't change {name}, which is a model with its parts beside it; name "
+            "the configuration that it was composed from"
+        )
     return composition.read_config(composition.find(name))

@@ -12,8 +12,9 @@ be False (so that no shortcut is taken), a number to be 1, a count 0, an array z
 from __future__ import annotations
 
 import contextlib
+import functools
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from anymodal.planning.sketch import copied
@@ -41,9 +42,23 @@ _aten = torch.ops.aten
 def pretending(sketch: Model) -> Iterator[Model]:
     """A block in which tensors have no values, and a sketch's copy that works in it."""
     model = copied(sketch)
+    for part in model.modules():
+        if prepare := getattr(part, "prepare", None):
+            setattr(part, "prepare", _really(prepare))  # noqa: B010 (no Module declares it)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _come_down(model)
         yield model
+
+
+def _really(work: Callable[..., Any]) -> Callable[..., Any]:
+    """Work with values all the same: processors look at theirs, and a device holds none of it."""
+
+    @functools.wraps(work)
+    def call(*given: Any, **more: Any) -> Any:
+        with _disable_current_modes():
+            return work(*given, **more)
+
+    return call
 
 
 def _come_down(model: nn.Module) -> None:
@@ -72,17 +87,22 @@ class Watch(TorchDispatchMode):
     Args:
         model: what works; its weights are there already.
         parts: names of its parts by the `id` of every module in them.
+        phases: names of those that wait elsewhere until they work, in the same way; what was held
+            is told apart by which of them worked last.
     """
 
-    def __init__(self, model: nn.Module, parts: Mapping[int, str]) -> None:
+    def __init__(
+        self, model: nn.Module, parts: Mapping[int, str], phases: Mapping[int, str]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.parts = parts
+        self.parts, self.phases, self.phase = parts, phases, ""
         weights = [*model.parameters(), *model.buffers()]
         self.weights = {weight.untyped_storage()._cdata for weight in weights}
         self.at_work = [""]
         self.living: dict[int, int] = {}  # a storage's address: its number
         self.owners: list[tuple[str, str]] = []  # by number: purpose and part
-        self.events: list[tuple[int, int]] = []  # number, and bytes that came (or went: negative)
+        # A storage's number, bytes that came (or went: negative), and the phase it was in.
+        self.events: list[tuple[int, int, str]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = _without_value(func, args)
@@ -100,13 +120,13 @@ class Watch(TorchDispatchMode):
         number, size = len(self.owners), storage.nbytes()
         self.living[address] = number
         self.owners.append(("activations", self.at_work[-1]))
-        self.events.append((number, size))
+        self.events.append((number, size, self.phase))
         weakref.finalize(storage, self._forget, address, number, size)
 
     def _forget(self, address: int, number: int, size: int) -> None:
         if self.living.get(address) == number:
             del self.living[address]
-        self.events.append((number, -size))
+        self.events.append((number, -size, self.phase))
 
     def own(self, tensor: Tensor, purpose: str, part: str) -> None:
         """Say what a tensor is for, and whose."""
@@ -120,6 +140,7 @@ class Watch(TorchDispatchMode):
 
         def enter(module: nn.Module, _given: Any) -> None:
             self.at_work.append(self.parts.get(id(module), self.at_work[-1]))
+            self.phase = self.phases.get(id(module), self.phase)
 
         def leave(_module: nn.Module, _given: Any, _made: Any) -> None:
             self.at_work.pop()
@@ -132,15 +153,18 @@ class Watch(TorchDispatchMode):
             for hook in hooks:
                 hook.remove()
 
-    def peak(self) -> Held:
-        """What was held at the moment when it was most."""
-        held = most = count = 0
-        for place, (_, size) in enumerate(self.events):
+    def peaks(self) -> dict[str, Held]:
+        """What was held at the moment when it was most, in each phase; the first is ''."""
+        held, most = 0, {"": (0, 0)}  # bytes, and how many events had been
+        for count, (_, size, phase) in enumerate(self.events, 1):
             held += size
-            if held > most:
-                most, count = held, place + 1
+            if held > most.get(phase, (-1, 0))[0]:
+                most[phase] = held, count
+        return {phase: self._held(count) for phase, (_, count) in most.items()}
+
+    def _held(self, count: int) -> Held:
         found: Held = {}
-        for number, size in self.events[:count]:
+        for number, size, _ in self.events[:count]:
             owner = self.owners[number]
             found[owner] = found.get(owner, 0) + size
         return found
