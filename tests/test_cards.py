@@ -32,12 +32,12 @@ ROOT = Path(__file__).resolve().parents[1]
 CARDS = ("12gb", "24gb", "80gb")
 STAGES = ("1-perceive", "2-express", "3-instruct")
 CAPTION = "a small dog runs over wet sand to the sea"
-"""As many tokens of the small tokenizer as letters, so about 40."""
+"""About 40 tokens of the small tokenizer, which has hardly more pieces than letters."""
 TALK = "what is this, and where is it going? say it in some words. " * 6
 
 
 def write_data(folder: Path) -> None:
-    """What the stages read: captions, and conversations of about 900 tokens with two media."""
+    """What the stages read: captions, and conversations of about 700 tokens with two media."""
     media = folder / "media"
     media.mkdir(parents=True, exist_ok=True)
     grey = np.full((384, 384, 3), 127, np.uint8)
