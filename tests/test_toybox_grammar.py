@@ -18,6 +18,8 @@ from anymodal.data.toybox.grammar import (
     render_plain,
     sample_dialogue,
 )
+from anymodal.data.toybox.grammar_loose import around
+from anymodal.data.toybox.grammar_words import Draw
 from anymodal.data.toybox.paraphrases import GIVEN, NAMED, paraphrased
 from anymodal.data.toybox.phrases import ASK, ASK_STRENGTH, DESCRIBE_IT
 from anymodal.data.toybox.scene import (
@@ -265,7 +267,7 @@ def test_the_language_is_varied_and_small() -> None:
             if reply.media:
                 templates.add(slots.sub("_", turn.text.lower().strip(".!?")))
     assert len(templates) >= 400
-    assert len(words) < 600
+    assert len(words) < 900
     assert all(len(set(frames)) >= 30 for frames in phrases.REPLY.values())
     stated = (phrases.MAKE_VERBS, phrases.WANT, phrases.IT_VERBS, phrases.LIKE_THIS)
     assert sum(len(frames) for table in stated for frames in table.values()) >= 140
@@ -326,6 +328,24 @@ def test_paraphrases_share_no_template_with_the_training_grammar() -> None:
         assert form.strip(" .?!,").lower() not in known
         for wrap in phrases.POLITE:
             assert form not in {wrap.replace("{v}", verb) for verb in known}
+
+
+def test_no_request_of_the_training_grammar_is_a_paraphrase() -> None:
+    written = [form for forms in (*NAMED.values(), *GIVEN.values()) for form in forms]
+    pattern = "|".join(re.escape(form.rstrip(".?!")).replace(r"\{x\}", ".+") for form in written)
+    paraphrase = re.compile(rf"(?:{pattern})[.?!]?")
+    for dialogue in samples(None, 20000):
+        for turn in dialogue.turns:
+            if turn.role == "user":
+                assert not paraphrase.fullmatch(turn.text.lower()), turn.text
+
+
+def test_what_stands_around_a_request_tells_of_no_attribute() -> None:
+    rng = np.random.default_rng(0)
+    draw = Draw(rng)
+    around_nothing = {around(draw, "") for _ in range(4000)}
+    assert len(around_nothing) > 500
+    assert not any(parse(text).keys() - {"answer"} for text in around_nothing)
 
 
 @pytest.mark.parametrize("unseen", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 DTYPES = ("float16", "bfloat16", "float32")
@@ -27,6 +28,9 @@ def run(args: argparse.Namespace) -> int:
     model.config = {key: value for key, value in model.config.items() if key != "lora"}
     model.to(getattr(torch, args.dtype))
     model.save_pretrained(args.folder, with_parts=True)
+    for path in args.folder.rglob("tokenizer.json"):  # indented, these are more than twice as long
+        content = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
     size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
     print(f"{args.folder}: {size / 1e6:.1f} MB")
     return 0

@@ -19,6 +19,7 @@ from anymodal.data.toybox.grammar_turns import (
     switch,
     talk,
     unknown,
+    verify,
 )
 from anymodal.data.toybox.grammar_types import Dialogue, Medium, Turn
 from anymodal.data.toybox.grammar_words import Draw
@@ -46,10 +47,11 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
         "edit:chain": (4.0, chain),
         "switch": (3.0, switch),
         "retell": (2.0, retell),
-        "ask": (12.0, ask),
+        "ask": (10.0, ask),
+        "verify": (6.0, verify),
         "describe>make": (2.0, describe_then_make),
         "mixed": (3.0, mixed),
-        "talk": (6.0, talk),
+        "talk": (12.0, talk),
         "unknown": (1.5, unknown),
     }
 

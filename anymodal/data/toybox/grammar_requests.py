@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anymodal.data.toybox.grammar_loose import loose_about, loose_described, loose_named
 from anymodal.data.toybox.grammar_words import (
     Draw,
     Facts,
@@ -51,6 +52,9 @@ from anymodal.data.toybox.phrases import (
 )
 from anymodal.data.toybox.scene import TEMPOS
 
+_LOOSE = 0.35
+"""How many requests follow no fixed form."""
+
 
 def _polite(draw: Draw, verb: str, *, follow: bool = False) -> str:
     if follow and draw.chance(0.6):
@@ -68,6 +72,9 @@ def _article(noun: str) -> str:
 
 def make_request(draw: Draw, modality: str, said: Facts) -> str:
     """A request for a medium of a thing that the words name."""
+    if draw.chance(_LOOSE):
+        phrase = (sound if modality == "audio" else show)(draw, said, compact=True)
+        return typed(draw, loose_named(draw, modality, phrase))
     moves = said.get("motion", "still") != "still"
     verb = draw.chance(0.65)
     forms = MAKE_VERBS[modality] if verb else WANT[modality]
@@ -153,6 +160,8 @@ def it_request(
 
 def _it_base(draw: Draw, given: str, wanted: str, same: bool, follow: bool) -> tuple[str, bool]:
     """The bare request, and whether it may be wrapped in politeness."""
+    if not same and draw.chance(_LOOSE):
+        return loose_about(draw, given, wanted, follow=follow), False
     questions = IT_QUESTIONS.get((given, wanted), ())
     if questions and draw.chance(0.35):
         return draw.one(questions), False
@@ -242,6 +251,8 @@ def _listed(items: Sequence[str], last: str = " and ") -> str:
 
 def describe_request(draw: Draw, modality: str) -> str:
     """A request to say what a medium shows."""
+    if draw.chance(_LOOSE):
+        return typed(draw, loose_described(draw, modality))
     forms = DESCRIBE_IT["any"] if draw.chance(0.5) else DESCRIBE_IT[modality]
     return typed(draw, draw.one(forms))
 

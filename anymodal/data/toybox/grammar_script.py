@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from anymodal.data.toybox.captions import describe
+from anymodal.data.toybox.grammar_loose import around
 from anymodal.data.toybox.grammar_requests import question, yes_no_question
 from anymodal.data.toybox.grammar_scenes import Scenes, shows_held_out
 from anymodal.data.toybox.grammar_types import Dialogue, Medium, Turn
@@ -28,7 +29,9 @@ class Script:
         self.answers: list[tuple[dict[str, str], ...]] = []
 
     def user(self, text: str, media: Sequence[Medium] = ()) -> None:
-        """The user says something, with media before it."""
+        """The user says something, with media before it, and at times something around it."""
+        if self.scenes.chance(0.1):
+            text = around(self.scenes, text)
         self.turns.append(Turn("user", (*media, text)))
 
     def make(self, media: Sequence[Medium], *, changed: bool = False) -> None:
@@ -58,12 +61,17 @@ class Script:
         self, told: dict[str, str], modality: str, media: Sequence[Medium] = (), before: str = ""
     ) -> str:
         """A question about one attribute of what is told, and its answer; returns the attribute."""
-        name = self.scenes.one(list(told))
         if self.scenes.chance(0.3):
-            text, answer, facts = yes_no(self.scenes, name, told)
-        else:
-            text = question(self.scenes, modality, name)
-            answer, facts = value_answer(self.scenes, name, told[name]), {name: told[name]}
+            return self.verify(told, media, before)
+        name = self.scenes.one(list(told))
+        self.user(f"{before}{question(self.scenes, modality, name)}", media)
+        self.say(value_answer(self.scenes, name, told[name]), {name: told[name]})
+        return name
+
+    def verify(self, told: dict[str, str], media: Sequence[Medium] = (), before: str = "") -> str:
+        """A question whether an attribute has some value, and its answer; returns the attribute."""
+        name = self.scenes.one(list(told))
+        text, answer, facts = yes_no(self.scenes, name, told)
         self.user(f"{before}{text}", media)
         self.say(answer, facts)
         return name
@@ -96,9 +104,14 @@ def yes_no(draw: Draw, name: str, told: Facts) -> tuple[str, str, dict[str, str]
     others = [other for other in VALUES[name] if other != value]
     allowed = [other for other in others if not shows_held_out({**told, name: other})]
     asked = value if yes else draw.one(allowed or others)
-    said = plain_value(name, value)
-    said = f"a {said}" if name == "thing" else said
+    wondered, said = _called(name, asked), _called(name, value)
     verdict = "yes" if yes else "no"
-    # What it is comes first, since a model that has said it finds the verdict in its own words.
-    reply = f"It is {said}, so {verdict}."
+    # What was asked and what it is come first, side by side: who has said both finds the verdict
+    # in his own words.
+    reply = f"Is it {wondered}? It is {said}, so {verdict}."
     return yes_no_question(draw, name, asked), reply, {"answer": verdict, name: value}
+
+
+def _called(name: str, value: str) -> str:
+    words = plain_value(name, value)
+    return f"a {words}" if name == "thing" else words

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anymodal.data.toybox.grammar_cells import typed_story
+from anymodal.data.toybox.grammar_loose import loose_named
 from anymodal.data.toybox.grammar_requests import describe_request, it_request, make_request
 from anymodal.data.toybox.grammar_scenes import Scenes, default, shows_held_out
 from anymodal.data.toybox.grammar_script import Script
@@ -156,6 +158,29 @@ def ask(scenes: Scenes) -> Dialogue:
     return script.dialogue("ask")
 
 
+def verify(scenes: Scenes) -> Dialogue:
+    """Questions whether something is so, about a given medium, one's own, or words."""
+    script = Script(scenes)
+    given = scenes.one((*MADE, "imu", "text"))
+    if given == "text":
+        told = scenes.scene(("video",)).told_by("video")
+        script.verify(told, before=typed_story(scenes, told))
+    elif given != "imu" and scenes.chance(0.3):
+        scene = scenes.scene((given,))
+        scene, said = scenes.said(scene, scene.told_by(given), (given,), (given,))
+        told = scene.told_by(given)
+        script.user(make_request(scenes, given, said))
+        script.make([scenes.medium(scene, given)])
+        script.verify(told)
+    else:
+        medium = scenes.medium(scenes.scene((given,)), given)
+        told = medium.told
+        script.verify(told, [medium])
+    for _ in range(scenes.one((0, 1, 2))):
+        script.verify(told)
+    return script.dialogue("verify")
+
+
 def describe_then_make(scenes: Scenes) -> Dialogue:
     """A given medium is described, then made again in another way."""
     given, wanted = scenes.one(MADE), scenes.one(MADE)
@@ -239,8 +264,11 @@ def unknown(scenes: Scenes) -> Dialogue:
     if "motion" not in facts:
         facts.pop("tempo", None)
     phrase = show(scenes, facts, compact=True).replace("thing", noun)
-    verb = scenes.one(MAKE_VERBS[modality]).replace("{x}", phrase)
-    script.user(typed(scenes, scenes.one(POLITE).replace("{v}", verb)))
+    if scenes.chance(0.5):
+        script.user(typed(scenes, loose_named(scenes, modality, phrase)))
+    else:
+        verb = scenes.one(MAKE_VERBS[modality]).replace("{x}", phrase)
+        script.user(typed(scenes, scenes.one(POLITE).replace("{v}", verb)))
     reply = scenes.one(UNKNOWN_REPLIES).replace("{x}", f"a {noun}")
     known = [thing for thing in THINGS if not shows_held_out({**facts, "thing": thing})]
     reply = reply.replace("{y}", f"a {plain_value('thing', scenes.one(known))}")

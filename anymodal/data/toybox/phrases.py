@@ -440,11 +440,8 @@ BELONG: Words = (
     "tell me if they belong together", "is this sound made by this thing?",
 )  # fmt: skip
 BELONG_SAID: Words = (  # what is seen and heard first: who has said it finds the verdict in it
-    "I see a {a} and I hear a {b}, so {v}.", "I see a {a}, and I hear a {b}, so {v}.",
-    "The picture shows a {a}, and the sound is that of a {b}, so {v}.",
-    "The picture shows a {a} and the sound is a {b}, so {v}.",
-    "This is a {a}, and that is the sound of a {b}, so {v}.",
-    "One is a {a} and the other is a {b}, so {v}.",
+    "I see a {a}, I hear a {b}, so {v}.", "It looks like a {a}, it sounds like a {b}, so {v}.",
+    "The picture shows a {a}, the sound is a {b}, so {v}.",
 )  # fmt: skip
 
 # --- replies: words first, then the medium -------------------------------------------------------

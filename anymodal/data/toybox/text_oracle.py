@@ -21,7 +21,10 @@ from anymodal.data.toybox.phrases import (
 from anymodal.data.toybox.scene import COLORS, THINGS, VALUES
 
 _WORD = re.compile(r"[a-z]+")
-_STILL = re.compile(r"\b(still|at rest|stop|no movement|not? mov\w+|nothing that moves)\b")
+_STILL = re.compile(
+    r"\b(still|at rest|stop|no movement|not? mov(?:e|es|ed|ing|ement)|nothing that moves)\b"
+)
+_QUESTION = re.compile(r"[^.!?]*\?")
 _ANSWER = re.compile(r"^\W*(yes|no)\b(?! movement)|\bso (yes|no)\W*$")
 
 
@@ -74,6 +77,8 @@ def parse(text: str) -> dict[str, str]:
 def score_text(text: str, told: Mapping[str, str]) -> dict[str, bool]:
     """For each attribute whether a text tells it right: all that is told, and nothing else.
 
+    What a text asks, as in "A bell? It is a drum, so no.", it doesn't tell.
+
     Args:
         text: the text to score.
         told: what it should tell; "answer" for a yes or no.
@@ -81,6 +86,6 @@ def score_text(text: str, told: Mapping[str, str]) -> dict[str, bool]:
     Returns:
         True or False for each attribute told, and False for each that the text adds.
     """
-    found = parse(text)
+    found = parse(_QUESTION.sub("", text))
     added = {name: False for name in found if name not in told and name != "answer"}
     return {name: found.get(name) == value for name, value in told.items()} | added
