@@ -149,7 +149,9 @@ def convert(
     """
     system = SYSTEMS[kind]
     held = _read(source)
-    found = _renamed(system, held)
+    # "module." stands before the names of a model that several processes trained.
+    plain = {key.removeprefix("module."): value for key, value in held.items()}
+    found = _renamed(system, plain)
     if absent := [name for name in system.needed if name not in found]:
         raise CheckpointError(
             f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
@@ -158,7 +160,7 @@ def convert(
     if only:
         found = {name: value for name, value in found.items() if _is_for(name, only)}
     signals = [s for m, names in system.signals.items() if not only or m in only for s in names]
-    rows = _rows(system, signals, held, tokenizer)
+    rows = _rows(system, signals, plain, tokenizer)
     origin = {
         "system": kind,
         "file": source.name,
@@ -185,9 +187,8 @@ def _read(source: Path) -> dict[str, Tensor]:
 def _renamed(system: System, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found = {}
     for key, value in held.items():
-        plain = key.removeprefix("module.")  # of a model that several processes trained
         for pattern, names in system.names:
-            if match := re.fullmatch(pattern, plain):
+            if match := re.fullmatch(pattern, key):
                 # A file holds no tensor under two names.
                 found.update({match.expand(name): value.clone() for name in names})
     return found
@@ -210,8 +211,7 @@ def _rows(
     tokenizer: str | Path | None,
 ) -> dict[str, Tensor]:
     """The rows of the signals, in our order."""
-    plain = {key.removeprefix("module."): value for key, value in held.items()}
-    given = {name: plain[key] for name, key in (system.rows or {}).items() if key in plain}
+    given = {name: held[key] for name, key in (system.rows or {}).items() if key in held}
     count = len(signals)
     if tokenizer is None:
         return {name: value for name, value in given.items() if len(value) == count}

@@ -251,25 +251,41 @@ def _schedule(first: float, last: float) -> diffusers.DDIMScheduler:
     )
 
 
+_TINY: dict[str, Any] = {
+    **{"block_out_channels": (8, 16), "cross_attention_dim": 16, "sample_size": 8},
+    **{"attention_head_dim": 8, "layers_per_block": 1, "norm_num_groups": 4},
+}
+"""A UNet's sizes where there is no GPU."""
+
+
+def _beside_unet(
+    full: bool, device: torch.device, dtype: torch.dtype, text: dict[str, Any]
+) -> dict[str, Any]:
+    """What Stable Diffusion, and what was made from it, has beside its UNet."""
+    words = _caption_words(77, full)
+    text = {**text, "vocab_size": 49408, "max_position_embeddings": 77}
+    return {
+        "vae": _made(
+            device, dtype, lambda: _autoencoder(full, 128, 256, 512, 512, scaling_factor=0.18215)
+        ),
+        "text_encoder": _made(device, dtype, lambda: _clip(full, words, **text)),
+        "tokenizer": words,
+        "scheduler": _schedule(0.00085, 0.012),
+    }
+
+
 def stable_diffusion(full: bool, device: torch.device, dtype: torch.dtype) -> Any:
     """Stable Diffusion 1.5 (https://arxiv.org/abs/2112.10752): 512 by 512 pixels."""
-    words = _caption_words(77, full)
     sizes: dict[str, Any] = {"block_out_channels": (320, 640, 1280, 1280)}
     sizes |= {"cross_attention_dim": 768, "attention_head_dim": 8, "sample_size": 64}
     text = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
-    text |= {"num_attention_heads": 12, "vocab_size": 49408, "max_position_embeddings": 77}
+    text["num_attention_heads"] = 12
     if not full:
-        sizes = {"block_out_channels": (8, 16), "cross_attention_dim": 16, "sample_size": 8}
-        sizes |= {"attention_head_dim": 8, "layers_per_block": 1, "norm_num_groups": 4}
+        sizes = _TINY
     blocks = _crossing("2D", len(sizes["block_out_channels"]), first=False)
     return diffusers.StableDiffusionPipeline(
-        vae=_made(
-            device, dtype, lambda: _autoencoder(full, 128, 256, 512, 512, scaling_factor=0.18215)
-        ),
-        text_encoder=_made(device, dtype, lambda: _clip(full, words, **text)),
-        tokenizer=words,
+        **_beside_unet(full, device, dtype, text),
         unet=_made(device, dtype, lambda: diffusers.UNet2DConditionModel(**sizes, **blocks)),
-        scheduler=_schedule(0.00085, 0.012),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -331,22 +347,14 @@ def audioldm(full: bool, device: torch.device, dtype: torch.dtype) -> Any:
 
 def zeroscope(full: bool, device: torch.device, dtype: torch.dtype) -> Any:
     """Zeroscope v2 576w, of ModelScope's sizes (https://arxiv.org/abs/2308.06571)."""
-    words = _caption_words(77, full)
     sizes: dict[str, Any] = {"block_out_channels": (320, 640, 1280, 1280), "sample_size": 32}
     sizes |= {"cross_attention_dim": 1024, "attention_head_dim": 64}
     text = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23}
-    text |= {"num_attention_heads": 16, "vocab_size": 49408, "max_position_embeddings": 77}
-    text["hidden_act"] = "gelu"
+    text |= {"num_attention_heads": 16, "hidden_act": "gelu"}
     if not full:
-        sizes = {"block_out_channels": (8, 16), "cross_attention_dim": 16, "sample_size": 8}
-        sizes |= {"attention_head_dim": 8, "layers_per_block": 1, "norm_num_groups": 4}
+        sizes = _TINY
     blocks = _crossing("3D", len(sizes["block_out_channels"]), first=False)
     return diffusers.TextToVideoSDPipeline(
-        vae=_made(
-            device, dtype, lambda: _autoencoder(full, 128, 256, 512, 512, scaling_factor=0.18215)
-        ),
-        text_encoder=_made(device, dtype, lambda: _clip(full, words, **text)),
-        tokenizer=words,
+        **_beside_unet(full, device, dtype, text),
         unet=_made(device, dtype, lambda: diffusers.UNet3DConditionModel(**sizes, **blocks)),
-        scheduler=_schedule(0.00085, 0.012),
     )

@@ -384,12 +384,8 @@ def test_nothing_typed_becomes_a_part_of_a_family_s_template(family):
     assert [frames[0][0], frames[0][-1]] == [frames[1][0], frames[1][-1]]
 
 
-def test_a_family_learns_in_half_precision(family):
-    language, exact = make(family, dtype="bfloat16", lora=ADAPTERS), make(family)
-    assert language.embedding.weight.dtype == torch.bfloat16
-    trained = [p for p in language.parameters() if p.requires_grad]
-    assert {p.dtype for p in trained} == {torch.float32}
-    ids = torch.tensor([language.encode_text("Draw a big red ball, please.")])
+def losses_of_training(language, trained, ids):
+    """What five steps on the same ids lose."""
     optimizer = torch.optim.AdamW(trained, lr=1e-2)
     losses = []
     for _ in range(5):
@@ -398,6 +394,16 @@ def test_a_family_learns_in_half_precision(family):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
+    return losses
+
+
+def test_a_family_learns_in_half_precision(family):
+    language, exact = make(family, dtype="bfloat16", lora=ADAPTERS), make(family)
+    assert language.embedding.weight.dtype == torch.bfloat16
+    trained = [p for p in language.parameters() if p.requires_grad]
+    assert {p.dtype for p in trained} == {torch.float32}
+    ids = torch.tensor([language.encode_text("Draw a big red ball, please.")])
+    losses = losses_of_training(language, trained, ids)
     with torch.no_grad():
         wanted = exact.loss(exact(exact.embed(ids)), ids).item()
     assert losses[0] == pytest.approx(wanted, rel=0.05) and losses[-1] < losses[0]
@@ -448,14 +454,7 @@ def test_a_quantised_one_learns_by_adapters(family, bits):
     language = make(family, quantize=bits, dtype="bfloat16", lora=ADAPTERS)
     ids = torch.tensor([language.encode_text("Draw a big red ball, please.")], device="cuda")
     trained = [p for p in language.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-2)
-    losses = []
-    for _ in range(5):
-        loss = language.loss(language(language.embed(ids)), ids)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = losses_of_training(language, trained, ids)
     assert losses[-1] < losses[0]
 
 
