@@ -196,9 +196,10 @@ class Binding(nn.Module):
     def collate(
         self, samples: Sequence[Mapping[str, Captioned] | Sequence[Mapping[str, Captioned]]]
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-        """By modality: media, what they are bound to, and a number (B, 1) for each caption.
+        """By modality: media, what they are bound to, and numbers (B, T) for their T texts.
 
-        A sample is something in several media, or a list of such that are hard to tell apart.
+        A sample is something in several media, or a list of such that are hard to tell apart. The
+        texts of a medium are its caption and its details; an empty one has the number -1.
         """
         batch = {}
         nested = ([sample] if isinstance(sample, Mapping) else sample for sample in samples)
@@ -208,31 +209,39 @@ class Binding(nn.Module):
             whole = [scene for scene in scenes if needed <= scene.keys()]
             if not whole:
                 continue
-            captions = [sample[name].caption for sample in whole]
-            marks = torch.tensor([[_mark(caption)] for caption in captions])
-            batch[name] = (self._prepared(name, whole), self._anchors(whole, captions), marks)
+            texts = [self._texts(sample[name]) for sample in whole]
+            marks = torch.tensor([[_mark(text) if text else -1 for text in row] for row in texts])
+            batch[name] = (self._prepared(name, whole), self._anchors(whole, texts), marks)
         return batch
+
+    def _texts(self, sample: Captioned) -> tuple[str, ...]:
+        """What tells a medium from others: details too, where texts are the anchor."""
+        return (sample.caption, *(sample.details if self.anchor == "text" else ()))
 
     def _prepared(self, name: str, samples: Sequence[Mapping[str, Captioned]]) -> Tensor:
         return torch.stack([self.views[name].prepare(sample[name].media) for sample in samples])
 
     def _anchors(
-        self, samples: Sequence[Mapping[str, Captioned]], captions: Sequence[str]
+        self, samples: Sequence[Mapping[str, Captioned]], texts: Sequence[tuple[str, ...]]
     ) -> Tensor:
+        """Media (B, ...), or the ids (B, T, context) of texts."""
         if self.anchor != "text":
             return self._prepared(self.anchor, samples)
         assert isinstance(self.model, ImageBind), "checked in the constructor"
-        return tokenize(self.tokenizer, captions, self.model.config["trunks"]["text"]["context"])
+        flat = [text for row in texts for text in row]
+        ids = tokenize(self.tokenizer, flat, self.model.config["trunks"]["text"]["context"])
+        return ids.unflatten(0, (len(texts), -1))  # (B, T, context)
 
     def forward(self, batch: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> dict[str, Tensor]:
         losses = {}
         for name in self.loss_names:
-            found = self._embedded(name, batch)
             # Every item is told from those of all processes, as in one with the whole batch.
-            first, second, marks = (processes.gather(rows) for rows in found)
+            media, anchors, marks = (
+                processes.gather(rows.flatten(1)) for rows in self._embedded(name, batch)
+            )
             if len(marks):
-                same = marks == marks.T
-                loss = contrastive(first, second, same, self.scale)
+                anchors = anchors.unflatten(1, (marks.shape[1], -1))  # (B, T, E)
+                loss = _told_apart(media, anchors, marks, self.scale)
                 # Only own rows have a gradient, and gradients are averaged: P times what they give.
                 losses[name] = processes.count() * loss - (processes.count() - 1) * loss.detach()
         return losses
@@ -240,7 +249,7 @@ class Binding(nn.Module):
     def _embedded(
         self, name: str, batch: Mapping[str, tuple[Tensor, Tensor, Tensor]]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Embeddings (B, E) of one modality's media and their anchors, with the captions' marks."""
+        """Embeddings (B, E) of one modality's media and (B, T, E) of their anchors, and marks."""
         if name not in batch:
             none = torch.zeros(0, 0, device=next(self.parameters()).device)
             return none, none, none.long()
@@ -250,10 +259,12 @@ class Binding(nn.Module):
         return first, second, marks
 
     def _embed_anchors(self, anchors: Tensor) -> Tensor:
+        """Embeddings (B, T, E), or (B, 1, E) of media."""
         if self.anchor != "text":
-            return self.views[self.anchor].embed(anchors)
-        embeds: Tensor = self.model({"text": anchors})["text"]
-        return embeds
+            return self.views[self.anchor].embed(anchors)[:, None]
+        rows, places = torch.unique(anchors.flatten(0, 1), dim=0, return_inverse=True)
+        embeds: Tensor = self.model({"text": rows})["text"]
+        return embeds[places].unflatten(0, anchors.shape[:2])
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the ImageBind, or the weights of the encoders that learned."""
@@ -267,6 +278,17 @@ class Binding(nn.Module):
 def _mark(caption: str) -> int:
     """63 bits of a caption's hash, the same in every process."""
     return int.from_bytes(hashlib.sha256(caption.encode()).digest()[:8]) >> 1
+
+
+def _told_apart(media: Tensor, anchors: Tensor, marks: Tensor, scale: float) -> Tensor:
+    """The mean over texts of how well media (B, E) are told apart by each of theirs (B, T, E)."""
+    losses = []
+    for embeds, numbers in zip(anchors.unbind(1), marks.unbind(1), strict=True):
+        told = numbers >= 0
+        if told.any():
+            same = numbers[told][:, None] == numbers[told]
+            losses.append(contrastive(media[told], embeds[told], same, scale))
+    return torch.stack(losses).mean()
 
 
 def contrastive(first: Tensor, second: Tensor, same: Tensor, scale: float) -> Tensor:

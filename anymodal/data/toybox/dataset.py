@@ -17,7 +17,7 @@ from anymodal.data.tokenizer import train_tokenizer
 from anymodal.data.toybox.captions import caption
 from anymodal.data.toybox.grammar import Dialogue, Medium, joined, render_plain, sample_dialogue
 from anymodal.data.toybox.render import render
-from anymodal.data.toybox.scene import Scene, all_scenes, sample_scene
+from anymodal.data.toybox.scene import TOLD, Scene, all_scenes, sample_scene
 from anymodal.media import Image, Media, Video
 from anymodal.types import Message, Target
 
@@ -60,9 +60,17 @@ class ToyboxMedia:
         if index not in self._kept:
             scene = self.scene(index)
             media = render(scene, self.modality, np.random.default_rng((self.seed, index, 1)))
-            words = caption(scene.told_by(self.modality), self.modality)
-            self._kept[index] = Captioned(self.modality, media, words)
+            self._kept[index] = Captioned(self.modality, media, *_captions(scene, self.modality))
         return self._kept[index]
+
+
+def _captions(scene: Scene, modality: str) -> tuple[str, tuple[str, ...]]:
+    """A medium's caption, and one for each attribute that media of its modality may tell."""
+    told = scene.told_by(modality)
+    details = (
+        caption({name: told[name]}, modality) if name in told else "" for name in TOLD[modality]
+    )
+    return caption(told, modality), tuple(details)
 
 
 class ToyboxFrames:
