@@ -256,6 +256,11 @@ def test_plain_talk_makes_nothing(kind: str) -> None:
     assert not any(turn.media for dialogue in samples(kind, 200) for turn in dialogue.turns)
 
 
+def test_a_word_about_what_was_made_makes_nothing_again() -> None:
+    for dialogue in samples("react", 200):
+        assert [len(turn.media) for turn in dialogue.turns] == [0, 1, 0, 0]
+
+
 def test_the_language_is_varied_and_small() -> None:
     words: set[str] = set()
     templates: set[str] = set()

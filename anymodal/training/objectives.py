@@ -230,7 +230,7 @@ class Binding(nn.Module):
         assert isinstance(self.model, ImageBind), "checked in the constructor"
         flat = [text for row in texts for text in row]
         ids = tokenize(self.tokenizer, flat, self.model.config["trunks"]["text"]["context"])
-        return ids.unflatten(0, (len(texts), -1))  # (B, T, context)
+        return ids.view(len(texts), -1, ids.shape[1])  # (B, T, context)
 
     def forward(self, batch: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> dict[str, Tensor]:
         losses = {}
@@ -261,10 +261,11 @@ class Binding(nn.Module):
     def _embed_anchors(self, anchors: Tensor) -> Tensor:
         """Embeddings (B, T, E), or (B, 1, E) of media."""
         if self.anchor != "text":
-            return self.views[self.anchor].embed(anchors)[:, None]
+            seen: Tensor = self.views[self.anchor].embed(anchors)
+            return seen[:, None]  # (B, 1, E)
         rows, places = torch.unique(anchors.flatten(0, 1), dim=0, return_inverse=True)
-        embeds: Tensor = self.model({"text": rows})["text"]
-        return embeds[places].unflatten(0, anchors.shape[:2])
+        embeds: Tensor = self.model({"text": rows})["text"][places]
+        return embeds.view(*anchors.shape[:2], -1)  # (B, T, E)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the ImageBind, or the weights of the encoders that learned."""

@@ -15,6 +15,7 @@ from anymodal.data.toybox.grammar_turns import (
     describe_then_make,
     edit,
     mixed,
+    react,
     retell,
     switch,
     talk,
@@ -51,6 +52,7 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
         "verify": (6.0, verify),
         "describe>make": (2.0, describe_then_make),
         "mixed": (3.0, mixed),
+        "react": (5.0, react),
         "talk": (12.0, talk),
         "unknown": (1.5, unknown),
     }

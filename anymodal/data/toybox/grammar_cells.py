@@ -63,10 +63,10 @@ def told_scene(scenes: Scenes) -> Dialogue:
     before = typed_story(scenes, kept)
     choice = scenes.rng.random()
     missing = [name for name in ("color", "size", "motion") if name not in kept]
-    if choice < 0.2:
+    if choice < 0.35:
         script.user(before + typed(scenes, scenes.one(TELL_BACK)))
         script.say(describe(kept, "text", scenes.rng), kept)
-    elif choice < 0.28 and missing:
+    elif choice < 0.45 and missing:
         script.user(before + question(scenes, "text", scenes.one(missing)))
         script.say(scenes.one(NOT_SAID), {})
     else:

@@ -11,11 +11,12 @@ from anymodal.data.toybox.grammar_scenes import Scenes, default, shows_held_out
 from anymodal.data.toybox.grammar_script import Script
 from anymodal.data.toybox.grammar_types import Dialogue
 from anymodal.data.toybox.grammar_words import Draw, plain_value, sentence, show, sound, typed
-from anymodal.data.toybox.phrases import MAKE_VERBS, POLITE
+from anymodal.data.toybox.phrases import MAKE_VERBS, POLITE, Words
 from anymodal.data.toybox.phrases_talk import (
     FACTS,
     FIRST_TALK,
     ONLY_WORDS,
+    REACTIONS,
     TALK,
     UNKNOWN,
     UNKNOWN_REPLIES,
@@ -85,11 +86,14 @@ def _follow_up(scenes: Scenes, given: str, wanted: str, said: dict[str, str]) ->
 
 
 def _interlude(script: Script, scene: Scene, modality: str) -> None:
-    """Something else between two requests: talk, or a question about the last medium."""
-    if script.scenes.chance(0.5):
-        _talk(script)
-    else:
+    """Something else between two requests: a word about the last medium, a question, or talk."""
+    choice = script.scenes.rng.random()
+    if choice < 0.3:
+        _exchange(script, REACTIONS)
+    elif choice < 0.65:
         _inquire(script, scene, modality)
+    else:
+        _talk(script)
 
 
 def _inquire(script: Script, scene: Scene, modality: str) -> None:
@@ -224,6 +228,13 @@ def mixed(scenes: Scenes) -> Dialogue:
     return script.dialogue("mixed")
 
 
+def react(scenes: Scenes) -> Dialogue:
+    """A medium of one's own, then a word about it, which asks for none."""
+    script = journey(scenes, [(scenes.one(MADE), ())])
+    _exchange(script, REACTIONS)
+    return script.dialogue("react")
+
+
 def talk(scenes: Scenes) -> Dialogue:
     """Plain talk that wants no medium."""
     script = Script(scenes)
@@ -233,14 +244,19 @@ def talk(scenes: Scenes) -> Dialogue:
 
 
 def _talk(script: Script, *, first: bool = False) -> None:
-    draw = script.scenes
-    if draw.chance(0.3):
-        text, reply = _fact(draw)
+    if script.scenes.chance(0.3):
+        text, reply = _fact(script.scenes)
+        script.user(typed(script.scenes, text))
+        script.say(reply)
     else:
-        users, replies = draw.one(_FIRST if first else TALK)
-        text, reply = draw.one(users), draw.one(replies)
-    script.user(typed(draw, text))
-    script.say(reply)
+        _exchange(script, _FIRST if first else TALK)
+
+
+def _exchange(script: Script, known: Sequence[tuple[Words, Words]]) -> None:
+    """Something that is said, and one of the answers to it."""
+    users, replies = script.scenes.one(known)
+    script.user(typed(script.scenes, script.scenes.one(users)))
+    script.say(script.scenes.one(replies))
 
 
 def _fact(draw: Draw) -> tuple[str, str]:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from anymodal.data.toybox.phrases import Words
 
+REACTIONS: tuple[tuple[Words, Words], ...] = (
+    (("thanks", "thank you", "thank you very much", "thanks a lot", "great, thanks", "many thanks",
+      "thank you, that is nice", "cool, thank you", "nice, thanks"),
+     ("You are welcome.", "Gladly.", "No problem.", "I am happy to help.")),
+    (("that is great", "very nice", "wow", "well done", "i like it", "good work", "beautiful",
+      "i love it", "you are good at this", "nice picture", "what a nice sound", "cool video", "great",
+      "nice", "perfect", "i like that", "this is lovely", "it is nice", "i like it a lot"),
+     ("Thank you!", "I am glad you like it.", "Thanks, that is nice of you.")),
+    (("i do not like it", "that is not good", "that is bad", "this is wrong", "you are wrong",
+      "that is not what i wanted", "i do not like that", "not what i wanted", "it is ugly"),
+     ("I am sorry. What should I change?", "Sorry. Tell me what you want instead.",
+      "I am sorry. Shall I try again?")),
+)  # fmt: skip
+"""What is said of something that was made, and what may be answered."""
+
 TALK: tuple[tuple[Words, Words], ...] = (
+    *REACTIONS,
     (("how are you?", "how are you today?", "how do you feel?", "are you well?", "how is it going?",
       "hi, how are you?", "hello, how are you today?"),
      ("I am fine, thank you.", "Very well, thanks. And you?", "I feel good today.",
@@ -34,16 +50,6 @@ TALK: tuple[tuple[Words, Words], ...] = (
       "can you feel movement?", "do you understand videos?", "can i show you a picture?",
       "may i send you a sound?", "can i give you a video?"),
      ("Yes, just give it to me.", "Yes, I can. Send it to me.", "Yes, I would like that.")),
-    (("thanks", "thank you", "thank you very much", "thanks a lot", "great, thanks", "many thanks",
-      "thank you, that is nice", "cool, thank you", "nice, thanks"),
-     ("You are welcome.", "Gladly.", "No problem.", "I am happy to help.")),
-    (("that is great", "very nice", "wow", "well done", "i like it", "good work", "beautiful",
-      "i love it", "you are good at this", "nice picture", "what a nice sound", "cool video"),
-     ("Thank you!", "I am glad you like it.", "Thanks, that is nice of you.")),
-    (("i do not like it", "that is not good", "that is bad", "this is wrong", "you are wrong",
-      "that is not what i wanted"),
-     ("I am sorry. What should I change?", "Sorry. Tell me what you want instead.",
-      "I am sorry. Shall I try again?")),
     (("bye", "goodbye", "see you", "see you later", "good night", "bye bye", "i have to go"),
      ("Goodbye!", "See you soon.", "Bye, come back soon.", "Good night!")),
     (("tell me a joke", "do you know a joke?", "make me laugh", "say something funny",
