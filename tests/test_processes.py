@@ -264,4 +264,9 @@ def test_ray_itself_trains(tmp_path: Path) -> None:
     from anymodal.training.cluster import train_on_ray
 
     config = write(tmp_path, "run", **TOY)
-    assert train_on_ray(config, ["+trainer.strategy=ddp"], workers=2) == tmp_path / "run" / "model"
+    made = train_on_ray(config, ["+trainer.strategy=ddp"], workers=2)
+    assert made == tmp_path / "run" / "model"
+    straight = train(write(tmp_path, "straight", **TOY), ["batch_size=8"])
+    assert straight is not None
+    found = [load_weights(folder / "toy.safetensors") for folder in (straight, made)]
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
