@@ -202,5 +202,7 @@ def compare_parts(
                 lines.append(f"  {name}.{key}: {before.get(key)!r} saved, {now.get(key)!r} now")
     if lines:
         raise CheckpointError(
-            f"{where}: parts differ from those it was trained with:\n" + "\n".join(lines)
+            f"{where}: parts differ from those it was trained with:\n"
+            + "\n".join(lines)
+            + "\nput those parts' files back, or train a model composed of the ones there are now"
         )
