@@ -204,5 +204,5 @@ def compare_parts(
         raise CheckpointError(
             f"{where}: parts differ from those it was trained with:\n"
             + "\n".join(lines)
-            + "\nput those parts' files back, or train a model composed of the ones there are now"
+            + ";\nput those parts' files back, or train a model composed of the ones there are now"
         )
