@@ -7,7 +7,15 @@ from functools import partial
 
 import numpy as np
 
-from anymodal.data.toybox.grammar_cells import INPUTS, OUTPUTS, belonging, cell, moved, several
+from anymodal.data.toybox.grammar_cells import (
+    INPUTS,
+    OUTPUTS,
+    belonging,
+    cell,
+    moved,
+    several,
+    told_scene,
+)
 from anymodal.data.toybox.grammar_scenes import Scenes
 from anymodal.data.toybox.grammar_turns import (
     ask,
@@ -38,6 +46,7 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
         for wanted in OUTPUTS:
             weight = 5.0 if given == "text" else 3.0 if wanted == "text" else 2.0
             makers[f"{given}>{wanted}"] = weight, partial(cell, given=given, wanted=wanted)
+    makers["text>text"] = 10.0, told_scene
     makers["image+imu>video"] = 2.0, moved
     makers["image+audio>text"] = 6.0, belonging
     for weight, group in _GROUPS:
