@@ -381,24 +381,29 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Path) -> None:
-    changes = {"steps": 300, "save_every": 5, "log_every": 50}
+    changes = {"steps": 500, "save_every": 5, "log_every": 50}
     train(write(tmp_path, "straight", **changes))
     path, place = write(tmp_path, "killed", **changes), tmp_path / "killed" / "checkpoints"
     moments = random.Random(0)
-    reached, kills, done, trace = 0, 0, False, tmp_path / "trace"
+    reached, kills, hits, done, trace = 0, 0, 0, False, tmp_path / "trace"
     while not done:
+        # So slow that twenty kills fall within the run, wherever it is; then as fast as it can.
+        overrides = [f"+data.trace={trace}", *(["+data.slow=0.005"] if kills < 20 else [])]
         child = os.fork()
         if child == 0:
             with open(os.devnull, "w") as null:
                 os.dup2(null.fileno(), 1)
                 os.dup2(null.fileno(), 2)
-            os._exit(0 if train(path, [f"+data.trace={trace}"]) is not None else 1)
+            os._exit(0 if train(path, overrides) is not None else 1)
         if kills < 20:
-            time.sleep(moments.uniform(0.05, 1.0))
+            while kills % 5 and not trace.exists():  # the others may hit it as it starts
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0.05, 0.6))
             os.kill(child, signal.SIGKILL)
             kills += 1
         _, status = os.waitpid(child, 0)
         done = not os.WIFSIGNALED(status)
+        hits += trace.exists() and not done
         if (place / "last.ckpt").exists():
             step = last(tmp_path / "killed")["global_step"]  # it can be read, whole
             assert step % 5 == 0 and step >= reached
@@ -409,6 +414,7 @@ def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Pat
             reached = step
         trace.unlink(missing_ok=True)
     assert os.WEXITSTATUS(status) == 0
+    assert kills == 20 and hits >= 16, "most hit a run that was training"
     assert [file.name for file in place.iterdir()] == ["last.ckpt"], "nothing is left of kills"
     for key in ("state_dict", "optimizer_states", "batches"):
         assert_same(last(tmp_path / "straight")[key], last(tmp_path / "killed")[key])
