@@ -61,7 +61,8 @@ def reporting(progress: Progress, steps: int) -> Any:
     """Give the newer kind of diffusers callback, which may replace tensors and here does not."""
 
     def report(_pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
-        progress(step + 1, steps)
+        if step < steps:  # PNDM takes one more than it is asked for
+            progress(step + 1, steps)
         return {}
 
     return report
@@ -186,7 +187,8 @@ class Family(ABC):
         """Call the pipeline."""
         watch: dict[str, Any] = {"callback_on_step_end": reporting(progress, steps)}
         if self.older:
-            watch = {"callback": lambda step, _time, _latents: progress(step + 1, steps)}
+            report = reporting(progress, steps)
+            watch = {"callback": lambda step, time, _latents: report(self.pipeline, step, time, {})}
         made = self.pipeline(
             **self.asked(positive, negative, guidance),
             **watch,

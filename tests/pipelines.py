@@ -31,6 +31,7 @@ from diffusers import (
     LTXPipeline,
     LTXVideoTransformer3DModel,
     PixArtAlphaPipeline,
+    PNDMScheduler,
     SanaPipeline,
     SanaTransformer2DModel,
     SD3Transformer2DModel,
@@ -101,10 +102,18 @@ def sigma() -> DiffusionPipeline:
     return nano.nano_image(tokenizer(), small_vae(), size=16, **SMALL)
 
 
+def published(pipeline: DiffusionPipeline, scheduler: Any, kind: Any = None) -> DiffusionPipeline:
+    """What nano has, as its family was published: it predicts the noise, and its variance."""
+    parts = pipeline.components
+    parts["scheduler"] = scheduler
+    config = dict(parts["transformer"].config)
+    config["out_channels"] = 2 * config["in_channels"]
+    parts["transformer"] = type(parts["transformer"]).from_config(config)
+    return (kind or type(pipeline))(**parts)
+
+
 def alpha() -> DiffusionPipeline:
-    parts = sigma().components
-    parts["scheduler"] = DPMSolverMultistepScheduler(prediction_type="epsilon")
-    return PixArtAlphaPipeline(**parts)
+    return published(sigma(), DPMSolverMultistepScheduler(), PixArtAlphaPipeline)
 
 
 def latte() -> DiffusionPipeline:
@@ -167,6 +176,14 @@ def unet(**options: Any) -> UNet2DConditionModel:
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         **options,
     )
+
+
+def stable_diffusion_1() -> DiffusionPipeline:
+    pipeline = stable_diffusion()
+    pipeline.scheduler = PNDMScheduler(
+        beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
+    )
+    return pipeline
 
 
 def stable_diffusion() -> DiffusionPipeline:
@@ -583,8 +600,16 @@ LCM, DPM, UNIPC = "LCMScheduler", "DPMSolverMultistepScheduler", "UniPCMultistep
 EULER, FLOW_LCM = "FlowMatchEulerDiscreteScheduler", "FlowMatchLCMScheduler"
 
 FAMILIES: dict[str, Family] = {
+    "stable_diffusion_1": Family(
+        "Stable Diffusion 1",
+        "StableDiffusionPipeline",
+        stable_diffusion_1,
+        "epsilon",
+        masked=False,
+        schedulers=(LCM, DPM),
+    ),
     "stable_diffusion": Family(
-        "Stable Diffusion 1 and 2",
+        "Stable Diffusion 2",
         "StableDiffusionPipeline",
         stable_diffusion,
         "v_prediction",
@@ -641,8 +666,21 @@ FAMILIES: dict[str, Family] = {
     "alpha": Family(
         "PixArt-α", "PixArtAlphaPipeline", alpha, "epsilon", call=BINLESS, schedulers=(LCM, DPM)
     ),
+    "sigma_published": Family(
+        "PixArt-Σ",
+        "PixArtSigmaPipeline",
+        lambda: published(sigma(), DPMSolverMultistepScheduler()),
+        "epsilon",
+        call=BINLESS,
+        schedulers=(LCM, DPM),
+    ),
     "sigma": Family(
-        "PixArt-Σ", "PixArtSigmaPipeline", sigma, FLOW, call=BINLESS, schedulers=(DPM, UNIPC)
+        "PixArt-Σ, as nano has it",
+        "PixArtSigmaPipeline",
+        sigma,
+        FLOW,
+        call=BINLESS,
+        schedulers=(DPM, UNIPC),
     ),
     "sana": Family(
         "Sana",
@@ -706,8 +744,18 @@ FAMILIES: dict[str, Family] = {
         masked=False,
         schedulers=(LCM, DPM),
     ),
-    "latte": Family(
+    "latte_published": Family(
         "Latte",
+        "LattePipeline",
+        lambda: published(latte(), DDIMScheduler(beta_schedule="linear")),
+        "epsilon",
+        length=120,
+        options={"padded": True},
+        call=SQUARE | {"video_length": 3},
+        schedulers=(LCM, DPM),
+    ),
+    "latte": Family(
+        "Latte, as nano has it",
         "LattePipeline",
         latte,
         FLOW,
