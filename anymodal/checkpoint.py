@@ -163,7 +163,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
 _TOLD = ("source", "licence", "commercial_use")
 """What a manifest tells of a part without it being another one for that."""
-_LATER = ("weights", "template")
+_LATER = ("weights", "template", "tokenizer", "words", "settings")
 """What not every manifest has."""
 
 
@@ -181,13 +181,22 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"{', '.join(names)}: {line}" for line, names in told.items()]
 
 
+def _differences(name: str, before: Any, now: Any) -> list[str]:
+    """A line for each setting that both have, and not alike."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        both = sorted(before.keys() & now.keys())
+        return [line for k in both for line in _differences(f"{name}.{k}", before[k], now[k])]
+    return [] if before == now else [f"  {name}: {before!r} saved, {now!r} now"]
+
+
 def compare_parts(
     saved: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], where: str
 ) -> None:
     """Refuse parts that aren't the ones the checkpoint was trained with.
 
     Where a part comes from (its `source`) may differ: folders get copied and moved. What only one
-    side knows of a part isn't compared: older manifests lack hashes, as do parts on disk.
+    side knows of a part isn't compared: older manifests lack hashes, as do parts on disk, and newer
+    libraries know more settings.
 
     Raises:
         CheckpointError: naming each part's difference.
@@ -198,8 +207,8 @@ def compare_parts(
         before, now = saved.get(name, {}), current.get(name, {})
         for key in sorted(before.keys() | now.keys()):
             unknown = key in _LATER and (key not in before or key not in now)
-            if key not in _TOLD and not unknown and before.get(key) != now.get(key):
-                lines.append(f"  {name}.{key}: {before.get(key)!r} saved, {now.get(key)!r} now")
+            if key not in _TOLD and not unknown:
+                lines += _differences(f"{name}.{key}", before.get(key), now.get(key))
     if lines:
         raise CheckpointError(
             f"{where}: parts differ from those it was trained with:\n"

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import importlib.util
 import inspect
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from transformers import (
     BitsAndBytesConfig,
 )
 
-from anymodal.sources import opening, require, source_of
+from anymodal.sources import opening, require, source_of, words_of
 from anymodal.template import ChatTemplate, Piece, Segment
 
 IGNORED = -100
@@ -73,7 +72,7 @@ class LanguageModel(nn.Module):
             )
         self.width = int(self.embedding.weight.shape[1])
         self.tied = model.get_output_embeddings().weight is self.embedding.weight
-        self.tokenizer_hash = _hash_vocabulary(tokenizer)
+        self.words = words_of(tokenizer)  # before anybody adds to it
         self.template = ChatTemplate(tokenizer, _known_stops(model, tokenizer))
         self._takes_positions = (
             "position_ids" in inspect.signature(self.backbone.forward).parameters
@@ -419,7 +418,7 @@ class LanguageModel(nn.Module):
         return {
             "class": type(self.model).__name__,
             "source": self.source,
-            "tokenizer": self.tokenizer_hash,
+            "words": self.words,
             "template": hashlib.sha256(self.template.jinja.encode()).hexdigest()[:16],
             "vocab_size": self.first_new,
             "width": self.width,
@@ -473,12 +472,6 @@ def _finish_logits(logits: Tensor, config: Any) -> Tensor:
     if cap := getattr(config, "final_logit_softcapping", None):  # Gemma 2 and later
         logits = torch.tanh(logits / cap) * cap
     return logits
-
-
-def _hash_vocabulary(tokenizer: Any) -> str:
-    """SHA-256 over the sorted vocabulary: what decides the meaning of ids and nothing else."""
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
-    return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()
 
 
 def _known_stops(model: Any, tokenizer: Any) -> set[int]:

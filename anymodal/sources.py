@@ -161,11 +161,39 @@ def _held(path_or_name: str, file: str, revision: str | None) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+BLOCKS = 16
+"""Ranges of ids that a vocabulary is told apart by."""
+
+
+def words_of(tokenizer: Any) -> dict[str, Any]:
+    """What a tokenizer makes of texts, for a manifest: tokens by ranges of ids, and its steps.
+
+    Padding and length, which a call leaves set, are no part of it.
+    """
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+    found: dict[str, Any] = {"size": len(vocabulary)}
+    step = -(-len(vocabulary) // BLOCKS)
+    for start in range(0, len(vocabulary), step):
+        block = vocabulary[start : start + step]
+        found[f"ids {block[0][1]} to {block[-1][1]}"] = _short_hash(block)
+    if (fast := getattr(tokenizer, "backend_tokenizer", None)) is not None:
+        whole = json.loads(fast.to_str())
+        found["merges"] = _short_hash(whole["model"].pop("merges", None))
+        for name in ("normalizer", "pre_tokenizer", "post_processor"):
+            found[name] = whole[name]
+    return found
+
+
+def _short_hash(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
 @torch.no_grad()
 def fingerprint(module: nn.Module) -> str:
     """A hash of a module's weights, of values spread over each, in whatever precision they are.
 
-    Adapters and new tokens' rows are left out: they are a model's own.
+    It tells trained weights from others, which differ everywhere, and isn't proof against somebody
+    who edits a few. Adapters and new tokens' rows are left out: they are a model's own.
     """
     state = hashlib.sha256()
     for name, value in sorted(module.named_parameters()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
 from anymodal.decoders.sketch import sketched_pipeline
 from anymodal.keep import Origin
-from anymodal.sources import opening, source_of
+from anymodal.sources import opening, source_of, words_of
 from anymodal.types import Conditioning, ConditioningSpec
 
 _SETTINGS = (
@@ -307,13 +307,16 @@ class DiffusionDecoder(Decoder):
         return [part for part in parts if part is not None]
 
     def _captioning_facts(self) -> dict[str, Any]:
-        named = self.pipeline.components.items()
-        tokenizers = [each for name, each in named if name.startswith("tokenizer")]
         return {
             "parts": [self._facts(part) for part in self._captioners],
-            "words": [_words(each) for each in tokenizers if each is not None],
-            "shape": self.identity()["conditioning"],
+            "words": [_words(each) for _, each in self._tokenizers()],
+            "shape": self._shape(),
         }
+
+    def _tokenizers(self) -> Iterator[tuple[str, Any]]:
+        for name, part in self.pipeline.components.items():
+            if name.startswith("tokenizer") and part is not None:
+                yield name, part
 
     def _encoding_facts(self) -> dict[str, Any]:
         return self._facts(self.pipeline.vae)
@@ -327,16 +330,22 @@ class DiffusionDecoder(Decoder):
             "family": {key: str(value) for key, value in family.items() if key != "pipeline"},
         }
 
+    def _shape(self) -> dict[str, int]:
+        pooled = {} if self.family.pooled is None else {"pooled": self.family.pooled}
+        return {"length": self.family.length, "width": self.family.width, **pooled}
+
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
-        conditioning = {"length": self.family.length, "width": self.family.width}
-        if self.family.pooled is not None:
-            conditioning["pooled"] = self.family.pooled
         return {
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(self.pipeline.scheduler).__name__,
             "prediction_type": self.prediction,
-            "conditioning": conditioning,
+            "conditioning": self._shape(),
+            "settings": {
+                "scheduler": _settings(self.pipeline.scheduler),
+                "vae": _settings(self.pipeline.vae),
+            },
+            "words": {name: words_of(each) for name, each in self._tokenizers()},
             **({} if self.source is None else {"source": self.source}),
         }
 
@@ -385,6 +394,12 @@ def _dtype(dtype: str | torch.dtype) -> torch.dtype:
     if not isinstance(found, torch.dtype):
         raise ValueError(f"dtype={dtype!r} is none of torch's; give float32, bfloat16 or float16")
     return found
+
+
+def _settings(part: Any) -> dict[str, Any]:
+    """A scheduler's or an autoencoder's configuration, without what its library notes in it."""
+    plain = json.loads(json.dumps(dict(part.config), default=str))
+    return {key: value for key, value in plain.items() if key[0] != "_"}
 
 
 def _words(tokenizer: Any) -> Any:

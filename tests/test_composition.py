@@ -298,7 +298,7 @@ def test_weights_that_do_not_fit_are_told(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "key", "value"),
     [
-        ("language", "tokenizer", "0" * 64),
+        ("language", "class", "GPT2"),
         ("decoder.image", "pipeline", "FluxPipeline"),
         ("encoder.imu", "config", "0"),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -134,4 +136,63 @@ def test_a_changed_part_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "lm" / "chat_template.jinja"
     config.write_text(config.read_text().replace("<|end|>", "<|end|> "))
     with pytest.raises(CheckpointError, match=r"language.template: "):
+        AnyModal.from_pretrained(tmp_path / "model")
+
+
+def _vocabulary_swapped(content: dict[str, Any]) -> None:
+    vocabulary = content["model"]["vocab"]
+    first, second = list(vocabulary)[-2:]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+
+
+def _lowercased(content: dict[str, Any]) -> None:
+    content["normalizer"] = {"type": "Lowercase"}
+
+
+def _merges_reversed(content: dict[str, Any]) -> None:
+    content["model"]["merges"].reverse()
+
+
+def _shifted(content: dict[str, Any]) -> None:
+    content["flow_shift"] = 7.0
+
+
+def _scaled(content: dict[str, Any]) -> None:
+    content["scaling_factor"] = 0.5
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        ("lm/tokenizer.json", _vocabulary_swapped, r"language\.words\.ids \d+ to \d+: '"),
+        ("lm/tokenizer.json", _lowercased, r"language\.words\.normalizer: None saved, {'type'"),
+        ("lm/tokenizer.json", _merges_reversed, r"language\.words\.merges: '"),
+        (
+            "image/tokenizer/tokenizer.json",
+            _lowercased,
+            r"decoder\.image\.words\.tokenizer\.normalizer: None saved",
+        ),
+        (
+            "image/scheduler/scheduler_config.json",
+            _shifted,
+            r"decoder\.image\.settings\.scheduler\.flow_shift: 1\.0 saved, 7\.0 now",
+        ),
+        (
+            "image/vae/config.json",
+            _scaled,
+            r"decoder\.image\.settings\.vae\.scaling_factor: .* saved, 0\.5 now",
+        ),
+    ],
+)
+def test_a_changed_file_of_a_part_is_refused_by_what_changed(
+    tmp_path: Path, file: str, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    AnyModal.compose(write_model(tmp_path)).save_pretrained(tmp_path / "model")
+    path = tmp_path / file
+    content = json.loads(path.read_text("utf-8"))
+    before = json.dumps(content)
+    change(content)
+    assert json.dumps(content) != before
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(CheckpointError, match=told):
         AnyModal.from_pretrained(tmp_path / "model")
