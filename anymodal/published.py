@@ -51,6 +51,12 @@ _QFORMER = [
     (r"(qformer\..+)", [r"projection.\1"]),
     (r"query_tokens", ["projection.query_tokens.image"]),
 ]
+_UPM = "(routers|resample_tokens|clip_proj1|clip_proj2|start_tag|end_tag)"
+_ONELLM = {
+    "image": "image", "video": "video", "audio": "audio", "imu": "imu",
+    "point": "points", "rgbd": "depth", "rgbn": "normal",
+}  # fmt: skip
+"""OneLLM's modalities and ours; of its fMRI nothing is taken."""
 _LLAMA = "llama_model.base_model.model."
 
 SYSTEMS: dict[str, System] = {
@@ -94,11 +100,11 @@ SYSTEMS: dict[str, System] = {
     ),
     "onellm": System(
         names=[
-            (
-                r"(?:llma\.)?((?:resample_layers|routers|resample_tokens|clip_proj1|clip_proj2)\..+)",
-                [r"projection.\1"],
+            (r"(?:llma\.)?(resample_layers\..+)", [r"projection.\1"]),
+            *(
+                (rf"(?:llma\.)?{_UPM}\.{theirs}((?:\..+)?)", [rf"projection.\1.{ours}\2"])
+                for theirs, ours in _ONELLM.items()
             ),
-            (r"(?:llma\.)?((?:start_tag|end_tag)\..+)", [r"projection.\1"]),
         ],
         needed=["projection.resample_tokens.image"],
         licence="the LLaMA 2 Community License",

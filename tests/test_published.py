@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anymodal import cli
-from anymodal.checkpoint import WEIGHTS, CheckpointError, read_manifest
+from anymodal.checkpoint import WEIGHTS, CheckpointError, load_weights, read_manifest
 from anymodal.composition import start_from
 from anymodal.data.tokenizer import train_tokenizer
 from anymodal.heads import MapperHead
@@ -169,18 +169,49 @@ def test_gill(tmp_path: Path) -> None:
     )
 
 
+def onellm_keys(modality: str) -> list[str]:
+    """Of one modality, as the published checkpoint calls them."""
+    linear = [f"{name}.{modality}.{place}.{kind}" for name in ("clip_proj1", "clip_proj2")
+              for place in (0, 1) for kind in ("weight", "bias")]  # fmt: skip
+    router = [
+        f"routers.{modality}.{layer}.{k}" for layer in ("fc1", "fc2") for k in ("weight", "bias")
+    ]
+    tokens = [f"{name}.{modality}" for name in ("resample_tokens", "start_tag", "end_tag")]
+    return [*linear, *router, *tokens]
+
+
 def test_onellm(tmp_path: Path) -> None:
+    """Modalities by its own names: three are called otherwise here, and one is left out."""
+    names = {
+        "image": "image",
+        "audio": "audio",
+        "point": "points",
+        "rgbd": "depth",
+        "rgbn": "normal",
+    }
     small = {"width": WIDE, "depth": 1, "heads": 2, "tokens": 3, "tags": True}
-    theirs = UniversalProjection(widths={"image": WIDE, "audio": WIDE}, output_width=WIDE, **small)
-    weights = under("llma.", theirs.state_dict())
-    torch.save({"model": {**weights, "llma.norm.weight": torch.ones(3)}}, tmp_path / "one.pth")
+    ours = dict.fromkeys(names.values(), WIDE)
+    given = UniversalProjection(widths=ours, output_width=WIDE, **small).state_dict()
+    weights = {key: value for key, value in given.items() if key.startswith("resample_layers.")}
+    for theirs, name in names.items():
+        keys = zip(onellm_keys(theirs), onellm_keys(name), strict=True)
+        weights |= {key: given[known] for key, known in keys}
+    assert len(weights) == len(given)
+    weights |= {key: torch.ones(1) for key in onellm_keys("fmri")}
+    torch.save({"model": {**under("llma.", weights), "llma.norm.weight": torch.ones(3)}},
+               tmp_path / "one.pth")  # fmt: skip
+    convert("onellm", tmp_path / "one.pth", tmp_path / "all")
+    found = load_weights(tmp_path / "all" / WEIGHTS)
+    assert found.keys() == {f"projection.{name}" for name in given}
+    for name, value in given.items():
+        assert torch.equal(found[f"projection.{name}"], value), name
+
     convert("onellm", tmp_path / "one.pth", tmp_path / "out", only=["image"])
     model = model_of(UniversalProjection, {"image": 4, "audio": 4}, **small)
     before = {k: v.clone() for k, v in model.projection.state_dict().items()}
     start_from(model, tmp_path / "out")
     for name, value in model.projection.state_dict().items():
-        wanted = before if ".audio" in name else theirs.state_dict()
-        assert torch.equal(value, wanted[name]), name
+        assert torch.equal(value, (before if ".audio" in name else given)[name]), name
 
 
 def test_the_q_former(tmp_path: Path) -> None:
