@@ -77,7 +77,7 @@ class Kept:
     def __init__(self, limit: int = 4 << 30, folder: str | Path | None = None) -> None:
         self.store = Memory(limit) if folder is None else Shards(folder)
         self.parts: set[str] = set()  # asked for
-        self.size = 0  # bytes given in answer, each key counted once a call
+        self.fresh = 0  # bytes computed, since they weren't there
         self._known: dict[Any, tuple[Any, str, Origin]] = {}
         self._hashed: dict[Any, str] = {}
         self._last: dict[Any, str] = {}  # the part that an origin was, when last asked for
@@ -131,9 +131,9 @@ class Kept:
             computed = [column.detach() for column in compute(list(missing.values()))]
             fresh: dict[str, Value] = dict(zip(missing, zip(*computed, strict=True), strict=True))
             self.store.add(part, fresh)
+            self.fresh += sum(map(size_of, fresh.values()))
             found.update(fresh)
         self.parts.add(part)
-        self.size += sum(map(size_of, found.values()))
         columns = zip(*(found[key] for key in keys), strict=True)
         return tuple(torch.stack([value.to(device) for value in column]) for column in columns)
 

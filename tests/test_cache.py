@@ -614,6 +614,39 @@ def test_a_disk_too_small_is_told_before_it_is_filled(
     assert "would take up to" in told and "its disk has 0.0 MB free; make room" in told
 
 
+def test_what_another_data_set_left_there_is_not_taken_for_this_one_s(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    kept = str(tmp_path / "cache")
+    fill(write(parts, tmp_path, "other", cache=kept, data={"_target_": "tests.composed.talks"}))
+    config = write(parts, tmp_path, "run", cache=kept)
+    usage = namedtuple("usage", ["free"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(1000))
+    capsys.readouterr()
+    assert cli.main(["cache", str(config)]) == 2
+    assert "its disk has 0.0 MB free; make room" in capsys.readouterr().err
+
+
+def test_a_filled_folder_needs_no_room(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"))
+    samples = fill(config)
+    usage = namedtuple("usage", ["free"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0))
+    assert fill(config) == samples
+
+
+def test_each_process_of_the_run_has_batches_of_its_own(parts: Path, tmp_path: Path) -> None:
+    data = {"_target_": "tests.composed.talks"}
+    run = {"data": data, "steps": 1, "cache": str(tmp_path / "cache")}
+    config = write(parts, tmp_path, "run", **run)
+    assert fill(config) == SIZE
+    assert fill(config, processes=2) == 2 * SIZE
+    assert fill(config, ["+trainer.devices=2"]) == 2 * SIZE
+    assert fill(config, ["+trainer.devices=[0,1]", "+trainer.num_nodes=2"]) == 15, "all there are"
+
+
 def test_a_disk_that_fills_up_ends_the_command(parts: Path, tmp_path: Path) -> None:
     data = {"_target_": "tests.composed.talks"}
     config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"), data=data)

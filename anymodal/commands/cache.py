@@ -19,6 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=count, metavar="N", help="samples (default: all that the run draws)"
     )
     parser.add_argument(
+        "--processes",
+        type=count,
+        metavar="P",
+        help="processes of the run, where a launcher decides (default: the trainer's devices)",
+    )
+    parser.add_argument(
         "--share",
         type=share,
         default=(1, 1),
@@ -39,6 +45,6 @@ def run(args: argparse.Namespace) -> int:
     """Fill the cache of one configuration."""
     from anymodal.training.fill import fill
 
-    samples = fill(args.config, args.overrides, args.limit, args.share)
+    samples = fill(args.config, args.overrides, args.limit, args.share, args.processes)
     print(f"{samples} samples gone through")
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -24,6 +25,7 @@ def fill(
     overrides: Iterable[str] = (),
     limit: int | None = None,
     share: tuple[int, int] = (1, 1),
+    processes: int | None = None,
 ) -> int:
     """Compute and keep what a run's frozen parts make of the samples that it will draw.
 
@@ -35,6 +37,8 @@ def fill(
         overrides: `key=value` changes to it.
         limit: samples to go through; None for all that the run draws, each once.
         share: (k, n): of n processes at work on it, this is the k-th, from 1.
+        processes: how many the run will have, each of which draws batches of its own; what the
+            configuration's trainer says, where not given.
 
     Returns:
         How many samples were gone through.
@@ -53,7 +57,7 @@ def fill(
     place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
     fabric = L.Fabric(devices=1, precision=run.precision, **place)  # type: ignore[arg-type]
     fabric.setup_module(model)
-    drawn = run.steps * run.accumulate * run.batch_size
+    drawn = run.steps * run.accumulate * run.batch_size * (processes or _processes(run.trainer))
     count = min(len(data), drawn if limit is None else limit)
     first, every = share[0] - 1, share[1]
     batches = Batches(
@@ -61,35 +65,63 @@ def fill(
     )
     numbers = range(first, batches.covering(count), every)
     samples = len(numbers) * run.batch_size
+    room = _Room(model.kept, samples)
     with fabric.autocast(), torch.no_grad(), tqdm(total=samples, unit=" samples") as progress:
-        for number, batch in zip(numbers, loader(batches, run.workers), strict=False):
+        for _, batch in zip(numbers, loader(batches, run.workers), strict=False):
             model.keep(batch)
-            _check_room(model.kept, count, run.batch_size if number == first else 0)
+            room.check(run.batch_size)
             progress.update(run.batch_size)
     return samples
 
 
-def _check_room(kept: Kept, samples: int, seen: int) -> None:
-    """Refuse to go on where the disk is full, or, by the first `seen` of all samples, will be."""
-    store = kept.store
-    assert isinstance(store, Shards), "a folder was named"
-    if not seen and store.failure is None:
-        return
-    there = sum(map(store.bytes_kept, kept.parts))
-    free = shutil.disk_usage(store.folder).free
-    advice = "make room, name another folder (cache=…) or fewer samples (--limit)"
-    if store.failure is not None:
-        raise OSError(
-            f"{store.folder} can't be written any more ({store.failure.strerror}): {_told(there)} "
-            f"are kept and {_told(free)} free; {advice}, then run it again to go on"
-        )
-    wanted = kept.size * samples // seen
-    tqdm.write(f"{store.folder}: up to {_told(wanted)}, {_told(there)} of them there")
-    if wanted - there > free:
-        raise ValueError(
-            f"{store.folder} would take up to {_told(wanted)}, of which {_told(there)} are there, "
-            f"and its disk has {_told(free)} free; {advice}"
-        )
+def _processes(trainer: Mapping[str, Any]) -> int:
+    """How many processes a trainer is configured for; one where its launcher decides."""
+    devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
+    count = len(devices) if isinstance(devices, list) else devices
+    return int(nodes) * (count if isinstance(count, int) and count > 0 else 1)
+
+
+class _Room:
+    """Refuses to go on where the disk is full, or, by what samples took so far, will be.
+
+    Samples of which all is there tell nothing of the others, so those with something new are what
+    is counted. Looked at by the first of them, and whenever twice as many have been seen.
+
+    Args:
+        kept: what is being filled.
+        samples: how many there are in all.
+    """
+
+    def __init__(self, kept: Kept, samples: int) -> None:
+        self.kept, self.samples = kept, samples
+        self.seen, self.filled, self.fresh, self.next = 0, 0, 0, 0
+
+    def check(self, count: int) -> None:
+        """Count a batch's samples in, and raise where the rest won't fit."""
+        store = self.kept.store
+        assert isinstance(store, Shards), "a folder was named"
+        self.seen += count
+        if self.kept.fresh > self.fresh:
+            self.filled, self.fresh = self.filled + count, self.kept.fresh
+        if store.failure is None and (not self.filled or self.seen < self.next):
+            return
+        self.next = 2 * self.seen
+        there = sum(map(store.bytes_kept, self.kept.parts))
+        free = shutil.disk_usage(store.folder).free
+        advice = "make room, name another folder (cache=…) or fewer samples (--limit)"
+        if store.failure is not None:
+            raise OSError(
+                f"{store.folder} can't be written any more ({store.failure.strerror}): "
+                f"{_told(there)} are kept and {_told(free)} free; {advice}, then run it again to "
+                "go on"
+            )
+        to_come = self.fresh * max(0, self.samples - self.seen) // self.filled
+        tqdm.write(f"{store.folder}: up to {_told(to_come)} to come, {_told(there)} there")
+        if to_come > free:
+            raise ValueError(
+                f"{store.folder} would take up to {_told(to_come)} more than the {_told(there)} "
+                f"there, and its disk has {_told(free)} free; {advice}"
+            )
 
 
 def _told(size: int) -> str:
