@@ -7,10 +7,13 @@ import hashlib
 import importlib.util
 import json
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -148,11 +151,12 @@ class Kept:
     def fingerprint(self, origin: Origin, device: torch.device) -> str:
         """The hash of all that decides a part's results, under the autocast that is on.
 
-        That is its content, AnyModal's version and the source of its encoders, decoders and media.
+        That is its content, the versions of AnyModal and of the libraries that compute, and the
+        source of AnyModal's encoders, decoders and media.
         """
         cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
         content = origin.content or self.content(origin)
-        return _hash_json([__version__, hash_own_code(), str(cast), content])
+        return _hash_json([__version__, _versions(), hash_own_code(), str(cast), content])
 
     def content(self, origin: Origin) -> str:
         """The hash of an origin: facts, weights and buffers with their types, settings, source.
@@ -205,28 +209,71 @@ _BESIDE = ("training", "name_or_path")
 
 
 def _plain(module: nn.Module) -> list[Any]:
-    """A module's class, and its public numbers and texts."""
+    """A module's class, and its numbers and texts, but those that its library keeps to itself."""
+    hidden = _of_library(sys.modules.get(type(module).__module__))
     settings = {
         name: str(value)
         for name, value in vars(module).items()
-        if name[0] != "_" and name not in _BESIDE and _is_plain(value)
+        if not (name[0] == "_" and (hidden or name in _TORCH_S))
+        and name not in _BESIDE
+        and _is_plain(value)
     }
     return [f"{type(module).__module__}.{type(module).__qualname__}", settings]
+
+
+_TORCH_S = frozenset(vars(nn.Module()))
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.keys())) and all(map(_is_plain, value.values()))
     return value is None or isinstance(value, bool | int | float | str)
 
 
 def hash_sources(modules: Sequence[nn.Module]) -> dict[str, str]:
-    """The hash of each file that defines a class of the modules, by its module's name."""
+    """The hash of each file that defines a class of the modules, by its module's name.
+
+    Of files that are no library's, what they import of their own kind is with them.
+    """
     classes = {type(module) for top in modules for module in top.modules()}
-    names = {kind.__module__ for each in classes for kind in each.__mro__}
-    return {
-        n: hash_source(n) for n in sorted(names) if n.split(".")[0] not in ("torch", "builtins")
-    }
+    todo = [kind.__module__ for each in classes for kind in each.__mro__]
+    names: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in names or name.split(".")[0] in ("torch", "builtins"):
+            continue
+        names.add(name)
+        if not _of_library(sys.modules.get(name)):
+            todo += _imported(name)
+    return {name: hash_source(name) for name in sorted(names)}
+
+
+def _imported(name: str) -> Iterator[str]:
+    """Modules of no library that a module has, or has something of."""
+    for value in vars(sys.modules[name]).values():
+        found = (
+            value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+        )
+        if isinstance(found, str) and not _of_library(sys.modules.get(found)):
+            yield found
+
+
+_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+
+
+def _of_library(module: ModuleType | None) -> bool:
+    """Whether a module is installed, built in or AnyModal's: its version or source is known."""
+    path = getattr(module, "__file__", None)
+    return path is None or path.startswith((*_LIBRARIES, str(Path(__file__).parent)))
+
+
+@cache
+def _versions() -> list[str]:
+    """Of the libraries that compute what is kept."""
+    names = ("torch", "torchaudio", "transformers", "diffusers", "tokenizers")
+    return [f"{name} {version(name)}" for name in names]
 
 
 @cache

@@ -295,28 +295,44 @@ def test_a_part_is_known_by_what_decides_its_results() -> None:
     buffered.register_buffer("mean", torch.zeros(1))
     with torch.autocast("cpu", torch.bfloat16):
         cast = fingerprint(Part())
+    hidden, told = Part(), Part()
+    hidden._scale = 2.0
+    told.settings = {"scale": 2.0}
     others = [
         fingerprint(changed),
         fingerprint(buffered),
+        fingerprint(hidden),
+        fingerprint(told),
         fingerprint(Part(scale=2.0)),
         fingerprint(Part().bfloat16()),
         fingerprint(Part(), facts={"size": 8}),
         fingerprint(nn.Sequential(Part())),
         cast,
     ]
-    assert len({plain, *others}) == 8
+    assert len({plain, *others}) == 10
 
 
 def test_a_part_s_own_source_decides_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     found = []
-    for level in (1, 2, 1):
-        text = f"from torch import nn\nclass Own(nn.Module):\n    def level(self): return {level}\n"
-        (tmp_path / "own_part.py").write_text(text)
-        sys.modules.pop("own_part", None)
+    for level, more in ((1, 1), (2, 1), (1, 2), (1, 1)):
+        (tmp_path / "own_part.py").write_text(
+            "from torch import nn\nfrom own_helper import more\n"
+            f"class Own(nn.Module):\n    def level(self): return {level} + more()\n"
+        )
+        (tmp_path / "own_helper.py").write_text(f"def more(): return {more}\n")
+        for name in ("own_part", "own_helper"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
         hash_source.cache_clear()
         found.append(fingerprint(importlib.import_module("own_part").Own()))
-    assert found[0] == found[2] != found[1]
+    assert found[0] == found[3] and len(set(found)) == 3
+
+
+def test_a_library_s_version_decides_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint(Part())
+    monkeypatch.setattr("anymodal.keep._versions", lambda: ["torch 0"])
+    assert fingerprint(Part()) != before
 
 
 def test_weights_that_change_under_way_are_noticed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,42 @@ def test_a_batch_answers_as_each_alone(model: AnyModal) -> None:
         assert_alike(found.media, alone.media)
     (many,) = chat.reply_many(model, [BOTH], seeds=[3])
     assert_alike(many.media, model.chat(BOTH, seed=3).media)
+
+
+@contextmanager
+def counted(model: AnyModal) -> Iterator[tuple[list[tuple[int, int]], list[int]]]:
+    """Shapes (B, T) of what the language model reads, and how many media decoders make at once."""
+    read: list[tuple[int, int]] = []
+    made: list[int] = []
+
+    def note(_module: Any, _args: Any, given: dict[str, Any]) -> None:
+        read.append(tuple(given["inputs_embeds"].shape[:2]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in {type(decoder) for decoder in model.decoders.values()}:
+            sample = kind.sample
+
+            def noted(self: Any, conditioning: Any, sample: Any = sample, **how: Any) -> Any:
+                made.append(len(conditioning.embeds))
+                return sample(self, conditioning, **how)
+
+            patch.setattr(kind, "sample", noted)
+        hook = model.language.backbone.register_forward_pre_hook(note, with_kwargs=True)
+        yield read, made
+        hook.remove()
+
+
+def test_conversations_are_read_and_media_made_in_batches(model: AnyModal) -> None:
+    with counted(model) as (alone, made):
+        media = model.chat(BOTH, seed=0).media
+    assert made == [1] * len(media)
+    spans = [length for _, length in alone[1:] if length > 1]
+    counts = [model.signals.counts[medium.kind] for medium in media]
+    assert spans == counts, "a span is read at once, all else token by token"
+    with counted(model) as (together, made):
+        model.chat([[BOTH]] * 5, seed=0)
+    assert made == [5] * len(media)
+    assert max(batch for batch, _ in together) == 5 and len(together) <= len(alone) + 1
 
 
 def test_chat_answers_a_list_of_conversations(model: AnyModal) -> None:
