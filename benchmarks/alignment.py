@@ -363,12 +363,12 @@ RUNGS = {
 }
 SWITCHES: dict[str, tuple[list[str], float]] = {
     "`anymodal train` with a filled cache": ([], 1e-3),
-    "… and fused AdamW": (["optimizer.fused=true"], 1e-3),
-    "… and regional compile": (["compile=true"], 1e-3),
-    "… and activation checkpointing": (["checkpointing=true"], 1e-3),
-    "… and bf16": (["precision=bf16-mixed"], 5e-2),
-    "… and rows of their own": (["packed=false"], 1e-3),
-    "… and rows of their own, grouped by length": (["packed=false", "grouped=3"], math.inf),
+    "the same, with fused AdamW": (["optimizer.fused=true"], 1e-3),
+    "the same, with regional compile": (["compile=true"], 1e-3),
+    "the same, with activation checkpointing": (["checkpointing=true"], 1e-3),
+    "the same, with bf16": (["precision=bf16-mixed"], 5e-2),
+    "the same, rows of their own": (["packed=false"], 1e-3),
+    "the same, rows grouped by length": (["packed=false", "grouped=3"], math.inf),
 }
 """What is changed of the run, and how far losses may be from the plain loop's, relatively.
 
