@@ -7,11 +7,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from anymodal import hub
 
 CARD = "README.md"
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -64,7 +67,7 @@ def _commit(path_or_name: str, revision: str | None) -> str | None:
 
 
 def _licence(path_or_name: str, revision: str | None) -> str | None:
-    card = _held(path_or_name, CARD, revision)
+    card = _held(path_or_name, CARD, revision) or _fetched(path_or_name, CARD, revision)
     if card is None:
         return None
     told = re.match(r"---\n(.*?)\n---", card.read_text("utf-8", "replace"), re.DOTALL)
@@ -72,6 +75,26 @@ def _licence(path_or_name: str, revision: str | None) -> str | None:
         re.findall(r"^(license(?:_name)?): *['\"]?([^'\"\n]+)", told[1] if told else "", re.M)
     )
     return fields.get("license_name") or fields.get("license")
+
+
+def _fetched(path_or_name: str, file: str, revision: str | None) -> Path | None:
+    """A small file of a hub's repository, which opening a part doesn't fetch by itself."""
+    if Path(path_or_name).is_dir() or not REPOSITORY.fullmatch(path_or_name):
+        return None
+    if hub.offline() or not _reachable():
+        return None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
+        return Path(hf_hub_download(path_or_name, file, revision=revision))
+    return None
+
+
+@cache
+def _reachable() -> bool:
+    """Asked once: where the hub doesn't answer, huggingface_hub tries for half a minute."""
+    return hub.answer() is not None
 
 
 def _allows(licence: str) -> bool | None:

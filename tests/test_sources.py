@@ -17,7 +17,7 @@ from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.language import LanguageModel
 from anymodal.model import AnyModal
-from anymodal.sources import fingerprint, source_of
+from anymodal.sources import _reachable, fingerprint, source_of
 from tests import huggingface_models, language_models
 from tests.composed import write_model
 
@@ -57,6 +57,30 @@ def test_a_hub_s_name_opens_from_the_cache(hub: Path) -> None:
         LanguageModel.from_pretrained("tiny/opt", revision="v2")
     assert "tiny/opt at revision v2" in str(caught.value)
     assert "hf download tiny/opt --revision v2" in str(caught.value)
+
+
+def test_a_part_s_card_is_asked_for_once_where_the_hub_answers(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub is a stranger's: its two questions are answered here."""
+    folder = repository(hub, "tiny/opt")
+    asked = []
+
+    def fetched(name: str, file: str, revision: str | None) -> str:
+        asked.append((name, file, revision))
+        (folder / file).write_text("---\nlicense: mit\n---\n")
+        return str(folder / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetched)
+    assert "licence" not in source_of("tiny/opt", None), "offline"
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    for answer, licence in ((None, None), ("answers", "mit")):
+        _reachable.cache_clear()
+        monkeypatch.setattr("anymodal.hub.answer", lambda answer=answer: answer)
+        assert source_of("tiny/opt", None).get("licence") == licence
+    assert source_of("tiny/opt", None)["licence"] == "mit"
+    assert asked == [("tiny/opt", "README.md", None)]
+    _reachable.cache_clear()
 
 
 @pytest.mark.parametrize(

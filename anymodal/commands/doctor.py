@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import shutil
 import sys
@@ -12,10 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from anymodal import torchaudio_fix
+from anymodal import hub, torchaudio_fix
 
 _ROOM = 2e9  # bytes: a checkpoint and its optimizer, with some to spare
-_PATIENCE = 3.0  # seconds that the hub has to answer
 
 
 class Finding(NamedTuple):
@@ -53,7 +51,7 @@ def findings() -> Iterator[Finding]:
     free = shutil.disk_usage(".").free
     advice = "training wants at least 2 GB; make room or work elsewhere" if free < _ROOM else ""
     yield Finding(f"{free / 1e9:.1f} GB free on this disk", advice)
-    yield _hub(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    yield _hub()
 
 
 def _requirements() -> list[str]:
@@ -116,24 +114,16 @@ def _processor() -> Finding:
     )
 
 
-def _hub(endpoint: str) -> Finding:
+def _hub() -> Finding:
     """Whether the hub of Hugging Face answers; doing without it is no fault of an installation."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    if os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on"):
+    if hub.offline():
         return Finding("the hub is switched off by HF_HUB_OFFLINE; models come from local folders")
-    try:
-        with urlopen(Request(endpoint, method="HEAD"), timeout=_PATIENCE):
-            pass
-    except HTTPError as error:  # it answers, if not to this
-        return Finding(f"the hub at {endpoint} answers ({error.code})")
-    except (URLError, OSError, ValueError):
+    if (answer := hub.answer()) is None:
         return Finding(
-            f"the hub at {endpoint} can't be reached; models in local folders work, others want a "
-            "connection, or HF_ENDPOINT set to a mirror"
+            f"the hub at {hub.endpoint()} can't be reached; models in local folders work, others "
+            "want a connection, or HF_ENDPOINT set to a mirror"
         )
-    return Finding(f"the hub at {endpoint} answers")
+    return Finding(f"the hub at {hub.endpoint()} {answer}")
 
 
 def _shipped() -> Finding:

@@ -1,0 +1,32 @@
+"""The hub of Hugging Face: where it is, whether it may be asked, and whether it answers."""
+
+from __future__ import annotations
+
+import os
+
+PATIENCE = 3.0
+"""Seconds that it has to answer."""
+
+
+def offline() -> bool:
+    """Whether the environment forbids to ask the hub."""
+    return os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on")
+
+
+def endpoint() -> str:
+    """Where the hub is."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
+def answer() -> str | None:
+    """What comes of asking the hub for nothing; None where it can't be reached."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    try:
+        with urlopen(Request(endpoint(), method="HEAD"), timeout=PATIENCE):
+            return "answers"
+    except HTTPError as error:  # it answers, if not to this
+        return f"answers ({error.code})"
+    except (URLError, OSError, ValueError):
+        return None
