@@ -277,12 +277,19 @@ FAMILIES: dict[str, Family] = {
     "llama-3": Family(
         "Llama 3", hf.LlamaForCausalLM, _llama_3, False, "<|eot_id|>", "headers"
     ),
+    "llama-3-tied": Family(
+        "Llama 3.2", hf.LlamaForCausalLM, _llama_3, True, "<|eot_id|>", "headers"
+    ),
     "llama-2": Family(
         "Llama 2, Vicuna", hf.LlamaForCausalLM, _llama_2, False, "</s>", "`[INST]`"
     ),
     "qwen3": Family(
         "Qwen3", hf.Qwen3ForCausalLM, _qwen_3, True, "<|im_end|>", "ChatML, thinking off",
         {"head_dim": 8},
+    ),
+    "qwen3-untied": Family(
+        "Qwen3 from 8B on", hf.Qwen3ForCausalLM, _qwen_3, False, "<|im_end|>",
+        "ChatML, thinking off", {"head_dim": 8},
     ),
     "qwen3-moe": Family(
         "Qwen3 MoE", hf.Qwen3MoeForCausalLM, _qwen_3, False, "<|im_end|>", "ChatML, thinking off",
@@ -295,7 +302,10 @@ FAMILIES: dict[str, Family] = {
         "Gemma 3", hf.Gemma3ForCausalLM, _gemma_3, True, "<end_of_turn>", "turns", _GEMMA
     ),
     "phi-3": Family(
-        "Phi-3, Phi-4 mini", hf.Phi3ForCausalLM, _phi_3, False, "<|end|>", "role tokens"
+        "Phi-3", hf.Phi3ForCausalLM, _phi_3, False, "<|end|>", "role tokens"
+    ),
+    "phi-3-tied": Family(
+        "Phi-4 mini", hf.Phi3ForCausalLM, _phi_3, True, "<|end|>", "role tokens"
     ),
     "smollm2": Family(
         "SmolLM, SmolLM2", hf.LlamaForCausalLM, _chatml, True, "<|im_end|>", "ChatML"

@@ -280,11 +280,11 @@ def test_loads_a_folder_and_recognises_it(tmp_path):
     identity = loaded.identity()
     loaded.add_tokens(NAMES)
     assert loaded.identity() == identity
-    assert identity["tokenizer"] == language.identity()["tokenizer"]
+    assert identity["words"] == language.identity()["words"]
     assert identity["class"] == "LlamaForCausalLM" and identity["source"]["name"] == "lm"
     assert not loaded.training and any("lora_A" in name for name in loaded.state_dict())
     other = LanguageModel(BUILDERS["llama"](), train_tokenizer(["other words"] * 9, 275))
-    assert other.identity()["tokenizer"] != identity["tokenizer"]
+    assert other.identity()["words"] != identity["words"]
 
 
 def test_rows_are_restored_from_a_state_dict():
