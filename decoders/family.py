@@ -6,8 +6,11 @@ its `__call__` is asked. Noise, targets and sampling loops are the scheduler's a
 
 from __future__ import annotations
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -66,6 +69,23 @@ def reporting(progress: Progress, steps: int) -> Any:
         return {}
 
     return report
+
+
+@contextmanager
+def drawing_from(generator: Generators, scheduler: Any) -> Iterator[None]:
+    """Let a scheduler's steps draw noise from a generator where their pipeline gives them none.
+
+    Pipelines of flow models don't, since their own scheduler draws nothing; another one does.
+    """
+    step = scheduler.step
+    if "generator" not in inspect.signature(step).parameters:
+        yield
+        return
+    scheduler.step = functools.partial(step, generator=generator)  # a given one wins
+    try:
+        yield
+    finally:
+        scheduler.step = step
 
 
 class Family(ABC):
@@ -189,11 +209,12 @@ class Family(ABC):
         if self.older:
             report = reporting(progress, steps)
             watch = {"callback": lambda step, time, _latents: report(self.pipeline, step, time, {})}
-        made = self.pipeline(
-            **self.asked(positive, negative, guidance),
-            **watch,
-            num_inference_steps=steps,
-            generator=generator,
-            output_type="np",
-        )
+        with drawing_from(generator, self.pipeline.scheduler):
+            made = self.pipeline(
+                **self.asked(positive, negative, guidance),
+                **watch,
+                num_inference_steps=steps,
+                generator=generator,
+                output_type="np",
+            )
         return [self.medium(each) for each in made[0]]
