@@ -35,3 +35,7 @@ def test_the_shipped_model_can_be_exported_again(tmp_path: Path) -> None:
     first, again = AnyModal.from_pretrained("nano"), AnyModal.from_pretrained(tmp_path / "copy")
     for name, tensor in first.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
+    told = [
+        path for path in (tmp_path / "copy").rglob("*.json") if "checkpoints" in path.read_text()
+    ]
+    assert not told, "no file says where the parts lay"

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+_NOTED = ("config.json", "model_index.json")
+"""Files in which diffusers notes where a part lay on the machine that wrote them."""
 DTYPES = ("float16", "bfloat16", "float32")
 
 
@@ -31,6 +33,10 @@ def run(args: argparse.Namespace) -> int:
     for path in args.folder.rglob("tokenizer.json"):  # indented, these are more than twice as long
         content = json.loads(path.read_text("utf-8"))
         path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
+    for path in (p for name in _NOTED for p in args.folder.rglob(name)):
+        content = json.loads(path.read_text("utf-8"))
+        if content.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
     size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
     print(f"{args.folder}: {size / 1e6:.1f} MB")
     return 0
