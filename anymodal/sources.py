@@ -81,11 +81,11 @@ def _fetched(path_or_name: str, file: str, revision: str | None) -> Path | None:
     """A small file of a hub's repository, which opening a part doesn't fetch by itself."""
     if Path(path_or_name).is_dir() or not REPOSITORY.fullmatch(path_or_name):
         return None
-    if hub.offline() or not _reachable():
-        return None
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
+    if constants.HF_HUB_OFFLINE or not _reachable():
+        return None
     with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
         return Path(hf_hub_download(path_or_name, file, revision=revision))
     return None

@@ -334,6 +334,11 @@ class DiffusionDecoder(Decoder):
         pooled = {} if self.family.pooled is None else {"pooled": self.family.pooled}
         return {"length": self.family.length, "width": self.family.width, **pooled}
 
+    @cached_property
+    def _told_words(self) -> dict[str, Any]:
+        """What its tokenizers do: large vocabularies take a while, and identity is asked often."""
+        return {name: words_of(each) for name, each in self._tokenizers()}
+
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
         return {
@@ -345,7 +350,7 @@ class DiffusionDecoder(Decoder):
                 "scheduler": _settings(self.pipeline.scheduler),
                 "vae": _settings(self.pipeline.vae),
             },
-            "words": {name: words_of(each) for name, each in self._tokenizers()},
+            "words": self._told_words,
             **({} if self.source is None else {"source": self.source}),
         }
 

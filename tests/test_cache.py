@@ -103,6 +103,12 @@ class Calls:
         return found
 
 
+def leave_free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Let every disk have so many bytes free."""
+    usage = namedtuple("usage", ["free"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(count))
+
+
 def noting(readers: list[str]) -> Any:
     """`Shards.find` that notes which thread calls it."""
     find = Shards.find
@@ -623,8 +629,7 @@ def test_a_disk_too_small_is_told_before_it_is_filled(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"))
-    usage = namedtuple("usage", ["free"])
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(1000))
+    leave_free(monkeypatch, 1000)
     assert cli.main(["cache", str(config)]) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert "would take up to" in told and "its disk has 0.0 MB free; make room" in told
@@ -636,8 +641,7 @@ def test_what_another_data_set_left_there_is_not_taken_for_this_one_s(
     kept = str(tmp_path / "cache")
     fill(write(parts, tmp_path, "other", cache=kept, data={"_target_": "tests.composed.talks"}))
     config = write(parts, tmp_path, "run", cache=kept)
-    usage = namedtuple("usage", ["free"])
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(1000))
+    leave_free(monkeypatch, 1000)
     capsys.readouterr()
     assert cli.main(["cache", str(config)]) == 2
     assert "its disk has 0.0 MB free; make room" in capsys.readouterr().err
@@ -648,8 +652,7 @@ def test_a_filled_folder_needs_no_room(
 ) -> None:
     config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"))
     samples = fill(config)
-    usage = namedtuple("usage", ["free"])
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0))
+    leave_free(monkeypatch, 0)
     assert fill(config) == samples
 
 

@@ -7,15 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from anymodal.data.toybox.grammar_cells import (
-    INPUTS,
-    OUTPUTS,
-    belonging,
-    cell,
-    moved,
-    several,
-    told_scene,
-)
+from anymodal.data.toybox.grammar_cells import INPUTS, OUTPUTS, belonging, cell, moved, several
 from anymodal.data.toybox.grammar_scenes import Scenes
 from anymodal.data.toybox.grammar_turns import (
     ask,
@@ -44,9 +36,10 @@ def _makers() -> dict[str, tuple[float, _Maker]]:
     makers: dict[str, tuple[float, _Maker]] = {}
     for given in INPUTS:
         for wanted in OUTPUTS:
-            weight = 5.0 if given == "text" else 3.0 if wanted == "text" else 2.0
+            asked = 3.0 if wanted == "text" else 2.0
+            told = 10.0 if wanted == "text" else 5.0
+            weight = told if given == "text" else asked
             makers[f"{given}>{wanted}"] = weight, partial(cell, given=given, wanted=wanted)
-    makers["text>text"] = 10.0, told_scene
     makers["image+imu>video"] = 2.0, moved
     makers["image+audio>text"] = 6.0, belonging
     for weight, group in _GROUPS:
