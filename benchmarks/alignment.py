@@ -121,7 +121,7 @@ def write_parts(folder: Path, size: Size, projection: str) -> dict[str, float]:
         {
             "vision": {
                 **dict(zip(trunk, size.vision, strict=True)),
-                **{"size": 64, "patch": 4, "frames": 2, "clip_seconds": None},
+                **{"size": 64, "patch": 4, "frames": 2, "frame_seconds": 0.25},
             },
             "audio": dict(zip(trunk, size.audio, strict=True)),
         },

@@ -178,7 +178,7 @@ def _binder(full: bool) -> ImageBind:
     small = {"width": 16, "blocks": 1, "heads": 2}
     return ImageBind(
         {
-            "vision": {**small, "size": 16, "patch": 8, "clips": 2, "clip_seconds": None},
+            "vision": {**small, "size": 16, "patch": 8, "clips": 2, "frame_seconds": 0.25},
             "audio": {**small, "mel_bins": 32, "stride": 16, "clips": 1},
         },
         embedding=16,

@@ -253,6 +253,7 @@ def _prepare_video(video: Video, c: Any) -> Tensor:
         clips=c.clips,
         clip_seconds=c.clip_seconds,
         crops=c.crops,
+        frame_seconds=c.frame_seconds,
     )
 
 
@@ -266,6 +267,7 @@ def _prepare_audio(audio: Audio, c: Any) -> Tensor:
         clip_seconds=c.clip_seconds,
         mean=c.mean,
         std=c.std,
+        repeat=c.repeat,
     )
 
 

@@ -40,7 +40,7 @@ class TrunkConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
+            if type(value) is int and value < 1:
                 raise ValueError(f"{field.name}={value} of a trunk must be at least 1")
         if self.width % self.heads:
             raise ValueError(
@@ -52,15 +52,17 @@ class TrunkConfig:
 class VisionConfig(TrunkConfig):
     """Images and video: squares of `size` pixels, `frames` frames deep.
 
-    A video is `clips` clips of `frames` frames, each cut at `crops` places. With `clip_seconds`
-    None the clips follow each other and cover the video's first to last frame.
+    A video is `clips` clips of `frames` frames, each cut at `crops` places. The clips span
+    `clip_seconds` and are spread over the video; with `frame_seconds` they follow each other from
+    its start instead, a frame every so many seconds, so that a tempo looks the same at any length.
     """
 
     size: int = 224
     patch: int = 14
     frames: int = 2
     clips: int = 5
-    clip_seconds: float | None = 2.0
+    clip_seconds: float = 2.0
+    frame_seconds: float | None = None
     crops: int = 3
 
     kv_bias: ClassVar[bool] = False
@@ -82,7 +84,11 @@ class TextConfig(TrunkConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class AudioConfig(TrunkConfig):
-    """Sound: log-mel filter banks of `clips` clips, (x - mean) / std."""
+    """Sound: log-mel filter banks of `clips` clips, (x - mean) / std.
+
+    What is missing of a clip is zero as a filter bank, as published; with `repeat` the sound starts
+    over until it fills the clip.
+    """
 
     rate: int = 16000
     mel_bins: int = 128
@@ -93,6 +99,7 @@ class AudioConfig(TrunkConfig):
     clip_seconds: float = 2.0
     mean: float = -4.268
     std: float = 9.138
+    repeat: bool = False
     logit_scale: float | None = 20.0
 
 
@@ -140,10 +147,12 @@ HUGE: dict[str, TrunkConfig] = {
 
 NANO: dict[str, TrunkConfig] = {
     "vision": VisionConfig(
-        width=128, blocks=4, heads=4, size=64, patch=8, clips=4, clip_seconds=None, crops=1
+        width=128, blocks=4, heads=4, size=64, patch=8, clips=4, frame_seconds=0.25, crops=1
     ),
     "text": TextConfig(width=128, blocks=3, heads=4, context=32),
-    "audio": AudioConfig(width=128, blocks=4, heads=4, mel_bins=64, stride=16, clips=1),
+    "audio": AudioConfig(
+        width=128, blocks=4, heads=4, mel_bins=64, stride=16, clips=1, repeat=True
+    ),
     "depth": MapConfig(
         width=96, blocks=3, heads=4, size=64, patch=8, mean=0.0418, std=0.0295, logit_scale=5.0
     ),

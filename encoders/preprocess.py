@@ -54,16 +54,22 @@ def clip_starts(total: float, length: float, clips: int) -> list[float]:
 
 
 def frame_indices(
-    total: int, fps: float, frames: int, clips: int, clip_seconds: float | None
+    total: int,
+    fps: float,
+    frames: int,
+    clips: int,
+    clip_seconds: float,
+    frame_seconds: float | None = None,
 ) -> NDArray[np.int64]:
     """Which frames of a video the clips hold: (clips, frames).
 
-    With `clip_seconds` each clip holds evenly spread frames, the clip's first and last included;
-    with None the clips follow each other over the whole video, its first and last frame included.
+    A clip of `clip_seconds` holds evenly spread frames, its first and last included. With
+    `frame_seconds` the clips follow each other from the video's start at that pace, and a video
+    that ends early holds its last frame.
     """
-    if clip_seconds is None:
-        spread = np.linspace(0, total - 1, clips * frames).round()
-        return spread.astype(np.int64).reshape(clips, frames)
+    if frame_seconds is not None:
+        paced = (np.arange(clips * frames) * frame_seconds * fps).round().clip(0, total - 1)
+        return paced.astype(np.int64).reshape(clips, frames)
     rows = []
     for start in clip_starts(total / fps, clip_seconds, clips):
         first = min(math.ceil(start * fps), total - 1)
@@ -79,8 +85,9 @@ def video_clips(
     size: int,
     frames: int,
     clips: int,
-    clip_seconds: float | None,
+    clip_seconds: float,
     crops: int,
+    frame_seconds: float | None = None,
 ) -> Tensor:
     """Clips of a video (T, H, W, 3), each cut at `crops` places along its longer side.
 
@@ -90,7 +97,7 @@ def video_clips(
     places = [0.5] if crops == 1 else [i / (crops - 1) for i in range(crops)]
     cuts = [
         torch.stack([image_pixels(video[index], size, place) for index in clip], dim=1)
-        for clip in frame_indices(len(video), fps, frames, clips, clip_seconds)
+        for clip in frame_indices(len(video), fps, frames, clips, clip_seconds, frame_seconds)
         for place in places
     ]  # (3, frames, size, size) each
     return torch.stack(cuts)
@@ -106,10 +113,12 @@ def audio_mels(
     clip_seconds: float,
     mean: float,
     std: float,
+    repeat: bool = False,
 ) -> Tensor:
     """Normalised Kaldi filter banks (clips, 1, mel_bins, mel_frames) of samples (n,) at `rate`.
 
-    Less than one clip's worth of sound gives equal clips, and silence fills them up.
+    Less than one clip's worth of sound gives equal clips. They are filled up with zeros, or by
+    the sound over again if `repeat`.
 
     Raises:
         ValueError: if there are no samples.
@@ -118,6 +127,8 @@ def audio_mels(
         raise ValueError("a sound without samples cannot be encoded; give at least one sample")
     wave = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
     length = round(clip_seconds * rate)
+    if repeat and len(wave) < length:
+        wave = wave.repeat(math.ceil(length / len(wave)))[:length]
     starts = [round(start) for start in clip_starts(len(wave), length, clips)]
     mels = [_fbank(wave[start : start + length], rate, mel_bins) for start in starts]
     fitted = [F.pad(mel.T[:, :mel_frames], (0, max(mel_frames - len(mel), 0))) for mel in mels]

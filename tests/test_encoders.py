@@ -503,11 +503,20 @@ class TestPreprocess:
         frames = preprocess.frame_indices(100, 10.0, frames=2, clips=5, clip_seconds=2.0)
         assert frames.tolist() == [[0, 20], [20, 40], [40, 60], [60, 80], [80, 99]]
 
-    def test_frames_that_cover_a_whole_video(self) -> None:
-        rows = preprocess.frame_indices(8, 4.0, frames=2, clips=4, clip_seconds=None)
-        assert rows.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
-        rows = preprocess.frame_indices(200, 25.0, frames=2, clips=4, clip_seconds=None)
-        assert rows[0, 0] == 0 and rows[-1, -1] == 199
+    @pytest.mark.parametrize(
+        ("total", "fps", "expected"),
+        [
+            (8, 4.0, [[0, 1], [2, 3], [4, 5], [6, 7]]),
+            (200, 24.0, [[0, 6], [12, 18], [24, 30], [36, 42]]),
+            (4, 4.0, [[0, 1], [2, 3], [3, 3], [3, 3]]),
+        ],
+        ids=["the whole", "the start", "held at its end"],
+    )
+    def test_frames_keep_their_pace(
+        self, total: int, fps: float, expected: list[list[int]]
+    ) -> None:
+        rows = preprocess.frame_indices(total, fps, 2, 4, clip_seconds=2.0, frame_seconds=0.25)
+        assert rows.tolist() == expected
 
     @settings(max_examples=200, deadline=None)
     @given(
@@ -515,12 +524,13 @@ class TestPreprocess:
         st.floats(0.01, 1000),
         st.integers(1, 4),
         st.integers(1, 7),
+        st.floats(0.01, 100),
         st.none() | st.floats(0.01, 100),
     )
     def test_frames_exist_and_run_forward(
-        self, total: int, fps: float, frames: int, clips: int, seconds: float | None
+        self, total: int, fps: float, frames: int, clips: int, seconds: float, pace: float | None
     ) -> None:
-        rows = preprocess.frame_indices(total, fps, frames, clips, seconds)
+        rows = preprocess.frame_indices(total, fps, frames, clips, seconds, pace)
         assert rows.shape == (clips, frames)
         assert rows.min() >= 0 and rows.max() < total
         assert (np.diff(rows, axis=1) >= 0).all() and (np.diff(rows[:, 0]) >= 0).all()
@@ -531,6 +541,12 @@ class TestPreprocess:
         assert torch.equal(mels[0], mels[1]) and torch.equal(mels[0], mels[2])
         frames = 1 + (16000 - 400) // 160
         assert mels[0, 0, :, frames:].unique().tolist() == pytest.approx([4.268 / 9.138])
+
+    def test_short_sound_starts_over(self) -> None:
+        sound = noise(12000)
+        mels = preprocess.audio_mels(sound, **MELS, repeat=True)
+        whole = np.tile(sound, 3)[:32000]
+        assert torch.equal(mels, preprocess.audio_mels(whole, **MELS))
 
     def test_clips_of_long_sound_run_from_start_to_end(self) -> None:
         wave = noise(16000 * 7)

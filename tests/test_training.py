@@ -98,7 +98,7 @@ def stages(parts: Path, folder: Path) -> dict[str, dict[str, Any]]:
     binder = {
         "_target_": "anymodal.encoders.ImageBind",
         "trunks": {
-            "vision": {**trunk, "size": 16, "patch": 8, "clips": 2, "clip_seconds": None},
+            "vision": {**trunk, "size": 16, "patch": 8, "clips": 2, "frame_seconds": 0.25},
             "audio": {**trunk, "mel_bins": 32, "stride": 16, "clips": 1},
             "imu": {**trunk, "samples": 400, "clip_seconds": 2.0},
             "text": {**trunk, "vocab_size": 261, "context": 16},

@@ -78,7 +78,7 @@ def compose() -> AnyModal:
     trunk = {"width": 16, "blocks": 1, "heads": 2}
     binder = ImageBind(
         {
-            "vision": {**trunk, "size": 16, "patch": 8, "clips": 2, "clip_seconds": None},
+            "vision": {**trunk, "size": 16, "patch": 8, "clips": 2, "frame_seconds": 0.25},
             "audio": {**trunk, "mel_bins": 32, "stride": 16, "clips": 1},
             "imu": {**trunk, "samples": 400, "clip_seconds": 2.0},
         },

@@ -16,6 +16,7 @@ from anymodal.data.captioned import Captioned
 from anymodal.data.tokenizer import train_tokenizer
 from anymodal.data.toybox.captions import caption
 from anymodal.data.toybox.grammar import Dialogue, Medium, joined, render_plain, sample_dialogue
+from anymodal.data.toybox.instruments import worsen
 from anymodal.data.toybox.render import render
 from anymodal.data.toybox.scene import TOLD, Scene, all_scenes, sample_scene
 from anymodal.media import Image, Media, Video
@@ -34,13 +35,20 @@ class ToyboxMedia:
         seed: of the scenes and their jitter.
         unseen: take held-out scenes instead of the training ones.
         alike: how many neighbours share about half of their attributes.
+        worse: the share of media that a poorer instrument took.
     """
 
     def __init__(
-        self, modality: str, size: int, seed: int = 0, unseen: bool = False, alike: int = 1
+        self,
+        modality: str,
+        size: int,
+        seed: int = 0,
+        unseen: bool = False,
+        alike: int = 1,
+        worse: float = 0.0,
     ) -> None:
         self.modality, self.size, self.seed, self.unseen = modality, size, seed, unseen
-        self.alike = alike
+        self.alike, self.worse = alike, worse
         self._kept: dict[int, Captioned] = {}
 
     def __len__(self) -> int:
@@ -60,6 +68,9 @@ class ToyboxMedia:
         if index not in self._kept:
             scene = self.scene(index)
             media = render(scene, self.modality, np.random.default_rng((self.seed, index, 1)))
+            rng = np.random.default_rng((self.seed, index, 6))
+            if rng.random() < self.worse:
+                media = worsen(media, rng)
             self._kept[index] = Captioned(self.modality, media, *_captions(scene, self.modality))
         return self._kept[index]
 
@@ -100,15 +111,25 @@ class ToyboxScenes:
         size: how many scenes there are.
         seed: of the scenes and their jitter.
         alike: scenes in a sample.
+        worse: the share of media that a poorer instrument took.
 
     Raises:
         ValueError: if `size` is no multiple of `alike`.
     """
 
-    def __init__(self, modalities: list[str], size: int, seed: int = 0, alike: int = 4) -> None:
+    def __init__(
+        self,
+        modalities: list[str],
+        size: int,
+        seed: int = 0,
+        alike: int = 4,
+        worse: float = 0.0,
+    ) -> None:
         if size % alike:
             raise ValueError(f"size={size} is no multiple of alike={alike}")
-        self.pools = {name: ToyboxMedia(name, size, seed, alike=alike) for name in modalities}
+        self.pools = {
+            name: ToyboxMedia(name, size, seed, alike=alike, worse=worse) for name in modalities
+        }
         self.size, self.alike = size, alike
 
     def __len__(self) -> int:
