@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anymodal.data.toybox import instruments
 from anymodal.data.toybox.dataset import (
     ToyboxDialogues,
     ToyboxFrames,
@@ -13,9 +14,10 @@ from anymodal.data.toybox.dataset import (
     toybox_tokenizer,
 )
 from anymodal.data.toybox.grammar import Medium
+from anymodal.data.toybox.instruments import worsen
 from anymodal.data.toybox.render import MODALITIES, render
 from anymodal.data.toybox.scene import Scene, all_scenes, held_out, sample_scene
-from anymodal.media import Media
+from anymodal.media import IMU, Audio, Depth, Media
 from anymodal.types import Target
 
 
@@ -25,6 +27,35 @@ def test_a_sample_depends_on_seed_and_index_alone(modality: str) -> None:
     again[7]  # another order of access
     assert first[3].media == again[3].media and first[3].caption == again[3].caption
     assert first[3].media != ToyboxMedia(modality, 9, seed=2)[3].media
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_poorer_instruments_take_their_share(modality: str) -> None:
+    clean, half, again, all_ = (
+        ToyboxMedia(modality, 40, seed=1, worse=share) for share in (0.0, 0.5, 0.5, 1.0)
+    )
+    taken = [half[index].media != clean[index].media for index in range(40)]
+    assert 10 < sum(taken) < 30
+    assert half[7].media == again[7].media
+    for index in range(40):
+        assert all_[index].media != clean[index].media
+        assert all_[index].caption == clean[index].caption
+        if taken[index]:
+            assert half[index].media == all_[index].media
+
+
+def test_poorer_instruments_are_no_worse_than_they_say() -> None:
+    scene = sample_scene(np.random.default_rng(0))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sound, movement = render(scene, "audio", rng), render(scene, "imu", rng)
+        dull, shaken = worsen(sound, rng), worsen(movement, rng)
+        assert isinstance(dull, Audio) and isinstance(shaken, IMU)
+        assert instruments.SHORTEST - 0.01 <= dull.duration / sound.duration <= 1
+        assert instruments.RATES[0] <= shaken.rate <= instruments.RATES[1]
+        assert shaken.duration >= 0.4
+    with pytest.raises(TypeError, match="only Image, Audio, Video, IMU are worsened, not Depth"):
+        worsen(Depth(np.ones((4, 4), np.float32)), np.random.default_rng(0))
 
 
 def test_media_of_the_training_split_hold_nothing_back() -> None:

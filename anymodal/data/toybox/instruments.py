@@ -25,7 +25,7 @@ SHORTEST = 0.45
 
 
 def worsen(media: Media, rng: np.random.Generator) -> Media:
-    """A medium with more noise; a sound also dull, a movement at another rate, both often cut short.
+    """A medium with more noise; sounds are dull too, movements at other rates, both often short.
 
     Raises:
         TypeError: for a class of media that the Toybox doesn't render.
@@ -65,7 +65,8 @@ def _shaken(imu: IMU, rng: np.random.Generator) -> IMU:
     # The rate comes first, for noise at a low rate moves slowly, as a hand does.
     moved = imu.resample(_between(RATES, rng))
     samples = _cut(moved.samples, rng)  # (6, n)
-    return IMU(samples + rng.normal(0, _between(SHAKE, rng), samples.shape), moved.rate)
+    noisy = samples + rng.normal(0, _between(SHAKE, rng), samples.shape)
+    return IMU(noisy.astype(np.float32), moved.rate)
 
 
 _WORSE: dict[type[Media], Callable[[Any, np.random.Generator], Media]] = {
