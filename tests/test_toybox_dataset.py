@@ -86,6 +86,16 @@ def test_dialogues_become_messages_with_media_and_targets() -> None:
     assert target.modality == "video" and target.caption and target.media is not None
 
 
+def test_users_give_what_poorer_instruments_took() -> None:
+    kinds = {"image>image": 1.0}
+    clean, worse = (ToyboxDialogues(20, seed=6, kinds=kinds, worse=x) for x in (0.0, 1.0))
+    for index in range(20):
+        (asked, made), (again, same) = clean[index], worse[index]
+        assert made.content == same.content
+        for part, other in zip(asked.content, again.content, strict=True):
+            assert (part != other) if isinstance(part, Media) else (part == other)
+
+
 def test_plain_dialogues_hold_text_alone() -> None:
     data = ToyboxDialogues(50, seed=5, plain=True)
     parts = [part for index in range(50) for message in data[index] for part in message.content]

@@ -151,6 +151,7 @@ class ToyboxDialogues:
         plain: write media as their captions, for a language model that only reads text.
         joined: how many of the grammar's conversations, at most, follow each other in one, so that
             a subject has to be let go when the next one comes.
+        worse: the share of what users give that a poorer instrument took.
     """
 
     def __init__(
@@ -161,9 +162,10 @@ class ToyboxDialogues:
         pool: int = 4000,
         plain: bool = False,
         joined: int = 1,
+        worse: float = 0.0,
     ) -> None:
         self.size, self.seed, self.kinds, self.plain = size, seed, kinds, plain
-        self.joined = joined
+        self.joined, self.worse = joined, worse
         self.render = lru_cache(maxsize=None)(self._render)
         self.pool = pool
 
@@ -208,17 +210,21 @@ class ToyboxDialogues:
             return part
         told = tuple(sorted(part.scene.told_by(part.modality).items()))
         variants = max(1, self.pool // _count_told(part.modality))
-        media = self.render(part.modality, told, int(rng.integers(variants)))
+        variant = int(rng.integers(variants))
         if role == "user":
-            return media
+            return self.render(part.modality, told, variant, variant < self.worse * variants)
+        media = self.render(part.modality, told, variant, False)
         return Target(part.modality, caption(dict(told), part.modality), media)
 
-    def _render(self, modality: str, told: tuple[tuple[str, str], ...], variant: int) -> Media:
+    def _render(
+        self, modality: str, told: tuple[tuple[str, str], ...], variant: int, worse: bool
+    ) -> Media:
         """A medium that tells these facts; what it doesn't tell is left to the generator."""
         seed = [self.seed, variant, *(" ".join(f"{k}={v}" for k, v in told)).encode()]
         rng = np.random.default_rng(seed)
         rest = {"thing": "ball", "color": "blue", "size": "big", "motion": "still", "tempo": "slow"}
-        return render(Scene(**{**rest, **dict(told)}), modality, rng)
+        media = render(Scene(**{**rest, **dict(told)}), modality, rng)
+        return worsen(media, rng) if worse else media
 
 
 @cache
