@@ -36,6 +36,9 @@ Read = Callable[[Sequence["Media"]], Tensor]
 LEARN = 600
 """Media that a probe learns from."""
 
+STRETCHES = 4
+"""Stretches of an encoder's tokens that a probe tells apart."""
+
 
 class Rung(NamedTuple):
     """One part's figures: what was tried, and `report.attributes` of its scores."""
@@ -208,13 +211,19 @@ def _message(turn: Turn, name: str) -> Message:
 
 
 def _features(encoder: Encoder, device: torch.device) -> Read:
-    """An encoder's tokens, averaged."""
+    """An encoder's tokens, averaged in each of a few stretches: their order tells things too."""
 
     def read(media: Sequence[Media]) -> Tensor:
         batch = torch.stack([encoder.prepare(medium) for medium in media])
         values, mask = encoder(batch.to(device))  # (B, N, D), (B, N)
         weights = mask[..., None].to(values.dtype)
-        return torch.as_tensor((values * weights).sum(1) / weights.sum(1))
+        parts = zip(
+            (values * weights).tensor_split(STRETCHES, 1),
+            weights.tensor_split(STRETCHES, 1),
+            strict=True,
+        )
+        means = [part.sum(1) / weight.sum(1).clamp(min=1) for part, weight in parts]
+        return torch.cat(means, 1)  # (B, STRETCHES * D)
 
     return read
 
