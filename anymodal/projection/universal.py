@@ -109,9 +109,12 @@ class UniversalProjection(Projection):
 
     def _expert(self, layers: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         assert isinstance(layers, nn.ModuleList)
-        for layer in layers:
+        *first, last = layers
+        for layer in first:
             hidden = layer(hidden, mask)
-        return hidden[:, : self.learned_tokens]  # (B, K + N, W) -> (B, K, W)
+        # Nothing reads what the last block makes of the features.
+        output: Tensor = last(hidden, mask, self.learned_tokens)  # (B, K + N, W) -> (B, K, W)
+        return output
 
     def _between_tags(self, modality: str, output: Tensor) -> Tensor:
         start, end = (
@@ -135,7 +138,10 @@ class _Router(nn.Module):
 
 
 class _Block(nn.Module):
-    """A LLaMA block without positions and without a causal mask (B, N, W)."""
+    """A LLaMA block without positions and without a causal mask, for the first K of N tokens.
+
+    Shapes: (B, N, W) -> (B, K, W), all N where K is None.
+    """
 
     def __init__(self, width: int, heads: int, norm_eps: float) -> None:
         super().__init__()
@@ -144,8 +150,9 @@ class _Block(nn.Module):
         self.attention_norm = nn.RMSNorm(width, eps=norm_eps)
         self.ffn_norm = nn.RMSNorm(width, eps=norm_eps)
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        hidden = hidden + self.attention(self.attention_norm(hidden), mask)
+    def forward(self, hidden: Tensor, mask: Tensor, wanted: int | None = None) -> Tensor:
+        mixed = self.attention(self.attention_norm(hidden), mask, wanted)
+        hidden = hidden[:, :wanted] + mixed
         hidden = hidden + self.feed_forward(self.ffn_norm(hidden))
         return hidden
 
@@ -159,13 +166,17 @@ class _Attention(nn.Module):
         self.wv = nn.Linear(width, width, bias=False)
         self.wo = nn.Linear(width, width, bias=False)
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor, wanted: int | None) -> Tensor:
         query, key, value = (
-            layer(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, W/heads)
-            for layer in (self.wq, self.wk, self.wv)
+            layer(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, W/heads)
+            for layer, tokens in (
+                (self.wq, hidden[:, :wanted]),
+                (self.wk, hidden),
+                (self.wv, hidden),
+            )
         )
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
-        output: Tensor = self.wo(mixed.transpose(1, 2).flatten(2))  # (B, N, W)
+        output: Tensor = self.wo(mixed.transpose(1, 2).flatten(2))  # (B, K, W)
         return output
 
 
