@@ -32,6 +32,7 @@ from anymodal.training.fill import fill
 from anymodal.training.run import build, fit, read_run
 from tests.composed import small_disk, write_model
 from tests.test_training import logged
+from tests.together import add_many
 
 CPU = torch.device("cpu")
 SIZE = 5
@@ -545,18 +546,12 @@ def test_a_full_shard_is_followed_by_another(
     assert len(keys(tmp_path, 6)) == 6 and store.bytes_kept(PART) == 6 * 12
 
 
-def add_many(folder: Path, first: int, go: Any) -> None:
-    store = Shards(folder)
-    go.wait()
-    for i in range(first, first + 100):
-        store.add(PART, {str(i): (torch.full((3,), float(i)),)})
-
-
-def test_processes_write_at_once_and_read_each_other(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_write_at_once_and_read_each_other(tmp_path: Path, method: str) -> None:
+    context = multiprocessing.get_context(method)
     go = context.Barrier(3)
     workers = [
-        context.Process(target=add_many, args=(tmp_path, first, go)) for first in (0, 50, 150)
+        context.Process(target=add_many, args=(tmp_path, PART, first, go)) for first in (0, 50, 150)
     ]
     mine = Shards(tmp_path)
     for worker in workers:

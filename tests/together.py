@@ -1,4 +1,4 @@
-"""Several processes that train one model, forked from a test."""
+"""Several processes at one work: training one model, forked from a test, or filling one cache."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 Launcher = Callable[[int, int, int], Mapping[str, str]]
 
@@ -98,3 +99,18 @@ def _wait(children: list[int], until: float) -> list[int | None]:
                 codes[child] = None
         time.sleep(0.02)
     return [codes[child] for child in children]
+
+
+def add_many(folder: Path, part: str, first: int, go: Any) -> None:
+    """Keep a hundred values, one by one, as soon as all others are ready to.
+
+    It stands here, so that a process that is spawned for it imports little.
+    """
+    import torch
+
+    from anymodal.shards import Shards
+
+    store = Shards(folder)
+    go.wait()
+    for i in range(first, first + 100):
+        store.add(part, {str(i): (torch.full((3,), float(i)),)})
