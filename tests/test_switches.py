@@ -226,6 +226,65 @@ def test_every_switch_leaves_the_losses_as_they_are(parts: Path, tmp_path: Path)
     assert cast == pytest.approx(plain, rel=0.05)
 
 
+@pytest.fixture
+def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the last step of compiling, which takes a C++ compiler half a minute."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+
+
+def test_a_compiled_run_loses_what_a_plain_one_loses(
+    parts: Path, tmp_path: Path, quick_compiler: None
+) -> None:
+    one = {"stage": {"trainable": ["projection.*"], "losses": {"text": 1}}, "steps": 3}
+    plain = losses_of(parts, tmp_path, "plain", **one)
+    compiled = losses_of(parts, tmp_path, "compiled", **one, compile=True)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 1
+    assert compiled == pytest.approx(plain, rel=1e-3)
+
+
+class Uneven(list):
+    """Conversations of many lengths; `dealt` orders them so that plain batches are grouped ones."""
+
+    def __init__(self, dealt: int | None = None, batch_size: int = 3) -> None:
+        talks = [
+            [
+                Message("user", ["draw a ball " * (1 + 5 * n % 12)]),
+                Message("assistant", [f"Ball {n}"]),
+            ]
+            for n in range(12)
+        ]
+        super().__init__(talks)
+        if dealt is not None:
+            grouped, plain = (Batches(self, list, batch_size, 0, grouped=n) for n in (dealt, 1))
+            count = len(talks) // batch_size
+            wanted, places = (
+                [i for k in range(count) for i in b.indices(k)] for b in (grouped, plain)
+            )
+            for place, index in zip(places, wanted, strict=True):
+                self[place] = talks[index]
+
+    def length(self, index: int) -> int:
+        return sum(len(text) for message in self[index] for text in message.content)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_grouped_run_trains_on_the_batches_that_it_was_dealt(
+    parts: Path, tmp_path: Path, workers: int
+) -> None:
+    same = {
+        "stage": {"trainable": ["language.model.*"], "losses": {"text": 1}},
+        "packed": False,
+        "workers": workers,
+    }
+    data = {"_target_": "tests.test_switches.Uneven"}
+    plain = losses_of(parts, tmp_path, "plain", **same, data=data)
+    grouped = losses_of(parts, tmp_path, "grouped", **same, data=data, grouped=4)
+    by_hand = losses_of(parts, tmp_path, "by_hand", **same, data={**data, "dealt": 4})
+    assert grouped == by_hand and grouped != plain
+
+
 class Stack(nn.Module):
     """Blocks with a dropout, whose random numbers a second computation must draw again."""
 
@@ -280,12 +339,8 @@ def test_checkpointed_blocks_have_the_same_gradients_and_hold_less() -> None:
 
 
 def test_compiled_blocks_share_code_and_run_as_they_are_without_a_gradient(
-    monkeypatch: pytest.MonkeyPatch,
+    quick_compiler: None,
 ) -> None:
-    # All but the last step of compiling, which takes a C++ compiler half a minute.
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    torch._dynamo.reset()
-    torch._dynamo.utils.counters.clear()
     torch.manual_seed(0)
     stack, values = Stack().eval(), torch.randn(16, 8)
     plain, expected = stack(values), gradients(stack, values)
