@@ -15,11 +15,13 @@ import yaml
 
 from anymodal.checkpoint import load_weights
 from anymodal.config import ConfigError
+from anymodal.model import AnyModal
 from anymodal.training.data import Batches
 from anymodal.training.run import fit, read_run, train, train_model
 from anymodal.training.strategies import whole
 from anymodal.types import Message
 from tests import composed, tiny
+from tests.test_cache import Calls
 from tests.test_training import assert_same, stages
 from tests.together import by_slurm, by_torchrun, by_torchrun_on_nodes, run_together
 
@@ -128,6 +130,22 @@ def test_two_processes_have_the_gradients_of_one_at_twice_the_batch(
     compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage)
 
 
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
+    parts: Path, tmp_path: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(monkeypatch)
+    stage = {
+        "trainable": ["projection.*", "heads.*", "language.model.*", "language.rows"],
+        "losses": {"text": 1.0, "align": 1.0},
+    }
+    model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
+    data = {"_target_": "tests.test_processes.uneven_talks"}
+    more = {"accumulate": 2, "cache": str(tmp_path / "cache")}
+    compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage, **more)
+    assert calls.taken() == (0, 0, 0), "the one process found what the two had kept"
+
+
 def test_two_processes_bind_to_each_other_s_anchors(tmp_path: Path) -> None:
     stage = stages(tmp_path / "none.yaml", tmp_path)["bind"]
     stage["model"]["modalities"] = ["image", "audio"]  # of which none has random depth
@@ -165,6 +183,38 @@ def test_a_run_goes_on_in_another_layout(tmp_path: Path, second: str) -> None:
     assert last["samples"] == first["samples"] == 48
     for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks"):
         assert_same(last[key], first[key], rtol=1e-4, atol=1e-6)
+
+
+def test_adapters_go_on_in_another_layout_and_back(parts: Path, tmp_path: Path) -> None:
+    """A step in halves, one in whole copies, one in halves again: as three steps of one process."""
+    AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
+    config = write(
+        tmp_path,
+        "moved",
+        model={
+            "_target_": "anymodal.AnyModal.from_pretrained",
+            "path": str(tmp_path / "saved"),
+            "lora": {"r": 2, "dropout": 0.0},
+        },
+        data={"_target_": "tests.composed.talks"},
+        stage={
+            # No sound is in these: in pieces its entries would get gradients of zeros, not none.
+            "trainable": ["projection.*image*", "projection.*imu*", "language.rows", "*lora_*"],
+            "losses": {"text": 1.0},
+        },
+        optimizer={"clip": 1e9, "schedule": "constant"},
+        ema=0.5,
+    )
+    fit(read_run(config, ["batch_size=8", "steps=3", f"out={tmp_path / 'straight'}"]))
+    for step, strategy in enumerate(("fsdp2", "ddp", "fsdp2"), 1):
+        run = read_run(config, [f"+trainer.strategy={strategy}", f"steps={step}"])
+        run_together(lambda rank, run=run: fit(run), tmp_path / f"said-{step}")
+    paths = [tmp_path / name / "checkpoints" / "last.ckpt" for name in ("straight", "moved")]
+    first, second = (torch.load(path, weights_only=True) for path in paths)
+    assert second["samples"] == first["samples"] == 24
+    assert sum("lora_" in name for name in first["state_dict"]) > 8
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks"):
+        assert_same(second[key], first[key], rtol=1e-3, atol=2e-6)
 
 
 def test_two_processes_write_a_finished_model_once(tmp_path: Path) -> None:

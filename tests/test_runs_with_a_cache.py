@@ -8,7 +8,6 @@ import shutil
 import tracemalloc
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest

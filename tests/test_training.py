@@ -318,6 +318,30 @@ def test_a_run_with_a_cache_goes_on_to_the_bit(parts: Path, tmp_path: Path) -> N
         assert_same(first[key], second[key])
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_run_with_everything_at_once_goes_on_to_the_bit(
+    parts: Path, tmp_path: Path, packed: bool
+) -> None:
+    """Cut off in the middle of an accumulation, with adapters whose dropout draws."""
+    stage = stages(parts, tmp_path)["instruct"]
+    AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
+    data = {"_target_": "tests.composed.CutTalks", "cut": 1000}
+    settings = {"batch_size": 3, "accumulate": 3, "workers": 2, "packed": packed, "ema": 0.5}
+    run = {**stage, **settings, "data": data, "steps": 4, "cache": str(tmp_path / "kept")}
+    fit(read_run(write(tmp_path, "straight", **run)))
+    cut = write(tmp_path, "cut", **run)
+    with pytest.raises(OSError, match="the power is cut"):
+        fit(
+            read_run(cut, ["data.cut=13"])
+        )  # in each worker: seven batches are trained, of three steps
+    assert last(tmp_path / "cut")["batches"] == 6
+    fit(read_run(cut))
+    first, second = last(tmp_path / "straight"), last(tmp_path / "cut")
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "batches"):
+        assert_same(first[key], second[key])
+    assert logged(tmp_path / "straight")[-2:] == logged(tmp_path / "cut")[-2:]
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_workers_too_saves_and_stops(tmp_path: Path, number: int) -> None:
