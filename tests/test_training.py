@@ -519,7 +519,7 @@ def test_a_bad_step_is_skipped(
     trainer, module = fit(run)
     told = capsys.readouterr().out
     assert trainer.global_step == 4
-    assert ("gradient norm" if gradient else "loss nan, step skipped") in told
+    assert ("gradient norm" if gradient else "loss nan, skipped") in told
     L.seed_everything(run.seed, verbose=False)
     fresh = composed.Toy()
     same = torch.equal(fresh.layer.weight, module.model.layer.weight)
@@ -536,6 +536,37 @@ def test_bad_steps_in_a_row_end_the_run_and_name_the_batch(tmp_path: Path) -> No
     ):
         train(path)
     assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("bad", [True, False], ids=["all of a step", "most of each step"])
+def test_steps_are_what_is_counted_where_batches_accumulate(
+    tmp_path: Path, bad: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twelve batches in three steps, of which none or the last of each four is good."""
+    drawn = Batches(range(36), list, 3, 0)
+    spared = [] if bad else [index for batch in (3, 7, 11) for index in drawn.indices(batch)]
+    data = {**TOY["data"], "count": 36, "bad": sorted(set(range(36)) - set(spared))}
+    path = write(tmp_path, data=data, steps=3, accumulate=4, max_skipped=3, save_every=1)
+    if not bad:
+        train(path)
+        assert last(tmp_path / "run")["skipped"] == [0, 9]
+        return
+    with pytest.raises(FloatingPointError, match=r"3 bad steps in a row, the last at batch 12 \("):
+        train(path)
+    assert last(tmp_path / "run")["skipped"] == [2, 8]
+    told = [line for line in capsys.readouterr().out.splitlines() if "loss nan, skipped" in line]
+    assert len(told) == 12 and ", ".join(map(str, drawn.indices(11))) in told[-1]
+
+
+def test_a_gradient_that_isn_t_finite_is_all_its_batches_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = {"trainable": ["layer.*"], "losses": {"square": 1.0, "root": 1e-30}}
+    path = write(tmp_path, stage=stage, steps=3, accumulate=2, max_skipped=2, save_every=1)
+    with pytest.raises(FloatingPointError, match=r"2 bad steps .* the last at batches 3 to 4 \("):
+        train(path)
+    assert last(tmp_path / "run")["skipped"] == [1, 2]
+    assert "batches 1 to 2 (samples" in capsys.readouterr().out
 
 
 def test_batches_without_a_wanted_loss_are_skipped_but_not_forever(tmp_path: Path) -> None:

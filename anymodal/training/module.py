@@ -51,9 +51,10 @@ class StageModule(L.LightningModule):
         if hasattr(model, "kept"):
             setattr(model, "kept", Kept(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
         self.batches = 0  # batches consumed by each process, over all resumed sessions
-        self.skipped = 0  # bad steps in a row
-        self.skipped_in_all = 0
+        self.skipped = 0  # optimiser steps in a row that changed nothing
+        self.skipped_in_all = 0  # batches that changed nothing
         self.good = 0  # batches of the step under way that weren't skipped
+        self.blamed = ""  # the last bad batches, and why
         self.samples_of: Callable[[int], Sequence[int]] | None = None  # of a batch, by number
         self.strict_loading = False
 
@@ -138,36 +139,41 @@ class StageModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         good, self.good = self.good, 0
-        if not good:  # every batch of this step was skipped
-            return optimizer.zero_grad()
-        parameters = [p for p in self.parameters() if p.grad is not None]
-        norm = strategies.whole(nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip))
-        if torch.isfinite(norm):
-            self.skipped = 0
-        else:
+        if good:
+            parameters = [p for p in self.parameters() if p.grad is not None]
+            norm = strategies.whole(nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip))
+            if torch.isfinite(norm):
+                self.skipped = 0
+                return
             last = min(self.run.accumulate, self.batches)
-            self._skip(f"gradient norm {norm.item()}", range(processes.count()), last)
-            optimizer.zero_grad()
-
-    def _skip(self, why: str, where: Sequence[int], last: int = 1) -> Tensor | None:
-        """Count a bad step, blamed on the last batches of some processes; its loss."""
+            why = f"gradient norm {norm.item()}"
+            self._blame(why, range(processes.count()), batches=last, lost=good)
         self.skipped += 1
-        self.skipped_in_all += 1
-        first = self.batches - last + 1
-        name = f"batch {self.batches}" if last == 1 else f"batches {first} to {self.batches}"
+        if self.skipped >= self.run.max_skipped:
+            raise FloatingPointError(
+                f"{self.skipped} bad steps in a row, the last at {self.blamed}; "
+                f"lower optimizer.lr (now {self.run.optimizer.lr}) or look at those samples"
+            )
+        optimizer.zero_grad()
+
+    def _skip(self, why: str, where: Sequence[int]) -> Tensor | None:
+        """Leave a batch out of its step; the loss that it gets instead."""
+        self._blame(why, where)
+        # Lightning wants a loss of each of several processes; that of this one changes nothing.
+        return None if processes.count() == 1 else self._tied(None)
+
+    def _blame(self, why: str, where: Sequence[int], batches: int = 1, lost: int = 1) -> None:
+        """Name the last batches of some processes, and count those that change nothing by it."""
+        self.skipped_in_all += lost
+        first = self.batches - batches + 1
+        name = f"batch {first}" if batches == 1 else f"batches {first} to {self.batches}"
         if self.samples_of is not None:
             count = processes.count()
             numbers = [n * count + k for n in range(first - 1, self.batches) for k in where]
             samples = [index for number in numbers for index in self.samples_of(number)]
             name += f" (samples {', '.join(map(str, samples))})"
-        self.print(f"{name}: {why}, step skipped")
-        if self.skipped >= self.run.max_skipped:
-            raise FloatingPointError(
-                f"{self.skipped} bad steps in a row, the last at {name}: {why}; "
-                f"lower optimizer.lr (now {self.run.optimizer.lr}) or look at those samples"
-            )
-        # Lightning wants a loss of each of several processes; that of this one changes nothing.
-        return None if processes.count() == 1 else self._tied(None)
+        self.blamed = f"{name}: {why}"
+        self.print(f"{self.blamed}, skipped")
 
     def configure_optimizers(self) -> Any:
         settings = self.run.optimizer

@@ -90,7 +90,9 @@ class Run:
         keep_gb: memory for what frozen parts compute, so that it is computed once.
         cache: folder to keep it in instead, for later runs too; null for memory. Decoders of which
             only captions' conditioning is wanted then stay on disk.
-        max_skipped: bad steps (non-finite loss or gradient) in a row before the run gives up.
+        max_skipped: bad optimiser steps in a row before the run gives up. A batch whose loss isn't
+            finite is left out of its step; a step is bad if no batch is left, or its gradient isn't
+            finite, and changes nothing.
         trainer: further arguments of `lightning.Trainer`.
     """
 
