@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -296,7 +295,7 @@ def plain(config: Path, loop: Loop) -> dict[str, Any]:
                 model.keep(model.collate(samples))
                 if loop.captions:
                     loop.losses(model, samples, known)
-    times, found = [time.process_time()], []
+    times, found = [measure.seconds()], []
     for step in range(run.steps):
         samples = [data[index] for index in batches.indices(step)]
         losses = loop.losses(model, samples, known)
@@ -307,7 +306,7 @@ def plain(config: Path, loop: Loop) -> dict[str, Any]:
         optimizer.step()
         optimizer.zero_grad()
         found.append({name: float(loss.detach()) for name, loss in losses.items()})
-        times.append(time.process_time())
+        times.append(measure.seconds())
     return {"seconds": list(np.diff(times)), "losses": found}
 
 
@@ -321,7 +320,7 @@ def trained(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
     def before(module: torch.nn.Module, given: Any) -> None:
         if isinstance(module, AnyModal):
-            times.append(time.process_time())
+            times.append(measure.seconds())
 
     def after(module: torch.nn.Module, given: Any, losses: Any) -> None:
         if isinstance(module, AnyModal):
@@ -341,12 +340,12 @@ def filled(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     keep = AnyModal.keep
 
     def timed(model: AnyModal, batch: Any) -> None:
-        times.append(time.process_time())
+        times.append(measure.seconds())
         keep(model, batch)
 
     AnyModal.keep = timed  # type: ignore[method-assign]
     samples = fill(config, overrides)
-    times.append(time.process_time())
+    times.append(measure.seconds())
     return {"seconds": [(times[-1] - times[0]) / samples]}
 
 
@@ -386,7 +385,7 @@ def agree(found: Sequence[dict[str, float]], plain: Sequence[dict[str, float]], 
 
 def main() -> None:
     """Measure in alternating runs, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = measure.arguments(__doc__)
     parser.add_argument("--size", choices=[*SIZES], default="small-lm")
     parser.add_argument("--projection", choices=[*PROJECTIONS], default="linear")
     parser.add_argument("--runs", type=int, default=3, help="of each; default: %(default)s")
@@ -403,7 +402,7 @@ def main() -> None:
         sizes.pop("peak_mb")
         config = write_run(folder, args.steps + 2, args.batch)
         for text in compare(config, args, sizes):  # after every run, since the whole takes long
-            measure.write_section(f"alignment {args.size} {args.projection}", text)
+            measure.write_section(f"alignment {args.size} {args.projection}", text, args.page)
 
 
 def write_run(folder: Path, steps: int, batch: int) -> Path:
@@ -443,13 +442,14 @@ def compare(config: Path, args: argparse.Namespace, sizes: dict[str, float]) -> 
         measure.apart(partial(filled, config, [*cache, *changes]))
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in tasks}
     for run in range(args.runs):
-        for name, task in tasks.items():
-            results[name].append(measure.apart(task))
-            if tolerances[name] < math.inf:
-                found = results[name][-1]["losses"]
-                agree(found, results["plain loop"][0]["losses"], tolerances[name])
+        for name in measure.turns(tasks, run + 1):
+            results[name].append(measure.apart(tasks[name]))
             seconds = median(results[name][-1]["seconds"][2:])
             print(f"run {run + 1}: {name}: {args.batch / seconds:.2f} samples/s", flush=True)
+        for name, tolerance in tolerances.items():
+            if tolerance < math.inf:
+                lost = [results[side][-1]["losses"] for side in (name, "plain loop")]
+                agree(*lost, tolerance)
         yield report(args, sizes, results, build_seconds)
 
 

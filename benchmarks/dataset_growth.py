@@ -9,9 +9,7 @@ what a step takes beside the loop itself is finding what it needs.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -72,7 +70,7 @@ class Reader(nn.Module):
         return {}
 
     def forward(self, batch: list[int]) -> dict[str, Tensor]:
-        self.starts.append(time.process_time())
+        self.starts.append(measure.seconds())
         return {"square": self.layer(self.keep(batch)).square().mean()}
 
 
@@ -80,10 +78,10 @@ def filled(folder: Path, size: int) -> dict[str, Any]:
     """Fill a cache; seconds an item."""
     model = Reader().requires_grad_(False)
     model.kept = Kept(folder=folder)
-    start = time.process_time()
+    start = measure.seconds()
     for first in range(0, size, 256):
         model.keep(range(first, min(size, first + 256)))
-    return {"seconds": (time.process_time() - start) / size}
+    return {"seconds": (measure.seconds() - start) / size}
 
 
 def opened(folder: Path, size: int) -> dict[str, Any]:
@@ -91,13 +89,13 @@ def opened(folder: Path, size: int) -> dict[str, Any]:
     model = Reader().requires_grad_(False)
     model.kept = Kept()
     model.keep([0])  # what is loaded at the first call, and the hash of the code
-    start = time.process_time()
+    start = measure.seconds()
     kept = Kept(folder=folder)
     kept._known, model.kept = model.kept._known, kept
     model.drawn = 0
     model.keep([size - 1])
     assert not model.drawn, "the cache has every item"
-    return {"seconds": time.process_time() - start}
+    return {"seconds": measure.seconds() - start}
 
 
 def trained(folder: Path, size: int, steps: int) -> dict[str, Any]:
@@ -126,7 +124,7 @@ def own_memory() -> float:
 
 def main() -> None:
     """Measure every size in turn, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--steps", type=int, default=300, help="default: %(default)s")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
@@ -137,10 +135,11 @@ def main() -> None:
         filling = {size: measure.apart(partial(filled, folders[size], size)) for size in args.sizes}
         opening: dict[int, list[dict[str, Any]]] = {size: [] for size in args.sizes}
         training: dict[int, list[dict[str, Any]]] = {size: [] for size in args.sizes}
-        for _ in range(args.runs):
-            for size, folder in folders.items():
-                opening[size].append(measure.apart(partial(opened, folder, size)))
-                training[size].append(measure.apart(partial(trained, folder, size, args.steps)))
+        for run in range(args.runs):
+            for size in measure.turns(folders, run):
+                opening[size].append(measure.apart(partial(opened, folders[size], size)))
+                task = partial(trained, folders[size], size, args.steps)
+                training[size].append(measure.apart(task))
     rows = []
     for size in args.sizes:
         first, mine = training[args.sizes[0]], training[size]
@@ -160,7 +159,7 @@ def main() -> None:
         )
     header = ["items", "filling, µs each", "opening ms", "a step ms", "to the first row",
               "own MB", "peak MB"]  # fmt: skip
-    measure.write_section("dataset growth", measure.table(header, rows))
+    measure.write_section("dataset growth", measure.table(header, rows), args.page)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ what a session keeps.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +24,11 @@ from anymodal.media import Media
 from anymodal.session import Session
 from anymodal.types import Done, Event, TextDelta
 
-TURNS, TOLD = 20, (1, 5, 10, 20)
+TOLD = (1, 5, 10, 20)
 QUESTION = "what is this?"
 
 
-def pictures(seed: int) -> list[Media]:
+def pictures(seed: int, turns: int) -> list[Media]:
     """A picture for each turn, no two alike."""
     scenes = [
         Scene("duck", "orange", "big", "still", "slow"),
@@ -37,7 +36,7 @@ def pictures(seed: int) -> list[Media]:
     ]
     return [
         render(scenes[turn % 2], "image", np.random.default_rng([seed, turn]))
-        for turn in range(TURNS)
+        for turn in range(turns)
     ]
 
 
@@ -76,18 +75,20 @@ def without(model: AnyModal, given: list[Media], told: tuple[int, ...]) -> list[
 
 def main() -> None:
     """Hold conversations, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=9, help="default: %(default)s")
     parser.add_argument("--model", default="nano", help="default: %(default)s")
     parser.add_argument("--memory", type=int, default=6, help="default: %(default)s turns")
+    parser.add_argument("--turns", type=int, default=max(TOLD), help="default: %(default)s")
     args = parser.parse_args()
+    told = tuple(turn for turn in TOLD if turn <= args.turns)
     model = AnyModal.from_pretrained(args.model)
     every: list[list[Taken]] = []
     some: list[list[Taken]] = []
     afresh: list[list[Taken]] = []
     with tempfile.TemporaryDirectory() as folder:
         for run in range(-1, args.runs):  # the first one warms up
-            given = pictures(run + 1)
+            given = pictures(run + 1, args.turns)
             files = [m.save(Path(folder) / f"{run}-{turn}.png") for turn, m in enumerate(given)]
             out = Path(folder) / "out"
             for kind in ("all", "memory") if run % 2 else ("memory", "all"):
@@ -96,38 +97,43 @@ def main() -> None:
                 if run >= 0:
                     (some if memory else every).append(times)
             if run >= 0:
-                afresh.append(without(model, given, TOLD))
-    report(every, some, afresh, args.memory)
+                afresh.append(without(model, given, told))
+    body = report(told, every, some, afresh, args.memory)
+    measure.write_section("first_token", body, args.page)
 
 
 def report(
-    every: list[list[Taken]], some: list[list[Taken]], afresh: list[list[Taken]], memory: int
-) -> None:
-    """Write the tables."""
+    told: tuple[int, ...],
+    every: list[list[Taken]],
+    some: list[list[Taken]],
+    afresh: list[list[Taken]],
+    memory: int,
+) -> str:
+    """The tables."""
     header = ["turn", "session ms", "to turn 1", f"memory of {memory} turns ms", "to turn 1",
               "nothing kept ms", "to turn 1"]  # fmt: skip
     rows = []
-    for place, turn in enumerate(TOLD):
+    for place, turn in enumerate(told):
         row = [str(turn)]
         for runs, at in ((every, turn - 1), (some, turn - 1), (afresh, place)):
             times, firsts = [run[at] for run in runs], [run[0] for run in runs]
             row += [measure.milliseconds(times), measure.ratio(times, firsts)]
         rows.append(row)
     # Turns in which a memory drops old ones, and so moves all positions.
-    step = max(1, memory // 2)
-    drops = [turn for turn in range(memory + 2, TURNS + 1) if (turn - memory - 2) % step == 0]
-    later = [turn for turn in range(memory + 2, TURNS + 1) if turn not in drops]
+    step, turns = max(1, memory // 2), range(memory + 2, len(every[0]) + 1)
+    drops = [turn for turn in turns if (turn - memory - 2) % step == 0]
+    later = [turn for turn in turns if turn not in drops]
     found = [
         measure.ratio(
-            [run[t - 1] for run in some for t in turns], [run[0] for run in some for _ in turns]
+            [run[t - 1] for run in some for t in those], [run[0] for run in some for _ in those]
         )
-        for turns in (drops, later)
+        for those in (drops, later)
     ]
     text = (
         f"Of the turns after the memory is full, {', '.join(map(str, drops))} drop some of those "
         f"before. Such a turn takes {found[0]} of turn 1, the others {found[1]}."
     )
-    measure.write_section("first_token", f"{measure.table(header, rows)}\n\n{text}")
+    return f"{measure.table(header, rows)}\n\n{text}"
 
 
 if __name__ == "__main__":

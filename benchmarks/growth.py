@@ -5,7 +5,6 @@ OMP_NUM_THREADS=1 python benchmarks/growth.py
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from anymodal.data.toybox.scene import Scene
 from anymodal.media import Media
 
 SIZES = (1, 2, 4, 8, 16)
+LISTS = (16, 32, 64)
 
 
 def pictures(count: int) -> list[Media]:
@@ -46,12 +46,14 @@ def grown(
 
 def main() -> None:
     """Measure, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=9, help="default: %(default)s")
     parser.add_argument("--model", default="nano", help="default: %(default)s")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--lists", type=int, nargs="+", default=LISTS)
     args = parser.parse_args()
     model = AnyModal.from_pretrained(args.model)
-    given = pictures(max(SIZES))
+    given = pictures(max(args.sizes))
 
     def prompt(size: int) -> Callable[[], Any]:
         return lambda: model.chat([*given[:size], "what is this?"], seed=0, max_new_tokens=1)
@@ -65,16 +67,16 @@ def main() -> None:
 
     sections = []
     for title, make, sizes in (
-        ("Pictures in a prompt, to the first token", prompt, SIZES),
-        ("Conversations in a batch, each about a picture", asked, SIZES),
-        ("Conversations in a batch, each answered with a picture", drawn, SIZES),
-        ("Conversations in a list, 16 at once, each about a picture", asked, (16, 32, 64)),
+        ("Pictures in a prompt, to the first token", prompt, args.sizes),
+        ("Conversations in a batch, each about a picture", asked, args.sizes),
+        ("Conversations in a batch, each answered with a picture", drawn, args.sizes),
+        ("Conversations in a list, 16 at once, each about a picture", asked, args.lists),
     ):
         rows = grown(make, sizes, args.runs)
         header = ["number", "ms", "each, to the first row", "peak MB", "more MB"]
         sections.append(f"{title}:\n\n{measure.table(header, rows)}")
         print(sections[-1], flush=True)
-    measure.write_section("growth", "\n\n".join(sections))
+    measure.write_section("growth", "\n\n".join(sections), args.page)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import measure
 import numpy as np
 import torch
 
@@ -23,7 +24,6 @@ from anymodal.composition import find
 from anymodal.data.toybox.captions import caption
 from anymodal.data.toybox.grammar import Medium, sample_dialogue
 from anymodal.evaluation.ladder import of_head
-from anymodal.evaluation.report import markdown
 from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead
 from anymodal.language import LanguageModel
 from anymodal.modality import Modality
@@ -102,7 +102,7 @@ def learn(model: AnyModal, steps: int, adapters: bool) -> float:
 
 
 @torch.no_grad()
-def measure(model: AnyModal, count: int) -> list[str]:
+def judged(model: AnyModal, count: int) -> list[str]:
     """The alignment error over all modalities, and the share of right attributes of each."""
     loss = model(model.collate(list(conversations(2, count))))["align"] / len(model.heads)
     shares = [of_head(model, name, count).found["share"] for name in model.heads]
@@ -115,18 +115,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="default: %(default)s")
     parser.add_argument("--n", type=int, default=100, help="requests measured per modality")
     parser.add_argument("--language", default=str(find("nano") / "language"), metavar="FOLDER")
+    parser.add_argument("--only", nargs="+", choices=[*HEADS], default=[*HEADS], metavar="HEAD")
     args = parser.parse_args()
     rows = []
-    for name, (make, how, signals, adapters) in HEADS.items():
+    for name in args.only:
+        make, how, signals, adapters = HEADS[name]
         torch.manual_seed(0)
         model = compose(args.language, make, how, signals)
         model.wanted = ("text", "align")
         size = sum(p.numel() for p in model.heads.parameters()) / len(model.heads)
         pace = learn(model, args.steps, adapters)
-        rows.append([name, f"{size / 1e3:.0f} k", *measure(model, args.n), f"{pace:.2f}"])
+        rows.append([name, f"{size / 1e3:.0f} k", *judged(model, args.n), f"{pace:.2f}"])
         print(rows[-1], flush=True)
     made = [f"{name} right %" for name in model.heads]
-    print(markdown(["head", "weights", "alignment", *made, "s / step"], rows))
+    print(measure.table(["head", "weights", "alignment", *made, "s / step"], rows))
+    print(f"\n{measure.environment()}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """What the benchmarks share: alternating runs, medians with their spread, memory, the environment.
 
-Each benchmark writes its section of `benchmarks/README.md` by `write_section`.
+Each benchmark writes its section of `benchmarks/README.md` by `write_section`. How many threads it
+runs on is torch's own setting, `OMP_NUM_THREADS`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -14,52 +16,85 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from anymodal.evaluation.report import markdown
+
+Side = TypeVar("Side")
 
 RESULTS = Path(__file__).parent / "README.md"
 PACKAGES = ("torch", "transformers", "diffusers")
 
 
-class Taken(NamedTuple):
-    """Seconds on the clock, and of the processor.
+def arguments(described: str | None) -> argparse.ArgumentParser:
+    """The command line of a benchmark, with what all that write a section have."""
+    parser = argparse.ArgumentParser(description=(described or "").split("\n")[0])
+    parser.add_argument(
+        "--page", type=Path, default=RESULTS, help="where its section is; default: the README here"
+    )
+    return parser
 
-    Where all work is the processor's, its time is what the clock shows on an idle machine; other
-    work on the same cores changes it far less.
+
+def threads() -> int:
+    """How many threads torch computes on."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+def seconds() -> float:
+    """A clock: the processor's on one thread; of several the time adds up, so the wall's."""
+    return time.process_time() if threads() == 1 else time.perf_counter()
+
+
+class Taken(NamedTuple):
+    """Seconds on the clock, and of work.
+
+    Where all work is one thread's, that is the processor's time: what the clock shows on an idle
+    machine, and other work on the same cores changes it far less. Of several threads it is the
+    clock's again, see `seconds`.
     """
 
     clock: float
-    processor: float
+    work: float
 
 
 class Watch:
     """Starts when it is made."""
 
     def __init__(self) -> None:
-        self.start = time.perf_counter(), time.process_time()
+        self.start = time.perf_counter(), seconds()
 
     def taken(self) -> Taken:
         """What has passed since the start."""
-        clock, processor = self.start
-        return Taken(time.perf_counter() - clock, time.process_time() - processor)
+        clock, work = self.start
+        return Taken(time.perf_counter() - clock, seconds() - work)
+
+
+def turns(sides: Iterable[Side], number: int) -> list[Side]:
+    """The order of a round, by its number.
+
+    Every other round runs backwards, so that what changes slowly (heat, neighbours) hits all
+    alike; runs of one round can be compared in pairs.
+    """
+    order = list(sides)
+    return order if number % 2 else order[::-1]
 
 
 def alternating(
     sides: Mapping[str, Callable[[], Any]], runs: int, warm: int = 1
 ) -> dict[str, list[Taken]]:
-    """What each side takes, in rounds that run every side once.
+    """What each side takes, in rounds that run every side once, in the order of `turns`.
 
-    Every other round runs them backwards, so that what changes slowly (heat, neighbours) hits all
-    alike; runs of one round can be compared in pairs. The first `warm` rounds are not counted. A
-    side that returns `Taken` has measured itself, such as the time to a first token.
+    The first `warm` rounds are not counted. A side that returns `Taken` has measured itself, such
+    as the time to a first token.
     """
     found: dict[str, list[Taken]] = {name: [] for name in sides}
     for number in range(warm + runs):
-        for name in list(sides) if number % 2 else list(reversed(sides)):
+        for name in turns(sides, number):
             watch = Watch()
             told = sides[name]()
             if number >= warm:
@@ -82,13 +117,13 @@ def spread(values: Sequence[float], digits: int = 0, scale: float = 1.0) -> str:
 
 
 def milliseconds(found: Sequence[Taken]) -> str:
-    """The processor's time as a median and quartiles in milliseconds."""
-    times = [each.processor for each in found]
+    """The time of work as a median and quartiles in milliseconds."""
+    times = [each.work for each in found]
     return spread(times, 0 if statistics.median(times) >= 0.1 else 1, 1e3)
 
 
 def ratio(ours: Sequence[Taken], theirs: Sequence[Taken], clock: bool = False) -> str:
-    """The ratio of each round, by the processor or the clock, as a median and quartiles."""
+    """The ratio of each round, by work or the clock, as a median and quartiles."""
     at = 0 if clock else 1
     return spread([a[at] / b[at] for a, b in zip(ours, theirs, strict=True)], 3)
 
@@ -154,12 +189,13 @@ def environment() -> str:
     """What the figures were measured on, in a line."""
     import torch
 
+    count = f"{threads()} thread{'s' * (threads() > 1)}"
     names = [f"{name} {version(name)}" for name in PACKAGES]
     if torch.accelerator.is_available():
         names.append(torch.cuda.get_device_name() if torch.cuda.is_available() else "accelerator")
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     return (
-        f"{_processor()}, {torch.get_num_threads()} thread, {load}; "
+        f"{_processor()}, {count}, {load}; "
         f"Python {platform.python_version()}, {', '.join(names)}; {time.strftime('%Y-%m-%d')}"
     )
 
@@ -179,11 +215,20 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def write_section(name: str, body: str, path: Path = RESULTS) -> None:
     """Put a benchmark's results, with the environment, between its marks in the results' page.
 
+    What was measured on several threads stands behind that of one, between marks of its own.
+
     Raises:
         ValueError: the page has no such marks.
     """
-    opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     page = path.read_text("utf-8")
+    closing = f"<!-- /{name} -->"
+    if threads() > 1:
+        several = f"{name}, {threads()} threads"
+        marks = f"{closing}\n\n<!-- {several} -->\n<!-- /{several} -->"
+        if f"<!-- {several} -->" not in page:
+            page = page.replace(closing, marks)
+        name, closing = several, f"<!-- /{several} -->"
+    opening = f"<!-- {name} -->\n"
     before, found, rest = page.partition(opening)
     _, also, after = rest.partition(closing)
     if not found or not also:

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import measure
 import torch
 from torch.profiler import ProfilerActivity, profile
 
@@ -83,6 +84,7 @@ def main() -> None:
         cells = [f"{planned / 1e6:.1f}", f"{measured / 1e6:.1f}"]
         cells.append(f"{100 * (planned / measured - 1):+.1f}")
         print(f"| {Path(name).stem} | {' | '.join(cells)} |", flush=True)
+    print(f"\n{measure.environment()}")
 
 
 if __name__ == "__main__":

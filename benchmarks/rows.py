@@ -9,9 +9,6 @@ is a pass forward and back.
 
 from __future__ import annotations
 
-import argparse
-import time
-
 import measure
 import torch
 
@@ -22,24 +19,18 @@ from anymodal.packing import Packed
 from anymodal.training.data import Batches
 from anymodal.training.objectives import LanguageModeling
 
-SIDES = {
-    "a row for each": (False, 1),
-    "a row for each, `grouped: 16`": (False, 16),
-    "packed": (True, 1),
-}
-
 
 def seconds(model: LanguageModeling, batch: Packed) -> float:
     """A pass forward and back."""
-    start = time.process_time()
+    start = measure.seconds()
     model(batch)["text"].backward()
     model.zero_grad()
-    return time.process_time() - start
+    return measure.seconds() - start
 
 
 def main() -> None:
     """Count and time each side's batches in turn, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each; default: %(default)s")
     parser.add_argument("--batches", type=int, default=16)
     args = parser.parse_args()
@@ -48,7 +39,12 @@ def main() -> None:
     language.requires_grad_(True)
     data = ToyboxDialogues(200000, seed=31, plain=True, joined=4)
     batches: dict[str, list[Packed]] = {}
-    for name, (model.packed, grouped) in SIDES.items():
+    sides = {
+        "a row for each": (False, 1),
+        f"a row for each, `grouped: {args.batches}`": (False, args.batches),
+        "packed": (True, 1),
+    }
+    for name, (model.packed, grouped) in sides.items():
         drawn = iter(Batches(data, model.collate, 12, 0, grouped=grouped))
         batches[name] = [next(drawn) for _ in range(args.batches)]
     with torch.no_grad():
@@ -57,9 +53,9 @@ def main() -> None:
     if any(abs(other - first) > 1e-4 * first for other in lost.values()):
         raise AssertionError(f"the sides don't lose the same: {lost}")
     times: dict[str, list[float]] = {name: [] for name in batches}
-    for _ in range(args.runs):
-        for name, some in batches.items():
-            times[name].append(sum(seconds(model, batch) for batch in some))
+    for run in range(args.runs):
+        for name in measure.turns(batches, run):
+            times[name].append(sum(seconds(model, batch) for batch in batches[name]))
     rows = []
     for name, some in batches.items():
         taken = sum(batch.ids.numel() for batch in some)
@@ -71,7 +67,7 @@ def main() -> None:
         )
     told = f"{args.batches} batches of 12, {args.runs} alternating runs."
     shown = measure.table(["rows", "positions a token", "× a row for each"], rows)
-    measure.write_section("rows", f"{told}\n\n{shown}")
+    measure.write_section("rows", f"{told}\n\n{shown}", args.page)
 
 
 def real(batches: list[Packed]) -> int:

@@ -8,7 +8,6 @@ alone; AnyModal opens encoders, projection and heads beside them.
 
 from __future__ import annotations
 
-import argparse
 import resource
 from collections.abc import Callable
 from typing import Any
@@ -42,13 +41,14 @@ print(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True))
 """
 
 
-def fresh(*arguments: str) -> Callable[[], Any]:
-    """Run Python to its end; what is measured is that process."""
+def fresh(said: set[str], *arguments: str) -> Callable[[], Any]:
+    """Run Python to its end; what is measured is that process, and what it said is kept."""
 
     def run() -> Taken:
         watch, before = measure.Watch(), _children()
-        measure.python(*arguments)
-        return Taken(watch.taken().clock, _children() - before)
+        said.add(measure.python(*arguments).stdout)
+        clock = watch.taken().clock
+        return Taken(clock, _children() - before if measure.threads() == 1 else clock)
 
     return run
 
@@ -60,11 +60,11 @@ def _children() -> float:
 
 def main() -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--warm", type=int, default=1, help="rounds before; default: %(default)s")
     args = parser.parse_args()
     ours, hand = ("-m", "anymodal", "chat", TEXT), ("-c", BY_HAND, str(SHIPPED / "nano"), TEXT)
-    assert measure.python(*ours).stdout == measure.python(*hand).stdout, "the same reply"
     rows = []
     for name, mine, other, what in (
         ("`import anymodal`", ("-c", "import anymodal"), ("-c", "pass"), "`python -c pass`"),
@@ -72,12 +72,15 @@ def main() -> None:
         ("first reply (`anymodal chat`)", ours, hand, "by hand"),
     ):
         runs = args.runs if mine is ours else 4 * args.runs
-        taken = measure.alternating({"ours": fresh(*mine), "other": fresh(*other)}, runs)
+        said: dict[str, set[str]] = {"ours": set(), "other": set()}
+        sides = {"ours": fresh(said["ours"], *mine), "other": fresh(said["other"], *other)}
+        taken = measure.alternating(sides, runs, args.warm)
+        assert mine is not ours or said["ours"] == said["other"], f"not the same reply: {said}"
         times = [measure.milliseconds(taken[side]) for side in ("ours", "other")]
         rows.append([name, times[0], what, times[1], measure.ratio(taken["ours"], taken["other"])])
         print(rows[-1], flush=True)
     header = ["what", "ms", "compared with", "its ms", "ratio"]
-    measure.write_section("startup", measure.table(header, rows))
+    measure.write_section("startup", measure.table(header, rows), args.page)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ media.
 
 from __future__ import annotations
 
-import argparse
 import copy
 from collections.abc import Callable
 from typing import Any
@@ -186,7 +185,7 @@ def check(model: AnyModal, by_hand: ByHand) -> None:
 
 def main() -> None:
     """Compare, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=31, help="default: %(default)s")
     parser.add_argument("--model", default="nano", help="default: %(default)s")
     args = parser.parse_args()
@@ -215,7 +214,7 @@ def main() -> None:
                 )
                 print(rows[-1], flush=True)
     header = ["output", "`chat` ms", "by hand ms", "ratio", "ratio by the clock"]
-    measure.write_section("turn", measure.table(header, rows))
+    measure.write_section("turn", measure.table(header, rows), args.page)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import runpy
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
+
+from anymodal import AnyModal
+from tests.together import run_together
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -33,9 +41,21 @@ def test_every_round_runs_every_side_and_turns_the_order(measure: ModuleType) ->
     assert {name: len(times) for name, times in found.items()} == {"a": 3, "b": 3}
 
 
-def test_both_clocks_tell_waiting_from_working(measure: ModuleType) -> None:
-    slept = measure.alternating({"sleep": lambda: time.sleep(0.05)}, runs=1, warm=0)["sleep"][0]
-    assert slept.clock >= 0.05 > slept.processor
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_both_clocks_tell_waiting_from_working(measure: ModuleType, one_thread: None) -> None:
+    sleep = {"sleep": lambda: time.sleep(0.05)}
+    slept = measure.alternating(sleep, runs=1, warm=0)["sleep"][0]
+    assert slept.clock >= 0.05 > slept.work
+    torch.set_num_threads(2)  # whose times would add up
+    slept = measure.alternating(sleep, runs=1, warm=0)["sleep"][0]
+    assert min(slept) >= 0.05
     told = measure.alternating({"own": lambda: measure.Taken(1.0, 2.0)}, runs=2)["own"]
     assert told == [(1.0, 2.0)] * 2
 
@@ -57,7 +77,9 @@ def test_peak_memory_is_that_of_the_work(measure: ModuleType) -> None:
     assert measure.peak_memory(lambda: None) < before + 100
 
 
-def test_a_section_is_replaced_and_the_rest_stays(measure: ModuleType, tmp_path: Path) -> None:
+def test_a_section_is_replaced_and_the_rest_stays(
+    measure: ModuleType, tmp_path: Path, one_thread: None
+) -> None:
     page = tmp_path / "page.md"
     page.write_text("head\n<!-- a -->\nold\n<!-- /a -->\nmiddle\n<!-- b -->\n<!-- /b -->\n")
     measure.write_section("a", "| new |", page)
@@ -66,6 +88,13 @@ def test_a_section_is_replaced_and_the_rest_stays(measure: ModuleType, tmp_path:
     assert text.endswith("<!-- /a -->\nmiddle\n<!-- b -->\n<!-- /b -->\n") and "torch" in text
     with pytest.raises(ValueError, match="no section <!-- c -->"):
         measure.write_section("c", "", page)
+    torch.set_num_threads(2)
+    for body in ("| first |", "| two |"):
+        measure.write_section("a", body, page)
+    text = page.read_text()
+    assert "| new |" in text and "| two |" in text and "| first |" not in text
+    assert text.index("<!-- /a -->") < text.index("<!-- a, 2 threads -->") < text.index("middle")
+    assert "1 thread," in text and "2 threads," in text
 
 
 def test_every_benchmark_that_writes_has_its_place() -> None:
@@ -74,6 +103,58 @@ def test_every_benchmark_that_writes_has_its_place() -> None:
         if 'measure.write_section("' in (text := script.read_text("utf-8")):
             name = text.partition('measure.write_section("')[2].partition('"')[0]
             assert f"<!-- {name} -->" in page and f"python benchmarks/{script.name}" in page
+
+
+SMALLEST = {
+    "alignment.py": "--runs 1 --steps 2 --batch 2",
+    "dataset_growth.py": "--runs 1 --steps 8 --sizes 64 128",
+    "first_token.py": "--runs 1 --turns 7 --memory 4",
+    "growth.py": "--runs 1 --sizes 1 2 --lists 1 2",
+    "heads.py": "--steps 1 --n 2 --only 'linear, 4 signals'",
+    "memory.py": "nano",
+    "rows.py": "--runs 1 --batches 1",
+    "startup.py": "--runs 1 --warm 0",
+    "turn.py": "--runs 1",
+}
+"""How each benchmark is called here. `full_size.py` is below; `cards.py` wants the hub's files."""
+
+
+@pytest.fixture(scope="module")
+def imported() -> None:
+    """What nearly all of them import, once."""
+    AnyModal.from_pretrained("nano")
+
+
+def test_every_command_is_among_those_run_here() -> None:
+    commands = {p.name for p in BENCHMARKS.glob("*.py") if "__main__" in p.read_text("utf-8")}
+    assert commands == {*SMALLEST, "full_size.py", "cards.py"}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("script", list(SMALLEST))
+def test_a_benchmark_runs_at_its_smallest_and_writes_its_table(
+    script: str, tmp_path: Path, imported: None
+) -> None:
+    page, mine = BENCHMARKS / "README.md", tmp_path / "page.md"
+    before = page.read_text("utf-8")
+    emptied = re.sub(r"(<!-- ([^/].*) -->\n)(?s:.*?)(<!-- /\2 -->)", r"\1\3", before)
+    mine.write_text(emptied, "utf-8")
+    writes = "measure.write_section" in (BENCHMARKS / script).read_text("utf-8")
+
+    def work(rank: int) -> None:
+        torch.set_num_threads(1)
+        sys.path.insert(0, str(BENCHMARKS))
+        sys.argv = [
+            script,
+            *shlex.split(SMALLEST[script]),
+            *(["--page", str(mine)] if writes else []),
+        ]
+        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
+
+    (said,) = run_together(work, tmp_path / "said", count=1)
+    written = mine.read_text("utf-8") if writes else said
+    assert "\n| :--" in written and " 1 thread, " in written
+    assert page.read_text("utf-8") == before
 
 
 def test_full_size_runs_with_tiny_parts_and_says_so(tmp_path: Path) -> None:
