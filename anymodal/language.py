@@ -332,13 +332,14 @@ class LanguageModel(nn.Module):
 
     def embed(self, ids: Tensor | Sequence[int]) -> Tensor:
         """Input embeddings of ids (…) → (…, D), or of a list of them (T) → (T, D)."""
+        embedding = self.embedding  # asked for once: transformers looks for it each time
         plain = not isinstance(ids, Tensor) and all(token < self.first_new for token in ids)
-        ids = torch.as_tensor(ids, dtype=torch.long, device=self.device)
+        ids = torch.as_tensor(ids, dtype=torch.long, device=embedding.weight.device)
         if plain or not self.new_count:  # as every token of a text that is being written
-            return torch.as_tensor(self.embedding(ids))
+            return torch.as_tensor(embedding(ids))
         new = ids >= self.first_new
-        old = self.embedding(ids.masked_fill(new, 0))  # (..., D)
-        scale = getattr(self.embedding, "embed_scale", 1.0)
+        old = embedding(ids.masked_fill(new, 0))  # (..., D)
+        scale = getattr(embedding, "embed_scale", 1.0)
         own = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
         return torch.where(new.unsqueeze(-1), own.to(old.dtype), old)
 
@@ -384,7 +385,14 @@ class LanguageModel(nn.Module):
         old = self.model.get_output_embeddings()(hidden)[..., : self.first_new]
         own = self.rows if self.tied else self.output_rows
         new = F.linear(hidden, own.to(hidden.dtype))  # (..., N)
-        return _finish_logits(torch.cat([old, new], -1), self.model.config.get_text_config())
+        scores = torch.cat([old, new], -1)
+        return _finish_logits(scores, self._finish) if self._finish else scores
+
+    @cached_property
+    def _finish(self) -> dict[str, float]:
+        """What is done to scores, read once: a configuration takes long to say what it hasn't."""
+        config = self.model.config.get_text_config()
+        return {name: value for name in _FINISHES if (value := getattr(config, name, None))}
 
     def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy of the next token, at the supervised positions only.
@@ -461,15 +469,18 @@ def _quantization(kind: str) -> BitsAndBytesConfig:
     )
 
 
-def _finish_logits(logits: Tensor, config: Any) -> Tensor:
-    """What some architectures do to scores after the output layer, read off their configs."""
-    if scale := getattr(config, "logit_scale", None):  # Cohere
+_FINISHES = ("logit_scale", "lm_head_multiplier", "logits_scaling", "final_logit_softcapping")
+"""What some architectures do to scores after the output layer, in their configs' words."""
+
+
+def _finish_logits(logits: Tensor, by: dict[str, float]) -> Tensor:
+    if scale := by.get("logit_scale"):  # Cohere
         logits = logits * scale
-    if scale := getattr(config, "lm_head_multiplier", None):  # Falcon-H1
+    if scale := by.get("lm_head_multiplier"):  # Falcon-H1
         logits = logits * scale
-    if divisor := getattr(config, "logits_scaling", None):  # Granite
+    if divisor := by.get("logits_scaling"):  # Granite
         logits = logits / divisor
-    if cap := getattr(config, "final_logit_softcapping", None):  # Gemma 2 and later
+    if cap := by.get("final_logit_softcapping"):  # Gemma 2 and later
         logits = torch.tanh(logits / cap) * cap
     return logits
 
