@@ -49,6 +49,10 @@ STAGES: dict[str, dict[str, Any]] = {
 BAR = 190
 """Samples a second that the perceive stage should reach on an H200."""
 
+BOUND = 45
+"""MFU in percent that this is about, and that a stage has whose time is the language model's: the
+express stage, too, whose captions' conditioning comes from the cache."""
+
 PEAKS = {
     **{"B200": 2250e12, "H200": 989.4e12, "H100 PCIe": 756e12, "H100 NVL": 835e12},
     **{"H100": 989.4e12, "A100": 312e12, "L40S": 362e12, "RTX 4090": 165.2e12},
@@ -307,7 +311,9 @@ def main() -> None:
     if rows:
         steps = f"{args.steps} steps of {args.batch} samples, {args.warm} of them to warm up"
         how = f"{steps}; blocks {'compiled' if args.compile else 'as they are'}."
-        body = f"{told(model, args)} {how}\n\n{measure.table(HEADER, rows)}\n\n{judged(rows, args)}"
+        body = f"{told(model, args)} {how}\n\n{measure.table(HEADER, rows)}"
+        if args.full:
+            body += f"\n\n{judged(rows, peak_rate(args))}"
         keep("full_size training", body, args)
 
 
@@ -329,15 +335,18 @@ def told(model: AnyModal, args: argparse.Namespace) -> str:
     )
 
 
-def judged(rows: Sequence[Sequence[str]], args: argparse.Namespace) -> str:
+def judged(rows: Sequence[Sequence[str]], peak: float | None) -> str:
     """The figures beside what they should be."""
-    if not args.full:
-        return ""
-    peak = peak_rate(args)
     known = f"{peak / 1e12:.1f} TFLOP/s, dense bfloat16 by NVIDIA's data sheet" if peak else "?"
-    found = [float(row[1]) for row in rows if row[0] == "perceive"]
-    said = [f"perceive: {rate} of {BAR} samples/s wanted on an H200." for rate in found]
-    return " ".join([f"MFU is of {known}.", *said])
+    said = [f"MFU is of {known}."]
+    for stage, rate, share in ((row[0], row[1], row[6]) for row in rows):
+        if stage == "perceive":
+            met = measure.verdict(float(rate) >= BAR)
+            said.append(f"perceive: {rate} of {BAR} samples/s wanted on an H200, {met}.")
+        if stage == "express" and share:
+            met = measure.verdict(float(share) >= BOUND)
+            said.append(f"express: MFU {share} % of {BOUND} % wanted, {met}.")
+    return " ".join(said)
 
 
 def keep(section: str, body: str, args: argparse.Namespace) -> None:

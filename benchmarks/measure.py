@@ -207,6 +207,11 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
+def verdict(met: bool) -> str:
+    """Whether a figure is what it should be."""
+    return "met" if met else "missed"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A Markdown table."""
     return markdown(list(header), [[str(cell) for cell in row] for row in rows])

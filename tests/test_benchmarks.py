@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -157,6 +158,26 @@ def test_a_benchmark_runs_at_its_smallest_and_writes_its_table(
     assert page.read_text("utf-8") == before
 
 
+def test_full_size_figures_are_judged_by_their_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    full_size, full_chat = (importlib.import_module(name) for name in ("full_size", "full_chat"))
+
+    def row(stage: str, rate: str, share: str) -> list[str]:
+        return [stage, rate, "", "", "", "", share, "", ""]
+
+    said = full_size.judged(
+        [row("perceive", "189.9", "44.9"), row("express", "80.0", "46.2")], 989.4e12
+    )
+    assert "989.4 TFLOP/s" in said
+    assert "perceive: 189.9 of 190 samples/s wanted on an H200, missed." in said
+    assert "express: MFU 46.2 % of 45 % wanted, met." in said
+    assert "met" not in full_size.judged([row("instruct", "9.0", "30.0")], None)
+    turns = [["text", "1", "1", "1.031 (1.020–1.040)"], ["image", "1", "1", "0.998 (0.990–1.010)"]]
+    assert full_chat.judged(turns) == (
+        "Over the turn by hand, of 3 % at most: text +3.1 % (missed), image -0.2 % (met)."
+    )
+
+
 def test_full_size_runs_with_tiny_parts_and_says_so(tmp_path: Path) -> None:
     page = BENCHMARKS / "README.md"
     before = page.read_text("utf-8")
@@ -172,6 +193,7 @@ def test_full_size_runs_with_tiny_parts_and_says_so(tmp_path: Path) -> None:
     for name in ("perceive", "express", "instruct", "text", "image", "audio", "video"):
         assert f"\n| {name} " in told
     assert told.count("There is no GPU here") == 2
+    assert "met" not in re.findall(r"\w+", told) and "missed" not in told, "tiny parts aren't judged"
     assert {path.name for path in tmp_path.glob("*.txt")} >= {"perceive.txt", "instruct.txt"}
     assert page.read_text("utf-8") == before
     assert "<!-- full_size training -->" in before and "<!-- full_size chat -->" in before
