@@ -17,6 +17,10 @@ from torch import Tensor
 from anymodal import __version__
 
 CONFIG, WEIGHTS, MANIFEST = "config.yaml", "model.safetensors", "manifest.json"
+CARD = "README.md"
+"""Where a part's licence is told, as on the hub."""
+SHORT = 12
+"""Letters of a hash that are shown."""
 
 
 class CheckpointError(ValueError):
@@ -130,11 +134,11 @@ def notice(name: str, origin: Mapping[str, Any]) -> str:
 
 def _terms(origin: Mapping[str, Any]) -> str:
     if not origin.get("licence"):
-        return "an unknown licence"
-    allowed = origin.get("commercial_use", True)
-    if allowed is None:
-        return f"{origin['licence']}: read it before commercial use"
-    return f"{origin['licence']}" + ("" if allowed else ": not for commercial use")
+        return "an unknown licence: ask who published them before you use them"
+    told = {True: "commercial use allowed", False: "not for commercial use"}
+    return f"{origin['licence']}: " + told.get(
+        origin.get("commercial_use", True), "read it before commercial use"
+    )
 
 
 def write_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -168,15 +172,18 @@ _LATER = ("weights", "template", "tokenizer", "words", "settings")
 
 
 def origins(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each place that parts come from: name, revision, licence."""
+    """A line for each place that parts come from: name, revision, weights' hash, licence."""
     told: dict[str, list[str]] = {}
     for name, part in parts.items():
         source = {**part, **part.get("source", {})}
-        if not (source.get("licence") or source.get("revision")):
-            continue  # a folder of one's own, of which nothing is known
-        at = f" at {source['revision']}" if source.get("revision") else ""
-        where = source.get("name") or str(source.get("class", "")).rpartition(".")[2]
-        line = f"{where}{at}, {_terms(source)}"
+        if not (source.get("name") or source.get("licence")):
+            continue  # it was opened from nowhere: its weights are new, or of the user's own code
+        facts = [source.get("name") or str(source.get("class", "")).rpartition(".")[2]]
+        facts += [f"at {source['revision']}"] if source.get("revision") else []
+        facts += [f"(weights {source['weights'][:SHORT]})"] if source.get("weights") else []
+        line = f"{' '.join(facts)}, under {_terms(source)}"
+        if not source.get("licence"):
+            line += f", and note it (`license: NAME` between lines of ---) in its {CARD}"
         told.setdefault(line, []).append(name)
     return [f"{', '.join(names)}: {line}" for line, names in told.items()]
 

@@ -26,7 +26,7 @@ from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.config import ConfigError, suggest
 from anymodal.language import LanguageModel
 from anymodal.modality import Modality
-from anymodal.sources import fingerprint
+from anymodal.sources import fingerprint, write_card
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
@@ -50,9 +50,24 @@ def compose(
 ) -> Model:
     """Build a model from a configuration, or from the YAML file that holds one.
 
+    What each part is goes to the standard error stream.
+
     Raises:
         ConfigError: before anything is built, if a key or an argument doesn't fit.
     """
+    model = _composed(cls, config, allow)
+    _tell(identities(model))
+    return model
+
+
+def _tell(parts: Mapping[str, Mapping[str, Any]]) -> None:
+    for line in checkpoint.origins(parts):
+        print(line, file=sys.stderr)
+
+
+def _composed(
+    cls: type[Model], config: Mapping[str, Any] | str | Path, allow: Sequence[str]
+) -> Model:
     if isinstance(config, str | Path):
         config = configuration.load(config)
     allow = [*allow, *config.get("allow", [])]
@@ -81,8 +96,6 @@ def compose(
     model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
-    for line in checkpoint.origins(identities(model, False)):
-        print(line, file=sys.stderr)
     for folder in kept.pop("weights", []):
         start_from(model, Path(folder))
     return model
@@ -201,12 +214,14 @@ def from_pretrained(
     trained = any(name.startswith("decoders.") for name in config.get("trained", ()))
     # A decoder whose weights are in this folder is opened at once, so that they find it.
     with configuration.calling(configuration.call) if trained else nullcontext():
-        model = compose(cls, config, allow)
+        model = _composed(cls, config, allow)
     checkpoint.compare_parts(manifest, identities(model, False), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict({key: value.float() for key, value in saved.items()}, strict=False)
     # Again, with the weights, now that what stages have changed is in its place.
-    checkpoint.compare_parts(manifest, identities(model), str(folder))
+    parts = identities(model)
+    checkpoint.compare_parts(manifest, parts, str(folder))
+    _tell(parts)
     if lora and not config.get("lora"):
         model.language.enable_lora(**lora)
         config["lora"] = dict(lora)
@@ -281,7 +296,7 @@ def _note_trained(model: AnyModal) -> None:
 
 
 def identities(model: AnyModal, weights: bool = True) -> dict[str, Any]:
-    """What each part is, for the manifest, with a hash of what weights it has, unless on disk."""
+    """What each part is, for the manifest, with a hash of the weights that it has in memory."""
     found: dict[str, Any] = {"language": model.language.identity()}
     for name, modality in model.modalities.items():
         if modality.encoder is not None:
@@ -292,7 +307,8 @@ def identities(model: AnyModal, weights: bool = True) -> dict[str, Any]:
     held |= {f"encoder.{name}": part for name, part in model.encoders.items()}
     held |= {f"decoder.{name}": part for name, part in model.decoders.items()}
     for name, part in held.items():
-        if weights and next(part.parameters(), None) is not None:
+        here = [not weight.is_meta for weight in part.parameters()]
+        if weights and here and all(here):
             found[name] = {**found[name], "weights": fingerprint(part)}
     return found
 
@@ -336,6 +352,7 @@ def _save_parts(model: AnyModal, config: dict[str, Any], folder: Path) -> None:
             continue
         target = configuration.resolve_target(node["_target_"], config.get("allow", ()))
         module.save_pretrained(folder / label)
+        write_card(folder / label, getattr(module, "source", None) or {})
         node[next(iter(inspect.signature(target).parameters))] = f"{HERE}/{label}"
         saved[label] = module
     held = {id(weight) for module in saved.values() for weight in module.parameters()}

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from anymodal import hub
+from anymodal.checkpoint import CARD
 
-CARD = "README.md"
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 SAMPLED = 256
 """How many values of each weight a fingerprint looks at."""
@@ -47,6 +47,15 @@ def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
         found["licence"] = licence
         found["commercial_use"] = _allows(licence)  # type: ignore[assignment]
     return found
+
+
+def write_card(folder: Path, source: Mapping[str, Any]) -> None:
+    """Note a part's licence where `source_of` reads it, so that it goes where the weights go.
+
+    A card that is there stays, and where nothing is known none is written.
+    """
+    if source.get("licence") and not (folder / CARD).exists():
+        (folder / CARD).write_text(f"---\nlicense: {source['licence']}\n---\n", "utf-8")
 
 
 def folder_of(path_or_name: str, revision: str | None) -> Path | None:

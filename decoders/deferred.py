@@ -125,6 +125,11 @@ class DeferredDecoder(Decoder):
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
         return dict(self.known["identity"])
 
+    @property
+    def source(self) -> dict[str, Any] | None:
+        """Where the decoder comes from, and its licence."""
+        return self.identity().get("source")
+
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """Give the conditioning of captions by the decoder's own caption encoder."""
         return self.opened().embed_captions(captions)

@@ -26,6 +26,7 @@ from anymodal.encoders import preprocess
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.imagebind_config import TrunkConfig, choose, preset_configs, trunk_config
 from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
+from anymodal.sources import source_of
 from anymodal.types import Features
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -64,12 +65,14 @@ class ImageBind(nn.Module):
     Attributes:
         origin: where the weights come from and their licence, where that is known; it goes
             wherever they are saved.
+        source: the folder they were opened from, and their licence.
 
     Raises:
         ValueError: if there is no trunk, or one that is unknown or has unknown fields.
     """
 
     origin: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
 
     def __init__(
         self, trunks: Mapping[str, TrunkConfig | Mapping[str, Any]], embedding: int = 1024
@@ -232,6 +235,10 @@ class ImageBind(nn.Module):
             ) from None
         if (folder / MANIFEST).is_file():
             model.origin = read_manifest(folder).get(PART)
+        known = ("licence", "commercial_use")
+        model.source = source_of(str(folder), None) | {
+            key: value for key, value in (model.origin or {}).items() if key in known
+        }
         if model.origin is not None and not model.origin.get("commercial_use", True):
             print(notice(str(folder), model.origin), file=sys.stderr)
         return model.eval()
@@ -337,10 +344,14 @@ class ImageBindEncoder(Encoder):
         return self.model({self.modality: batch})[self.modality]  # type: ignore[no-any-return]
 
     def identity(self) -> dict[str, Any]:
-        """The class, the modality, a hash of everything in its trunk's config, and the licence."""
+        """The class, the modality, a hash of everything in its trunk's config, where the weights
+        come from and their licence.
+        """
         text = json.dumps([self.model.embedding, asdict(self.config)], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         known = {**super().identity(), "modality": self.modality, "config": digest}
+        if self.model.source is not None:
+            known["source"] = self.model.source
         origin = self.model.origin or {}
         return known | {key: origin[key] for key in ("licence", "commercial_use") if key in origin}
 

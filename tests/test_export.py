@@ -10,6 +10,8 @@ import torch
 from anymodal import AnyModal
 from anymodal.cli import main
 from anymodal.language import LanguageModel
+from anymodal.sources import source_of
+from tests.composed import write_model
 from tests.test_language import make
 
 
@@ -39,3 +41,15 @@ def test_the_shipped_model_can_be_exported_again(tmp_path: Path) -> None:
         path for path in (tmp_path / "copy").rglob("*.json") if "checkpoints" in path.read_text()
     ]
     assert not told, "no file says where the parts lay"
+
+
+def test_a_licence_is_noted_of_parts_that_have_none(tmp_path: Path) -> None:
+    config = write_model(tmp_path)
+    (tmp_path / "lm" / "README.md").write_text("---\nlicense: mit\n---\n")
+    AnyModal.compose(config).save_pretrained(tmp_path / "model")
+    argv = ["export", str(tmp_path / "model"), str(tmp_path / "out"), "--licence", "apache-2.0"]
+    assert main(argv) == 0
+    parts = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
+    told = {part.name: source_of(str(part), None).get("licence") for part in parts}
+    assert told.pop("words") == "mit"
+    assert len(told) == 3 and set(told.values()) == {"apache-2.0"}

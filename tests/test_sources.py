@@ -13,6 +13,7 @@ from huggingface_hub import constants
 
 from anymodal import checkpoint
 from anymodal.checkpoint import CheckpointError
+from anymodal.composition import identities
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.language import LanguageModel
@@ -139,8 +140,34 @@ def test_licences_are_read_off_cards(tmp_path: Path, licence: str, allows: bool 
     source = source_of(str(tmp_path), None)
     assert (source["licence"], source["commercial_use"]) == (licence, allows)
     (line,) = checkpoint.origins({"language": {"source": source}, "encoder.x": {}})
-    assert line.startswith(f"language: {tmp_path.name}, {licence}")
-    assert ("commercial" in line) is (allows is not True)
+    assert line.startswith(f"language: {tmp_path.name}, under {licence}: ")
+    told = {True: "commercial use allowed", False: "not for commercial use", None: "read it before"}
+    assert told[allows] in line
+
+
+def test_what_each_part_is_is_told_when_a_model_is_composed_and_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name, its weights' hash and its licence; of a folder without a card, what to do."""
+    config = write_model(tmp_path)
+    (tmp_path / "lm" / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    model = AnyModal.compose(config)
+    hashes = {name: part["weights"][:12] for name, part in identities(model).items()}
+    composed = capsys.readouterr().err.splitlines()
+    (language,) = [line for line in composed if line.startswith("language: ")]
+    assert language == (
+        f"language: lm (weights {hashes['language']}), under cc-by-nc-4.0: not for commercial use"
+    )
+    (encoders,) = [line for line in composed if line.startswith("encoder.")]
+    shared = f"binder (weights {hashes['encoder.image']}), under an unknown licence: ask who"
+    assert encoders.startswith(f"encoder.audio, encoder.image, encoder.imu: {shared}")
+    assert encoders.endswith("note it (`license: NAME` between lines of ---) in its README.md")
+    assert f"image (weights {hashes['decoder.image']}), under an unknown" in "\n".join(composed)
+    model.save_pretrained(tmp_path / "whole", with_parts=True)
+    AnyModal.from_pretrained(tmp_path / "whole")
+    loaded = capsys.readouterr().err
+    assert f"language: words (weights {hashes['language']}), under cc-by-nc-4.0" in loaded
+    assert loaded.count("under an unknown licence") == 3, "a licence goes where the weights go"
 
 
 def test_a_changed_part_is_refused(tmp_path: Path) -> None:

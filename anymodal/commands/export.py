@@ -15,6 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal export`."""
     parser.add_argument("model", metavar="MODEL", help="a model folder")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to; replaced as a whole")
+    parser.add_argument(
+        "--licence",
+        metavar="NAME",
+        help="what to note as the licence of parts of which none is known, as those you trained",
+    )
     parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
 
 
@@ -23,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from anymodal.model import AnyModal
+    from anymodal.sources import write_card
 
     model = AnyModal.from_pretrained(args.model)
     model.language.merge_adapters()
@@ -30,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     model.config = {key: value for key, value in model.config.items() if key != "lora"}
     model.to(getattr(torch, args.dtype))
     model.save_pretrained(args.folder, with_parts=True)
+    for part in (path for path in args.folder.iterdir() if path.is_dir()):
+        write_card(part, {"licence": args.licence})
     for path in args.folder.rglob("tokenizer.json"):  # indented, these are more than twice as long
         content = json.loads(path.read_text("utf-8"))
         path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
