@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +45,37 @@ def test_an_evaluation_takes_overrides_and_refuses_typos(path: Path) -> None:
     for override in ("modle=x", "metrics.blue=1"):
         with pytest.raises(ConfigError, match="has no key"):
             read_evaluation(path, [override])
+
+
+UNPINNED = {"cvssp/audioldm-l-full"}
+"""Of these no commit is known here."""
+
+
+def named(node: Any) -> Iterator[tuple[str, str | None]]:
+    """Names and revisions of all parts that a configuration opens."""
+    if isinstance(node, dict):
+        if str(node.get("_target_", "")).endswith(".from_pretrained"):
+            name = node.get("path_or_name") or node.get("folder")
+            if name:
+                yield str(name), node.get("revision")
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from named(item)
+
+
+def test_parts_on_the_hub_are_pinned_to_a_commit() -> None:
+    parts = {part for path in ALL for part in named(load(path))}
+    local = {name for name, _ in parts if name.split("/")[0] in ("weights", "runs")}
+    assert all(revision is None for name, revision in parts if name in local)
+    pinned = {
+        name
+        for name, revision in parts
+        if name not in local and re.fullmatch("[0-9a-f]{40}", revision or "")
+    }
+    assert {name for name, _ in parts} - local - pinned == UNPINNED
+    assert len({(name, rev) for name, rev in parts if name in pinned}) == len(pinned), "one each"
+    assert len(pinned) >= 18
 
 
 def test_no_two_runs_share_a_folder() -> None:
