@@ -16,10 +16,12 @@ if __name__ != "anymodal.encoders":
     )
 
 if TYPE_CHECKING:
-    from anymodal.encoders.base import Encoder
+    from anymodal.encoders.base import Encoder, TextEncoder
     from anymodal.encoders.clip_text import load_tokenizer, tokenize
     from anymodal.encoders.huggingface import TransformersEncoder
+    from anymodal.encoders.huggingface_text import TransformersText
     from anymodal.encoders.imagebind import ImageBind, ImageBindEncoder
+    from anymodal.encoders.imagebind_text import ImageBindText
     from anymodal.encoders.pooled import PooledEncoder
     from anymodal.encoders.universal import UniversalEncoder, UniversalTrunk
 
@@ -27,8 +29,11 @@ __all__ = [
     "Encoder",
     "ImageBind",
     "ImageBindEncoder",
+    "ImageBindText",
     "PooledEncoder",
+    "TextEncoder",
     "TransformersEncoder",
+    "TransformersText",
     "UniversalEncoder",
     "UniversalTrunk",
     "load_tokenizer",
@@ -39,8 +44,11 @@ _HOME = {
     "Encoder": "base",
     "ImageBind": "imagebind",
     "ImageBindEncoder": "imagebind",
+    "ImageBindText": "imagebind_text",
     "PooledEncoder": "pooled",
+    "TextEncoder": "base",
     "TransformersEncoder": "huggingface",
+    "TransformersText": "huggingface_text",
     "UniversalEncoder": "universal",
     "UniversalTrunk": "universal",
     "load_tokenizer": "clip_text",

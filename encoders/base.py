@@ -41,3 +41,27 @@ class Encoder(nn.Module, ABC):
     def identity(self) -> dict[str, Any]:
         """What a manifest and a feature cache know this encoder by; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
+
+
+class TextEncoder(nn.Module, ABC):
+    """Turns texts into embeddings, in the space of the media that it was trained beside."""
+
+    @abstractmethod
+    def prepare(self, text: str) -> Tensor:
+        """Tokens of one text, of one fixed shape; what is too long is cut."""
+
+    @abstractmethod
+    def embed(self, batch: Tensor) -> Tensor:
+        """One embedding (B, E) per text of a stacked batch."""
+
+    @abstractmethod
+    def logits(self, embeds: Tensor, texts: Tensor) -> Tensor:
+        """How well media fit texts, as the model was trained to tell: a softmax over the texts
+        says which of them it is.
+
+        Shapes: embeds (M, E) of media, texts (C, E), both as `embed` gives them; (M, C).
+        """
+
+    def identity(self) -> dict[str, Any]:
+        """What embeddings are known to be made by; JSON values only."""
+        return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}

@@ -1,11 +1,14 @@
 """Find media by media of another kind, and name them, with one embedding space for all of them.
 
     python examples/retrieval.py --out retrieved
+    python examples/retrieval.py dog.jpg bell.wav --encoder weights/imagebind --classes dog car bell
 
 Every file of a folder is embedded with the nano model's encoders. A search is then a product of
 matrices, as is zero-shot classification, with a class for what its examples of *another* kind
-embed to: nobody ever told the encoder of sounds what a bell is called. With an ImageBind that reads
-text, a class may as well be the embedding of its name.
+embed to: nobody ever told the encoder of sounds what a bell is called.
+
+With an encoder that reads texts (an ImageBind with its tokenizer, a CLIP, SigLIP or CLAP), a class
+is the embedding of its name: `--classes` names files by them.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from anymodal.commands.toybox import write_samples
 from anymodal.embedding import outputs
-from anymodal.embedding.opening import open_encoders
+from anymodal.embedding.opening import TEXT, open_encoders
 from anymodal.embedding.run import embed_files
 
 Embeds = dict[str, np.ndarray]
@@ -77,15 +81,44 @@ def classify(
             print(f"  {kind:<8} {np.mean(named == labels[half:]):>10.0%} {1 / len(classes):>10.0%}")
 
 
+def name_files(files: list[Path], encoder: str, classes: list[str], prompt: str, out: Path) -> None:
+    """How likely each file is of each class, by the embeddings of the classes' names."""
+    encoders = open_encoders(encoder, texts=True)
+    if (reader := encoders.pop(TEXT, None)) is None:
+        raise SystemExit(
+            f"{encoder} reads no texts: give --encoder an ImageBind's folder with its tokenizer, "
+            "or a CLIP, SigLIP or CLAP"
+        )
+    for path, reason in embed_files(files, encoders, out).skipped:
+        print(f"skipped {path}: {reason}")
+    held = outputs.read(out)
+    prompts = torch.stack([reader.prepare(prompt.format(name)) for name in classes])
+    with torch.inference_mode():
+        logits = reader.logits(torch.from_numpy(np.array(held.embeds)), reader.embed(prompts))
+    for entry, row in zip(held.entries, logits.softmax(dim=-1).tolist(), strict=True):
+        best = sorted(zip(row, classes, strict=True), reverse=True)
+        print(f"{entry.path}: {', '.join(f'{name} {share:.1%}' for share, name in best)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="*", type=Path, help="to name: files, and folders of them")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="what they may be")
+    parser.add_argument("--prompt", default="{}", help='around a name, as "a photo of a {}"')
     parser.add_argument("--out", type=Path, default=Path("retrieved"), help="for the media")
     parser.add_argument("--n", type=int, default=96, help="how many scenes")
     parser.add_argument("--encoder", default="nano", help="an ImageBind's folder, or a model")
     args = parser.parse_args()
+    if args.files and not args.classes:
+        parser.error("name the --classes that the files may be of")
     folder = args.out / "scenes"
-    if not folder.exists():
+    if not args.files and not folder.exists():
         write_samples(folder, args.n, seed=1)
+    if args.classes:
+        args.out.mkdir(parents=True, exist_ok=True)
+        files = args.files or [folder]
+        name_files(files, args.encoder, args.classes, args.prompt, args.out / "named.npy")
+        return
     embeds, told = embed_folder(folder, args.encoder)
     retrieve(embeds, told)
     classify(embeds, told, given="image", attribute="thing")

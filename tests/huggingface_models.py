@@ -196,6 +196,23 @@ ASSEMBLED: dict[str, Build] = {"pe_video": pe_video}
 """Of these, transformers opens no folder without another library (timm)."""
 
 
+EMBEDDINGS = {
+    "clip": "joint with text",
+    "blip-2": "pooled",
+    "siglip": "joint with text; SigLIP 2 of fixed size too",
+    "siglip2": "joint with text; any aspect, padding masked",
+    "dinov2": "pooled",
+    "dinov3_vit": "pooled",
+    "clap": "joint with text",
+    "audio-spectrogram-transformer": "pooled",
+    "whisper": "mean over what isn't silence behind the sound",
+    "vjepa2": "mean",
+    "pe_audio": "joint with text",
+    "pe_video": "joint with text; wants timm",
+}
+"""What the README says of each one's embedding."""
+
+
 def assembled(build: Build) -> TransformersEncoder:
     """A new model as an encoder, from no folder."""
     model, processor = build()

@@ -315,15 +315,3 @@ FAMILIES: dict[str, Family] = {
     ),
     "opt": Family("OPT", hf.OPTForCausalLM, _opt, True, "</s>", "none: a plain one", _OPT),
 }  # fmt: skip
-
-
-def table_of_families() -> list[str]:
-    """The table that the README has of them."""
-    rows = [
-        "| family | `model_type` | chat template | embeddings in the test |",
-        "| :-- " * 4 + "|",
-    ]
-    for family in FAMILIES.values():
-        tied = "tied" if family.tied else "untied"
-        rows.append(f"| {family.label} | `{family.model_type}` | {family.template} | {tied} |")
-    return rows

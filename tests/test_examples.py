@@ -8,10 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import transformers
 
 from anymodal import media
 from anymodal.data.toybox.judge import judge
+from anymodal.encoders import TransformersEncoder, TransformersText
+from anymodal.media import Image
+from tests.test_texts import write as write_clip
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 LINES = 40  # that a new modality may take
@@ -74,6 +80,45 @@ def test_retrieval(tmp_path: Path) -> None:
     named = dict(re.findall(r"^  (\w+) +(\d+)% +\d+%$", printed, re.MULTILINE))
     assert named.keys() == {"audio", "video"}
     assert min(map(int, named.values())) >= 25  # chance is 9
+
+
+def test_files_are_named_by_the_embeddings_of_names(tmp_path: Path) -> None:
+    """By a CLIP that has learned three colours."""
+    write_clip("clip", tmp_path / "clip")
+    names = ["red", "small", "bell"]  # words that its tokenizer has
+    colours = np.array([[220, 20, 20], [20, 220, 20], [20, 20, 220]], np.uint8)
+    pictures = [Image(np.full((40, 40, 3), colour, np.uint8)) for colour in colours]
+    for name, picture in zip(names, pictures, strict=True):
+        picture.save(tmp_path / f"{name}.png")
+    teach(tmp_path / "clip", pictures, names)
+    files = [f"{name}.png" for name in names]
+    printed = run("retrieval.py", tmp_path, *files, "--encoder", "clip", "--classes", *names)
+    told = re.findall(r"^(\w+)\.png: (\w+) (\d+\.\d)%, \w+ \d+\.\d%", printed, re.MULTILINE)
+    assert [(name, best) for name, best, _ in told] == [(name, name) for name in names]
+    assert all(float(share) > 60 for _, _, share in told)
+
+
+def teach(folder: Path, pictures: list[Image], names: list[str]) -> None:
+    """Bind pictures and names by CLIP's own loss."""
+    whole = transformers.CLIPModel.from_pretrained(folder)
+    encoder = TransformersEncoder.from_pretrained(str(folder))
+    reader = TransformersText.from_pretrained(str(folder))
+    read = torch.stack([reader.prepare(name) for name in names])
+    inputs = dict(zip(reader.inputs, read.unbind(1), strict=True))
+    inputs["pixel_values"] = torch.stack([encoder.prepare(picture) for picture in pictures])
+    optimiser = torch.optim.AdamW(whole.parameters(), 3e-3)
+    for _ in range(60):
+        loss = whole(**inputs, return_loss=True).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    whole.eval().save_pretrained(folder)
+
+
+def test_what_reads_no_texts_is_told(tmp_path: Path) -> None:
+    Image(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(AssertionError, match="nano reads no texts: give --encoder an ImageBind"):
+        run("retrieval.py", tmp_path, "a.png", "--classes", "red")
 
 
 def test_new_modality(tmp_path: Path) -> None:

@@ -176,13 +176,6 @@ class TestEveryFamily:
         assert found[0] == encoder.media.kind and isinstance(found[1], TransformersEncoder)
 
 
-def test_every_family_is_tested_and_told_of() -> None:
-    assert FAMILIES.keys() <= tiny.FAMILIES.keys() | tiny.ASSEMBLED.keys()
-    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-    for name, family in FAMILIES.items():
-        assert f"| {family.label} | `{name}` | {family.media.kind} |" in readme
-
-
 @torch.no_grad()
 def test_pe_video_gives_its_own() -> None:
     model, processor = tiny.pe_video()

@@ -41,7 +41,7 @@ from anymodal.generation import (
 from anymodal.language import LanguageModel
 from anymodal.sampling import Sampling
 from anymodal.signals import Signals
-from tests.language_models import FAMILIES, SPARE, TEXTS, table_of_families
+from tests.language_models import FAMILIES, SPARE, TEXTS
 
 
 def _tokenizer(template=True):
@@ -431,12 +431,6 @@ def test_a_family_s_scale_is_that_of_its_embeddings(family):
     with torch.no_grad():
         given = language.embed(list(range(language.first_new)))
     assert language.embedding_scale == pytest.approx(float(given.square().mean().sqrt()), rel=0.05)
-
-
-def test_every_family_is_told_of():
-    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-    told = [line for line in readme.splitlines() if line in table_of_families()]
-    assert told == table_of_families()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU could do it")

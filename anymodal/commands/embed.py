@@ -1,4 +1,4 @@
-"""`anymodal embed`: one embedding per file, of any kind that a model reads."""
+"""`anymodal embed`: one embedding per file, of any kind that a model reads, texts included."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal embed`."""
     parser.epilog = (
         "A run that was stopped goes on where it stopped, and a finished one does what is new. "
-        "Files that can't be read are listed and left out."
+        "A .txt is one text, for encoders that read texts. Files that can't be read are listed and "
+        "left out."
     )
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="files, and folders of them")
@@ -27,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="FILE", help="a .npy or a .parquet")
     add("--batch", type=count, default=16, help="files encoded together (default: %(default)s)")
     add("--kind", metavar="KIND", help="take every file for this kind, not what its content tells")
+    add("--revision", metavar="COMMIT", help="of an encoder on the hub")
+    add("--tower", metavar="NAME", help="which part of an encoder of several, as audio or video")
     add("--unit", action="store_true", help="scale every embedding to length 1")
     add("--device", metavar="DEVICE", help="default: a GPU where there is one")
 
@@ -38,13 +41,14 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.out)
     import torch
 
-    from anymodal.embedding.opening import open_encoders
-    from anymodal.embedding.run import embed_files
+    from anymodal.embedding.opening import TEXT, open_encoders
+    from anymodal.embedding.run import embed_files, find_files, may_be_text
 
+    texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     report = embed_files(
         args.paths,
-        open_encoders(args.encoder),
+        open_encoders(args.encoder, texts=texts, revision=args.revision, tower=args.tower),
         args.out,
         batch=args.batch,
         kind=args.kind,

@@ -1,7 +1,8 @@
-"""Encoders by the kind of media they take, from a folder or a name."""
+"""Encoders by the kind of files they take, from a folder or a name."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,38 +14,63 @@ from anymodal import checkpoint, composition, sources
 from anymodal import config as configuration
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.encoders.huggingface import TransformersEncoder
+from anymodal.encoders.huggingface_text import TEXT_TOWERS, TransformersText
 from anymodal.encoders.imagebind import CONFIG_FILE, ImageBind, views
+from anymodal.encoders.imagebind_text import ImageBindText
 from anymodal.encoders.universal import UniversalEncoder, UniversalTrunk
 
 if TYPE_CHECKING:
-    from anymodal.encoders import Encoder
+    from anymodal.encoders import Encoder, TextEncoder
 
 
-def open_encoders(name: str) -> dict[str, Encoder]:
+TEXT = "text"
+"""The kind of what is read as text; no kind of media."""
+
+Encoders = Mapping[str, "Encoder | TextEncoder"]
+
+
+def open_encoders(
+    name: str, *, texts: bool = False, revision: str | None = None, tower: str | None = None
+) -> dict[str, Encoder | TextEncoder]:
     """The encoders of an ImageBind's or a universal encoder's folder, of a model of transformers,
     or of a model of AnyModal.
 
     Args:
         name: a folder, the name of a shipped model, or that of a hub's repository (`owner/name`).
+        texts: open what reads texts, too, where the model has it and its tokenizer is there.
+        revision: of the hub's repository.
+        tower: of a model of transformers that has several.
 
     Raises:
-        ValueError: if there is none of them, or the model reads nothing.
+        ValueError: if there is none of them, the model reads nothing, or takes no such option.
         OSError: if the hub has no such repository.
     """
     told = _json(Path(name) / CONFIG_FILE)
+    of_hub = sources.REPOSITORY.fullmatch(name) is not None and not Path(name).exists()
+    if "model_type" not in told and not of_hub and (revision or tower):
+        given = f"revision={revision!r}" if revision else f"tower={tower!r}"
+        raise ValueError(f"{given}: {name!r} is no model of transformers; leave it out")
     found: list[Encoder]
+    reader: TextEncoder | None = None
     if "trunks" in told:
-        found = list(views(ImageBind.from_pretrained(name)))
+        model = ImageBind.from_pretrained(name)
+        found = list(views(model))
+        reader = ImageBindText.beside(model, name) if texts else None
     elif "trunk" in told:
         trunk = UniversalTrunk.from_pretrained(name)
         found = [UniversalEncoder(trunk, modality) for modality in trunk.modalities]
-    elif "model_type" in told or (sources.REPOSITORY.fullmatch(name) and not Path(name).exists()):
-        found = [TransformersEncoder.from_pretrained(name)]
+    elif "model_type" in told or of_hub:
+        encoder = TransformersEncoder.from_pretrained(name, revision=revision, tower=tower)
+        found = [encoder]
+        if texts and encoder.model.config.model_type in TEXT_TOWERS:
+            with contextlib.suppress(FileNotFoundError):  # media can be embedded without it
+                reader = TransformersText.from_pretrained(name, revision=revision)
     else:
         found = list(_of_model(name))
     if not found:
         raise ValueError(f"the model {name!r} reads no media; name one with encoders")
-    return {encoder.media.kind: encoder.eval() for encoder in found}
+    opened: dict[str, Encoder | TextEncoder] = {e.media.kind: e.eval() for e in found}
+    return opened if reader is None else {**opened, TEXT: reader.eval()}
 
 
 def _json(path: Path) -> Mapping[str, Any]:
@@ -100,6 +126,6 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(item)
 
 
-def fingerprint(encoder: Encoder) -> dict[str, Any]:
+def fingerprint(encoder: Encoder | TextEncoder) -> dict[str, Any]:
     """What an encoder is and a hash of its weights, by values spread over each of them."""
     return {**encoder.identity(), "weights": sources.fingerprint(encoder)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,17 +17,18 @@ from tqdm import tqdm
 
 from anymodal import media
 from anymodal.embedding import outputs
-from anymodal.embedding.opening import fingerprint
+from anymodal.embedding.opening import TEXT, Encoders, fingerprint
 from anymodal.embedding.shards import Entry, Shards, stamp
-
-if TYPE_CHECKING:
-    from anymodal.encoders import Encoder
 
 SHARD_ROWS, SHARD_SECONDS = 512, 20.0
 """When a shard is written: what a kill loses is no more than this."""
 
 TAKEN_ROWS = 65_536
 """Of a shard made of what is there; safetensors holds no more than 100 MB of paths."""
+
+
+TEXT_BYTES = 1 << 20
+"""Of a text, of which encoders read the beginning."""
 
 
 class Skipped(NamedTuple):
@@ -74,7 +75,7 @@ def _under(folder: Path, left: set[Path]) -> Iterator[Path]:
 
 def embed_files(
     paths: Iterable[str | Path],
-    encoders: Mapping[str, Encoder],
+    encoders: Encoders,
     out: Path,
     *,
     batch: int = 16,
@@ -84,11 +85,12 @@ def embed_files(
 ) -> Report:
     """Embed files, and folders of them, into `out`; what it or its shards hold isn't done again.
 
-    A file is taken for what its content says. One that can't be read is skipped and reported.
+    A file is taken for what its content says, a .txt without a medium for one text as a whole. One
+    that can't be read is skipped and reported.
 
     Args:
         paths: files and folders.
-        encoders: encoder by kind of media.
+        encoders: encoder by kind of media, and of text (`opening.TEXT`).
         out: a .npy, with a .npy.json beside it, or a .parquet.
         batch: how many media of a kind are encoded together.
         kind: take every file for this kind, as a depth map or a heat map must be.
@@ -141,12 +143,54 @@ def _take_up(out: Path, shards: Shards) -> None:
         shards.add([held.entries[row] for row in rows], np.asarray(held.embeds[rows]))
 
 
+def may_be_text(path: Path) -> bool:
+    """Whether a file that holds no medium is taken for a text."""
+    return path.suffix.lower() == ".txt"
+
+
+def _read(path: Path, kind: str | None) -> tuple[str, Any]:
+    """A file's kind and content; a .txt may well be a table of readings."""
+    if kind != TEXT:
+        try:
+            medium = media.load(path, kind=kind)
+        except media.MediaError:
+            if kind is not None or not may_be_text(path):
+                raise
+        else:
+            return medium.kind, medium
+    return TEXT, _read_text(path)
+
+
+def _read_text(path: Path) -> str:
+    if (size := path.stat().st_size) > TEXT_BYTES:
+        raise ValueError(f"it has {size} bytes, and a text may have {TEXT_BYTES}; cut it")
+    try:
+        text = path.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8; convert it") from None
+    if not text:
+        raise ValueError("it is a text without a word; fill it or take it out")
+    return text
+
+
+def _unread(kind: str, encoders: Iterable[str]) -> str:
+    if kind == TEXT:
+        return (
+            "it is a text, and this encoder reads none; name one that does, as an ImageBind or a "
+            "CLIP, with its tokenizer beside it"
+        )
+    return (
+        f"it is loaded as {kind}, for which there is no encoder; --kind takes it for one of "
+        f"{', '.join(encoders)}"
+    )
+
+
 class _Writer:
     """Collects what is prepared by kind, encodes full batches, and writes shards of them."""
 
     def __init__(
         self,
-        encoders: Mapping[str, Encoder],
+        encoders: Encoders,
         shards: Shards,
         batch: int,
         unit: bool,
@@ -164,19 +208,16 @@ class _Writer:
         """Read and prepare a file; whatever is wrong with it is its own affair."""
         try:
             size, changed = stamp(path)
-            medium = media.load(path, kind=kind)
-            if medium.kind not in self.encoders:
-                raise ValueError(
-                    f"it is loaded as {medium.kind}, for which there is no encoder; "
-                    f"--kind takes it for one of {', '.join(self.encoders)}"
-                )
-            prepared = self.encoders[medium.kind].prepare(medium)
+            kind, content = _read(path, kind)
+            if kind not in self.encoders:
+                raise ValueError(_unread(kind, self.encoders))
+            prepared = self.encoders[kind].prepare(content)
         except Exception as error:  # decoders fail in more ways than they document
             self._skip(str(path), error)
             return
-        self.prepared[medium.kind].append((Entry(str(path), medium.kind, size, changed), prepared))
-        if len(self.prepared[medium.kind]) >= self.batch:
-            self.encode([medium.kind])
+        self.prepared[kind].append((Entry(str(path), kind, size, changed), prepared))
+        if len(self.prepared[kind]) >= self.batch:
+            self.encode([kind])
 
     def _skip(self, path: str, error: Exception) -> None:
         told = " ".join(str(error).split()) if isinstance(error, ValueError | OSError) else ""
