@@ -41,7 +41,8 @@ def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
     folder = Path(path_or_name)
     found = {
         "name": folder.name if folder.is_dir() else path_or_name,
-        "revision": _commit(path_or_name, revision) or revision,
+        # Of a folder nobody knows which revision it is.
+        "revision": None if folder.is_dir() else _commit(path_or_name, revision) or revision,
     }
     if (licence := _licence(path_or_name, revision)) is not None:
         found["licence"] = licence
@@ -60,8 +61,9 @@ def write_card(folder: Path, source: Mapping[str, Any]) -> None:
 
 def folder_of(path_or_name: str, revision: str | None) -> Path | None:
     """Where a part's files are: its path, or a snapshot in the hub's cache; None if nowhere."""
-    if Path(path_or_name).exists():
-        return Path(path_or_name)
+    with contextlib.suppress(OSError):  # a text too long to be a path
+        if Path(path_or_name).exists():
+            return Path(path_or_name)
     for file in ("config.json", "model_index.json"):
         if (path := _held(path_or_name, file, revision)) is not None:
             return path.parent

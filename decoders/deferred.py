@@ -39,11 +39,13 @@ class Opening:
 
     def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         owner = getattr(target, "__self__", None)
+        if not (inspect.isclass(owner) and issubclass(owner, Decoder)):
+            return target(**arguments)
         revision = arguments.get("revision")
         named = [value for value in arguments.values() if isinstance(value, str)]
         paths = [path for value in named if (path := folder_of(value, revision)) is not None]
         files = [file for path in paths for file in _files(path)]
-        if not (inspect.isclass(owner) and issubclass(owner, Decoder) and files):
+        if not files:
             return target(**arguments)
         load = partial(_quietly, target, arguments)
         if self.cache is None:
