@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 PATIENCE = 3.0
 """Seconds that it has to answer."""
@@ -16,6 +17,13 @@ def offline() -> bool:
 def endpoint() -> str:
     """Where the hub is."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
+def cache() -> Path:
+    """Where what it gave is kept."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
 
 
 def answer() -> str | None:

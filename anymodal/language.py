@@ -29,7 +29,10 @@ IGNORED = -100
 
 _FILES = [
     ["config.json"],
-    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"],
+    [
+        *("model.safetensors", "model.safetensors.index.json"),
+        *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+    ],
     [
         *("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"),
         *("tiktoken.model", "tekken.json"),

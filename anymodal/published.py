@@ -7,17 +7,17 @@ there, as the language model's own weights, is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from anymodal.checkpoint import (
     WEIGHTS,
     CheckpointError,
-    load_weights,
     replacing_folder,
     save_weights,
     write_manifest,
@@ -155,9 +155,7 @@ def convert(
     """
     system = SYSTEMS[kind]
     held = _read(source)
-    # "module." stands before the names of a model that several processes trained.
-    plain = {key.removeprefix("module."): value for key, value in held.items()}
-    found = _renamed(system, plain)
+    found = _renamed(system, held)
     if absent := [name for name in system.needed if name not in found]:
         raise CheckpointError(
             f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
@@ -166,7 +164,7 @@ def convert(
     if only:
         found = {name: value for name, value in found.items() if _is_for(name, only)}
     signals = [s for m, names in system.signals.items() if not only or m in only for s in names]
-    rows = _rows(system, signals, plain, tokenizer)
+    rows = _rows(system, signals, held, tokenizer)
     origin = {
         "system": kind,
         "file": source.name,
@@ -181,22 +179,53 @@ def convert(
     return origin
 
 
-def _read(source: Path) -> dict[str, Tensor]:
-    if not source.is_dir():
-        return read_state_dict(source, ("state_dict", "model"))
-    files = sorted(source.glob("*.safetensors"))
-    if not files:
-        raise FileNotFoundError(2, "no safetensors in this folder", str(source))
-    return {name: value for file in files for name, value in load_weights(file).items()}
+class _Folder(Mapping[str, Tensor]):
+    """Tensors of a folder's safetensors, each read when it is asked for: of a model of many
+    gigabytes little is taken.
+
+    Raises:
+        FileNotFoundError: if there are none.
+        CheckpointError: if one is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.files: dict[str, Path] = {}
+        for file in sorted(folder.glob("*.safetensors")):
+            try:
+                with safe_open(file, framework="pt") as opened:
+                    self.files |= dict.fromkeys(opened.keys(), file)
+            except SafetensorError as error:
+                raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
+        if not self.files:
+            raise FileNotFoundError(2, "no safetensors in this folder", str(folder))
+
+    def __getitem__(self, name: str) -> Tensor:
+        with safe_open(self.files[name], framework="pt") as opened:
+            tensor: Tensor = opened.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+_TOGETHER = "module."
+"""Stands before the names of a model that several processes trained."""
+
+
+def _read(source: Path) -> Mapping[str, Tensor]:
+    return _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
 
 
 def _renamed(system: System, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found = {}
-    for key, value in held.items():
+    for key in held:
         for pattern, names in system.names:
-            if match := re.fullmatch(pattern, key):
+            if match := re.fullmatch(pattern, key.removeprefix(_TOGETHER)):
                 # A file holds no tensor under two names.
-                found.update({match.expand(name): value.clone() for name in names})
+                found.update({match.expand(name): held[key].clone() for name in names})
     return found
 
 
@@ -217,7 +246,12 @@ def _rows(
     tokenizer: str | Path | None,
 ) -> dict[str, Tensor]:
     """The rows of the signals, in our order."""
-    given = {name: held[key] for name, key in (system.rows or {}).items() if key in held}
+    given = {
+        name: held[key]
+        for name, plain in (system.rows or {}).items()
+        for key in (plain, f"{_TOGETHER}{plain}")
+        if key in held
+    }
     count = len(signals)
     if tokenizer is None:
         return {name: value for name, value in given.items() if len(value) == count}

@@ -18,6 +18,8 @@ from anymodal import hub
 from anymodal.checkpoint import CARD
 
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+INDEX = ".index.json"
+"""How the name of a file ends that says in which files weights are."""
 SAMPLED = 256
 """How many values of each weight a fingerprint looks at."""
 
@@ -142,7 +144,7 @@ def require(
         FileNotFoundError: saying which aren't, and how to get them.
     """
     missing = [" or ".join(names) for names in wanted if not _any(path_or_name, names, revision)]
-    missing += _shards(path_or_name, revision)
+    missing += [f for names in wanted for f in _missing_shards(path_or_name, names, revision)]
     if missing:
         raise FileNotFoundError(_absent(what, path_or_name, revision, missing)) from cause
 
@@ -173,13 +175,16 @@ def _any(path_or_name: str, names: Sequence[str], revision: str | None) -> bool:
     return any(_held(path_or_name, name, revision) is not None for name in names)
 
 
-def _shards(path_or_name: str, revision: str | None) -> list[str]:
-    """Files of weights that an index names and that aren't there."""
-    index = _held(path_or_name, "model.safetensors.index.json", revision)
+def _missing_shards(path_or_name: str, names: Sequence[str], revision: str | None) -> list[str]:
+    """Files of weights that the one of the names that is here refers to, as an index does."""
+    name = next((name for name in names if _held(path_or_name, name, revision)), "")
+    index = _held(path_or_name, name, revision) if name.endswith(INDEX) else None
     if index is None:
         return []
-    files = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    return [file for file in files if _held(path_or_name, file, revision) is None]
+    files = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    home = name.rpartition("/")[0]
+    wanted = sorted(f"{home}/{file}" if home else file for file in files)
+    return [file for file in wanted if _held(path_or_name, file, revision) is None]
 
 
 def _held(path_or_name: str, file: str, revision: str | None) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ModelMixin
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -19,9 +19,9 @@ from anymodal.decoders import settings
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
-from anymodal.decoders.sketch import sketched_pipeline
+from anymodal.decoders.sketch import networks, sketched_pipeline
 from anymodal.keep import Origin
-from anymodal.sources import opening, source_of, words_of
+from anymodal.sources import INDEX, opening, source_of, words_of
 from anymodal.types import Conditioning, ConditioningSpec
 
 _SETTINGS = (
@@ -104,8 +104,8 @@ class DiffusionDecoder(Decoder):
             FileNotFoundError: a file is missing, and how to get it.
         """
         name = str(folder)
-        _, files = cls._index(name, revision)
-        with opening("pipeline", name, revision, files):
+        config, files = cls._index(name, revision)
+        with opening("pipeline", name, revision, [*files, *_weights(config)]):
             pipeline = DiffusionPipeline.from_pretrained(
                 name, dtype=_dtype(dtype), use_safetensors=True, revision=revision
             )
@@ -405,6 +405,13 @@ def _settings(part: Any) -> dict[str, Any]:
     """A scheduler's or an autoencoder's configuration, without what its library notes in it."""
     plain = json.loads(json.dumps(dict(part.config), default=str))
     return {key: value for key, value in plain.items() if key[0] != "_"}
+
+
+def _weights(index: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The files of each network's weights, by a pipeline's index."""
+    for part, kind in networks(index).items():
+        stem = "diffusion_pytorch_model" if issubclass(kind, ModelMixin) else "model"
+        yield [f"{part}/{stem}.safetensors{end}" for end in ("", INDEX)]
 
 
 def _words(tokenizer: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -50,6 +51,20 @@ def sketched_pipeline(
             found[name] = _component(folder, name, _class(kind, *entry), dtype, revision)
     with torch.device("cpu"):  # what a pipeline computes of its parts
         return kind(**found)
+
+
+def networks(index: Mapping[str, Any]) -> dict[str, Any]:
+    """The classes of a pipeline's parts that have weights, by its `model_index.json`.
+
+    A class that the libraries don't have any more is left to what opens it.
+    """
+    kind = getattr(diffusers, str(index["_class_name"]))
+    found = {}
+    for name, entry in index.items():
+        if isinstance(entry, list | tuple) and None not in entry:
+            with contextlib.suppress(AttributeError):
+                found[name] = _class(kind, *entry)
+    return {name: cls for name, cls in found.items() if issubclass(cls, nn.Module)}
 
 
 def _component(folder: str, name: str, cls: Any, dtype: torch.dtype, revision: str | None) -> Any:

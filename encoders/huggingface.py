@@ -19,7 +19,10 @@ from anymodal.media import Audio, Image, Media, Video
 from anymodal.sources import opening, source_of
 from anymodal.types import Features
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+WEIGHTS = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
 _PROCESSORS = (
     "preprocessor_config.json",
     "processor_config.json",

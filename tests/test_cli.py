@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -170,14 +171,40 @@ def test_doctor_gives_advice_where_something_is_amiss(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = list(doctor.findings())
-    assert lines[0].text.startswith("Python 3.") and not lines[0].advice
+    assert lines[0].text.startswith("Python 3.") and not lines[0].wrong
+    assert all(line.advice and "\n" not in line.advice for line in lines)
     status = run("doctor")
     out = capsys.readouterr().out
     assert len(out.splitlines()) == len(lines)
     assert status == int("!!" in out)
-    assert doctor._package("torch>=1").advice == ""
+    assert doctor._package("torch>=1")[1:] == ("stay within >=1", False)
     assert "pip install" in doctor._package("torch>=999").advice
-    assert "missing" in doctor._package("no-such-package-anywhere>=1").advice
+    absent = doctor._package("no-such-package-anywhere>=1")
+    assert "missing" in absent.advice and absent.wrong
+
+
+def test_doctor_looks_at_the_disk_of_the_hubs_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing has been fetched yet."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "new" / "hub"))
+    first, *_ = doctor._disks()
+    assert (
+        str(tmp_path / "new" / "hub") in first.text and "GB free for the hub's cache" in first.text
+    )
+    monkeypatch.setattr(doctor, "_ROOM", 1e18)
+    first, *_ = doctor._disks()
+    assert first.wrong and "make room, or set HF_HOME" in first.advice
+
+
+def test_doctor_tells_of_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cards are another machine's: torch's two questions are answered here."""
+    cards = [SimpleNamespace(name=f"Card {n}", total_memory=n * 10**9) for n in (24, 80)]
+    monkeypatch.setattr("torch.cuda.device_count", lambda: len(cards))
+    monkeypatch.setattr("torch.cuda.get_device_properties", cards.__getitem__)
+    told = [(line.text, line.advice) for line in doctor._processors()]
+    assert [text for text, _ in told] == ["GPU 0, Card 24, 24 GB", "GPU 1, Card 80, 80 GB"]
+    assert "--device cuda:1" in told[1][1]
 
 
 def test_doctor_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +222,7 @@ def test_doctor_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
         assert doctor._hub().text.endswith("answers")
         thread.join()
-    assert "local folders work" in doctor._hub().text
+    assert "local folders work" in doctor._hub().advice
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "switched off" in doctor._hub().text
 

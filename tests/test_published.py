@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from anymodal import cli
+from anymodal import cli, published
 from anymodal.checkpoint import WEIGHTS, CheckpointError, load_weights, read_manifest
 from anymodal.composition import start_from
 from anymodal.data.tokenizer import train_tokenizer
@@ -231,6 +231,36 @@ def test_the_q_former(tmp_path: Path) -> None:
         assert torch.equal(state["query_tokens.image"], weights["query_tokens"])
         linear = state["language_projection.image.weight"]
         assert torch.equal(linear, weights["language_projection.weight"]) is same
+
+
+def test_of_a_folder_only_what_is_taken_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several files, some of them of the language model alone."""
+    small = {"width": WIDE, "depth": 1, "heads": 2, "tokens": 3}
+    theirs = QFormerProjection(widths={"image": 16}, output_width=WIDE, **small).state_dict()
+    weights = {name.replace(".image", ""): value.contiguous() for name, value in theirs.items()}
+    language = {f"language_model.{index}": torch.ones(9) for index in range(5)}
+    (tmp_path / "blip2").mkdir()
+    half = dict(list(weights.items())[::2])
+    rest = {name: value for name, value in weights.items() if name not in half}
+    save_file(half, tmp_path / "blip2" / "model-1.safetensors")
+    save_file({**rest, **language}, tmp_path / "blip2" / "model-2.safetensors")
+    save_file({"language_model.9": torch.ones(9)}, tmp_path / "blip2" / "model-3.safetensors")
+    read: list[str] = []
+    whole = published._Folder.__getitem__
+    monkeypatch.setattr(
+        published._Folder, "__getitem__", lambda self, name: read.append(name) or whole(self, name)
+    )
+    convert("blip2", tmp_path / "blip2", tmp_path / "out")
+    assert set(read) == set(weights)
+    assert len(load_weights(tmp_path / "out" / WEIGHTS)) == len(weights)
+    (tmp_path / "blip2" / "model-3.safetensors").write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match=r"model-3.safetensors is truncated"):
+        convert("blip2", tmp_path / "blip2", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no safetensors in this folder"):
+        convert("blip2", tmp_path / "empty", tmp_path / "again")
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from anymodal.encoders import TransformersEncoder
 from anymodal.language import LanguageModel
 from anymodal.model import AnyModal
 from anymodal.sources import _reachable, fingerprint, source_of
-from tests import huggingface_models, language_models
+from tests import huggingface_models, language_models, pipelines
 from tests.composed import write_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -129,6 +129,34 @@ def test_encoders_and_decoders_say_it_too(hub: Path, tmp_path: Path) -> None:
         DiffusionDecoder.from_pretrained("tiny/sd")
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
         LanguageModel.from_pretrained(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("part", "stem"),
+    [("unet", "diffusion_pytorch_model"), ("text_encoder", "model"), ("vae", None)],
+)
+def test_a_pipelines_missing_weights_are_named_file_by_file(
+    hub: Path, part: str, stem: str | None
+) -> None:
+    folder = repository(hub, "tiny/sd")
+    pipelines.FAMILIES["stable_diffusion"].build().save_pretrained(folder)
+    DiffusionDecoder.from_pretrained("tiny/sd")
+    if stem is not None:
+        (folder / part / f"{stem}.safetensors").unlink()
+        missing = f"{part}/{stem}.safetensors or {part}/{stem}.safetensors.index.json"
+    else:  # in two files, of which one isn't there
+        whole = folder / part / "diffusion_pytorch_model.safetensors"
+        whole.rename(folder / part / "first.safetensors")
+        weights = {"a": "first.safetensors", "b": "second.safetensors"}
+        index = {"metadata": {}, "weight_map": weights}
+        (folder / part / f"{whole.name}.index.json").write_text(json.dumps(index))
+        missing = f"{part}/second.safetensors"
+    for name in ("tiny/sd", str(folder)):
+        with pytest.raises(FileNotFoundError) as caught:
+            DiffusionDecoder.from_pretrained(name)
+        ending = ". Get it" if name == "tiny/sd" else "; copy it"
+        assert f"{missing}{ending}" in str(caught.value)
+    DiffusionDecoder.sketch("tiny/sd")  # which reads no weights
 
 
 @pytest.mark.parametrize(
