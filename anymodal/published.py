@@ -24,6 +24,8 @@ from anymodal.checkpoint import (
 )
 from anymodal.encoders.imagebind_convert import file_hash, read_state_dict
 
+Names = Sequence[tuple[str, Sequence[str]]]
+
 
 @dataclass(frozen=True)
 class System:
@@ -36,14 +38,16 @@ class System:
         commercial_use: whether it allows that; None where it has conditions.
         signals: its signal tokens by modality, in the order of ours.
         rows: keys of input and output rows: of whole vocabularies, or of the signals alone.
+        beside: the same as `names` for weights of encoders, by the folder that they go to.
     """
 
-    names: Sequence[tuple[str, Sequence[str]]]
+    names: Names
     needed: Sequence[str]
     licence: str
     commercial_use: bool | None
     signals: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rows: Mapping[str, str] | None = None
+    beside: Mapping[str, Names] = field(default_factory=dict)
 
 
 _HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
@@ -109,6 +113,13 @@ SYSTEMS: dict[str, System] = {
         needed=["projection.resample_tokens.image"],
         licence="the LLaMA 2 Community License",
         commercial_use=None,
+        # Its point clouds are embedded otherwise, and what comes as a picture has no tokenizer.
+        beside={
+            "tokenizers": [
+                (r"(?:llma\.)?conv1\.(audio|imu)\.(weight|bias)", [r"\1.conv.\2"]),
+                (r"(?:llma\.)?positional_embedding\.(audio|imu)", [r"\1.positions"]),
+            ]
+        },
     ),
     "qformer": System(
         names=_QFORMER,
@@ -155,14 +166,19 @@ def convert(
     """
     system = SYSTEMS[kind]
     held = _read(source)
-    found = _renamed(system, held)
+    found = _renamed(system.names, held)
     if absent := [name for name in system.needed if name not in found]:
         raise CheckpointError(
             f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
             f"holds {len(held)} tensors, as {next(iter(held), 'none')!r}"
         )
+    beside = {folder: _renamed(names, held) for folder, names in system.beside.items()}
     if only:
         found = {name: value for name, value in found.items() if _is_for(name, only)}
+        beside = {
+            folder: {k: v for k, v in weights.items() if k.split(".")[0] in only}
+            for folder, weights in beside.items()
+        }
     signals = [s for m, names in system.signals.items() if not only or m in only for s in names]
     rows = _rows(system, signals, held, tokenizer)
     origin = {
@@ -176,6 +192,10 @@ def convert(
     with replacing_folder(folder) as temporary:
         save_weights({**found, **rows}, temporary / WEIGHTS)
         write_manifest(temporary, {kind: origin})
+        for name, weights in beside.items():
+            if weights:
+                save_weights(weights, temporary / name / WEIGHTS)
+                write_manifest(temporary / name, {kind: origin})
     return origin
 
 
@@ -219,10 +239,10 @@ def _read(source: Path) -> Mapping[str, Tensor]:
     return _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
 
 
-def _renamed(system: System, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _renamed(patterns: Names, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found = {}
     for key in held:
-        for pattern, names in system.names:
+        for pattern, names in patterns:
             if match := re.fullmatch(pattern, key.removeprefix(_TOGETHER)):
                 # A file holds no tensor under two names.
                 found.update({match.expand(name): held[key].clone() for name in names})

@@ -74,6 +74,11 @@ class LTX(Causal):
         pipeline: an `LTXPipeline`.
         frames, height, width: of the films; nothing in the pipeline tells them.
         fps: frames a second.
+        decode_timestep: the noise level that the autoencoder is told, from 0.9.1 on.
+        decode_noise_scale: how much noise is mixed in before it; as told where None.
+
+    Raises:
+        ValueError: an older autoencoder, which isn't told, is to be told something.
     """
 
     longest = 128
@@ -85,7 +90,15 @@ class LTX(Causal):
         height: int = 512,
         width: int = 704,
         fps: float = 25.0,
+        decode_timestep: float = 0.0,
+        decode_noise_scale: float | None = None,
     ) -> None:
+        noise = {"decode_timestep": decode_timestep, "decode_noise_scale": decode_noise_scale}
+        if not pipeline.vae.config.timestep_conditioning and any(noise.values()):
+            raise ValueError(
+                f"decode_timestep={decode_timestep} and decode_noise_scale={decode_noise_scale}, "
+                "but this LTX's autoencoder is told no noise level; leave both out"
+            )
         super().__init__(
             pipeline,
             frames,
@@ -95,6 +108,7 @@ class LTX(Causal):
             factor=int(pipeline.vae_spatial_compression_ratio),
             step=32,  # its pipeline insists, whatever the autoencoder
         )
+        self.noise = noise
 
     @property
     def tokens(self) -> int:
@@ -153,6 +167,7 @@ class LTX(Causal):
             "prompt_attention_mask": positive.mask.long(),
             "negative_prompt_attention_mask": None if negative is None else negative.mask.long(),
             "frame_rate": self.fps,
+            **self.noise,
         }
 
 

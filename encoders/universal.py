@@ -7,6 +7,7 @@ a few weights bring into its width. It stays frozen; the tokenizers of new modal
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from anymodal.checkpoint import compare_shapes, load_weights, notice, read_manifest
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.huggingface import WEIGHTS, hash_of, quiet
 from anymodal.encoders.imagebind_blocks import sinusoids
@@ -71,6 +73,7 @@ class UniversalTrunk(nn.Module):
         modalities: Modalities | None = None,
         *,
         revision: str | None = None,
+        tokenizers: str | Path | None = None,
     ) -> Self:
         """Open what `save_pretrained` wrote, or a CLIP, in float32 and in eval mode.
 
@@ -79,9 +82,12 @@ class UniversalTrunk(nn.Module):
             modalities: settings of tokenizers, by modality. Those of a folder stay as they are;
                 the others are new. None for those of a folder, and for `KINDS` with a CLIP.
             revision: the hub revision to pin.
+            tokenizers: a folder of published weights that new ones start from, as far as it has
+                them (`anymodal convert onellm`); what `save_pretrained` wrote has its own.
 
         Raises:
-            ValueError: if it is no CLIP, lacks weights, or a tokenizer differs from the folder's.
+            ValueError: if it is no CLIP, lacks weights, a tokenizer differs from the folder's, or
+                published weights don't fit.
             OSError: if there is no such folder or repository.
         """
         # transformers takes seconds to import.
@@ -108,7 +114,10 @@ class UniversalTrunk(nn.Module):
                 f"{name!r} lacks {len(absent)} weights, as {absent[0]}; it would encode with "
                 "random ones, so give a complete checkpoint"
             )
-        return cls(vision, _chosen(modalities), source_of(name, revision)).eval()
+        model = cls(vision, _chosen(modalities), source_of(name, revision)).eval()
+        if tokenizers is not None:
+            _start(model.tokenizers, Path(tokenizers))
+        return model
 
     @classmethod
     def _reopened(cls, name: str, held: Mapping[str, Any], modalities: Modalities | None) -> Self:
@@ -133,6 +142,7 @@ class UniversalTrunk(nn.Module):
         modalities: Modalities | None = None,
         *,
         revision: str | None = None,
+        tokenizers: str | Path | None = None,
     ) -> Self:
         """What `from_pretrained` would give, on the meta device: its weights are never read.
 
@@ -256,6 +266,20 @@ class UniversalEncoder(Encoder):
             "config": hash_of(settings),
             "source": self.model.source,
         }
+
+
+def _start(tokenizers: nn.ModuleDict, folder: Path) -> None:
+    """Give tokenizers the published weights of a folder, and tell of their licence."""
+    saved = {
+        name: value
+        for name, value in load_weights(folder / WEIGHTS_FILE).items()
+        if name.split(".")[0] in tokenizers
+    }
+    state = {name: value for name, value in tokenizers.state_dict().items() if name in saved}
+    compare_shapes(saved, state, str(folder / WEIGHTS_FILE))
+    tokenizers.load_state_dict({k: v.float() for k, v in saved.items()}, strict=False)
+    for origin in read_manifest(folder).values():
+        print(notice(str(folder), origin), file=sys.stderr)
 
 
 def _held(name: str) -> dict[str, Any] | None:

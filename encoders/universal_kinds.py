@@ -102,7 +102,7 @@ class AudioTokenizer(Tokenizer):
         stride: of the convolution.
         clips: stretches of this length, spread evenly over a sound.
         rate: Hz.
-        mean: of the filter banks; the default is ImageBind's, since OneLLM tells none.
+        mean: of the filter banks; the default is ImageBind's, which OneLLM's code has, too.
         std: their deviation, from there too.
     """
 

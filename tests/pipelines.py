@@ -467,7 +467,8 @@ def text_to_video() -> DiffusionPipeline:
     )
 
 
-def ltx() -> DiffusionPipeline:
+def ltx(timed: bool = False) -> DiffusionPipeline:
+    """LTX-Video; from 0.9.1 on its autoencoder is told how much noise is left."""
     return LTXPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=AutoencoderKLLTXVideo(
@@ -484,6 +485,7 @@ def ltx() -> DiffusionPipeline:
             upsample_residual=(False,) * 2,
             upsample_factor=(1,) * 2,
             patch_size=2,
+            timestep_conditioning=timed,
         ),
         text_encoder=t5(),
         tokenizer=words(),
@@ -771,6 +773,29 @@ FAMILIES: dict[str, Family] = {
         FLOW,
         options={"frames": 5, "height": 32, "width": 64},
         call=SHORT | {"num_frames": 5, "height": 32, "width": 64, "frame_rate": 25.0},
+        schedulers=(FLOW_LCM,),
+    ),
+    "ltx_timed": Family(
+        "LTX-Video from 0.9.1 on",
+        "LTXPipeline",
+        lambda: ltx(timed=True),
+        FLOW,
+        options={
+            "frames": 5,
+            "height": 32,
+            "width": 64,
+            "decode_timestep": 0.05,
+            "decode_noise_scale": 0.025,
+        },
+        call=SHORT
+        | {
+            "num_frames": 5,
+            "height": 32,
+            "width": 64,
+            "frame_rate": 25.0,
+            "decode_timestep": 0.05,
+            "decode_noise_scale": 0.025,
+        },
         schedulers=(FLOW_LCM,),
     ),
     "wan": Family(

@@ -14,6 +14,7 @@ from anymodal import cli, published
 from anymodal.checkpoint import WEIGHTS, CheckpointError, load_weights, read_manifest
 from anymodal.composition import start_from
 from anymodal.data.tokenizer import train_tokenizer
+from anymodal.encoders import UniversalTrunk
 from anymodal.heads import MapperHead
 from anymodal.modality import Modality
 from anymodal.model import AnyModal
@@ -25,7 +26,7 @@ from anymodal.projection import (
     UniversalProjection,
 )
 from anymodal.published import SYSTEMS, convert
-from tests import tiny
+from tests import huggingface_models, tiny, universal_models
 from tests.test_language import make
 
 WIDE, HIDDEN = 16, 8
@@ -212,6 +213,61 @@ def test_onellm(tmp_path: Path) -> None:
     start_from(model, tmp_path / "out")
     for name, value in model.projection.state_dict().items():
         assert torch.equal(value, (before if ".audio" in name else given)[name]), name
+
+
+@torch.no_grad()
+def test_onellms_own_tokenizers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of sound and movement: convolutions and positions, as published at small width."""
+    universal = {name: universal_models.MODALITIES[name] for name in ("image", "audio", "imu")}
+    huggingface_models.write(huggingface_models.clip, tmp_path / "clip")
+    width, path = 32, str(tmp_path / "clip")
+    ours = UniversalTrunk.from_pretrained(path, universal)
+    names = {"weight": "conv.weight", "bias": "conv.bias"}
+    published = {
+        f"llma.conv1.{modality}.{theirs}": torch.randn_like(value)
+        for modality in ("audio", "imu")
+        for theirs, name in names.items()
+        if (value := ours.tokenizers[modality].state_dict().get(name)) is not None
+    } | {
+        f"llma.positional_embedding.{modality}": torch.randn_like(
+            ours.tokenizers[modality].positions
+        )
+        for modality in ("audio", "imu")
+    }
+    assert "llma.conv1.imu.bias" not in published
+    others = {
+        "llma.resample_tokens.image": torch.ones(1, 3, 8),
+        "llma.conv1.point.conv1.weight": torch.ones(width, 6, 1, 1),
+        "llma.positional_embedding.point": torch.ones(1025, width),
+        "llma.conv1.fmri.weight": torch.ones(3),
+    }
+    torch.save({"model": {**published, **others}}, tmp_path / "one.pth")
+    convert("onellm", tmp_path / "one.pth", tmp_path / "out")
+    folder = tmp_path / "out" / "tokenizers"
+    started = UniversalTrunk.from_pretrained(path, universal, tokenizers=folder)
+    assert "under the LLaMA 2 Community License" in capsys.readouterr().err
+    state = started.state_dict()
+    for modality in ("audio", "imu"):
+        conv = published[f"llma.conv1.{modality}.weight"]
+        assert torch.equal(state[f"tokenizers.{modality}.conv.weight"], conv)
+        positions = published[f"llma.positional_embedding.{modality}"]
+        assert torch.equal(state[f"tokenizers.{modality}.positions"], positions)
+    # As its own code puts them together: convolved, the class token before, positions on all.
+    readings = torch.randn(1, 6, 40)
+    tokens = torch.nn.functional.conv1d(readings, published["llma.conv1.imu.weight"]).mT
+    tokens = torch.cat([started.class_embedding.expand(1, 1, -1), tokens], dim=1)
+    hidden = started.pre_norm(tokens + published["llma.positional_embedding.imu"])
+    wanted = started.post_norm(started.encoder(inputs_embeds=hidden).last_hidden_state)
+    torch.testing.assert_close(started.features("imu", readings[:, None]).values, wanted)
+    started.save_pretrained(tmp_path / "saved")
+    again = UniversalTrunk.from_pretrained(tmp_path / "saved", tokenizers=tmp_path / "gone")
+    assert torch.equal(again.state_dict()["tokenizers.imu.conv.weight"], state[
+        "tokenizers.imu.conv.weight"])  # fmt: skip
+    longer = {"imu": {"samples": 41}}
+    with pytest.raises(CheckpointError, match=r"imu.positions: \(32, 32\) saved, \(33, 32\) in"):
+        UniversalTrunk.from_pretrained(path, longer, tokenizers=folder)
+    convert("onellm", tmp_path / "one.pth", tmp_path / "out", only=["image"])
+    assert not folder.exists()
 
 
 def test_the_q_former(tmp_path: Path) -> None:
