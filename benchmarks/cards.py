@@ -1,7 +1,7 @@
 """What chatting and each stage take on the cards that configurations are made for, as planned.
 
 It opens the parts' settings from the hub or its cache, never a weight, and reads the data that the
-stages name. Run it from the root of the repository:
+stages name. Run it from the root of the repository; `--write` puts the table into the README:
 
     python benchmarks/cards.py 12gb 24gb 80gb
 """
@@ -9,30 +9,50 @@ stages name. Run it from the root of the repository:
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from anymodal.planning.budget import read_budget
 from anymodal.planning.plan import Plan, make_plans
 
 STAGES = ("1-perceive", "2-express", "3-instruct")
+CONTEXT = 2048
+"""Tokens of a conversation that is answered."""
+README = Path(__file__).resolve().parent.parent / "README.md"
+BEGIN, END = "<!-- cards: made by benchmarks/cards.py -->\n", "<!-- to here -->\n"
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, or write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cards", nargs="+", metavar="CARD")
-    print("| card | " + " | ".join(["chat", *STAGES]) + " |")
-    print("| :--- | " + "---: | " * (1 + len(STAGES)))
-    for card in parser.parse_args().cards:
+    parser.add_argument("--write", action="store_true", help="into the README")
+    args = parser.parse_args()
+    head = ["card", "chat", *(stage.partition("-")[2] for stage in STAGES)]
+    rows = [f"| {' | '.join(head)} |\n", "|" + " ---: |" * len(head) + "\n"]
+    for card in args.cards:
         runs = [f"configs/stages/{card}/{stage}.yaml" for stage in STAGES]
-        chat, *stages = make_plans(
-            [f"configs/models/{card}.yaml", *runs], [], read_budget(card.upper()), context=2048
-        )
-        print(f"| {card} | " + " | ".join(map(_cell, (chat, *stages))) + " |")
+        rows.append(f"| {label(card)} | {' | '.join(map(cell, plans(card, runs)))} |\n")
+    table = "".join(rows)
+    if args.write:
+        before, rest = README.read_text("utf-8").split(BEGIN)
+        README.write_text(before + BEGIN + table + END + rest.split(END, 1)[1], "utf-8")
+    print(table, end="")
 
 
-def _cell(plan: Plan) -> str:
-    fits = "" if plan.fits else ", too much"
-    return f"{plan.need.peak / 1e9:.1f} GB{fits}"
+def plans(card: str, runs: list[str]) -> list[Plan]:
+    """What a card's model takes to chat, and what runs on it take."""
+    configs = [f"configs/models/{card}.yaml", *runs]
+    return make_plans(configs, [], read_budget(card.upper()), context=CONTEXT)
+
+
+def label(card: str) -> str:
+    """`12gb` as readers write it."""
+    return f"{card[:-2]} {card[-2:].upper()}"
+
+
+def cell(plan: Plan) -> str:
+    """The peak in GB."""
+    return f"{plan.need.peak / 1e9:.1f}" + ("" if plan.fits else ", too much")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ def spare_autoencoder(pipeline: Any, *, slicing: bool, tiling: bool) -> None:
     Raises:
         ValueError: the autoencoder can't do it.
     """
+    if slicing and getattr(pipeline.vae.config, "timestep_conditioning", False):
+        # diffusers pairs the items of a batch with their noise levels the wrong way round.
+        raise ValueError(
+            f"vae_slicing=True, but {type(pipeline.vae).__name__} is told a noise level here and "
+            "can't take items one by one; leave it out, vae_tiling=True spares memory too"
+        )
     for wanted, name in ((slicing, "slicing"), (tiling, "tiling")):
         method = getattr(pipeline.vae, f"enable_{name}", None)
         if not wanted:

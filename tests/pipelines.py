@@ -577,6 +577,7 @@ class Family:
         masked: whether padding stays out of its network.
         alone: whether its pipeline makes another thing of a caption in a batch than of it alone.
         schedulers: others that its network takes.
+        sliced: whether its autoencoder takes a batch item by item.
     """
 
     title: str
@@ -592,6 +593,7 @@ class Family:
     masked: bool = True
     alone: bool = False
     schedulers: tuple[str, ...] = ()
+    sliced: bool = True
 
 
 FLOW = "flow_prediction"
@@ -797,6 +799,7 @@ FAMILIES: dict[str, Family] = {
             "decode_noise_scale": 0.025,
         },
         schedulers=(FLOW_LCM,),
+        sliced=False,
     ),
     "wan": Family(
         "Wan 2.1",

@@ -26,6 +26,7 @@ from anymodal.planning.sketch import read_model, sketch_model, sketch_run
 from anymodal.sources import folder_of
 from anymodal.training.module import StageModule
 from anymodal.training.run import FINISHED, read_run
+from benchmarks import cards
 from tests import hub_parts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,6 +140,31 @@ def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
             assert all(d.offload for d in model.decoders.values()) or run.cache
             held -= aside
         assert held + 3 * trains < 0.9 * budget, stage  # gradients, and AdamW's two states
+
+
+def told() -> dict[str, list[float]]:
+    """The README's gigabytes of each card: chat, then the stages."""
+    table = cards.README.read_text("utf-8").split(cards.BEGIN)[1].split(cards.END)[0]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    assert lines[0] == ["card", "chat", *(stage.partition("-")[2] for stage in STAGES)]
+    return {row[0]: [float(cell) for cell in row[1:]] for row in lines[2:]}
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_the_readmes_sizes_fit_and_are_the_configurations_own(card: str) -> None:
+    sizes = told()
+    assert sizes.keys() == {cards.label(card) for card in CARDS}
+    room = read_budget(card.upper()).bytes / 1e9
+    assert len(sizes[cards.label(card)]) == 4 and max(sizes[cards.label(card)]) <= room
+    text = (ROOT / "configs" / "models" / f"{card}.yaml").read_text("utf-8")
+    (planned,) = re.findall(r"--device \w+` plans ([\d.]+) GB", text)
+    assert float(planned) == sizes[cards.label(card)][0]
+
+
+def test_the_readmes_size_is_the_planners(hub: Path) -> None:
+    """Of the smallest card's chat; the others take minutes."""
+    (plan,) = cards.plans("12gb", [])
+    assert float(cards.cell(plan)) == pytest.approx(told()["12 GB"][0], abs=0.11)
 
 
 def test_a_stage_is_planned_without_what_stays_on_disk(hub: Path) -> None:

@@ -471,6 +471,10 @@ def test_an_autoencoder_takes_items_one_by_one(case: Any) -> None:
     name, _, decoder = case
     vae = decoder.pipeline.vae
     batch = torch.stack([decoder.prepare(medium(decoder, seed)) for seed in range(2)])
+    if not FAMILIES[name].sliced:
+        with pytest.raises(ValueError, match="vae_tiling=True spares memory too"):
+            DiffusionDecoder(decoder.pipeline, vae_slicing=True, **FAMILIES[name].options)
+        return
     captions = CAPTIONS[:1] if FAMILIES[name].alone else CAPTIONS
     whole, made = decoder.encode(batch), ours(decoder, captions, 1.0)
     sliced = DiffusionDecoder(decoder.pipeline, vae_slicing=True, **FAMILIES[name].options)
@@ -656,6 +660,11 @@ def test_pipelines_of_which_only_a_part_would_learn_are_refused() -> None:
     later.transformer.register_to_config(patch_size_t=2)
     with pytest.raises(ValueError, match=r"CogVideoX 1\.0"):
         DiffusionDecoder(later)
+
+
+def test_a_noise_level_for_an_autoencoder_that_takes_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"decode_timestep=0\.05.*leave both out"):
+        DiffusionDecoder(ltx(), frames=5, height=32, width=64, decode_timestep=0.05)
 
 
 def test_audioldm_2_generates_with_the_body_of_a_language_model(tmp_path: Path) -> None:

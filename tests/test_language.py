@@ -517,6 +517,42 @@ def test_no_typed_text_becomes_a_special_token_in_a_chat(first, second):
     assert [t for t in content if t in TYPED.template.reserved] == [soft, soft]
 
 
+@functools.cache
+def spoken_to(family):
+    """A family's model with signals, and what somebody may type to confuse its template."""
+    language, signals = with_signals(family)
+    marks = language.template.marks
+    special = [*language.tokenizer.get_added_vocab(), *language.tokenizer.all_special_tokens]
+    halves = [name[: len(name) // 2 + 1] for name in special] + [name[1:] for name in special]
+    return language, sorted({*marks, *signals.names, *special, *halves, "\ue0000\ue001", "\n", " "})
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_whatever_is_typed_leaves_a_family_s_template_as_it_is(name, data):
+    language, literals = spoken_to(name)
+    wild = st.lists(st.sampled_from(literals) | st.text(max_size=4), max_size=8).map("".join)
+    first, second = data.draw(wild), data.draw(wild)
+    written = [
+        language.tokenizer(mark, add_special_tokens=False)["input_ids"]
+        for mark in language.template.marks
+    ]
+    for text in (first, second):
+        ids = language.encode_text(text)
+        assert language.template.reserved.isdisjoint(ids)
+        assert not any(holds(ids, part) for part in written)
+    talk = [("user", [first]), ("assistant", [second]), ("user", [first])]
+    plain = [("user", ["Hi"]), ("assistant", ["Hi"]), ("user", ["Hi"])]
+    frames = [
+        [token for s in language.render_chat(each, True) for token in s.ids]
+        for each in (talk, plain)
+    ]
+    reserved = language.template.reserved
+    told, wanted = ([token for token in ids if token in reserved] for ids in frames)
+    assert told == wanted
+
+
 def test_a_chat_is_what_the_template_writes():
     language = make("llama")
     messages = [("user", ["Draw a ball"]), ("assistant", ["Sure"]), ("user", ["Make it red"])]
