@@ -115,7 +115,7 @@ def _processors() -> Iterator[Finding]:
         yield Finding("there is an NVIDIA driver", advice, True)
         return
     yield Finding(
-        f"no GPU; {torch.get_num_threads()} processor threads",
+        f"no GPU; processor threads: {torch.get_num_threads()}",
         "enough for nano; anymodal plan CONFIG --device 24GB tells what larger models want",
     )
 
