@@ -42,6 +42,10 @@ class TrunkConfig:
             value = getattr(self, field.name)
             if type(value) is int and value < 1:
                 raise ValueError(f"{field.name}={value} of a trunk must be at least 1")
+            # None only where it is the default, which says that there is no such time.
+            given = field.name.endswith("_seconds") and value is not field.default
+            if given and (value is None or value <= 0):
+                raise ValueError(f"{field.name}={value} of a trunk must be above 0 seconds")
         if self.width % self.heads:
             raise ValueError(
                 f"width={self.width} is not a multiple of heads={self.heads}; change one of them"

@@ -403,6 +403,8 @@ class TestImageBind:
             (lambda: ImageBind({"smell": SMALL}), "'smell' is unknown; choose from vision"),
             (lambda: ImageBind({"imu": {**SMALL, "samplez": 4}}), "samplez"),
             (lambda: ImageBind({"imu": {**SMALL, "heads": 3}}), "not a multiple of heads=3"),
+            (lambda: ImageBind({"vision": {**SMALL, "clip_seconds": None}}), "clip_seconds=None"),
+            (lambda: ImageBind({"vision": {**SMALL, "frame_seconds": -1.0}}), "frame_seconds=-1.0"),
             (lambda: ImageBind({"imu": {**SMALL, "blocks": 0}}), "blocks=0"),
             (lambda: ImageBind.preset("giant"), "'giant' is unknown; choose from huge, nano"),
             (lambda: ImageBind.preset("nano", ["imu"], text={"context": 9}), "'text' is unknown"),
