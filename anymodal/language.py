@@ -22,17 +22,14 @@ from transformers import (
     BitsAndBytesConfig,
 )
 
-from anymodal.sources import opening, require, source_of, words_of
+from anymodal.sources import WEIGHTS, opening, require, source_of, words_of
 from anymodal.template import ChatTemplate, Piece, Segment
 
 IGNORED = -100
 
 _FILES = [
     ["config.json"],
-    [
-        *("model.safetensors", "model.safetensors.index.json"),
-        *("pytorch_model.bin", "pytorch_model.bin.index.json"),
-    ],
+    WEIGHTS,
     [
         *("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"),
         *("tiktoken.model", "tekken.json"),

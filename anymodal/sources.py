@@ -20,6 +20,11 @@ from anymodal.checkpoint import CARD
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 INDEX = ".index.json"
 """How the name of a file ends that says in which files weights are."""
+WEIGHTS = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+"""Where a model of transformers may have its weights."""
 SAMPLED = 256
 """How many values of each weight a fingerprint looks at."""
 

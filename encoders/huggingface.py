@@ -16,13 +16,9 @@ from anymodal.encoders.base import Encoder
 from anymodal.encoders.huggingface_families import FAMILIES, TOWERS, Family, Sizes
 from anymodal.encoders.huggingface_processors import open_processor, steps
 from anymodal.media import Audio, Image, Media, Video
-from anymodal.sources import opening, source_of
+from anymodal.sources import WEIGHTS, opening, source_of
 from anymodal.types import Features
 
-WEIGHTS = (
-    *("model.safetensors", "model.safetensors.index.json"),
-    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
-)
 _PROCESSORS = (
     "preprocessor_config.json",
     "processor_config.json",

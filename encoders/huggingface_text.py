@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anymodal.encoders.base import TextEncoder
-from anymodal.encoders.huggingface import WEIGHTS, hash_of, quiet
-from anymodal.sources import opening, require, source_of, words_of
+from anymodal.encoders.huggingface import hash_of, quiet
+from anymodal.sources import WEIGHTS, opening, require, source_of, words_of
 
 _WORDS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 

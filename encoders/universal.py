@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from anymodal.checkpoint import compare_shapes, load_weights, notice, read_manifest
 from anymodal.encoders.base import Encoder
-from anymodal.encoders.huggingface import WEIGHTS, hash_of, quiet
+from anymodal.encoders.huggingface import hash_of, quiet
 from anymodal.encoders.imagebind_blocks import sinusoids
 from anymodal.encoders.imagebind_config import choose
 from anymodal.encoders.universal_kinds import KINDS
 from anymodal.encoders.universal_tokenizers import Tokenizer, Trunk, build
 from anymodal.media import Media
-from anymodal.sources import opening, source_of
+from anymodal.sources import WEIGHTS, opening, source_of
 from anymodal.types import Features
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"

@@ -41,8 +41,9 @@ def _between(bounds: tuple[float, float], rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(*np.log(bounds))))
 
 
-def _grainy(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    noisy = pixels + rng.normal(0, _between(GRAIN, rng), pixels.shape)
+def grainy(pixels: NDArray[np.uint8], spread: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Pixels with noise of this standard deviation."""
+    noisy = pixels + rng.normal(0, spread, pixels.shape)
     return np.asarray(noisy.round().clip(0, 255).astype(np.uint8))
 
 
@@ -70,8 +71,8 @@ def _shaken(imu: IMU, rng: np.random.Generator) -> IMU:
 
 
 _WORSE: dict[type[Media], Callable[[Any, np.random.Generator], Media]] = {
-    Image: lambda image, rng: Image(_grainy(image.pixels, rng)),
+    Image: lambda image, rng: Image(grainy(image.pixels, _between(GRAIN, rng), rng)),
     Audio: _dull,
-    Video: lambda video, rng: Video(_grainy(video.frames, rng), video.fps),
+    Video: lambda film, rng: Video(grainy(film.frames, _between(GRAIN, rng), rng), film.fps),
     IMU: _shaken,
 }

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from anymodal.data.toybox.imu import feel
+from anymodal.data.toybox.instruments import grainy
 from anymodal.data.toybox.pictures import draw_image, draw_video
 from anymodal.data.toybox.scene import Scene
 from anymodal.data.toybox.sounds import play
@@ -61,8 +62,7 @@ def _framed(frames: Pixels, rng: np.random.Generator) -> Pixels:
     padding = [(0, 0), (0, 0), (0, 0), (0, 0)]
     padding[1 + int(rng.integers(2))] = (more, more)
     wide = np.pad(frames, padding, mode="edge")
-    noisy = wide + rng.normal(0, 3, wide.shape)
-    return np.asarray(noisy.round().clip(0, 255).astype(np.uint8))
+    return grainy(wide, 3, rng)
 
 
 def _sound(scene: Scene, rng: np.random.Generator) -> Media:
