@@ -116,7 +116,6 @@ class Order:
     seed: int
 
 
-@torch.inference_mode()
 def stream(
     model: AnyModal,
     conversation: Any,
@@ -170,7 +169,6 @@ def stream(
     yield Done(_message(content, made))
 
 
-@torch.inference_mode()
 def reply_many(
     model: AnyModal,
     conversations: Sequence[Any],
@@ -248,6 +246,7 @@ def _ordered(
     return content, orders
 
 
+@torch.inference_mode()
 def _prompts(
     model: AnyModal, talks: Sequence[list[Message]], soft: dict[str, Tensor] | None = None
 ) -> list[generation.Prompt]:
@@ -287,6 +286,7 @@ def _sampling(model: AnyModal, given: dict[str, dict[str, Any]]) -> dict[str, di
     }
 
 
+@torch.inference_mode()
 def _order(model: AnyModal, span: SpanReady, index: int, seed: int) -> Order:
     conditioning = model.heads[span.name](span.hidden[None], span.embeds[None])
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
@@ -300,6 +300,7 @@ def _by_name(orders: Sequence[Order]) -> dict[str, list[Order]]:
     return found
 
 
+@torch.inference_mode()
 def _make(
     model: AnyModal,
     name: str,
@@ -318,8 +319,7 @@ def _make(
     generators = [torch.Generator().manual_seed(order.seed) for order in orders]
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
-    with torch.inference_mode():  # a thread has its own mode
-        return decoder.sample(batch, generator=generators, progress=progress, **settings)
+    return decoder.sample(batch, generator=generators, progress=progress, **settings)
 
 
 class _Abandoned(Exception):

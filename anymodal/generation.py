@@ -42,7 +42,7 @@ class SpanReady:
     embeds: Tensor
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def generate(
     language: LanguageModel,
     signals: Signals,
@@ -78,7 +78,7 @@ def generate(
         embeds, keys = language.embed(ids), list(ids)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def generate_batch(
     language: LanguageModel,
     signals: Signals,

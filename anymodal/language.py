@@ -163,11 +163,18 @@ class LanguageModel(nn.Module):
         language.source, language.quantize = source, quantize
         return language if lora is None else _adapted(language, lora)
 
-    @property
+    # Looked up once: transformers searches for them at each call, which a token of a reply feels.
+    # Outside torch's registry, where what stands twice would be saved twice.
+    @cached_property
     def embedding(self) -> nn.Embedding:
         """The model's own input embedding."""
         embedding: nn.Embedding = self.model.get_input_embeddings()
         return embedding
+
+    @cached_property
+    def _output(self) -> nn.Linear:
+        output: nn.Linear = self.model.get_output_embeddings()
+        return output
 
     @property
     def embedding_scale(self) -> float:
@@ -255,7 +262,7 @@ class LanguageModel(nn.Module):
             raise ValueError(f"the tokenizer numbers new tokens {ids}, not {expected} as supported")
         self.rows = _grown(self.rows, self.embedding.weight[: self.first_new], len(names))
         if not self.tied:
-            old = self.model.get_output_embeddings().weight[: self.first_new]
+            old = self._output.weight[: self.first_new]
             self.output_rows = _grown(self.output_rows, old, len(names))
         self.new_count += len(names)
         self.template = ChatTemplate(self.tokenizer, self.stops)
@@ -289,13 +296,13 @@ class LanguageModel(nn.Module):
             targets = [
                 name
                 for name, module in self.model.named_modules()
-                if isinstance(module, nn.Linear)
-                and module is not self.model.get_output_embeddings()
+                if isinstance(module, nn.Linear) and module is not self._output
             ]
         inject_adapter_in_model(
             LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets),
             self.model,
         )
+        self._look_again()
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_("lora_" in name)
             if "lora_" in name:  # in bfloat16 most of an optimizer's steps would round to nothing
@@ -312,6 +319,12 @@ class LanguageModel(nn.Module):
                 setattr(self.model.get_submodule(parent), child, module.get_base_layer())
         if hasattr(self.model, "peft_config"):
             del self.model.peft_config
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """For the two ends of the model, where adapters come to stand in their places or leave."""
+        for name in ("embedding", "_output"):
+            self.__dict__.pop(name, None)
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a text that somebody typed; none of them is a special or an added token."""
@@ -332,7 +345,7 @@ class LanguageModel(nn.Module):
 
     def embed(self, ids: Tensor | Sequence[int]) -> Tensor:
         """Input embeddings of ids (…) → (…, D), or of a list of them (T) → (T, D)."""
-        embedding = self.embedding  # asked for once: transformers looks for it each time
+        embedding = self.embedding
         plain = not isinstance(ids, Tensor) and all(token < self.first_new for token in ids)
         ids = torch.as_tensor(ids, dtype=torch.long, device=embedding.weight.device)
         if plain or not self.new_count:  # as every token of a text that is being written
@@ -382,7 +395,7 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of old and new ids at the positions passed, (…, D) → (…, V)."""
-        old = self.model.get_output_embeddings()(hidden)[..., : self.first_new]
+        old = self._output(hidden)[..., : self.first_new]
         own = self.rows if self.tied else self.output_rows
         new = F.linear(hidden, own.to(hidden.dtype))  # (..., N)
         scores = torch.cat([old, new], -1)

@@ -269,6 +269,24 @@ def test_lora_goes_everywhere_but_the_output_layer_and_only_once():
         language.enable_lora()
 
 
+@torch.no_grad()
+def test_adapters_on_the_ends_of_a_model_are_used_and_merge_away():
+    language = make("llama")
+    ids = ids_of(language, "Hello")
+    hidden = torch.randn(1, language.width)
+    before = language.embed(ids), language.logits(hidden)
+    language.enable_lora(r=2, dropout=0.0, target_modules=["embed_tokens", "lm_head"])
+    for name, weight in language.named_parameters():
+        if "lora_" in name:
+            weight.normal_()
+    adapted = language.embed(ids), language.logits(hidden)
+    language.merge_adapters()
+    merged = language.embed(ids), language.logits(hidden)
+    for was, now, after in zip(before, adapted, merged, strict=True):
+        assert not torch.allclose(was, now)
+        torch.testing.assert_close(after, now, atol=1e-5, rtol=1e-4)
+
+
 # --- loading, saving, identity
 
 
