@@ -37,12 +37,10 @@ SHIPPED = Path(__file__).parent / "checkpoints"
 """Where the models that come with the package lie."""
 
 KEYS = (
-    "parts", "language", "projection", "modalities", "memory", "lora", "weights", "trained",
-    "allow", "here",
-)  # fmt: skip
+    *("parts", "language", "projection", "modalities", "memory"),
+    *("lora", "weights", "trained", "allow"),
+)
 MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
-HERE = "${here}"
-"""In a model folder's configuration, the folder."""
 
 
 def compose(
@@ -259,16 +257,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} must hold a mapping at the top")
     config.pop("allow", None)  # nor has it a say in whom to trust
-    placed: dict[str, Any] = _placed(config, str(folder.resolve()))
-    return placed
-
-
-def _placed(node: Any, folder: str) -> Any:
-    if isinstance(node, dict):
-        return {key: _placed(value, folder) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_placed(value, folder) for value in node]
-    return node.replace(HERE, folder) if isinstance(node, str) else node
+    found: dict[str, Any] = configuration.placed(config, folder)
+    return found
 
 
 def own_weights(model: AnyModal) -> dict[str, Tensor]:
@@ -325,7 +315,7 @@ def save_pretrained(model: AnyModal, folder: Path, with_parts: bool) -> None:
             "give the constructor config=… with the same parts, or add_modality encoder=…"
         )
     _note_trained(model)
-    config = copy.deepcopy({k: v for k, v in model.config.items() if k != "here"})
+    config = copy.deepcopy(dict(model.config))
     weights, manifest = own_weights(model), identities(model)
     with checkpoint.replacing_folder(folder) as temporary:
         if with_parts:
@@ -353,7 +343,7 @@ def _save_parts(model: AnyModal, config: dict[str, Any], folder: Path) -> None:
         target = configuration.resolve_target(node["_target_"], config.get("allow", ()))
         module.save_pretrained(folder / label)
         write_card(folder / label, getattr(module, "source", None) or {})
-        node[next(iter(inspect.signature(target).parameters))] = f"{HERE}/{label}"
+        node[next(iter(inspect.signature(target).parameters))] = f"{configuration.HERE}/{label}"
         saved[label] = module
     held = {id(weight) for module in saved.values() for weight in module.parameters()}
     own = own_weights(model)

@@ -32,6 +32,10 @@ Parts alone: what reads further configurations, runs trainings or writes files i
 """
 
 
+HERE = "${here}"
+"""In a configuration file, the folder that it lies in."""
+
+
 class ConfigError(ValueError):
     """A configuration that can't work; the message names the place and the way out."""
 
@@ -42,9 +46,9 @@ def load(
     """Read a YAML file, apply `key=value` overrides, resolve `${…}`, and return plain containers.
 
     A top-level `base: other.yaml` (or a list of them) is read first and merged under the file.
-    `${here}` is the folder of this file. An override of a key that doesn't exist is an error with a
-    suggestion, unless it is written `+key=value`. A `schema`, a dataclass, gives keys their types
-    and defaults.
+    `${here}` is the folder of the file that says it, in an override that of `path`. An override of
+    a key that doesn't exist is an error with a suggestion, unless it is written `+key=value`. A
+    `schema`, a dataclass, gives keys their types and defaults.
 
     Raises:
         ConfigError: for a missing file, bad YAML, an unknown key or a broken interpolation.
@@ -54,7 +58,7 @@ def load(
         if schema is not None:
             config = typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(schema), config))
         for override in overrides:
-            _override(config, override)
+            _override(config, override, Path(path).parent)
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path}: {explain(error)}") from error
@@ -79,12 +83,22 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     merged: Any = OmegaConf.create({})
     for base in [bases] if isinstance(bases, str) else bases:
         merged = OmegaConf.merge(merged, _read(path.parent / base, (*above, path.resolve())))
-    merged = OmegaConf.merge(merged, config, {"here": str(path.parent.resolve())})
+    own = placed(OmegaConf.to_container(config, resolve=False), path.parent)
+    merged = OmegaConf.merge(merged, own)
     assert isinstance(merged, DictConfig)
     return merged
 
 
-def _override(config: DictConfig, override: str) -> None:
+def placed(node: Any, folder: Path) -> Any:
+    """What was read from a file in `folder`, with that folder for every `${here}`."""
+    if isinstance(node, dict):
+        return {key: placed(value, folder) for key, value in node.items()}
+    if isinstance(node, list):
+        return [placed(value, folder) for value in node]
+    return node.replace(HERE, str(folder.resolve())) if isinstance(node, str) else node
+
+
+def _override(config: DictConfig, override: str, folder: Path) -> None:
     key, separator, _ = override.partition("=")
     if not separator:
         raise ConfigError(f"override {override!r} is not of the form key=value")
@@ -93,12 +107,12 @@ def _override(config: DictConfig, override: str) -> None:
     else:
         _require_key(config, key)
     try:
-        value = OmegaConf.from_dotlist([override])
+        value = placed(OmegaConf.to_container(OmegaConf.from_dotlist([override])), folder)
     except yaml.YAMLError as error:
         raise ConfigError(
             f"override {override!r} is not valid YAML: {_first_line(error)}"
         ) from error
-    OmegaConf.update(config, key, OmegaConf.select(value, key), merge=True)
+    OmegaConf.update(config, key, OmegaConf.select(OmegaConf.create(value), key), merge=True)
 
 
 def _require_key(config: DictConfig, dotted: str) -> None:

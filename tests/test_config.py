@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ class Schema:
     inner: Inner = field(default_factory=Inner)
     anything: Any = None
     base: Any = None
-    here: str = ""
 
 
 def write(folder: Path, text: str, name: str = "a.yaml") -> Path:
@@ -47,6 +47,18 @@ def test_a_file_lies_over_its_bases_and_overrides_over_it(tmp_path: Path) -> Non
     assert (found["a"], found["copy"], found["new"]) == (7, 5, {"deep": [1, "two"]})
     assert found["home"] == f"{tmp_path.resolve()}/x"
     assert config.load(write(tmp_path, "base: first.yaml", "b.yaml"))["a"] == 1
+
+
+def test_here_is_the_folder_of_the_file_that_says_it(tmp_path: Path) -> None:
+    theirs, mine = tmp_path / "their's $1", tmp_path / "mine"
+    theirs.mkdir()
+    mine.mkdir()
+    base = write(theirs, "parts: [{folder: '${here}/eye'}]\nname: eye\nother: ${here}/${name}")
+    path = write(mine, f"base: {json.dumps(str(base))}\nhead: ${{here}}/head\nname: ear")
+    found = config.load(path, ["+tail=${here}/tail"])
+    assert found["parts"] == [{"folder": f"{theirs}/eye"}] and found["other"] == f"{theirs}/ear"
+    assert found["head"] == f"{mine}/head" and found["tail"] == f"{mine}/tail"
+    assert "here" not in found
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,6 @@ class Evaluation:
     device: str | None = None
     parts: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
-    here: str = "."
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Evaluation:

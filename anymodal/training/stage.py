@@ -120,7 +120,6 @@ class Run:
     trainer: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
-    here: str = "."
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Run:
