@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    os.environ.setdefault("TQDM_DELAY", "1")  # no bars, of libraries either, for a second's work
     debug = "--debug" in argv
     try:
         return _run(argv)

@@ -347,7 +347,18 @@ class AnyModal(nn.Module):
         """Last hidden states and input embeddings of a batch, each (R, T, D)."""
         ids, _, positions, places = batch.packed
         embeds = self.embed(batch.prompts, ids.to(self.device), places)
+        if processes.count() > 1 and torch.is_grad_enabled() and not embeds.requires_grad:
+            embeds = embeds + self._nothing_read()
         return self.language(embeds, positions=positions.to(self.device)), embeds
+
+    def _nothing_read(self) -> Tensor | float:
+        """A zero by which a process without media goes backward through the language model too,
+        where others learn to read: its blocks may be in pieces that all put together at once.
+        """
+        parts = [self.encoders] if self.projection is None else [self.projection, self.encoders]
+        weights = (weight for part in parts for weight in part.parameters())
+        learns = next((weight for weight in weights if weight.requires_grad), None)
+        return 0.0 if learns is None else learns.sum() * 0.0
 
     def _conditioned(
         self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor

@@ -131,6 +131,17 @@ def test_two_processes_have_the_gradients_of_one_at_twice_the_batch(
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_a_process_without_media_keeps_step_where_only_the_projection_trains(
+    parts: Path, tmp_path: Path, strategy: str
+) -> None:
+    """Though it has nothing to learn by, and the blocks of the language model are frozen."""
+    stage = {"trainable": ["projection.*"], "losses": {"text": 1.0}}
+    model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
+    data = {"_target_": "tests.test_processes.uneven_talks"}
+    compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
     parts: Path, tmp_path: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

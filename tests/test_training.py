@@ -580,6 +580,24 @@ def test_batches_without_a_wanted_loss_are_skipped_but_not_forever(tmp_path: Pat
         del toy.loss_names  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("part", ["projection", "heads"])
+def test_batches_that_teach_nothing_change_nothing(
+    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    """As conversations without media teach a part that is for media, and trains alone."""
+    model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
+    data = {"_target_": "tests.composed.plain_conversations"}
+    stage = {"trainable": [f"{part}.*"], "losses": {"text": 1.0, "align": 1.0}}
+    more = {"steps": 3, "accumulate": 2, "batch_size": 2}
+    run = read_run(write(tmp_path, model=model, data=data, stage=stage, **more))
+    fresh, _ = build(run)
+    before = {name: value.clone() for name, value in fresh.state_dict().items()}
+    trainer, module = fit(run)
+    assert trainer.global_step == 3 and len(logged(Path(run.out))) == 3
+    assert_same(module.model.state_dict(), before)
+    assert "skipped" not in capsys.readouterr().out
+
+
 def test_an_unknown_loss_is_told(parts: Path, tmp_path: Path) -> None:
     path = write(tmp_path, stage={"losses": {"squar": 1}})
     with pytest.raises(ConfigError, match="no loss 'squar'; did you mean 'square'"):

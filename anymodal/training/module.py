@@ -98,7 +98,11 @@ class StageModule(L.LightningModule):
         known["skipped"] = torch.tensor(float(self.skipped_in_all))
         self.log_dict(known, batch_size=self.run.batch_size)
         self.log("loss", mean, prog_bar=True, batch_size=self.run.batch_size)
-        return total if processes.count() == 1 else self._tied(total)
+        if processes.count() > 1:
+            return self._tied(total)
+        assert total is not None, "there are values"
+        # Nothing here may train, as where a projection trains alone and nobody shows a medium.
+        return total if total.requires_grad else None
 
     def _compare(
         self, losses: Mapping[str, Tensor], total: Tensor | None
@@ -119,10 +123,10 @@ class StageModule(L.LightningModule):
 
     def _tied(self, total: Tensor | None) -> Tensor:
         """A loss that every process can go backward from, in step with the others."""
+        if not isinstance(self, FSDPModule) and total is not None and total.requires_grad:
+            return total  # DDP itself fills in what a batch has no use for
         own = [p for p in self.parameters() if p.requires_grad and not isinstance(p, DTensor)]
         if not isinstance(self, FSDPModule):
-            if total is not None:
-                return total  # DDP itself fills in what a batch has no use for
             own = own[:1]
         # FSDP2 sums the gradients of all that is together now, so each needs one, if of zeros.
         zero = torch.stack([parameter.sum() for parameter in own]).sum() * 0.0

@@ -188,6 +188,8 @@ def _quieten() -> None:
         ".*does not have many workers.*",
         ".*checkpoint directory.*",
         ".*num_workers.*",
+        ".*in eval mode at the start of training.*",  # frozen parts are meant to be
+        ".*LeafSpec.*",  # of Lightning to itself
     ):
         warnings.filterwarnings("ignore", message)
     torch.set_float32_matmul_precision("high")
