@@ -15,7 +15,7 @@ class PrefixCache:
     """What was computed of a conversation, so that a next turn computes only what is new.
 
     That is keys and values of the positions seen last, and the soft tokens of the media seen last
-    by digest: dropping early turns moves all positions, and media are the dear part of them.
+    by `Item.key`: dropping early turns moves all positions, and media are the dear part of them.
 
     It belongs to the weights it was filled with: `clear()` it after training them.
     """
@@ -27,7 +27,7 @@ class PrefixCache:
     def clear(self) -> None:
         """Forget everything."""
         self._forget_positions()
-        self.soft: dict[str, Tensor] = {}
+        self.soft: dict[Hashable, Tensor] = {}
 
     def _forget_positions(self) -> None:
         self.keys: list[Hashable] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -248,16 +248,16 @@ def _ordered(
 
 @torch.inference_mode()
 def _prompts(
-    model: AnyModal, talks: Sequence[list[Message]], soft: dict[str, Tensor] | None = None
+    model: AnyModal, talks: Sequence[list[Message]], soft: dict[Hashable, Tensor] | None = None
 ) -> list[generation.Prompt]:
     """Conversations as embeddings; every encoder runs once for all media not in `soft`."""
     soft = {} if soft is None else soft
     laid = [model.layout.prompt(messages, reply=True) for messages in talks]
     packed = pack([prompt.ids for prompt in laid], [prompt.labels for prompt in laid])
     embeds = model.embed(laid, packed.ids.to(model.device), packed.places, soft)
-    shown = {item.digest for prompt in laid for item in prompt.items}
-    for digest in soft.keys() - shown:
-        del soft[digest]
+    shown = {item.key for prompt in laid for item in prompt.items}
+    for key in soft.keys() - shown:
+        del soft[key]
     return [
         generation.Prompt(
             embeds[row, start : start + len(prompt.ids)], prompt.keys(model.layout.slots)

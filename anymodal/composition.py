@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
 from anymodal import checkpoint
 from anymodal import config as configuration
@@ -293,6 +293,8 @@ def identities(model: AnyModal, weights: bool = True) -> dict[str, Any]:
             found[f"encoder.{name}"] = modality.encoder.identity()
         if modality.decoder is not None:
             found[f"decoder.{name}"] = modality.decoder.identity()
+    if model.projection is not None and (told := model.projection.identity()):
+        found["projection"] = told
     held: dict[str, Any] = {"language": model.language}
     held |= {f"encoder.{name}": part for name, part in model.encoders.items()}
     held |= {f"decoder.{name}": part for name, part in model.decoders.items()}
@@ -345,7 +347,8 @@ def _save_parts(model: AnyModal, config: dict[str, Any], folder: Path) -> None:
         write_card(folder / label, getattr(module, "source", None) or {})
         node[next(iter(inspect.signature(target).parameters))] = f"{configuration.HERE}/{label}"
         saved[label] = module
-    held = {id(weight) for module in saved.values() for weight in module.parameters()}
+    modules = [part for part in saved.values() if isinstance(part, nn.Module)]
+    held = {id(weight) for module in modules for weight in module.parameters()}
     own = own_weights(model)
     lost = [n for n, p in model.named_parameters() if id(p) not in held and n not in own]
     lost = sorted({".".join(name.split(".")[:2]) for name in lost} | (parts.keys() - saved.keys()))
@@ -359,15 +362,20 @@ def _save_parts(model: AnyModal, config: dict[str, Any], folder: Path) -> None:
 def _nodes(model: AnyModal, config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
     """What may have files of its own: a label, its place in the configuration, and its object."""
     yield "language", config["language"], model.language
+    if model.projection is not None:
+        yield from _within("projection", config["projection"], model.projection)
     for modality, settings in config["modalities"].items():
         for key, modules in (("encoder", model.encoders), ("decoder", model.decoders)):
             if not (node := settings.get(key)):
                 continue
             yield f"{modality}-{key}", node, modules[modality]
-            for argument, inner in node.items():
-                if isinstance(inner, dict) and inner.keys() & {"_part_", "_target_"}:
-                    yield (
-                        f"{modality}-{argument}",
-                        inner,
-                        getattr(modules[modality], argument, None),
-                    )
+            yield from _within(modality, node, modules[modality])
+
+
+def _within(
+    label: str, node: dict[str, Any], part: Any
+) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Of a part, the arguments that are objects themselves."""
+    for argument, inner in node.items():
+        if isinstance(inner, dict) and inner.keys() & {"_part_", "_target_"}:
+            yield f"{label}-{argument}", inner, getattr(part, argument, None)

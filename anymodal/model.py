@@ -6,7 +6,7 @@ language model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
 
@@ -117,8 +117,10 @@ class AnyModal(nn.Module):
 
     def _laid_out(self) -> Layout:
         names = {self.modalities[name].media: name for name in self.encoders}
-        slots = self.projection.tokens if self.projection is not None else 0
-        return Layout(self.language, self.signals, names, slots)
+        if self.projection is None:
+            return Layout(self.language, self.signals, names, 0)
+        slots, reads_text = self.projection.tokens, self.projection.reads_text
+        return Layout(self.language, self.signals, names, slots, reads_text)
 
     def add_modality(
         self,
@@ -176,11 +178,28 @@ class AnyModal(nn.Module):
         """Where the language model runs."""
         return self.language.device
 
-    def soft_tokens(self, media: Mapping[str, Sequence[Media]]) -> dict[str, Tensor]:
-        """Soft tokens (items, K, D) of media by modality; each encoder runs once."""
-        assert self.projection is not None, "checked when the model was composed"
+    def soft_tokens(
+        self,
+        media: Mapping[str, Sequence[Media]],
+        texts: Mapping[str, Sequence[str]] | None = None,
+    ) -> dict[str, Tensor]:
+        """Soft tokens (items, K, D) of media by modality; each encoder runs once.
+
+        Args:
+            media: by modality.
+            texts: what is said beside each of them, where the projection reads it; None for
+                nothing.
+        """
         features = {name: self._features(name, items) for name, items in media.items()}
-        return self.projection.forward_many(features)
+        return self._projected(features, texts)
+
+    def _projected(
+        self, features: Mapping[str, Features], texts: Mapping[str, Sequence[str]] | None
+    ) -> dict[str, Tensor]:
+        assert self.projection is not None, "checked when the model was composed"
+        if texts is None or not self.projection.reads_text:
+            return self.projection.forward_many(features)
+        return self.projection.forward_many(features, texts)
 
     def _features(
         self, name: str, items: Sequence[Media], digests: Sequence[str] | None = None
@@ -221,7 +240,7 @@ class AnyModal(nn.Module):
         prompts: Sequence[Prompt],
         ids: Tensor,
         places: Sequence[Place],
-        soft: dict[str, Tensor] | None = None,
+        soft: dict[Hashable, Tensor] | None = None,
     ) -> Tensor:
         """Input embeddings (B, T, D) of prompts, with every medium's soft tokens in its slots.
 
@@ -231,7 +250,7 @@ class AnyModal(nn.Module):
             prompts: conversations.
             ids: their token ids (B, T), in rows.
             places: where each prompt begins.
-            soft: soft tokens (K, D) by the media's digests. What it has isn't computed again, and
+            soft: soft tokens (K, D) by the items' keys. What it has isn't computed again, and
                 afterwards it has those of these prompts.
         """
         embeds = self.language.embed(ids)
@@ -250,27 +269,25 @@ class AnyModal(nn.Module):
         values = self._soft(given, soft).to(embeds.dtype)  # (items, K, D)
         return embeds.index_put((rows, columns), values)
 
-    def _soft(self, given: Mapping[str, list[Item]], known: dict[str, Tensor] | None) -> Tensor:
+    def _soft(
+        self, given: Mapping[str, list[Item]], known: dict[Hashable, Tensor] | None
+    ) -> Tensor:
         """Soft tokens (items, K, D) in the order given; `known` as in `embed`."""
         if known is None:
-            assert self.projection is not None, "checked when the model was composed"
             features = {
                 name: self._features(name, [item.media for item in items], self._digests(items))
                 for name, items in given.items()
             }
-            return torch.cat(list(self.projection.forward_many(features).values()))
-        new: dict[str, dict[str, Media]] = {}
+            texts = {name: [item.text for item in items] for name, items in given.items()}
+            return torch.cat(list(self._projected(features, texts).values()))
         for name, items in given.items():
-            for item in items:
-                if item.digest not in known:
-                    new.setdefault(name, {})[item.digest] = item.media
-        for name, media in new.items():
-            digests = list(media)
-            for start in range(0, len(digests), ENCODED_AT_ONCE):
-                some = digests[start : start + ENCODED_AT_ONCE]
-                made = self.soft_tokens({name: [media[digest] for digest in some]})[name]
-                known.update(zip(some, made, strict=True))
-        return torch.stack([known[item.digest] for items in given.values() for item in items])
+            new = list({item.key: item for item in items if item.key not in known}.values())
+            for start in range(0, len(new), ENCODED_AT_ONCE):
+                some = new[start : start + ENCODED_AT_ONCE]
+                media, said = [item.media for item in some], [item.text for item in some]
+                made = self.soft_tokens({name: media}, {name: said})[name]
+                known.update(zip((item.key for item in some), made, strict=True))
+        return torch.stack([known[item.key] for items in given.values() for item in items])
 
     # ---- Training -----------------------------------------------------------------------------
 

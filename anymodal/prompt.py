@@ -15,16 +15,24 @@ from anymodal.types import Message, Target
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A medium in a prompt: its modality, and the position of its first slot."""
+    """A medium in a prompt: its modality, the position of its first slot, and the text that its
+    soft tokens depend on, if any.
+    """
 
     modality: str
     media: Media
     start: int
+    text: str = ""
 
     @cached_property
     def digest(self) -> str:
         """The medium's digest, computed once for this prompt."""
         return self.media.digest()
+
+    @property
+    def key(self) -> Hashable:
+        """What its soft tokens are known by: they are the same wherever it is."""
+        return (self.digest, self.text) if self.text else self.digest
 
 
 class Span(NamedTuple):
@@ -55,7 +63,7 @@ class Prompt:
         keys: list[Hashable] = list(self.ids)
         for item in self.items:
             for slot in range(slots):
-                keys[item.start + slot] = (item.digest, slot)
+                keys[item.start + slot] = (item.key, slot)
         return keys
 
 
@@ -71,6 +79,7 @@ class Layout:
         signals: the ids of spans and placeholders.
         names: modality by class of media, for those that have an encoder.
         slots: soft tokens per medium.
+        reads_text: whether these depend on what their message says.
     """
 
     def __init__(
@@ -79,8 +88,10 @@ class Layout:
         signals: Signals,
         names: Mapping[type[Media], str],
         slots: int,
+        reads_text: bool = False,
     ) -> None:
         self.language, self.signals, self.names, self.slots = language, signals, names, slots
+        self.reads_text = reads_text
 
     def prompt(self, messages: Sequence[Message], *, reply: bool) -> Prompt:
         """Lay out a conversation, ready for the assistant's next message if `reply`.
@@ -91,6 +102,7 @@ class Layout:
         if not messages:
             raise ValueError("the conversation is empty; give at least one message")
         media: list[Media] = []
+        texts: list[str] = []  # beside each of the media
         targets: list[Target] = []
         turns: list[tuple[str, list[str | list[int]]]] = []
         shown: list[Media] = []  # media of the reply before, to be shown next
@@ -101,14 +113,24 @@ class Layout:
                 shown = []
             for part in message.content:
                 pieces += self._piece(part, message.role, media, targets, shown)
+            texts += [self._beside(message)] * (len(media) - len(texts))
             turns.append((message.role, pieces))
         prompt = Prompt()
         for segment in self.language.render_chat(turns, add_generation_prompt=reply):
             ids = segment.ids
             prompt.ids += ids
             prompt.labels += self._labels(ids) if segment.supervised else [IGNORED] * len(ids)
-        self._find(prompt, media, targets)
+        self._find(prompt, media, texts, targets)
         return prompt
+
+    def _beside(self, message: Message) -> str:
+        """What a message says to its media. No later message is read: soft tokens are to stay as
+        they are, with the keys and values of all that follows them.
+        """
+        if not self.reads_text:
+            return ""
+        said = (part.strip() for part in message.content if isinstance(part, str))
+        return " ".join(part for part in said if part)
 
     def _piece(
         self,
@@ -152,7 +174,9 @@ class Layout:
             for token in ids
         ]
 
-    def _find(self, prompt: Prompt, media: list[Media], targets: list[Target]) -> None:
+    def _find(
+        self, prompt: Prompt, media: list[Media], texts: list[str], targets: list[Target]
+    ) -> None:
         """Locate the media's slots and the targets' spans among the ids."""
         held = {self.signals.placeholder(name) for name in self.signals.inputs}
         slots = [place for place, token in enumerate(prompt.ids) if token in held]
@@ -168,6 +192,6 @@ class Layout:
                 "does the chat template drop or repeat a message?"
             )
         firsts = slots[:: self.slots] if self.slots else []  # a model that only writes and makes
-        for item, start in zip(media, firsts, strict=True):
-            prompt.items.append(Item(self.names[type(item)], item, start))
+        for item, start, text in zip(media, firsts, texts, strict=True):
+            prompt.items.append(Item(self.names[type(item)], item, start, text))
         prompt.spans += [Span(t, start) for t, start in zip(targets, starts, strict=True)]

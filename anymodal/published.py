@@ -52,8 +52,13 @@ class System:
 
 _HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
 _QFORMER = [
-    (r"(qformer\..+)", [r"projection.\1"]),
+    # Positions are no weights, though some versions of transformers saved them.
+    (r"(qformer\.(?!embeddings\.position_ids).+)", [r"projection.\1"]),
     (r"query_tokens", ["projection.query_tokens.image"]),
+]
+_QFORMER_AND_LINEAR = [
+    *_QFORMER,
+    (r"language_projection\.(weight|bias)", [r"projection.language_projection.image.\1"]),
 ]
 _UPM = "(routers|resample_tokens|clip_proj1|clip_proj2|start_tag|end_tag)"
 _ONELLM = {
@@ -128,11 +133,18 @@ SYSTEMS: dict[str, System] = {
         commercial_use=None,
     ),
     "blip2": System(
-        names=[
-            *_QFORMER,
-            (r"language_projection\.(weight|bias)", [r"projection.language_projection.image.\1"]),
-        ],
+        names=_QFORMER_AND_LINEAR,
         needed=["projection.query_tokens.image"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "instructblip": System(
+        names=_QFORMER_AND_LINEAR,
+        # A BLIP-2's has no words to read with.
+        needed=[
+            "projection.query_tokens.image",
+            "projection.qformer.embeddings.word_embeddings.weight",
+        ],
         licence="the terms on its publishers' page",
         commercial_use=None,
     ),

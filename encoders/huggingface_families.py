@@ -145,7 +145,7 @@ def _pooling(model: Any, inputs: Mapping[str, Tensor]) -> Output:
     return Output(given.last_hidden_state, given.pooler_output, layers=layers)
 
 
-def _blip_2(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+def _seeing(model: Any, inputs: Mapping[str, Tensor]) -> Output:
     return _pooling(model.vision_model, inputs)
 
 
@@ -188,6 +188,7 @@ def _hidden(config: Any) -> int:
 
 
 _TEXT = ("text_model", "text_projection")
+_ASKING = ("query_tokens", "qformer", "language_projection", "language_model")
 
 FAMILIES: dict[str, Family] = {
     "clip": Family(
@@ -204,10 +205,13 @@ FAMILIES: dict[str, Family] = {
         "BLIP-2's ViT-g",
         Image,
         _pictures,
-        _blip_2,
+        _seeing,
         _vision,
-        ("query_tokens", "qformer", "language_projection", "language_model"),
+        _ASKING,
         classed=True,
+    ),
+    "instructblip": Family(
+        "InstructBLIP's ViT-g", Image, _pictures, _seeing, _vision, _ASKING, classed=True
     ),
     "siglip": Family("SigLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT),
     "siglip2": Family(

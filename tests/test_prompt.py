@@ -110,10 +110,10 @@ def test_what_cannot_be_laid_out_is_told(model: AnyModal) -> None:
 def test_slots_and_spans_that_do_not_match_are_told_with_both_counts(model: AnyModal) -> None:
     slots = Prompt([model.signals.placeholder("image")] * 2)
     with pytest.raises(ValueError, match=f"2 slots for 1 media of {SLOTS} each"):
-        model.layout._find(slots, [picture()], [])
+        model.layout._find(slots, [picture()], [""], [])
     spans = Prompt(model.signals.span("image") * 2)
     with pytest.raises(ValueError, match="2 signal spans for 1 media to make"):
-        model.layout._find(spans, [], [DRAWN])
+        model.layout._find(spans, [], [], [DRAWN])
 
 
 NAMES = [

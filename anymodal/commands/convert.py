@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-KINDS = ("imagebind", "nextgpt", "gill", "onellm", "blip2", "qformer")
+KINDS = ("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

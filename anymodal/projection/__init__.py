@@ -3,10 +3,12 @@
 from anymodal.projection.base import Projection
 from anymodal.projection.linear import LinearProjection, MLPProjection, PooledProjection
 from anymodal.projection.perceiver import PerceiverProjection
-from anymodal.projection.qformer import QFormerProjection
+from anymodal.projection.qformer import InstructQFormerProjection, QFormerProjection
 from anymodal.projection.universal import UniversalProjection
+from anymodal.projection.words import Words
 
 __all__ = [
+    "InstructQFormerProjection",
     "LinearProjection",
     "MLPProjection",
     "PerceiverProjection",
@@ -14,4 +16,5 @@ __all__ = [
     "Projection",
     "QFormerProjection",
     "UniversalProjection",
+    "Words",
 ]

@@ -7,7 +7,8 @@ the language model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,8 @@ class Projection(nn.Module, ABC):
     belongs to one modality lives in a `ModuleDict` or `ParameterDict` that is a direct attribute,
     keyed by the modality's name; this is how `add_modality(like=...)` finds what to copy.
 
+    One that reads what is said beside a medium sets `reads_text` and defines `_project_beside` too.
+
     Args:
         output_width: D_llm.
         tokens: K, the same for every item of every modality, since prompts are laid out by it.
@@ -30,7 +33,10 @@ class Projection(nn.Module, ABC):
 
     Attributes:
         widths: D_m of each known modality.
+        reads_text: whether soft tokens depend on the text beside a medium as well.
     """
+
+    reads_text: bool = False
 
     def __init__(self, *, output_width: int, tokens: int, output_scale: float = 1.0) -> None:
         super().__init__()
@@ -54,23 +60,47 @@ class Projection(nn.Module, ABC):
     def _project(self, modality: str, features: Features) -> Tensor:
         """Soft tokens (B, K, D_llm) of checked features whose padding is zero."""
 
-    def forward(self, modality: str, features: Features) -> Tensor:
+    def _project_beside(self, modality: str, features: Features, texts: Sequence[str]) -> Tensor:
+        """What `_project` gives, of items with a text beside each; one that `reads_text` has it."""
+        raise NotImplementedError(f"{type(self).__name__} reads texts without _project_beside")
+
+    def forward(
+        self, modality: str, features: Features, texts: Sequence[str] | None = None
+    ) -> Tensor:
         """Soft tokens of one modality's items; padding never changes them.
 
         Shapes: features.values (B, N, D_m), features.mask (B, N) -> (B, K, D_llm).
 
+        Args:
+            modality: whose features they are.
+            features: of the items.
+            texts: what is said beside each, for a projection that `reads_text`; None for nothing.
+
         Raises:
-            ValueError: if the modality is unknown or its features have another shape.
+            ValueError: if the modality is unknown, its features have another shape, or there are
+                texts of another number.
         """
         self._check(modality, features)
         values = features.values.to(next(self.parameters()).dtype)
         # Zeroed rather than only masked: whatever stands there, even NaN, must not spread.
-        values = values.masked_fill(~features.mask.unsqueeze(-1), 0)
-        return self._project(modality, Features(values, features.mask))
+        features = Features(values.masked_fill(~features.mask.unsqueeze(-1), 0), features.mask)
+        if texts is None or not self.reads_text:
+            return self._project(modality, features)
+        if len(texts) != len(values):
+            raise ValueError(f"{len(texts)} texts beside {len(values)} items; give one for each")
+        return self._project_beside(modality, features, texts)
 
-    def forward_many(self, features: Mapping[str, Features]) -> dict[str, Tensor]:
-        """Soft tokens of several modalities in one call, by name."""
-        return {modality: self(modality, each) for modality, each in features.items()}
+    def forward_many(
+        self, features: Mapping[str, Features], texts: Mapping[str, Sequence[str]] | None = None
+    ) -> dict[str, Tensor]:
+        """Soft tokens of several modalities in one call, by name; `texts` as in `forward`."""
+        if texts is None:
+            return {modality: self(modality, each) for modality, each in features.items()}
+        return {name: self(name, each, texts.get(name)) for name, each in features.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """What a manifest tells of it beside its weights, as a tokenizer; most have nothing."""
+        return {}
 
     def add_modality(self, name: str, width: int, *, like: str | None = None) -> None:
         """Make a modality known, with fresh entries or with those of another one.
