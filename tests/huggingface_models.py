@@ -50,6 +50,30 @@ def blip2() -> tuple[Any, Any]:
     return hf.Blip2Model(config), hf.BlipImageProcessorPil(**size)
 
 
+def instructblip() -> tuple[Any, Any]:
+    """BLIP-2's parts, and a Q-Former of as many words as `bert_words` has."""
+    seen, processor = blip2()
+    qformer = {**seen.config.qformer_config.to_dict(), "vocab_size": len(bert_words())}
+    config = hf.InstructBlipConfig(
+        vision_config={**VISION, "initializer_range": 0.02},
+        qformer_config={k: v for k, v in qformer.items() if k != "model_type"},
+        text_config=seen.config.text_config.to_dict(),
+        num_query_tokens=3,
+    )
+    return hf.InstructBlipForConditionalGeneration(config), processor
+
+
+def bert_words() -> Any:
+    """A tokenizer of the class and the special tokens that InstructBLIP's Q-Former has."""
+    marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = "abcdefghijklmnopqrstuvwxyz?.[]"
+    pieces = [*marks, *letters, *(f"##{letter}" for letter in letters), "what", "is", "this"]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = hf.BertTokenizer(vocab=vocabulary, truncation_side="left")
+    tokenizer.add_special_tokens({"bos_token": "[DEC]"})
+    return tokenizer
+
+
 def siglip() -> tuple[Any, Any]:
     config = hf.SiglipConfig(vision_config=VISION, text_config=TEXT)
     size = {"height": 32, "width": 32}
@@ -179,6 +203,7 @@ def pe_audio_video() -> tuple[Any, Any]:
 FAMILIES: dict[str, Build] = {
     "clip": clip,
     "blip-2": blip2,
+    "instructblip": instructblip,
     "siglip": siglip,
     "siglip2": siglip2,
     "dinov2": dinov2,
@@ -199,6 +224,7 @@ ASSEMBLED: dict[str, Build] = {"pe_video": pe_video}
 EMBEDDINGS = {
     "clip": "joint with text",
     "blip-2": "pooled",
+    "instructblip": "pooled",
     "siglip": "joint with text; SigLIP 2 of fixed size too",
     "siglip2": "joint with text; any aspect, padding masked",
     "dinov2": "pooled",

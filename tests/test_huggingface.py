@@ -120,6 +120,7 @@ def blip2(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
 OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
     "clip": joint("vision_model", "get_image_features"),
     "blip-2": blip2,
+    "instructblip": blip2,
     "siglip": joint("vision_model", "get_image_features"),
     "siglip2": joint("vision_model", "get_image_features"),
     "clap": clap,

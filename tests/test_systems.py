@@ -43,6 +43,23 @@ def qformer(folder: Path) -> None:
     convert("qformer", folder.parent / "blip2", folder)
 
 
+def instructblip(folder: Path) -> None:
+    """As its repository has it, the Q-Former's tokenizer in a folder of its own."""
+    model, processor = huggingface_models.instructblip()
+    config = model.config
+    config.qformer_config.intermediate_size = 128
+    config.num_query_tokens = QUERIES
+    hf.InstructBlipForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    huggingface_models.bert_words().save_pretrained(folder / "qformer_tokenizer")
+
+
+def asking(folder: Path) -> None:
+    """Its Q-Former, to the weights that a system starts from."""
+    instructblip(folder.parent / "asking")
+    convert("instructblip", folder.parent / "asking", folder)
+
+
 def imagebind(folder: Path) -> None:
     ImageBind(TRUNKS, embedding=1024).save_pretrained(folder)
 
@@ -77,11 +94,13 @@ PARTS: dict[str, Callable[[Path], Any]] = {
     "openai/clip-vit-large-patch14": eye("clip"),
     "openai/clip-vit-large-patch14-336": eye("clip"),
     "Salesforce/blip2-opt-2.7b": eye("blip-2"),
+    "Salesforce/instructblip-vicuna-7b": instructblip,
     "stable-diffusion-v1-5/stable-diffusion-v1-5": brush("stable_diffusion_1"),
     "cvssp/audioldm-l-full": brush("audioldm"),
     "cerspense/zeroscope_v2_576w": brush("text_to_video"),
     "weights/imagebind": imagebind,
     "weights/qformer": qformer,
+    "weights/instructblip": asking,
 }
 
 HEAD = {"hidden_width": 16, "depth": 1, "heads": 2}
