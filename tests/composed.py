@@ -21,6 +21,7 @@ from anymodal.data.captioned import Captioned
 from anymodal.data.tokenizer import train_tokenizer
 from anymodal.model import AnyModal
 from anymodal.types import Message, Target
+from tests.huggingface_models import bert_words
 from tests.tiny import SAID, SLOTS, compose, conversations, felt, picture, sound
 
 
@@ -38,6 +39,24 @@ def write_model(folder: Path, model: AnyModal | None = None) -> Path:
         model.decoders[name].save_pretrained(folder / name)
     path = folder / "model.yaml"
     path.write_text(yaml.safe_dump(model_config(folder)))
+    return path
+
+
+def write_asking_model(folder: Path) -> Path:
+    """The same, with a projection that reads what is said beside a medium."""
+    path = write_model(folder)
+    bert_words().save_pretrained(folder / "hub" / "qformer_tokenizer")
+    words = {
+        "_target_": "anymodal.projection.Words.from_pretrained",
+        "path_or_name": str(folder / "hub"),
+        "subfolder": "qformer_tokenizer",
+    }
+    projection = {
+        "_target_": "anymodal.projection.InstructQFormerProjection",
+        "tokenizer": words,
+        **{"tokens": SLOTS, "width": 16, "depth": 2, "heads": 4},
+    }
+    path.write_text(yaml.safe_dump({**model_config(folder), "projection": projection}))
     return path
 
 

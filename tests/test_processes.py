@@ -131,12 +131,14 @@ def test_two_processes_have_the_gradients_of_one_at_twice_the_batch(
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("asks", [False, True], ids=["sees", "asks"])
 def test_a_process_without_media_keeps_step_where_only_the_projection_trains(
-    parts: Path, tmp_path: Path, strategy: str
+    tmp_path: Path, strategy: str, asks: bool
 ) -> None:
     """Though it has nothing to learn by, and the blocks of the language model are frozen."""
+    written = composed.write_asking_model if asks else composed.write_model
     stage = {"trainable": ["projection.*"], "losses": {"text": 1.0}}
-    model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
+    model = {"_target_": "anymodal.AnyModal.compose", "config": str(written(tmp_path / "parts"))}
     data = {"_target_": "tests.test_processes.uneven_talks"}
     compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage)
 

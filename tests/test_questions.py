@@ -24,19 +24,19 @@ from anymodal.cache import PrefixCache
 from anymodal.checkpoint import CheckpointError
 from anymodal.composition import own_weights
 from anymodal.keep import Kept
-from anymodal.planning.sketch import sketch_model
+from anymodal.planning.budget import read_budget
+from anymodal.planning.plan import make_plans
 from anymodal.projection import InstructQFormerProjection, Projection, Words
 from anymodal.published import convert
 from anymodal.session import Session
 from anymodal.types import Features, Message, Target
 from tests import huggingface_models
-from tests.composed import model_config, write_model
+from tests.composed import write_asking_model, write_model
 from tests.huggingface_models import bert_words
 from tests.tiny import SLOTS, felt, picture
 
 WHAT, WHERE = "what is this?", "where is it?"
 SMALL = {"tokens": 5, "width": 16, "depth": 2, "heads": 4}
-CLASS = "anymodal.projection.InstructQFormerProjection"
 
 
 def build(context: int = 128, **changes: Any) -> InstructQFormerProjection:
@@ -179,18 +179,7 @@ class TestInstructBlip:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model's parts, a tokenizer among them, and its configuration."""
-    folder = tmp_path_factory.mktemp("asking")
-    write_model(folder)
-    bert_words().save_pretrained(folder / "hub" / "qformer_tokenizer")
-    words = {
-        "_target_": "anymodal.projection.Words.from_pretrained",
-        "path_or_name": str(folder / "hub"),
-        "subfolder": "qformer_tokenizer",
-    }
-    projection = {"_target_": CLASS, "tokenizer": words, **SMALL, "tokens": SLOTS}
-    config = {**model_config(folder), "projection": projection}
-    (folder / "model.yaml").write_text(yaml.safe_dump(config))
-    return folder
+    return write_asking_model(tmp_path_factory.mktemp("asking")).parent
 
 
 @pytest.fixture
@@ -392,15 +381,19 @@ class TestFiles:
         with pytest.raises(FileNotFoundError, match=r"hf download tiny/words --revision v1"):
             Words.from_pretrained("tiny/words", revision="v1", subfolder="q")
 
-    def test_it_is_planned_without_weights(self, home: Path) -> None:
-        sketch = sketch_model(yaml.safe_load((home / "model.yaml").read_text()), {})
-        assert {weight.device.type for weight in sketch.projection.parameters()} == {"meta"}
+    def test_it_is_planned_without_weights(self, home: Path, tmp_path: Path) -> None:
+        run = {
+            "model": {"_target_": "anymodal.AnyModal.compose", "config": str(home / "model.yaml")},
+            "data": {"_target_": "tests.composed.talks", "count": 4},
+            "stage": {"trainable": ["projection.*"], "losses": {"text": 1}},
+            **{"out": "x", "steps": 1, "batch_size": 2, "allow": ["tests"]},
+        }
+        (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+        (told,) = make_plans([str(tmp_path / "run.yaml")], [], read_budget("24GB"), context=64)
+        (part,) = (part for part in told.parts if part.name == "projection")
         whole = AnyModal.compose(home / "model.yaml").projection
-        shapes = [
-            {name: tuple(weight.shape) for name, weight in part.named_parameters()}
-            for part in (sketch.projection, whole)
-        ]
-        assert shapes[0] == shapes[1]
+        assert part.trainable == sum(weight.numel() for weight in whole.parameters())
+        assert told.fits and not told.need.unknown
 
 
 class Old(Projection):
