@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import os
+import pickle
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from anymodal import hub
@@ -28,8 +32,15 @@ WEIGHTS = (
 SAMPLED = 256
 """How many values of each weight a fingerprint looks at."""
 
+_UNREAD = (pickle.UnpicklingError, SafetensorError, EOFError)
+"""What torch and safetensors say of files that aren't weights."""
+
 Wanted = Sequence[Sequence[str]]
 """Files that a part needs, each with what may stand in its place."""
+
+# Weights are read as they are pinned: where they aren't in safetensors, transformers would have the
+# hub convert them, in the background, and fetch what comes of it beside them.
+os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 
 _FREE = ("apache-2.0", "mit", "bsd", "cc0", "cc-by-4.0", "cc-by-sa-4.0", "unlicense")
 _FORBIDS = ("-nc", "noncommercial", "non-commercial", "research")
@@ -124,16 +135,40 @@ def _allows(licence: str) -> bool | None:
 
 @contextlib.contextmanager
 def opening(what: str, path_or_name: str, revision: str | None, wanted: Wanted) -> Iterator[None]:
-    """Say what is missing, and how to get it, where a part can't be opened.
+    """Say what is amiss, and what mends it, where a part can't be opened.
 
     Raises:
         FileNotFoundError: instead of a library's error, where a file that is wanted isn't there.
+        PermissionError: where the hub has it for those alone who accepted its licence.
+        ValueError: where weights are damaged, or hold more than tensors; no code in them has run.
     """
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, *_UNREAD) as error:
+        _explain(what, path_or_name, error)
         require(what, path_or_name, revision, wanted, error)
         raise
+
+
+def _explain(what: str, name: str, error: BaseException) -> None:
+    """Say it where a library's error, or one that led to it, is of a kind that has a way out."""
+    from huggingface_hub.errors import GatedRepoError
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if _is_unread(seen):
+            raise ValueError(
+                f"weights of the {what} {name} can't be read: a file is damaged (or git-lfs's "
+                "pointer to one), or holds more than tensors, whose code would run; none of it "
+                "has. Fetch it anew, or take a copy in safetensors"
+            ) from error
+        if isinstance(seen, GatedRepoError):
+            raise PermissionError(
+                f"the hub gives the {what} {name} to those alone who accepted its licence: do so "
+                f"at {hub.endpoint()}/{name}, log in with `hf auth login` (or set HF_TOKEN), and "
+                "try again"
+            ) from error
+        seen = seen.__cause__ or seen.__context__
 
 
 def require(
@@ -174,6 +209,25 @@ def _absent(what: str, name: str, revision: str | None, missing: Sequence[str]) 
         f"there is a network with `hf download {name}{pinned}`, and copy that cache here; or add "
         "`--local-dir FOLDER`, copy the folder, and name it in the configuration"
     )
+
+
+def _is_unread(error: BaseException) -> bool:
+    """Whether an error says that a file isn't weights; torch has two for one that is cut short."""
+    cut = getattr(error, "errno", None) == errno.EINVAL or "PytorchStreamReader" in str(error)
+    return cut or isinstance(error, _UNREAD)
+
+
+def listed(path_or_name: str, revision: str | None) -> set[str]:
+    """The names of a part's files: in its folder, on the hub, or without it in the hub's cache."""
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folder = folder_of(path_or_name, revision)
+    if not Path(path_or_name).is_dir() and not constants.HF_HUB_OFFLINE and _reachable():
+        with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
+            return set(HfApi().list_repo_files(path_or_name, revision=revision))
+    found = () if folder is None else folder.rglob("*")
+    return {path.relative_to(folder).as_posix() for path in found if folder and path.is_file()}
 
 
 def _any(path_or_name: str, names: Sequence[str], revision: str | None) -> bool:

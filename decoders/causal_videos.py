@@ -178,12 +178,15 @@ class Wan(Causal):
         pipeline: a `WanPipeline` with one network.
         frames, height, width: of the films; nothing in the pipeline tells them.
         fps: frames a second.
-
-    Raises:
-        ValueError: the pipeline has two networks, as the large Wan 2.2 does.
     """
 
     longest = 512
+    refused = {
+        "transformer_2": (
+            "this Wan has a network for much noise and another for little, and its loss needs "
+            "both; use a Wan of one network, such as 2.1 or the 5B of 2.2"
+        )
+    }
 
     def __init__(
         self,
@@ -193,11 +196,6 @@ class Wan(Causal):
         width: int = 832,
         fps: float = 16.0,
     ) -> None:
-        if pipeline.transformer is None or pipeline.transformer_2 is not None:
-            raise ValueError(
-                "this Wan has a network for much noise and another for little, and its loss needs "
-                "both; use a Wan of one network, such as 2.1 or the 5B of 2.2"
-            )
         factor = int(pipeline.vae_scale_factor_spatial)
         super().__init__(
             pipeline,

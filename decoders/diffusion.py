@@ -21,13 +21,20 @@ from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
 from anymodal.decoders.sketch import networks, sketched_pipeline
 from anymodal.keep import Origin
-from anymodal.sources import INDEX, opening, source_of, words_of
+from anymodal.sources import INDEX, WEIGHTS, listed, opening, source_of, words_of
 from anymodal.types import Conditioning, ConditioningSpec
 
 _SETTINGS = (
     *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
     *("preprocessor_config.json", "vocab.json"),
 )
+
+_WEIGHTS = [
+    f"diffusion_pytorch_model.{end}{index}"
+    for end in ("safetensors", "bin")
+    for index in ("", INDEX)
+]
+"""Where a network of diffusers may have its weights."""
 
 # Measures the conditioning's scale, where heads start.
 _PLAIN = ("a big red ball", "the sound of rain", "a small bird flying to the left")
@@ -71,6 +78,7 @@ class DiffusionDecoder(Decoder):
         name = type(pipeline).__name__
         family = _family(name)
         check_arguments(family, options, name, provided=["pipeline"])
+        family.check([part for part, held in pipeline.components.items() if held is not None])
         if scheduler is not None:
             self.pipeline.scheduler = settings.swapped(self.pipeline, scheduler)
         settings.spare_autoencoder(pipeline, slicing=vae_slicing, tiling=vae_tiling)
@@ -94,21 +102,20 @@ class DiffusionDecoder(Decoder):
         revision: str | None = None,
         **options: Any,
     ) -> DiffusionDecoder:
-        """Open a pipeline's folder, weights from safetensors only and never with its own code.
+        """Open a pipeline's folder; no code that comes with it is ever run.
 
         A hub's repository is named like a folder, `revision` pins it. Options are those of the
         decoder and of its family.
 
         Raises:
-            ValueError: the pipeline's class is of no known family, or there is no such dtype.
+            ValueError: the pipeline's class is of no known family, or there is no such dtype, or
+                weights hold more than tensors.
             FileNotFoundError: a file is missing, and how to get it.
         """
         name = str(folder)
         config, files = cls._index(name, revision)
-        with opening("pipeline", name, revision, [*files, *_weights(config)]):
-            pipeline = DiffusionPipeline.from_pretrained(
-                name, dtype=_dtype(dtype), use_safetensors=True, revision=revision
-            )
+        with opening("pipeline", name, revision, [*files, *_weights(config).values()]):
+            pipeline = _opened(name, config, _dtype(dtype), revision)
         decoder = cls(pipeline, **options).eval()
         decoder.source = source_of(name, revision)
         return decoder
@@ -144,8 +151,8 @@ class DiffusionDecoder(Decoder):
         """What a pipeline's folder says it holds, and for each part the files that tell of it."""
         with opening("pipeline", name, revision, [["model_index.json"]]):
             config: dict[str, Any] = DiffusionPipeline.load_config(name, revision=revision)
-        _family(str(config.get("_class_name")))
         parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
+        _family(str(config.get("_class_name"))).check(parts)
         return config, [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
 
     def _apply(self, fn: Any, recurse: bool = True) -> DiffusionDecoder:
@@ -407,11 +414,58 @@ def _settings(part: Any) -> dict[str, Any]:
     return {key: value for key, value in plain.items() if key[0] != "_"}
 
 
-def _weights(index: Mapping[str, Any]) -> Iterator[list[str]]:
-    """The files of each network's weights, by a pipeline's index."""
-    for part, kind in networks(index).items():
-        stem = "diffusion_pytorch_model" if issubclass(kind, ModelMixin) else "model"
-        yield [f"{part}/{stem}.safetensors{end}" for end in ("", INDEX)]
+def _weights(index: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The files that each network's weights may be in, by a pipeline's index."""
+    return {
+        part: [f"{part}/{name}" for name in (_WEIGHTS if issubclass(kind, ModelMixin) else WEIGHTS)]
+        for part, kind in networks(index).items()
+    }
+
+
+def _opened(
+    name: str, index: Mapping[str, Any], dtype: torch.dtype, revision: str | None
+) -> DiffusionPipeline:
+    """A pipeline, each network from safetensors where it has them, else from tensors in a pickle.
+
+    Those are read with torch's `weights_only=True` by both libraries, which build nothing else.
+    They are opened one by one, since a pipeline opens all its networks in one way.
+    """
+    wanted, there, kinds = _weights(index), listed(name, revision), networks(index)
+    pickled = {
+        part: files
+        for part, files in wanted.items()
+        if not there.intersection(_safe(files)) and there.intersection(files)
+    }
+    folder = _fetched(name, pickled, revision) if pickled else name
+    given = {
+        part: kinds[part].from_pretrained(
+            folder, subfolder=part, dtype=dtype, use_safetensors=False
+        )
+        for part in pickled
+    }
+    # With all of them given, a search for safetensors would only end in their not being there.
+    return DiffusionPipeline.from_pretrained(
+        name, dtype=dtype, use_safetensors=set(given) != set(wanted), revision=revision, **given
+    )
+
+
+def _fetched(name: str, parts: Mapping[str, Sequence[str]], revision: str | None) -> str:
+    """The folder where parts' configurations and pickled weights are, fetched where it is a hub's.
+
+    diffusers finds shards by a hub's name only where there is a network, by a folder's always.
+    """
+    from huggingface_hub import snapshot_download
+
+    if Path(name).is_dir():
+        return name
+    files = [file for names in parts.values() for file in names if file not in _safe(names)]
+    shards = [file.replace(".bin", "-?????-of-?????.bin") for file in files if INDEX not in file]
+    patterns = [*files, *shards, *(f"{part}/config.json" for part in parts)]
+    return str(snapshot_download(name, revision=revision, allow_patterns=patterns))
+
+
+def _safe(files: Sequence[str]) -> list[str]:
+    return [file for file in files if ".safetensors" in file]
 
 
 def _words(tokenizer: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,6 +96,7 @@ class Family(ABC):
         longest: the longest caption that the pipeline takes, in tokens.
         fewest: the fewest denoising steps that the pipeline takes.
         captioning: the pipeline's parts that turn captions into conditioning.
+        refused: parts that a pipeline may not have, and what to say of each.
         older: whether the pipeline reports its steps to the older kind of callback.
         latent_shape: shape of one item's latents.
         media_shape: shape of one prepared medium.
@@ -105,12 +106,24 @@ class Family(ABC):
     longest: ClassVar[int] = 10_000
     fewest: ClassVar[int] = 1
     captioning: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    refused: ClassVar[Mapping[str, str]] = {}
     older: ClassVar[bool] = False
     latent_shape: tuple[int, ...]
     media_shape: tuple[int, ...]
 
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
+
+    @classmethod
+    def check(cls, parts: Collection[str]) -> None:
+        """Refuse pipelines by the parts that they have, which is known before a weight is read.
+
+        Raises:
+            ValueError: one is `refused`.
+        """
+        for part, why in cls.refused.items():
+            if part in parts:
+                raise ValueError(why)
 
     @property
     def device(self) -> torch.device:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import torch
 import transformers as hf
+from safetensors.torch import load_file
 
 from tests import language_models
 
@@ -76,6 +78,25 @@ LICENCES = {
     "Wan-AI": "apache-2.0", "facebook": "mit", "whisper-small": "apache-2.0",
     "whisper-large-v3-turbo": "mit",
 }  # fmt: skip
+
+
+def pickle_weights(folder: Path, shards: int = 1) -> None:
+    """Turn what is in safetensors into what was published before there were any."""
+    for file in list(folder.rglob("*.safetensors")):
+        stem = "pytorch_model" if file.stem == "model" else file.stem
+        weights = load_file(file)
+        file.unlink()
+        if shards == 1:
+            torch.save(weights, file.with_name(f"{stem}.bin"))
+            continue
+        places: dict[str, str] = {}
+        for shard in range(shards):
+            name = f"{stem}-{shard + 1:05}-of-{shards:05}.bin"
+            held = dict(list(weights.items())[shard::shards])
+            torch.save(held, file.with_name(name))
+            places |= dict.fromkeys(held, name)
+        index = {"metadata": {"total_size": 1}, "weight_map": places}
+        file.with_name(f"{stem}.bin.index.json").write_text(json.dumps(index))
 
 
 def write(hub: Path, name: str, commit: str) -> Path:

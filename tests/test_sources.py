@@ -18,7 +18,7 @@ from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.language import LanguageModel
 from anymodal.model import AnyModal
-from anymodal.sources import _reachable, fingerprint, source_of
+from anymodal.sources import INDEX, _reachable, fingerprint, source_of
 from tests import huggingface_models, language_models, pipelines
 from tests.composed import write_model
 
@@ -143,7 +143,9 @@ def test_a_pipelines_missing_weights_are_named_file_by_file(
     DiffusionDecoder.from_pretrained("tiny/sd")
     if stem is not None:
         (folder / part / f"{stem}.safetensors").unlink()
-        missing = f"{part}/{stem}.safetensors or {part}/{stem}.safetensors.index.json"
+        old = "pytorch_model" if stem == "model" else stem
+        names = (f"{stem}.safetensors", f"{old}.bin")
+        missing = " or ".join(f"{part}/{name}{end}" for name in names for end in ("", INDEX))
     else:  # in two files, of which one isn't there
         whole = folder / part / "diffusion_pytorch_model.safetensors"
         whole.rename(folder / part / "first.safetensors")
