@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -112,7 +113,7 @@ class TransformersEncoder(Encoder):
         Raises:
             ValueError: if the model is of no known family, lacks weights, or is to read nothing.
             OSError: if there is no such folder or repository, or it has no processor.
-            ImportError: if transformers wants another library for the model, as timm for PE video.
+            ImportError: if transformers wants another library for the model.
         """
         # transformers takes seconds to import.
         from transformers import AutoConfig, AutoModel
@@ -290,7 +291,8 @@ def _of_tower(config: Any, tower: str | None) -> Any:
     A tower that was saved apart is what `tower` asks for, too.
 
     Raises:
-        ValueError: if it has several and none of them is asked for, or has no such one.
+        ValueError: if it has several and none of them is asked for, or has no such one, or wants
+            timm and there is none.
     """
     kind = config.model_type
     if kind in TOWERS:
@@ -298,9 +300,25 @@ def _of_tower(config: Any, tower: str | None) -> Any:
             raise ValueError(
                 f"tower={tower!r} of a {kind!r}; give tower= one of {', '.join(TOWERS[kind])}"
             )
-        return getattr(config, f"{tower}_config")
+        return _with_timm(getattr(config, f"{tower}_config"))
     if tower is not None and all(towers.get(tower) != kind for towers in TOWERS.values()):
         raise ValueError(f"tower={tower!r}: a {kind!r} has no towers; leave it out")
+    return _with_timm(config)
+
+
+def _with_timm(config: Any) -> Any:
+    """The configuration of a model of which timm may build a part, as wide as it was trained.
+
+    transformers 5 reads `num_classes` of timm's models that stand alone, of a part it does not.
+
+    Raises:
+        ValueError: if timm isn't there.
+    """
+    held: Any = getattr(getattr(config, "video_config", None), "vision_config", None)
+    if getattr(held, "model_type", None) == "timm_wrapper":
+        if importlib.util.find_spec("timm") is None:
+            raise ValueError(f"a {config.model_type!r} wants timm: pip install 'anymodal[timm]'")
+        held.num_labels = getattr(held, "num_classes", held.num_labels)
     return config
 
 

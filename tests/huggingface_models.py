@@ -180,16 +180,41 @@ def pe_audio() -> tuple[Any, Any]:
     return hf.PeAudioModel(config), hf.PeAudioFeatureExtractor(**PE_SOUND)
 
 
+def _has_timm() -> bool:
+    """Whether it can be imported, with the torchvision that it wants."""
+    try:
+        import timm  # noqa: F401
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return True
+
+
+TIMM = _has_timm()
+
+
+def pe_frames() -> Any:
+    """What sees a PE video's frames: timm's ViT, or one of transformers where timm isn't."""
+    if not TIMM:
+        return hf.ViTConfig(**VISION, num_labels=12)
+    sizes = {"embed_dim": 32, "depth": 2, "num_heads": 2, "img_size": 32, "patch_size": 8}
+    return hf.TimmWrapperConfig(
+        architecture="vit_pe_core_tiny_patch16_384",
+        model_args={**sizes, "ref_feat_shape": (4, 4)},
+        num_classes=12,
+        num_labels=12,
+    )
+
+
 def pe_video() -> tuple[Any, Any]:
-    """Its frames go through timm's ViT; where that isn't installed, one of transformers does."""
-    frames = hf.ViTConfig(**VISION, num_labels=12)
-    config = hf.PeVideoConfig(video_config={**PE, "vision_config": frames}, text_config=PE_TEXT)
+    config = hf.PeVideoConfig(
+        video_config={**PE, "vision_config": pe_frames()}, text_config=PE_TEXT
+    )
     return hf.PeVideoModel(config), PillowProcessor(PE_FILM, moving=True)
 
 
 def pe_audio_video() -> tuple[Any, Any]:
     sound = {**PE, "dac_config": CODEC}
-    film = {**PE, "vision_config": hf.ViTConfig(**VISION, num_labels=12)}
+    film = {**PE, "vision_config": pe_frames()}
     both = {**PE, "audio_config": sound, "video_config": film}
     config = hf.PeAudioVideoConfig(audio_video_config=both, text_config=PE_TEXT)
     settings = {
@@ -219,6 +244,9 @@ FAMILIES: dict[str, Build] = {
 
 ASSEMBLED: dict[str, Build] = {"pe_video": pe_video}
 """Of these, transformers opens no folder without another library (timm)."""
+if TIMM:
+    FAMILIES |= ASSEMBLED
+    ASSEMBLED = {}
 
 
 EMBEDDINGS = {
@@ -234,7 +262,7 @@ EMBEDDINGS = {
     "whisper": "mean over what isn't silence behind the sound",
     "vjepa2": "mean",
     "pe_audio": "joint with text",
-    "pe_video": "joint with text; wants timm",
+    "pe_video": "joint with text; wants `anymodal[timm]`",
 }
 """What the README says of each one's embedding."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from PIL import Image as PILImage
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anymodal.embedding.opening import open_encoders
 from anymodal.encoders import TransformersEncoder
+from anymodal.encoders.huggingface import _with_timm
 from anymodal.encoders.huggingface_families import FAMILIES, Sizes
 from anymodal.encoders.huggingface_processors import PillowProcessor, steps
 from anymodal.keep import Kept
@@ -72,6 +75,8 @@ def inputs_of(family: str, encoder: TransformersEncoder, medium: Any) -> Inputs:
         return {"pixel_values": by_hand(medium.pixels, None, 32)[None]}
     if isinstance(medium, Image):
         return processor(images=[PILImage.fromarray(medium.pixels)], return_tensors="pt")  # type: ignore[no-any-return]
+    if family == "pe_video":  # as many frames as are asked for
+        return encoder._inputs(encoder.prepare(medium)[None])
     if isinstance(medium, Video):
         frames = [by_hand(medium.frames[index], 36, 32) for index in (0, 3, 5, 8)]
         return {"pixel_values_videos": torch.stack(frames)[None]}
@@ -113,6 +118,11 @@ def pe_audio(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
     return model.audio_encoder(**inputs).last_hidden_state, model.get_audio_embeds(**inputs)
 
 
+def pe_video(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    given = model(torch.ones(1, 3, dtype=torch.long), **inputs)
+    return given.video_outputs.last_hidden_state, given.video_embeds
+
+
 def blip2(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
     return pooling(model.vision_model, inputs)
 
@@ -128,6 +138,7 @@ OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
     "whisper": whisper,
     "vjepa2": vjepa2,
     "pe_audio": pe_audio,
+    "pe_video": pe_video,
 }
 """A model's own last hidden state and its own embedding; most others pool."""
 
@@ -190,6 +201,27 @@ def test_pe_video_gives_its_own() -> None:
     assert model.text_model is None and model.text_video_head is None
 
 
+def test_what_wants_timm_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is as wide as its checkpoint, of which transformers takes no notice in a part."""
+    frames = hf.TimmWrapperConfig(architecture="vit_pe_core_large_patch14_336", num_classes=24)
+    config = hf.PeVideoConfig(video_config={"vision_config": frames})
+    assert _with_timm(hf.CLIPConfig()).model_type == "clip"
+    config.save_pretrained(tmp_path)
+    (tmp_path / "video_preprocessor_config.json").write_text("{}")
+    known = importlib.util.find_spec
+    there: list[Any] = [known("json")]
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: there[-1] if name == "timm" else known(name)
+    )
+    assert _with_timm(config).video_config.vision_config.num_labels == 24
+    there.append(None)
+    for opened in (TransformersEncoder.from_pretrained, TransformersEncoder.sketch):
+        with pytest.raises(ValueError, match=r"wants timm: pip install 'anymodal\[timm\]'"):
+            opened(str(tmp_path))
+
+
 @torch.no_grad()
 def test_a_tower_of_several_opens_by_its_name(tmp_path: Path) -> None:
     model = tiny.write(tiny.pe_audio_video, tmp_path / "both")
@@ -201,6 +233,11 @@ def test_a_tower_of_several_opens_by_its_name(tmp_path: Path) -> None:
     batch = encoder.prepare(MEDIA[Audio])[None]
     expected = model.get_audio_embeds(**encoder._inputs(batch))
     torch.testing.assert_close(encoder.embed(batch), expected)
+    if tiny.TIMM:
+        film = opened("both", "video")
+        frames = film.prepare(MEDIA[Video])[None]
+        _, seen = pe_video(model.video_model, film._inputs(frames))
+        torch.testing.assert_close(film.embed(frames), seen)
     encoder.save_pretrained(tmp_path / "apart")
     for tower in (None, "audio"):
         torch.testing.assert_close(opened("apart", tower).embed(batch), expected)
