@@ -182,3 +182,59 @@ def _wan(folder: Path, model: str) -> None:
     hf.T5Tokenizer(vocab=pieces, extra_ids=0).save_pretrained(folder / "tokenizer")
     _network(folder, "transformer", "WanTransformer3DModel", {**WAN[model], "text_dim": 4096})
     _network(folder, "vae", "AutoencoderKLWan", WAN_2_2_VAE if newer else {})
+
+
+MARK = {"lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+
+
+def publish_vicuna(folder: Path) -> None:
+    """A tiny LLaMA with the files that lmsys publishes: its words are sentencepiece's alone."""
+    # Nothing else here wants it.
+    from sentencepiece import sentencepiece_model_pb2
+
+    language_models.FAMILIES["llama-2"].write(folder)
+    words = hf.AutoTokenizer.from_pretrained(folder)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.trainer_spec.model_type = model.trainer_spec.BPE
+    model.trainer_spec.byte_fallback = True
+    for piece, rank in sorted(words.get_vocab().items(), key=lambda item: item[1]):
+        kind = "CONTROL" if rank in (1, 2) else "BYTE" if piece.startswith("<0x") else "NORMAL"
+        added = model.pieces.add(piece=piece, score=-float(rank))
+        added.type = getattr(added, "UNKNOWN" if rank == 0 else kind)
+    _forget_words(folder)
+    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
+    marks = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    settings: dict[str, Any] = {
+        "add_bos_token": True, "add_eos_token": False, "clean_up_tokenization_spaces": False,
+        "model_max_length": 2048, "sp_model_kwargs": {}, "tokenizer_class": "LlamaTokenizer",
+        **{k: {"__type": "AddedToken", "content": v, **MARK} for k, v in marks.items()},
+    }  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "pad_token": None}))
+    held = {k: {"content": v, **MARK} for k, v in marks.items()}
+    (folder / "special_tokens_map.json").write_text(json.dumps({**held, "pad_token": "<unk>"}))
+    pickle_weights(folder, shards=2)
+
+
+def publish_opt(folder: Path) -> None:
+    """A tiny OPT with the files of 2022: no tokenizer.json, and a start before every text."""
+    language_models.FAMILIES["opt"].write(folder)
+    model = json.loads((folder / "tokenizer.json").read_text("utf-8"))["model"]
+    _forget_words(folder)
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]), "utf-8")
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), "utf-8")
+    mark = {"__type": "AddedToken", "content": "</s>", **MARK}
+    marks = dict.fromkeys(("bos_token", "eos_token", "unk_token"), mark)
+    settings = {
+        "errors": "replace", **marks, "pad_token": {**mark, "content": "<pad>"},
+        "add_prefix_space": False, "add_bos_token": True, "special_tokens_map_file": None,
+        "tokenizer_class": "GPT2Tokenizer",
+    }  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    pickle_weights(folder)
+
+
+def _forget_words(folder: Path) -> None:
+    """Remove what a tokenizer of today saves."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (folder / name).unlink(missing_ok=True)

@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 import torch
 
+from anymodal.config import load
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.language import LanguageModel
 from anymodal.sources import fingerprint
 from tests import hub_server, huggingface_models, language_models, pipelines
-from tests.hub_parts import pickle_weights
+from tests.hub_parts import pickle_weights, publish_opt, publish_vicuna
 
+LLAVA = Path(__file__).resolve().parents[1] / "configs/systems/llava-1.5/model.yaml"
 BINS = {
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
@@ -158,6 +160,31 @@ def test_damaged_safetensors_are_refused_alike(tmp_path: Path, part: str) -> Non
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="can't be read: a file is damaged"):
         opened(str(folder))
+
+
+@pytest.mark.parametrize(("publish", "family"), [(publish_vicuna, "llama-2"), (publish_opt, "opt")])
+def test_a_language_model_opens_as_it_was_published(
+    tmp_path: Path, publish: Callable[[Path], None], family: str
+) -> None:
+    """Without tokenizer.json: Vicuna's words are sentencepiece's, OPT's two files."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, write in ((old, publish), (new, language_models.FAMILIES[family].write)):
+        folder.mkdir()
+        write(folder)
+    template = load(LLAVA)["parts"]["language"]["chat_template"]
+    template = template if publish is publish_vicuna else None
+    known = {"chat_template": template, "dtype": "float32"}
+    found, wanted = (LanguageModel.from_pretrained(str(each), **known) for each in (old, new))
+    for text in ("Draw a big red ball, please.", " what? é\n x", "</s><s>", ""):
+        assert found.encode_text(text) == wanted.encode_text(text)
+    talk: list[Any] = [("user", ["What is it?"]), ("assistant", ["a ball"]), ("user", ["Why?"])]
+    segments = found.render_chat(talk, add_generation_prompt=True)
+    assert segments == wanted.render_chat(talk, add_generation_prompt=True)
+    ids = [token for segment in segments for token in segment.ids]
+    assert ids.count(found.tokenizer.bos_token_id) >= 1 and ids[0] == found.tokenizer.bos_token_id
+    assert found.stops == wanted.stops
+    assert not {"tokenizer.json", "model.safetensors"} & {path.name for path in old.iterdir()}
+    assert LanguageModel.sketch(str(old), **known).words == found.words
 
 
 ASKING = """

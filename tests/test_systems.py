@@ -25,6 +25,7 @@ from anymodal.media import IMU, Audio, Depth, Image, Media, Normal, PointCloud, 
 from anymodal.published import convert
 from anymodal.training.run import train
 from tests import huggingface_models, language_models, pipelines
+from tests.hub_parts import pickle_weights, publish_opt, publish_vicuna
 from tests.test_encoders import TRUNKS, noise, pixels
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "systems"
@@ -64,9 +65,10 @@ def imagebind(folder: Path) -> None:
     ImageBind(TRUNKS, embedding=1024).save_pretrained(folder)
 
 
-def tongue(family: str) -> Callable[[Path], Any]:
+def tongue(write_part: Callable[[Path], Any]) -> Callable[[Path], Any]:
     def write(folder: Path) -> None:
-        language_models.FAMILIES[family].write(folder)
+        folder.mkdir()
+        write_part(folder)
         config = json.loads((folder / "config.json").read_text())
         if "rope_parameters" in config:  # no learned positions: room for what systems say first
             config["max_position_embeddings"] = 1024
@@ -83,21 +85,34 @@ def brush(family: str) -> Callable[[Path], Any]:
     return lambda folder: pipelines.FAMILIES[family].build().save_pretrained(folder)
 
 
+def pickled(write: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """A part that is published in pickles alone."""
+
+    def write_pickled(folder: Path) -> None:
+        write(folder)
+        pickle_weights(folder)
+
+    return write_pickled
+
+
+LLAMA = tongue(language_models.FAMILIES["llama-2"].write)
+
+
 PARTS: dict[str, Callable[[Path], Any]] = {
-    "facebook/opt-2.7b": tongue("opt"),
-    "facebook/opt-6.7b": tongue("opt"),
-    "lmsys/vicuna-7b-v1.1": tongue("llama-2"),
-    "lmsys/vicuna-7b-v1.5": tongue("llama-2"),
-    "meta-llama/Llama-2-7b-hf": tongue("llama-2"),
-    "weights/vicuna-7b-v0": tongue("llama-2"),
-    "weights/vicuna-13b-v0": tongue("llama-2"),
+    "facebook/opt-2.7b": tongue(publish_opt),
+    "facebook/opt-6.7b": tongue(publish_opt),
+    "lmsys/vicuna-7b-v1.1": LLAMA,
+    "lmsys/vicuna-7b-v1.5": tongue(publish_vicuna),
+    "meta-llama/Llama-2-7b-hf": LLAMA,
+    "weights/vicuna-7b-v0": LLAMA,
+    "weights/vicuna-13b-v0": LLAMA,
     "openai/clip-vit-large-patch14": eye("clip"),
-    "openai/clip-vit-large-patch14-336": eye("clip"),
+    "openai/clip-vit-large-patch14-336": pickled(eye("clip")),
     "Salesforce/blip2-opt-2.7b": eye("blip-2"),
     "Salesforce/instructblip-vicuna-7b": instructblip,
     "stable-diffusion-v1-5/stable-diffusion-v1-5": brush("stable_diffusion_1"),
-    "cvssp/audioldm-l-full": brush("audioldm"),
-    "cerspense/zeroscope_v2_576w": brush("text_to_video"),
+    "cvssp/audioldm-l-full": pickled(brush("audioldm")),
+    "cerspense/zeroscope_v2_576w": pickled(brush("text_to_video")),
     "weights/imagebind": imagebind,
     "weights/qformer": qformer,
     "weights/instructblip": asking,
