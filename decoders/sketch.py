@@ -11,6 +11,7 @@ from typing import Any
 
 import diffusers
 import torch
+from diffusers.utils.deprecation_utils import _maybe_remap_transformers_class
 from torch import nn
 
 
@@ -80,5 +81,7 @@ def _component(folder: str, name: str, cls: Any, dtype: torch.dtype, revision: s
 def _class(pipeline: Any, library: str, name: str) -> Any:
     """A component's class; of networks that only this pipeline has, beside the pipeline."""
     if library in ("diffusers", "transformers"):
+        if library == "transformers":  # some are older than its names
+            name = _maybe_remap_transformers_class(name) or name
         return getattr(importlib.import_module(library), name)
     return getattr(importlib.import_module(pipeline.__module__.rpartition(".")[0]), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pickle
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 import torch
+import transformers as hf
+from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 
 from anymodal.config import load
 from anymodal.decoders import DiffusionDecoder
@@ -73,6 +76,42 @@ def test_a_pipeline_opens_part_by_part(tmp_path: Path, parts: str, shards: int) 
     assert [p.shape for p in sketch.parameters()] == [p.shape for p in found.parameters()]
     half = DiffusionDecoder.from_pretrained(folder, dtype="bfloat16")
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+
+
+def test_a_pipeline_of_2022_opens(tmp_path: Path) -> None:
+    """As Stable Diffusion was published: other names of weights and classes, and a checker."""
+    torch.manual_seed(0)
+    made = pipelines.FAMILIES["stable_diffusion_1"].build()
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    sides = {"image_size": 16, "patch_size": 8, "num_attention_heads": 2}
+    config = hf.CLIPConfig(vision_config={**small, **sides}, projection_dim=8)
+    extractor = hf.CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size=16)
+    checker = StableDiffusionSafetyChecker(config)
+    made.register_modules(safety_checker=checker, feature_extractor=extractor)
+    made.save_pretrained(tmp_path)
+    safe = DiffusionDecoder.from_pretrained(tmp_path)
+    pickle_weights(tmp_path)
+    attention = {"to_q.": "query.", "to_k.": "key.", "to_v.": "value.", "to_out.0.": "proj_attn."}
+    for part, inner, names in (
+        ("text_encoder", "", {"": "text_model."}),
+        ("safety_checker", "vision_model.", {"vision_model.": "vision_model.vision_model."}),
+        ("vae", ".attentions.", attention),
+    ):
+        (file,) = (tmp_path / part).glob("*.bin")
+        weights = torch.load(file, weights_only=True)
+        for name in [name for name in weights if inner in name]:
+            new = name
+            for now, then in names.items():
+                new = new.replace(now, then, 1) if now else then + new
+            weights[new] = weights.pop(name)
+        torch.save(weights, file)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    index["feature_extractor"] = ["transformers", "CLIPFeatureExtractor"]
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    found = DiffusionDecoder.from_pretrained(tmp_path)
+    assert fingerprint(found) == fingerprint(safe)
+    sketch = DiffusionDecoder.sketch(tmp_path)
+    assert sketch.parts.keys() == found.parts.keys() >= {"safety_checker"}
 
 
 def test_safetensors_go_before_pickles(tmp_path: Path) -> None:
