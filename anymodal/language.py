@@ -6,7 +6,7 @@ import copy
 import hashlib
 import importlib.util
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -105,17 +105,18 @@ class LanguageModel(nn.Module):
             revision: the hub revision to pin.
 
         Raises:
-            ValueError: if the model and its tokenizer do not belong together, or nothing here can
-                quantise.
+            ValueError: if the model and its tokenizer do not belong together, the model lacks
+                weights, or nothing here can quantise.
             OSError: if there is no such folder or repository.
         """
         known = {"revision": revision, "trust_remote_code": False}
         more = {} if quantize is None else {"quantization_config": _quantization(quantize)}
         with opening("language model", path_or_name, revision, _FILES):
-            model = AutoModelForCausalLM.from_pretrained(
-                path_or_name, dtype=dtype or "auto", **known, **more
+            model, report = AutoModelForCausalLM.from_pretrained(
+                path_or_name, dtype=dtype or "auto", output_loading_info=True, **known, **more
             )
             tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+        _check_complete(path_or_name, model, report["missing_keys"])
         if chat_template is not None:
             tokenizer.chat_template = chat_template
         # Without a file of its words a tokenizer opens all the same, and knows none.
@@ -444,6 +445,16 @@ class LanguageModel(nn.Module):
             "vocab_size": self.first_new,
             "width": self.width,
         }
+
+
+def _check_complete(name: str, model: nn.Module, missing: Iterable[str]) -> None:
+    """Refuse a checkpoint that lacks weights; buffers, as of positions, a model makes itself."""
+    own = {name for name, _ in model.named_parameters()}
+    if absent := sorted(own.intersection(missing)):
+        raise ValueError(
+            f"{name!r} lacks {len(absent)} weights, as {absent[0]}; it would speak with random "
+            "ones, so give a complete checkpoint"
+        )
 
 
 def supervised(labels: Tensor) -> int:

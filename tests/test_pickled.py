@@ -16,6 +16,7 @@ import pytest
 import torch
 import transformers as hf
 from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+from safetensors.torch import load_file, save_file
 
 from anymodal.config import load
 from anymodal.decoders import DiffusionDecoder
@@ -224,6 +225,21 @@ def test_a_language_model_opens_as_it_was_published(
     assert found.stops == wanted.stops
     assert not {"tokenizer.json", "model.safetensors"} & {path.name for path in old.iterdir()}
     assert LanguageModel.sketch(str(old), **known).words == found.words
+
+
+@pytest.mark.parametrize("prefix", ["model.", ""])
+def test_a_language_model_has_all_its_weights(tmp_path: Path, prefix: str) -> None:
+    """Also where they were saved without the name of the body, as some OPT were."""
+    folder = language(tmp_path / "opt")
+    weights = load_file(folder / "model.safetensors")
+    weights = {prefix + name.removeprefix("model."): value for name, value in weights.items()}
+    whole = fingerprint(LanguageModel.from_pretrained(str(folder)).model)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert fingerprint(LanguageModel.from_pretrained(str(folder)).model) == whole
+    weights.pop(f"{prefix}decoder.layers.0.fc1.weight")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"lacks 1 weights, as model\.decoder\.layers\.0\.fc1\.w"):
+        LanguageModel.from_pretrained(str(folder))
 
 
 ASKING = """
