@@ -19,10 +19,7 @@ COMMANDS = {
     "train": ("anymodal.commands.train", "train as configurations say"),
     "cache": ("anymodal.commands.cache", "compute what a training run's frozen parts give, ahead"),
     "export": ("anymodal.commands.export", "put a model and all its parts into one folder"),
-    "eval": (
-        "anymodal.evaluation.command",
-        "measure a model, on the Toybox or on samples of one's own",
-    ),
+    "eval": ("anymodal.commands.eval", "measure a model, on the Toybox or on one's own samples"),
     "embed": ("anymodal.commands.embed", "embeddings of files, of any kind that a model reads"),
     "convert": ("anymodal.commands.convert", "published weights to a folder of safetensors"),
     "toybox": ("anymodal.commands.toybox", "write samples of the Toybox as ordinary files"),
@@ -52,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     os.environ.setdefault("TQDM_DELAY", "1")  # no bars, of libraries either, for a second's work
+    sys.path.append(os.getcwd())  # parts of one's own lie where one works; what's installed wins
     debug = "--debug" in argv
     try:
         return _run(argv)

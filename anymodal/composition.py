@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +20,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from anymodal import checkpoint
+from anymodal import checkpoint, processes
 from anymodal import config as configuration
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.config import ConfigError, suggest
@@ -54,13 +54,14 @@ def compose(
         ConfigError: before anything is built, if a key or an argument doesn't fit.
     """
     model = _composed(cls, config, allow)
-    _tell(identities(model))
+    _tell(checkpoint.origins(identities(model)))
     return model
 
 
-def _tell(parts: Mapping[str, Mapping[str, Any]]) -> None:
-    for line in checkpoint.origins(parts):
-        print(line, file=sys.stderr)
+def _tell(lines: Iterable[str]) -> None:
+    if processes.speaks():
+        for line in lines:
+            print(line, file=sys.stderr)
 
 
 def _composed(
@@ -118,8 +119,8 @@ def start_from(model: AnyModal, folder: Path) -> None:
     with torch.no_grad():
         for name, value in saved.items():
             wanted[name].copy_(value)
-    for origin in checkpoint.read_manifest(folder).values():
-        print(checkpoint.notice(str(folder), origin), file=sys.stderr)
+    origins = checkpoint.read_manifest(folder).values()
+    _tell(checkpoint.notice(str(folder), origin) for origin in origins)
 
 
 def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
@@ -219,7 +220,7 @@ def from_pretrained(
     # Again, with the weights, now that what stages have changed is in its place.
     parts = identities(model)
     checkpoint.compare_parts(manifest, parts, str(folder))
-    _tell(parts)
+    _tell(checkpoint.origins(parts))
     if lora and not config.get("lora"):
         model.language.enable_lora(**lora)
         config["lora"] = dict(lora)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -18,6 +19,11 @@ def count() -> int:
 def rank() -> int:
     """The number of this process among them, from 0."""
     return dist.get_rank() if count() > 1 else 0
+
+
+def speaks() -> bool:
+    """Whether what all processes would print is this one's to print, by how it was launched."""
+    return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
 
 
 def add_up(values: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ class DiffusionDecoder(Decoder):
         """
         name = str(folder)
         config, files = cls._index(name, revision)
-        with opening("pipeline", name, revision, [*files, *_weights(config).values()]):
+        wanted = [*files, *_weights(config).values()]
+        with _without_notices(), opening("pipeline", name, revision, wanted):
             pipeline = _opened(name, config, _dtype(dtype), revision)
         decoder = cls(pipeline, **options).eval()
         decoder.source = source_of(name, revision)
@@ -140,7 +142,7 @@ class DiffusionDecoder(Decoder):
             return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
         name = str(folder)
         config, files = cls._index(name, revision)
-        with opening("pipeline", name, revision, files):
+        with _without_notices(), opening("pipeline", name, revision, files):
             pipeline = sketched_pipeline(name, config, _dtype(dtype), revision)
         decoder = cls(pipeline, **options).eval()
         decoder.source = source_of(name, revision)
@@ -420,6 +422,14 @@ def _weights(index: Mapping[str, Any]) -> dict[str, list[str]]:
         part: [f"{part}/{name}" for name in (_WEIGHTS if issubclass(kind, ModelMixin) else WEIGHTS)]
         for part, kind in networks(index).items()
     }
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Drop what torch tells diffusers about how to write its autoencoders of sound."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*weight_norm.*", FutureWarning)
+        yield
 
 
 def _opened(

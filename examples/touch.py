@@ -17,7 +17,7 @@ class Touch(Media):
     """How hard each cell of the mat is pressed, frame by frame: (20, 8, 8), float32."""
 
     frames: np.ndarray
-    kind, suffix, saves = "touch", ".npy", (".npy",)
+    kind, suffix, saves = "touch", ".touch", (".touch",)
 
     def html(self):
         return f"<pre>{self.frames.mean(0).round(1)}</pre>"
@@ -42,7 +42,7 @@ class TouchEncoder(Encoder):
         self.joint = nn.Linear(96, 128)  # as wide as the embedding of the anchor
 
     def prepare(self, media):
-        return torch.from_numpy(media.frames).flatten(1)  # (20, 8, 8) -> (20, 64)
+        return torch.tensor(media.frames).flatten(1)  # (20, 8, 8) -> (20, 64)
 
     def forward(self, batch):
         values, _ = self.time(self.cells(batch))

@@ -282,7 +282,7 @@ def test_torchaudio_fix_imports_neither(tmp_path: Path) -> None:
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The tiny model where a shipped one would be loaded; a folder to work in."""
     for module in (chat, demo_command):
-        monkeypatch.setattr(module, "open_model", lambda _name, _device: tiny_model())
+        monkeypatch.setattr(module, "open_model", lambda *_: tiny_model())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

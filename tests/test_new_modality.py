@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +16,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from anymodal import media
 from anymodal.config import ConfigError
 from anymodal.data.captioned import Captioned
+from anymodal.data.conversations import Conversations
 from anymodal.encoders import Encoder, ImageBind
-from anymodal.media import Media
+from anymodal.media import Media, MediaError
+from anymodal.media.arrays import read_npy, write_npy
 from anymodal.modality import Modality
 from anymodal.model import AnyModal
+from anymodal.session import Session
 from anymodal.training.objectives import Binding
 from anymodal.training.run import train_model
-from anymodal.types import Features, Message
+from anymodal.types import Done, Features, Message
 from tests import tiny
 from tests.composed import write_model
 
@@ -33,17 +42,21 @@ class Pulse(Media):
     """A row of numbers."""
 
     beats: np.ndarray
-    kind, suffix, saves = "pulse", ".npy", (".npy",)
+    kind, suffix, saves = "pulse", ".pulse", (".pulse", ".npy")
 
     def html(self) -> str:
         return "<pre></pre>"
 
     def _encode(self, suffix: str) -> bytes:
-        return self.beats.tobytes()
+        return write_npy(self.beats) if suffix == ".npy" else self.beats.tobytes()
 
     @classmethod
     def _decode(cls, blob: Any, fmt: Any, limits: Any, **hints: Any) -> Pulse:
-        raise NotImplementedError
+        if fmt.group == "array":
+            return cls(read_npy(blob, limits, ndim=1))
+        if len(blob.data) % 4:
+            raise MediaError(f"{blob.name} is cut short; record it anew")
+        return cls(np.frombuffer(blob.data, np.float32).copy())
 
 
 class PulseEncoder(Encoder):
@@ -123,6 +136,62 @@ def test_it_is_saved_with_the_model_and_opened_again(tmp_path: Path) -> None:
         assert torch.equal(again.state_dict()[name], value), name
     with pytest.raises(ConfigError, match="allow"):
         AnyModal.from_pretrained(tmp_path / "saved")
+
+
+def test_its_files_open_by_content_that_its_class_knows(tmp_path: Path) -> None:
+    plain, array = (pulse().save(tmp_path / name) for name in ("a.pulse", "a.npy"))
+    assert Pulse.load(plain) == media.load(plain) == media.load(plain.read_bytes(), kind="pulse")
+    assert Pulse.load(array) == media.load(array, kind="pulse") == pulse()
+    with pytest.raises(MediaError, match="axes|readings"):
+        media.load(array)  # what else saves such files, the name doesn't tell
+    (tmp_path / "b.pulse").write_bytes(plain.read_bytes()[:-1])
+    with pytest.raises(MediaError, match=r"b\.pulse is cut short"):
+        media.load(tmp_path / "b.pulse")
+    (tmp_path / "c.pulsar").write_bytes(plain.read_bytes())
+    with pytest.raises(MediaError, match="of no known media format"):
+        media.load(tmp_path / "c.pulsar")
+    with pytest.raises(MediaError, match="loaded as pulse, which takes no rate="):
+        media.load(plain, rate=3)
+    with pytest.raises(MediaError, match="not image"):
+        media.load(array, kind="image")
+
+
+def test_its_files_are_trained_on_and_talked_about(model: AnyModal, tmp_path: Path) -> None:
+    model.add_modality("pulse", Modality(PulseEncoder()))
+    path = pulse().save(tmp_path / "a.pulse")
+    entries = [{"pulse": "a.pulse", "caption": "a slow heart"}]
+    (tmp_path / "talks.json").write_text(json.dumps(entries))
+    asked, answered = Conversations(tmp_path / "talks.json")[0]
+    assert asked.media == [pulse()] and answered.text == "a slow heart"
+    session = Session(model, tmp_path / "out")
+    session.attach(path)
+    assert [event for event in session.ask(QUESTION) if isinstance(event, Done)]
+    assert model.chat([path, QUESTION], max_new_tokens=2).role == "assistant"
+
+
+def test_it_is_chatted_with_from_where_one_works(tmp_path: Path) -> None:
+    """By the command itself, with a module that lies in the folder and isn't installed."""
+    shutil.copy(Path(__file__).parents[1] / "examples" / "touch.py", tmp_path / "felt_touch.py")
+    code = (
+        "import felt_touch as t, numpy as np; from anymodal import AnyModal, Modality\n"
+        "model = AnyModal.from_pretrained('nano')\n"
+        "how = {'_target_': 'felt_touch.TouchEncoder'}\n"
+        "model.add_modality('touch', Modality(t.TouchEncoder()), like='imu', encoder=how)\n"
+        "model.save_pretrained('felt')\n"
+        "t.Touch(np.zeros((20, 8, 8), np.float32)).save('a.touch')\n"
+    )
+    run = {"cwd": tmp_path, "capture_output": True, "text": True, "check": False}
+    made = subprocess.run([sys.executable, "-c", code], **run)
+    assert made.returncode == 0, made.stderr
+    command = [Path(sys.executable).with_name("anymodal"), "chat", "--model", "felt"]
+    asked = ["--attach", "a.touch", "what do you feel?"]
+    done = subprocess.run([*command, "--allow", "felt_touch", *asked], **run)
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    assert not re.search(r"it/s|Warning", done.stderr), "a short work has no bars"
+    done = subprocess.run([*command, "hello"], **run)
+    assert done.returncode == 2 and "allow" in done.stderr
+    done = subprocess.run([*command, "--allow", "felt_tuch", "hello"], **run)
+    assert done.returncode == 2 and "there is no module 'felt_tuch'" in done.stderr
 
 
 def test_without_its_configuration_it_is_not_saved(tmp_path: Path) -> None:

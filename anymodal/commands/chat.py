@@ -57,7 +57,7 @@ def _session(args: argparse.Namespace) -> Session:
 
     if sys.stderr.isatty():
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
-    model = open_model(args.model, args.device)
+    model = open_model(args.model, args.device, args.allow)
     if sys.stderr.isatty():
         print("\x1b[K", end="", file=sys.stderr, flush=True)
     made = _given(args, "steps", "guidance")

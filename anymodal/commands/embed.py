@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from anymodal.commands.options import DEFAULT_MODEL, count
+from anymodal.commands.options import DEFAULT_MODEL, add_device, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--revision", metavar="COMMIT", help="of an encoder on the hub")
     add("--tower", metavar="NAME", help="which part of an encoder of several, as audio or video")
     add("--unit", action="store_true", help="scale every embedding to length 1")
-    add("--device", metavar="DEVICE", help="default: a GPU where there is one")
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,13 +39,12 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.embedding.outputs import check_output
 
     check_output(args.out)
-    import torch
-
+    from anymodal import devices
     from anymodal.embedding.opening import TEXT, open_encoders
     from anymodal.embedding.run import embed_files, find_files, may_be_text
 
     texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = devices.choose(args.device)
     report = embed_files(
         args.paths,
         open_encoders(args.encoder, texts=texts, revision=args.revision, tower=args.tower),

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from anymodal.commands.options import add_allow
+
 _NOTED = ("config.json", "model_index.json")
 """Files in which diffusers notes where a part lay on the machine that wrote them."""
 DTYPES = ("float16", "bfloat16", "float32")
@@ -20,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what to note as the licence of parts of which none is known, as those you trained",
     )
+    add_allow(parser)
     parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
 
 
@@ -30,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.model import AnyModal
     from anymodal.sources import write_card
 
-    model = AnyModal.from_pretrained(args.model)
+    model = AnyModal.from_pretrained(args.model, allow=args.allow)
     model.language.merge_adapters()
     assert model.config is not None, "a model from a folder has a configuration"
     model.config = {key: value for key, value in model.config.items() if key != "lora"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,30 +21,56 @@ def count(text: str) -> int:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add `--model` and `--device`."""
+    """Add `--model`, `--allow` and `--device`."""
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
         metavar="MODEL",
         help="a model folder, or the name of a shipped one (default: %(default)s)",
     )
+    add_allow(parser)
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`."""
     parser.add_argument("--device", metavar="DEVICE", help="default: a GPU where there is one")
 
 
-def open_model(name: str, device: str | None = None) -> AnyModal:
-    """Load the model that `--model` names, on the device that `--device` names.
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """Add `--allow`."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        type=_module,
+        metavar="MODULE",
+        help="one of your own that the model's parts may come from; may be given several times",
+    )
+
+
+def _module(name: str) -> str:
+    """A module's name, for argparse; it is imported, so that its media are known."""
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise argparse.ArgumentTypeError(
+            f"there is no module {name!r}, neither in this folder nor among what is installed"
+        ) from None
+    return name
+
+
+def open_model(name: str, device: str | None = None, allow: Sequence[str] = ()) -> AnyModal:
+    """Load the model that `--model` names, on the device that `--device` names, with parts from
+    what `--allow` names.
 
     Raises:
         ValueError: if there is no such device.
     """
-    import torch
-
+    from anymodal import devices
     from anymodal.model import AnyModal
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        line = str(error).splitlines()[0]
-        raise ValueError(f"--device {device}: {line}; `anymodal doctor` says why") from None
-    return AnyModal.from_pretrained(name).to(device)
+    device = devices.choose(device)
+    return AnyModal.from_pretrained(name, allow=allow).to(device)

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from anymodal import config as configuration
-from anymodal import media
+from anymodal import devices, media
 from anymodal.checkpoint import replacing
 from anymodal.composition import find
 from anymodal.evaluation.answers import Answer, Answerer, ModelAnswers
@@ -43,7 +43,7 @@ def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any]
     store = Store(Path(job.out), head, lambda record: record["id"])
     failed = answer_all(answerer, samples, store, seed=job.seed, batch_size=job.batch_size)
     del answerer  # its memory is free for the metrics
-    failed += measure(metrics, samples, store, job.device)
+    failed += measure(metrics, samples, store, devices.choose(job.device))
     replies = [store.records[sample.id] for sample in samples if sample.id in store.records]
     results = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
@@ -66,7 +66,7 @@ def _model(job: Evaluation) -> AnyModal:
         model = AnyModal.from_pretrained(job.model, allow=job.allow)
     else:
         model = configuration.instantiate(job.model, allow=job.trusted)
-    return model.to(job.device) if job.device else model
+    return model.to(devices.choose(job.device))
 
 
 def answer_all(
@@ -158,13 +158,12 @@ def _record(sample: Sample, answer: Answer, store: Store) -> dict[str, Any]:
 
 
 def measure(
-    metrics: Mapping[str, Metric], samples: Sequence[Sample], store: Store, device: str | None
+    metrics: Mapping[str, Metric], samples: Sequence[Sample], store: Store, device: str
 ) -> list[dict[str, str]]:
     """Let every metric take in every reply; what couldn't be measured comes back, and why."""
     failed: list[dict[str, str]] = []
-    if device:
-        for metric in metrics.values():
-            metric.to(device)
+    for metric in metrics.values():
+        metric.to(device)
     for sample in tqdm(samples, unit="reply", desc="measuring"):
         if sample.id not in store.records:
             continue

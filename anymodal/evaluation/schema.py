@@ -30,7 +30,7 @@ class Evaluation:
         seed: with a sample's name it decides the reply; sampled text also depends on the batch.
         parts: what several metrics share, such as an encoder.
         settings: of `chat.reply_many`, such as `max_new_tokens` and `sampling`.
-        device: where the model and the metrics work; null leaves the model where it is.
+        device: where the model and the metrics work; null for a GPU where there is one.
     """
 
     model: Any = MISSING

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.media.containers import contents
+from anymodal.media.containers import TOLD, contents
 from anymodal.media.limits import Limits, MediaError
-from anymodal.media.source import Blob, Format, Source, read_source, sniff, write_file
+from anymodal.media.source import OTHER, Blob, Format, Source, read_source, sniff, write_file
 
 _NAMED: tuple[tuple[str, frozenset[str]], ...] = (
     (".png .jpg .jpeg .webp", frozenset({"image"})),
@@ -51,6 +51,8 @@ class Media(ABC):
     def load(cls, source: Source, *, limits: Limits | None = None, **hints: Any) -> Self:
         """Load a medium by its content; `Media.load` finds the kind, a subclass expects its own.
 
+        A kind of somebody's own is found by a suffix that no other kind has.
+
         Args:
             source: a path, bytes or a binary file. Never a URL.
             limits: what is too much; `Limits()` where None.
@@ -63,12 +65,15 @@ class Media(ABC):
         """
         limits = limits or Limits()
         blob = read_source(source, limits)
-        fmt = sniff(blob)
-        found = contents(blob, fmt, limits)
-        wanted = getattr(cls, "kind", None)
-        if wanted is None:
-            wanted = next((k for k in found if k in _SUFFIXES.get(blob.suffix, found)), found[0])
-        _check_kind(blob, fmt, found, wanted)
+        wanted = getattr(cls, "kind", None) or _kind_of_its_own(blob)
+        if wanted is not None and wanted not in TOLD:
+            fmt = sniff(blob, or_else=OTHER)  # what is inside, its class alone can tell
+        else:
+            fmt = sniff(blob)
+            found = contents(blob, fmt, limits)
+            named = _SUFFIXES.get(blob.suffix, found)
+            wanted = wanted or next((kind for kind in found if kind in named), found[0])
+            _check_kind(blob, fmt, found, wanted)
         target = cls.kinds[wanted]
         if extra := sorted(set(hints) - target.hints):
             raise MediaError(f"{blob.name} is loaded as {wanted}, which takes no {extra[0]}=")
@@ -171,6 +176,16 @@ class Media(ABC):
     @abstractmethod
     def _encode(self, suffix: str) -> bytes:
         """The bytes of a file with one of the suffixes in `saves`."""
+
+
+def _kind_of_its_own(blob: Blob) -> str | None:
+    """The kind that a file's suffix means, where only a class from elsewhere saves such files."""
+    if blob.suffix in _SUFFIXES:
+        return None
+    own = (
+        kind for kind, cls in Media.kinds.items() if kind not in TOLD and blob.suffix in cls.saves
+    )
+    return next(own, None)
 
 
 def _check_kind(blob: Blob, fmt: Format, found: tuple[str, ...], wanted: str) -> None:

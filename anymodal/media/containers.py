@@ -21,6 +21,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "cloud": ("points",),
     "array": ("imu", "depth", "normal", "points"),
 }
+TOLD = frozenset({"video"}.union(*_GROUPS.values()))
+"""The kinds that a file's content tells of; what holds others, their own classes know."""
 
 
 def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ AVI = Format("AVI", "container", "avi")
 NPY = Format("NPY", "array")
 PLY = Format("PLY", "cloud")
 TEXT = Format("text", "table")
+OTHER = Format("something else", "")
 
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (rb"\x89PNG\r\n\x1a\n", PNG),
@@ -148,11 +149,11 @@ def printable(text: str) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def sniff(blob: Blob) -> Format:
+def sniff(blob: Blob, or_else: Format | None = None) -> Format:
     """The format of a blob by its first bytes, whatever its name says.
 
     Raises:
-        ValueError: if it is no format that is loaded here.
+        ValueError: if it is no format that is loaded here, and there is no `or_else`.
     """
     head = blob.data[:4096]
     for pattern, found in _MAGIC:
@@ -160,6 +161,8 @@ def sniff(blob: Blob) -> Format:
             return found
     if _is_text(head):
         return TEXT
+    if or_else is not None:
+        return or_else
     start = head[:8].hex(" ")
     raise MediaError(
         f"{blob.name} is of no known media format (it starts with the bytes {start}); "

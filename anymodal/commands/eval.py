@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anymodal.commands.options import add_device, add_model, open_model
+
 SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
 """Which scenes a split holds: whether they are held out from training."""
 
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return _add_task(tasks.add_parser(name, help=line, description=line, allow_abbrev=False), n)
 
     matrix = task("matrix", "hold conversations of every kind, and judge the answers", 100)
-    _add_model(matrix)
+    add_model(matrix)
     matrix.add_argument(
         "--kinds",
         default="all",
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decoder.add_argument("--modality", help="what it must make (default: what it makes)")
     decoder.add_argument("--steps", type=int, default=20, help="default: %(default)s")
     decoder.add_argument("--guidance", type=float, default=4.0, help="default: %(default)s")
+    add_device(decoder)
     decoder.set_defaults(evaluate=_decoder)
     line = "ask samples of a JSON Lines file, and measure the replies, as a configuration says"
     files = tasks.add_parser("files", help=line, description=line, allow_abbrev=False)
@@ -67,11 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument("items", nargs="+", metavar="CONFIG or key=value")
     files.set_defaults(evaluate=_files)
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    about = "a model folder, or the name of a shipped one (default: %(default)s)"
-    parser.add_argument("--model", default="nano", metavar="MODEL", help=about)
 
 
 def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParser:
@@ -99,11 +97,10 @@ def _matrix(args: argparse.Namespace) -> int:
     from anymodal.evaluation.answers import ModelAnswers
     from anymodal.evaluation.matrix import Plan, choose_lines, evaluate
     from anymodal.evaluation.report import table
-    from anymodal.model import AnyModal
 
     lines = choose_lines(args.kinds)
     plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
-    answers = ModelAnswers(AnyModal.from_pretrained(args.model))
+    answers = ModelAnswers(open_model(args.model, args.device, args.allow))
     results = evaluate(answers, plan, args.out, name=args.model)
     text = table(results)
     print(text)
@@ -123,9 +120,8 @@ def _write(out: Path, results: dict[str, Any], text: str) -> None:
 
 def _diagnose(args: argparse.Namespace) -> int:
     from anymodal.evaluation.ladder import climb
-    from anymodal.model import AnyModal
 
-    model = AnyModal.from_pretrained(args.model)
+    model = open_model(args.model, args.device, args.allow)
     for unseen in SPLITS[args.split]:
         rungs = climb(model, args.n, seed=args.seed, unseen=unseen, batch_size=args.batch)
         _print_rungs(rungs, unseen)
@@ -135,11 +131,13 @@ def _diagnose(args: argparse.Namespace) -> int:
 def _decoder(args: argparse.Namespace) -> int:
     from omegaconf import OmegaConf
 
+    from anymodal import devices
     from anymodal.decoders import DiffusionDecoder
     from anymodal.evaluation.ladder import on_captions
 
+    device = devices.choose(args.device)
     options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
-    decoder = DiffusionDecoder.from_pretrained(args.folder, **options)
+    decoder = DiffusionDecoder.from_pretrained(args.folder, **options).to(device)
     made = decoder.media.kind
     if args.modality not in (None, made):
         raise ValueError(f"{args.folder} makes {made}, not {args.modality!r}")

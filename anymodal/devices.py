@@ -1,0 +1,20 @@
+"""Where models compute."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose(name: str | None) -> str:
+    """The device of a name, or without one a GPU where there is one.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    device = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).splitlines()[0]
+        raise ValueError(f"device {device!r}: {line}; `anymodal doctor` says why") from None
+    return device
