@@ -189,6 +189,7 @@ def _quieten() -> None:
         ".*checkpoint directory.*",
         ".*num_workers.*",
         ".*in eval mode at the start of training.*",  # frozen parts are meant to be
+        ".*training_step` returned `None`.*",  # of a batch that is skipped, which is told
         ".*LeafSpec.*",  # of Lightning to itself
     ):
         warnings.filterwarnings("ignore", message)
