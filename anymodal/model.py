@@ -281,13 +281,24 @@ class AnyModal(nn.Module):
             texts = {name: [item.text for item in items] for name, items in given.items()}
             return torch.cat(list(self._projected(features, texts).values()))
         for name, items in given.items():
-            new = list({item.key: item for item in items if item.key not in known}.values())
-            for start in range(0, len(new), ENCODED_AT_ONCE):
-                some = new[start : start + ENCODED_AT_ONCE]
-                media, said = [item.media for item in some], [item.text for item in some]
-                made = self.soft_tokens({name: media}, {name: said})[name]
-                known.update(zip((item.key for item in some), made, strict=True))
+            new = {item.key: item for item in items if item.key not in known}
+            known.update(self._new_soft(name, list(new.values())))
         return torch.stack([known[item.key] for items in given.values() for item in items])
+
+    def _new_soft(self, name: str, items: Sequence[Item]) -> Iterator[tuple[Hashable, Tensor]]:
+        """Keys and soft tokens (K, D) of items of one modality.
+
+        A medium is encoded once, whatever is said beside it, and few of them at a time.
+        """
+        media = {item.digest: item.media for item in items}
+        for start in range(0, len(media), ENCODED_AT_ONCE):
+            places = {d: row for row, d in enumerate(list(media)[start : start + ENCODED_AT_ONCE])}
+            values, mask = self._features(name, [media[digest] for digest in places])
+            these = [item for item in items if item.digest in places]
+            rows = [places[item.digest] for item in these]
+            features = {name: Features(values[rows], mask[rows])}  # (media, N, D_m) -> (items, …)
+            made = self._projected(features, {name: [item.text for item in these]})[name]
+            yield from zip((item.key for item in these), made, strict=True)
 
     # ---- Training -----------------------------------------------------------------------------
 
