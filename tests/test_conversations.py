@@ -63,6 +63,8 @@ def test_conversations_that_ask_for_one(folder: Path) -> None:
     }
     _, reply = read(folder, entry)[0]
     assert reply.content == ["Sure thing!", Target("image", "a square")]
+    _, reply = read(folder, {**entry, "image_captions": []})[0]
+    assert reply.content == ["Sure thing!", Target("image", "")]  # it was "[]"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,11 @@ def test_conversations_that_ask_for_one(folder: Path) -> None:
         ({"text": "a"}, "neither conversations nor a caption"),
         ({"conversations": [{"from": "dog", "value": "a"}]}, "a turn is from 'dog'"),
         ({"caption": "a", "image": "../a.png"}, "lies outside"),
+        ({"caption": "a", "image": ["a.png", "a.png"]}, r"the file of 'image' is \['a.png'"),
+        ({"caption": None, "image": "a.png"}, "the caption is None; give a text"),
+        ({"conversations": [{"from": "human", "value": None}]}, "a turn's value is None"),
+        ({"conversations": [{"from": "human"}]}, "a turn's value is None"),
+        ({"conversations": ["hello"]}, "a turn is 'hello', not an object"),
     ],
 )
 def test_other_entries_are_refused(folder: Path, entry: Any, says: str) -> None:

@@ -76,7 +76,7 @@ class Conversations:
         )
 
     def _captioned(self, entry: Mapping[str, Any], kind: str, key: str) -> list[Message]:
-        caption = str(entry["caption"])
+        caption = _text(entry["caption"], "the caption")
         if not self.make:
             user: list[Any] = [self._load(entry[key], kind), self.ask]
             return [Message("user", user), Message("assistant", [caption])]
@@ -91,12 +91,14 @@ class Conversations:
         keys = dict(_kinds(entry))
         messages = []
         for turn in entry["conversations"]:
-            role = _ROLES.get(turn.get("from"))
+            if not isinstance(turn, dict):
+                raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
+            role = _ROLES.get(str(turn.get("from")))
             if role is None:
                 raise ValueError(f"a turn is from {turn.get('from')!r}; known are human and gpt")
             content = [
                 self._shown(entry, keys[part], part, role) if part in keys else part
-                for part in _parts(str(turn["value"]), keys)
+                for part in _parts(_text(turn.get("value"), "a turn's value"), keys)
             ]
             messages.append(Message(role, [part for part in content if part != ""]))
         return messages
@@ -105,14 +107,24 @@ class Conversations:
         if role == "user":
             return self._load(entry[key], kind)
         captions = entry.get(f"{kind}_captions", "")
-        caption = str(captions[0] if isinstance(captions, list) and captions else captions)
+        first = (captions or [""])[0] if isinstance(captions, list) else captions
+        caption = _text(first, f"{kind}_captions")
         return Target(kind, caption, self._load(entry[key], kind) if self.load_targets else None)
 
-    def _load(self, name: str, kind: str) -> Media:
+    def _load(self, name: Any, kind: str) -> Media:
+        if not isinstance(name, str):
+            raise ValueError(f"the file of {kind!r} is {name!r}; name one file, as text")
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise ValueError(f"{name!r} lies outside {self.folder}; name files inside it")
         return load(path, kind=kind)
+
+
+def _text(value: Any, place: str) -> str:
+    """What is said, where it is a text or a number."""
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"{place} is {value!r}; give a text, if an empty one")
+    return str(value)
 
 
 def _kinds(entry: Mapping[str, Any]) -> Any:
