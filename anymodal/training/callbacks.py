@@ -93,9 +93,8 @@ class StopAndSave(L.Callback):
     ) -> None:
         if not trainer.fit_loop.epoch_loop._accumulated_batches_reached():
             return  # only between optimiser steps: gradients aren't saved
-        self.stopped = processes.any_of(self.stopped)
-        if self.stopped:
-            trainer.should_stop = True
+        if processes.any_of(self.stopped):  # a signal may come while this is asked
+            self.stopped = trainer.should_stop = True
 
 
 class SaveEvery(L.Callback):
