@@ -134,6 +134,6 @@ def _readable(error: Exception) -> str | None:
         return f"the package {error.name!r} is missing; `anymodal doctor` tells what to install"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
-    if isinstance(error, ValueError | OSError):
+    if isinstance(error, ValueError | OSError | FloatingPointError):  # the last: a run's bad steps
         return " ".join(str(error).split()) or type(error).__name__
     return None

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import random
+import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import torch
 import yaml
 from torch import nn
 
-from anymodal import checkpoint, composition
+from anymodal import checkpoint, cli, composition, processes
 from anymodal import config as configuration
 from anymodal.config import ConfigError
 from anymodal.model import AnyModal
@@ -361,6 +364,23 @@ def test_a_signal_to_workers_too_saves_and_stops(tmp_path: Path, number: int) ->
     assert found["batches"] == found["global_step"] > 0
 
 
+def test_a_signal_while_processes_ask_each_other_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As to one that waits there for others, most of the time."""
+    asked: list[bool] = []
+
+    def any_of(flag: bool) -> bool:
+        asked.append(flag)
+        if len(asked) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return flag
+
+    monkeypatch.setattr(processes, "any_of", any_of)
+    assert train(write(tmp_path, steps=6)) is None
+    assert asked == [False, True] and last(tmp_path / "run")["global_step"] == 2
+
+
 def logged_steps(out: Path) -> bool:
     return any(path.stat().st_size > 1000 for path in (out / "logs").glob("events*"))
 
@@ -527,7 +547,34 @@ def test_a_bad_step_is_skipped(
     assert all(torch.isfinite(p).all() for p in module.parameters())
 
 
-def test_bad_steps_in_a_row_end_the_run_and_name_the_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sample_that_can_t_be_read_is_named(tmp_path: Path, workers: int) -> None:
+    """In one line, by a command that then ends: its workers leave signals alone."""
+    data = {**TOY["data"], "count": 12, "cut": 4}
+    path = write(tmp_path, data=data, workers=workers, trainer={"accelerator": "cpu"})
+    command = [sys.executable, "-m", "anymodal", "train", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 2
+    line = ended.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"anymodal: sample \d+: the power is cut", line)
+    assert not re.search("Traceback", ended.stderr)
+
+
+def test_what_a_batch_can_t_be_made_of_is_named(parts: Path, tmp_path: Path) -> None:
+    model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
+    (tmp_path / "talks.json").write_text('[{"conversations": []}]')
+    data = {
+        "_target_": "anymodal.data.conversations.Conversations",
+        "path": str(tmp_path / "talks.json"),
+    }
+    path = write(tmp_path, model=model, data=data, stage={"losses": {"text": 1}}, batch_size=2)
+    with pytest.raises(ValueError, match="samples 0, 0: the conversation is empty"):
+        train(path)
+
+
+def test_bad_steps_in_a_row_end_the_run_and_name_the_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = {**TOY["data"], "bad": list(range(7))}
     path = write(tmp_path, data=data, max_skipped=3, steps=9)
     with pytest.raises(
@@ -535,6 +582,8 @@ def test_bad_steps_in_a_row_end_the_run_and_name_the_batch(tmp_path: Path) -> No
         match=r"3 bad steps in a row, the last at batch 3 \(samples .*\): loss nan",
     ):
         train(path)
+    assert cli.main(["train", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("anymodal: 3 bad steps in a row")
     assert not (tmp_path / "run" / "model").exists()
 
 
@@ -574,7 +623,9 @@ def test_batches_without_a_wanted_loss_are_skipped_but_not_forever(tmp_path: Pat
     toy.loss_names = ("square", "root", "rare")  # type: ignore[attr-defined]
     try:
         path = write(tmp_path, stage={"losses": {"rare": 1}}, max_skipped=2)
-        with pytest.raises(FloatingPointError, match=r"no loss of \['rare'\], only \['square'"):
+        with pytest.raises(
+            FloatingPointError, match=r"\(samples \d.*no loss of \['rare'\], only \['square'"
+        ):
             train(path)
     finally:
         del toy.loss_names  # type: ignore[attr-defined]

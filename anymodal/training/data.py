@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import signal
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 
 class Batches(IterableDataset[Any]):
@@ -98,8 +100,42 @@ class Batches(IterableDataset[Any]):
         while True:
             # What samples and collating draw depends on the batch alone, as in a worker of its own.
             seed_all(self.seed, batch, 1)
-            yield self.collate([self.data[index] for index in self.indices(batch)])
+            try:
+                made = self._made(self.indices(batch))
+            except (OSError, ValueError) as error:
+                if worker is None:
+                    raise
+                # Handed over, for the process that trains to raise: torch would make its message
+                # one of the worker's whole traceback.
+                error.add_note(traceback.format_exc())
+                made = error
+            yield made
             batch += step
+
+    def _made(self, indices: Sequence[int]) -> Any:
+        """The batch of some samples.
+
+        Raises:
+            OSError: if a sample can't be read; it is named.
+            ValueError: if a sample isn't what it should be; it is named, or those of the batch.
+        """
+        samples, place = [], ""
+        try:
+            for index in indices:
+                place = f"sample {index}"
+                samples.append(self.data[index])
+            place = f"samples {', '.join(map(str, indices))}"
+            return self.collate(samples)
+        except (OSError, ValueError) as error:
+            kind, told = (
+                (OSError, _told(error)) if isinstance(error, OSError) else (ValueError, error)
+            )
+            raise kind(f"{place}: {told}") from error
+
+
+def _told(error: OSError) -> str:
+    """An error without its number, and with the file's name as it is."""
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error)
 
 
 def seed_all(seed: int, number: int, use: int = 0) -> None:
@@ -122,10 +158,19 @@ class Loader(DataLoader[Any]):
     expect: Callable[[Any], None] | None = None
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        for batch in super().__iter__():
-            if self.expect is not None:
-                self.expect(batch)
-            yield batch
+        batches = super().__iter__()
+        try:
+            for batch in batches:
+                if isinstance(batch, Exception):
+                    raise batch
+                if self.expect is not None:
+                    self.expect(batch)
+                yield batch
+        finally:
+            # Now: an error's traceback holds them until Python ends, which waits for them for ever,
+            # since they leave signals alone.
+            if isinstance(batches, _MultiProcessingDataLoaderIter):
+                batches._shutdown_workers()
 
 
 def loader(

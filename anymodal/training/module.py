@@ -88,7 +88,8 @@ class StageModule(L.LightningModule):
         values, bad = self._compare(losses, total)
         if not values:
             wanted = list(self.run.stage.losses)
-            return self._skip(f"no loss of {wanted}, only {list(losses)}", bad)
+            everywhere = range(processes.count())
+            return self._skip(f"no loss of {wanted}, only {list(losses)}", everywhere)
         mean = self.weigh(values)
         assert mean is not None, "there are values"
         if bad:
