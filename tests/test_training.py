@@ -681,6 +681,44 @@ def test_a_run_is_checked_before_anything_is_built(tmp_path: Path) -> None:
 # ---- Pieces ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"trainer": {"max_steps": 2}}, "trainer.max_steps is the run's own to say; give steps"),
+        ({"trainer": {"callbacks": []}}, "trainer.callbacks is the run's own .* they save"),
+        ({"trainer": {"acelerator": "cpu"}}, "trainer takes no 'acelerator'; did you mean"),
+        ({"trainer": {"accelerator": "cpu", "devices": 0}}, "trainer: "),
+        ({"optimizer": {"clip": 0}}, "optimizer.clip must be more than 0, not 0.0"),
+        ({"model": {"_target_": "torch.nn.ReLU"}}, "ReLU has no collate"),
+    ],
+)
+def test_what_would_undo_a_run_is_refused(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        train(write(tmp_path, allow=["tests", "torch"], **changes))
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04" + bytes(40)])
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path)
+    found = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    found.parent.mkdir(parents=True)
+    found.write_bytes(content)
+    with pytest.raises(ValueError, match="last.ckpt is damaged .* or delete it to start again"):
+        train(path)
+    assert found.read_bytes() == content
+
+
+def test_a_run_goes_on_with_whole_steps_where_more_batches_accumulate(tmp_path: Path) -> None:
+    train(write(tmp_path, steps=3))
+    (tmp_path / "run" / "model" / "toy.safetensors").unlink()
+    (tmp_path / "run" / "model").rmdir()
+    train(write(tmp_path, steps=5, accumulate=2))
+    found = last(tmp_path / "run")
+    assert (found["global_step"], found["batches"]) == (5, 3 + 2 * 2)
+
+
 def test_batches_depend_on_seed_and_number_alone() -> None:
     def first(start: int, count: int, seed: int = 0) -> list[list[int]]:
         batches = iter(Batches(range(7), list, 3, seed, lambda: start))
@@ -771,6 +809,16 @@ def test_only_what_trains_is_in_training_mode(parts: Path) -> None:
     freeze_all_but(model, ["heads.*"])
     train_mode(model)
     assert not any(part.training for part in model.language.modules())
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_the_average_is_of_weights_of_any_type(tmp_path: Path, precision: str) -> None:
+    _, module = fit(read_run(write(tmp_path, ema=0.9, precision=precision, data=TOY["data"])))
+    average = last(tmp_path / "run")["callbacks"]["MovingAverage"]["average"]
+    kind = torch.float64 if precision == "64-true" else torch.float32
+    assert {value.dtype for value in average.values()} == {kind}
+    weight = module.model.layer.weight
+    assert torch.equal(weight, average["model.layer.weight"].to(weight.dtype))
 
 
 def test_the_average_warms_up() -> None:

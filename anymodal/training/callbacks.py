@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import struct
 import threading
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,9 @@ class MovingAverage(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for name, parameter in pl_module.named_parameters():
             if parameter.requires_grad and name not in self.average:
-                self.average[name] = parameter.detach().clone()
+                # At least float32: what one step adds is below half precision's last bit.
+                kind = torch.promote_types(parameter.dtype, torch.float32)
+                self.average[name] = parameter.detach().to(kind, copy=True)
         weights = dict(pl_module.named_parameters())
         self.average = {
             n: placed(v, weights[n]).to(pl_module.device) for n, v in self.average.items()
@@ -49,7 +53,8 @@ class MovingAverage(L.Callback):
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for name, parameter in pl_module.named_parameters():
             if name in self.average:
-                self.average[name].lerp_(parameter.detach().float(), 1 - decay)
+                average = self.average[name]
+                average.lerp_(parameter.detach().to(average.dtype), 1 - decay)
 
     @torch.no_grad()
     def apply(self, module: L.LightningModule) -> None:
@@ -130,5 +135,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         if "://" in str(path):
             raise ValueError(f"checkpoints are read from local files only, not from {path}")
-        loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (EOFError, RuntimeError, pickle.UnpicklingError, struct.error) as error:
+            raise ValueError(
+                f"{path} is damaged ({error or 'cut short'}); put a copy there, or delete it to "
+                "start again"
+            ) from error
         return loaded

@@ -222,7 +222,7 @@ class StageModule(L.LightningModule):
             )
         self.batches = samples // self._drawn_at_once
         self.skipped, self.skipped_in_all = checkpoint.get("skipped", [0, 0])
-        if self.batches != checkpoint["batches"]:
+        if self.batches != checkpoint["batches"] or self.batches % self.run.accumulate:
             # Lightning counts them too, to know where an optimiser step ends.
             step = checkpoint["global_step"] * self.run.accumulate
             progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]

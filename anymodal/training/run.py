@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -122,6 +123,9 @@ def build(run: Run) -> tuple[Any, Any]:
     model, parts = _build_model(run, run.cache if run.defers else None)
     if any(fnmatchcase(n, glob) for n in _deferred(model) for glob in run.stage.trainable):
         model, parts = _build_model(run, None)
+    for name in ("collate", "save_pretrained"):  # the latter's lack would show at the very end
+        if not hasattr(model, name):
+            raise ConfigError(f"{type(model).__name__} has no {name}(), which a run needs")
     return model, configuration.instantiate(run.data, parts=parts, allow=run.trusted)
 
 
@@ -146,27 +150,29 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     out = Path(run.out)
     last = out / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
-    trainer = L.Trainer(
-        **{
-            "max_steps": run.steps,
-            "max_epochs": -1,
-            "accumulate_grad_batches": run.accumulate,
-            "precision": run.precision,
-            "callbacks": [
-                *average,
-                StopAndSave(),
-                SaveEvery(last, run.save_every),
-                *([TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []),
-            ],
-            # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
-            "logger": [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")],
-            "log_every_n_steps": run.log_every,
-            "enable_checkpointing": False,
-            "enable_model_summary": False,
-            "default_root_dir": out,
-            **arguments(run.trainer, AtomicCheckpointIO()),
-        }
-    )
+    settings = {
+        "max_steps": run.steps,
+        "max_epochs": -1,
+        "accumulate_grad_batches": run.accumulate,
+        "precision": run.precision,
+        "callbacks": [
+            *average,
+            StopAndSave(),
+            SaveEvery(last, run.save_every),
+            *([TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []),
+        ],
+        # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
+        "logger": [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")],
+        "log_every_n_steps": run.log_every,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "default_root_dir": out,
+        **arguments(run.trainer, AtomicCheckpointIO()),
+    }
+    try:
+        trainer = L.Trainer(**settings)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {error}") from error
     expect_gaps(trainer.strategy)
     if trainer.is_global_zero:
         sweep(last)

@@ -70,6 +70,18 @@ class Optimizer:
         return self.final + (1 - self.final) * shape if self.schedule != "constant" else 1.0
 
 
+OWN = {
+    "accumulate_grad_batches": "give accumulate",
+    "callbacks": "they save, stop and average (save_every, ema)",
+    "default_root_dir": "give out",
+    "log_every_n_steps": "give log_every",
+    "max_epochs": "give steps",
+    "max_steps": "give steps",
+    "precision": "give precision",
+}
+"""Arguments of a trainer that a run gives it, and what to give the run instead."""
+
+
 @dataclass
 class Run:
     """One training run.
@@ -151,6 +163,14 @@ class Run:
         return plain and {"text", "align"} >= self.stage.losses.keys()
 
     def _check(self) -> None:
+        for name in self.trainer:
+            if name in OWN:
+                raise ConfigError(f"trainer.{name} is the run's own to say; {OWN[name]}")
+        if not self.optimizer.clip > 0:
+            raise ConfigError(
+                f"optimizer.clip must be more than 0, not {self.optimizer.clip}; a large one, such "
+                "as 1e9, clips nothing"
+            )
         if not self.stage.losses:
             raise ConfigError("stage.losses is empty; name at least one loss and its weight")
         for name in (
