@@ -503,6 +503,13 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
         train(other)
 
 
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
+    fit(read_run(write(tmp_path, steps=2)))
+    path = write(tmp_path, optimizer={"muon": {"names": ["layer.weight"]}})
+    with pytest.raises(ConfigError, match=r"with Muon .* the old optimizer.muon"):
+        train(path)
+
+
 def test_logs_are_written_and_none_is_lost(tmp_path: Path) -> None:
     out = tmp_path / "run"
     train(write(tmp_path, steps=2))

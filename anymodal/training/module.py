@@ -212,6 +212,12 @@ class StageModule(L.LightningModule):
                 f"{sorted(saved - wanted)[:5]}, only here {sorted(wanted - saved)[:5]}; "
                 f"choose another out= folder or the old configuration"
             )
+        groups = [g for state in checkpoint["optimizer_states"] for g in state["param_groups"]]
+        if any("momentum" in group for group in groups) != bool(self.run.optimizer.muon.names):
+            raise ConfigError(
+                "the checkpoint is of a run with Muon and this one is without, or the other way "
+                "round; choose another out= folder or the old optimizer.muon"
+            )
         # Files from before `samples` and `skipped` were of one process, which had skipped nothing.
         samples = checkpoint.get("samples", checkpoint["batches"] * self.run.batch_size)
         if samples % self._drawn_at_once:
