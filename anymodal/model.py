@@ -303,8 +303,19 @@ class AnyModal(nn.Module):
     # ---- Training -----------------------------------------------------------------------------
 
     def collate(self, samples: Sequence[Sequence[Message]]) -> Batch:
-        """Lay conversations out in rows."""
+        """Lay conversations out in rows.
+
+        Raises:
+            ValueError: for media that no encoder reads, or a conversation longer than the language
+                model reads.
+        """
         prompts = [self.layout.prompt(messages, reply=False) for messages in samples]
+        limit = self.language.max_positions
+        if limit is not None and (longest := max(len(prompt.ids) for prompt in prompts)) > limit:
+            raise ValueError(
+                f"the conversation takes {longest} positions and the language model reads {limit}; "
+                "cut it, or give fewer media"
+            )
         together = self.packed and self.language.packs
         for prompt in prompts:
             self._digests(prompt.items)  # here, where workers do it

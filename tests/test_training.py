@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import lightning as L
 import pytest
 import torch
 import yaml
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import nn
 
 from anymodal import checkpoint, cli, composition, processes
@@ -30,7 +32,7 @@ from anymodal.training.run import build, fit, read_run, train
 from anymodal.training.stage import Matrices, Optimizer, freeze_all_but, train_mode
 from tests import composed
 from tests.composed import small_disk, write_model
-from tests.tiny import tiny_model
+from tests.tiny import picture, tiny_model
 
 TOY: dict[str, Any] = {
     "model": {"_target_": "tests.composed.Toy"},
@@ -567,6 +569,35 @@ def test_a_sample_that_can_t_be_read_is_named(tmp_path: Path, workers: int) -> N
     assert not re.search("Traceback", ended.stderr)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sample_that_can_t_be_used_is_stood_in_for(
+    parts: Path, tmp_path: Path, workers: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A run goes on over files that are missing, empty or of another kind, and over long talk."""
+    picture().save(tmp_path / "whole.png")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("no picture")
+    files = ["whole.png", "gone.png", "empty.png", "text.png"]
+    entries = [{"image": file, "caption": "a ball"} for file in files]
+    talk = [{"from": "human", "value": "a ball " * 500}, {"from": "gpt", "value": "a ball"}]
+    entries += [{"conversations": talk}, {"conversations": []}]
+    (tmp_path / "talks.json").write_text(json.dumps(entries))
+    path = {"path": str(tmp_path / "talks.json")}
+    data = {"_target_": "anymodal.data.conversations.Conversations", **path}
+    model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
+    more = {"steps": 2, "batch_size": 6, "stage": {"losses": {"text": 1}}, "workers": workers}
+    fit(read_run(write(tmp_path, model=model, data=data, **more)))
+    told = capfd.readouterr().err
+    for number, why in (
+        (1, r"no such file.*gone\.png"),
+        (2, r"empty\.png is empty"),
+        (3, r"text\.png is named as image"),
+        (4, r"the conversation takes \d+ positions and the language model reads \d+"),
+        (5, "the conversation is empty"),
+    ):
+        assert re.search(rf"sample {number}: {why}.*; sample 0 stands in for it", told), number
+
+
 def test_what_a_batch_can_t_be_made_of_is_named(parts: Path, tmp_path: Path) -> None:
     model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
     (tmp_path / "talks.json").write_text('[{"conversations": []}]')
@@ -575,7 +606,7 @@ def test_what_a_batch_can_t_be_made_of_is_named(parts: Path, tmp_path: Path) -> 
         "path": str(tmp_path / "talks.json"),
     }
     path = write(tmp_path, model=model, data=data, stage={"losses": {"text": 1}}, batch_size=2)
-    with pytest.raises(ValueError, match="samples 0, 0: the conversation is empty"):
+    with pytest.raises(ValueError, match="sample 0: the conversation is empty"):
         train(path)
 
 
@@ -623,6 +654,29 @@ def test_a_gradient_that_isn_t_finite_is_all_its_batches_fault(
         train(path)
     assert last(tmp_path / "run")["skipped"] == [1, 2]
     assert "batches 1 to 2 (samples" in capsys.readouterr().out
+
+
+def test_a_bad_batch_at_a_step_s_end_loses_none_where_losses_are_scaled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with fp16 on a GPU, of which the scaler works on a CPU too."""
+
+    def scaled(**settings: Any) -> L.Trainer:
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+        precision = MixedPrecision("16-mixed", "cpu", scaler)
+        plugins = [precision, *settings.pop("plugins")]
+        return trainer(**{**settings, "precision": None, "plugins": plugins})
+
+    trainer = L.Trainer
+    monkeypatch.setattr("anymodal.training.run.L.Trainer", scaled)
+    drawn = Batches(range(8), list, 4, 0)
+    data = {**TOY["data"], "count": 8, "bad": drawn.indices(1)}
+    run = read_run(write(tmp_path, data=data, steps=1, accumulate=2, batch_size=4))
+    before = build(run)[0].layer.weight.clone()
+    _, module = fit(run)
+    after = module.model.layer.weight
+    assert not torch.equal(before, after), "the good batch of the step counts"
+    assert torch.isfinite(after).all()
 
 
 def test_batches_without_a_wanted_loss_are_skipped_but_not_forever(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,6 +13,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+
+SPARES = 10
+"""How many samples are tried instead of one that can't be used; more of them in a row end a run."""
 
 
 class Batches(IterableDataset[Any]):
@@ -113,24 +117,45 @@ class Batches(IterableDataset[Any]):
             batch += step
 
     def _made(self, indices: Sequence[int]) -> Any:
-        """The batch of some samples.
+        """The batch of some samples; for one that can't be used another stands in, and it is told.
 
         Raises:
-            OSError: if a sample can't be read; it is named.
-            ValueError: if a sample isn't what it should be; it is named, or those of the batch.
+            OSError: if a sample can't be read, nor any of `SPARES` that might stand in for it.
+            ValueError: if a sample isn't what it should be, nor any of those.
         """
-        samples, place = [], ""
+        samples = [self._usable(index, read_only=True) for index in indices]
         try:
-            for index in indices:
-                place = f"sample {index}"
-                samples.append(self.data[index])
-            place = f"samples {', '.join(map(str, indices))}"
             return self.collate(samples)
-        except (OSError, ValueError) as error:
-            kind, told = (
-                (OSError, _told(error)) if isinstance(error, OSError) else (ValueError, error)
-            )
-            raise kind(f"{place}: {told}") from error
+        except ValueError:  # of one of them, or several
+            return self.collate([self._usable(index) for index in indices])
+
+    def _usable(self, index: int, read_only: bool = False) -> Any:
+        """The sample of a number, or the first after it that can be read and makes a batch."""
+        first: Exception | None = None
+        for number in range(index, index + SPARES + 1):
+            try:
+                sample = self.data[number % len(self.data)]
+                if not read_only:
+                    self.collate([sample])
+            except (OSError, ValueError) as error:
+                first = first or _named(index, error)
+                continue
+            if first is not None:
+                other = number % len(self.data)
+                print(f"{first}; sample {other} stands in for it", file=sys.stderr, flush=True)
+            return sample
+        assert first is not None, "there was one to try"
+        raise first
+
+
+def _named(index: int, error: Exception) -> Exception:
+    """An error that names the sample it is of."""
+    if isinstance(error, OSError):
+        named: Exception = OSError(f"sample {index}: {_told(error)}")
+    else:
+        named = ValueError(f"sample {index}: {error}")
+    named.__cause__ = error
+    return named
 
 
 def _told(error: OSError) -> str:

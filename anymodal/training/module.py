@@ -103,7 +103,7 @@ class StageModule(L.LightningModule):
             return self._tied(total)
         assert total is not None, "there are values"
         # Nothing here may train, as where a projection trains alone and nobody shows a medium.
-        return total if total.requires_grad else None
+        return total if total.requires_grad else self._nothing()
 
     def _compare(
         self, losses: Mapping[str, Tensor], total: Tensor | None
@@ -164,8 +164,16 @@ class StageModule(L.LightningModule):
     def _skip(self, why: str, where: Sequence[int]) -> Tensor | None:
         """Leave a batch out of its step; the loss that it gets instead."""
         self._blame(why, where)
-        # Lightning wants a loss of each of several processes; that of this one changes nothing.
-        return None if processes.count() == 1 else self._tied(None)
+        return self._nothing()
+
+    def _nothing(self) -> Tensor | None:
+        """The loss of a batch that changes nothing: none, where Lightning can do without one.
+
+        It wants one of each of several processes; and where it scales losses (fp16), a step that
+        ends with a batch without one would lose its other batches.
+        """
+        scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        return self._tied(None) if scales or processes.count() > 1 else None
 
     def _blame(self, why: str, where: Sequence[int], batches: int = 1, lost: int = 1) -> None:
         """Name the last batches of some processes, and count those that change nothing by it."""
