@@ -67,6 +67,65 @@ def test_conversations_that_ask_for_one(folder: Path) -> None:
     assert reply.content == ["Sure thing!", Target("image", "")]  # it was "[]"
 
 
+def pair(asked: str, said: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"from": "human", "value": asked}, {"from": "gpt", "value": said, **more}]
+
+
+def test_captions_alone_ask_for_media(folder: Path) -> None:
+    """As NExT-GPT's T2M has them, before and after its own preparation: without files."""
+    entry = {"image_captions": ["a square"], "image_caption_embeddings": ["it_img_0.jpg.npy"]}
+    wanted = [Target("image", "a square")]
+    _, reply = read(folder, {**entry, "conversations": pair("Draw", "Sure. <image>")})[0]
+    assert reply.content == ["Sure.", *wanted]
+    for caption in ("a square", ["a square"]):
+        told = {"output_modality": "image", "caption": caption}
+        _, reply = read(folder, {"conversations": pair("Draw", "Sure.", **told)})[0]
+        assert reply.content == ["Sure.", *wanted]
+    told = {"output_modality": "text", "caption": ""}
+    _, reply = read(folder, {"conversations": pair("Hi", "Hello. <image>", **told)})[0]
+    assert reply.content == ["Hello. <image>"], "there is none"
+
+
+def test_several_media_stand_in_their_order(folder: Path) -> None:
+    """As in MosIT, of which the first kind of entry is prepared and the second is not."""
+    Image(np.full((8, 8, 3), 255, np.uint8)).save(folder / "b.png")
+    turns = [*pair("Two", "<image> and <image>"), *pair("Another", "<image>")]
+    entry = {"image_captions": ["a", "b", "c"], "conversations": turns}
+    messages = read(folder, entry)[0]
+    assert messages[1].content == [Target("image", "a"), "and", Target("image", "b")]
+    assert messages[3].content == [Target("image", "c")]
+    listed = [{"image_name": f"{name}.png", "caption": name} for name in "ab"]
+    entry = {
+        "image_list": listed,
+        "audio_list": [],
+        "conversation": pair("<image> Go on", "<image>"),
+    }
+    user, reply = read(folder, entry, load_targets=True)[0]
+    assert user.content == [Image.load(folder / "a.png"), "Go on"]
+    assert reply.content == [Target("image", "b", Image.load(folder / "b.png"))]
+    entry = {"input_image": "a.png", "output_image": "b.png", "image_captions": ["white"]}
+    entry["conversations"] = pair("<image> Make it white", "<image>")
+    user, reply = read(folder, entry, load_targets=True)[0]
+    assert user.content[0] == Image.load(folder / "a.png")
+    assert reply.content == [Target("image", "white", Image.load(folder / "b.png"))]
+    entry = {"image": ["a.png", "b.png"], "conversations": pair("<image><image><image>", "Hm")}
+    with pytest.raises(ValueError, match="<image> stands in more places than the 2 there are"):
+        read(folder, entry)[0]
+
+
+def test_a_system_turn_stays_one(folder: Path) -> None:
+    turns = [{"from": "system", "value": "Be brief."}, *pair("Hi", "Hello.")]
+    assert [m.role for m in read(folder, {"conversations": turns})[0]] == [
+        *("system", "user", "assistant"),
+    ]
+
+
+def test_a_medium_that_no_turn_has_is_shown_first(folder: Path) -> None:
+    entry = {"image": "a.png", "conversations": pair("What is this?", "A square.")}
+    user, _ = read(folder, entry)[0]
+    assert user.content == [Image.load(folder / "a.png"), "What is this?"]
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
@@ -78,6 +137,7 @@ def test_conversations_that_ask_for_one(folder: Path) -> None:
         ({"conversations": [{"from": "human", "value": None}]}, "a turn's value is None"),
         ({"conversations": [{"from": "human"}]}, "a turn's value is None"),
         ({"conversations": ["hello"]}, "a turn is 'hello', not an object"),
+        ({"conversations": None}, "conversations are None, not a list"),
     ],
 )
 def test_other_entries_are_refused(folder: Path, entry: Any, says: str) -> None:

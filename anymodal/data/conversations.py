@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from anymodal.media import Media, load
 from anymodal.types import Message, Target
 
-_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+_ROLES = {
+    **{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"},
+    "system": "system",
+}
 
 
 class Conversations:
     """Samples of a JSON file: a list, of these kinds of entries, where M is any kind of media.
 
     - captions: `{"caption": …, "M_name": file}` (NExT-GPT), `{"caption": …, "M": file}`
-    - about a medium: `{"M": file, "conversations": [{"from": "human", "value": "<M>\\nWhat …?"},
+    - about media: `{"M": file, "conversations": [{"from": "human", "value": "<M>\\nWhat …?"},
       {"from": "gpt", "value": …}]}` (LLaVA), `"input_M"` (NExT-GPT)
-    - asking for one: `{"output_M": file, "M_captions": …, "conversations": […]}`, with `<M>` where
-      the reply has it
+    - asking for them: `{"output_M": file, "M_captions": […], "conversations": […]}`, with `<M>`
+      where the reply has one; without files where captions are enough (T2M), which a turn may tell
+      itself: `{"from": "gpt", "value": …, "output_modality": "M", "caption": …}`
+    - both: `{"M_list": [{"M_name": file, "caption": …}], "conversation": […]}` (MosIT)
 
-    Files are opened when a sample is read.
+    Of several files or captions each `<M>` takes the next, in a user's turn of what is shown, in a
+    reply of what is made; a single one stands for all. `M` that no turn has is shown with the first
+    turn. Files are opened when a sample is read.
 
     Args:
         path: the JSON file.
@@ -66,7 +74,7 @@ class Conversations:
             FileNotFoundError: if its file isn't there.
         """
         entry = self.entries[index]
-        if "conversations" in entry:
+        if "conversations" in entry or "conversation" in entry:
             return self._conversation(entry)
         if "caption" in entry and (kinds := list(_kinds(entry))):
             return self._captioned(entry, *kinds[0])
@@ -88,28 +96,48 @@ class Conversations:
         ]
 
     def _conversation(self, entry: Mapping[str, Any]) -> list[Message]:
-        keys = dict(_kinds(entry))
+        media = {kind: _Media(entry, kind) for kind in Media.kinds}
+        turns = entry.get("conversations", entry.get("conversation"))
+        if not isinstance(turns, list):
+            raise ValueError(f"conversations are {turns!r}, not a list of turns")
         messages = []
-        for turn in entry["conversations"]:
+        for turn in turns:
             if not isinstance(turn, dict):
                 raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
             role = _ROLES.get(str(turn.get("from")))
             if role is None:
-                raise ValueError(f"a turn is from {turn.get('from')!r}; known are human and gpt")
-            content = [
-                self._shown(entry, keys[part], part, role) if part in keys else part
-                for part in _parts(_text(turn.get("value"), "a turn's value"), keys)
-            ]
-            messages.append(Message(role, [part for part in content if part != ""]))
+                raise ValueError(
+                    f"a turn is from {turn.get('from')!r}; known are human, gpt and system"
+                )
+            messages.append(Message(role, self._content(turn, role, media)))
+        for kind, given in media.items():
+            first = next((m for m in messages if m.role == "user"), None)
+            if first is not None and not given.taken and not given.made:
+                first.content[:0] = [self._load(file, kind) for file, _ in given.shown]
         return messages
 
-    def _shown(self, entry: Mapping[str, Any], key: str, kind: str, role: str) -> Media | Target:
-        if role == "user":
-            return self._load(entry[key], kind)
-        captions = entry.get(f"{kind}_captions", "")
-        first = (captions or [""])[0] if isinstance(captions, list) else captions
-        caption = _text(first, f"{kind}_captions")
-        return Target(kind, caption, self._load(entry[key], kind) if self.load_targets else None)
+    def _content(
+        self, turn: Mapping[str, Any], role: str, media: Mapping[str, _Media]
+    ) -> list[str | Media | Target]:
+        value, kind = _text(turn.get("value"), "a turn's value"), str(turn.get("output_modality"))
+        if role == "assistant" and kind in media and not media[kind].made:
+            own = [(None, caption) for caption in _listed(turn.get("caption"))]
+            media = {**media, kind: _Media({}, kind, own)}
+            if f"<{kind}>" not in value:
+                value += f"<{kind}>" * len(own)
+        known = {kind: given for kind, given in media.items() if given.made or given.shown}
+        content: list[str | Media | Target] = []
+        for part in _parts(value, known):
+            if part not in known:
+                content += [part] if part else []
+                continue
+            file, caption = known[part].take(role)
+            if role != "assistant":
+                content.append(self._load(file, part))
+                continue
+            opened = self._load(file, part) if self.load_targets and file is not None else None
+            content.append(Target(part, _text(caption, f"a caption of {part}"), opened))
+        return content
 
     def _load(self, name: Any, kind: str) -> Media:
         if not isinstance(name, str):
@@ -135,9 +163,57 @@ def _kinds(entry: Mapping[str, Any]) -> Any:
             yield kind, key
 
 
-def _parts(value: str, kinds: Mapping[str, str]) -> list[str]:
+class _Media:
+    """What an entry shows of one kind of media and what it makes: files and captions, in order."""
+
+    def __init__(
+        self, entry: Mapping[str, Any], kind: str, made: Sequence[tuple[Any, Any]] = ()
+    ) -> None:
+        keys = (kind, f"input_{kind}", f"{kind}_name")
+        files = next((entry[key] for key in keys if key in entry), None)
+        outputs, captions = (
+            _listed(entry.get(key)) for key in (f"output_{kind}", f"{kind}_captions")
+        )
+        self.kind, self.taken = kind, False
+        self._places: dict[int, int] = {}  # how many are taken of each list
+        self.shown: list[tuple[Any, Any]] = [(file, "") for file in _listed(files)]
+        self.made = [*made, *zip_longest(outputs, captions, fillvalue=None)]
+        both = [
+            (item.get(f"{kind}_name"), item.get("caption"))
+            for item in _listed(entry.get(f"{kind}_list"))
+            if isinstance(item, dict)
+        ]
+        if both:  # one after the other, whoever has them
+            self.shown = self.made = both
+
+    def take(self, role: str) -> tuple[Any, Any]:
+        """The file and the caption for the next place of a user's turn or of a reply's."""
+        wanted = self.made if role == "assistant" else self.shown
+        wanted = wanted or self.made or self.shown
+        file, caption = wanted[0] if len(wanted) == 1 else self._next(wanted)
+        self.taken = True
+        return file, "" if caption is None else caption
+
+    def _next(self, wanted: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+        place = self._places.get(id(wanted), 0)
+        if place == len(wanted):
+            raise ValueError(
+                f"<{self.kind}> stands in more places than the {place} there are of it"
+            )
+        self._places[id(wanted)] = place + 1
+        return wanted[place]
+
+
+def _listed(value: Any) -> list[Any]:
+    """What is given, one or several."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _parts(value: str, kinds: Iterable[str]) -> list[str]:
     """Texts and kinds in order: `<M>` stands for a medium, with a line's end after or before it."""
-    if not kinds:
+    if not (kinds := list(kinds)):
         return [value]
     pieces = re.split(rf"\n?<({'|'.join(kinds)})>\n?", value)
     return [piece.strip() if index % 2 == 0 else piece for index, piece in enumerate(pieces)]

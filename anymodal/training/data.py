@@ -123,19 +123,19 @@ class Batches(IterableDataset[Any]):
             OSError: if a sample can't be read, nor any of `SPARES` that might stand in for it.
             ValueError: if a sample isn't what it should be, nor any of those.
         """
-        samples = [self._usable(index, read_only=True) for index in indices]
+        samples = [self._usable(index) for index in indices]
         try:
             return self.collate(samples)
         except ValueError:  # of one of them, or several
-            return self.collate([self._usable(index) for index in indices])
+            return self.collate([self._usable(index, collated=True) for index in indices])
 
-    def _usable(self, index: int, read_only: bool = False) -> Any:
-        """The sample of a number, or the first after it that can be read and makes a batch."""
+    def _usable(self, index: int, collated: bool = False) -> Any:
+        """The sample of a number, or the first after it that can be read (and makes a batch)."""
         first: Exception | None = None
         for number in range(index, index + SPARES + 1):
             try:
                 sample = self.data[number % len(self.data)]
-                if not read_only:
+                if collated:
                     self.collate([sample])
             except (OSError, ValueError) as error:
                 first = first or _named(index, error)
