@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from anymodal.media import Media, load
 from anymodal.types import Message, Target
@@ -96,7 +96,7 @@ class Conversations:
         ]
 
     def _conversation(self, entry: Mapping[str, Any]) -> list[Message]:
-        media = {kind: _Media(entry, kind) for kind in Media.kinds}
+        media = {kind: _media(entry, kind) for kind in Media.kinds}
         turns = entry.get("conversations", entry.get("conversation"))
         if not isinstance(turns, list):
             raise ValueError(f"conversations are {turns!r}, not a list of turns")
@@ -110,33 +110,35 @@ class Conversations:
                     f"a turn is from {turn.get('from')!r}; known are human, gpt and system"
                 )
             messages.append(Message(role, self._content(turn, role, media)))
-        for kind, given in media.items():
-            first = next((m for m in messages if m.role == "user"), None)
-            if first is not None and not given.taken and not given.made:
-                first.content[:0] = [self._load(file, kind) for file, _ in given.shown]
+        first = next((message for message in messages if message.role == "user"), None)
+        for kind, (shown, made) in media.items():
+            if first is not None and not shown.taken and not made.items:
+                first.content[:0] = [self._load(file, kind) for file, _ in shown.items]
         return messages
 
     def _content(
         self, turn: Mapping[str, Any], role: str, media: Mapping[str, _Media]
     ) -> list[str | Media | Target]:
         value, kind = _text(turn.get("value"), "a turn's value"), str(turn.get("output_modality"))
-        if role == "assistant" and kind in media and not media[kind].made:
+        if role == "assistant" and kind in media and not media[kind].made.items:
             own = [(None, caption) for caption in _listed(turn.get("caption"))]
-            media = {**media, kind: _Media({}, kind, own)}
+            media = {**media, kind: _Media(_Line([]), _Line(own))}
             if f"<{kind}>" not in value:
                 value += f"<{kind}>" * len(own)
-        known = {kind: given for kind, given in media.items() if given.made or given.shown}
+        lines = {kind: given.of(role) for kind, given in media.items()}
+        known = {kind: line for kind, line in lines.items() if line.items}
         content: list[str | Media | Target] = []
         for part in _parts(value, known):
             if part not in known:
                 content += [part] if part else []
                 continue
-            file, caption = known[part].take(role)
+            file, caption = known[part].take(part)
             if role != "assistant":
                 content.append(self._load(file, part))
                 continue
             opened = self._load(file, part) if self.load_targets and file is not None else None
-            content.append(Target(part, _text(caption, f"a caption of {part}"), opened))
+            said = "" if caption is None else _text(caption, f"a caption of {part}")
+            content.append(Target(part, said, opened))
         return content
 
     def _load(self, name: Any, kind: str) -> Media:
@@ -163,45 +165,42 @@ def _kinds(entry: Mapping[str, Any]) -> Any:
             yield kind, key
 
 
-class _Media:
-    """What an entry shows of one kind of media and what it makes: files and captions, in order."""
+class _Line:
+    """Files and captions of one kind of media, in the order in which `<M>` takes them."""
 
-    def __init__(
-        self, entry: Mapping[str, Any], kind: str, made: Sequence[tuple[Any, Any]] = ()
-    ) -> None:
-        keys = (kind, f"input_{kind}", f"{kind}_name")
-        files = next((entry[key] for key in keys if key in entry), None)
-        outputs, captions = (
-            _listed(entry.get(key)) for key in (f"output_{kind}", f"{kind}_captions")
-        )
-        self.kind, self.taken = kind, False
-        self._places: dict[int, int] = {}  # how many are taken of each list
-        self.shown: list[tuple[Any, Any]] = [(file, "") for file in _listed(files)]
-        self.made = [*made, *zip_longest(outputs, captions, fillvalue=None)]
-        both = [
-            (item.get(f"{kind}_name"), item.get("caption"))
-            for item in _listed(entry.get(f"{kind}_list"))
-            if isinstance(item, dict)
-        ]
-        if both:  # one after the other, whoever has them
-            self.shown = self.made = both
+    def __init__(self, items: Iterable[tuple[Any, Any]]) -> None:
+        self.items, self.taken = list(items), 0
 
-    def take(self, role: str) -> tuple[Any, Any]:
-        """The file and the caption for the next place of a user's turn or of a reply's."""
-        wanted = self.made if role == "assistant" else self.shown
-        wanted = wanted or self.made or self.shown
-        file, caption = wanted[0] if len(wanted) == 1 else self._next(wanted)
-        self.taken = True
-        return file, "" if caption is None else caption
-
-    def _next(self, wanted: list[tuple[Any, Any]]) -> tuple[Any, Any]:
-        place = self._places.get(id(wanted), 0)
-        if place == len(wanted):
+    def take(self, kind: str) -> tuple[Any, Any]:
+        """The next file and its caption; where there is only one, that one each time."""
+        if self.taken == len(self.items) > 1:
             raise ValueError(
-                f"<{self.kind}> stands in more places than the {place} there are of it"
+                f"<{kind}> stands in more places than the {self.taken} there are of it"
             )
-        self._places[id(wanted)] = place + 1
-        return wanted[place]
+        self.taken = min(self.taken + 1, len(self.items))
+        return self.items[self.taken - 1]
+
+
+class _Media(NamedTuple):
+    """What an entry shows of one kind of media, and what it makes."""
+
+    shown: _Line
+    made: _Line
+
+    def of(self, role: str) -> _Line:
+        """Where `<M>` in a turn takes from; from the other line where its own is empty."""
+        own, other = (self.made, self.shown) if role == "assistant" else (self.shown, self.made)
+        return own if own.items else other
+
+
+def _media(entry: Mapping[str, Any], kind: str) -> _Media:
+    if both := [item for item in _listed(entry.get(f"{kind}_list")) if isinstance(item, dict)]:
+        line = _Line((item.get(f"{kind}_name"), item.get("caption")) for item in both)
+        return _Media(line, line)  # one after the other, whoever has them
+    keys = (kind, f"input_{kind}", f"{kind}_name")
+    files = next((entry[key] for key in keys if key in entry), None)
+    made = (_listed(entry.get(key)) for key in (f"output_{kind}", f"{kind}_captions"))
+    return _Media(_Line((file, None) for file in _listed(files)), _Line(zip_longest(*made)))
 
 
 def _listed(value: Any) -> list[Any]:
