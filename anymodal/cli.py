@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     os.environ.setdefault("TQDM_DELAY", "1")  # no bars, of libraries either, for a second's work
-    sys.path.append(os.getcwd())  # parts of one's own lie where one works; what's installed wins
+    sys.path.append("")  # parts of one's own lie where one works; what is installed wins
     debug = "--debug" in argv
     try:
         return _run(argv)
