@@ -22,19 +22,12 @@ from transformers import (
     BitsAndBytesConfig,
 )
 
-from anymodal.sources import WEIGHTS, opening, require, source_of, words_of
+from anymodal.sources import WEIGHTS, WORDS, opening, require, source_of, words_of
 from anymodal.template import ChatTemplate, Piece, Segment
 
 IGNORED = -100
 
-_FILES = [
-    ["config.json"],
-    WEIGHTS,
-    [
-        *("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model"),
-        *("tiktoken.model", "tekken.json"),
-    ],
-]
+_FILES = [["config.json"], WEIGHTS, [*WORDS, "tiktoken.model", "tekken.json"]]
 
 
 class LanguageModel(nn.Module):

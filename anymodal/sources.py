@@ -29,6 +29,11 @@ WEIGHTS = (
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
 """Where a model of transformers may have its weights."""
+WORDS = (
+    *("tokenizer.json", "tokenizer.model"),
+    *("vocab.json", "vocab.txt", "spiece.model"),
+)
+"""Where a tokenizer of transformers may have its words."""
 SAMPLED = 256
 """How many values of each weight a fingerprint looks at."""
 

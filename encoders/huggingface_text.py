@@ -12,9 +12,7 @@ from torch.nn import functional as F
 
 from anymodal.encoders.base import TextEncoder
 from anymodal.encoders.huggingface import hash_of, quiet
-from anymodal.sources import WEIGHTS, opening, require, source_of, words_of
-
-_WORDS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+from anymodal.sources import WEIGHTS, WORDS, opening, require, source_of, words_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class TransformersText(TextEncoder):
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         known = {"revision": revision, "trust_remote_code": False}
-        files = [["config.json"], WEIGHTS, _WORDS]
+        files = [["config.json"], WEIGHTS, WORDS]
         with opening("text encoder", path_or_name, revision, files[:1]):
             config = AutoConfig.from_pretrained(path_or_name, **known)
         tower = _tower(config.model_type)

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anymodal.sources import opening, require, source_of, words_of
-
-_FILES = ("tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model", "vocab.json")
+from anymodal.sources import WORDS, opening, require, source_of, words_of
 
 
 class Words:
@@ -45,7 +43,7 @@ class Words:
         # transformers takes seconds to import.
         from transformers import AutoTokenizer
 
-        files = [[Path(subfolder, name).as_posix() for name in _FILES]]
+        files = [[Path(subfolder, name).as_posix() for name in WORDS]]
         known = {"revision": revision, "subfolder": subfolder, "trust_remote_code": False}
         with opening("tokenizer", path_or_name, revision, files):
             tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
