@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -86,27 +87,55 @@ def _unwritten(path: Path, error: Exception) -> OSError:
 
 
 def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors as safetensors, atomically."""
+    """Write tensors as safetensors, atomically, with a checksum of them all."""
     from safetensors.torch import save_file
 
+    tensors = {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
     with replacing(path) as temporary:
-        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary)
+        save_file(tensors, temporary, {_CHECKSUM: _checksum(tensors)})
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file.
 
     Raises:
-        CheckpointError: if it is missing, truncated or not safetensors.
+        CheckpointError: if it is missing, truncated, not safetensors, or holds other values than
+            were written; files of other programs have no checksum to tell that by.
     """
+    from safetensors import safe_open
     from safetensors.torch import load_file
 
     if not path.is_file():
         raise CheckpointError(f"no weights at {path}; is this an AnyModal checkpoint folder?")
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            told = (file.metadata() or {}).get(_CHECKSUM)
+        tensors = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is truncated or not a safetensors file") from error
+    if told is not None and told != _checksum(tensors):
+        raise CheckpointError(
+            f"{path} is damaged: its values aren't those that were written; put a whole copy there"
+        )
+    return tensors
+
+
+_CHECKSUM = "sha256"
+_PIECE = 1 << 24
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of tensors: their names, types, shapes and bytes."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name}\0{value.dtype}\0{tuple(value.shape)}\0".encode())
+        for piece in value.reshape(-1).view(torch.uint8).split(_PIECE):
+            # A copy: NumPy pins the storage that it looks at, and FSDP2 has to free its own.
+            digest.update(piece.clone().numpy().data)
+    return digest.hexdigest()
 
 
 def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:

@@ -1,21 +1,15 @@
-"""Callbacks: moving average of weights, stop and save on a signal, checkpoints that survive."""
+"""Callbacks: a moving average of weights, and a stop with a checkpoint on a signal."""
 
 from __future__ import annotations
 
-import os
-import pickle
 import signal
-import struct
 import threading
-from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from anymodal import processes
-from anymodal.checkpoint import replacing
 from anymodal.training.strategies import placed, whole
 
 
@@ -100,46 +94,3 @@ class StopAndSave(L.Callback):
             return  # only between optimiser steps: gradients aren't saved
         if processes.any_of(self.stopped):  # a signal may come while this is asked
             self.stopped = trainer.should_stop = True
-
-
-class SaveEvery(L.Callback):
-    """Write one checkpoint file every so many optimiser steps, and when the run stops."""
-
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every = path, every
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.last = trainer.global_step  # just read, or nothing to save yet
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
-    ) -> None:
-        step = trainer.global_step
-        due = step % self.every == 0 and step != self.last
-        if due or trainer.should_stop or step >= trainer.max_steps:
-            self.last = step
-            trainer.save_checkpoint(self.path)
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside the old one, then rename: a full disk leaves the old one whole."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
-
-    def load_checkpoint(
-        self, path: str | os.PathLike[str], *args: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        if "://" in str(path):
-            raise ValueError(f"checkpoints are read from local files only, not from {path}")
-        try:
-            loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (EOFError, RuntimeError, pickle.UnpicklingError, struct.error) as error:
-            raise ValueError(
-                f"{path} is damaged ({error or 'cut short'}); put a copy there, or delete it to "
-                "start again"
-            ) from error
-        return loaded

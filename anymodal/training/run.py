@@ -22,7 +22,8 @@ from anymodal import config as configuration
 from anymodal.checkpoint import replacing_folder, sweep
 from anymodal.config import ConfigError
 from anymodal.decoders.deferred import DeferredDecoder, Opening
-from anymodal.training.callbacks import AtomicCheckpointIO, MovingAverage, SaveEvery, StopAndSave
+from anymodal.training.callbacks import MovingAverage, StopAndSave
+from anymodal.training.checkpoints import AtomicCheckpointIO, SaveEvery, resumable
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
 from anymodal.training.regions import switched
@@ -181,7 +182,7 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     module.samples_of = batches.indices
     with switched(model, compiled=run.compile, checkpointed=run.checkpointing):
         drawn = loader(batches, run.workers, getattr(model, "expect", None))
-        trainer.fit(module, drawn, ckpt_path=last if last.exists() else None)
+        trainer.fit(module, drawn, ckpt_path=resumable(last))
     for callback in average:
         callback.apply(module)
     return trainer, module

@@ -1,0 +1,162 @@
+"""A run's checkpoints: whole or absent, sealed with a checksum, and the last two of them kept."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import pickle
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from anymodal import processes
+from anymodal.checkpoint import replacing
+
+_MARK = b"sha256:"
+_SEAL = len(_MARK) + 2 * hashlib.sha256().digest_size
+_END = b"PK\x05\x06"
+_END_LENGTH = 22
+
+
+class DamagedError(ValueError):
+    """A checkpoint that isn't what was written."""
+
+
+class SaveEvery(L.Callback):
+    """Write a checkpoint every so many optimiser steps, and when the run stops."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.last = trainer.global_step  # just read, or nothing to save yet
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+    ) -> None:
+        step = trainer.global_step
+        due = step % self.every == 0 and step != self.last
+        if due or trainer.should_stop or step >= trainer.max_steps:
+            self.last = step
+            trainer.save_checkpoint(self.path)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside the old one, then rename: a full disk or a kill leaves one whole.
+
+    The one before stays beside it, and is read where the newer one is damaged.
+    """
+
+    def __init__(self) -> None:
+        self.damaged: Path | None = None
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        with replacing(path) as temporary:
+            torch.save(checkpoint, temporary)
+            seal(temporary)
+            # Now, with the new one written: a kill from here on leaves the older or both. What is
+            # damaged never takes the place of what is whole.
+            if path.exists() and path != self.damaged:
+                os.replace(path, previous(path))
+        self.damaged = None
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        """What the newest whole checkpoint holds.
+
+        Raises:
+            ValueError: if there is none, naming the damaged ones.
+        """
+        if "://" in str(path):
+            raise ValueError(f"checkpoints are read from local files only, not from {path}")
+        path = Path(path)
+        errors = []
+        for place in (path, previous(path)):
+            if not place.exists():
+                continue
+            try:
+                loaded = _load(place)
+            except DamagedError as error:
+                errors.append(str(error))
+                continue
+            if errors:
+                self.damaged = path
+            if place != path and processes.speaks():
+                why = errors[0] if errors else f"{path} is missing"
+                step = loaded["global_step"]
+                print(f"{why}; going on from {place}, of step {step}", file=sys.stderr, flush=True)
+            return loaded
+        raise DamagedError(
+            f"{' and '.join(errors)}; put a whole copy there, or delete the folder {path.parent} "
+            "to start again"
+        )
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the last one is."""
+    return path.with_name("previous.ckpt")
+
+
+def resumable(path: Path) -> Path | None:
+    """The path of the last checkpoint, if there is one to go on from there or before it."""
+    return path if path.exists() or previous(path).exists() else None
+
+
+def seal(path: Path) -> None:
+    """End a file of torch's, which is a zip archive, with a comment: the checksum of the rest."""
+    with open(path, "r+b") as file:
+        file.seek(-2, os.SEEK_END)
+        file.write(struct.pack("<H", _SEAL))  # the comment's length
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256")
+        file.seek(0, os.SEEK_END)
+        file.write(_MARK + digest.hexdigest().encode())
+        file.flush()
+        os.fsync(file.fileno())  # it must be whole on the disk before others make room for it
+
+
+def check_seal(path: Path) -> bool:
+    """Read a file to its end; whether it is sealed, which those of older versions aren't.
+
+    Raises:
+        DamagedError: if it is cut short, or its bytes aren't those that were sealed.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            left = os.fstat(file.fileno()).st_size - _SEAL
+            while left > 0 and (piece := file.read(min(left, 1 << 20))):
+                digest.update(piece)
+                left -= len(piece)
+            told = file.read()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise DamagedError(f"{path} is damaged (the disk can't read it)") from error
+    if told == _MARK + digest.hexdigest().encode():
+        return True
+    unsealed = told[-_END_LENGTH:].startswith(_END) and told.endswith(b"\0\0")
+    if not unsealed:
+        raise DamagedError(f"{path} is damaged (its checksum is another, or it is cut short)")
+    return False
+
+
+def _load(path: Path) -> dict[str, Any]:
+    sealed = check_seal(path)
+    try:
+        loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        if sealed:
+            raise
+        raise DamagedError(f"{path} is damaged ({error})") from error
+    return loaded
