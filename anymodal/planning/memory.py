@@ -24,7 +24,7 @@ from anymodal.planning.sketch import forget_what_was_computed
 from anymodal.planning.tracing import Held, Watch, pretending
 from anymodal.training.data import Batches
 from anymodal.training.module import StageModule
-from anymodal.training.optimizers import build_optimizer
+from anymodal.training.optimizers import build_optimizer, kept_tensors
 from anymodal.training.regions import switched
 from anymodal.training.stage import Run
 from anymodal.types import Conditioning, ConditioningSpec
@@ -244,7 +244,8 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
         for parameter in model.parameters():
             if parameter.requires_grad:
                 key = "average", names[id(parameter)]
-                held[key] = held.get(key, 0) + parameter.nbytes
+                size = parameter.numel() * max(4, parameter.itemsize)
+                held[key] = held.get(key, 0) + size
     unknown = [f"what passes leave ({data})"] if isinstance(data, str) else []
     batch = None if isinstance(data, str) else _large_batch(model, run, data)
     with (
@@ -340,10 +341,8 @@ def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
         _fill_gradients(trained, names, watch)
         nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
         optimizer.step()
-        for trains, states in optimizer.state.items():
-            for state in states.values():
-                if isinstance(state, Tensor):
-                    watch.own(state, "optimizer", names[id(trains)])
+        for weight, kept in kept_tensors(optimizer):
+            watch.own(kept, "optimizer", names[id(weight)])
         optimizer.zero_grad()
 
 

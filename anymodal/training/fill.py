@@ -17,7 +17,7 @@ from anymodal.shards import Shards
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
 from anymodal.training.run import build, read_run
-from anymodal.training.stage import train_mode
+from anymodal.training.stage import passes, train_mode
 
 
 def fill(
@@ -55,7 +55,7 @@ def fill(
         raise ConfigError(f"{type(model).__name__} has no frozen part whose results are kept")
     train_mode(model)
     place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
-    fabric = L.Fabric(devices=1, precision=run.precision, **place)  # type: ignore[arg-type]
+    fabric = L.Fabric(devices=1, precision=passes(run.precision), **place)  # type: ignore[arg-type]
     fabric.setup_module(model)
     drawn = run.steps * run.accumulate * run.batch_size * (processes or _processes(run.trainer))
     count = min(len(data), drawn if limit is None else limit)

@@ -19,7 +19,7 @@ from anymodal.language import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.data import seed_all
 from anymodal.training.optimizers import build_optimizer
-from anymodal.training.stage import Run, freeze_all_but, train_mode
+from anymodal.training.stage import PRECISIONS, Run, cast, freeze_all_but, train_mode
 
 
 class StageModule(L.LightningModule):
@@ -37,6 +37,7 @@ class StageModule(L.LightningModule):
         self.model = model
         self.run = run
         self.trainable = freeze_all_but(model, run.stage.trainable)
+        cast(model, run.precision)
         self.known: Sequence[str] = getattr(model, "loss_names", ())
         for name in run.stage.losses:
             if self.known and name not in self.known:
@@ -74,7 +75,8 @@ class StageModule(L.LightningModule):
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
         if isinstance(batch, Tensor | dict):
-            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+            batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+            return _of_type(batch, PRECISIONS[self.run.precision])
         return batch  # conversations with media: the model moves what it needs
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -247,3 +249,14 @@ class StageModule(L.LightningModule):
     def _drawn_at_once(self) -> int:
         """Samples in the batches that all processes draw at a time."""
         return self.run.batch_size * processes.count()
+
+
+def _of_type(batch: Any, kind: torch.dtype | None) -> Any:
+    """A batch whose fractions are of the type that the model's are."""
+    if isinstance(batch, Tensor):
+        return batch.to(kind) if kind is not None and batch.is_floating_point() else batch
+    if isinstance(batch, dict):
+        return {key: _of_type(value, kind) for key, value in batch.items()}
+    if type(batch) in (list, tuple):
+        return type(batch)(_of_type(value, kind) for value in batch)
+    return batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -52,13 +52,117 @@ class MuonAdamW(Optimizer):
         return loss
 
 
+class MasterWeights(Optimizer):
+    """Keep weights of half precision in float32, step those, and round what comes out.
+
+    What one step adds is below half precision's last bit, and float16 has no room for the squares
+    of gradients (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740, section 3.1).
+
+    Args:
+        pairs: weights as the model has them, each with what is stepped in its place: a copy in
+            float32, or itself.
+        inner: an optimizer of the latter.
+    """
+
+    def __init__(self, pairs: list[tuple[nn.Parameter, nn.Parameter]], inner: Optimizer) -> None:
+        self.inner, self.pairs = inner, [pair for pair in pairs if pair[0] is not pair[1]]
+        own = {id(master): weight for weight, master in pairs}
+        groups = [
+            {**group, "params": [own[id(master)] for master in group["params"]]}
+            for group in inner.param_groups
+        ]
+        super().__init__(groups, {})
+        self.state = inner.state
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter; the loss of the closure comes back."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        _copy_settings(self.param_groups, self.inner.param_groups)
+        for weight, master in self.pairs:
+            master.grad = None if weight.grad is None else weight.grad.to(master.dtype)
+        self.inner.step()
+        for weight, master in self.pairs:
+            if master.grad is not None:
+                weight.copy_(master)
+                master.grad = None
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizer's own, with each float32 copy beside the state of its weight."""
+        _copy_settings(self.param_groups, self.inner.param_groups)
+        known: dict[str, Any] = self.inner.state_dict()
+        copies = {id(master) for _, master in self.pairs}
+        masters = [p for group in self.inner.param_groups for p in group["params"]]
+        for place, master in enumerate(masters):
+            if id(master) in copies:
+                held = known["state"].get(place, {})
+                known["state"][place] = {**held, _MASTER: master.detach()}
+        return known
+
+    @torch.no_grad()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a saved state, which must come from the same groups."""
+        states: dict[int, Any] = {}
+        masters = [p for group in self.inner.param_groups for p in group["params"]]
+        for place, held in state_dict["state"].items():
+            if _MASTER in held:
+                masters[place].copy_(held[_MASTER])
+            rest = {key: value for key, value in held.items() if key != _MASTER}
+            if rest:
+                states[place] = rest
+        self.inner.load_state_dict({**state_dict, "state": states})
+        self.state = self.inner.state
+        _copy_settings(self.inner.param_groups, self.param_groups)
+
+
+_MASTER = "master"
+
+
+def _copy_settings(source: list[dict[str, Any]], target: list[dict[str, Any]]) -> None:
+    """Give groups the settings of others, such as the rate that a schedule has come to."""
+    for one, other in zip(source, target, strict=True):
+        other.update({key: value for key, value in one.items() if key != "params"})
+
+
+def kept_tensors(optimizer: Optimizer) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every tensor that an optimizer keeps, after the weight that it is for."""
+    pairs = optimizer.pairs if isinstance(optimizer, MasterWeights) else []
+    yield from pairs
+    weights = {id(master): weight for weight, master in pairs}
+    for stepped, states in optimizer.state.items():
+        for state in states.values():
+            if isinstance(state, Tensor):
+                yield weights.get(id(stepped), stepped), state
+
+
 def build_optimizer(model: nn.Module, settings: stage.Optimizer) -> Optimizer:
     """Build the optimizer of what trains in a model; vectors get no weight decay.
 
     Raises:
         ConfigError: for a name in `muon` that matches no linear layer that trains.
     """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained = {name: _master(weight) for name, weight in weights.items()}
+    optimizer = _optimizer_of(model, trained, settings)
+    if all(trained[name] is weight for name, weight in weights.items()):
+        return optimizer
+    return MasterWeights([(weights[name], trained[name]) for name in weights], optimizer)
+
+
+def _master(weight: nn.Parameter) -> nn.Parameter:
+    """What is stepped for a weight: itself, or in half precision a copy that is not."""
+    if weight.dtype.itemsize >= 4:
+        return weight
+    return nn.Parameter(weight.detach().float())
+
+
+def _optimizer_of(
+    model: nn.Module, trained: dict[str, nn.Parameter], settings: stage.Optimizer
+) -> Optimizer:
     matrices = _matrices(model, trained, settings.muon.names)
     chosen = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in trained.values() if id(parameter) not in chosen]

@@ -27,7 +27,7 @@ from anymodal.training.checkpoints import AtomicCheckpointIO, SaveEvery, resumab
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
 from anymodal.training.regions import switched
-from anymodal.training.stage import Run
+from anymodal.training.stage import Run, passes
 from anymodal.training.strategies import SHARDED, arguments, expect_gaps, together
 
 FINISHED = "model"
@@ -155,7 +155,7 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
         "max_steps": run.steps,
         "max_epochs": -1,
         "accumulate_grad_batches": run.accumulate,
-        "precision": run.precision,
+        "precision": passes(run.precision),
         "callbacks": [
             *average,
             StopAndSave(),

@@ -156,8 +156,9 @@ def whole(value: Any) -> Any:
 
 
 def placed(value: Any, like: Tensor) -> Any:
-    """A tensor cut as another of its shape is; anything else as it is."""
+    """A tensor cut as another of its shape is, in its own type; anything else as it is."""
     if not isinstance(like, DTensor) or not isinstance(value, Tensor) or value.shape != like.shape:
         return value
-    value = value.to(like.device, like.dtype)
-    return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)
+    return distribute_tensor(
+        value.to(like.device), like.device_mesh, like.placements, src_data_rank=None
+    )
