@@ -126,9 +126,9 @@ def _read(reader: PartReader, parts: Sequence[Any], message: int) -> list[Any]:
     for number, part in enumerate(parts, 1):
         place = f"message {message}, part {number}: " if message else f"part {number}: "
         try:
-            if isinstance(part, Target):
-                raise MediaError("a target is for training; give the medium itself")
             found.append(reader.read(part))
+            if isinstance(found[-1], Target):
+                raise MediaError("a target is for training; give the medium itself")
         except ValueError as error:
             if not message and len(parts) == 1:
                 raise

@@ -38,7 +38,10 @@ def parts_of(content: Any) -> list[Any]:
         from anymodal.media.objects import is_pair
 
         return [content] if is_pair(content) else list(content)
-    return list(content) if isinstance(content, list | Iterator) else [content]
+    several = isinstance(content, list) or (
+        isinstance(content, Iterator) and not hasattr(content, "read")  # a file is one
+    )
+    return list(content) if several else [content]
 
 
 class Features(NamedTuple):

@@ -58,7 +58,7 @@ def decode_base64(text: str, limits: Limits) -> bytes:
     Raises:
         ValueError: if it is no base64, or more than `limits.max_bytes`.
     """
-    limits.check_bytes("the given data", len(text) * 3 // 4 if text else 0)
+    limits.check_bytes("the given data", -(-len(text) * 3 // 4))
     try:
         return b64decode(text.translate(_BLANK).encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
