@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 from anymodal import generation, media
 from anymodal.cache import PrefixCache
 from anymodal.generation import SpanReady, TextToken
+from anymodal.messages import conversation_of, is_several
 from anymodal.packing import pack
 from anymodal.sampling import Sampling
 from anymodal.types import (
@@ -31,50 +31,6 @@ from anymodal.types import (
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
 
-MAX_MEDIA = 32
-"""The most media in a conversation."""
-
-
-def conversation_of(given: Any) -> list[Message]:
-    """What a user may pass as a conversation, as messages.
-
-    A text, a medium or a path alone; a list of them (one user message, in order); or a list of
-    messages. A string is text: write a file as a `Path`.
-
-    Raises:
-        ValueError: for anything else, an empty conversation, or one that the user didn't end.
-    """
-    parts = given if isinstance(given, list | tuple) else [given]
-    if parts and all(isinstance(part, Message) for part in parts):
-        messages = [Message(m.role, [_part(part) for part in m.content]) for m in parts]
-    else:
-        messages = [Message("user", [_part(part) for part in parts])]
-    if not messages or not messages[-1].content:
-        raise ValueError("the conversation is empty; give a text, media, or messages")
-    if messages[-1].role == "assistant":
-        raise ValueError("the last message is the assistant's own; add one of the user's")
-    count = sum(len(message.media) for message in messages)
-    if count > MAX_MEDIA:
-        raise ValueError(f"{count} media in one conversation; the limit is {MAX_MEDIA}")
-    return messages
-
-
-def _part(part: Any) -> Any:
-    if isinstance(part, Path):
-        return media.load(part)
-    if isinstance(part, str | media.Media):
-        return part
-    raise ValueError(
-        f"a message holds texts, media and paths, not {type(part).__name__}; several conversations "
-        "are a list of lists, and `chat` alone takes them"
-    )
-
-
-def several(given: Any) -> bool:
-    """Whether what a user passed is a list of conversations, each a list, and not one of them."""
-    lists = (list, tuple)
-    return isinstance(given, lists) and bool(given) and all(isinstance(c, lists) for c in given)
-
 
 def reply(
     model: AnyModal,
@@ -88,7 +44,7 @@ def reply(
     One is what `stream` yields, collected. Of several, the one at index i is seeded with
     `seed + i`, or with a seed of its own where `seed` is a list; see `reply_many`.
     """
-    if several(conversation):
+    if is_several(conversation):
         if settings.pop("cache", None) is not None:
             raise ValueError("a cache keeps one conversation; leave it out, or chat one at a time")
         first = _drawn() if seed is None else seed
@@ -132,7 +88,7 @@ def stream(
 
     Args:
         model: the composed model.
-        conversation: see `conversation_of`.
+        conversation: see `messages.conversation_of`.
         seed: of the sampled text and of the media; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
         cache: keys and values of earlier turns, kept by a session.
@@ -185,7 +141,7 @@ def reply_many(
 
     Args:
         model: the composed model.
-        conversations: see `conversation_of`.
+        conversations: see `messages.conversation_of`.
         seeds: one for each conversation.
         sampling: steps and guidance by modality, over the model's own settings.
         batch_size: the most conversations to answer, and the most media to make, at once.

@@ -154,9 +154,8 @@ class Session:
     def _answer(self, text: str, attached: Sequence[Attachment], place: int) -> Iterator[Event]:
         """Answer what is asked as the turn at index `place`."""
         seed = self.seed + place
-        asked = Message("user", [item.media for item in attached])
-        if text.strip():
-            asked.content.append(text.strip())
+        said = [text.strip()] if text.strip() else []
+        asked = Message("user", [*(item.media for item in attached), *said])
         files = tuple(item.path for item in attached)
         conversation = [*self._shown(place), asked]
         for event in self.model.stream(conversation, seed=seed, cache=self.cache, **self.settings):
@@ -203,9 +202,9 @@ class Session:
         if path.suffix.lower() != ".json":
             raise ValueError(f"a transcript is a JSON file; save it as {path.stem}.json")
         with replacing(path) as temporary:
-            temporary.write_text(
-                json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n", "utf-8"
-            )
+            told = json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n"
+            # What UTF-8 can't hold, of a file's name, is escaped as JSON escapes it.
+            temporary.write_bytes(told.encode("utf-8", "backslashreplace"))
         return path
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from anymodal import chat
 from anymodal.cache import PrefixCache
-from anymodal.chat import conversation_of
 from anymodal.media import Audio, Image, Media
+from anymodal.messages import conversation_of
 from anymodal.model import ENCODED_AT_ONCE, AnyModal
 from anymodal.types import (
     Done,
@@ -82,14 +82,14 @@ def test_every_form_of_a_conversation(tmp_path: Path) -> None:
         ([Message("user", ["hi"]), Message("assistant", ["yes"])], "last message is the assist"),
         ([picture(size=8)] * 33, "33 media in one conversation; the limit is 32"),
         ([Message("user", [picture(size=8)] * 17)] * 2, "34 media"),
-        (3, "texts, media and paths, not int"),
+        (3, "a message holds texts, media, paths, .*, not int"),
         (None, "not NoneType"),
-        (b"bytes", "not bytes"),
+        (b"\0bytes", "the given data is of no known media format"),
         (["hello", 3.5], "not float"),
-        ([Message("user", ["hi"]), "and"], "not Message"),
-        ({"role": "user"}, "not dict"),
-        ([Message("user", [Target("image", "a ball")])], "not Target"),
-        (np.zeros((4, 4, 3)), "not ndarray"),
+        ([Message("user", ["hi"]), "and"], r"item 2 .* is a part \(a str\) among messages"),
+        ({"role": "user"}, "the user's message has no content"),
+        ([Message("user", [Target("image", "a ball")])], "a target is for training"),
+        (np.zeros((4, 4, 3)), r"\(4, 4, 3\) and type float64 may mean several things"),
     ],
 )
 def test_what_is_no_conversation_is_told(given: Any, message: str) -> None:

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer the text, or hold a session."""
+    _take_any_byte()
     for file in args.attach:  # a wrong file is told before the model is loaded
         from anymodal import media
 
@@ -72,13 +73,13 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def reply(session: Session, text: str, instead: bool = False) -> None:
     """Ask, or ask instead of the last message; show the reply, and tell where its media are."""
-    from anymodal.commands.terminal import show
+    from anymodal.commands.terminal import printable, show
 
     answer = session.edit(text) if instead else session.ask(text)
     with contextlib.closing(answer) as events:  # type: ignore[type-var]
         show(events)
     for number, path in enumerate(session.turns[-1].saved, 1):
-        print(f"  [{number}] {path}")
+        print(f"  [{number}] {printable(str(path))}")
 
 
 class Repl:
@@ -103,9 +104,12 @@ class Repl:
 
     def run(self) -> None:
         """Read and answer lines until `/quit` or the end of the input."""
+        from anymodal.commands.terminal import printable
+
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives `input` editing and history
-        print(f"seed {self.session.seed}; media go to {self.session.out}; /help helps")
+        out = printable(str(self.session.out))
+        print(f"seed {self.session.seed}; media go to {out}; /help helps")
         for attachment in self.session.attached:
             _tell(attachment)
         while not self.leaving:
@@ -121,8 +125,11 @@ class Repl:
                 self.take(line)
             except KeyboardInterrupt:
                 print("\n(stopped; this reply is dropped, ask again or something else)")
-            except (ValueError, OSError) as error:
-                print(f"anymodal: {error}", file=sys.stderr)
+            except Exception as error:  # whatever a turn ends with, the session goes on
+                fault = (
+                    "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+                )
+                print(f"anymodal: {fault}{printable(str(error))}", file=sys.stderr)
 
     def take(self, line: str) -> None:
         """Do what one line says."""
@@ -178,7 +185,9 @@ class Repl:
     def save(self, argument: str) -> None:
         if not argument:
             raise ValueError("name the file: /save FILE")
-        print(f"saved {self.session.save(argument)}")
+        from anymodal.commands.terminal import printable
+
+        print(f"saved {printable(str(self.session.save(argument)))}")
 
     def help(self, _: str) -> None:
         for name, (line, _do) in self.commands.items():
@@ -189,7 +198,16 @@ class Repl:
 
 
 def _tell(attachment: Attachment) -> None:
-    print(f"attached {attachment.path} ({attachment.media!r})")
+    from anymodal.commands.terminal import printable
+
+    print(f"attached {printable(str(attachment.path))} ({attachment.media!r})")
+
+
+def _take_any_byte() -> None:
+    """Let what the terminal's encoding can't read or show be replaced, not end the session."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)
 
 
 def _as_path(line: str) -> Path | None:

@@ -19,13 +19,13 @@ def read_npy(
     blob: Blob,
     limits: Limits,
     *,
-    ndim: int,
+    ndim: int | None,
     check: Callable[[tuple[int, ...]], None] = lambda shape: None,
 ) -> NDArray[Any]:
     """The array of real numbers in an NPY file, its header checked against limits and file size.
 
     Args:
-        ndim: how many axes it must have.
+        ndim: how many axes it must have; None for any number.
         check: raises where the shape in the header is none to go on with.
 
     Raises:
@@ -41,7 +41,7 @@ def read_npy(
                 f"{blob.name} holds {dtype}, not plain numbers; save it as "
                 "np.save(path, x.astype(np.float32))"
             )
-        if len(shape) != ndim:
+        if ndim is not None and len(shape) != ndim:
             raise MediaError(
                 f"{blob.name} has the shape {shape}; an array of {ndim} axes is needed"
             )

@@ -38,6 +38,7 @@ class Audio(Media):
     kind: ClassVar[str] = "audio"
     suffix: ClassVar[str] = ".wav"
     saves: ClassVar[tuple[str, ...]] = (".wav", ".flac")
+    inline: ClassVar[str] = ".wav"
 
     def __post_init__(self) -> None:
         samples = np.asarray(self.samples)

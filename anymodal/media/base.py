@@ -40,6 +40,8 @@ class Media(ABC):
     suffix: ClassVar[str]
     saves: ClassVar[tuple[str, ...]]
     hints: ClassVar[frozenset[str]] = frozenset()
+    inline: ClassVar[str] = ""
+    """Suffix of a format that keeps every value and that others read from data URLs, if any."""
     kinds: ClassVar[dict[str, type[Media]]] = {}
 
     def __init_subclass__(cls) -> None:

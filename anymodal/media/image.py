@@ -64,6 +64,7 @@ class Image(_Picture):
     kind: ClassVar[str] = "image"
     suffix: ClassVar[str] = ".png"
     saves: ClassVar[tuple[str, ...]] = tuple(_WRITTEN)
+    inline: ClassVar[str] = ".png"
 
     def __post_init__(self) -> None:
         self.pixels = check_array(
@@ -80,6 +81,18 @@ class Image(_Picture):
     @property
     def _shown(self) -> NDArray[np.uint8]:
         return self.pixels
+
+    @classmethod
+    def from_pillow(cls, picture: PilImage, *, limits: Limits | None = None) -> Image:
+        """The current frame of a picture that Pillow holds, read as its file would be.
+
+        Raises:
+            ValueError: if it is too large, or Pillow can't decode it.
+        """
+        blob = Blob(b"", "the given picture")
+        _check_size(blob, limits or Limits(), *picture.size)
+        with decoding(blob.name, picture.format or picture.mode):
+            return cls(np.asarray(_flat(_upright(picture))))
 
     @classmethod
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Image:

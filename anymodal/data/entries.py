@@ -1,0 +1,202 @@
+"""One entry of a published data set as a conversation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anymodal.config import suggest
+from anymodal.data.entry_keys import (
+    SYSTEM,
+    TURNS,
+    Supply,
+    caption_keys,
+    check_keys,
+    conversation_keys,
+    is_empty,
+    listed,
+    only_medium,
+    output_of,
+    supplies,
+)
+from anymodal.data.marks import Mark, Piece, Turn, pieces_of, rename, settle, taken
+from anymodal.media import Media
+from anymodal.parts import PartReader
+from anymodal.types import Message, Target
+
+_ROLES = {
+    **{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"},
+    "system": "system",
+}
+_TURN_KEYS = ("from", "value", "role", "content", "output_modality", "caption", "input_modality")
+_QWEN = re.compile(r"<img>[^<>\n]+</img>")
+
+
+@dataclass(frozen=True)
+class EntryReader:
+    """Reads entries; see `conversations.Conversations` for their kinds and the settings."""
+
+    parts: PartReader
+    make: bool
+    ask: str
+    load_targets: bool
+
+    def read(self, entry: Mapping[str, Any]) -> list[Message]:
+        """The conversation of an entry.
+
+        Raises:
+            ValueError: if a key is unknown or has another value than it should, or marks and media
+                differ in number.
+            FileNotFoundError: if a file isn't there.
+        """
+        keys = [key for key in TURNS if key in entry]
+        if len(keys) > 1:
+            raise ValueError(f"the turns stand twice, under {' and '.join(keys)}")
+        if keys:
+            return self._conversation(entry, entry[keys[0]])
+        if "caption" in entry:
+            return self._captioned(entry)
+        raise ValueError(
+            "there is neither a conversation nor a caption with a file; there is "
+            f"{', '.join(map(str, entry)) or 'nothing'}"
+        )
+
+    def _captioned(self, entry: Mapping[str, Any]) -> list[Message]:
+        check_keys(entry, caption_keys(), "a caption")
+        kind, file = only_medium(supplies(entry, {}))
+        caption = _said(entry["caption"], "the caption")
+        medium = self._load(file, kind) if self.load_targets or not self.make else None
+        if not self.make:
+            return [Message("user", [medium, self.ask]), Message("assistant", [caption])]
+        asked = f"{self.ask} {caption}".strip()
+        return [Message("user", [asked]), Message("assistant", [Target(kind, caption, medium)])]
+
+    def _conversation(self, entry: Mapping[str, Any], given: Any) -> list[Message]:
+        check_keys(entry, conversation_keys(), "a conversation")
+        if not isinstance(given, list):
+            raise ValueError(f"conversations are {given!r}, not a list of turns")
+        for number, turn in enumerate(given, 1):
+            if not isinstance(turn, dict):
+                raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
+            check_keys(turn, _TURN_KEYS, f"turn {number} comes")
+        media = supplies(entry, _told(given))
+        turns = [self._turn(turn, media) for turn in given]
+        turns = [*_system(entry, turns), *turns]
+        _check_talk(entry, turns)
+        rename(turns, media)
+        for kind, supply in media.items():
+            settle(turns, kind, supply)
+        return [Message(turn.role, list(self._filled(turn, media))) for turn in turns]
+
+    def _turn(self, turn: Mapping[str, Any], media: Mapping[str, Supply]) -> Turn:
+        for old, new in (("from", "role"), ("value", "content")):
+            if old in turn and new in turn:
+                raise ValueError(f"a turn has both {old!r} and {new!r}; give it one")
+        who = turn.get("from", turn.get("role"))
+        role = _ROLES.get(who) if isinstance(who, str) else None
+        if role is None:
+            raise ValueError(f"a turn is from {who!r}{suggest(str(who), _ROLES)}")
+        named = {kind for kind, supply in media.items() if supply.made or supply.listed}
+        kinds = named if role == "assistant" else set(media)
+        value = turn.get("value", turn.get("content"))
+        if not isinstance(value, list):
+            text = _said(value, "a turn's value")
+            if role == "assistant":
+                text += _own_marks(turn, text)
+            return Turn(role, list(pieces_of(text, kinds)))
+        pieces: list[Piece] = []
+        for part in value:
+            pieces += self._piece(part, role, kinds)
+        return Turn(role, pieces)
+
+    def _piece(self, part: Any, role: str, kinds: set[str]) -> list[Piece]:
+        """A part of a list: a text with its marks, a place for a medium, or one itself."""
+        named = (
+            {key for key, value in part.items() if not is_empty(value)}
+            if (isinstance(part, dict))
+            else set()
+        )
+        if "type" in named <= {"type", "index"} and part["type"] in [*Media.kinds]:
+            return [Mark(part["type"])]
+        read = self.parts.read(part)
+        if isinstance(read, Target) and role != "assistant":
+            raise ValueError("a target stands in a reply, not in what is asked")
+        return list(pieces_of(read, kinds)) if isinstance(read, str) else [read]
+
+    def _filled(self, turn: Turn, media: Mapping[str, Supply]) -> Iterator[Any]:
+        """What a turn holds, each mark's medium in its place."""
+        for piece in turn.pieces:
+            if not isinstance(piece, Mark):
+                yield piece
+                continue
+            file, caption = taken(media[piece.kind], piece, turn.side)
+            if turn.side == "shown":
+                yield self._load(file, piece.kind)
+                continue
+            said = "" if caption is None else _said(caption, f"a caption of {piece.kind}")
+            opened = file is not None and self.load_targets
+            yield Target(piece.kind, said, self._load(file, piece.kind) if opened else None)
+
+    def _load(self, name: Any, kind: str) -> Media:
+        if not isinstance(name, str):
+            raise ValueError(f"the file of {kind!r} is {name!r}; name one file, as text")
+        return self.parts.load(name, kind)
+
+
+def _said(value: Any, place: str) -> str:
+    """What is said, where it is a text or a number."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError(f"{place} is {value!r}; give a text, if an empty one")
+    return str(value)
+
+
+def _told(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Captions by kind that turns tell themselves, as T2M's do."""
+    found: dict[str, list[Any]] = {}
+    for turn in turns:
+        kind = output_of(turn)
+        if kind:
+            found.setdefault(kind, []).extend(listed(turn.get("caption")))
+        elif not is_empty(turn.get("caption")):
+            raise ValueError("a turn has a caption without the output_modality that it makes")
+    return found
+
+
+def _own_marks(turn: Mapping[str, Any], text: str) -> str:
+    """Marks of media that a reply makes without saying where: they end it."""
+    kind = output_of(turn)
+    if not kind or f"<{kind}>" in text:
+        return ""
+    return f"<{kind}>" * len(listed(turn.get("caption")))
+
+
+def _system(entry: Mapping[str, Any], turns: Sequence[Turn]) -> list[Turn]:
+    """The system message that a key of the entry holds, if any."""
+    keys = [key for key in SYSTEM if not is_empty(entry.get(key))]
+    if not keys:
+        return []
+    if len(keys) > 1 or any(turn.role == "system" for turn in turns):
+        raise ValueError(f"the system message stands twice, under {keys[0]!r} and somewhere else")
+    return [Turn("system", [_said(entry[keys[0]], keys[0])])]
+
+
+def _check_talk(entry: Mapping[str, Any], turns: Sequence[Turn]) -> None:
+    """There is a reply, and a caption beside the conversation tells nothing that it doesn't."""
+    if not turns:
+        raise ValueError("the conversation is empty; give it turns")
+    replies = [turn.pieces for turn in turns if turn.role == "assistant"]
+    if not replies:
+        raise ValueError("the conversation has no reply to learn from")
+    caption = entry.get("caption")
+    if not is_empty(caption) and not any(caption in pieces for pieces in replies):
+        raise ValueError("the caption beside the conversation is none of its replies; take one out")
+    for turn in turns:
+        if turn.side == "shown" and any(
+            isinstance(p, str) and _QWEN.search(p) for p in turn.pieces
+        ):
+            raise ValueError(
+                "Qwen-VL's <img>FILE</img> is not read; name the file under a key of the entry, "
+                "and write the mark <M> of its kind M where it stands"
+            )

@@ -1,0 +1,179 @@
+"""What the keys of an entry name: media that are shown, media that are made, and metadata."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from anymodal.media import Media
+
+TURNS = ("conversations", "conversation", "messages")
+SYSTEM = ("system", "system_prompt")
+_SHOWN = ("{}", "{}s", "input_{}", "{}_name")
+_MADE = ("output_{}", "{}_captions")
+_LIST = "{}_list"
+_METADATA = (
+    *("id", "uid", "uuid", "idx", "index", "question_id", "conversation_id", "dialogue_id"),
+    *("source", "source_data", "data_source", "dataset", "dataset_name", "split", "url", "license"),
+    *("width", "height", "width_list", "height_list", "duration", "model", "language", "lang"),
+    *("category", "type", "task", "topic", "tags"),
+)
+"""Keys that tell of an entry, and nothing of what is said or shown; they are not read."""
+_METADATA_OF_KIND = ("{}_id", "{}_caption_embeddings")
+
+
+class Made(NamedTuple):
+    """A medium to be made: its file, and what it shows, as far as they are named."""
+
+    file: Any
+    caption: Any
+
+
+@dataclass
+class Supply:
+    """Media of one kind that an entry names, in the order in which `<M>` takes them.
+
+    Args:
+        shown: files, for the marks of what is asked.
+        made: for the marks of the replies.
+        listed: media for the marks of both, one after the other, or by their names.
+        key: where `shown` or `listed` stand, for errors.
+    """
+
+    shown: list[Any] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+    listed: list[Made] = field(default_factory=list)
+    key: str = ""
+
+
+def of_kinds(patterns: Iterable[str]) -> list[str]:
+    """Keys of every kind of medium."""
+    return [pattern.format(kind) for pattern in patterns for kind in Media.kinds]
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a key's value says nothing, as where a table has a column for other rows."""
+    return value is None or (isinstance(value, str | list | dict) and not value)
+
+
+def check_keys(entry: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    """Refuse keys that are not read; those with nothing in them and metadata are left alone.
+
+    Raises:
+        ValueError: with the key, and the nearest one that is read.
+    """
+    known = set(known)
+    ignored = {*_METADATA, *of_kinds(_METADATA_OF_KIND)}
+    for key, value in entry.items():
+        if key in known or key in ignored or is_empty(value):
+            continue
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+        some = sorted(known - {*of_kinds([*_SHOWN, *_MADE, _LIST])})
+        hint = f"did you mean {near[0]!r}?" if near else f"read are {', '.join(some)}"
+        media = "" if near else " and keys of media, such as M, Ms, input_M, output_M, M_captions"
+        raise ValueError(f"{what} with the key {key!r}, which is not read; {hint}{media}")
+
+
+def conversation_keys() -> list[str]:
+    """Keys that are read of an entry with a conversation."""
+    more = of_kinds([*_SHOWN, *_MADE, _LIST])
+    return [*TURNS, *SYSTEM, *more, "caption", "output_modality"]
+
+
+def caption_keys() -> list[str]:
+    """Keys that are read of an entry with a caption."""
+    return ["caption", *of_kinds([*_SHOWN, _MADE[0]])]
+
+
+def supplies(entry: Mapping[str, Any], told: Mapping[str, list[Any]]) -> dict[str, Supply]:
+    """Media of every kind that an entry names.
+
+    Args:
+        entry: its keys.
+        told: captions by kind that turns tell themselves.
+
+    Raises:
+        ValueError: if media are named under two keys, or files and captions differ in number.
+    """
+    entry = _with_output(entry)
+    return {kind: _supply(entry, kind, told.get(kind, [])) for kind in Media.kinds}
+
+
+def _with_output(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """T2M's entries: `output_modality` tells that `M_name` is made, and of which kind it is."""
+    kind = output_of(entry)
+    if not kind:
+        return entry
+    names = [key for key in of_kinds(["{}_name"]) if not is_empty(entry.get(key))]
+    made = {f"output_{kind}": [entry[key] for key in names]} if names else {}
+    return {**{key: value for key, value in entry.items() if key not in names}, **made}
+
+
+def output_of(given: Mapping[str, Any]) -> str:
+    """The kind of medium that an entry or a turn says it makes, or nothing.
+
+    Raises:
+        ValueError: if there is no such kind.
+    """
+    kind = given.get("output_modality")
+    if is_empty(kind) or kind == "text":
+        return ""
+    if kind not in [*Media.kinds]:  # a list, for what can't be a key
+        raise ValueError(f"output_modality is {kind!r}; known are text, {', '.join(Media.kinds)}")
+    return str(kind)
+
+
+def _supply(entry: Mapping[str, Any], kind: str, told: list[Any]) -> Supply:
+    keys = [pattern.format(kind) for pattern in (*_SHOWN, _LIST)]
+    keys = [key for key in keys if not is_empty(entry.get(key))]
+    if len(keys) > 1:
+        raise ValueError(f"media are named twice, under {' and '.join(map(repr, keys))}")
+    key = keys[0] if keys else ""
+    if key == _LIST.format(kind):
+        return Supply(listed=_listed_media(entry[key], key, kind), key=key)
+    files, captions = (listed(entry.get(pattern.format(kind))) for pattern in _MADE)
+    if told and captions and told != captions:
+        raise ValueError(f"turns tell other captions of {kind} than {kind}_captions does")
+    captions = captions or told
+    if files and captions and len(files) != len(captions):
+        raise ValueError(
+            f"{len(files)} files under 'output_{kind}' and {len(captions)} captions; give each one"
+        )
+    made = [Made(*pair) for pair in zip_longest(files, captions)]
+    return Supply(listed(entry.get(key)) if key else [], made, key=key)
+
+
+def _listed_media(value: Any, key: str, kind: str) -> list[Made]:
+    items = listed(value)
+    name = f"{kind}_name"
+    for item in items:
+        if not isinstance(item, dict):
+            raise ValueError(f"{key!r} holds {item!r}, not an object with {name} and caption")
+        check_keys(item, (name, "caption"), f"{key!r} has an object")
+    return [Made(item.get(name), item.get("caption")) for item in items]
+
+
+def listed(value: Any) -> list[Any]:
+    """What is given, one or several."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def only_medium(all_supplies: Mapping[str, Supply]) -> tuple[str, Any]:
+    """Kind and file of the one medium that an entry with a caption names.
+
+    Raises:
+        ValueError: if it names none, or several.
+    """
+    files: Sequence[tuple[str, Any]] = [
+        (kind, file)
+        for kind, supply in all_supplies.items()
+        for file in [*supply.shown, *(made.file for made in supply.made)]
+    ]
+    if len(files) != 1:
+        raise ValueError(f"one caption and {len(files)} files; give one file for each caption")
+    return files[0]

@@ -1,0 +1,140 @@
+"""Messages from what people have: OpenAI's dictionaries, files, pictures, arrays; and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anymodal.config import suggest
+from anymodal.media import Limits, MediaError
+from anymodal.media.objects import is_pair
+from anymodal.parts import PartReader, holds_text, write_part
+from anymodal.types import ROLES, Message, Target, parts_of
+
+MAX_MEDIA = 32
+"""The most media in a conversation."""
+_NEWER_NAMES = {"developer": "system"}
+_WITH_MESSAGES = {"seed"}
+"""What a transcript tells of a message that says nothing of its content."""
+
+
+def conversation_of(given: Any) -> list[Message]:
+    """What a user may pass as a conversation, as messages.
+
+    A part alone; a list of parts (one user message, in order); a message; or a list of messages.
+    A message is a `Message` or a dictionary with `role` and `content`, which is a part or a list of
+    them. A part is
+
+    - a text. A string is always text: write a file as a `Path`.
+    - a medium of `anymodal.media`, or what `media.objects.load_object` takes: a path, bytes, a
+      picture of Pillow, an array (H, W, 3), a pair of an array and its rate.
+    - a dictionary of OpenAI's API or its like: `{"type": "text", "text": …}`, and for a medium of
+      any kind M `{"type": "M_url", "M_url": {"url": …}}`, `{"type": "input_M", "input_M": {"data":
+      base64}}` or `{"type": "M", "M": …}`, with a data URL, a `file://` URL, a path, or such an
+      object as above; `{"type": "M", "M": {"samples": [[…]], …}}` with the fields of its class.
+      Remote URLs are off.
+    - a dictionary of a transcript: `{"text": …}`, `{"kind": "M", "file": path}`.
+
+    Raises:
+        FileNotFoundError: if a file isn't there.
+        ValueError: for anything else, an empty conversation, or one that the user didn't end.
+    """
+    turns = _turns(given)
+    if not turns or not turns[-1][1]:
+        raise ValueError("the conversation is empty; give a text, media, or messages")
+    if turns[-1][0] == "assistant":
+        raise ValueError("the last message is the assistant's own; add one of the user's")
+    count = sum(not holds_text(part) for _, parts in turns for part in parts)
+    if count > MAX_MEDIA:  # before any of them is opened
+        raise ValueError(f"{count} media in one conversation; the limit is {MAX_MEDIA}")
+    reader = PartReader()
+    return [
+        Message(role, _read(reader, parts, number if len(turns) > 1 else 0))
+        for number, (role, parts) in enumerate(turns, 1)
+    ]
+
+
+def is_several(given: Any) -> bool:
+    """Whether what a user passed is a list of conversations, each a list, and not one of them."""
+    return (
+        isinstance(given, list | tuple)
+        and bool(given)
+        and all(isinstance(each, list | tuple) and not is_pair(each) for each in given)
+    )
+
+
+def read_message(
+    given: Mapping[str, Any], *, files: bool = True, limits: Limits | None = None
+) -> tuple[str, list[Any]]:
+    """Role and parts of a message in a dictionary; see `Message.from_dict`."""
+    role, parts = _opened(given)
+    return role, [PartReader(limits or Limits(), files).read(part) for part in parts]
+
+
+def write_message(message: Message) -> dict[str, Any]:
+    """A message as JSON values; see `Message.to_dict`."""
+    return {"role": message.role, "content": [write_part(part) for part in message.content]}
+
+
+def _turns(given: Any) -> list[tuple[str, Sequence[Any]]]:
+    """Roles with their parts, not read yet."""
+    items = parts_of(given)
+    said = [isinstance(item, Message) or _is_message(item) for item in items]
+    if not any(said):
+        return [("user", items)]
+    if not all(said):
+        place = said.index(False)
+        raise ValueError(
+            f"item {place + 1} of the conversation is a part ({_named(items[place])}) among "
+            "messages; put it into the content of one"
+        )
+    return [
+        (item.role, item.content) if isinstance(item, Message) else _opened(item) for item in items
+    ]
+
+
+def _is_message(item: Any) -> bool:
+    return isinstance(item, Mapping) and ("role" in item or "content" in item)
+
+
+def _opened(given: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """Role and parts of a message's dictionary; keys with nothing in them say nothing."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"a message is a dictionary with role and content, not {_named(given)}")
+    role = given.get("role")
+    role = _NEWER_NAMES.get(role, role) if isinstance(role, str) else role
+    if role not in ROLES:
+        raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
+    if "content" not in given:
+        raise ValueError(
+            f"the {role}'s message has no content; it has {', '.join(map(str, given))}"
+        )
+    for key in given.keys() - {"role", "content"} - _WITH_MESSAGES:
+        if given[key] not in (None, "", [], {}):
+            raise ValueError(
+                f"a message's {key!r} is not read here{suggest(str(key), ('role', 'content'))}"
+            )
+    content = given["content"]
+    if content is None:  # OpenAI's way of an assistant that says nothing
+        return role, []
+    return role, parts_of(content)
+
+
+def _read(reader: PartReader, parts: Sequence[Any], message: int) -> list[Any]:
+    """The parts of a message, each error with its place."""
+    found = []
+    for number, part in enumerate(parts, 1):
+        place = f"message {message}, part {number}: " if message else f"part {number}: "
+        try:
+            found.append(reader.read(part))
+            if isinstance(found[-1], Target):
+                raise MediaError("a target is for training; give the medium itself")
+        except ValueError as error:
+            if not message and len(parts) == 1:
+                raise
+            raise ValueError(f"{place}{error}") from error
+    return found
+
+
+def _named(item: Any) -> str:
+    return f"a {type(item).__name__}"
