@@ -15,9 +15,8 @@ _MAX_NAME, _MAX_COLUMNS = 100, 4096  # characters, columns: beyond, it is no suc
 _AXIS = r"(?P<axis>[xyz012])"
 _AFTER = r"(?:_axis)?(?:_(?P<tail>.+))?"
 _BEFORE = r"(?:(?P<prefix>\w+?)_)?"
-_INNER = (
-    r"(?:_(?P<inner>g|mg|m_?s_?2|rad(?:_?s)?|deg_?s|dps))?"  # accelerometer_m_s2[0], gyro_rad[0]
-)
+# A unit within a name, as in `accelerometer_m_s2[0]` and `gyro_rad[0]`.
+_INNER = r"(?:_(?P<inner>g|mg|m_?s_?2|rad(?:_?s)?|deg_?s|dps))?"
 _FREE = r"lin(?:ear)?_?acc(?:el(?:eration)?)?|user_?acc(?:el(?:eration)?)?"
 _ACC = (
     rf"{_FREE}|accelerometer_acceleration|total_acceleration|accelerometer|acceleration"
@@ -56,27 +55,12 @@ _OTHER = re.compile(
     "|noise|calibration|scale|temp|temperature|zone)(?:_|$)"
 )
 """Words in a name that tell of another quantity, or of readings in no unit."""
-_PLAIN = frozenset(
-    [
-        "a",
-        "acc",
-        "accel",
-        "acceleration",
-        "accelerometer",
-        "g",
-        "gyr",
-        "gyro",
-        "gyroscope",
-        "w",
-        "omega",
-        "angular_velocity",
-        "t",
-        "ts",
-        "time",
-        "timestamp",
-        "elapsed",
-        "seconds_elapsed",
-    ]
+_NO_NAME = re.compile(r"[{}<>=:;\"'`!?$&\\#]")
+"""What is in code, markup and prose, and in no column's name."""
+_PLAIN = (
+    *("a", "acc", "accel", "acceleration", "accelerometer"),
+    *("g", "w", "omega", "gyr", "gyro", "gyroscope", "angular_velocity"),
+    *("t", "ts", "time", "timestamp", "elapsed", "seconds_elapsed"),
 )
 """The words that are preferred, alone, to whatever else may mean the same."""
 UNKNOWN = 9
@@ -148,7 +132,9 @@ def _read_name(index: int, name: str) -> Iterator[tuple[str, Column]]:
     """What a column's name tells: an axis (`ax`) or `t`, its unit, and how well it fits."""
     if not 0 < len(name) <= _MAX_NAME:
         return
-    bare, unit = _split_unit(name.strip())
+    bare, unit = _split_unit(name.strip().lstrip("#%"))
+    if _NO_NAME.search(bare) or bare.count("(") != bare.count(")"):
+        return
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", bare).lower()
     plain = re.sub(r"[^\w°]+", "_", plain).strip("_").removesuffix("_cal")
     plain = re.sub(r"__+", "_", plain)
@@ -163,7 +149,7 @@ def _read_name(index: int, name: str) -> Iterator[tuple[str, Column]]:
         unit = unit or parts.get("tail") or inner or ("g" if parts.get("word") == "g_f" else None)
         yield _as_column(index, name, unit, quantity, parts)
         return
-    if unit and (match := _BARE_AXIS.fullmatch(plain)):
+    if unit and not _OTHER.search(plain) and (match := _BARE_AXIS.fullmatch(plain)):
         for quantity, known in (("a", ACCELERATION), ("g", ROTATION)):
             if find_factor(unit, known) is not None:
                 yield _as_column(index, name, unit, quantity, match.groupdict())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from anymodal.media.imu_columns import AXES, Columns, find_columns
+from anymodal.media.imu_rows import to_date, to_number
 from anymodal.media.limits import MediaError
 from anymodal.media.source import Blob, printable
 from anymodal.media.text import MAX_LINE, describe_text, lines
@@ -38,13 +39,15 @@ class Header:
 
 
 def find_header(blob: Blob) -> Header:
-    """The first line that names all six axes; a comment that does counts where no other line does.
+    """The first line that names all six axes, and has a row below it.
+
+    In a comment it counts where the first line of no comment is a row of as many cells.
 
     Raises:
-        ValueError: if there is none, or it has two columns for one axis.
+        ValueError: `NoTable` if there is none; if it has two columns for one axis.
     """
     notes: dict[str, str] = {}
-    commented: Header | None = None
+    header: Header | None = None  # to be confirmed by the line below
     first: Sequence[str] = ()
     missing: Sequence[str] = AXES
     searched = 0
@@ -52,23 +55,40 @@ def find_header(blob: Blob) -> Header:
         comment = text.startswith(_COMMENTS)
         if comment:
             notes |= _notes(text)
-        elif commented and len(_split(text, commented.delimiter)) == len(commented.names):
-            break
+        elif header and _is_row(_split(text, header.delimiter), header):
+            return header
         names = [text]
         if len(text) + searched <= _MAX_SEARCHED:
             searched += len(text)
             names, delimiter, found = _read_names(text.lstrip("#%/ \t"), separator, blob.name)
             if isinstance(found, Columns):
-                commented = Header(tuple(names), found, delimiter, notes, number)
-                if not comment:
-                    return commented
-            elif len(found) < len(missing):
+                header = Header(tuple(names), found, delimiter, notes, number)
+            elif not first and not comment:
                 missing = found
         if not comment:
+            header = header if header and (header.line == number or not first) else None
             first = first or names
-    if commented:
-        return commented
+    if header:
+        return header
     raise NoTable(_explain(blob, first, missing))
+
+
+def _is_row(cells: Sequence[str], header: Header) -> bool:
+    """Whether a line below a header is its table's: as many cells, or a number among them."""
+    if len(cells) == len(header.names) and header.delimiter != _WHITESPACE:
+        return True
+    return any(to_number(cell) is not None or to_date(cell) is not None for cell in cells)
+
+
+def _explain(blob: Blob, first: Sequence[str], missing: Sequence[str]) -> str:
+    there = printable(", ".join(first)[:200]) or "nothing"
+    told = (
+        f"no column for {', '.join(missing)} (its first row holds {there}); "
+        f"name the columns in a header, as in {EXAMPLE}"
+    )
+    if tuple(missing) in (AXES[:3], AXES[3:]):
+        return f"{blob.name} has {told}; join the files of two sensors into one table"
+    return f"{blob.name} is {describe_text(blob.data)}, no table of an IMU: it has {told}"
 
 
 def _preamble(blob: Blob) -> Iterator[tuple[int, str, str | None]]:
@@ -84,17 +104,6 @@ def _preamble(blob: Blob) -> Iterator[tuple[int, str, str | None]]:
             others += not text.startswith(_COMMENTS)
         if others >= _MAX_PREAMBLE or number >= _MAX_COMMENTS:
             return
-
-
-def _explain(blob: Blob, first: Sequence[str], missing: Sequence[str]) -> str:
-    there = printable(", ".join(first)[:200]) or "nothing"
-    told = (
-        f"no column for {', '.join(missing)} (its first row holds {there}); "
-        f"name the columns in a header, as in {EXAMPLE}"
-    )
-    if len(missing) < len(AXES):
-        return f"{blob.name} has {told}; join the files of two sensors into one table"
-    return f"{blob.name} is {describe_text(blob.data)}, no table of an IMU: it has {told}"
 
 
 def read_rows(blob: Blob, header: Header) -> Iterator[tuple[int, list[str]]]:

@@ -7,7 +7,6 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.media.base import check_number
 from anymodal.media.imu_columns import Clock, Column
 from anymodal.media.imu_header import Header, find_header, read_rows
 from anymodal.media.imu_rows import Rows, read_rows_of_numbers, to_date, to_number
@@ -66,8 +65,12 @@ def _noted_rate(blob: Blob, header: Header) -> float | None:
     if noted is None:
         return None
     value = to_number(noted.lower().removesuffix("hz").strip())
-    name = f"{blob.name}: sample_rate"
-    return check_number(noted if value is None else value, name, MIN_RATE, MAX_RATE, "Hz")
+    if value is None or not MIN_RATE <= value <= MAX_RATE:
+        raise MediaError(
+            f"{blob.name}: sample_rate={printable(noted)!r} in a comment is out of range; give "
+            f"{MIN_RATE:g} to {MAX_RATE:g} Hz"
+        )
+    return value
 
 
 def _expect_rate(blob: Blob, clock: Clock | None, sample_rate: float | None) -> float:
