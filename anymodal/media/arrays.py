@@ -48,7 +48,7 @@ def read_npy(
         check(shape)
         count = math.prod(shape)
         limits.check_decoded(blob.name, count * max(4, dtype.itemsize), f"an array of {shape}")
-        data = blob.data[file.tell() :]
+        data = memoryview(blob.data)[file.tell() :]  # no copy
         if len(data) < count * dtype.itemsize:
             raise MediaError(
                 f"{blob.name} is cut short: {len(data):,} of {count * dtype.itemsize:,} bytes "

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.media.containers import TOLD, contents
+from anymodal.media.imu_header import NoTable
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import OTHER, Blob, Format, Source, read_source, sniff, write_file
 
@@ -72,10 +73,10 @@ class Media(ABC):
             fmt = sniff(blob, or_else=OTHER)  # what is inside, its class alone can tell
         else:
             fmt = sniff(blob)
-            found = contents(blob, fmt, limits)
+            found = _kinds_within(blob, fmt, limits, wanted)
             named = _SUFFIXES.get(blob.suffix, found)
-            wanted = wanted or next((kind for kind in found if kind in named), found[0])
             _check_kind(blob, fmt, found, wanted)
+            wanted = wanted or next((kind for kind in found if kind in named), found[0])
         target = cls.kinds[wanted]
         if extra := sorted(set(hints) - target.hints):
             raise MediaError(f"{blob.name} is loaded as {wanted}, which takes no {extra[0]}=")
@@ -190,17 +191,29 @@ def _kind_of_its_own(blob: Blob) -> str | None:
     return next(own, None)
 
 
-def _check_kind(blob: Blob, fmt: Format, found: tuple[str, ...], wanted: str) -> None:
+def _kinds_within(blob: Blob, fmt: Format, limits: Limits, wanted: str | None) -> tuple[str, ...]:
+    """The kinds that a blob can be loaded as; none for a text where no table is asked for."""
+    try:
+        return contents(blob, fmt, limits)
+    except NoTable:
+        named = _SUFFIXES.get(blob.suffix, frozenset({"imu"}))
+        if wanted in (None, "imu") and "imu" in named:
+            raise
+        return ()
+
+
+def _check_kind(blob: Blob, fmt: Format, found: tuple[str, ...], wanted: str | None) -> None:
     expected = _SUFFIXES.get(blob.suffix)
     if expected is not None and not expected & set(found):
         raise MediaError(
             f"{blob.name} is named as {' or '.join(sorted(expected))} ({blob.suffix}), but it "
             f"holds {fmt.label}; rename it to what it is, or give the right file"
         )
-    if wanted not in found:
+    if wanted is not None and wanted not in found:
+        kinds = f" ({' or '.join(found)})" if found else ""
+        other = f", or load it as {found[0]}" if found else ""
         raise MediaError(
-            f"{blob.name} holds {fmt.label} ({' or '.join(found)}), not {wanted}; "
-            f"give {wanted} data, or load it as {found[0]}"
+            f"{blob.name} holds {fmt.label}{kinds}, not {wanted}; give {wanted} data{other}"
         )
 
 

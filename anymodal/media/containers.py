@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from anymodal.media.imu_header import find_header
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.source import AVI, GIF, MP4, WEBM, Blob, Format
+from anymodal.media.source import AVI, GIF, MP4, TEXT, WEBM, Blob, Format
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,8 +30,11 @@ def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
     """The kinds of media that a blob can be loaded as, the most natural one first.
 
     Raises:
-        ValueError: if it is cut short, damaged, or holds neither pictures nor sound.
+        ValueError: if it is cut short, damaged, or holds neither pictures nor sound; `NoTable`
+            if it is a text of anything else than readings.
     """
+    if fmt is TEXT:
+        find_header(blob)
     if fmt.group in _GROUPS:
         return _GROUPS[fmt.group]
     if fmt.group == "gif":

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import Media, check_array, check_number
-from anymodal.media.imu_table import MAX_RATE, MIN_RATE, parse_units, read_table
+from anymodal.media.imu_table import read_table
+from anymodal.media.imu_time import MAX_RATE, MIN_RATE
+from anymodal.media.imu_units import parse_units
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.source import NPY, Blob, Format, write_file
 
@@ -108,13 +110,13 @@ class IMU(Media):
             else:
                 samples, rate = read_table(blob, limits, sample_rate, units)
             limits.check_seconds(blob.name, samples.shape[1] / rate)
-            if bad := np.argwhere(~np.isfinite(samples)).tolist():
-                axis, index = bad[0]
+            if not np.isfinite(samples.sum(dtype=np.float64)):
+                axis, index = np.argwhere(~np.isfinite(samples))[0].tolist()
                 raise MediaError(
                     f"{blob.name} holds {samples[axis, index]} in {AXES[axis]} at sample {index}; "
                     "cut or fill such values before"
                 )
-            return cls(samples.astype(np.float32), rate)
+            return cls(samples, rate)
 
     def _encode(self, suffix: str) -> bytes:
         if suffix == ".npy":
@@ -146,16 +148,8 @@ class IMU(Media):
 
 def _read_array(
     blob: Blob, limits: Limits, sample_rate: float | None, units: str | None
-) -> tuple[NDArray[np.float64], float]:
-    array = read_npy(blob, limits, ndim=2).astype(np.float64)
-    if 6 not in array.shape:
-        raise MediaError(
-            f"{blob.name} has the shape {array.shape}, expected (n, 6) or (6, n): "
-            "ax, ay, az, gx, gy, gz"
-        )
-    samples = array.T if array.shape[1] == 6 else array  # (6, 6) counts as (n, 6)
-    if samples.shape[1] == 0:
-        raise MediaError(f"{blob.name} holds no samples; record it again")
+) -> tuple[NDArray[np.float32], float]:
+    array = read_npy(blob, limits, ndim=2, check=lambda shape: _check_shape(blob, limits, shape))
     beside = blob.path.with_suffix(".json") if blob.path else None
     noted = _read_sidecar(beside) if beside and beside.is_file() else {}
     rate = sample_rate or noted.get("sample_rate")
@@ -165,8 +159,24 @@ def _read_array(
             '{"sample_rate": 200} into a .json file of the same name'
         )
     rate = check_number(rate, "sample_rate", MIN_RATE, MAX_RATE, "Hz")
-    scale = parse_units(str(units or noted.get("units") or UNITS))
-    return samples * np.repeat(scale, 3)[:, None], rate
+    limits.check_seconds(blob.name, max(array.shape) / rate)  # before it is copied
+    acceleration, rotation, _ = parse_units(str(units or noted.get("units") or UNITS))
+    axes = array.T if array.shape[1] == 6 else array  # (6, 6) counts as (n, 6)
+    samples = np.empty(axes.shape, np.float32)
+    for index, (row, values) in enumerate(zip(samples, axes, strict=True)):
+        row[:] = values.astype(np.float64) * (acceleration if index < 3 else rotation)
+    return samples, rate
+
+
+def _check_shape(blob: Blob, limits: Limits, shape: tuple[int, ...]) -> None:
+    """Refuse another array than (n, 6) or (6, n), or one whose samples take too much memory."""
+    if 6 not in shape:
+        raise MediaError(
+            f"{blob.name} has the shape {shape}, expected (n, 6) or (6, n): ax, ay, az, gx, gy, gz"
+        )
+    if 0 in shape:
+        raise MediaError(f"{blob.name} holds no samples; record it again")
+    limits.check_decoded(blob.name, 4 * shape[0] * shape[1], f"samples of {shape}")
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:

@@ -1,249 +1,167 @@
-"""CSV files of an inertial measurement unit: columns by name, the rate from time, SI units."""
+"""Tables of an inertial measurement unit: columns by name, the rate from time, SI units."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import re
-from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.media.base import check_number
+from anymodal.media.imu_columns import Clock, Column
+from anymodal.media.imu_header import Header, find_header, read_rows
+from anymodal.media.imu_rows import Rows, read_rows_of_numbers, to_date, to_number
+from anymodal.media.imu_time import MAX_RATE, MIN_RATE, Times, even_out
+from anymodal.media.imu_units import ACCELERATION, ROTATION, TIME, factor, find_factor, parse_units
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import Blob, printable
-
-MIN_RATE, MAX_RATE = 0.1, 1_000_000.0
-_STANDARD_GRAVITY = 9.80665  # m/s², by definition
-_ACCELERATION = {
-    "ms2": 1.0, "mss": 1.0, "mps2": 1.0, "mpss": 1.0,
-    "g": _STANDARD_GRAVITY, "gs": _STANDARD_GRAVITY, "mg": _STANDARD_GRAVITY / 1000,
-}  # fmt: skip
-_ROTATION = {
-    "rads": 1.0, "radsec": 1.0, "radps": 1.0,
-    "degs": math.pi / 180, "degsec": math.pi / 180, "degps": math.pi / 180, "dps": math.pi / 180,
-    "mdps": math.pi / 180_000,
-}  # fmt: skip
-_TIME = {
-    "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3,
-    "us": 1e-6, "usec": 1e-6, "ns": 1e-9, "nsec": 1e-9,
-}  # fmt: skip
-_UNIT = r"(?:_?[\[(](?P<bracket>.*?)[\])]|_(?P<tail>.+))?$"
-_ACC = re.compile(rf"(?:a|acc(?:el(?:eration|erometer)?)?)_?(?P<axis>[xyz]){_UNIT}")
-_GYRO = re.compile(rf"(?:g|w|omega|gyro?(?:scope)?|angular_velocity)_?(?P<axis>[xyz]){_UNIT}")
-_CLOCK = re.compile(rf"(?:t|ts|time|timestamp|elapsed|seconds_elapsed){_UNIT}")
-_NOTE = re.compile(r"(\w+)\s*[=:]\s*(.*?)(?=[\s,;]*\w+\s*[=:]|\s*$)")
-_WANTED = ("ax", "ay", "az", "gx", "gy", "gz")
-_EXAMPLE = "t,ax,ay,az,gx,gy,gz"
-
-
-@dataclass
-class _Header:
-    """Where each axis is, in which unit (None: not said), and what the comments note."""
-
-    names: list[str]
-    columns: dict[str, int] = field(default_factory=dict)
-    units: dict[str, str | None] = field(default_factory=dict)
 
 
 def read_table(
     blob: Blob, limits: Limits, sample_rate: float | None, units: str | None
-) -> tuple[NDArray[np.float64], float]:
-    """The samples (6, n) of a CSV in m/s² and rad/s at a constant rate, and that rate in Hz.
+) -> tuple[NDArray[np.float32], float]:
+    """The samples (6, n) of a table in m/s² and rad/s at a constant rate, and that rate in Hz.
 
     Raises:
         ValueError: if columns, rate or units are missing or wrong, a value is no finite number,
-            a row is cut short, or time stands still or jumps.
+            a row is cut short, or time runs back, stands still or jumps.
     """
-    notes, header, rows = _split(blob)
-    values = _numbers(blob, limits, header, rows)  # (n, 6), or (n, 7) with time first
-    noted = notes.get("sample_rate")
-    if sample_rate is None and noted is not None:
-        sample_rate = check_number(noted, "sample_rate", MIN_RATE, MAX_RATE, "Hz")
-    samples = (values[:, -6:] * _scales(blob, header, units or notes.get("units"))).T
-    if "t" in header.columns:
-        return _by_time(blob, samples, values[:, 0], header.units["t"], sample_rate)
+    header = find_header(blob)
     if sample_rate is None:
-        raise MediaError(
-            f"{blob.name} has no sample rate: add a time column such as t or t_ms, a first line "
-            "'# sample_rate=200', or give load(..., sample_rate=200)"
-        )
-    return samples, sample_rate
-
-
-def parse_units(text: str) -> NDArray[np.float64]:
-    """The factors to m/s² and rad/s of units such as `g, deg/s`.
-
-    Raises:
-        ValueError: if one of the two is unknown.
-    """
-    given = [part for part in re.split(r"[,;]", text) if part.strip()]
-    if len(given) != 2:
-        raise MediaError(
-            f"units={printable(text)!r} are not two; give acceleration and rotation: 'g, deg/s'"
-        )
-    return np.array([_factor(given[0], _ACCELERATION), _factor(given[1], _ROTATION)])
-
-
-def _factor(unit: str, known: dict[str, float]) -> float:
-    plain = unit.lower().replace("²", "2").replace("°", "deg").replace("µ", "u").replace("μ", "u")
-    plain = re.sub(r"[\s_/^*·.\-]", "", plain)
-    if plain not in known:
-        options = {id(_ACCELERATION): "m/s^2, g, mg", id(_ROTATION): "rad/s, deg/s, dps"}
-        raise MediaError(
-            f"the unit {printable(unit.strip())!r} is not known here; "
-            f"use one of {options.get(id(known), 's, ms, us, ns')}"
-        )
-    return known[plain]
-
-
-def _split(blob: Blob) -> tuple[dict[str, str], _Header, Iterator[tuple[int, list[str]]]]:
-    """Comments before the header as notes, the header, and the rows with their line numbers."""
-    text = io.TextIOWrapper(io.BytesIO(blob.data), encoding="utf-8-sig", newline="")
-    notes: dict[str, str] = {}
-    line, number = "", 0
-    for number, line in enumerate(text, 1):  # noqa: B007 (used behind the loop)
-        if line.startswith("#"):
-            for key, value in _NOTE.findall(line):
-                notes[_note(key)] = value.strip()
-        elif line.strip():
-            break
-    delimiter = max(",;\t", key=line.count)
-    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-    reader = csv.reader(text, delimiter=delimiter)
-    first = number
-    rows = ((first + reader.line_num, row) for row in reader if row and not row[0].startswith("#"))
-    return notes, _find_columns(blob, names), rows
-
-
-def _note(key: str) -> str:
-    key = key.lower()
-    return "sample_rate" if key in ("rate", "fs", "sampling_rate", "sample_rate_hz") else key
-
-
-def _find_columns(blob: Blob, names: list[str]) -> _Header:
-    header = _Header(names)
-    for index, name in enumerate(names):
-        plain = re.sub(r"[\s.\-]+", "_", name.lower())
-        for pattern, prefix in ((_ACC, "a"), (_GYRO, "g"), (_CLOCK, "t")):
-            if match := pattern.fullmatch(plain):
-                axis = prefix + (match["axis"] if prefix != "t" else "")
-                if axis in header.columns:
-                    twice = f"{names[header.columns[axis]]!r} and {name!r}"
-                    raise MediaError(f"{blob.name} has two columns for {axis}, {twice}; keep one")
-                header.columns[axis] = index
-                header.units[axis] = match["bracket"] or match["tail"]
-                break
-    missing = [axis for axis in _WANTED if axis not in header.columns]
-    if missing:
-        there = printable(", ".join(names)) or "nothing"
-        raise MediaError(
-            f"{blob.name} has no column for {', '.join(missing)} (its first row holds {there}); "
-            f"name the columns in a header, as in {_EXAMPLE}"
-        )
-    return header
-
-
-def _numbers(
-    blob: Blob, limits: Limits, header: _Header, rows: Iterator[tuple[int, list[str]]]
-) -> NDArray[np.float64]:
-    order = [axis for axis in ("t", *_WANTED) if axis in header.columns]
-    columns = [header.columns[axis] for axis in order]
-    values = array("d")
-    for number, row in rows:
-        if len(row) != len(header.names):
-            raise MediaError(
-                f"{blob.name}, line {number}: {len(row)} of {len(header.names)} columns; "
-                "the row is damaged or the file cut short"
-            )
-        try:
-            found = [float(row[column]) for column in columns]
-        except ValueError:
-            found = [math.nan]
-        if not all(map(math.isfinite, found)):
-            raise MediaError(
-                f"{blob.name}, line {number}: {_first_bad(row, columns, header.names)} is no "
-                "finite number; fix, fill or cut such rows"
-            )
-        values.extend(found)
-        limits.check_decoded(blob.name, 8 * len(values), f"rows of {len(columns)} numbers")
-    if not values:
+        sample_rate = _noted_rate(blob, header)
+    rows = read_rows(blob, header)
+    first = next(rows, None)
+    below = _units_below(header, first[1]) if first else {}
+    if below:
+        first = next(rows, None)
+    if first is None:
         raise MediaError(f"{blob.name} has a header, but no rows below it; record it again")
-    return np.frombuffer(values, np.float64).reshape(-1, len(columns))
+    clock, dated = _choose_clock(header, first[1], sample_rate)
+    scales, unit = _scales(header, below, units or header.notes.get("units"))
+    columns = [column.index for column in (*(clock.columns if clock else ()), *header.columns.axes)]
+    table = read_rows_of_numbers(
+        blob, limits, header.names, columns, chain([first], rows), dated=dated
+    )
+    samples = np.empty((6, len(table.values)), np.float32)
+    for row, values, scale in zip(samples, table.values[:, -6:].T, scales, strict=True):
+        row[:] = values * scale
+    if clock is None or len(table.values) < 2:
+        return samples, _expect_rate(blob, clock, sample_rate)
+    if not dated:
+        unit = clock.unit or below.get(clock.columns[0].index) or unit
+    times = Times(
+        blob.name,
+        printable(clock.columns[0].name),
+        _times(table.values[:, :-6]),
+        table.lines,
+        "s" if dated else unit,
+    )
+    _check_other_clocks(blob, header, clock, times, table)
+    return even_out(times, samples, sample_rate, limits)
 
 
-def _first_bad(row: list[str], columns: list[int], names: list[str]) -> str:
-    for column in columns:
-        try:
-            good = math.isfinite(float(row[column]))
-        except ValueError:
-            good = False
-        if not good:
-            return f"{names[column]}={printable(row[column])!r}"
-    raise AssertionError("a row was refused without a bad value")
+def _noted_rate(blob: Blob, header: Header) -> float | None:
+    """The rate that a comment states, in Hz."""
+    noted = header.notes.get("sample_rate")
+    if noted is None:
+        return None
+    value = to_number(noted.lower().removesuffix("hz").strip())
+    if value is None or not MIN_RATE <= value <= MAX_RATE:
+        raise MediaError(
+            f"{blob.name}: sample_rate={printable(noted)!r} in a comment is out of range; give "
+            f"{MIN_RATE:g} to {MAX_RATE:g} Hz"
+        )
+    return value
 
 
-def _scales(blob: Blob, header: _Header, units: str | None) -> NDArray[np.float64]:
-    """Factors (6,) to SI: by each column's own unit, else by the stated ones, else 1."""
-    stated = parse_units(units) if units else np.ones(2)
-    scales = np.repeat(stated, 3)
-    for index, axis in enumerate(_WANTED):
-        unit = header.units[axis]
-        if unit is not None:
-            scales[index] = _factor(unit, _ACCELERATION if index < 3 else _ROTATION)
-    return scales
+def _expect_rate(blob: Blob, clock: Clock | None, sample_rate: float | None) -> float:
+    if sample_rate is not None:
+        return sample_rate
+    if clock is not None:
+        raise MediaError(
+            f"{blob.name} has one row, too few for a rate; give load(..., sample_rate=200)"
+        )
+    raise MediaError(
+        f"{blob.name} has no sample rate: add a time column such as t or t_ms, a first line "
+        "'# sample_rate=200', or give load(..., sample_rate=200)"
+    )
 
 
-def _by_time(
-    blob: Blob,
-    samples: NDArray[np.float64],
-    clock: NDArray[np.float64],
-    unit: str | None,
-    stated: float | None,
-) -> tuple[NDArray[np.float64], float]:
-    """Samples on an even grid, interpolated linearly where their times are off it by > 1 %."""
-    times = (clock - clock[0]) * _factor(unit or "s", _TIME)
-    if len(times) < 2:
-        if stated is None:
+def _units_below(header: Header, row: list[str]) -> dict[int, str]:
+    """The units by column in a row that holds nothing else, as some write below their header."""
+    if len(row) != len(header.names):
+        return {}
+    axes = header.columns.axes
+    known = [
+        find_factor(row[axis.index], ACCELERATION if place < 3 else ROTATION)
+        for place, axis in enumerate(axes)
+    ]
+    if None in known:
+        return {}
+    clocks = [column for clock in header.columns.clocks for column in clock.columns]
+    timed = [column for column in clocks if find_factor(row[column.index], TIME) is not None]
+    return {column.index: row[column.index].strip() for column in (*axes, *timed)}
+
+
+def _choose_clock(
+    header: Header, row: list[str], sample_rate: float | None
+) -> tuple[Clock | None, bool]:
+    """The best clock that holds numbers in the first row, or else dates, and whether it does."""
+    clocks = header.columns.clocks
+    if len(row) == len(header.names):
+        for clock in clocks:
+            numbers = all(to_number(row[column.index]) is not None for column in clock.columns)
+            if numbers and (clock.plain or sample_rate is None):
+                return clock, False
+        for clock in clocks:
+            if to_date(row[clock.columns[0].index]) is not None:
+                return clock, True
+        if sample_rate is not None:
+            return None, False  # no times, or in a form of their own: the stated rate is enough
+    return (clocks[0] if clocks else None), False
+
+
+def _scales(
+    header: Header, below: dict[int, str], stated: str | None
+) -> tuple[list[float], str | None]:
+    """Factors to SI by each column's own unit, else by the stated ones, else 1; and of time."""
+    acceleration, rotation, unit = parse_units(stated) if stated else (1.0, 1.0, None)
+
+    def scale(column: Column, known: dict[str, float], default: float) -> float:
+        own = column.unit or below.get(column.index)
+        return default if own is None else factor(own, known)
+
+    axes = header.columns.axes
+    return [
+        *(scale(column, ACCELERATION, acceleration) for column in axes[:3]),
+        *(scale(column, ROTATION, rotation) for column in axes[3:]),
+    ], unit
+
+
+def _times(clock: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A clock of one column as it is; whole seconds and nanoseconds (n, 2) from the first second.
+
+    Each is exact in float64; a sum of Unix seconds and their fraction would not be.
+    """
+    if clock.shape[1] == 1:
+        return clock[:, 0]
+    return np.asarray(clock[:, 0] - clock[0, 0] + clock[:, 1] * 1e-9)
+
+
+def _check_other_clocks(blob: Blob, header: Header, used: Clock, times: Times, table: Rows) -> None:
+    """Refuse a table in which a clock with a unit disagrees with the one that is used."""
+    if times.unit is None or find_factor(times.unit, TIME) is None:
+        return
+    span = (times.clock[-1] - times.clock[0]) * factor(times.unit, TIME)
+    for other in header.columns.clocks:
+        if other is used or len(other.columns) > 1 or not other.plain:
+            continue
+        (column,) = other.columns
+        ends = [to_number(row[column.index]) for row in table.ends]
+        if ends[0] is None or ends[1] is None or column.unit is None:
+            continue
+        told = (ends[1] - ends[0]) * factor(column.unit, TIME)
+        if abs(told - span) > 0.05 * max(told, span) + 3 * abs(span) / len(times.clock):
             raise MediaError(
-                f"{blob.name} has one row, too few for a rate; give load(..., sample_rate=200)"
+                f"{blob.name}: its times in {times.column!r} last {span:g} s, those in "
+                f"{printable(column.name)!r} {told:g} s; correct the units, or keep one of them"
             )
-        return samples, stated
-    steps = np.diff(times)
-    if steps.min() <= 0:
-        row = int(np.argmax(steps <= 0)) + 2
-        raise MediaError(f"{blob.name}: time stands still or runs back at row {row}; sort the rows")
-    measured = _measured_rate(blob, steps, unit)
-    rate = stated or measured
-    if abs(rate / measured - 1) > 0.05:
-        raise MediaError(
-            f"{blob.name} states {rate:g} Hz, but its time column tells {measured:g} Hz; "
-            "correct one of them (a time in ms is named t_ms)"
-        )
-    grid = np.arange(len(times)) / rate
-    if np.abs(times - grid).max() <= 0.01 / rate:
-        return samples, rate
-    grid = np.arange(math.floor(times[-1] * rate + 0.5) + 1) / rate
-    return np.stack([np.interp(grid, times, row) for row in samples]), rate
-
-
-def _measured_rate(blob: Blob, steps: NDArray[np.float64], unit: str | None) -> float:
-    typical = float(np.median(steps))
-    rate = len(steps) / float(steps.sum())
-    if unit is None and not 1 <= 1 / typical <= 50_000:
-        raise MediaError(
-            f"{blob.name}: its times, taken as seconds, tell a rate of {1 / typical:g} Hz; name "
-            "the column by its unit: t_s, t_ms, t_us or t_ns"
-        )
-    if steps.max() > max(1.0, 20 * typical):
-        row = int(np.argmax(steps)) + 2
-        raise MediaError(
-            f"{blob.name}: a gap of {steps.max():.2f} s before row {row}; split it there"
-        )
-    if steps.max() > 1.5 * typical:  # dropped samples: the mean would be too slow
-        rate = 1 / typical
-    return check_number(rate, "sample rate", MIN_RATE, MAX_RATE, "Hz")

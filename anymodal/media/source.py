@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from anymodal.media.limits import Limits, MediaError
+from anymodal.media.text import is_marked_text, is_text
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """What `load` takes: a path, the bytes themselves, or a binary file object."""
@@ -156,10 +157,12 @@ def sniff(blob: Blob, or_else: Format | None = None) -> Format:
         ValueError: if it is no format that is loaded here, and there is no `or_else`.
     """
     head = blob.data[:4096]
+    if is_marked_text(head):
+        return TEXT
     for pattern, found in _MAGIC:
         if re.match(pattern, head, re.DOTALL):
             return found
-    if _is_text(head):
+    if is_text(head):
         return TEXT
     if or_else is not None:
         return or_else
@@ -168,16 +171,6 @@ def sniff(blob: Blob, or_else: Format | None = None) -> Format:
         f"{blob.name} is of no known media format (it starts with the bytes {start}); "
         f"convert it to one of {_LOADS}"
     )
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        text = head.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:  # else the last character is merely cut
-            return False
-        text = head[: error.start].decode("utf-8-sig")
-    return all(c.isprintable() or c in "\t\r\n\ufeff" for c in text)
 
 
 def write_file(path: Path, data: bytes) -> None:

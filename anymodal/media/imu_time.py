@@ -1,0 +1,193 @@
+"""Times of readings: their unit, their rate, and readings moved onto an even grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymodal.media.imu_units import TIME, factor
+from anymodal.media.limits import Limits, MediaError
+
+MIN_RATE, MAX_RATE = 0.1, 1_000_000.0
+_UNITS = ("s", "ms", "us", "ns")
+_SINCE_1970 = (946_684_800.0, 4_102_444_800.0)  # the years 2000 to 2100 in seconds
+_PLAUSIBLE = 4.0, 50_000.0  # Hz, of times without a unit: slower may well be milliseconds
+_MOST_FILLED = 20  # samples made for each that is there
+
+
+@dataclass(frozen=True)
+class Times:
+    """The times of a table as they stand there, and what messages call them by."""
+
+    name: str
+    column: str
+    clock: NDArray[np.float64]
+    lines: NDArray[np.unsignedinteger]
+    unit: str | None
+
+    def at(self, row: int) -> str:
+        """Where a row stands, and its time."""
+        return f"line {self.lines[row]} ({self.column}={self.clock[row]:.15g})"
+
+
+def even_out(
+    times: Times, samples: NDArray[np.float32], stated: float | None, limits: Limits
+) -> tuple[NDArray[np.float32], float]:
+    """Samples (6, n) on an even grid, and its rate in Hz; those within 1 % of it stay as they are.
+
+    Times that repeat, as of a clock that is too coarse or of readings that arrive in batches,
+    are spread evenly. The rate is the stated one, if the times agree to 5 %.
+
+    Raises:
+        ValueError: if the times have no unit and could have several, run back, stand still or
+            jump, tell another rate than stated, or make more samples than the limits allow.
+    """
+    times, samples = _drop_twice(times, samples)
+    seconds = _spread(times, (times.clock - times.clock[0]) * _factor(times, stated))
+    limits.check_seconds(times.name, float(seconds[-1]))
+    measured = _measure(times, np.diff(seconds))
+    rate = stated or measured
+    if abs(rate / measured - 1) > 0.05:
+        raise MediaError(
+            f"{times.name} states {rate:g} Hz, but its time column {times.column!r} tells "
+            f"{measured:g} Hz; correct one of them (a time in ms is named t_ms)"
+        )
+    count = len(seconds)
+    if np.abs(seconds - np.arange(count) / rate).max() <= 0.01 / rate:
+        return samples, rate
+    wanted = math.floor(seconds[-1] * rate + 0.5) + 1
+    _check_grid(times, wanted, rate, limits)
+    grid = np.arange(wanted) / rate
+    out = np.empty((len(samples), wanted), np.float32)
+    for row, values in zip(out, samples, strict=True):
+        row[:] = np.interp(grid, seconds, values)
+    return out, rate
+
+
+def _check_grid(times: Times, wanted: int, rate: float, limits: Limits) -> None:
+    limits.check_decoded(times.name, 24 * wanted, f"{wanted:,} samples at {rate:g} Hz")
+    if wanted > _MOST_FILLED * len(times.clock):
+        raise MediaError(
+            f"{times.name}: its {len(times.clock):,} rows would become {wanted:,} samples at "
+            f"{rate:g} Hz, since most times in {times.column!r} are close together and others far "
+            "apart; record it anew, or give load(..., sample_rate=...) without such times"
+        )
+
+
+def _factor(times: Times, stated: float | None) -> float:
+    """Seconds in a unit of the times: the named one, else the only one that makes sense.
+
+    That is the one that the stated rate tells, or that makes dates of this century out of the
+    times, as Unix times are; else seconds, if the times have fractions and tell a usual rate.
+    Whole numbers may be anything.
+    """
+    if times.unit is not None:
+        return factor(times.unit, TIME)
+    clock = times.clock
+    span = float(clock[-1] - clock[0])
+    if not span > 0:
+        return 1.0  # told as standing still or running back
+    raw = _rate(clock - clock[0])
+    for unit in _UNITS:
+        rate = raw / TIME[unit]
+        if stated is not None and abs(stated / rate - 1) <= 0.05:
+            return TIME[unit]
+        dated = _SINCE_1970[0] <= float(clock[0]) * TIME[unit] <= _SINCE_1970[1]
+        if dated and 0.95 <= rate <= _PLAUSIBLE[1]:
+            return TIME[unit]
+    whole = bool((clock == np.floor(clock)).all())
+    if not whole and (_PLAUSIBLE[0] <= raw <= _PLAUSIBLE[1] or stated is not None):
+        return 1.0
+    as_units = ", ".join(f"{raw / TIME[unit]:.6g} Hz in {unit}" for unit in _UNITS)
+    raise MediaError(
+        f"{times.name}: its times in {times.column!r} ({clock[0]:.15g}, {clock[1]:.15g}, … "
+        f"{clock[-1]:.15g}) have no unit, and could mean {as_units}; name the column by its unit: "
+        "t_s, t_ms, t_us or t_ns, or give load(..., sample_rate=200) or "
+        "load(..., units='m/s^2, rad/s, ms')"
+    )
+
+
+def _rate(times: NDArray[np.float64]) -> float:
+    """Rows for each unit of time, told by the usual step between two different times."""
+    starts = _starts(times)
+    if len(starts) == len(times):
+        return 1 / float(np.median(np.diff(times)))
+    return float(np.median(np.diff(starts)) / np.median(np.diff(times[starts])))
+
+
+def _drop_twice(times: Times, samples: NDArray[np.float32]) -> tuple[Times, NDArray[np.float32]]:
+    """Without rows that were written twice, time and all; where many are, it is how they came."""
+    twice = np.flatnonzero(np.diff(times.clock) == 0) + 1
+    if 0 < len(twice) <= len(times.clock) // 4:
+        twice = twice[(samples[:, twice] == samples[:, twice - 1]).all(axis=0)]
+        samples = np.delete(samples, twice, axis=1)
+        clock, lines = np.delete(times.clock, twice), np.delete(times.lines, twice)
+        times = replace(times, clock=clock, lines=lines)
+    return times, samples
+
+
+def _starts(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The rows at which a new time begins."""
+    return np.flatnonzero(np.diff(times, prepend=-np.inf)).astype(np.int64)
+
+
+def _spread(times: Times, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Times that rise with every row, in seconds from the first.
+
+    Equal ones are those of a clock that is coarser than the rate. Where an even rate explains
+    all of them to within two of the clock's steps, they are that; else each run of equal times
+    is spread up to the next time, no wider than rows usually are.
+    """
+    steps = np.diff(seconds)
+    if (steps < 0).any():
+        row = int(np.argmax(steps < 0)) + 1
+        raise MediaError(
+            f"{times.name}: time runs back at {times.at(row)}, behind "
+            f"{times.clock[row - 1]:.15g}; sort the rows"
+        )
+    if (steps > 0).all():
+        return seconds
+    starts = _starts(seconds)
+    counts = np.diff(starts, append=len(seconds))
+    usual = float(np.median(counts))
+    longest = int(np.argmax(counts))
+    if len(starts) < 3 or counts[longest] > 2 * usual + 2:
+        row = int(starts[longest]) + 1
+        raise MediaError(
+            f"{times.name}: time stands still at {times.at(row)}, for {counts[longest]:,} rows; "
+            "give times that rise, or leave the column out and give load(..., sample_rate=200)"
+        )
+    distinct = seconds[starts]
+    gaps = np.diff(distinct)
+    inner = slice(1, None) if len(starts) > 3 else slice(None)  # the first run may be cut
+    first, last = starts[inner][0], starts[-1]
+    period = (distinct[-1] - distinct[inner][0]) / (last - first)
+    index = np.arange(len(seconds))
+    off = seconds - index * period
+    if off.max() - off.min() <= 2 * float(np.median(gaps)):
+        return np.asarray(index * period)
+    period = float(np.median(gaps)) / usual
+    each = np.minimum(np.append(gaps, np.inf) / counts, period)
+    run = np.repeat(np.arange(len(starts)), counts)
+    return np.asarray(distinct[run] + (index - starts[run]) * each[run])
+
+
+def _measure(times: Times, steps: NDArray[np.float64]) -> float:
+    typical = float(np.median(steps))
+    rate = len(steps) / float(steps.sum())
+    if steps.max() > max(1.0, 20 * typical):
+        row = int(np.argmax(steps)) + 1
+        raise MediaError(
+            f"{times.name}: a gap of {steps.max():.2f} s before {times.at(row)}; split it there"
+        )
+    if steps.max() > 1.5 * typical:  # dropped samples: the mean would be too slow
+        rate = 1 / typical
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise MediaError(
+            f"{times.name}: its times in {times.column!r} tell a rate of {rate:g} Hz, out of "
+            f"{MIN_RATE:g} to {MAX_RATE:,.0f}; correct them or their unit"
+        )
+    return rate
