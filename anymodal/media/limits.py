@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 MIB = 2**20
+_WORKING = 3  # times max_decoded_bytes: what a decoder may hold at once, its result beside it
+_NS_PER_PIXEL = 150  # of max_pixels: the longest decode, some 10 s at 64 million pixels
 
 
 class MediaError(ValueError):
@@ -85,6 +87,24 @@ class Limits:
             measured = f"decodes to {mib(size)} ({what})"
             limit = mib(self.max_decoded_bytes)
             self._refuse(name, measured, "max_decoded_bytes", limit, "cut it or scale it down")
+
+    def check_working(self, name: str, size: float, what: str) -> None:
+        """Refuse what would take more than three times `max_decoded_bytes` while it is decoded."""
+        if size > _WORKING * self.max_decoded_bytes:
+            measured = f"takes {mib(size)} to decode ({what})"
+            limit = mib(_WORKING * self.max_decoded_bytes)
+            self._refuse(name, measured, "max_decoded_bytes", limit, "scale it down")
+
+    def check_effort(self, name: str, nanoseconds: float) -> None:
+        """Refuse what takes longer to decode than a picture of `max_pixels` should, by its header.
+
+        Decoders can't be interrupted, so the time is estimated before they start.
+        """
+        most = _NS_PER_PIXEL * self.max_pixels
+        if nanoseconds > most:
+            measured = f"takes about {nanoseconds / 1e9:,.0f} s to decode"
+            limit = f"{most / 1e9:.3g} s"
+            self._refuse(name, measured, "max_pixels", limit, "save it anew, as PNG or plain JPEG")
 
     @staticmethod
     def _refuse(name: str, measured: str, limit: str, value: str, advice: str) -> None:
