@@ -97,15 +97,12 @@ def _probe(space: str) -> PilImage | None:
     return pil.fromarray(grid.reshape(17, -1, 3))
 
 
-def matrix_profile(
-    corners: Sequence[float], curve: float | NDArray[np.float64], grey: bool = False
-) -> bytes:
+def matrix_profile(corners: Sequence[float], curve: float | NDArray[np.float64]) -> bytes:
     """An ICC profile (ICC.1:2001-04) of primaries and one tone curve.
 
     Args:
         corners: chromaticities x, y of white, red, green and blue.
         curve: light of 0 to 1 at even steps of the stored value, or the exponent that gives it.
-        grey: of one channel instead of three.
 
     Returns:
         The profile; nothing where the primaries span no colours.
@@ -114,23 +111,20 @@ def matrix_profile(
         curve = np.linspace(0, 1, _STEPS) ** curve
     tone = struct.pack(">4sII", b"curv", 0, len(curve))
     tone += (curve.clip(0, 1) * 65535).round().astype(">u2").tobytes()
+    columns = _adapted(corners)
+    if columns is None:
+        return b""
     tags = {b"wtpt": _xyz_tag(_D50)}
-    if grey:
-        tags[b"kTRC"] = tone
-    else:
-        columns = _adapted(corners)
-        if columns is None:
-            return b""
-        for name, column in zip((b"r", b"g", b"b"), columns.T, strict=True):
-            tags[name + b"XYZ"] = _xyz_tag(column)
-            tags[name + b"TRC"] = tone
+    for name, column in zip((b"r", b"g", b"b"), columns.T, strict=True):
+        tags[name + b"XYZ"] = _xyz_tag(column)
+        tags[name + b"TRC"] = tone
     table, body = struct.pack(">I", len(tags)), b""
     for name, content in tags.items():
         table += struct.pack(">4sII", name, 132 + 12 * len(tags) + len(body), len(content))
         body += content + bytes(-len(content) % 4)
     head = struct.pack(
         ">I4xI4s4s4s12x4s28x12s48x", 128 + len(table) + len(body), 0x02400000, b"mntr",
-        b"GRAY" if grey else b"RGB ", b"XYZ ", b"acsp", _xyz_tag(_D50)[8:],
+        b"RGB ", b"XYZ ", b"acsp", _xyz_tag(_D50)[8:],
     )  # fmt: skip
     return head + table + body
 

@@ -167,7 +167,7 @@ class Thermal(_Picture):
 
     @classmethod
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Thermal:
-        pixels = read_pixels(blob, fmt, limits, result=4)  # in colour first, where it has any
+        pixels = read_pixels(blob, fmt, limits, result=1)
         with decoding(blob.name, fmt.label):
             return cls(pixels.luminance())
 
@@ -211,7 +211,7 @@ class Normal(_Picture):
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Normal:
         if fmt is NPY:
             return cls(read_npy(blob, limits, ndim=3).astype(np.float32))
-        pixels = read_pixels(blob, fmt, limits, result=15)  # bytes first, then floats
+        pixels = read_pixels(blob, fmt, limits, result=12)
         with decoding(blob.name, fmt.label):
             values = pixels.colors(managed=False).astype(np.float32)
             values /= np.float32(127.5)  # in place: each step would be another picture of floats

@@ -120,11 +120,14 @@ def mib(size: float) -> str:
 
 
 @contextmanager
-def decoding(name: str, label: str) -> Iterator[None]:
+def decoding(name: str, label: str, otherwise: str = "cut short") -> Iterator[None]:
     """Turn whatever a third-party decoder raises into a `MediaError` that repeats none of its text.
 
     Decoders fail on hostile bytes in more ways than they document, and their messages can hold
     addresses (CVE-2026-22778), so this boundary is wide and starts the message anew.
+
+    Args:
+        otherwise: what else than damage may be the reason.
 
     Raises:
         ValueError: in place of any other exception.
@@ -135,6 +138,6 @@ def decoding(name: str, label: str) -> Iterator[None]:
         raise
     except Exception:
         raise MediaError(
-            f"{name} starts as a {label} file, but it cannot be decoded: it is damaged or cut "
-            "short; save or download it again"
+            f"{name} starts as a {label} file, but it cannot be decoded: it is damaged or "
+            f"{otherwise}; save or download it again"
         ) from None

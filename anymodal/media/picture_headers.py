@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from anymodal.media.source import AVIF, BMP, ICO, PNM, QOI, WEBP, Blob
 from anymodal.media.tiff_tags import orientation
 
 _CHUNKS = 100_000
+_BAND = 1_000_000  # samples that are converted at once
 _NOTE = rb"(?:#[^\n]*\n\s*)*"  # comments may stand before each number
 _WHITE = rb"\d{1,5}|-?\d+(?:\.\d*)?(?:e[-+]?\d+)?"
 _PNM = re.compile(
@@ -52,7 +54,7 @@ def read_webp(blob: Blob) -> PictureFile:
         data,
         width,
         height,
-        per_pixel=24,  # two canvases, a copy as bytes, the decoder's planes, and Pillow's own
+        per_pixel=18,  # two canvases, a copy as bytes, the decoder's planes, and Pillow's own
         effort=45 * width * height,
         profile=chunks.get(b"ICCP", b""),
         orientation=orientation(chunks.get(b"EXIF", b"")),
@@ -102,7 +104,7 @@ def read_avif(blob: Blob) -> PictureFile:
     if not width:
         raise damaged(blob, AVIF, "it has no size")
     effort = 60 * width * height
-    return PictureFile(data, width, height, 24, effort=effort, profile=color, orientation=0)
+    return PictureFile(data, width, height, 13, effort=effort, profile=color, orientation=0)
 
 
 def read_bmp(blob: Blob) -> PictureFile:
@@ -122,8 +124,10 @@ def read_bmp(blob: Blob) -> PictureFile:
     height = abs(height)
     if kind in (0, 3):
         end = offset + (width * bits + 31) // 32 * 4 * height
-        if end > len(data):
-            raise cut_short(blob, end)
+    else:
+        end = offset + int.from_bytes(data[34:38], "little")
+    if end > len(data):
+        raise cut_short(blob, end)
     profile = b""
     if size == 124 and data[70:74] == b"DEBM":
         place, length = struct.unpack_from("<II", data, 14 + 112)
@@ -171,18 +175,31 @@ def read_pnm(blob: Blob) -> PictureFile:
     if kind in b"23":
         return PictureFile(
             b"P%b %d %d %d\n" % (kind, width, height, top) + bytes(body), width, height, 12,
-            effort=120 * len(body), white=white if white != top else 0,
+            effort=120 * len(body), white=white if white != 255 else 0,
         )  # fmt: skip
-    needed = pixels * channels * (1 if top == 255 else 2)
+    deep = top == 65535
+    needed = pixels * channels * (1 + deep)
     if len(body) < needed:
         raise cut_short(blob, start + needed)
-    content = bytes(body[:needed])
-    if channels == 3 and top == 65535:  # the upper bytes, as Pillow takes them of other formats
-        values = np.frombuffer(content, ">u2").astype(np.uint32) * 65535 // white >> 8
-        content, top, white = values.clip(0, 255).astype(np.uint8).tobytes(), 255, 255
-    data = b"P%b %d %d %d\n" % (kind, width, height, top) + content
-    per_pixel = 4 + 13 * (channels == 3 and needed > 3 * pixels)
-    return PictureFile(data, width, height, per_pixel, white=white if white != top else 0)
+    if deep and channels == 3:
+        top, body, scale = 255, memoryview(_upper(body[:needed], white)), 0
+    else:
+        scale = white if white != 255 else 0
+    file = PictureFile(blob.data, width, height, 4 if channels == 3 else 1 + 3 * deep, white=scale)
+    if white == top and not (deep and channels == 3):
+        return file
+    data = b"".join((b"P%b %d %d %d\n" % (kind, width, height, top), body[:needed]))
+    return replace(file, data=data, extra=2 * len(data))
+
+
+def _upper(body: memoryview, white: int) -> bytes:
+    """8 of 16 bits, the upper ones as Pillow takes them of other formats."""
+    values = np.frombuffer(body, ">u2")
+    upper = np.empty(len(values), np.uint8)
+    for start in range(0, len(values), _BAND):
+        band = values[start : start + _BAND].astype(np.uint32) * 65535 // white >> 8
+        upper[start : start + _BAND] = band.clip(0, 255)
+    return upper.tobytes()
 
 
 def _sized(blob: Blob, start: int, needed: int, file: PictureFile) -> PictureFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +83,12 @@ class Pixels:
         Raises:
             ValueError: if its values are of no known range.
         """
-        if self.mode in ("F", "I"):
+        if self.mode == "F" or (self.mode == "I" and not self.file.white):
             raise MediaError(
                 f"{self.name} holds {'floats' if self.mode == 'F' else 'integers of 32 bits'}, of "
                 "which none is known to be white; scale them to 8 or 16 bits, or load them as depth"
             )
-        grey = self.mode in ("1", "L", "LA", "La", *_DEEP)
+        grey = self.mode in ("1", "L", "LA", "La", "I", *_DEEP)
         base = "L" if grey else self.mode if self.mode in ("CMYK", "LAB", "YCbCr") else "RGB"
         profile = self.file.profile if managed else b""
         convert = srgb_converter(profile, base) if profile or base == "LAB" else _rgb
@@ -127,7 +128,7 @@ class Pixels:
         from PIL import Image as pil
 
         alpha = None
-        if band.mode in _DEEP:
+        if band.mode in ("I", *_DEEP):
             band, alpha = self._shallow(band)
         elif band.has_transparency_data:
             band = band.convert("LA") if band.mode == "La" else band
@@ -140,7 +141,7 @@ class Pixels:
             white.paste(band, mask=alpha)
             band = white
         colors: NDArray[np.uint8] = np.asarray(band)
-        if self.file.white and self.mode not in _DEEP:
+        if 0 < self.file.white < 255:
             colors = (
                 (colors.astype(np.uint16) * 255 // self.file.white).clip(0, 255).astype(np.uint8)
             )
@@ -193,8 +194,8 @@ def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> Pixels:
         file.check(blob, limits, result)
     if fmt is ICO and file.data.startswith(b"\x89PNG"):
         _, module, plugin = _READERS[PNG]
-    picture = _opened(blob, fmt, file, module, plugin)
-    with decoding(blob.name, fmt.label):
+    with decoding(blob.name, fmt.label, f"a kind of {fmt.label} that is not read (PNG is)"):
+        picture = getattr(import_module(f"PIL.{module}"), plugin)(BytesIO(file.data))
         if not file.orientation:
             file = replace(file, orientation=orientation(picture.info.get("exif", b"")))
         if picture.size != (file.width, file.height):
@@ -203,20 +204,7 @@ def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> Pixels:
         if getattr(picture, "is_animated", False):
             raise animated(blob, fmt)
         picture.load()
-        return Pixels(blob.name, picture, file)
-
-
-def _opened(blob: Blob, fmt: Format, file: PictureFile, module: str, plugin: str) -> PilImage:
-    from importlib import import_module
-
-    try:
-        opened: PilImage = getattr(import_module(f"PIL.{module}"), plugin)(BytesIO(file.data))
-    except Exception:  # as wide as `decoding`, whose reasons apply
-        raise MediaError(
-            f"{blob.name} is damaged, or a kind of {fmt.label} that is not read; save it again, "
-            "or as PNG"
-        ) from None
-    return opened
+    return Pixels(blob.name, picture, file)
 
 
 def _as_stored(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
