@@ -24,6 +24,8 @@ def read_npy(
 ) -> NDArray[Any]:
     """The array of real numbers in an NPY file, its header checked against limits and file size.
 
+    It is read-only and lies within the blob: whoever converts it makes the only copy.
+
     Args:
         ndim: how many axes it must have; None for any number.
         check: raises where the shape in the header is none to go on with.
@@ -48,14 +50,14 @@ def read_npy(
         check(shape)
         count = math.prod(shape)
         limits.check_decoded(blob.name, count * max(4, dtype.itemsize), f"an array of {shape}")
-        data = memoryview(blob.data)[file.tell() :]  # no copy
-        if len(data) < count * dtype.itemsize:
+        there = len(blob.data) - file.tell()
+        if there < count * dtype.itemsize:
             raise MediaError(
-                f"{blob.name} is cut short: {len(data):,} of {count * dtype.itemsize:,} bytes "
+                f"{blob.name} is cut short: {there:,} of {count * dtype.itemsize:,} bytes "
                 "of its array are there; save or download it again"
             )
-        array = np.frombuffer(data, dtype, count)
-        return array.reshape(shape, order="F" if fortran else "C").copy()
+        array = np.frombuffer(blob.data, dtype, count, file.tell())
+        return array.reshape(shape, order="F" if fortran else "C")
 
 
 def write_npy(array: NDArray[Any]) -> bytes:

@@ -18,7 +18,9 @@ from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import OTHER, Blob, Format, Source, read_source, sniff, write_file
 
 _NAMED: tuple[tuple[str, frozenset[str]], ...] = (
-    (".png .jpg .jpeg .webp", frozenset({"image"})),
+    (".png .apng .jpg .jpeg .jpe .jfif .webp .tif .tiff .bmp .dib", frozenset({"image"})),
+    (".avif .jp2 .j2k .j2c .jpc .jpf .jpx .mpo .qoi .ico", frozenset({"image"})),
+    (".ppm .pgm .pbm .pnm .pfm", frozenset({"image"})),
     (".gif", frozenset({"image", "video"})),
     (".wav .flac .mp3 .oga .opus .m4a .aac", frozenset({"audio"})),
     (".ogg .mp4 .webm .mkv", frozenset({"video", "audio"})),

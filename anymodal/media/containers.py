@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from anymodal.media.gif import gif_start
 from anymodal.media.imu_header import find_header
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.source import AVI, GIF, MP4, TEXT, WEBM, Blob, Format
@@ -38,20 +39,14 @@ def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
     if fmt.group in _GROUPS:
         return _GROUPS[fmt.group]
     if fmt.group == "gif":
-        return ("video",) if _is_animated(blob) else (*_GROUPS["picture"], "video")
+        moving = gif_start(blob).pictures > 1
+        return ("video",) if moving else (*_GROUPS["picture"], "video")
     with open_container(blob, fmt, limits) as container:
         found = {"video": moving_stream(container), "audio": sound_stream(container)}
     kinds = tuple(kind for kind, stream in found.items() if stream is not None)
     if not kinds:
         raise MediaError(f"{blob.name} is {fmt.label} without any picture or sound; record it anew")
     return kinds
-
-
-def _is_animated(blob: Blob) -> bool:
-    from PIL.GifImagePlugin import GifImageFile
-
-    with decoding(blob.name, GIF.label):
-        return bool(GifImageFile(BytesIO(blob.data)).is_animated)
 
 
 @contextmanager

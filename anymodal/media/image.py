@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import Media, check_array, data_uri
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.source import GIF, JPEG, NPY, PNG, WEBP, Blob, Format
+from anymodal.media.pixels import read_pixels
+from anymodal.media.source import NPY, Blob, Format
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -55,7 +56,8 @@ class Image(_Picture):
 
     Shapes: pixels (H, W, 3), uint8, sRGB.
 
-    Loads PNG, JPEG, WebP and single-frame GIF, turned upright by EXIF, transparency on white.
+    Loads PNG, JPEG, WebP, AVIF, TIFF, BMP, JPEG 2000, single-frame GIF, PPM, QOI and ICO: turned
+    upright, colours converted to sRGB as the file states them, transparency on white.
     Saves PNG and WebP without loss, and JPEG.
     """
 
@@ -96,8 +98,9 @@ class Image(_Picture):
 
     @classmethod
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Image:
+        pixels = read_pixels(blob, fmt, limits, result=3)
         with decoding(blob.name, fmt.label):
-            return cls(np.asarray(_flat(_upright(_open(blob, fmt, limits)))))
+            return cls(pixels.colors())
 
     def _encode(self, suffix: str) -> bytes:
         from PIL import Image as pil
@@ -111,7 +114,8 @@ class Depth(_Picture):
 
     Shapes: values (H, W), float32.
 
-    Loads NPY, and one-channel PNG of 8 or 16 bits with its values as they stand. Saves NPY.
+    Loads NPY, and pictures of one channel (PNG and TIFF of 8 or 16 bits, TIFF and PFM of floats)
+    with their values as they stand. Saves NPY.
     """
 
     values: NDArray[np.float32]
@@ -140,14 +144,9 @@ class Depth(_Picture):
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Depth:
         if fmt is NPY:
             return cls(read_npy(blob, limits, ndim=2).astype(np.float32))
+        pixels = read_pixels(blob, fmt, limits, result=4)
         with decoding(blob.name, fmt.label):
-            picture = _upright(_open(blob, fmt, limits))
-            if picture.mode not in ("L", "I", "I;16", "I;16B", "I;16L"):
-                raise MediaError(
-                    f"{blob.name} has the channels {picture.mode}, but a depth map has one; "
-                    "save it as grey PNG of 8 or 16 bits, or as NPY"
-                )
-            return cls(np.asarray(picture).astype(np.float32))
+            return cls(pixels.values())
 
     def _encode(self, suffix: str) -> bytes:
         return write_npy(self.values)
@@ -159,7 +158,7 @@ class Thermal(_Picture):
 
     Shapes: values (H, W), uint8.
 
-    Loads what `Image` loads, as luminance; 16-bit PNG keeps the upper 8 bits. Saves grey PNG.
+    Loads what `Image` loads, as luminance; of 16 bits the upper 8. Saves grey PNG.
     """
 
     values: NDArray[np.uint8]
@@ -181,9 +180,9 @@ class Thermal(_Picture):
 
     @classmethod
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Thermal:
+        pixels = read_pixels(blob, fmt, limits, result=1)
         with decoding(blob.name, fmt.label):
-            picture = _upright(_open(blob, fmt, limits))
-            return cls(np.asarray(picture if picture.mode == "L" else _flat(picture).convert("L")))
+            return cls(pixels.luminance())
 
     def _encode(self, suffix: str) -> bytes:
         from PIL import Image as pil
@@ -210,7 +209,7 @@ class Normal(_Picture):
     def __post_init__(self) -> None:
         advice = "give the x, y and z of each pixel's normal from -1 to 1, x.astype(np.float32)"
         self.values = check_array(self.values, "values", np.float32, "(H, W, 3)", advice)
-        most = float(np.abs(self.values).max())
+        most = max(float(self.values.max()), -float(self.values.min()))
         if most > 1.001:  # what rounding may add to a unit vector
             raise MediaError(f"values reach {most:g}, and a normal's at most 1: {advice}")
 
@@ -225,9 +224,12 @@ class Normal(_Picture):
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Normal:
         if fmt is NPY:
             return cls(read_npy(blob, limits, ndim=3).astype(np.float32))
+        pixels = read_pixels(blob, fmt, limits, result=12)
         with decoding(blob.name, fmt.label):
-            pixels = np.asarray(_flat(_upright(_open(blob, fmt, limits))))
-            return cls(pixels.astype(np.float32) / np.float32(127.5) - 1)
+            values = pixels.colors(managed=False).astype(np.float32)
+            values /= np.float32(127.5)  # in place: each step would be another picture of floats
+            values -= 1
+            return cls(values)
 
     def _encode(self, suffix: str) -> bytes:
         if suffix == ".npy":
@@ -235,80 +237,6 @@ class Normal(_Picture):
         from PIL import Image as pil
 
         return _write(pil.fromarray(self._shown), format="PNG")
-
-
-def _open(blob: Blob, fmt: Format, limits: Limits) -> PilImage:
-    """Decode with the one Pillow plugin of the format, after its header has passed the limits.
-
-    The plugin's class is called directly: `PIL.Image.open` would try formats that nobody asked
-    for, and warn about large pictures where a user has allowed them.
-    """
-    from PIL.GifImagePlugin import GifImageFile
-    from PIL.JpegImagePlugin import JpegImageFile
-    from PIL.PngImagePlugin import PngImageFile
-    from PIL.WebPImagePlugin import WebPImageFile
-
-    if fmt is WEBP:  # its plugin allots two canvases before it tells their size
-        _check_size(blob, limits, *_webp_size(blob.data))
-    plugins: dict[Format, Any] = {
-        PNG: PngImageFile,
-        JPEG: JpegImageFile,
-        WEBP: WebPImageFile,
-        GIF: GifImageFile,
-    }
-    picture: PilImage = plugins[fmt](BytesIO(blob.data))
-    _check_size(blob, limits, *picture.size)
-    if getattr(picture, "is_animated", False):
-        raise MediaError(
-            f"{blob.name} is an animated {fmt.label}; convert it to GIF, MP4 or WebM, "
-            "or save one frame"
-        )
-    picture.load()
-    return picture
-
-
-def _check_size(blob: Blob, limits: Limits, width: int, height: int) -> None:
-    limits.check_pixels(blob.name, width, height)
-    limits.check_decoded(blob.name, 3 * width * height, f"{width}×{height} pixels")
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height in a WebP header (RFC 9649, sections 2.5 to 2.7)."""
-    chunk = data[12:16]
-    if chunk == b"VP8X":
-        return (
-            1 + int.from_bytes(data[24:27], "little"),
-            1 + int.from_bytes(data[27:30], "little"),
-        )
-    if chunk == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    return (
-        int.from_bytes(data[26:28], "little") & 0x3FFF,
-        int.from_bytes(data[28:30], "little") & 0x3FFF,
-    )
-
-
-def _upright(picture: PilImage) -> PilImage:
-    from PIL import ImageOps
-
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:
-        return picture
-
-
-def _flat(picture: PilImage) -> PilImage:
-    """RGB of 8 bits, transparency on white."""
-    from PIL import Image as pil
-
-    if picture.mode.startswith("I"):  # Pillow would clip 16 bits instead of scaling them
-        upper = (np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-        picture = pil.fromarray(upper)
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    white = pil.new("RGBA", picture.size, "white")
-    return pil.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
 
 
 def _write(picture: PilImage, **options: Any) -> bytes:

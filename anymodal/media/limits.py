@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 MIB = 2**20
+_WORKING = 3  # times max_decoded_bytes: what a decoder may hold at once, its result beside it
+_NS_PER_PIXEL = 150  # of max_pixels: the longest decode, some 10 s at 64 million pixels
 
 
 class MediaError(ValueError):
@@ -86,6 +88,24 @@ class Limits:
             limit = mib(self.max_decoded_bytes)
             self._refuse(name, measured, "max_decoded_bytes", limit, "cut it or scale it down")
 
+    def check_working(self, name: str, size: float, what: str) -> None:
+        """Refuse what would take more than three times `max_decoded_bytes` while it is decoded."""
+        if size > _WORKING * self.max_decoded_bytes:
+            measured = f"takes {mib(size)} to decode ({what})"
+            limit = mib(_WORKING * self.max_decoded_bytes)
+            self._refuse(name, measured, "max_decoded_bytes", limit, "scale it down")
+
+    def check_effort(self, name: str, nanoseconds: float) -> None:
+        """Refuse what takes longer to decode than a picture of `max_pixels` should, by its header.
+
+        Decoders can't be interrupted, so the time is estimated before they start.
+        """
+        most = _NS_PER_PIXEL * self.max_pixels
+        if nanoseconds > most:
+            measured = f"takes about {nanoseconds / 1e9:,.0f} s to decode"
+            limit = f"{most / 1e9:.3g} s"
+            self._refuse(name, measured, "max_pixels", limit, "save it anew, as PNG or plain JPEG")
+
     @staticmethod
     def _refuse(name: str, measured: str, limit: str, value: str, advice: str) -> None:
         raise MediaError(
@@ -100,11 +120,14 @@ def mib(size: float) -> str:
 
 
 @contextmanager
-def decoding(name: str, label: str) -> Iterator[None]:
+def decoding(name: str, label: str, otherwise: str = "cut short") -> Iterator[None]:
     """Turn whatever a third-party decoder raises into a `MediaError` that repeats none of its text.
 
     Decoders fail on hostile bytes in more ways than they document, and their messages can hold
     addresses (CVE-2026-22778), so this boundary is wide and starts the message anew.
+
+    Args:
+        otherwise: what else than damage may be the reason.
 
     Raises:
         ValueError: in place of any other exception.
@@ -115,6 +138,6 @@ def decoding(name: str, label: str) -> Iterator[None]:
         raise
     except Exception:
         raise MediaError(
-            f"{name} starts as a {label} file, but it cannot be decoded: it is damaged or cut "
-            "short; save or download it again"
+            f"{name} starts as a {label} file, but it cannot be decoded: it is damaged or "
+            f"{otherwise}; save or download it again"
         ) from None

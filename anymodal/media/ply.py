@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +14,8 @@ from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.source import PLY, Blob, printable
 
 _HEADER = 65_536  # bytes that a header may take
+_CONTENT = re.compile(rb"\S")
+_LONG_LINE = re.compile(rb"[^\n]{65536}")  # NumPy takes four bytes for each of a row's characters
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
     "float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
@@ -111,9 +114,18 @@ def _read_binary(blob: Blob, start: int, count: int, row: np.dtype[Any]) -> Any:
 
 def _read_text(blob: Blob, start: int, count: int, row: np.dtype[Any]) -> Any:
     names = row.names or ()
-    if not blob.data[start:].strip():
+    first = _CONTENT.search(blob.data, start)
+    if first is None:
         raise _cut_short(blob, 0, count)
-    text = BytesIO(blob.data[start:])
+    row_end = blob.data.find(b"\n", first.start()) % (len(blob.data) + 1)
+    if _LONG_LINE.search(blob.data, start) or len(
+        blob.data[first.start() : row_end].split(None, len(names))
+    ) != len(names):
+        raise MediaError(
+            f"{blob.name} has rows that are not of {len(names)} numbers; export it again"
+        )
+    text = BytesIO(blob.data)
+    text.seek(start)
     values = np.loadtxt(text, np.float64, comments=None, max_rows=count, ndmin=2)
     if len(values) < count:
         raise _cut_short(blob, len(values), count)
@@ -133,19 +145,23 @@ def _colors(blob: Blob, columns: Any, types: dict[str, str]) -> NDArray[np.uint8
         return np.stack([columns[color].astype(np.uint8) for color in _COLORS], axis=1)
     if not kinds <= {"f4", "f8"}:
         return None
-    shares = np.stack([columns[color].astype(np.float64) for color in _COLORS], axis=1)
-    return bytes_of(blob, shares)
+    return bytes_of(blob, [columns[color] for color in _COLORS])
 
 
-def bytes_of(blob: Blob, shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Colours from 0 to 255 of colours from 0 to 1.
+def bytes_of(blob: Blob, shares: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
+    """Colours (n, 3) from 0 to 255 of red, green and blue (n,) from 0 to 1.
 
     Raises:
         ValueError: if one is outside.
     """
-    if not ((shares >= 0) & (shares <= 1)).all():
+    low = float(np.min([share.min() for share in shares]))
+    high = float(np.max([share.max() for share in shares]))
+    if not (low >= 0 and high <= 1):
         raise MediaError(
-            f"{blob.name} has colours from {shares.min():g} to {shares.max():g}; as floats they "
-            "go from 0 to 1, so divide them by 255"
+            f"{blob.name} has colours from {low:g} to {high:g}; as floats they go from 0 to 1, so "
+            "divide them by 255"
         )
-    return (shares * 255).round().astype(np.uint8)
+    colors = np.empty((len(shares[0]), 3), np.uint8)
+    for channel, share in enumerate(shares):
+        colors[:, channel] = (share.astype(np.float64) * 255).round()
+    return colors

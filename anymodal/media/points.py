@@ -102,5 +102,5 @@ def _read_array(blob: Blob, limits: Limits) -> tuple[NDArray[np.float32], NDArra
         limits.check_points(blob.name, shape[0])
 
     array = read_npy(blob, limits, ndim=2, check=check)
-    colors = bytes_of(blob, array[:, 3:].astype(np.float64)) if array.shape[1] == 6 else None
+    colors = bytes_of(blob, list(array[:, 3:].T)) if array.shape[1] == 6 else None
     return array[:, :3].astype(np.float32), colors

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.text import is_marked_text, is_text
+from anymodal.media.unread import unread
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """What `load` takes: a path, the bytes themselves, or a binary file object."""
@@ -52,6 +53,13 @@ PNG = Format("PNG", "picture")
 JPEG = Format("JPEG", "picture")
 WEBP = Format("WebP", "picture")
 GIF = Format("GIF", "gif", "gif")
+TIFF = Format("TIFF", "picture")
+BMP = Format("BMP", "picture")
+AVIF = Format("AVIF", "picture")
+JPEG2000 = Format("JPEG 2000", "picture")
+PNM = Format("PPM/PGM/PBM/PFM", "picture")
+QOI = Format("QOI", "picture")
+ICO = Format("ICO", "picture")
 WAV = Format("WAV", "sound")
 FLAC = Format("FLAC", "sound")
 OGG = Format("Ogg", "sound")
@@ -71,6 +79,13 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (rb"\xff\xd8\xff", JPEG),
     (rb"RIFF....WEBP", WEBP),
     (rb"GIF8[79]a", GIF),
+    (rb"(?:II\x2a\0|MM\0\x2a|II\x2b\0|MM\0\x2b)", TIFF),
+    (rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", BMP),
+    (rb"....ftyp(?:avi[fs]|(?:mif[12]|msf1|miaf).{0,120}avi[fs])", AVIF),
+    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", JPEG2000),
+    (rb"P[1-6f]\s+(?:#[^\n]*\n\s*)*\d+\s", PNM),
+    (rb"qoif", QOI),
+    (rb"\0\0\x01\0[^\0]\0.{3}\0", ICO),
     (rb"RIFF....WAVE|RF64....WAVE", WAV),
     (rb"RIFF....AVI ", AVI),
     (rb"fLaC", FLAC),
@@ -84,7 +99,10 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (rb"\xff[\xf0\xf1\xf8\xf9]", AAC),
     (rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", MP3),
 )
-_LOADS = "PNG, JPEG, WebP, GIF, WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, CSV, PLY and NPY"
+_LOADS = (
+    "PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, "
+    "WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, CSV, PLY and NPY"
+)
 
 
 def read_source(source: Source, limits: Limits) -> Blob:
@@ -159,6 +177,10 @@ def sniff(blob: Blob, or_else: Format | None = None) -> Format:
     head = blob.data[:4096]
     if is_marked_text(head):
         return TEXT
+    if named := unread(head):  # before the others: HEIC, for one, is told from MP4 by its brand
+        if or_else is not None:
+            return or_else
+        raise MediaError(f"{blob.name} is {named[0]}, which is not read here; {named[1]}")
     for pattern, found in _MAGIC:
         if re.match(pattern, head, re.DOTALL):
             return found

@@ -1,0 +1,125 @@
+"""JPEG files: their segments (ITU-T T.81, annex B)."""
+
+from __future__ import annotations
+
+import re
+
+from anymodal.media.color import ADOBE_RGB, matrix_profile
+from anymodal.media.limits import MediaError
+from anymodal.media.picture_file import PictureFile, cut_short, damaged
+from anymodal.media.source import JPEG, Blob
+from anymodal.media.tiff_tags import orientation, says_adobe_rgb
+
+_SEGMENTS = 50_000
+_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_SCAN_END = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))  # markers without a length
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SOS, _EOI, _COM, _JFIF, _EXIF, _ICC, _ADOBE = 0xDA, 0xD9, 0xFE, 0xE0, 0xE1, 0xE2, 0xEE
+_PROFILE = b"ICC_PROFILE\0"
+_NS_PER_BYTE, _NS_PER_SAMPLE, _NS_PER_SCAN_SAMPLE = 30, 2.5, 1.2
+
+
+class _Frame:
+    """What the frame header says, and the samples that the scans so far went over."""
+
+    def __init__(self, blob: Blob, marker: int, content: bytes) -> None:
+        count = content[5] if len(content) > 5 else 0
+        if len(content) < 6 + 3 * count or not count:
+            raise damaged(blob, JPEG, "its frame header")
+        if content[0] != 8:
+            raise MediaError(
+                f"{blob.name} is JPEG of {content[0]} bits per channel, and 8 are read; convert "
+                "it to PNG"
+            )
+        self.height = int.from_bytes(content[1:3], "big")
+        self.width = int.from_bytes(content[3:5], "big")
+        self.progressive = marker & 3 == 2
+        factors = {
+            content[at]: max(1, content[at + 1] >> 4) * max(1, content[at + 1] & 15)
+            for at in range(6, 6 + 3 * count, 3)
+        }
+        pixels = self.width * self.height
+        most = max(factors.values())
+        self.samples = {name: pixels * area / most for name, area in factors.items()}
+        self.channels = count
+        self.scans = 0
+        self.scanned = 0.0
+
+    def scan(self, content: bytes) -> None:
+        """Count a scan by its header."""
+        named = content[1 : 1 + 2 * content[0] : 2] if content else b""
+        self.scans += 1
+        self.scanned += sum(self.samples.get(name, 0) for name in named)
+
+
+def read_jpeg(blob: Blob) -> PictureFile:
+    """The header of a JPEG file; its data up to its end, without comments and what programs add.
+
+    Raises:
+        ValueError: if it is cut short, damaged, or of more than 8 bits.
+    """
+    data = blob.data
+    kept, at = [data[:2]], 2
+    exif, icc = b"", dict[int, bytes]()
+    frame: _Frame | None = None
+    for _ in range(_SEGMENTS):
+        found = _MARKER.search(data, at)
+        if found is None:
+            raise cut_short(blob)
+        marker, at = found[1][0], found.end()
+        if marker == _EOI:
+            kept.append(b"\xff\xd9")
+            break
+        if marker in _ALONE:
+            continue
+        end = at + int.from_bytes(data[at : at + 2], "big")
+        if end > len(data) or end < at + 2:
+            raise cut_short(blob)
+        content, stop = data[at + 2 : end], end
+        if marker in _SOF and frame is None:
+            frame = _Frame(blob, marker, content)
+        elif marker == _SOS and frame is not None:
+            frame.scan(content)
+            following = _SCAN_END.search(data, end)
+            stop = following.start() if following else len(data)
+        elif marker == _EXIF and content.startswith(b"Exif\0\0"):
+            exif = exif or content
+        elif marker == _ICC and content.startswith(_PROFILE) and len(content) > 14:
+            icc.setdefault(content[12], content[13:])
+        if marker in (_JFIF, _ADOBE) or not (0xE0 <= marker <= 0xEF or marker == _COM):
+            kept += [b"\xff", data[at - 1 : stop]]
+        at = stop
+    else:
+        raise MediaError(f"{blob.name} is JPEG of more than {_SEGMENTS:,} segments; save it anew")
+    if frame is None or not frame.scans:
+        raise damaged(blob, JPEG, "it holds no picture")
+    return _file(b"".join(kept), frame, _profile(icc, exif, frame), orientation(exif))
+
+
+def _profile(icc: dict[int, bytes], exif: bytes, frame: _Frame) -> bytes:
+    """The profile of all its numbered parts; else what EXIF declares."""
+    parts = [icc[number] for number in sorted(icc)]
+    if parts and sorted(icc) == list(range(1, parts[0][0] + 1)):
+        return b"".join(part[1:] for part in parts)
+    if frame.channels == 3 and not parts and says_adobe_rgb(exif):
+        return matrix_profile(*ADOBE_RGB)
+    return b""
+
+
+def _file(data: bytes, frame: _Frame, profile: bytes, turned: int) -> PictureFile:
+    samples = sum(frame.samples.values())
+    whole = frame.progressive or frame.scans > 1  # all coefficients are kept until the last scan
+    effort = (
+        _NS_PER_BYTE * len(data) + _NS_PER_SAMPLE * samples + _NS_PER_SCAN_SAMPLE * frame.scanned
+    )
+    return PictureFile(
+        data,
+        frame.width,
+        frame.height,
+        1 if frame.channels == 1 else 4,
+        extra=2 * samples if whole else 0,
+        effort=effort,
+        profile=profile,
+        orientation=turned,
+    )
