@@ -19,9 +19,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from anymodal.yaml_files import parse_yaml, read_yaml
 
 TRUSTED = tuple(
     f"anymodal.{name}" for name in ("encoders", "decoders", "heads", "language", "projection")
@@ -69,22 +70,27 @@ def load(
 def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     if path.resolve() in above:
         raise ConfigError(f"{path} is its own base; take it out of `base`")
-    if not path.is_file():
+    if not path.exists():
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(f"no configuration file at {path}{hint}")
     try:
-        config = OmegaConf.load(path)
-    except Exception as error:  # yaml's own errors have no common public base
-        raise ConfigError(f"{path} is not valid YAML: {_first_line(error)}") from error
-    if not isinstance(config, DictConfig):
+        config = read_yaml(path)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(config, dict):
         raise ConfigError(f"{path} must hold a mapping at the top, not {type(config).__name__}")
     bases = config.pop("base", [])
+    bases = bases if isinstance(bases, list) else [bases]
+    if not all(isinstance(base, str) for base in bases):
+        raise ConfigError(f"{path}: base must be a file's name or a list of them, not {bases!r}")
     merged: Any = OmegaConf.create({})
-    for base in [bases] if isinstance(bases, str) else bases:
-        merged = OmegaConf.merge(merged, _read(path.parent / base, (*above, path.resolve())))
-    own = placed(OmegaConf.to_container(config, resolve=False), path.parent)
-    merged = OmegaConf.merge(merged, own)
+    try:
+        for base in bases:
+            merged = OmegaConf.merge(merged, _read(path.parent / base, (*above, path.resolve())))
+        merged = OmegaConf.merge(merged, placed(config, path.parent))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path}: {explain(error)}") from error
     assert isinstance(merged, DictConfig)
     return merged
 
@@ -99,20 +105,18 @@ def placed(node: Any, folder: Path) -> Any:
 
 
 def _override(config: DictConfig, override: str, folder: Path) -> None:
-    key, separator, _ = override.partition("=")
+    key, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"override {override!r} is not of the form key=value")
     if key.startswith("+"):
-        override, key = override[1:], key[1:]
+        key = key[1:]
     else:
         _require_key(config, key)
     try:
-        value = placed(OmegaConf.to_container(OmegaConf.from_dotlist([override])), folder)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"override {override!r} is not valid YAML: {_first_line(error)}"
-        ) from error
-    OmegaConf.update(config, key, OmegaConf.select(OmegaConf.create(value), key), merge=True)
+        value = placed(parse_yaml(text, f"override {override!r}"), folder)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    OmegaConf.update(config, key, value, merge=True)
 
 
 def _require_key(config: DictConfig, dotted: str) -> None:

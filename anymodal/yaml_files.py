@@ -1,0 +1,169 @@
+"""YAML read within limits, and written so that it reads back alike."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 50_000
+MAX_DEPTH = 50
+"""Far more than a configuration needs, and so little that none keeps a reader busy for long."""
+
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_TAGS = {f"{_TAG}{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
+_MERGE = "<<"
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds: mappings, lists, texts, numbers, truth values and null.
+
+    Numbers and words are told apart as OmegaConf does it: 1e-3 is a number, a date is a text.
+
+    Raises:
+        OSError: if the file can't be read.
+        ValueError: if it is no file, beyond the limits (`MAX_BYTES` in all, `MAX_NODES` values
+            with each alias counted as what it stands for, `MAX_DEPTH` levels), or not such YAML.
+    """
+    # Not blocking: opening a pipe would wait for somebody who writes to it.
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise ValueError(f"{path} is no regular file; name a YAML file")
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_BYTES >> 20} MiB, which no configuration is")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not valid YAML: it is not in UTF-8") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """The same for a text; messages call it by its name.
+
+    Raises:
+        ValueError: see `read_yaml`.
+    """
+    try:
+        _check(text)
+        return yaml.load(text, _Loader)
+    except Exception as error:  # PyYAML raises whatever int() or a look-up does
+        raise ValueError(f"{name} is not valid YAML: {_reason(error)}") from error
+
+
+def dump_yaml(value: Any) -> str:
+    """YAML that `read_yaml` reads back as it was: a text that looks like a number is quoted."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False)
+    return text
+
+
+@dataclass
+class _Open:
+    """A mapping or list that is being read: what was read before it, and a mapping's keys."""
+
+    anchor: str | None
+    mapping: bool
+    before: int
+    keys: set[tuple[str, bool]] = field(default_factory=set)
+    at_key: bool = True
+
+
+def _check(text: str) -> None:
+    """Refuse what is too much before it is built: a parser's events come one by one."""
+    around = [_Open(None, False, 0)]
+    sizes: dict[str, int] = {}
+    total = 0
+    for event in yaml.parse(text, _BASE):
+        if isinstance(event, yaml.CollectionEndEvent):
+            done = around.pop()
+            if done.anchor is not None:
+                sizes[done.anchor] = total - done.before
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        _count_key(around[-1], event)
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise ValueError(f"*{event.anchor} stands for nothing before it{_at(event)}")
+            total += sizes[event.anchor]
+        else:
+            _check_value(event)
+            if isinstance(event, yaml.CollectionStartEvent):
+                mapping = isinstance(event, yaml.MappingStartEvent)
+                around.append(_Open(event.anchor, mapping, total))
+            elif event.anchor is not None:
+                sizes[event.anchor] = 1
+            total += 1
+        if len(around) > MAX_DEPTH + 1:
+            raise ValueError(f"it nests more than {MAX_DEPTH} levels deep{_at(event)}")
+        if total > MAX_NODES:
+            raise ValueError(f"it holds more than {MAX_NODES} values{_at(event)}")
+
+
+def _count_key(inside: _Open, event: Any) -> None:
+    """Refuse a key that a mapping has already; every second thing in one is a key."""
+    if not inside.mapping:
+        return
+    if inside.at_key and isinstance(event, yaml.ScalarEvent) and event.value != _MERGE:
+        rules = _Words.yaml_implicit_resolvers.get(event.value[:1], ())
+        special = not event.style and any(rule.match(event.value) for _, rule in rules)
+        key = event.value, special
+        if key in inside.keys:
+            raise ValueError(f"the key {event.value[:80]!r} stands there twice{_at(event)}")
+        inside.keys.add(key)
+    inside.at_key = not inside.at_key
+
+
+def _check_value(event: Any) -> None:
+    if event.tag not in (None, "!") and event.tag not in _TAGS:
+        raise ValueError(f"it has a value of type {event.tag[:80]!r}{_at(event)}")
+    letters = event.value if isinstance(event, yaml.ScalarEvent) else ""
+    if any("\ud800" <= letter <= "\udfff" for letter in letters):
+        raise ValueError(f"it has half a character (a surrogate){_at(event)}")
+
+
+def _at(event: Any) -> str:
+    return f" (line {event.start_mark.line + 1})"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem} (line {error.problem_mark.line + 1})"
+    line = (str(error).splitlines() or [""])[0][:200]
+    return line if isinstance(error, ValueError | yaml.YAMLError) else "a value is not of its type"
+
+
+class _Words:
+    """What plain words mean."""
+
+    yaml_implicit_resolvers = {
+        first: [
+            (tag, pattern)
+            for tag, pattern in known
+            if tag not in (f"{_TAG}timestamp", f"{_TAG}value")
+        ]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class _Loader(_Words, _BASE):  # type: ignore[misc]
+    pass
+
+
+class _Dumper(_Words, yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_POWER = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$")
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(f"{_TAG}float", _POWER, list("-+.0123456789"))
