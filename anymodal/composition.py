@@ -9,16 +9,13 @@ folder has that configuration, the trained weights and a manifest of what each p
 from __future__ import annotations
 
 import copy
-import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-import yaml
-from torch import Tensor, nn
 
 from anymodal import checkpoint, processes
 from anymodal import config as configuration
@@ -26,7 +23,11 @@ from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.config import ConfigError, suggest
 from anymodal.language import LanguageModel
 from anymodal.modality import Modality
-from anymodal.sources import fingerprint, write_card
+from anymodal.saving import identities as identities
+from anymodal.saving import own_weights as own_weights
+from anymodal.saving import save_pretrained as save_pretrained
+from anymodal.signals import check_name, token_names
+from anymodal.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
@@ -72,6 +73,7 @@ def _composed(
     allow = [*allow, *config.get("allow", [])]
     validate(config, allow)
     parts = configuration.build_parts(config.get("parts"), allow)
+    folders = [Path(folder) for folder in config.get("weights", [])]
 
     def build(node: Any, **extra: Any) -> Any:
         return configuration.instantiate(node, parts=parts, allow=allow, **extra)
@@ -95,32 +97,50 @@ def _composed(
     model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
-    for folder in kept.pop("weights", []):
-        start_from(model, Path(folder))
+    kept.pop("weights", None)
+    for folder in folders:
+        start_from(model, folder)
     return model
 
 
 def start_from(model: AnyModal, folder: Path) -> None:
-    """Give a model the weights of a folder, of some of what no part's own files hold.
+    """Give a model the weights of a folder, of some of what it holds.
 
-    Token rows are those of the signals, which come first.
+    Rows of new tokens are those of the tokens of the same names; a folder without a configuration
+    has those of the model's signals, in order.
 
     Raises:
         CheckpointError: if a name or a shape is none of the model's.
     """
     saved = checkpoint.load_weights(folder / WEIGHTS)
-    own = own_weights(model)
-    for name in ("language.rows", "language.output_rows"):
-        if name in saved and name in own:
-            count = sum(model.signals.counts.values())
-            own[name] = own[name].detach()[:count]  # a view: what is copied there is the model's
+    rows: list[str] = [n for n in ("language.rows", "language.output_rows") if n in saved]
+    names = _token_names(model, folder) if rows else []
+    own: dict[str, Any] = model.state_dict(keep_vars=True)  # shared weights by each of their names
+    places = {name: place for place, name in enumerate(model.signals.names)}
+    where = f"{folder / WEIGHTS}"
+    for name in rows:
+        if len(names) != len(saved[name]) or name not in own:
+            continue  # told with the other differences
+        of_tokens = zip(names, saved.pop(name), strict=True)
+        saved |= {f"{name} of {token}": row for token, row in of_tokens}
+        held = own.pop(name).detach()  # views of it: what is copied there is the model's
+        own |= {f"{name} of {token}": held[place] for token, place in places.items()}
     wanted = {name: own[name] for name in saved if name in own}
-    checkpoint.compare_shapes(saved, wanted, str(folder / WEIGHTS))
+    checkpoint.compare_shapes(saved, wanted, where)
     with torch.no_grad():
         for name, value in saved.items():
             wanted[name].copy_(value)
     origins = checkpoint.read_manifest(folder).values()
     _tell(checkpoint.notice(str(folder), origin) for origin in origins)
+
+
+def _token_names(model: AnyModal, folder: Path) -> list[str]:
+    """The new tokens whose rows a folder has, in their order."""
+    if not (folder / CONFIG).is_file():
+        return model.signals.names[: sum(model.signals.counts.values())]
+    modalities = read_config(folder)["modalities"]
+    makes = {name: node["signals"] for name, node in modalities.items() if node.get("decoder")}
+    return token_names(makes, [name for name, node in modalities.items() if node.get("encoder")])
 
 
 def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
@@ -130,12 +150,18 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
         ConfigError: naming the place, the wrong key and the nearest right one.
     """
     _check_keys(config, KEYS, "a model")
+    for key in ("parts", "modalities"):
+        if not isinstance(config.get(key) or {}, Mapping):
+            raise ConfigError(f"{key} must be a mapping by name, not {config[key]!r}")
     for key in ("language", "modalities"):
         if not config.get(key):
             raise ConfigError(f"a model needs {key!r}")
+    for name in config.get("parts") or {}:
+        _check_label(name, "a part", "parts")
     parts = configuration.validate_parts(config.get("parts"), allow)
     configuration.validate(config["language"], parts=parts, allow=allow, place="language")
     for name, node in config["modalities"].items():
+        _check_label(name, "a modality", "modalities")
         _validate_modality(f"modalities.{name}", node, parts, allow)
     read = [name for name, node in config["modalities"].items() if node.get("encoder")]
     if read and not config.get("projection"):
@@ -152,6 +178,13 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
         raise ConfigError(f"weights must be a list of folders, not {weights!r}")
     if lora := config.get("lora"):
         configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
+
+
+def _check_label(name: object, what: str, place: str) -> None:
+    try:
+        check_name(name, what)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from error
 
 
 def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Sequence[str]) -> None:
@@ -216,14 +249,13 @@ def from_pretrained(
         model = _composed(cls, config, allow)
     checkpoint.compare_parts(manifest, identities(model, False), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
-    model.load_state_dict({key: value.float() for key, value in saved.items()}, strict=False)
+    model.load_state_dict(saved, strict=False)
     # Again, with the weights, now that what stages have changed is in its place.
     parts = identities(model)
     checkpoint.compare_parts(manifest, parts, str(folder))
     _tell(checkpoint.origins(parts))
-    if lora and not config.get("lora"):
+    if lora and model.language.lora is None:
         model.language.enable_lora(**lora)
-        config["lora"] = dict(lora)
     model.config = config
     return model.eval()
 
@@ -239,10 +271,8 @@ def sketch(
     `path` may also be a sketch of what will lie there.
     """
     model = compose(cls, read_config(find(path)), allow) if isinstance(path, str | Path) else path
-    config = dict(model.config or {})
-    if lora and not config.get("lora"):
+    if lora and model.language.lora is None:
         model.language.enable_lora(**lora)
-        model.config = {**config, "lora": dict(lora)}
     return model
 
 
@@ -252,131 +282,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     try:
-        config = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid YAML") from error
+        config = read_yaml(path)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} must hold a mapping at the top")
     config.pop("allow", None)  # nor has it a say in whom to trust
     found: dict[str, Any] = configuration.placed(config, folder)
     return found
-
-
-def own_weights(model: AnyModal) -> dict[str, Tensor]:
-    """The weights that no part's own files hold: projection, heads, new rows, adapters, and the
-    parts that a stage has changed.
-    """
-    changed = [f"{name}." for name in (model.config or {}).get("trained", ())]
-    own = ("projection.", "heads.", "language.rows", "language.output_rows", *changed)
-    return {
-        name: parameter
-        for name, parameter in model.named_parameters()
-        if name.startswith(own) or "lora_" in name
-    }
-
-
-def _note_trained(model: AnyModal) -> None:
-    """Enter the parts that are training into the configuration, for good."""
-    assert model.config is not None
-    own = own_weights(model)
-    names = [n for n, p in model.named_parameters() if p.requires_grad and n not in own]
-    changed = {".".join(name.split(".")[:2]) for name in names}
-    if changed:
-        trained = sorted({*model.config.get("trained", ()), *changed})
-        model.config = {**model.config, "trained": trained}
-
-
-def identities(model: AnyModal, weights: bool = True) -> dict[str, Any]:
-    """What each part is, for the manifest, with a hash of the weights that it has in memory."""
-    found: dict[str, Any] = {"language": model.language.identity()}
-    for name, modality in model.modalities.items():
-        if modality.encoder is not None:
-            found[f"encoder.{name}"] = modality.encoder.identity()
-        if modality.decoder is not None:
-            found[f"decoder.{name}"] = modality.decoder.identity()
-    if model.projection is not None and (told := model.projection.identity()):
-        found["projection"] = told
-    held: dict[str, Any] = {"language": model.language}
-    held |= {f"encoder.{name}": part for name, part in model.encoders.items()}
-    held |= {f"decoder.{name}": part for name, part in model.decoders.items()}
-    for name, part in held.items():
-        here = [not weight.is_meta for weight in part.parameters()]
-        if weights and here and all(here):
-            found[name] = {**found[name], "weights": fingerprint(part)}
-    return found
-
-
-def save_pretrained(model: AnyModal, folder: Path, with_parts: bool) -> None:
-    """Write a model folder; an existing one is replaced as a whole, or stays as it is.
-
-    Raises:
-        ValueError: for a model composed from objects alone, of which no configuration is known.
-    """
-    if model.config is None:
-        raise ValueError(
-            "this model was put together from objects; to save it, use AnyModal.compose(config), "
-            "give the constructor config=… with the same parts, or add_modality encoder=…"
-        )
-    _note_trained(model)
-    config = copy.deepcopy(dict(model.config))
-    weights, manifest = own_weights(model), identities(model)
-    with checkpoint.replacing_folder(folder) as temporary:
-        if with_parts:
-            _save_parts(model, config, temporary)
-            changed = tuple(f"{name}." for name in config.pop("trained", ()))
-            weights = {
-                name: value
-                for name, value in weights.items()
-                if "lora_" in name or not name.startswith(changed)
-            }
-        (temporary / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
-        checkpoint.save_weights(weights, temporary / WEIGHTS)
-        checkpoint.write_manifest(temporary, manifest)
-
-
-def _save_parts(model: AnyModal, config: dict[str, Any], folder: Path) -> None:
-    """Write every part beside the configuration, and point the configuration at it."""
-    parts = config.get("parts") or {}
-    saved: dict[str, Any] = {}
-    for label, node, module in _nodes(model, config):
-        if "_part_" in node:
-            label, node = node["_part_"], parts[node["_part_"]]
-        if label in saved or not node["_target_"].endswith(".from_pretrained"):
-            continue
-        target = configuration.resolve_target(node["_target_"], config.get("allow", ()))
-        module.save_pretrained(folder / label)
-        write_card(folder / label, getattr(module, "source", None) or {})
-        node[next(iter(inspect.signature(target).parameters))] = f"{configuration.HERE}/{label}"
-        saved[label] = module
-    modules = [part for part in saved.values() if isinstance(part, nn.Module)]
-    held = {id(weight) for module in modules for weight in module.parameters()}
-    own = own_weights(model)
-    lost = [n for n, p in model.named_parameters() if id(p) not in held and n not in own]
-    lost = sorted({".".join(name.split(".")[:2]) for name in lost} | (parts.keys() - saved.keys()))
-    if lost:
-        raise ConfigError(
-            f"with_parts=True saves parts that a `from_pretrained` builds, which {', '.join(lost)} "
-            "is not; save it yourself and point the configuration at its folder"
-        )
-
-
-def _nodes(model: AnyModal, config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """What may have files of its own: a label, its place in the configuration, and its object."""
-    yield "language", config["language"], model.language
-    if model.projection is not None:
-        yield from _within("projection", config["projection"], model.projection)
-    for modality, settings in config["modalities"].items():
-        for key, modules in (("encoder", model.encoders), ("decoder", model.decoders)):
-            if not (node := settings.get(key)):
-                continue
-            yield f"{modality}-{key}", node, modules[modality]
-            yield from _within(modality, node, modules[modality])
-
-
-def _within(
-    label: str, node: dict[str, Any], part: Any
-) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Of a part, the arguments that are objects themselves."""
-    for argument, inner in node.items():
-        if isinstance(inner, dict) and inner.keys() & {"_part_", "_target_"}:
-            yield f"{label}-{argument}", inner, getattr(part, argument, None)

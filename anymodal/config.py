@@ -293,7 +293,7 @@ def check_arguments(
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     """Type hints by argument, without those that only a type checker can resolve."""
-    function: Any = target.__init__ if inspect.isclass(target) else target
+    function: Any = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
     found: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})

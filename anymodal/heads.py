@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anymodal.projection.linear import scaled_linear
+from anymodal.recorded import Recorded
 from anymodal.types import Conditioning, ConditioningSpec
 
 PADDED = 0.3
 """A conditioning position weaker than this, relative to the scale, is padding."""
 
 
-class Head(nn.Module, ABC):
+class Head(Recorded, nn.Module, ABC):
     """Maps the hidden states of a span of `signals` signals to conditioning of a given shape.
 
     Alignment teaches a head to put zeros where a caption is padded, so the conditioning's mask is

@@ -22,6 +22,7 @@ from transformers import (
     BitsAndBytesConfig,
 )
 
+from anymodal.recorded import Recorded
 from anymodal.sources import WEIGHTS, WORDS, opening, require, source_of, words_of
 from anymodal.template import ChatTemplate, Piece, Segment
 
@@ -30,7 +31,7 @@ IGNORED = -100
 _FILES = [["config.json"], WEIGHTS, [*WORDS, "tiktoken.model", "tekken.json"]]
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Recorded, nn.Module):
     """A causal language model and its tokenizer, behind the few calls that the framework makes.
 
     New tokens have rows in parameters of this module (`rows`, and `output_rows` where the model's
@@ -55,6 +56,7 @@ class LanguageModel(nn.Module):
         self._plain_tokenizer = copy.deepcopy(tokenizer)
         self.name, self.revision = name, revision
         self.source: dict[str, Any] = {"name": name, "revision": revision}
+        self.lora: dict[str, Any] | None = None  # what `enable_lora` was asked for
         self.quantize: str | None = None  # of a sketch: how its linear layers would be kept
         self.first_new = int(max(tokenizer.get_vocab().values())) + 1
         self.new_count = 0
@@ -297,15 +299,35 @@ class LanguageModel(nn.Module):
             self.model,
         )
         self._look_again()
+        if isinstance(target_modules, str) and target_modules != "all-linear":
+            targets = self._adapted_names()  # a folder says which they are, not by what pattern
+        elif target_modules == "all-linear":
+            targets = target_modules
+        self.lora = {"r": r, "alpha": alpha, "dropout": dropout, "target_modules": targets}
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_("lora_" in name)
             if "lora_" in name:  # in bfloat16 most of an optimizer's steps would round to nothing
                 parameter.data = parameter.data.float()
 
-    def merge_adapters(self) -> None:
-        """Add the adapters to the weights they adapt, and leave a plain model."""
+    def _adapted_names(self) -> list[str]:
         from peft.tuners.lora import LoraLayer
 
+        return [n for n, module in self.model.named_modules() if isinstance(module, LoraLayer)]
+
+    def merge_adapters(self) -> None:
+        """Add the adapters to the weights they adapt, and leave a plain model.
+
+        Raises:
+            ValueError: if those weights are quantised, in which most of what adapters learned would
+                be rounded away.
+        """
+        from peft.tuners.lora import LoraLayer
+
+        if self.lora is not None and getattr(self.model, "is_quantized", False):
+            raise ValueError(
+                "adapters can't be merged into quantised weights; open the model with the language "
+                "part's `quantize` left out, and merge then"
+            )
         for name, module in list(self.model.named_modules()):
             if isinstance(module, LoraLayer):
                 module.merge()
@@ -313,6 +335,7 @@ class LanguageModel(nn.Module):
                 setattr(self.model.get_submodule(parent), child, module.get_base_layer())
         if hasattr(self.model, "peft_config"):
             del self.model.peft_config
+        self.lora = None
         self._look_again()
 
     def _look_again(self) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from anymodal.media import Media
 
 if TYPE_CHECKING:
     from anymodal.decoders import Decoder
     from anymodal.encoders import Encoder
     from anymodal.heads import Head
-    from anymodal.media import Media
 
 
-@dataclass
+@dataclass(frozen=True)
 class Modality:
     """The parts that serve one modality; one with an encoder can be read, one with a decoder made.
+
+    A modality is of one class of media. A model's parts are changed by its own methods, such as
+    `AnyModal.replace_decoder`, which check that they fit; a `Modality` itself can't be changed.
 
     Args:
         encoder: media to features.
@@ -24,7 +31,8 @@ class Modality:
         sampling: settings of `Decoder.sample` for chat: steps and guidance.
 
     Raises:
-        ValueError: for a decoder without head or signals, or a modality with neither part.
+        ValueError: for a decoder without head or signals, a modality with neither part, or parts
+            of two classes of media.
     """
 
     encoder: Encoder | None = None
@@ -40,6 +48,13 @@ class Modality:
             raise ValueError(
                 f"a decoder needs a head and at least one signal, not signals={self.signals}"
             )
+        if self.encoder is not None and self.decoder is not None:
+            read, made = self.encoder.media, self.decoder.media
+            if read is not made:
+                raise ValueError(
+                    f"the encoder reads {read.__name__} and the decoder makes {made.__name__}; "
+                    "a modality is of one class of media, so make two modalities of them"
+                )
 
     @property
     def media(self) -> type[Media]:
@@ -47,3 +62,56 @@ class Modality:
         part = self.encoder if self.encoder is not None else self.decoder
         assert part is not None
         return part.media
+
+
+class Parts(nn.ModuleDict):
+    """Parts of a model by modality, which only the model's own methods change.
+
+    Args:
+        parts: by modality.
+        way_out: what a message says to those who assign to it.
+    """
+
+    def __init__(self, parts: Mapping[str, nn.Module], way_out: str) -> None:
+        super().__init__()
+        self.way_out = way_out
+        for name, part in parts.items():
+            self.put(name, part)
+
+    def put(self, name: str, part: nn.Module) -> None:
+        """Set a part, for the model, which checks that it fits."""
+        super().__setitem__(name, part)
+
+    def get(self, name: str) -> Any:
+        """The part of a modality, or None."""
+        return self[name] if name in self else None  # noqa: SIM401 (this is that `get`)
+
+    def __setitem__(self, key: str, module: nn.Module) -> None:
+        raise TypeError(f"{key!r} is not set by assignment, which checks nothing; {self.way_out}")
+
+    def __delitem__(self, key: str) -> None:
+        raise TypeError(f"{key!r} can't be taken out of a model; {self.way_out}")
+
+
+def by_media(parts: Mapping[str, Encoder | Decoder], verb: str) -> dict[type[Media], str]:
+    """Which modality's part serves each class of media.
+
+    Raises:
+        ValueError: where two do, or a part's `media` is no class of media.
+    """
+    found: dict[type[Media], str] = {}
+    for name, part in parts.items():
+        media = part.media
+        if not (isinstance(media, type) and issubclass(media, Media)):
+            raise ValueError(
+                f"the part of {name!r} has media={media!r}; set it to a class of media, such as "
+                "anymodal.media.Image or a subclass of Media of your own"
+            )
+        if media in found:
+            raise ValueError(
+                f"{found[media]!r} and {name!r} both {verb} {media.__name__}, so nobody knows "
+                f"which of them is meant; leave one out, or let one {verb} a class of its own "
+                f"(class Other({media.__name__}) with a `kind` of its own)"
+            )
+        found[media] = name
+    return found

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
 import torch
 from torch import Tensor, nn
 
 from anymodal import processes
-from anymodal.heads import alignment_means
+from anymodal.heads import Head, alignment_means
 from anymodal.keep import Kept, Origin
 from anymodal.language import LanguageModel, supervised
 from anymodal.media import Media
-from anymodal.modality import Modality
+from anymodal.modality import Modality, Parts, by_media
 from anymodal.packing import Packed, Place, pack
 from anymodal.processes import Mean
 from anymodal.projection import Projection
@@ -26,8 +27,15 @@ from anymodal.prompt import Item, Layout, Prompt
 from anymodal.signals import Signals
 from anymodal.types import Conditioning, Event, Features, Message, Target
 
+if TYPE_CHECKING:
+    from anymodal.decoders import Decoder
+
 ENCODED_AT_ONCE = 8
 """The most media of a modality in one batch of chatting, so that memory doesn't grow with them."""
+
+
+_REPLACE = "model.replace_decoder(name, decoder) does it, and checks that head and decoder fit"
+_ANOTHER_MODEL = "compose a new model of the parts, or add one by model.add_modality(…)"
 
 
 class Batch(NamedTuple):
@@ -48,6 +56,23 @@ def _wanted_of(batch: Batch) -> tuple[dict[str, list[Item]], dict[str, list[str]
             if span.target.caption:
                 captions.setdefault(span.target.modality, []).append(span.target.caption)
     return given, captions
+
+
+def _parts(parts: Parts) -> dict[str, Any]:
+    return dict(parts.items())
+
+
+def _check_head(name: str, head: Head, decoder: Decoder, signals: int) -> None:
+    if head.spec != decoder.spec:
+        raise ValueError(
+            f"the head of {name!r} gives {head.spec}, its decoder takes {decoder.spec}; give a "
+            "decoder of the same conditioning, or a head that is built for this one, and train it"
+        )
+    if head.signals != signals:
+        raise ValueError(
+            f"the head of {name!r} reads {head.signals} signals and the modality has {signals}; "
+            "give both the same number"
+        )
 
 
 class AnyModal(nn.Module):
@@ -82,20 +107,39 @@ class AnyModal(nn.Module):
             raise ValueError(f"memory={memory} turns; give at least 1, or None for all")
         self.memory = memory
         self.language, self.projection = language, projection
-        self.modalities = dict(modalities)
         self.config = config
         self.wanted: Sequence[str] = self.loss_names  # a stage computes no loss it has no use for
-        self.encoders = nn.ModuleDict({n: m.encoder for n, m in modalities.items() if m.encoder})
-        self.decoders = nn.ModuleDict({n: m.decoder for n, m in modalities.items() if m.decoder})
-        self.heads = nn.ModuleDict({n: m.head for n, m in modalities.items() if m.head})
+        self._settings = {name: (m.signals, m.sampling) for name, m in modalities.items()}
+        parts = [(name, m.encoder, m.decoder, m.head) for name, m in modalities.items()]
+        self.encoders = Parts({n: e for n, e, _, _ in parts if e is not None}, _ANOTHER_MODEL)
+        self.decoders = Parts({n: d for n, _, d, _ in parts if d is not None}, _REPLACE)
+        self.heads = Parts({n: h for n, _, d, h in parts if d is not None and h}, _REPLACE)
+        self._check()  # before the language model gets tokens, which nothing takes back
         counts = {name: modalities[name].signals for name in self.decoders}
         self.signals = Signals.add_to(language, counts, list(self.encoders))
-        self._check()
         self.layout = self._laid_out()
         self.kept: Kept | None = None  # what frozen parts gave, while training
         self.eval()
 
+    @property
+    def modalities(self) -> Mapping[str, Modality]:
+        """The parts of each modality, by name; read only."""
+        return MappingProxyType(
+            {
+                name: Modality(
+                    self.encoders.get(name),
+                    self.decoders.get(name),
+                    self.heads.get(name),
+                    signals,
+                    sampling,
+                )
+                for name, (signals, sampling) in self._settings.items()
+            }
+        )
+
     def _check(self) -> None:
+        by_media(_parts(self.encoders), "read")
+        by_media(_parts(self.decoders), "make")
         known = self.projection.widths if self.projection is not None else {}
         for name, encoder in self.encoders.items():
             if known.get(name) != encoder.width:
@@ -108,19 +152,54 @@ class AnyModal(nn.Module):
                 f"the projection gives width {self.projection.output_width}, the language model "
                 f"takes {self.language.width}"
             )
-        for name, head in self.heads.items():
-            if head.spec != self.decoders[name].spec:
-                raise ValueError(
-                    f"the head of {name!r} gives {head.spec}, its decoder takes "
-                    f"{self.decoders[name].spec}"
-                )
+        for name, head in _parts(self.heads).items():
+            _check_head(name, head, self.decoders.get(name), self._settings[name][0])
 
     def _laid_out(self) -> Layout:
-        names = {self.modalities[name].media: name for name in self.encoders}
+        names = by_media(_parts(self.encoders), "read")
+        makers = by_media(_parts(self.decoders), "make")
         if self.projection is None:
-            return Layout(self.language, self.signals, names, 0)
+            return Layout(self.language, self.signals, names, 0, makers=makers)
         slots, reads_text = self.projection.tokens, self.projection.reads_text
-        return Layout(self.language, self.signals, names, slots, reads_text)
+        return Layout(self.language, self.signals, names, slots, reads_text, makers)
+
+    def replace_decoder(self, name: str, decoder: Decoder, head: Head | None = None) -> None:
+        """Let a modality be made by another decoder, frozen until a stage says otherwise.
+
+        Args:
+            name: a modality that has a decoder.
+            decoder: of the same conditioning, as the same pipeline trained further; or of any,
+                with a head of its own.
+            head: instead of the one that is there, for a stage to train (`heads.<name>.*`).
+
+        Raises:
+            ValueError: if there is no such decoder, the head doesn't fit the new one, or another
+                modality makes its class of media.
+        """
+        if name not in self.decoders:
+            known = ", ".join(self.decoders) or "none"
+            raise ValueError(f"no decoder is called {name!r}; there are: {known}")
+        chosen: Head = self.heads.get(name) if head is None else head
+        signals, sampling = self._settings[name]
+        Modality(self.encoders.get(name), decoder, chosen, signals, sampling)
+        makers = by_media({**_parts(self.decoders), name: decoder}, "make")
+        _check_head(name, chosen, decoder, signals)
+        dtype = next((p.dtype for p in self.heads[name].parameters()), None)
+        self.decoders.put(name, decoder.to(self.device).requires_grad_(False).eval())
+        if head is not None:
+            self.heads.put(name, head.to(self.device, dtype).eval())
+        self.layout.makers = makers
+        self._forget_nodes(name, "decoder", *(["head"] if head is not None else []))
+
+    def _forget_nodes(self, name: str, *keys: str) -> None:
+        """Let the configuration ask parts that it didn't build how they were built."""
+        if self.config is None:
+            return
+        known = self.config["modalities"]
+        node = {**known.get(name, {}), **dict.fromkeys(keys)}
+        gone = [f"{key}s.{name}" for key in keys]
+        trained = [each for each in self.config.get("trained", ()) if each not in gone]
+        self.config = {**self.config, "modalities": {**known, name: node}, "trained": trained}
 
     def add_modality(
         self,
@@ -140,9 +219,9 @@ class AnyModal(nn.Module):
             modality: with an encoder and no decoder.
             like: a modality whose entries in the projection to start from.
             encoder: how a configuration builds the encoder, such as
-                `{"_target_": "touch.TouchEncoder"}`, so that the model can be saved, its weights
-                included; `from_pretrained(folder, allow=["touch"])` opens it. Without it the model
-                has no configuration afterwards.
+                `{"_target_": "touch.TouchEncoder"}`, where it can't tell by itself, as one whose
+                constructor takes objects. `from_pretrained(folder, allow=["touch"])` opens the
+                saved model.
 
         Raises:
             ValueError: if the name or the class of media is taken, `like` is unknown, or there is
@@ -155,21 +234,27 @@ class AnyModal(nn.Module):
                 "a model with a projection; compose a new model from the parts of this one"
             )
         if (reader := self.layout.names.get(modality.media)) is not None:
-            raise ValueError(f"{modality.media.__name__} is read already, by {reader!r}")
+            kind = modality.media.__name__
+            raise ValueError(
+                f"{kind} is read already, by {reader!r}, so {name!r} can't read it too; let its "
+                f"encoder read a class of its own (class Other({kind})), or compose a model with "
+                f"{name!r} instead of {reader!r}"
+            )
+        if name in self._settings:
+            raise ValueError(f"a modality {name!r} is known already; choose another name")
+        by_media({**_parts(self.encoders), name: part}, "read")
         signals = Signals(self.signals.counts, [*self.signals.inputs, name], self.signals.first_id)
         if self.language.vocab_size != self.signals.stop_id:
             raise ValueError("the language model got tokens from elsewhere; add the modality first")
-        config = None
-        if encoder is not None and self.config is not None:
-            known = {**self.config["modalities"], name: {"encoder": dict(encoder)}}
-            trained = [*self.config.get("trained", ()), f"encoders.{name}"]
-            config = {**self.config, "modalities": known, "trained": trained}
         self.projection.add_modality(name, part.width, like=like)
         self.language.add_tokens(signals.names[len(self.signals.names) :])
-        self.signals, self.config = signals, config
-        self.modalities[name] = modality
-        self.encoders[name] = part.to(self.device).eval()
+        self.signals = signals
+        self._settings[name] = (modality.signals, modality.sampling)
+        self.encoders.put(name, part.to(self.device).eval())
         self.layout = self._laid_out()
+        self._forget_nodes(name, "encoder")
+        if encoder is not None and self.config is not None:
+            self.config["modalities"][name]["encoder"] = dict(encoder)
 
     # ---- Reading ------------------------------------------------------------------------------
 
@@ -205,8 +290,7 @@ class AnyModal(nn.Module):
         self, name: str, items: Sequence[Media], digests: Sequence[str] | None = None
     ) -> Features:
         """Features of one modality's media in one batch; frozen encoders' are kept in training."""
-        encoder = self.modalities[name].encoder
-        assert encoder is not None, "only what has an encoder is laid out"
+        encoder: Any = self.encoders[name]
 
         def encode(places: Sequence[int]) -> Features:
             prepared = [encoder.prepare(items[place]) for place in places]
@@ -223,8 +307,7 @@ class AnyModal(nn.Module):
     @torch.no_grad()
     def _captioned(self, name: str, captions: Sequence[str]) -> Conditioning:
         """A decoder's own conditioning; that of frozen caption encoders is kept in training."""
-        decoder = self.modalities[name].decoder
-        assert decoder is not None, "a head has a decoder"
+        decoder: Any = self.decoders[name]
 
         def embed(places: Sequence[int]) -> list[Tensor]:
             found = decoder.embed_captions([captions[place] for place in places])
@@ -232,7 +315,8 @@ class AnyModal(nn.Module):
 
         origin = decoder.captioning()
         if self.kept is None or origin.trains:
-            return decoder.embed_captions(captions)
+            made: Conditioning = decoder.embed_captions(captions)
+            return made
         return Conditioning(*self.kept.get(origin, captions, embed, self.device))
 
     def embed(
@@ -342,12 +426,10 @@ class AnyModal(nn.Module):
             return
         given, captions = _wanted_of(batch)
         for name, items in given.items():
-            encoder = self.modalities[name].encoder
-            assert encoder is not None, "only what has an encoder is laid out"
+            encoder: Any = self.encoders[name]
             self.kept.expect(Origin((encoder,), encoder.identity), [i.digest for i in items])
         for name in captions if "align" in self.wanted else ():
-            decoder = self.modalities[name].decoder
-            assert decoder is not None, "only what has a decoder has signals"
+            decoder: Any = self.decoders[name]
             self.kept.expect(decoder.captioning(), captions[name])
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -436,8 +518,7 @@ class AnyModal(nn.Module):
 
     def _denoised(self, name: str, targets: Sequence[Target], made: Conditioning) -> Mean | None:
         """The denoise loss of the targets that have media, if any."""
-        decoder = self.modalities[name].decoder
-        assert decoder is not None, "a head has a decoder"
+        decoder: Any = self.decoders[name]
         shown = [i for i, target in enumerate(targets) if target.media is not None]
         if not shown:
             return None

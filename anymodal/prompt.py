@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -80,6 +81,7 @@ class Layout:
         names: modality by class of media, for those that have an encoder.
         slots: soft tokens per medium.
         reads_text: whether these depend on what their message says.
+        makers: modality by class of media, for those that have a decoder.
     """
 
     def __init__(
@@ -89,9 +91,10 @@ class Layout:
         names: Mapping[type[Media], str],
         slots: int,
         reads_text: bool = False,
+        makers: Mapping[type[Media], str] | None = None,
     ) -> None:
         self.language, self.signals, self.names, self.slots = language, signals, names, slots
-        self.reads_text = reads_text
+        self.reads_text, self.makers = reads_text, dict(makers or {})
 
     def prompt(self, messages: Sequence[Message], *, reply: bool) -> Prompt:
         """Lay out a conversation, ready for the assistant's next message if `reply`.
@@ -148,13 +151,22 @@ class Layout:
         target = part if isinstance(part, Target) else self._made(part)
         if target.media is not None and type(target.media) in self.names:
             shown.append(target.media)
-        if target.modality not in self.signals.counts:
+        if (maker := self._maker(target)) is None:
             return []
-        targets.append(target)
-        return [self.signals.span(target.modality)]
+        same = maker == target.modality
+        targets.append(target if same else dataclasses.replace(target, modality=maker))
+        return [self.signals.span(maker)]
 
     def _made(self, media: Media) -> Target:
-        return Target(self.names.get(type(media), media.kind), "", media)
+        return Target(self.makers.get(type(media), media.kind), "", media)
+
+    def _maker(self, target: Target) -> str | None:
+        """The modality that makes a target, which names it or a kind of media; None for nobody."""
+        if target.modality in self.signals.counts:
+            return target.modality
+        if target.media is not None:
+            return self.makers.get(type(target.media))
+        return next((n for cls, n in self.makers.items() if cls.kind == target.modality), None)
 
     def _slots_of(self, item: Media, media: list[Media]) -> list[int]:
         name = self.names.get(type(item))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from anymodal.language import LanguageModel
@@ -137,6 +137,26 @@ class Signals:
         return at
 
 
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+"""Names that become tokens, modules and folders."""
+
+
+def check_name(name: object, what: str) -> None:
+    """Refuse what can't be all of a token, a module and a folder.
+
+    Raises:
+        ValueError: for anything but up to 64 letters, digits, _ and - that begin with a letter, or
+            a name that torch's own modules have.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        shown = ascii(name)[:80]
+        raise ValueError(
+            f"{shown} cannot name {what}: use up to 64 letters, digits, _ and -, a letter first"
+        )
+    if hasattr(nn.ModuleDict, name) or name in vars(nn.ModuleDict()):
+        raise ValueError(f"{name!r} cannot name {what}: torch's modules have that; choose another")
+
+
 def token_names(counts: Mapping[str, int], inputs: Sequence[str]) -> list[str]:
     """The tokens' texts in the order of their ids: spans by output, then placeholders.
 
@@ -144,8 +164,7 @@ def token_names(counts: Mapping[str, int], inputs: Sequence[str]) -> list[str]:
         ValueError: for a name that is no word, a count below 1, or two names that collide.
     """
     for name in [*counts, *inputs]:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
-            raise ValueError(f"{name!r} cannot name a modality: use letters, digits, _ and -")
+        check_name(name, "a modality")
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name} has {count} signals; it needs at least 1")

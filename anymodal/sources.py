@@ -292,8 +292,9 @@ def _short_hash(what: Any) -> str:
 
 
 @torch.no_grad()
-def fingerprint(module: nn.Module) -> str:
-    """A hash of a module's weights, of values spread over each, in whatever precision they are.
+def fingerprint(module: nn.Module, cast: torch.dtype | None = None) -> str:
+    """A hash of a module's weights, of values spread over each, in whatever precision they are, or
+    as they would be after a `cast`.
 
     It tells trained weights from others, which differ everywhere, and isn't proof against somebody
     who edits a few. Adapters and new tokens' rows are left out: they are a model's own.
@@ -303,7 +304,7 @@ def fingerprint(module: nn.Module) -> str:
         if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
             continue
         flat = value.detach().reshape(-1)
-        picked = flat[:: max(1, len(flat) // SAMPLED)].double().cpu()
+        picked = flat[:: max(1, len(flat) // SAMPLED)].to(cast or value.dtype).double().cpu()
         state.update(f"{name.replace('.base_layer.', '.')}:{tuple(value.shape)}:".encode())
         state.update(picked.numpy().tobytes())
     return state.hexdigest()[:16]

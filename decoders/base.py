@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.keep import Origin
+from anymodal.recorded import Recorded
 from anymodal.types import Conditioning, ConditioningSpec
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with (step, steps) after each denoising step; step counts from 1."""
 
 
-class Decoder(nn.Module, ABC):
+class Decoder(Recorded, nn.Module, ABC):
     """Makes media from conditioning, and says how far conditioning is from making a medium.
 
     Attributes:

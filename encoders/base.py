@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from anymodal.recorded import Recorded
+
 if TYPE_CHECKING:
     from anymodal.media import Media
     from anymodal.types import Features
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Recorded, nn.Module, ABC):
     """Turns media of one class into features for a projection.
 
     `prepare` runs on the CPU, one medium at a time, and gives tensors of one fixed shape, so that
@@ -43,7 +45,7 @@ class Encoder(nn.Module, ABC):
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
 
-class TextEncoder(nn.Module, ABC):
+class TextEncoder(Recorded, nn.Module, ABC):
     """Turns texts into embeddings, in the space of the media that it was trained beside."""
 
     @abstractmethod

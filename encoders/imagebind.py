@@ -26,6 +26,7 @@ from anymodal.encoders import preprocess
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.imagebind_config import TrunkConfig, choose, preset_configs, trunk_config
 from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
+from anymodal.recorded import Recorded
 from anymodal.sources import source_of
 from anymodal.types import Features
 
@@ -51,7 +52,7 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
 }
 
 
-class ImageBind(nn.Module):
+class ImageBind(Recorded, nn.Module):
     """Six transformer trunks, or some of them, with one joint embedding.
 
     Shapes: B batch, S clips, N tokens of a trunk with its class token, D its width, E `embedding`.

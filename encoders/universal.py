@@ -24,6 +24,7 @@ from anymodal.encoders.imagebind_config import choose
 from anymodal.encoders.universal_kinds import KINDS
 from anymodal.encoders.universal_tokenizers import Tokenizer, Trunk, build
 from anymodal.media import Media
+from anymodal.recorded import Recorded
 from anymodal.sources import WEIGHTS, opening, source_of
 from anymodal.types import Features
 
@@ -32,7 +33,7 @@ Modalities = Mapping[str, Mapping[str, Any] | None]
 """Settings of each modality's tokenizer; see `universal_tokenizers.build`."""
 
 
-class UniversalTrunk(nn.Module):
+class UniversalTrunk(Recorded, nn.Module):
     """CLIP's vision transformer with a tokenizer per modality.
 
     Shapes: B media, P pieces of each (frames, clips), N tokens of a piece with the class token

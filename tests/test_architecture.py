@@ -20,7 +20,7 @@ PACKAGES = {
 LAYERS = [
     {
         *("torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes"),
-        *("shards", "sources", "hub", "devices", "yaml_files", "messages", "parts"),
+        *("shards", "sources", "hub", "devices", "yaml_files", "messages", "parts", "recorded"),
     },
     {"encoders", "decoders"},
     {
@@ -28,7 +28,7 @@ LAYERS = [
         *("cache", "sampling", "generation"),
     },
     {"modality"},
-    {"model", "composition"},
+    {"model", "composition", "saving", "description"},
     {
         "chat",
         "session",

@@ -194,11 +194,13 @@ def test_it_is_chatted_with_from_where_one_works(tmp_path: Path) -> None:
     assert done.returncode == 2 and "there is no module 'felt_tuch'" in done.stderr
 
 
-def test_without_its_configuration_it_is_not_saved(tmp_path: Path) -> None:
+def test_its_encoder_tells_how_it_is_built(tmp_path: Path) -> None:
     model = AnyModal.compose(write_model(tmp_path / "parts"))
     model.add_modality("pulse", Modality(PulseEncoder()))
-    with pytest.raises(ValueError, match="to save it"):
-        model.save_pretrained(tmp_path / "saved")
+    model.save_pretrained(tmp_path / "saved")
+    again = AnyModal.from_pretrained(tmp_path / "saved", allow=["tests"])
+    for name, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
 
 
 def test_typed_placeholders_stay_text(model: AnyModal) -> None:

@@ -35,8 +35,6 @@ def run(args: argparse.Namespace) -> int:
 
     model = AnyModal.from_pretrained(args.model, allow=args.allow)
     model.language.merge_adapters()
-    assert model.config is not None, "a model from a folder has a configuration"
-    model.config = {key: value for key, value in model.config.items() if key != "lora"}
     model.to(getattr(torch, args.dtype))
     model.save_pretrained(args.folder, with_parts=True)
     for part in (path for path in args.folder.iterdir() if path.is_dir()):

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anymodal.recorded import Recorded
 from anymodal.types import Features
 
 
-class Projection(nn.Module, ABC):
+class Projection(Recorded, nn.Module, ABC):
     """Maps the features of any known modality to `tokens` soft tokens of the language model.
 
     A subclass builds its shared parts, then calls `add_modality` for each entry of `widths`. What

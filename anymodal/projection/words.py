@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anymodal.recorded import Recorded
 from anymodal.sources import WORDS, opening, require, source_of, words_of
 
 
-class Words:
+class Words(Recorded):
     """Texts as token ids of a model that a projection holds; `from_pretrained` opens one.
 
     Args:
