@@ -210,7 +210,7 @@ class AnyModal(nn.Module):
 
         def encode(places: Sequence[int]) -> Features:
             prepared = [encoder.prepare(items[place]) for place in places]
-            features: Features = encoder(torch.stack(prepared).to(self.device))
+            features: Features = encoder(encoder.to_weights(torch.stack(prepared)))
             return features
 
         origin = Origin((encoder,), encoder.identity)

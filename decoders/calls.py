@@ -17,6 +17,7 @@ from anymodal.decoders.base import NonFiniteError
 
 if TYPE_CHECKING:
     from anymodal.decoders.base import Generators, Progress
+    from anymodal.decoders.family import Family
     from anymodal.media import Media
 
 
@@ -49,18 +50,29 @@ def own_state(pipeline: Any, generator: Generators) -> Iterator[None]:
 
 
 @contextmanager
-def infinities_as_nan(autoencoder: Any) -> Iterator[None]:
-    """Turn infinities that an autoencoder decodes into NaN: pipelines clip them to white."""
+def watched(autoencoder: Any) -> Iterator[None]:
+    """Let an autoencoder decode latents of any precision, and show infinities as NaN.
+
+    Pipelines clip infinities to white, and few of them convert latents for an autoencoder that
+    alone is in float32.
+    """
 
     def mark(_module: Any, _inputs: Any, output: Any) -> None:
         decoded: Tensor = output[0] if isinstance(output, tuple) else output
         decoded.masked_fill_(decoded.isinf(), torch.nan)
 
+    def decode(latents: Tensor, *args: Any, **options: Any) -> Any:
+        return own(latents.to(autoencoder.dtype), *args, **options)
+
+    own, before = autoencoder.decode, dict(vars(autoencoder))
     hook = autoencoder.decoder.register_forward_hook(mark)
+    vars(autoencoder)["decode"] = decode
     try:
         yield
     finally:
         hook.remove()
+        del vars(autoencoder)["decode"]
+        vars(autoencoder).update({k: v for k, v in before.items() if k == "decode"})
 
 
 class Watch:
@@ -89,7 +101,7 @@ class Watch:
             self.progress(step + 1, self.steps)
 
 
-def finished(pipeline: Any, watch: Watch, media: Sequence[Media | None]) -> list[Media]:
+def finished(family: Family, watch: Watch, media: Sequence[Media | None]) -> list[Media]:
     """Give the media of a call, where each is one: None stands for what wasn't finite.
 
     Raises:
@@ -100,8 +112,8 @@ def finished(pipeline: Any, watch: Watch, media: Sequence[Media | None]) -> list
     whole = [item for item in made if item is not None]
     if len(whole) == len(made):
         return whole
-    network = getattr(pipeline, "transformer", None) or pipeline.unet
-    part, does = (pipeline.vae, "decodes") if all(good) else (network, "denoises")
+    pipeline = family.pipeline
+    part, does = (pipeline.vae, "decodes") if all(good) else (family.network, "denoises")
     bad = [str(place + 1) for place, item in enumerate(made) if item is None]
     wide = part.dtype in (torch.float32, torch.float64)
     raise NonFiniteError(

@@ -14,6 +14,7 @@ import torch
 from diffusers import DiffusionPipeline, ModelMixin
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
 from anymodal.decoders import settings
@@ -177,6 +178,11 @@ class DiffusionDecoder(Decoder):
                 f"a decoder with offload={self.offload!r} can't be copied or pickled, since hooks "
                 "tie its weights to it; open it a second time, or without offload"
             )
+        for module in self.parts.modules():
+            for hook in module._forward_pre_hooks.values():
+                if isinstance(hook, WeightNorm):  # makes the weight anew from its two factors
+                    made = getattr(module, hook.name)
+                    setattr(module, hook.name, made.detach())  # a copy has no place in a graph
         return {**self.__dict__, "_empty": None}
 
     @property
@@ -226,7 +232,7 @@ class DiffusionDecoder(Decoder):
     def encode(self, batch: Tensor) -> Tensor:
         """Turn a batch of prepared media into scaled latents, the mode of their posterior."""
         with self.lock:
-            return self.family.encode(batch.to(self.family.device))
+            return self.family.encode(batch.to(self.family.device, self.pipeline.vae.dtype))
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """Give the pipeline's own conditioning of captions, with its gradient.
@@ -286,6 +292,9 @@ class DiffusionDecoder(Decoder):
             self.pipeline.scheduler, len(clean), generator, clean.device, self.family.tokens
         )
         inputs, timesteps, target = noised(self.pipeline.scheduler, clean, noise, levels)
+        if not torch.is_autocast_enabled(clean.device.type):
+            dtype = self.family.network.dtype
+            inputs, conditioning = inputs.to(dtype), _typed(conditioning, dtype)
         with self.lock, _quick_attention(clean.device):
             output = self.family.denoise(inputs, timesteps, conditioning)
         return (output.float() - target.float()).square().mean()
@@ -347,9 +356,7 @@ class DiffusionDecoder(Decoder):
                 "float32, or check their weights",
                 [None] * len(embeds),
             )
-        device, dtype = self.family.device, self.pipeline.text_encoder.dtype
-        pooled = None if pooled is None else pooled.to(device, dtype)
-        return Conditioning(embeds.to(device, dtype), mask.to(device), pooled)
+        return _typed(conditioning, self.pipeline.text_encoder.dtype, self.family.device)
 
     def captioning(self) -> Origin:
         """Give the caption encoders, their settings and their tokenizers."""
@@ -450,6 +457,14 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
+
+
+def _typed(
+    conditioning: Conditioning, dtype: torch.dtype, device: torch.device | None = None
+) -> Conditioning:
+    embeds, mask, pooled = conditioning
+    pooled = None if pooled is None else pooled.to(device, dtype)
+    return Conditioning(embeds.to(device, dtype), mask.to(device), pooled)
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

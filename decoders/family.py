@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anymodal.decoders.calls import Watch, finished, infinities_as_nan, is_finite, own_state
+from anymodal.decoders.calls import Watch, finished, is_finite, own_state, watched
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
@@ -99,6 +99,12 @@ class Family(ABC):
     def device(self) -> torch.device:
         """Where the pipeline computes, wherever its weights wait."""
         return torch.device(self.pipeline._execution_device)
+
+    @property
+    def network(self) -> Any:
+        """The pipeline's denoiser."""
+        parts = (getattr(self.pipeline, name, None) for name in ("transformer", "unet"))
+        return next(part for part in parts if part is not None)
 
     @property
     def length(self) -> int:
@@ -194,7 +200,7 @@ class Family(ABC):
         """
         watch = Watch(progress, steps)
         told = {"callback": watch.older} if self.older else {"callback_on_step_end": watch.newer}
-        with own_state(self.pipeline, generator), infinities_as_nan(self.pipeline.vae):
+        with own_state(self.pipeline, generator), watched(self.pipeline.vae):
             made = self.pipeline(
                 **self.asked(positive, negative, guidance),
                 **told,
@@ -203,4 +209,4 @@ class Family(ABC):
                 output_type="np",
             )
         media = [self.medium(each) if is_finite(each) else None for each in made[0]]
-        return finished(self.pipeline, watch, media)
+        return finished(self, watch, media)

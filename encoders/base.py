@@ -12,11 +12,21 @@ if TYPE_CHECKING:
     from anymodal.types import Features
 
 
+def like_weights(batch: Tensor, module: nn.Module) -> Tensor:
+    """Give a batch on a module's device and, where both have fractions, in its type."""
+    weights = module.parameters()
+    weight = next((each for each in weights if each.is_floating_point()), None)
+    if weight is None:
+        return batch
+    return batch.to(weight.device, weight.dtype if batch.is_floating_point() else batch.dtype)
+
+
 class Encoder(nn.Module, ABC):
     """Turns media of one class into features for a projection.
 
     `prepare` runs on the CPU, one medium at a time, and gives tensors of one fixed shape, so that
-    a batch is `torch.stack` of them; `forward` and `embed` run on the encoder's device.
+    a batch is `torch.stack` of them; `forward` and `embed` run on the encoder's device and in its
+    weights' type, where `to_weights` puts a batch.
 
     Attributes:
         width: D, the width of the features.
@@ -29,6 +39,10 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def prepare(self, media: Media) -> Tensor:
         """Decode, resample, crop and normalise one medium, without a batch dimension."""
+
+    def to_weights(self, batch: Tensor) -> Tensor:
+        """Give a stacked batch on the encoder's device and, if it has fractions, in its type."""
+        return like_weights(batch, self)
 
     @abstractmethod
     def forward(self, batch: Tensor) -> Features:

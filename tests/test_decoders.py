@@ -34,7 +34,7 @@ from anymodal.decoders.autoencoders import (
     WaveformAutoencoderLoss,
     normalise_latents,
 )
-from anymodal.decoders.family import drawing_from
+from anymodal.decoders.calls import own_state
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
 from anymodal.heads import LinearHead, alignment_loss
 from anymodal.media import Audio, Image, Video
@@ -174,7 +174,7 @@ def theirs(
 ) -> list[Any]:
     argument, offset = known.guidance
     generator = seeded(9)
-    with drawing_from(generator, decoder.pipeline.scheduler):  # flow's pipelines give theirs none
+    with own_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
         made = decoder.pipeline(
             list(captions),
             **known.call,
