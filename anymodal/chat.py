@@ -139,15 +139,9 @@ def stream(
         ValueError: for a conversation or settings that don't fit.
         NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
     """
-    choose = Sampling.of(how, ("seed", "sampling", "cache"))
-    return _streamed(
-        model,
-        conversation_of(conversation),
-        _seed(seed),
-        choose,
-        _sampling(model, sampling),
-        cache,
-    )
+    choose, settings = check_settings(model, sampling, how, ("seed", "sampling", "cache"))
+    seed, messages = _seed(seed), conversation_of(conversation)
+    return _streamed(model, messages, seed, choose, settings, cache)
 
 
 def _streamed(
@@ -213,8 +207,7 @@ def reply_many(
         ValueError: for a conversation or settings that don't fit, or other than one seed for each.
         NonFiniteError: if NaN or infinity came out in a medium's place; it has the other messages.
     """
-    choose = Sampling.of(how, ("seeds", "sampling", "batch_size"))
-    settings = _sampling(model, sampling)
+    choose, settings = check_settings(model, sampling, how, ("sampling", "batch_size"))
     seeds = [ranges.seed(seed) for seed in seeds]
     if len(seeds) != len(conversations):
         raise ValueError(
@@ -295,8 +288,21 @@ def _each(conversations: Sequence[Any]) -> Iterator[list[Message]]:
             raise ValueError(f"in conversation {index + 1}: {error}") from error
 
 
-def _sampling(model: AnyModal, given: Any) -> dict[str, dict[str, Any]]:
-    given = {} if given is None else given
+def check_settings(
+    model: AnyModal, sampling: Any, how: Mapping[str, Any], beside: Sequence[str] = ()
+) -> tuple[Sampling, dict[str, dict[str, Any]]]:
+    """Give the settings of a reply's text and, by modality, of its media.
+
+    Args:
+        model: who is to reply.
+        sampling: settings of media by modality, over the model's own; None for those alone.
+        how: settings of the text, by name.
+        beside: what else might have been meant by a name that is none of them.
+
+    Raises:
+        ValueError: a setting or a modality is unknown, or a value of the wrong type or range.
+    """
+    choose, given = Sampling.of(how, beside), {} if sampling is None else sampling
     if not isinstance(given, Mapping):
         raise ValueError(
             f"sampling={given!r}; it must be settings by modality, as {{'image': {{'steps': 20}}}}"
@@ -307,7 +313,7 @@ def _sampling(model: AnyModal, given: Any) -> dict[str, dict[str, Any]]:
             near = difflib.get_close_matches(str(name), list(model.decoders), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"this model makes no {name!r}; it makes {known}{hint}")
-    return {
+    return choose, {
         name: model.modalities[name].settings(given.get(name, {}), f"sampling of {name!r}")
         for name in model.decoders
     }

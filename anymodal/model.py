@@ -6,7 +6,7 @@ language model.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
 
@@ -449,7 +449,7 @@ class AnyModal(nn.Module):
 
     # ---- Chatting -----------------------------------------------------------------------------
 
-    def stream(self, conversation: Any, **settings: Any) -> Iterator[Event]:
+    def stream(self, conversation: Any, **settings: Any) -> Generator[Event]:
         """Answer a conversation piece by piece; see `anymodal.chat.stream` for the settings."""
         from anymodal import chat
 

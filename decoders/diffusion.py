@@ -348,7 +348,7 @@ class DiffusionDecoder(Decoder):
         Raises:
             ValueError: it holds NaN or infinity.
         """
-        embeds, mask, pooled = conditioning
+        embeds, _, pooled = conditioning
         if not all(bool(each.isfinite().all()) for each in (embeds, pooled) if each is not None):
             raise NonFiniteError(
                 "the conditioning holds NaN or infinity, so nothing can be made by it; the head or "

@@ -21,7 +21,15 @@ def like_weights(batch: Tensor, module: nn.Module) -> Tensor:
     return batch.to(weight.device, weight.dtype if batch.is_floating_point() else batch.dtype)
 
 
-class Encoder(nn.Module, ABC):
+class _Placed(nn.Module):
+    """A module that puts a batch where its weights are."""
+
+    def to_weights(self, batch: Tensor) -> Tensor:
+        """Give a stacked batch on the encoder's device and, if it has fractions, in its type."""
+        return like_weights(batch, self)
+
+
+class Encoder(_Placed, ABC):
     """Turns media of one class into features for a projection.
 
     `prepare` runs on the CPU, one medium at a time, and gives tensors of one fixed shape, so that
@@ -40,10 +48,6 @@ class Encoder(nn.Module, ABC):
     def prepare(self, media: Media) -> Tensor:
         """Decode, resample, crop and normalise one medium, without a batch dimension."""
 
-    def to_weights(self, batch: Tensor) -> Tensor:
-        """Give a stacked batch on the encoder's device and, if it has fractions, in its type."""
-        return like_weights(batch, self)
-
     @abstractmethod
     def forward(self, batch: Tensor) -> Features:
         """Features of a stacked batch: values (B, N, D), mask (B, N)."""
@@ -57,7 +61,7 @@ class Encoder(nn.Module, ABC):
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
 
-class TextEncoder(nn.Module, ABC):
+class TextEncoder(_Placed, ABC):
     """Turns texts into embeddings, in the space of the media that it was trained beside."""
 
     @abstractmethod

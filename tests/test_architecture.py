@@ -31,6 +31,7 @@ LAYERS = [
     {"model", "composition"},
     {
         "chat",
+        "orders",
         "session",
         "page",
         "training",

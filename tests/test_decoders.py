@@ -131,14 +131,15 @@ class Watched:
         self.hook = network.register_forward_pre_hook(
             lambda _, args, kwargs: self.calls.append((args, kwargs)), with_kwargs=True
         )
-        step = pipeline.scheduler.step
+        kind = type(pipeline.scheduler)  # a call has a scheduler of its own
+        step = kind.step
 
         @functools.wraps(step)  # pipelines look at its signature
-        def watched(output: Tensor, time: Tensor, *args: Any, **kwargs: Any) -> Any:
+        def watched(own: Any, output: Tensor, time: Tensor, *args: Any, **kwargs: Any) -> Any:
             self.steps.append((output, time))
-            return step(output, time, *args, **kwargs)
+            return step(own, output, time, *args, **kwargs)
 
-        monkeypatch.setattr(pipeline.scheduler, "step", watched)
+        monkeypatch.setattr(kind, "step", watched)
 
     @property
     def tensors(self) -> list[Tensor]:
