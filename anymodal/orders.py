@@ -32,7 +32,9 @@ class Order:
 @torch.inference_mode()
 def ordered(model: AnyModal, span: SpanReady, index: int, seed: int) -> Order:
     """What a reply's span asks for, as the medium at `index` of the reply."""
-    conditioning = model.heads[span.name](span.hidden[None], span.embeds[None])
+    head = model.heads[span.name]
+    where = next((weight.device for weight in head.parameters()), model.device)
+    conditioning = head(span.hidden[None].to(where), span.embeds[None].to(where))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
     return Order(index, span.name, conditioning, seed + index)
 

@@ -28,7 +28,7 @@ LAYERS = [
         *("cache", "sampling", "generation"),
     },
     {"modality"},
-    {"model", "composition"},
+    {"model", "composition", "placement"},
     {
         "chat",
         "orders",

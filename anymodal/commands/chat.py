@@ -66,7 +66,7 @@ def _session(args: argparse.Namespace) -> Session:
 
     if sys.stderr.isatty():
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
-    model = open_model(args.model, args.device, args.allow)
+    model = open_model(args)
     if sys.stderr.isatty():
         print("\x1b[K", end="", file=sys.stderr, flush=True)
     sampling = dict.fromkeys(model.decoders, made) if made else None
