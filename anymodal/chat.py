@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
-from queue import SimpleQueue
+import contextlib
+import difflib
+import secrets
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from anymodal import generation, media
+from anymodal import generation, media, ranges
 from anymodal.cache import PrefixCache
+from anymodal.decoders.base import NonFiniteError
 from anymodal.generation import SpanReady, TextToken
 from anymodal.messages import conversation_of, is_several
+from anymodal.orders import Order, by_modality, make, make_all, ordered, reporting
 from anymodal.packing import pack
 from anymodal.sampling import Sampling
 from anymodal.types import (
-    Conditioning,
     Done,
     Event,
     MediumProgress,
@@ -30,6 +32,8 @@ from anymodal.types import (
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
+
+MOST_AT_ONCE = 1_000_000
 
 
 def reply(
@@ -47,29 +51,22 @@ def reply(
     if is_several(conversation):
         if settings.pop("cache", None) is not None:
             raise ValueError("a cache keeps one conversation; leave it out, or chat one at a time")
-        first = _drawn() if seed is None else seed
-        seeds = [first + i for i in range(len(conversation))] if isinstance(first, int) else first
+        if isinstance(seed, Sequence) and not isinstance(seed, str):
+            return reply_many(model, conversation, seeds=seed, **settings)
+        first = _seed(seed)
+        seeds = [first + i for i in range(len(conversation))]
         return reply_many(model, conversation, seeds=seeds, **settings)
-    if not isinstance(seed, int | None):
+    if isinstance(seed, Sequence):
         raise ValueError(f"seed={seed!r} for one conversation; give one whole number")
-    for event in stream(model, conversation, seed=seed, **settings):
-        if isinstance(event, Done):
-            return event.message
+    with contextlib.closing(stream(model, conversation, seed=seed, **settings)) as events:
+        for event in events:
+            if isinstance(event, Done):
+                return event.message
     raise AssertionError("a stream ends with Done")
 
 
-def _drawn() -> int:
-    return int(torch.seed() % 2**31)
-
-
-@dataclass(frozen=True, eq=False)
-class Order:
-    """A medium that a reply has asked for: its place among the reply's media, and what to make."""
-
-    index: int
-    name: str
-    conditioning: Conditioning
-    seed: int
+def _seed(given: Any) -> int:
+    return secrets.randbelow(2**31) if given is None else ranges.seed(given)
 
 
 def stream(
@@ -80,11 +77,12 @@ def stream(
     sampling: dict[str, dict[str, Any]] | None = None,
     cache: PrefixCache | None = None,
     **how: Any,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Answer a conversation piece by piece: text as it comes, then media with progress.
 
     Media of one modality are made in one batch, after the text; each stands in the final message
-    where its span stood.
+    where its span stood. Settings and conversation are checked at once, before the first event is
+    asked for. Who leaves early and closes the stream waits for the step that is being computed.
 
     Args:
         model: the composed model.
@@ -96,9 +94,21 @@ def stream(
 
     Raises:
         ValueError: for a conversation or settings that don't fit.
+        NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
     """
-    choose, settings = Sampling(**how), _sampling(model, sampling or {})
-    seed, messages = _drawn() if seed is None else seed, conversation_of(conversation)
+    choose, settings = check_settings(model, sampling, how, ("seed", "sampling", "cache"))
+    seed, messages = _seed(seed), conversation_of(conversation)
+    return _streamed(model, messages, seed, choose, settings, cache)
+
+
+def _streamed(
+    model: AnyModal,
+    messages: list[Message],
+    seed: int,
+    choose: Sampling,
+    settings: dict[str, dict[str, Any]],
+    cache: PrefixCache | None,
+) -> Generator[Event]:
     prompt = _prompts(model, [messages], None if cache is None else cache.soft)[0]
     generator = torch.Generator().manual_seed(seed)
     content: list[Any] = []
@@ -110,19 +120,21 @@ def stream(
             content.append(event.text)
             yield TextDelta(event.text)
         else:
-            orders.append(_order(model, event, len(orders), seed))
+            orders.append(ordered(model, event, len(orders), seed))
             content.append(orders[-1].index)
             yield MediumStarted(orders[-1].index, event.name)
-    made: dict[int, media.Media] = {}
-    for name, same in _by_name(orders).items():
-        for step in _reporting(lambda tell: _make(model, name, same, settings[name], tell)):  # noqa: B023 (used at once)
-            if isinstance(step, tuple):
-                yield from (MediumProgress(order.index, name, *step) for order in same)
-                continue
-            for order, medium in zip(same, step, strict=True):
-                made[order.index] = medium
-                yield MediumReady(order.index, name, medium)
-    yield Done(_message(content, made))
+    made: dict[tuple[int, int], media.Media] = {}
+    for name, same in by_modality(orders).items():
+        work = partial(make, model, name, same, settings[name])
+        with contextlib.closing(reporting(work)) as steps:
+            for step in steps:
+                if isinstance(step, tuple):
+                    yield from (MediumProgress(order.index, name, *step) for order in same)
+                    continue
+                for order, medium in zip(same, step, strict=True):
+                    made[0, order.index] = medium
+                    yield MediumReady(order.index, name, medium)
+    yield Done(_message(content, made, 0))
 
 
 def reply_many(
@@ -150,14 +162,15 @@ def reply_many(
 
     Raises:
         ValueError: for a conversation or settings that don't fit, or other than one seed for each.
+        NonFiniteError: if NaN or infinity came out in a medium's place; it has the other messages.
     """
-    choose, settings = Sampling(**how), _sampling(model, sampling or {})
+    choose, settings = check_settings(model, sampling, how, ("sampling", "batch_size"))
+    seeds = [ranges.seed(seed) for seed in seeds]
     if len(seeds) != len(conversations):
         raise ValueError(
             f"{len(seeds)} seeds for {len(conversations)} conversations; give one each"
         )
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}; it must be at least 1")
+    ranges.whole("batch_size", batch_size, 1, MOST_AT_ONCE)
     talks = list(_each(conversations))
     contents: list[list[Any]] = []
     orders: list[tuple[int, Order]] = []
@@ -176,15 +189,15 @@ def reply_many(
             content, mine = _ordered(model, answer, seed)
             orders += [(len(contents), order) for order in mine]
             contents.append(content)
-    made: list[dict[int, media.Media]] = [{} for _ in contents]
-    for name in model.decoders:
-        wanted = [(row, order) for row, order in orders if order.name == name]
-        for start in range(0, len(wanted), batch_size):
-            batch = wanted[start : start + batch_size]
-            results = _make(model, name, [order for _, order in batch], settings[name])
-            for (row, order), medium in zip(batch, results, strict=True):
-                made[row][order.index] = medium
-    return [_message(content, found) for content, found in zip(contents, made, strict=True)]
+    made, failed = make_all(model, orders, settings, batch_size)
+    replies = [
+        None if row in failed else _message(content, made, row)
+        for row, content in enumerate(contents)
+    ]
+    if failed:
+        rows, error = [str(row + 1) for row in sorted(failed)], failed[min(failed)]
+        raise NonFiniteError(f"in conversation {', '.join(rows)}: {error}", replies) from error
+    return [reply for reply in replies if reply is not None]
 
 
 def _ordered(
@@ -198,7 +211,7 @@ def _ordered(
             content.append(event.text)
         else:
             content.append(len(orders))
-            orders.append(_order(model, event, len(orders), seed))
+            orders.append(ordered(model, event, len(orders), seed))
     return content, orders
 
 
@@ -232,94 +245,45 @@ def _each(conversations: Sequence[Any]) -> Iterator[list[Message]]:
             raise ValueError(f"in conversation {index + 1}: {error}") from error
 
 
-def _sampling(model: AnyModal, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def check_settings(
+    model: AnyModal, sampling: Any, how: Mapping[str, Any], beside: Sequence[str] = ()
+) -> tuple[Sampling, dict[str, dict[str, Any]]]:
+    """Give the settings of a reply's text and, by modality, of its media.
+
+    Args:
+        model: who is to reply.
+        sampling: settings of media by modality, over the model's own; None for those alone.
+        how: settings of the text, by name.
+        beside: what else might have been meant by a name that is none of them.
+
+    Raises:
+        ValueError: a setting or a modality is unknown, or a value of the wrong type or range.
+    """
+    choose, given = Sampling.of(how, beside), {} if sampling is None else sampling
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f"sampling={given!r}; it must be settings by modality, as {{'image': {{'steps': 20}}}}"
+        )
     for name in given:
         if name not in model.decoders:
             known = ", ".join(model.decoders) or "text alone"
-            raise ValueError(f"this model makes no {name!r}; it makes {known}")
-    return {
-        name: {**model.modalities[name].sampling, **given.get(name, {})} for name in model.decoders
+            near = difflib.get_close_matches(str(name), list(model.decoders), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"this model makes no {name!r}; it makes {known}{hint}")
+    return choose, {
+        name: model.modalities[name].settings(given.get(name, {}), f"sampling of {name!r}")
+        for name in model.decoders
     }
 
 
-@torch.inference_mode()
-def _order(model: AnyModal, span: SpanReady, index: int, seed: int) -> Order:
-    conditioning = model.heads[span.name](span.hidden[None], span.embeds[None])
-    # Seeded by the place in the reply, so that a medium doesn't depend on its company.
-    return Order(index, span.name, conditioning, seed + index)
-
-
-def _by_name(orders: Sequence[Order]) -> dict[str, list[Order]]:
-    found: dict[str, list[Order]] = {}
-    for order in orders:
-        found.setdefault(order.name, []).append(order)
-    return found
-
-
-@torch.inference_mode()
-def _make(
-    model: AnyModal,
-    name: str,
-    orders: Sequence[Order],
-    settings: dict[str, Any],
-    progress: Callable[[int, int], None] | None = None,
-) -> list[media.Media]:
-    """Make media of one modality in one batch."""
-    wanted = [order.conditioning for order in orders]
-    pooled = [each.pooled for each in wanted if each.pooled is not None]
-    batch = Conditioning(
-        torch.cat([each.embeds for each in wanted]),
-        torch.cat([each.mask for each in wanted]),
-        torch.cat(pooled) if pooled else None,
-    )
-    generators = [torch.Generator().manual_seed(order.seed) for order in orders]
-    decoder = model.modalities[name].decoder
-    assert decoder is not None, "only what has a decoder has signals"
-    return decoder.sample(batch, generator=generators, progress=progress, **settings)
-
-
-class _Abandoned(Exception):
-    """Nobody waits for a result any more."""
-
-
-def _reporting(work: Callable[[Callable[[int, int], None]], Any]) -> Iterator[Any]:
-    """Run `work(tell)` in a thread; yield the (step, steps) it tells, then its result.
-
-    A reader who leaves early, as on Ctrl-C, ends the work at its next step.
-    """
-    queue: SimpleQueue[Any] = SimpleQueue()
-    abandoned = threading.Event()
-
-    def tell(step: int, steps: int) -> None:
-        if abandoned.is_set():
-            raise _Abandoned
-        queue.put((step, steps))
-
-    def run() -> None:
-        try:
-            queue.put(work(tell))
-        except BaseException as error:  # handed to the reader, who raises it
-            queue.put(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        while isinstance(item := queue.get(), tuple):
-            yield item
-    finally:
-        abandoned.set()
-    thread.join()
-    if isinstance(item, BaseException):
-        raise item
-    yield item
-
-
-def _message(content: Sequence[Any], made: dict[int, media.Media]) -> Message:
-    """Texts and media in order, neighbouring texts as one."""
+def _message(
+    content: Sequence[Any], made: Mapping[tuple[int, int], media.Media], row: int
+) -> Message:
+    """Texts and media of the reply at `row` in order, neighbouring texts as one."""
     joined: list[Any] = []
     for part in content:
         if isinstance(part, str) and joined and isinstance(joined[-1], str):
             joined[-1] += part
         else:
-            joined.append(part if isinstance(part, str) else made[part])
+            joined.append(part if isinstance(part, str) else made[row, part])
     return Message("assistant", joined)

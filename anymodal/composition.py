@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from anymodal import checkpoint, processes
+from anymodal import checkpoint, processes, ranges
 from anymodal import config as configuration
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.config import ConfigError, suggest
@@ -163,6 +163,7 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
     for name, node in config["modalities"].items():
         _check_label(name, "a modality", "modalities")
         _validate_modality(f"modalities.{name}", node, parts, allow)
+        _validate_sampling(f"modalities.{name}.sampling", node, config.get("parts") or {}, allow)
     read = [name for name, node in config["modalities"].items() if node.get("encoder")]
     if read and not config.get("projection"):
         raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
@@ -202,6 +203,21 @@ def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Seque
         raise ConfigError(
             f"{place} has a decoder, so it needs a 'head' and at least 1 in 'signals'"
         )
+
+
+def _validate_sampling(
+    place: str, node: Mapping[str, Any], parts: Mapping[str, Any], allow: Sequence[str]
+) -> None:
+    decoder = node.get("decoder") or {}
+    decoder = parts[decoder["_part_"]] if "_part_" in decoder else decoder
+    sample = None
+    if "_target_" in decoder:
+        target = configuration.resolve_target(decoder["_target_"], allow)
+        sample = getattr(getattr(target, "__self__", target), "sample", None)
+    try:
+        ranges.medium(node.get("sampling", {}), sample, place=place)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _check_keys(node: Mapping[str, Any], known: Sequence[str], place: str) -> None:

@@ -22,6 +22,7 @@ from transformers import (
     BitsAndBytesConfig,
 )
 
+from anymodal import locks
 from anymodal.recorded import Recorded
 from anymodal.sources import WEIGHTS, WORDS, opening, require, source_of, words_of
 from anymodal.template import ChatTemplate, Piece, Segment
@@ -355,9 +356,10 @@ class LanguageModel(Recorded, nn.Module):
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""
-        text: str = self.tokenizer.decode(
-            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        with locks.TOKENIZERS:
+            text: str = self.tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         return text
 
     def embed(self, ids: Tensor | Sequence[int]) -> Tensor:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from anymodal import ranges
 from anymodal.media import Media
 
 if TYPE_CHECKING:
     from anymodal.decoders import Decoder
     from anymodal.encoders import Encoder
     from anymodal.heads import Head
+
+SAMPLING: Mapping[str, Any] = {"steps": 20, "guidance": 4.0}
+"""The settings that a modality's media are made by where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,19 @@ class Modality:
         decoder: conditioning to media.
         head: a signal span's hidden states to conditioning; needed with a decoder.
         signals: signals in a span.
-        sampling: settings of `Decoder.sample` for chat: steps and guidance.
+        sampling: settings of `Decoder.sample` for chat: steps and guidance; `SAMPLING` has those
+            that are left out.
 
     Raises:
-        ValueError: for a decoder without head or signals, a modality with neither part, or parts
-            of two classes of media.
+        ValueError: for a decoder without head or signals, a modality with neither part, parts of
+            two classes of media, or settings that the decoder doesn't take.
     """
 
     encoder: Encoder | None = None
     decoder: Decoder | None = None
     head: Head | None = None
     signals: int = 0
-    sampling: dict[str, Any] = field(default_factory=lambda: {"steps": 20, "guidance": 4.0})
+    sampling: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.encoder is None and self.decoder is None:
@@ -55,6 +60,19 @@ class Modality:
                     f"the encoder reads {read.__name__} and the decoder makes {made.__name__}; "
                     "a modality is of one class of media, so make two modalities of them"
                 )
+        given = self.sampling
+        object.__setattr__(self, "sampling", dict(SAMPLING))  # frozen for everybody else
+        object.__setattr__(self, "sampling", self.settings(given))
+
+    def settings(self, given: Any, place: str = "sampling") -> dict[str, Any]:
+        """Give settings of the decoder, checked: those given over the modality's own.
+
+        Raises:
+            ValueError: one is unknown, of the wrong type or out of its range.
+        """
+        check = ranges.medium if self.decoder is None else self.decoder.check_settings
+        given = check(given, place=place)
+        return check({**self.sampling, **given}, place=place)
 
     @property
     def media(self) -> type[Media]:

@@ -6,7 +6,7 @@ language model.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
@@ -282,6 +282,11 @@ class AnyModal(nn.Module):
         self, features: Mapping[str, Features], texts: Mapping[str, Sequence[str]] | None
     ) -> dict[str, Tensor]:
         assert self.projection is not None, "checked when the model was composed"
+        where = next((each.device for each in self.projection.parameters()), self.device)
+        features = {
+            name: Features(values.to(where), mask.to(where))
+            for name, (values, mask) in features.items()
+        }
         if texts is None or not self.projection.reads_text:
             return self.projection.forward_many(features)
         return self.projection.forward_many(features, texts)
@@ -294,7 +299,7 @@ class AnyModal(nn.Module):
 
         def encode(places: Sequence[int]) -> Features:
             prepared = [encoder.prepare(items[place]) for place in places]
-            features: Features = encoder(torch.stack(prepared).to(self.device))
+            features: Features = encoder(encoder.to_weights(torch.stack(prepared)))
             return features
 
         origin = Origin((encoder,), encoder.identity)
@@ -350,7 +355,7 @@ class AnyModal(nn.Module):
         slot = torch.arange(self.layout.slots, device=ids.device)
         rows = firsts[:, :1].expand(-1, len(slot))  # (items, 1) -> (items, K)
         columns = firsts[:, 1:] + slot  # (items, K)
-        values = self._soft(given, soft).to(embeds.dtype)  # (items, K, D)
+        values = self._soft(given, soft).to(embeds)  # (items, K, D)
         return embeds.index_put((rows, columns), values)
 
     def _soft(
@@ -476,7 +481,8 @@ class AnyModal(nn.Module):
         """A zero by which a process without media goes backward through the language model too,
         where others learn to read: its blocks may be in pieces that all put together at once.
         """
-        parts = [self.encoders] if self.projection is None else [self.projection, self.encoders]
+        parts: list[nn.Module] = [self.encoders]
+        parts[:0] = [] if self.projection is None else [self.projection]
         weights = (weight for part in parts for weight in part.parameters())
         learns = next((weight for weight in weights if weight.requires_grad), None)
         return 0.0 if learns is None else learns.sum() * 0.0
@@ -530,7 +536,7 @@ class AnyModal(nn.Module):
 
     # ---- Chatting -----------------------------------------------------------------------------
 
-    def stream(self, conversation: Any, **settings: Any) -> Iterator[Event]:
+    def stream(self, conversation: Any, **settings: Any) -> Generator[Event]:
         """Answer a conversation piece by piece; see `anymodal.chat.stream` for the settings."""
         from anymodal import chat
 
@@ -570,15 +576,34 @@ class AnyModal(nn.Module):
         path: str | Path,
         lora: Mapping[str, Any] | None = None,
         allow: Sequence[str] = (),
+        *,
+        dtype: str | torch.dtype | Mapping[str, Any] | None = None,
+        device: str | int | torch.device | None = None,
+        device_map: str | int | torch.device | Mapping[str, Any] | None = None,
     ) -> Self:
         """Read a model folder, or one that ships with the package by its name (`nano`).
 
-        `lora` adds fresh low-rank adapters to a model that has none, for a stage to train;
-        `allow` names packages whose parts the folder may use beside AnyModal's own.
-        """
-        from anymodal import composition
+        Args:
+            path: the folder, or the name.
+            lora: adds fresh low-rank adapters to a model that has none, for a stage to train.
+            allow: packages whose parts the folder may use beside AnyModal's own.
+            dtype: the weights' precision: of all, as `bfloat16`, or by the name of a part, where
+                the longest that fits counts, as `{"": "bfloat16", "decoders": "float32"}` or
+                `{"decoders.image.parts.vae": "float32"}`; None or `auto` for that of the files.
+            device: where all parts compute; `auto` is a GPU where there is one, None the CPU.
+            device_map: the same, or by the name of a part, as `{"": "cuda:0", "decoders":
+                "cuda:1"}`; for chatting, since training wants all on one.
 
-        return composition.from_pretrained(cls, path, lora, allow)
+        Raises:
+            ValueError: for a precision, a device or a part that there isn't.
+            CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
+        """
+        from anymodal import composition, placement
+
+        dtypes, where = placement.precisions(dtype), placement.places(device, device_map)
+        model = composition.from_pretrained(cls, path, lora, allow)
+        placement.place(model, dtypes, where)
+        return model
 
     @classmethod
     def sketch(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,17 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymodal import media
+from anymodal import media, ranges
 from anymodal.cache import PrefixCache
+from anymodal.chat import check_settings
 from anymodal.checkpoint import replacing
 from anymodal.media import Media
-from anymodal.sampling import Sampling
 from anymodal.types import Done, Event, Message
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
 
-_MAX_SEED = 2**31
+MOST_SEED = 2**31 - 1
+"""The largest seed of a session."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,11 @@ class Session:
         sampling: Mapping[str, Mapping[str, Any]] | None = None,
         **how: Any,
     ) -> None:
-        Sampling(**how)
+        check_settings(model, sampling, how, ("out", "seed", "sampling"))
         self.model, self.out = model, Path(out)
         self.settings = {"sampling": {k: dict(v) for k, v in (sampling or {}).items()}, **how}
         self.cache = PrefixCache(model.language)
-        self.seed = secrets.randbelow(_MAX_SEED) if seed is None else seed
+        self.seed = secrets.randbelow(MOST_SEED + 1) if seed is None else seed
         self.attached: list[Attachment] = []
         self.turns: list[Exchange] = []
 
@@ -83,9 +86,7 @@ class Session:
 
     @seed.setter
     def seed(self, value: int) -> None:
-        if not 0 <= value < _MAX_SEED:
-            raise ValueError(f"seed={value}; it must be from 0 to {_MAX_SEED - 1}")
-        self._seed = value
+        self._seed = ranges.seed(value, MOST_SEED)
 
     @property
     def messages(self) -> list[Message]:
@@ -157,16 +158,28 @@ class Session:
         said = [text.strip()] if text.strip() else []
         asked = Message("user", [*(item.media for item in attached), *said])
         files = tuple(item.path for item in attached)
-        conversation = [*self._shown(place), asked]
-        for event in self.model.stream(conversation, seed=seed, cache=self.cache, **self.settings):
-            if isinstance(event, Done):
-                for medium in event.message.media:
-                    medium.freeze()
-                self.attached = []
-                self.turns[place:] = [Exchange(asked, files, event.message, (), seed)]
-                saved = self._save(event.message.media)
-                self.turns[-1] = Exchange(asked, files, event.message, saved, seed)
-            yield event
+        conversation, before = [*self._shown(place), asked], list(self.turns)
+        # Out of reach meanwhile, as from another reply that somebody has left half read.
+        cache, self.cache = self.cache, PrefixCache(self.model.language)
+        reply = self.model.stream(conversation, seed=seed, cache=cache, **self.settings)
+        try:
+            with contextlib.closing(reply) as events:
+                for event in events:
+                    if isinstance(event, Done):
+                        self._enter(Exchange(asked, files, event.message, (), seed), place, before)
+                    yield event
+        finally:
+            self.cache = cache
+
+    def _enter(self, turn: Exchange, place: int, before: Sequence[Exchange]) -> None:
+        """Take a complete turn into the history, and save its media."""
+        if [id(each) for each in before] != [id(each) for each in self.turns]:
+            raise ValueError("the conversation went on while this reply was made; ask again")
+        for medium in turn.reply.media:
+            medium.freeze()
+        self.attached = []
+        self.turns[place:] = [turn]
+        self.turns[-1] = dataclasses.replace(turn, saved=self._save(turn.reply.media))
 
     def _save(self, made: Sequence[Media]) -> tuple[Path, ...]:
         """Save a reply's media under the next number that no file in the folder has."""

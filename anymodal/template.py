@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import threading
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from jinja2.exceptions import TemplateError
+
+from anymodal import locks
 
 ASSISTANT = "assistant"
 
@@ -20,10 +21,6 @@ PLAIN_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant:\n' }}{% endif %}"
 )
-
-# Whether special tokens are split is a flag on the tokenizer itself, so that two threads encoding
-# user text and template text at once would spoil each other's.
-_tokenizer_lock = threading.Lock()
 
 Piece = str | list[int]
 
@@ -129,7 +126,7 @@ class ChatTemplate:
     def _encode(self, text: str, *, split: bool) -> list[int]:
         if not text:
             return []
-        with _tokenizer_lock:
+        with locks.TOKENIZERS:
             encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=split)
         return list(encoded["input_ids"])
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from anymodal import ranges
 from anymodal.keep import Origin
+from anymodal.locks import CopiedLock
 from anymodal.recorded import Recorded
 from anymodal.types import Conditioning, ConditioningSpec
 
@@ -24,16 +26,38 @@ Progress = Callable[[int, int], None]
 """Called with (step, steps) after each denoising step; step counts from 1."""
 
 
+class NonFiniteError(ValueError):
+    """NaN or infinity came out where a medium should.
+
+    Attributes:
+        made: what was made all the same, in order, None in the place of what was not.
+    """
+
+    def __init__(self, message: str, made: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.made = list(made)
+
+
 class Decoder(Recorded, nn.Module, ABC):
     """Makes media from conditioning, and says how far conditioning is from making a medium.
+
+    Several threads may ask one decoder at once; one that keeps something while it computes holds
+    its `lock` meanwhile.
 
     Attributes:
         spec: the conditioning's shape.
         media: the class of media that come out.
+        fewest_steps: the fewest denoising steps that `sample` takes.
+        lock: for whatever only one thread may do at a time.
     """
 
     spec: ConditioningSpec
     media: type[Media]
+    fewest_steps: int = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = CopiedLock()
 
     @abstractmethod
     def prepare(self, media: Media) -> Tensor:
@@ -69,7 +93,19 @@ class Decoder(Recorded, nn.Module, ABC):
         generator: Generators = None,
         progress: Progress | None = None,
     ) -> list[Media]:
-        """Make one medium for each item of a conditioning."""
+        """Make one medium for each item of a conditioning.
+
+        Raises:
+            NonFiniteError: NaN or infinity came out in a medium's place.
+        """
+
+    def check_settings(self, given: Any, place: str = "") -> dict[str, Any]:
+        """Give settings of `sample`, checked; `place` says what they are of.
+
+        Raises:
+            ValueError: one is unknown, of the wrong type or out of its range.
+        """
+        return ranges.medium(given, self.sample, self.fewest_steps, place)
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:

@@ -94,9 +94,10 @@ class DeferredDecoder(Decoder):
 
     def opened(self) -> Decoder:
         """The decoder itself, where this one has been moved."""
-        if not self._held:
-            self._held.append(self.load().requires_grad_(False))
-        return self._held[0].to(self.place.device)
+        with self.lock:
+            if not self._held:
+                self._held.append(self.load().requires_grad_(False))
+            return self._held[0].to(self.place.device)
 
     def _learn(self, note: Path) -> dict[str, Any]:
         decoder = self.opened()

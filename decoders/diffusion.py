@@ -14,10 +14,11 @@ import torch
 from diffusers import DiffusionPipeline, ModelMixin
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
 from anymodal.decoders import settings
-from anymodal.decoders.base import Decoder, Generators, Progress
+from anymodal.decoders.base import Decoder, Generators, NonFiniteError, Progress
 from anymodal.decoders.families import FAMILIES, Family
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
 from anymodal.decoders.sketch import networks, sketched_pipeline
@@ -161,8 +162,33 @@ class DiffusionDecoder(Decoder):
         """Leave weights that wait in the CPU's memory there, where the whole model is moved."""
         if self.offload is not None and not self._is_sketch():
             return self
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        with self.lock:
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+            self._empty = None
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy and a pickle are made from.
+
+        Raises:
+            TypeError: its weights wait in the CPU's memory, where hooks tie them to this decoder.
+        """
+        if self.offload is not None and not self._is_sketch():
+            raise TypeError(
+                f"a decoder with offload={self.offload!r} can't be copied or pickled, since hooks "
+                "tie its weights to it; open it a second time, or without offload"
+            )
+        for module in self.parts.modules():
+            for hook in module._forward_pre_hooks.values():
+                if isinstance(hook, WeightNorm):  # makes the weight anew from its two factors
+                    made = getattr(module, hook.name)
+                    setattr(module, hook.name, made.detach())  # a copy has no place in a graph
+        return {**self.__dict__, "_empty": None}
+
+    @property
+    def fewest_steps(self) -> int:  # type: ignore[override]
+        """The fewest denoising steps that the pipeline takes."""
+        return self.family.fewest
 
     def _is_sketch(self) -> bool:
         return any(weight.is_meta for weight in self.parts.parameters())
@@ -205,11 +231,19 @@ class DiffusionDecoder(Decoder):
     @torch.no_grad()
     def encode(self, batch: Tensor) -> Tensor:
         """Turn a batch of prepared media into scaled latents, the mode of their posterior."""
-        return self.family.encode(batch.to(self.family.device))
+        with self.lock:
+            return self.family.encode(batch.to(self.family.device, self.pipeline.vae.dtype))
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        """Give the pipeline's own conditioning of captions, with its gradient."""
-        return self.family.embed_captions(captions)
+        """Give the pipeline's own conditioning of captions, with its gradient.
+
+        Raises:
+            ValueError: there is none, or one text in the place of a list.
+        """
+        if isinstance(captions, str) or not len(captions):
+            raise ValueError(f"captions={captions!r}; give a list of at least one text")
+        with self.lock:
+            return self.family.embed_captions(captions)
 
     def unconditional(self, count: int) -> Conditioning:
         """Give what guidance leads away from, `count` times, remembered while weights stay.
@@ -220,10 +254,11 @@ class DiffusionDecoder(Decoder):
         """
         weights = [p for part in self._captioners for p in part.parameters()]
         key = (*(p._version for p in weights), *(p.data_ptr() for p in weights))
-        if self._empty is None or self._empty[0] != key:
-            with torch.inference_mode(False), torch.no_grad():
-                self._empty = key, self.family.empty()
-        embeds, mask, pooled = self._empty[1]
+        with self.lock:
+            if self._empty is None or self._empty[0] != key:
+                with torch.inference_mode(False), torch.no_grad():
+                    self._empty = key, self.family.empty()
+            embeds, mask, pooled = self._empty[1]
         if pooled is not None:
             pooled = pooled.expand(count, -1)
         return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
@@ -257,7 +292,10 @@ class DiffusionDecoder(Decoder):
             self.pipeline.scheduler, len(clean), generator, clean.device, self.family.tokens
         )
         inputs, timesteps, target = noised(self.pipeline.scheduler, clean, noise, levels)
-        with _quick_attention(clean.device):
+        if not torch.is_autocast_enabled(clean.device.type):
+            dtype = self.family.network.dtype
+            inputs, conditioning = inputs.to(dtype), _typed(conditioning, dtype)
+        with self.lock, _quick_attention(clean.device):
             output = self.family.denoise(inputs, timesteps, conditioning)
         return (output.float() - target.float()).square().mean()
 
@@ -281,26 +319,44 @@ class DiffusionDecoder(Decoder):
             progress: called with (step, steps) after each step.
 
         Raises:
-            ValueError: a conditioning of another shape, or too few steps.
+            ValueError: a conditioning of another shape, settings out of their range, or another
+                number of generators than of items.
+            NonFiniteError: NaN or infinity came out in a medium's place.
         """
-        if steps < self.family.fewest:
-            raise ValueError(
-                f"steps={steps}, but {type(self.pipeline).__name__} takes at least "
-                f"{self.family.fewest}"
-            )
-        positive = self._checked(conditioning)
-        dtype = self.pipeline.text_encoder.dtype
-        pooled = None if positive.pooled is None else positive.pooled.to(dtype)
-        positive = positive._replace(embeds=positive.embeds.to(dtype), pooled=pooled)
-        negative = self.unconditional(len(positive.embeds)) if guidance > 1 else None
-        return self.family.sample(
-            positive,
-            negative,
-            steps=steps,
-            guidance=guidance,
-            generator=generator,
-            progress=progress or (lambda step, steps: None),
+        asked = self.check_settings(
+            {"steps": steps, "guidance": guidance}, type(self.pipeline).__name__
         )
+        count = len(conditioning.embeds)
+        if isinstance(generator, list) and len(generator) != count:
+            raise ValueError(f"{len(generator)} generators for {count} items; give one each")
+        if not count:
+            return []
+        with self.lock:
+            positive = self._placed(self._checked(conditioning))
+            negative = self.unconditional(count) if guidance > 1 else None
+            return self.family.sample(
+                positive,
+                negative,
+                **asked,
+                generator=generator,
+                progress=progress or (lambda step, steps: None),
+            )
+
+    def _placed(self, conditioning: Conditioning) -> Conditioning:
+        """Where the pipeline computes, in the type of its caption encoder.
+
+        Raises:
+            ValueError: it holds NaN or infinity.
+        """
+        embeds, _, pooled = conditioning
+        if not all(bool(each.isfinite().all()) for each in (embeds, pooled) if each is not None):
+            raise NonFiniteError(
+                "the conditioning holds NaN or infinity, so nothing can be made by it; the head or "
+                f"the language model that it comes from gave it, in {embeds.dtype}: open them in "
+                "float32, or check their weights",
+                [None] * len(embeds),
+            )
+        return _typed(conditioning, self.pipeline.text_encoder.dtype, self.family.device)
 
     def captioning(self) -> Origin:
         """Give the caption encoders, their settings and their tokenizers."""
@@ -401,6 +457,14 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
+
+
+def _typed(
+    conditioning: Conditioning, dtype: torch.dtype, device: torch.device | None = None
+) -> Conditioning:
+    embeds, mask, pooled = conditioning
+    pooled = None if pooled is None else pooled.to(device, dtype)
+    return Conditioning(embeds.to(device, dtype), mask.to(device), pooled)
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

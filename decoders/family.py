@@ -6,17 +6,15 @@ its `__call__` is asked. Noise, targets and sampling loops are the scheduler's a
 
 from __future__ import annotations
 
-import functools
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from anymodal.decoders.calls import Watch, finished, is_finite, own_state, watched
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
@@ -60,34 +58,6 @@ def unmasked(embeds: Tensor, pooled: Tensor | None = None) -> Conditioning:
     return Conditioning(embeds, mask, pooled)
 
 
-def reporting(progress: Progress, steps: int) -> Any:
-    """Give the newer kind of diffusers callback, which may replace tensors and here does not."""
-
-    def report(_pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
-        if step < steps:  # PNDM takes one more than it is asked for
-            progress(step + 1, steps)
-        return {}
-
-    return report
-
-
-@contextmanager
-def drawing_from(generator: Generators, scheduler: Any) -> Iterator[None]:
-    """Let a scheduler's steps draw noise from a generator where their pipeline gives them none.
-
-    Pipelines of flow models don't, since their own scheduler draws nothing; another one does.
-    """
-    step = scheduler.step
-    if "generator" not in inspect.signature(step).parameters:
-        yield
-        return
-    scheduler.step = functools.partial(step, generator=generator)  # a given one wins
-    try:
-        yield
-    finally:
-        scheduler.step = step
-
-
 class Family(ABC):
     """One family of pipelines.
 
@@ -129,6 +99,12 @@ class Family(ABC):
     def device(self) -> torch.device:
         """Where the pipeline computes, wherever its weights wait."""
         return torch.device(self.pipeline._execution_device)
+
+    @property
+    def network(self) -> Any:
+        """The pipeline's denoiser."""
+        parts = (getattr(self.pipeline, name, None) for name in ("transformer", "unet"))
+        return next(part for part in parts if part is not None)
 
     @property
     def length(self) -> int:
@@ -217,17 +193,20 @@ class Family(ABC):
         generator: Generators,
         progress: Progress,
     ) -> list[Media]:
-        """Call the pipeline."""
-        watch: dict[str, Any] = {"callback_on_step_end": reporting(progress, steps)}
-        if self.older:
-            report = reporting(progress, steps)
-            watch = {"callback": lambda step, time, _latents: report(self.pipeline, step, time, {})}
-        with drawing_from(generator, self.pipeline.scheduler):
+        """Call the pipeline.
+
+        Raises:
+            NonFiniteError: it made NaN or infinity.
+        """
+        watch = Watch(progress, steps)
+        told = {"callback": watch.older} if self.older else {"callback_on_step_end": watch.newer}
+        with own_state(self.pipeline, generator), watched(self.pipeline.vae):
             made = self.pipeline(
                 **self.asked(positive, negative, guidance),
-                **watch,
+                **told,
                 num_inference_steps=steps,
                 generator=generator,
                 output_type="np",
             )
-        return [self.medium(each) for each in made[0]]
+        media = [self.medium(each) if is_finite(each) else None for each in made[0]]
+        return finished(self, watch, media)

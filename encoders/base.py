@@ -14,11 +14,29 @@ if TYPE_CHECKING:
     from anymodal.types import Features
 
 
-class Encoder(Recorded, nn.Module, ABC):
+def like_weights(batch: Tensor, module: nn.Module) -> Tensor:
+    """Give a batch on a module's device and, where both have fractions, in its type."""
+    weights = module.parameters()
+    weight = next((each for each in weights if each.is_floating_point()), None)
+    if weight is None:
+        return batch
+    return batch.to(weight.device, weight.dtype if batch.is_floating_point() else batch.dtype)
+
+
+class _Placed(nn.Module):
+    """A module that puts a batch where its weights are."""
+
+    def to_weights(self, batch: Tensor) -> Tensor:
+        """Give a stacked batch on the encoder's device and, if it has fractions, in its type."""
+        return like_weights(batch, self)
+
+
+class Encoder(Recorded, _Placed, ABC):
     """Turns media of one class into features for a projection.
 
     `prepare` runs on the CPU, one medium at a time, and gives tensors of one fixed shape, so that
-    a batch is `torch.stack` of them; `forward` and `embed` run on the encoder's device.
+    a batch is `torch.stack` of them; `forward` and `embed` run on the encoder's device and in its
+    weights' type, where `to_weights` puts a batch.
 
     Attributes:
         width: D, the width of the features.
@@ -45,7 +63,7 @@ class Encoder(Recorded, nn.Module, ABC):
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
 
-class TextEncoder(Recorded, nn.Module, ABC):
+class TextEncoder(Recorded, _Placed, ABC):
     """Turns texts into embeddings, in the space of the media that it was trained beside."""
 
     @abstractmethod

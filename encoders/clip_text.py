@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from anymodal import locks
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -47,7 +49,9 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], context: 
     room = context - len(prefix) - 1
     ids = torch.zeros(len(texts), context, dtype=torch.long)
     for row, text in zip(ids, texts, strict=True):
-        pieces = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        with locks.TOKENIZERS:
+            read = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        pieces = read["input_ids"]
         line = torch.tensor([*prefix, *pieces[:room], end])
         row[: len(line)] = line
     if len(texts) and int(ids.max()) > end:

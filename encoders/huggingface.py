@@ -67,13 +67,13 @@ class TransformersEncoder(Encoder):
         layer: int = -1,
     ) -> None:
         super().__init__()
-        self.family = family_of(model.config)
+        self.model = model
         _check_choice(self.family, tokens, layer)
         self.tokens, self.layer = tokens, layer
         for unused in self.family.unused:
             if hasattr(model, unused):
                 setattr(model, unused, None)
-        self.model, self.processor, self.sizes = model, processor, sizes
+        self.processor, self.sizes = processor, sizes
         self.name, self.revision = name, revision
         self.source: dict[str, Any] = {"name": name, "revision": revision}
         self.media = self.family.media
@@ -83,6 +83,11 @@ class TransformersEncoder(Encoder):
         self.pieces = [
             Piece(name, tuple(value.shape[1:]), value.dtype) for name, value in blank.items()
         ]
+
+    @property
+    def family(self) -> Family:
+        """What is known of the model's type; looked up, since a pickle can't hold its functions."""
+        return family_of(self.model.config)
 
     @classmethod
     def from_pretrained(
@@ -217,6 +222,10 @@ class TransformersEncoder(Encoder):
             only: Tensor = inputs[self.pieces[0].name][0]
             return only.float()
         return torch.cat([inputs[piece.name][0].float().flatten() for piece in self.pieces])
+
+    def to_weights(self, batch: Tensor) -> Tensor:
+        """The batch on the encoder's device; its pieces get their types when they are apart."""
+        return batch.to(self.model.device)
 
     def _inputs(self, batch: Tensor) -> Mapping[str, Tensor]:
         """The model's inputs from a batch, in the types that it wants."""

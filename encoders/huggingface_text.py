@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from anymodal import locks
 from anymodal.encoders.base import TextEncoder
 from anymodal.encoders.huggingface import hash_of, quiet
 from anymodal.sources import WEIGHTS, WORDS, opening, require, source_of, words_of
@@ -112,15 +113,16 @@ class TransformersText(TextEncoder):
 
     def _tokens(self, text: str) -> dict[str, list[int]]:
         """What the tokenizer makes of a text; special tokens typed in it stay text."""
-        return dict(
-            self.tokenizer(
-                text,
-                padding="max_length",
-                truncation=True,
-                max_length=self.context,
-                split_special_tokens=True,
+        with locks.TOKENIZERS:
+            return dict(
+                self.tokenizer(
+                    text,
+                    padding="max_length",
+                    truncation=True,
+                    max_length=self.context,
+                    split_special_tokens=True,
+                )
             )
-        )
 
     def prepare(self, text: str) -> Tensor:
         """Ids, and the mask where the model wants one: (inputs, context)."""

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from anymodal.checkpoint import MANIFEST, notice, read_manifest, write_manifest
 from anymodal.encoders import imagebind_blocks as blocks
 from anymodal.encoders import preprocess
-from anymodal.encoders.base import Encoder
+from anymodal.encoders.base import Encoder, like_weights
 from anymodal.encoders.imagebind_config import TrunkConfig, choose, preset_configs, trunk_config
 from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
 from anymodal.recorded import Recorded
@@ -164,6 +164,7 @@ class ImageBind(Recorded, nn.Module):
         if batch.ndim > self.trunks[name].ndim:
             clips = batch.shape[1]
             batch = batch.flatten(0, 1)  # (B * S, ...)
+        batch = like_weights(batch, self.modality_preprocessors[name])
         tokens: blocks.Tokens = self.modality_preprocessors[name](batch)
         values = self.modality_trunks[name](tokens.values, tokens.causal)
         return tokens._replace(values=values), clips
@@ -284,19 +285,22 @@ def _prepare_imu(imu: IMU, c: Any) -> Tensor:
     return preprocess.imu_windows(readings, samples=c.samples, clips=c.clips)
 
 
+def _prepare_image(image: Image, c: Any) -> Tensor:
+    return preprocess.image_pixels(image.pixels, c.size)
+
+
+def _prepare_map(field: Any, c: Any) -> Tensor:
+    return preprocess.map_square(field.values, size=c.size, mean=c.mean, std=c.std)
+
+
+# No lambdas: an encoder holds its view, and is pickled with it.
 VIEWS = {
-    "image": View(Image, lambda media, c: preprocess.image_pixels(media.pixels, c.size)),
+    "image": View(Image, _prepare_image),
     "video": View(Video, _prepare_video),
     "audio": View(Audio, _prepare_audio),
     "imu": View(IMU, _prepare_imu),
-    "depth": View(
-        Depth,
-        lambda media, c: preprocess.map_square(media.values, size=c.size, mean=c.mean, std=c.std),
-    ),
-    "thermal": View(
-        Thermal,
-        lambda media, c: preprocess.map_square(media.values, size=c.size, mean=c.mean, std=c.std),
-    ),
+    "depth": View(Depth, _prepare_map),
+    "thermal": View(Thermal, _prepare_map),
 }
 
 

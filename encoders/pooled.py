@@ -29,6 +29,10 @@ class PooledEncoder(Encoder):
         """What the other encoder prepares."""
         return self.encoder.prepare(media)
 
+    def to_weights(self, batch: Tensor) -> Tensor:
+        """What the other encoder makes of it."""
+        return self.encoder.to_weights(batch)
+
     def forward(self, batch: Tensor) -> Features:
         """The embedding, as one token.
 

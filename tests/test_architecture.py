@@ -20,7 +20,18 @@ PACKAGES = {
 LAYERS = [
     {
         *("torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes"),
-        *("shards", "sources", "hub", "devices", "yaml_files", "messages", "parts", "recorded"),
+        *(
+            "shards",
+            "sources",
+            "hub",
+            "devices",
+            "yaml_files",
+            "messages",
+            "parts",
+            "recorded",
+            "locks",
+            "ranges",
+        ),
     },
     {"encoders", "decoders"},
     {
@@ -28,9 +39,10 @@ LAYERS = [
         *("cache", "sampling", "generation"),
     },
     {"modality"},
-    {"model", "composition", "saving", "description"},
+    {"model", "composition", "saving", "description", "placement"},
     {
         "chat",
+        "orders",
         "session",
         "page",
         "training",

@@ -235,7 +235,7 @@ def test_chat_answers_a_list_of_conversations(model: AnyModal) -> None:
         ([["hello"], []], {}, "in conversation 2: the conversation is empty"),
         ([["hello"], [3]], {}, "in conversation 2: a message holds .* not int"),
         ([["hello"]] * 2, {"seed": [1]}, "1 seeds for 2 conversations"),
-        ([["hello"]] * 2, {"batch_size": 0}, "batch_size=0; it must be at least 1"),
+        ([["hello"]] * 2, {"batch_size": 0}, "batch_size=0; it must be a whole number from 1"),
         (["hello"], {"seed": [1, 2]}, r"seed=\[1, 2\] for one conversation"),
     ],
 )

@@ -34,7 +34,7 @@ from anymodal.decoders.autoencoders import (
     WaveformAutoencoderLoss,
     normalise_latents,
 )
-from anymodal.decoders.family import drawing_from
+from anymodal.decoders.calls import own_state
 from anymodal.decoders.objective import draw_levels, noised, prediction_type
 from anymodal.heads import LinearHead, alignment_loss
 from anymodal.media import Audio, Image, Video
@@ -131,14 +131,15 @@ class Watched:
         self.hook = network.register_forward_pre_hook(
             lambda _, args, kwargs: self.calls.append((args, kwargs)), with_kwargs=True
         )
-        step = pipeline.scheduler.step
+        kind = type(pipeline.scheduler)  # a call has a scheduler of its own
+        step = kind.step
 
         @functools.wraps(step)  # pipelines look at its signature
-        def watched(output: Tensor, time: Tensor, *args: Any, **kwargs: Any) -> Any:
+        def watched(own: Any, output: Tensor, time: Tensor, *args: Any, **kwargs: Any) -> Any:
             self.steps.append((output, time))
-            return step(output, time, *args, **kwargs)
+            return step(own, output, time, *args, **kwargs)
 
-        monkeypatch.setattr(pipeline.scheduler, "step", watched)
+        monkeypatch.setattr(kind, "step", watched)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -174,7 +175,7 @@ def theirs(
 ) -> list[Any]:
     argument, offset = known.guidance
     generator = seeded(9)
-    with drawing_from(generator, decoder.pipeline.scheduler):  # flow's pipelines give theirs none
+    with own_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
         made = decoder.pipeline(
             list(captions),
             **known.call,

@@ -54,16 +54,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _session(args: argparse.Namespace) -> Session:
-    from anymodal.session import Session
+    from anymodal import ranges
+    from anymodal.sampling import Sampling
+    from anymodal.session import MOST_SEED, Session
+
+    made = _given(args, "steps", "guidance")
+    how = _given(args, "temperature", "top_p", "max_new_tokens")
+    ranges.medium(made)  # before the model is loaded
+    Sampling.of(how)
+    if args.seed is not None:
+        ranges.seed(args.seed, MOST_SEED)
 
     if sys.stderr.isatty():
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
-    model = open_model(args.model, args.device, args.allow)
+    model = open_model(args)
     if sys.stderr.isatty():
         print("\x1b[K", end="", file=sys.stderr, flush=True)
-    made = _given(args, "steps", "guidance")
     sampling = dict.fromkeys(model.decoders, made) if made else None
-    how = _given(args, "temperature", "top_p", "max_new_tokens")
     return Session(model, args.out, args.seed, sampling=sampling, **how)
 
 
@@ -125,11 +132,8 @@ class Repl:
                 self.take(line)
             except KeyboardInterrupt:
                 print("\n(stopped; this reply is dropped, ask again or something else)")
-            except Exception as error:  # whatever a turn ends with, the session goes on
-                fault = (
-                    "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                )
-                print(f"anymodal: {fault}{printable(str(error))}", file=sys.stderr)
+            except Exception as error:  # whatever a turn ends in, the conversation goes on
+                print(f"anymodal: {_line(error)}", file=sys.stderr)
 
     def take(self, line: str) -> None:
         """Do what one line says."""
@@ -195,6 +199,15 @@ class Repl:
 
     def quit(self, _: str) -> None:
         self.leaving = True
+
+
+def _line(error: Exception) -> str:
+    """One line about what a turn ended in."""
+    told = " ".join(str(error).split())
+    if isinstance(error, ValueError | OSError) and told:
+        return told
+    kind = type(error).__name__
+    return f"{kind}: {told}"[:500] + "; this reply is dropped, the conversation is as it was"
 
 
 def _tell(attachment: Attachment) -> None:

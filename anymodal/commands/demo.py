@@ -23,9 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.commands.chat import PROMPT, reply
     from anymodal.session import Session
 
-    session = Session(
-        open_model(args.model, args.device, args.allow), args.out / "outputs", args.seed
-    )
+    session = Session(open_model(args), args.out / "outputs", args.seed)
     files = demo.write_inputs(demo.SCRIPT, args.out / "inputs", args.seed)
     checked = []
     for step, given in zip(demo.SCRIPT, files, strict=True):

@@ -100,7 +100,7 @@ def _matrix(args: argparse.Namespace) -> int:
 
     lines = choose_lines(args.kinds)
     plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
-    answers = ModelAnswers(open_model(args.model, args.device, args.allow))
+    answers = ModelAnswers(open_model(args))
     results = evaluate(answers, plan, args.out, name=args.model)
     text = table(results)
     print(text)
@@ -121,7 +121,7 @@ def _write(out: Path, results: dict[str, Any], text: str) -> None:
 def _diagnose(args: argparse.Namespace) -> int:
     from anymodal.evaluation.ladder import climb
 
-    model = open_model(args.model, args.device, args.allow)
+    model = open_model(args)
     for unseen in SPLITS[args.split]:
         rungs = climb(model, args.n, seed=args.seed, unseen=unseen, batch_size=args.batch)
         _print_rungs(rungs, unseen)

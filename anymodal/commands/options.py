@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def count(text: str) -> int:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add `--model`, `--allow` and `--device`."""
+    """Add `--model`, `--allow`, `--device` and `--dtype`."""
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
@@ -30,6 +29,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     add_allow(parser)
     add_device(parser)
+    parser.add_argument(
+        "--dtype",
+        metavar="TYPE",
+        help="the weights' precision, as bfloat16 (default: that of the files)",
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -62,15 +66,13 @@ def _module(name: str) -> str:
     return name
 
 
-def open_model(name: str, device: str | None = None, allow: Sequence[str] = ()) -> AnyModal:
-    """Load the model that `--model` names, on the device that `--device` names, with parts from
-    what `--allow` names.
+def open_model(args: argparse.Namespace) -> AnyModal:
+    """Load the model that the options of `add_model` tell of.
 
     Raises:
-        ValueError: if there is no such device.
+        ValueError: if there is no such device or precision.
     """
-    from anymodal import devices
     from anymodal.model import AnyModal
 
-    device = devices.choose(device)
-    return AnyModal.from_pretrained(name, allow=allow).to(device)
+    device = args.device or "auto"
+    return AnyModal.from_pretrained(args.model, allow=args.allow, dtype=args.dtype, device=device)

@@ -197,7 +197,7 @@ class _Writer:
         device: str | torch.device,
     ) -> None:
         self.encoders = {name: encoder.to(device).eval() for name, encoder in encoders.items()}
-        self.shards, self.batch, self.unit, self.device = shards, batch, unit, device
+        self.shards, self.batch, self.unit = shards, batch, unit
         self.prepared: dict[str, list[tuple[Entry, Tensor]]] = {name: [] for name in encoders}
         self.entries: list[Entry] = []
         self.rows: list[NDArray[np.float32]] = []
@@ -230,8 +230,9 @@ class _Writer:
             if not (items := self.prepared[kind]):
                 continue
             self.prepared[kind] = []
-            batch = torch.stack([prepared for _, prepared in items]).to(self.device)
-            embeds = self.encoders[kind].embed(batch).float()  # (B, E)
+            batch = torch.stack([prepared for _, prepared in items])
+            encoder = self.encoders[kind]
+            embeds = encoder.embed(encoder.to_weights(batch)).float()  # (B, E)
             embeds = F.normalize(embeds, dim=1) if self.unit else embeds
             for (entry, _), row in zip(items, embeds.cpu().numpy(), strict=True):
                 self._keep(entry, row)

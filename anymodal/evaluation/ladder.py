@@ -67,7 +67,7 @@ def climb(
             continue  # nothing renders or measures it
         rungs.append(of_oracle(kind, count, **how))
         if modality.encoder is not None:
-            reads = {"encoder": _features(modality.encoder, model.device)}
+            reads = {"encoder": _features(modality.encoder)}
             reads["soft tokens"] = _soft(model, name)
             for part, read in reads.items():
                 rungs.append(probe(f"{kind}: {part}, probed", kind, read, count, **how))
@@ -210,12 +210,12 @@ def _message(turn: Turn, name: str) -> Message:
     return Message(turn.role, parts)
 
 
-def _features(encoder: Encoder, device: torch.device) -> Read:
+def _features(encoder: Encoder) -> Read:
     """An encoder's tokens, averaged in each of a few stretches: their order tells things too."""
 
     def read(media: Sequence[Media]) -> Tensor:
         batch = torch.stack([encoder.prepare(medium) for medium in media])
-        values, mask = encoder(batch.to(device))  # (B, N, D), (B, N)
+        values, mask = encoder(encoder.to_weights(batch))  # (B, N, D), (B, N)
         weights = mask[..., None].to(values.dtype)
         parts = zip(
             (values * weights).tensor_split(STRETCHES, 1),

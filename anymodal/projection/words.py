@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anymodal import locks
 from anymodal.recorded import Recorded
 from anymodal.sources import WORDS, opening, require, source_of, words_of
 
@@ -65,13 +66,14 @@ class Words(Recorded):
         Special tokens typed in a text stay text, and a longer text is cut at the side where the
         tokenizer cuts: InstructBLIP's keeps the end.
         """
-        found = self.tokenizer(
-            list(texts),
-            padding=True,
-            truncation=True,
-            max_length=context,
-            split_special_tokens=True,
-        )
+        with locks.TOKENIZERS:
+            found = self.tokenizer(
+                list(texts),
+                padding=True,
+                truncation=True,
+                max_length=context,
+                split_special_tokens=True,
+            )
         return found["input_ids"], found["attention_mask"]
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -1,0 +1,90 @@
+"""The types and ranges of settings, checked before anything is computed."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from anymodal.config import suggest
+
+MOST_STEPS = 1000
+"""The most denoising steps: schedules are tables of a thousand levels."""
+MOST_GUIDANCE = 1000.0
+MOST_SEED = 2**63 - 1
+"""Seeds of a reply's media are counted on from its own, and torch takes them up to 2**64."""
+
+
+def whole(name: str, value: Any, least: int, most: int) -> int:
+    """Give a whole number from `least` to `most`.
+
+    Raises:
+        ValueError: it is none, or out of the range.
+    """
+    good = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (good and least <= value <= most):
+        raise ValueError(f"{name}={value!r}; it must be a whole number from {least} to {most}")
+    return int(value)
+
+
+def number(name: str, value: Any, least: float, most: float, also: str = "") -> float:
+    """Give a number from `least` to `most`; `also` is what else the setting takes, in words.
+
+    Raises:
+        ValueError: it is none, or out of the range.
+    """
+    good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not (good and least <= value <= most):
+        raise ValueError(f"{name}={value!r}; it must be {also}a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def seed(value: Any, most: int = MOST_SEED) -> int:
+    """Give a seed.
+
+    Raises:
+        ValueError: it is no whole number from 0 on.
+    """
+    return whole("seed", value, 0, most)
+
+
+def medium(given: Any, sample: Any = None, fewest: int = 1, place: str = "") -> dict[str, Any]:
+    """Give the settings by which a decoder makes media, each in its range.
+
+    Args:
+        given: by name: `steps`, `guidance`, and what else the decoder takes.
+        sample: the decoder's method, which tells what it takes; None where it isn't known yet.
+        fewest: the fewest denoising steps that it takes.
+        place: what the settings are of, to stand before their names in an error.
+
+    Raises:
+        ValueError: a setting is unknown, of the wrong type or out of its range.
+    """
+    before = f"{place}: " if place else ""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{before}settings are given by name, as {{'steps': 20}}, not {given!r}")
+    known, open_ended = _taken(sample)
+    found = dict(given)
+    for name, value in given.items():
+        if name not in known and not open_ended:
+            raise ValueError(f"{before}there is no setting {name!r}{suggest(str(name), known)}")
+        if name == "steps":
+            found[name] = whole(f"{before}steps", value, fewest, MOST_STEPS)
+        elif name == "guidance":
+            found[name] = number(f"{before}guidance", value, 0, MOST_GUIDANCE)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{before}{name}={value!r}; it must be a finite number")
+    return found
+
+
+def _taken(sample: Any) -> tuple[list[str], bool]:
+    """The settings that a decoder's `sample` takes, and whether it takes any other."""
+    if sample is None:
+        return ["steps", "guidance"], False
+    parameters = inspect.signature(sample).parameters.values()
+    ours = ("conditioning", "generator", "progress", "self")
+    named = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    known = [name for name in named if name not in ours]
+    return known, any(p.kind == p.VAR_KEYWORD for p in parameters)
