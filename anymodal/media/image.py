@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import Media, check_array, data_uri
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.pixels import read_pixels
+from anymodal.media.pixels import pillow_pixels, read_pixels
 from anymodal.media.source import NPY, Blob, Format
 
 if TYPE_CHECKING:
@@ -91,10 +91,7 @@ class Image(_Picture):
         Raises:
             ValueError: if it is too large, or Pillow can't decode it.
         """
-        blob = Blob(b"", "the given picture")
-        _check_size(blob, limits or Limits(), *picture.size)
-        with decoding(blob.name, picture.format or picture.mode):
-            return cls(np.asarray(_flat(_upright(picture))))
+        return cls(pillow_pixels(picture, limits or Limits()).colors())
 
     @classmethod
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Image:

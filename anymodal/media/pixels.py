@@ -207,6 +207,22 @@ def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> Pixels:
     return Pixels(blob.name, picture, file)
 
 
+def pillow_pixels(picture: PilImage, limits: Limits) -> Pixels:
+    """The current frame of a picture that Pillow holds, decoded if it is not yet.
+
+    Raises:
+        ValueError: if it is over a limit, or Pillow can't decode it.
+    """
+    name, info = "the given picture", picture.info
+    profile = info.get("icc_profile") or b""
+    turned = orientation(info.get("exif") or b"") or 1
+    file = PictureFile(b"", *picture.size, per_pixel=4, profile=profile, orientation=turned)
+    file.check(Blob(b"", name), limits, 3)
+    with decoding(name, picture.format or picture.mode):
+        picture.load()
+    return Pixels(name, picture, file)
+
+
 def _as_stored(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
     """The view of an upright picture whose rows and columns are those of the stored one."""
     if orientation >= 5:
