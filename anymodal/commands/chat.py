@@ -73,13 +73,13 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def reply(session: Session, text: str, instead: bool = False) -> None:
     """Ask, or ask instead of the last message; show the reply, and tell where its media are."""
-    from anymodal.commands.terminal import printable, show
+    from anymodal.commands.terminal import show
 
     answer = session.edit(text) if instead else session.ask(text)
     with contextlib.closing(answer) as events:  # type: ignore[type-var]
         show(events)
     for number, path in enumerate(session.turns[-1].saved, 1):
-        print(f"  [{number}] {printable(str(path))}")
+        print(f"  [{number}] {_printable(path)}")
 
 
 class Repl:
@@ -104,11 +104,9 @@ class Repl:
 
     def run(self) -> None:
         """Read and answer lines until `/quit` or the end of the input."""
-        from anymodal.commands.terminal import printable
-
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives `input` editing and history
-        out = printable(str(self.session.out))
+        out = _printable(self.session.out)
         print(f"seed {self.session.seed}; media go to {out}; /help helps")
         for attachment in self.session.attached:
             _tell(attachment)
@@ -126,10 +124,10 @@ class Repl:
             except KeyboardInterrupt:
                 print("\n(stopped; this reply is dropped, ask again or something else)")
             except Exception as error:  # whatever a turn ends with, the session goes on
-                fault = (
-                    "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                )
-                print(f"anymodal: {fault}{printable(str(error))}", file=sys.stderr)
+                told = _printable(error)
+                if not isinstance(error, ValueError | OSError):
+                    told = f"{type(error).__name__}: {told}"
+                print(f"anymodal: {told}", file=sys.stderr)
 
     def take(self, line: str) -> None:
         """Do what one line says."""
@@ -163,14 +161,12 @@ class Repl:
         reply(self.session, argument, instead=True)
 
     def history(self, _: str) -> None:
-        from anymodal.commands.terminal import printable
-
         for message in self.session.transcript()["messages"]:
             parts = [
                 part["text"] if "text" in part else f"[{part.get('file', part['kind'])}]"
                 for part in message["content"]
             ]
-            print(f"{message['role']}: {printable(' '.join(parts))}")
+            print(f"{message['role']}: {_printable(' '.join(parts))}")
         if not self.session.turns:
             print("nothing has been said yet")
 
@@ -185,9 +181,7 @@ class Repl:
     def save(self, argument: str) -> None:
         if not argument:
             raise ValueError("name the file: /save FILE")
-        from anymodal.commands.terminal import printable
-
-        print(f"saved {printable(str(self.session.save(argument)))}")
+        print(f"saved {_printable(self.session.save(argument))}")
 
     def help(self, _: str) -> None:
         for name, (line, _do) in self.commands.items():
@@ -198,16 +192,22 @@ class Repl:
 
 
 def _tell(attachment: Attachment) -> None:
+    print(f"attached {_printable(attachment.path)} ({attachment.media!r})")
+
+
+def _printable(value: object) -> str:
+    """A path, a text or an error without what could command a terminal."""
     from anymodal.commands.terminal import printable
 
-    print(f"attached {printable(str(attachment.path))} ({attachment.media!r})")
+    return printable(str(value))
 
 
 def _take_any_byte() -> None:
     """Let what the terminal's encoding can't read or show be replaced, not end the session."""
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=errors)
+            with contextlib.suppress(OSError):  # it was read from before
+                stream.reconfigure(errors=errors)
 
 
 def _as_path(line: str) -> Path | None:
