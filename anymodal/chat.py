@@ -14,7 +14,7 @@ from torch import Tensor
 from anymodal import generation, media
 from anymodal.cache import PrefixCache
 from anymodal.generation import SpanReady, TextToken
-from anymodal.messages import conversation_of, is_several
+from anymodal.messages import conversation_of, several
 from anymodal.packing import pack
 from anymodal.sampling import Sampling
 from anymodal.types import (
@@ -44,7 +44,7 @@ def reply(
     One is what `stream` yields, collected. Of several, the one at index i is seeded with
     `seed + i`, or with a seed of its own where `seed` is a list; see `reply_many`.
     """
-    if is_several(conversation):
+    if several(conversation):
         if settings.pop("cache", None) is not None:
             raise ValueError("a cache keeps one conversation; leave it out, or chat one at a time")
         first = _drawn() if seed is None else seed

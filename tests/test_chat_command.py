@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from anymodal import cli
 from anymodal.commands import chat
 from anymodal.session import Session
 from tests.tiny import picture, tiny_model
@@ -21,9 +22,9 @@ def session(tmp_path: Path) -> Session:
     return Session(tiny_model(), tmp_path / "o\x1b[2Jut", 7)
 
 
-def type_in(monkeypatch: pytest.MonkeyPatch, typed: bytes, encoding: str = "utf-8") -> None:
-    """What comes from a terminal or a pipe, with an encoding's own strictness."""
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), encoding))
+def type_in(monkeypatch: pytest.MonkeyPatch, typed: bytes) -> None:
+    """What comes from a terminal or a pipe, read strictly at first."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8"))
     chat._take_any_byte()
 
 
@@ -70,13 +71,7 @@ def test_a_session_outlives_any_failure_of_a_turn(
     assert session.turns[1].reply.media
 
 
-def test_a_terminal_that_lacks_a_character_shows_its_number(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screen = io.TextIOWrapper(io.BytesIO(), "ascii")
-    monkeypatch.setattr(sys, "stdout", screen)
-    type_in(monkeypatch, "héllo\n/history\n".encode())
-    chat.Repl(session).run()
-    screen.flush()
-    assert b"user: h\\xe9llo" in screen.buffer.getvalue()  # type: ignore[attr-defined]
-    assert len(session.turns) == 1
+def test_a_file_s_name_in_an_error_commands_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["chat", "hi", "--attach", "no\x1b[2J\udce9.png"]) == 2
+    told = capsys.readouterr().err
+    assert "no\ufffd[2J\ufffd.png" in told and "\x1b" not in told

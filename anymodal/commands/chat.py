@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymodal.commands.options import add_model, count, open_model
+from anymodal.commands.terminal import printable
 
 if TYPE_CHECKING:
     from anymodal.session import Attachment, Session
@@ -79,7 +80,7 @@ def reply(session: Session, text: str, instead: bool = False) -> None:
     with contextlib.closing(answer) as events:  # type: ignore[type-var]
         show(events)
     for number, path in enumerate(session.turns[-1].saved, 1):
-        print(f"  [{number}] {_printable(path)}")
+        print(f"  [{number}] {printable(str(path))}")
 
 
 class Repl:
@@ -106,7 +107,7 @@ class Repl:
         """Read and answer lines until `/quit` or the end of the input."""
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives `input` editing and history
-        out = _printable(self.session.out)
+        out = printable(str(self.session.out))
         print(f"seed {self.session.seed}; media go to {out}; /help helps")
         for attachment in self.session.attached:
             _tell(attachment)
@@ -124,7 +125,7 @@ class Repl:
             except KeyboardInterrupt:
                 print("\n(stopped; this reply is dropped, ask again or something else)")
             except Exception as error:  # whatever a turn ends with, the session goes on
-                told = _printable(error)
+                told = printable(str(error))
                 if not isinstance(error, ValueError | OSError):
                     told = f"{type(error).__name__}: {told}"
                 print(f"anymodal: {told}", file=sys.stderr)
@@ -166,7 +167,7 @@ class Repl:
                 part["text"] if "text" in part else f"[{part.get('file', part['kind'])}]"
                 for part in message["content"]
             ]
-            print(f"{message['role']}: {_printable(' '.join(parts))}")
+            print(f"{message['role']}: {printable(' '.join(parts))}")
         if not self.session.turns:
             print("nothing has been said yet")
 
@@ -181,7 +182,7 @@ class Repl:
     def save(self, argument: str) -> None:
         if not argument:
             raise ValueError("name the file: /save FILE")
-        print(f"saved {_printable(self.session.save(argument))}")
+        print(f"saved {printable(str(self.session.save(argument)))}")
 
     def help(self, _: str) -> None:
         for name, (line, _do) in self.commands.items():
@@ -192,22 +193,13 @@ class Repl:
 
 
 def _tell(attachment: Attachment) -> None:
-    print(f"attached {_printable(attachment.path)} ({attachment.media!r})")
-
-
-def _printable(value: object) -> str:
-    """A path, a text or an error without what could command a terminal."""
-    from anymodal.commands.terminal import printable
-
-    return printable(str(value))
+    print(f"attached {printable(str(attachment.path))} ({attachment.media!r})")
 
 
 def _take_any_byte() -> None:
-    """Let what the terminal's encoding can't read or show be replaced, not end the session."""
-    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
-        if hasattr(stream, "reconfigure"):
-            with contextlib.suppress(OSError):  # it was read from before
-                stream.reconfigure(errors=errors)
+    """Let a byte that the terminal's encoding can't read be part of a line, not end the session."""
+    with contextlib.suppress(AttributeError, OSError):  # no terminal, or one that was read from
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
 
 
 def _as_path(line: str) -> Path | None:
