@@ -16,7 +16,7 @@ from anymodal import generation, media, ranges
 from anymodal.cache import PrefixCache
 from anymodal.decoders.base import NonFiniteError
 from anymodal.generation import SpanReady, TextToken
-from anymodal.messages import conversation_of, is_several
+from anymodal.messages import conversation_of, several
 from anymodal.orders import Order, by_modality, make, make_all, ordered, reporting
 from anymodal.packing import pack
 from anymodal.sampling import Sampling
@@ -48,7 +48,7 @@ def reply(
     One is what `stream` yields, collected. Of several, the one at index i is seeded with
     `seed + i`, or with a seed of its own where `seed` is a list; see `reply_many`.
     """
-    if is_several(conversation):
+    if several(conversation):
         if settings.pop("cache", None) is not None:
             raise ValueError("a cache keeps one conversation; leave it out, or chat one at a time")
         if isinstance(seed, Sequence) and not isinstance(seed, str):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from anymodal import __version__
+from anymodal.commands.terminal import printable
 
 COMMANDS = {
     "chat": ("anymodal.commands.chat", "talk with a model, in words and with files"),
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = _readable(error)
         if debug or line is None:
             raise
-        print(f"anymodal: {line}", file=sys.stderr)
+        print(f"anymodal: {printable(line)}", file=sys.stderr)
         return USAGE
 
 

@@ -54,7 +54,7 @@ def conversation_of(given: Any) -> list[Message]:
     ]
 
 
-def is_several(given: Any) -> bool:
+def several(given: Any) -> bool:
     """Whether what a user passed is a list of conversations, each a list, and not one of them."""
     return (
         isinstance(given, list | tuple)

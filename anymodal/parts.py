@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from mimetypes import guess_type
 from pathlib import Path
@@ -14,7 +15,7 @@ from anymodal.config import suggest
 from anymodal.media import Limits, Media, MediaError, load
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import data_uri
-from anymodal.media.objects import is_pair, load_object
+from anymodal.media.objects import is_array, is_pair, load_object
 from anymodal.media.references import decode_base64, resolve
 from anymodal.media.source import Blob
 from anymodal.types import Target, valid_text
@@ -91,9 +92,14 @@ class PartReader:
         if not isinstance(body, Mapping) or body.keys() - {"modality", "caption", "media"}:
             raise MediaError("a target holds a modality, a caption and, where there is one, media")
         modality, caption, held = (body.get(key) for key in ("modality", "caption", "media"))
+        if isinstance(held, Mapping) and held.get("type") == "target":
+            raise MediaError("a target is no medium of a target")
         if not isinstance(modality, str) or not isinstance(caption, str):
             raise MediaError("a target's modality and caption are texts")
-        return Target(modality, caption, None if held is None else self.read(held))
+        medium = self._of_mapping(held) if isinstance(held, Mapping) else held
+        if not isinstance(medium, Media | None):
+            raise MediaError("a target's media is one medium, as a part")
+        return Target(modality, caption, medium)
 
     def _medium(self, kind: str | None, body: dict[str, Any]) -> Media:
         """The medium of a kind, where it is known, from one source or from its fields."""
@@ -106,8 +112,10 @@ class PartReader:
             return _of_fields(Media.kinds[kind], body, self.limits)
         key = named[0]
         source = body.pop(key)
-        if key == "array" and (rate := next((r for r in _RATES if r in body), None)):
-            source = (np.asarray(source), body.pop(rate))
+        if key == "array":
+            source = np.asarray(source)
+        if is_array(source) and (rate := next((r for r in _RATES if r in body), None)):
+            source = (source, body.pop(rate))
         hints = _hints(kind, body)
         if isinstance(source, str):
             if key in ("data", "bytes") and not source.startswith("data:"):
@@ -116,6 +124,8 @@ class PartReader:
             return self.load(source, kind, **hints)
         if isinstance(source, bytes | bytearray | memoryview | Path):
             return load(source, kind=kind, limits=self.limits, **hints)
+        if kind is not None and (is_array(source) or is_pair(source)):
+            return _of_array(Media.kinds[kind], source, self.limits)
         medium = load_object(source, limits=self.limits)
         if kind is not None and medium.kind != kind:
             raise MediaError(f"a part says it is {kind}, and it holds {medium!r}")
@@ -191,6 +201,28 @@ def _of_fields(cls: type[Media], body: dict[str, Any], limits: Limits) -> Media:
         raise MediaError(
             f"{cls.kind} needs {' and '.join(names)}; given are {', '.join(body)}"
         ) from None
+    return _within(medium, limits)
+
+
+def _of_array(cls: type[Media], source: Any, limits: Limits) -> Media:
+    """The medium of a class in an array, or in an array and its rate, as it is read without a kind
+    where that gives one of the class; else in the shape that the class has.
+    """
+    with suppress(MediaError):
+        if isinstance(medium := load_object(source, limits=limits), cls):
+            return medium
+    values = [source] if is_array(source) else sorted(source, key=is_array, reverse=True)
+    limits.check_decoded("the given array", np.asarray(values[0]).nbytes, "an array")
+    try:
+        medium = cls(*values)
+    except TypeError:
+        names = " and ".join(field.name for field in fields(cls))  # type: ignore[arg-type]
+        raise MediaError(f"{cls.kind} needs {names}") from None
+    return _within(medium, limits)
+
+
+def _within(medium: Media, limits: Limits) -> Media:
+    """A medium that was no file, held against the limit of its duration."""
     if (seconds := getattr(medium, "duration", None)) is not None:
         limits.check_seconds("the given data", seconds)
     return medium

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import pickle
 from io import BytesIO
@@ -196,6 +197,7 @@ def test_arrays_with_and_without_a_rate() -> None:
         {"type": "audio", "audio": {"array": samples[0], "sampling_rate": rate, "path": None}},
         {"type": "audio", "audio": (rate, samples)},
         {"array": samples[0].tolist(), "sampling_rate": rate},
+        {"type": "audio", "audio": samples, "rate": rate},
     ):
         assert parts([form]) == heard == parts(form)
         assert len(parts(["listen", form, form])) == 3
@@ -205,6 +207,33 @@ def test_arrays_with_and_without_a_rate() -> None:
     stereo = np.zeros((800, 2), np.float32)
     assert parts((stereo, 8000))[0].samples.shape == (2, 800), "the longer axis is time"
     assert parts((pixels[None].repeat(3, 0), 2)) == [Video(pixels[None].repeat(3, 0), 2)]
+
+
+def test_a_kind_tells_what_an_array_is() -> None:
+    depth, rows = np.ones((4, 5), np.float32), felt().samples
+    for form, wanted in (
+        ({"type": "imu", "imu": (rows, 200)}, felt()),
+        ({"type": "imu", "imu": (200, rows)}, felt()),
+        ({"type": "imu", "imu": rows, "rate": 200}, felt()),
+        ({"type": "depth", "depth": depth}, Depth(depth)),
+        (
+            {"type": "thermal", "thermal": np.ones((4, 5), np.uint8)},
+            Thermal(np.ones((4, 5), np.uint8)),
+        ),
+        (
+            {"type": "audio", "audio": (np.ones((6, 800), np.float32), 800)},
+            Audio(np.ones((6, 800), np.float32), 800),
+        ),
+    ):
+        assert parts([form]) == [wanted]
+    for form, says in (
+        ({"type": "imu", "imu": rows}, "imu needs samples and rate"),
+        ({"type": "imu", "imu": (rows.T, 200)}, r"samples have the shape \(400, 6\), expected"),
+        ({"type": "image", "image": np.ones((4, 4, 3))}, "pixels are float64, expected uint8"),
+        ({"type": "audio", "audio": (np.zeros(8000 * 601, np.float32), 8000)}, "lasts 601.0 s"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            parts([form])
 
 
 @pytest.mark.parametrize(
@@ -266,8 +295,13 @@ def test_arrays_with_and_without_a_rate() -> None:
         ({"type": "imu", "imu": {"samples": "data:,abc", "rate": 9}}, "the data URL of samples"),
         ({"type": "target", "target": {"modality": "image"}}, "a target's modality and caption"),
         ({"type": "target", "target": {"modality": "image", "caption": ""}}, "is for training"),
+        ({"type": "target", "modality": "image", "caption": "", "media": "a"}, "is one medium"),
+        (
+            {"type": "target", "modality": "image", "caption": "", "media": {"type": "target"}},
+            "a target is no medium",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_part_is_refused_by_name(given_part: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         conversation_of([given_part])
@@ -475,3 +509,39 @@ def test_a_turn_that_fails_in_any_way_leaves_the_history(tmp_path: Path) -> None
         assert session.turns == before and session.attached == attached
     events = list(session.ask("what is this?"))
     assert isinstance(events[-1], Done) and session.turns[-1].reply.text == SAID["what is this?"][0]
+
+
+NAMES = st.sampled_from(
+    [
+        *("type", "text", "role", "content", "image", "image_url", "input_audio", "audio", "imu"),
+        *("url", "data", "samples", "rate", "sample_rate", "units", "kind", "file", "path"),
+        *("bytes", "array", "fps", "frames", "target", "modality", "caption", "media", "points"),
+    ]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=5)
+    | NAMES
+    | st.sampled_from(["user", "assistant", "data:,a", "data:;base64,AAAA", "file:///x", "text"])
+    | st.just(np.ones((2, 2, 3), np.uint8))
+    | st.just((np.ones(9, np.float32), 8000)),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(NAMES | st.integers(), inner, max_size=4)
+        | st.tuples(inner, inner)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=300)
+@given(VALUES)
+def test_anything_is_a_conversation_or_refused(given_value: Any) -> None:
+    for whole in (given_value, [{"role": "user", "content": given_value}]):
+        with contextlib.suppress(ValueError, OSError):
+            for message in conversation_of(whole):
+                assert all(isinstance(part, str | Media) for part in message.content)

@@ -597,7 +597,8 @@ def test_a_sample_that_can_t_be_used_is_stood_in_for(
         (4, r"the conversation takes \d+ positions and the language model reads \d+"),
         (5, "the conversation is empty"),
     ):
-        assert re.search(rf"sample {number}: {why}.*; sample 0 stands in for it", told), number
+        place = rf"sample {number}: (talks\.json, entry {number}: )?"
+        assert re.search(rf"{place}{why}.*; sample 0 stands in for it", told), number
 
 
 def test_what_a_batch_can_t_be_made_of_is_named(parts: Path, tmp_path: Path) -> None:
@@ -608,7 +609,9 @@ def test_what_a_batch_can_t_be_made_of_is_named(parts: Path, tmp_path: Path) -> 
         "path": str(tmp_path / "talks.json"),
     }
     path = write(tmp_path, model=model, data=data, stage={"losses": {"text": 1}}, batch_size=2)
-    with pytest.raises(ValueError, match="sample 0: the conversation is empty"):
+    with pytest.raises(
+        ValueError, match=r"sample 0: talks\.json, entry 0: the conversation is empty"
+    ):
         train(path)
 
 

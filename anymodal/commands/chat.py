@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymodal.commands.options import add_model, count, open_model
+from anymodal.commands.terminal import printable
 
 if TYPE_CHECKING:
     from anymodal.session import Attachment, Session
@@ -80,7 +81,7 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def reply(session: Session, text: str, instead: bool = False) -> None:
     """Ask, or ask instead of the last message; show the reply, and tell where its media are."""
-    from anymodal.commands.terminal import printable, show
+    from anymodal.commands.terminal import show
 
     answer = session.edit(text) if instead else session.ask(text)
     with contextlib.closing(answer) as events:  # type: ignore[type-var]
@@ -111,8 +112,6 @@ class Repl:
 
     def run(self) -> None:
         """Read and answer lines until `/quit` or the end of the input."""
-        from anymodal.commands.terminal import printable
-
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives `input` editing and history
         out = printable(str(self.session.out))
@@ -133,7 +132,7 @@ class Repl:
             except KeyboardInterrupt:
                 print("\n(stopped; this reply is dropped, ask again or something else)")
             except Exception as error:  # whatever a turn ends in, the conversation goes on
-                print(f"anymodal: {_line(error)}", file=sys.stderr)
+                print(f"anymodal: {printable(_line(error))}", file=sys.stderr)
 
     def take(self, line: str) -> None:
         """Do what one line says."""
@@ -167,8 +166,6 @@ class Repl:
         reply(self.session, argument, instead=True)
 
     def history(self, _: str) -> None:
-        from anymodal.commands.terminal import printable
-
         for message in self.session.transcript()["messages"]:
             parts = [
                 part["text"] if "text" in part else f"[{part.get('file', part['kind'])}]"
@@ -189,8 +186,6 @@ class Repl:
     def save(self, argument: str) -> None:
         if not argument:
             raise ValueError("name the file: /save FILE")
-        from anymodal.commands.terminal import printable
-
         print(f"saved {printable(str(self.session.save(argument)))}")
 
     def help(self, _: str) -> None:
@@ -211,16 +206,13 @@ def _line(error: Exception) -> str:
 
 
 def _tell(attachment: Attachment) -> None:
-    from anymodal.commands.terminal import printable
-
     print(f"attached {printable(str(attachment.path))} ({attachment.media!r})")
 
 
 def _take_any_byte() -> None:
-    """Let what the terminal's encoding can't read or show be replaced, not end the session."""
-    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=errors)
+    """Let a byte that the terminal's encoding can't read be part of a line, not end the session."""
+    with contextlib.suppress(AttributeError, OSError):  # no terminal, or one that was read from
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
 
 
 def _as_path(line: str) -> Path | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from anymodal.types import Event, MediumProgress, MediumReady, MediumStarted, TextDelta
+if TYPE_CHECKING:  # with torch, which the command line's help does without
+    from anymodal.types import Event, MediumProgress, MediumReady
 
 
 def show(events: Iterable[Event]) -> None:
@@ -15,6 +16,8 @@ def show(events: Iterable[Event]) -> None:
 
     Bars show the media's progress, on standard error and only if that is a terminal.
     """
+    from anymodal.types import MediumProgress, MediumReady, MediumStarted, TextDelta
+
     open_line = False
     with _Bars() as bars:
         for event in events:
@@ -69,6 +72,8 @@ class _Bars:
         if event.index not in self.tasks:
             label = f"  [{event.index + 1}: {event.modality}]"
             self.tasks[event.index] = self.progress.add_task(label.replace("[", r"\["), total=None)
+        from anymodal.types import MediumProgress
+
         if isinstance(event, MediumProgress):
             task = self.tasks[event.index]
             self.progress.update(task, completed=event.step, total=event.steps)

@@ -17,6 +17,7 @@ _MADE = ("output_{}", "{}_captions")
 _LIST = "{}_list"
 _METADATA = (
     *("id", "uid", "uuid", "idx", "index", "question_id", "conversation_id", "dialogue_id"),
+    *("sample_id", "metadata"),
     *("source", "source_data", "data_source", "dataset", "dataset_name", "split", "url", "license"),
     *("width", "height", "width_list", "height_list", "duration", "model", "language", "lang"),
     *("category", "type", "task", "topic", "tags"),

@@ -23,10 +23,9 @@ from anymodal import media
 from anymodal.config import ConfigError, suggest
 from anymodal.evaluation.words import plain, words
 from anymodal.media import Media
-from anymodal.types import Message
+from anymodal.types import ROLES, Message
 
 KEYS = ("id", "prompt", "messages", "references", "media", "caption", "choices", "answer")
-ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True)

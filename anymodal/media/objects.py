@@ -46,9 +46,9 @@ def load_object(value: Any, *, limits: Limits | None = None) -> Media:
     if _is_pillow(value):
         return Image.from_pillow(value, limits=limits)
     if is_pair(value):
-        array, rate = value if _is_array(value[0]) else reversed(value)
+        array, rate = value if is_array(value[0]) else reversed(value)
         return _with_rate(_numbers(array), float(rate), limits)
-    if _is_array(value):
+    if is_array(value):
         return _without_rate(_numbers(value), limits)
     if callable(getattr(value, "read", None)):
         return Media.load(value, limits=limits)
@@ -63,12 +63,12 @@ def is_pair(value: Any) -> bool:
     return (
         isinstance(value, tuple)
         and len(value) == 2
-        and sum(map(_is_array, value)) == 1
+        and sum(map(is_array, value)) == 1
         and any(isinstance(part, numbers.Real) for part in value)
     )
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
     """Whether NumPy can read this as an array; its own scalars are numbers."""
     return hasattr(value, "__array__") and not isinstance(value, np.generic | Media)
 
