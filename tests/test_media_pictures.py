@@ -466,6 +466,19 @@ def jpeg2000(layers: int = 1, precincts: bool = False, tiles: bool = False) -> b
     return bytes(data)
 
 
+def avif_that_lies() -> bytes:
+    data = bytearray(flat("AVIF", 512, "RGB"))
+    struct.pack_into(">II", data, data.index(b"ispe") + 8, 64, 64)
+    return bytes(data)
+
+
+def avif_of_many_extents() -> bytes:
+    data = bytearray(flat("AVIF", 64, "RGB"))
+    at = data.index(b"iloc")
+    data[at + 8 : at + 12] = b"\0\0\xff\xff"  # no widths, so that extents take no room
+    return bytes(data)
+
+
 def canvas(width: int, height: int) -> bytes:
     data = bytearray(flat("GIF", 16))
     struct.pack_into("<HH", data, 6, width, height)
@@ -484,6 +497,8 @@ OFFSETS = struct.pack("<I", 8) * 300_000
         (jpeg2000(precincts=True), "to decode"),
         (jpeg2000(tiles=True), "to decode"),
         (canvas(65_535, 65_535), "max_pixels"),
+        (avif_that_lies(), "coded picture is larger than it says"),
+        (avif_of_many_extents(), "damaged"),
         (b"qoif" + struct.pack(">IIBB", 9000, 7000, 3, 0) + bytes(15) + b"\1", "to decode"),
         (tiff(SIDE | {322: (4, 1, 65_536), 323: (4, 1, 65_536), 324: (4, 1, 8), 325: (4, 1, 9)}),
          "to decode"),
