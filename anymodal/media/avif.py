@@ -95,7 +95,10 @@ def _items(blob: Blob, parts: dict[bytes, tuple[int, int]]) -> Iterator[Extents]
         if method == 1:  # within the box of item data
             start += parts.get(b"idat", (0, 0))[0]
         extents = []
-        for _ in range(read.number(2)):
+        count = read.number(2)
+        if count > 1 and not offset + length:  # extents of no bytes here would cost time alone
+            raise damaged(blob, AVIF, "its items")
+        for _ in range(count):
             read.number(index)
             first, size = start + read.number(offset), read.number(length)
             if method > 1 or first + size > len(blob.data):
