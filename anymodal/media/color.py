@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Convert = Callable[["PilImage"], "PilImage"]
 
 _SAME = 2  # levels of 255 that a profile may be off sRGB and still be a copy of it
+_LARGE = 65_536  # bytes of a profile that is not worth keeping
 _STEPS = 4096  # of a tone curve
 _WHITE = 203.0  # cd/m² of paper white in HDR (ITU-R BT.2408)
 _D50 = (0.9642, 1.0, 0.8249)
@@ -42,6 +44,11 @@ def srgb_converter(profile: bytes, mode: str) -> Convert:
     A profile that is sRGB itself changes no pixel. One that is broken, or for another kind of
     channels, counts as none: the picture is good without it.
     """
+    large = len(profile) > _LARGE
+    return _converter(profile, mode) if large else _cached_converter(profile, mode)
+
+
+def _converter(profile: bytes, mode: str) -> Convert:
     from PIL import ImageCms
 
     srgb = ImageCms.createProfile("sRGB")
@@ -59,7 +66,8 @@ def srgb_converter(profile: bytes, mode: str) -> Convert:
             space,
             "RGB",
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            # without its cache of one pixel, threads can share a transform
+            ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE,
         )
         probe = _probe(space)
         shown = None if probe is None else np.asarray(ImageCms.applyTransform(probe, transform))
@@ -78,6 +86,9 @@ def srgb_converter(profile: bytes, mode: str) -> Convert:
         return converted
 
     return convert
+
+
+_cached_converter = lru_cache(maxsize=32)(_converter)  # files of one origin share a profile
 
 
 def _plain(picture: PilImage) -> PilImage:

@@ -35,6 +35,7 @@ class _Frame:
         self.height = int.from_bytes(content[1:3], "big")
         self.width = int.from_bytes(content[3:5], "big")
         self.progressive = marker & 3 == 2
+        self.arithmetic = bool(marker & 8)  # every bit of it is computed
         factors = {
             content[at]: max(1, content[at + 1] >> 4) * max(1, content[at + 1] & 15)
             for at in range(6, 6 + 3 * count, 3)
@@ -110,9 +111,8 @@ def _profile(icc: dict[int, bytes], exif: bytes, frame: _Frame) -> bytes:
 def _file(data: bytes, frame: _Frame, profile: bytes, turned: int) -> PictureFile:
     samples = sum(frame.samples.values())
     whole = frame.progressive or frame.scans > 1  # all coefficients are kept until the last scan
-    effort = (
-        _NS_PER_BYTE * len(data) + _NS_PER_SAMPLE * samples + _NS_PER_SCAN_SAMPLE * frame.scanned
-    )
+    scanning = _NS_PER_SCAN_SAMPLE * frame.scanned * (10 if frame.arithmetic else 1)
+    effort = _NS_PER_BYTE * len(data) + _NS_PER_SAMPLE * samples + scanning
     return PictureFile(
         data,
         frame.width,

@@ -20,12 +20,14 @@ class Limits:
     """The most that one medium may hold, checked on its header first and again while decoding.
 
     Args:
-        max_pixels: width × height of a picture or of one frame.
+        max_pixels: width × height of a picture or of one frame; also what bounds the time that
+            decoding a picture may take, by its header (some 10 s by default).
         max_frames: frames of a clip.
         max_seconds: duration of anything that has one.
         max_points: points of a cloud.
         max_bytes: size of the file.
-        max_decoded_bytes: size of the arrays that the file becomes.
+        max_decoded_bytes: size of the arrays that the file becomes; a picture's decoder may hold
+            three times as much while it works.
 
     Raises:
         ValueError: if a limit is not a positive number.

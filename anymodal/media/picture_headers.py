@@ -1,4 +1,4 @@
-"""Headers of the picture formats that need few words: WebP, AVIF, BMP, PNM, QOI and ICO."""
+"""Headers of the picture formats that need few words: WebP, BMP, PNM, QOI and ICO."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from anymodal.media.color import coded_profile
-from anymodal.media.picture_file import PictureFile, animated, boxes, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, animated, cut_short, damaged
 from anymodal.media.png import read_png
-from anymodal.media.source import AVIF, BMP, ICO, PNM, QOI, WEBP, Blob
+from anymodal.media.source import BMP, ICO, PNM, QOI, WEBP, Blob
 from anymodal.media.tiff_tags import orientation
 
 _CHUNKS = 100_000
@@ -71,40 +70,6 @@ def _webp_size(blob: Blob, chunks: dict[bytes, bytes]) -> tuple[int, int]:
         width, height = struct.unpack_from("<HH", head, 6)
         return width & 0x3FFF, height & 0x3FFF
     raise damaged(blob, WEBP, "it holds no picture")
-
-
-def read_avif(blob: Blob) -> PictureFile:
-    """The header of an AVIF file (AV1 Image File Format 1.1); Pillow tells how it is turned.
-
-    Raises:
-        ValueError: if it is cut short or has no picture.
-    """
-    data, sizes, color = blob.data, [(0, 0)], b""
-    coded = b""
-    for name, start, end in boxes(blob):
-        if name != b"meta":
-            continue
-        for inner, at, stop in boxes(blob, start + 4, end):
-            if inner != b"iprp":
-                continue
-            for outer, low, high in boxes(blob, at, stop):
-                for tag, left, right in boxes(blob, low, high) if outer == b"ipco" else ():
-                    content = data[left:right]
-                    if tag == b"ispe" and len(content) >= 12:
-                        sizes.append(struct.unpack_from(">II", content, 4))
-                    elif tag == b"colr" and content[:4] in (b"prof", b"rICC"):
-                        color = color or content[4:]
-                    elif tag == b"colr" and content[:4] == b"nclx" and len(content) >= 11:
-                        coded = coded or content[4:8]
-        # EXIF says nothing that counts here, and a broken one would stop Pillow
-        data = data[:start] + data[start:end].replace(b"Exif", b"none") + data[end:]
-    if not color and coded:
-        color = coded_profile(*struct.unpack(">HH", coded)) or b""
-    width, height = max(sizes, key=lambda size: size[0] * size[1])
-    if not width:
-        raise damaged(blob, AVIF, "it has no size")
-    effort = 60 * width * height
-    return PictureFile(data, width, height, 13, effort=effort, profile=color, orientation=0)
 
 
 def read_bmp(blob: Blob) -> PictureFile:

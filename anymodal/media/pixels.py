@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymodal.media.avif import read_avif
 from anymodal.media.color import Convert, srgb_converter
 from anymodal.media.gif import read_gif
 from anymodal.media.jpeg import read_jpeg
@@ -18,7 +19,6 @@ from anymodal.media.jpeg2000 import read_jpeg2000
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.picture_file import PictureFile, animated
 from anymodal.media.picture_headers import (
-    read_avif,
     read_bmp,
     read_ico,
     read_pnm,

@@ -93,10 +93,9 @@ def _page(blob: Blob) -> Directory:
 
 def _layout(blob: Blob, page: Directory, width: int, height: int) -> tuple[float, int]:
     """Samples of a strip or tile, and how many there are, each checked to be in the file."""
-    if outside := [
-        e for e in page.entries.values() if e.size > 8 and e.at + e.size > len(blob.data)
-    ]:
-        raise cut_short(blob, max(entry.at + entry.size for entry in outside))
+    end = max((entry.at + entry.size for entry in page.entries.values()), default=0)
+    if end > len(blob.data):
+        raise cut_short(blob, end)
     if not width or not height:
         raise damaged(blob, TIFF, "it has no size")
     if page.number(_COMPRESSION, 1) == _OLD_JPEG and _THUMBNAIL in page.entries:
