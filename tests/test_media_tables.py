@@ -80,6 +80,7 @@ def test_delimiters(delimiter: str) -> None:
         "#" + HEAD + "\n" + ROWS,
         "# " + HEAD.replace(",", " ") + "\n" + ROWS.replace(",", " "),
         "%" + HEAD + "\n" + ROWS,
+        f"# {HEAD}\n{HEAD}\n{ROWS}",
     ],
 )
 def test_dialects(text: str) -> None:
