@@ -44,9 +44,8 @@ def _run(kind: str, args: argparse.Namespace, folder: Path, out: Path) -> tuple[
     if kind == "media":
         from tests.fuzz import corpus, media
 
-        tools = ("ffmpeg", "sox", "convert", "python")
-        print("tools that are missing:", [t for t in tools[:3] if not shutil.which(t)] or "none")
-        files = corpus.make_corpus(tools)
+        files, absent = corpus.make_corpus()
+        print(f"{len(absent)} can't be made here: {', '.join(absent) or 'none'}")
         print(f"{len(files)} whole files of {len({Path(n).suffix for n in files})} formats")
         context = media.write_corpus(files, folder, args.seed)
         for name, words in media.whole(context).items():

@@ -79,8 +79,10 @@ _SOX = {
 _CONVERT = {
     "a.png": "", "palette.png": "-type Palette", "16.png": "-depth 16", "alpha.png": "-alpha set",
     "interlaced.png": "-interlace PNG", "text.png": "-set comment " + "x" * 300, "a.jpg": "",
-    "progressive.jpg": "-interlace JPEG", "cmyk.jpg": "-colorspace CMYK", "grey.jpg": "-type Grayscale",
-    "a.gif": "", "a.bmp": "", "a.tiff": "", "lzw.tiff": "-compress LZW", "jpeg.tiff": "-compress JPEG",
+    "progressive.jpg": "-interlace JPEG", "cmyk.jpg": "-colorspace CMYK",
+    "grey.jpg": "-type Grayscale",
+    "a.gif": "", "a.bmp": "", "a.tiff": "", "lzw.tiff": "-compress LZW",
+    "jpeg.tiff": "-compress JPEG",
     "fax.tiff": "-type Bilevel -compress Group4", "lossless.webp": "-define webp:lossless=true",
     "a.webp": "", "a.jp2": "", "a.avif": "", "a.heic": "", "a.tga": "", "a.pcx": "", "a.ppm": "",
     "a.ico": "", "a.psd": "", "a.sgi": "", "a.pdf": "", "a.svg": "",
@@ -90,16 +92,26 @@ Corpus = dict[str, bytes]
 """Files by `tool/name.suffix`."""
 
 
-def make_corpus(tools: tuple[str, ...] = ("ffmpeg", "sox", "convert", "python")) -> Corpus:
-    """Files of all formats that the tools here can write; a tool that is missing writes none."""
+TOOLS = ("ffmpeg", "sox", "convert", "python")
+"""FFmpeg's, SoX's and ImageMagick's commands, and the libraries that the project needs anyway."""
+
+
+def make_corpus(tools: tuple[str, ...] = TOOLS) -> tuple[Corpus, list[str]]:
+    """Files of all formats that the tools here can write, and the names of what they can't."""
     makers = {"ffmpeg": _by_ffmpeg, "sox": _by_sox, "convert": _by_convert, "python": _by_python}
     files: Corpus = {}
+    absent = []
     with tempfile.TemporaryDirectory() as folder:
         for tool in tools:
-            if tool == "python" or shutil.which(tool):
-                made = makers[tool](Path(folder) / tool)
-                files |= {f"{tool}/{name}": data for name, data in made.items() if data}
-    return files
+            if tool != "python" and not shutil.which(tool):
+                absent.append(f"{tool}, the whole tool")
+                continue
+            for name, data in makers[tool](Path(folder) / tool).items():
+                if data:
+                    files[f"{tool}/{name}"] = data
+                else:
+                    absent.append(f"{tool}/{name}")
+    return files, absent
 
 
 def _run(command: list[str], out: Path) -> bytes:

@@ -50,6 +50,11 @@ def attempt(index: int, context: Context) -> tuple[str, str]:
     return "ok", f"{how}: {medium!r}"
 
 
+def prepare(context: Context) -> None:
+    """Import what loads media, by loading all that are whole."""
+    whole(context)
+
+
 def whole(context: Context) -> dict[str, str]:
     """What becomes of the whole files: those that are refused, with the words."""
     refused = {}
@@ -82,7 +87,8 @@ def report(context: Context, outcomes: Iterable[pool.Outcome]) -> str:
     by_format: dict[str, list[pool.Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_format[_suffix(context, outcome)].append(outcome)
-    head = f"{'format':<10} {'files':>6} {'loaded':>7} {'refused':>8} {'faults':>7} {'s':>7} {'MiB':>7}"
+    names = ("files", "loaded", "refused", "faults", "s", "MiB")
+    head = f"{'format':<10} " + " ".join(f"{name:>8}" for name in names)
     lines = [head, *(_line(name, some) for name, some in sorted(by_format.items()))]
     lines.append(_line("all", outcomes))
     lines += ["", "the worst:"]
@@ -102,6 +108,6 @@ def _line(name: str, outcomes: list[pool.Outcome]) -> str:
     loaded = sum(o.result == "ok" for o in outcomes)
     refused = sum(o.result == "refused" for o in outcomes)
     faults = sum(o.fault for o in outcomes)
+    counts = " ".join(f"{number:>8}" for number in (len(outcomes), loaded, refused, faults))
     seconds, mib = max(o.seconds for o in outcomes), max(o.mib for o in outcomes)
-    return (f"{name:<10} {len(outcomes):>6} {loaded:>7} {refused:>8} {faults:>7} "
-            f"{seconds:>7.2f} {mib:>7.0f}")  # fmt: skip
+    return f"{name:<10} {counts} {seconds:>8.2f} {mib:>8.0f}"

@@ -86,16 +86,23 @@ def _edit(data: bytes, random_: random.Random) -> bytes:
         if not fields:
             at = random_.randrange(max(1, min(len(out) - 4, 512)))
             fields = [Field(at, random_.choice((1, 2, 4)), random_.choice(("little", "big")))]
-        field = random_.choice(fields)
-        out = _with_number(out, field, random_)
+        place = random_.randrange(len(fields))
+        out = _with_number(out, fields[place], random_)
+        if random_.random() < 0.3:  # width and height, say, or a count and a size
+            value = random_.choice((1000, 8000, 0x7FFF, 0xFFFF, 0x7FFFFFFF))
+            for field in fields[place : place + 2]:
+                out = _with_number(out, field, random_, value)
     return repair(out)
 
 
-def _with_number(data: bytes, field: Field, random_: random.Random) -> bytes:
+def _with_number(
+    data: bytes, field: Field, random_: random.Random, value: int | None = None
+) -> bytes:
+    """The file with another number in a field: the given one, an odd one, or one near it."""
     was = int.from_bytes(data[field.at : field.at + field.size], field.order)  # type: ignore[arg-type]
     near = (was + 1, was - 1, was * 2, was // 2, was + 1000, was << 8, len(data))
-    value = random_.choice((*_ODD, *near)) & ((1 << 8 * field.size) - 1)
-    new = value.to_bytes(field.size, field.order)  # type: ignore[arg-type]
+    value = random_.choice((*_ODD, *near)) if value is None else value
+    new = (value & ((1 << 8 * field.size) - 1)).to_bytes(field.size, field.order)  # type: ignore[arg-type]
     return data[: field.at] + new + data[field.at + field.size :]
 
 
@@ -127,7 +134,7 @@ def _png(data: bytes) -> Iterator[Field]:
         size = int.from_bytes(data[at : at + 4], "big")
         yield Field(at, 4)
         if data[at + 4 : at + 8] in (b"IHDR", b"fcTL", b"acTL"):
-            yield from (Field(at + 8 + 4 * i, 4) for i in range(size // 4))
+            yield from (Field(at + 8 + 4 * i, 4) for i in range(min(size, 100) // 4))
         at += 12 + size
 
 
@@ -162,7 +169,7 @@ def _caf(data: bytes) -> Iterator[Field]:
         size = int.from_bytes(data[at + 4 : at + 12], "big")
         yield Field(at + 4, 8)
         if size < 100:
-            yield from (Field(at + 12 + 4 * i, 4) for i in range(size // 4))
+            yield from (Field(at + 12 + 4 * i, 4) for i in range(min(size, 100) // 4))
         at += 12 + size
 
 
@@ -195,7 +202,7 @@ def _ebml(data: bytes, at: int = 0, end: int | None = None, depth: int = 0) -> I
         if name in _MASTERS:
             yield from _ebml(data, at, min(end, at + size), depth + 1)
         elif size <= 8:
-            yield Field(at, size or 1)
+            yield Field(at, max(1, size))
         at += size
 
 

@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,14 +17,20 @@ from pathlib import Path
 from typing import Any
 
 MIB = 2**20
-SECONDS = 10.0  # of processor time, for one input
-MEMORY = 1024 * MIB  # resident, beyond what the process had before
-_SPACE = 4096 * MIB  # of address space beyond the start: a mere reserve is no fault, this is
+_SPACE = 4  # times the bound in addresses, since a mere reserve is no fault, but that much is
 _WALL = 60.0  # seconds until a process that does nothing is ended
 _TURNS = 1000  # inputs until a process is replaced, so that leaks add up to little
 
 Trial = Callable[[int, Any], tuple[str, str]]
 """What tries input `index` in a context: its outcome (`ok`, `refused` or a fault), and words."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one input may take: processor time, and resident memory beyond that before it."""
+
+    seconds: float = 10.0
+    memory: int = 1024 * MIB
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,9 @@ class Outcome:
         return self.result not in ("ok", "refused")
 
 
-def run(trial: str, context: Any, count: int, workers: int) -> Iterator[Outcome]:
+def run(
+    trial: str, context: Any, count: int, workers: int, bounds: Bounds = Bounds()
+) -> Iterator[Outcome]:
     """The outcome of each of `count` inputs, in the order in which they end.
 
     Args:
@@ -54,7 +63,7 @@ def run(trial: str, context: Any, count: int, workers: int) -> Iterator[Outcome]
     try:
         while True:
             while len(running) < workers and (first := next(waiting, None)) is not None:
-                worker = _Worker(trial, context)
+                worker = _Worker(trial, context, bounds)
                 running[worker.pipe] = worker
                 worker.give(first)
             if not running:
@@ -79,12 +88,15 @@ def run(trial: str, context: Any, count: int, workers: int) -> Iterator[Outcome]
 class _Worker:
     """One process, what it tries now, and since when."""
 
-    def __init__(self, trial: str, context: Any) -> None:
+    def __init__(self, trial: str, context: Any, bounds: Bounds) -> None:
         spawn = mp.get_context("spawn")
         self.pipe, other = spawn.Pipe()
-        self.process = spawn.Process(target=_serve, args=(other, trial, context), daemon=True)
+        self.process = spawn.Process(
+            target=_serve, args=(other, trial, context, bounds), daemon=True
+        )
         self.process.start()
         other.close()
+        self.bounds = bounds
         self.index = -1
         self.since = 0.0
         self.turns = 0
@@ -115,7 +127,8 @@ class _Worker:
         self.spent = True
         code = self.process.exitcode
         if code == -signal.SIGPROF:
-            return Outcome(self.index, "slow", f"over {SECONDS:g} s of processor time", SECONDS)
+            most = self.bounds.seconds
+            return Outcome(self.index, "slow", f"over {most:g} s of processor time", most)
         name = signal.Signals(-code).name if code is not None and code < 0 else f"status {code}"
         return Outcome(self.index, "crash", f"the process ended by {name}")
 
@@ -126,7 +139,7 @@ class _Worker:
         self.process.join(5)
 
 
-def _serve(pipe: Connection, trial: str, context: Any) -> None:
+def _serve(pipe: Connection, trial: str, context: Any, bounds: Bounds) -> None:
     """Try what comes, until the pipe closes; the parent reads the end of this process as well."""
     with open(os.devnull, "w") as nowhere:  # what libraries print of broken files
         os.dup2(nowhere.fileno(), 1)
@@ -134,35 +147,40 @@ def _serve(pipe: Connection, trial: str, context: Any) -> None:
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the process's life)
     module, name = trial.split(":")
     function: Trial = getattr(import_module(module), name)
+    prepare = getattr(import_module(module), "prepare", None)
+    if prepare is not None:
+        prepare(context)  # what is imported on first use is no input's fault
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + _SPACE, size + _SPACE))
+    resource.setrlimit(resource.RLIMIT_AS, (size + _SPACE * bounds.memory,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
         try:
             index = pipe.recv()
         except EOFError:
             return
-        pipe.send(_measure(function, index, context))
+        pipe.send(_measure(function, index, context, bounds))
 
 
-def _measure(function: Trial, index: int, context: Any) -> Outcome:
+def _measure(function: Trial, index: int, context: Any, bounds: Bounds) -> Outcome:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, wherever it is
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from what is held now
     before = _peak()
     began = time.process_time()
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, bounds.seconds)
     try:
         result, words = function(index, context)
     except MemoryError:
-        result, words = "memory", f"over {_SPACE // MIB} MiB of addresses"
+        result, words = "memory", f"over {_SPACE * bounds.memory // MIB} MiB of addresses"
     except (ValueError, FileNotFoundError) as error:
         result, words = "refused", str(error)
     except BaseException as error:
-        result, words = "error", f"{type(error).__name__}: {error}"
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(at.filename).name}:{at.lineno}"
+        result, words = "error", f"{type(error).__name__} in {place}: {error}"
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     seconds, used = time.process_time() - began, _peak() - before
-    if used > MEMORY:
+    if used > bounds.memory:
         result, words = "memory", f"{used // MIB} MiB; {words}"
     return Outcome(index, result, words[:500], seconds, used / MIB)
 
