@@ -1,4 +1,4 @@
-"""The fuzzer itself: it notices what it looks for, draws the same again, and a little of it runs."""
+"""The fuzzer itself: it notices what it looks for, draws the same again, and a bit of it runs."""
 
 from __future__ import annotations
 

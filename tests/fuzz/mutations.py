@@ -147,8 +147,8 @@ def _riff(data: bytes) -> Iterator[Field]:
         if name == b"LIST":
             at += 12
             continue
-        if size < 200:
-            yield from (Field(at + 8 + 2 * i, 2, "little") for i in range(size // 2))
+        if name != b"data":
+            yield from (Field(at + 8 + 2 * i, 2, "little") for i in range(min(size, 60) // 2))
         at += 8 + size + size % 2
 
 
