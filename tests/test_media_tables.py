@@ -258,6 +258,14 @@ def test_names_of_other_quantities_are_no_axes() -> None:
         assert find_columns(names, "it") == ("ax", "ay", "az", "gx", "gy", "gz"), name
 
 
+def test_the_unit_of_apple_s_motion_without_gravity_is_asked_for() -> None:
+    names = [f"{name}.{axis}" for name in ("userAcceleration", "rotationRate") for axis in "xyz"]
+    data = table("," + ",".join(names), "{i},1,2,3,4,5,6").encode()
+    with pytest.raises(MediaError, match=r"'userAcceleration.x' has no unit.*units='g, rad/s'"):
+        load(data, sample_rate=50)
+    is_right(load(data, sample_rate=50, units="g, rad/s"), 50, (G, 1))
+
+
 def test_the_plainest_sensor_is_taken_or_asked_for() -> None:
     plain = "t,gravity_x,left_acc_x,acc_x,acc_y,acc_z,left_acc_y,left_acc_z,gx,gy,gz"
     found = find_columns(plain.split(","), "it")
