@@ -80,6 +80,7 @@ def test_delimiters(delimiter: str) -> None:
         "#" + HEAD + "\n" + ROWS,
         "# " + HEAD.replace(",", " ") + "\n" + ROWS.replace(",", " "),
         "%" + HEAD + "\n" + ROWS,
+        f"# {HEAD}\n{HEAD}\n{ROWS}",
     ],
 )
 def test_dialects(text: str) -> None:
@@ -255,6 +256,14 @@ def test_names_of_other_quantities_are_no_axes() -> None:
                  "acc_{}_raw", "angular_velocity_covariance{}", "schema_{}", "q{}"):  # fmt: skip
         names = [name.format(axis) for axis in "xyz"]
         assert find_columns(names, "it") == ("ax", "ay", "az", "gx", "gy", "gz"), name
+
+
+def test_the_unit_of_apple_s_motion_without_gravity_is_asked_for() -> None:
+    names = [f"{name}.{axis}" for name in ("userAcceleration", "rotationRate") for axis in "xyz"]
+    data = table("," + ",".join(names), "{i},1,2,3,4,5,6").encode()
+    with pytest.raises(MediaError, match=r"'userAcceleration.x' has no unit.*units='g, rad/s'"):
+        load(data, sample_rate=50)
+    is_right(load(data, sample_rate=50, units="g, rad/s"), 50, (G, 1))
 
 
 def test_the_plainest_sensor_is_taken_or_asked_for() -> None:

@@ -75,6 +75,8 @@ def find_header(blob: Blob) -> Header:
 
 def _is_row(cells: Sequence[str], header: Header) -> bool:
     """Whether a line below a header is its table's: as many cells, or a number among them."""
+    if isinstance(find_columns(cells, ""), Columns):
+        return False  # the header that a comment before it repeats
     if len(cells) == len(header.names) and header.delimiter != _WHITESPACE:
         return True
     return any(to_number(cell) is not None or to_date(cell) is not None for cell in cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from anymodal.media.imu_columns import Clock, Column
 from anymodal.media.imu_header import Header, find_header, read_rows
 from anymodal.media.imu_rows import Rows, read_rows_of_numbers, to_date, to_number
-from anymodal.media.imu_time import MAX_RATE, MIN_RATE, Times, even_out
+from anymodal.media.imu_time import MAX_RATE, MIN_RATE, Times, even_out, to_samples
 from anymodal.media.imu_units import ACCELERATION, ROTATION, TIME, factor, find_factor, parse_units
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import Blob, printable
@@ -41,11 +42,9 @@ def read_table(
     table = read_rows_of_numbers(
         blob, limits, header.names, columns, chain([first], rows), dated=dated
     )
-    samples = np.empty((6, len(table.values)), np.float32)
-    for row, values, scale in zip(samples, table.values[:, -6:].T, scales, strict=True):
-        row[:] = values * scale
-    if clock is None or len(table.values) < 2:
-        return samples, _expect_rate(blob, clock, sample_rate)
+    values = table.values[:, -6:]
+    if clock is None or len(values) < 2:
+        return to_samples(values, scales), _expect_rate(blob, clock, sample_rate)
     if not dated:
         unit = clock.unit or below.get(clock.columns[0].index) or unit
     times = Times(
@@ -56,7 +55,7 @@ def read_table(
         "s" if dated else unit,
     )
     _check_other_clocks(blob, header, clock, times, table)
-    return even_out(times, samples, sample_rate, limits)
+    return even_out(times, values, scales, sample_rate, limits)
 
 
 def _noted_rate(blob: Blob, header: Header) -> float | None:
@@ -128,6 +127,12 @@ def _scales(
 
     def scale(column: Column, known: dict[str, float], default: float) -> float:
         own = column.unit or below.get(column.index)
+        if own is None and not stated and re.search("user[_ .]?acc", column.name, re.IGNORECASE):
+            raise MediaError(
+                f"the column {printable(column.name)!r} has no unit, and Apple's devices tell it "
+                "in g, others in m/s²; give load(..., units='g, rad/s'), or a first line "
+                "'# units: g, rad/s'"
+            )
         return default if own is None else factor(own, known)
 
     axes = header.columns.axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,9 +35,15 @@ class Times:
 
 
 def even_out(
-    times: Times, samples: NDArray[np.float32], stated: float | None, limits: Limits
+    times: Times,
+    values: NDArray[np.float64],
+    scales: Sequence[float],
+    stated: float | None,
+    limits: Limits,
 ) -> tuple[NDArray[np.float32], float]:
-    """Samples (6, n) on an even grid, and its rate in Hz; those within 1 % of it stay as they are.
+    """Samples (6, m) of readings (n, 6) on an even grid, and its rate in Hz.
+
+    Readings within 1 % of the grid stay as they are, others are interpolated linearly.
 
     Times that repeat, as of a clock that is too coarse or of readings that arrive in batches,
     are spread evenly. The rate is the stated one, if the times agree to 5 %.
@@ -45,7 +52,7 @@ def even_out(
         ValueError: if the times have no unit and could have several, run back, stand still or
             jump, tell another rate than stated, or make more samples than the limits allow.
     """
-    times, samples = _drop_twice(times, samples)
+    times, values = _drop_twice(times, values)
     seconds = _spread(times, (times.clock - times.clock[0]) * _factor(times, stated))
     limits.check_seconds(times.name, float(seconds[-1]))
     measured = _measure(times, np.diff(seconds))
@@ -57,14 +64,22 @@ def even_out(
         )
     count = len(seconds)
     if np.abs(seconds - np.arange(count) / rate).max() <= 0.01 / rate:
-        return samples, rate
+        return to_samples(values, scales), rate
     wanted = math.floor(seconds[-1] * rate + 0.5) + 1
     _check_grid(times, wanted, rate, limits)
     grid = np.arange(wanted) / rate
-    out = np.empty((len(samples), wanted), np.float32)
-    for row, values in zip(out, samples, strict=True):
-        row[:] = np.interp(grid, seconds, values)
-    return out, rate
+    samples = np.empty((len(scales), wanted), np.float32)
+    for row, column, scale in zip(samples, values.T, scales, strict=True):
+        row[:] = np.interp(grid, seconds, column * scale)
+    return samples, rate
+
+
+def to_samples(values: NDArray[np.float64], scales: Sequence[float]) -> NDArray[np.float32]:
+    """Readings (n, 6) times the factor of each axis, as (6, n), one axis in memory at a time."""
+    samples = np.empty(values.T.shape, np.float32)
+    for row, column, scale in zip(samples, values.T, scales, strict=True):
+        row[:] = column * scale
+    return samples
 
 
 def _check_grid(times: Times, wanted: int, rate: float, limits: Limits) -> None:
@@ -122,11 +137,11 @@ def _drop_twice(times: Times, samples: NDArray[np.float32]) -> tuple[Times, NDAr
     """Without rows that were written twice, time and all; where many are, it is how they came."""
     twice = np.flatnonzero(np.diff(times.clock) == 0) + 1
     if 0 < len(twice) <= len(times.clock) // 4:
-        twice = twice[(samples[:, twice] == samples[:, twice - 1]).all(axis=0)]
-        samples = np.delete(samples, twice, axis=1)
+        twice = twice[(values[twice] == values[twice - 1]).all(axis=1)]
+        values = np.delete(values, twice, axis=0)
         clock, lines = np.delete(times.clock, twice), np.delete(times.lines, twice)
         times = replace(times, clock=clock, lines=lines)
-    return times, samples
+    return times, values
 
 
 def _starts(times: NDArray[np.float64]) -> NDArray[np.int64]:

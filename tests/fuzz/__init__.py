@@ -1,0 +1,1 @@
+"""Wild inputs by the thousand, the same for the same seed: `python -m tests.fuzz`."""
