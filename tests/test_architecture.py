@@ -20,15 +20,26 @@ PACKAGES = {
 LAYERS = [
     {
         *("torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes"),
-        *("shards", "sources", "hub", "devices", "yaml_files", "recorded"),
+        *("shards", "sources", "hub", "devices", "yaml_files", "recorded", "folder_check"),
     },
     {"encoders", "decoders"},
     {
-        *("projection", "heads", "template", "language", "signals", "prompt", "packing"),
+        *(
+            "projection",
+            "heads",
+            "sandbox",
+            "sandbox_budget",
+            "sandbox_syntax",
+            "template",
+            "language",
+            "signals",
+            "prompt",
+            "packing",
+        ),
         *("cache", "sampling", "generation"),
     },
     {"modality"},
-    {"model", "composition", "saving", "description"},
+    {"model", "composition", "saving", "description", "model_config", "bounded"},
     {
         "chat",
         "session",
