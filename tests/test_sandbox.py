@@ -28,7 +28,8 @@ GOOD = [
     PLAIN_TEMPLATE,
     # After the forms that published models use.
     "{% for m in messages %}\n    {{- '<|im_start|>' + m['role'] + '\\n' + m['content'] | trim }}\n"
-    "    {{- '<|im_end|>\\n' }}\n{% endfor %}\n{% if add_generation_prompt %}\n    {{ 'x' }}{% endif %}",
+    "    {{- '<|im_end|>\\n' }}\n{% endfor %}\n"
+    "{% if add_generation_prompt %}\n    {{ 'x' }}{% endif %}",
     "{% set ns = namespace(last=-1, found=false) %}{% for m in messages[::-1] %}"
     "{% set i = (messages|length - 1) - loop.index0 %}{% if m.role == 'user' and not ns.found %}"
     "{% set ns.last = i %}{% set ns.found = true %}{% endif %}{% endfor %}{{ ns.last }}"
@@ -48,14 +49,16 @@ GOOD = [
     "{% set rest = messages[1:] %}{% else %}{% set rest = messages %}{% endif %}"
     "{% for m in rest %}{{ s if loop.index0 == 0 else '' }}{{ m['content'] }}{% endfor %}"
     "{{ tools is none }}{{ documents is defined }}{{ nothing is defined }}{{ nothing }}",
-    "{% set tags = ['a', 'b'] + ['c'] %}{{ tags }}{{ '%s-%d' % ('x', 3) }}{{ '{}:{x}'.format(1, x=2) }}"
+    "{% set tags = ['a', 'b'] + ['c'] %}{{ tags }}{{ '%s-%d' % ('x', 3) }}"
+    "{{ '{}:{x}'.format(1, x=2) }}"
     "{{ 'ab' * 3 }}{{ 7 // 2 }}{{ 7 % 4 }}{{ 2 ** 5 }}{{ dict(a=1).items() | list }}{{ (1, 2) }}"
     "{% for k, v in {'p': 1, 'q': 2}.items() %}{{ k }}{{ v }}{% endfor %}{{ range(3) | list }}",
     "{% filter upper %}abc{% endfilter %}{% set x %}in {{ messages[1].content }}{% endset %}{{ x }}"
     "{% for i in [1, [2, [3]]] recursive %}{{ loop(i) if i is iterable else i }}{% endfor %}"
-    "{% call(y) both() %}{{ y }}{% endcall %}"
-    "{% macro both() %}{{ caller(1) }}{{ caller(2) }}{% endmacro %}"[:0],
-    "{{ enable_thinking }}{{ ('a', 'b')[0] ~ 3 ~ none }}{{ 'x' in 'xyz' }}{{ -3 | abs }}{{ 'abc'[1:] }}",
+    "{% macro both() %}{{ caller(1) }}{{ caller(2) }}{% endmacro %}"
+    "{% call(y) both() %}{{ y }}{% endcall %}",
+    "{{ enable_thinking }}{{ ('a', 'b')[0] ~ 3 ~ none }}{{ 'x' in 'xyz' }}{{ -3 | abs }}"
+    "{{ 'abc'[1:] }}",
     "{% for m in messages %}{{ raise_exception('no system') if m.role == 'tool' }}{{ m.content }}"
     "{%- endfor -%}  \n {{ strftime_now('%Y') }}",
 ]
@@ -124,9 +127,7 @@ HOSTILE = {
     "batch": "{{ [1] | batch(10**9, 0) | list }}",
     "slice": "{{ [1] | slice(10**9) | list }}",
     "replace": GROW + "{% set x = x.replace('a', x * 9) %}" * 20,
-    "the filter replace": "{% filter replace('a', 'aaaaaaaaaa') %}" * 15
-    + "a"
-    + "{% endfilter %}" * 15,
+    "the filter replace": "{% filter replace('a', 'a' * 10) %}" * 15 + "a" + "{% endfilter %}" * 15,
     "join": "{{ range(100000) | map('string') | join('x' * 1000000) }}",
     "join of a text": "{{ ('x' * 1000000).join(range(100000) | map('string')) }}",
     "strip": "{{ ('a' * 1900000).strip('b' * 1900000) }}",
