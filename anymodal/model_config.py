@@ -45,6 +45,7 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
         ConfigError: naming the place, the wrong key and the nearest right one.
     """
     check_shape(config)
+    _check_targets({k: v for k, v in config.items() if k in _BUILT}, allow, "")
     parts = configuration.validate_parts(config.get("parts"), allow)
     configuration.validate(config["language"], parts=parts, allow=allow, place="language")
     for name, node in config["modalities"].items():
@@ -59,7 +60,6 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
         allow=allow,
         place="projection",
     )
-    _check_targets({k: v for k, v in config.items() if k in _BUILT}, allow, "")
     weights = config.get("weights", [])
     if not isinstance(weights, list) or not all(isinstance(item, str) for item in weights):
         raise ConfigError(f"weights must be a list of folders, not {weights!r}")

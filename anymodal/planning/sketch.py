@@ -78,10 +78,10 @@ def _without_reading(made: Made) -> contextlib.AbstractContextManager[None]:
             return without_weights(made, target)(**arguments)
         except (RuntimeError, NotImplementedError) as error:
             name = getattr(target, "__qualname__", target)
+            why = (str(error).splitlines() or [type(error).__name__])[0]
             raise ConfigError(
-                f"{name} can't be planned: it looks at values that aren't there "
-                f"({(str(error).splitlines() or [type(error).__name__])[0]}); give it a classmethod "
-                "'from_pretrained' and a 'sketch' of the same arguments that needs none"
+                f"{name} can't be planned: it looks at values that aren't there ({why}); give it a "
+                "classmethod 'from_pretrained' and a 'sketch' of the same arguments that needs none"
             ) from error
 
     return configuration.calling(call)
