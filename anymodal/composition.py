@@ -22,12 +22,18 @@ from anymodal import checkpoint, processes
 from anymodal import config as configuration
 from anymodal.bounded import building_at_most
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
-from anymodal.config import suggest
+from anymodal.config import ConfigError, suggest
+from anymodal.decoders import Decoder
+from anymodal.decoders.deferred import Opening
+from anymodal.encoders import Encoder
 from anymodal.folder_check import check_folder
+from anymodal.heads import Head
+from anymodal.language import LanguageModel
 from anymodal.modality import Modality
 from anymodal.model_config import check_shape as check_shape
 from anymodal.model_config import read_config as read_config
 from anymodal.model_config import validate as validate
+from anymodal.projection import Projection
 from anymodal.saving import identities as identities
 from anymodal.saving import own_weights as own_weights
 from anymodal.saving import save_pretrained as save_pretrained
@@ -73,35 +79,61 @@ def _composed(
         config = configuration.load(config)
     allow = [*allow, *config.get("allow", [])]
     validate(config, allow)
-    parts = configuration.build_parts(config.get("parts"), allow)
     folders = [Path(folder) for folder in config.get("weights", [])]
+    # A decoder whose weights are in one of them is opened at once, so that they find it.
+    waits = isinstance(configuration.current_call(), Opening) and _draws(folders)
+    with configuration.calling(configuration.call) if waits else nullcontext():
+        model = _built(cls, config, allow)
+    for folder in folders:
+        start_from(model, folder)
+    return model
+
+
+def _draws(folders: Iterable[Path]) -> bool:
+    """Whether any of the folders' weights are a decoder's."""
+    names = (name for folder in folders for name in checkpoint.load_weights(folder / WEIGHTS))
+    return any(name.startswith("decoders.") for name in names)
+
+
+def _built(cls: type[Model], config: Mapping[str, Any], allow: Sequence[str]) -> Model:
+    parts = configuration.build_parts(config.get("parts"), allow)
 
     def build(node: Any, **extra: Any) -> Any:
         return configuration.instantiate(node, parts=parts, allow=allow, **extra)
 
-    language = build(config["language"])
+    language = _of_kind(build(config["language"]), LanguageModel, "language")
     if config.get("lora"):
         language.enable_lora(**config["lora"])
     modalities = {}
     for name, node in config["modalities"].items():
         settings = dict(node)
-        settings["encoder"] = build(node.get("encoder"))
-        settings["decoder"] = decoder = build(node.get("decoder"))
+        place = f"modalities.{name}"
+        settings["encoder"] = _of_kind(build(node.get("encoder")), Encoder, f"{place}.encoder")
+        decoder = _of_kind(build(node.get("decoder")), Decoder, f"{place}.decoder")
+        settings["decoder"] = decoder
         if decoder is not None:
             known = {"input_width": language.width, "signals": node.get("signals", 0)}
-            settings["head"] = build(node.get("head"), spec=decoder.spec, **known)
+            head = build(node.get("head"), spec=decoder.spec, **known)
+            settings["head"] = _of_kind(head, Head, f"{place}.head")
         modalities[name] = Modality(**settings)
     widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
     fitting = {"output_width": language.width, "output_scale": language.embedding_scale}
     projection = build(config.get("projection"), widths=widths, **fitting)
+    _of_kind(projection, Projection, "projection")
     kept = copy.deepcopy(dict(config))
     model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
     kept.pop("weights", None)
-    for folder in folders:
-        start_from(model, folder)
     return model
+
+
+def _of_kind(part: Any, kind: type, place: str) -> Any:
+    if part is not None and not isinstance(part, kind):
+        raise ConfigError(
+            f"{place} must be a {kind.__name__}, and what it names gives a {type(part).__name__}"
+        )
+    return part
 
 
 def start_from(model: AnyModal, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from anymodal.recorded import OPENS, Recorded, Unknown, construction_of
+from anymodal.recorded import OPENS, Recorded, Unknown, construction_of, is_opened
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
@@ -42,7 +42,13 @@ class Description:
         self.config: Node = copy.deepcopy(dict(model.config or {}))
         self.unsaved: dict[str, Any] = {}
         # Of parts, by the object's id.
-        self._nodes = {id(part): node for _, node, part in nodes(model, self.config)}
+        self._nodes: dict[int, Node] = {}
+        for label, node, part in nodes(model, self.config):
+            self._nodes[id(part)] = node
+            opens = str(node.get("_target_")).endswith(f".{OPENS}")
+            built = isinstance(part, Recorded) and has_files(type(part)) and not is_opened(part)
+            if opens and built:  # it was given beside a configuration that opens files
+                self.unsaved[label] = part
         self._describe()
         self._describe_adapters()
 
