@@ -43,6 +43,7 @@ class Description:
         self.unsaved: dict[str, Any] = {}
         # Of parts, by the object's id.
         self._nodes: dict[int, Node] = {}
+        self._labels: dict[int, str] = {}
         for label, node, part in nodes(model, self.config):
             self._nodes[id(part)] = node
             opens = str(node.get("_target_")).endswith(f".{OPENS}")
@@ -108,7 +109,7 @@ class Description:
             node = {"_target_": where, **self._said(plain, label, part)}
         else:
             raise ValueError(_knows_nothing(label, owner, "how it was built"))
-        self._nodes[id(part)] = node
+        self._nodes[id(part)], self._labels[id(part)] = node, label
         return node
 
     def _shared(self, part: Any, label: str) -> Node:
@@ -117,6 +118,7 @@ class Description:
         for name, known in parts.items():
             if known is node:
                 return {"_part_": name}
+        label = self._labels.get(id(part), label)
         name = label if label not in parts else f"{label}-{len(parts)}"
         parts[name] = dict(node)
         if (given := next((k for k, v in self.unsaved.items() if v is part), None)) is not None:
