@@ -16,6 +16,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from anymodal import __version__
+from anymodal.folder_check import MAX_PARSED, read_text
+from anymodal.media.source import printable
 
 CONFIG, WEIGHTS, MANIFEST = "config.yaml", "model.safetensors", "manifest.json"
 CARD = "README.md"
@@ -144,7 +146,7 @@ def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], wh
     Raises:
         CheckpointError: listing up to eight differences.
     """
-    lines = [f"  only in the checkpoint: {name}" for name in saved if name not in wanted]
+    lines = [f"  only in the checkpoint: {printable(name)}" for name in saved if name not in wanted]
     lines += [f"  only in the model: {name}" for name in wanted if name not in saved]
     lines += [
         f"  {name}: {tuple(saved[name].shape)} saved, {tuple(wanted[name].shape)} in the model"
@@ -158,14 +160,14 @@ def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], wh
 
 def notice(name: str, origin: Mapping[str, Any]) -> str:
     """What to tell of the licence of weights."""
-    return f"the weights in {name} are under {_terms(origin)}"
+    return f"the weights in {printable(name)} are under {_terms(origin)}"
 
 
 def _terms(origin: Mapping[str, Any]) -> str:
     if not origin.get("licence"):
         return "an unknown licence: ask who published them before you use them"
     told = {True: "commercial use allowed", False: "not for commercial use"}
-    return f"{origin['licence']}: " + told.get(
+    return f"{printable(str(origin['licence']))}: " + told.get(
         origin.get("commercial_use", True), "read it before commercial use"
     )
 
@@ -185,12 +187,13 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / MANIFEST
     try:
-        return {name: dict(part) for name, part in json.loads(path.read_text())["parts"].items()}
+        held = json.loads(read_text(path, MAX_PARSED))
+        return {name: dict(part) for name, part in held["parts"].items()}
     except FileNotFoundError as error:
         raise CheckpointError(
             f"no {MANIFEST} in {folder}; is this an AnyModal checkpoint?"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a readable manifest") from error
 
 
@@ -210,6 +213,7 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         facts = [source.get("name") or str(source.get("class", "")).rpartition(".")[2]]
         facts += [f"at {source['revision']}"] if source.get("revision") else []
         facts += [f"(weights {source['weights'][:SHORT]})"] if source.get("weights") else []
+        facts = [printable(str(fact)) for fact in facts]
         line = f"{' '.join(facts)}, under {_terms(source)}"
         if not source.get("licence"):
             line += f", and note it (`license: NAME` between lines of ---) in its {CARD}"
@@ -222,7 +226,10 @@ def _differences(name: str, before: Any, now: Any) -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         both = sorted(before.keys() & now.keys())
         return [line for k in both for line in _differences(f"{name}.{k}", before[k], now[k])]
-    return [] if before == now else [f"  {name}: {before!r} saved, {now!r} now"]
+    if before == now:
+        return []
+    told = [printable(repr(value)) for value in (before, now)]
+    return [f"  {printable(name)}: {told[0]} saved, {told[1]} now"]
 
 
 def compare_parts(

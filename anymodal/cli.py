@@ -136,5 +136,7 @@ def _readable(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     if isinstance(error, ValueError | OSError | FloatingPointError):  # the last: a run's bad steps
-        return " ".join(str(error).split()) or type(error).__name__
+        line = " ".join(str(error).split()) or type(error).__name__
+        # A stranger's names may hold what a terminal obeys.
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
     return None

@@ -16,32 +16,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+from torch import Tensor
 
-from anymodal import checkpoint, processes, ranges
+from anymodal import checkpoint, processes
 from anymodal import config as configuration
+from anymodal.bounded import building_at_most
 from anymodal.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.config import ConfigError, suggest
+from anymodal.decoders import Decoder
+from anymodal.decoders.deferred import Opening
+from anymodal.encoders import Encoder
+from anymodal.folder_check import check_folder
+from anymodal.heads import Head
 from anymodal.language import LanguageModel
 from anymodal.modality import Modality
+from anymodal.model_config import check_shape as check_shape
+from anymodal.model_config import read_config as read_config
+from anymodal.model_config import validate as validate
+from anymodal.projection import Projection
 from anymodal.saving import identities as identities
 from anymodal.saving import own_weights as own_weights
 from anymodal.saving import save_pretrained as save_pretrained
-from anymodal.signals import check_name, token_names
-from anymodal.yaml_files import read_yaml
+from anymodal.signals import token_names
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
 
 Model = TypeVar("Model", bound="AnyModal")
 
+_SLACK = 10_000_000
+"""Weights that may be missing in a folder, so that the difference is told name by name."""
+
 SHIPPED = Path(__file__).parent / "checkpoints"
 """Where the models that come with the package lie."""
-
-KEYS = (
-    *("parts", "language", "projection", "modalities", "memory"),
-    *("lora", "weights", "trained", "allow"),
-)
-MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
 
 
 def compose(
@@ -62,7 +69,7 @@ def compose(
 def _tell(lines: Iterable[str]) -> None:
     if processes.speaks():
         for line in lines:
-            print(line, file=sys.stderr)
+            print("".join(c for c in line if c.isprintable()), file=sys.stderr)
 
 
 def _composed(
@@ -72,35 +79,61 @@ def _composed(
         config = configuration.load(config)
     allow = [*allow, *config.get("allow", [])]
     validate(config, allow)
-    parts = configuration.build_parts(config.get("parts"), allow)
     folders = [Path(folder) for folder in config.get("weights", [])]
+    # A decoder whose weights are in one of them is opened at once, so that they find it.
+    waits = isinstance(configuration.current_call(), Opening) and _draws(folders)
+    with configuration.calling(configuration.call) if waits else nullcontext():
+        model = _built(cls, config, allow)
+    for folder in folders:
+        start_from(model, folder)
+    return model
+
+
+def _draws(folders: Iterable[Path]) -> bool:
+    """Whether any of the folders' weights are a decoder's."""
+    names = (name for folder in folders for name in checkpoint.load_weights(folder / WEIGHTS))
+    return any(name.startswith("decoders.") for name in names)
+
+
+def _built(cls: type[Model], config: Mapping[str, Any], allow: Sequence[str]) -> Model:
+    parts = configuration.build_parts(config.get("parts"), allow)
 
     def build(node: Any, **extra: Any) -> Any:
         return configuration.instantiate(node, parts=parts, allow=allow, **extra)
 
-    language = build(config["language"])
+    language = _of_kind(build(config["language"]), LanguageModel, "language")
     if config.get("lora"):
         language.enable_lora(**config["lora"])
     modalities = {}
     for name, node in config["modalities"].items():
         settings = dict(node)
-        settings["encoder"] = build(node.get("encoder"))
-        settings["decoder"] = decoder = build(node.get("decoder"))
+        place = f"modalities.{name}"
+        settings["encoder"] = _of_kind(build(node.get("encoder")), Encoder, f"{place}.encoder")
+        decoder = _of_kind(build(node.get("decoder")), Decoder, f"{place}.decoder")
+        settings["decoder"] = decoder
         if decoder is not None:
             known = {"input_width": language.width, "signals": node.get("signals", 0)}
-            settings["head"] = build(node.get("head"), spec=decoder.spec, **known)
+            head = build(node.get("head"), spec=decoder.spec, **known)
+            settings["head"] = _of_kind(head, Head, f"{place}.head")
         modalities[name] = Modality(**settings)
     widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
     fitting = {"output_width": language.width, "output_scale": language.embedding_scale}
     projection = build(config.get("projection"), widths=widths, **fitting)
+    _of_kind(projection, Projection, "projection")
     kept = copy.deepcopy(dict(config))
     model = cls(language, projection, modalities, kept, config.get("memory"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
     kept.pop("weights", None)
-    for folder in folders:
-        start_from(model, folder)
     return model
+
+
+def _of_kind(part: Any, kind: type, place: str) -> Any:
+    if part is not None and not isinstance(part, kind):
+        raise ConfigError(
+            f"{place} must be a {kind.__name__}, and what it names gives a {type(part).__name__}"
+        )
+    return part
 
 
 def start_from(model: AnyModal, folder: Path) -> None:
@@ -143,89 +176,6 @@ def _token_names(model: AnyModal, folder: Path) -> list[str]:
     return token_names(makes, [name for name, node in modalities.items() if node.get("encoder")])
 
 
-def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
-    """Check a model's configuration, building nothing.
-
-    Raises:
-        ConfigError: naming the place, the wrong key and the nearest right one.
-    """
-    _check_keys(config, KEYS, "a model")
-    for key in ("parts", "modalities"):
-        if not isinstance(config.get(key) or {}, Mapping):
-            raise ConfigError(f"{key} must be a mapping by name, not {config[key]!r}")
-    for key in ("language", "modalities"):
-        if not config.get(key):
-            raise ConfigError(f"a model needs {key!r}")
-    for name in config.get("parts") or {}:
-        _check_label(name, "a part", "parts")
-    parts = configuration.validate_parts(config.get("parts"), allow)
-    configuration.validate(config["language"], parts=parts, allow=allow, place="language")
-    for name, node in config["modalities"].items():
-        _check_label(name, "a modality", "modalities")
-        _validate_modality(f"modalities.{name}", node, parts, allow)
-        _validate_sampling(f"modalities.{name}.sampling", node, config.get("parts") or {}, allow)
-    read = [name for name, node in config["modalities"].items() if node.get("encoder")]
-    if read and not config.get("projection"):
-        raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
-    configuration.validate(
-        config.get("projection"),
-        provided=("widths", "output_width", "output_scale"),
-        parts=parts,
-        allow=allow,
-        place="projection",
-    )
-    weights = config.get("weights", [])
-    if not isinstance(weights, list) or not all(isinstance(item, str) for item in weights):
-        raise ConfigError(f"weights must be a list of folders, not {weights!r}")
-    if lora := config.get("lora"):
-        configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
-
-
-def _check_label(name: object, what: str, place: str) -> None:
-    try:
-        check_name(name, what)
-    except ValueError as error:
-        raise ConfigError(f"{place}: {error}") from error
-
-
-def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Sequence[str]) -> None:
-    if not isinstance(node, Mapping):
-        raise ConfigError(f"{place} must hold an encoder, a decoder or both, not {node!r}")
-    _check_keys(node, MODALITY_KEYS, place)
-    given = ("input_width", "signals", "spec")
-    for key, provided in (("encoder", ()), ("decoder", ()), ("head", given)):
-        configuration.validate(
-            node.get(key), provided=provided, parts=parts, allow=allow, place=f"{place}.{key}"
-        )
-    settings = {key: node[key] for key in ("signals", "sampling") if key in node}
-    configuration.check_arguments(Modality, settings, place)
-    if node.get("decoder") and not (node.get("head") and node.get("signals")):
-        raise ConfigError(
-            f"{place} has a decoder, so it needs a 'head' and at least 1 in 'signals'"
-        )
-
-
-def _validate_sampling(
-    place: str, node: Mapping[str, Any], parts: Mapping[str, Any], allow: Sequence[str]
-) -> None:
-    decoder = node.get("decoder") or {}
-    decoder = parts[decoder["_part_"]] if "_part_" in decoder else decoder
-    sample = None
-    if "_target_" in decoder:
-        target = configuration.resolve_target(decoder["_target_"], allow)
-        sample = getattr(getattr(target, "__self__", target), "sample", None)
-    try:
-        ranges.medium(node.get("sampling", {}), sample, place=place)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
-def _check_keys(node: Mapping[str, Any], known: Sequence[str], place: str) -> None:
-    for key in node:
-        if key not in known:
-            raise ConfigError(f"{place} has no {key!r}{suggest(key, known)}")
-
-
 def find(path: str | Path) -> Path:
     """The folder of a model: a path, or the name of one that ships with the package.
 
@@ -256,13 +206,18 @@ def from_pretrained(
         CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
     """
     folder = find(path)
+    _look_over(folder)
     config = read_config(folder)
+    validate(config, allow)
     manifest = checkpoint.read_manifest(folder)
     saved = checkpoint.load_weights(folder / WEIGHTS)
     trained = any(name.startswith("decoders.") for name in config.get("trained", ()))
     # A decoder whose weights are in this folder is opened at once, so that they find it.
     with configuration.calling(configuration.call) if trained else nullcontext():
-        model = _composed(cls, config, allow)
+        _check_adapters(config, saved, folder)
+        held = sum(value.numel() for value in saved.values())
+        with building_at_most(2 * held + _SLACK, str(folder / CONFIG)):
+            model = _composed(cls, config, allow)
     checkpoint.compare_parts(manifest, identities(model, False), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict(saved, strict=False)
@@ -274,6 +229,24 @@ def from_pretrained(
         model.language.enable_lora(**lora)
     model.config = config
     return model.eval()
+
+
+def _look_over(folder: Path) -> None:
+    try:
+        check_folder(folder)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _check_adapters(config: Mapping[str, Any], saved: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuse adapters that the weights don't hold before they are built."""
+    ranks = {len(value) for name, value in saved.items() if "lora_A" in name}
+    rank = (config.get("lora") or {}).get("r", 16)
+    if config.get("lora") and ranks != {rank}:
+        raise CheckpointError(
+            f"{folder / CONFIG} has adapters of rank r={rank}, and {WEIGHTS} has "
+            f"{', '.join(map(str, sorted(ranks))) or 'none'}"
+        )
 
 
 def sketch(
@@ -290,19 +263,3 @@ def sketch(
     if lora and model.language.lora is None:
         model.language.enable_lora(**lora)
     return model
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """A model folder's configuration. It may be a stranger's: it gets the folder's own path and
-    nothing else from this machine, so no other file, no environment variable.
-    """
-    path = folder / CONFIG
-    try:
-        config = read_yaml(path)
-    except ValueError as error:
-        raise CheckpointError(str(error)) from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path} must hold a mapping at the top")
-    config.pop("allow", None)  # nor has it a say in whom to trust
-    found: dict[str, Any] = configuration.placed(config, folder)
-    return found

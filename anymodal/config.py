@@ -366,6 +366,11 @@ _CALL: ContextVar[Callable[[Callable[..., Any], Mapping[str, Any]], Any]] = Cont
 )
 
 
+def current_call() -> Callable[[Callable[..., Any], Mapping[str, Any]], Any]:
+    """How `instantiate` builds a part now."""
+    return _CALL.get()
+
+
 @contextlib.contextmanager
 def calling(
     how: Callable[[Callable[..., Any], Mapping[str, Any]], Any],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from anymodal.recorded import OPENS, Recorded, Unknown, construction_of
+from anymodal.recorded import OPENS, Recorded, Unknown, construction_of, is_opened
 
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
@@ -42,7 +42,14 @@ class Description:
         self.config: Node = copy.deepcopy(dict(model.config or {}))
         self.unsaved: dict[str, Any] = {}
         # Of parts, by the object's id.
-        self._nodes = {id(part): node for _, node, part in nodes(model, self.config)}
+        self._nodes: dict[int, Node] = {}
+        self._labels: dict[int, str] = {}
+        for label, node, part in nodes(model, self.config):
+            self._nodes[id(part)] = node
+            opens = str(node.get("_target_")).endswith(f".{OPENS}")
+            built = isinstance(part, Recorded) and has_files(type(part)) and not is_opened(part)
+            if opens and built:  # it was given beside a configuration that opens files
+                self.unsaved[label] = part
         self._describe()
         self._describe_adapters()
 
@@ -102,7 +109,7 @@ class Description:
             node = {"_target_": where, **self._said(plain, label, part)}
         else:
             raise ValueError(_knows_nothing(label, owner, "how it was built"))
-        self._nodes[id(part)] = node
+        self._nodes[id(part)], self._labels[id(part)] = node, label
         return node
 
     def _shared(self, part: Any, label: str) -> Node:
@@ -111,6 +118,7 @@ class Description:
         for name, known in parts.items():
             if known is node:
                 return {"_part_": name}
+        label = self._labels.get(id(part), label)
         name = label if label not in parts else f"{label}-{len(parts)}"
         parts[name] = dict(node)
         if (given := next((k for k, v in self.unsaved.items() if v is part), None)) is not None:

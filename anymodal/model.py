@@ -253,8 +253,10 @@ class AnyModal(nn.Module):
         self.encoders.put(name, part.to(self.device).eval())
         self.layout = self._laid_out()
         self._forget_nodes(name, "encoder")
-        if encoder is not None and self.config is not None:
-            self.config["modalities"][name]["encoder"] = dict(encoder)
+        if encoder is not None:
+            config = self.config or {"modalities": {name: {}}}  # the other parts tell themselves
+            config["modalities"][name]["encoder"] = dict(encoder)
+            self.config = config
 
     # ---- Reading ------------------------------------------------------------------------------
 

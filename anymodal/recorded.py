@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -98,8 +99,7 @@ def _plain(value: Any) -> Any:
         return int(value) if isinstance(value, int) else float(value)
     if isinstance(value, str | Path):
         # A folder is meant from where one works now, and opened from anywhere later.
-        here = len(str(value)) < 4096 and "\0" not in str(value) and Path(value).is_dir()
-        return str(Path(value).resolve()) if here and str(value) else str(value)
+        return os.path.abspath(value) if str(value) and os.path.isdir(value) else str(value)
     if isinstance(value, torch.dtype):
         return str(value).removeprefix("torch.")
     if isinstance(value, list | tuple):

@@ -137,6 +137,8 @@ class Signals:
         return at
 
 
+MAX_SIGNALS = 4096
+"""The most signals of a modality; published models have 8 to 256."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 """Names that become tokens, modules and folders."""
 
@@ -168,6 +170,8 @@ def token_names(counts: Mapping[str, int], inputs: Sequence[str]) -> list[str]:
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name} has {count} signals; it needs at least 1")
+        if count > MAX_SIGNALS:
+            raise ValueError(f"{name} has {count} signals; {MAX_SIGNALS} is the most")
     names = [f"<|{name}_{index}|>" for name, count in counts.items() for index in range(count)]
     names += [f"<|{name}|>" for name in inputs]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -20,6 +20,8 @@ from torch import nn
 
 from anymodal import hub
 from anymodal.checkpoint import CARD
+from anymodal.folder_check import check_folder
+from anymodal.media.source import printable
 
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 INDEX = ".index.json"
@@ -46,6 +48,9 @@ Wanted = Sequence[Sequence[str]]
 # Weights are read as they are pinned: where they aren't in safetensors, transformers would have the
 # hub convert them, in the background, and fetch what comes of it beside them.
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+
+_CARD_LETTERS = 1 << 18
+"""What is read of a card; its licence stands at the top."""
 
 _FREE = ("apache-2.0", "mit", "bsd", "cc0", "cc-by-4.0", "cc-by-sa-4.0", "unlicense")
 _FORBIDS = ("-nc", "noncommercial", "non-commercial", "research")
@@ -104,11 +109,13 @@ def _licence(path_or_name: str, revision: str | None) -> str | None:
     card = _held(path_or_name, CARD, revision) or _fetched(path_or_name, CARD, revision)
     if card is None:
         return None
-    told = re.match(r"---\n(.*?)\n---", card.read_text("utf-8", "replace"), re.DOTALL)
+    with open(card, encoding="utf-8", errors="replace") as file:
+        told = re.match(r"---\n(.*?)\n---", file.read(_CARD_LETTERS), re.DOTALL)
     fields = dict(
         re.findall(r"^(license(?:_name)?): *['\"]?([^'\"\n]+)", told[1] if told else "", re.M)
     )
-    return fields.get("license_name") or fields.get("license")
+    licence = fields.get("license_name") or fields.get("license")
+    return None if licence is None else printable(licence)
 
 
 def _fetched(path_or_name: str, file: str, revision: str | None) -> Path | None:
@@ -145,8 +152,11 @@ def opening(what: str, path_or_name: str, revision: str | None, wanted: Wanted) 
     Raises:
         FileNotFoundError: instead of a library's error, where a file that is wanted isn't there.
         PermissionError: where the hub has it for those alone who accepted its licence.
-        ValueError: where weights are damaged, or hold more than tensors; no code in them has run.
+        ValueError: where weights are damaged, or hold more than tensors (no code in them has run),
+            or a file of the folder isn't what it seems (`check_folder`).
     """
+    if Path(path_or_name).is_dir():
+        check_folder(Path(path_or_name))
     try:
         yield
     except (OSError, ValueError, RuntimeError, *_UNREAD) as error:

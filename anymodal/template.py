@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jinja2.exceptions import TemplateError
 
 from anymodal import locks
+from anymodal.media.source import printable
+from anymodal.sandbox import render
+from anymodal.sandbox_budget import BudgetError
 
 ASSISTANT = "assistant"
 
@@ -55,7 +58,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any, stops: Collection[int]) -> None:
         self.tokenizer = tokenizer
-        self.jinja = tokenizer.chat_template or PLAIN_TEMPLATE
+        self.jinja = _text_of(tokenizer.chat_template)
         if tokenizer.chat_template is None and tokenizer.eos_token is None:
             raise ValueError(
                 "the tokenizer has neither a chat template nor an end-of-sequence token, so no "
@@ -150,16 +153,24 @@ class ChatTemplate:
             raise ValueError("a conversation needs at least one message")
         marks = [f"\ue000{index}\ue001" for index in range(len(roles))]
         try:
-            rest = self.tokenizer.apply_chat_template(
-                [{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)],
-                chat_template=self.jinja,
-                tokenize=False,
+            rest = render(
+                self.jinja,
+                **_special_tokens(self.tokenizer),
+                messages=[{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)],
+                tools=None,
+                documents=None,
                 add_generation_prompt=add_generation_prompt,
                 enable_thinking=False,
             )
+        except BudgetError as error:
+            raise ValueError(
+                f"the model's chat template asks for more than one may: {printable(str(error))}; "
+                "set another tokenizer.chat_template"
+            ) from error
         except TemplateError as error:
             raise ValueError(
-                f"the model's chat template refuses the roles {', '.join(roles)}: {error}"
+                f"the model's chat template refuses the roles {', '.join(roles)}: "
+                f"{printable(str(error))}"
             ) from error
         frame = []
         for role, mark in zip(roles, marks, strict=True):
@@ -193,6 +204,29 @@ class ChatTemplate:
                     plain = itertools.takewhile(lambda token: token not in self.reserved, ids)
                     found.add(self.tokenizer.decode(list(plain)).strip())
         return sorted(mark for mark in found if len(mark) > 1)
+
+
+def _text_of(template: Any) -> str:
+    """A tokenizer's template; of several the one that its model talks by."""
+    if isinstance(template, Mapping):
+        template = template.get("default")
+        if template is None:
+            raise ValueError(
+                "the tokenizer has several chat templates and none is the default one; set "
+                "tokenizer.chat_template to the one that is meant"
+            )
+    if template is not None and not isinstance(template, str):
+        kind = type(template).__name__
+        raise ValueError(f"the tokenizer's chat_template is a {kind}; set it to a text in Jinja")
+    return template or PLAIN_TEMPLATE
+
+
+def _special_tokens(tokenizer: Any) -> dict[str, Any]:
+    """Texts of special tokens by the names that templates know them by."""
+    return {
+        name: [str(each) for each in token] if isinstance(token, list | tuple) else str(token)
+        for name, token in tokenizer.special_tokens_map.items()
+    }
 
 
 def _reserved_ids(tokenizer: Any) -> frozenset[int]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.huggingface_families import FAMILIES, TOWERS, Family, Sizes
 from anymodal.encoders.huggingface_processors import open_processor, steps
-from anymodal.media import Audio, Image, Media, Video
+from anymodal.media import IMU, Audio, Image, Media, Video
 from anymodal.sources import WEIGHTS, opening, source_of
 from anymodal.types import Features
 
@@ -362,6 +362,7 @@ BLANK: dict[type[Media], Media] = {
     Image: Image(torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()),
     Audio: Audio(torch.zeros(1, 1600).numpy(), 16000),
     Video: Video(torch.zeros(2, 32, 32, 3, dtype=torch.uint8).numpy(), 2.0),
+    IMU: IMU(torch.zeros(6, 200).numpy(), 100.0),
 }
 
 _PASSING = {"transformers_version", "_name_or_path", "architectures", "dtype", "processor_class"}

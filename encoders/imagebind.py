@@ -25,6 +25,7 @@ from anymodal.encoders import imagebind_blocks as blocks
 from anymodal.encoders import preprocess
 from anymodal.encoders.base import Encoder, like_weights
 from anymodal.encoders.imagebind_config import TrunkConfig, choose, preset_configs, trunk_config
+from anymodal.folder_check import check_folder
 from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
 from anymodal.recorded import Recorded
 from anymodal.sources import source_of
@@ -220,6 +221,8 @@ class ImageBind(Recorded, nn.Module):
             ValueError: if a file is missing, a trunk is unknown or a weight does not fit.
         """
         folder = Path(folder)
+        if folder.is_dir():
+            check_folder(folder)
         model = cls.sketch(folder, modalities)  # the weights come from the file
         if not (folder / WEIGHTS_FILE).is_file():
             raise ValueError(f"{str(folder)!r} has no {WEIGHTS_FILE}; save_pretrained writes it")

@@ -23,6 +23,7 @@ from anymodal.encoders.imagebind_blocks import sinusoids
 from anymodal.encoders.imagebind_config import choose
 from anymodal.encoders.universal_kinds import KINDS
 from anymodal.encoders.universal_tokenizers import Tokenizer, Trunk, build
+from anymodal.folder_check import check_folder
 from anymodal.media import Media
 from anymodal.recorded import Recorded
 from anymodal.sources import WEIGHTS, opening, source_of
@@ -122,6 +123,7 @@ class UniversalTrunk(Recorded, nn.Module):
 
     @classmethod
     def _reopened(cls, name: str, held: Mapping[str, Any], modalities: Modalities | None) -> Self:
+        check_folder(Path(name))
         model = cls.sketch(name, modalities)
         if not (Path(name) / WEIGHTS_FILE).is_file():
             raise ValueError(f"{name!r} has no {WEIGHTS_FILE}; save_pretrained writes it")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from anymodal import AnyModal, Message, Modality
 from anymodal.data.toybox.dataset import toybox_tokenizer
@@ -28,28 +27,6 @@ from anymodal.projection import UniversalProjection
 from anymodal.training.run import train_model
 from anymodal.training.scratch import small_language_model
 from anymodal.types import Target
-
-# The same model as a configuration: what `save_pretrained` writes, and `compose` builds.
-CONFIG = yaml.safe_load("""
-parts:
-  imagebind: {_target_: anymodal.encoders.ImageBind.from_pretrained}
-  language: {_target_: anymodal.language.LanguageModel.from_pretrained}
-  painter: {_target_: anymodal.decoders.DiffusionDecoder.from_pretrained}
-language: {_part_: language}
-projection:
-  {_target_: anymodal.projection.UniversalProjection, tokens: 4, width: 64, depth: 1, heads: 2}
-modalities:
-  image:
-    encoder:
-      {_target_: anymodal.encoders.ImageBindEncoder, model: {_part_: imagebind}, modality: image}
-    decoder: {_part_: painter}
-    head: {_target_: anymodal.heads.MapperHead, hidden_width: 64, depth: 1, heads: 2}
-    signals: 4
-    sampling: {steps: 4, guidance: 2.0}
-  audio:
-    encoder:
-      {_target_: anymodal.encoders.ImageBindEncoder, model: {_part_: imagebind}, modality: audio}
-""")
 
 
 def compose() -> AnyModal:
@@ -75,7 +52,7 @@ def compose() -> AnyModal:
         "image": Modality(encoders["image"], **draws, sampling={"steps": 4, "guidance": 2.0}),
         "audio": Modality(encoders["audio"]),
     }
-    return AnyModal(language, projection, modalities, CONFIG)  # without a config: it can't be saved
+    return AnyModal(language, projection, modalities)
 
 
 def main() -> None:

@@ -120,8 +120,7 @@ def main() -> None:
     torch.set_num_threads(1)  # at this size, more threads mostly wait for one another
     torch.manual_seed(0)
     model, encoder = AnyModal.from_pretrained("nano"), TouchEncoder()
-    how = {"_target_": "touch.TouchEncoder"}  # for the configuration of a saved model
-    model.add_modality("touch", Modality(encoder), like="imu", encoder=how)
+    model.add_modality("touch", Modality(encoder), like="imu")
     held_out = record(args.count, seed=1)
     before = accuracy(model, held_out)
     learn(model, encoder, record(1000, seed=0), args.steps)

@@ -20,26 +20,29 @@ PACKAGES = {
 LAYERS = [
     {
         *("torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes"),
-        *(
-            "shards",
-            "sources",
-            "hub",
-            "devices",
-            "yaml_files",
-            "messages",
-            "parts",
-            "recorded",
-            "locks",
-            "ranges",
-        ),
+        *("shards", "sources", "hub", "devices", "yaml_files", "messages", "parts", "recorded"),
+        *("locks", "ranges", "folder_check"),
     },
     {"encoders", "decoders"},
     {
-        *("projection", "heads", "template", "language", "signals", "prompt", "packing"),
+        *(
+            "projection",
+            "heads",
+            "sandbox",
+            "sandbox_budget",
+            "sandbox_syntax",
+            "template",
+            "language",
+            "signals",
+            "prompt",
+            "packing",
+        ),
         *("cache", "sampling", "generation"),
     },
     {"modality"},
-    {"model", "composition", "saving", "description", "placement"},
+    {
+        *("model", "composition", "saving", "description", "placement", "model_config", "bounded"),
+    },
     {
         "chat",
         "orders",

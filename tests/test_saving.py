@@ -321,6 +321,25 @@ def test_an_added_encoder_that_shares_a_trunk_goes_on_sharing_it(
     assert IMU in again.layout.names
 
 
+def test_an_encoder_that_cannot_tell_is_told_of(parts: Path, tmp_path: Path) -> None:
+    for model in (AnyModal.compose(parts), in_python(parts)):
+        other = PhotoColours(6)
+        vars(other).pop("_construction")
+        how = {"_target_": f"{__name__}.PhotoColours", "width": 6}
+        model.add_modality("photo", Modality(other), encoder=how)
+        model.save_pretrained(tmp_path / "a")
+        identical(model, AnyModal.from_pretrained(tmp_path / "a", allow=["tests"]))
+
+
+def test_a_configuration_that_opens_files_may_come_beside_parts_without_any(
+    tmp_path: Path,
+) -> None:
+    model = tiny.compose()
+    model.config = model_config(tmp_path)
+    model.save_pretrained(tmp_path / "a")
+    identical(model, AnyModal.from_pretrained(tmp_path / "a"))
+
+
 # ---- Weights to start from ----------------------------------------------------------------------
 
 
@@ -497,6 +516,23 @@ def test_a_decoder_that_does_not_fit_is_refused(parts: Path) -> None:
         model.replace_decoder("image", other, wrong)
     model.replace_decoder("image", other, head)
     assert model.heads["image"] is head and model.decoders["image"] is other
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [("encoder", "image"), ("decoder", "image"), ("head", "image"), ("language", ""), ("p", "")],
+)
+def test_a_part_of_another_kind_is_refused(parts: Path, key: str, place: str) -> None:
+    config = model_config(parts.parent)
+    other = {"_part_": "binder"}
+    if place:
+        config["modalities"][place][key] = other
+        where = f"modalities.{place}.{key}"
+    else:
+        where = {"p": "projection"}.get(key, key)
+        config[where] = other
+    with pytest.raises(ConfigError, match=f"{where} must be a .*, and what it names gives a Image"):
+        AnyModal.compose(config)
 
 
 def test_names_that_files_and_modules_cannot_have(parts: Path) -> None:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from anymodal.media.source import printable
+
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
@@ -48,10 +50,10 @@ def show_model(name: str) -> None:
         ValueError: if there is no such model.
     """
     from anymodal import composition
-    from anymodal import config as configuration
 
     folder = composition.find(name)
-    config = configuration.load(folder / "config.yaml")
+    config = composition.read_config(folder)
+    composition.check_shape(config)
     parts = config.get("parts") or {}
     print(folder)
     for key in ("language", "projection"):
@@ -72,5 +74,5 @@ def show_model(name: str) -> None:
 def _target(node: dict[str, Any], parts: dict[str, Any]) -> str:
     """The class that a node, or the part it stands for, names."""
     node = parts.get(node["_part_"], {}) if "_part_" in node else node
-    names = str(node.get("_target_", "?")).split(".")
-    return ".".join(names[-2:]) if names[-1][0].islower() else names[-1]
+    names = printable(str(node.get("_target_") or "?")).split(".")
+    return ".".join(names[-2:]) if names[-1][:1].islower() else names[-1]

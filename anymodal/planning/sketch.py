@@ -74,7 +74,15 @@ def _sketching(made: Made) -> Iterator[None]:
 
 def _without_reading(made: Made) -> contextlib.AbstractContextManager[None]:
     def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        return without_weights(made, target)(**arguments)
+        try:
+            return without_weights(made, target)(**arguments)
+        except (RuntimeError, NotImplementedError) as error:
+            name = getattr(target, "__qualname__", target)
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ConfigError(
+                f"{name} can't be planned: it looks at values that aren't there ({why}); give it a "
+                "classmethod 'from_pretrained' and a 'sketch' of the same arguments that needs none"
+            ) from error
 
     return configuration.calling(call)
 
