@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from anymodal.model import AnyModal
 
 MOST_AT_ONCE = 1_000_000
+OF_MANY = ("sampling", "batch_size")
+"""Settings of `reply_many` beside those of the text."""
+
 
 
 def reply(
@@ -164,7 +167,7 @@ def reply_many(
         ValueError: for a conversation or settings that don't fit, or other than one seed for each.
         NonFiniteError: if NaN or infinity came out in a medium's place; it has the other messages.
     """
-    choose, settings = check_settings(model, sampling, how, ("sampling", "batch_size"))
+    choose, settings = check_settings(model, sampling, how, OF_MANY)
     seeds = [ranges.seed(seed) for seed in seeds]
     if len(seeds) != len(conversations):
         raise ValueError(

@@ -13,6 +13,7 @@ from anymodal.config import suggest
 MOST_STEPS = 1000
 """The most denoising steps: schedules are tables of a thousand levels."""
 MOST_GUIDANCE = 1000.0
+MOST_SESSION_SEED = 2**31 - 1
 MOST_SEED = 2**63 - 1
 """Seeds of a reply's media are counted on from its own, and torch takes them up to 2**64."""
 
@@ -35,8 +36,8 @@ def number(name: str, value: Any, least: float, most: float, also: str = "") -> 
     Raises:
         ValueError: it is none, or out of the range.
     """
-    good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not (good and least <= value <= most):
+    good = isinstance(value, Real) and not isinstance(value, bool)
+    if not (good and least <= value <= most):  # which no NaN is
         raise ValueError(f"{name}={value!r}; it must be {also}a number from {least:g} to {most:g}")
     return float(value)
 

@@ -21,9 +21,6 @@ from anymodal.types import Done, Event, Message
 if TYPE_CHECKING:
     from anymodal.model import AnyModal
 
-MOST_SEED = 2**31 - 1
-"""The largest seed of a session."""
-
 
 @dataclass(frozen=True)
 class Attachment:
@@ -75,7 +72,7 @@ class Session:
         self.model, self.out = model, Path(out)
         self.settings = {"sampling": {k: dict(v) for k, v in (sampling or {}).items()}, **how}
         self.cache = PrefixCache(model.language)
-        self.seed = secrets.randbelow(MOST_SEED + 1) if seed is None else seed
+        self.seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1) if seed is None else seed
         self.attached: list[Attachment] = []
         self.turns: list[Exchange] = []
 
@@ -86,7 +83,7 @@ class Session:
 
     @seed.setter
     def seed(self, value: int) -> None:
-        self._seed = ranges.seed(value, MOST_SEED)
+        self._seed = ranges.seed(value, ranges.MOST_SESSION_SEED)
 
     @property
     def messages(self) -> list[Message]:

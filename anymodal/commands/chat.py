@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymodal.commands.options import add_model, count, open_model
+from anymodal.commands.options import add_model, count, open_model, seed
 from anymodal.commands.terminal import printable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
     )
-    add("--seed", type=int, help="makes answers repeatable (default: another one each time)")
+    add("--seed", type=seed, help="makes answers repeatable (default: another one each time)")
     add("--temperature", type=float, help="0 always takes the likeliest word (default: 0)")
     add("--top-p", type=float, help="keep the likeliest words of this total share (default: 1)")
     add("--max-new-tokens", type=count, help="the longest reply (default: 256)")
@@ -57,14 +57,12 @@ def run(args: argparse.Namespace) -> int:
 def _session(args: argparse.Namespace) -> Session:
     from anymodal import ranges
     from anymodal.sampling import Sampling
-    from anymodal.session import MOST_SEED, Session
+    from anymodal.session import Session
 
     made = _given(args, "steps", "guidance")
     how = _given(args, "temperature", "top_p", "max_new_tokens")
     ranges.medium(made)  # before the model is loaded
     Sampling.of(how)
-    if args.seed is not None:
-        ranges.seed(args.seed, MOST_SEED)
 
     if sys.stderr.isatty():
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anymodal.commands.options import add_model, open_model
+from anymodal.commands.options import add_model, open_model, seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, default=Path("anymodal-demo"), metavar="DIR",
         help="where inputs, outputs and index.html go (default: %(default)s)")  # fmt: skip
     add_model(parser)
-    add("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
+    add("--seed", type=seed, default=0, help="decides everything (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

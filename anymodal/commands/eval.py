@@ -131,10 +131,11 @@ def _diagnose(args: argparse.Namespace) -> int:
 def _decoder(args: argparse.Namespace) -> int:
     from omegaconf import OmegaConf
 
-    from anymodal import devices
+    from anymodal import devices, ranges
     from anymodal.decoders import DiffusionDecoder
     from anymodal.evaluation.ladder import on_captions
 
+    ranges.medium({"steps": args.steps, "guidance": args.guidance})
     device = devices.choose(args.device)
     options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
     decoder = DiffusionDecoder.from_pretrained(args.folder, **options).to(device)

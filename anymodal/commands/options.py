@@ -19,6 +19,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """A session's seed, for argparse."""
+    from anymodal.ranges import MOST_SESSION_SEED
+
+    if not text.isdecimal() or int(text) > MOST_SESSION_SEED:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no seed; give a whole number from 0 to {MOST_SESSION_SEED}"
+        )
+    return int(text)
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add `--model`, `--allow`, `--device` and `--dtype`."""
     parser.add_argument(

@@ -42,9 +42,14 @@ class ModelAnswers:
     Args:
         model: the model.
         settings: of `chat.reply_many`.
+
+    Raises:
+        ValueError: for settings that don't fit.
     """
 
     def __init__(self, model: AnyModal, **settings: Any) -> None:
+        how = {name: value for name, value in settings.items() if name not in chat.OF_MANY}
+        chat.check_settings(model, settings.get("sampling"), how, chat.OF_MANY)
         self.model, self.settings = model, settings
 
     def identity(self) -> str:

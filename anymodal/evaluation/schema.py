@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from anymodal import chat, ranges
 from anymodal import config as configuration
 from anymodal.config import ConfigError, explain, suggest
 from anymodal.evaluation.files import Sample, read_samples
@@ -112,14 +113,22 @@ class Evaluation:
 
 def _check_settings(given: Mapping[str, Any]) -> None:
     """Refuse settings that `chat.reply_many` doesn't take; the model's own check is the rest."""
-    own = ("sampling", "batch_size")
-    known = [*own, *(item.name for item in fields(Sampling))]
+    known = [*chat.OF_MANY, *(item.name for item in fields(Sampling))]
     for name in given:
         if name not in known:
             raise ConfigError(f"settings has no {name!r}{suggest(name, known)}")
-    how = {name: value for name, value in given.items() if name not in own}
-    configuration.check_arguments(Sampling, how, "settings")
-    Sampling(**how)
+    how = {name: value for name, value in given.items() if name not in chat.OF_MANY}
+    sampling = given.get("sampling") or {}
+    if not isinstance(sampling, Mapping):
+        raise ConfigError(f"settings.sampling must be settings by modality, not {sampling!r}")
+    try:
+        Sampling(**how)
+        ranges.whole("batch_size", given.get("batch_size", 1), 1, chat.MOST_AT_ONCE)
+        for name, settings in sampling.items():
+            # What else the decoder takes the model knows, before the first sample is asked.
+            ranges.medium(settings, lambda **any: None, place=f"settings.sampling.{name}")
+    except ValueError as error:
+        raise ConfigError(f"settings: {error}") from error
 
 
 def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluation:
