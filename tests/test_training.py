@@ -547,15 +547,20 @@ def test_a_bad_step_is_skipped(
     data = {**TOY["data"], "count": 12, "bad": [] if gradient else [0]}
     stage = {"trainable": ["layer.*"], "losses": losses}
     run = read_run(write(tmp_path, data=data, stage=stage, max_skipped=5))
-    trainer, module = fit(run)
+    if gradient:
+        with pytest.raises(ConfigError, match=r"nothing was learned in 4 batches.*gradient norm"):
+            fit(run)
+        found = last(tmp_path / "run")
+    else:
+        fit(run)
+        found = last(tmp_path / "run")
+        assert found["global_step"] == 4
     told = capsys.readouterr().out
-    assert trainer.global_step == 4
     assert ("gradient norm" if gradient else "loss nan, skipped") in told
     L.seed_everything(run.seed, verbose=False)
-    fresh = composed.Toy()
-    same = torch.equal(fresh.layer.weight, module.model.layer.weight)
-    assert same is gradient, "bad steps change nothing, good ones do"
-    assert all(torch.isfinite(p).all() for p in module.parameters())
+    fresh, learned = composed.Toy().layer.weight, found["state_dict"]["model.layer.weight"]
+    assert torch.equal(fresh, learned) is gradient, "bad steps change nothing, good ones do"
+    assert all(torch.isfinite(p).all() for p in found["state_dict"].values())
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -695,24 +700,6 @@ def test_batches_without_a_wanted_loss_are_skipped_but_not_forever(tmp_path: Pat
             train(path)
     finally:
         del toy.loss_names  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("part", ["projection", "heads"])
-def test_batches_that_teach_nothing_change_nothing(
-    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
-) -> None:
-    """As conversations without media teach a part that is for media, and trains alone."""
-    model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
-    data = {"_target_": "tests.composed.plain_conversations"}
-    stage = {"trainable": [f"{part}.*"], "losses": {"text": 1.0, "align": 1.0}}
-    more = {"steps": 3, "accumulate": 2, "batch_size": 2}
-    run = read_run(write(tmp_path, model=model, data=data, stage=stage, **more))
-    fresh, _ = build(run)
-    before = {name: value.clone() for name, value in fresh.state_dict().items()}
-    trainer, module = fit(run)
-    assert trainer.global_step == 3 and len(logged(Path(run.out))) == 3
-    assert_same(module.model.state_dict(), before)
-    assert "skipped" not in capsys.readouterr().out
 
 
 def test_an_unknown_loss_is_told(parts: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from anymodal.keep import Kept
 from anymodal.language import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.data import seed_all
+from anymodal.training.monitors import GradientCheck, MeanLosses
 from anymodal.training.optimizers import build_optimizer
 from anymodal.training.stage import PRECISIONS, Run, cast, freeze_all_but, train_mode
 
@@ -51,6 +52,9 @@ class StageModule(L.LightningModule):
                 part.packs  # noqa: B018 (tried here, since workers can't use an accelerator)
         if hasattr(model, "kept"):
             setattr(model, "kept", Kept(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
+        first = min(run.save_every, run.steps)
+        self.gradients = GradientCheck(self.trainable, run.stage.trainable, run.stage.losses, first)
+        self.means = MeanLosses()
         self.batches = 0  # batches consumed by each process, over all resumed sessions
         self.skipped = 0  # optimiser steps in a row that changed nothing
         self.skipped_in_all = 0  # batches that changed nothing
@@ -85,6 +89,7 @@ class StageModule(L.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         self.batches += 1
+        self.gradients.see(batch)
         losses = self.model(batch)
         total = self.weigh(losses)
         values, bad = self._compare(losses, total)
@@ -97,10 +102,7 @@ class StageModule(L.LightningModule):
         if bad:
             return self._skip(f"loss {mean}", bad)
         self.good += 1
-        known = {f"loss/{name}": value for name, value in values.items()}
-        known["skipped"] = torch.tensor(float(self.skipped_in_all))
-        self.log_dict(known, batch_size=self.run.batch_size)
-        self.log("loss", mean, prog_bar=True, batch_size=self.run.batch_size)
+        self.means.add({"loss": mean, **{f"loss/{name}": v for name, v in values.items()}})
         if processes.count() > 1:
             return self._tied(total)
         assert total is not None, "there are values"
@@ -150,6 +152,8 @@ class StageModule(L.LightningModule):
             parameters = [p for p in self.parameters() if p.grad is not None]
             norm = strategies.whole(nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip))
             if torch.isfinite(norm):
+                if not self.gradients.checked:
+                    self.gradients.step(dict(self.model.named_parameters()), norm)
                 self.skipped = 0
                 return
             last = min(self.run.accumulate, self.batches)

@@ -157,6 +157,8 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
         "accumulate_grad_batches": run.accumulate,
         "precision": passes(run.precision),
         "callbacks": [
+            module.means,
+            module.gradients,
             *average,
             StopAndSave(),
             SaveEvery(last, run.save_every),
