@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,8 @@ def save_pretrained(model: AnyModal, folder: Path, with_parts: bool) -> None:
     opened = [part for part in model.modules() if is_opened(part)]
     manifest = identities(model)
     with checkpoint.replacing_folder(folder) as temporary:
-        written = _save_parts(model, description, temporary, with_parts)
+        lies = partial(_lies_in, folder=folder.resolve())  # the old folder goes, with what is in it
+        written = _save_parts(model, description, temporary, lambda n: with_parts or lies(n))
         weights = _beside(model, opened, trained, written)
         if trained := [each for each in trained if any(n.startswith(f"{each}.") for n in weights)]:
             description.config["trained"] = trained
@@ -128,17 +130,16 @@ def save_pretrained(model: AnyModal, folder: Path, with_parts: bool) -> None:
 
 
 def _save_parts(
-    model: AnyModal, description: Description, folder: Path, with_parts: bool
+    model: AnyModal, description: Description, folder: Path, asked: Callable[[Node], bool]
 ) -> list[Any]:
-    """Write parts beside the configuration, point it at them, and say which: all of them, or those
-    alone that can't be saved otherwise.
+    """Write parts beside the configuration, point it at them, and say which: those whose nodes are
+    asked for, and those that can't be saved otherwise.
     """
     config, written = description.config, {}
     wanted = {id(part) for part in description.unsaved.values()}
-    lost = set(config.get("parts") or {}) if with_parts else set()
+    lost = set()
     for label, node, part in list(nodes(model, config)):
-        lost.discard(label)
-        if id(part) in written or not (with_parts or id(part) in wanted):
+        if id(part) in written or not (asked(node) or id(part) in wanted):
             continue
         real = part.opened() if isinstance(part, DeferredDecoder) else part
         if not has_files(type(real)):
@@ -154,6 +155,12 @@ def _save_parts(
             "yourself and point the configuration at its folder"
         )
     return list(written.values())
+
+
+def _lies_in(node: Node, folder: Path) -> bool:
+    """Whether a node names something that is inside of a folder."""
+    named = [Path(value) for value in node.values() if isinstance(value, str) and len(value) < 4096]
+    return any(folder in path.parents for path in named if path.is_absolute())
 
 
 def _save_part(part: Any, node: Node, folder: Path, label: str) -> None:

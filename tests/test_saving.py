@@ -135,6 +135,14 @@ def test_what_a_configuration_built_of_random_weights_is_saved(
     identical(model, AnyModal.from_pretrained(tmp_path / "a"))
 
 
+def test_a_model_saved_over_its_own_parts_keeps_them(parts: Path, tmp_path: Path) -> None:
+    model = AnyModal.compose(parts)
+    model.save_pretrained(tmp_path / "a", with_parts=True)
+    again = AnyModal.from_pretrained(tmp_path / "a")
+    again.save_pretrained(tmp_path / "a")  # the old folder goes
+    identical(model, AnyModal.from_pretrained(tmp_path / "a"))
+
+
 def test_what_has_files_stays_there(parts: Path, tmp_path: Path) -> None:
     AnyModal.compose(parts).save_pretrained(tmp_path / "a")
     names = checkpoint.load_weights(tmp_path / "a" / checkpoint.WEIGHTS)
