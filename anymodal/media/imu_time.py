@@ -133,7 +133,7 @@ def _rate(times: NDArray[np.float64]) -> float:
     return float(np.median(np.diff(starts)) / np.median(np.diff(times[starts])))
 
 
-def _drop_twice(times: Times, samples: NDArray[np.float32]) -> tuple[Times, NDArray[np.float32]]:
+def _drop_twice(times: Times, values: NDArray[np.float64]) -> tuple[Times, NDArray[np.float64]]:
     """Without rows that were written twice, time and all; where many are, it is how they came."""
     twice = np.flatnonzero(np.diff(times.clock) == 0) + 1
     if 0 < len(twice) <= len(times.clock) // 4:
