@@ -31,12 +31,15 @@ class IMU(Media):
 
     Shapes: samples (6, n), float32. Units: m/s² and rad/s; rate in Hz.
 
-    Loads CSV whose header names the columns (`t, ax, ay, az, gx, gy, gz`, `acc_x_g`,
-    `gyro_x [deg/s]`, … in any order, others are ignored) with the rate from a time column
-    (`t`, `time_ms`, `timestamp_us`, …), from a line `# sample_rate=200`, or from
-    `sample_rate=`; and NPY of (n, 6) or (6, n), the rate from `sample_rate=` or a JSON file of
-    the same name, `{"sample_rate": 200, "units": "g, deg/s"}`. Units are SI unless a column, a
-    line `# units: g, deg/s`, the JSON file, or `units=` says else. Saves CSV, and NPY with JSON.
+    Loads tables whose header names the columns, as CSV, with other delimiters or decimal commas,
+    in UTF-8, UTF-16 or cp1252: `t, ax, ay, az, gx, gy, gz`, `acc_x_g`, `gyro_x [deg/s]`, the names
+    of ROS, EuRoC and apps, … in any order; others are ignored. The rate comes from a time column
+    (`t_s`, `time_ms`, `timestamp [ns]`, Unix times, dates), a line `# sample_rate=200`, or
+    `sample_rate=`. Times that are uneven or repeat are moved onto an even grid; whole numbers need
+    a unit. And loads NPY of (n, 6) or (6, n), the rate from `sample_rate=` or a JSON file of the
+    same name, `{"sample_rate": 200, "units": "g, deg/s"}`. Units are SI unless a column, the row
+    below the header, a line `# units: g, deg/s`, the JSON file, or `units=` says else; a third one
+    is that of the times. Saves CSV, and NPY with JSON.
     """
 
     samples: NDArray[np.float32]
