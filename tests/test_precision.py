@@ -48,7 +48,7 @@ MEDIA: Mapping[type[Media], Callable[[], Media]] = {
 } | {
     Video: lambda: Video(torch.zeros(4, 16, 16, 3, dtype=torch.uint8).numpy(), 2.0),
     Depth: lambda: Depth(torch.rand(16, 16).numpy()),
-    Thermal: lambda: Thermal(torch.rand(16, 16).numpy()),
+    Thermal: lambda: Thermal(torch.zeros(16, 16, dtype=torch.uint8).numpy()),
 }
 
 
@@ -75,15 +75,13 @@ def test_every_trunk_of_imagebind_encodes(binder: ImageBind, name: str, dtype: t
         torch.testing.assert_close(other.embed(batch).float(), embeds, rtol=0.1, atol=0.1)
 
 
-@pytest.mark.parametrize("dtype", OTHERS, ids=str)
 @pytest.mark.parametrize("family", sorted(huggingface_models.FAMILIES))
-def test_every_family_of_transformers_encodes(
-    family: str, dtype: torch.dtype, tmp_path: Path
-) -> None:
+def test_every_family_of_transformers_encodes(family: str, tmp_path: Path) -> None:
     folder = tmp_path / family
     huggingface_models.write(huggingface_models.FAMILIES[family], folder)
     encoder = TransformersEncoder.from_pretrained(str(folder), seconds=0.5)
     batch = encoder.prepare(MEDIA[encoder.media]())[None]
+    dtype = torch.bfloat16
     other = copy.deepcopy(encoder).to(dtype)
     with torch.no_grad():
         assert other(other.to_weights(batch)).values.dtype == dtype
@@ -125,7 +123,7 @@ def test_every_family_of_decoders_computes(name: str) -> None:
     first = DiffusionDecoder(known.build(), **known.options).eval()
     with torch.no_grad():
         asked = first.embed_captions(["a big red ball"])
-    for dtype in (*OTHERS, None):
+    for dtype in (torch.bfloat16, None):
         decoder = copy.deepcopy(first).to(dtype or torch.bfloat16)
         if dtype is None and "audioldm" not in name:  # the vocoder is in the autoencoder's
             decoder.pipeline.vae.float()  # alone, as some need it
