@@ -134,7 +134,7 @@ def reporting(work: Callable[[Callable[[int, int], None]], Any]) -> Generator[An
         except BaseException as error:  # handed to the reader, who raises it
             queue.put(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run, daemon=True, name="medium")
     try:
         thread.start()
         while isinstance(item := queue.get(), tuple):
