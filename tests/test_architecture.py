@@ -20,7 +20,7 @@ PACKAGES = {
 LAYERS = [
     {
         *("torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes"),
-        *("shards", "sources", "hub", "devices", "yaml_files"),
+        *("shards", "sources", "hub", "devices", "yaml_files", "typed"),
     },
     {"encoders", "decoders"},
     {
