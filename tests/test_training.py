@@ -510,9 +510,7 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
     fit(read_run(write(tmp_path, steps=2)))
     path = write(tmp_path, optimizer={"muon": {"names": ["layer.weight"]}})
-    with pytest.raises(
-        ConfigError, match="with AdamW and this one has AdamW and Muon; .* old optimizer"
-    ):
+    with pytest.raises(ConfigError, match="with AdamW and this one has AdamW and Muon"):
         train(path)
 
 
