@@ -17,12 +17,18 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from anymodal.typed import ConfigError as ConfigError
+from anymodal.typed import check_schema, check_type
+from anymodal.typed import shown as shown
+from anymodal.typed import suggest as suggest
 from anymodal.yaml_files import parse_yaml, read_yaml
+
+Schema = TypeVar("Schema")
 
 TRUSTED = tuple(
     f"anymodal.{name}" for name in ("encoders", "decoders", "heads", "language", "projection")
@@ -35,10 +41,6 @@ Parts alone: what reads further configurations, runs trainings or writes files i
 
 HERE = "${here}"
 """In a configuration file, the folder that it lies in."""
-
-
-class ConfigError(ValueError):
-    """A configuration that can't work; the message names the place and the way out."""
 
 
 def load(
@@ -55,27 +57,55 @@ def load(
         ConfigError: for a missing file, bad YAML, an unknown key or a broken interpolation.
     """
     config = _read(Path(path))
-    try:
+    with _explained(str(path)):
         if schema is not None:
+            check_schema(schema, OmegaConf.to_container(config, resolve=False))
             config = typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(schema), config))
         for override in overrides:
-            _override(config, override, Path(path).parent)
+            _override(config, override, Path(path).parent, schema)
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{path}: {explain(error)}") from error
     assert isinstance(resolved, dict)
     return typing.cast(dict[str, Any], resolved)
 
 
+@contextlib.contextmanager
+def _explained(place: str) -> Iterator[None]:
+    """Within it, what OmegaConf refuses is a `ConfigError`."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{place}: {explain(error)}") from error
+    except (TypeError, ValueError, RecursionError) as error:  # OmegaConf's own, in merging
+        raise ConfigError(f"{place}: {_first_line(error)}") from error
+
+
+def structured(schema: type[Schema], config: Mapping[str, Any], place: str) -> Schema:
+    """A schema's object with a configuration's values.
+
+    Raises:
+        ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
+    """
+    with _explained(place):
+        check_schema(schema, config)
+        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(config)))
+        found = OmegaConf.to_object(merged)
+    assert isinstance(found, schema)
+    return found
+
+
 def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
+    if not _exists(path):
+        raise ConfigError(
+            f"no configuration file at {shown(str(path), 500)[1:-1]}{_neighbour(path)}"
+        )
     if path.resolve() in above:
         raise ConfigError(f"{path} is its own base; take it out of `base`")
-    if not path.exists():
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ConfigError(f"no configuration file at {path}{hint}")
     try:
         config = read_yaml(path)
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path} is a folder; name a configuration file") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if not isinstance(config, dict):
@@ -83,16 +113,28 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     bases = config.pop("base", [])
     bases = bases if isinstance(bases, list) else [bases]
     if not all(isinstance(base, str) for base in bases):
-        raise ConfigError(f"{path}: base must be a file's name or a list of them, not {bases!r}")
-    merged: Any = OmegaConf.create({})
-    try:
-        for base in bases:
-            merged = OmegaConf.merge(merged, _read(path.parent / base, (*above, path.resolve())))
-        merged = OmegaConf.merge(merged, placed(config, path.parent))
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{path}: {explain(error)}") from error
+        raise ConfigError(
+            f"{path}: base must be a file's name or a list of them, not {shown(bases)}"
+        )
+    below = [_read(path.parent / base, (*above, path.resolve())) for base in bases]
+    with _explained(str(path)):
+        merged = OmegaConf.merge(OmegaConf.create({}), *below, placed(config, path.parent))
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def _neighbour(path: Path) -> str:
+    if not _exists(path.parent):
+        return ""
+    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def placed(node: Any, folder: Path) -> Any:
@@ -104,7 +146,7 @@ def placed(node: Any, folder: Path) -> Any:
     return node.replace(HERE, str(folder.resolve())) if isinstance(node, str) else node
 
 
-def _override(config: DictConfig, override: str, folder: Path) -> None:
+def _override(config: DictConfig, override: str, folder: Path, schema: type | None) -> None:
     key, separator, text = override.partition("=")
     if not separator:
         raise ConfigError(f"override {override!r} is not of the form key=value")
@@ -116,6 +158,11 @@ def _override(config: DictConfig, override: str, folder: Path) -> None:
         value = placed(parse_yaml(text, f"override {override!r}"), folder)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if schema is not None:
+        nested = value
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        check_schema(schema, nested)
     OmegaConf.update(config, key, value, merge=True)
 
 
@@ -133,15 +180,6 @@ def _require_key(config: DictConfig, dotted: str) -> None:
             )
         node = node._get_node(name)
         done.append(name)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or the known names where none is near."""
-    known = sorted(str(k) for k in known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
 
 
 def explain(error: OmegaConfBaseException) -> str:
@@ -165,7 +203,9 @@ def resolve_target(dotted: str, allow: Iterable[str] = ()) -> Callable[..., Any]
         ConfigError: for a package outside the allow-list, or a name that doesn't exist.
     """
     if not isinstance(dotted, str):
-        raise ConfigError(f"_target_ must be a dotted path, not {dotted!r}")
+        raise ConfigError(f"_target_ must be a dotted path, not {shown(dotted)}")
+    if len(dotted) > 300 or not all(name.isidentifier() for name in dotted.split(".")):
+        raise ConfigError(f"_target_ {shown(dotted)} is no dotted path")
     allowed = (*TRUSTED, *allow)
     if not _inside(dotted, allowed):
         raise ConfigError(
@@ -216,6 +256,7 @@ def validate(
     parts: Iterable[str] = (),
     allow: Iterable[str] = (),
     place: str = "",
+    base: type | None = None,
 ) -> None:
     """Check every part in a configuration against its signature, building nothing.
 
@@ -225,6 +266,7 @@ def validate(
         parts: names of the shared objects that there are.
         allow: packages trusted beside AnyModal's own.
         place: where the node stands, for messages.
+        base: what this very part must be; see `check_base`.
 
     Raises:
         ConfigError: naming the place, the wrong key and the nearest right one.
@@ -241,13 +283,34 @@ def validate(
         target = resolve_target(node["_target_"], allow)
         given = {key: value for key, value in node.items() if key != "_target_"}
         where = f"{place or 'configuration'} ({node['_target_']})"
+        if base is not None:
+            check_base(target, base, where)
         check_arguments(target, given, where, provided)
     for key, value in node.items():
         validate(value, parts=parts, allow=allow, place=f"{place}.{key}".lstrip("."))
 
 
+def check_base(target: Callable[..., Any], base: type, where: str) -> None:
+    """Refuse a class that isn't a base's, a constructor of one, or a function that says it gives
+    something else. What a function gives without saying it is known only once it is built.
+
+    Raises:
+        ConfigError: naming what it must be.
+    """
+    made: Any = target
+    if inspect.ismethod(target):
+        made = target.__self__
+    elif not inspect.isclass(target):
+        hint = _hints(target).get("return")
+        made = typing.get_origin(hint) or hint
+    if inspect.isclass(made) and not issubclass(made, base):
+        raise ConfigError(f"{where} must be of class {base.__name__}, not {made.__name__}")
+
+
 def validate_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> list[str]:
     """Check the shared objects, each of which may refer to those before it; their names."""
+    if not isinstance(parts or {}, Mapping):
+        raise ConfigError(f"parts must be a mapping by name, not {shown(parts)}")
     known: list[str] = []
     for name, node in (parts or {}).items():
         validate(node, parts=known, allow=allow, place=f"parts.{name}")
@@ -259,8 +322,10 @@ def _check_part(node: Mapping[str, Any], parts: Iterable[str], place: str) -> No
     name = node["_part_"]
     if len(node) > 1:
         raise ConfigError(f"{place} shares {name!r}, so it takes no arguments of its own")
-    if name not in parts:
-        raise ConfigError(f"{place}: {name!r} is not under `parts` before it{suggest(name, parts)}")
+    if not isinstance(name, str) or name not in parts:
+        raise ConfigError(
+            f"{place}: {shown(name)} is not under `parts` before it{suggest(name, parts)}"
+        )
 
 
 def check_arguments(
@@ -279,8 +344,9 @@ def check_arguments(
     }
     kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
     for name in given:
-        if name not in named and inspect.Parameter.VAR_KEYWORD not in kinds:
-            raise ConfigError(f"{where} takes no {name!r}{suggest(name, named)}")
+        open_ended = isinstance(name, str) and inspect.Parameter.VAR_KEYWORD in kinds
+        if name not in named and not open_ended:
+            raise ConfigError(f"{where} takes no {shown(name)}{suggest(name, named)}")
     filled = {*given, *provided}
     missing = [n for n, p in named.items() if p.default is p.empty and n not in filled]
     if missing:
@@ -288,7 +354,7 @@ def check_arguments(
     hints = _hints(target)
     for name, value in given.items():
         if name in named and name in hints:
-            _check_type(value, hints[name], f"{where}.{name}")
+            check_type(value, hints[name], f"{where}.{name}")
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
@@ -300,32 +366,6 @@ def _hints(target: Callable[..., Any]) -> dict[str, Any]:
         with contextlib.suppress(NameError, AttributeError):
             found |= typing.get_type_hints(alone, getattr(function, "__globals__", {}))
     return found
-
-
-def _check_type(value: Any, hint: Any, where: str) -> None:
-    """Refuse a value for which the hint has no room; what containers hold isn't looked at."""
-    options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
-    if not any(_fits(value, option) for option in options):
-        names = " or ".join(_PLAIN.get(o, getattr(o, "__name__", str(o))) for o in options)
-        raise ConfigError(f"{where} must be {names}, not {value!r}")
-
-
-def _fits(value: Any, option: Any) -> bool:
-    origin = typing.get_origin(option) or option
-    if origin is typing.Literal:
-        return value in typing.get_args(option)
-    if isinstance(value, Mapping) and ("_target_" in value or "_part_" in value):
-        return True
-    if not inspect.isclass(origin) or origin is object:
-        return True  # Any, or a type variable
-    if isinstance(value, list | Mapping):
-        return origin not in _PLAIN
-    return type(value) is origin or (type(value), origin) in _ALIKE
-
-
-_UNIONS = (typing.Union, types.UnionType)
-_PLAIN = {int: "int", float: "float", str: "str", bool: "bool", type(None): "null", Path: "a path"}
-_ALIKE = {(int, float), (str, Path)}
 
 
 def instantiate(

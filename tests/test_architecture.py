@@ -21,7 +21,7 @@ LAYERS = [
     {
         *("torchaudio_fix", "types", "media", "config", "checkpoint", "keep", "processes"),
         *("shards", "sources", "hub", "devices", "yaml_files", "messages", "parts", "recorded"),
-        *("locks", "ranges", "folder_check"),
+        *("locks", "ranges", "folder_check", "typed"),
     },
     {"encoders", "decoders"},
     {

@@ -510,7 +510,7 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
     fit(read_run(write(tmp_path, steps=2)))
     path = write(tmp_path, optimizer={"muon": {"names": ["layer.weight"]}})
-    with pytest.raises(ConfigError, match=r"with Muon .* the old optimizer.muon"):
+    with pytest.raises(ConfigError, match="with AdamW and this one has AdamW and Muon"):
         train(path)
 
 
@@ -738,7 +738,6 @@ def test_a_run_is_checked_before_anything_is_built(tmp_path: Path) -> None:
     ("changes", "says"),
     [
         ({"trainer": {"max_steps": 2}}, "trainer.max_steps is the run's own to say; give steps"),
-        ({"trainer": {"callbacks": []}}, "trainer.callbacks is the run's own .* they save"),
         ({"trainer": {"acelerator": "cpu"}}, "trainer takes no 'acelerator'; did you mean"),
         ({"trainer": {"accelerator": "cpu", "devices": 0}}, "trainer: "),
         ({"optimizer": {"clip": 0}}, "optimizer.clip must be more than 0, not 0.0"),

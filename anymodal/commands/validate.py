@@ -37,7 +37,10 @@ def check(path: Path) -> None:
 
     config = configuration.load(path)
     if "modalities" in config:
-        composition.validate(config, config.get("allow", ()))
+        allow = config.get("allow") or []
+        if not isinstance(allow, list) or not all(isinstance(name, str) for name in allow):
+            raise configuration.ConfigError("allow must be a list of packages")
+        composition.validate(config, allow)
     elif "metrics" in config:
         from anymodal.evaluation.schema import read_evaluation
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 
 from anymodal import chat, ranges
 from anymodal import config as configuration
-from anymodal.config import ConfigError, explain, suggest
+from anymodal.config import ConfigError, shown, suggest
 from anymodal.evaluation.files import Sample, read_samples
 from anymodal.evaluation.metrics import Metric
 from anymodal.sampling import Sampling
@@ -52,12 +51,7 @@ class Evaluation:
         Raises:
             ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
         """
-        try:
-            merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(config)))
-            found = OmegaConf.to_object(merged)
-        except OmegaConfBaseException as error:
-            raise ConfigError(f"evaluation: {explain(error)}") from error
-        assert isinstance(found, cls)
+        found = configuration.structured(cls, config, "evaluation")
         found._check()
         return found
 
@@ -67,15 +61,18 @@ class Evaluation:
         return ["anymodal", *self.allow]
 
     def _check(self) -> None:
-        for name, least in (("batch_size", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name}={getattr(self, name)}; it must be {least} or above")
+        for name, least, most in (("batch_size", 1, 2**20), ("seed", 0, 2**63 - 1)):
+            if not least <= getattr(self, name) <= most:
+                value = shown(getattr(self, name))
+                raise ConfigError(f"{name}={value}; it must lie between {least} and {most}")
+        if not self.out.strip() or "\0" in self.out:
+            raise ConfigError(f"out must be the name of a folder, not {self.out!r}")
         if not self.metrics:
             raise ConfigError("metrics is empty; name at least one, as bleu: {_target_: …}")
         for name, node in (("data", self.data), *self.metrics.items()):
             part = isinstance(node, Mapping) and "_target_" in node
             if not (part or (name == "data" and isinstance(node, str))):
-                raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {node!r}")
+                raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shown(node)}")
         _check_settings(self.settings)
 
     def samples(self) -> list[Sample]:

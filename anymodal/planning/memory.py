@@ -346,7 +346,7 @@ def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
     """
     names = owners(model)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = build_optimizer(model, run.optimizer)
+    optimizer = build_optimizer(model, run.optimizer, run.trusted)
     for step in (1, 2):
         if step == 2 and run.accumulate > 1:
             _fill_gradients(trained, names, watch)

@@ -17,6 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from anymodal import processes
 from anymodal.checkpoint import replacing
+from anymodal.config import ConfigError
 
 _MARK = b"sha256:"
 _SEAL = len(_MARK) + 2 * hashlib.sha256().digest_size
@@ -60,6 +61,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         path = Path(path)
+        for name, state in checkpoint.get("callbacks", {}).items():
+            _check_plain(name, state)
         with replacing(path) as temporary:
             torch.save(checkpoint, temporary)
             seal(temporary)
@@ -99,6 +102,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         raise DamagedError(
             f"{' and '.join(errors)}; put a whole copy there, or delete the folder {path.parent} "
             "to start again"
+        )
+
+
+def _check_plain(name: str, state: Any) -> None:
+    """Refuse what a checkpoint could not be read with: it builds tensors and runs no code."""
+    if isinstance(state, dict | list | tuple):
+        for item in [*state.keys(), *state.values()] if isinstance(state, dict) else state:
+            _check_plain(name, item)
+    elif state is not None and not isinstance(state, torch.Tensor | int | float | str):
+        raise ConfigError(
+            f"the callback {name} has a {type(state).__name__} in its state, and a checkpoint "
+            "holds tensors and plain values; change what its state_dict gives"
         )
 
 

@@ -16,8 +16,9 @@ from anymodal.keep import Kept
 from anymodal.shards import Shards
 from anymodal.training.data import Batches, loader
 from anymodal.training.module import StageModule
+from anymodal.training.precision import passes
 from anymodal.training.run import build, read_run
-from anymodal.training.stage import passes, train_mode
+from anymodal.training.stage import train_mode
 
 
 def fill(

@@ -20,7 +20,8 @@ from anymodal.training import strategies
 from anymodal.training.data import seed_all
 from anymodal.training.monitors import GradientCheck, MeanLosses
 from anymodal.training.optimizers import build_optimizer
-from anymodal.training.stage import PRECISIONS, Run, cast, freeze_all_but, train_mode
+from anymodal.training.precision import PRECISIONS, cast
+from anymodal.training.stage import Run, freeze_all_but, train_mode
 
 
 class StageModule(L.LightningModule):
@@ -201,7 +202,7 @@ class StageModule(L.LightningModule):
                 f"optimizer.muon takes whole matrices, of which strategy {strategies.SHARDED!r} "
                 "leaves a process pieces; choose strategy 'ddp', or AdamW alone"
             )
-        optimizer = build_optimizer(self.model, settings)
+        optimizer = build_optimizer(self.model, settings, self.run.trusted)
         schedule = LambdaLR(optimizer, lambda step: settings.rate(step, self.run.steps))
         return {
             "optimizer": optimizer,
@@ -213,6 +214,7 @@ class StageModule(L.LightningModule):
         checkpoint["state_dict"] = {
             k: v for k, v in checkpoint["state_dict"].items() if k in wanted
         }
+        checkpoint["optimizer"] = self.run.optimizer.name
         checkpoint["batches"] = self.batches
         checkpoint["samples"] = self.batches * self._drawn_at_once
         checkpoint["skipped"] = [self.skipped, self.skipped_in_all]
@@ -226,11 +228,11 @@ class StageModule(L.LightningModule):
                 f"{sorted(saved - wanted)[:5]}, only here {sorted(wanted - saved)[:5]}; "
                 f"choose another out= folder or the old configuration"
             )
-        groups = [g for state in checkpoint["optimizer_states"] for g in state["param_groups"]]
-        if any("momentum" in group for group in groups) != bool(self.run.optimizer.muon.names):
+        before, now = checkpoint.get("optimizer"), self.run.optimizer.name
+        if before not in (None, now):
             raise ConfigError(
-                "the checkpoint is of a run with Muon and this one is without, or the other way "
-                "round; choose another out= folder or the old optimizer.muon"
+                f"the checkpoint is of a run with {before} and this one has {now}; choose another "
+                "out= folder or the old optimizer"
             )
         # Files from before `samples` and `skipped` were of one process, which had skipped nothing.
         samples = checkpoint.get("samples", checkpoint["batches"] * self.run.batch_size)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
+from anymodal.config import resolve_target
 from anymodal.training import stage
 
 
@@ -139,15 +140,22 @@ def kept_tensors(optimizer: Optimizer) -> Iterator[tuple[Tensor, Tensor]]:
                 yield weights.get(id(stepped), stepped), state
 
 
-def build_optimizer(model: nn.Module, settings: stage.Optimizer) -> Optimizer:
+def build_optimizer(
+    model: nn.Module, settings: stage.Optimizer, allow: Iterable[str] = ()
+) -> Optimizer:
     """Build the optimizer of what trains in a model; vectors get no weight decay.
+
+    Args:
+        model: whose parameters that train are taken.
+        settings: of the run.
+        allow: packages that an optimizer may come from beside torch's own.
 
     Raises:
         ConfigError: for a name in `muon` that matches no linear layer that trains.
     """
     weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
     trained = {name: _master(weight) for name, weight in weights.items()}
-    optimizer = _optimizer_of(model, trained, settings)
+    optimizer = _optimizer_of(model, trained, settings, allow)
     if all(trained[name] is weight for name, weight in weights.items()):
         return optimizer
     return MasterWeights([(weights[name], trained[name]) for name in weights], optimizer)
@@ -161,7 +169,10 @@ def _master(weight: nn.Parameter) -> nn.Parameter:
 
 
 def _optimizer_of(
-    model: nn.Module, trained: dict[str, nn.Parameter], settings: stage.Optimizer
+    model: nn.Module,
+    trained: dict[str, nn.Parameter],
+    settings: stage.Optimizer,
+    allow: Iterable[str],
 ) -> Optimizer:
     matrices = _matrices(model, trained, settings.muon.names)
     chosen = {id(matrix) for matrix in matrices}
@@ -170,9 +181,16 @@ def _optimizer_of(
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
+    if settings.algorithm is not None:
+        given: dict[str, Any] = {"params": groups, "lr": settings.lr}
+        target = resolve_target(settings.algorithm["_target_"], ["torch.optim", *allow])
+        more = {key: value for key, value in settings.algorithm.items() if key != "_target_"}
+        made: Optimizer = target(**given, **more)
+        return made
     first, second = settings.betas
     adamw = AdamW(
-        [group for group in groups if group["params"]],
+        groups,
         settings.lr,
         (first, second),
         fused=settings.fused or None,  # None leaves the choice of loops to torch

@@ -8,26 +8,29 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from anymodal import config as configuration
 from anymodal.checkpoint import replacing_folder, sweep
-from anymodal.config import ConfigError
+from anymodal.config import ConfigError, shown
 from anymodal.decoders.deferred import DeferredDecoder, Opening
+from anymodal.training import extras
 from anymodal.training.callbacks import MovingAverage, StopAndSave
 from anymodal.training.checkpoints import AtomicCheckpointIO, SaveEvery, resumable
 from anymodal.training.data import Batches, loader
+from anymodal.training.extras import Samples
 from anymodal.training.module import StageModule
+from anymodal.training.precision import passes
 from anymodal.training.regions import switched
-from anymodal.training.stage import Run, passes
+from anymodal.training.stage import Run
 from anymodal.training.strategies import SHARDED, arguments, expect_gaps, together
 
 FINISHED = "model"
@@ -41,8 +44,18 @@ def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
     parts = configuration.validate_parts(run.parts, run.trusted)
     for name in ("model", "data"):
         node = getattr(run, name)
-        configuration.validate(node, parts=parts, allow=run.trusted, place=name)
+        if not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
+            raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shown(node)}")
+        base = Samples if name == "data" else None
+        configuration.validate(node, parts=parts, allow=run.trusted, place=name, base=base)
+    check_trainer(run)
     return run
+
+
+def check_trainer(run: Run) -> None:
+    """Check what a run gives its trainer, building nothing."""
+    configuration.check_arguments(L.Trainer, run.trainer, "trainer")
+    extras.check(run)
 
 
 def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
@@ -59,15 +72,23 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
         return finished
     say(f"training {path} -> {finished}")
     trainer, module = fit(run)
-    if trainer.global_step < run.steps:
+    if _interrupted(trainer):
         say(f"stopped at step {trainer.global_step} of {run.steps}; run it again to go on")
         return None
+    if trainer.global_step < run.steps:
+        say(f"a callback ended it at step {trainer.global_step} of {run.steps}")
     with together(module):
         if trainer.is_global_zero:
             with replacing_folder(finished) as folder:
                 module.model.save_pretrained(folder)  # type: ignore[operator]
         trainer.strategy.barrier()
     return finished
+
+
+def _interrupted(trainer: L.Trainer) -> bool:
+    """Whether a signal stopped a run before its last step; a user's callback ends it for good."""
+    stops = [each.stopped for each in cast(Any, trainer).callbacks if isinstance(each, StopAndSave)]
+    return any(stops) and trainer.global_step < trainer.max_steps
 
 
 def train_model(
@@ -78,6 +99,8 @@ def train_model(
     steps: int,
     trainable: Sequence[str] = ("*",),
     out: str | Path | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    logger: Logger | bool | Sequence[Logger] = True,
     **settings: Any,
 ) -> Model:
     """Train a model that is built already, in place, as a stage of a configuration would.
@@ -89,6 +112,9 @@ def train_model(
         steps: optimiser steps.
         trainable: globs over parameter names.
         out: folder for logs and checkpoints, from which a stopped run goes on; None for none.
+        callbacks: of Lightning, beside the run's own. What they keep in checkpoints must be tensors
+            and plain values.
+        logger: of Lightning, beside the run's own (CSV and TensorBoard); False for none at all.
         settings: more of a `Run`, such as `batch_size=16` or `optimizer={"lr": 1e-3}`.
 
     Raises:
@@ -104,9 +130,10 @@ def train_model(
                 f"strategy {SHARDED!r} leaves a model in pieces, and train_model trains in place; "
                 "train from a configuration, or choose strategy 'ddp'"
             )
+        check_trainer(run)
         L.seed_everything(run.seed, verbose=False)
-        trainer, _ = _fit(model, data, run)
-    if trainer.global_step < steps:
+        trainer, _ = _fit(model, data, run, callbacks, logger)
+    if _interrupted(trainer):
         raise KeyboardInterrupt
     if hasattr(model, "kept"):
         # What it kept holds only as long as the same parts stay frozen.
@@ -127,7 +154,11 @@ def build(run: Run) -> tuple[Any, Any]:
     for name in ("collate", "save_pretrained"):  # the latter's lack would show at the very end
         if not hasattr(model, name):
             raise ConfigError(f"{type(model).__name__} has no {name}(), which a run needs")
-    return model, configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+    data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+    if not isinstance(data, Samples) or isinstance(data, Mapping):
+        name = run.data.get("_target_") or run.data["_part_"]
+        raise ConfigError(f"data ({name}) gives a {type(data).__name__}, not samples by index")
+    return model, data
 
 
 def _build_model(run: Run, cache: str | None) -> tuple[Any, dict[str, Any]]:
@@ -144,38 +175,28 @@ def _deferred(model: nn.Module) -> Iterator[str]:
             yield from (f"{place}.{name}" for name in module.known["parameters"])
 
 
-def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
+def _fit(
+    model: Any,
+    data: Any,
+    run: Run,
+    callbacks: Sequence[L.Callback] = (),
+    logger: Logger | bool | Sequence[Logger] = (),
+) -> tuple[L.Trainer, StageModule]:
     _quieten()
     module = StageModule(model, run)
     batches = Batches(data, model.collate, run.batch_size, run.seed, grouped=run.grouped)
-    out = Path(run.out)
-    last = out / "checkpoints" / "last.ckpt"
+    last = Path(run.out) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
-    settings = {
-        "max_steps": run.steps,
-        "max_epochs": -1,
-        "accumulate_grad_batches": run.accumulate,
-        "precision": passes(run.precision),
-        "callbacks": [
-            module.means,
-            module.gradients,
-            *average,
-            StopAndSave(),
-            SaveEvery(last, run.save_every),
-            *([TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []),
-        ],
-        # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
-        "logger": [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")],
-        "log_every_n_steps": run.log_every,
-        "enable_checkpointing": False,
-        "enable_model_summary": False,
-        "default_root_dir": out,
-        **arguments(run.trainer, AtomicCheckpointIO()),
-    }
-    try:
-        trainer = L.Trainer(**settings)
-    except MisconfigurationException as error:
-        raise ConfigError(f"trainer: {error}") from error
+    users = [*average, *extras.callbacks(run, callbacks)]
+    # The one that saves comes after all that have a state to save.
+    saving = [
+        module.means,
+        module.gradients,
+        *users,
+        StopAndSave(),
+        SaveEvery(last, run.save_every),
+    ]
+    trainer = _trainer(run, saving, logger)
     expect_gaps(trainer.strategy)
     if trainer.is_global_zero:
         sweep(last)
@@ -188,6 +209,30 @@ def _fit(model: Any, data: Any, run: Run) -> tuple[L.Trainer, StageModule]:
     for callback in average:
         callback.apply(module)
     return trainer, module
+
+
+def _trainer(
+    run: Run, callbacks: Sequence[L.Callback], logger: Logger | bool | Sequence[Logger]
+) -> L.Trainer:
+    out = Path(run.out)
+    bar = [TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []
+    settings = {
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        **arguments(run.trainer, AtomicCheckpointIO()),
+        "max_steps": run.steps,
+        "max_epochs": -1,
+        "accumulate_grad_batches": run.accumulate,
+        "precision": passes(run.precision),
+        "callbacks": [*callbacks, *bar],
+        "logger": extras.loggers(run, out, logger),
+        "log_every_n_steps": run.log_every,
+        "default_root_dir": out,
+    }
+    try:
+        return L.Trainer(**settings)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise ConfigError(f"trainer: {error}") from error
 
 
 def _quieten() -> None:

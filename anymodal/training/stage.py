@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 from torch import nn
 
-from anymodal.config import ConfigError, explain, suggest
+from anymodal.config import ConfigError, shown, structured, suggest
+from anymodal.training.precision import PRECISIONS
 
 
 @dataclass
@@ -42,7 +41,8 @@ class Optimizer:
 
     `warmup` is the share of all steps over which the rate grows linearly; `schedule` what follows
     (constant, linear or cosine, down to `final` times the rate). `fused` lets AdamW update all of
-    a weight in one pass over it.
+    a weight in one pass over it. `algorithm` names another class of torch's optimizers, a part that
+    takes its place: it is given the parameters and `lr`, and the rest of its arguments are its own.
     """
 
     lr: float = 1e-3
@@ -54,6 +54,44 @@ class Optimizer:
     fused: bool = False
     clip: float = 1.0
     muon: Matrices = field(default_factory=Matrices)
+    algorithm: Any = None
+
+    @property
+    def name(self) -> str:
+        """What steps, as a checkpoint knows it."""
+        if self.algorithm is not None:
+            return str(self.algorithm["_target_"])
+        return "AdamW and Muon" if self.muon.names else "AdamW"
+
+    def ranges(self) -> Iterator[tuple[str, float, float, float]]:
+        """Settings, by name, with their least and most."""
+        yield "lr", self.lr, _TINY, _HUGE
+        yield "muon.lr", self.muon.lr, _TINY, _HUGE
+        yield "weight_decay", self.weight_decay, 0, _HUGE
+        yield "warmup", self.warmup, 0, 1
+        yield "final", self.final, 0, 1
+        yield "clip", self.clip, _TINY, math.inf
+        for place, beta in enumerate(self.betas):
+            yield f"betas[{place}]", beta, 0, 1 - _TINY
+
+    def check(self, precision: str) -> None:
+        """Refuse what can't go together.
+
+        Raises:
+            ConfigError: naming the keys.
+        """
+        if len(self.betas) != 2:
+            raise ConfigError(f"optimizer.betas must be two numbers, not {shown(self.betas)}")
+        if self.fused and precision == "16-mixed":
+            raise ConfigError(
+                "optimizer.fused scales float16's gradients back after they are clipped; "
+                "switch it off, or take precision=bf16-mixed"
+            )
+        if self.algorithm is not None and (self.fused or self.muon.names):
+            raise ConfigError("optimizer.algorithm takes the place of fused AdamW and of Muon")
+        schedules = ("constant", "linear", "cosine")
+        if self.schedule not in schedules:
+            raise ConfigError(f"no schedule {self.schedule!r}{suggest(self.schedule, schedules)}")
 
     def rate(self, step: int, steps: int) -> float:
         """The factor on `lr` at a step; computed here, since asking Lightning for the number of
@@ -73,7 +111,6 @@ class Optimizer:
 
 OWN = {
     "accumulate_grad_batches": "give accumulate",
-    "callbacks": "they save, stop and average (save_every, ema)",
     "default_root_dir": "give out",
     "log_every_n_steps": "give log_every",
     "max_epochs": "give steps",
@@ -141,12 +178,7 @@ class Run:
         Raises:
             ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
         """
-        try:
-            merged = OmegaConf.merge(OmegaConf.structured(cls), OmegaConf.create(dict(config)))
-            run = OmegaConf.to_object(merged)
-        except OmegaConfBaseException as error:
-            raise ConfigError(f"training configuration: {explain(error)}") from error
-        assert isinstance(run, cls)
+        run = structured(cls, config, "training configuration")
         run._check()
         return run
 
@@ -164,72 +196,61 @@ class Run:
         return plain and {"text", "align"} >= self.stage.losses.keys()
 
     def _check(self) -> None:
+        for name, value, least, most in self._ranges():
+            if not least <= value <= most:  # as NaN is not
+                wanted, hint = _range(least, most), _HINTS.get(name, "")
+                raise ConfigError(f"{name} must be {wanted}, not {shown(value)}{hint}")
         for name in self.trainer:
             if name in OWN:
                 raise ConfigError(f"trainer.{name} is the run's own to say; {OWN[name]}")
-        if not self.optimizer.clip > 0:
-            raise ConfigError(
-                f"optimizer.clip must be more than 0, not {self.optimizer.clip}; a large one, such "
-                "as 1e9, clips nothing"
-            )
-        if not self.stage.losses:
-            raise ConfigError("stage.losses is empty; name at least one loss and its weight")
-        for name in (
-            "steps", "batch_size", "accumulate", "grouped", "save_every", "log_every",
-            "max_skipped",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise ConfigError(f"ema must lie between 0 and 1, not {self.ema}; null switches it off")
-        if self.optimizer.fused and self.precision == "16-mixed":
-            raise ConfigError(
-                "optimizer.fused scales float16's gradients back after they are clipped; "
-                "switch it off, or take precision=bf16-mixed"
-            )
+        for name, chosen in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
+            if not chosen:
+                raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")
+        for name, folder in (("out", self.out), ("cache", self.cache)):
+            if folder is not None and (not folder.strip() or "\0" in folder):
+                raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
         if self.precision not in PRECISIONS:
             hint = suggest(self.precision, PRECISIONS)
             raise ConfigError(f"no precision {self.precision!r}{hint}")
-        schedules = ("constant", "linear", "cosine")
-        if self.optimizer.schedule not in schedules:
-            hint = suggest(self.optimizer.schedule, schedules)
-            raise ConfigError(f"no schedule {self.optimizer.schedule!r}{hint}")
+        self.optimizer.check(self.precision)
+
+    def _ranges(self) -> Iterator[tuple[str, float, float, float]]:
+        """Settings, by name, with their least and most."""
+        for name in ("steps", "accumulate", "grouped", "save_every", "log_every", "max_skipped"):
+            yield name, getattr(self, name), 1, MOST
+        yield "batch_size", self.batch_size, 1, 2**20
+        yield "workers", self.workers, 0, 1024
+        yield "seed", self.seed, 0, 2**31 - 1  # beside a batch's number it is torch's 64 bits
+        yield "keep_gb", self.keep_gb, 0, 2**20
+        if self.ema is not None:
+            yield "ema", self.ema, _TINY, 1 - _TINY
+        for name, weight in self.stage.losses.items():
+            yield f"stage.losses.{name}", weight, -_HUGE, _HUGE
+        for name, value, least, most in self.optimizer.ranges():
+            yield f"optimizer.{name}", value, least, most
 
 
-PRECISIONS = {
-    "32-true": None,
-    "16-mixed": None,
-    "bf16-mixed": None,
-    "16-true": torch.float16,
-    "bf16-true": torch.bfloat16,
-    "64-true": torch.float64,
+MOST = 10**9
+"""Steps of a run, and whatever counts some of them."""
+_TINY, _HUGE = 1e-12, 1e12
+
+
+def _range(least: float, most: float) -> str:
+    low = "more than 0" if least == _TINY else f"at least {least}"
+    high = "less than 1" if most == 1 - _TINY else f"at most {most}"
+    if least == -_HUGE:
+        return "a finite number"
+    return low if most >= _HUGE else f"{low} and {high}"
+
+
+_HINTS = {
+    "optimizer.clip": "; a large one, such as 1e9, clips nothing",
+    "ema": "; null switches it off",
 }
-"""How numbers are held, by name, and the type that all of a model gets for it."""
-
-
-def cast(model: nn.Module, precision: str) -> None:
-    """Give a model's weights the type of a precision, where that is not a matter of passes alone.
-
-    Not Lightning's way, which has every new tensor be of that type while a model works: positions
-    beyond 256 aren't numbers of bfloat16. For the same reason rotary embeddings keep their rates.
-    """
-    kind = PRECISIONS[precision]
-    if kind is None:
-        return
-    rates = [
-        (module, name, buffer)
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
-        if name.endswith("inv_freq")
-    ]
-    model.to(kind)
-    for module, name, buffer in rates:
-        setattr(module, name, buffer)
-
-
-def passes(precision: str) -> str:
-    """What is left of a precision for Lightning to do, once a model is `cast`."""
-    return precision if PRECISIONS[precision] is None else "32-true"
+_EMPTY = {
+    "losses": "name at least one loss and its weight",
+    "trainable": 'give globs over the names of parameters, such as "*" for all',
+}
 
 
 def match_names(names: Iterable[str], patterns: Iterable[str], place: str, what: str) -> set[str]:

@@ -6,14 +6,12 @@ from it.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning import Trainer
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, ParallelStrategy
@@ -23,7 +21,6 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from anymodal.config import ConfigError, suggest
 from anymodal.language import LanguageModel
 
 SHARDED = "fsdp2"
@@ -33,15 +30,10 @@ def arguments(settings: Mapping[str, Any], *plugins: Any) -> dict[str, Any]:
     """Arguments of a `lightning.Trainer`, completed from how this process was launched.
 
     torchrun, Ray and srun tell each process how many there are, so a configuration need not.
-
-    Raises:
-        ConfigError: for one that a trainer doesn't take, with a suggestion.
     """
-    taken = inspect.signature(Trainer).parameters
-    for name in settings:
-        if name not in taken:
-            raise ConfigError(f"trainer takes no {name!r}{suggest(name, taken)}")
-    known = {**settings, "plugins": [*plugins, *settings.get("plugins", ())]}
+    given = settings.get("plugins") or ()
+    given = given if isinstance(given, list | tuple) else (given,)
+    known = {**settings, "plugins": [*plugins, *given]}
     if known.get("strategy") == SHARDED:
         known["strategy"] = Sharded()
     if {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= os.environ.keys():

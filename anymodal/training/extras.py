@@ -1,0 +1,105 @@
+"""What a run's user adds to it: loggers, callbacks and an optimizer of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch.optim import Optimizer
+
+from anymodal import config as configuration
+from anymodal.config import ConfigError, shown
+from anymodal.training.stage import Run
+
+KNOWN = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim")
+"""Packages of what may be added that need no `allow`."""
+GIVEN = {L.Callback: (), Logger: (), Optimizer: ("params", "lr")}
+"""By base, the arguments that a run fills in."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Data: samples by index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+def check(run: Run) -> None:
+    """Check what is named beside a run's model and data, building nothing.
+
+    Raises:
+        ConfigError: for a class of another base, or arguments that don't fit it.
+    """
+    for node in _listed(run.trainer.get("callbacks")):
+        _check(node, L.Callback, "trainer.callbacks", run)
+    for node in _listed(run.trainer.get("logger")):
+        _check(node, Logger, "trainer.logger", run)
+    if run.optimizer.algorithm is not None:
+        _check(run.optimizer.algorithm, Optimizer, "optimizer.algorithm", run)
+
+
+def _listed(node: Any) -> Sequence[Any]:
+    """What a trainer takes one or several of; a truth value is for the trainer itself."""
+    if node is None or isinstance(node, bool):
+        return ()
+    return node if isinstance(node, list | tuple) else (node,)
+
+
+def _check(node: Any, base: type, place: str, run: Run) -> None:
+    """Check a part of a base before it is built."""
+    if not (isinstance(node, dict) and "_target_" in node):
+        raise ConfigError(
+            f"{place} must be of class {base.__name__}, as {{_target_: …}}, not {shown(node)}"
+        )
+    allow = [*run.trusted, *KNOWN]
+    given = GIVEN[base]
+    configuration.validate(node, allow=allow, place=place, base=base, provided=given)
+    for name in given:
+        if name in node:
+            raise ConfigError(f"{place} is given {name!r} by the run; take it out")
+    _refuse_checkpoints(configuration.resolve_target(node["_target_"], allow), place)
+
+
+def check_object(made: Any, base: type, place: str) -> Any:
+    """An object of a base.
+
+    Raises:
+        ConfigError: for one of another.
+    """
+    if not isinstance(made, base):
+        raise ConfigError(f"{place} must be of class {base.__name__}, not {type(made).__name__}")
+    _refuse_checkpoints(type(made), place)
+    return made
+
+
+def _refuse_checkpoints(kind: Any, place: str) -> None:
+    if isinstance(kind, type) and issubclass(kind, Checkpoint):
+        raise ConfigError(f"{place} names {kind.__name__}, and a run saves itself; give save_every")
+
+
+def callbacks(run: Run, more: Iterable[L.Callback] = ()) -> list[L.Callback]:
+    """The callbacks that a run names, and those given to it."""
+    nodes = [*_listed(run.trainer.get("callbacks")), *more]
+    return [_built(node, L.Callback, "callbacks", run) for node in nodes]
+
+
+def loggers(run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()) -> Any:
+    """A run's own loggers, those that it names and those given to it; none where one is false."""
+    named = run.trainer.get("logger")
+    if named is False or more is False:
+        return False
+    nodes = [*_listed(named), *_listed(more if isinstance(more, Logger | bool) else list(more))]
+    # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
+    own = [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")]
+    return [*own, *(_built(node, Logger, "logger", run) for node in nodes)]
+
+
+def _built(node: Any, base: type, place: str, run: Run) -> Any:
+    made = configuration.instantiate(node, allow=[*run.trusted, *KNOWN])
+    return check_object(made, base, place)

@@ -1,0 +1,41 @@
+"""How numbers are held in training: of all weights, or in passes alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+PRECISIONS = {
+    "32-true": None,
+    "16-mixed": None,
+    "bf16-mixed": None,
+    "16-true": torch.float16,
+    "bf16-true": torch.bfloat16,
+    "64-true": torch.float64,
+}
+"""How numbers are held, by name, and the type that all of a model gets for it."""
+
+
+def cast(model: nn.Module, precision: str) -> None:
+    """Give a model's weights the type of a precision, where that is not a matter of passes alone.
+
+    Not Lightning's way, which has every new tensor be of that type while a model works: positions
+    beyond 256 aren't numbers of bfloat16. For the same reason rotary embeddings keep their rates.
+    """
+    kind = PRECISIONS[precision]
+    if kind is None:
+        return
+    rates = [
+        (module, name, buffer)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if name.endswith("inv_freq")
+    ]
+    model.to(kind)
+    for module, name, buffer in rates:
+        setattr(module, name, buffer)
+
+
+def passes(precision: str) -> str:
+    """What is left of a precision for Lightning to do, once a model is `cast`."""
+    return precision if PRECISIONS[precision] is None else "32-true"

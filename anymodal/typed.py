@@ -1,0 +1,102 @@
+"""Values of a configuration held against type hints: a signature's, or a schema's."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+MISSING = "???"
+"""What OmegaConf has in the place of a value that must be given."""
+
+
+class ConfigError(ValueError):
+    """A configuration that can't work; the message names the place and the way out."""
+
+
+def shown(value: Any, most: int = 100) -> str:
+    """A value for a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def suggest(name: object, known: Iterable[object]) -> str:
+    """`; did you mean 'x'?`, or the known names where none is near."""
+    known = sorted(str(k) for k in known)
+    near = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def check_type(value: Any, hint: Any, where: str) -> None:
+    """Refuse a value for which the hint has no room; what containers hold isn't looked at."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
+    if not any(_fits(value, option) for option in options):
+        names = " or ".join(_PLAIN.get(o, getattr(o, "__name__", str(o))) for o in options)
+        raise ConfigError(f"{where} must be {names}, not {shown(value)}")
+
+
+def _fits(value: Any, option: Any) -> bool:
+    if option is Any:  # a class, in some versions of Python
+        return True
+    origin = typing.get_origin(option) or option
+    if origin is typing.Literal:
+        return value in typing.get_args(option)
+    if isinstance(value, Mapping) and ("_target_" in value or "_part_" in value):
+        return True
+    if not inspect.isclass(origin) or origin is object:
+        return True  # a type variable
+    if isinstance(value, list | Mapping):
+        return origin not in _PLAIN
+    return type(value) is origin or (type(value), origin) in _ALIKE
+
+
+_UNIONS = (typing.Union, types.UnionType)
+_PLAIN = {int: "int", float: "float", str: "str", bool: "bool", type(None): "null", Path: "a path"}
+_ALIKE = {(int, float), (str, Path)}
+
+
+def check_schema(schema: Any, given: Any, place: str = "") -> None:
+    """Refuse values that a schema has no place or no room for; OmegaConf would take '5' for 5.
+
+    Raises:
+        ConfigError: naming the key, and the nearest right one.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{place or 'it'} must be a mapping, not {shown(given)}")
+    hints = typing.get_type_hints(schema)
+    for key, value in given.items():
+        where = f"{place}.{key}" if place else str(key)
+        if key not in hints:
+            raise ConfigError(f"there is no key {where!r}{suggest(key, hints)}")
+        _check_value(value, hints[key], where)
+
+
+def _check_value(value: Any, hint: Any, where: str) -> None:
+    if isinstance(value, str) and ("${" in value or value == MISSING):
+        return  # told once it is resolved
+    if dataclasses.is_dataclass(hint):
+        check_schema(hint, value, where)
+        return
+    check_type(value, hint, where)
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(value, Mapping) and hint is not Any and origin is not dict:
+        raise ConfigError(f"{where} must be a plain value, not {shown(value)}")
+    if origin is list:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} must be a list, not {shown(value)}")
+        for index, item in enumerate(value):
+            _check_value(item, inner[0], f"{where}[{index}]")
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be a mapping, not {shown(value)}")
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(f"{where} has the key {key!r}, which is no text; quote it")
+            _check_value(item, inner[1], f"{where}.{key}")
