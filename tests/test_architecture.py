@@ -24,7 +24,8 @@ LAYERS = [
     },
     {"encoders", "decoders"},
     {
-        *("projection", "heads", "template", "language", "signals", "prompt", "packing"),
+        *("projection", "heads", "template", "language", "pretrained", "gguf_files", "probes"),
+        *("signals", "prompt", "packing"),
         *("cache", "sampling", "generation"),
     },
     {"modality"},
