@@ -147,20 +147,21 @@ def _tensor(reader: _Reader) -> tuple[str, int, int, int]:
     return name, elements, elements // block * size, offset
 
 
-def open_gguf(path: Path, dtype: str | torch.dtype | None) -> tuple[Any, Any, list[str]]:
+def open_gguf(
+    path: Path, config: Any, dtype: str | torch.dtype | None
+) -> tuple[Any, Any, list[str]]:
     """The model of a GGUF file with its weights unpacked, its tokenizer, and missing weights.
 
     Args:
         path: the file.
+        config: its model's, by `config_of`.
         dtype: the weights' precision; None for the file's own, float32 where it is quantised.
 
     Raises:
-        ValueError: if the file is damaged, or of an architecture that transformers doesn't read.
-        ImportError: if the package gguf isn't there.
+        ValueError: if transformers can't read them.
     """
     import transformers
 
-    config = config_of(path)
     known = {"gguf_file": path.name, "trust_remote_code": False}
     packed = getattr(transformers, "GgufConfig", None)  # older versions always unpack
     more = {} if packed is None else {"quantization_config": packed(dequantize=True)}
@@ -186,11 +187,12 @@ def config_of(path: Path) -> Any:
         ImportError: if the package gguf isn't there.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     header = read_header(path)
     with _reading(path):
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name)
-        if type(config) not in AutoModelForCausalLM._model_mapping:
+        if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
             return config
         with torch.device("meta"):
             sketch = AutoModelForCausalLM.from_config(config)

@@ -51,13 +51,14 @@ def open_pretrained(
 ) -> Opened:
     """Load a model with its weights; see `LanguageModel.from_pretrained`."""
     if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
-        _check_kind(str(file), gguf_files.config_of(file))
+        config = gguf_files.config_of(file)
+        _check_kind(str(file), config)
         if quantize is not None:
             raise ValueError(
                 f"{file} can't be quantised as it is opened; convert it first: anymodal convert "
                 "gguf FILE FOLDER"
             )
-        model, tokenizer, missing = gguf_files.open_gguf(file, dtype)
+        model, tokenizer, missing = gguf_files.open_gguf(file, config, dtype)
         source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
     else:
         known = {"revision": revision, "trust_remote_code": False}
@@ -84,16 +85,18 @@ def sketch_pretrained(
 ) -> Opened:
     """The same on the meta device: weights are never read; see `LanguageModel.sketch`."""
     if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
-        config, tokenizer = gguf_files.config_of(file), gguf_files.tokenizer_of(file)
+        config = gguf_files.config_of(file)
+        _check_kind(path_or_name, config)
+        tokenizer = gguf_files.tokenizer_of(file)
         source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
     else:
         config = _config(path_or_name, revision)
+        _check_kind(path_or_name, config)
         with opening(_WHAT, path_or_name, revision, [_FILES[0], _FILES[-1]]):
             tokenizer = AutoTokenizer.from_pretrained(
                 path_or_name, revision=revision, trust_remote_code=False
             )
         source = source_of(path_or_name, revision)
-    _check_kind(path_or_name, config)
     chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
     if not isinstance(chosen, torch.dtype):
         chosen = config.dtype or torch.float32
