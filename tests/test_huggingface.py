@@ -84,6 +84,8 @@ def inputs_of(family: str, encoder: TransformersEncoder, medium: Any) -> Inputs:
     if family == "pe_audio":
         wave = wave[:504]  # half a second, in whole steps of its codec
         return processor(wave, sampling_rate=1000, return_tensors="pt")  # type: ignore[no-any-return]
+    if hasattr(encoder.model, "feature_extractor"):
+        wave = wave[:8000]  # half a second
     return processor(wave, sampling_rate=processor.sampling_rate, return_tensors="pt")  # type: ignore[no-any-return]
 
 
@@ -102,6 +104,16 @@ def pooling(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
 def whisper(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
     states = model.encoder(**inputs).last_hidden_state
     return states, states[:, :29].mean(dim=1)  # 9000 samples are 28.1 steps of 20 ms
+
+
+def waves(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    states = model(**inputs).last_hidden_state
+    return states, states.mean(dim=1)
+
+
+def classing(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    states = model(**inputs).last_hidden_state
+    return states, states[:, 0]
 
 
 def vjepa2(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -136,6 +148,9 @@ OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
     "clap": clap,
     "clap-fused": clap,
     "whisper": whisper,
+    **dict.fromkeys(("wav2vec2", "wav2vec2-layer", "hubert", "wavlm", "data2vec-audio"), waves),
+    "vit": classing,
+    "deit": classing,
     "vjepa2": vjepa2,
     "pe_audio": pe_audio,
     "pe_video": pe_video,

@@ -81,7 +81,9 @@ def _gguf(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from anymodal.sources import write_card
 
     if args.only or args.tokenizer:
-        raise ValueError("a GGUF file has one model and its tokenizer: leave --only, --tokenizer out")
+        raise ValueError(
+            "a GGUF file has one model and its tokenizer: leave --only, --tokenizer out"
+        )
     file: Path = args.checkpoint
     named = (str(file), None) if file.is_dir() else (str(file.parent), file.name)
     language = LanguageModel.from_pretrained(named[0], gguf_file=named[1], dtype=args.dtype)
