@@ -231,15 +231,18 @@ def _compare(model: Any, trial: Trial, finish: Finish, hidden: Tensor) -> None:
     output = model.get_output_embeddings()
     if hidden.ndim != 3 or hidden.shape[-1] != output.weight.shape[-1]:
         raise Unknown("its last hidden states are of another width than its output layer")
+    pairs = []
     if trial.hidden is not None:
-        theirs, ours = trial.hidden, hidden
+        pairs.append((trial.hidden, hidden))
     elif trial.given is not None:
-        theirs, ours = trial.given, hidden
-    else:
-        theirs, ours = trial.logits, output(hidden)
-    rtol = 10 * _rtol(theirs)
-    if theirs.shape != ours.shape or _apart(ours, theirs) > rtol:
-        raise Unknown("its hidden states differ from those that it makes for its own scores")
+        pairs.append((trial.given, hidden))
+    if trial.scores is None:  # then its scores are its own, of what it was given
+        read = hidden if trial.put is None else trial.put
+        pairs.append((trial.logits, output(read.to(model.dtype))))
+    rtol = 10 * _rtol(hidden)
+    for theirs, ours in pairs:
+        if theirs.shape != ours.shape or _apart(ours, theirs) > rtol:
+            raise Unknown("its hidden states or scores differ from those that are computed here")
     if _apart(hidden[0, :-1], hidden[1, :-1]) > rtol:
         raise Unknown("it looks at tokens to come, so it is no causal language model")
 
