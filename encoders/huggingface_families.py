@@ -225,9 +225,11 @@ def _adapted(config: Any) -> int:
     return int(config.output_hidden_size if config.add_adapter else config.hidden_size)
 
 
-_LISTENING: tuple[Any, ...] = (
-    Audio, _sounds(truncation=True, return_attention_mask=True), _waves
-)  # fmt: skip
+def _listening(label: str, width: Callable[[Any], int]) -> Family:
+    """Wav2vec 2.0 or one of its kin."""
+    return Family(label, Audio, _sounds(truncation=True, return_attention_mask=True), _waves, width)
+
+
 _TEXT = ("text_model", "text_projection")
 _ASKING = ("query_tokens", "qformer", "language_projection", "language_model")
 
@@ -297,10 +299,10 @@ FAMILIES: dict[str, Family] = {
         lambda config: int(config.d_model),
         ("decoder",),
     ),
-    "wav2vec2": Family("wav2vec 2.0", *_LISTENING, _adapted),
-    "hubert": Family("HuBERT", *_LISTENING, _hidden),
-    "wavlm": Family("WavLM", *_LISTENING, _adapted),
-    "data2vec-audio": Family("data2vec audio", *_LISTENING, _adapted),
+    "wav2vec2": _listening("wav2vec 2.0", _adapted),
+    "hubert": _listening("HuBERT", _hidden),
+    "wavlm": _listening("WavLM", _adapted),
+    "data2vec-audio": _listening("data2vec audio", _adapted),
     "vjepa2": Family(
         "V-JEPA 2",
         Video,

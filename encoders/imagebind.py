@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -332,7 +332,9 @@ class ImageBindEncoder(Encoder):
         if clips is not None:
             if not hasattr(self.config, "clips") or modality == "image":
                 raise ValueError(f"clips={clips} of {modality!r}, which has none; leave it out")
-            self.config = replace(self.config, clips=clips)
+            self.config = trunk_config(
+                model.trunk_of(modality), {**asdict(self.config), "clips": clips}
+            )
         self.media = self.view.media
         self.width = self.config.width
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def _permuted(weight: np.ndarray, heads: int) -> np.ndarray:
 def write(folder: Path, file: Path, *, half: bool = False, **keys: Any) -> Any:
     """Write SmolLM2's tiny model to a folder of transformers and to a GGUF file; the model.
 
-    `keys` are further keys of the file, or others in the place of those it has.
+    `keys` are further numbers in the file.
     """
     import gguf
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -92,14 +93,11 @@ def _add_words(writer: Any, gguf: Any, tokenizer: Any, size: int) -> None:
     tokens = [word for word, _ in words]
     kinds = [gguf.TokenType.CONTROL if word in added else gguf.TokenType.NORMAL for word in tokens]
     spare = size - len(tokens)
-    merges = tokenizer.backend_tokenizer.model.__getstate__()  # its JSON
-    import json
-
-    told = json.loads(merges)["merges"]
+    merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list([*tokens, *(f"[PAD{index}]" for index in range(spare))])
     writer.add_token_types([*kinds, *[gguf.TokenType.UNUSED] * spare])
-    writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in told])
+    writer.add_token_merges([" ".join(pair) for pair in merges])
     writer.add_eos_token_id(tokenizer.eos_token_id)
     writer.add_chat_template(tokenizer.chat_template)
