@@ -11,7 +11,7 @@ import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -269,11 +269,24 @@ def _of_library(module: ModuleType | None) -> bool:
     return path is None or path.startswith((*_LIBRARIES, str(Path(__file__).parent)))
 
 
+LIBRARIES = (
+    *("torch", "torchaudio", "transformers", "diffusers", "tokenizers"),
+    *("numpy", "scipy", "pillow", "soundfile", "av", "torchvision", "timm"),
+)
+"""What computes what is kept, and what decodes and prepares the media that it is computed of."""
+
+
 @cache
 def _versions() -> list[str]:
-    """Of the libraries that compute what is kept."""
-    names = ("torch", "torchaudio", "transformers", "diffusers", "tokenizers")
-    return [f"{name} {version(name)}" for name in names]
+    """Of `LIBRARIES`, and of what isn't installed, as torchvision, that it isn't."""
+    return [f"{name} {_version(name)}" for name in LIBRARIES]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 @cache

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
-import importlib.util
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,22 +14,16 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import (
-    AddedToken,
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-)
+from transformers import AddedToken
 
 from anymodal import locks
+from anymodal.pretrained import Opened, open_pretrained, sketch_pretrained
+from anymodal.probes import Finish, backbone_of, measured, packs
 from anymodal.recorded import Recorded
-from anymodal.sources import WEIGHTS, WORDS, opening, require, source_of, words_of
+from anymodal.sources import words_of
 from anymodal.template import ChatTemplate, Piece, Segment
 
 IGNORED = -100
-
-_FILES = [["config.json"], WEIGHTS, [*WORDS, "tiktoken.model", "tekken.json"]]
 
 
 class LanguageModel(Recorded, nn.Module):
@@ -42,12 +36,14 @@ class LanguageModel(Recorded, nn.Module):
 
     The model's own parameters start frozen. Where a model scales embeddings (Gemma's √D), the
     new rows are stored unscaled and scaled alike by `embed`; soft tokens that go into `forward`
-    beside them are taken at the scale of `embed`'s result.
+    beside them are taken at the scale of `embed`'s result. What a model does to its scores is
+    measured once, and compared with the model's own (`probes.measured`).
 
     Shapes: B batch, T positions, D width, V ids (old and new), N new ids.
 
     Raises:
-        ValueError: if the tokenizer has more ids than the model has rows.
+        ValueError: if the tokenizer has more ids than the model has rows, or the model's scores
+            can't be computed here as its own are.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str = "", revision: str | None = None):
@@ -67,7 +63,9 @@ class LanguageModel(Recorded, nn.Module):
                 f"{self.embedding.weight.shape[0]} embedding rows; they do not belong together"
             )
         self.width = int(self.embedding.weight.shape[1])
-        self.tied = model.get_output_embeddings().weight is self.embedding.weight
+        if model.get_output_embeddings() is None:
+            raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
+        self.tied = self._output.weight is self.embedding.weight
         self.words = words_of(tokenizer)  # before anybody adds to it
         self.template = ChatTemplate(tokenizer, _known_stops(model, tokenizer))
         self._takes_positions = (
@@ -76,6 +74,28 @@ class LanguageModel(Recorded, nn.Module):
         self.rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
         if not self.tied:
             self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
+        self.finish = self._measured()
+
+    def _measured(self) -> Finish:
+        """How the model makes scores of hidden states, from a few ids in the middle of its words.
+
+        That is where words are; what stands at both ends may have a meaning of its own.
+        """
+        ids = [self.first_new * (4 + place) // 12 for place in (0, 1, 2, 3, 3)]
+        other = [*ids[:-1], self.first_new * 8 // 12]
+        rows = torch.tensor([ids, other], device=self.device)
+        with self._trying():
+            return measured(self.model, rows, lambda ids: self(self.embed(ids)))
+
+    @contextlib.contextmanager
+    def _trying(self) -> Iterator[None]:
+        """A block in which nothing is dropped at random."""
+        was_training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(was_training)
 
     @classmethod
     def from_pretrained(
@@ -87,11 +107,13 @@ class LanguageModel(Recorded, nn.Module):
         quantize: Literal["8bit", "4bit"] | None = None,
         chat_template: str | None = None,
         revision: str | None = None,
+        gguf_file: str | None = None,
     ) -> LanguageModel:
-        """Load a model folder or a hub repository; code that comes with it is never run.
+        """Load a model folder, a hub repository or a GGUF file; code in it is never run.
 
         Args:
-            path_or_name: a folder, or the name of a hub repository.
+            path_or_name: a folder, the name of a hub repository, or a GGUF file, whose weights are
+                unpacked as it is opened (the extra `gguf`).
             lora: keyword arguments of `enable_lora`, None for no adapters.
             dtype: the weights' precision; None for the one they were saved in.
             quantize: keep the linear layers' weights in 8 bits (Dettmers et al. 2022,
@@ -99,28 +121,23 @@ class LanguageModel(Recorded, nn.Module):
                 QLoRA). Wants a CUDA GPU and bitsandbytes.
             chat_template: in Jinja, instead of the tokenizer's own.
             revision: the hub revision to pin.
+            gguf_file: which GGUF file of the folder or repository.
 
         Raises:
-            ValueError: if the model and its tokenizer do not belong together, the model lacks
-                weights, or nothing here can quantise.
+            ValueError: if it is no causal language model, or one whose scores can't be computed
+                here as its own are (`probes.measured`); if the model and its tokenizer do not
+                belong together, weights are missing or damaged, or nothing here can quantise.
             OSError: if there is no such folder or repository.
+            ImportError: if it is a GGUF file, and the package gguf isn't there.
         """
-        known = {"revision": revision, "trust_remote_code": False}
-        more = {} if quantize is None else {"quantization_config": _quantization(quantize)}
-        with opening("language model", path_or_name, revision, _FILES):
-            model, report = AutoModelForCausalLM.from_pretrained(
-                path_or_name, dtype=dtype or "auto", output_loading_info=True, **known, **more
-            )
-            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
-        _check_complete(path_or_name, model, report["missing_keys"])
-        if chat_template is not None:
-            tokenizer.chat_template = chat_template
-        # Without a file of its words a tokenizer opens all the same, and knows none.
-        require("language model", path_or_name, revision, _FILES[-1:])
-        source = source_of(path_or_name, revision)
-        language = cls(model, tokenizer, name=source["name"], revision=source["revision"]).eval()
-        language.source = source
-        return language if lora is None else _adapted(language, lora)
+        opened = open_pretrained(
+            path_or_name,
+            revision=revision,
+            dtype=dtype,
+            quantize=quantize,
+            gguf_file=gguf_file,
+        )
+        return cls._of(opened, lora, chat_template)
 
     @classmethod
     def sketch(
@@ -132,6 +149,7 @@ class LanguageModel(Recorded, nn.Module):
         quantize: Literal["8bit", "4bit"] | None = None,
         chat_template: str | None = None,
         revision: str | None = None,
+        gguf_file: str | None = None,
     ) -> LanguageModel:
         """What `from_pretrained` would give, on the meta device: its weights are never read.
 
@@ -144,20 +162,22 @@ class LanguageModel(Recorded, nn.Module):
         if isinstance(path_or_name, LanguageModel):
             made = path_or_name
             return made if lora is None else _adapted(made, lora)
-        known = {"revision": revision, "trust_remote_code": False}
-        with opening("language model", path_or_name, revision, [_FILES[0], _FILES[-1]]):
-            config = AutoConfig.from_pretrained(path_or_name, **known)
-            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
-        chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
-        if not isinstance(chosen, torch.dtype):
-            chosen = config.dtype or torch.float32
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, dtype=chosen)
+        opened = sketch_pretrained(
+            path_or_name, revision=revision, dtype=dtype, gguf_file=gguf_file
+        )
+        language = cls._of(opened, lora, chat_template)
+        language.quantize = quantize
+        return language
+
+    @classmethod
+    def _of(
+        cls, opened: Opened, lora: dict[str, Any] | None, chat_template: str | None
+    ) -> LanguageModel:
+        model, tokenizer, source = opened
         if chat_template is not None:
             tokenizer.chat_template = chat_template
-        source = source_of(path_or_name, revision)
         language = cls(model, tokenizer, name=source["name"], revision=source["revision"]).eval()
-        language.source, language.quantize = source, quantize
+        language.source = source
         return language if lora is None else _adapted(language, lora)
 
     # Looked up once: transformers searches for them at each call, which a token of a reply feels.
@@ -184,8 +204,7 @@ class LanguageModel(Recorded, nn.Module):
     @property
     def backbone(self) -> nn.Module:
         """The model without its output layer."""
-        backbone: nn.Module = self.model.base_model
-        return backbone
+        return backbone_of(self.model)
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -215,28 +234,16 @@ class LanguageModel(Recorded, nn.Module):
         return int(limit) if limit else None
 
     @cached_property
-    @torch.no_grad()
     def packs(self) -> bool:
         """Whether several sequences may share a row, parted by positions that start again.
 
-        It is tried, since models differ and say nothing: some (OPT) count positions on their own,
-        some (BLOOM) take none, and a state (Mamba) or a part of the layers (Qwen3-Next) may run on
-        from one sequence into the next. Two passes over eight positions. A sketch, which can't be
-        tried, is taken for one that does.
+        It is tried (`probes.packs`). A sketch, which can't be, is taken for one that does.
         """
         if self.device.type == "meta":
             return True
-        was_training = self.training
-        self.eval()
-        embeds = self.embedding.weight[:12].unflatten(0, (3, 4))  # (sequences, 4, D)
-        positions = torch.arange(8, device=self.device)[None] % 4  # (1, 8)
-        rows = [torch.cat([embeds[first], embeds[2]])[None] for first in (0, 1)]
-        try:
-            first, second = (self(row, positions=positions)[0, 4:].float() for row in rows)
-        finally:
-            self.train(was_training)
-        spread = float(first.square().mean().sqrt())
-        return float((first - second).abs().max()) <= 1e-5 * spread
+        with self._trying():
+            rows = self.embedding.weight
+            return packs(rows, lambda embeds, positions: self(embeds, positions=positions))
 
     def add_tokens(self, names: Sequence[str]) -> list[int]:
         """Add special tokens with rows of their own; their ids are contiguous.
@@ -414,17 +421,11 @@ class LanguageModel(Recorded, nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of old and new ids at the positions passed, (…, D) → (…, V)."""
+        hidden = self.finish.hidden(hidden)
         old = self._output(hidden)[..., : self.first_new]
         own = self.rows if self.tied else self.output_rows
         new = F.linear(hidden, own.to(hidden.dtype))  # (..., N)
-        scores = torch.cat([old, new], -1)
-        return _finish_logits(scores, self._finish) if self._finish else scores
-
-    @cached_property
-    def _finish(self) -> dict[str, float]:
-        """What is done to scores, read once: a configuration takes long to say what it hasn't."""
-        config = self.model.config.get_text_config()
-        return {name: value for name in _FINISHES if (value := getattr(config, name, None))}
+        return self.finish.scores(torch.cat([old, new], -1))
 
     def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy of the next token, at the supervised positions only.
@@ -465,16 +466,6 @@ class LanguageModel(Recorded, nn.Module):
         }
 
 
-def _check_complete(name: str, model: nn.Module, missing: Iterable[str]) -> None:
-    """Refuse a checkpoint that lacks weights; buffers, as of positions, a model makes itself."""
-    own = {name for name, _ in model.named_parameters()}
-    if absent := sorted(own.intersection(missing)):
-        raise ValueError(
-            f"{name!r} lacks {len(absent)} weights, as {absent[0]}; it would speak with random "
-            "ones, so give a complete checkpoint"
-        )
-
-
 def supervised(labels: Tensor) -> int:
     """How many positions `LanguageModel.loss` is a mean over, of labels (B, T)."""
     return int((labels[:, 1:] != IGNORED).sum())
@@ -489,42 +480,6 @@ def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
     old = old.detach().float()
     noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)
     return nn.Parameter(torch.cat([rows.detach(), old.mean(0) + 0.1 * noise]), rows.requires_grad)
-
-
-def _quantization(kind: str) -> BitsAndBytesConfig:
-    if kind not in ("8bit", "4bit"):
-        raise ValueError(f"quantize={kind!r} is unknown; choose 8bit, 4bit or none")
-    if not torch.cuda.is_available():
-        raise ValueError(
-            f"quantize={kind!r} wants a CUDA GPU and torch sees none here; leave it out, with "
-            "dtype: bfloat16 for half of float32's memory"
-        )
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ValueError(f"quantize={kind!r} wants bitsandbytes: pip install 'anymodal[quantized]'")
-    if kind == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-
-
-_FINISHES = ("logit_scale", "lm_head_multiplier", "logits_scaling", "final_logit_softcapping")
-"""What some architectures do to scores after the output layer, in their configs' words."""
-
-
-def _finish_logits(logits: Tensor, by: dict[str, float]) -> Tensor:
-    if scale := by.get("logit_scale"):  # Cohere
-        logits = logits * scale
-    if scale := by.get("lm_head_multiplier"):  # Falcon-H1
-        logits = logits * scale
-    if divisor := by.get("logits_scaling"):  # Granite
-        logits = logits / divisor
-    if cap := by.get("final_logit_softcapping"):  # Gemma 2 and later
-        logits = torch.tanh(logits / cap) * cap
-    return logits
 
 
 def _known_stops(model: Any, tokenizer: Any) -> set[int]:

@@ -67,15 +67,19 @@ def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
         revision: as it was asked for; what is told is the commit that it stands for.
     """
     folder = Path(path_or_name)
-    found = {
+    found: dict[str, Any] = {
         "name": folder.name if folder.is_dir() else path_or_name,
         # Of a folder nobody knows which revision it is.
         "revision": None if folder.is_dir() else _commit(path_or_name, revision) or revision,
     }
     if (licence := _licence(path_or_name, revision)) is not None:
-        found["licence"] = licence
-        found["commercial_use"] = _allows(licence)  # type: ignore[assignment]
+        return found | licence_of(licence)
     return found
+
+
+def licence_of(name: str) -> dict[str, Any]:
+    """What a manifest says of a licence by its name on the hub."""
+    return {"licence": name, "commercial_use": _allows(name)}
 
 
 def write_card(folder: Path, source: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.huggingface_families import FAMILIES, TOWERS, Family, Sizes
 from anymodal.encoders.huggingface_processors import open_processor, steps
+from anymodal.encoders.missing import check_missing
 from anymodal.media import IMU, Audio, Image, Media, Video
 from anymodal.sources import WEIGHTS, opening, source_of
 from anymodal.types import Features
@@ -116,7 +117,8 @@ class TransformersEncoder(Encoder):
             tower: which part of a model of several, as `audio` or `video` of PE audio-video.
 
         Raises:
-            ValueError: if the model is of no known family, lacks weights, or is to read nothing.
+            ValueError: if the model is of no known family, lacks weights that encoding reads, or
+                is to read nothing.
             OSError: if there is no such folder or repository, or it has no processor.
             ImportError: if transformers wants another library for the model.
         """
@@ -143,17 +145,15 @@ class TransformersEncoder(Encoder):
                 output_loading_info=True,
                 **known,
             )
-        if absent := sorted(k for k in report["missing_keys"] if _used(k, family)):
-            raise ValueError(
-                f"{path_or_name!r} lacks {len(absent)} weights, as {absent[0]}; it would encode "
-                "with random ones, so give a complete checkpoint"
-            )
         with opening("encoder", path_or_name, revision, files):
             processor = open_processor(path_or_name, family.media, revision)
         source = source_of(path_or_name, revision)
         encoder = cls(model, processor, sizes, source["name"], source["revision"], tokens, layer)
         encoder.source = source
-        return encoder.eval()
+        encoder.eval()
+        blank = encoder.prepare(BLANK[family.media])[None]
+        check_missing(path_or_name, encoder, model, report["missing_keys"], blank)
+        return encoder
 
     @classmethod
     def sketch(
@@ -198,8 +198,8 @@ class TransformersEncoder(Encoder):
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.
 
-        Sounds are cut to the model's window, from the start; clips are read at evenly spread
-        frames, the first and the last included.
+        Sounds are cut to the model's window, from the start, and a warning tells it once for each;
+        clips are read at evenly spread frames, the first and the last included.
 
         Raises:
             TypeError: if it is given another class of media.
@@ -339,10 +339,6 @@ def _check_choice(family: Family, tokens: str, layer: int) -> None:
             f"tokens={tokens!r} and layer={layer}: {family.label} has no class token to tell "
             "apart; leave both out"
         )
-
-
-def _used(key: str, family: Family) -> bool:
-    return key.split(".")[0] not in family.unused
 
 
 @contextlib.contextmanager

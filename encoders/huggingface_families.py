@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image as PILImage
 from torch import Tensor
 
+from anymodal.encoders.lengths import tell_cut
 from anymodal.media import Audio, Image, Media, Video
 
 SHORTEST = 0.1  # seconds of sound, for filter banks need at least one window
@@ -88,17 +89,24 @@ def _pictures(processor: Any, image: Image, _sizes: Sizes) -> Mapping[str, Any]:
 
 
 def _sounds(window: Callable[[Any], int] | None = None, **settings: Any) -> Prepare:
-    """Samples at the processor's rate, no more of them than its window, from the start."""
+    """Samples at the processor's rate, no more of them than its window, from the start.
+
+    What is left out of a longer recording is told.
+    """
 
     def prepare(processor: Any, audio: Audio, sizes: Sizes) -> Mapping[str, Any]:
         rate = processor.sampling_rate
         wave = audio.mono().resample(rate).samples[0]
         known = dict(settings)
         if window is None:  # a model without a length of its own
-            most = -(-round(sizes.seconds * rate) // processor.hop_length) * processor.hop_length
+            step = getattr(processor, "hop_length", 1)
+            most = -(-round(sizes.seconds * rate) // step) * step
             known |= {"padding": "max_length", "max_length": most}
+            way = "open the encoder with more `seconds`"
         else:
             most = window(processor)
+            way = "the model reads no more at once, so give it the recording in pieces"
+        tell_cut(audio, most / rate, way)
         wave = wave[:most]
         wave = np.pad(wave, (0, max(0, round(SHORTEST * rate) - len(wave))))
         inputs: Mapping[str, Any] = processor(
@@ -163,6 +171,31 @@ def _whisper(model: Any, inputs: Mapping[str, Tensor]) -> Output:
     return Output(tokens, (tokens * weights).sum(dim=1) / weights.sum(dim=1), mask)
 
 
+def _waves(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    """Wav2vec 2.0 and its kin: states of real samples, and their mean.
+
+    Those that normalise their first layer over time were trained on silence unmasked, as
+    transformers says of them, and see no mask.
+    """
+    mask = inputs["attention_mask"]
+    seen = None if getattr(model.config, "feat_extract_norm", "") == "group" else mask
+    tokens = model(inputs["input_values"], attention_mask=seen).last_hidden_state
+    real = model._get_feature_vector_attention_mask(tokens.shape[1], mask).bool()
+    weights = real.to(tokens.dtype)[..., None]
+    return Output(tokens, (tokens * weights).sum(dim=1) / weights.sum(dim=1), real)
+
+
+def _classing(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    """The class token, without a pooling layer that most checkpoints lack."""
+    given = model(**inputs)
+    layers = getattr(given, "hidden_states", None)
+    return Output(given.last_hidden_state, given.last_hidden_state[:, 0], layers=layers)
+
+
+def _patching(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+    return _pooling(model, inputs)._replace(mask=inputs["pixel_attention_mask"].bool())
+
+
 def _vjepa2(model: Any, inputs: Mapping[str, Tensor]) -> Output:
     tokens = model(**inputs, skip_predictor=True).last_hidden_state
     return Output(tokens, tokens.mean(dim=1))
@@ -187,6 +220,16 @@ def _hidden(config: Any) -> int:
     return int(config.hidden_size)
 
 
+def _adapted(config: Any) -> int:
+    """The width behind wav2vec 2.0's adapter, where it has one."""
+    return int(config.output_hidden_size if config.add_adapter else config.hidden_size)
+
+
+def _listening(label: str, width: Callable[[Any], int]) -> Family:
+    """Wav2vec 2.0 or one of its kin."""
+    return Family(label, Audio, _sounds(truncation=True, return_attention_mask=True), _waves, width)
+
+
 _TEXT = ("text_model", "text_projection")
 _ASKING = ("query_tokens", "qformer", "language_projection", "language_model")
 
@@ -200,6 +243,16 @@ FAMILIES: dict[str, Family] = {
         _TEXT,
         classed=True,
         summary=lambda model, token: model.vision_model.post_layernorm(token),
+    ),
+    "clip_vision_model": Family(
+        "CLIP's vision tower",
+        Image,
+        _pictures,
+        _pooling,
+        _hidden,
+        classed=True,
+        # Some versions of transformers nest it.
+        summary=lambda model, token: getattr(model, "vision_model", model).post_layernorm(token),
     ),
     "blip-2": Family(
         "BLIP-2's ViT-g",
@@ -222,7 +275,12 @@ FAMILIES: dict[str, Family] = {
         _vision,
         _TEXT,
     ),
+    "siglip_vision_model": Family("SigLIP's vision tower", Image, _pictures, _pooling, _hidden),
+    "siglip2_vision_model": Family("SigLIP 2's vision tower", Image, _pictures, _patching, _hidden),
+    "vit": Family("ViT", Image, _pictures, _classing, _hidden, ("pooler",), classed=True),
+    "deit": Family("DeiT", Image, _pictures, _classing, _hidden, ("pooler",)),
     "dinov2": Family("DINOv2", Image, _pictures, _pooling, _hidden, classed=True),
+    "dinov2_with_registers": Family("DINOv2 with registers", Image, _pictures, _pooling, _hidden),
     "dinov3_vit": Family("DINOv3", Image, _pictures, _pooling, _hidden),
     "clap": Family(
         "CLAP",
@@ -241,6 +299,10 @@ FAMILIES: dict[str, Family] = {
         lambda config: int(config.d_model),
         ("decoder",),
     ),
+    "wav2vec2": _listening("wav2vec 2.0", _adapted),
+    "hubert": _listening("HuBERT", _hidden),
+    "wavlm": _listening("WavLM", _adapted),
+    "data2vec-audio": _listening("data2vec audio", _adapted),
     "vjepa2": Family(
         "V-JEPA 2",
         Video,

@@ -25,6 +25,7 @@ from anymodal.encoders import imagebind_blocks as blocks
 from anymodal.encoders import preprocess
 from anymodal.encoders.base import Encoder, like_weights
 from anymodal.encoders.imagebind_config import TrunkConfig, choose, preset_configs, trunk_config
+from anymodal.encoders.lengths import tell_cut
 from anymodal.folder_check import check_folder
 from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
 from anymodal.recorded import Recorded
@@ -256,7 +257,13 @@ class View(NamedTuple):
     prepare: Callable[[Any, Any], Tensor]
 
 
+_MORE = "give the encoder more `clips`, which are spread over a recording"
+
+
 def _prepare_video(video: Video, c: Any) -> Tensor:
+    if c.clips == 1:
+        paced = None if c.frame_seconds is None else c.frames * c.frame_seconds
+        tell_cut(video, paced or c.clip_seconds, _MORE)
     return preprocess.video_clips(
         video.frames,
         video.fps,
@@ -270,6 +277,8 @@ def _prepare_video(video: Video, c: Any) -> Tensor:
 
 
 def _prepare_audio(audio: Audio, c: Any) -> Tensor:
+    if c.clips == 1:
+        tell_cut(audio, c.clip_seconds, _MORE)
     return preprocess.audio_mels(
         audio.mono().resample(c.rate).samples[0],
         rate=c.rate,
@@ -284,6 +293,8 @@ def _prepare_audio(audio: Audio, c: Any) -> Tensor:
 
 
 def _prepare_imu(imu: IMU, c: Any) -> Tensor:
+    if c.clips == 1:
+        tell_cut(imu, c.clip_seconds, _MORE)
     readings = imu.resample(c.samples / c.clip_seconds).samples
     return preprocess.imu_windows(readings, samples=c.samples, clips=c.clips)
 
@@ -313,16 +324,25 @@ class ImageBindEncoder(Encoder):
     Args:
         model: the ImageBind.
         modality: image, video, audio, imu, depth or thermal.
+        clips: how many clips a recording is read in, spread evenly over it; None for the model's
+            own number. Of a recording that is longer than an only clip, the rest is left out, with
+            a warning.
 
     Raises:
-        ValueError: if there is no such modality, or the model lacks its trunk.
+        ValueError: if there is no such modality, the model lacks its trunk, or it has no clips.
     """
 
-    def __init__(self, model: ImageBind, modality: str) -> None:
+    def __init__(self, model: ImageBind, modality: str, clips: int | None = None) -> None:
         super().__init__()
         self.view: View = choose(VIEWS, [modality], "modality")[modality]
         self.model, self.modality = model, modality
         self.config = model.trunks[model.trunk_of(modality)]
+        if clips is not None:
+            if not hasattr(self.config, "clips") or modality == "image":
+                raise ValueError(f"clips={clips} of {modality!r}, which has none; leave it out")
+            self.config = trunk_config(
+                model.trunk_of(modality), {**asdict(self.config), "clips": clips}
+            )
         self.media = self.view.media
         self.width = self.config.width
 

@@ -57,8 +57,9 @@ class VisionConfig(TrunkConfig):
     """Images and video: squares of `size` pixels, `frames` frames deep.
 
     A video is `clips` clips of `frames` frames, each cut at `crops` places. The clips span
-    `clip_seconds` and are spread over the video; with `frame_seconds` they follow each other from
-    its start instead, a frame every so many seconds, so that a tempo looks the same at any length.
+    `clip_seconds` and are spread over the video; with `frame_seconds` they have a frame every so
+    many seconds instead, so that a tempo looks the same at any length, and follow each other from
+    the video's start, or are spread over one that is longer than they are together.
     """
 
     size: int = 224
@@ -88,7 +89,7 @@ class TextConfig(TrunkConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class AudioConfig(TrunkConfig):
-    """Sound: log-mel filter banks of `clips` clips, (x - mean) / std.
+    """Sound: log-mel filter banks of `clips` clips spread over it, (x - mean) / std.
 
     What is missing of a clip is zero as a filter bank, as published; with `repeat` the sound starts
     over until it fills the clip.
@@ -119,7 +120,9 @@ class MapConfig(TrunkConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class IMUConfig(TrunkConfig):
-    """Movement: `clips` windows of `samples` readings that span `clip_seconds` each."""
+    """Movement: `clips` windows of `samples` readings that span `clip_seconds` each, spread over a
+    recording.
+    """
 
     samples: int = 2000
     kernel: int = 8

@@ -64,11 +64,16 @@ def frame_indices(
     """Which frames of a video the clips hold: (clips, frames).
 
     A clip of `clip_seconds` holds evenly spread frames, its first and last included. With
-    `frame_seconds` the clips follow each other from the video's start at that pace, and a video
-    that ends early holds its last frame.
+    `frame_seconds` a clip's frames are so far apart, and the clips follow each other from the
+    video's start: one that ends early holds its last frame, and in a longer one the clips are
+    spread evenly up to its end.
     """
     if frame_seconds is not None:
-        paced = (np.arange(clips * frames) * frame_seconds * fps).round().clip(0, total - 1)
+        times = np.arange(clips * frames) * frame_seconds
+        if total / fps > clips * frames * frame_seconds:
+            starts = clip_starts(total / fps, frames * frame_seconds, clips)
+            times = np.add.outer(starts, np.arange(frames) * frame_seconds)
+        paced = (times * fps).round().clip(0, total - 1)
         return paced.astype(np.int64).reshape(clips, frames)
     rows = []
     for start in clip_starts(total / fps, clip_seconds, clips):

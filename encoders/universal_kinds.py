@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.encoders import preprocess
+from anymodal.encoders.lengths import tell_cut
 from anymodal.encoders.universal_points import CHANNELS, grouped
 from anymodal.encoders.universal_tokenizers import Patches, Tokenizer, Trunk, check, fits
 from anymodal.media import IMU, Audio, Depth, Image, Normal, PointCloud, Video
+
+_MORE = "give its tokenizer more `clips`, which are spread over a recording"
 
 
 class PictureTokenizer(Tokenizer):
@@ -133,6 +136,8 @@ class AudioTokenizer(Tokenizer):
     def prepare(self, media: Audio) -> Tensor:
         """(clips, 1, mel_bins, mel_frames)."""
         seconds = preprocess.FRAME_SECONDS + (self.mel_frames - 1) * preprocess.SHIFT_SECONDS
+        if self.clips == 1:
+            tell_cut(media, seconds, _MORE)
         return preprocess.audio_mels(
             media.mono().resample(self.rate).samples[0],
             rate=self.rate,
@@ -183,6 +188,8 @@ class IMUTokenizer(Tokenizer):
 
     def prepare(self, media: IMU) -> Tensor:
         """(clips, 6, samples)."""
+        if self.clips == 1:
+            tell_cut(media, self.seconds, _MORE)
         readings = media.resample(self.samples / self.seconds).samples
         return preprocess.imu_windows(readings, samples=self.samples, clips=self.clips)
 

@@ -38,6 +38,10 @@ def clip() -> tuple[Any, Any]:
     return hf.CLIPModel(config), hf.CLIPImageProcessorPil(**size)
 
 
+def clip_vision() -> tuple[Any, Any]:
+    return hf.CLIPVisionModel(hf.CLIPVisionConfig(**VISION)), clip()[1]
+
+
 def blip2() -> tuple[Any, Any]:
     qformer = {**SMALL, "encoder_hidden_size": 32, "vocab_size": 60}
     words = {**WORDS, "hidden_size": 16, "word_embed_proj_dim": 16, "ffn_dim": 16}
@@ -85,6 +89,27 @@ def siglip2() -> tuple[Any, Any]:
     config = hf.Siglip2Config(vision_config=vision, text_config=TEXT)
     processor = hf.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=20)
     return hf.Siglip2Model(config), processor
+
+
+def siglip_vision() -> tuple[Any, Any]:
+    return hf.SiglipVisionModel(hf.SiglipVisionConfig(**VISION)), siglip()[1]
+
+
+def siglip2_vision() -> tuple[Any, Any]:
+    seen, processor = siglip2()
+    return hf.Siglip2VisionModel(seen.config.vision_config), processor
+
+
+def vit(name: str = "ViT") -> tuple[Any, Any]:
+    """With a pooling layer, which a classifier's checkpoint lacks."""
+    config = getattr(hf, f"{name}Config")(**VISION)
+    size = {"height": 32, "width": 32}
+    return getattr(hf, f"{name}Model")(config), hf.ViTImageProcessorPil(size=size)
+
+
+def dinov2_with_registers() -> tuple[Any, Any]:
+    config = hf.Dinov2WithRegistersConfig(**VISION, num_register_tokens=2)
+    return hf.Dinov2WithRegistersModel(config), dinov2()[1]
 
 
 def dinov2() -> tuple[Any, Any]:
@@ -136,6 +161,18 @@ def whisper() -> tuple[Any, Any]:
         max_source_positions=50, decoder_start_token_id=1, **WORDS,
     )  # fmt: skip
     return hf.WhisperModel(config), hf.WhisperFeatureExtractor(feature_size=16, chunk_length=1)
+
+
+def waves(name: str = "Wav2Vec2", **settings: Any) -> tuple[Any, Any]:
+    """Wav2vec 2.0 or one of its kin."""
+    known = {"conv_dim": (8, 8), "conv_kernel": (10, 4), "conv_stride": (80, 4)}
+    known |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
+    if name == "Data2VecAudio":
+        known |= {"conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 2}
+    config = getattr(hf, f"{name}Config")(**SMALL, **known, vocab_size=40, **settings)
+    return getattr(hf, f"{name}Model")(config), hf.Wav2Vec2FeatureExtractor(
+        return_attention_mask=getattr(config, "feat_extract_norm", "layer") == "layer"
+    )
 
 
 def vjepa2() -> tuple[Any, Any]:
@@ -227,16 +264,27 @@ def pe_audio_video() -> tuple[Any, Any]:
 
 FAMILIES: dict[str, Build] = {
     "clip": clip,
+    "clip_vision_model": clip_vision,
     "blip-2": blip2,
     "instructblip": instructblip,
     "siglip": siglip,
     "siglip2": siglip2,
+    "siglip_vision_model": siglip_vision,
+    "siglip2_vision_model": siglip2_vision,
+    "vit": vit,
+    "deit": functools.partial(vit, "DeiT"),
     "dinov2": dinov2,
+    "dinov2_with_registers": dinov2_with_registers,
     "dinov3_vit": dinov3,
     "clap": clap,
     "clap-fused": functools.partial(clap, "fusion"),
     "audio-spectrogram-transformer": ast,
     "whisper": whisper,
+    "wav2vec2": waves,
+    "wav2vec2-layer": functools.partial(waves, feat_extract_norm="layer"),
+    "hubert": functools.partial(waves, "Hubert"),
+    "wavlm": functools.partial(waves, "WavLM"),
+    "data2vec-audio": functools.partial(waves, "Data2VecAudio"),
     "vjepa2": vjepa2,
     "pe_audio": pe_audio,
 }
@@ -251,15 +299,25 @@ if TIMM:
 
 EMBEDDINGS = {
     "clip": "joint with text",
+    "clip_vision_model": "pooled",
     "blip-2": "pooled",
     "instructblip": "pooled",
     "siglip": "joint with text; SigLIP 2 of fixed size too",
     "siglip2": "joint with text; any aspect, padding masked",
+    "siglip_vision_model": "pooled; SigLIP 2 of fixed size too",
+    "siglip2_vision_model": "pooled; any aspect, padding masked",
+    "vit": "class token",
+    "deit": "class token",
     "dinov2": "pooled",
+    "dinov2_with_registers": "pooled",
     "dinov3_vit": "pooled",
     "clap": "joint with text",
     "audio-spectrogram-transformer": "pooled",
     "whisper": "mean over what isn't silence behind the sound",
+    "wav2vec2": "mean over the sound",
+    "hubert": "mean over the sound",
+    "wavlm": "mean over the sound",
+    "data2vec-audio": "mean over the sound",
     "vjepa2": "mean",
     "pe_audio": "joint with text",
     "pe_video": "joint with text; wants `anymodal[timm]`",

@@ -148,6 +148,10 @@ def _chatml(template: str = CHATML, *more: str) -> Any:
     return tokenizer
 
 
+def _qwen_2() -> Any:
+    return _chatml(CHATML.replace("a helpful assistant", "Qwen, created by Alibaba Cloud"))
+
+
 def _qwen_3() -> Any:
     return _chatml(QWEN_3, "<think>", "</think>")
 
@@ -282,6 +286,12 @@ FAMILIES: dict[str, Family] = {
     ),
     "llama-2": Family(
         "Llama 2, Vicuna", hf.LlamaForCausalLM, _llama_2, False, "</s>", "`[INST]`"
+    ),
+    "qwen2": Family(
+        "Qwen2, Qwen2.5", hf.Qwen2ForCausalLM, _qwen_2, True, "<|im_end|>", "ChatML"
+    ),
+    "qwen2-untied": Family(
+        "Qwen2, Qwen2.5 from 7B on", hf.Qwen2ForCausalLM, _qwen_2, False, "<|im_end|>", "ChatML"
     ),
     "qwen3": Family(
         "Qwen3", hf.Qwen3ForCausalLM, _qwen_3, True, "<|im_end|>", "ChatML, thinking off",

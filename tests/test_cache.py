@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from anymodal import cli, shards
 from anymodal.config import ConfigError
 from anymodal.decoders.deferred import DeferredDecoder
-from anymodal.keep import Kept, Origin, hash_source
+from anymodal.keep import Kept, Origin, _versions, hash_source
 from anymodal.model import AnyModal
 from anymodal.shards import Shards
 from anymodal.training.fill import fill
@@ -338,8 +338,15 @@ def test_a_part_s_own_source_decides_too(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_library_s_version_decides_too(monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprint(Part())
-    monkeypatch.setattr("anymodal.keep._versions", lambda: ["torch 0"])
-    assert fingerprint(Part()) != before
+    found = {before}
+    for name in ("pillow", "scipy", "av", "numpy", "soundfile", "torch", "timm"):
+        monkeypatch.setattr(
+            "anymodal.keep._version", lambda asked, name=name: "0" if asked == name else "1"
+        )
+        _versions.cache_clear()
+        found.add(fingerprint(Part()))
+    _versions.cache_clear()
+    assert len(found) == 8
 
 
 def test_weights_that_change_under_way_are_noticed() -> None:

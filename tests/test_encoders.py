@@ -509,10 +509,10 @@ class TestPreprocess:
         ("total", "fps", "expected"),
         [
             (8, 4.0, [[0, 1], [2, 3], [4, 5], [6, 7]]),
-            (200, 24.0, [[0, 6], [12, 18], [24, 30], [36, 42]]),
+            (200, 24.0, [[0, 6], [63, 69], [125, 131], [188, 194]]),
             (4, 4.0, [[0, 1], [2, 3], [3, 3], [3, 3]]),
         ],
-        ids=["the whole", "the start", "held at its end"],
+        ids=["the whole", "spread over a longer one", "held at its end"],
     )
     def test_frames_keep_their_pace(
         self, total: int, fps: float, expected: list[list[int]]

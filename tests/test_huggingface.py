@@ -24,6 +24,7 @@ from anymodal.encoders.huggingface_processors import PillowProcessor, steps
 from anymodal.keep import Kept
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.model import AnyModal
+from anymodal.sources import fingerprint
 from anymodal.types import Message
 from tests import huggingface_models as tiny
 from tests.composed import model_config, write_model
@@ -84,6 +85,8 @@ def inputs_of(family: str, encoder: TransformersEncoder, medium: Any) -> Inputs:
     if family == "pe_audio":
         wave = wave[:504]  # half a second, in whole steps of its codec
         return processor(wave, sampling_rate=1000, return_tensors="pt")  # type: ignore[no-any-return]
+    if hasattr(encoder.model, "feature_extractor"):
+        wave = wave[:8000]  # half a second
     return processor(wave, sampling_rate=processor.sampling_rate, return_tensors="pt")  # type: ignore[no-any-return]
 
 
@@ -102,6 +105,16 @@ def pooling(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
 def whisper(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
     states = model.encoder(**inputs).last_hidden_state
     return states, states[:, :29].mean(dim=1)  # 9000 samples are 28.1 steps of 20 ms
+
+
+def waves(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    states = model(**inputs).last_hidden_state
+    return states, states.mean(dim=1)
+
+
+def classing(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    states = model(**inputs).last_hidden_state
+    return states, states[:, 0]
 
 
 def vjepa2(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
@@ -136,6 +149,9 @@ OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
     "clap": clap,
     "clap-fused": clap,
     "whisper": whisper,
+    **dict.fromkeys(("wav2vec2", "wav2vec2-layer", "hubert", "wavlm", "data2vec-audio"), waves),
+    "vit": classing,
+    "deit": classing,
     "vjepa2": vjepa2,
     "pe_audio": pe_audio,
     "pe_video": pe_video,
@@ -344,6 +360,65 @@ def test_an_incomplete_checkpoint_is_refused(tmp_path: Path) -> None:
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ValueError, match=r"lacks 1 weights, as visual_projection\.weight"):
         TransformersEncoder.from_pretrained(str(tmp_path))
+
+
+def without(folder: Path, *names: str) -> None:
+    """Take weights from a checkpoint."""
+    weights = load_file(folder / "model.safetensors")
+    for name in names:
+        del weights[name]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("family", "spare", "needed"),
+    [
+        ("dinov2", ["embeddings.mask_token"], "layernorm.weight"),
+        ("dinov2_with_registers", ["embeddings.mask_token"], "embeddings.register_tokens"),
+        ("dinov3_vit", ["embeddings.mask_token"], "embeddings.register_tokens"),
+        ("vit", ["pooler.dense.weight", "pooler.dense.bias"], "embeddings.cls_token"),
+        ("wav2vec2", ["masked_spec_embed"], "feature_projection.projection.weight"),
+        ("hubert", ["masked_spec_embed"], "encoder.layer_norm.bias"),
+        ("clip", ["logit_scale", "text_projection.weight"], "vision_model.pre_layrnorm.bias"),
+        ("siglip", ["logit_bias"], "vision_model.head.probe"),
+        ("whisper", ["decoder.layers.0.fc1.weight"], "encoder.layers.1.fc2.bias"),
+        ("clap", ["logit_scale_t"], "audio_model.audio_encoder.batch_norm.running_mean"),
+    ],
+)
+@torch.no_grad()
+def test_only_what_encoding_reads_must_be_there(
+    family: str, spare: list[str], needed: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    tiny.write(tiny.FAMILIES[family], tmp_path)
+    whole = TransformersEncoder.from_pretrained(str(tmp_path), seconds=0.5)
+    without(tmp_path, *spare)
+    found = [TransformersEncoder.from_pretrained(str(tmp_path), seconds=0.5) for _ in range(2)]
+    medium = MEDIA[whole.media]
+    for encoder in found:
+        batch = encoder.prepare(medium)[None]
+        torch.testing.assert_close(encoder.embed(batch), whole.embed(batch))
+        torch.testing.assert_close(encoder(batch).values, whole(batch).values)
+        assert all(weight.requires_grad for weight in encoder.parameters())
+    assert fingerprint(found[0]) == fingerprint(found[1])  # what is missing isn't random
+    without(tmp_path, needed)
+    with pytest.raises(ValueError, match=rf"lacks 1 weights, as {needed}"):
+        TransformersEncoder.from_pretrained(str(tmp_path), seconds=0.5)
+
+
+@torch.no_grad()
+def test_silence_behind_a_sound_changes_nothing_where_a_mask_is_read() -> None:
+    encoder = tiny.opened(tiny.FAMILIES["wav2vec2-layer"])
+    wave = noise(1, 4000)
+    values, mask = encoder(encoder.prepare(Audio(wave, 16000))[None])
+    inputs = encoder.processor(wave[0], sampling_rate=16000, return_tensors="pt")
+    alone = encoder.model(inputs["input_values"]).last_hidden_state
+    assert mask.sum() == alone.shape[1] < mask.shape[1]
+    torch.testing.assert_close(values[mask], alone[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        encoder.embed(encoder.prepare(Audio(wave, 16000))[None]),
+        alone.mean(dim=1), rtol=1e-3, atol=1e-4,
+    )  # fmt: skip
 
 
 def test_other_models_are_refused(tmp_path: Path) -> None:

@@ -6,22 +6,24 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-KINDS = ("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer")
+KINDS = ("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "gguf")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal convert`."""
     parser.epilog = (
         "No code in the checkpoint runs. The licence of the weights stays with them: it is in the "
-        "folder's manifest and is told whenever they are loaded."
+        "folder's manifest and is told whenever they are loaded. A GGUF file becomes a language "
+        "model's folder, its weights unpacked (pip install 'anymodal[gguf]')."
     )
     add = parser.add_argument
-    add("kind", choices=KINDS, help="whose weights they are")
+    add("kind", choices=KINDS, help="whose weights they are; gguf: a file of llama.cpp")
     add(
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="the file, as imagebind_huge.pth, or a folder of safetensors",
+        help="the file, as imagebind_huge.pth or model.gguf, or a folder of safetensors",
     )
     add("folder", type=Path, metavar="FOLDER", help="where to; replaced as a whole")
     add(
@@ -31,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the rows of its signals",
     )
     add("--only", nargs="+", default=[], metavar="MODALITY", help="take these modalities' alone")
+    add(
+        "--dtype",
+        choices=DTYPES,
+        help="what a GGUF file's weights become; else its own, float32 where it is quantised",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.folder.exists() and not (args.folder / MANIFEST).is_file():
         raise ValueError(f"{args.folder} is there and holds no such model; name another folder")
-    origin, told = (_imagebind if args.kind == "imagebind" else _system)(args)
+    if args.dtype is not None and args.kind != "gguf":
+        raise ValueError("--dtype is for gguf; other weights keep their precision")
+    origin, told = {"imagebind": _imagebind, "gguf": _gguf}.get(args.kind, _system)(args)
     size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
     print(f"{args.folder}: {told}, {size / 1e6:.1f} MB")
     print(notice(str(args.folder), origin))
@@ -64,3 +73,23 @@ def _system(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if SYSTEMS[args.kind].rows and not origin["rows"]:
         print("the signals' rows are left out, since their places are unknown; --tokenizer tells")
     return origin, f"weights of {args.kind} to start from (`weights:` of a model)"
+
+
+def _gguf(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from anymodal.checkpoint import replacing_folder, write_manifest
+    from anymodal.language import LanguageModel
+    from anymodal.sources import write_card
+
+    if args.only or args.tokenizer:
+        raise ValueError(
+            "a GGUF file has one model and its tokenizer: leave --only, --tokenizer out"
+        )
+    file: Path = args.checkpoint
+    named = (str(file), None) if file.is_dir() else (str(file.parent), file.name)
+    language = LanguageModel.from_pretrained(named[0], gguf_file=named[1], dtype=args.dtype)
+    origin = {"file": language.name, **language.source}
+    with replacing_folder(args.folder) as temporary:
+        language.save_pretrained(temporary)
+        write_card(temporary, language.source)
+        write_manifest(temporary, {"language": origin})
+    return origin, f"a language model, {type(language.model).__name__}"

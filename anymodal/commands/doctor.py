@@ -46,6 +46,7 @@ def findings() -> Iterator[Finding]:
     yield Finding(f"Python {platform.python_version()}", advice, old)
     for requirement in _requirements():
         yield _package(requirement)
+    yield from _extras()
     yield _torchaudio()
     yield from _processors()
     yield _shipped()
@@ -54,16 +55,44 @@ def findings() -> Iterator[Finding]:
 
 
 def _requirements() -> list[str]:
-    """What AnyModal needs, from the installed package, or from the source tree it runs from."""
+    """What AnyModal needs."""
+    return [line for line in _declared() if "extra ==" not in line]
+
+
+def _declared() -> list[str]:
+    """Needs and extras, from the installed package, or from the source tree it runs from."""
     try:
-        needed = metadata.requires("anymodal") or []
+        return metadata.requires("anymodal") or []
     except metadata.PackageNotFoundError:
         import tomllib
 
         file = Path(__file__).resolve().parents[2] / "pyproject.toml"
         project = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
-        needed = project.get("project", {}).get("dependencies", [])
-    return [line for line in needed if "extra ==" not in line]
+        told = project.get("project", {})
+        extras = told.get("optional-dependencies", {}).items()
+        return [
+            *told.get("dependencies", []),
+            *(f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines),
+        ]
+
+
+def _extras() -> Iterator[Finding]:
+    """What may be installed beside, an extra a line; developers' own isn't told."""
+    from packaging.requirements import Requirement
+
+    extras: dict[str, list[str]] = {}
+    for line in _declared():
+        needed = Requirement(line)
+        extra = line.rpartition("extra ==")[2].strip(" \"'")
+        if "extra ==" in line and needed.name != "anymodal" and extra != "dev":
+            extras.setdefault(extra, []).append(needed.name)
+    for extra, names in extras.items():
+        try:
+            told = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+            yield Finding(f"extra {extra}: {told}", "there")
+        except metadata.PackageNotFoundError:
+            what = f"extra {extra} ({', '.join(names)}) isn't installed"
+            yield Finding(what, f"where it is wanted, run: pip install 'anymodal[{extra}]'")
 
 
 def _package(requirement: str) -> Finding:

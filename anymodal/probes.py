@@ -1,0 +1,258 @@
+"""What a language model does that configurations tell in no one way, tried on the model itself.
+
+Around the output layer, models scale hidden states (MiniCPM3), scale scores (Cohere, Granite,
+HyperCLOVAX) or cap them (Gemma, RecurrentGemma, xLSTM), each by a configuration key of its own, and
+one key (`logits_scaling`) divides in one model and multiplies in another. So no key is read: the
+model's own forward pass runs once, with chosen values in place of hidden states and scores.
+Whether rows may hold several sequences is tried as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+SMALL = 2.0**-10
+"""A score that no cap bends."""
+HUGE = 1e30
+"""One that reaches every cap."""
+
+
+class Finish(NamedTuple):
+    """Hidden states times `before`, the output layer, scores times `scale`, softly capped at `cap`.
+
+    The soft cap is cap · tanh(score / cap), as in Gemma 2 (arXiv:2408.00118, section 2).
+    """
+
+    before: float = 1.0
+    scale: float = 1.0
+    cap: float | None = None
+
+    def hidden(self, hidden: Tensor) -> Tensor:
+        """What the output layer is given of hidden states."""
+        return hidden if self.before == 1.0 else hidden * self.before
+
+    def scores(self, scores: Tensor) -> Tensor:
+        """What is made of the output layer's scores."""
+        if self.scale != 1.0:
+            scores = scores * self.scale
+        return scores if self.cap is None else torch.tanh(scores / self.cap) * self.cap
+
+
+def backbone_of(model: Any) -> nn.Module:
+    """A causal language model without its output layer."""
+    backbone: nn.Module = model.base_model
+    # Llama 4's has another name than the one that transformers looks for, and gives itself.
+    words = model.get_input_embeddings()
+    parts = (part for part in model.children() if part is not words and words in part.modules())
+    return next(parts, backbone) if backbone is model else backbone
+
+
+class Trial(NamedTuple):
+    """One forward pass with values put in; None for what the model doesn't call as a module.
+
+    Shapes: B rows, T tokens, D width, V ids.
+    """
+
+    hidden: Tensor | None  # the backbone's own (B, T, D)
+    put: Tensor | None  # what was put in its place
+    given: Tensor | None  # what the output layer was then given
+    scores: Tensor | None  # what was put in place of the output layer's (B, T, V)
+    logits: Tensor  # what the model gave (B, T, V)
+
+
+class Unknown(Exception):
+    """What a model does that isn't known here."""
+
+
+@torch.no_grad()
+def measured(model: Any, ids: Tensor, own: Callable[[Tensor], Tensor]) -> Finish:
+    """How a causal language model of transformers makes scores of its last hidden states.
+
+    On the meta device, where hidden states have no values, only what stands around the output
+    layer is measured; a model that can't run there is taken for one with nothing around it.
+
+    Args:
+        model: the model.
+        ids: two rows of token ids (2, T) that differ in the last one alone.
+        own: AnyModal's path from ids to the last hidden states (2, T, D), to compare.
+
+    Raises:
+        ValueError: if the model isn't causal, wants more than tokens, or computes what isn't known
+            here, so that its scores would come out wrong.
+    """
+    refused = f"{type(model).__name__} can't be a language model here: "
+    try:
+        trial = _tried(model, ids)
+        finish = Finish(_scale_before(trial), *_after(trial))
+        if not ids.is_meta:
+            _compare(model, trial, finish, own(ids))
+    except Unknown as error:
+        raise ValueError(f"{refused}{error}") from None
+    except Exception as error:
+        if ids.is_meta:
+            return Finish()
+        raise ValueError(f"{refused}it doesn't run on tokens alone ({error})") from error
+    return finish
+
+
+@torch.no_grad()
+def packs(embedding: Tensor, run: Callable[[Tensor, Tensor], Tensor]) -> bool:
+    """Whether several sequences may share a row, parted by positions that start again.
+
+    Models differ and say nothing: some (OPT) count positions on their own, some (BLOOM) take none,
+    and a state (Mamba) or a part of the layers (Qwen3-Next) may run on from one sequence into the
+    next. Two passes over eight positions.
+
+    Args:
+        embedding: the model's rows (V, D).
+        run: embeddings (1, T, D) and positions (1, T) to hidden states (1, T, D).
+    """
+    embeds = embedding[:12].unflatten(0, (3, 4))  # (sequences, 4, D)
+    positions = torch.arange(8, device=embedding.device)[None] % 4  # (1, 8)
+    rows = [torch.cat([embeds[first], embeds[2]])[None] for first in (0, 1)]
+    first, second = (run(row, positions)[0, 4:] for row in rows)
+    return _apart(first, second) <= 1e-5
+
+
+def _tried(model: Any, ids: Tensor) -> Trial:
+    """Run the model with hidden states and scores of our choice, as far as it lets itself."""
+    seen: dict[str, Tensor] = {}
+    backbone, output = backbone_of(model), model.get_output_embeddings()
+    device = torch.device("cpu") if ids.is_meta else ids.device
+
+    def after_backbone(_module: Any, _inputs: Any, result: Any) -> Any:
+        seen["hidden"] = result[0]
+        # In float32 whatever the weights are, so that what is done to it shows exactly.
+        flat = torch.linspace(1.0, 2.0, result[0].numel(), device=device, dtype=torch.float32)
+        seen["put"] = flat.reshape(result[0].shape)
+        if isinstance(result, tuple):
+            return (seen["put"], *result[1:])
+        result.last_hidden_state = seen["put"]
+        return result
+
+    def before_output(_module: Any, inputs: Any) -> Any:
+        seen["given"] = inputs[0]
+        kind = output.weight.dtype if output.weight.is_floating_point() else model.dtype
+        return torch.zeros(inputs[0].shape, dtype=kind, device=output.weight.device)
+
+    def after_output(_module: Any, _inputs: Any, result: Tensor) -> Tensor:
+        seen["scores"] = _ramp(result.shape, device)
+        return seen["scores"]
+
+    was_training = model.training
+    hooks = [
+        backbone.register_forward_hook(after_backbone),
+        output.register_forward_pre_hook(before_output),
+        output.register_forward_hook(after_output),
+    ]
+    model.eval()
+    try:
+        with _skipped(backbone, (*ids.shape, output.weight.shape[-1])):
+            logits = model(input_ids=ids, use_cache=False).logits
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return Trial(seen.get("hidden"), seen.get("put"), seen.get("given"), seen.get("scores"), logits)
+
+
+class _Skipped:
+    """A backbone's output with hidden states alone: whatever else is asked for is None."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        self.last_hidden_state = hidden
+
+    def __getitem__(self, index: Any) -> Any:
+        return (self.last_hidden_state,)[index]
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+@contextlib.contextmanager
+def _skipped(backbone: nn.Module, shape: tuple[int, ...]) -> Iterator[None]:
+    """A block in which a backbone on the meta device, where masks can't be made, isn't run."""
+    if not next(backbone.parameters()).is_meta:
+        yield
+        return
+    hidden = torch.empty(shape, device="meta")
+    backbone.forward = lambda *_, **__: _Skipped(hidden)
+    try:
+        yield
+    finally:
+        del backbone.forward
+
+
+def _ramp(shape: torch.Size, device: torch.device) -> Tensor:
+    """Scores of both signs from 0.01 to 1,000, after three that tell scale and cap."""
+    flat = torch.logspace(-2, 3, shape.numel(), device=device, dtype=torch.float32)
+    flat[1::2] *= -1
+    flat[:3] = torch.tensor([1.0, HUGE, SMALL], device=device)
+    return flat.reshape(shape)
+
+
+def _scale_before(trial: Trial) -> float:
+    """The factor between the backbone's hidden states and what the output layer is given."""
+    if trial.put is None or trial.given is None:
+        return 1.0
+    if trial.given.shape == trial.put.shape:
+        given, put = trial.given.float(), trial.put
+        factor = float(given.flatten()[0] / put.flatten()[0])
+        if torch.allclose(given, put * factor, rtol=_rtol(trial.given), atol=0):
+            return factor
+    raise Unknown("it has more layers between its last hidden states and its output layer")
+
+
+def _after(trial: Trial) -> tuple[float, float | None]:
+    """Scale and cap of scores after the output layer."""
+    if trial.scores is None:
+        return 1.0, None
+    if trial.logits.shape != trial.scores.shape:
+        raise Unknown("it drops or adds scores after its output layer")
+    logits, scores = trial.logits.float(), trial.scores
+    one, most, least = logits.flatten()[:3].tolist()
+    scale, cap = one, None
+    if abs(most) < 0.5 * abs(one) * HUGE:
+        scale, cap = float(f"{least / SMALL:.6g}"), most
+    expected = Finish(1.0, scale, cap).scores(scores)
+    rtol = _rtol(trial.logits)
+    if not torch.allclose(logits, expected, rtol=rtol, atol=rtol * SMALL):
+        raise Unknown("it changes scores after its output layer in a way that isn't known here")
+    return scale, cap
+
+
+def _compare(model: Any, trial: Trial, finish: Finish, hidden: Tensor) -> None:
+    """Check that AnyModal's hidden states are the model's own, and that it doesn't look ahead."""
+    output = model.get_output_embeddings()
+    if hidden.ndim != 3 or hidden.shape[-1] != output.weight.shape[-1]:
+        raise Unknown("its last hidden states are of another width than its output layer")
+    pairs = []
+    if trial.hidden is not None:
+        pairs.append((trial.hidden, hidden))
+    elif trial.given is not None:
+        pairs.append((trial.given, hidden))
+    if trial.scores is None:  # then its scores are its own, of what it was given
+        read = hidden if trial.put is None else trial.put
+        pairs.append((trial.logits, output(read.to(model.dtype))))
+    rtol = 10 * _rtol(hidden)
+    for theirs, ours in pairs:
+        if theirs.shape != ours.shape or _apart(ours, theirs) > rtol:
+            raise Unknown("its hidden states or scores differ from those that are computed here")
+    if _apart(hidden[0, :-1], hidden[1, :-1]) > rtol:
+        raise Unknown("it looks at tokens to come, so it is no causal language model")
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference, in parts of the second one's root mean square."""
+    one, other = one.float(), other.float()
+    return float((one - other).abs().max() / other.square().mean().sqrt().clamp(min=1e-30))
+
+
+def _rtol(tensor: Tensor) -> float:
+    """What a tensor's precision lets differ."""
+    return max(1e-5, 4 * torch.finfo(tensor.dtype).eps)
