@@ -38,7 +38,6 @@ OF_MANY = ("sampling", "batch_size")
 """Settings of `reply_many` beside those of the text."""
 
 
-
 def reply(
     model: AnyModal,
     conversation: Any,
