@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from anymodal.media.chunks import chunked_end
+from anymodal.media.formats import BROADCAST, MP4, OGV, Format
+from anymodal.media.gif import gif_blocks
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.source import AVI, GIF, MP4, WEBM, Blob, Format
+from anymodal.media.mp4 import mp4_end
+from anymodal.media.ogg import ogg_links
+from anymodal.media.source import GIF, Blob
+from anymodal.media.spans import Spans
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -24,6 +28,10 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 TOLD = frozenset({"video"}.union(*_GROUPS.values()))
 """The kinds that a file's content tells of; what holds others, their own classes know."""
 
+_KEPT_FRAMES = 28  # the pixels of so many frames, at 1.5 bytes or more, are what decoders keep
+_LEAST_PIXELS = 2**21  # of a frame, which are few enough whatever the limits: 1920×1088
+_MOST_STREAMS = 256  # subtitles and fonts included
+
 
 def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
     """The kinds of media that a blob can be loaded as, the most natural one first.
@@ -34,7 +42,8 @@ def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
     if fmt.group in _GROUPS:
         return _GROUPS[fmt.group]
     if fmt.group == "gif":
-        return ("video",) if _is_animated(blob) else (*_GROUPS["picture"], "video")
+        animated = gif_blocks(blob).pictures > 1
+        return ("video",) if animated else (*_GROUPS["picture"], "video")
     with open_container(blob, fmt, limits) as container:
         found = {"video": moving_stream(container), "audio": sound_stream(container)}
     kinds = tuple(kind for kind, stream in found.items() if stream is not None)
@@ -43,34 +52,73 @@ def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
     return kinds
 
 
-def _is_animated(blob: Blob) -> bool:
-    from PIL.GifImagePlugin import GifImageFile
-
-    with decoding(blob.name, GIF.label):
-        return bool(GifImageFile(BytesIO(blob.data)).is_animated)
+def frame_pixels(limits: Limits) -> int:
+    """The most pixels of a clip's frame, so that all that a decoder keeps stays small."""
+    return min(limits.max_pixels, max(_LEAST_PIXELS, limits.max_decoded_bytes // _KEPT_FRAMES))
 
 
 @contextmanager
-def open_container(blob: Blob, fmt: Format, limits: Limits) -> Iterator[InputContainer]:
-    """Open bytes with PyAV: one named demuxer, no network, no file beside it.
+def open_container(
+    blob: Blob, fmt: Format, limits: Limits, file: Spans | None = None
+) -> Iterator[InputContainer]:
+    """Open bytes with PyAV: one named demuxer, no network, no file beside it, one thread.
+
+    Args:
+        file: what to read instead of all of the blob.
 
     Raises:
-        ValueError: if the file is cut short, or anything within fails.
+        ValueError: if the file is cut short, takes too long, or anything within fails.
     """
     import av
 
-    _check_complete(blob, fmt)
-    options = {"protocol_whitelist": "file", "max_pixels": str(limits.max_pixels)}
-    with (
-        decoding(blob.name, fmt.label),
-        av.open(
-            BytesIO(blob.data), "r", format=fmt.demuxer, options=options, metadata_errors="ignore"
-        ) as container,
-    ):
-        for stream in (*container.streams.video, *container.streams.audio):
-            if stream.codec_context is not None:
-                stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
-        yield container
+    file = file or Spans([memoryview(blob.data)[: _end(blob, fmt, limits)]], blob.budget)
+    codec = {"max_pixels": str(frame_pixels(limits)), "threads": "1"}
+    options = {"protocol_whitelist": "file", "max_streams": str(_MOST_STREAMS), **codec}
+    with _timed(blob, fmt):
+        # What the library reads at once is under the time limit too, as the clock on the wall
+        # tells: it looks at nothing else between the packets that it tries.
+        waiting = 4 * min(blob.budget.seconds, 900.0)
+        with av.open(
+            file,  # type: ignore[arg-type]
+            "r",
+            format=fmt.demuxer,
+            options=options,
+            metadata_errors="ignore",
+            timeout=(waiting, None),
+        ) as container:
+            for stream in (*container.streams.video, *container.streams.audio):
+                if stream.codec_context is not None:
+                    stream.codec_context.options = codec
+                    stream.codec_context.thread_count = 1
+            yield container
+
+
+@contextmanager
+def _timed(blob: Blob, fmt: Format) -> Iterator[None]:
+    """A decoder's work: its own errors are none for a reader, and those of a late one are ours."""
+    try:
+        with decoding(blob.name, fmt.label):
+            yield
+    finally:
+        blob.budget.check()
+
+
+def packets(blob: Blob, container: InputContainer, stream: Any) -> Iterator[Any]:
+    """A stream's packets, the last one empty, as long as the budget lasts."""
+    for packet in container.demux(stream):
+        blob.budget.check()
+        yield packet
+
+
+def decoded(blob: Blob, fmt: Format, packet: Any, begun: bool) -> list[Any]:
+    """A packet's frames; in what may begin in the middle, none of those before the first."""
+    try:
+        found: list[Any] = packet.decode()
+    except Exception:
+        if begun or fmt not in BROADCAST:
+            raise
+        return []
+    return found
 
 
 def moving_stream(container: InputContainer) -> Any:
@@ -93,60 +141,16 @@ def header_seconds(container: InputContainer, stream: Any) -> float:
     return (container.duration or 0) / 1_000_000
 
 
-def _check_complete(blob: Blob, fmt: Format) -> None:
-    """Refuse a file that ends before its own structure does; FFmpeg would play what is left."""
-    needed = 0
+def _end(blob: Blob, fmt: Format, limits: Limits) -> int:
+    """Where the content ends; a file that ends before its own structure does is refused."""
     if fmt is MP4:
-        needed = _mp4_end(blob.data)
-    elif fmt is WEBM:
-        needed = _matroska_end(blob.data)
-    elif fmt is AVI:
-        needed = 8 + int.from_bytes(blob.data[4:8], "little")
-    elif fmt is GIF and not blob.data.rstrip(b"\0").endswith(b";"):
-        needed = len(blob.data) + 1
-    if needed > len(blob.data):
-        raise MediaError(
-            f"{blob.name} is cut short: it has {len(blob.data):,} of at least {needed:,} bytes; "
-            "save or download it again"
-        )
-
-
-def _mp4_end(data: bytes) -> int:
-    """Where the last box ends (ISO/IEC 14496-12, section 4.2); size 0 reaches to the end."""
-    at = 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if size == 1 and at + 16 <= len(data):
-            size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size < 8:
-            return 0
-        at += size
-    return at
-
-
-def _matroska_end(data: bytes) -> int:
-    """Where the segment ends (RFC 8794, sections 4 and 6); 0 for a live stream of unknown size."""
-    at = 4
-    for _ in range(2):  # the EBML header, then the segment
-        if at >= len(data):
-            return at + 1
-        length = 9 - data[at].bit_length()
-        if length > 8:
-            return 0
-        mask = (1 << 7 * length) - 1
-        size = int.from_bytes(data[at : at + length], "big") & mask
-        if size == mask:
-            return 0
-        at += length + size
-        if data[at : at + 4] == b"\x18S\x80g":
-            at += 4
-    return at
-
-
-def riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Each chunk of a RIFF file: its name, where its content starts, and the size it claims."""
-    at = 12
-    while at + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, at)
-        yield name, at + 8, size
-        at += 8 + size + size % 2
+        return mp4_end(blob, limits)
+    if fmt is GIF:
+        return gif_blocks(blob).end
+    if fmt is OGV:
+        if len(links := ogg_links(blob)) > 1:
+            raise MediaError(
+                f"{blob.name} holds {len(links)} streams one after the other; cut them apart"
+            )
+        return len(blob.data)
+    return chunked_end(blob, fmt)
