@@ -1,7 +1,7 @@
 """Formats made of chunks, or with their size in the header: are all bytes of the sound there?
 
-Each function tells where the content ends, or refuses a file of which bytes are missing; FFmpeg
-and libsndfile would play what is left.
+Each function tells how many bytes there must be, 0 where nobody knows; FFmpeg and libsndfile would
+play what is left of a file without a word.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def chunked_end(blob: Blob, fmt: Format) -> int:
-    """Where the content of a blob ends, as far as its format tells.
+    """Where a blob ends as a file of its format, as far as that tells.
 
     Raises:
         ValueError: if it ends before its own structure does.
@@ -26,7 +26,7 @@ def chunked_end(blob: Blob, fmt: Format) -> int:
     needed = find(blob) if find else 0
     if needed > len(blob.data):
         raise cut_bytes(blob.name, len(blob.data), needed)
-    return needed or len(blob.data)
+    return needed if needed and fmt in (AVI, WEBM, FLV) else len(blob.data)
 
 
 def is_placeholder(size: int) -> bool:

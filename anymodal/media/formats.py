@@ -54,6 +54,8 @@ ASF = Format("ASF (WMV, WMA)", "container", "asf")
 FLV = Format("FLV", "container", "flv")
 MXF = Format("MXF", "container", "mxf")
 IVF = Format("IVF", "container", "ivf")
+NUT = Format("NUT", "container", "nut")
+Y4M = Format("YUV4MPEG2", "container", "yuv4mpegpipe")
 MPEG_TS = Format("MPEG-TS", "container", "mpegts", estimates=True)
 MPEG_PS = Format("MPEG-PS", "container", "mpeg", estimates=True)
 MPEG_VIDEO = Format("MPEG video", "container", "mpegvideo", estimates=True)
@@ -81,6 +83,8 @@ SOUND_AND_VIDEO: tuple[tuple[bytes, Format], ...] = (
     (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ASF),
     (rb"\x06\x0e\x2b\x34\x02\x05\x01\x01", MXF),
     (rb"DKIF\0\0", IVF),
+    (rb"nut/multimedia container\0", NUT),
+    (rb"YUV4MPEG2 ", Y4M),
     (rb"\0\0\x01\xba", MPEG_PS),
     (rb"\0\0\x01\xb3", MPEG_VIDEO),
     (rb"G.{187}G.{187}G|.{4}G.{191}G.{191}G", MPEG_TS),
