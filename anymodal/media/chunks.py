@@ -44,14 +44,15 @@ def riff_chunks(blob: Blob, at: int = 12, order: str = "<") -> Iterator[tuple[by
         name, size = struct.unpack_from(f"{order}4sI", data, at)
         yield name, at + 8, size
         at += 8 + size
-        if size % 2 and not _is_name(data[at : at + 4]):  # else padding was forgotten
+        if size % 2 and not is_chunk_name(data[at : at + 4]):  # else padding was forgotten
             at += 1
         count += 1
         if count % 4096 == 0:
             blob.budget.check()
 
 
-def _is_name(name: bytes) -> bool:
+def is_chunk_name(name: bytes) -> bool:
+    """Whether four bytes may name a chunk."""
     return len(name) == 4 and all(32 <= byte < 127 for byte in name) and name[0] > 32
 
 

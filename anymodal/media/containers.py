@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from anymodal.media.chunks import chunked_end
-from anymodal.media.formats import BROADCAST, MP4, OGV, Format
+from anymodal.media.formats import BROADCAST, HEADLESS, MP4, OGV, Format
 from anymodal.media.gif import gif_blocks
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.mp4 import mp4_end
@@ -31,6 +31,11 @@ TOLD = frozenset({"video"}.union(*_GROUPS.values()))
 _KEPT_FRAMES = 28  # the pixels of so many frames, at 1.5 bytes or more, are what decoders keep
 _LEAST_PIXELS = 2**21  # of a frame, which are few enough whatever the limits: 1920×1088
 _MOST_STREAMS = 256  # subtitles and fonts included
+_PROBED = (
+    "aac,aac_latm,ac3,eac3,dca,truehd,mlp,mp1,mp1float,mp2,mp2float,mp3,mp3float,opus,flac,s302m,"
+    "nellymoser,adpcm_swf,pcm_bluray,pcm_dvd,pcm_s16le,pcm_s16be,pcm_u8,pcm_alaw,pcm_mulaw"
+)
+"""Decoders that FFmpeg may use before it takes our limits: of sound, whose frames are small."""
 
 
 def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
@@ -74,6 +79,8 @@ def open_container(
     file = file or Spans([memoryview(blob.data)[: _end(blob, fmt, limits)]], blob.budget)
     codec = {"max_pixels": str(frame_pixels(limits)), "threads": "1"}
     options = {"protocol_whitelist": "file", "max_streams": str(_MOST_STREAMS), **codec}
+    if fmt in HEADLESS:
+        options["codec_whitelist"] = _PROBED
     with _timed(blob, fmt):
         # What the library reads at once is under the time limit too, as the clock on the wall
         # tells: it looks at nothing else between the packets that it tries.

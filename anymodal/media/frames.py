@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,14 @@ from anymodal.media.containers import (
     packets,
 )
 from anymodal.media.formats import BROADCAST, Format
-from anymodal.media.limits import Limits, MediaError
+from anymodal.media.limits import Limits, MediaError, mib
 from anymodal.media.pixels import Alpha, Pixels, displayed, pixel_aspect
 from anymodal.media.source import Blob
 
 _LEAST_SIDE = 224  # pixels: what a clip is scaled down to at most; encoders look no closer
 _LEAST_FRAMES = 32  # what a clip is thinned down to at most
 _JITTER = 0.0015  # seconds by which containers round a frame's time
+_KEPT, _LEAST_KEPT = 17, 2**26  # frames of a decoder at most, and bytes that they always may take
 
 _log = logging.getLogger("anymodal")
 
@@ -38,38 +39,54 @@ def read_clip(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.uint8
     Raises:
         ValueError: if it is damaged, cut short, over a limit, or holds no frames.
     """
-    with open_container(blob, fmt, limits) as container:
-        stream = moving_stream(container)
-        seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
-        count = stream.frames or seconds * float(stream.average_rate or 0)
-    if not count:
-        count, seconds = _counted(blob, fmt, limits)
+    found = _told(blob, fmt, limits)
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
         rate = float(stream.average_rate or 0)
-        clip = _Clip(blob, limits, _shape(blob, fmt, limits, stream), max(1, count), seconds)
+        clip = _Clip(blob, limits, _shape(blob, fmt, limits, stream, found), found)
         for time, end, picture in _pictures(blob, fmt, limits, container, stream, clip):
             clip.take(time, end, picture)
     return clip.constant(rate)
 
 
-def _counted(blob: Blob, fmt: Format, limits: Limits) -> tuple[int, float]:
-    """Frames and seconds of a stream whose header tells nothing, by its packets."""
-    times = list[int]()
+class _Told(NamedTuple):
+    """What is known of a clip before its frames are decoded."""
+
+    height: int
+    width: int
+    count: float
+    seconds: float
+
+
+def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
+    """What the header tells, or else the packets and a first frame."""
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
-        for count, packet in enumerate(packets(blob, container, stream)):
+        height, width = stream.codec_context.height, stream.codec_context.width
+        seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
+        count = stream.frames or seconds * float(stream.average_rate or 0)
+        if not (height and width and count):
+            height, width, count, seconds = _counted(blob, fmt, limits, container, stream)
+    return _Told(height, width, max(1, count), seconds)
+
+
+def _counted(blob: Blob, fmt: Format, limits: Limits, container: Any, stream: Any) -> _Told:
+    """What a stream's packets tell, of which one frame is decoded."""
+    times, size, count = list[int](), (stream.codec_context.height, stream.codec_context.width), 0
+    for packet in packets(blob, container, stream):
+        if not all(size) and (found := decoded(blob, fmt, packet, False)):
+            size = (found[0].height, found[0].width)
+        if packet.size:
+            count += 1
             limits.check_frames(blob.name, count)
-            if packet.size and packet.pts is not None:
-                times.append(packet.pts)
-        base = float(stream.time_base or 0)
-    return count, (max(times) - min(times)) * base if times else 0.0
+            times += [] if packet.pts is None else [packet.pts]
+    lasted = (max(times) - min(times)) * float(stream.time_base or 0) if times else 0.0
+    return _Told(*size, count, lasted)
 
 
-def _shape(blob: Blob, fmt: Format, limits: Limits, stream: Any) -> tuple[int, int]:
+def _shape(blob: Blob, fmt: Format, limits: Limits, stream: Any, told: _Told) -> tuple[int, int]:
     """Height and width of frames as they are shown, before they are turned upright."""
-    height, width = stream.codec_context.height, stream.codec_context.width
-    most = frame_pixels(limits)
+    most, (height, width, _, _) = frame_pixels(limits), told
     if 0 in (height, width):  # FFmpeg found no frame, or none of so few pixels
         raise MediaError(
             f"{blob.name} has no frames, or frames over the limit of {most:,} pixels; "
@@ -78,14 +95,25 @@ def _shape(blob: Blob, fmt: Format, limits: Limits, stream: Any) -> tuple[int, i
         )
     limits.check_pixels(blob.name, width, height)
     if width * height > most:
-        raise MediaError(
-            f"{blob.name} has frames of {width}×{height} = {width * height:,} pixels, over the "
-            f"limit of {most:,} for a clip; scale it down, or pass "
-            "limits=Limits(max_decoded_bytes=...), of which that is a 28th"
-        )
+        raise _too_large(blob, width, height, f"{most:,} pixels")
     shape = displayed(height, width, pixel_aspect(blob, fmt, stream))
     limits.check_pixels(blob.name, shape[1], shape[0])
     return shape
+
+
+def _too_large(blob: Blob, width: int, height: int, most: str) -> MediaError:
+    return MediaError(
+        f"{blob.name} has frames of {width}×{height}, over the limit of {most} for a clip, of "
+        "which a decoder keeps many; scale it down, or pass limits=Limits(max_decoded_bytes=...)"
+    )
+
+
+def _check_kept(blob: Blob, limits: Limits, stream: Any, frame: Any) -> None:
+    """Refuse frames of which a decoder may keep more than the memory there is for them."""
+    size = frame.width * frame.height * frame.format.padded_bits_per_pixel / 8
+    most = 2 * max(limits.max_decoded_bytes, _LEAST_KEPT)
+    if _KEPT * size > most and not stream.codec_context.codec.intra_only:
+        raise _too_large(blob, frame.width, frame.height, mib(most / _KEPT))
 
 
 def _pictures(
@@ -93,9 +121,13 @@ def _pictures(
 ) -> Iterator[tuple[float, float, NDArray[np.uint8]]]:
     """When frames begin and end, and their pixels upright, of those that the clip wants."""
     pixels, alpha = Pixels(*clip.shape), Alpha.of(stream, limits)
-    ends, offset, count = 0.0, 0.0, 0
+    ends, offset, count, checked = 0.0, 0.0, 0, ""
     for packet in packets(blob, container, stream):
         found = decoded(blob, fmt, packet, count > 0)
+        for frame in found:
+            if frame.format.name != checked:
+                _check_kept(blob, limits, stream, frame)
+                checked = frame.format.name
         for frame, opacity in zip(found, alpha.of_packet(packet, len(found)), strict=True):
             count += 1
             limits.check_frames(blob.name, count)
@@ -112,9 +144,10 @@ class _Clip:
     """Frames as they are decoded; where they outgrow the limit, evenly fewer of them are kept."""
 
     def __init__(
-        self, blob: Blob, limits: Limits, shape: tuple[int, int], count: float, seconds: float
+        self, blob: Blob, limits: Limits, shape: tuple[int, int], told: _Told
     ) -> None:
         self.blob, self.limits = blob, limits
+        _, _, count, seconds = told
         scale = _fitting(limits, count, shape)
         self.shape = (_scaled(shape[0], scale), _scaled(shape[1], scale))
         limits.check_pixels(blob.name, self.shape[1], self.shape[0])
@@ -144,7 +177,7 @@ class _Clip:
         self.seen += 1
         self.end = end
         self.limits.check_seconds(self.blob.name, end - self.first)
-        return time >= self._next - _JITTER or not self.step or not self.times
+        return not self.times or self._due(time)
 
     def take(self, time: float, end: float, picture: NDArray[np.uint8]) -> None:
         """Keep a frame."""
@@ -156,13 +189,13 @@ class _Clip:
         self._upright = shape
         if len(self.times) >= self.room:
             self._thin()
-        if self.times and not self.wanted(time):
+        if not self._due(time):
             return
         self.times.append(time)
         self._decoded += picture.tobytes()
         self._plan(time)
 
-    def wanted(self, time: float) -> bool:
+    def _due(self, time: float) -> bool:
         """Whether a time has reached the next step."""
         return not self.step or time >= self._next - _JITTER
 
@@ -183,7 +216,7 @@ class _Clip:
         self.step = 2 * max(self.step, lasted / (before - 1))
         self._next, kept = self.first, list[float]()
         for index, time in enumerate(self.times):
-            if kept and not self.wanted(time):
+            if kept and not self._due(time):
                 continue
             place = len(kept) * size
             self._decoded[place : place + size] = self._decoded[index * size : (index + 1) * size]

@@ -15,7 +15,7 @@ from anymodal.media.containers import (
     packets,
     sound_stream,
 )
-from anymodal.media.formats import MP3, OGG, WAV, Format
+from anymodal.media.formats import HEADLESS, MP3, OGG, WAV, Format
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.mpeg import mp3_samples
 from anymodal.media.ogg import ogg_links
@@ -135,21 +135,25 @@ def _read_sndfile(file: Spans, fmt: Format, samples: _Samples) -> bool:
 
 
 def _read_av(file: Spans, fmt: Format, samples: _Samples) -> None:
-    blob = samples.blob
+    blob, resampler = samples.blob, None
     whole = None if fmt.group == "container" else file
     with open_container(blob, fmt, samples.limits, whole) as container:
         stream = sound_stream(container)
         if stream is None:
             raise MediaError(f"{blob.name} is {fmt.label} without any sound; record it anew")
-        rate = int(stream.rate or 0)
-        claimed = 0.0 if fmt.estimates else header_seconds(container, stream) * rate
-        samples.begin(int(stream.channels), rate, claimed)
-        resampler = _Resampler(stream.layout, rate)
+        rate, layout, claimed = int(stream.rate or 0), stream.layout, 0.0
+        if not fmt.estimates:
+            claimed = header_seconds(container, stream) * rate
         for packet in packets(blob, container, stream):
             for frame in decoded(blob, fmt, packet, samples.count > 0):
+                if resampler is None:
+                    if fmt in HEADLESS or not rate:  # the first frame knows better
+                        rate, layout, claimed = frame.sample_rate, frame.layout, 0.0
+                    samples.begin(int(layout.nb_channels), rate, claimed)
+                    resampler = _Resampler(layout, rate)
                 for piece in resampler.resample(frame):
                     samples.add(piece)
-        for piece in resampler.resample(None):
+        for piece in resampler.resample(None) if resampler else ():
             samples.add(piece)
     if fmt.exact and samples.count < 0.99 * claimed - 1:
         raise cut_short(blob.name, f"{samples.count:,} of {claimed:,.0f} samples")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from anymodal.media.chunks import is_placeholder, riff_chunks
+from anymodal.media.chunks import is_chunk_name, is_placeholder, riff_chunks
 from anymodal.media.limits import Limits
 from anymodal.media.source import Blob
 from anymodal.media.spans import Spans, cut_short
@@ -67,7 +67,10 @@ def _find(blob: Blob) -> _Chunks | None:
 
 
 def _is_stream(blob: Blob, start: int, size: int) -> bool:
-    if size == 0:  # else an empty recording, if the whole file's size is right
-        whole = int.from_bytes(blob.data[4:8], "little") + 8
-        return len(blob.data) > start and abs(whole - len(blob.data)) > 1
-    return is_placeholder(size)
+    if size:
+        return is_placeholder(size)
+    behind = blob.data[start : start + 8]
+    if len(behind) < 8 or not is_chunk_name(behind[:4]):
+        return bool(behind)
+    # Else an empty recording with chunks behind it, if the next one has its place.
+    return start + 8 + int.from_bytes(behind[4:], "little") > len(blob.data)
