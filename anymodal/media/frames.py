@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from anymodal.media.containers import (
     open_container,
     packets,
 )
-from anymodal.media.formats import BROADCAST, Format
+from anymodal.media.formats import BROADCAST, HEADLESS, Format
 from anymodal.media.limits import Limits, MediaError, mib
 from anymodal.media.pixels import Alpha, Pixels, displayed, pixel_aspect
 from anymodal.media.source import Blob
@@ -63,6 +64,8 @@ def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
         height, width = stream.codec_context.height, stream.codec_context.width
+        if height and width:
+            limits.check_pixels(blob.name, width, height)
         seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
         count = stream.frames or seconds * float(stream.average_rate or 0)
         if not (height and width and count):
@@ -74,8 +77,9 @@ def _counted(blob: Blob, fmt: Format, limits: Limits, container: Any, stream: An
     """What a stream's packets tell, of which one frame is decoded."""
     times, size, count = list[int](), (stream.codec_context.height, stream.codec_context.width), 0
     for packet in packets(blob, container, stream):
-        if not all(size) and (found := decoded(blob, fmt, packet, False)):
-            size = (found[0].height, found[0].width)
+        if fmt in HEADLESS and not all(size):  # else FFmpeg has tried that
+            with contextlib.suppress(OSError, ValueError):
+                size = next(((f.height, f.width) for f in packet.decode()), size)
         if packet.size:
             count += 1
             limits.check_frames(blob.name, count)
@@ -93,7 +97,6 @@ def _shape(blob: Blob, fmt: Format, limits: Limits, stream: Any, told: _Told) ->
             "export it again, scale it down, or pass limits=Limits(max_pixels=..., "
             "max_decoded_bytes=...)"
         )
-    limits.check_pixels(blob.name, width, height)
     if width * height > most:
         raise _too_large(blob, width, height, f"{most:,} pixels")
     shape = displayed(height, width, pixel_aspect(blob, fmt, stream))
@@ -143,9 +146,7 @@ def _pictures(
 class _Clip:
     """Frames as they are decoded; where they outgrow the limit, evenly fewer of them are kept."""
 
-    def __init__(
-        self, blob: Blob, limits: Limits, shape: tuple[int, int], told: _Told
-    ) -> None:
+    def __init__(self, blob: Blob, limits: Limits, shape: tuple[int, int], told: _Told) -> None:
         self.blob, self.limits = blob, limits
         _, _, count, seconds = told
         scale = _fitting(limits, count, shape)

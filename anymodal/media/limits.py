@@ -61,7 +61,9 @@ class Limits:
         if given is None or isinstance(given, Limits):
             return given or cls()
         if not isinstance(given, Mapping):
-            raise MediaError(f"limits={given!r} are none; give names with numbers, such as max_seconds")
+            raise MediaError(
+                f"limits={given!r} are none; give names with numbers, such as max_seconds"
+            )
         names = [field.name for field in fields(cls)]
         if unknown := next((name for name in given if name not in names), None):
             raise MediaError(f"there is no limit {unknown!r}; there are {', '.join(names)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import GIF, Blob
 
 _MOST_ASPECT = 8  # what is wider or narrower is no pixel of anything
+_UPRIGHT = ((1, 0, 0, 0, 1), (0, -1, 0, 1, 0), (-1, 0, 0, 0, -1), (0, 1, 0, -1, 0))
+"""Display matrices by quarter turns counterclockwise."""
 _BLOCK_ID = 8  # bytes before what Matroska keeps beside a block, big-endian
 
 
@@ -53,6 +56,7 @@ class Pixels:
         from av.video.reformatter import VideoReformatter
 
         self.height, self.width = height, width
+        self._matrices = _Matrices()
         self._reformatter = VideoReformatter()  # of one's own: a frame's would stay with each
 
     def upright(self, frame: Any, opacity: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -68,7 +72,7 @@ class Pixels:
             picture = _on_white(rgba[..., :3], rgba[..., 3:].astype(np.uint16))
         else:
             picture = self._of(frame, "rgb24")
-        return _turned(picture, frame)
+        return turned(picture, self._matrices.of(frame))
 
     def _of(self, frame: Any, fmt: str, shown: Any = None) -> NDArray[np.uint8]:
         stored = shown or frame
@@ -95,33 +99,39 @@ def _on_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint16]) -> NDArray[np.u
     return shown
 
 
-def _turned(picture: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+def turned(picture: NDArray[np.uint8], matrix: Sequence[int]) -> NDArray[np.uint8]:
     """A picture turned and mirrored as its display matrix says (ISO/IEC 14496-12, section 6.2).
 
     A point (x, y) goes to (a x + c y, b x + d y); the matrix is (a, b, u, c, d, v, x, y, w).
     """
-    matrix = _display_matrix(frame)
-    if matrix is None:
-        return picture
     a, b, _, c, d = matrix[:5]
     if abs(a) + abs(d) < abs(b) + abs(c):
         picture, a, d = picture.swapaxes(0, 1), c, b
     return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
-def _display_matrix(frame: Any) -> Sequence[int] | None:
-    from av.sidedata.sidedata import Type
+class _Matrices:
+    """The display matrix of each frame, read anew only where its rotation changes.
 
-    try:
-        found = frame.side_data.get(Type.DISPLAYMATRIX)
-    except ValueError:  # PyAV knows some of what is beside the frame not by name
-        return ((1, 0, 0, 0, 1), (0, -1, 0, 1, 0), (-1, 0, 0, 0, -1), (0, 1, 0, -1, 0))[
-            round(frame.rotation / 90) % 4
-        ]
-    if found is None:
-        return None
-    matrix: list[int] = np.frombuffer(bytes(found), np.int32).tolist()
-    return matrix
+    PyAV keeps a frame for as long as what was beside it, until the garbage is collected; of large
+    frames that is soon a gigabyte.
+    """
+
+    def __init__(self) -> None:
+        self._rotation: int | None = None
+        self._matrix: Sequence[int] = _UPRIGHT[0]
+
+    def of(self, frame: Any) -> Sequence[int]:
+        """The matrix of a frame."""
+        from av.sidedata.sidedata import Type
+
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            self._matrix = _UPRIGHT[round(frame.rotation / 90) % 4]
+            with contextlib.suppress(ValueError):  # of what PyAV knows no name for
+                if (found := frame.side_data.get(Type.DISPLAYMATRIX)) is not None:
+                    self._matrix = np.frombuffer(bytes(found), np.int32).tolist()
+        return self._matrix
 
 
 def _grey(values: NDArray[np.uint8]) -> Any:
