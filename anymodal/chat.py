@@ -35,7 +35,7 @@ MAX_MEDIA = 32
 """The most media in a conversation."""
 
 
-def conversation_of(given: Any) -> list[Message]:
+def conversation_of(given: Any, limits: media.Limits | None = None) -> list[Message]:
     """What a user may pass as a conversation, as messages.
 
     A text, a medium or a path alone; a list of them (one user message, in order); or a list of
@@ -46,9 +46,9 @@ def conversation_of(given: Any) -> list[Message]:
     """
     parts = given if isinstance(given, list | tuple) else [given]
     if parts and all(isinstance(part, Message) for part in parts):
-        messages = [Message(m.role, [_part(part) for part in m.content]) for m in parts]
+        messages = [Message(m.role, [_part(part, limits) for part in m.content]) for m in parts]
     else:
-        messages = [Message("user", [_part(part) for part in parts])]
+        messages = [Message("user", [_part(part, limits) for part in parts])]
     if not messages or not messages[-1].content:
         raise ValueError("the conversation is empty; give a text, media, or messages")
     if messages[-1].role == "assistant":
@@ -59,9 +59,9 @@ def conversation_of(given: Any) -> list[Message]:
     return messages
 
 
-def _part(part: Any) -> Any:
+def _part(part: Any, limits: media.Limits | None) -> Any:
     if isinstance(part, Path):
-        return media.load(part)
+        return media.load(part, limits=limits)
     if isinstance(part, str | media.Media):
         return part
     raise ValueError(
@@ -123,6 +123,7 @@ def stream(
     seed: int | None = None,
     sampling: dict[str, dict[str, Any]] | None = None,
     cache: PrefixCache | None = None,
+    limits: media.Limits | None = None,
     **how: Any,
 ) -> Iterator[Event]:
     """Answer a conversation piece by piece: text as it comes, then media with progress.
@@ -136,13 +137,14 @@ def stream(
         seed: of the sampled text and of the media; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
         cache: keys and values of earlier turns, kept by a session.
+        limits: what is too much of a file.
         how: further settings of the text, see `generation.Sampling`.
 
     Raises:
         ValueError: for a conversation or settings that don't fit.
     """
     choose, settings = Sampling(**how), _sampling(model, sampling or {})
-    seed, messages = _drawn() if seed is None else seed, conversation_of(conversation)
+    seed, messages = _drawn() if seed is None else seed, conversation_of(conversation, limits)
     prompt = _prompts(model, [messages], None if cache is None else cache.soft)[0]
     generator = torch.Generator().manual_seed(seed)
     content: list[Any] = []
@@ -177,6 +179,7 @@ def reply_many(
     sampling: dict[str, dict[str, Any]] | None = None,
     batch_size: int = 16,
     heard: list[list[TextToken | SpanReady]] | None = None,
+    limits: media.Limits | None = None,
     **how: Any,
 ) -> list[Message]:
     """Answer several conversations: texts in batches, then each modality's media in batches.
@@ -190,6 +193,7 @@ def reply_many(
         sampling: steps and guidance by modality, over the model's own settings.
         batch_size: the most conversations to answer, and the most media to make, at once.
         heard: gets the events of every reply's text, for who wants to count them.
+        limits: what is too much of a file.
         how: further settings of the text, see `generation.Sampling`.
 
     Raises:
@@ -202,7 +206,7 @@ def reply_many(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}; it must be at least 1")
-    talks = list(_each(conversations))
+    talks = list(_each(conversations, limits))
     contents: list[list[Any]] = []
     orders: list[tuple[int, Order]] = []
     for start in range(0, len(talks), batch_size):
@@ -266,10 +270,10 @@ def _prompts(
     ]
 
 
-def _each(conversations: Sequence[Any]) -> Iterator[list[Message]]:
+def _each(conversations: Sequence[Any], limits: media.Limits | None) -> Iterator[list[Message]]:
     for index, conversation in enumerate(conversations):
         try:
-            yield conversation_of(conversation)
+            yield conversation_of(conversation, limits)
         except ValueError as error:
             if len(conversations) == 1:
                 raise

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymodal.commands.options import add_model, count, open_model
+from anymodal.commands.options import add_limits, add_model, count, limits_of, open_model
 
 if TYPE_CHECKING:
+    from anymodal.media import Limits
     from anymodal.session import Attachment, Session
 
 PROMPT = "you> "
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("text", nargs="*", metavar="TEXT", help="what to say; without it, a session begins")
     add_model(parser)
+    add_limits(parser)
     add("--attach", action="append", default=[], metavar="FILE", help="a file to go with it")
     add(
         "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
@@ -38,11 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer the text, or hold a session."""
+    limits = limits_of(args)
     for file in args.attach:  # a wrong file is told before the model is loaded
         from anymodal import media
 
-        media.load(Path(file).expanduser())
-    session = _session(args)
+        media.load(Path(file).expanduser(), limits=limits)
+    session = _session(args, limits)
     for file in args.attach:
         session.attach(file)
     if args.text:
@@ -52,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _session(args: argparse.Namespace) -> Session:
+def _session(args: argparse.Namespace, limits: Limits) -> Session:
     from anymodal.session import Session
 
     if sys.stderr.isatty():
@@ -63,7 +66,7 @@ def _session(args: argparse.Namespace) -> Session:
     made = _given(args, "steps", "guidance")
     sampling = dict.fromkeys(model.decoders, made) if made else None
     how = _given(args, "temperature", "top_p", "max_new_tokens")
-    return Session(model, args.out, args.seed, sampling=sampling, **how)
+    return Session(model, args.out, args.seed, sampling=sampling, limits=limits, **how)
 
 
 def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anymodal.media import Media, load
+from anymodal.media import Limits, Media, load
 from anymodal.types import Message, Target
 
 _ROLES = {
@@ -39,6 +39,7 @@ class Conversations:
         make: captions are asked for as media, not read off them.
         ask: what is said with the medium, or before the caption where `make`.
         load_targets: open media to be made too, for a denoising loss.
+        limits: what is too much of a file, by the names of `Limits`.
 
     Raises:
         ValueError: if the file holds no such list.
@@ -52,7 +53,9 @@ class Conversations:
         make: bool = False,
         ask: str | None = None,
         load_targets: bool = False,
+        limits: Limits | Mapping[str, Any] | None = None,
     ) -> None:
+        self.limits = Limits.of(limits)
         self.folder = Path(path).parent if folder is None else Path(folder)
         self.make, self.load_targets = make, load_targets
         self.ask = ask if ask is not None else ("" if make else "Describe this briefly.")
@@ -147,7 +150,7 @@ class Conversations:
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise ValueError(f"{name!r} lies outside {self.folder}; name files inside it")
-        return load(path, kind=kind)
+        return load(path, kind=kind, limits=self.limits)
 
 
 def _text(value: Any, place: str) -> str:

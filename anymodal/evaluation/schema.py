@@ -14,6 +14,7 @@ from anymodal import config as configuration
 from anymodal.config import ConfigError, explain, suggest
 from anymodal.evaluation.files import Sample, read_samples
 from anymodal.evaluation.metrics import Metric
+from anymodal.media import Limits
 from anymodal.sampling import Sampling
 
 
@@ -31,6 +32,7 @@ class Evaluation:
         parts: what several metrics share, such as an encoder.
         settings: of `chat.reply_many`, such as `max_new_tokens` and `sampling`.
         device: where the model and the metrics work; null for a GPU where there is one.
+        limits: what is too much of a file of the samples, by the names of `media.Limits`.
     """
 
     model: Any = MISSING
@@ -43,6 +45,7 @@ class Evaluation:
     device: str | None = None
     parts: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
+    limits: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Evaluation:
@@ -57,6 +60,7 @@ class Evaluation:
         except OmegaConfBaseException as error:
             raise ConfigError(f"evaluation: {explain(error)}") from error
         assert isinstance(found, cls)
+        Limits.of(found.limits)
         found._check()
         return found
 
@@ -84,7 +88,7 @@ class Evaluation:
             ConfigError: see `read_samples`; also if a part gives anything but samples.
         """
         if isinstance(self.data, str):
-            return read_samples(self.data)
+            return read_samples(self.data, Limits.of(self.limits))
         found = list(configuration.instantiate(self.data, allow=self.trusted))
         if not found or not all(isinstance(sample, Sample) for sample in found):
             raise ConfigError(f"data ({self.data['_target_']}) gives no samples")

@@ -86,7 +86,7 @@ def open_container(
         # tells: it looks at nothing else between the packets that it tries.
         waiting = 4 * min(blob.budget.seconds, 900.0)
         with av.open(
-            file,  # type: ignore[arg-type]
+            file,
             "r",
             format=fmt.demuxer,
             options=options,

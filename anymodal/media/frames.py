@@ -55,7 +55,7 @@ class _Told(NamedTuple):
 
     height: int
     width: int
-    count: float
+    frames: float
     seconds: float
 
 
@@ -75,10 +75,12 @@ def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
 
 def _counted(blob: Blob, fmt: Format, limits: Limits, container: Any, stream: Any) -> _Told:
     """What a stream's packets tell, of which one frame is decoded."""
+    from av.error import FFmpegError
+
     times, size, count = list[int](), (stream.codec_context.height, stream.codec_context.width), 0
     for packet in packets(blob, container, stream):
         if fmt in HEADLESS and not all(size):  # else FFmpeg has tried that
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(FFmpegError):
                 size = next(((f.height, f.width) for f in packet.decode()), size)
         if packet.size:
             count += 1

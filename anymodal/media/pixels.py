@@ -79,7 +79,7 @@ class Pixels:
         # A frame that is only made smaller keeps its shape; one that is stretched gets the better
         # filter.
         stretched = self.width > stored.width or self.height > stored.height
-        values: NDArray[np.uint8] = self._reformatter.reformat(
+        values: Any = self._reformatter.reformat(
             frame,
             width=self.width,
             height=self.height,
@@ -87,7 +87,7 @@ class Pixels:
             interpolation="BICUBIC" if stretched else "BILINEAR",
             threads=1,
         ).to_ndarray()
-        return values
+        return np.asarray(values, np.uint8)
 
 
 def _has_alpha(fmt: Any) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from anymodal.media.formats import MP3, SOUND_AND_VIDEO, Format
+from anymodal.media.formats import MP3, SOUND_AND_VIDEO
+from anymodal.media.formats import Format as Format
 from anymodal.media.limits import Budget, Limits, MediaError
 from anymodal.media.tags import audio_start
 
@@ -68,7 +69,7 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (rb"ply\r?\n", PLY),
     *SOUND_AND_VIDEO,
 )
-_LOADS = "PNG, JPEG, WebP, GIF, WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, CSV, PLY and NPY"
+_LOADS = "PNG, JPEG, WebP, GIF, WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, MPEG, CSV, PLY and NPY"
 
 
 def read_source(source: Source, limits: Limits) -> Blob:
