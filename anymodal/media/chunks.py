@@ -114,6 +114,8 @@ def _flv_end(blob: Blob) -> int:
         count += 1
         if count % 4096 == 0:
             blob.budget.check()
+    if at < len(data) and data[at] in (8, 9, 18):
+        return at + 11
     return at - 4  # the last size may be missing
 
 

@@ -26,7 +26,6 @@ from anymodal.media.source import Blob
 
 _LEAST_SIDE = 224  # pixels: what a clip is scaled down to at most; encoders look no closer
 _LEAST_FRAMES = 32  # what a clip is thinned down to at most
-_JITTER = 0.0015  # seconds by which containers round a frame's time
 _KEPT, _LEAST_KEPT = 17, 2**26  # frames of a decoder at most, and bytes that they always may take
 
 _log = logging.getLogger("anymodal")
@@ -40,13 +39,13 @@ def read_clip(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.uint8
     Raises:
         ValueError: if it is damaged, cut short, over a limit, or holds no frames.
     """
-    found = _told(blob, fmt, limits)
+    told = _told(blob, fmt, limits)
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
         rate = float(stream.average_rate or 0)
-        clip = _Clip(blob, limits, _shape(blob, fmt, limits, stream, found), found)
-        for time, end, picture in _pictures(blob, fmt, limits, container, stream, clip):
-            clip.take(time, end, picture)
+        clip = _Clip(blob, limits, _shape(blob, limits, told), told)
+        for shown in _shown(blob, fmt, limits, container, stream):
+            clip.take(shown)
     return clip.constant(rate)
 
 
@@ -55,44 +54,52 @@ class _Told(NamedTuple):
 
     height: int
     width: int
+    aspect: float  # of a pixel
     frames: float
     seconds: float
 
 
 def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
-    """What the header tells, or else the packets and a first frame."""
+    """What the header tells, and where it doesn't count the frames, the packets."""
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
-        height, width = stream.codec_context.height, stream.codec_context.width
-        if height and width:
-            limits.check_pixels(blob.name, width, height)
+        size = (stream.codec_context.height, stream.codec_context.width)
+        if all(size):
+            limits.check_pixels(blob.name, size[1], size[0])
         seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
-        count = stream.frames or seconds * float(stream.average_rate or 0)
-        if not (height and width and count):
-            height, width, count, seconds = _counted(blob, fmt, limits, container, stream)
-    return _Told(height, width, max(1, count), seconds)
+        limits.check_seconds(blob.name, seconds)
+        if stream.frames:
+            aspect = pixel_aspect(blob, fmt, stream)
+            return _Told(*size, aspect, stream.frames, seconds)
+        counted = _counted(blob, fmt, limits, container, stream)
+        guessed = seconds * float(stream.average_rate or 0)
+    if abs(counted.seconds - seconds) > 0.02 * seconds:  # the header tells nothing, or wrong
+        seconds = counted.seconds
+    return counted._replace(frames=max(1, guessed, counted.frames), seconds=seconds)
 
 
 def _counted(blob: Blob, fmt: Format, limits: Limits, container: Any, stream: Any) -> _Told:
-    """What a stream's packets tell, of which one frame is decoded."""
+    """What a stream's packets tell, and a first frame where FFmpeg has not decoded one."""
     from av.error import FFmpegError
 
     times, size, count = list[int](), (stream.codec_context.height, stream.codec_context.width), 0
+    first = None if fmt in HEADLESS else size
     for packet in packets(blob, container, stream):
-        if fmt in HEADLESS and not all(size):  # else FFmpeg has tried that
+        if first is None:
             with contextlib.suppress(FFmpegError):
-                size = next(((f.height, f.width) for f in packet.decode()), size)
+                first = next(((f.height, f.width) for f in packet.decode()), None)
         if packet.size:
             count += 1
             limits.check_frames(blob.name, count)
             times += [] if packet.pts is None else [packet.pts]
     lasted = (max(times) - min(times)) * float(stream.time_base or 0) if times else 0.0
-    return _Told(*size, count, lasted)
+    aspect = pixel_aspect(blob, fmt, stream)
+    return _Told(*(first or size), aspect, count, lasted * count / max(1, count - 1))
 
 
-def _shape(blob: Blob, fmt: Format, limits: Limits, stream: Any, told: _Told) -> tuple[int, int]:
+def _shape(blob: Blob, limits: Limits, told: _Told) -> tuple[int, int]:
     """Height and width of frames as they are shown, before they are turned upright."""
-    most, (height, width, _, _) = frame_pixels(limits), told
+    most, height, width = frame_pixels(limits), told.height, told.width
     if 0 in (height, width):  # FFmpeg found no frame, or none of so few pixels
         raise MediaError(
             f"{blob.name} has no frames, or frames over the limit of {most:,} pixels; "
@@ -101,7 +108,7 @@ def _shape(blob: Blob, fmt: Format, limits: Limits, stream: Any, told: _Told) ->
         )
     if width * height > most:
         raise _too_large(blob, width, height, f"{most:,} pixels")
-    shape = displayed(height, width, pixel_aspect(blob, fmt, stream))
+    shape = displayed(height, width, told.aspect)
     limits.check_pixels(blob.name, shape[1], shape[0])
     return shape
 
@@ -121,130 +128,121 @@ def _check_kept(blob: Blob, limits: Limits, stream: Any, frame: Any) -> None:
         raise _too_large(blob, frame.width, frame.height, mib(most / _KEPT))
 
 
-def _pictures(
-    blob: Blob, fmt: Format, limits: Limits, container: Any, stream: Any, clip: _Clip
-) -> Iterator[tuple[float, float, NDArray[np.uint8]]]:
-    """When frames begin and end, and their pixels upright, of those that the clip wants."""
-    pixels, alpha = Pixels(*clip.shape), Alpha.of(stream, limits)
-    ends, offset, count, checked = 0.0, 0.0, 0, ""
+class _Shown(NamedTuple):
+    """A decoded frame, when it begins and ends, and its opacity where that is decoded apart."""
+
+    frame: Any
+    begin: float
+    end: float
+    opacity: NDArray[np.uint8] | None
+
+
+def _shown(
+    blob: Blob, fmt: Format, limits: Limits, container: Any, stream: Any
+) -> Iterator[_Shown]:
+    alpha, checked = Alpha.of(stream, limits), ""
+    ends, offset, count = 0.0, 0.0, 0
     for packet in packets(blob, container, stream):
         found = decoded(blob, fmt, packet, count > 0)
-        for frame in found:
+        for frame, opacity in zip(found, alpha.of_packet(packet, len(found)), strict=True):
             if frame.format.name != checked:
                 _check_kept(blob, limits, stream, frame)
                 checked = frame.format.name
-        for frame, opacity in zip(found, alpha.of_packet(packet, len(found)), strict=True):
             count += 1
             limits.check_frames(blob.name, count)
-            time = ends if frame.time is None else frame.time + offset
-            if time < ends and count > 1 and fmt in BROADCAST:  # the clock starts anew
-                offset += ends - time
-                time = ends
-            ends = time + float((frame.duration or 0) * (frame.time_base or 0))
-            if clip.wants(time, ends):
-                yield time, ends, pixels.upright(frame, opacity)
+            begin = ends if frame.time is None else frame.time + offset
+            if begin < ends and count > 1 and fmt in BROADCAST:  # the clock starts anew
+                offset += ends - begin
+                begin = ends
+            ends = begin + float((frame.duration or 0) * (frame.time_base or 0))
+            yield _Shown(frame, begin, ends, opacity)
 
 
 class _Clip:
-    """Frames as they are decoded; where they outgrow the limit, evenly fewer of them are kept."""
+    """Frames as they are decoded: all of them, or those to be seen at even steps of time."""
 
     def __init__(self, blob: Blob, limits: Limits, shape: tuple[int, int], told: _Told) -> None:
         self.blob, self.limits = blob, limits
-        _, _, count, seconds = told
+        count, seconds = told.frames, told.seconds
         scale = _fitting(limits, count, shape)
-        self.shape = (_scaled(shape[0], scale), _scaled(shape[1], scale))
-        limits.check_pixels(blob.name, self.shape[1], self.shape[0])
+        height, width = _scaled(shape[0], scale), _scaled(shape[1], scale)
+        limits.check_pixels(blob.name, width, height)
         limits.check_seconds(blob.name, seconds)
         limits.check_frames(blob.name, count)
-        self.room = limits.max_decoded_bytes // (3 * self.shape[0] * self.shape[1])
-        self.seen, self.first, self.end = 0, 0.0, 0.0
-        self.step, self._next = 0.0, 0.0
-        self.times = list[float]()
-        self._decoded = bytearray()
-        self._upright: tuple[int, int, int] | None = None
+        self.pixels = Pixels(height, width)
+        self.room = limits.max_decoded_bytes // (3 * height * width)
+        self.step, self.half = 0.0, 0.0  # of time; half of what a frame stays on the average
         if count > self.room:
-            self._check_room(count)
+            if self.room < _LEAST_FRAMES or seconds <= 0:
+                self._check_room(count)
             self.step = math.ceil(count / self.room) * seconds / count
+            self.half = seconds / count / 2
+        self.times, self.seen, self.ticks = list[float](), 0, 0
+        self._last: _Shown | None = None
+        self._first = 0.0
+        self._decoded = bytearray()
+        self._upright: tuple[int, ...] = ()
 
     def _check_room(self, count: float) -> None:
-        """Refuse a clip that would be thinned down too far."""
-        if self.room < _LEAST_FRAMES:
-            height, width = self.shape
-            what = f"{count:,.0f} frames of {width}×{height}"
-            self.limits.check_decoded(self.blob.name, 3 * height * width * count, what)
+        height, width = self.pixels.height, self.pixels.width
+        what = f"{count:,.0f} frames of {width}×{height}"
+        self.limits.check_decoded(self.blob.name, 3 * height * width * count, what)
 
-    def wants(self, time: float, end: float) -> bool:
-        """Whether a frame is kept; it is counted in any case."""
-        if not self.seen:
-            self.first = time
+    def take(self, shown: _Shown) -> None:
+        """Keep a frame, or where they are too many, the last one for all steps before this."""
+        if self._last is None:
+            self._first = shown.begin
         self.seen += 1
-        self.end = end
-        self.limits.check_seconds(self.blob.name, end - self.first)
-        return not self.times or self._due(time)
+        self.limits.check_seconds(self.blob.name, shown.end - self._first)
+        if not self.step:
+            self._keep(shown, 1)
+        elif self._last is not None:
+            self._keep(self._last, self._due(shown.begin))
+        self._last = shown
 
-    def take(self, time: float, end: float, picture: NDArray[np.uint8]) -> None:
-        """Keep a frame."""
-        shape = (picture.shape[0], picture.shape[1], 3)
-        if self._upright not in (None, shape):
+    def _due(self, until: float) -> int:
+        """How many steps have begun before a time, and none of them has its frame."""
+        begun = math.ceil((until - self._first - self.half) / self.step)
+        return max(0, begun - self.ticks)
+
+    def _keep(self, shown: _Shown, count: int) -> None:
+        if not count:
+            return
+        self.ticks += count
+        self._check_room(self.ticks)
+        picture = self.pixels.upright(shown.frame, shown.opacity)
+        if self._upright not in ((), picture.shape):
             raise MediaError(
                 f"{self.blob.name} turns its frames half way; convert it to one direction"
             )
-        self._upright = shape
-        if len(self.times) >= self.room:
-            self._thin()
-        if not self._due(time):
-            return
-        self.times.append(time)
-        self._decoded += picture.tobytes()
-        self._plan(time)
-
-    def _due(self, time: float) -> bool:
-        """Whether a time has reached the next step."""
-        return not self.step or time >= self._next - _JITTER
-
-    def _plan(self, time: float) -> None:
-        """Look for the next frame one step on, on the grid that begins with the first one."""
-        if self.step:
-            passed = math.floor((time - self.first + _JITTER) / self.step) + 1
-            self._next = self.first + passed * self.step
-
-    def _thin(self) -> None:
-        """Keep half of the frames, or fewer: those on a grid of twice the step."""
-        self._check_room(len(self.times) + 1)
-        lasted = self.times[-1] - self.times[0]
-        size, before = len(self._decoded) // len(self.times), len(self.times)
-        if lasted <= 0:
-            what = f"{before + 1:,} frames at one time"
-            self.limits.check_decoded(self.blob.name, size * (before + 1), what)
-        self.step = 2 * max(self.step, lasted / (before - 1))
-        self._next, kept = self.first, list[float]()
-        for index, time in enumerate(self.times):
-            if kept and not self._due(time):
-                continue
-            place = len(kept) * size
-            self._decoded[place : place + size] = self._decoded[index * size : (index + 1) * size]
-            kept.append(time)
-            self._plan(time)
-        del self._decoded[len(kept) * size :]
-        self.times = kept
+        self._upright = picture.shape
+        self.times.append(shown.begin)
+        self._decoded += picture.tobytes() * count
 
     def constant(self, rate: float) -> tuple[NDArray[np.uint8], float]:
         """All frames at a constant rate, which the header gives where none was left out."""
-        if self._upright is None:
+        if self._last is None:
             raise MediaError(f"{self.blob.name} holds no frames; record or export it again")
-        frames = np.frombuffer(self._decoded, np.uint8).reshape(-1, *self._upright)
-        most = self.room if self.room >= _LEAST_FRAMES else 0
-        index, fps = constant_rate([*self.times, self.end], 0 if self.step else rate, most)
-        count = len(frames) if index is None else len(index)
-        self.limits.check_seconds(self.blob.name, count / fps)
-        self.limits.check_frames(self.blob.name, count)
-        self.limits.check_decoded(self.blob.name, frames[0].nbytes * count, f"{count:,} frames")
         if self.step:
+            end = max(self._last.end, self._last.begin + 2 * self.half)
+            self._keep(self._last, max(self._due(end), 0 if self.ticks else 1))
+            fps = 1 / self.step
             _log.info(
                 "%s has %d frames, thinned to %d at %.3g a second, for max_decoded_bytes",
-                self.blob.name, self.seen, count, fps,
+                self.blob.name, self.seen, self.ticks, fps,
             )  # fmt: skip
-        return (frames if index is None else frames[index]), fps
+            return self._array(), fps
+        most = self.room if self.room >= _LEAST_FRAMES else 0
+        index, fps = constant_rate([*self.times, self._last.end], rate, most)
+        if index is None:
+            return self._array(), fps
+        self.limits.check_seconds(self.blob.name, len(index) / fps)
+        self.limits.check_frames(self.blob.name, len(index))
+        self._check_room(len(index))
+        return self._array()[index], fps
+
+    def _array(self) -> NDArray[np.uint8]:
+        return np.frombuffer(self._decoded, np.uint8).reshape(-1, *self._upright)
 
 
 def _fitting(limits: Limits, count: float, shape: tuple[int, int]) -> float:

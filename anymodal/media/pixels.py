@@ -28,7 +28,8 @@ def pixel_aspect(blob: Blob, fmt: Format, stream: Any) -> float:
     Raises:
         ValueError: if nothing is made of such pixels.
     """
-    aspect = float(stream.sample_aspect_ratio or 1) if fmt is not GIF else 1.0
+    told = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    aspect = float(told or 1) if fmt is not GIF else 1.0
     if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
         raise MediaError(
             f"{blob.name} claims pixels {aspect:g} times as wide as high, and 1/{_MOST_ASPECT} to "
