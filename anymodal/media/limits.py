@@ -61,9 +61,7 @@ class Limits:
         if given is None or isinstance(given, Limits):
             return given or cls()
         if not isinstance(given, Mapping):
-            raise MediaError(
-                f"limits={given!r} are none; give names with numbers, such as max_seconds"
-            )
+            raise MediaError(f"limits={given!r} are none; give numbers by name, as max_seconds")
         names = [field.name for field in fields(cls)]
         if unknown := next((name for name in given if name not in names), None):
             raise MediaError(f"there is no limit {unknown!r}; there are {', '.join(names)}")
@@ -124,7 +122,7 @@ class Limits:
     def _refuse(name: str, measured: str, limit: str, value: str, advice: str) -> None:
         raise MediaError(
             f"{name} {measured}, over the limit of {value}; {advice}, "
-            f"or pass limits=Limits({limit}=...)"
+            f"or pass limits=Limits({limit}=...), --limit {limit}=... to a command"
         )
 
 
@@ -157,7 +155,8 @@ class Budget:
         if self.spent:
             raise MediaError(
                 f"{self.name} takes more than {self.seconds:,.1f} s to decode, which is too much "
-                f"for its size; cut it or convert it, or pass limits=Limits({self.limit}=...)"
+                f"for its size; cut it or convert it, or pass limits=Limits({self.limit}=...), "
+                f"--limit {self.limit}=... to a command"
             )
 
 

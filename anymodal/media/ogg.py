@@ -19,7 +19,7 @@ def ogg_links(blob: Blob) -> list[tuple[int, int]]:
     starts, begun, flags, end = list[int](), False, 0, 0
     for start, end, flags in _pages(blob):  # noqa: B007 - the last ones are looked at below
         first = bool(flags & _FIRST)
-        if first and not begun:
+        if (first and not begun) or not starts:
             starts.append(start)
         begun = first  # the first pages of a group's streams come together
     if not flags & _LAST or end > len(blob.data):
