@@ -96,6 +96,19 @@ def test_rf64_tells_its_size_elsewhere() -> None:
         load(rf64(0xFFFFFFFF, 16002))
 
 
+def test_other_streams_reach_to_their_end_too() -> None:
+    w64 = written("W64", "PCM_16")
+    at = w64.index(b"data\xf3\xac") + 16
+    for size in (0, 24, 2**63 - 1, 2**64 - 1):
+        assert heard(w64[:at] + struct.pack("<Q", size) + w64[at + 8 :]) == heard(w64)
+    au = written("AU", "PCM_16")
+    assert heard(au[:8] + b"\xff\xff\xff\xff" + au[12:]) == heard(au)
+    flac = bytearray(written("FLAC", "PCM_16"))
+    flac[21] &= 0xF0  # the last 36 bits before the checksum are the number of samples
+    flac[22:42] = bytes(20)
+    np.testing.assert_allclose(heard(bytes(flac)).samples[0], SECOND, atol=1e-4)
+
+
 def test_chunks_of_all_kinds_stand_around_the_sound() -> None:
     plain = heard(wav())
     bext = b"bext" + struct.pack("<I", 5001) + bytes(5002)
@@ -145,6 +158,7 @@ def test_an_mp3_is_told_apart_from_half_of_one() -> None:
     footer = b"APETAGEX" + struct.pack("<IIII", 2000, 32, 0, 0) + bytes(8)
     for tagged in (data + b"TAG" + bytes(125), data + footer, id3(50) + data):
         assert heard(tagged) == whole
+    assert heard(data + b"\3\0vendor trailer 8db42d694ccc") == whole
     for cut in (data[: len(data) // 2], id3(50) + data[: len(data) * 2 // 3]):
         with pytest.raises(ValueError, match=r"cut short: it has [\d,]+ of [\d,]+ samples"):
             load(cut)

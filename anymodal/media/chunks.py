@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 
-from anymodal.media.formats import AIFF, ASF, AU, AVI, CAF, FLV, W64, WEBM, Format
+from anymodal.media.formats import AIFF, ASF, AU, AVI, CAF, FLV, WEBM, Format
 from anymodal.media.source import Blob
 from anymodal.media.spans import cut_bytes
 
@@ -92,19 +92,6 @@ def _caf_end(blob: Blob) -> int:
     return 0
 
 
-def _w64_end(blob: Blob) -> int:
-    """The end of the data chunk; sizes are of 64 bits, with the 24 bytes of their header."""
-    data, at = blob.data, 40
-    while at + 24 <= len(data):
-        name, size = data[at : at + 4], int.from_bytes(data[at + 16 : at + 24], "little")
-        if size < 24:
-            return 0
-        if name == b"data":
-            return 0 if size > 2**62 or is_placeholder(size) else at + size
-        at += size + -size % 8
-    return 0
-
-
 def _flv_end(blob: Blob) -> int:
     """The end of the last tag, behind each of which stands its size once more."""
     data, count = blob.data, 0
@@ -154,7 +141,6 @@ _ENDS: dict[Format, Callable[[Blob], int]] = {
     AIFF: _aiff_end,
     AU: _au_end,
     CAF: _caf_end,
-    W64: _w64_end,
     FLV: _flv_end,
     ASF: _asf_end,
 }

@@ -67,8 +67,10 @@ def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
         if all(size):
             limits.check_pixels(blob.name, size[1], size[0])
         seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
+        if stream.frames > len(blob.data):  # what is written where nobody knows it yet
+            seconds = 0.0
         limits.check_seconds(blob.name, seconds)
-        if stream.frames:
+        if 0 < stream.frames <= len(blob.data):
             aspect = pixel_aspect(blob, fmt, stream)
             return _Told(*size, aspect, stream.frames, seconds)
         counted = _counted(blob, fmt, limits, container, stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from anymodal.media.containers import (
     packets,
     sound_stream,
 )
-from anymodal.media.formats import HEADLESS, MP3, OGG, WAV, Format
+from anymodal.media.formats import FLAC, HEADLESS, MP3, OGG, W64, WAV, Format
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.mpeg import mp3_samples
 from anymodal.media.ogg import ogg_links
@@ -59,8 +60,8 @@ def read_sound(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.floa
 def _files(blob: Blob, fmt: Format, limits: Limits) -> list[Spans]:
     """What is read one after the other: the links of Ogg, of anything else the whole."""
     data = memoryview(blob.data)
-    if fmt is WAV:
-        return [wav_file(blob, limits)]
+    if fmt in (WAV, W64):
+        return [wav_file(blob, fmt, limits)]
     if fmt is OGG:
         return [Spans([data[start:end]], blob.budget) for start, end in ogg_links(blob)]
     end = audio_end(blob.data) if fmt.estimates or fmt.exact else chunked_end(blob, fmt)
@@ -119,7 +120,10 @@ def _read_sndfile(file: Spans, fmt: Format, samples: _Samples) -> bool:
 
     blob, before = samples.blob, samples.count
     with decoding(blob.name, fmt.label):
-        if file.read(22)[20:] in _MPEG_TAGS and fmt is WAV:  # its library would print complaints
+        if file.read(22)[20:] in _MPEG_TAGS and fmt in (
+            WAV,
+            W64,
+        ):  # mpg123 complains aloud
             return False
         file.seek(0)
         try:
@@ -127,13 +131,15 @@ def _read_sndfile(file: Spans, fmt: Format, samples: _Samples) -> bool:
         except soundfile.LibsndfileError:
             return False
         with opened:
+            if opened.frames >= _UNKNOWN and fmt is FLAC:  # where it could not go on reading
+                return False
             claimed = int(opened.frames) if opened.frames < _UNKNOWN else 0
             samples.begin(int(opened.channels), int(opened.samplerate), claimed)
             while len(block := opened.read(_BLOCK, dtype="float32", always_2d=True)):
                 samples.add(block)
     blob.budget.check()
     count = samples.count - before
-    if count < claimed and fmt is not WAV:  # whose bytes have been counted
+    if count < claimed and fmt not in (WAV, W64):  # whose bytes have been counted
         raise cut_short(blob.name, f"{count:,} of {claimed:,} samples")
     return True
 
@@ -148,19 +154,36 @@ def _read_av(file: Spans, fmt: Format, samples: _Samples) -> None:
         rate, layout, claimed = int(stream.rate or 0), stream.layout, 0.0
         if not fmt.estimates:
             claimed = header_seconds(container, stream) * rate
-        for packet in packets(blob, container, stream):
-            for frame in decoded(blob, fmt, packet, samples.count > 0):
-                if resampler is None:
-                    if fmt in HEADLESS or not rate:  # the first frame knows better
-                        rate, layout, claimed = frame.sample_rate, frame.layout, 0.0
-                    samples.begin(int(layout.nb_channels), rate, claimed)
-                    resampler = _Resampler(layout, rate)
-                for piece in resampler.resample(frame):
-                    samples.add(piece)
+        for frame in _frames(blob, fmt, container, stream):
+            if resampler is None:
+                if fmt in HEADLESS or not rate:  # the first frame knows better
+                    rate, layout, claimed = frame.sample_rate, frame.layout, 0.0
+                samples.begin(int(layout.nb_channels), rate, claimed)
+                resampler = _Resampler(layout, rate)
+            for piece in resampler.resample(frame):
+                samples.add(piece)
         for piece in resampler.resample(None) if resampler else ():
             samples.add(piece)
     if fmt.exact and samples.count < 0.99 * claimed - 1:
         raise cut_short(blob.name, f"{samples.count:,} of {claimed:,.0f} samples")
+
+
+def _frames(blob: Blob, fmt: Format, container: Any, stream: Any) -> Iterator[Any]:
+    """A stream's frames; what a format without a length has behind its end may be anything."""
+    begun = failed = False
+    for packet in packets(blob, container, stream):
+        try:
+            found = decoded(blob, fmt, packet, begun)
+        except Exception:
+            if not (begun and fmt.estimates):
+                raise
+            failed, found = True, []
+        if failed and found:
+            raise MediaError(
+                f"{blob.name} is damaged in its middle; save or download it again, or mend it"
+            )
+        begun = begun or bool(found)
+        yield from found
 
 
 class _Resampler:

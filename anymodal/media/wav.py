@@ -1,4 +1,4 @@
-"""WAV as programs write it: streams without a length, RF64, and chunks of every kind."""
+"""WAV and W64 as programs write it: streams without a length, RF64, and chunks of every kind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 from typing import NamedTuple
 
 from anymodal.media.chunks import is_chunk_name, is_placeholder, riff_chunks
+from anymodal.media.formats import WAV, Format
 from anymodal.media.limits import Limits
 from anymodal.media.source import Blob
 from anymodal.media.spans import Spans, cut_short
@@ -21,8 +22,8 @@ class _Chunks(NamedTuple):
     streamed: bool
 
 
-def wav_file(blob: Blob, limits: Limits) -> Spans:
-    """A WAV's format and sound alone under a new header with their true sizes.
+def wav_file(blob: Blob, fmt: Format, limits: Limits) -> Spans:
+    """A WAV's or W64's format and sound alone under a new header with their true sizes.
 
     A size that no program knows better (0, 2 or 4 GiB and a little less) is a stream's, which
     reaches to the end; any other must be there.
@@ -30,12 +31,12 @@ def wav_file(blob: Blob, limits: Limits) -> Spans:
     Raises:
         ValueError: if it is cut short, or lasts longer than the limits allow.
     """
-    found = _find(blob)
+    found = _find(blob) if fmt is WAV else _find_long(blob)
     if found is None or b"fmt " not in found.kept:
         return Spans([blob.data], blob.budget)
     left = len(blob.data) - found.start
-    fmt = found.kept[b"fmt "].ljust(16, b"\0")
-    bytes_per_second, block = struct.unpack_from("<IH", fmt, 8)
+    described = found.kept[b"fmt "].ljust(16, b"\0")
+    bytes_per_second, block = struct.unpack_from("<IH", described, 8)
     size = left - left % max(1, block) if found.streamed else found.size
     if bytes_per_second:
         limits.check_seconds(blob.name, size / bytes_per_second)
@@ -63,6 +64,23 @@ def _find(blob: Blob) -> _Chunks | None:
                 streamed = long == 0 or long > 2**62
                 return _Chunks(kept, start, long, streamed)
             return _Chunks(kept, start, size, _is_stream(blob, start, size))
+    return None
+
+
+def _find_long(blob: Blob) -> _Chunks | None:
+    """The chunks of a W64, whose names have 16 bytes and whose sizes have 8 and count both."""
+    data, at, kept = blob.data, 40, dict[bytes, bytes]()
+    while at + 24 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 16 : at + 24], "little")
+        start = at + 24
+        if name == b"data":
+            streamed = size <= 24 or size > 2**62 or is_placeholder(size)
+            return _Chunks(kept, start, size - 24, streamed)
+        if size < 24:
+            return None
+        if name in (b"fmt ", b"fact"):
+            kept.setdefault(name, data[start : min(at + size, start + _LONGEST)])
+        at += size + -size % 8
     return None
 
 
