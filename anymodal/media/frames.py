@@ -21,7 +21,7 @@ from anymodal.media.containers import (
 )
 from anymodal.media.formats import BROADCAST, HEADLESS, Format
 from anymodal.media.limits import Limits, MediaError, mib
-from anymodal.media.pixels import Alpha, Pixels, displayed, pixel_aspect
+from anymodal.media.frame_pixels import Alpha, FramePixels, displayed, pixel_aspect
 from anymodal.media.source import Blob
 
 _LEAST_SIDE = 224  # pixels: what a clip is scaled down to at most; encoders look no closer
@@ -171,7 +171,7 @@ class _Clip:
         limits.check_pixels(blob.name, width, height)
         limits.check_seconds(blob.name, seconds)
         limits.check_frames(blob.name, count)
-        self.pixels = Pixels(height, width)
+        self.pixels = FramePixels(height, width)
         self.room = limits.max_decoded_bytes // (3 * height * width)
         self.step, self.half = 0.0, 0.0  # of time; half of what a frame stays on the average
         if count > self.room:

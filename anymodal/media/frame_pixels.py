@@ -1,4 +1,4 @@
-"""Pixels of a decoded frame as they are meant: upright, square, and on white where transparent."""
+"""FramePixels of a decoded frame as they are meant: upright, square, and on white where transparent."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def displayed(height: int, width: int, aspect: float) -> tuple[int, int]:
     return round(height / aspect), width
 
 
-class Pixels:
+class FramePixels:
     """Brings frames to RGB of one size.
 
     Args:
