@@ -78,6 +78,7 @@ def stream(
     seed: int | None = None,
     sampling: dict[str, dict[str, Any]] | None = None,
     cache: PrefixCache | None = None,
+    limits: media.Limits | None = None,
     **how: Any,
 ) -> Generator[Event]:
     """Answer a conversation piece by piece: text as it comes, then media with progress.
@@ -92,14 +93,15 @@ def stream(
         seed: of the sampled text and of the media; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
         cache: keys and values of earlier turns, kept by a session.
+        limits: what is too much of a file.
         how: further settings of the text, see `generation.Sampling`.
 
     Raises:
         ValueError: for a conversation or settings that don't fit.
         NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
     """
-    choose, settings = check_settings(model, sampling, how, ("seed", "sampling", "cache"))
-    seed, messages = _seed(seed), conversation_of(conversation)
+    choose, settings = check_settings(model, sampling, how, ("seed", "sampling", "cache", "limits"))
+    seed, messages = _seed(seed), conversation_of(conversation, limits)
     return _streamed(model, messages, seed, choose, settings, cache)
 
 
@@ -147,6 +149,7 @@ def reply_many(
     sampling: dict[str, dict[str, Any]] | None = None,
     batch_size: int = 16,
     heard: list[list[TextToken | SpanReady]] | None = None,
+    limits: media.Limits | None = None,
     **how: Any,
 ) -> list[Message]:
     """Answer several conversations: texts in batches, then each modality's media in batches.
@@ -160,6 +163,7 @@ def reply_many(
         sampling: steps and guidance by modality, over the model's own settings.
         batch_size: the most conversations to answer, and the most media to make, at once.
         heard: gets the events of every reply's text, for who wants to count them.
+        limits: what is too much of a file.
         how: further settings of the text, see `generation.Sampling`.
 
     Raises:
@@ -173,7 +177,7 @@ def reply_many(
             f"{len(seeds)} seeds for {len(conversations)} conversations; give one each"
         )
     ranges.whole("batch_size", batch_size, 1, MOST_AT_ONCE)
-    talks = list(_each(conversations))
+    talks = list(_each(conversations, limits))
     contents: list[list[Any]] = []
     orders: list[tuple[int, Order]] = []
     for start in range(0, len(talks), batch_size):
@@ -237,10 +241,10 @@ def _prompts(
     ]
 
 
-def _each(conversations: Sequence[Any]) -> Iterator[list[Message]]:
+def _each(conversations: Sequence[Any], limits: media.Limits | None) -> Iterator[list[Message]]:
     for index, conversation in enumerate(conversations):
         try:
-            yield conversation_of(conversation)
+            yield conversation_of(conversation, limits)
         except ValueError as error:
             if len(conversations) == 1:
                 raise

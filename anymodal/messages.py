@@ -18,7 +18,7 @@ _WITH_MESSAGES = {"seed"}
 """What a transcript tells of a message that says nothing of its content."""
 
 
-def conversation_of(given: Any) -> list[Message]:
+def conversation_of(given: Any, limits: Limits | None = None) -> list[Message]:
     """What a user may pass as a conversation, as messages.
 
     A part alone; a list of parts (one user message, in order); a message; or a list of messages.
@@ -35,6 +35,10 @@ def conversation_of(given: Any) -> list[Message]:
       Remote URLs are off.
     - a dictionary of a transcript: `{"text": …}`, `{"kind": "M", "file": path}`.
 
+    Args:
+        given: the conversation.
+        limits: what is too much of a medium; `Limits()` where None.
+
     Raises:
         FileNotFoundError: if a file isn't there.
         ValueError: for anything else, an empty conversation, or one that the user didn't end.
@@ -47,7 +51,7 @@ def conversation_of(given: Any) -> list[Message]:
     count = sum(not holds_text(part) for _, parts in turns for part in parts)
     if count > MAX_MEDIA:  # before any of them is opened
         raise ValueError(f"{count} media in one conversation; the limit is {MAX_MEDIA}")
-    reader = PartReader()
+    reader = PartReader(limits or Limits())
     return [
         Message(role, _read(reader, parts, number if len(turns) > 1 else 0))
         for number, (role, parts) in enumerate(turns, 1)

@@ -53,6 +53,7 @@ class Session:
         out: where media of replies are saved; made when the first one is.
         seed: of the first turn; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
+        limits: what is too much of an attached file.
         how: settings of the text, see `anymodal.sampling.Sampling`.
 
     Raises:
@@ -66,10 +67,11 @@ class Session:
         seed: int | None = None,
         *,
         sampling: Mapping[str, Mapping[str, Any]] | None = None,
+        limits: media.Limits | None = None,
         **how: Any,
     ) -> None:
-        check_settings(model, sampling, how, ("out", "seed", "sampling"))
-        self.model, self.out = model, Path(out)
+        check_settings(model, sampling, how, ("out", "seed", "sampling", "limits"))
+        self.model, self.out, self.limits = model, Path(out), limits
         self.settings = {"sampling": {k: dict(v) for k, v in (sampling or {}).items()}, **how}
         self.cache = PrefixCache(model.language)
         self.seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1) if seed is None else seed
@@ -107,7 +109,7 @@ class Session:
             ValueError: if it is no medium, or one that the model doesn't read.
         """
         path = Path(path).expanduser()
-        medium = media.load(path).freeze()
+        medium = media.load(path, limits=self.limits).freeze()
         known = self.model.layout.names
         if type(medium) not in known:
             kinds = ", ".join(sorted(cls.kind for cls in known)) or "no media"

@@ -10,10 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymodal.commands.options import add_model, count, open_model, seed
+from anymodal.commands.options import (
+    add_limits,
+    add_model,
+    count,
+    limits_of,
+    open_model,
+    seed,
+)
 from anymodal.commands.terminal import printable
 
 if TYPE_CHECKING:
+    from anymodal.media import Limits
     from anymodal.session import Attachment, Session
 
 PROMPT = "you> "
@@ -25,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("text", nargs="*", metavar="TEXT", help="what to say; without it, a session begins")
     add_model(parser)
+    add_limits(parser)
     add("--attach", action="append", default=[], metavar="FILE", help="a file to go with it")
     add(
         "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
@@ -40,11 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer the text, or hold a session."""
     _take_any_byte()
+    limits = limits_of(args)
     for file in args.attach:  # a wrong file is told before the model is loaded
         from anymodal import media
 
-        media.load(Path(file).expanduser())
-    session = _session(args)
+        media.load(Path(file).expanduser(), limits=limits)
+    session = _session(args, limits)
     for file in args.attach:
         session.attach(file)
     if args.text:
@@ -54,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _session(args: argparse.Namespace) -> Session:
+def _session(args: argparse.Namespace, limits: Limits) -> Session:
     from anymodal import ranges
     from anymodal.sampling import Sampling
     from anymodal.session import Session
@@ -70,7 +80,7 @@ def _session(args: argparse.Namespace) -> Session:
     if sys.stderr.isatty():
         print("\x1b[K", end="", file=sys.stderr, flush=True)
     sampling = dict.fromkeys(model.decoders, made) if made else None
-    return Session(model, args.out, args.seed, sampling=sampling, **how)
+    return Session(model, args.out, args.seed, sampling=sampling, limits=limits, **how)
 
 
 def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:

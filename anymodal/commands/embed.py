@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from anymodal.commands.options import DEFAULT_MODEL, add_device, count
+from anymodal.commands.options import DEFAULT_MODEL, add_device, add_limits, count, limits_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--revision", metavar="COMMIT", help="of an encoder on the hub")
     add("--tower", metavar="NAME", help="which part of an encoder of several, as audio or video")
     add("--unit", action="store_true", help="scale every embedding to length 1")
+    add_limits(parser)
     add_device(parser)
 
 
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.embedding.outputs import check_output
 
     check_output(args.out)
+    limits = limits_of(args)
     from anymodal import devices
     from anymodal.embedding.opening import TEXT, open_encoders
     from anymodal.embedding.run import embed_files, find_files, may_be_text
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         kind=args.kind,
         unit=args.unit,
         device=device,
+        limits=limits,
     )
     for path, reason in report.skipped:
         print(f"skipped {path}: {reason}", file=sys.stderr)

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anymodal.media import Limits
     from anymodal.model import AnyModal
 
 DEFAULT_MODEL = "nano"
@@ -50,6 +51,36 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add `--device`."""
     parser.add_argument("--device", metavar="DEVICE", help="default: a GPU where there is one")
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add `--limit`."""
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="what is too much of a file, such as max_seconds=1200; may be given several times",
+    )
+
+
+def limits_of(args: argparse.Namespace) -> Limits:
+    """The limits that `--limit` gives.
+
+    Raises:
+        ValueError: if one is none, or its value no positive number.
+    """
+    from anymodal.media import Limits, MediaError
+
+    given = dict[str, float]()
+    for item in args.limit:
+        name, _, value = item.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise MediaError(f"--limit {item} gives no number; write NAME=NUMBER") from None
+        given[name] = int(number) if number.is_integer() else number
+    return Limits.of(given)
 
 
 def add_allow(parser: argparse.ArgumentParser) -> None:

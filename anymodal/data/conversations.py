@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from anymodal.data.entries import EntryReader
 from anymodal.data.json_files import read_entries
+from anymodal.media import Limits
 from anymodal.parts import PartReader
 from anymodal.types import Message
 
@@ -38,6 +41,7 @@ class Conversations:
         make: captions are asked for as media, not read off them.
         ask: what is said with the medium, or before the caption where `make`.
         load_targets: open media to be made too, for a denoising loss.
+        limits: what is too much of a file, by the names of `Limits`.
 
     Raises:
         FileNotFoundError: if the file isn't there.
@@ -52,10 +56,12 @@ class Conversations:
         make: bool = False,
         ask: str | None = None,
         load_targets: bool = False,
+        limits: Limits | Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(path).parent if folder is None else Path(folder)
         ask = ask if ask is not None else ("" if make else "Describe this briefly.")
-        self._reader = EntryReader(PartReader(folder=self.folder), make, ask, load_targets)
+        reader = PartReader(Limits.of(limits), folder=self.folder)
+        self._reader = EntryReader(reader, make, ask, load_targets)
         self.name, self.entries = Path(path).name, read_entries(Path(path))
 
     def __len__(self) -> int:

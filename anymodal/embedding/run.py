@@ -82,6 +82,7 @@ def embed_files(
     kind: str | None = None,
     unit: bool = False,
     device: str | torch.device = "cpu",
+    limits: media.Limits | None = None,
 ) -> Report:
     """Embed files, and folders of them, into `out`; what it or its shards hold isn't done again.
 
@@ -96,6 +97,7 @@ def embed_files(
         kind: take every file for this kind, as a depth map or a heat map must be.
         unit: scale every embedding to length 1, so that dot products are cosines.
         device: where to encode.
+        limits: what is too much of a file.
 
     Raises:
         FileNotFoundError: if a path isn't there.
@@ -116,7 +118,7 @@ def embed_files(
     with tqdm(total=len(files), initial=len(files) - len(waiting), unit="file") as bar:
         try:
             for path in waiting:
-                writer.take(path, kind)
+                writer.take(path, kind, limits)
                 bar.update()
             writer.encode()
         finally:
@@ -148,11 +150,11 @@ def may_be_text(path: Path) -> bool:
     return path.suffix.lower() == ".txt"
 
 
-def _read(path: Path, kind: str | None) -> tuple[str, Any]:
+def _read(path: Path, kind: str | None, limits: media.Limits | None) -> tuple[str, Any]:
     """A file's kind and content; a .txt may well be a table of readings."""
     if kind != TEXT:
         try:
-            medium = media.load(path, kind=kind)
+            medium = media.load(path, kind=kind, limits=limits)
         except media.MediaError:
             if kind is not None or not may_be_text(path):
                 raise
@@ -204,11 +206,11 @@ class _Writer:
         self.skipped: list[Skipped] = []
         self.written = time.monotonic()
 
-    def take(self, path: Path, kind: str | None) -> None:
+    def take(self, path: Path, kind: str | None, limits: media.Limits | None = None) -> None:
         """Read and prepare a file; whatever is wrong with it is its own affair."""
         try:
             size, changed = stamp(path)
-            kind, content = _read(path, kind)
+            kind, content = _read(path, kind, limits)
             if kind not in self.encoders:
                 raise ValueError(_unread(kind, self.encoders))
             prepared = self.encoders[kind].prepare(content)

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +36,17 @@ class File:
         path: of the file.
         name: what the data call it.
         how: arguments of `media.load`, such as `kind`.
+        limits: what is too much of it.
     """
 
     path: Path
     name: str
     how: Mapping[str, Any] = field(default_factory=dict)
+    limits: media.Limits | None = None
 
     def load(self) -> Media:
         """The medium; see `media.load` for what is raised."""
-        return media.load(self.path, **self.how)
+        return media.load(self.path, limits=self.limits, **self.how)
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ class Sample:
         return f"{short}-{hashlib.sha256(self.id.encode()).hexdigest()[:8]}"
 
 
-def read_samples(path: str | Path) -> list[Sample]:
-    """Read a JSON Lines file; media are looked for, but not loaded yet.
+def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[Sample]:
+    """Read a JSON Lines file; media are looked for, but not loaded yet, then within limits.
 
     Raises:
         ConfigError: for a file that is missing, empty or no JSON, and for an unknown key, a wrong
@@ -146,10 +148,18 @@ def read_samples(path: str | Path) -> list[Sample]:
                 raise ConfigError(f"id {sample.id!r} is taken by a line before; names are unique")
         except ConfigError as error:
             raise ConfigError(f"{path}, line {number}: {error}") from error
-        samples[sample.id] = sample
+        samples[sample.id] = _limited(sample, limits)
     if not samples:
         raise ConfigError(f"{path} holds no samples; write one JSON object a line")
     return list(samples.values())
+
+
+def _limited(sample: Sample, limits: media.Limits | None) -> Sample:
+    def limited(part: Any) -> Any:
+        return replace(part, limits=limits) if isinstance(part, File) else part
+
+    turns = tuple(replace(turn, content=tuple(map(limited, turn.content))) for turn in sample.turns)
+    return replace(sample, turns=turns, media=tuple(map(limited, sample.media)))
 
 
 def _parsed(line: str) -> dict[str, Any]:

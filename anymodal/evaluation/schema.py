@@ -14,6 +14,7 @@ from anymodal import config as configuration
 from anymodal.config import ConfigError, shown, suggest
 from anymodal.evaluation.files import Sample, read_samples
 from anymodal.evaluation.metrics import Metric
+from anymodal.media import Limits
 from anymodal.sampling import Sampling
 
 
@@ -31,6 +32,7 @@ class Evaluation:
         parts: what several metrics share, such as an encoder.
         settings: of `chat.reply_many`, such as `max_new_tokens` and `sampling`.
         device: where the model and the metrics work; null for a GPU where there is one.
+        limits: what is too much of a file of the samples, by the names of `media.Limits`.
     """
 
     model: Any = MISSING
@@ -43,6 +45,7 @@ class Evaluation:
     device: str | None = None
     parts: dict[str, Any] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
+    limits: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Evaluation:
@@ -52,6 +55,7 @@ class Evaluation:
             ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
         """
         found = configuration.structured(cls, config, "evaluation")
+        Limits.of(found.limits)
         found._check()
         return found
 
@@ -82,7 +86,7 @@ class Evaluation:
             ConfigError: see `read_samples`; also if a part gives anything but samples.
         """
         if isinstance(self.data, str):
-            return read_samples(self.data)
+            return read_samples(self.data, Limits.of(self.limits))
         found = list(configuration.instantiate(self.data, allow=self.trusted))
         if not found or not all(isinstance(sample, Sample) for sample in found):
             raise ConfigError(f"data ({self.data['_target_']}) gives no samples")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from anymodal.media.gif import gif_start
+from anymodal.media.chunks import chunked_end
+from anymodal.media.formats import BROADCAST, HEADLESS, MP4, OGV, Format
+from anymodal.media.gif import gif_end, gif_start
 from anymodal.media.imu_header import find_header
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.source import AVI, GIF, MP4, TEXT, WEBM, Blob, Format
+from anymodal.media.mp4 import mp4_end
+from anymodal.media.ogg import ogg_links
+from anymodal.media.source import GIF, TEXT, Blob
+from anymodal.media.spans import Spans
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -25,6 +28,15 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }
 TOLD = frozenset({"video"}.union(*_GROUPS.values()))
 """The kinds that a file's content tells of; what holds others, their own classes know."""
+
+_KEPT_FRAMES = 28  # the pixels of so many frames, at 1.5 bytes or more, are what decoders keep
+_LEAST_PIXELS = 2**21  # of a frame, which are few enough whatever the limits: 1920×1088
+_MOST_STREAMS = 256  # subtitles and fonts included
+_PROBED = (
+    "aac,aac_latm,ac3,eac3,dca,truehd,mlp,mp1,mp1float,mp2,mp2float,mp3,mp3float,opus,flac,s302m,"
+    "nellymoser,adpcm_swf,pcm_bluray,pcm_dvd,pcm_s16le,pcm_s16be,pcm_u8,pcm_alaw,pcm_mulaw"
+)
+"""Decoders that FFmpeg may use before it takes our limits: of sound, whose frames are small."""
 
 
 def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
@@ -49,27 +61,75 @@ def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
     return kinds
 
 
+def frame_pixels(limits: Limits) -> int:
+    """The most pixels of a clip's frame, so that all that a decoder keeps stays small."""
+    return min(limits.max_pixels, max(_LEAST_PIXELS, limits.max_decoded_bytes // _KEPT_FRAMES))
+
+
 @contextmanager
-def open_container(blob: Blob, fmt: Format, limits: Limits) -> Iterator[InputContainer]:
-    """Open bytes with PyAV: one named demuxer, no network, no file beside it.
+def open_container(
+    blob: Blob, fmt: Format, limits: Limits, file: Spans | None = None
+) -> Iterator[InputContainer]:
+    """Open bytes with PyAV: one named demuxer, no network, no file beside it, one thread.
+
+    Args:
+        file: what to read instead of all of the blob.
 
     Raises:
-        ValueError: if the file is cut short, or anything within fails.
+        ValueError: if the file is cut short, takes too long, or anything within fails.
     """
     import av
 
-    _check_complete(blob, fmt)
-    options = {"protocol_whitelist": "file", "max_pixels": str(limits.max_pixels)}
-    with (
-        decoding(blob.name, fmt.label),
-        av.open(
-            BytesIO(blob.data), "r", format=fmt.demuxer, options=options, metadata_errors="ignore"
-        ) as container,
-    ):
-        for stream in (*container.streams.video, *container.streams.audio):
-            if stream.codec_context is not None:
-                stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
-        yield container
+    file = file or Spans([memoryview(blob.data)[: _end(blob, fmt, limits)]], blob.budget)
+    codec = {"max_pixels": str(frame_pixels(limits)), "threads": "1"}
+    options = {"protocol_whitelist": "file", "max_streams": str(_MOST_STREAMS), **codec}
+    if fmt in HEADLESS:
+        options["codec_whitelist"] = _PROBED
+    with _timed(blob, fmt):
+        # What the library reads at once is under the time limit too, as the clock on the wall
+        # tells: it looks at nothing else between the packets that it tries.
+        waiting = 4 * min(blob.budget.seconds, 900.0)
+        with av.open(
+            file,
+            "r",
+            format=fmt.demuxer,
+            options=options,
+            metadata_errors="ignore",
+            timeout=(waiting, None),
+        ) as container:
+            for stream in (*container.streams.video, *container.streams.audio):
+                if stream.codec_context is not None:
+                    stream.codec_context.options = codec
+                    stream.codec_context.thread_count = 1
+            yield container
+
+
+@contextmanager
+def _timed(blob: Blob, fmt: Format) -> Iterator[None]:
+    """A decoder's work: its own errors are none for a reader, and those of a late one are ours."""
+    try:
+        with decoding(blob.name, fmt.label):
+            yield
+    finally:
+        blob.budget.check()
+
+
+def packets(blob: Blob, container: InputContainer, stream: Any) -> Iterator[Any]:
+    """A stream's packets, the last one empty, as long as the budget lasts."""
+    for packet in container.demux(stream):
+        blob.budget.check()
+        yield packet
+
+
+def decoded(blob: Blob, fmt: Format, packet: Any, begun: bool) -> list[Any]:
+    """A packet's frames; in what may begin in the middle, none of those before the first."""
+    try:
+        found: list[Any] = packet.decode()
+    except Exception:
+        if begun or fmt not in BROADCAST:
+            raise
+        return []
+    return found
 
 
 def moving_stream(container: InputContainer) -> Any:
@@ -92,60 +152,16 @@ def header_seconds(container: InputContainer, stream: Any) -> float:
     return (container.duration or 0) / 1_000_000
 
 
-def _check_complete(blob: Blob, fmt: Format) -> None:
-    """Refuse a file that ends before its own structure does; FFmpeg would play what is left."""
-    needed = 0
+def _end(blob: Blob, fmt: Format, limits: Limits) -> int:
+    """Where the content ends; a file that ends before its own structure does is refused."""
     if fmt is MP4:
-        needed = _mp4_end(blob.data)
-    elif fmt is WEBM:
-        needed = _matroska_end(blob.data)
-    elif fmt is AVI:
-        needed = 8 + int.from_bytes(blob.data[4:8], "little")
-    elif fmt is GIF and not blob.data.rstrip(b"\0").endswith(b";"):
-        needed = len(blob.data) + 1
-    if needed > len(blob.data):
-        raise MediaError(
-            f"{blob.name} is cut short: it has {len(blob.data):,} of at least {needed:,} bytes; "
-            "save or download it again"
-        )
-
-
-def _mp4_end(data: bytes) -> int:
-    """Where the last box ends (ISO/IEC 14496-12, section 4.2); size 0 reaches to the end."""
-    at = 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if size == 1 and at + 16 <= len(data):
-            size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size < 8:
-            return 0
-        at += size
-    return at
-
-
-def _matroska_end(data: bytes) -> int:
-    """Where the segment ends (RFC 8794, sections 4 and 6); 0 for a live stream of unknown size."""
-    at = 4
-    for _ in range(2):  # the EBML header, then the segment
-        if at >= len(data):
-            return at + 1
-        length = 9 - data[at].bit_length()
-        if length > 8:
-            return 0
-        mask = (1 << 7 * length) - 1
-        size = int.from_bytes(data[at : at + length], "big") & mask
-        if size == mask:
-            return 0
-        at += length + size
-        if data[at : at + 4] == b"\x18S\x80g":
-            at += 4
-    return at
-
-
-def riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Each chunk of a RIFF file: its name, where its content starts, and the size it claims."""
-    at = 12
-    while at + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, at)
-        yield name, at + 8, size
-        at += 8 + size + size % 2
+        return mp4_end(blob, limits)
+    if fmt is GIF:
+        return gif_end(blob)
+    if fmt is OGV:
+        if len(links := ogg_links(blob)) > 1:
+            raise MediaError(
+                f"{blob.name} holds {len(links)} streams one after the other; cut them apart"
+            )
+        return len(blob.data)
+    return chunked_end(blob, fmt)

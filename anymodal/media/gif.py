@@ -101,3 +101,31 @@ def read_gif(blob: Blob) -> PictureFile:
         per_pixel=2,
         effort=_NS_PER_PIXEL * start.width * start.height + _NS_PER_BLOCK * start.blocks,
     )
+
+
+def gif_end(blob: Blob) -> int:
+    """Where a GIF's trailer ends; what stands behind it is none of the file's.
+
+    Raises:
+        ValueError: if it ends before its trailer, or holds what is no block.
+    """
+    data, total = blob.data, 0
+    at = 13 + _colors(data[10]) if len(data) > 10 else len(data)
+    while at < len(data) and data[at : at + 1] != b";":
+        kind = data[at : at + 1]
+        if kind == b"\0":  # some programs fill up between blocks
+            at += 1
+            continue
+        if kind == b"," and at + 10 < len(data):
+            at += 11 + _colors(data[at + 9])
+        elif kind == b"!":
+            at += 2
+        elif kind == b",":
+            raise cut_short(blob)
+        else:
+            raise damaged(blob, GIF, "an unknown block")
+        at, count = _skip(blob, at, total)
+        total += count
+    if at >= len(data):
+        raise cut_short(blob)
+    return at + 1

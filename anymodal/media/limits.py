@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any
 
 MIB = 2**20
 _WORKING = 3  # times max_decoded_bytes: what a decoder may hold at once, its result beside it
 _NS_PER_PIXEL = 150  # of max_pixels: the longest decode, some 10 s at 64 million pixels
+_LEAST_MIB = 0.2  # what a smaller file counts as in its budget of time
 
 
 class MediaError(ValueError):
@@ -27,24 +30,53 @@ class Limits:
         max_points: points of a cloud.
         max_bytes: size of the file.
         max_decoded_bytes: size of the arrays that the file becomes; a picture's decoder may hold
-            three times as much while it works.
+            three times as much while it works, and a clip's single frames may have a 28th of it in
+            pixels, since a decoder keeps many of them.
+        max_decode_seconds: the processor's time to decode anything.
+        max_decode_seconds_per_mib: the same for each MiB of the file, of which it counts as
+            having at least 0.2.
 
     Raises:
         ValueError: if a limit is not a positive number.
     """
 
     max_pixels: int = 64_000_000
-    max_frames: int = 20_000
+    max_frames: int = 150_000
     max_seconds: float = 600.0
     max_points: int = 5_000_000
     max_bytes: int = 512 * MIB
     max_decoded_bytes: int = 256 * MIB
+    max_decode_seconds: float = 900.0
+    max_decode_seconds_per_mib: float = 20.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise MediaError(f"{field.name}={value!r} is no limit; give a positive number")
+
+    @classmethod
+    def of(cls, given: Limits | Mapping[str, Any] | None) -> Limits:
+        """Limits as they are, from names and numbers as a configuration has them, or the default.
+
+        Raises:
+            ValueError: if a name is none of a limit's, or its value no positive number.
+        """
+        if given is None or isinstance(given, Limits):
+            return given or cls()
+        if not isinstance(given, Mapping):
+            raise MediaError(f"limits={given!r} are none; give numbers by name, as max_seconds")
+        names = [field.name for field in fields(cls)]
+        if unknown := next((name for name in given if name not in names), None):
+            raise MediaError(f"there is no limit {unknown!r}; there are {', '.join(names)}")
+        return cls(**given)
+
+    def budget(self, name: str, size: int) -> Budget:
+        """The time that decoding a file of so many bytes may take, from now on."""
+        by_size = self.max_decode_seconds_per_mib * max(size / MIB, _LEAST_MIB)
+        if by_size < self.max_decode_seconds:
+            return Budget(name, by_size, "max_decode_seconds_per_mib")
+        return Budget(name, self.max_decode_seconds, "max_decode_seconds")
 
     def check_pixels(self, name: str, width: int, height: int) -> None:
         """Refuse a picture of no pixels, or of more than `max_pixels`."""
@@ -112,8 +144,42 @@ class Limits:
     def _refuse(name: str, measured: str, limit: str, value: str, advice: str) -> None:
         raise MediaError(
             f"{name} {measured}, over the limit of {value}; {advice}, "
-            f"or pass limits=Limits({limit}=...)"
+            f"or pass limits=Limits({limit}=...), --limit {limit}=... to a command"
         )
+
+
+class Budget:
+    """The processor's time of this thread that decoding one file may take.
+
+    Args:
+        name: of the file, for the message.
+        seconds: how much, from now on.
+        limit: the limit that it comes from.
+    """
+
+    def __init__(
+        self, name: str = "", seconds: float = float("inf"), limit: str = "max_decode_seconds"
+    ) -> None:
+        self.name, self.seconds, self.limit = name, seconds, limit
+        self._end = time.thread_time() + seconds
+
+    @property
+    def spent(self) -> bool:
+        """Whether it is used up."""
+        return time.thread_time() > self._end
+
+    def check(self) -> None:
+        """Stop what has taken too long.
+
+        Raises:
+            ValueError: if the budget is used up.
+        """
+        if self.spent:
+            raise MediaError(
+                f"{self.name} takes more than {self.seconds:,.1f} s to decode, which is too much "
+                f"for its size; cut it or convert it, or pass limits=Limits({self.limit}=...), "
+                f"--limit {self.limit}=... to a command"
+            )
 
 
 def mib(size: float) -> str:

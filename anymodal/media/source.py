@@ -7,11 +7,14 @@ import os
 import re
 import secrets
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from anymodal.media.limits import Limits, MediaError
+from anymodal.media.formats import MP3, SOUND_AND_VIDEO
+from anymodal.media.formats import Format as Format
+from anymodal.media.limits import Budget, Limits, MediaError
+from anymodal.media.tags import audio_start
 from anymodal.media.text import is_marked_text, is_text
 from anymodal.media.unread import unread
 
@@ -21,32 +24,33 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 @dataclass(frozen=True)
 class Blob:
-    """The bytes of a medium, with the name that messages call it by."""
+    """The bytes of a medium, with the name that messages call it by.
+
+    Args:
+        data: the bytes, without an ID3 tag before them.
+        name: what messages call it.
+        path: where it lies, if it does.
+        tagged: whether there was such a tag.
+        budget: the time that decoding may take.
+    """
 
     data: bytes
     name: str = "the given data"
     path: Path | None = None
+    tagged: bool = False
+    budget: Budget = field(default_factory=Budget)
+
+    @classmethod
+    def of(cls, data: bytes, limits: Limits, name: str, path: Path | None = None) -> Blob:
+        """A blob of bytes as they were read, its budget running from now on."""
+        start = audio_start(data)
+        budget = limits.budget(name, len(data))
+        return cls(data[start:], name, path, start > 0, budget)
 
     @property
     def suffix(self) -> str:
         """The file's suffix in lower case, or nothing."""
         return self.path.suffix.lower() if self.path else ""
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format told by its first bytes.
-
-    Args:
-        label: its name for a reader.
-        group: how it is read: picture, gif, sound, container, table, cloud or array.
-        demuxer: FFmpeg's name for it, where PyAV reads it; naming it keeps FFmpeg from
-            guessing a playlist format, which could open further files.
-    """
-
-    label: str
-    group: str
-    demuxer: str = ""
 
 
 PNG = Format("PNG", "picture")
@@ -60,15 +64,6 @@ JPEG2000 = Format("JPEG 2000", "picture")
 PNM = Format("PPM/PGM/PBM/PFM", "picture")
 QOI = Format("QOI", "picture")
 ICO = Format("ICO", "picture")
-WAV = Format("WAV", "sound")
-FLAC = Format("FLAC", "sound")
-OGG = Format("Ogg", "sound")
-OGV = Format("Ogg video", "container", "ogg")
-MP3 = Format("MP3", "container", "mp3")
-AAC = Format("AAC", "container", "aac")
-MP4 = Format("MP4", "container", "mov")
-WEBM = Format("WebM/Matroska", "container", "matroska")
-AVI = Format("AVI", "container", "avi")
 NPY = Format("NPY", "array")
 PLY = Format("PLY", "cloud")
 TEXT = Format("text", "table")
@@ -86,22 +81,13 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (rb"P[1-6f]\s+(?:#[^\n]*\n\s*)*\d+\s", PNM),
     (rb"qoif", QOI),
     (rb"\0\0\x01\0[^\0]\0.{3}\0", ICO),
-    (rb"RIFF....WAVE|RF64....WAVE", WAV),
-    (rb"RIFF....AVI ", AVI),
-    (rb"fLaC", FLAC),
-    (rb"OggS.{0,256}theora", OGV),
-    (rb"OggS", OGG),
-    (rb"....ftyp(?!avif|avis|heic|heix|mif1)|....moov", MP4),
-    (rb"\x1aE\xdf\xa3", WEBM),
     (rb"\x93NUMPY", NPY),
     (rb"ply\r?\n", PLY),
-    (rb"ID3", MP3),
-    (rb"\xff[\xf0\xf1\xf8\xf9]", AAC),
-    (rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]", MP3),
+    *SOUND_AND_VIDEO,
 )
 _LOADS = (
     "PNG, JPEG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, "
-    "WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, CSV, PLY and NPY"
+    "WAV, FLAC, Ogg, MP3, AAC, MP4, WebM, AVI, MPEG, CSV, PLY and NPY"
 )
 
 
@@ -115,7 +101,7 @@ def read_source(source: Source, limits: Limits) -> Blob:
     if isinstance(source, bytes | bytearray | memoryview):
         size = source.nbytes if isinstance(source, memoryview) else len(source)
         limits.check_bytes("the given data", size)
-        return Blob(bytes(source))
+        return Blob.of(bytes(source), limits, "the given data")
     if isinstance(source, str | os.PathLike):
         return _read_path(source, limits)
     if not hasattr(source, "read"):
@@ -127,9 +113,9 @@ def read_source(source: Source, limits: Limits) -> Blob:
         raise MediaError("the file object gives text; open it in binary mode, open(path, 'rb')")
     given = getattr(source, "name", None)
     path = Path(given) if isinstance(given, str) else None
-    blob = Blob(data, printable(path.name) if path else "the given file", path)
-    limits.check_bytes(blob.name, len(data))
-    return blob
+    name = printable(path.name) if path else "the given file"
+    limits.check_bytes(name, len(data))
+    return Blob.of(data, limits, name, path)
 
 
 def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
@@ -159,7 +145,7 @@ def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
     with path.open("rb") as file:
         data = file.read(limits.max_bytes + 1)
     limits.check_bytes(name, len(data))
-    return Blob(data, name, path)
+    return Blob.of(data, limits, name, path)
 
 
 def printable(text: str) -> str:
@@ -184,6 +170,8 @@ def sniff(blob: Blob, or_else: Format | None = None) -> Format:
     for pattern, found in _MAGIC:
         if re.match(pattern, head, re.DOTALL):
             return found
+    if blob.tagged:  # what stands behind an ID3 tag and is nothing else
+        return MP3
     if is_text(head):
         return TEXT
     if or_else is not None:

@@ -1,0 +1,65 @@
+"""Parts of a blob as a file, so that nothing is copied, for libraries that read files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from anymodal.media.limits import Budget, MediaError
+
+
+def cut_short(name: str, what: str) -> MediaError:
+    """The error of a file that ends before its own structure does; `what` it has, in words."""
+    return MediaError(f"{name} is cut short: it has {what}; save or download it again")
+
+
+def cut_bytes(name: str, there: int, needed: int) -> MediaError:
+    """The error of a file of which bytes are missing."""
+    return cut_short(name, f"{there:,} of at least {needed:,} bytes")
+
+
+class Spans(io.RawIOBase):
+    """Some bytes, one part behind the other, as a binary file that ends where its budget does.
+
+    An exception must not pass through the C code that reads; whoever called that checks the
+    budget afterwards.
+    """
+
+    def __init__(self, parts: Sequence[bytes | memoryview], budget: Budget) -> None:
+        super().__init__()
+        self._parts = [memoryview(part) for part in parts]
+        self._size = sum(map(len, self._parts))
+        self._budget, self._at = budget, 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as one part reaches; 0 at the end, and once the time is up."""
+        if self._budget.spent:
+            return 0
+        at = self._at
+        for part in self._parts:
+            if at < len(part):
+                found = part[at : at + len(buffer)]
+                buffer[: len(found)] = found
+                self._at += len(found)
+                return len(found)
+            at -= len(part)
+        return 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a place, which may lie behind the end."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """The place."""
+        return self._at
