@@ -13,7 +13,7 @@ from typing import Any
 from anymodal import config as configuration
 from anymodal import ranges
 from anymodal.checkpoint import CONFIG, CheckpointError
-from anymodal.config import ConfigError, suggest
+from anymodal.config import ConfigError, shown, suggest
 from anymodal.language import LanguageModel
 from anymodal.media.source import printable
 from anymodal.modality import Modality
@@ -68,10 +68,10 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
     )
     weights = config.get("weights", [])
     if not isinstance(weights, list) or not all(isinstance(item, str) for item in weights):
-        raise ConfigError(f"weights must be a list of folders, not {weights!r}")
+        raise ConfigError(f"weights must be a list of folders, not {shown(weights)}")
     if lora := config.get("lora"):
         if not isinstance(lora, Mapping):
-            raise ConfigError(f"lora must hold settings of adapters, not {lora!r}")
+            raise ConfigError(f"lora must hold settings of adapters, not {shown(lora)}")
         configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
 
 
@@ -84,7 +84,7 @@ def check_shape(config: Mapping[str, Any]) -> None:
     _check_keys(config, KEYS, "a model")
     for key in ("parts", "modalities"):
         if not isinstance(config.get(key) or {}, Mapping):
-            raise ConfigError(f"{key} must be a mapping by name, not {config[key]!r}")
+            raise ConfigError(f"{key} must be a mapping by name, not {shown(config[key])}")
     for key in ("language", "modalities"):
         if not config.get(key):
             raise ConfigError(f"a model needs {key!r}")
@@ -97,21 +97,21 @@ def check_shape(config: Mapping[str, Any]) -> None:
         _check_label(name, "a modality", "modalities")
         place = f"modalities.{name}"
         if not isinstance(node, Mapping):
-            raise ConfigError(f"{place} must hold an encoder, a decoder or both, not {node!r}")
+            raise ConfigError(f"{place} must hold an encoder, a decoder or both, not {shown(node)}")
         _check_keys(node, MODALITY_KEYS, place)
         for key in ("encoder", "decoder", "head"):
             _check_node(node.get(key), f"{place}.{key}")
     if not isinstance(config.get("memory"), int | None) or isinstance(config.get("memory"), bool):
-        raise ConfigError(f"memory must be a number of turns, not {config['memory']!r}")
+        raise ConfigError(f"memory must be a number of turns, not {shown(config['memory'])}")
     trained = config.get("trained") or []
     if not isinstance(trained, list) or not all(isinstance(name, str) for name in trained):
-        raise ConfigError(f"trained must be a list of parts, not {trained!r}")
+        raise ConfigError(f"trained must be a list of parts, not {shown(trained)}")
 
 
 def _check_node(node: Any, place: str) -> None:
     """Whether a node builds something; what it builds is checked elsewhere."""
     if node and not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
-        raise ConfigError(f"{place} must name what builds it (_target_: …), not {node!r}")
+        raise ConfigError(f"{place} must name what builds it (_target_: …), not {shown(node)}")
 
 
 def _check_label(name: object, what: str, place: str) -> None:
@@ -130,7 +130,7 @@ def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Seque
     settings = {key: node[key] for key in ("signals", "sampling") if key in node}
     configuration.check_arguments(Modality, settings, place)
     if not isinstance(node.get("sampling") or {}, Mapping):
-        raise ConfigError(f"{place}.sampling must hold settings, not {node['sampling']!r}")
+        raise ConfigError(f"{place}.sampling must hold settings, not {shown(node['sampling'])}")
     if node.get("signals", 0) > MAX_SIGNALS:
         raise ConfigError(f"{place}.signals is {node['signals']}; {MAX_SIGNALS} is the most")
     if node.get("decoder") and not (node.get("head") and node.get("signals")):

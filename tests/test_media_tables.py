@@ -487,8 +487,6 @@ TEXTS = {
     ),
     "a.json": ("JSON text", json.dumps([{"ax": 1, "ay": 2, "az": 3, "gx": 1, "gy": 2, "gz": 3}])),
     "b.json": ("JSON text", json.dumps({"ax": 1, "t": [0, 1]}, indent=1)),
-    "page.html": ("HTML text", "<!DOCTYPE html>\n<html><body>ax,ay,az</body></html>\n"),
-    "image.svg": ("XML text", '<svg xmlns="http://www.w3.org/2000/svg"></svg>\n'),
     "code.py": ("text", "import os\n\ndef f(ax, ay, az):\n    gx, gy = ax, ay  # no\n"),
     "sales.csv": ("text", "date,region,amount\n2024-01-01,north,5\n"),
     "prices.tsv": ("text", "a\tb\n1\t2\n"),

@@ -174,8 +174,10 @@ def test_pictures_of_pillow() -> None:
     assert parts([turned]) == [picture()]
     clear = pil.new("RGBA", (4, 3), (0, 0, 0, 0))
     assert (parts([clear])[0].pixels == 255).all()
-    for mode in ("1", "L", "P", "LA", "CMYK", "I;16", "F", "YCbCr"):
+    for mode in ("1", "L", "P", "LA", "CMYK", "I;16", "YCbCr"):
         assert parts([pil.new(mode, (4, 3))])[0].pixels.shape == (3, 4, 3)
+    with pytest.raises(ValueError, match="none is known to be white"):
+        parts([pil.new("F", (4, 3))])
     buffer = BytesIO()
     pil.fromarray(pixels).save(buffer, "PNG")
     assert parts([pil.open(buffer)]) == [picture()], "one that is not decoded yet"

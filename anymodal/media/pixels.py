@@ -61,6 +61,7 @@ _READERS: dict[Format, tuple[Callable[[Blob], PictureFile], str, str]] = {
     ICO: (read_ico, "IcoImagePlugin", "IcoImageFile"),
 }
 _BAND = 1_000_000  # pixels that are converted at once, so that no step doubles the picture
+_ORIENTATION = 0x0112  # of EXIF
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -213,9 +214,10 @@ def pillow_pixels(picture: PilImage, limits: Limits) -> Pixels:
     Raises:
         ValueError: if it is over a limit, or Pillow can't decode it.
     """
-    name, info = "the given picture", picture.info
-    profile = info.get("icc_profile") or b""
-    turned = orientation(info.get("exif") or b"") or 1
+    name = "the given picture"
+    profile = picture.info.get("icc_profile") or b""
+    turned = picture.getexif().get(_ORIENTATION, 1)
+    turned = turned if turned in range(1, 9) else 1
     file = PictureFile(b"", *picture.size, per_pixel=4, profile=profile, orientation=turned)
     file.check(Blob(b"", name), limits, 3)
     with decoding(name, picture.format or picture.mode):
