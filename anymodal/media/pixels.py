@@ -216,11 +216,13 @@ def pillow_pixels(picture: PilImage, limits: Limits) -> Pixels:
     """
     name = "the given picture"
     profile = picture.info.get("icc_profile") or b""
-    turned = picture.getexif().get(_ORIENTATION, 1)
+    label = picture.format or picture.mode
+    with decoding(name, label):
+        turned = picture.getexif().get(_ORIENTATION, 1)
     turned = turned if turned in range(1, 9) else 1
     file = PictureFile(b"", *picture.size, per_pixel=4, profile=profile, orientation=turned)
     file.check(Blob(b"", name), limits, 3)
-    with decoding(name, picture.format or picture.mode):
+    with decoding(name, label):
         picture.load()
     return Pixels(name, picture, file)
 
