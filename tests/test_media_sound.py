@@ -259,6 +259,22 @@ def test_headers_without_end_are_refused_at_once(data: bytes) -> None:
         load(data)
 
 
+def test_wrong_bytes_in_any_format_are_a_medium_or_an_error() -> None:
+    rng = np.random.default_rng(0)
+    files = [written(fmt) for fmt in ("AIFF", "AU", "CAF", "W64", "VOC", "NIST")]
+    files += [encoded("wv", "wavpack"), encoded("tta", "tta"), encoded("mpegts", "mp2")]
+    files += [encoded("ac3", "ac3"), wav(0xFFFFFFFF), rf64(0xFFFFFFFF, 16000)]
+    for data in files:
+        for _ in range(25):
+            wrong = np.frombuffer(data, np.uint8).copy()
+            reach = min(len(wrong), int(rng.choice([64, 400, len(wrong)])))
+            wrong[rng.integers(0, reach, 4)] = rng.choice([0, 1, 127, 128, 255], 4)
+            try:
+                load(wrong.tobytes()[: rng.integers(1, 2 * len(wrong))])
+            except ValueError as error:
+                assert type(error).__name__ == "MediaError" and "Errno" not in str(error)
+
+
 def test_decoding_runs_under_a_budget_of_time() -> None:
     slow = Limits(max_decode_seconds_per_mib=1e-9)
     for data in (wav(), written("FLAC"), written("OGG"), encoded("adts", "aac")):

@@ -120,10 +120,8 @@ def _read_sndfile(file: Spans, fmt: Format, samples: _Samples) -> bool:
 
     blob, before = samples.blob, samples.count
     with decoding(blob.name, fmt.label):
-        if file.read(22)[20:] in _MPEG_TAGS and fmt in (
-            WAV,
-            W64,
-        ):  # mpg123 complains aloud
+        mpeg = file.read(22)[20:] in _MPEG_TAGS
+        if mpeg and fmt in (WAV, W64):  # libsndfile's library for it complains on the terminal
             return False
         file.seek(0)
         try:
