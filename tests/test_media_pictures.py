@@ -496,7 +496,8 @@ OFFSETS = struct.pack("<I", 8) * 300_000
         (jpeg2000(layers=65_535), "to decode"),
         (jpeg2000(precincts=True), "to decode"),
         (jpeg2000(tiles=True), "to decode"),
-        (canvas(65_535, 65_535), "max_pixels"),
+        (canvas(65_535, 65_535), "claims a canvas of 65535×65535"),
+        (flat("GIF", 8001), "max_pixels"),
         (avif_that_lies(), "coded picture is larger than it says"),
         (avif_of_many_extents(), "damaged"),
         (b"qoif" + struct.pack(">IIBB", 9000, 7000, 3, 0) + bytes(15) + b"\1", "to decode"),
@@ -547,7 +548,7 @@ MEMORY = """
 @pytest.mark.parametrize(
     ("data", "kind", "most"),
     [
-        (canvas(8000, 8000), "image", 300),
+        (flat("GIF", 8000), "image", 300),
         (flat("PNG", 3000, "RGB"), "normal", 200),
         (flat("PNG", 6000), "normal", 20),
         (flat("JPEG", 3000, "CMYK", progressive=True), "image", 180),
@@ -592,3 +593,16 @@ def test_flipped_bytes_never_crash() -> None:
             load(bytes(data), kind=draw.choice(("image", "depth", "thermal", "normal")))
         except ValueError as error:
             assert len(str(error)) > 20 and "0x" not in str(error)
+
+
+def test_a_gif_of_an_empty_canvas_is_refused() -> None:
+    """Pillow joins equal frames, so that an animation may come as one picture on its canvas."""
+    frames = [pil.new("P", (32, 32), number) for number in range(40)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    data = bytearray(buffer.getvalue())
+    data[6:10] = struct.pack("<HH", 8000, 8000)
+    with pytest.raises(ValueError, match="a canvas of 8000×8000 pixels around a picture of 1,024"):
+        load(bytes(data))
+    data[6:10] = struct.pack("<HH", 300, 300)
+    assert load(bytes(data)).pixels.shape == (300, 300, 3)

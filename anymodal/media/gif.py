@@ -10,6 +10,7 @@ from anymodal.media.picture_file import PictureFile, cut_short, damaged
 from anymodal.media.source import GIF, Blob
 
 _BLOCKS = 4_000_000
+_ROOM, _MOST_ROOM = 4_000_000, 64  # a canvas may be empty up to here, beyond it by so much
 _NS_PER_PIXEL, _NS_PER_BLOCK = 15, 400
 
 
@@ -23,6 +24,7 @@ class GifStart:
         end: where the first picture ends.
         blocks: blocks up to there.
         pictures: 1, or 2 where there are more.
+        covered: pixels that the first picture has.
     """
 
     width: int
@@ -30,6 +32,7 @@ class GifStart:
     end: int
     blocks: int
     pictures: int
+    covered: int
 
 
 def gif_start(blob: Blob) -> GifStart:
@@ -43,7 +46,7 @@ def gif_start(blob: Blob) -> GifStart:
         raise cut_short(blob)
     width, height = struct.unpack_from("<HH", data, 6)
     at = 13 + _colors(data[10])
-    end = pictures = first = total = 0
+    end = pictures = first = total = covered = 0
     while pictures < 2:
         kind = data[at : at + 1]
         if kind == b"," and at + 10 < len(data):
@@ -51,7 +54,7 @@ def gif_start(blob: Blob) -> GifStart:
             at += 11 + _colors(data[at + 9])
             pictures += 1
             if pictures == 1:
-                width, height = max(width, x + w), max(height, y + h)
+                width, height, covered = max(width, x + w), max(height, y + h), w * h
         elif kind == b"!":
             at += 2
         elif kind == b"" or kind == b",":
@@ -66,7 +69,7 @@ def gif_start(blob: Blob) -> GifStart:
             end, first = at, total
     if not pictures:
         raise damaged(blob, GIF, "it holds no picture")
-    return GifStart(width, height, end, first, pictures)
+    return GifStart(width, height, end, first, pictures, covered)
 
 
 def _colors(flags: int) -> int:
@@ -94,6 +97,12 @@ def read_gif(blob: Blob) -> PictureFile:
         ValueError: if it is cut short or damaged.
     """
     start = gif_start(blob)
+    canvas = start.width * start.height
+    if canvas > _ROOM and canvas > _MOST_ROOM * start.covered:
+        raise MediaError(
+            f"{blob.name} claims a canvas of {start.width}×{start.height} pixels around a picture "
+            f"of {start.covered:,}, {_MOST_ROOM} times as many at most; save it anew"
+        )
     return PictureFile(
         blob.data[: start.end] + b";",
         start.width,
