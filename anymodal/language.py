@@ -90,12 +90,13 @@ class LanguageModel(Recorded, nn.Module):
     @contextlib.contextmanager
     def _trying(self) -> Iterator[None]:
         """A block in which nothing is dropped at random."""
-        was_training = self.training
+        training = [module for module in self.modules() if module.training]
         self.eval()
         try:
             yield
         finally:
-            self.train(was_training)
+            for module in training:
+                module.training = True
 
     @classmethod
     def from_pretrained(

@@ -77,7 +77,7 @@ def measured(model: Any, ids: Tensor, own: Callable[[Tensor], Tensor]) -> Finish
     layer is measured; a model that can't run there is taken for one with nothing around it.
 
     Args:
-        model: the model.
+        model: the model, in eval mode.
         ids: two rows of token ids (2, T) that differ in the last one alone.
         own: AnyModal's path from ids to the last hidden states (2, T, D), to compare.
 
@@ -138,24 +138,22 @@ def _tried(model: Any, ids: Tensor) -> Trial:
     def before_output(_module: Any, inputs: Any) -> Any:
         seen["given"] = inputs[0]
         kind = output.weight.dtype if output.weight.is_floating_point() else model.dtype
-        return torch.zeros(inputs[0].shape, dtype=kind, device=output.weight.device)
+        place = output.weight.device if ids.is_meta else inputs[0].device
+        return torch.zeros(inputs[0].shape, dtype=kind, device=place)
 
     def after_output(_module: Any, _inputs: Any, result: Tensor) -> Tensor:
         seen["scores"] = _ramp(result.shape, device)
         return seen["scores"]
 
-    was_training = model.training
     hooks = [
         backbone.register_forward_hook(after_backbone),
         output.register_forward_pre_hook(before_output),
         output.register_forward_hook(after_output),
     ]
-    model.eval()
     try:
         with _skipped(backbone, (*ids.shape, output.weight.shape[-1])):
             logits = model(input_ids=ids, use_cache=False).logits
     finally:
-        model.train(was_training)
         for hook in hooks:
             hook.remove()
     return Trial(seen.get("hidden"), seen.get("put"), seen.get("given"), seen.get("scores"), logits)

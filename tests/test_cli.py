@@ -168,7 +168,7 @@ def test_ls_names_configs_and_modalities(
 
 
 def test_doctor_gives_advice_where_something_is_amiss(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = list(doctor.findings())
     assert lines[0].text.startswith("Python 3.") and not lines[0].wrong
@@ -179,6 +179,12 @@ def test_doctor_gives_advice_where_something_is_amiss(
     assert status == int("!!" in out)
     assert doctor._package("torch>=1")[1:] == ("stay within >=1", False)
     assert "pip install" in doctor._package("torch>=999").advice
+    monkeypatch.setattr(
+        doctor, "_declared", lambda: ['numpy>=1; extra == "a"', 'nowhere>=1; extra == "b"', "torch"]
+    )
+    there, missing = doctor._extras()
+    assert there.text.startswith("extra a: numpy ") and not missing.wrong
+    assert missing.advice.endswith("pip install 'anymodal[b]'")
     absent = doctor._package("no-such-package-anywhere>=1")
     assert "missing" in absent.advice and absent.wrong
 

@@ -87,11 +87,14 @@ def test_scores_are_the_models_own(case: str) -> None:
 
 def test_what_is_tried_leaves_no_trace() -> None:
     model, tokenizer = causal("Gemma2", CASES["capped"][1])
-    model.train()
+    assert not LanguageModel(model, tokenizer).model.training
+    model.model.layers[0].train()
+    modes = [module.training for module in model.modules()]
     before = torch.get_rng_state()
     language = LanguageModel(model, tokenizer)
     assert torch.equal(torch.get_rng_state(), before)
-    assert model.training and "forward" not in vars(model.model)
+    assert [module.training for module in model.modules()] == modes
+    assert "forward" not in vars(model.model)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     new = language.add_tokens(["<|x|>"])
     logits = language.logits(torch.randn(2, language.width) * 100)

@@ -337,4 +337,4 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_all_kinds_can_be_asked_for() -> None:
     from anymodal.commands.convert import KINDS
 
-    assert set(KINDS) == {"imagebind", *SYSTEMS}
+    assert set(KINDS) == {"imagebind", "gguf", *SYSTEMS}
