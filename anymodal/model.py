@@ -613,11 +613,20 @@ class AnyModal(nn.Module):
         path: str | Path | Self,
         lora: Mapping[str, Any] | None = None,
         allow: Sequence[str] = (),
+        *,
+        dtype: str | torch.dtype | Mapping[str, Any] | None = None,
+        device: str | int | torch.device | None = None,
+        device_map: str | int | torch.device | Mapping[str, Any] | None = None,
     ) -> Self:
-        """What `from_pretrained` would give, without reading a weight; see `anymodal.planning`."""
-        from anymodal import composition
+        """What `from_pretrained` would give, without reading a weight; see `anymodal.planning`.
 
-        return composition.sketch(cls, path, lora, allow)
+        Nothing lies on a device, so `device` and `device_map` change nothing.
+        """
+        from anymodal import composition, placement
+
+        model = composition.sketch(cls, path, lora, allow)
+        placement.place(model, placement.precisions(dtype), {})
+        return model
 
     def save_pretrained(self, folder: str | Path, with_parts: bool = False) -> None:
         """Write configuration, trained weights and manifest; with the parts too, if asked."""

@@ -32,11 +32,18 @@ def own_state(pipeline: Any, generator: Generators) -> Iterator[None]:
     Steps draw noise from the generator where their pipeline gives them none: pipelines of flow
     models don't, since their own scheduler draws nothing; another one does.
     """
-    kept, scheduler = dict(vars(pipeline)), copy.deepcopy(pipeline.scheduler)
+    kept, scheduler = dict(vars(pipeline)), _twin(pipeline.scheduler)
     precision = pipeline.vae.dtype
     if "generator" in inspect.signature(scheduler.step).parameters:
         # A given one wins.
         scheduler.step = functools.partial(scheduler.step, generator=generator)
+    if generator is not None and getattr(scheduler, "noise_sampler_seed", 0) is None:
+        # Of stochastic differential equations: it would draw the seed that the steps don't take.
+        scheduler.noise_sampler_seed = (
+            [each.initial_seed() for each in generator]
+            if isinstance(generator, list)
+            else generator.initial_seed()
+        )
     vars(pipeline)["scheduler"] = scheduler  # past the pipeline's own, which notes its class anew
     try:
         yield
@@ -47,6 +54,18 @@ def own_state(pipeline: Any, generator: Generators) -> Iterator[None]:
         vars(pipeline).update({name: kept[name] for name in passing})
         if pipeline.vae.dtype != precision:
             pipeline.vae.to(precision)
+
+
+def _twin(scheduler: Any) -> Any:
+    """A scheduler of the same settings and no common state.
+
+    Schedulers put new tensors in the place of old ones, and write into their lists alone. Built
+    anew from the configuration, one would lose what was set on it since, as a flow's shift.
+    """
+    twin = copy.copy(scheduler)
+    vars(twin).update({k: list(v) for k, v in vars(scheduler).items() if isinstance(v, list)})
+    vars(twin).pop("step", None)  # one of `own_state`, around this call, is the other scheduler's
+    return twin
 
 
 @contextmanager
@@ -76,7 +95,7 @@ def watched(autoencoder: Any) -> Iterator[None]:
 
 
 class Watch:
-    """Tells a call's progress, and remembers which items' latents are finite.
+    """Tells a call's progress, and remembers which items' latents aren't finite.
 
     Args:
         progress: called with (step, steps) after each step.
@@ -85,7 +104,7 @@ class Watch:
 
     def __init__(self, progress: Progress, steps: int) -> None:
         self.progress, self.steps = progress, steps
-        self.finite: Tensor | None = None  # (B,); left where it is, so that no step waits for it
+        self.spoilt: Tensor | None = None  # (B,); left where it is, so that no step waits for it
 
     def newer(
         self, _pipeline: Any, step: int, _time: Any, tensors: dict[str, Any]
@@ -96,7 +115,7 @@ class Watch:
 
     def older(self, step: int, _time: Any, latents: Tensor) -> None:
         """Its older kind."""
-        self.finite = latents.flatten(1).isfinite().all(1)
+        self.spoilt = (~latents.flatten(1).isfinite()).any(1)
         if step < self.steps:  # PNDM takes one more than it is asked for
             self.progress(step + 1, self.steps)
 
@@ -107,13 +126,13 @@ def finished(family: Family, watch: Watch, media: Sequence[Media | None]) -> lis
     Raises:
         NonFiniteError: an item isn't finite, or its latents aren't; it has the others.
     """
-    good = [True] * len(media) if watch.finite is None else watch.finite.tolist()
-    made = [item if fine else None for item, fine in zip(media, good, strict=True)]
+    spoilt = [False] * len(media) if watch.spoilt is None else watch.spoilt.tolist()
+    made = [None if bad else item for item, bad in zip(media, spoilt, strict=True)]
     whole = [item for item in made if item is not None]
     if len(whole) == len(made):
         return whole
     pipeline = family.pipeline
-    part, does = (pipeline.vae, "decodes") if all(good) else (family.network, "denoises")
+    part, does = (family.network, "denoises") if any(spoilt) else (pipeline.vae, "decodes")
     bad = [str(place + 1) for place, item in enumerate(made) if item is None]
     wide = part.dtype in (torch.float32, torch.float64)
     raise NonFiniteError(

@@ -332,7 +332,9 @@ class DiffusionDecoder(Decoder):
         if not count:
             return []
         with self.lock:
-            positive = self._placed(self._checked(conditioning))
+            positive = self._checked(conditioning)
+            _check_finite(positive)
+            positive = _typed(positive, self.pipeline.text_encoder.dtype, self.family.device)
             negative = self.unconditional(count) if guidance > 1 else None
             return self.family.sample(
                 positive,
@@ -341,22 +343,6 @@ class DiffusionDecoder(Decoder):
                 generator=generator,
                 progress=progress or (lambda step, steps: None),
             )
-
-    def _placed(self, conditioning: Conditioning) -> Conditioning:
-        """Where the pipeline computes, in the type of its caption encoder.
-
-        Raises:
-            ValueError: it holds NaN or infinity.
-        """
-        embeds, _, pooled = conditioning
-        if not all(bool(each.isfinite().all()) for each in (embeds, pooled) if each is not None):
-            raise NonFiniteError(
-                "the conditioning holds NaN or infinity, so nothing can be made by it; the head or "
-                f"the language model that it comes from gave it, in {embeds.dtype}: open them in "
-                "float32, or check their weights",
-                [None] * len(embeds),
-            )
-        return _typed(conditioning, self.pipeline.text_encoder.dtype, self.family.device)
 
     def captioning(self) -> Origin:
         """Give the caption encoders, their settings and their tokenizers."""
@@ -457,6 +443,18 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
+
+
+def _check_finite(conditioning: Conditioning) -> None:
+    embeds, _, pooled = conditioning
+    # Asked in this way, since a plan's tensors, which have no values, call everything False.
+    if any(bool((~each.isfinite()).any()) for each in (embeds, pooled) if each is not None):
+        raise NonFiniteError(
+            "the conditioning holds NaN or infinity, so nothing can be made by it; the head or "
+            f"the language model that it comes from gave it, in {embeds.dtype}: open them in "
+            "float32, or check their weights",
+            [None] * len(embeds),
+        )
 
 
 def _typed(
