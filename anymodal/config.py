@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from anymodal.typed import ConfigError as ConfigError
-from anymodal.typed import check_schema, check_type
+from anymodal.typed import check_argument, check_schema
 from anymodal.typed import shown as shown
 from anymodal.typed import suggest as suggest
 from anymodal.yaml_files import parse_yaml, read_yaml
@@ -354,7 +354,7 @@ def check_arguments(
     hints = _hints(target)
     for name, value in given.items():
         if name in named and name in hints:
-            check_type(value, hints[name], f"{where}.{name}")
+            check_argument(value, hints[name], f"{where}.{name}")
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import difflib
 import inspect
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,32 @@ def suggest(name: object, known: Iterable[object]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
+def check_argument(value: Any, hint: Any, where: str) -> None:
+    """Refuse a value for which the hint has no room, or which holds such a value."""
+    check_type(value, hint, where)
+    held = [option for option in _options(hint) if _holds(option, value)]
+    if len(held) != 1:
+        return  # nothing, or one of several kinds
+    inner = typing.get_args(held[0])[-1]
+    for key, item in enumerate(value) if isinstance(value, list) else value.items():
+        place = f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}"
+        check_argument(item, inner, place)
+
+
+def _holds(option: Any, value: Any) -> bool:
+    """Whether a hint says what is in a list or a mapping."""
+    kinds = _LISTS if isinstance(value, list) else _MAPPINGS if isinstance(value, Mapping) else ()
+    part = isinstance(value, Mapping) and ("_target_" in value or "_part_" in value)
+    return typing.get_origin(option) in kinds and bool(typing.get_args(option)) and not part
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
+
+
 def check_type(value: Any, hint: Any, where: str) -> None:
     """Refuse a value for which the hint has no room; what containers hold isn't looked at."""
-    options = typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
+    options = _options(hint)
     if not any(_fits(value, option) for option in options):
         names = " or ".join(_PLAIN.get(o, getattr(o, "__name__", str(o))) for o in options)
         raise ConfigError(f"{where} must be {names}, not {shown(value)}")
@@ -52,13 +75,17 @@ def _fits(value: Any, option: Any) -> bool:
         return True
     if not inspect.isclass(origin) or origin is object:
         return True  # a type variable
-    if isinstance(value, list | Mapping):
-        return origin not in _PLAIN
+    if isinstance(value, list):
+        return origin not in (*_PLAIN, *_MAPPINGS)
+    if isinstance(value, Mapping):
+        return origin not in (*_PLAIN, *_LISTS)
     return type(value) is origin or (type(value), origin) in _ALIKE
 
 
 _UNIONS = (typing.Union, types.UnionType)
 _PLAIN = {int: "int", float: "float", str: "str", bool: "bool", type(None): "null", Path: "a path"}
+_LISTS = (list, Sequence, Iterable)
+_MAPPINGS = (dict, Mapping)
 _ALIKE = {(int, float), (str, Path)}
 
 

@@ -109,7 +109,7 @@ GOOD = {"model": {}, "data": {}, "stage": {"losses": {"a": 1.0}}, "out": "x", "s
         ({"cache": " "}, "cache must be the name of a folder"),
         ({"allow": "torch"}, "allow must be list, not 'torch'"),
         ({"allow": [3]}, r"allow\[0\] must be str, not 3"),
-        ({"parts": [1]}, "parts must be a mapping"),
+        ({"parts": [1]}, "parts must be dict"),
         ({"parts": {3: 1}}, "parts has the key 3, which is no text; quote it"),
         ({"trainer": "cpu"}, "trainer must be dict"),
         ({"precision": "bf61"}, "no precision 'bf61'"),

@@ -91,7 +91,9 @@ class Optimizer:
             raise ConfigError("optimizer.algorithm takes the place of fused AdamW and of Muon")
         schedules = ("constant", "linear", "cosine")
         if self.schedule not in schedules:
-            raise ConfigError(f"no schedule {self.schedule!r}{suggest(self.schedule, schedules)}")
+            raise ConfigError(
+                f"no schedule {shown(self.schedule)}{suggest(self.schedule, schedules)}"
+            )
 
     def rate(self, step: int, steps: int) -> float:
         """The factor on `lr` at a step; computed here, since asking Lightning for the number of
@@ -211,7 +213,7 @@ class Run:
                 raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
         if self.precision not in PRECISIONS:
             hint = suggest(self.precision, PRECISIONS)
-            raise ConfigError(f"no precision {self.precision!r}{hint}")
+            raise ConfigError(f"no precision {shown(self.precision)}{hint}")
         self.optimizer.check(self.precision)
 
     def _ranges(self) -> Iterator[tuple[str, float, float, float]]:
