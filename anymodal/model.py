@@ -7,6 +7,7 @@ language model.
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
@@ -109,7 +110,7 @@ class AnyModal(nn.Module):
         self.language, self.projection = language, projection
         self.config = config
         self.wanted: Sequence[str] = self.loss_names  # a stage computes no loss it has no use for
-        self._settings = {name: (m.signals, m.sampling) for name, m in modalities.items()}
+        self._modalities = dict(modalities)
         parts = [(name, m.encoder, m.decoder, m.head) for name, m in modalities.items()]
         self.encoders = Parts({n: e for n, e, _, _ in parts if e is not None}, _ANOTHER_MODEL)
         self.decoders = Parts({n: d for n, _, d, _ in parts if d is not None}, _REPLACE)
@@ -124,18 +125,7 @@ class AnyModal(nn.Module):
     @property
     def modalities(self) -> Mapping[str, Modality]:
         """The parts of each modality, by name; read only."""
-        return MappingProxyType(
-            {
-                name: Modality(
-                    self.encoders.get(name),
-                    self.decoders.get(name),
-                    self.heads.get(name),
-                    signals,
-                    sampling,
-                )
-                for name, (signals, sampling) in self._settings.items()
-            }
-        )
+        return MappingProxyType(self._modalities)
 
     def _check(self) -> None:
         by_media(_parts(self.encoders), "read")
@@ -153,7 +143,7 @@ class AnyModal(nn.Module):
                 f"takes {self.language.width}"
             )
         for name, head in _parts(self.heads).items():
-            _check_head(name, head, self.decoders.get(name), self._settings[name][0])
+            _check_head(name, head, self.decoders.get(name), self._modalities[name].signals)
 
     def _laid_out(self) -> Layout:
         names = by_media(_parts(self.encoders), "read")
@@ -180,14 +170,14 @@ class AnyModal(nn.Module):
             known = ", ".join(self.decoders) or "none"
             raise ValueError(f"no decoder is called {name!r}; there are: {known}")
         chosen: Head = self.heads.get(name) if head is None else head
-        signals, sampling = self._settings[name]
-        Modality(self.encoders.get(name), decoder, chosen, signals, sampling)
+        modality = replace(self._modalities[name], decoder=decoder, head=chosen)
         makers = by_media({**_parts(self.decoders), name: decoder}, "make")
-        _check_head(name, chosen, decoder, signals)
+        _check_head(name, chosen, decoder, modality.signals)
         dtype = next((p.dtype for p in self.heads[name].parameters()), None)
         self.decoders.put(name, decoder.to(self.device).requires_grad_(False).eval())
         if head is not None:
             self.heads.put(name, head.to(self.device, dtype).eval())
+        self._modalities[name] = modality
         self.layout.makers = makers
         self._forget_nodes(name, "decoder", *(["head"] if head is not None else []))
 
@@ -240,7 +230,7 @@ class AnyModal(nn.Module):
                 f"encoder read a class of its own (class Other({kind})), or compose a model with "
                 f"{name!r} instead of {reader!r}"
             )
-        if name in self._settings:
+        if name in self._modalities:
             raise ValueError(f"a modality {name!r} is known already; choose another name")
         by_media({**_parts(self.encoders), name: part}, "read")
         signals = Signals(self.signals.counts, [*self.signals.inputs, name], self.signals.first_id)
@@ -249,7 +239,7 @@ class AnyModal(nn.Module):
         self.projection.add_modality(name, part.width, like=like)
         self.language.add_tokens(signals.names[len(self.signals.names) :])
         self.signals = signals
-        self._settings[name] = (modality.signals, modality.sampling)
+        self._modalities[name] = modality
         self.encoders.put(name, part.to(self.device).eval())
         self.layout = self._laid_out()
         self._forget_nodes(name, "encoder")

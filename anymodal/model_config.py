@@ -226,7 +226,8 @@ def _check_amounts(node: Any, place: str, key: str = "") -> None:
         if not str(node.get("_target_", "anymodal.")).startswith("anymodal."):
             return  # what somebody's own part takes, its author knows
         for name, value in node.items():
-            _check_amounts(value, f"{place}.{name}".lstrip("."), str(name))
+            if name != "sampling":  # `ranges` knows the limits of those
+                _check_amounts(value, f"{place}.{name}".lstrip("."), str(name))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             _check_amounts(value, f"{place}[{index}]", key)

@@ -173,7 +173,7 @@ class DiffusionDecoder(Decoder):
         Raises:
             TypeError: its weights wait in the CPU's memory, where hooks tie them to this decoder.
         """
-        if self.offload is not None and not self._is_sketch():
+        if self.offload is not None and not all(w.is_meta for w in self.parts.parameters()):
             raise TypeError(
                 f"a decoder with offload={self.offload!r} can't be copied or pickled, since hooks "
                 "tie its weights to it; open it a second time, or without offload"

@@ -468,7 +468,7 @@ def test_what_cannot_be_planned_is_told_in_a_line(
 class Smell(Media):
     """A medium that nobody here has."""
 
-    kind, suffix, saves = "smell", ".smell", ()
+    kind, suffix, saves = "scent", ".scent", ()
 
     def html(self) -> str:
         return ""
