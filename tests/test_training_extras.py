@@ -248,6 +248,11 @@ def test_objects_of_another_kind_are_refused() -> None:
             )
 
 
+def test_data_without_a_length_is_refused() -> None:
+    with pytest.raises(ConfigError, match="data must be of class Samples, not Unsized"):
+        train_model(composed.Toy(), Unsized(), losses={"square": 1.0}, steps=1)  # type: ignore[arg-type]
+
+
 def test_a_state_that_no_checkpoint_holds_is_told(tmp_path: Path) -> None:
     odd = {"_target_": f"{HERE}.Odd"}
     path = write(tmp_path, trainer={**CPU, "callbacks": odd})

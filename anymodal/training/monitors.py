@@ -101,6 +101,10 @@ class GradientCheck(L.Callback):
             found = torch.stack([gradient.ne(0).any() for gradient in own]).tolist()
             self.waiting -= {name for name, there in zip(given, found, strict=True) if there}
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.global_step >= self.first:  # it went on, and what was before isn't known
+            self.first += trainer.global_step
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:

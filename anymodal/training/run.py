@@ -54,8 +54,8 @@ def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
 
 def check_trainer(run: Run) -> None:
     """Check what a run gives its trainer, building nothing."""
-    configuration.check_arguments(L.Trainer, run.trainer, "trainer")
     extras.check(run)
+    configuration.check_arguments(L.Trainer, run.trainer, "trainer")
 
 
 def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
@@ -131,6 +131,7 @@ def train_model(
                 "train from a configuration, or choose strategy 'ddp'"
             )
         check_trainer(run)
+        extras.check_object(data, Samples, "data")
         L.seed_everything(run.seed, verbose=False)
         trainer, _ = _fit(model, data, run, callbacks, logger)
     if _interrupted(trainer):
