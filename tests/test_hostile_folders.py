@@ -201,8 +201,8 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     # Amounts.
     "signals": (image(signals=30_000_000), "4,096 is the most"),
-    "steps": (image(sampling={"steps": 10**9}), "1,000 is the most"),
-    "guidance": (image(sampling={"guidance": float("nan")}), "is the most"),
+    "steps": (image(sampling={"steps": 10**9}), "from 1 to 1000"),
+    "guidance": (image(sampling={"guidance": float("nan")}), "from 0 to 1000"),
     "tokens": (projection(tokens=10**9), "65,536 is the most"),
     "depth": (projection(depth=10**6), "4,096 is the most"),
     "width": (projection(width=10**9), "65,536 is the most"),
