@@ -48,5 +48,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt setuptools
 	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]'
-	$(BIN)/python -m anymodal.torchaudio_fix
+	$(BIN)/python -m anymodal.cli.torchaudio_fix
 	@touch $@

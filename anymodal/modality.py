@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from anymodal import ranges
+from anymodal.config import ranges
 from anymodal.media import Media
 
 if TYPE_CHECKING:

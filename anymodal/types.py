@@ -6,42 +6,17 @@ length, C conditioning width, P pooled conditioning width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from anymodal.media import Limits, Media
-
-ROLES = ("system", "user", "assistant")
-"""Who says a message."""
-
-
-def valid_text(text: str) -> str:
-    """The text as Unicode that can be encoded: surrogate pairs joined, lone ones as U+FFFD.
-
-    Undecodable bytes of a terminal or a file name come as lone surrogates, JSON can spell them, and
-    neither a tokenizer nor a UTF-8 file takes them.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def parts_of(content: Any) -> list[Any]:
-    """The parts that a content is: those of a list, or it alone; an array with its rate is one."""
-    if isinstance(content, tuple):
-        from anymodal.media.objects import is_pair
-
-        return [content] if is_pair(content) else list(content)
-    several = isinstance(content, list) or (
-        isinstance(content, Iterator) and not hasattr(content, "read")  # a file is one
-    )
-    return list(content) if several else [content]
+from anymodal.config import suggest
+from anymodal.io.message_content import ROLES, open_message, parts_of, valid_text
+from anymodal.io.message_content import Target as Target
+from anymodal.io.message_parts import PartReader, write_part
+from anymodal.media import Limits, Media
 
 
 class Features(NamedTuple):
@@ -79,24 +54,6 @@ class ConditioningSpec:
     scale: float = 1.0
 
 
-@dataclass(frozen=True)
-class Target:
-    """A medium that an assistant's message should contain, at its place between the texts.
-
-    Args:
-        modality: name of the output modality.
-        caption: what the medium shows, the source of the alignment target.
-        media: the medium itself, for the denoising loss and as an input of later turns.
-    """
-
-    modality: str
-    caption: str
-    media: Any = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "caption", valid_text(self.caption))
-
-
 @dataclass(init=False)
 class Message:
     """One turn of a conversation: a role and its parts in order.
@@ -118,8 +75,6 @@ class Message:
 
     def __init__(self, role: str, content: Any = ()) -> None:
         if role not in ROLES:
-            from anymodal.config import suggest
-
             raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
         if content is None:
             raise ValueError("a message's content is None; give a text, a medium or a list of them")
@@ -145,9 +100,7 @@ class Message:
         Raises:
             ValueError: if a part is none of a text, a medium and a target.
         """
-        from anymodal.messages import write_message
-
-        return write_message(self)
+        return {"role": self.role, "content": [write_part(part) for part in self.content]}
 
     @classmethod
     def from_dict(
@@ -164,10 +117,9 @@ class Message:
             FileNotFoundError: if a file that it names isn't there.
             ValueError: for anything that isn't read, by its key, or a medium that can't be.
         """
-        from anymodal.messages import read_message
-
-        role, content = read_message(given, files=files, limits=limits)
-        return cls(role, content)
+        role, parts = open_message(given)
+        reader = PartReader(limits or Limits(), files)
+        return cls(role, [reader.read(part) for part in parts])
 
 
 @dataclass(frozen=True)

@@ -32,19 +32,20 @@ import yaml
 from torch import Tensor
 
 from anymodal import AnyModal
-from anymodal.data.toybox.dataset import ToyboxMedia, toybox_tokenizer
-from anymodal.decoders import DiffusionDecoder, nano
+from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import ImageBind
 from anymodal.heads import alignment_loss
-from anymodal.keep import Kept
-from anymodal.packing import Packed, Place, pack
-from anymodal.prompt import Prompt
-from anymodal.training.data import Batches
-from anymodal.training.fill import fill
+from anymodal.io.feature_cache import Kept
+from anymodal.language.packing import Packed, Place, pack
+from anymodal.language.prompt import Prompt
+from anymodal.toybox import decoders as nano
+from anymodal.toybox.dataset import ToyboxMedia, toybox_tokenizer
+from anymodal.toybox.language_model import small_language_model
+from anymodal.training.batches import Batches
+from anymodal.training.configuration import freeze_all_but, train_mode
 from anymodal.training.optimizers import build_optimizer
+from anymodal.training.precompute import fill
 from anymodal.training.run import build, fit, read_run
-from anymodal.training.scratch import small_language_model
-from anymodal.training.stage import freeze_all_but, train_mode
 from anymodal.types import Conditioning, Message, Target
 
 ALLOWED = 512

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anymodal.planning.budget import read_budget
-from anymodal.planning.plan import Plan, make_plans
+from anymodal.tools.plan.budget import read_budget
+from anymodal.tools.plan.plan import Plan, make_plans
 
 STAGES = ("1-perceive", "2-express", "3-instruct")
 CONTEXT = 2048

@@ -21,7 +21,7 @@ import measure
 import torch
 from torch import Tensor, nn
 
-from anymodal.keep import Kept, Origin
+from anymodal.io.feature_cache import Kept, Origin
 from anymodal.training.run import train_model
 
 SIZES = (1_000, 10_000, 100_000)

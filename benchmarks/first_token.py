@@ -18,10 +18,10 @@ import numpy as np
 from measure import Taken, Watch
 
 from anymodal import AnyModal, Message
-from anymodal.data.toybox.render import render
-from anymodal.data.toybox.scene import Scene
+from anymodal.chat.session import Session
 from anymodal.media import Media
-from anymodal.session import Session
+from anymodal.toybox.render import render
+from anymodal.toybox.scene import Scene
 from anymodal.types import Done, Event, TextDelta
 
 TOLD = (1, 5, 10, 20)

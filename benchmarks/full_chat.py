@@ -16,10 +16,10 @@ import torch
 import turn
 from torch import Tensor
 
-import anymodal.chat
+import anymodal.chat.turn
 from anymodal import AnyModal
+from anymodal.language.sampling import Sampling
 from anymodal.media import Audio, Image, Media, Video
-from anymodal.sampling import Sampling
 from anymodal.types import MediumReady, MediumStarted, TextDelta
 
 SEED = 1

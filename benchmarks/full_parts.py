@@ -21,13 +21,14 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from anymodal import AnyModal
-from anymodal.data.toybox.dataset import toybox_tokenizer
-from anymodal.decoders import DiffusionDecoder, nano
+from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import ImageBind, ImageBindEncoder
 from anymodal.heads import MapperHead
-from anymodal.language import LanguageModel
+from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
 from anymodal.projection import LinearProjection, PerceiverProjection, UniversalProjection
+from anymodal.toybox import decoders as nano
+from anymodal.toybox.dataset import toybox_tokenizer
 
 SOFT_TOKENS = 30
 

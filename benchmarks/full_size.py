@@ -32,8 +32,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from anymodal import AnyModal
-from anymodal.language import supervised
-from anymodal.training.fill import fill
+from anymodal.language.model import supervised
+from anymodal.training.precompute import fill
 from anymodal.training.run import fit, read_run
 from anymodal.types import Features
 

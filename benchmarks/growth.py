@@ -13,9 +13,9 @@ import numpy as np
 from measure import Taken
 
 from anymodal import AnyModal
-from anymodal.data.toybox.render import render
-from anymodal.data.toybox.scene import Scene
 from anymodal.media import Media
+from anymodal.toybox.render import render
+from anymodal.toybox.scene import Scene
 
 SIZES = (1, 2, 4, 8, 16)
 LISTS = (16, 32, 64)

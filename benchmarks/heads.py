@@ -21,14 +21,14 @@ import torch
 
 from anymodal import AnyModal
 from anymodal.composition import find
-from anymodal.data.toybox.captions import caption
-from anymodal.data.toybox.grammar import Medium, sample_dialogue
-from anymodal.evaluation.ladder import of_head
 from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead
-from anymodal.language import LanguageModel
+from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
+from anymodal.toybox.captions import caption
+from anymodal.toybox.diagnosis import of_head
+from anymodal.toybox.grammar import Medium, sample_dialogue
+from anymodal.training.configuration import Matrices, Optimizer, freeze_all_but
 from anymodal.training.optimizers import build_optimizer
-from anymodal.training.stage import Matrices, Optimizer, freeze_all_but
 from anymodal.types import Message, Target
 
 KINDS = ("text>image", "text>audio", "text>video")

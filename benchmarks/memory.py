@@ -23,9 +23,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from anymodal import AnyModal
 from anymodal import config as configuration
-from anymodal.planning.budget import Budget
-from anymodal.planning.memory import LOOK, cache_size, weights_of, works_of
-from anymodal.planning.plan import is_model, make_plans
+from anymodal.tools.plan.budget import Budget
+from anymodal.tools.plan.memory import LOOK, cache_size, weights_of, works_of
+from anymodal.tools.plan.plan import is_model, make_plans
 from anymodal.training.run import read_run, train_model
 
 CONTEXT = 1024

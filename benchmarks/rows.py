@@ -13,10 +13,10 @@ import measure
 import torch
 
 from anymodal.composition import find
-from anymodal.data.toybox.dataset import ToyboxDialogues
-from anymodal.language import IGNORED, LanguageModel
-from anymodal.packing import Packed
-from anymodal.training.data import Batches
+from anymodal.language.model import IGNORED, LanguageModel
+from anymodal.language.packing import Packed
+from anymodal.toybox.dataset import ToyboxDialogues
+from anymodal.training.batches import Batches
 from anymodal.training.objectives import LanguageModeling
 
 

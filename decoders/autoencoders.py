@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, AutoencoderOobleck
 from torch import Tensor, nn
 
-from anymodal.decoders.family import squared
+from anymodal.decoders.families.base import squared
 from anymodal.media import Audio, Image
 
 NOISE = 0.1

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from anymodal import ranges
-from anymodal.keep import Origin
-from anymodal.locks import CopiedLock
-from anymodal.recorded import Recorded
+from anymodal.config import ranges
+from anymodal.distributed.locks import CopiedLock
+from anymodal.io.feature_cache import Origin
+from anymodal.io.recorded import Recorded
 from anymodal.types import Conditioning, ConditioningSpec
 
 if TYPE_CHECKING:

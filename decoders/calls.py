@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anymodal.decoders.base import NonFiniteError
 
 if TYPE_CHECKING:
     from anymodal.decoders.base import Generators, Progress
-    from anymodal.decoders.family import Family
     from anymodal.media import Media
 
 
@@ -120,7 +119,9 @@ class Watch:
             self.progress(step + 1, self.steps)
 
 
-def finished(family: Family, watch: Watch, media: Sequence[Media | None]) -> list[Media]:
+def finished(
+    pipeline: Any, denoiser: nn.Module, watch: Watch, media: Sequence[Media | None]
+) -> list[Media]:
     """Give the media of a call, where each is one: None stands for what wasn't finite.
 
     Raises:
@@ -131,8 +132,7 @@ def finished(family: Family, watch: Watch, media: Sequence[Media | None]) -> lis
     whole = [item for item in made if item is not None]
     if len(whole) == len(made):
         return whole
-    pipeline = family.pipeline
-    part, does = (family.network, "denoises") if any(spoilt) else (pipeline.vae, "decodes")
+    part, does = (denoiser, "denoises") if any(spoilt) else (pipeline.vae, "decodes")
     bad = [str(place + 1) for place, item in enumerate(made) if item is None]
     wide = part.dtype in (torch.float32, torch.float64)
     raise NonFiniteError(

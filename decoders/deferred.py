@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anymodal.checkpoint import replacing
 from anymodal.decoders.base import Decoder, Generators, Progress
-from anymodal.keep import Kept, Origin, hash_own_code, hash_source, hash_sources
+from anymodal.io.checkpoint import replacing
+from anymodal.io.feature_cache import Kept, Origin, hash_own_code, hash_source, hash_sources
+from anymodal.io.sources import folder_of
 from anymodal.media import Media
-from anymodal.sources import folder_of
 from anymodal.types import Conditioning, ConditioningSpec
 
 

@@ -17,13 +17,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
-from anymodal.decoders import settings
+from anymodal.decoders import offload as settings
 from anymodal.decoders.base import Decoder, Generators, NonFiniteError, Progress
-from anymodal.decoders.families import FAMILIES, Family
-from anymodal.decoders.objective import draw_levels, noised, prediction_type
-from anymodal.decoders.sketch import networks, sketched_pipeline
-from anymodal.keep import Origin
-from anymodal.sources import INDEX, WEIGHTS, listed, opening, source_of, words_of
+from anymodal.decoders.families.table import FAMILIES, Family
+from anymodal.decoders.loading import networks, sketched_pipeline
+from anymodal.decoders.noise import draw_levels, noised, prediction_type
+from anymodal.io.feature_cache import Origin
+from anymodal.io.sources import INDEX, WEIGHTS, listed, opening, source_of, words_of
 from anymodal.types import Conditioning, ConditioningSpec
 
 _SETTINGS = (

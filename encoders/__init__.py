@@ -1,7 +1,7 @@
 """Encoders: media in, features out.
 
 Add one by subclassing `anymodal.encoders.base.Encoder`; the contract suite is in
-`tests/test_encoders.py`. Imported as `anymodal.encoders` only; what it exports loads on first use.
+`tests/encoders/test_encoders.py`. Imported as `anymodal.encoders` only; exports load on first use.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if __name__ != "anymodal.encoders":
 
 if TYPE_CHECKING:
     from anymodal.encoders.base import Encoder, TextEncoder
-    from anymodal.encoders.clip_text import load_tokenizer, tokenize
-    from anymodal.encoders.huggingface import TransformersEncoder
-    from anymodal.encoders.huggingface_text import TransformersText
-    from anymodal.encoders.imagebind import ImageBind, ImageBindEncoder
-    from anymodal.encoders.imagebind_text import ImageBindText
+    from anymodal.encoders.imagebind.clip_tokens import load_tokenizer, tokenize
+    from anymodal.encoders.imagebind.encoder import ImageBind, ImageBindEncoder
+    from anymodal.encoders.imagebind.text import ImageBindText
     from anymodal.encoders.pooled import PooledEncoder
-    from anymodal.encoders.universal import UniversalEncoder, UniversalTrunk
+    from anymodal.encoders.transformers.encoder import TransformersEncoder
+    from anymodal.encoders.transformers.text import TransformersText
+    from anymodal.encoders.universal.encoder import UniversalEncoder, UniversalTrunk
 
 __all__ = [
     "Encoder",
@@ -42,17 +42,17 @@ __all__ = [
 
 _HOME = {
     "Encoder": "base",
-    "ImageBind": "imagebind",
-    "ImageBindEncoder": "imagebind",
-    "ImageBindText": "imagebind_text",
+    "ImageBind": "imagebind.encoder",
+    "ImageBindEncoder": "imagebind.encoder",
+    "ImageBindText": "imagebind.text",
     "PooledEncoder": "pooled",
     "TextEncoder": "base",
-    "TransformersEncoder": "huggingface",
-    "TransformersText": "huggingface_text",
-    "UniversalEncoder": "universal",
-    "UniversalTrunk": "universal",
-    "load_tokenizer": "clip_text",
-    "tokenize": "clip_text",
+    "TransformersEncoder": "transformers.encoder",
+    "TransformersText": "transformers.text",
+    "UniversalEncoder": "universal.encoder",
+    "UniversalTrunk": "universal.encoder",
+    "load_tokenizer": "imagebind.clip_tokens",
+    "tokenize": "imagebind.clip_tokens",
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from anymodal.recorded import Recorded
+from anymodal.io.recorded import Recorded
 
 if TYPE_CHECKING:
     from anymodal.media import Media

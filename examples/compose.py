@@ -16,16 +16,16 @@ import numpy as np
 import torch
 
 from anymodal import AnyModal, Message, Modality
-from anymodal.data.toybox.dataset import toybox_tokenizer
-from anymodal.data.toybox.render import render
-from anymodal.data.toybox.scene import Scene
 from anymodal.decoders import DiffusionDecoder
-from anymodal.decoders.nano import nano_image
 from anymodal.encoders import ImageBind, ImageBindEncoder
 from anymodal.heads import MapperHead
 from anymodal.projection import UniversalProjection
+from anymodal.toybox.dataset import toybox_tokenizer
+from anymodal.toybox.decoders import nano_image
+from anymodal.toybox.language_model import small_language_model
+from anymodal.toybox.render import render
+from anymodal.toybox.scene import Scene
 from anymodal.training.run import train_model
-from anymodal.training.scratch import small_language_model
 from anymodal.types import Target
 
 

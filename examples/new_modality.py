@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from touch import Touch, TouchEncoder
 
 from anymodal import AnyModal, Message, Modality
-from anymodal.chat import reply_many
+from anymodal.chat.turn import reply_many
 from anymodal.data.captioned import Captioned
-from anymodal.data.toybox.captions import caption
-from anymodal.data.toybox.motion import path
-from anymodal.data.toybox.render import render
-from anymodal.data.toybox.scene import Scene, sample_scene
-from anymodal.data.toybox.text_oracle import score_text
 from anymodal.media import Media
+from anymodal.toybox.captions import caption
+from anymodal.toybox.motion import path
+from anymodal.toybox.render import render
+from anymodal.toybox.scene import Scene, sample_scene
+from anymodal.toybox.text_oracle import score_text
 from anymodal.training.objectives import Binding
 from anymodal.training.run import train_model
 

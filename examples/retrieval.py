@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anymodal.commands.toybox import write_samples
-from anymodal.embedding import outputs
-from anymodal.embedding.opening import TEXT, open_encoders
-from anymodal.embedding.run import embed_files
+from anymodal.cli.toybox import write_samples
+from anymodal.tools.embed import outputs
+from anymodal.tools.embed.opening import TEXT, open_encoders
+from anymodal.tools.embed.run import embed_files
 
 Embeds = dict[str, np.ndarray]
 

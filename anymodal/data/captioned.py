@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
+from anymodal.io.message_content import valid_text
 from anymodal.media import Media
-from anymodal.types import valid_text
 
 
 class _Captioned(NamedTuple):

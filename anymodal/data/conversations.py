@@ -8,8 +8,8 @@ from typing import Any
 
 from anymodal.data.entries import EntryReader
 from anymodal.data.json_files import read_entries
+from anymodal.io.message_parts import PartReader
 from anymodal.media import Limits
-from anymodal.parts import PartReader
 from anymodal.types import Message
 
 

@@ -22,8 +22,8 @@ from anymodal.data.entry_keys import (
     supplies,
 )
 from anymodal.data.marks import Mark, Piece, Turn, pieces_of, rename, settle, taken
+from anymodal.io.message_parts import PartReader
 from anymodal.media import Media
-from anymodal.parts import PartReader
 from anymodal.types import Message, Target
 
 _ROLES = {

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 
-from anymodal import chat
-from anymodal.generation import SpanReady, TextToken
+from anymodal.chat import turn as chat
+from anymodal.language.generation import SpanReady, TextToken
 from anymodal.types import Message
 
 if TYPE_CHECKING:
+    from anymodal.language.signal_tokens import Signals
     from anymodal.model import AnyModal
-    from anymodal.signals import Signals
 
 
 class Answer(NamedTuple):

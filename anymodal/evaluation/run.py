@@ -10,15 +10,16 @@ from typing import Any
 from tqdm import tqdm
 
 from anymodal import config as configuration
-from anymodal import devices, media
-from anymodal.checkpoint import replacing
+from anymodal import media
 from anymodal.composition import find
+from anymodal.distributed import devices
 from anymodal.evaluation.answers import Answer, Answerer, ModelAnswers
-from anymodal.evaluation.files import Sample
-from anymodal.evaluation.metrics import Metric
 from anymodal.evaluation.report import metric_table
 from anymodal.evaluation.schema import Evaluation, read_evaluation
 from anymodal.evaluation.store import Store
+from anymodal.io.checkpoint import replacing
+from anymodal.metrics import Metric
+from anymodal.metrics.samples import Sample
 from anymodal.model import AnyModal
 from anymodal.types import Message
 

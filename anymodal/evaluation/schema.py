@@ -9,13 +9,13 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from anymodal import chat, ranges
 from anymodal import config as configuration
-from anymodal.config import ConfigError, shown, suggest
-from anymodal.evaluation.files import Sample, read_samples
-from anymodal.evaluation.metrics import Metric
+from anymodal.chat import turn as chat
+from anymodal.config import ConfigError, ranges, shown, suggest
+from anymodal.language.sampling import Sampling
 from anymodal.media import Limits
-from anymodal.sampling import Sampling
+from anymodal.metrics import Metric
+from anymodal.metrics.samples import Sample, read_samples
 
 
 @dataclass

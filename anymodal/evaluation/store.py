@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anymodal.checkpoint import replacing
+from anymodal.io.checkpoint import replacing
 from anymodal.media import Media
 
 

@@ -18,15 +18,15 @@ from anymodal.media.jpeg import read_jpeg
 from anymodal.media.jpeg2000 import read_jpeg2000
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.picture_file import PictureFile, animated
-from anymodal.media.picture_headers import (
+from anymodal.media.picture_headers import (  # fmt: skip
     read_bmp,
     read_ico,
     read_pnm,
     read_qoi,
     read_webp,
-)  # fmt: skip
+)
 from anymodal.media.png import read_png
-from anymodal.media.source import (
+from anymodal.media.source import (  # fmt: skip
     AVIF,
     BMP,
     GIF,
@@ -40,7 +40,7 @@ from anymodal.media.source import (
     WEBP,
     Blob,
     Format,
-)  # fmt: skip
+)
 from anymodal.media.tiff import read_tiff
 from anymodal.media.tiff_tags import orientation
 

@@ -9,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.media.chunks import chunked_end
-from anymodal.media.containers import (
-    decoded,
-    header_seconds,
-    open_container,
-    packets,
-    sound_stream,
-)
+from anymodal.media.containers import decoded, header_seconds, open_container, packets, sound_stream
 from anymodal.media.formats import FLAC, HEADLESS, MP3, OGG, W64, WAV, Format
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.mpeg import mp3_samples

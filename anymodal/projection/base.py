@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anymodal.recorded import Recorded
+from anymodal.io.recorded import Recorded
 from anymodal.types import Features
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anymodal import locks
-from anymodal.recorded import Recorded
-from anymodal.sources import WORDS, opening, require, source_of, words_of
+from anymodal.distributed import locks
+from anymodal.io.recorded import Recorded
+from anymodal.io.sources import WORDS, opening, require, source_of, words_of
 
 
 class Words(Recorded):

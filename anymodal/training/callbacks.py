@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from anymodal import processes
+from anymodal.distributed import collectives as processes
 from anymodal.training.strategies import placed, whole
 
 

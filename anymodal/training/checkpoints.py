@@ -15,9 +15,9 @@ import lightning as L
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from anymodal import processes
-from anymodal.checkpoint import replacing
 from anymodal.config import ConfigError
+from anymodal.distributed import collectives as processes
+from anymodal.io.checkpoint import replacing
 
 _MARK = b"sha256:"
 _SEAL = len(_MARK) + 2 * hashlib.sha256().digest_size

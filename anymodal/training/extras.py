@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from anymodal import config as configuration
 from anymodal.config import ConfigError, shown
-from anymodal.training.stage import Run
+from anymodal.training.configuration import Run
 
 KNOWN = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim")
 """Packages of what may be added that need no `allow`."""

@@ -12,16 +12,16 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from anymodal import processes
 from anymodal.config import ConfigError, suggest
-from anymodal.keep import Kept
-from anymodal.language import LanguageModel
+from anymodal.distributed import collectives as processes
+from anymodal.io.feature_cache import Kept
+from anymodal.language.model import LanguageModel
 from anymodal.training import strategies
-from anymodal.training.data import seed_all
+from anymodal.training.batches import seed_all
+from anymodal.training.configuration import Run, freeze_all_but, train_mode
 from anymodal.training.monitors import GradientCheck, MeanLosses
 from anymodal.training.optimizers import build_optimizer
 from anymodal.training.precision import PRECISIONS, cast
-from anymodal.training.stage import Run, freeze_all_but, train_mode
 
 
 class StageModule(L.LightningModule):

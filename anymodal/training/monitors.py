@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from anymodal import processes
 from anymodal.config import ConfigError
-from anymodal.language import supervised
+from anymodal.distributed import collectives as processes
+from anymodal.language.model import supervised
 
 SHOWN = 8
 """Parameters that a message names."""

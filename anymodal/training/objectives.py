@@ -15,17 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anymodal import processes
-from anymodal.checkpoint import WEIGHTS, save_weights
 from anymodal.data.captioned import Captioned
 from anymodal.decoders import Decoder
 from anymodal.decoders.autoencoders import normalise_latents
+from anymodal.distributed import collectives as processes
+from anymodal.distributed.collectives import Mean
 from anymodal.encoders import Encoder, ImageBind, ImageBindEncoder
-from anymodal.encoders.clip_text import tokenize
-from anymodal.keep import Kept
-from anymodal.language import IGNORED, LanguageModel, supervised
-from anymodal.packing import Packed, pack
-from anymodal.processes import Mean
+from anymodal.encoders.imagebind.clip_tokens import tokenize
+from anymodal.io.checkpoint import WEIGHTS, save_weights
+from anymodal.io.feature_cache import Kept
+from anymodal.language.model import IGNORED, LanguageModel, supervised
+from anymodal.language.packing import Packed, pack
 from anymodal.types import Message
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from anymodal.config import resolve_target
-from anymodal.training import stage
+from anymodal.training import configuration as stage
 
 
 class MuonAdamW(Optimizer):

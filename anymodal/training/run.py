@@ -19,18 +19,18 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from anymodal import config as configuration
-from anymodal.checkpoint import replacing_folder, sweep
 from anymodal.config import ConfigError, shown
 from anymodal.decoders.deferred import DeferredDecoder, Opening
+from anymodal.io.checkpoint import replacing_folder, sweep
 from anymodal.training import extras
+from anymodal.training.batches import Batches, loader
 from anymodal.training.callbacks import MovingAverage, StopAndSave
 from anymodal.training.checkpoints import AtomicCheckpointIO, SaveEvery, resumable
-from anymodal.training.data import Batches, loader
+from anymodal.training.configuration import Run
 from anymodal.training.extras import Samples
 from anymodal.training.module import StageModule
 from anymodal.training.precision import passes
-from anymodal.training.regions import switched
-from anymodal.training.stage import Run
+from anymodal.training.regional import switched
 from anymodal.training.strategies import SHARDED, arguments, expect_gaps, together
 
 FINISHED = "model"

@@ -21,7 +21,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from anymodal.language import LanguageModel
+from anymodal.language.model import LanguageModel
 
 SHARDED = "fsdp2"
 

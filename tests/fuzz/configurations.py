@@ -112,7 +112,7 @@ def prepare(context: Context) -> None:
 
 
 def _check(path: Path) -> None:
-    from anymodal.commands.validate import check
+    from anymodal.cli.validate import check
 
     check(path)
 

@@ -1,0 +1,1 @@
+"""Chatting: one turn, sessions, and the HTML report of a conversation."""

@@ -1,0 +1,117 @@
+"""Conversations as an HTML page: one file, with the media inside and nothing fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from anymodal.io.checkpoint import replacing
+from anymodal.media import Media
+from anymodal.types import Message, Target
+
+SPEAKERS = {"user": "You", "assistant": "AnyModal"}
+
+_STYLE = """
+:root { color-scheme: light dark; --ground: #f4f2ee; --ink: #23211e; --faint: #77726a;
+  --theirs: #ffffff; --mine: #dcebff; --edge: #e2ded6; --good: #1c7a43; --bad: #b3341f; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #171614; --ink: #ece9e3; --faint: #9a948a; --theirs: #24221f;
+    --mine: #1f3a5c; --edge: #35322d; --good: #62c98c; --bad: #ff8f7a; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 46rem; background: var(--ground);
+  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .4rem; }
+h2 { font-size: 1.1rem; margin: 2.5rem 0 .6rem; }
+.lead, .who, figcaption { color: var(--faint); }
+.lead { margin: 0 0 2rem; white-space: pre-line; }
+.turn { display: flex; flex-direction: column; align-items: flex-start; margin: 0 0 1rem; }
+.turn.user { align-items: flex-end; }
+.who { font-size: .8rem; margin: 0 .6rem .15rem; }
+.bubble { max-width: 92%; padding: .6rem .9rem; border: 1px solid var(--edge);
+  border-radius: 1.1rem 1.1rem 1.1rem .3rem; background: var(--theirs); overflow-wrap: anywhere; }
+.user .bubble { border-radius: 1.1rem 1.1rem .3rem 1.1rem; background: var(--mine); }
+.bubble p { margin: .1rem 0; white-space: pre-wrap; }
+figure { display: inline-block; vertical-align: top; margin: .4rem .6rem .3rem 0;
+  max-width: 100%; }
+figure > :first-child { display: block; max-width: 100%; border-radius: .6rem; }
+figure img, figure video { width: 192px; height: auto; image-rendering: pixelated; }
+figure audio { width: 17rem; }
+figure svg { width: 26rem; height: auto; }
+figcaption { font-size: .78rem; margin-top: .2rem; }
+.check { font-size: .82rem; margin: .3rem 0 0; color: var(--good); }
+.check.wrong { color: var(--bad); }
+"""
+_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found out about a message, and whether it is as it should be."""
+
+    text: str
+    right: bool
+
+    def __str__(self) -> str:
+        return f"{self.text} {'✓' if self.right else '✗'}"
+
+
+def bubble(message: Message, names: Sequence[str] = (), checks: Iterable[Check] = ()) -> str:
+    """One message as a chat bubble.
+
+    Args:
+        message: its texts and media, in order.
+        names: what stands under each medium, as the names of their files.
+        checks: what stands at the end.
+    """
+    parts, under = [], iter(names)
+    for part in message.content:
+        if isinstance(part, str):
+            parts.append(f"<p>{escape(part.strip())}</p>" if part.strip() else "")
+        elif not isinstance(part, Target):
+            parts.append(figure(part, next(under, "")))
+    parts += [
+        f'<p class="check{"" if check.right else " wrong"}">{escape(str(check))}</p>'
+        for check in checks
+    ]
+    role = escape(message.role, quote=True)
+    who = escape(SPEAKERS.get(message.role, message.role))
+    return (
+        f'<div class="turn {role}"><span class="who">{who}</span>'
+        f'<div class="bubble">{"".join(parts)}</div></div>'
+    )
+
+
+def figure(medium: Media, caption: str = "") -> str:
+    """A medium, shown or playable, with words under it."""
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f"<figure>{medium.html()}{below}</figure>"
+
+
+def page(title: str, lead: str, body: Iterable[str]) -> str:
+    """A whole page; title and lead are text, the body is HTML, as from `bubble`."""
+    content = "\n".join(body)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<title>{escape(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+<p class="lead">{escape(lead)}</p>
+{content}
+</body>
+</html>
+"""
+
+
+def write_page(path: Path, title: str, lead: str, body: Iterable[str]) -> Path:
+    """Write `page` to a file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(page(title, lead, body), "utf-8")
+    return path

@@ -1,0 +1,243 @@
+"""A chat session without a user interface: history, attached files, seeds, saved media."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymodal import media
+from anymodal.chat.turn import check_settings, stream
+from anymodal.config import ranges
+from anymodal.io.checkpoint import replacing
+from anymodal.language.kv_cache import PrefixCache
+from anymodal.media import Media
+from anymodal.types import Done, Event, Message
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with the next message."""
+
+    path: Path
+    media: Media
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What was asked, with the files that it held, and the reply, with those that it made."""
+
+    asked: Message
+    files: tuple[Path, ...]
+    reply: Message
+    saved: tuple[Path, ...]
+    seed: int
+
+
+class Session:
+    """A conversation with a model that goes on until it is reset.
+
+    The turn at index i is seeded with `seed + i`, so the same questions with the same seed get
+    the same answers. A turn that fails, or that its reader stops, leaves history and attachments
+    as they were.
+
+    Args:
+        model: who answers.
+        out: where media of replies are saved; made when the first one is.
+        seed: of the first turn; None draws one.
+        sampling: steps and guidance by modality, over the model's own settings.
+        limits: what is too much of an attached file.
+        how: settings of the text, see `anymodal.language.sampling.Sampling`.
+
+    Raises:
+        ValueError: for a setting out of its range.
+    """
+
+    def __init__(
+        self,
+        model: ComposedModel,
+        out: str | Path = "anymodal-out",
+        seed: int | None = None,
+        *,
+        sampling: Mapping[str, Mapping[str, Any]] | None = None,
+        limits: media.Limits | None = None,
+        **how: Any,
+    ) -> None:
+        check_settings(model, sampling, how, ("out", "seed", "sampling", "limits"))
+        self.model, self.out, self.limits = model, Path(out), limits
+        self.settings = {"sampling": {k: dict(v) for k, v in (sampling or {}).items()}, **how}
+        self.cache = PrefixCache(model.language)
+        self.seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1) if seed is None else seed
+        self.attached: list[Attachment] = []
+        self.turns: list[Exchange] = []
+
+    @property
+    def seed(self) -> int:
+        """The seed of the turn at index 0."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._seed = ranges.seed(value, ranges.MOST_SESSION_SEED)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The history, as far back as the model is shown it: never more than its memory.
+
+        Where memory is full, half of it is dropped at once. Dropping a turn moves all those after
+        it, whose keys and values are then computed anew; so that happens rarely.
+        """
+        return self._shown(len(self.turns))
+
+    def _shown(self, count: int) -> list[Message]:
+        """What the model is shown of the first `count` turns."""
+        recent = self.turns[_first_shown(count, self.model.memory) : count]
+        return [message for turn in recent for message in (turn.asked, turn.reply)]
+
+    def attach(self, path: str | Path) -> Attachment:
+        """Load a file, to go with the next message.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no medium, or one that the model doesn't read.
+        """
+        path = Path(path).expanduser()
+        medium = media.load(path, limits=self.limits).freeze()
+        known = self.model.layout.names
+        if type(medium) not in known:
+            kinds = ", ".join(sorted(cls.kind for cls in known)) or "no media"
+            raise ValueError(f"{path.name} is {medium.kind}; this model reads {kinds}")
+        self.attached.append(Attachment(path, medium))
+        return self.attached[-1]
+
+    def detach(self) -> None:
+        """Forget the attached files."""
+        self.attached = []
+
+    def reset(self) -> None:
+        """Forget the conversation and the attached files."""
+        self.turns, self.attached = [], []
+
+    def ask(self, text: str) -> Iterator[Event]:
+        """Say something, with what is attached before it; the reply comes event by event.
+
+        With `Done` the turn enters the history and its media are saved, see `turns[-1].saved`.
+
+        Raises:
+            ValueError: if there is nothing to say, or too much for the model.
+            OSError: if the media cannot be saved; the turn is in the history all the same.
+        """
+        yield from self._answer(text, self.attached, len(self.turns))
+
+    def edit(self, text: str) -> Iterator[Event]:
+        """Say something instead of the last message, with its files and what is attached since.
+
+        The new turn takes the old one's place and seed, once its reply is complete.
+
+        Raises:
+            ValueError: if nothing was said yet, or as `ask` does.
+            OSError: as `ask` does.
+        """
+        if not self.turns:
+            raise ValueError("there is no message to edit yet; say something first")
+        last = self.turns[-1]
+        before = [Attachment(*pair) for pair in zip(last.files, last.asked.media, strict=True)]
+        yield from self._answer(text, [*before, *self.attached], len(self.turns) - 1)
+
+    def _answer(self, text: str, attached: Sequence[Attachment], place: int) -> Iterator[Event]:
+        """Answer what is asked as the turn at index `place`."""
+        seed = self.seed + place
+        said = [text.strip()] if text.strip() else []
+        asked = Message("user", [*(item.media for item in attached), *said])
+        files = tuple(item.path for item in attached)
+        conversation, before = [*self._shown(place), asked], list(self.turns)
+        # Out of reach meanwhile, as from another reply that somebody has left half read.
+        cache, self.cache = self.cache, PrefixCache(self.model.language)
+        reply = stream(self.model, conversation, seed=seed, cache=cache, **self.settings)
+        try:
+            with contextlib.closing(reply) as events:
+                for event in events:
+                    if isinstance(event, Done):
+                        self._enter(Exchange(asked, files, event.message, (), seed), place, before)
+                    yield event
+        finally:
+            self.cache = cache
+
+    def _enter(self, turn: Exchange, place: int, before: Sequence[Exchange]) -> None:
+        """Take a complete turn into the history, and save its media."""
+        if [id(each) for each in before] != [id(each) for each in self.turns]:
+            raise ValueError("the conversation went on while this reply was made; ask again")
+        for medium in turn.reply.media:
+            medium.freeze()
+        self.attached = []
+        self.turns[place:] = [turn]
+        self.turns[-1] = dataclasses.replace(turn, saved=self._save(turn.reply.media))
+
+    def _save(self, made: Sequence[Media]) -> tuple[Path, ...]:
+        """Save a reply's media under the next number that no file in the folder has."""
+        if not made:
+            return ()
+        self.out.mkdir(parents=True, exist_ok=True)
+        number = len(self.turns)
+        while any(self.out.glob(f"reply-{number}-*")):
+            number += 1
+        saved: list[Path] = []
+        for index, medium in enumerate(made):
+            again = sum(other.kind == medium.kind for other in made[:index])
+            name = f"reply-{number}-{medium.kind}{f'-{again + 1}' if again else ''}"
+            saved.append(medium.save(self.out / f"{name}{medium.suffix}"))
+        return tuple(saved)
+
+    def transcript(self) -> dict[str, Any]:
+        """The conversation as JSON values, its media as the paths of their files."""
+        messages = []
+        for turn in self.turns:
+            messages.append(_as_json(turn.asked, turn.files))
+            messages.append({**_as_json(turn.reply, turn.saved), "seed": turn.seed})
+        return {"seed": self.seed, "settings": self.settings, "messages": messages}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the transcript to a JSON file.
+
+        Raises:
+            ValueError: for a file with another suffix than `.json`.
+        """
+        path = Path(path).expanduser()
+        path = path if path.suffix else path.with_name(path.name + ".json")
+        if path.suffix.lower() != ".json":
+            raise ValueError(f"a transcript is a JSON file; save it as {path.stem}.json")
+        with replacing(path) as temporary:
+            told = json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n"
+            # What UTF-8 can't hold, of a file's name, is escaped as JSON escapes it.
+            temporary.write_bytes(told.encode("utf-8", "backslashreplace"))
+        return path
+
+
+def _first_shown(count: int, memory: int | None) -> int:
+    """The index of the earliest of `count` turns that a model with this memory is shown."""
+    if memory is None or count <= memory:
+        return 0
+    step = max(1, memory // 2)
+    return -((memory - count) // step) * step  # the surplus, rounded up to whole steps
+
+
+def _as_json(message: Message, files: Sequence[Path]) -> dict[str, Any]:
+    remaining = iter(files)
+    content: list[dict[str, str]] = []
+    for part in message.content:
+        if isinstance(part, str):
+            content.append({"text": part})
+        else:
+            # A medium that could not be saved has no file.
+            path = next(remaining, None)
+            file = {"file": str(path.resolve())} if path is not None else {}
+            content.append({"kind": getattr(part, "kind", ""), **file})
+    return {"role": message.role, "content": content}

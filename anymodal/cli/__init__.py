@@ -1,0 +1,1 @@
+"""The `anymodal` command line: one module a command."""

@@ -1,0 +1,231 @@
+"""`anymodal chat`: one question and its answer, or a session."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymodal.cli.options import add_limits, add_model, count, limits_of, open_model, seed
+from anymodal.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from anymodal.chat.session import Attachment, Session
+    from anymodal.media import Limits
+
+PROMPT = "you> "
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal chat`."""
+    parser.epilog = "Without TEXT a session begins; /help lists what can be done there."
+    add = parser.add_argument
+    add("text", nargs="*", metavar="TEXT", help="what to say; without it, a session begins")
+    add_model(parser)
+    add_limits(parser)
+    add("--attach", action="append", default=[], metavar="FILE", help="a file to go with it")
+    add(
+        "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
+    )
+    add("--seed", type=seed, help="makes answers repeatable (default: another one each time)")
+    add("--temperature", type=float, help="0 always takes the likeliest word (default: 0)")
+    add("--top-p", type=float, help="keep the likeliest words of this total share (default: 1)")
+    add("--max-new-tokens", type=count, help="the longest reply (default: 256)")
+    add("--steps", type=count, help="denoising steps of media (default: the model's)")
+    add("--guidance", type=float, help="strength of guidance of media (default: the model's)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer the text, or hold a session."""
+    _take_any_byte()
+    limits = limits_of(args)
+    for file in args.attach:  # a wrong file is told before the model is loaded
+        from anymodal import media
+
+        media.load(Path(file).expanduser(), limits=limits)
+    session = _session(args, limits)
+    for file in args.attach:
+        session.attach(file)
+    if args.text:
+        reply(session, " ".join(args.text))
+    else:
+        Repl(session).run()
+    return 0
+
+
+def _session(args: argparse.Namespace, limits: Limits) -> Session:
+    from anymodal.chat.session import Session
+    from anymodal.config import ranges
+    from anymodal.language.sampling import Sampling
+
+    made = _given(args, "steps", "guidance")
+    how = _given(args, "temperature", "top_p", "max_new_tokens")
+    ranges.medium(made)  # before the model is loaded
+    Sampling.of(how)
+
+    if sys.stderr.isatty():
+        print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
+    model = open_model(args)
+    if sys.stderr.isatty():
+        print("\x1b[K", end="", file=sys.stderr, flush=True)
+    sampling = dict.fromkeys(model.decoders, made) if made else None
+    return Session(model, args.out, args.seed, sampling=sampling, limits=limits, **how)
+
+
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def reply(session: Session, text: str, instead: bool = False) -> None:
+    """Ask, or ask instead of the last message; show the reply, and tell where its media are."""
+    from anymodal.cli.terminal import show
+
+    answer = session.edit(text) if instead else session.ask(text)
+    with contextlib.closing(answer) as events:  # type: ignore[type-var]
+        show(events)
+    for number, path in enumerate(session.turns[-1].saved, 1):
+        print(f"  [{number}] {printable(str(path))}")
+
+
+class Repl:
+    """A session at the terminal: a line is something to say, a file's path, or a `/command`."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.commands: dict[str, tuple[str, Callable[[str], None]]] = {
+            "attach": ("FILE: send a file with the next message (its path alone does it too)",
+                       self.attach),
+            "attached": ("list what is attached", self.attached),
+            "detach": ("forget what is attached", lambda _: session.detach()),
+            "edit": ("TEXT: say this instead of the last message, with the same files", self.edit),
+            "reset": ("forget the conversation", lambda _: session.reset()),
+            "history": ("show the conversation", self.history),
+            "seed": ("N: seed what follows; without N, show the seed", self.seed),
+            "save": ("FILE: write the conversation to a JSON file", self.save),
+            "help": ("this list", self.help),
+            "quit": ("leave (Ctrl-D does too)", self.quit),
+        }  # fmt: skip
+        self.leaving = False
+
+    def run(self) -> None:
+        """Read and answer lines until `/quit` or the end of the input."""
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - gives `input` editing and history
+        out = printable(str(self.session.out))
+        print(f"seed {self.session.seed}; media go to {out}; /help helps")
+        for attachment in self.session.attached:
+            _tell(attachment)
+        while not self.leaving:
+            try:
+                line = input(PROMPT).strip()
+            except EOFError:
+                print()
+                return
+            except KeyboardInterrupt:
+                print("\n(/quit or Ctrl-D leaves)")
+                continue
+            try:
+                self.take(line)
+            except KeyboardInterrupt:
+                print("\n(stopped; this reply is dropped, ask again or something else)")
+            except Exception as error:  # whatever a turn ends in, the conversation goes on
+                print(f"anymodal: {printable(_line(error))}", file=sys.stderr)
+
+    def take(self, line: str) -> None:
+        """Do what one line says."""
+        path = _as_path(line)
+        if path is not None:
+            self.attach(str(path))
+        elif line.startswith("/"):
+            name, _, argument = line[1:].partition(" ")
+            if name not in self.commands:
+                from anymodal.config import suggest
+
+                raise ValueError(f"there is no /{name}{suggest(name, self.commands)}")
+            self.commands[name][1](argument.strip())
+        elif line:
+            reply(self.session, line)
+
+    def attach(self, argument: str) -> None:
+        if not argument:
+            raise ValueError("name the file: /attach FILE")
+        _tell(self.session.attach(_as_path(argument) or argument))
+
+    def attached(self, _: str) -> None:
+        for attachment in self.session.attached:
+            _tell(attachment)
+        if not self.session.attached:
+            print("nothing is attached")
+
+    def edit(self, argument: str) -> None:
+        if not argument:
+            raise ValueError("say what the last message should have been: /edit TEXT")
+        reply(self.session, argument, instead=True)
+
+    def history(self, _: str) -> None:
+        for message in self.session.transcript()["messages"]:
+            parts = [
+                part["text"] if "text" in part else f"[{part.get('file', part['kind'])}]"
+                for part in message["content"]
+            ]
+            print(f"{message['role']}: {printable(' '.join(parts))}")
+        if not self.session.turns:
+            print("nothing has been said yet")
+
+    def seed(self, argument: str) -> None:
+        if argument:
+            try:
+                self.session.seed = int(argument)
+            except ValueError as error:
+                raise ValueError(f"{argument!r} is no seed; give a whole number") from error
+        print(f"seed {self.session.seed}")
+
+    def save(self, argument: str) -> None:
+        if not argument:
+            raise ValueError("name the file: /save FILE")
+        print(f"saved {printable(str(self.session.save(argument)))}")
+
+    def help(self, _: str) -> None:
+        for name, (line, _do) in self.commands.items():
+            print(f"  /{name:<9} {line}")
+
+    def quit(self, _: str) -> None:
+        self.leaving = True
+
+
+def _line(error: Exception) -> str:
+    """One line about what a turn ended in."""
+    told = " ".join(str(error).split())
+    if isinstance(error, ValueError | OSError) and told:
+        return told
+    kind = type(error).__name__
+    return f"{kind}: {told}"[:500] + "; this reply is dropped, the conversation is as it was"
+
+
+def _tell(attachment: Attachment) -> None:
+    print(f"attached {printable(str(attachment.path))} ({attachment.media!r})")
+
+
+def _take_any_byte() -> None:
+    """Let a byte that the terminal's encoding can't read be part of a line, not end the session."""
+    with contextlib.suppress(AttributeError, OSError):  # no terminal, or one that was read from
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+
+
+def _as_path(line: str) -> Path | None:
+    """The file that a line is the path of, as typed or as a terminal pastes a dragged one."""
+    readings = [line]
+    with contextlib.suppress(ValueError):
+        words = shlex.split(line)
+        readings += words if len(words) == 1 else []
+    for reading in readings:
+        path = Path(reading.removeprefix("file://")).expanduser()
+        looks_like_one = "/" in reading or path.suffix
+        with contextlib.suppress(OSError, ValueError):
+            if looks_like_one and path.is_file():
+                return path
+    return None

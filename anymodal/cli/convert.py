@@ -1,0 +1,95 @@
+"""`anymodal convert`: published weights, as they were downloaded, to a folder of safetensors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+KINDS = ("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "gguf")
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal convert`."""
+    parser.epilog = (
+        "No code in the checkpoint runs. The licence of the weights stays with them: it is in the "
+        "folder's manifest and is told whenever they are loaded. A GGUF file becomes a language "
+        "model's folder, its weights unpacked (pip install 'anymodal[gguf]')."
+    )
+    add = parser.add_argument
+    add("kind", choices=KINDS, help="whose weights they are; gguf: a file of llama.cpp")
+    add(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="the file, as imagebind_huge.pth or model.gguf, or a folder of safetensors",
+    )
+    add("folder", type=Path, metavar="FOLDER", help="where to; replaced as a whole")
+    add(
+        "--tokenizer",
+        metavar="TOKENIZER",
+        help="a folder or a name: CLIP's, for imagebind to read texts; the checkpoint's own, for "
+        "the rows of its signals",
+    )
+    add("--only", nargs="+", default=[], metavar="MODALITY", help="take these modalities' alone")
+    add(
+        "--dtype",
+        choices=DTYPES,
+        help="what a GGUF file's weights become; else its own, float32 where it is quantised",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the folder, and say what it holds and under which licence."""
+    from anymodal.io.checkpoint import MANIFEST, notice
+
+    if args.folder.exists() and not (args.folder / MANIFEST).is_file():
+        raise ValueError(f"{args.folder} is there and holds no such model; name another folder")
+    if args.dtype is not None and args.kind != "gguf":
+        raise ValueError("--dtype is for gguf; other weights keep their precision")
+    origin, told = {"imagebind": _imagebind, "gguf": _gguf}.get(args.kind, _system)(args)
+    size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
+    print(f"{args.folder}: {told}, {size / 1e6:.1f} MB")
+    print(notice(str(args.folder), origin))
+    return 0
+
+
+def _imagebind(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from anymodal.encoders.imagebind.convert import convert
+
+    if args.only:
+        raise ValueError("--only is for systems; ImageBind.from_pretrained takes modalities")
+    origin = convert(args.checkpoint, args.folder, args.tokenizer)
+    if args.tokenizer is None:
+        print("no tokenizer lies beside it, so it reads no texts; --tokenizer adds one")
+    return origin, f"preset {origin['preset']}"
+
+
+def _system(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from anymodal.tools.convert.importers import SYSTEMS, convert
+
+    origin = convert(args.kind, args.checkpoint, args.folder, args.tokenizer, args.only)
+    if SYSTEMS[args.kind].rows and not origin["rows"]:
+        print("the signals' rows are left out, since their places are unknown; --tokenizer tells")
+    return origin, f"weights of {args.kind} to start from (`weights:` of a model)"
+
+
+def _gguf(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    from anymodal.io.checkpoint import replacing_folder, write_manifest
+    from anymodal.io.sources import write_card
+    from anymodal.language.model import LanguageModel
+
+    if args.only or args.tokenizer:
+        raise ValueError(
+            "a GGUF file has one model and its tokenizer: leave --only, --tokenizer out"
+        )
+    file: Path = args.checkpoint
+    named = (str(file), None) if file.is_dir() else (str(file.parent), file.name)
+    language = LanguageModel.from_pretrained(named[0], gguf_file=named[1], dtype=args.dtype)
+    origin = {"file": language.name, **language.source}
+    with replacing_folder(args.folder) as temporary:
+        language.save_pretrained(temporary)
+        write_card(temporary, language.source)
+        write_manifest(temporary, {"language": origin})
+    return origin, f"a language model, {type(language.model).__name__}"

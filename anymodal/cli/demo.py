@@ -1,0 +1,42 @@
+"""`anymodal demo`: the scripted conversation, printed, measured, and written as a page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from anymodal.cli.options import add_model, open_model, seed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal demo`."""
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("anymodal-demo"), metavar="DIR",
+        help="where inputs, outputs and index.html go (default: %(default)s)")  # fmt: skip
+    add_model(parser)
+    add("--seed", type=seed, default=0, help="decides everything (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hold the conversation through the same session as the chat."""
+    from anymodal.chat.session import Session
+    from anymodal.cli.chat import PROMPT, reply
+    from anymodal.toybox import demo
+
+    session = Session(open_model(args), args.out / "outputs", args.seed)
+    files = demo.write_inputs(demo.SCRIPT, args.out / "inputs", args.seed)
+    checked = []
+    for step, given in zip(demo.SCRIPT, files, strict=True):
+        for file in given:
+            session.attach(file)
+            print(f"{PROMPT}{file}")
+        print(f"{PROMPT}{step.text}")
+        reply(session, step.text)
+        checked.append(demo.checks(step, session.turns[-1]))
+        for check in checked[-1]:
+            print(f"  {check}")
+        print()
+    session.save(args.out / "transcript.json")
+    page = demo.write_conversation(args.out / "index.html", session.turns, checked)
+    print(f"{demo.summary(checked)} Open {page}")
+    return 0

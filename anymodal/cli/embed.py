@@ -1,0 +1,64 @@
+"""`anymodal embed`: one embedding per file, of any kind that a model reads, texts included."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from anymodal.cli.options import DEFAULT_MODEL, add_device, add_limits, count, limits_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal embed`."""
+    parser.epilog = (
+        "A run that was stopped goes on where it stopped, and a finished one does what is new. "
+        "A .txt is one text, for encoders that read texts. Files that can't be read are listed and "
+        "left out."
+    )
+    add = parser.add_argument
+    add("paths", nargs="+", metavar="PATH", help="files, and folders of them")
+    add(
+        "--encoder",
+        default=DEFAULT_MODEL,
+        metavar="ENCODER",
+        help="an ImageBind's folder, a model of transformers (a folder or a hub's name), or "
+        "a model with encoders (default: %(default)s)",
+    )
+    add("--out", type=Path, required=True, metavar="FILE", help="a .npy or a .parquet")
+    add("--batch", type=count, default=16, help="files encoded together (default: %(default)s)")
+    add("--kind", metavar="KIND", help="take every file for this kind, not what its content tells")
+    add("--revision", metavar="COMMIT", help="of an encoder on the hub")
+    add("--tower", metavar="NAME", help="which part of an encoder of several, as audio or video")
+    add("--unit", action="store_true", help="scale every embedding to length 1")
+    add_limits(parser)
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Embed the files, and list those that were skipped."""
+    from anymodal.tools.embed.outputs import check_output
+
+    check_output(args.out)
+    limits = limits_of(args)
+    from anymodal.distributed import devices
+    from anymodal.tools.embed.opening import TEXT, open_encoders
+    from anymodal.tools.embed.run import embed_files, find_files, may_be_text
+
+    texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
+    device = devices.choose(args.device)
+    report = embed_files(
+        args.paths,
+        open_encoders(args.encoder, texts=texts, revision=args.revision, tower=args.tower),
+        args.out,
+        batch=args.batch,
+        kind=args.kind,
+        unit=args.unit,
+        device=device,
+        limits=limits,
+    )
+    for path, reason in report.skipped:
+        print(f"skipped {path}: {reason}", file=sys.stderr)
+    told = f", {len(report.skipped)} skipped" if report.skipped else ""
+    print(f"{args.out}: {report.files} files, {report.new} of them new{told}")
+    return 0

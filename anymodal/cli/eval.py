@@ -1,0 +1,178 @@
+"""`anymodal eval`: the any-to-any matrix, samples of one's own, or one decoder alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anymodal.cli.options import add_device, add_model, open_model
+
+SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
+"""Which scenes a split holds: whether they are held out from training."""
+
+LEAST = {"n": 1, "batch": 1, "steps": 1, "seed": 0}
+"""The least that options may be."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal eval`."""
+    tasks = parser.add_subparsers(metavar="TASK", required=True, dest="task")
+
+    def task(name: str, line: str, n: int) -> argparse.ArgumentParser:
+        return _add_task(tasks.add_parser(name, help=line, description=line, allow_abbrev=False), n)
+
+    matrix = task("matrix", "hold conversations of every kind, and judge the answers", 100)
+    add_model(matrix)
+    matrix.add_argument(
+        "--kinds",
+        default="all",
+        help='kinds of conversation by commas, as text>image; "any" for a mixture, "paraphrase" '
+        'for words never trained on, "main" for words to each medium and back and a mixture, "all" '
+        "for a line of each (default: %(default)s)",
+    )
+    matrix.add_argument(
+        "--varied",
+        action="store_true",
+        help="give media as JPEG, MP3, H.264 and other rates, sizes and lengths, with some noise",
+    )
+    matrix.add_argument(
+        "--out", type=Path, metavar="DIR", help="keep samples and results; goes on where it stopped"
+    )
+    matrix.add_argument(
+        "--diagnose",
+        action="store_true",
+        help="find the part that loses most instead: oracles, encoders, language model, heads, "
+        "decoders, each measured on its own",
+    )
+    matrix.set_defaults(evaluate=_matrix)
+    decoder = task("decoder", "measure a pipeline's folder alone, on captions", 50)
+    decoder.add_argument("folder", type=Path, metavar="FOLDER")
+    decoder.add_argument(
+        "options",
+        nargs="*",
+        metavar="key=value",
+        help="what no pipeline's folder tells, such as fps=4 for a clip's frame rate",
+    )
+    decoder.add_argument("--modality", help="what it must make (default: what it makes)")
+    decoder.add_argument("--steps", type=int, default=20, help="default: %(default)s")
+    decoder.add_argument("--guidance", type=float, default=4.0, help="default: %(default)s")
+    add_device(decoder)
+    decoder.set_defaults(evaluate=_decoder)
+    line = "ask samples of a JSON Lines file, and measure the replies, as a configuration says"
+    files = tasks.add_parser("files", help=line, description=line, allow_abbrev=False)
+    files.epilog = (
+        "Replies are kept in the configuration's folder, and a run that was stopped goes on there. "
+        "key=value overrides the configuration, +key=value adds a key that it doesn't have."
+    )
+    files.add_argument("items", nargs="+", metavar="CONFIG or key=value")
+    files.set_defaults(evaluate=_files)
+
+
+def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParser:
+    add = parser.add_argument
+    add("--n", type=int, default=n, help="samples on each line (default: %(default)s)")
+    add("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
+    add("--split", choices=SPLITS, default="both", help="which scenes (default: %(default)s)")
+    add("--batch", type=int, default=16, help="samples at once (default: %(default)s)")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, and print a table."""
+    for name, least in LEAST.items():
+        value = getattr(args, name, least)
+        if value < least:
+            raise ValueError(f"{name}={value}; it must be {least} or above")
+    status: int = args.evaluate(args)
+    return status
+
+
+def _matrix(args: argparse.Namespace) -> int:
+    if args.diagnose:
+        return _diagnose(args)
+    from anymodal.evaluation.answers import ModelAnswers
+    from anymodal.evaluation.report import table
+    from anymodal.toybox.matrix import Plan, choose_lines, evaluate
+
+    lines = choose_lines(args.kinds)
+    plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
+    answers = ModelAnswers(open_model(args))
+    results = evaluate(answers, plan, args.out, name=args.model)
+    text = table(results)
+    print(text)
+    if args.out is not None:
+        _write(args.out, results, text)
+    return 0
+
+
+def _write(out: Path, results: dict[str, Any], text: str) -> None:
+    from anymodal.io.checkpoint import replacing
+
+    for name, content in (("results.json", json.dumps(results, indent=2)), ("results.md", text)):
+        with replacing(out / name) as path:
+            path.write_text(content + "\n", "utf-8")
+    print(f"written to {out}", file=sys.stderr)
+
+
+def _diagnose(args: argparse.Namespace) -> int:
+    from anymodal.toybox.diagnosis import climb
+
+    model = open_model(args)
+    for unseen in SPLITS[args.split]:
+        rungs = climb(model, args.n, seed=args.seed, unseen=unseen, batch_size=args.batch)
+        _print_rungs(rungs, unseen)
+    return 0
+
+
+def _decoder(args: argparse.Namespace) -> int:
+    from omegaconf import OmegaConf
+
+    from anymodal.config import ranges
+    from anymodal.decoders import DiffusionDecoder
+    from anymodal.distributed import devices
+    from anymodal.toybox.diagnosis import on_captions
+
+    ranges.medium({"steps": args.steps, "guidance": args.guidance})
+    device = devices.choose(args.device)
+    options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
+    decoder = DiffusionDecoder.from_pretrained(args.folder, **options).to(device)
+    made = decoder.media.kind
+    if args.modality not in (None, made):
+        raise ValueError(f"{args.folder} makes {made}, not {args.modality!r}")
+    for unseen in SPLITS[args.split]:
+        rung = on_captions(
+            decoder,
+            args.n,
+            seed=args.seed,
+            unseen=unseen,
+            batch_size=args.batch,
+            steps=args.steps,
+            guidance=args.guidance,
+        )
+        _print_rungs([rung], unseen)
+    return 0
+
+
+def _files(args: argparse.Namespace) -> int:
+    configs = [item for item in args.items if "=" not in item]
+    if len(configs) != 1:
+        raise ValueError(
+            f"name one configuration, as configs/evaluation/answers.yaml, not {len(configs)}"
+        )
+    from anymodal.evaluation import run as evaluation
+
+    results, table = evaluation.run(configs[0], [item for item in args.items if "=" in item])
+    print(table)
+    if results["failed"]:
+        print(f"{len(results['failed'])} samples or measurements failed", file=sys.stderr)
+    return 0
+
+
+def _print_rungs(rungs: Sequence[Any], unseen: bool) -> None:
+    from anymodal.toybox.diagnosis import table
+
+    print(f"{'held-out' if unseen else 'seen'} scenes\n\n{table(rungs)}\n")

@@ -1,0 +1,51 @@
+"""`anymodal export`: a model and all its parts in one folder, adapters merged, ready to ship."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from anymodal.cli.options import add_allow
+
+_NOTED = ("config.json", "model_index.json")
+"""Files in which diffusers notes where a part lay on the machine that wrote them."""
+DTYPES = ("float16", "bfloat16", "float32")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal export`."""
+    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to; replaced as a whole")
+    parser.add_argument(
+        "--licence",
+        metavar="NAME",
+        help="what to note as the licence of parts of which none is known, as those you trained",
+    )
+    add_allow(parser)
+    parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the folder, and say how large it is."""
+    import torch
+
+    from anymodal.io.sources import write_card
+    from anymodal.model import AnyModal
+
+    model = AnyModal.from_pretrained(args.model, allow=args.allow)
+    model.language.merge_adapters()
+    model.to(getattr(torch, args.dtype))
+    model.save_pretrained(args.folder, with_parts=True)
+    for part in (path for path in args.folder.iterdir() if path.is_dir()):
+        write_card(part, {"licence": args.licence})
+    for path in args.folder.rglob("tokenizer.json"):  # indented, these are more than twice as long
+        content = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
+    for path in (p for name in _NOTED for p in args.folder.rglob(name)):
+        content = json.loads(path.read_text("utf-8"))
+        if content.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
+    size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
+    print(f"{args.folder}: {size / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,120 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anymodal.media import Limits
+    from anymodal.model import AnyModal
+
+DEFAULT_MODEL = "nano"
+
+
+def count(text: str) -> int:
+    """A whole number above 0, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A session's seed, for argparse."""
+    from anymodal.config.ranges import MOST_SESSION_SEED
+
+    if not text.isdecimal() or int(text) > MOST_SESSION_SEED:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no seed; give a whole number from 0 to {MOST_SESSION_SEED}"
+        )
+    return int(text)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`, `--allow`, `--device` and `--dtype`."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="MODEL",
+        help="a model folder, or the name of a shipped one (default: %(default)s)",
+    )
+    add_allow(parser)
+    add_device(parser)
+    parser.add_argument(
+        "--dtype",
+        metavar="TYPE",
+        help="the weights' precision, as bfloat16 (default: that of the files)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`."""
+    parser.add_argument("--device", metavar="DEVICE", help="default: a GPU where there is one")
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add `--limit`."""
+    parser.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="what is too much of a file, such as max_seconds=1200; may be given several times",
+    )
+
+
+def limits_of(args: argparse.Namespace) -> Limits:
+    """The limits that `--limit` gives.
+
+    Raises:
+        ValueError: if one is none, or its value no positive number.
+    """
+    from anymodal.media import Limits, MediaError
+
+    given = dict[str, float]()
+    for item in args.limit:
+        name, _, value = item.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise MediaError(f"--limit {item} gives no number; write NAME=NUMBER") from None
+        given[name] = int(number) if number.is_integer() else number
+    return Limits.of(given)
+
+
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """Add `--allow`."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        type=_module,
+        metavar="MODULE",
+        help="one of your own that the model's parts may come from; may be given several times",
+    )
+
+
+def _module(name: str) -> str:
+    """A module's name, for argparse; it is imported, so that its media are known."""
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise argparse.ArgumentTypeError(
+            f"there is no module {name!r}, neither in this folder nor among what is installed"
+        ) from None
+    return name
+
+
+def open_model(args: argparse.Namespace) -> AnyModal:
+    """Load the model that the options of `add_model` tell of.
+
+    Raises:
+        ValueError: if there is no such device or precision.
+    """
+    from anymodal.model import AnyModal
+
+    device = args.device or "auto"
+    return AnyModal.from_pretrained(args.model, allow=args.allow, dtype=args.dtype, device=device)

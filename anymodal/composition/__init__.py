@@ -1,0 +1,22 @@
+"""Models from configurations and folders, and back."""
+
+from anymodal.composition.compose import SHIPPED, compose, find, from_pretrained, sketch, start_from
+from anymodal.composition.save import identities, own_weights, save_pretrained
+from anymodal.composition.validate import KEYS, MODALITY_KEYS, check_shape, read_config, validate
+
+__all__ = [
+    "KEYS",
+    "MODALITY_KEYS",
+    "SHIPPED",
+    "check_shape",
+    "compose",
+    "find",
+    "from_pretrained",
+    "identities",
+    "own_weights",
+    "read_config",
+    "save_pretrained",
+    "sketch",
+    "start_from",
+    "validate",
+]

@@ -1,0 +1,262 @@
+"""Models from configurations and folders, and back.
+
+A model's configuration has `parts` (shared objects that have files of their own), `language`,
+`projection`, `modalities` by name, `lora`, `weights`: folders of weights to start from, and
+`trained`: parts whose weights a stage has changed, so that their own files no longer hold them. A
+folder has that configuration, the trained weights and a manifest of what each part is.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from anymodal import config as configuration
+from anymodal.composition.bounded import building_at_most
+from anymodal.composition.save import identities, own_weights
+from anymodal.composition.validate import read_config, validate
+from anymodal.config import ConfigError, suggest
+from anymodal.decoders import Decoder
+from anymodal.decoders.deferred import Opening
+from anymodal.distributed import collectives as processes
+from anymodal.encoders import Encoder
+from anymodal.heads import Head
+from anymodal.io import checkpoint
+from anymodal.io.checkpoint import CONFIG, WEIGHTS, CheckpointError
+from anymodal.io.folder_check import check_folder
+from anymodal.language.model import LanguageModel
+from anymodal.language.signal_tokens import token_names
+from anymodal.modality import Modality
+from anymodal.projection import Projection
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+Model = TypeVar("Model", bound="ComposedModel")
+
+_SLACK = 10_000_000
+"""Weights that may be missing in a folder, so that the difference is told name by name."""
+
+SHIPPED = Path(__file__).parents[1] / "checkpoints"
+"""Where the models that come with the package lie."""
+
+
+def compose(
+    cls: type[Model], config: Mapping[str, Any] | str | Path, allow: Sequence[str]
+) -> Model:
+    """Build a model from a configuration, or from the YAML file that holds one.
+
+    What each part is goes to the standard error stream.
+
+    Raises:
+        ConfigError: before anything is built, if a key or an argument doesn't fit.
+    """
+    model = _composed(cls, config, allow)
+    _tell(checkpoint.origins(identities(model)))
+    return model
+
+
+def _tell(lines: Iterable[str]) -> None:
+    if processes.speaks():
+        for line in lines:
+            print("".join(c for c in line if c.isprintable()), file=sys.stderr)
+
+
+def _composed(
+    cls: type[Model], config: Mapping[str, Any] | str | Path, allow: Sequence[str]
+) -> Model:
+    if isinstance(config, str | Path):
+        config = configuration.load(config)
+    allow = [*allow, *config.get("allow", [])]
+    validate(config, allow)
+    folders = [Path(folder) for folder in config.get("weights", [])]
+    # A decoder whose weights are in one of them is opened at once, so that they find it.
+    waits = isinstance(configuration.current_call(), Opening) and _draws(folders)
+    with configuration.calling(configuration.call) if waits else nullcontext():
+        model = _built(cls, config, allow)
+    for folder in folders:
+        start_from(model, folder)
+    return model
+
+
+def _draws(folders: Iterable[Path]) -> bool:
+    """Whether any of the folders' weights are a decoder's."""
+    names = (name for folder in folders for name in checkpoint.load_weights(folder / WEIGHTS))
+    return any(name.startswith("decoders.") for name in names)
+
+
+def _built(cls: type[Model], config: Mapping[str, Any], allow: Sequence[str]) -> Model:
+    parts = configuration.build_parts(config.get("parts"), allow)
+
+    def build(node: Any, **extra: Any) -> Any:
+        return configuration.instantiate(node, parts=parts, allow=allow, **extra)
+
+    language = _of_kind(build(config["language"]), LanguageModel, "language")
+    if config.get("lora"):
+        language.enable_lora(**config["lora"])
+    modalities = {}
+    for name, node in config["modalities"].items():
+        settings = dict(node)
+        place = f"modalities.{name}"
+        settings["encoder"] = _of_kind(build(node.get("encoder")), Encoder, f"{place}.encoder")
+        decoder = _of_kind(build(node.get("decoder")), Decoder, f"{place}.decoder")
+        settings["decoder"] = decoder
+        if decoder is not None:
+            known = {"input_width": language.width, "signals": node.get("signals", 0)}
+            head = build(node.get("head"), spec=decoder.spec, **known)
+            settings["head"] = _of_kind(head, Head, f"{place}.head")
+        modalities[name] = Modality(**settings)
+    widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
+    fitting = {"output_width": language.width, "output_scale": language.embedding_scale}
+    projection = build(config.get("projection"), widths=widths, **fitting)
+    _of_kind(projection, Projection, "projection")
+    kept = copy.deepcopy(dict(config))
+    model = cls(language, projection, modalities, kept, config.get("memory"))
+    for part in (*model.encoders.values(), *model.decoders.values()):
+        part.requires_grad_(False)  # until a stage says otherwise
+    kept.pop("weights", None)
+    return model
+
+
+def _of_kind(part: Any, kind: type, place: str) -> Any:
+    if part is not None and not isinstance(part, kind):
+        raise ConfigError(
+            f"{place} must be a {kind.__name__}, and what it names gives a {type(part).__name__}"
+        )
+    return part
+
+
+def start_from(model: ComposedModel, folder: Path) -> None:
+    """Give a model the weights of a folder, of some of what it holds.
+
+    Rows of new tokens are those of the tokens of the same names; a folder without a configuration
+    has those of the model's signals, in order.
+
+    Raises:
+        CheckpointError: if a name or a shape is none of the model's.
+    """
+    saved = checkpoint.load_weights(folder / WEIGHTS)
+    rows: list[str] = [n for n in ("language.rows", "language.output_rows") if n in saved]
+    names = _token_names(model, folder) if rows else []
+    own: dict[str, Any] = model.state_dict(keep_vars=True)  # shared weights by each of their names
+    places = {name: place for place, name in enumerate(model.signals.names)}
+    where = f"{folder / WEIGHTS}"
+    for name in rows:
+        if len(names) != len(saved[name]) or name not in own:
+            continue  # told with the other differences
+        of_tokens = zip(names, saved.pop(name), strict=True)
+        saved |= {f"{name} of {token}": row for token, row in of_tokens}
+        held = own.pop(name).detach()  # views of it: what is copied there is the model's
+        own |= {f"{name} of {token}": held[place] for token, place in places.items()}
+    wanted = {name: own[name] for name in saved if name in own}
+    checkpoint.compare_shapes(saved, wanted, where)
+    with torch.no_grad():
+        for name, value in saved.items():
+            wanted[name].copy_(value)
+    origins = checkpoint.read_manifest(folder).values()
+    _tell(checkpoint.notice(str(folder), origin) for origin in origins)
+
+
+def _token_names(model: ComposedModel, folder: Path) -> list[str]:
+    """The new tokens whose rows a folder has, in their order."""
+    if not (folder / CONFIG).is_file():
+        return model.signals.names[: sum(model.signals.counts.values())]
+    modalities = read_config(folder)["modalities"]
+    makes = {name: node["signals"] for name, node in modalities.items() if node.get("decoder")}
+    return token_names(makes, [name for name, node in modalities.items() if node.get("encoder")])
+
+
+def find(path: str | Path) -> Path:
+    """The folder of a model: a path, or the name of one that ships with the package.
+
+    Raises:
+        CheckpointError: if there is neither.
+    """
+    if "://" in str(path):
+        raise CheckpointError(f"models are read from local folders, not from {path}")
+    for folder in (Path(path), SHIPPED / str(path)):
+        if (folder / CONFIG).is_file():
+            return folder
+    shipped = [p.name for p in SHIPPED.iterdir()] if SHIPPED.is_dir() else []
+    raise CheckpointError(
+        f"no model at {path!s}: neither a folder with a {CONFIG} nor a shipped model"
+        f"{suggest(str(path), shipped)}"
+    )
+
+
+def from_pretrained(
+    cls: type[Model],
+    path: str | Path,
+    lora: Mapping[str, Any] | None,
+    allow: Sequence[str] = (),
+) -> Model:
+    """Read a model folder; nothing but AnyModal's own parts, and `allow`, is imported for it.
+
+    Raises:
+        CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
+    """
+    folder = find(path)
+    _look_over(folder)
+    config = read_config(folder)
+    validate(config, allow)
+    manifest = checkpoint.read_manifest(folder)
+    saved = checkpoint.load_weights(folder / WEIGHTS)
+    trained = any(name.startswith("decoders.") for name in config.get("trained", ()))
+    # A decoder whose weights are in this folder is opened at once, so that they find it.
+    with configuration.calling(configuration.call) if trained else nullcontext():
+        _check_adapters(config, saved, folder)
+        held = sum(value.numel() for value in saved.values())
+        with building_at_most(2 * held + _SLACK, str(folder / CONFIG)):
+            model = _composed(cls, config, allow)
+    checkpoint.compare_parts(manifest, identities(model, False), str(folder))
+    checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
+    model.load_state_dict(saved, strict=False)
+    # Again, with the weights, now that what stages have changed is in its place.
+    parts = identities(model)
+    checkpoint.compare_parts(manifest, parts, str(folder))
+    _tell(checkpoint.origins(parts))
+    if lora and model.language.lora is None:
+        model.language.enable_lora(**lora)
+    model.config = config
+    return model.eval()
+
+
+def _look_over(folder: Path) -> None:
+    try:
+        check_folder(folder)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _check_adapters(config: Mapping[str, Any], saved: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuse adapters that the weights don't hold before they are built."""
+    ranks = {len(value) for name, value in saved.items() if "lora_A" in name}
+    rank = (config.get("lora") or {}).get("r", 16)
+    if config.get("lora") and ranks != {rank}:
+        raise CheckpointError(
+            f"{folder / CONFIG} has adapters of rank r={rank}, and {WEIGHTS} has "
+            f"{', '.join(map(str, sorted(ranks))) or 'none'}"
+        )
+
+
+def sketch(
+    cls: type[Model],
+    path: str | Path | Model,
+    lora: Mapping[str, Any] | None,
+    allow: Sequence[str] = (),
+) -> Model:
+    """What `from_pretrained` would give, where parts are sketched too (`anymodal.tools.plan`).
+
+    `path` may also be a sketch of what will lie there.
+    """
+    model = compose(cls, read_config(find(path)), allow) if isinstance(path, str | Path) else path
+    if lora and model.language.lora is None:
+        model.language.enable_lora(**lora)
+    return model

@@ -1,0 +1,139 @@
+"""Where a model's parts compute, and in which precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.config import suggest
+from anymodal.distributed import devices
+
+Wanted = dict[str, Any]
+"""A device or a precision by the name of a module, of which the longest that fits counts; None
+leaves a module as it is.
+"""
+
+KEPT = ("inv_freq", "original_inv_freq")
+"""Buffers whose precision stays, as in transformers: far positions rotate by small differences."""
+
+
+def precisions(given: Any) -> Wanted:
+    """What `dtype` may be: a precision for all, or one by the name of a part; None for as saved.
+
+    Raises:
+        ValueError: there is no such precision.
+    """
+    return _by_name(given, _precision, "dtype")
+
+
+def places(device: Any, device_map: Any) -> Wanted:
+    """What `device` or `device_map` may be: a device for all, or one by the name of a part.
+
+    `auto` is a GPU where there is one.
+
+    Raises:
+        ValueError: there is no such device, or both are given.
+    """
+    if device is not None and device_map is not None:
+        raise ValueError("give device or device_map, not both")
+    if device is not None and isinstance(device, Mapping):
+        raise ValueError("device is one for all parts; give device_map for one by name")
+    if device is not None:
+        return {"": _device("device", device)}
+    return _by_name(device_map, _device, "device_map")
+
+
+def _by_name(given: Any, read: Callable[[str, Any], Any], what: str) -> Wanted:
+    found = given if isinstance(given, Mapping) else {"": given}
+    for name in found:
+        if not isinstance(name, str):
+            raise ValueError(f"{what} has {name!r}; its keys are names of parts, as 'language'")
+    return {
+        name: None
+        if value is None
+        else read(f"{what}[{name!r}]" if isinstance(given, Mapping) else what, value)
+        for name, value in found.items()
+    }
+
+
+def _precision(what: str, value: Any) -> torch.dtype | None:
+    if value == "auto":  # as each part is saved, or its configuration says
+        return None
+    name = value.removeprefix("torch.") if isinstance(value, str) else ""
+    found = getattr(torch, name, None) if name else value
+    if not (isinstance(found, torch.dtype) and found.is_floating_point and found.itemsize > 1):
+        raise ValueError(f"{what}={value!r}; give auto, float32, bfloat16, float16 or float64")
+    return found
+
+
+def _device(what: str, value: Any) -> torch.device:
+    if isinstance(value, bool) or not isinstance(value, str | int | torch.device):
+        raise ValueError(f"{what}={value!r}; give the name of a device, as cuda:0, or auto")
+    if value == "auto":
+        return torch.device(devices.choose(None))
+    try:
+        found = torch.device(value)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).splitlines()[0]
+        raise ValueError(f"{what}={value!r}: {line}; give auto, cpu or cuda") from None
+    if found.type == "meta":
+        raise ValueError(f"{what}='meta', where nothing is computed; AnyModal.sketch is for that")
+    devices.choose(str(found))
+    return found
+
+
+def place(model: nn.Module, dtypes: Wanted, where: Wanted) -> None:
+    """Move a model's modules, and turn their weights into other precisions.
+
+    A decoder whose weights wait in the CPU's memory stays as it is.
+
+    Raises:
+        ValueError: a name is none of the model's, or such a decoder should have another precision.
+    """
+    modules = dict(model.named_modules())
+    parts = _parts(model)
+    for name in (*dtypes, *where):
+        # What is within a part computes where the part does.
+        if name not in (parts if name in where else modules):
+            raise ValueError(f"the model has no part {name!r}{suggest(name, parts)}")
+    waiting = [name for name, module in modules.items() if getattr(module, "offload", None)]
+    for name in waiting:
+        inside = [value for key, value in dtypes.items() if key.startswith(f"{name}.")]
+        if any(value is not None for value in (_of(name, dtypes), *inside)):
+            raise ValueError(
+                f"{name} is offloaded and keeps the precision that it was opened in; give it "
+                f"`dtype` in the configuration, and here {{..., {name!r}: 'auto'}}"
+            )
+    for name, module in modules.items():
+        if not any(f"{name}.".startswith(f"{each}.") for each in waiting):
+            _move(module, _of(name, dtypes), _of(name, where))
+
+
+def _parts(model: nn.Module) -> list[str]:
+    """Names of what has a place of its own: the parts, and the groups that they are in."""
+    found = [""]
+    for name, part in model.named_children():
+        found.append(name)
+        if isinstance(part, nn.ModuleDict):
+            found += [f"{name}.{each}" for each in part]
+    return found
+
+
+def _of(name: str, wanted: Wanted) -> Any:
+    fitting = [key for key in wanted if not key or f"{name}.".startswith(f"{key}.")]
+    return wanted[max(fitting, key=len)] if fitting else None
+
+
+def _move(module: nn.Module, dtype: torch.dtype | None, device: torch.device | None) -> None:
+    def moved(tensor: Tensor) -> Tensor:
+        return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+    if dtype is None and device is None:
+        return
+    kept = {name: buffer for name, buffer in module.named_buffers(recurse=False) if name in KEPT}
+    module._apply(moved, recurse=False)
+    for name, buffer in kept.items():
+        setattr(module, name, buffer.to(device))

@@ -1,0 +1,258 @@
+"""A model's configuration, checked before anything is built of it, and a folder's, which may be a
+stranger's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anymodal import config as configuration
+from anymodal.config import ConfigError, ranges, shown, suggest
+from anymodal.config.yaml_files import read_yaml
+from anymodal.io.checkpoint import CONFIG, CheckpointError
+from anymodal.io.recorded import OPENS, Recorded
+from anymodal.language.model import LanguageModel
+from anymodal.language.signal_tokens import MAX_SIGNALS, check_name
+from anymodal.media.source import printable
+from anymodal.modality import Modality
+
+KEYS = (
+    *("parts", "language", "projection", "modalities", "memory"),
+    *("lora", "weights", "trained", "allow"),
+)
+MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
+
+_MOST = {
+    **dict.fromkeys(("depth", "blocks", "layers", "heads", "experts", "r", "frames"), 4096),
+    **dict.fromkeys(("size", "height", "width", "tokens", "seconds"), 65_536),
+    **{"signals": MAX_SIGNALS, "steps": 1000},
+}
+_MOST_OF_ALL = 1_000_000
+"""What a folder's configuration may ask for, under which key; more than any model has."""
+_BUILT = ("parts", "language", "projection", "modalities")
+_FACTORIES = (OPENS, "preset")
+_NAMES = re.compile(r"[\w.-]{1,256}", re.ASCII)
+
+
+def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
+    """Check a model's configuration, building nothing.
+
+    Raises:
+        ConfigError: naming the place, the wrong key and the nearest right one.
+    """
+    check_shape(config)
+    _check_targets({k: v for k, v in config.items() if k in _BUILT}, allow, "")
+    try:
+        _check_amounts(config, "")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    parts = configuration.validate_parts(config.get("parts"), allow)
+    configuration.validate(config["language"], parts=parts, allow=allow, place="language")
+    for name, node in config["modalities"].items():
+        _validate_modality(f"modalities.{name}", node, parts, allow)
+        _validate_sampling(f"modalities.{name}.sampling", node, config.get("parts") or {}, allow)
+    read = [name for name, node in config["modalities"].items() if node.get("encoder")]
+    if read and not config.get("projection"):
+        raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
+    configuration.validate(
+        config.get("projection"),
+        provided=("widths", "output_width", "output_scale"),
+        parts=parts,
+        allow=allow,
+        place="projection",
+    )
+    weights = config.get("weights", [])
+    if not isinstance(weights, list) or not all(isinstance(item, str) for item in weights):
+        raise ConfigError(f"weights must be a list of folders, not {shown(weights)}")
+    if lora := config.get("lora"):
+        if not isinstance(lora, Mapping):
+            raise ConfigError(f"lora must hold settings of adapters, not {shown(lora)}")
+        configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
+
+
+def check_shape(config: Mapping[str, Any]) -> None:
+    """Check that everything in a model's configuration is of its kind: names, nodes and numbers.
+
+    Raises:
+        ConfigError: naming the place and what must be there.
+    """
+    _check_keys(config, KEYS, "a model")
+    for key in ("parts", "modalities"):
+        if not isinstance(config.get(key) or {}, Mapping):
+            raise ConfigError(f"{key} must be a mapping by name, not {shown(config[key])}")
+    for key in ("language", "modalities"):
+        if not config.get(key):
+            raise ConfigError(f"a model needs {key!r}")
+    for name, node in (config.get("parts") or {}).items():
+        _check_label(name, "a part", "parts")
+        _check_node(node, f"parts.{name}")
+    for key in ("language", "projection"):
+        _check_node(config.get(key), key)
+    for name, node in config["modalities"].items():
+        _check_label(name, "a modality", "modalities")
+        place = f"modalities.{name}"
+        if not isinstance(node, Mapping):
+            raise ConfigError(f"{place} must hold an encoder, a decoder or both, not {shown(node)}")
+        _check_keys(node, MODALITY_KEYS, place)
+        for key in ("encoder", "decoder", "head"):
+            _check_node(node.get(key), f"{place}.{key}")
+    if not isinstance(config.get("memory"), int | None) or isinstance(config.get("memory"), bool):
+        raise ConfigError(f"memory must be a number of turns, not {shown(config['memory'])}")
+    trained = config.get("trained") or []
+    if not isinstance(trained, list) or not all(isinstance(name, str) for name in trained):
+        raise ConfigError(f"trained must be a list of parts, not {shown(trained)}")
+
+
+def _check_node(node: Any, place: str) -> None:
+    """Whether a node builds something; what it builds is checked elsewhere."""
+    if node and not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
+        raise ConfigError(f"{place} must name what builds it (_target_: …), not {shown(node)}")
+
+
+def _check_label(name: object, what: str, place: str) -> None:
+    try:
+        check_name(name, what)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Sequence[str]) -> None:
+    given = ("input_width", "signals", "spec")
+    for key, provided in (("encoder", ()), ("decoder", ()), ("head", given)):
+        configuration.validate(
+            node.get(key), provided=provided, parts=parts, allow=allow, place=f"{place}.{key}"
+        )
+    settings = {key: node[key] for key in ("signals", "sampling") if key in node}
+    configuration.check_arguments(Modality, settings, place)
+    if not isinstance(node.get("sampling") or {}, Mapping):
+        raise ConfigError(f"{place}.sampling must hold settings, not {shown(node['sampling'])}")
+    if node.get("signals", 0) > MAX_SIGNALS:
+        raise ConfigError(f"{place}.signals is {node['signals']}; {MAX_SIGNALS} is the most")
+    if node.get("decoder") and not (node.get("head") and node.get("signals")):
+        raise ConfigError(
+            f"{place} has a decoder, so it needs a 'head' and at least 1 in 'signals'"
+        )
+
+
+def _validate_sampling(
+    place: str, node: Mapping[str, Any], parts: Mapping[str, Any], allow: Sequence[str]
+) -> None:
+    decoder = node.get("decoder") or {}
+    decoder = parts[decoder["_part_"]] if "_part_" in decoder else decoder
+    sample = None
+    if "_target_" in decoder:
+        target = configuration.resolve_target(decoder["_target_"], allow)
+        sample = getattr(getattr(target, "__self__", target), "sample", None)
+    try:
+        ranges.medium(node.get("sampling", {}), sample, place=place)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _check_keys(node: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+    for key in node:
+        if key not in known:
+            raise ConfigError(f"{place} has no {key!r}{suggest(key, known)}")
+
+
+def _check_targets(node: Any, allow: Sequence[str], place: str) -> None:
+    """Of AnyModal's own, a model's configuration names parts alone: classes of `Recorded`, and
+    their classmethods that open or build one. What a user allows beside them, the user trusts.
+    """
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            _check_targets(item, allow, f"{place}[{index}]")
+    if not isinstance(node, Mapping):
+        return
+    if "_target_" in node:
+        target = configuration.resolve_target(node["_target_"], allow)
+        home = getattr(target, "__module__", "")
+        if not _inside(home, allow) and not is_part(target):
+            raise ConfigError(
+                f"{place}: {node['_target_']} is no part of a model; name an encoder, a decoder, "
+                "a head, a projection or a language model, or what opens one"
+            )
+    for key, value in node.items():
+        _check_targets(value, allow, f"{place}.{key}".lstrip("."))
+
+
+def _inside(home: str, roots: Sequence[str]) -> bool:
+    return any(home == root or home.startswith(f"{root}.") for root in roots)
+
+
+def is_part(target: Any) -> bool:
+    """Whether a target gives a part of a model and does nothing else."""
+    owner = getattr(target, "__self__", target)
+    if not (inspect.isclass(owner) and issubclass(owner, Recorded)) or inspect.isabstract(owner):
+        return False
+    return owner is target or getattr(target, "__name__", "") in _FACTORIES
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """A model folder's configuration. It may be a stranger's: it gets the folder's own path and
+    nothing else from this machine, so no other file, no environment variable.
+
+    Raises:
+        CheckpointError: if it can't be read, or asks for more than any model has.
+    """
+    path = folder / CONFIG
+    try:
+        config = read_yaml(path)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} must hold a mapping at the top")
+    config.pop("allow", None)  # nor has it a say in whom to trust
+    if config.get("weights"):
+        raise CheckpointError(f"{path} has 'weights' elsewhere; a model's folder has its own")
+    try:
+        _check_amounts(config, "")
+        _check_patterns(config, "")
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    found: dict[str, Any] = configuration.placed(config, folder)
+    return found
+
+
+def _check_amounts(node: Any, place: str, key: str = "") -> None:
+    """Refuse numbers beyond what any model has."""
+    where = printable(place)
+    if isinstance(node, Mapping):
+        if not str(node.get("_target_", "anymodal.")).startswith("anymodal."):
+            return  # what somebody's own part takes, its author knows
+        for name, value in node.items():
+            if name != "sampling":  # `ranges` knows the limits of those
+                _check_amounts(value, f"{place}.{name}".lstrip("."), str(name))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            _check_amounts(value, f"{place}[{index}]", key)
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        most = _MOST.get(key, _MOST_OF_ALL)
+        if not abs(node) <= most:  # NaN isn't, either
+            raise ValueError(f"{where} is {printable(repr(node)[:40])}; {most:,} is the most here")
+
+
+def _check_patterns(node: Any, place: str) -> None:
+    """Refuse patterns where names would do."""
+    items = node.items() if isinstance(node, Mapping) else enumerate(node)
+    for name, value in items:
+        if name == "target_modules":
+            _check_names(value, f"{place}.{name}".lstrip("."))
+        if isinstance(value, Mapping | list):
+            _check_patterns(value, f"{place}.{name}".lstrip("."))
+
+
+def _check_names(value: Any, place: str) -> None:
+    """Of modules that get adapters a folder gives names: a pattern could take for ever."""
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) and _NAMES.fullmatch(name) for name in names) or (
+        isinstance(value, str) and value != "all-linear" and not value.isidentifier()
+    ):
+        raise ValueError(
+            f"{printable(place)} must be all-linear or names of modules, not "
+            f"{printable(repr(value))}; in your own configuration a pattern may stand"
+        )

@@ -1,0 +1,176 @@
+"""YAML files with bases, overrides and schemas, by OmegaConf."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from anymodal.config.values import ConfigError, check_schema, shown, suggest
+from anymodal.config.yaml_files import parse_yaml, read_yaml
+
+Schema = TypeVar("Schema")
+
+
+HERE = "${here}"
+"""In a configuration file, the folder that it lies in."""
+
+
+def load(
+    path: str | Path, overrides: Iterable[str] = (), schema: type | None = None
+) -> dict[str, Any]:
+    """Read a YAML file, apply `key=value` overrides, resolve `${…}`, and return plain containers.
+
+    A top-level `base: other.yaml` (or a list of them) is read first and merged under the file.
+    `${here}` is the folder of the file that says it, in an override that of `path`. An override of
+    a key that doesn't exist is an error with a suggestion, unless it is written `+key=value`. A
+    `schema`, a dataclass, gives keys their types and defaults.
+
+    Raises:
+        ConfigError: for a missing file, bad YAML, an unknown key or a broken interpolation.
+    """
+    config = _read(Path(path))
+    with _explained(str(path)):
+        if schema is not None:
+            check_schema(schema, OmegaConf.to_container(config, resolve=False))
+            config = typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(schema), config))
+        for override in overrides:
+            _override(config, override, Path(path).parent, schema)
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(resolved, dict)
+    return typing.cast(dict[str, Any], resolved)
+
+
+@contextlib.contextmanager
+def _explained(place: str) -> Iterator[None]:
+    """Within it, what OmegaConf refuses is a `ConfigError`."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{place}: {explain(error)}") from error
+    except (TypeError, ValueError, RecursionError) as error:  # OmegaConf's own, in merging
+        raise ConfigError(f"{place}: {_first_line(error)}") from error
+
+
+def structured(schema: type[Schema], config: Mapping[str, Any], place: str) -> Schema:
+    """A schema's object with a configuration's values.
+
+    Raises:
+        ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
+    """
+    with _explained(place):
+        check_schema(schema, config)
+        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(config)))
+        found = OmegaConf.to_object(merged)
+    assert isinstance(found, schema)
+    return found
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
+    if not _exists(path):
+        raise ConfigError(
+            f"no configuration file at {shown(str(path), 500)[1:-1]}{_neighbour(path)}"
+        )
+    if path.resolve() in above:
+        raise ConfigError(f"{path} is its own base; take it out of `base`")
+    try:
+        config = read_yaml(path)
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path} is a folder; name a configuration file") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} must hold a mapping at the top, not {type(config).__name__}")
+    bases = config.pop("base", [])
+    bases = bases if isinstance(bases, list) else [bases]
+    if not all(isinstance(base, str) for base in bases):
+        raise ConfigError(
+            f"{path}: base must be a file's name or a list of them, not {shown(bases)}"
+        )
+    below = [_read(path.parent / base, (*above, path.resolve())) for base in bases]
+    with _explained(str(path)):
+        merged = OmegaConf.merge(OmegaConf.create({}), *below, placed(config, path.parent))
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def _neighbour(path: Path) -> str:
+    if not _exists(path.parent):
+        return ""
+    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")])
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def placed(node: Any, folder: Path) -> Any:
+    """What was read from a file in `folder`, with that folder for every `${here}`."""
+    if isinstance(node, dict):
+        return {key: placed(value, folder) for key, value in node.items()}
+    if isinstance(node, list):
+        return [placed(value, folder) for value in node]
+    return node.replace(HERE, str(folder.resolve())) if isinstance(node, str) else node
+
+
+def _override(config: DictConfig, override: str, folder: Path, schema: type | None) -> None:
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise ConfigError(f"override {override!r} is not of the form key=value")
+    if key.startswith("+"):
+        key = key[1:]
+    else:
+        _require_key(config, key)
+    try:
+        value = placed(parse_yaml(text, f"override {override!r}"), folder)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if schema is not None:
+        nested = value
+        for name in reversed(key.split(".")):
+            nested = {name: nested}
+        check_schema(schema, nested)
+    OmegaConf.update(config, key, value, merge=True)
+
+
+def _require_key(config: DictConfig, dotted: str) -> None:
+    node: Any = config
+    done: list[str] = []
+    for name in dotted.split("."):
+        # Among the keys: `in` denies those of a schema that have no value yet.
+        known = [str(key) for key in node.keys()] if isinstance(node, DictConfig) else []  # noqa: SIM118
+        if name not in known:
+            place = ".".join(done) or "the configuration"
+            raise ConfigError(
+                f"{place} has no key {name!r}{suggest(name, known)}"
+                f" (write +{dotted}=… to add a new key)"
+            )
+        node = node._get_node(name)
+        done.append(name)
+
+
+def explain(error: OmegaConfBaseException) -> str:
+    """OmegaConf's error in a line: the key, what is wrong, and the nearest right key."""
+    line, key = _first_line(error), str(error.full_key or "")
+    unknown = isinstance(error, ConfigKeyError | ConfigAttributeError)
+    if unknown and dataclasses.is_dataclass(error.object_type):
+        known = [field.name for field in dataclasses.fields(error.object_type)]
+        return f"there is no key {key!r}{suggest(str(error.key), known)}"
+    return f"{key}: {line}" if key and key not in line else line
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,73 @@
+"""What a `_target_` may name, and the object that it names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from anymodal.config.values import ConfigError, shown, suggest
+
+TRUSTED = tuple(
+    f"anymodal.{name}" for name in ("encoders", "decoders", "heads", "language", "projection")
+)
+"""Packages whose targets any configuration may name, a downloaded checkpoint's included.
+
+Parts alone: what reads further configurations, runs trainings or writes files isn't among them.
+"""
+
+
+def resolve_target(dotted: str, allow: Iterable[str] = ()) -> Callable[..., Any]:
+    """The object that a `_target_` names, if its package is trusted or allowed.
+
+    Raises:
+        ConfigError: for a package outside the allow-list, or a name that doesn't exist.
+    """
+    if not isinstance(dotted, str):
+        raise ConfigError(f"_target_ must be a dotted path, not {shown(dotted)}")
+    if len(dotted) > 300 or not all(name.isidentifier() for name in dotted.split(".")):
+        raise ConfigError(f"_target_ {shown(dotted)} is no dotted path")
+    allowed = (*TRUSTED, *allow)
+    if not _inside(dotted, allowed):
+        raise ConfigError(
+            f"_target_ {dotted!r} is outside the allowed packages ({', '.join(allowed)}); if you "
+            f"trust it, add its package to `allow:` at the top of your own configuration"
+        )
+    names = dotted.split(".")
+    for split in range(len(names), 0, -1):
+        module_name = ".".join(names[:split])
+        try:
+            found: Any = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name and not module_name.startswith(error.name):
+                raise ConfigError(f"_target_ {dotted!r} needs {error.name!r} installed") from error
+            continue
+        found = _walk_attributes(found, names[split:], dotted)
+        home = getattr(found, "__module__", None) or ""
+        if not _inside(home, allowed):
+            raise ConfigError(f"_target_ {dotted!r} is defined in {home!r}; name it there")
+        return typing.cast(Callable[..., Any], found)
+    raise ConfigError(f"_target_ {dotted!r}: there is no module {names[0]!r} to import")
+
+
+def _inside(dotted: str, roots: Iterable[str]) -> bool:
+    return any(dotted == root or dotted.startswith(root + ".") for root in roots)
+
+
+def _walk_attributes(found: Any, names: list[str], dotted: str) -> Any:
+    """What a dotted path ends at: a class, a function, or a class's own constructor."""
+    for name in names:
+        if name.startswith("_") or not hasattr(found, name):
+            known = getattr(found, "__all__", None) or [n for n in dir(found) if n[0] != "_"]
+            raise ConfigError(f"_target_ {dotted!r}: no {name!r} there{suggest(name, known)}")
+        owner, found = found, getattr(found, name)
+        if isinstance(found, types.ModuleType):
+            raise ConfigError(f"_target_ {dotted!r} reaches into another module; name it directly")
+        if inspect.isclass(owner) and inspect.isfunction(found):
+            raise ConfigError(f"_target_ {dotted!r} is a method of objects, not of the class")
+    if not callable(found):
+        raise ConfigError(f"_target_ {dotted!r} is not a class or function")
+    return found

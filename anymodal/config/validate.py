@@ -1,0 +1,133 @@
+"""Parts of a configuration held against signatures, without building anything."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from anymodal.config.targets import resolve_target
+from anymodal.config.values import ConfigError, check_argument, shown, suggest
+
+
+def validate(
+    node: Any,
+    *,
+    provided: Iterable[str] = (),
+    parts: Iterable[str] = (),
+    allow: Iterable[str] = (),
+    place: str = "",
+    base: type | None = None,
+) -> None:
+    """Check every part in a configuration against its signature, building nothing.
+
+    Args:
+        node: a resolved configuration (plain containers).
+        provided: names of arguments of this very part that the framework will fill in.
+        parts: names of the shared objects that there are.
+        allow: packages trusted beside AnyModal's own.
+        place: where the node stands, for messages.
+        base: what this very part must be; see `check_base`.
+
+    Raises:
+        ConfigError: naming the place, the wrong key and the nearest right one.
+    """
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            validate(item, parts=parts, allow=allow, place=f"{place}[{index}]")
+    if not isinstance(node, Mapping):
+        return
+    if "_part_" in node:
+        check_part(node, parts, place)
+        return
+    if "_target_" in node:
+        target = resolve_target(node["_target_"], allow)
+        given = {key: value for key, value in node.items() if key != "_target_"}
+        where = f"{place or 'configuration'} ({node['_target_']})"
+        if base is not None:
+            check_base(target, base, where)
+        check_arguments(target, given, where, provided)
+    for key, value in node.items():
+        validate(value, parts=parts, allow=allow, place=f"{place}.{key}".lstrip("."))
+
+
+def check_base(target: Callable[..., Any], base: type, where: str) -> None:
+    """Refuse a class that isn't a base's, a constructor of one, or a function that says it gives
+    something else. What a function gives without saying it is known only once it is built.
+
+    Raises:
+        ConfigError: naming what it must be.
+    """
+    made: Any = target
+    if inspect.ismethod(target):
+        made = target.__self__
+    elif not inspect.isclass(target):
+        hint = _hints(target).get("return")
+        made = typing.get_origin(hint) or hint
+    if inspect.isclass(made) and not issubclass(made, base):
+        raise ConfigError(f"{where} must be of class {base.__name__}, not {made.__name__}")
+
+
+def validate_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> list[str]:
+    """Check the shared objects, each of which may refer to those before it; their names."""
+    if not isinstance(parts or {}, Mapping):
+        raise ConfigError(f"parts must be a mapping by name, not {shown(parts)}")
+    known: list[str] = []
+    for name, node in (parts or {}).items():
+        validate(node, parts=known, allow=allow, place=f"parts.{name}")
+        known.append(name)
+    return known
+
+
+def check_part(node: Mapping[str, Any], parts: Iterable[str], place: str) -> None:
+    """Refuse a reference to a shared part that isn\'t there, or that has arguments of its own."""
+    name = node["_part_"]
+    if len(node) > 1:
+        raise ConfigError(f"{place} shares {name!r}, so it takes no arguments of its own")
+    if not isinstance(name, str) or name not in parts:
+        raise ConfigError(
+            f"{place}: {shown(name)} is not under `parts` before it{suggest(name, parts)}"
+        )
+
+
+def check_arguments(
+    target: Callable[..., Any], given: Mapping[str, Any], where: str, provided: Iterable[str] = ()
+) -> None:
+    """Bind keyword arguments against a signature, without a call.
+
+    Raises:
+        ConfigError: for an unknown argument, a missing one, or one that can't be of its type.
+    """
+    named = {
+        name: parameter
+        for name, parameter in inspect.signature(target).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name != "self"
+    }
+    kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
+    for name in given:
+        open_ended = isinstance(name, str) and inspect.Parameter.VAR_KEYWORD in kinds
+        if name not in named and not open_ended:
+            raise ConfigError(f"{where} takes no {shown(name)}{suggest(name, named)}")
+    filled = {*given, *provided}
+    missing = [n for n, p in named.items() if p.default is p.empty and n not in filled]
+    if missing:
+        raise ConfigError(f"{where} needs {', '.join(missing)}")
+    hints = _hints(target)
+    for name, value in given.items():
+        if name in named and name in hints:
+            check_argument(value, hints[name], f"{where}.{name}")
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """Type hints by argument, without those that only a type checker can resolve."""
+    function: Any = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
+    found: dict[str, Any] = {}
+    for name, hint in getattr(function, "__annotations__", {}).items():
+        alone = types.SimpleNamespace(__annotations__={name: hint})
+        with contextlib.suppress(NameError, AttributeError):
+            found |= typing.get_type_hints(alone, getattr(function, "__globals__", {}))
+    return found

@@ -1,0 +1,1 @@
+"""Files: atomic writes, checkpoints, the hub, licences, the tensor store."""

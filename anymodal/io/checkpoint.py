@@ -1,0 +1,260 @@
+"""Files that are either whole or absent, and a model folder: configuration, weights, manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import Tensor
+
+from anymodal import __version__
+from anymodal.io.folder_check import MAX_PARSED, read_text
+from anymodal.media.source import printable
+
+CONFIG, WEIGHTS, MANIFEST = "config.yaml", "model.safetensors", "manifest.json"
+CARD = "README.md"
+"""Where a part's licence is told, as on the hub."""
+SHORT = 12
+"""Letters of a hash that are shown."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that can't be read or doesn't fit; the message shows the difference."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success it takes `path`'s place, else it goes.
+
+    Raises:
+        OSError: saying that the old file is still there, when the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except _UNWRITTEN as error:
+        raise _unwritten(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Delete what processes that were killed while `replacing` a file left beside it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """The same for a whole folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    except _UNWRITTEN as error:
+        raise _unwritten(path, error) from error
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+_UNWRITTEN = (OSError, SafetensorError, RuntimeError)
+"""What a full disk raises, in Python, in safetensors and in `torch.save`."""
+
+
+def _unwritten(path: Path, error: Exception) -> OSError:
+    why = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+    text = f"could not write {path}: {why}; what was there before, if anything, is untouched"
+    number = getattr(error, "errno", None)
+    return OSError(number, text) if number else OSError(text)
+
+
+def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors, atomically, with a checksum of them all."""
+    from safetensors.torch import save_file
+
+    tensors = {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {_CHECKSUM: _checksum(tensors)})
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        CheckpointError: if it is missing, truncated, not safetensors, or holds other values than
+            were written; files of other programs have no checksum to tell that by.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}; is this an AnyModal checkpoint folder?")
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = (file.metadata() or {}).get(_CHECKSUM)
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is truncated or not a safetensors file") from error
+    if told is not None and told != _checksum(tensors):
+        raise CheckpointError(
+            f"{path} is damaged: its values aren't those that were written; put a whole copy there"
+        )
+    return tensors
+
+
+_CHECKSUM = "sha256"
+_PIECE = 1 << 24
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of tensors: their names, types, shapes and bytes."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name}\0{value.dtype}\0{tuple(value.shape)}\0".encode())
+        for piece in value.reshape(-1).view(torch.uint8).split(_PIECE):
+            # A copy: NumPy pins the storage that it looks at, and FSDP2 has to free its own.
+            digest.update(piece.clone().numpy().data)
+    return digest.hexdigest()
+
+
+def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights whose names or shapes differ, with a readable difference.
+
+    Raises:
+        CheckpointError: listing up to eight differences.
+    """
+    lines = [f"  only in the checkpoint: {printable(name)}" for name in saved if name not in wanted]
+    lines += [f"  only in the model: {name}" for name in wanted if name not in saved]
+    lines += [
+        f"  {name}: {tuple(saved[name].shape)} saved, {tuple(wanted[name].shape)} in the model"
+        for name in saved
+        if name in wanted and saved[name].shape != wanted[name].shape
+    ]
+    if lines:
+        shown = "\n".join(lines[:8]) + (f"\n  … and {len(lines) - 8} more" if lines[8:] else "")
+        raise CheckpointError(f"{where} does not fit the model:\n{shown}")
+
+
+def notice(name: str, origin: Mapping[str, Any]) -> str:
+    """What to tell of the licence of weights."""
+    return f"the weights in {printable(name)} are under {_terms(origin)}"
+
+
+def _terms(origin: Mapping[str, Any]) -> str:
+    if not origin.get("licence"):
+        return "an unknown licence: ask who published them before you use them"
+    told = {True: "commercial use allowed", False: "not for commercial use"}
+    return f"{printable(str(origin['licence']))}: " + told.get(
+        origin.get("commercial_use", True), "read it before commercial use"
+    )
+
+
+def write_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write what each part is: class, sizes, tokenizer hash, conditioning shape."""
+    manifest = {"format": 1, "anymodal": __version__, "parts": parts}
+    with replacing(folder / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read what each part was.
+
+    Raises:
+        CheckpointError: if the manifest is missing or damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        held = json.loads(read_text(path, MAX_PARSED))
+        return {name: dict(part) for name, part in held["parts"].items()}
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"no {MANIFEST} in {folder}; is this an AnyModal checkpoint?"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not a readable manifest") from error
+
+
+_TOLD = ("source", "licence", "commercial_use")
+"""What a manifest tells of a part without it being another one for that."""
+_LATER = ("weights", "template", "tokenizer", "words", "settings")
+"""What not every manifest has."""
+
+
+def origins(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each place that parts come from: name, revision, weights' hash, licence."""
+    told: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        source = {**part, **part.get("source", {})}
+        if not (source.get("name") or source.get("licence")):
+            continue  # it was opened from nowhere: its weights are new, or of the user's own code
+        facts = [source.get("name") or str(source.get("class", "")).rpartition(".")[2]]
+        facts += [f"at {source['revision']}"] if source.get("revision") else []
+        facts += [f"(weights {source['weights'][:SHORT]})"] if source.get("weights") else []
+        facts = [printable(str(fact)) for fact in facts]
+        line = f"{' '.join(facts)}, under {_terms(source)}"
+        if not source.get("licence"):
+            line += f", and note it (`license: NAME` between lines of ---) in its {CARD}"
+        told.setdefault(line, []).append(name)
+    return [f"{', '.join(names)}: {line}" for line, names in told.items()]
+
+
+def _differences(name: str, before: Any, now: Any) -> list[str]:
+    """A line for each setting that both have, and not alike."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        both = sorted(before.keys() & now.keys())
+        return [line for k in both for line in _differences(f"{name}.{k}", before[k], now[k])]
+    if before == now:
+        return []
+    told = [printable(repr(value)) for value in (before, now)]
+    return [f"  {printable(name)}: {told[0]} saved, {told[1]} now"]
+
+
+def compare_parts(
+    saved: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], where: str
+) -> None:
+    """Refuse parts that aren't the ones the checkpoint was trained with.
+
+    Where a part comes from (its `source`) may differ: folders get copied and moved. What only one
+    side knows of a part isn't compared: older manifests lack hashes, as do parts on disk, and newer
+    libraries know more settings.
+
+    Raises:
+        CheckpointError: naming each part's difference.
+    """
+    current = json.loads(json.dumps(parts))
+    lines = []
+    for name in sorted(saved.keys() | current.keys()):
+        before, now = saved.get(name, {}), current.get(name, {})
+        for key in sorted(before.keys() | now.keys()):
+            unknown = key in _LATER and (key not in before or key not in now)
+            if key not in _TOLD and not unknown:
+                lines += _differences(f"{name}.{key}", before.get(key), now.get(key))
+    if lines:
+        raise CheckpointError(
+            f"{where}: parts differ from those it was trained with:\n"
+            + "\n".join(lines)
+            + ";\nput those parts' files back, or train a model composed of the ones there are now"
+        )

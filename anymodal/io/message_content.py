@@ -1,0 +1,84 @@
+"""What a message consists of, before its parts are read: roles, texts, targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from anymodal.config import suggest
+from anymodal.media.objects import is_pair
+
+ROLES = ("system", "user", "assistant")
+"""Who says a message."""
+_NEWER_NAMES = {"developer": "system"}
+_WITH_MESSAGES = {"seed"}
+"""What a transcript tells of a message that says nothing of its content."""
+
+
+def valid_text(text: str) -> str:
+    """The text as Unicode that can be encoded: surrogate pairs joined, lone ones as U+FFFD.
+
+    Undecodable bytes of a terminal or a file name come as lone surrogates, JSON can spell them, and
+    neither a tokenizer nor a UTF-8 file takes them.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def parts_of(content: Any) -> list[Any]:
+    """The parts that a content is: those of a list, or it alone; an array with its rate is one."""
+    if isinstance(content, tuple):
+        return [content] if is_pair(content) else list(content)
+    several = isinstance(content, list) or (
+        isinstance(content, Iterator) and not hasattr(content, "read")  # a file is one
+    )
+    return list(content) if several else [content]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A medium that an assistant's message should contain, at its place between the texts.
+
+    Args:
+        modality: name of the output modality.
+        caption: what the medium shows, the source of the alignment target.
+        media: the medium itself, for the denoising loss and as an input of later turns.
+    """
+
+    modality: str
+    caption: str
+    media: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "caption", valid_text(self.caption))
+
+
+def open_message(given: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """Role and parts of a message's dictionary; keys with nothing in them say nothing."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"a message is a dictionary with role and content, not {name_of(given)}")
+    role = given.get("role")
+    role = _NEWER_NAMES.get(role, role) if isinstance(role, str) else role
+    if role not in ROLES:
+        raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
+    if "content" not in given:
+        raise ValueError(
+            f"the {role}'s message has no content; it has {', '.join(map(str, given))}"
+        )
+    for key in given.keys() - {"role", "content"} - _WITH_MESSAGES:
+        if given[key] not in (None, "", [], {}):
+            raise ValueError(
+                f"a message's {key!r} is not read here{suggest(str(key), ('role', 'content'))}"
+            )
+    content = given["content"]
+    if content is None:  # OpenAI's way of an assistant that says nothing
+        return role, []
+    return role, parts_of(content)
+
+
+def name_of(item: Any) -> str:
+    return f"a {type(item).__name__}"

@@ -1,0 +1,271 @@
+"""Parts of a message as JSON values: read from the forms in use, written in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anymodal.config import suggest
+from anymodal.io.message_content import Target, valid_text
+from anymodal.media import Limits, Media, MediaError, load
+from anymodal.media.arrays import read_npy, write_npy
+from anymodal.media.base import data_uri
+from anymodal.media.objects import is_array, is_pair, load_object
+from anymodal.media.references import decode_base64, resolve
+from anymodal.media.source import Blob
+
+_TEXTS = ("text", "input_text", "output_text")
+_SOURCES = ("source", "url", "path", "file", "data", "bytes", "array")
+_RATES = ("sampling_rate", "sample_rate", "rate", "fps")
+_SAYS_NOTHING = {"detail", "format", "mime_type", "media_type", "filename", "cache_control"}
+"""Keys of a medium's part that its content tells better, or that only a service reads."""
+
+
+def holds_text(part: Any) -> bool:
+    """Whether a part that is not read yet is a text."""
+    if isinstance(part, Mapping):
+        return part.get("type") in _TEXTS or ("type" not in part and "text" in part)
+    return isinstance(part, str)
+
+
+@dataclass(frozen=True)
+class PartReader:
+    """Reads one part of a message, whatever form it has.
+
+    Args:
+        limits: what is too much of a medium.
+        files: whether a text may name a file.
+        folder: the only folder whose files may be named; None for any.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    files: bool = True
+    folder: Path | None = None
+
+    def read(self, part: Any) -> str | Media | Target:
+        """The text, medium or target that a part is.
+
+        Raises:
+            FileNotFoundError: if a file that it names isn't there.
+            ValueError: if it is none of them, by its key or type.
+        """
+        if isinstance(part, str):
+            return valid_text(part)
+        if isinstance(part, Target):
+            return part
+        if isinstance(part, Mapping):
+            return self._of_mapping(part)
+        if isinstance(part, list | tuple) and not is_pair(part):
+            raise MediaError(
+                f"a message holds texts, media and paths, not a {type(part).__name__}; several "
+                "conversations are a list of lists, and `chat` alone takes them"
+            )
+        return load_object(part, limits=self.limits)
+
+    def load(self, named: str, kind: str | None = None, **hints: Any) -> Media:
+        """The medium in a data URL or a file, see `references.resolve`."""
+        source = resolve(named, self.limits, files=self.files, folder=self.folder)
+        return load(source, kind=kind, limits=self.limits, **hints)
+
+    def _of_mapping(self, part: Mapping[str, Any]) -> str | Media | Target:
+        body = {str(key): value for key, value in part.items() if value is not None}
+        name = body.pop("type", None)
+        if name in _TEXTS or (name is None and "text" in body):
+            return _text(body, name or "text")
+        if name == "target":
+            return self._target(body)
+        kind = body.pop("kind", None) if name is None else kind_of(name)
+        if kind is not None and kind not in [*Media.kinds]:  # a list, for what can't be a key
+            raise MediaError(f"no kind of medium is {kind!r}{suggest(str(kind), Media.kinds)}")
+        if name is None and not {*_SOURCES} & body.keys():
+            raise MediaError(f"a part has no type; it has {', '.join(body) or 'nothing'}")
+        return self._medium(kind, _flattened(body, kind))
+
+    def _target(self, body: dict[str, Any]) -> Target:
+        body = body.pop("target", None) if body.keys() == {"target"} else body
+        if not isinstance(body, Mapping) or body.keys() - {"modality", "caption", "media"}:
+            raise MediaError("a target holds a modality, a caption and, where there is one, media")
+        modality, caption, held = (body.get(key) for key in ("modality", "caption", "media"))
+        if isinstance(held, Mapping) and held.get("type") == "target":
+            raise MediaError("a target is no medium of a target")
+        if not isinstance(modality, str) or not isinstance(caption, str):
+            raise MediaError("a target's modality and caption are texts")
+        medium = self._of_mapping(held) if isinstance(held, Mapping) else held
+        if not isinstance(medium, Media | None):
+            raise MediaError("a target's media is one medium, as a part")
+        return Target(modality, caption, medium)
+
+    def _medium(self, kind: str | None, body: dict[str, Any]) -> Media:
+        """The medium of a kind, where it is known, from one source or from its fields."""
+        named = [key for key in _SOURCES if key in body]
+        if named[:-1] == ["path"]:  # only where the content came from
+            body.pop(named.pop(0))
+        if len(named) > 1:
+            raise MediaError(f"a part has its medium twice, under {' and '.join(named)}")
+        if not named and kind is not None:
+            return _of_fields(Media.kinds[kind], body, self.limits)
+        key = named[0]
+        source = body.pop(key)
+        if key == "array":
+            source = np.asarray(source)
+        if is_array(source) and (rate := next((r for r in _RATES if r in body), None)):
+            source = (source, body.pop(rate))
+        hints = _hints(kind, body)
+        if isinstance(source, str):
+            if key in ("data", "bytes") and not source.startswith("data:"):
+                data = decode_base64(source, self.limits)
+                return load(data, kind=kind, limits=self.limits, **hints)
+            return self.load(source, kind, **hints)
+        if isinstance(source, bytes | bytearray | memoryview | Path):
+            return load(source, kind=kind, limits=self.limits, **hints)
+        if kind is not None and (is_array(source) or is_pair(source)):
+            return _of_array(Media.kinds[kind], source, self.limits)
+        medium = load_object(source, limits=self.limits)
+        if kind is not None and medium.kind != kind:
+            raise MediaError(f"a part says it is {kind}, and it holds {medium!r}")
+        return medium
+
+
+def kind_of(name: Any) -> str:
+    """The kind of medium that a part's type means: `M`, `M_url` or `input_M`.
+
+    Raises:
+        ValueError: if it means none.
+    """
+    text = name if isinstance(name, str) else ""
+    for kind in (text, text.removesuffix("_url"), text.removeprefix("input_")):
+        if kind in Media.kinds:
+            return kind
+    known = [*_TEXTS[:1], *Media.kinds, *(f"{kind}_url" for kind in Media.kinds)]
+    raise MediaError(f"no part has the type {name!r}{suggest(str(name), known)}")
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    text = body.pop("text", None)
+    if not isinstance(text, str):
+        raise MediaError(f"a part of type {name} has the text {text!r}; give a string")
+    if extra := sorted(key for key in body.keys() - _SAYS_NOTHING if body[key] not in ("", [], {})):
+        raise MediaError(f"a part of type {name} has no {extra[0]!r}")
+    return valid_text(text)
+
+
+def _flattened(body: dict[str, Any], kind: str | None) -> dict[str, Any]:
+    """A medium's part with what stands under its kind's own key one level up."""
+    keys = [key for key in (f"{kind}", f"{kind}_url", f"input_{kind}") if key in body]
+    if len(keys) > 1:
+        raise MediaError(f"a part has its medium twice, under {' and '.join(keys)}")
+    if not keys:
+        return body
+    inner = body.pop(keys[0])
+    inner = dict(inner) if isinstance(inner, Mapping) else {"source": inner}
+    if twice := sorted(inner.keys() & body.keys()):
+        raise MediaError(f"a part has {twice[0]!r} twice")
+    return {**body, **{key: value for key, value in inner.items() if value is not None}}
+
+
+def _hints(kind: str | None, body: dict[str, Any]) -> dict[str, Any]:
+    """Settings for loading; what else a part has is refused."""
+    known = Media.kinds[kind].hints if kind is not None else frozenset()
+    if extra := sorted(body.keys() - known - _SAYS_NOTHING):
+        what = kind or "medium"
+        raise MediaError(
+            f"a part that is {what} has no {extra[0]!r}{suggest(extra[0], [*known, *_SOURCES[1:]])}"
+        )
+    return {key: value for key, value in body.items() if key in known}
+
+
+def _of_fields(cls: type[Media], body: dict[str, Any], limits: Limits) -> Media:
+    """A medium from the values of its class's fields; arrays as lists, or as NPY in a data URL."""
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    body = {key: value for key, value in body.items() if key not in _SAYS_NOTHING}
+    if not body.keys() & set(names):
+        raise MediaError(
+            f"a part that is {cls.kind} has no {cls.kind}; give a data URL, a path, or its "
+            f"{' and '.join(names)}"
+        )
+    values = {key: _array(value, key, limits) for key, value in body.items()}
+    if body.keys() & cls.hints and len(arrays := body.keys() & set(names)) == 1:
+        hints = {key: body[key] for key in body.keys() - arrays}
+        return cls.load(write_npy(values[arrays.pop()]), limits=limits, **hints)
+    if extra := sorted(body.keys() - set(names)):
+        raise MediaError(f"{cls.kind} has no {extra[0]!r}{suggest(extra[0], names)}")
+    try:
+        medium = cls(**values)
+    except TypeError:
+        raise MediaError(
+            f"{cls.kind} needs {' and '.join(names)}; given are {', '.join(body)}"
+        ) from None
+    return _within(medium, limits)
+
+
+def _of_array(cls: type[Media], source: Any, limits: Limits) -> Media:
+    """The medium of a class in an array, or in an array and its rate, as it is read without a kind
+    where that gives one of the class; else in the shape that the class has.
+    """
+    with suppress(MediaError):
+        if isinstance(medium := load_object(source, limits=limits), cls):
+            return medium
+    values = [source] if is_array(source) else sorted(source, key=is_array, reverse=True)
+    limits.check_decoded("the given array", np.asarray(values[0]).nbytes, "an array")
+    try:
+        medium = cls(*values)
+    except TypeError:
+        names = " and ".join(field.name for field in fields(cls))  # type: ignore[arg-type]
+        raise MediaError(f"{cls.kind} needs {names}") from None
+    return _within(medium, limits)
+
+
+def _within(medium: Media, limits: Limits) -> Media:
+    """A medium that was no file, held against the limit of its duration."""
+    if (seconds := getattr(medium, "duration", None)) is not None:
+        limits.check_seconds("the given data", seconds)
+    return medium
+
+
+def _array(value: Any, name: str, limits: Limits) -> Any:
+    if isinstance(value, str) and value.startswith("data:"):
+        data = resolve(value, limits)
+        assert isinstance(data, bytes), "a data URL holds bytes"
+        return read_npy(Blob(data, f"the data URL of {name}"), limits, ndim=None)
+    if not isinstance(value, list | tuple):
+        return value
+    try:
+        return np.asarray(value, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise MediaError(f"{name} is no array of numbers: give lists of one length each") from None
+
+
+def write_part(part: Any) -> dict[str, Any]:
+    """One part as JSON values: a text, a medium with its content, or a target.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    if isinstance(part, str):
+        return {"type": "text", "text": valid_text(part)}
+    if isinstance(part, Target):
+        held = None if part.media is None else write_part(part.media)
+        told = {"modality": part.modality, "caption": part.caption, "media": held}
+        return {"type": "target", "target": told}
+    if not isinstance(part, Media):
+        raise MediaError(
+            f"{type(part).__name__} can't be written as JSON; give a text or one of anymodal.media"
+        )
+    if part.inline:
+        mime = guess_type(f"x{part.inline}")[0] or "application/octet-stream"
+        name = f"{part.kind}_url"
+        return {"type": name, name: {"url": data_uri(mime, part.encode(part.inline))}}
+    values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+    return {"type": part.kind, part.kind: {k: _json(v) for k, v in values.items()}}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return data_uri("application/x-npy", write_npy(value))
+    return value.item() if isinstance(value, np.generic) else value

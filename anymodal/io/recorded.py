@@ -1,0 +1,150 @@
+"""Parts that know how they were built, so that a model put together in Python can be saved."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from anymodal.io.sources import fingerprint
+
+OPENS = "from_pretrained"
+"""The classmethod by which a class opens files of its own; `save_pretrained` writes them."""
+
+
+class Unknown(NamedTuple):
+    """Stands for an argument that no configuration can say."""
+
+    type: str
+
+
+class Construction(NamedTuple):
+    """How a part was built: its class, the arguments by name, and the classmethod, if any.
+
+    `fingerprints` are those of the weights that its files hold, first as they were opened, then in
+    each precision that they may be cast to; nothing for a part that wasn't opened from files.
+    """
+
+    owner: type
+    arguments: dict[str, Any]
+    method: str | None = None
+    fingerprints: tuple[str, ...] = ()
+
+
+class Recorded:
+    """A part that records how it was built: by its constructor, or by a `from_pretrained`.
+
+    Arguments are kept as far as a configuration can say them: plain values and other such parts.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        part = super().__new__(cls)
+        vars(part)["_construction"] = (None, _bound(cls.__init__, part, args, kwargs))
+        return part
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        opens = vars(cls).get(OPENS)
+        if isinstance(opens, classmethod):
+            setattr(cls, OPENS, classmethod(_recording(opens.__func__)))
+
+
+def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def opened(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        part = function(cls, *args, **kwargs)
+        if isinstance(part, Recorded):
+            arguments = _bound(function, cls, args, kwargs)
+            vars(part)["_construction"] = (OPENS, arguments, _fingerprints(part))
+        return part
+
+    return opened
+
+
+def _bound(
+    function: Any, first: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments by name, without the first; nothing where they don't fit, which the call tells."""
+    signature = inspect.signature(function)
+    try:
+        bound = signature.bind(first, *args, **kwargs).arguments
+    except TypeError:
+        return {}
+    found: dict[str, Any] = {}
+    for name, value in list(bound.items())[1:]:
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            found |= {key: _plain(inner) for key, inner in value.items()}
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            found[name] = Unknown("arguments without a name")
+        else:
+            found[name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A value as a configuration says it; other recorded parts stay themselves."""
+    if value is None or isinstance(value, bool | Recorded):
+        return value
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, int | float):
+        return int(value) if isinstance(value, int) else float(value)
+    if isinstance(value, str | Path):
+        # A folder is meant from where one works now, and opened from anywhere later.
+        return os.path.abspath(value) if str(value) and os.path.isdir(value) else str(value)
+    if isinstance(value, torch.dtype):
+        return str(value).removeprefix("torch.")
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item) for key, item in value.items()}
+    return Unknown(type(value).__qualname__)
+
+
+def _fingerprints(part: Any) -> tuple[str, ...]:
+    if not isinstance(part, nn.Module) or any(weight.is_meta for weight in part.parameters()):
+        return ()
+    return tuple(fingerprint(part, cast) for cast in (None, torch.bfloat16, torch.float16))
+
+
+def construction_of(part: Any) -> Construction | None:
+    """How a part was built, if it knows."""
+    if not isinstance(part, Recorded) or "_construction" not in vars(part):
+        return None
+    method, arguments, *prints = vars(part)["_construction"]
+    return Construction(type(part), arguments, method, *prints)
+
+
+def is_opened(part: Any) -> bool:
+    """Whether a part was opened from files, which hold its weights as they were then."""
+    built = construction_of(part)
+    return built is not None and built.method is not None
+
+
+def is_changed(part: nn.Module) -> bool:
+    """Whether the weights of a part that was opened are no longer those of its files.
+
+    What it holds in another precision now is unchanged: that is how it was opened, not what it is.
+    """
+    prints = _prints(part)
+    return bool(prints) and fingerprint(part) not in prints
+
+
+def is_cast(part: nn.Module) -> bool:
+    """Whether a part that was opened holds the weights of its files in another precision."""
+    prints = _prints(part)
+    return bool(prints) and fingerprint(part) in prints[1:] and fingerprint(part) != prints[0]
+
+
+def _prints(part: nn.Module) -> tuple[str, ...]:
+    built = construction_of(part)
+    meta = any(weight.is_meta for weight in part.parameters())
+    return () if meta or built is None else built.fingerprints

@@ -1,0 +1,324 @@
+"""Where parts come from: a folder or a hub's repository, its licence, and what of it is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import pickle
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from anymodal.io import hub
+from anymodal.io.checkpoint import CARD
+from anymodal.io.folder_check import check_folder
+from anymodal.media.source import printable
+
+REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+INDEX = ".index.json"
+"""How the name of a file ends that says in which files weights are."""
+WEIGHTS = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+"""Where a model of transformers may have its weights."""
+WORDS = (
+    *("tokenizer.json", "tokenizer.model"),
+    *("vocab.json", "vocab.txt", "spiece.model"),
+)
+"""Where a tokenizer of transformers may have its words."""
+SAMPLED = 256
+"""How many values of each weight a fingerprint looks at."""
+
+_UNREAD = (pickle.UnpicklingError, SafetensorError, EOFError)
+"""What torch and safetensors say of files that aren't weights."""
+
+Wanted = Sequence[Sequence[str]]
+"""Files that a part needs, each with what may stand in its place."""
+
+# Weights are read as they are pinned: where they aren't in safetensors, transformers would have the
+# hub convert them, in the background, and fetch what comes of it beside them.
+os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+
+_CARD_LETTERS = 1 << 18
+"""What is read of a card; its licence stands at the top."""
+
+_FREE = ("apache-2.0", "mit", "bsd", "cc0", "cc-by-4.0", "cc-by-sa-4.0", "unlicense")
+_FORBIDS = ("-nc", "noncommercial", "non-commercial", "research")
+
+
+def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
+    """What a manifest says of a part's origin.
+
+    The licence is what the part's own card says; by its name on the hub it allows commercial use,
+    forbids it, or (None) has conditions.
+
+    Args:
+        path_or_name: a folder, or a hub's repository.
+        revision: as it was asked for; what is told is the commit that it stands for.
+    """
+    folder = Path(path_or_name)
+    found: dict[str, Any] = {
+        "name": folder.name if folder.is_dir() else path_or_name,
+        # Of a folder nobody knows which revision it is.
+        "revision": None if folder.is_dir() else _commit(path_or_name, revision) or revision,
+    }
+    if (licence := _licence(path_or_name, revision)) is not None:
+        return found | licence_of(licence)
+    return found
+
+
+def licence_of(name: str) -> dict[str, Any]:
+    """What a manifest says of a licence by its name on the hub."""
+    return {"licence": name, "commercial_use": _allows(name)}
+
+
+def write_card(folder: Path, source: Mapping[str, Any]) -> None:
+    """Note a part's licence where `source_of` reads it, so that it goes where the weights go.
+
+    A card that is there stays, and where nothing is known none is written.
+    """
+    if source.get("licence") and not (folder / CARD).exists():
+        (folder / CARD).write_text(f"---\nlicense: {source['licence']}\n---\n", "utf-8")
+
+
+def folder_of(path_or_name: str, revision: str | None) -> Path | None:
+    """Where a part's files are: its path, or a snapshot in the hub's cache; None if nowhere."""
+    with contextlib.suppress(OSError):  # a text too long to be a path
+        if Path(path_or_name).exists():
+            return Path(path_or_name)
+    for file in ("config.json", "model_index.json"):
+        if (path := _held(path_or_name, file, revision)) is not None:
+            return path.parent
+    return None
+
+
+def _commit(path_or_name: str, revision: str | None) -> str | None:
+    """The commit whose files the cache gives for a revision."""
+    folder = None if Path(path_or_name).is_dir() else folder_of(path_or_name, revision)
+    known = folder is not None and folder.parent.name == "snapshots"
+    return folder.name if folder is not None and known else None
+
+
+def _licence(path_or_name: str, revision: str | None) -> str | None:
+    card = _held(path_or_name, CARD, revision) or _fetched(path_or_name, CARD, revision)
+    if card is None:
+        return None
+    with open(card, encoding="utf-8", errors="replace") as file:
+        told = re.match(r"---\n(.*?)\n---", file.read(_CARD_LETTERS), re.DOTALL)
+    fields = dict(
+        re.findall(r"^(license(?:_name)?): *['\"]?([^'\"\n]+)", told[1] if told else "", re.M)
+    )
+    licence = fields.get("license_name") or fields.get("license")
+    return None if licence is None else printable(licence)
+
+
+def _fetched(path_or_name: str, file: str, revision: str | None) -> Path | None:
+    """A small file of a hub's repository, which opening a part doesn't fetch by itself."""
+    if Path(path_or_name).is_dir() or not REPOSITORY.fullmatch(path_or_name):
+        return None
+    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if constants.HF_HUB_OFFLINE or not _reachable():
+        return None
+    with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
+        return Path(hf_hub_download(path_or_name, file, revision=revision))
+    return None
+
+
+@cache
+def _reachable() -> bool:
+    """Asked once: where the hub doesn't answer, huggingface_hub tries for half a minute."""
+    return hub.answer() is not None
+
+
+def _allows(licence: str) -> bool | None:
+    plain = licence.lower()
+    if any(word in plain for word in _FORBIDS):
+        return False
+    return True if plain.startswith(_FREE) else None
+
+
+@contextlib.contextmanager
+def opening(what: str, path_or_name: str, revision: str | None, wanted: Wanted) -> Iterator[None]:
+    """Say what is amiss, and what mends it, where a part can't be opened.
+
+    Raises:
+        FileNotFoundError: instead of a library's error, where a file that is wanted isn't there.
+        PermissionError: where the hub has it for those alone who accepted its licence.
+        ValueError: where weights are damaged, or hold more than tensors (no code in them has run),
+            or a file of the folder isn't what it seems (`check_folder`).
+    """
+    if Path(path_or_name).is_dir():
+        check_folder(Path(path_or_name))
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, *_UNREAD) as error:
+        _explain(what, path_or_name, error)
+        require(what, path_or_name, revision, wanted, error)
+        raise
+
+
+def _explain(what: str, name: str, error: BaseException) -> None:
+    """Say it where a library's error, or one that led to it, is of a kind that has a way out."""
+    from huggingface_hub.errors import GatedRepoError
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if _is_unread(seen):
+            raise ValueError(
+                f"weights of the {what} {name} can't be read: a file is damaged (or git-lfs's "
+                "pointer to one), or holds more than tensors, whose code would run; none of it "
+                "has. Fetch it anew, or take a copy in safetensors"
+            ) from error
+        if isinstance(seen, GatedRepoError):
+            raise PermissionError(
+                f"the hub gives the {what} {name} to those alone who accepted its licence: do so "
+                f"at {hub.endpoint()}/{name}, log in with `hf auth login` (or set HF_TOKEN), and "
+                "try again"
+            ) from error
+        seen = seen.__cause__ or seen.__context__
+
+
+def require(
+    what: str,
+    path_or_name: str,
+    revision: str | None,
+    wanted: Wanted,
+    cause: Exception | None = None,
+) -> None:
+    """Check that a part's files are on this machine.
+
+    Raises:
+        FileNotFoundError: saying which aren't, and how to get them.
+    """
+    missing = [" or ".join(names) for names in wanted if not _any(path_or_name, names, revision)]
+    missing += [f for names in wanted for f in _missing_shards(path_or_name, names, revision)]
+    if missing:
+        raise FileNotFoundError(_absent(what, path_or_name, revision, missing)) from cause
+
+
+def _absent(what: str, name: str, revision: str | None, missing: Sequence[str]) -> str:
+    from huggingface_hub import constants
+
+    lacks = ", ".join(missing)
+    if Path(name).is_dir():
+        return f"the {what} in {name} lacks {lacks}; copy it there, or name another folder"
+    if not REPOSITORY.fullmatch(name):
+        return f"no {what} at {name}: there is no such folder, and a hub's names are owner/name"
+    at = f" at revision {revision}" if revision else ""
+    pinned = f" --revision {revision}" if revision else ""
+    why = (
+        "offline mode is on (HF_HUB_OFFLINE), so nothing is fetched"
+        if constants.HF_HUB_OFFLINE
+        else "the hub could not be reached, or has no such repository or revision"
+    )
+    return (
+        f"no {what} {name}{at}: {why}. Missing in {constants.HF_HUB_CACHE}: {lacks}. Get it where "
+        f"there is a network with `hf download {name}{pinned}`, and copy that cache here; or add "
+        "`--local-dir FOLDER`, copy the folder, and name it in the configuration"
+    )
+
+
+def _is_unread(error: BaseException) -> bool:
+    """Whether an error says that a file isn't weights; torch has two for one that is cut short."""
+    cut = getattr(error, "errno", None) == errno.EINVAL or "PytorchStreamReader" in str(error)
+    return cut or isinstance(error, _UNREAD)
+
+
+def listed(path_or_name: str, revision: str | None) -> set[str]:
+    """The names of a part's files: in its folder, on the hub, or without it in the hub's cache."""
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folder = folder_of(path_or_name, revision)
+    if not Path(path_or_name).is_dir() and not constants.HF_HUB_OFFLINE and _reachable():
+        with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
+            return set(HfApi().list_repo_files(path_or_name, revision=revision))
+    found = () if folder is None else folder.rglob("*")
+    return {path.relative_to(folder).as_posix() for path in found if folder and path.is_file()}
+
+
+def _any(path_or_name: str, names: Sequence[str], revision: str | None) -> bool:
+    return any(_held(path_or_name, name, revision) is not None for name in names)
+
+
+def _missing_shards(path_or_name: str, names: Sequence[str], revision: str | None) -> list[str]:
+    """Files of weights that the one of the names that is here refers to, as an index does."""
+    name = next((name for name in names if _held(path_or_name, name, revision)), "")
+    index = _held(path_or_name, name, revision) if name.endswith(INDEX) else None
+    if index is None:
+        return []
+    files = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    home = name.rpartition("/")[0]
+    wanted = sorted(f"{home}/{file}" if home else file for file in files)
+    return [file for file in wanted if _held(path_or_name, file, revision) is None]
+
+
+def _held(path_or_name: str, file: str, revision: str | None) -> Path | None:
+    """A file of a part that is on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(path_or_name).is_dir():
+        path = Path(path_or_name) / file
+        return path if path.is_file() else None
+    if not REPOSITORY.fullmatch(path_or_name):
+        return None
+    found = try_to_load_from_cache(path_or_name, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+BLOCKS = 16
+"""Ranges of ids that a vocabulary is told apart by."""
+
+
+def words_of(tokenizer: Any) -> dict[str, Any]:
+    """What a tokenizer makes of texts, for a manifest: tokens by ranges of ids, and its steps.
+
+    Padding and length, which a call leaves set, are no part of it.
+    """
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+    found: dict[str, Any] = {"size": len(vocabulary)}
+    step = -(-len(vocabulary) // BLOCKS)
+    for start in range(0, len(vocabulary), step):
+        block = vocabulary[start : start + step]
+        found[f"ids {block[0][1]} to {block[-1][1]}"] = _short_hash(block)
+    if (fast := getattr(tokenizer, "backend_tokenizer", None)) is not None:
+        whole = json.loads(fast.to_str())
+        found["merges"] = _short_hash(whole["model"].pop("merges", None))
+        for name in ("normalizer", "pre_tokenizer", "post_processor"):
+            found[name] = whole[name]
+    return found
+
+
+def _short_hash(what: Any) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+@torch.no_grad()
+def fingerprint(module: nn.Module, cast: torch.dtype | None = None) -> str:
+    """A hash of a module's weights, of values spread over each, in whatever precision they are, or
+    as they would be after a `cast`.
+
+    It tells trained weights from others, which differ everywhere, and isn't proof against somebody
+    who edits a few. Adapters and new tokens' rows are left out: they are a model's own.
+    """
+    state = hashlib.sha256()
+    for name, value in sorted(module.named_parameters()):
+        if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
+            continue
+        flat = value.detach().reshape(-1)
+        picked = flat[:: max(1, len(flat) // SAMPLED)].to(cast or value.dtype).double().cpu()
+        state.update(f"{name.replace('.base_layer.', '.')}:{tuple(value.shape)}:".encode())
+        state.update(picked.numpy().tobytes())
+    return state.hexdigest()[:16]

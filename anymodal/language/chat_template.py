@@ -1,0 +1,241 @@
+"""A conversation as token ids, in which no text can pose as a special token."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jinja2.exceptions import TemplateError
+
+from anymodal.distributed import locks
+from anymodal.language.sandbox import render
+from anymodal.language.sandbox_budget import BudgetError
+from anymodal.media.source import printable
+
+ASSISTANT = "assistant"
+
+# For tokenizers without a template of their own: "user:\nhello</s>assistant:\n".
+PLAIN_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{{ message.role + ':\n' + message.content + eos_token }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant:\n' }}{% endif %}"
+)
+
+Piece = str | list[int]
+
+
+class Segment(NamedTuple):
+    """A stretch of a rendered conversation.
+
+    `is_content` tells what somebody said from what the template wrote around it; `supervised` is
+    true for what the assistant has to produce: its content and the end of its turn.
+    """
+
+    ids: list[int]
+    role: str
+    is_content: bool
+    supervised: bool
+
+
+class ChatTemplate:
+    """Writes conversations in a tokenizer's own chat template, and encodes user text safely.
+
+    The template is rendered around marks instead of contents and cut at the marks: only what the
+    template itself wrote is read with special tokens, contents never pass through it. Thinking is
+    off in templates that know the switch, so that training and chatting see one form.
+
+    Args:
+        tokenizer: a Hugging Face tokenizer; without a template it gets `PLAIN_TEMPLATE`.
+        stops: ids that end a reply, as far as they are known; the template's own is added.
+
+    Raises:
+        ValueError: if no special token ends an assistant's turn.
+    """
+
+    def __init__(self, tokenizer: Any, stops: Collection[int]) -> None:
+        self.tokenizer = tokenizer
+        self.jinja = _text_of(tokenizer.chat_template)
+        if tokenizer.chat_template is None and tokenizer.eos_token is None:
+            raise ValueError(
+                "the tokenizer has neither a chat template nor an end-of-sequence token, so no "
+                "reply could end; set tokenizer.chat_template or tokenizer.eos_token"
+            )
+        self.reserved = _reserved_ids(tokenizer)
+        self._prepends = self._encode("a", split=True) != self._continued("a", split=True)
+        self.stops = frozenset(stops)
+        self.stops |= {self._end_of_turn()}
+        self.marks = self._plain_marks()
+
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of a text that somebody typed; none of them is a special or an added token.
+
+        The text begins as if something stood before it: with no space that isn't its own. Words
+        that the template itself ends a message with get other ids than there, where the tokenizer
+        has any.
+        """
+        for mark in self.marks:
+            if mark in text:
+                middle = text.index(mark) + len(mark) // 2
+                return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
+        ids = self._within(text, split=True)
+        if self.reserved.isdisjoint(ids):
+            return ids
+        # Tokenizers honour the split only for tokens marked special, and some hold special ones
+        # in their base vocabulary too. Cutting in halves ends in pieces that are harmless.
+        if len(text) < 2:
+            return [token for token in ids if token not in self.reserved]
+        middle = len(text) // 2
+        return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
+
+    def render(
+        self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
+    ) -> list[Segment]:
+        """A conversation as segments in order; their ids joined are the prompt.
+
+        Args:
+            messages: (role, pieces) each; a piece is text, or ids that the framework inserts.
+            add_generation_prompt: end with the opening of an assistant's turn.
+
+        Raises:
+            ValueError: for no messages, a role that is no word, or roles the template refuses.
+        """
+        roles = [role for role, _ in messages]
+        first, *rest = self._frame(roles, add_generation_prompt)
+        # A space that ends what stands before a content belongs to its first word, as its token
+        # does; and a reply's opening ends without it.
+        bare = [text.rstrip(" ") for text in (first, *rest[:-1])]
+        spaces = [text[len(kept) :] for text, kept in zip((first, *rest[:-1]), bare, strict=True)]
+        opening = self._encode(bare[0], split=False)
+        written = [self._within(text, split=False) for text in (*bare[1:], rest[-1])]
+        segments = [Segment(opening, roles[0], False, False)]
+        for (role, pieces), following, after, space in zip(
+            messages, [*roles[1:], ASSISTANT], written, spaces, strict=True
+        ):
+            said = role == ASSISTANT
+            for place, piece in enumerate(pieces):
+                if place == 0 and isinstance(piece, str):
+                    piece = space + piece
+                ids = self.encode_text(piece) if isinstance(piece, str) else list(piece)
+                segments.append(Segment(ids, role, True, said))
+            end = next((at + 1 for at, token in enumerate(after) if token in self.stops), 0)
+            segments.append(Segment(after[:end], role, False, said))
+            segments.append(Segment(after[end:], following, False, False))
+        return [segment for segment in segments if segment.ids]
+
+    def _encode(self, text: str, *, split: bool) -> list[int]:
+        if not text:
+            return []
+        with locks.TOKENIZERS:
+            encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=split)
+        return list(encoded["input_ids"])
+
+    def _within(self, text: str, *, split: bool) -> list[int]:
+        """The ids of a text within another, where SentencePiece would put a space before it."""
+        return (self._continued if self._prepends else self._encode)(text, split=split)
+
+    def _continued(self, text: str, *, split: bool) -> list[int]:
+        before = self._encode("\n", split=split)
+        ids = self._encode("\n" + text, split=split)
+        if ids[: len(before)] == before:
+            return ids[len(before) :]
+        return self._encode(text, split=split)  # the line's end is part of a longer token
+
+    def _frame(self, roles: Sequence[str], add_generation_prompt: bool) -> list[str]:
+        """What the template writes before, between and after contents: len(roles) + 1 texts."""
+        for role in roles:
+            if not role.isidentifier():
+                raise ValueError(f"role {role!r} is no word; use system, user or assistant")
+        if not roles:
+            raise ValueError("a conversation needs at least one message")
+        marks = [f"\ue000{index}\ue001" for index in range(len(roles))]
+        try:
+            rest = render(
+                self.jinja,
+                **_special_tokens(self.tokenizer),
+                messages=[{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)],
+                tools=None,
+                documents=None,
+                add_generation_prompt=add_generation_prompt,
+                enable_thinking=False,
+            )
+        except BudgetError as error:
+            raise ValueError(
+                f"the model's chat template asks for more than one may: {printable(str(error))}; "
+                "set another tokenizer.chat_template"
+            ) from error
+        except TemplateError as error:
+            raise ValueError(
+                f"the model's chat template refuses the roles {', '.join(roles)}: "
+                f"{printable(str(error))}"
+            ) from error
+        frame = []
+        for role, mark in zip(roles, marks, strict=True):
+            before, found, rest = rest.partition(mark)
+            if not found or mark in rest:
+                raise ValueError(
+                    f"the model's chat template does not write a {role} message exactly once and "
+                    "in order; set another tokenizer.chat_template"
+                )
+            frame.append(before)
+        return [*frame, rest]
+
+    def _end_of_turn(self) -> int:
+        after = self._encode(self._frame(["user", ASSISTANT], False)[-1], split=False)
+        # The first one, since more may follow it, as the end of the whole text (Phi-3).
+        for token in after:
+            if token in self.stops | self.reserved:
+                return token
+        raise ValueError(
+            "the model's chat template ends an assistant's turn with no special token, so no "
+            "reply could end; set a tokenizer.chat_template that writes eos_token there"
+        )
+
+    def _plain_marks(self) -> list[str]:
+        """Words that end a message without a special token, as Llama 2's [/INST]."""
+        found = set()
+        for roles in (["user", ASSISTANT, "user"], ["system", "user"]):
+            with contextlib.suppress(ValueError):  # some know no system
+                for text in self._frame(roles, True)[1:]:
+                    ids = self._within(text, split=False)
+                    plain = itertools.takewhile(lambda token: token not in self.reserved, ids)
+                    found.add(self.tokenizer.decode(list(plain)).strip())
+        return sorted(mark for mark in found if len(mark) > 1)
+
+
+def _text_of(template: Any) -> str:
+    """A tokenizer's template; of several the one that its model talks by."""
+    if isinstance(template, Mapping):
+        template = template.get("default")
+        if template is None:
+            raise ValueError(
+                "the tokenizer has several chat templates and none is the default one; set "
+                "tokenizer.chat_template to the one that is meant"
+            )
+    if template is not None and not isinstance(template, str):
+        kind = type(template).__name__
+        raise ValueError(f"the tokenizer's chat_template is a {kind}; set it to a text in Jinja")
+    return template or PLAIN_TEMPLATE
+
+
+def _special_tokens(tokenizer: Any) -> dict[str, Any]:
+    """Texts of special tokens by the names that templates know them by."""
+    return {
+        name: [str(each) for each in token] if isinstance(token, list | tuple) else str(token)
+        for name, token in tokenizer.special_tokens_map.items()
+    }
+
+
+def _reserved_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids that no typed text may have: special and added tokens, except for blank ones.
+
+    Some tokenizers keep runs of spaces as added tokens. An unknown token stays allowed as long as
+    it has no other meaning.
+    """
+    added = {token for text, token in tokenizer.get_added_vocab().items() if text.strip()}
+    reserved = added | set(tokenizer.all_special_ids)
+    ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
+    return frozenset(reserved - ({tokenizer.unk_token_id} - ends))

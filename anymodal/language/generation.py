@@ -1,0 +1,265 @@
+"""Replies token by token: text as it comes, and whole signal spans in one forward pass each."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from anymodal.language.kv_cache import PrefixCache, new_cache
+from anymodal.language.model import LanguageModel
+from anymodal.language.sampling import Sampling
+from anymodal.language.signal_tokens import Signals
+
+
+class Prompt(NamedTuple):
+    """A prompt as embeddings (T, D) and, per position, a key that tells equal ones.
+
+    A key is a token id, or for a soft token something like (digest of the medium, slot).
+    """
+
+    embeds: Tensor
+    keys: list[Hashable]
+
+
+@dataclass(frozen=True)
+class TextToken:
+    """A piece of text, whole characters only, and the ids it was decoded from."""
+
+    text: str
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SpanReady:
+    """A span of S signals: its last hidden states (S, D) and its input embeddings (S, D)."""
+
+    name: str
+    hidden: Tensor
+    embeds: Tensor
+
+
+@torch.inference_mode()
+def generate(
+    language: LanguageModel,
+    signals: Signals,
+    prompt: Prompt,
+    sampling: Sampling | None = None,
+    *,
+    generator: torch.Generator | None = None,
+    cache: PrefixCache | None = None,
+) -> Iterator[TextToken | SpanReady]:
+    """Answer a prompt, piece by piece, until an end-of-turn token or the length limit.
+
+    When a span's first token is chosen, the whole span goes through the model in one pass.
+
+    Args:
+        prompt: the conversation so far and the opening of the reply.
+        sampling: how tokens are chosen; greedily by default.
+        generator: the source of randomness, on the CPU; torch's own by default.
+        cache: positions of earlier turns; it then also holds this one's.
+
+    Raises:
+        ValueError: if the prompt is empty or longer than the model can read.
+    """
+    reply = _Reply(language, signals, prompt, sampling or Sampling(), generator)
+    cache = PrefixCache(language) if cache is None else cache
+    done = cache.reuse(prompt.keys)
+    embeds, keys = prompt.embeds[done:], prompt.keys[done:]
+    while True:
+        hidden = cache.feed(embeds, keys)  # (T, D)
+        ids = reply.step(hidden, embeds, language.logits(hidden[-1]))
+        yield from reply.drain()
+        if not ids:
+            return
+        embeds, keys = language.embed(ids), list(ids)
+
+
+@torch.inference_mode()
+def generate_batch(
+    language: LanguageModel,
+    signals: Signals,
+    prompts: Sequence[Prompt],
+    sampling: Sampling | None = None,
+    *,
+    generators: Sequence[torch.Generator] | None = None,
+) -> list[list[TextToken | SpanReady]]:
+    """Answer several prompts at once, each as `generate` would.
+
+    In each pass a row adds as many positions as it has to (a token, or a span), padded on the
+    left and masked; rows that have ended leave the batch.
+
+    Args:
+        prompts: the conversations so far, each with the opening of its reply.
+        sampling: how tokens are chosen; greedily by default.
+        generators: one for each prompt, so that no sample depends on its company; torch's own
+            by default.
+
+    Raises:
+        ValueError: if a prompt is empty or longer than the model can read.
+    """
+    sampling = sampling or Sampling()
+    replies = [
+        _Reply(language, signals, prompt, sampling, generators[row] if generators else None)
+        for row, prompt in enumerate(prompts)
+    ]
+    answers: list[list[TextToken | SpanReady]] = [[] for _ in prompts]
+    past = new_cache(language)
+    active = list(range(len(prompts)))
+    embeds = [prompt.embeds for prompt in prompts]
+    mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=language.device)
+    while active:
+        block, real = _pad_left(embeds)  # (B, W, D), (B, W)
+        mask = torch.cat([mask, real], 1)  # (B, past + W)
+        hidden = language(block, mask, past)  # (B, W, D)
+        logits = language.logits(hidden[:, -1])  # (B, V)
+        follow = []
+        for row, index in enumerate(active):
+            own = hidden[row, hidden.shape[1] - len(embeds[row]) :]
+            follow.append(replies[index].step(own, embeds[row], logits[row]))
+            answers[index].extend(replies[index].drain())
+        rows = [row for row, ids in enumerate(follow) if ids]
+        if len(rows) < len(active):
+            kept = torch.tensor(rows, dtype=torch.long, device=language.device)
+            active, mask = [active[row] for row in rows], mask[kept]
+            if rows:
+                past.batch_select_indices(kept)
+        embeds = [language.embed(follow[row]) for row in rows]
+    return answers
+
+
+class _Reply:
+    """One reply in the making: what to feed next, and what has happened."""
+
+    def __init__(
+        self,
+        language: LanguageModel,
+        signals: Signals,
+        prompt: Prompt,
+        sampling: Sampling,
+        generator: torch.Generator | None,
+    ) -> None:
+        self.language, self.signals = language, signals
+        self.sampling, self.generator = sampling, generator
+        self.left = min(sampling.max_new_tokens, _room(language, prompt))
+        self.spans = 0
+        self.said: list[int] = []
+        self.text = TextStream(language)
+        self.awaited: str | None = None
+        self.events: list[TextToken | SpanReady] = []
+
+    def step(self, hidden: Tensor, embeds: Tensor, logits: Tensor) -> list[int]:
+        """Take what was fed, (T, D) twice, and the scores (V,) after it; return what to feed next.
+
+        Nothing to feed means that the reply has ended.
+        """
+        if self.awaited is not None:
+            self.events.append(SpanReady(self.awaited, hidden, embeds))
+            self.awaited = None
+        ids = self._choose(logits) if self.left > 0 else []
+        if not ids:
+            self._flush()
+        return ids
+
+    def drain(self) -> list[TextToken | SpanReady]:
+        """Events since the last call."""
+        events, self.events = self.events, []
+        return events
+
+    def _choose(self, logits: Tensor) -> list[int]:
+        logits = self.signals.constrain(logits, self._open_spans())
+        token = self.sampling.pick(logits, self.said, self.generator)
+        if token in self.language.stops:
+            return []
+        if token in self.signals.starts:
+            return self._begin_span(self.signals.starts[token])
+        self.said.append(token)
+        self.left -= 1
+        if event := self.text.push(token):
+            self.events.append(event)
+        return [token] if self.left else []
+
+    def _begin_span(self, name: str) -> list[int]:
+        self._flush()
+        ids = self.signals.span(name)
+        self.awaited = name
+        self.spans += 1
+        self.left -= len(ids)
+        return ids
+
+    def _open_spans(self) -> list[str]:
+        if self.sampling.max_spans is not None and self.spans >= self.sampling.max_spans:
+            return []
+        return [name for name, count in self.signals.counts.items() if count <= self.left]
+
+    def _flush(self) -> None:
+        if event := self.text.flush():
+            self.events.append(event)
+
+
+class TextStream:
+    """Decodes ids one at a time, holding back characters that are not complete.
+
+    A character of UTF-8 may take several byte-level tokens; a tokenizer that joins words by
+    spaces needs the ids before. So the last emitted stretch is decoded again with the new ids,
+    and what it gains is the text.
+    """
+
+    def __init__(self, language: LanguageModel) -> None:
+        self.language = language
+        self.context: list[int] = []
+        self.held: list[int] = []
+
+    def push(self, token: int) -> TextToken | None:
+        """Add an id; the text that is complete by now, if any."""
+        self.held.append(token)
+        text = self._gain()
+        if not text or text.endswith("\ufffd"):
+            return None
+        return self._emit(text)
+
+    def flush(self) -> TextToken | None:
+        """What is held, complete or not."""
+        return self._emit(self._gain()) if self.held else None
+
+    def _gain(self) -> str:
+        before = self.language.decode(self.context)
+        return self.language.decode(self.context + self.held)[len(before) :]
+
+    def _emit(self, text: str) -> TextToken:
+        event = TextToken(text, tuple(self.held))
+        # A broken character must not join with what follows, which isn't the reply's start either.
+        broken = text.endswith("\ufffd")
+        self.context, self.held = self.language.encode_text("a") if broken else self.held, []
+        return event
+
+
+def _room(language: LanguageModel, prompt: Prompt) -> int:
+    """How many positions the model has left after a prompt."""
+    length = len(prompt.keys)
+    if length == 0 or prompt.embeds.shape != (length, language.width):
+        raise ValueError(
+            f"a prompt needs embeddings of shape (positions, {language.width}) and as many keys, "
+            f"at least one; got {tuple(prompt.embeds.shape)} and {length} keys"
+        )
+    limit = language.max_positions
+    if limit is not None and length >= limit:
+        raise ValueError(
+            f"the conversation takes {length} positions and the language model reads {limit}; "
+            "drop earlier turns or give fewer media"
+        )
+    return limit - length if limit is not None else 1 << 30
+
+
+def _pad_left(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows (T, D) of several lengths as one block (B, W, D) and its mask (B, W)."""
+    width = max(len(row) for row in rows)
+    block = rows[0].new_zeros(len(rows), width, rows[0].shape[1])
+    mask = torch.zeros(len(rows), width, dtype=torch.long, device=block.device)
+    for index, row in enumerate(rows):
+        block[index, width - len(row) :] = row
+        mask[index, width - len(row) :] = 1
+    return block, mask

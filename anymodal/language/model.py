@@ -1,0 +1,490 @@
+"""Any Hugging Face causal language model, with token rows of its own beside the model's."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AddedToken
+
+from anymodal.distributed import locks
+from anymodal.io.recorded import Recorded
+from anymodal.io.sources import words_of
+from anymodal.language.chat_template import ChatTemplate, Piece, Segment
+from anymodal.language.pretrained import Opened, open_pretrained, sketch_pretrained
+from anymodal.language.probes import Finish, backbone_of, measured, packs
+
+IGNORED = -100
+
+
+class LanguageModel(Recorded, nn.Module):
+    """A causal language model and its tokenizer, behind the few calls that the framework makes.
+
+    New tokens have rows in parameters of this module (`rows`, and `output_rows` where the model's
+    embeddings are untied); the model's own matrices are never resized, so that old rows stay as
+    they are whatever is trained. New ids follow the tokenizer's; where a model holds more rows
+    than its tokenizer has ids, those spare rows are never used.
+
+    The model's own parameters start frozen. Where a model scales embeddings (Gemma's √D), the
+    new rows are stored unscaled and scaled alike by `embed`; soft tokens that go into `forward`
+    beside them are taken at the scale of `embed`'s result. What a model does to its scores is
+    measured once, and compared with the model's own (`probes.measured`).
+
+    Shapes: B batch, T positions, D width, V ids (old and new), N new ids.
+
+    Raises:
+        ValueError: if the tokenizer has more ids than the model has rows, or the model's scores
+            can't be computed here as its own are.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, name: str = "", revision: str | None = None):
+        super().__init__()
+        self.model = model.requires_grad_(False)
+        self.tokenizer = tokenizer
+        self._plain_tokenizer = copy.deepcopy(tokenizer)
+        self.name, self.revision = name, revision
+        self.source: dict[str, Any] = {"name": name, "revision": revision}
+        self.lora: dict[str, Any] | None = None  # what `enable_lora` was asked for
+        self.quantize: str | None = None  # of a sketch: how its linear layers would be kept
+        self.first_new = int(max(tokenizer.get_vocab().values())) + 1
+        self.new_count = 0
+        if self.first_new > self.embedding.weight.shape[0]:
+            raise ValueError(
+                f"the tokenizer has {self.first_new} ids, the model only "
+                f"{self.embedding.weight.shape[0]} embedding rows; they do not belong together"
+            )
+        self.width = int(self.embedding.weight.shape[1])
+        if model.get_output_embeddings() is None:
+            raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
+        self.tied = self._output.weight is self.embedding.weight
+        self.words = words_of(tokenizer)  # before anybody adds to it
+        self.template = ChatTemplate(tokenizer, _known_stops(model, tokenizer))
+        self._takes_positions = (
+            "position_ids" in inspect.signature(self.backbone.forward).parameters
+        )
+        self.rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
+        if not self.tied:
+            self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
+        self.finish = self._measured()
+
+    def _measured(self) -> Finish:
+        """How the model makes scores of hidden states, from a few ids in the middle of its words.
+
+        That is where words are; what stands at both ends may have a meaning of its own.
+        """
+        ids = [self.first_new * (4 + place) // 12 for place in (0, 1, 2, 3, 3)]
+        other = [*ids[:-1], self.first_new * 8 // 12]
+        rows = torch.tensor([ids, other], device=self.device)
+        with self._trying():
+            return measured(self.model, rows, lambda ids: self(self.embed(ids)))
+
+    @contextlib.contextmanager
+    def _trying(self) -> Iterator[None]:
+        """A block in which nothing is dropped at random."""
+        training = [module for module in self.modules() if module.training]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module in training:
+                module.training = True
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_name: str,
+        *,
+        lora: dict[str, Any] | None = None,
+        dtype: str | torch.dtype | None = None,
+        quantize: Literal["8bit", "4bit"] | None = None,
+        chat_template: str | None = None,
+        revision: str | None = None,
+        gguf_file: str | None = None,
+    ) -> LanguageModel:
+        """Load a model folder, a hub repository or a GGUF file; code in it is never run.
+
+        Args:
+            path_or_name: a folder, the name of a hub repository, or a GGUF file, whose weights are
+                unpacked as it is opened (the extra `gguf`).
+            lora: keyword arguments of `enable_lora`, None for no adapters.
+            dtype: the weights' precision; None for the one they were saved in.
+            quantize: keep the linear layers' weights in 8 bits (Dettmers et al. 2022,
+                arXiv:2208.07339) or 4 (NF4, Dettmers et al. 2023, arXiv:2305.14314: with `lora`,
+                QLoRA). Wants a CUDA GPU and bitsandbytes.
+            chat_template: in Jinja, instead of the tokenizer's own.
+            revision: the hub revision to pin.
+            gguf_file: which GGUF file of the folder or repository.
+
+        Raises:
+            ValueError: if it is no causal language model, or one whose scores can't be computed
+                here as its own are (`probes.measured`); if the model and its tokenizer do not
+                belong together, weights are missing or damaged, or nothing here can quantise.
+            OSError: if there is no such folder or repository.
+            ImportError: if it is a GGUF file, and the package gguf isn't there.
+        """
+        opened = open_pretrained(
+            path_or_name,
+            revision=revision,
+            dtype=dtype,
+            quantize=quantize,
+            gguf_file=gguf_file,
+        )
+        return cls._of(opened, lora, chat_template)
+
+    @classmethod
+    def sketch(
+        cls,
+        path_or_name: str | LanguageModel,
+        *,
+        lora: dict[str, Any] | None = None,
+        dtype: str | torch.dtype | None = None,
+        quantize: Literal["8bit", "4bit"] | None = None,
+        chat_template: str | None = None,
+        revision: str | None = None,
+        gguf_file: str | None = None,
+    ) -> LanguageModel:
+        """What `from_pretrained` would give, on the meta device: its weights are never read.
+
+        `path_or_name` may also be a sketch of what will lie there. What is to be quantised has the
+        shapes and types that it was saved in; plans count it by `quantize`.
+
+        Raises:
+            FileNotFoundError: if there is no such folder or repository, or it lacks a file.
+        """
+        if isinstance(path_or_name, LanguageModel):
+            made = path_or_name
+            return made if lora is None else _adapted(made, lora)
+        opened = sketch_pretrained(
+            path_or_name, revision=revision, dtype=dtype, gguf_file=gguf_file
+        )
+        language = cls._of(opened, lora, chat_template)
+        language.quantize = quantize
+        return language
+
+    @classmethod
+    def _of(
+        cls, opened: Opened, lora: dict[str, Any] | None, chat_template: str | None
+    ) -> LanguageModel:
+        model, tokenizer, source = opened
+        if chat_template is not None:
+            tokenizer.chat_template = chat_template
+        language = cls(model, tokenizer, name=source["name"], revision=source["revision"]).eval()
+        language.source = source
+        return language if lora is None else _adapted(language, lora)
+
+    # Looked up once: transformers searches for them at each call, which a token of a reply feels.
+    # Outside torch's registry, where what stands twice would be saved twice.
+    @cached_property
+    def embedding(self) -> nn.Embedding:
+        """The model's own input embedding."""
+        embedding: nn.Embedding = self.model.get_input_embeddings()
+        return embedding
+
+    @cached_property
+    def _output(self) -> nn.Linear:
+        output: nn.Linear = self.model.get_output_embeddings()
+        return output
+
+    @property
+    def embedding_scale(self) -> float:
+        """The root mean square of what `embed` gives for the model's own ids; 1 in a sketch."""
+        if self.embedding.weight.is_meta:
+            return 1.0
+        size = float(self.embedding.weight.detach().float().square().mean().sqrt())
+        return size * float(getattr(self.embedding, "embed_scale", 1.0))
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The model without its output layer."""
+        return backbone_of(self.model)
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The layers that every forward pass runs one after the other."""
+        lists = (part for part in self.backbone.modules() if isinstance(part, nn.ModuleList))
+        return list(next(lists, ()))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings are."""
+        return torch.device(self.embedding.weight.device)
+
+    @property
+    def stops(self) -> frozenset[int]:
+        """Ids that end a reply."""
+        return self.template.stops
+
+    @property
+    def vocab_size(self) -> int:
+        """Old and new ids together, the width of `logits`."""
+        return self.first_new + self.new_count
+
+    @property
+    def max_positions(self) -> int | None:
+        """The longest sequence that the model was made for, where it has a limit."""
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return int(limit) if limit else None
+
+    @cached_property
+    def packs(self) -> bool:
+        """Whether several sequences may share a row, parted by positions that start again.
+
+        It is tried (`probes.packs`). A sketch, which can't be, is taken for one that does.
+        """
+        if self.device.type == "meta":
+            return True
+        with self._trying():
+            rows = self.embedding.weight
+            return packs(rows, lambda embeds, positions: self(embeds, positions=positions))
+
+    def add_tokens(self, names: Sequence[str]) -> list[int]:
+        """Add special tokens with rows of their own; their ids are contiguous.
+
+        New rows are the mean of the old ones plus noise at a tenth of their spread, so that at
+        first no new token is likelier than the average one.
+
+        Raises:
+            ValueError: if a name is given twice or the tokenizer has it already.
+        """
+        known = self.tokenizer.get_vocab()
+        for index, name in enumerate(names):
+            if name in known or name in names[:index]:
+                raise ValueError(f"the tokenizer already has a token {name!r}; choose another name")
+        tokens = [AddedToken(name, special=True, normalized=False) for name in names]
+        self.tokenizer.add_tokens(tokens, special_tokens=True)
+        ids = [int(self.tokenizer.convert_tokens_to_ids(name)) for name in names]
+        expected = list(range(self.vocab_size, self.vocab_size + len(names)))
+        if ids != expected:
+            raise ValueError(f"the tokenizer numbers new tokens {ids}, not {expected} as supported")
+        self.rows = _grown(self.rows, self.embedding.weight[: self.first_new], len(names))
+        if not self.tied:
+            old = self._output.weight[: self.first_new]
+            self.output_rows = _grown(self.output_rows, old, len(names))
+        self.new_count += len(names)
+        self.template = ChatTemplate(self.tokenizer, self.stops)
+        return ids
+
+    def enable_lora(
+        self,
+        r: int = 16,
+        alpha: int = 32,
+        dropout: float = 0.05,
+        target_modules: str | Sequence[str] = "all-linear",
+    ) -> None:
+        """Put low-rank adapters on linear layers, all but the output layer by default.
+
+        A mixture of experts has them on its attention; experts and router stay as they are.
+
+        Source: Hu et al. 2021 (LoRA), section 4.1. Only the adapters train afterwards, not the
+        model; their parameters are named `lora_A`, `lora_B`.
+
+        Raises:
+            ValueError: if the model has adapters, or no module has such a name.
+        """
+        from peft import LoraConfig, inject_adapter_in_model
+
+        if hasattr(self.model, "peft_config"):
+            raise ValueError("the language model has LoRA adapters already; enable them once")
+        targets = target_modules if isinstance(target_modules, str) else list(target_modules)
+        if targets == "all-linear" and any(p.ndim == 3 for p in self.model.parameters()):
+            # All experts are one tensor, of which peft would make adapters without dropout that it
+            # can't merge: a mixture of experts gets them on its linear layers alone.
+            targets = [
+                name
+                for name, module in self.model.named_modules()
+                if isinstance(module, nn.Linear) and module is not self._output
+            ]
+        inject_adapter_in_model(
+            LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets),
+            self.model,
+        )
+        self._look_again()
+        if isinstance(target_modules, str) and target_modules != "all-linear":
+            targets = self._adapted_names()  # a folder says which they are, not by what pattern
+        elif target_modules == "all-linear":
+            targets = target_modules
+        self.lora = {"r": r, "alpha": alpha, "dropout": dropout, "target_modules": targets}
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_("lora_" in name)
+            if "lora_" in name:  # in bfloat16 most of an optimizer's steps would round to nothing
+                parameter.data = parameter.data.float()
+
+    def _adapted_names(self) -> list[str]:
+        from peft.tuners.lora import LoraLayer
+
+        return [n for n, module in self.model.named_modules() if isinstance(module, LoraLayer)]
+
+    def merge_adapters(self) -> None:
+        """Add the adapters to the weights they adapt, and leave a plain model.
+
+        Raises:
+            ValueError: if those weights are quantised, in which most of what adapters learned would
+                be rounded away.
+        """
+        from peft.tuners.lora import LoraLayer
+
+        if self.lora is not None and getattr(self.model, "is_quantized", False):
+            raise ValueError(
+                "adapters can't be merged into quantised weights; open the model with the language "
+                "part's `quantize` left out, and merge then"
+            )
+        for name, module in list(self.model.named_modules()):
+            if isinstance(module, LoraLayer):
+                module.merge()
+                parent, _, child = name.rpartition(".")
+                setattr(self.model.get_submodule(parent), child, module.get_base_layer())
+        if hasattr(self.model, "peft_config"):
+            del self.model.peft_config
+        self.lora = None
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """For the two ends of the model, where adapters come to stand in their places or leave."""
+        for name in ("embedding", "_output"):
+            self.__dict__.pop(name, None)
+
+    def encode_text(self, text: str) -> list[int]:
+        """The ids of a text that somebody typed; none of them is a special or an added token."""
+        return self.template.encode_text(text)
+
+    def render_chat(
+        self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
+    ) -> list[Segment]:
+        """A conversation as token ids, see `ChatTemplate.render`."""
+        return self.template.render(messages, add_generation_prompt)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, without special tokens."""
+        with locks.TOKENIZERS:
+            text: str = self.tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        return text
+
+    def embed(self, ids: Tensor | Sequence[int]) -> Tensor:
+        """Input embeddings of ids (…) → (…, D), or of a list of them (T) → (T, D)."""
+        embedding = self.embedding
+        plain = not isinstance(ids, Tensor) and all(token < self.first_new for token in ids)
+        ids = torch.as_tensor(ids, dtype=torch.long, device=embedding.weight.device)
+        if plain or not self.new_count:  # as every token of a text that is being written
+            return torch.as_tensor(embedding(ids))
+        new = ids >= self.first_new
+        old = embedding(ids.masked_fill(new, 0))  # (..., D)
+        scale = getattr(embedding, "embed_scale", 1.0)
+        own = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
+        return torch.where(new.unsqueeze(-1), own.to(old.dtype), old)
+
+    def forward(
+        self,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor | None = None,
+        past_key_values: Any = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """Last layer's hidden states, after the final norm; the output layer is not computed.
+
+        Args:
+            inputs_embeds: (B, T, D).
+            attention_mask: (B, past + T), nonzero where a position is real; padding may be
+                anywhere, positions are counted over the real ones.
+            past_key_values: a `transformers` cache, extended in place.
+            positions: (B, T), of sequences in rows, instead of a mask: each counts from 0, and
+                attention never crosses from one to the next where the model `packs`.
+
+        Returns:
+            (B, T, D).
+        """
+        more: dict[str, Any] = {}
+        if positions is not None and self._takes_positions:
+            more["position_ids"] = positions
+        if attention_mask is not None:
+            mask = attention_mask.long()
+            more["attention_mask"] = mask
+            if self._takes_positions:
+                positions = (mask.cumsum(-1) - 1).clamp(min=0)  # (B, past + T)
+                more["position_ids"] = positions[:, -inputs_embeds.shape[1] :]
+        output = self.backbone(
+            inputs_embeds=inputs_embeds.to(self.embedding.weight.dtype),
+            past_key_values=past_key_values,
+            use_cache=past_key_values is not None,
+            **more,
+        )
+        return torch.as_tensor(output.last_hidden_state)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of old and new ids at the positions passed, (…, D) → (…, V)."""
+        hidden = self.finish.hidden(hidden)
+        old = self._output(hidden)[..., : self.first_new]
+        own = self.rows if self.tied else self.output_rows
+        new = F.linear(hidden, own.to(hidden.dtype))  # (..., N)
+        return self.finish.scores(torch.cat([old, new], -1))
+
+    def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of the next token, at the supervised positions only.
+
+        Hidden states are picked first and projected after, which has the gradient of the full
+        logits at a fraction of the cost. Zero where nothing is supervised.
+
+        Args:
+            hidden: (B, T, D), from `forward`.
+            labels: (B, T), the ids at the same positions (shifted here), -100 where unsupervised.
+        """
+        targets = labels[:, 1:]  # (B, T-1)
+        chosen = targets != IGNORED
+        picked = hidden[:, :-1][chosen]  # (supervised, D)
+        if not len(picked):
+            return hidden.sum() * 0.0
+        return F.cross_entropy(self.logits(picked).float(), targets[chosen])
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model and its tokenizer as they were loaded: no new tokens, no adapters."""
+        plain = {
+            name.replace(".base_layer.", "."): tensor
+            for name, tensor in self.model.state_dict().items()
+            if "lora_" not in name
+        }
+        self.model.save_pretrained(folder, state_dict=plain)
+        self._plain_tokenizer.save_pretrained(folder)
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint's manifest records, to recognise the model it was trained on."""
+        return {
+            "class": type(self.model).__name__,
+            "source": self.source,
+            "words": self.words,
+            "template": hashlib.sha256(self.template.jinja.encode()).hexdigest()[:16],
+            "vocab_size": self.first_new,
+            "width": self.width,
+        }
+
+
+def supervised(labels: Tensor) -> int:
+    """How many positions `LanguageModel.loss` is a mean over, of labels (B, T)."""
+    return int((labels[:, 1:] != IGNORED).sum())
+
+
+def _adapted(language: LanguageModel, lora: dict[str, Any]) -> LanguageModel:
+    language.enable_lora(**lora)
+    return language.eval()
+
+
+def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
+    old = old.detach().float()
+    noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)
+    return nn.Parameter(torch.cat([rows.detach(), old.mean(0) + 0.1 * noise]), rows.requires_grad)
+
+
+def _known_stops(model: Any, tokenizer: Any) -> set[int]:
+    generation = getattr(model, "generation_config", None)
+    configured = getattr(generation, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    return {int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None}

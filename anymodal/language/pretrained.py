@@ -1,0 +1,217 @@
+"""Language models of others: from a folder, a hub's repository or a GGUF file, and no others."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
+from transformers.utils import cached_file
+
+from anymodal.io.sources import WEIGHTS, WORDS, folder_of, opening, require, source_of
+from anymodal.language import gguf_files
+
+Bits = Literal["8bit", "4bit"]
+DType = str | torch.dtype | None
+
+_WHAT = "language model"
+_FILES = [["config.json"], WEIGHTS, [*WORDS, "tiktoken.model", "tekken.json"]]
+_WANTED = "a language model here continues a text: Llama, Qwen, Gemma, SmolLM and their like"
+
+
+class Opened(NamedTuple):
+    """A causal language model, its tokenizer, and what a manifest says of their origin."""
+
+    model: Any
+    tokenizer: Any
+    source: dict[str, Any]
+
+
+def open_pretrained(
+    path_or_name: str,
+    *,
+    revision: str | None = None,
+    dtype: DType = None,
+    quantize: Bits | None = None,
+    gguf_file: str | None = None,
+) -> Opened:
+    """Load a model with its weights; see `LanguageModel.from_pretrained`."""
+    if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
+        config = gguf_files.config_of(file)
+        _check_kind(str(file), config)
+        if quantize is not None:
+            raise ValueError(
+                f"{file} can't be quantised as it is opened; convert it first: anymodal convert "
+                "gguf FILE FOLDER"
+            )
+        model, tokenizer, missing = gguf_files.open_gguf(file, config, dtype)
+        source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
+    else:
+        known = {"revision": revision, "trust_remote_code": False}
+        more = {} if quantize is None else {"quantization_config": _quantization(quantize)}
+        _check_kind(path_or_name, _config(path_or_name, revision))
+        with opening(_WHAT, path_or_name, revision, _FILES):
+            model, report = AutoModelForCausalLM.from_pretrained(
+                path_or_name, dtype=dtype or "auto", output_loading_info=True, **known, **more
+            )
+            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+        # Without a file of its words a tokenizer opens all the same, and knows none.
+        require(_WHAT, path_or_name, revision, _FILES[-1:])
+        missing, source = report["missing_keys"], source_of(path_or_name, revision)
+    _check_complete(path_or_name, model, missing)
+    return Opened(model, tokenizer, source)
+
+
+def sketch_pretrained(
+    path_or_name: str,
+    *,
+    revision: str | None = None,
+    dtype: DType = None,
+    gguf_file: str | None = None,
+) -> Opened:
+    """The same on the meta device: weights are never read; see `LanguageModel.sketch`."""
+    if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
+        config = gguf_files.config_of(file)
+        _check_kind(path_or_name, config)
+        tokenizer = gguf_files.tokenizer_of(file)
+        source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
+    else:
+        config = _config(path_or_name, revision)
+        _check_kind(path_or_name, config)
+        with opening(_WHAT, path_or_name, revision, [_FILES[0], _FILES[-1]]):
+            tokenizer = AutoTokenizer.from_pretrained(
+                path_or_name, revision=revision, trust_remote_code=False
+            )
+        source = source_of(path_or_name, revision)
+    chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
+    if not isinstance(chosen, torch.dtype):
+        chosen = config.dtype or torch.float32
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=chosen)
+    return Opened(model, tokenizer, source)
+
+
+def _gguf(path_or_name: str, revision: str | None, gguf_file: str | None) -> Path | None:
+    """The GGUF file that is meant, if one is: by its path, by its name, or alone in a folder.
+
+    Raises:
+        FileNotFoundError: if it isn't there.
+        ValueError: if a folder has several and nothing else.
+    """
+    path = Path(path_or_name)
+    if gguf_file is None and path.is_dir() and not (path / "config.json").exists():
+        files = sorted(file.name for file in path.glob(f"*{gguf_files.SUFFIX}"))
+        if len(files) > 1:
+            raise ValueError(
+                f"{path} has several models; give gguf_file: one of {', '.join(files)}"
+            )
+        gguf_file = files[0] if files else None
+    if gguf_file is None:
+        if path.suffix.lower() != gguf_files.SUFFIX or path.is_dir():
+            return None
+        file = path
+    elif path.is_dir():
+        file = path / gguf_file
+    else:
+        with opening(_WHAT, path_or_name, revision, [[gguf_file]]):
+            return Path(cached_file(path_or_name, gguf_file, revision=revision))
+    if not file.is_file():
+        raise FileNotFoundError(f"no {_WHAT} at {file}: there is no such file")
+    return file
+
+
+def _config(path_or_name: str, revision: str | None) -> Any:
+    _check_folder(path_or_name, folder_of(path_or_name, revision))
+    with opening(_WHAT, path_or_name, revision, _FILES[:1]):
+        return AutoConfig.from_pretrained(path_or_name, revision=revision, trust_remote_code=False)
+
+
+def _check_folder(name: str, folder: Path | None) -> None:
+    """Refuse a folder that is something else by its files."""
+    if folder is None or not folder.is_dir():
+        return
+    for file, what, way in (
+        ("model_index.json", "a diffusers pipeline", "DiffusionDecoder.from_pretrained opens it"),
+        ("manifest.json", "AnyModal's own", "AnyModal.from_pretrained opens a whole model"),
+        ("adapter_config.json", "adapters alone", "merge them into their model first"),
+    ):
+        if (folder / file).is_file() and not _is_of_transformers(folder):
+            raise ValueError(f"{name!r} is no language model but {what}; {way}")
+    if (folder / "config.json").is_file() and not _is_of_transformers(folder):
+        raise ValueError(
+            f"the config.json of {name!r} names no model_type, so it is no model of transformers "
+            f"(a part of a diffusers pipeline?); {_WANTED}"
+        )
+
+
+def _is_of_transformers(folder: Path) -> bool:
+    """Whether a folder's configuration says that it is a model of transformers."""
+    try:
+        told = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and bool(told.get("model_type"))
+
+
+def _check_kind(name: str, config: Any) -> None:
+    """Refuse a model of transformers that doesn't continue texts, and say what it is for.
+
+    Raises:
+        ValueError: naming its type.
+    """
+    from anymodal.encoders.transformers.families import FAMILIES, TOWERS
+
+    kind = config.model_type
+    told = f"{name!r} is no causal language model but a {kind!r}"
+    if kind in FAMILIES or kind in TOWERS:
+        raise ValueError(f"{told}, which reads media: TransformersEncoder.from_pretrained opens it")
+    if getattr(config, "is_encoder_decoder", False):
+        raise ValueError(f"{told}, an encoder-decoder; {_WANTED}")
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise ValueError(f"{told}; {_WANTED}")
+    if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
+        raise ValueError(f"{told}, which fills gaps and sees what comes; {_WANTED}")
+
+
+def _check_complete(name: str, model: nn.Module, missing: Iterable[str]) -> None:
+    """Refuse a checkpoint that lacks weights; buffers, as of positions, a model makes itself."""
+    own = {name for name, _ in model.named_parameters()}
+    if absent := sorted(own.intersection(missing)):
+        raise ValueError(
+            f"{name!r} lacks {len(absent)} weights, as {absent[0]}; it would speak with random "
+            "ones, so give a complete checkpoint"
+        )
+
+
+def _quantization(kind: str) -> BitsAndBytesConfig:
+    if kind not in ("8bit", "4bit"):
+        raise ValueError(f"quantize={kind!r} is unknown; choose 8bit, 4bit or none")
+    if not torch.cuda.is_available():
+        raise ValueError(
+            f"quantize={kind!r} wants a CUDA GPU and torch sees none here; leave it out, with "
+            "dtype: bfloat16 for half of float32's memory"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(f"quantize={kind!r} wants bitsandbytes: pip install 'anymodal[quantized]'")
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )

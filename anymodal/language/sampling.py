@@ -1,0 +1,102 @@
+"""How the next token is chosen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from anymodal.config import suggest
+from anymodal.config.ranges import number, whole
+
+MOST_TOKENS = 1_000_000
+"""More than any language model reads at once."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen.
+
+    Args:
+        max_new_tokens: the longest reply; a span counts whole, and is not begun if it won't fit.
+        temperature: 0 always takes the likeliest.
+        top_p: keep the likeliest tokens that together have this probability.
+        top_k: keep this many of the likeliest tokens; 0 keeps all.
+        repetition_penalty: divide the scores of text tokens that the reply has already.
+            Source: Keskar et al. 2019 (CTRL), section 4.1.
+        max_spans: the most spans in a reply; None for no limit.
+
+    Raises:
+        ValueError: for a value of the wrong type or out of its range.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    max_spans: int | None = None
+
+    def __post_init__(self) -> None:
+        whole("max_new_tokens", self.max_new_tokens, 1, MOST_TOKENS)
+        if self.temperature != 0 or isinstance(self.temperature, bool):
+            number("temperature", self.temperature, 1e-6, 1e6, "0 (greedy) or ")
+        number("top_p", self.top_p, 1e-6, 1)
+        whole("top_k", self.top_k, 0, MOST_TOKENS)
+        number("repetition_penalty", self.repetition_penalty, 0.01, 100)
+        if self.max_spans is not None:
+            whole("max_spans", self.max_spans, 0, MOST_TOKENS)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], beside: Sequence[str] = ()) -> Self:
+        """Build it from settings by name; `beside` is what else might have been meant.
+
+        Raises:
+            ValueError: for an unknown name, and for a value out of its range.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                near = suggest(str(name), [*known, *beside])
+                raise ValueError(f"there is no setting {name!r}{near}")
+        return cls(**given)
+
+    def pick(self, logits: Tensor, said: Sequence[int], generator: torch.Generator | None) -> int:
+        """The next id from scores (V,); the nucleus is Holtzman et al. 2019, section 3.1.
+
+        Raises:
+            ValueError: if the scores are not finite.
+        """
+        if self.temperature == 0 and not (self.repetition_penalty != 1.0 and said):
+            best = int(logits.argmax())  # where they are: of the likeliest, the first
+            _check_finite(float(logits[best]), logits.dtype)
+            return best
+        # On the CPU, so that a seed means the same on every device.
+        dtype, logits = logits.dtype, logits.float().cpu()
+        _check_finite(float(logits.max()), dtype)
+        if self.repetition_penalty != 1.0 and said:
+            seen = torch.tensor(sorted(set(said)))
+            scores = logits[seen]
+            penalty = torch.where(scores > 0, 1 / self.repetition_penalty, self.repetition_penalty)
+            logits[seen] = scores * penalty
+        if self.temperature == 0:
+            return int(logits.argmax())
+        scores, ids = logits.sort(descending=True)
+        if self.top_k:
+            scores, ids = scores[: self.top_k], ids[: self.top_k]
+        shares = (scores / self.temperature).softmax(-1)
+        before = shares.cumsum(-1) - shares
+        shares = shares.masked_fill(before >= self.top_p, 0.0)
+        return int(ids[torch.multinomial(shares, 1, generator=generator)])
+
+
+def _check_finite(best: float, dtype: torch.dtype) -> None:
+    if not math.isfinite(best):
+        raise ValueError(
+            f"the language model's scores are not finite, in {dtype}: open it in bfloat16 or "
+            "float32, or check its weights"
+        )

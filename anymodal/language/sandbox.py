@@ -1,0 +1,329 @@
+"""Chat templates, which may be a stranger's program, rendered within a budget.
+
+Jinja's sandbox keeps a template from the machine, not from looping for ever or filling the memory.
+Here every loop, call, filter and operator is charged to a budget before it is done.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import islice
+from typing import Any
+
+from jinja2 import nodes, pass_context
+from jinja2.exceptions import SecurityError, TemplateError
+from jinja2.runtime import BlockReference, LoopContext, Macro, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+
+from anymodal.language.sandbox_budget import (
+    ITEMS,
+    LETTERS,
+    MAX_BITS,
+    MAX_NUMBER,
+    MAX_TEMPLATE,
+    Budget,
+    BudgetError,
+    numbers_in,
+)
+from anymodal.language.sandbox_syntax import Generation, rewrite
+
+_LEFT_OUT = ("lipsum", "cycler", "joiner")
+_NO_FILTERS = ("pprint", "random", "striptags", "urlize", "wordwrap", "xmlattr", "filesizeformat")
+
+
+_FORMATS = ("format", "format_map", "%", "strftime_now", "_now")
+_HARMLESS = frozenset(
+    (
+        *("length", "count", "first", "last", "default", "d", "items", "trim", "lower", "upper"),
+        *("capitalize", "title", "select", "reject", "selectattr", "rejectattr", "map", "int"),
+        *("_counted", "_joined", "_made"),
+    )
+)
+"""Filters that make nothing larger than what they are given."""
+
+
+def render(source: str, **values: Any) -> str:
+    """What a chat template writes of plain values.
+
+    Raises:
+        TemplateError: if it is no template, or refuses the values.
+        BudgetError: if it would take too long, or too much memory.
+    """
+    sandbox = _sandbox()
+    return sandbox.written(_compiled(source), values)
+
+
+@cache
+def _sandbox() -> Sandbox:
+    return Sandbox()
+
+
+@lru_cache(64)
+def _compiled(source: str) -> Any:
+    return _sandbox().compiled(source)
+
+
+class _Names(Namespace):
+    """A namespace without names that begin with an underscore."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            raise SecurityError(f"it sets {name!r}, and no name may begin with an underscore")
+        Namespace.__setitem__(self, name, value)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Renders chat templates as transformers does, within a budget."""
+
+    intercepted_binops = frozenset(("+", "*", "**", "%"))
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+        super().__init__(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            optimized=False,  # constants would be computed while it is compiled, out of budget
+            finalize=pass_context(lambda _, value: self._written(value)),
+            extensions=[Generation, "jinja2.ext.loopcontrols"],
+            cache_size=0,
+        )
+        for name in _LEFT_OUT:
+            self.globals.pop(name)
+        self.globals |= {
+            "range": self._range,
+            "raise_exception": _refuse,
+            "strftime_now": _now,
+            "dict": dict,
+            "namespace": _Names,
+        }
+        self._plain = ImmutableSandboxedEnvironment()
+        self._plain.filters["tojson"] = _to_json
+        self._plain.filters |= {"_counted": self._counted, "_joined": self._joined}
+        self._plain.filters["_made"] = self._made
+        for name in _NO_FILTERS:
+            del self._plain.filters[name]
+        self.filters = {name: self._guarded(name) for name in self._plain.filters}
+        # What is computed one by one goes on to be.
+        self.filters |= {"_counted": pass_context(lambda _, value: self._counted(value))}
+
+    def written(self, template: Any, values: Mapping[str, Any]) -> str:
+        """What a compiled template writes.
+
+        Raises:
+            TemplateError: if it refuses the values, or takes more than the budget.
+        """
+        self.budget.begin()
+        try:
+            text: str = template.render(values)
+        except TemplateError:
+            raise
+        except RecursionError as error:
+            raise BudgetError("it calls itself without end") from error
+        except Exception as error:  # whatever a program of somebody else's may raise
+            raise TemplateError(f"{type(error).__name__}: {str(error)[:200]}") from error
+        return text
+
+    def compiled(self, source: str) -> Any:
+        """A template, ready to be rendered.
+
+        Raises:
+            TemplateError: if it is too long or no template.
+        """
+        if len(source) > MAX_TEMPLATE:
+            raise TemplateError(f"it has {len(source):,} letters, and {MAX_TEMPLATE:,} is the most")
+        self.budget.begin()
+        try:
+            return self.from_string(source)
+        except TemplateError:
+            raise
+        except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError) as error:
+            raise TemplateError(f"it nests too deep: {type(error).__name__}") from error
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        rewrite(tree, self)
+        return tree
+
+    # ---- What is charged -----------------------------------------------------------------------
+
+    def concat(self, parts: Iterable[str]) -> str:
+        """Join what a block wrote."""
+        held: list[str] = []
+        for part in parts:
+            self.budget.spend(1, len(part))
+            held.append(part)
+        return "".join(held)
+
+    def _written(self, value: Any) -> Any:
+        self.budget.spend(1, self.budget.size(value))
+        return value
+
+    def _counted(self, value: Any) -> Any:
+        """What a loop goes over, paid for beforehand where its length is known."""
+        if isinstance(value, Undefined):
+            return value
+        if isinstance(value, str | list | tuple | dict | range):
+            self.budget.spend(1 + len(value))
+            return value
+        return self._counting(value)
+
+    def _counting(self, values: Iterable[Any]) -> Iterator[Any]:
+        for value in values:
+            self.budget.spend()
+            yield value
+
+    def _joined(self, parts: Sequence[Any]) -> str:
+        self.budget.spend(1, self.budget.size(parts))
+        return "".join(map(str, parts))
+
+    def _gathered(self, values: Iterable[Any]) -> list[Any]:
+        """Values of which those that are computed one by one are there as lists."""
+        return [
+            self._up_to(value)
+            if isinstance(value, Iterator | range) and not isinstance(value, LoopContext)
+            else value
+            for value in values
+        ]
+
+    def _up_to(self, values: Iterable[Any]) -> list[Any]:
+        held = list(islice(self._counting(values), ITEMS + 1))
+        if len(held) > ITEMS:
+            raise BudgetError(f"a list of it holds more than {ITEMS:,} values")
+        return held
+
+    def _made(self, value: Any) -> Any:
+        self.budget.spend(1)
+        self.budget.size(value)
+        return value
+
+    def _range(self, *args: int) -> range:
+        made = range(*args)
+        if len(made) > ITEMS:
+            raise BudgetError(f"range() gives {len(made):,} numbers, and {ITEMS:,} is the most")
+        return made
+
+    def _allow(self, what: str, owner: Any, given: Sequence[Any]) -> None:
+        """Refuse a call whose result could be too large by the sizes of what it is given."""
+        values = [owner, *given]
+        most = max(numbers_in(given), default=0)
+        if most > MAX_NUMBER:
+            raise BudgetError(f"it hands {most} to {what}, and {MAX_NUMBER:,} is the most")
+        sizes = sorted((self.budget.size(value) for value in values), reverse=True)
+        written = [value for value in values if isinstance(value, str)]
+        if what in _FORMATS and any(re.search(r"\d{5}", value) for value in written):
+            raise BudgetError(f"{what} of it asks for a width of more than {MAX_NUMBER:,}")
+        first, second = [*sizes, 1, 1][:2]
+        if first * max(second, most if most > 1 else 1) > 10 * LETTERS:
+            raise BudgetError(f"{what} of it could make more than {10 * LETTERS:,} letters")
+        self.budget.spend(1 + (first + second) // 1000)
+
+    def _guarded(self, name: str) -> Callable[..., Any]:
+        """A filter that is charged for what it is given and what it gives."""
+
+        @pass_context
+        def called(context: Any, value: Any = None, *args: Any, **more: Any) -> Any:
+            value, *rest = self._gathered([value, *args])
+            if name not in _HARMLESS:
+                self._allow(name, value, [*rest, *more.values()])
+            self.budget.spend()
+            result = self._plain.call_filter(
+                name, value, rest, more, context=context, eval_ctx=context.eval_ctx
+            )
+            if isinstance(result, str | list | dict):
+                self.budget.spend(0, self.budget.size(result) if isinstance(result, str) else 0)
+                self.budget.size(result)
+            return result
+
+        return called
+
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call what a template calls: a macro, a method, a loop within itself."""
+        args = tuple(__self._gathered(args))
+        given = [*args, *kwargs.values()]
+        if isinstance(__obj, LoopContext):
+            args = (__self._counted(args[0]), *args[1:]) if args else args
+        __self.budget.spend()
+        if not isinstance(__obj, LoopContext | Macro | BlockReference) and __obj not in _GATHERS:
+            owner = getattr(__obj, "__self__", None)
+            wrapped = getattr(__obj, "__wrapped__", None)  # how the sandbox hands out str.format
+            owner = getattr(wrapped, "__self__", owner)
+            name = getattr(__obj, "__name__", type(__obj).__name__)
+            known = isinstance(owner, str | bytes | list | tuple | dict | int)
+            if name != "_range":
+                __self._allow(name, owner if known else None, given)
+        result = super().call(__context, __obj, *args, **kwargs)
+        if isinstance(result, str | list | tuple | dict | int):
+            size = __self.budget.size(result)
+            __self.budget.spend(1, size if isinstance(result, str) else 0)
+        return result
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Compute an operation whose result can be larger than what it is of."""
+        self.budget.spend()
+        numbers = [value for value in (left, right) if isinstance(value, int)]
+        if len(numbers) == 2:
+            self._check_bits(operator, *numbers)
+        elif operator == "*" and numbers:
+            other = right if isinstance(left, int) else left
+            if isinstance(other, str | bytes | list | tuple):
+                letters = self.budget.size(other) * max(numbers[0], 0)
+                if letters > LETTERS or len(other) * max(numbers[0], 0) > LETTERS:
+                    raise BudgetError(f"it repeats a value {numbers[0]} times")
+                self.budget.spend(0, letters)
+        elif operator == "%" and isinstance(left, str | bytes):
+            self._allow("%", left, [right])
+        elif operator == "+" and isinstance(left, str | list | tuple):
+            letters = self.budget.size([left, right])
+            self.budget.spend(letters // 1000, letters if isinstance(left, str) else 0)
+        return _OPERATORS[operator](left, right)
+
+    def _check_bits(self, operator: str, left: int, right: int) -> None:
+        if operator == "**":
+            bits = left.bit_length() * abs(right) if abs(left) > 1 else 1
+        else:
+            bits = left.bit_length() + right.bit_length()
+        if bits > MAX_BITS:
+            raise BudgetError(f"it computes a number of {bits} bits, and {MAX_BITS:,} is the most")
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "*": operator.mul,
+    "**": operator.pow,
+    "%": operator.mod,
+}
+
+
+def _refuse(message: Any) -> None:
+    raise TemplateError(str(message)[:1000])
+
+
+def _now(form: str) -> str:
+    return datetime.datetime.now().strftime(form)
+
+
+_GATHERS = (dict, _Names)
+"""Calls that only put together what they are given."""
+
+
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """JSON as transformers writes it: nothing is escaped for HTML."""
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )

@@ -1,0 +1,180 @@
+"""Signal tokens, with which a language model asks for media, and placeholders of given media."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from anymodal.language.model import LanguageModel
+
+
+class Span(NamedTuple):
+    """A whole run of signals for the output called `name`, starting at position `start`."""
+
+    name: str
+    start: int
+
+
+class Parsed(NamedTuple):
+    """Ids split into runs of text ids and spans, in order; stray signals are left out, counted."""
+
+    parts: list[list[int] | Span]
+    malformed: int
+
+
+class Signals:
+    """Which ids mean what: a span of `counts[name]` signals per output, a placeholder per input.
+
+    A span's tokens are `<|name_0|>`, `<|name_1|>`, …, a placeholder is `<|name|>`. Only a span's
+    first token is ever sampled, the others follow by themselves, so that spans are whole by
+    construction.
+
+    Source: Koh et al. 2023 (GILL), section 3.2.
+
+    Args:
+        counts: signals per output name.
+        inputs: names of inputs.
+        first_id: the id of the first token; the others follow in the order of `names`.
+
+    Raises:
+        ValueError: for a name that is no word, a count below 1, or two names that collide.
+    """
+
+    def __init__(self, counts: Mapping[str, int], inputs: Iterable[str], first_id: int) -> None:
+        self.counts, self.inputs = dict(counts), list(inputs)
+        self.names = token_names(self.counts, self.inputs)
+        self.first_id = first_id
+        self.stop_id = first_id + len(self.names)
+        self._closed: dict[tuple[tuple[str, ...], torch.device], Tensor] = {}
+        self._spans: dict[str, list[int]] = {}
+        at = first_id
+        for name, count in self.counts.items():
+            self._spans[name] = list(range(at, at + count))
+            at += count
+        self._placeholders = {name: at + index for index, name in enumerate(self.inputs)}
+        self.starts = {span[0]: name for name, span in self._spans.items()}
+
+    @classmethod
+    def add_to(
+        cls, language: LanguageModel, counts: Mapping[str, int], inputs: Iterable[str]
+    ) -> Signals:
+        """Add the tokens to a language model."""
+        inputs = list(inputs)
+        first_id = language.vocab_size
+        language.add_tokens(token_names(counts, inputs))
+        return cls(counts, inputs, first_id)
+
+    def span(self, name: str) -> list[int]:
+        """The ids of a whole span.
+
+        Raises:
+            ValueError: if there is no such output.
+        """
+        if name not in self._spans:
+            raise ValueError(f"no output is called {name!r}; there are: {', '.join(self._spans)}")
+        return list(self._spans[name])
+
+    def placeholder(self, name: str) -> int:
+        """The id that holds the place of an input's soft tokens.
+
+        Raises:
+            ValueError: if there is no such input.
+        """
+        if name not in self._placeholders:
+            known = ", ".join(self._placeholders)
+            raise ValueError(f"no input is called {name!r}; there are: {known}")
+        return self._placeholders[name]
+
+    def is_signal(self, token: int) -> bool:
+        """Whether an id belongs to a span, at whatever place of it."""
+        return self.first_id <= token < self.stop_id - len(self.inputs)
+
+    def parse(self, ids: Sequence[int]) -> Parsed:
+        """Find the spans in ids; what is left of a broken span counts as one malformed."""
+        parts: list[list[int] | Span] = []
+        malformed = at = 0
+        while at < len(ids):
+            name = self.starts.get(ids[at])
+            if name is not None and list(ids[at : at + self.counts[name]]) == self._spans[name]:
+                parts.append(Span(name, at))
+                at += self.counts[name]
+            elif self.is_signal(ids[at]):
+                malformed += 1
+                at = self._after_stray(ids, at)
+            else:
+                if not parts or isinstance(parts[-1], Span):
+                    parts.append([])
+                run = parts[-1]
+                assert isinstance(run, list)
+                run.append(ids[at])
+                at += 1
+        return Parsed(parts, malformed)
+
+    def constrain(self, logits: Tensor, allowed: Collection[str]) -> Tensor:
+        """Scores (…, V) in which, of all tokens here, only the first of allowed spans remain."""
+        key = tuple(name for name in self.counts if name in allowed), logits.device
+        if key not in self._closed:  # sent to the device once, not with every token
+            still = {self._spans[name][0] for name in key[0]}
+            ids = [n for n in range(self.first_id, self.stop_id) if n not in still]
+            with torch.inference_mode(False):
+                self._closed[key] = torch.tensor(ids, dtype=torch.long, device=logits.device)
+        return logits.index_fill(-1, self._closed[key], float("-inf"))
+
+    def _after_stray(self, ids: Sequence[int], at: int) -> int:
+        at += 1
+        while (
+            at < len(ids)
+            and self.is_signal(ids[at])
+            and ids[at] == ids[at - 1] + 1
+            and ids[at] not in self.starts
+        ):
+            at += 1
+        return at
+
+
+MAX_SIGNALS = 4096
+"""The most signals of a modality; published models have 8 to 256."""
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+"""Names that become tokens, modules and folders."""
+
+
+def check_name(name: object, what: str) -> None:
+    """Refuse what can't be all of a token, a module and a folder.
+
+    Raises:
+        ValueError: for anything but up to 64 letters, digits, _ and - that begin with a letter, or
+            a name that torch's own modules have.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        shown = ascii(name)[:80]
+        raise ValueError(
+            f"{shown} cannot name {what}: use up to 64 letters, digits, _ and -, a letter first"
+        )
+    if hasattr(nn.ModuleDict, name) or name in vars(nn.ModuleDict()):
+        raise ValueError(f"{name!r} cannot name {what}: torch's modules have that; choose another")
+
+
+def token_names(counts: Mapping[str, int], inputs: Sequence[str]) -> list[str]:
+    """The tokens' texts in the order of their ids: spans by output, then placeholders.
+
+    Raises:
+        ValueError: for a name that is no word, a count below 1, or two names that collide.
+    """
+    for name in [*counts, *inputs]:
+        check_name(name, "a modality")
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} has {count} signals; it needs at least 1")
+        if count > MAX_SIGNALS:
+            raise ValueError(f"{name} has {count} signals; {MAX_SIGNALS} is the most")
+    names = [f"<|{name}_{index}|>" for name, count in counts.items() for index in range(count)]
+    names += [f"<|{name}|>" for name in inputs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two modalities share the tokens {', '.join(twice)}; rename one")
+    return names

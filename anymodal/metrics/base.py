@@ -1,0 +1,77 @@
+"""The contract every metric keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from anymodal.config import ConfigError
+
+if TYPE_CHECKING:
+    from anymodal.metrics.samples import Sample
+    from anymodal.types import Message
+
+
+class Metric(ABC):
+    """Figures over replies, gathered sample by sample.
+
+    A sample without what the metric needs is passed over. A reply without the medium that was
+    wanted is counted as `missing`, and told apart from one that was made badly.
+
+    Attributes:
+        needs: keys of a sample that the metric can't do without.
+        least: the fewest samples that give a figure.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    least: ClassVar[int] = 1
+
+    count: int = 0
+    missing: int = 0
+
+    def takes(self, sample: Sample) -> bool:
+        """Whether a sample has what this metric needs."""
+        return all(getattr(sample, key) for key in self.needs)
+
+    def check(self, samples: Sequence[Sample]) -> None:
+        """Make sure, before anything is asked, that there will be something to measure.
+
+        Raises:
+            ConfigError: naming what the samples lack.
+        """
+        able = sum(self.takes(sample) for sample in samples)
+        if able < self.least:
+            keys = " and ".join(f"`{key}`" for key in self.needs)
+            raise ConfigError(
+                f"needs {self.least} or more samples with {keys}, and {able} of {len(samples)} "
+                "have that; add it to the data, or take this metric out"
+            )
+
+    def to(self, device: str) -> None:  # noqa: B027 (most compute with nothing that could move)
+        """Move what the metric computes with."""
+
+    def update(self, sample: Sample, reply: Message) -> None:
+        """Take in a reply.
+
+        Raises:
+            ValueError: if a medium can't be measured; the reply then counts for nothing.
+            OSError: if a reference can't be read.
+        """
+        if self.takes(sample):
+            self.missing += not self._update(sample, reply)
+            self.count += 1
+
+    def compute(self) -> dict[str, float]:
+        """The figures, with `count`, the replies taken in, and `missing`, if there are any."""
+        figures = self._compute() if self.count > self.missing else {}
+        missing = {"missing": self.missing} if self.missing else {}
+        return {**figures, "count": self.count, **missing}
+
+    @abstractmethod
+    def _update(self, sample: Sample, reply: Message) -> bool:
+        """Take in a reply to a sample with all that is needed; False if it lacks the medium."""
+
+    @abstractmethod
+    def _compute(self) -> dict[str, float]:
+        """The figures over one reply or more."""

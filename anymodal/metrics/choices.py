@@ -1,0 +1,103 @@
+"""Closed questions: one of several choices, or yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from anymodal.metrics.base import Metric
+from anymodal.metrics.words import places, words
+
+if TYPE_CHECKING:
+    from anymodal.metrics.samples import Sample
+    from anymodal.types import Message
+
+
+class Accuracy(Metric):
+    """The share of replies that name the right choice, and no other.
+
+    A choice is named where its words stand in the reply in that order, whatever their case; within
+    a longer choice ("cat" in "black cat") it isn't. `named` is the share of replies that name
+    exactly one choice, `chance` what blind guessing gets.
+    """
+
+    needs = ("choices", "answer")
+
+    def __init__(self) -> None:
+        self.right = self.named = 0
+        self.chance = 0.0
+
+    def _update(self, sample: Sample, reply: Message) -> bool:
+        found = named(reply.text, sample.choices)
+        self.right += found == {sample.answer}
+        self.named += len(found) == 1
+        self.chance += 1 / len(set(sample.choices))
+        return True
+
+    def _compute(self) -> dict[str, float]:
+        sums = {"accuracy": self.right, "named": self.named, "chance": self.chance}
+        return {name: value / self.count for name, value in sums.items()}
+
+
+def named(text: str, choices: Sequence[str]) -> set[str]:
+    """The choices that a text names; see `Accuracy`."""
+    said = words(text)
+    found = [(place, choice) for choice in choices for place in places(words(choice), said)]
+
+    def within_longer(start: int, end: int) -> bool:
+        return any(a <= start and end <= b and b - a > end - start for (a, b), _ in found)
+
+    return {choice for place, choice in found if not within_longer(*place)}
+
+
+class YesNo(Metric):
+    """Questions with yes or no, as POPE asks them to find what a model merely imagines.
+
+    Read as POPE's own evaluation does, whatever the case: the first sentence is a no if it has the
+    word "no" or "not", else a yes; `unclear` is the share of replies that have neither those nor
+    "yes". Precision, recall and F1 are of yes; `yes` is its share among the replies. Samples whose
+    answer is neither yes nor no are passed over.
+
+    Source: Li et al. 2023, "Evaluating object hallucination in large vision-language models",
+    section 5, https://arxiv.org/abs/2305.10355 (torchmetrics).
+    """
+
+    needs = ("answer",)
+
+    def __init__(self) -> None:
+        from torchmetrics import MetricCollection
+        from torchmetrics.classification import (
+            BinaryAccuracy,
+            BinaryF1Score,
+            BinaryPrecision,
+            BinaryRecall,
+        )
+
+        self.library = MetricCollection(
+            {
+                "accuracy": BinaryAccuracy(),
+                "precision": BinaryPrecision(),
+                "recall": BinaryRecall(),
+                "f1": BinaryF1Score(),
+            }
+        )
+        self.yes = self.unclear = 0
+
+    def takes(self, sample: Sample) -> bool:
+        """Whether the answer is yes or no."""
+        return words(sample.answer) in (["yes"], ["no"])
+
+    def _update(self, sample: Sample, reply: Message) -> bool:
+        said = set(words(reply.text.partition(".")[0]))
+        yes = not said & {"no", "not"}
+        self.yes += yes
+        self.unclear += not said & {"yes", "no", "not"}
+        wanted = words(sample.answer) == ["yes"]
+        self.library.update(torch.tensor([int(yes)]), torch.tensor([int(wanted)]))
+        return True
+
+    def _compute(self) -> dict[str, float]:
+        figures = {name: float(value) for name, value in self.library.compute().items()}
+        return {**figures, "yes": self.yes / self.count, "unclear": self.unclear / self.count}

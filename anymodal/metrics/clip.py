@@ -1,0 +1,82 @@
+"""Whether what was made shows what was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.config import ConfigError
+from anymodal.media.pictures import pictures
+from anymodal.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from anymodal.metrics.samples import Sample
+    from anymodal.types import Message
+
+
+class ClipScore(Metric):
+    """100 times the cosine between CLIP's embeddings of a caption and of what was made, 0 or above.
+
+    The first medium of the reply that shows something counts; of a clip, the mean over its frames.
+
+    Source: Hessel et al. 2021, "CLIPScore", equation 1 with w = 100, as torchmetrics has it.
+
+    Args:
+        model: a CLIP of the Hugging Face hub, or a local folder.
+        frames: the most frames of a clip, evenly spaced.
+    """
+
+    needs = ("caption",)
+
+    def __init__(self, model: str = "openai/clip-vit-base-patch16", frames: int = 8) -> None:
+        from torchmetrics.multimodal import CLIPScore
+        from transformers import CLIPModel, CLIPProcessor
+
+        if frames < 1:
+            raise ConfigError(f"frames={frames}; it must be 1 or above")
+        clip = _Tensors(CLIPModel.from_pretrained(model).eval())
+        processor = CLIPProcessor.from_pretrained(model)
+        self.library = CLIPScore(lambda: (clip, processor))
+        self.frames, self.sum, self.device = frames, 0.0, "cpu"
+
+    def to(self, device: str) -> None:
+        """Move CLIP, which follows the pictures that it is given."""
+        self.device = device
+
+    @torch.inference_mode()
+    def _update(self, sample: Sample, reply: Message) -> bool:
+        shown = next((s for m in reply.media if (s := pictures(m, self.frames)) is not None), None)
+        if shown is None:
+            return False
+        seen = torch.from_numpy(shown.copy()).permute(0, 3, 1, 2)  # (T, H, W, 3) -> (T, 3, H, W)
+        self.library.reset()
+        self.library.update(seen.to(self.device), [sample.caption] * len(seen))
+        self.sum += float(self.library.compute())
+        return True
+
+    def _compute(self) -> dict[str, float]:
+        return {"clip_score": self.sum / (self.count - self.missing)}
+
+
+class _Tensors(nn.Module):
+    """A CLIP whose `get_…_features` give tensors: transformers 5 gives whole outputs instead."""
+
+    def __init__(self, clip: Any) -> None:
+        super().__init__()
+        self.clip = clip
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "clip":
+            return super().__getattr__(name)
+        found = getattr(self.clip, name)
+        return _pooled(found) if name.endswith("_features") else found
+
+
+def _pooled(method: Any) -> Any:
+    def call(*args: Any) -> Tensor:
+        found = method(*args)
+        return found if isinstance(found, Tensor) else found.pooler_output
+
+    return call

@@ -1,0 +1,240 @@
+"""How far what was made is, as a whole, from real media.
+
+Shapes: B media, E width of an embedding.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.config import ConfigError
+from anymodal.media.pictures import pictures
+from anymodal.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from anymodal.encoders import Encoder
+    from anymodal.media import Media
+    from anymodal.metrics.samples import Sample
+    from anymodal.types import Message
+
+
+class _Reads(Protocol):
+    """What turns media into embeddings."""
+
+    def fits(self, medium: Media) -> bool:
+        """Whether it can read a medium."""
+
+    def prepare(self, medium: Media) -> Tensor:
+        """A medium as a tensor."""
+
+    def embed(self, prepared: Sequence[Tensor]) -> Tensor:
+        """Embeddings (B, E)."""
+
+    def to(self, device: str) -> Any:
+        """Move it."""
+
+
+class _Distance(Metric):
+    """A distance between the embeddings of the samples' `media` and of the replies' media.
+
+    Args:
+        encoder: any encoder, by whose `embed` media are compared: of pictures for a FID-like
+            distance, of sounds for a Fréchet audio distance, of clips for an FVD-like one. Media of
+            a reply that it doesn't read are left out. None for the Inception network of the
+            published figures, with torch-fidelity's weights, for pictures.
+        batch_size: media embedded at once.
+
+    Raises:
+        ConfigError: if there is no encoder, and torch-fidelity isn't installed.
+    """
+
+    needs = ("media",)
+    least = 2  # one point has no spread
+
+    def __init__(self, encoder: Encoder | None = None, batch_size: int = 16) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size={batch_size}; it must be 1 or above")
+        self.reads: _Reads = _Inception() if encoder is None else _Encoded(encoder)
+        self.batch_size = batch_size
+        self.library: Any = None
+        self.waiting: dict[bool, list[Tensor]] = {True: [], False: []}
+        self.taken = {True: 0, False: 0}
+
+    def to(self, device: str) -> None:
+        """Move the encoder."""
+        self.reads.to(device)
+
+    def _update(self, sample: Sample, reply: Message) -> bool:
+        real = [file.load() for file in sample.media]
+        for medium, file in zip(real, sample.media, strict=True):
+            if not self.reads.fits(medium):
+                raise ValueError(f"{file.name} is {medium!r}, which the encoder doesn't read")
+        made = [medium for medium in reply.media if self.reads.fits(medium)]
+        # All are prepared before any is taken in: what can't be read leaves nothing behind.
+        prepared = {
+            True: [self.reads.prepare(medium) for medium in real],
+            False: [self.reads.prepare(medium) for medium in made],
+        }
+        for which, tensors in prepared.items():
+            self.waiting[which] += tensors
+            if len(self.waiting[which]) >= self.batch_size:
+                self._take(which)
+        return bool(made)
+
+    @torch.inference_mode()
+    def _take(self, real: bool) -> None:
+        """Embed what is waiting, and hand it to the library."""
+        waiting, self.waiting[real] = self.waiting[real], []
+        for start in range(0, len(waiting), self.batch_size):
+            # In double, since a difference of large sums is at stake.
+            found = self.reads.embed(waiting[start : start + self.batch_size]).double().cpu()
+            if self.library is None:
+                self.library = self._build(_Given(found.shape[1]))
+            self.library.update(found, real=real)
+            self.taken[real] += len(found)
+
+    def _compute(self) -> dict[str, float]:
+        for real in (True, False):
+            self._take(real)
+        figures = self._figures() if min(self.taken.values()) > 1 else {}
+        return {**figures, "real": self.taken[True], "made": self.taken[False]}
+
+    @abstractmethod
+    def _build(self, feature: nn.Module) -> Any:
+        """The library's metric over embeddings that are given to it."""
+
+    @abstractmethod
+    def _figures(self) -> dict[str, float]:
+        """The figures of the library's metric, with two media or more on either side."""
+
+
+class FrechetDistance(_Distance):
+    """The Fréchet distance between Gaussians fitted to embeddings of real and of made media.
+
+    It depends on the encoder and, being biased, on the number of media: compare like with like.
+    For the arguments see `_Distance`.
+
+    Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule", equation 6 (FID);
+    Kilgour et al. 2019, "Fréchet audio distance"; Unterthiner et al. 2018, "FVD" (torchmetrics).
+    """
+
+    def _build(self, feature: nn.Module) -> Any:
+        from torchmetrics.image.fid import FrechetInceptionDistance
+
+        return FrechetInceptionDistance(feature)
+
+    def _figures(self) -> dict[str, float]:
+        return {"frechet_distance": float(self.library.compute())}
+
+
+class KernelDistance(_Distance):
+    """The unbiased squared maximum mean discrepancy between embeddings of real and of made media.
+
+    The kernel is (x·y / E + 1)³; the mean over random subsets, and its spread. With fewer media
+    than `subset_size` a subset is as many as there are.
+
+    Source: Bińkowski et al. 2018, "Demystifying MMD GANs", section 4 (torchmetrics).
+
+    Args:
+        encoder: see `_Distance`.
+        batch_size: media embedded at once.
+        subsets: how many random subsets.
+        subset_size: real and made media in each.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder | None = None,
+        batch_size: int = 16,
+        subsets: int = 100,
+        subset_size: int = 1000,
+    ) -> None:
+        super().__init__(encoder, batch_size)
+        for name, value, least in (("subsets", subsets, 1), ("subset_size", subset_size, 2)):
+            if value < least:
+                raise ConfigError(f"{name}={value}; it must be {least} or above")
+        self.subsets, self.subset_size = subsets, subset_size
+
+    def _build(self, feature: nn.Module) -> Any:
+        from torchmetrics.image.kid import KernelInceptionDistance
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*save all extracted features.*")
+            return KernelInceptionDistance(feature, subsets=self.subsets)
+
+    def _figures(self) -> dict[str, float]:
+        self.library.subset_size = min(self.subset_size, *self.taken.values())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # the subsets are drawn from torch's own generator
+            mean, spread = self.library.compute()
+        return {"kernel_distance": float(mean), "spread": float(spread)}
+
+
+class _Given(nn.Module):
+    """Stands where the library has its network: embeddings come as they are."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.num_features = width
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        return embeddings
+
+
+class _Encoded:
+    """Reads media with an encoder."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder.eval()
+
+    def fits(self, medium: Media) -> bool:
+        return isinstance(medium, self.encoder.media)
+
+    def prepare(self, medium: Media) -> Tensor:
+        return self.encoder.prepare(medium)
+
+    def embed(self, prepared: Sequence[Tensor]) -> Tensor:
+        weight = next(self.encoder.parameters(), torch.empty(0))
+        return self.encoder.embed(torch.stack(list(prepared)).to(weight.device))
+
+    def to(self, device: str) -> None:
+        self.encoder.to(device)
+
+
+class _Inception:
+    """Reads pictures as the published FID and KID do: Inception's last pooling layer, E = 2048."""
+
+    def __init__(self) -> None:
+        from torchmetrics.image.fid import NoTrainInceptionV3
+
+        try:
+            self.network = NoTrainInceptionV3("inception-v3-compat", ["2048"])
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                "without an encoder this is the published distance, which needs the package "
+                "torch-fidelity (and the torchvision of your torch); install it, or give `encoder`"
+            ) from error
+        self.device = "cpu"
+
+    def fits(self, medium: Media) -> bool:
+        shown = pictures(medium)
+        return shown is not None and len(shown) == 1
+
+    def prepare(self, medium: Media) -> Tensor:
+        shown = pictures(medium)
+        assert shown is not None, "fits() was asked before"
+        return torch.from_numpy(shown[0].copy()).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
+
+    def embed(self, prepared: Sequence[Tensor]) -> Tensor:
+        # One by one: pictures may differ in size, and the network brings each to its own.
+        return torch.cat([self.network(each[None].to(self.device)) for each in prepared])
+
+    def to(self, device: str) -> None:
+        self.network.to(device)
+        self.device = device

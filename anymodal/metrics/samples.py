@@ -1,0 +1,261 @@
+"""Samples in a JSON Lines file, beside the media that they name.
+
+A line is an object: `prompt`, a text or a list of parts, or `messages`, each with a `role` and its
+`content`; a part is a text or `{"file": "cat.png"}`. What the reply is measured against is told by
+`references` (texts), `media` (files), `caption` (what should be made), `choices` and `answer`; `id`
+names the sample. Files are found from the folder of the JSON Lines file; beside `file` may stand a
+`kind`, and what the file leaves open, such as `sample_rate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anymodal import media
+from anymodal.config import ConfigError, suggest
+from anymodal.io.message_content import ROLES
+from anymodal.media import Media
+from anymodal.metrics.words import plain, words
+from anymodal.types import Message
+
+KEYS = ("id", "prompt", "messages", "references", "media", "caption", "choices", "answer")
+
+
+@dataclass(frozen=True)
+class File:
+    """A medium that lies in a file.
+
+    Args:
+        path: of the file.
+        name: what the data call it.
+        how: arguments of `media.load`, such as `kind`.
+        limits: what is too much of it.
+    """
+
+    path: Path
+    name: str
+    how: Mapping[str, Any] = field(default_factory=dict)
+    limits: media.Limits | None = None
+
+    def load(self) -> Media:
+        """The medium; see `media.load` for what is raised."""
+        return media.load(self.path, limits=self.limits, **self.how)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A message whose media lie in files."""
+
+    role: str
+    content: tuple[str | File, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What to ask, and what is known of the reply.
+
+    Args:
+        id: tells it from the others of its data.
+        turns: the conversation, the user's turn last.
+        references: texts that the reply should be like.
+        media: what media of the reply should be like.
+        caption: what the reply's medium should show.
+        choices: what the reply should name exactly one of.
+        answer: the right choice, or yes or no.
+    """
+
+    id: str
+    turns: tuple[Turn, ...]
+    references: tuple[str, ...] = ()
+    media: tuple[File, ...] = ()
+    caption: str = ""
+    choices: tuple[str, ...] = ()
+    answer: str = ""
+
+    def conversation(self) -> list[Message]:
+        """The messages, their media loaded; see `media.load` for what is raised."""
+        return [
+            Message(turn.role, [p if isinstance(p, str) else p.load() for p in turn.content])
+            for turn in self.turns
+        ]
+
+    def written(self) -> list[dict[str, Any]]:
+        """The messages, ready for JSON, their media by name."""
+        return [
+            {
+                "role": turn.role,
+                "content": [
+                    part if isinstance(part, str) else {"file": part.name, **part.how}
+                    for part in turn.content
+                ],
+            }
+            for turn in self.turns
+        ]
+
+    def digest(self) -> str:
+        """A hash of all that is asked, media included: whether an older reply still answers it.
+
+        Raises:
+            OSError: if a file can't be read.
+        """
+        state = hashlib.sha256(json.dumps(self.written()).encode())
+        for part in (part for turn in self.turns for part in turn.content):
+            if isinstance(part, File):
+                with part.path.open("rb") as file:
+                    state.update(hashlib.file_digest(file, "sha256").digest())
+        return state.hexdigest()[:16]
+
+    def seed(self, seed: int) -> int:
+        """The seed of the reply: of the run's seed and the name, whatever the company."""
+        state = np.random.SeedSequence([seed, *self.id.encode()]).generate_state(1)
+        return int(state[0]) >> 1
+
+    @property
+    def name(self) -> str:
+        """What its files are named by."""
+        short = re.sub(r"[^\w-]+", "-", self.id)[:60]
+        return f"{short}-{hashlib.sha256(self.id.encode()).hexdigest()[:8]}"
+
+
+def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[Sample]:
+    """Read a JSON Lines file; media are looked for, but not loaded yet, then within limits.
+
+    Raises:
+        ConfigError: for a file that is missing, empty or no JSON, and for an unknown key, a wrong
+            value, a missing medium or a name used twice, with the number of the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"there are no samples at {path}; `data` names a JSON Lines file")
+    samples: dict[str, Sample] = {}
+    try:
+        lines = path.read_text("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            sample = _sample(_parsed(line), path.parent, str(number))
+            if sample.id in samples:
+                raise ConfigError(f"id {sample.id!r} is taken by a line before; names are unique")
+        except ConfigError as error:
+            raise ConfigError(f"{path}, line {number}: {error}") from error
+        samples[sample.id] = _limited(sample, limits)
+    if not samples:
+        raise ConfigError(f"{path} holds no samples; write one JSON object a line")
+    return list(samples.values())
+
+
+def _limited(sample: Sample, limits: media.Limits | None) -> Sample:
+    def limited(part: Any) -> Any:
+        return replace(part, limits=limits) if isinstance(part, File) else part
+
+    turns = tuple(replace(turn, content=tuple(map(limited, turn.content))) for turn in sample.turns)
+    return replace(sample, turns=turns, media=tuple(map(limited, sample.media)))
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"a sample is an object, not {line.strip()[:40]!r}")
+    _check_keys(found, KEYS, "a sample")
+    return found
+
+
+def _sample(given: Mapping[str, Any], folder: Path, number: str) -> Sample:
+    if ("prompt" in given) == ("messages" in given):
+        raise ConfigError("give either `prompt` or `messages`")
+    if "prompt" in given:
+        turns = [Turn("user", _parts(given["prompt"], folder, "prompt"))]
+    else:
+        turns = [_turn(turn, folder) for turn in _listed(given, "messages")]
+    if not turns or turns[-1].role != "user":
+        raise ConfigError("the last of `messages` must be the user's, since the model answers it")
+    name = given.get("id", number)
+    references, choices = (_texts(given, key) for key in ("references", "choices"))
+    answer = _text(given, "answer")
+    if len({plain(choice) for choice in choices}) < len(choices):
+        raise ConfigError(f"two of the choices {list(choices)} are the same words")
+    if choices and answer and answer not in choices:
+        raise ConfigError(f"answer {answer!r} is none of the choices{suggest(answer, choices)}")
+    return Sample(
+        id=str(name) if isinstance(name, int) else _text({"id": name}, "id"),
+        turns=tuple(turns),
+        references=references,
+        media=tuple(
+            _file({"file": each} if isinstance(each, str) else each, folder, "media")
+            for each in _listed(given, "media")
+        ),
+        caption=_text(given, "caption"),
+        choices=choices,
+        answer=answer,
+    )
+
+
+def _turn(given: Any, folder: Path) -> Turn:
+    if not isinstance(given, dict) or {"role", "content"} - set(given):
+        raise ConfigError(f"a message is an object with `role` and `content`, not {given!r}")
+    _check_keys(given, ("role", "content"), "a message")
+    if given["role"] not in ROLES:
+        raise ConfigError(f"there is no role {given['role']!r}{suggest(str(given['role']), ROLES)}")
+    return Turn(given["role"], _parts(given["content"], folder, "content"))
+
+
+def _parts(given: Any, folder: Path, place: str) -> tuple[str | File, ...]:
+    given = [given] if isinstance(given, str) else given
+    if not isinstance(given, list) or not given:
+        raise ConfigError(f"{place} must be a text or a list of parts, not {given!r}")
+    return tuple(part if isinstance(part, str) else _file(part, folder, place) for part in given)
+
+
+def _file(given: Any, folder: Path, place: str) -> File:
+    if not isinstance(given, dict) or not isinstance(given.get("file"), str):
+        raise ConfigError(f'{place} holds {given!r}; a file is written {{"file": "cat.png"}}')
+    hints = frozenset().union(*(kind.hints for kind in Media.kinds.values()))
+    _check_keys(given, ("file", "kind", *sorted(hints)), "a file")
+    how = {key: value for key, value in given.items() if key != "file"}
+    if how.get("kind", "") not in ("", *Media.kinds):
+        raise ConfigError(
+            f"no kind of medium is {how['kind']!r}{suggest(how['kind'], Media.kinds)}"
+        )
+    path = folder / given["file"]
+    if not path.is_file():
+        raise ConfigError(f"there is no file {given['file']!r} in {folder}")
+    return File(path, given["file"], how)
+
+
+def _listed(given: Mapping[str, Any], key: str) -> list[Any]:
+    found = given.get(key, [])
+    if not isinstance(found, list):
+        raise ConfigError(f"{key} must be a list, not {found!r}")
+    return found
+
+
+def _texts(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(_text({key: item}, key) for item in _listed(given, key))
+
+
+def _text(given: Mapping[str, Any], key: str) -> str:
+    """A text of one word or more, or nothing where the key is absent."""
+    found = given.get(key)
+    if key in given and not (isinstance(found, str) and words(found)):
+        raise ConfigError(f"{key} must hold words, not {found!r}")
+    return found or ""
+
+
+def _check_keys(given: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{what} has no key {key!r}{suggest(key, known)}")

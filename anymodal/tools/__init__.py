@@ -1,0 +1,1 @@
+"""Tools around models: memory planning, embeddings, import of published checkpoints."""

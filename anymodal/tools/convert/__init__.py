@@ -1,0 +1,1 @@
+"""Import of published checkpoints into folders that a configuration can name."""

@@ -1,0 +1,306 @@
+"""Checkpoints of published systems, by their own keys, to weights that a model starts from.
+
+`convert` writes a folder that a model's configuration names under `weights:`. What isn't asked for
+there, as the language model's own weights, is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from anymodal.encoders.imagebind.convert import file_hash, read_state_dict
+from anymodal.io.checkpoint import (
+    WEIGHTS,
+    CheckpointError,
+    replacing_folder,
+    save_weights,
+    write_manifest,
+)
+
+Names = Sequence[tuple[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """What a published checkpoint calls its parts.
+
+    Args:
+        names: patterns of its keys, and what each is called here, once or under several names.
+        needed: names, as here, of which each has to be found.
+        licence: of the weights, as far as their publishers say.
+        commercial_use: whether it allows that; None where it has conditions.
+        signals: its signal tokens by modality, in the order of ours.
+        rows: keys of input and output rows: of whole vocabularies, or of the signals alone.
+        beside: the same as `names` for weights of encoders, by the folder that they go to.
+    """
+
+    names: Names
+    needed: Sequence[str]
+    licence: str
+    commercial_use: bool | None
+    signals: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rows: Mapping[str, str] | None = None
+    beside: Mapping[str, Names] = field(default_factory=dict)
+
+
+_HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
+_QFORMER = [
+    # Positions are no weights, though some versions of transformers saved them.
+    (r"(qformer\.(?!embeddings\.position_ids).+)", [r"projection.\1"]),
+    (r"query_tokens", ["projection.query_tokens.image"]),
+]
+_QFORMER_AND_LINEAR = [
+    *_QFORMER,
+    (r"language_projection\.(weight|bias)", [r"projection.language_projection.image.\1"]),
+]
+_UPM = "(routers|resample_tokens|clip_proj1|clip_proj2|start_tag|end_tag)"
+_ONELLM = {
+    "image": "image", "video": "video", "audio": "audio", "imu": "imu",
+    "point": "points", "rgbd": "depth", "rgbn": "normal",
+}  # fmt: skip
+"""OneLLM's modalities and ours; of its fMRI nothing is taken."""
+_LLAMA = "llama_model.base_model.model."
+
+SYSTEMS: dict[str, System] = {
+    "nextgpt": System(
+        names=[
+            (
+                r"llama_proj\.(weight|bias)",
+                [rf"projection.maps.{name}.\1" for name in ("image", "audio", "video")],
+            ),
+            (rf"gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
+            (rf"gen_text_hidden_fcs_audio\.0\.{_HEAD}", [r"heads.audio.\1"]),
+            (rf"gen_text_hidden_fcs_video\.0\.{_HEAD}", [r"heads.video.\1"]),
+            (
+                re.escape(_LLAMA) + r"(.+\.lora_[AB])(?:\.default)?\.weight",
+                [r"language.model.\1.default.weight"],
+            ),
+        ],
+        needed=["projection.maps.image.weight", "heads.image.query_embs"],
+        licence="terms that its publishers leave open, made for Vicuna v0 (LLaMA: research only)",
+        commercial_use=False,
+        signals={
+            "image": [f"[IMG{index}]" for index in range(4)],
+            "audio": [f"[AUD{index}]" for index in range(8)],
+            "video": [f"[VID{index}]" for index in range(24)],
+        },
+        rows={
+            "language.rows": f"{_LLAMA}model.embed_tokens.weight",
+            "language.output_rows": f"{_LLAMA}lm_head.weight",
+        },
+    ),
+    "gill": System(
+        names=[
+            (r"model\.visual_embeddings\.(weight|bias)", [r"projection.maps.image.\1"]),
+            (rf"model\.gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
+        ],
+        needed=["heads.image.query_embs"],
+        licence="Apache-2.0, made for OPT-6.7B (research only)",
+        commercial_use=False,
+        signals={"image": [f"[IMG{index}]" for index in range(8)]},
+        rows={"language.rows": "model.input_embeddings.weight"},
+    ),
+    "onellm": System(
+        names=[
+            (r"(?:llma\.)?(resample_layers\..+)", [r"projection.\1"]),
+            *(
+                (rf"(?:llma\.)?{_UPM}\.{theirs}((?:\..+)?)", [rf"projection.\1.{ours}\2"])
+                for theirs, ours in _ONELLM.items()
+            ),
+        ],
+        needed=["projection.resample_tokens.image"],
+        licence="the LLaMA 2 Community License",
+        commercial_use=None,
+        # Its point clouds are embedded otherwise, and what comes as a picture has no tokenizer.
+        beside={
+            "tokenizers": [
+                (r"(?:llma\.)?conv1\.(audio|imu)\.(weight|bias)", [r"\1.conv.\2"]),
+                (r"(?:llma\.)?positional_embedding\.(audio|imu)", [r"\1.positions"]),
+            ]
+        },
+    ),
+    "qformer": System(
+        names=_QFORMER,
+        needed=["projection.query_tokens.image"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "blip2": System(
+        names=_QFORMER_AND_LINEAR,
+        needed=["projection.query_tokens.image"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "instructblip": System(
+        names=_QFORMER_AND_LINEAR,
+        # A BLIP-2's has no words to read with.
+        needed=[
+            "projection.query_tokens.image",
+            "projection.qformer.embeddings.word_embeddings.weight",
+        ],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+}
+
+
+def convert(
+    kind: str,
+    source: Path,
+    folder: Path,
+    tokenizer: str | Path | None = None,
+    only: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write what a composed model starts from of a published checkpoint; no code in it runs.
+
+    Args:
+        kind: one of `SYSTEMS`.
+        source: what `torch.save` wrote, as published, or a folder of safetensors.
+        folder: where to; one that is there is replaced as a whole.
+        tokenizer: the checkpoint's own, where its rows are those of a whole vocabulary: it says
+            where the signals are. Without it such rows are left out.
+        only: modalities whose entries to take; all of them where empty.
+
+    Returns:
+        What the manifest says of the weights.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is damaged, holds more than tensors, or lacks what the system has.
+        ValueError: if the tokenizer lacks signals.
+    """
+    system = SYSTEMS[kind]
+    held = _read(source)
+    found = _renamed(system.names, held)
+    if absent := [name for name in system.needed if name not in found]:
+        raise CheckpointError(
+            f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
+            f"holds {len(held)} tensors, as {next(iter(held), 'none')!r}"
+        )
+    beside = {folder: _renamed(names, held) for folder, names in system.beside.items()}
+    if only:
+        found = {name: value for name, value in found.items() if _is_for(name, only)}
+        beside = {
+            folder: {k: v for k, v in weights.items() if k.split(".")[0] in only}
+            for folder, weights in beside.items()
+        }
+    signals = [s for m, names in system.signals.items() if not only or m in only for s in names]
+    rows = _rows(system, signals, held, tokenizer)
+    origin = {
+        "system": kind,
+        "file": source.name,
+        "sha256": file_hash(source) if source.is_file() else None,
+        "licence": system.licence,
+        "commercial_use": system.commercial_use,
+        "rows": sorted(rows),
+    }
+    with replacing_folder(folder) as temporary:
+        save_weights({**found, **rows}, temporary / WEIGHTS)
+        write_manifest(temporary, {kind: origin})
+        for name, weights in beside.items():
+            if weights:
+                save_weights(weights, temporary / name / WEIGHTS)
+                write_manifest(temporary / name, {kind: origin})
+    return origin
+
+
+class _Folder(Mapping[str, Tensor]):
+    """Tensors of a folder's safetensors, each read when it is asked for: of a model of many
+    gigabytes little is taken.
+
+    Raises:
+        FileNotFoundError: if there are none.
+        CheckpointError: if one is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.files: dict[str, Path] = {}
+        for file in sorted(folder.glob("*.safetensors")):
+            try:
+                with safe_open(file, framework="pt") as opened:
+                    self.files |= dict.fromkeys(opened.keys(), file)
+            except SafetensorError as error:
+                raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
+        if not self.files:
+            raise FileNotFoundError(2, "no safetensors in this folder", str(folder))
+
+    def __getitem__(self, name: str) -> Tensor:
+        with safe_open(self.files[name], framework="pt") as opened:
+            tensor: Tensor = opened.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+_TOGETHER = "module."
+"""Stands before the names of a model that several processes trained."""
+
+
+def _read(source: Path) -> Mapping[str, Tensor]:
+    return _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
+
+
+def _renamed(patterns: Names, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    found = {}
+    for key in held:
+        for pattern, names in patterns:
+            if match := re.fullmatch(pattern, key.removeprefix(_TOGETHER)):
+                # A file holds no tensor under two names.
+                found.update({match.expand(name): held[key].clone() for name in names})
+    return found
+
+
+def _is_for(name: str, modalities: Sequence[str]) -> bool:
+    """Whether an entry is one of these modalities', or shared by all."""
+    owned = re.match(
+        r"heads\.(\w+)|projection\.(?:maps|routers|resample_tokens|clip_proj[12]|start_tag|end_tag)"
+        r"\.(\w+)",
+        name,
+    )
+    return owned is None or (owned[1] or owned[2]) in modalities
+
+
+def _rows(
+    system: System,
+    signals: Sequence[str],
+    held: Mapping[str, Tensor],
+    tokenizer: str | Path | None,
+) -> dict[str, Tensor]:
+    """The rows of the signals, in our order."""
+    given = {
+        name: held[key]
+        for name, plain in (system.rows or {}).items()
+        for key in (plain, f"{_TOGETHER}{plain}")
+        if key in held
+    }
+    count = len(signals)
+    if tokenizer is None:
+        return {name: value for name, value in given.items() if len(value) == count}
+    # transformers takes seconds to import and only this needs it.
+    from transformers import AutoTokenizer
+
+    known = AutoTokenizer.from_pretrained(str(tokenizer)).get_vocab()
+    if absent := [name for name in signals if name not in known]:
+        raise ValueError(
+            f"the tokenizer at {str(tokenizer)!r} lacks {len(absent)} signals, as {absent[0]}; "
+            "give the one that the checkpoint came with"
+        )
+    ids = [known[name] for name in signals]
+    for name, value in given.items():
+        if max(ids) >= len(value):
+            raise ValueError(
+                f"the tokenizer at {str(tokenizer)!r} has ids up to {max(ids)}, and {name} "
+                f"{len(value)} rows; give the one that the checkpoint came with"
+            )
+    return {name: value[ids] for name, value in given.items()}

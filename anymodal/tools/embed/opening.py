@@ -1,0 +1,132 @@
+"""Encoders by the kind of files they take, from a folder or a name."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from anymodal import composition
+from anymodal import config as configuration
+from anymodal.encoders.imagebind.encoder import CONFIG_FILE, ImageBind, views
+from anymodal.encoders.imagebind.text import ImageBindText
+from anymodal.encoders.transformers.encoder import TransformersEncoder
+from anymodal.encoders.transformers.text import TEXT_TOWERS, TransformersText
+from anymodal.encoders.universal.encoder import UniversalEncoder, UniversalTrunk
+from anymodal.io import checkpoint, sources
+from anymodal.io.checkpoint import CONFIG, WEIGHTS, CheckpointError
+
+if TYPE_CHECKING:
+    from anymodal.encoders import Encoder, TextEncoder
+
+
+TEXT = "text"
+"""The kind of what is read as text; no kind of media."""
+
+Encoders = Mapping[str, "Encoder | TextEncoder"]
+
+
+def open_encoders(
+    name: str, *, texts: bool = False, revision: str | None = None, tower: str | None = None
+) -> dict[str, Encoder | TextEncoder]:
+    """The encoders of an ImageBind's or a universal encoder's folder, of a model of transformers,
+    or of a model of AnyModal.
+
+    Args:
+        name: a folder, the name of a shipped model, or that of a hub's repository (`owner/name`).
+        texts: open what reads texts, too, where the model has it and its tokenizer is there.
+        revision: of the hub's repository.
+        tower: of a model of transformers that has several.
+
+    Raises:
+        ValueError: if there is none of them, the model reads nothing, or takes no such option.
+        OSError: if the hub has no such repository.
+    """
+    told = _json(Path(name) / CONFIG_FILE)
+    of_hub = sources.REPOSITORY.fullmatch(name) is not None and not Path(name).exists()
+    if "model_type" not in told and not of_hub and (revision or tower):
+        given = f"revision={revision!r}" if revision else f"tower={tower!r}"
+        raise ValueError(f"{given}: {name!r} is no model of transformers; leave it out")
+    found: list[Encoder]
+    reader: TextEncoder | None = None
+    if "trunks" in told:
+        model = ImageBind.from_pretrained(name)
+        found = list(views(model))
+        reader = ImageBindText.beside(model, name) if texts else None
+    elif "trunk" in told:
+        trunk = UniversalTrunk.from_pretrained(name)
+        found = [UniversalEncoder(trunk, modality) for modality in trunk.modalities]
+    elif "model_type" in told or of_hub:
+        encoder = TransformersEncoder.from_pretrained(name, revision=revision, tower=tower)
+        found = [encoder]
+        if texts and encoder.model.config.model_type in TEXT_TOWERS:
+            with contextlib.suppress(FileNotFoundError):  # media can be embedded without it
+                reader = TransformersText.from_pretrained(name, revision=revision)
+    else:
+        found = list(_of_model(name))
+    if not found:
+        raise ValueError(f"the model {name!r} reads no media; name one with encoders")
+    opened: dict[str, Encoder | TextEncoder] = {e.media.kind: e.eval() for e in found}
+    return opened if reader is None else {**opened, TEXT: reader.eval()}
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    """What a JSON file holds; nothing where there is none."""
+    try:
+        held = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _of_model(name: str) -> Iterator[Encoder]:
+    """A composed model's encoders, with the parts that they need and no others."""
+    folder = composition.find(name)
+    config = composition.read_config(folder)
+    composition.validate(config)
+    nodes = {
+        modality: node["encoder"]
+        for modality, node in config["modalities"].items()
+        if node.get("encoder")
+    }
+    parts = configuration.build_parts(_needed(nodes, config.get("parts") or {}))
+    encoders = nn.ModuleDict(
+        {modality: configuration.instantiate(node, parts=parts) for modality, node in nodes.items()}
+    )
+    saved = checkpoint.load_weights(folder / WEIGHTS)
+    trained = {
+        key.removeprefix("encoders."): value.float()
+        for key, value in saved.items()
+        if key.startswith("encoders.")
+    }
+    if unknown := encoders.load_state_dict(trained, strict=False).unexpected_keys:
+        raise CheckpointError(f"{folder / WEIGHTS} has {unknown[0]!r}, and no encoder of {CONFIG}")
+    yield from encoders.values()  # type: ignore[misc]  # what the configuration calls encoders
+
+
+def _needed(node: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The shared parts that a node of a configuration refers to, itself or through others."""
+    wanted = set(_references(node))
+    for name in reversed(list(parts)):  # a part refers to those before it
+        if name in wanted:
+            wanted |= set(_references(parts[name]))
+    return {name: part for name, part in parts.items() if name in wanted}
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if "_part_" in node:
+            yield node["_part_"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from _references(item)
+
+
+def fingerprint(encoder: Encoder | TextEncoder) -> dict[str, Any]:
+    """What an encoder is and a hash of its weights, by values spread over each of them."""
+    return {**encoder.identity(), "weights": sources.fingerprint(encoder)}

@@ -1,0 +1,133 @@
+"""Files that embeddings are written to and read back from: NPY with a JSON beside it, Parquet."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymodal.io.checkpoint import CheckpointError, replacing
+from anymodal.tools.embed.shards import Entry, Shards
+
+SUFFIXES = (".npy", ".parquet")
+_ROWS = 8192  # rows of a Parquet file that are written together
+_KEY = b"anymodal"
+
+
+class Embedded(NamedTuple):
+    """What a file of embeddings holds.
+
+    Shapes: embeds (B, E), float32, one row for each of the B entries.
+    """
+
+    embeds: NDArray[np.float32]
+    entries: list[Entry]
+    encoders: dict[str, Any]
+
+
+def check_output(out: Path) -> None:
+    """Refuse what can't be written, before any work is done.
+
+    Raises:
+        ValueError: if the suffix is unknown, or pyarrow is missing for Parquet.
+    """
+    if out.suffix not in SUFFIXES:
+        raise ValueError(f"{out} ends in {out.suffix!r}; use one of {', '.join(SUFFIXES)}")
+    if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ValueError(
+            'Parquet needs pyarrow; run: pip install "anymodal[parquet]", or write to a .npy file'
+        )
+
+
+def beside(out: Path) -> Path:
+    """Where the entries of an NPY file stand."""
+    return out.with_name(f"{out.name}.json")
+
+
+def write(out: Path, shards: Shards, paths: Sequence[str]) -> None:
+    """Write the embeddings of the paths, in their order.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    entries = [shards.done[path] for path in paths]
+    about = {"encoders": shards.encoders, "entries": [entry._asdict() for entry in entries]}
+    if out.suffix == ".npy":
+        with replacing(out) as temporary:
+            shards.join(paths, temporary)
+        with replacing(beside(out)) as temporary:
+            temporary.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+        return
+    with replacing(out) as temporary:
+        embeds = shards.join(paths, shards.folder / "rows.npy")  # goes with the shards
+        _write_parquet(temporary, embeds, entries, shards.encoders)
+
+
+def _write_parquet(
+    path: Path,
+    embeds: NDArray[np.float32],
+    entries: Sequence[Entry],
+    encoders: Mapping[str, Any],
+) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = pa.schema(
+        [
+            ("path", pa.string()),
+            ("kind", pa.dictionary(pa.int8(), pa.string())),
+            ("size", pa.int64()),
+            ("changed", pa.int64()),
+            ("embedding", pa.list_(pa.float32(), embeds.shape[1])),
+        ],
+        metadata={_KEY: json.dumps({"encoders": encoders})},
+    )
+    with parquet.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(entries), _ROWS):
+            columns = list(zip(*entries[start : start + _ROWS], strict=True))
+            values = pa.array(np.asarray(embeds[start : start + _ROWS]).reshape(-1))
+            lists = pa.FixedSizeListArray.from_arrays(values, embeds.shape[1])
+            arrays = [*map(pa.array, columns), lists]
+            arrays[1] = arrays[1].dictionary_encode().cast(schema.field("kind").type)
+            writer.write_table(pa.table(arrays, schema=schema))
+
+
+def read(out: Path) -> Embedded:
+    """Read a file of embeddings that `anymodal embed` wrote.
+
+    Raises:
+        CheckpointError: if it, or the entries beside it, are missing or damaged.
+    """
+    check_output(out)
+    try:
+        return _read_parquet(out) if out.suffix == ".parquet" else _read_npy(out)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{out} and what lies beside it are no embeddings that can be read; delete them, or "
+            "give the right file"
+        ) from error
+
+
+def _read_npy(out: Path) -> Embedded:
+    about = json.loads(beside(out).read_text("utf-8"))
+    embeds = np.load(out, mmap_mode="r", allow_pickle=False)
+    entries = [Entry(**entry) for entry in about["entries"]]
+    if len(embeds) != len(entries):
+        raise ValueError(f"{len(embeds)} rows, {len(entries)} entries")
+    return Embedded(embeds, entries, about["encoders"])
+
+
+def _read_parquet(out: Path) -> Embedded:
+    from pyarrow import parquet
+
+    table = parquet.read_table(out)
+    about = json.loads(table.schema.metadata[_KEY])
+    columns = [table[name].to_pylist() for name in Entry._fields]
+    entries = [Entry(*fields) for fields in zip(*columns, strict=True)]
+    values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Embedded(values.reshape(len(entries), -1), entries, about["encoders"])

@@ -1,0 +1,228 @@
+"""What makes a plan fit: changes of a configuration, each tried on the sketch."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from anymodal import config as configuration
+from anymodal.decoders import DiffusionDecoder
+from anymodal.language.model import LanguageModel
+from anymodal.model import AnyModal
+from anymodal.tools.plan.memory import Data, Need, Traces, inference, training
+from anymodal.tools.plan.sketch import copied
+from anymodal.training.configuration import Run
+
+
+@dataclass(frozen=True)
+class Use:
+    """A model in use: answering a context of `tokens`, or training on `data` as `run` says."""
+
+    model: nn.Module
+    tokens: int = 0
+    run: Run | None = None
+    data: Data = ()
+    traces: Traces = field(default_factory=dict)
+
+    def need(self) -> Need:
+        """What it takes."""
+        if self.run is None:
+            return inference(self.model, self.tokens, self.traces)
+        return training(self.model, self.run, self.data)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A change, the key of the configuration that makes it, and the bytes that it saves."""
+
+    change: str
+    key: str
+    saving: int
+
+
+@dataclass(frozen=True)
+class _Change:
+    change: str
+    key: str
+    apply: Callable[[Use], Use]
+
+
+def advise(
+    use: Use, room: int, allow: Sequence[str] = (), offload: bool = True
+) -> tuple[list[Advice], int]:
+    """Changes that save memory, the largest saving first, and the peak with all of them.
+
+    Args:
+        use: as it is.
+        room: bytes that there are.
+        allow: packages trusted beside AnyModal's own.
+        offload: whether there is a processor's memory beside the device's, for weights to wait in.
+    """
+    before = use.need().peak
+    tried = []
+    for change in _changes(use, room, allow, offload):
+        saving = before - change.apply(use).need().peak
+        if saving > 0:
+            tried.append((change, saving))
+    tried.sort(key=lambda pair: -pair[1])
+    together = use
+    for change, _ in tried:
+        together = change.apply(together)
+    advice = [Advice(change.change, change.key, saving) for change, saving in tried]
+    return advice, together.need().peak
+
+
+def _changes(use: Use, room: int, allow: Sequence[str], offload: bool) -> Iterator[_Change]:
+    if use.run is not None:
+        yield from _of_run(use, use.run, room)
+    else:
+        half = max(1, use.tokens // 2)
+        shorter = f"conversations of {half} tokens, with fewer turns"
+        yield _Change(shorter, "memory", lambda u: dataclasses.replace(u, tokens=half))
+    if isinstance(use.model, AnyModal) and use.model.config is not None:
+        yield from _of_model(use.model, use.model.config, allow)
+        if offload:
+            yield from _quantised(use.model, use.model.config, allow)
+        if offload and use.run is None:
+            yield from _offloads(use.model, use.model.config)
+
+
+def _of_run(use: Use, run: Run, room: int) -> Iterator[_Change]:
+    for batch in _halves(run.batch_size):
+        accumulate = -(-run.batch_size * run.accumulate // batch)  # rounded up
+        fewer = _changed(batch_size=batch, accumulate=accumulate)
+        if batch == 1 or fewer(use).need().peak <= room:
+            key = f"batch_size={batch} accumulate={accumulate}"
+            yield _Change("fewer samples at once, as many for each step", key, fewer)
+            break
+    if run.precision.startswith("32"):
+        key = "precision=bf16-mixed"
+        yield _Change("half precision in passes", key, _changed(precision="bf16-mixed"))
+    if not run.checkpointing:
+        told = "what is inside of blocks is computed a second time, not kept"
+        yield _Change(told, "checkpointing=true", _changed(checkpointing=True))
+    if run.ema:
+        yield _Change("no moving average of the weights", "ema=null", _changed(ema=None))
+
+
+def _halves(count: int) -> Iterator[int]:
+    while count > 1:
+        count //= 2
+        yield count
+
+
+def _changed(**settings: Any) -> Callable[[Use], Use]:
+    """A use whose run has other settings."""
+
+    def apply(use: Use) -> Use:
+        assert use.run is not None
+        return dataclasses.replace(use, run=dataclasses.replace(use.run, **settings))
+
+    return apply
+
+
+def _of_model(
+    model: AnyModal, config: Mapping[str, Any], allow: Sequence[str]
+) -> Iterator[_Change]:
+    """Half precision for every part that is frozen, holds full precision and can be told so."""
+    for path, key, node in _nodes(config):
+        part = model.get_submodule(path)
+        if "dtype" in _arguments(node, allow) and _can_halve(part):
+            told = f"half precision for {type(part).__name__}"
+            yield _Change(told, f"{key}.dtype=bfloat16", _halved(path))
+
+
+def _quantised(
+    model: AnyModal, config: Mapping[str, Any], allow: Sequence[str]
+) -> Iterator[_Change]:
+    """A language model that is frozen, in 4 bits."""
+    (_, key, node) = next(each for each in _nodes(config) if each[0] == "language")
+    language = model.language
+    frozen = not any(p.requires_grad for p in _old(language))
+    if frozen and language.quantize is None and "quantize" in _arguments(node, allow):
+        told = "the language model's linear layers in 4 bits"
+        yield _Change(told, f"{key}.quantize=4bit", _in_4_bits)
+
+
+def _in_4_bits(use: Use) -> Use:
+    model = copied(use.model)
+    assert isinstance(model, AnyModal)
+    model.language.quantize = "4bit"
+    return dataclasses.replace(use, model=model)
+
+
+def _offloads(model: AnyModal, config: Mapping[str, Any]) -> Iterator[_Change]:
+    """Decoders whose parts wait in the processor's memory until each is needed."""
+    for path, key, _ in _nodes(config):
+        part = model.get_submodule(path)
+        if isinstance(part, DiffusionDecoder) and part.offload is None:
+            told = f"{path} waits in the processor's memory"
+            yield _Change(told, f"{key}.offload=model", _offloaded(path))
+
+
+def _offloaded(path: str) -> Callable[[Use], Use]:
+    def apply(use: Use) -> Use:
+        model = copied(use.model)
+        decoder = model.get_submodule(path)
+        assert isinstance(decoder, DiffusionDecoder)
+        decoder.offload = "model"
+        return dataclasses.replace(use, model=model)
+
+    return apply
+
+
+def _nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Parts that may have settings, each once: name in the model, key and node in the file."""
+    places = {"language": config["language"]}
+    for modality, settings in config["modalities"].items():
+        for kind in ("encoder", "decoder"):
+            if settings.get(kind):
+                places[f"{kind}s.{modality}"] = settings[kind]
+    offered = set()
+    for path, node in places.items():
+        key = path if path == "language" else _key(path)
+        if "_part_" in node:
+            key, node = f"parts.{node['_part_']}", config["parts"][node["_part_"]]
+        if key not in offered:
+            offered.add(key)
+            yield path, key, node
+
+
+def _key(path: str) -> str:
+    """`decoders.a` of a model is `modalities.a.decoder` in its file."""
+    kind, _, modality = path.partition(".")
+    return f"modalities.{modality}.{kind.removesuffix('s')}"
+
+
+def _arguments(node: Mapping[str, Any], allow: Sequence[str]) -> Mapping[str, Any]:
+    return inspect.signature(configuration.resolve_target(node["_target_"], allow)).parameters
+
+
+def _can_halve(part: nn.Module) -> bool:
+    weights = _old(part)
+    return any(p.dtype == torch.float32 for p in weights) and not any(
+        p.requires_grad for p in weights
+    )
+
+
+def _old(part: nn.Module) -> list[nn.Parameter]:
+    """The weights that a part's own files hold: neither adapters nor new rows."""
+    if isinstance(part, LanguageModel):
+        return [p for n, p in part.model.named_parameters() if "lora_" not in n]
+    return list(part.parameters())
+
+
+def _halved(path: str) -> Callable[[Use], Use]:
+    def apply(use: Use) -> Use:
+        model = copied(use.model)
+        for parameter in _old(model.get_submodule(path)):
+            parameter.data = parameter.data.to(torch.bfloat16)
+        return dataclasses.replace(use, model=model)
+
+    return apply

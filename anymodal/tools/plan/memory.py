@@ -1,0 +1,403 @@
+"""Peak memory of a sketched model: answering, and training as a stage says."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from anymodal.decoders import Decoder, DiffusionDecoder
+from anymodal.encoders import Encoder
+from anymodal.encoders.transformers.encoder import BLANK
+from anymodal.io.feature_cache import Kept
+from anymodal.language.model import LanguageModel
+from anymodal.tools.plan.parts import homes, owners
+from anymodal.tools.plan.sketch import forget_what_was_computed
+from anymodal.tools.plan.tracing import Held, Watch, pretending
+from anymodal.training.batches import Batches
+from anymodal.training.configuration import Run
+from anymodal.training.module import StageModule
+from anymodal.training.optimizers import build_optimizer, kept_tensors
+from anymodal.training.regional import switched
+from anymodal.types import Conditioning, ConditioningSpec
+
+LOOK = 4
+"""Batches of which a training's largest is planned for; looking at more takes longer."""
+
+Data = Sequence[Any] | str
+"""Samples, or why there are none."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a use of a model holds at its peak, in bytes by purpose and part; what isn't in it, and
+    what it takes for granted.
+    """
+
+    use: str
+    held: Held
+    unknown: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+
+    @property
+    def peak(self) -> int:
+        """All of it."""
+        return sum(self.held.values())
+
+    def of(self, purpose: str, part: str | None = None) -> int:
+        """Bytes for a purpose, of one part or of all."""
+        return sum(
+            size for (why, who), size in self.held.items() if why == purpose and part in (None, who)
+        )
+
+
+BITS = {"8bit": 8.02, "4bit": 4.13}
+"""Bits of a quantised weight with its scales: float32 for a row, or 8 bits for a block of 64 and
+float32 for 256 of those (Dettmers et al. 2023, arXiv:2305.14314, section 3).
+"""
+
+
+def weights_of(model: nn.Module) -> Held:
+    """Bytes of parameters and buffers by part; a sketch's that are to be quantised, as they will
+    be.
+    """
+    held: Held = {}
+    names, bits = owners(model), _quantised(model)
+    for tensor in {id(t): t for t in [*model.parameters(), *model.buffers()]}.values():
+        key = "weights", names.get(id(tensor), "")
+        size = round(tensor.numel() * bits[id(tensor)] / 8) if id(tensor) in bits else tensor.nbytes
+        held[key] = held.get(key, 0) + size
+    return held
+
+
+def _quantised(model: nn.Module) -> dict[int, float]:
+    """Bits of the weights of linear layers that a sketched language model is to quantise."""
+    found = {}
+    for part in model.modules():
+        if not isinstance(part, LanguageModel) or part.quantize is None:
+            continue
+        output = part.model.get_output_embeddings()
+        for name, layer in part.model.named_modules():
+            linear = isinstance(layer, nn.Linear) and "lora_" not in name
+            if linear and layer is not output and layer.weight.is_meta:
+                found[id(layer.weight)] = BITS[part.quantize]
+    return found
+
+
+# ---- Answering -----------------------------------------------------------------------------------
+
+
+Traces = dict[tuple[str, torch.dtype, int], "dict[str, Held] | str"]
+"""What parts held at work, by name, precision and context, in each phase of theirs; or why that
+can't be told.
+"""
+
+
+def inference(model: nn.Module, context: int, traces: Traces | None = None) -> Need:
+    """What answering holds: weights, the cache of a full context, and the largest work at hand.
+
+    Parts work one after the other: each encoder reads a medium, the language model reads the whole
+    context, each decoder makes a medium with guidance. A decoder that offloads holds weights only
+    while it works, of the network at work.
+
+    Args:
+        model: composed and sketched.
+        context: tokens of the conversation.
+        traces: what is known already, and what gets known.
+    """
+    traces = {} if traces is None else traces
+    held, unknown, places = weights_of(model), list(_left_out(model, context)), homes(model)
+    largest: Held = {}
+    for key, part in _workers(model, context):
+        if key not in traces:
+            traces.update(_traced(model, context, traces))
+        if isinstance(part, LanguageModel):
+            held["cache", places[id(part)]] = cache_size(part, context)
+        if isinstance(found := traces[key], str):
+            unknown.append(f"{key[0]} ({found})")
+            continue
+        waiting = _waiting(part, places)
+        for name in waiting:
+            held.pop(("weights", name), None)
+        largest = max(largest, _largest(found, waiting), key=_sum)
+    return Need("inference", {**held, **largest}, unknown)
+
+
+def _left_out(model: nn.Module, context: int) -> Iterator[str]:
+    """Encoders and decoders whose work nobody here can try, each with why."""
+    inside: set[int] = set()
+    for name, part in model.named_modules():
+        if id(part) in inside or not isinstance(part, Encoder | Decoder):
+            continue
+        inside |= {id(inner) for inner in part.modules()}
+        if next(works_of(part, context), None) is None:
+            kind = getattr(getattr(part, "media", None), "__name__", "medium")
+            yield f"{name} (what it holds at work: there is no {kind} here to try it on)"
+
+
+def _largest(found: Mapping[str, Held], waiting: Mapping[str, int]) -> Held:
+    """The phase in which most is held, with what weights come to the device for it."""
+    phases = [
+        {**held, ("weights", phase): waiting[phase]} if phase in waiting else held
+        for phase, held in found.items()
+    ]
+    return max(phases, key=_sum)
+
+
+def _sum(held: Held) -> int:
+    return sum(held.values())
+
+
+def _waiting(model: nn.Module, places: Mapping[int, str]) -> dict[str, int]:
+    """Names of the networks that wait in the processor's memory, and bytes that one brings."""
+    return {
+        places[id(network)]: brought(part, name)
+        for part in model.modules()
+        if isinstance(part, DiffusionDecoder) and part.offload is not None
+        for name, network in part.parts.items()
+    }
+
+
+def _workers(
+    model: nn.Module, context: int
+) -> Iterator[tuple[tuple[str, torch.dtype, int], nn.Module]]:
+    for name, part in model.named_modules():
+        if next(works_of(part, context), None) is not None:
+            dtype = next((weight.dtype for weight in part.parameters()), torch.float32)
+            yield (name, dtype, context), part
+
+
+def _traced(model: nn.Module, context: int, known: Traces) -> Traces:
+    """What those parts hold at work that nothing is known of yet."""
+    found: Traces = {}
+    with pretending(model) as working, torch.no_grad():
+        for key, part in _workers(working, context):
+            if key not in known:
+                (work,) = works_of(part, context)
+                found[key] = _watched(work, working)
+    return found
+
+
+def brought(decoder: DiffusionDecoder, name: str) -> int:
+    """Bytes of weights that a network of a decoder which offloads has on the device at once.
+
+    All of them (`model`), of a denoiser the largest block with what is in no block (`group`), or
+    those of the largest layer (`leaf`, and `group` elsewhere).
+    """
+    network = decoder.parts[name]
+    if decoder.offload == "model":
+        return _size(network)
+    layers = [module for module in network.modules() if not list(module.children())]
+    largest = max(map(_size, layers))
+    if decoder.offload == "group" and name in ("transformer", "unet"):
+        stacks = [child for child in network.children() if isinstance(child, nn.ModuleList)]
+        rest = _size(network) - sum(map(_size, stacks))
+        largest = max(largest, rest + max((_size(b) for s in stacks for b in s), default=0))
+    return largest
+
+
+def _size(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()])
+
+
+def works_of(part: nn.Module, context: int) -> Iterator[Callable[[Watch], Any]]:
+    """What a part does in one go while a model answers; each is given what watches it."""
+    if isinstance(part, LanguageModel):
+        yield lambda _: part(part.embed(torch.zeros(1, context, dtype=torch.long)))
+    elif isinstance(part, Decoder):
+        yield lambda _: _make(part)
+    elif isinstance(part, Encoder) and part.media in BLANK:
+        shape = part.prepare(BLANK[part.media]).shape
+        yield lambda _: part(torch.zeros(1, *shape))
+
+
+def _make(decoder: Decoder) -> None:
+    asked = _blank(decoder.spec, [""])
+    fewest = decoder.family.fewest if isinstance(decoder, DiffusionDecoder) else 1
+    decoder.sample(asked, steps=max(2, fewest), guidance=2.0)
+
+
+def cache_size(language: LanguageModel, context: int) -> int:
+    """Bytes of keys and values: 2 for each layer, key head, its width and token."""
+    config = language.model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    size = language.embedding.weight.element_size()
+    return int(2 * config.num_hidden_layers * heads * width * context * size)
+
+
+# ---- Training ------------------------------------------------------------------------------------
+
+
+def training(model: nn.Module, run: Run, data: Data) -> Need:
+    """What a stage holds: its steps are run on tensors without values, on its own samples.
+
+    Args:
+        model: sketched; its `requires_grad` becomes the stage's.
+        run: the stage.
+        data: its samples; without any, what passes leave isn't in it.
+    """
+    StageModule(model, run)  # tells the model what trains and which losses are wanted
+    held, waiting, assumed = weights_of(model), _waiting(model, homes(model)), []
+    if stays_on_disk(model, run):
+        waiting = {}
+        held = {(why, who): size for (why, who), size in held.items() if not _made_by(who)}
+        assumed.append("decoders stay on disk, for `anymodal cache` has filled the run's cache")
+    for name in waiting:
+        held.pop(("weights", name), None)
+    if run.ema:
+        names = owners(model)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                key = "average", names[id(parameter)]
+                size = parameter.numel() * max(4, parameter.itemsize)
+                held[key] = held.get(key, 0) + size
+    unknown = [f"what passes leave ({data})"] if isinstance(data, str) else []
+    batch = None if isinstance(data, str) else _large_batch(model, run, data)
+    with (
+        _set_aside(model, assumed or run.stage.losses.keys() == {"text"}),
+        pretending(model) as working,
+        switched(working, compiled=False, checkpointed=run.checkpointing),
+    ):
+        if hasattr(working, "kept"):
+            setattr(working, "kept", _Anew())  # noqa: B010
+        if assumed:
+            _know_captions(working)
+        found = _watched(lambda watch: _steps(working, run, batch, watch), working)
+        if isinstance(found, str):
+            unknown.append(f"what passes leave ({found})")
+            found = _watched(lambda watch: _steps(working, run, None, watch), working)
+    assert not isinstance(found, str), found
+    return Need(run.out, {**held, **_largest(found, waiting)}, unknown, assumed)
+
+
+class _Anew(Kept):
+    """Keeps nothing: every medium is met for the first time, and no two are alike."""
+
+    def get(self, origin: Any, keys: Sequence[str], compute: Any, device: Any) -> Any:
+        return tuple(compute(list(range(len(keys)))))
+
+
+def stays_on_disk(model: nn.Module, run: Run) -> bool:
+    """Whether a run leaves its decoders where they are (`DeferredDecoder`)."""
+    decoders = getattr(model, "decoders", None)
+    names = [name for name, _ in model.named_parameters() if _made_by(name)]
+    reached = any(fnmatchcase(name, glob) for name in names for glob in run.stage.trainable)
+    return bool(decoders and run.cache and run.defers and not reached)
+
+
+def _made_by(name: str) -> bool:
+    return name.startswith("decoders.")
+
+
+@contextlib.contextmanager
+def _set_aside(model: Any, idle: Any) -> Iterator[None]:
+    """Take the networks out of a model's decoders where they are idle, for a block that is then
+    quicker; their specs stay known.
+    """
+    decoders = getattr(model, "decoders", {}).values() if idle else ()
+    known = [each for each in decoders if isinstance(each, DiffusionDecoder)]
+    networks = {decoder: decoder.parts for decoder in known}
+    for decoder in networks:
+        decoder.spec  # noqa: B018 (computed once, while it has its networks)
+        forget_what_was_computed(decoder)  # its pipeline has them still
+        decoder.parts = nn.ModuleDict()
+    try:
+        yield
+    finally:
+        for decoder, parts in networks.items():
+            decoder.parts = parts
+
+
+def _know_captions(model: Any) -> None:
+    """Let decoders give a caption's conditioning without computing it, as a filled cache does."""
+    for decoder in model.decoders.values():
+        decoder.embed_captions = partial(_blank, decoder.spec)
+
+
+def _blank(spec: ConditioningSpec, captions: Sequence[str]) -> Conditioning:
+    count = len(captions)
+    pooled = None if spec.pooled is None else torch.zeros(count, spec.pooled)
+    mask = torch.ones(count, spec.length, dtype=torch.bool)
+    return Conditioning(torch.zeros(count, spec.length, spec.width), mask, pooled)
+
+
+def _large_batch(model: Any, run: Run, data: Sequence[Any]) -> Any:
+    """The largest of a run's first batches, by the values in its tensors."""
+    batches = Batches(data, model.collate, run.batch_size, run.seed)
+
+    def size(batch: Any) -> int:
+        return sum(leaf.numel() for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
+
+    return max(itertools.islice(batches, LOOK), key=size)
+
+
+def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
+    """Two optimiser steps, of which the second has a batch: it stands on the states that the first
+    made, and where batches accumulate on the gradients of an earlier one.
+    """
+    names = owners(model)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = build_optimizer(model, run.optimizer, run.trusted)
+    for step in (1, 2):
+        if step == 2 and run.accumulate > 1:
+            _fill_gradients(trained, names, watch)
+        if step == 2 and batch is not None:
+            _backward(model, run, batch)
+        _fill_gradients(trained, names, watch)
+        nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
+        optimizer.step()
+        for weight, kept in kept_tensors(optimizer):
+            watch.own(kept, "optimizer", names[id(weight)])
+        optimizer.zero_grad()
+
+
+def _fill_gradients(
+    trained: Sequence[nn.Parameter], names: Mapping[int, str], watch: Watch
+) -> None:
+    """Have a gradient for every parameter, and say whose it is."""
+    for parameter in trained:
+        if parameter.grad is None:
+            parameter.grad = torch.empty_like(parameter)
+        watch.own(parameter.grad, "gradients", names[id(parameter)])
+
+
+def _backward(model: nn.Module, run: Run, batch: Any) -> None:
+    half = torch.float16 if run.precision.startswith("16") else torch.bfloat16
+    with torch.autocast("cpu", half, enabled=run.precision.endswith("mixed")):
+        losses = model(batch)
+    weights = run.stage.losses
+    terms = [weight * losses[name] for name, weight in weights.items() if name in losses]
+    if not terms:
+        raise RuntimeError(f"a batch has none of the losses {', '.join(weights)}")
+    torch.stack(terms).sum().backward()
+
+
+def _watched(work: Callable[[Watch], Any], model: nn.Module) -> dict[str, Held] | str:
+    """What a piece of work held at its peak in each phase, or why it can't be done like that.
+
+    A phase is the time from when a network of a decoder begins to work to when the next one does.
+    """
+    places = homes(model)
+    networks = [
+        network
+        for part in model.modules()
+        if isinstance(part, DiffusionDecoder)
+        for network in part.parts.values()
+    ]
+    phases = {id(m): places[id(m)] for network in networks for m in network.modules()}
+    watch = Watch(model, places, phases)
+    try:
+        with watch.watching():
+            work(watch)
+    except Exception as error:  # of code that wasn't written to run without values
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return watch.peaks()

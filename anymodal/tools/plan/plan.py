@@ -1,0 +1,106 @@
+"""A plan: what configurations take of a device's memory, and what makes them fit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from anymodal import config as configuration
+from anymodal.io.checkpoint import CONFIG
+from anymodal.tools.plan.advice import Advice, Use, advise
+from anymodal.tools.plan.budget import Budget
+from anymodal.tools.plan.memory import Need
+from anymodal.tools.plan.parts import Part, list_parts
+from anymodal.tools.plan.sketch import read_model, sketch_model, sketch_run
+from anymodal.training.run import FINISHED, read_run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One configuration: its parts, what it takes of a device, whether that fits, and if not what
+    saves memory and the peak with all of that done.
+    """
+
+    config: str
+    parts: list[Part]
+    need: Need
+    device: str
+    budget: int
+    advice: list[Advice]
+    advised: int | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak stays within the budget."""
+        return self.need.peak <= self.budget
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it in plain containers, sums included."""
+        told = dataclasses.asdict(dataclasses.replace(self, need=Need(self.need.use, {})))
+        need = {name: getattr(self.need, name) for name in ("use", "unknown", "assumed")}
+        return {**told, "need": need, "peak": self.need.peak, "fits": self.fits}
+
+
+def make_plans(
+    configs: Iterable[str], overrides: Iterable[str], budget: Budget, *, context: int
+) -> list[Plan]:
+    """Plan configurations in order; a run may stand on the finished models of those before it.
+
+    Args:
+        configs: model configurations, model folders or names, and training configurations.
+        overrides: `key=value`, of all of them; models in folders take none.
+        budget: the device.
+        context: tokens of a conversation that a model answers.
+
+    Raises:
+        ValueError: for a configuration that can't work, or a model that isn't there.
+        OSError: for a part's folder that isn't there.
+    """
+    made: dict[Path, nn.Module] = {}
+    plans, overrides = [], list(overrides)
+    for name in configs:
+        allow: list[str] = []
+        if is_model(name):
+            config = read_model(name, overrides)
+            allow = list(config.get("allow", []))
+            use = Use(sketch_model(config, made, allow), context)
+        else:
+            run = read_run(name, overrides)
+            model, data = sketch_run(run, made)
+            use = Use(model, run=run, data=data)
+            made[Path(run.out) / FINISHED] = use.model
+            allow = run.trusted
+        plans.append(_plan(name, use, budget, allow))
+    return plans
+
+
+def is_model(name: str) -> bool:
+    """Whether a name stands for a model rather than a training configuration.
+
+    Raises:
+        ConfigError: for a file that is neither.
+    """
+    if not name.endswith((".yaml", ".yml")) or Path(name).name == CONFIG:
+        return True
+    config = configuration.load(name)
+    if "modalities" not in config and "stage" not in config:
+        raise configuration.ConfigError(
+            f"{name} is neither a model, which has 'modalities', nor a training run, which has "
+            "'stage'; `anymodal ls` lists configurations"
+        )
+    return "modalities" in config
+
+
+def _plan(name: str, use: Use, budget: Budget, allow: list[str]) -> Plan:
+    need = use.need()  # of a run, this sets what trains
+    advice, advised = (
+        ([], None)
+        if need.peak <= budget.bytes
+        else advise(use, budget.bytes, allow, offload=budget.name != "cpu")
+    )
+    return Plan(name, list_parts(use.model, need.held), need, *budget, advice, advised)

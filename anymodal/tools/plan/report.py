@@ -1,0 +1,74 @@
+"""A plan as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anymodal.tools.plan.parts import Part
+from anymodal.tools.plan.plan import Plan
+
+
+def markdown(plan: Plan) -> str:
+    """The table of parts with their share of the peak, whether it fits, and the advice."""
+    purposes = list(dict.fromkeys(purpose for part in plan.parts for purpose in part.bytes))
+    whole = Part(
+        "all",
+        "",
+        sum(part.parameters for part in plan.parts),
+        sum(part.trainable for part in plan.parts),
+        {purpose: plan.need.of(purpose) for purpose in purposes},
+    )
+    head = ["part", "class", "parameters", "trainable", *purposes, "MB at peak"]
+    lines = [
+        f"## {plan.config}: {plan.need.use}",
+        "",
+        *_table(head, [_row(part) for part in (*plan.parts, whole)]),
+        "",
+        _verdict(plan),
+    ]
+    lines += [f"It takes for granted that {reason}." for reason in plan.need.assumed]
+    lines += [f"Not in it: {reason}." for reason in plan.need.unknown]
+    if plan.advice:
+        told = [[each.change, f"`{each.key}`", megabytes(each.saving)] for each in plan.advice]
+        lines += ["", *_table(["what saves memory", "key", "saves MB"], told)]
+    return "\n".join(lines)
+
+
+def _row(part: Part) -> list[str]:
+    sizes = [*part.bytes.values(), sum(part.bytes.values())]
+    counts = [f"{part.parameters:,}", f"{part.trainable:,}"]
+    return [part.name, part.kind, *counts, *map(megabytes, sizes)]
+
+
+def megabytes(count: int) -> str:
+    """Bytes in MB, with a decimal where they are few."""
+    value = count / 1e6
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
+
+
+def _verdict(plan: Plan) -> str:
+    room = f"{megabytes(plan.budget)} MB of {plan.device}"
+    if plan.fits:
+        return f"It fits into the {room}."
+    over = f"It doesn't fit into the {room}: {megabytes(plan.need.peak - plan.budget)} MB too much."
+    if plan.advised is None or not plan.advice:
+        return f"{over} Nothing in its configuration would save memory; take a larger device."
+    after = "fits" if plan.advised <= plan.budget else "doesn't fit either; take a larger device"
+    return f"{over} With all of the advice it takes {megabytes(plan.advised)} MB, which {after}."
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Cells padded to their column; numbers stand right."""
+    columns = list(zip(head, *rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    right = [all(cell[:1].isdigit() for cell in column[1:]) for column in columns]
+    rule = [f"{'-' * (w - 1)}{':' if r else '-'}" for w, r in zip(widths, right, strict=True)]
+    return [
+        "| "
+        + " | ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(row, widths, right, strict=True)
+        )
+        + " |"
+        for row in (head, rule, *rows)
+    ]

@@ -1,0 +1,102 @@
+"""Requests in words that the training grammar doesn't have, to test with and never to train on.
+
+None shares a template with `phrases`; the scenes and the answers are those of the same cells.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anymodal.toybox.grammar_scenes import Scenes
+from anymodal.toybox.grammar_script import Script
+from anymodal.toybox.grammar_types import Dialogue
+from anymodal.toybox.grammar_words import Draw, show, sound
+
+NAMED: dict[str, tuple[str, ...]] = {
+    "image": (
+        "put {x} on paper for me", "i feel like looking at {x}, can you paint that?",
+        "my wall is empty, so hang up a picture with {x} on it", "how would you draw {x}?",
+        "picture time: {x}!", "get your brush and paint {x}", "what i want to look at is {x}",
+        "one drawing, and on it {x}", "would a picture of {x} be possible?",
+        "surprise my son with a painting of {x}",
+    ),
+    "audio": (
+        "i have never heard {x}, let me listen", "my ears want {x}", "fill the room with {x}",
+        "which noise comes from {x}? let it sound", "if {x} were here, what would i hear?",
+        "let us listen to {x} together", "turn the speaker on and play {x}",
+        "i would like to listen to {x} now", "one sound, please: {x}",
+    ),
+    "video": (
+        "i would like to watch {x}", "let us watch a short film of {x}",
+        "take your camera and film {x}", "put {x} on the screen, as a video",
+        "could there be a little movie with {x} in it?", "what would a video of {x} look like?",
+        "a short clip, and in it {x}", "i have time to watch a film of {x}",
+    ),
+}  # fmt: skip
+"""Requests for a medium of a thing that the words name."""
+
+GIVEN: dict[tuple[str, str], tuple[str, ...]] = {
+    ("image", "text"): ("i can't see well, what did i send you?", "what would you call this?",
+                        "give me a sentence about this picture", "and what might this be?",
+                        "please tell a blind friend what is in this picture"),
+    ("audio", "text"): ("what was that noise?", "my ears are bad, what is playing?",
+                        "who or what is making that sound?", "give me a sentence about this sound",
+                        "listen, and tell me what it could be"),
+    ("video", "text"): ("i missed it, what happened?", "sum up this clip for me",
+                        "watch this and tell me about it", "give me a sentence about this video",
+                        "what is the film about?"),
+    ("imu", "text"): ("i moved my phone, how did it move?", "what did my hand do?",
+                      "can you tell which way i moved?", "give me a sentence about this movement",
+                      "guess the movement"),
+    ("image", "audio"): ("if this picture could make a noise, which one?",
+                         "i wonder how that sounds, play it", "let this thing make its noise"),
+    ("image", "video"): ("wake this picture up, as a video", "i would like to watch this on film",
+                         "let this picture become a short film"),
+    ("audio", "image"): ("who makes this noise? paint it for me", "what do you imagine? draw it",
+                         "close your eyes, listen, and paint what comes to mind"),
+    ("audio", "video"): ("listen to this and film the thing that you hear",
+                         "i want to watch the thing that makes this noise on video"),
+    ("video", "image"): ("take one picture out of this film", "pause the video and draw that",
+                         "give me a still picture of the thing in the film"),
+    ("video", "audio"): ("this film has no sound, so add it",
+                         "the video is silent, what is its noise?",
+                         "let me listen to the thing in the film"),
+}  # fmt: skip
+"""Questions about a medium, and requests for another medium of the same thing."""
+
+
+def paraphrased(rng: np.random.Generator, *, unseen: bool = False) -> Dialogue:
+    """A conversation of one turn whose request is in none of the grammar's templates."""
+    scenes = Scenes(Draw(rng), unseen)
+    options = [("text", wanted) for wanted in NAMED for _ in range(3)] + list(GIVEN)
+    given, wanted = scenes.one(options)
+    if given == "text":
+        return _named(scenes, wanted)
+    return _given(scenes, given, wanted)
+
+
+def _named(scenes: Scenes, wanted: str) -> Dialogue:
+    script = Script(scenes)
+    scene = scenes.scene((wanted,))
+    scene, said = scenes.said(scene, scene.told_by(wanted), (wanted,), (wanted,))
+    phrase = (sound if wanted == "audio" else show)(scenes, said, compact=True)
+    script.user(scenes.one(NAMED[wanted]).replace("{x}", phrase))
+    script.make([scenes.medium(scene, wanted)])
+    return script.dialogue("paraphrase")
+
+
+def _given(scenes: Scenes, given: str, wanted: str) -> Dialogue:
+    script = Script(scenes)
+    shown = (given,) if wanted == "text" else (given, wanted)
+    scene = scenes.scene(shown)
+    medium = scenes.medium(scene, given)
+    script.user(scenes.one(GIVEN[given, wanted]), [medium])
+    if wanted == "text":
+        script.describe(medium.told, given)
+        return script.dialogue("paraphrase", medium.told)
+    made = scenes.medium(scene, wanted)
+    script.make([made])
+    # What the given medium doesn't tell is left to the answer.
+    known = {name: value for name, value in made.told.items() if name in medium.told}
+    script.answers[-1] = (known,)
+    return script.dialogue("paraphrase", known)

@@ -1,0 +1,137 @@
+"""Scenes as images and as video: an icon on a light background, at rest or along its path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymodal.toybox.icons import ICONS
+from anymodal.toybox.motion import SECONDS, path
+from anymodal.toybox.scene import Scene
+
+Pixels = NDArray[np.uint8]
+Planes = NDArray[np.float32]
+
+SIDE = 64
+FRAMES = 8
+FPS = 4
+RADIUS = {"big": 0.3, "small": 0.165}
+"""Half the width of an icon, as a fraction of the frame."""
+OUTLINE = 0.09
+"""Width of an outline in icon units."""
+
+PALETTE: dict[str, tuple[int, int, int]] = {
+    "red": (228, 38, 38),
+    "orange": (250, 128, 20),
+    "yellow": (250, 218, 40),
+    "green": (52, 176, 74),
+    "cyan": (40, 205, 222),
+    "blue": (44, 84, 228),
+    "purple": (140, 60, 205),
+    "pink": (250, 112, 184),
+}
+"""Fills, at least 20 degrees of hue apart."""
+_DARK = np.array([46, 40, 52], np.float32).reshape(3, 1, 1)
+_LIGHT = np.full((3, 1, 1), 252, np.float32)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one picture of a scene differs from the next.
+
+    Args:
+        x: offset to the right, as a fraction of the frame.
+        y: offset up, as a fraction of the frame.
+        scale: factor on the icon's radius.
+        background: shape (3, H, W), values 0 to 255.
+    """
+
+    x: float
+    y: float
+    scale: float
+    background: Planes
+
+
+def _background(rng: np.random.Generator, size: int) -> Planes:
+    """A light, faintly tinted background with a faint gradient, shape (3, H, W)."""
+    base = rng.uniform(228, 244) + rng.uniform(-6, 6, (3, 1, 1))
+    slope = rng.uniform(-5, 5, 2)
+    ramp = np.linspace(-1, 1, size)
+    plane = base + slope[0] * ramp[:, None] + slope[1] * ramp  # (3, H, W)
+    return np.asarray(plane, np.float32)
+
+
+def _look(rng: np.random.Generator, size: int, *, place: float, scale: float) -> Look:
+    x, y = rng.uniform(-place, place, 2)
+    return Look(x, y, rng.uniform(1 - scale, 1 + scale), _background(rng, size))
+
+
+def render(thing: str, color: str, radius: float, look: Look) -> Pixels:
+    """Draw an icon.
+
+    Args:
+        radius: half the icon's width, as a fraction of the frame, before the look's scale.
+
+    Returns:
+        Shape (H, W, 3).
+    """
+    image = look.background.copy()
+    size = image.shape[-1]
+    unit = radius * look.scale * size  # pixels per icon unit
+    cx, cy = (0.5 + look.x) * size, (0.5 - look.y) * size
+    reach = 1.12 * unit + 1  # pixels beyond this are background
+    columns = slice(max(int(cx - reach), 0), max(int(cx + reach) + 1, 0))
+    rows = slice(max(int(cy - reach), 0), max(int(cy + reach) + 1, 0))
+    ticks = np.arange(size, dtype=np.float32) + 0.5
+    x = ((ticks[columns] - cx) / unit)[None]  # (1, w)
+    y = ((cy - ticks[rows]) / unit)[:, None]  # (h, 1)
+    _paint(image[:, rows, columns], thing, PALETTE[color], x, y, unit)
+    return np.ascontiguousarray((image + 0.5).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def _paint(
+    image: Planes, thing: str, color: tuple[int, int, int], x: Planes, y: Planes, unit: float
+) -> None:
+    """Paint an icon's layers over the image in place; edges are as soft as one pixel."""
+    fill = np.array(color, np.float32).reshape(3, 1, 1)
+    # Mixing with white, or away from it, shades the fill without changing its hue.
+    shaded = fill + (0.16 * y - 0.07 * x) * (_LIGHT - fill)
+    shade = fill * 0.55
+    paints = {"fill": shaded, "pane": _LIGHT, "shade": shade, "light": _LIGHT, "dark": _DARK}
+
+    def cover(distance: Planes, paint: Planes) -> None:
+        alpha = np.clip(0.5 - distance * unit, 0, 1)
+        image[...] += alpha * (paint - image)
+
+    for distance, kind in ICONS[thing](x.astype(np.float32), y.astype(np.float32)):
+        outlined = kind in ("fill", "pane")
+        if outlined:
+            cover(distance, shade)
+        cover(distance + OUTLINE if outlined else distance, paints[kind])
+
+
+def draw_image(scene: Scene, rng: np.random.Generator, size: int = SIDE) -> Pixels:
+    """Draw a scene's icon, with jitter in place, scale and background; shape (size, size, 3)."""
+    look = _look(rng, size, place=0.08, scale=0.06)
+    return render(scene.thing, scene.color, RADIUS[scene.size], look)
+
+
+def draw_video(
+    scene: Scene, rng: np.random.Generator, frames: int = FRAMES, fps: float = FPS, size: int = SIDE
+) -> Pixels:
+    """Draw a scene along its path, with one jitter for all frames; frame k is at k / fps seconds.
+
+    Returns:
+        Shape (frames, size, size, 3).
+    """
+    look = _look(rng, size, place=0.02, scale=0.04)
+    drawn = []
+    for x, y, nearer in path(scene.motion, scene.tempo, np.arange(frames) / fps):
+        here = Look(look.x + x, look.y + y, look.scale, look.background)
+        drawn.append(render(scene.thing, scene.color, RADIUS[scene.size] * np.exp(nearer), here))
+    return np.stack(drawn)
+
+
+assert FRAMES == SECONDS * FPS

@@ -1,0 +1,129 @@
+"""Fill a run's cache ahead of it, in the run's own batches."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from tqdm import tqdm
+
+from anymodal.config import ConfigError
+from anymodal.io.feature_cache import Kept
+from anymodal.io.tensor_store import Shards
+from anymodal.training.batches import Batches, loader
+from anymodal.training.configuration import train_mode
+from anymodal.training.module import StageModule
+from anymodal.training.precision import passes
+from anymodal.training.run import build, read_run
+
+
+def fill(
+    path: str | Path,
+    overrides: Iterable[str] = (),
+    limit: int | None = None,
+    share: tuple[int, int] = (1, 1),
+    processes: int | None = None,
+) -> int:
+    """Compute and keep what a run's frozen parts make of the samples that it will draw.
+
+    The batches are those that the run draws, so results are the same to the bit as those that it
+    would have computed. What is there already is read and checked, not computed again.
+
+    Args:
+        path: the training configuration; its `cache` names the folder.
+        overrides: `key=value` changes to it.
+        limit: samples to go through; None for all that the run draws, each once.
+        share: (k, n): of n processes at work on it, this is the k-th, from 1.
+        processes: how many the run will have, each of which draws batches of its own; what the
+            configuration's trainer says, where not given.
+
+    Returns:
+        How many samples were gone through.
+
+    Raises:
+        ValueError: if no folder is named, the model has nothing to keep, or the disk is too small.
+    """
+    run = read_run(path, overrides)
+    if run.cache is None:
+        raise ConfigError("the run has no cache; name a folder in the configuration or by cache=…")
+    model, data = build(run)
+    StageModule(model, run)  # checks the stage, freezes the rest and opens the cache
+    if not hasattr(model, "keep"):
+        raise ConfigError(f"{type(model).__name__} has no frozen part whose results are kept")
+    train_mode(model)
+    place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
+    fabric = L.Fabric(devices=1, precision=passes(run.precision), **place)  # type: ignore[arg-type]
+    fabric.setup_module(model)
+    drawn = run.steps * run.accumulate * run.batch_size * (processes or _processes(run.trainer))
+    count = min(len(data), drawn if limit is None else limit)
+    first, every = share[0] - 1, share[1]
+    batches = Batches(
+        data, model.collate, run.batch_size, run.seed, lambda: first, every, run.grouped
+    )
+    numbers = range(first, batches.covering(count), every)
+    samples = len(numbers) * run.batch_size
+    room = _Room(model.kept, samples)
+    with fabric.autocast(), torch.no_grad(), tqdm(total=samples, unit=" samples") as progress:
+        for _, batch in zip(numbers, loader(batches, run.workers), strict=False):
+            model.keep(batch)
+            room.check(run.batch_size)
+            progress.update(run.batch_size)
+    return samples
+
+
+def _processes(trainer: Mapping[str, Any]) -> int:
+    """How many processes a trainer is configured for; one where its launcher decides."""
+    devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
+    count = len(devices) if isinstance(devices, list) else devices
+    return int(nodes) * (count if isinstance(count, int) and count > 0 else 1)
+
+
+class _Room:
+    """Refuses to go on where the disk is full, or, by what samples took so far, will be.
+
+    Samples of which all is there tell nothing of the others, so those with something new are what
+    is counted. Looked at by the first of them, and whenever twice as many have been seen.
+
+    Args:
+        kept: what is being filled.
+        samples: how many there are in all.
+    """
+
+    def __init__(self, kept: Kept, samples: int) -> None:
+        self.kept, self.samples = kept, samples
+        self.seen, self.filled, self.fresh, self.next = 0, 0, 0, 0
+
+    def check(self, count: int) -> None:
+        """Count a batch's samples in, and raise where the rest won't fit."""
+        store = self.kept.store
+        assert isinstance(store, Shards), "a folder was named"
+        self.seen += count
+        if self.kept.fresh > self.fresh:
+            self.filled, self.fresh = self.filled + count, self.kept.fresh
+        if store.failure is None and (not self.filled or self.seen < self.next):
+            return
+        self.next = 2 * self.seen
+        there = sum(map(store.bytes_kept, self.kept.parts))
+        free = shutil.disk_usage(store.folder).free
+        advice = "make room, name another folder (cache=…) or fewer samples (--limit)"
+        if store.failure is not None:
+            raise OSError(
+                f"{store.folder} can't be written any more ({store.failure.strerror}): "
+                f"{_told(there)} are kept and {_told(free)} free; {advice}, then run it again to "
+                "go on"
+            )
+        to_come = self.fresh * max(0, self.samples - self.seen) // self.filled
+        tqdm.write(f"{store.folder}: up to {_told(to_come)} to come, {_told(there)} there")
+        if to_come > free:
+            raise ValueError(
+                f"{store.folder} would take up to {_told(to_come)} more than the {_told(there)} "
+                f"there, and its disk has {_told(free)} free; {advice}"
+            )
+
+
+def _told(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,1 @@
+"""Adapters of diffusers pipelines by class: how captions condition, how the denoiser is called."""

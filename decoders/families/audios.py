@@ -1,0 +1,94 @@
+"""Families of pipelines that make sound as waves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.models.embeddings import get_1d_rotary_pos_embed
+from torch import Tensor
+
+from anymodal.decoders.families.base import Family, zeroed
+from anymodal.media import Audio
+from anymodal.types import Conditioning
+
+
+class StableAudio(Family):
+    """Stable Audio Open (https://arxiv.org/abs/2407.14358), `seconds` long, at most its full time.
+
+    The conditioning is the caption encoder's; the pipeline projects it and zeroes the padding.
+
+    Args:
+        pipeline: a `StableAudioPipeline`.
+        seconds: length of the sounds; None for the longest.
+        zeros: whether guidance leads away from zeros, for the length too, as the pipeline does by
+            default, and not from the empty caption.
+
+    Raises:
+        ValueError: the pipeline makes no sounds of that length.
+    """
+
+    media = Audio
+    older = True
+
+    def __init__(self, pipeline: Any, seconds: float | None = None, zeros: bool = False) -> None:
+        super().__init__(pipeline)
+        self.zeros = zeros
+        vae, network = pipeline.vae, pipeline.transformer
+        self.rate = int(vae.config.sampling_rate)
+        self.channels = int(vae.config.audio_channels)
+        self.samples = int(network.config.sample_size) * int(vae.hop_length)
+        self.latent_shape = (int(network.config.in_channels), int(network.config.sample_size))
+        self.media_shape = (self.channels, self.samples)
+        longest = self.samples / self.rate
+        self.seconds = longest if seconds is None else seconds
+        if not 0 < self.seconds <= longest:
+            raise ValueError(f"seconds={seconds}, but this pipeline makes up to {longest:g} s")
+
+    def conditioned(self, conditioning: Conditioning) -> Conditioning:
+        return zeroed(conditioning)
+
+    def prepare(self, media: Any) -> Tensor:
+        if len(media.samples) != self.channels:
+            media = media.mono()
+        samples = media.resample(self.rate).samples.repeat(self.channels // len(media.samples), 0)
+        samples = samples[:, : round(self.seconds * self.rate)]
+        padding = self.samples - samples.shape[1]
+        return torch.from_numpy(np.pad(samples, ((0, 0), (0, padding))))
+
+    def encode(self, batch: Tensor) -> Tensor:
+        return torch.as_tensor(self.pipeline.vae.encode(batch).latent_dist.mode())
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        pipeline, count = self.pipeline, len(inputs)
+        embeds = pipeline.projection_model(text_hidden_states=conditioning.embeds)
+        text = embeds.text_hidden_states * conditioning.mask.unsqueeze(-1)
+        start, end = pipeline.encode_duration(0.0, self.seconds, inputs.device, False, count)
+        rotary = get_1d_rotary_pos_embed(
+            pipeline.rotary_embed_dim,
+            inputs.shape[2] + start.shape[1],
+            use_real=True,
+            repeat_interleave_real=False,
+        )
+        output: Tensor = pipeline.transformer(
+            inputs,
+            timesteps,
+            encoder_hidden_states=torch.cat([text, start, end], dim=1),
+            global_hidden_states=torch.cat([start, end], dim=2),
+            rotary_embedding=rotary,
+        ).sample
+        return output
+
+    def asked(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, Any]:
+        negative = None if self.zeros else negative
+        return super().asked(positive, negative, guidance) | {
+            "audio_end_in_s": self.seconds,
+            "attention_mask": positive.mask.long(),
+            "negative_attention_mask": None if negative is None else negative.mask.long(),
+        }
+
+    def medium(self, made: Any) -> Any:
+        return Audio(made.clip(-1, 1), self.rate)

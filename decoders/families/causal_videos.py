@@ -1,0 +1,303 @@
+"""Families of pipelines that make films through a causal autoencoder of whole films.
+
+Such an autoencoder takes the first frame alone and the others in groups, so that the number of
+frames is one more than a multiple of its compression in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+from torch import Tensor
+
+from anymodal.decoders.families.base import unmasked, zeroed
+from anymodal.decoders.families.videos import Frames
+from anymodal.types import Conditioning
+
+
+class Causal(Frames):
+    """Films of 1 + n · `group` frames, whose sides are multiples of `step` pixels.
+
+    The autoencoder makes one latent frame of `compression` frames, the number of a group where no
+    other is told, and one row of latents of `factor` rows of pixels.
+
+    Raises:
+        ValueError: the autoencoder can't take films of that size.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        frames: int,
+        size: tuple[int, int],
+        fps: float,
+        *,
+        compression: int,
+        factor: int,
+        step: int,
+        group: int | None = None,
+    ) -> None:
+        super().__init__(pipeline)
+        name = type(pipeline).__name__
+        group = compression if group is None else group
+        if frames < 1 or frames % group != 1 % group:
+            raise ValueError(
+                f"frames={frames}, but {name} makes one more than a multiple of {group} frames; "
+                f"the nearest below is {max(frames - 1, 0) // group * group + 1}"
+            )
+        for side, value in zip(("height", "width"), size, strict=True):
+            if value < step or value % step:
+                raise ValueError(f"{side}={value}, but {name} takes a multiple of {step} pixels")
+        self.frames, self.size, self.fps = frames, size, fps
+        self.media_shape = (3, frames, *size)
+        #: The latents' frames, height and width.
+        self.grid = ((frames - 1) // compression + 1, size[0] // factor, size[1] // factor)
+        self.latent_shape = (int(pipeline.transformer.config.in_channels), *self.grid)
+
+    def asked(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, Any]:
+        return super().asked(positive, negative, guidance) | {
+            "height": self.size[0],
+            "width": self.size[1],
+            "num_frames": self.frames,
+        }
+
+
+class LTX(Causal):
+    """LTX-Video (https://arxiv.org/abs/2501.00103); `fps` is an input of its network.
+
+    Args:
+        pipeline: an `LTXPipeline`.
+        frames, height, width: of the films; nothing in the pipeline tells them.
+        fps: frames a second.
+        decode_timestep: the noise level that the autoencoder is told, from 0.9.1 on.
+        decode_noise_scale: how much noise is mixed in before it; as told where None.
+
+    Raises:
+        ValueError: an older autoencoder, which isn't told, is to be told something.
+    """
+
+    longest = 128
+
+    def __init__(
+        self,
+        pipeline: Any,
+        frames: int = 161,
+        height: int = 512,
+        width: int = 704,
+        fps: float = 25.0,
+        decode_timestep: float = 0.0,
+        decode_noise_scale: float | None = None,
+    ) -> None:
+        noise = {"decode_timestep": decode_timestep, "decode_noise_scale": decode_noise_scale}
+        if not pipeline.vae.config.timestep_conditioning and any(noise.values()):
+            raise ValueError(
+                f"decode_timestep={decode_timestep} and decode_noise_scale={decode_noise_scale}, "
+                "but this LTX's autoencoder is told no noise level; leave both out"
+            )
+        super().__init__(
+            pipeline,
+            frames,
+            (height, width),
+            fps,
+            compression=int(pipeline.vae_temporal_compression_ratio),
+            factor=int(pipeline.vae_spatial_compression_ratio),
+            step=32,  # its pipeline insists, whatever the autoencoder
+        )
+        self.noise = noise
+
+    @property
+    def tokens(self) -> int:
+        return self.grid[0] * self.grid[1] * self.grid[2]
+
+    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        embeds, mask, _, _ = self.pipeline.encode_prompt(
+            list(captions), do_classifier_free_guidance=False, max_sequence_length=self.length
+        )
+        return Conditioning(embeds, mask.bool())
+
+    def encode(self, batch: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        return torch.as_tensor(
+            self.pipeline._normalize_latents(
+                vae.encode(batch).latent_dist.mode(),
+                vae.latents_mean,
+                vae.latents_std,
+                vae.config.scaling_factor,
+            )
+        )
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        pipeline = self.pipeline
+        frames, height, width = self.grid
+        factor = pipeline.vae_spatial_compression_ratio
+        output = pipeline.transformer(
+            hidden_states=pipeline._pack_latents(inputs, *self._patches),
+            encoder_hidden_states=conditioning.embeds,
+            timestep=timesteps,
+            encoder_attention_mask=conditioning.mask,
+            num_frames=frames,
+            height=height,
+            width=width,
+            rope_interpolation_scale=(
+                pipeline.vae_temporal_compression_ratio / self.fps,
+                factor,
+                factor,
+            ),
+        ).sample
+        return self.unpacked(output)
+
+    def unpacked(self, patches: Tensor) -> Tensor:
+        """Turn patches (B, N, C) into latents (B, C, T, h, w)."""
+        return torch.as_tensor(self.pipeline._unpack_latents(patches, *self.grid, *self._patches))
+
+    @property
+    def _patches(self) -> tuple[int, int]:
+        config = self.pipeline.transformer.config
+        return int(config.patch_size), int(config.patch_size_t)
+
+    def asked(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, Any]:
+        return super().asked(positive, negative, guidance) | {
+            "prompt_attention_mask": positive.mask.long(),
+            "negative_prompt_attention_mask": None if negative is None else negative.mask.long(),
+            "frame_rate": self.fps,
+            **self.noise,
+        }
+
+
+class Wan(Causal):
+    """Wan 2.1 and the small 2.2 (https://arxiv.org/abs/2503.20314); padding is zeroed.
+
+    Args:
+        pipeline: a `WanPipeline` with one network.
+        frames, height, width: of the films; nothing in the pipeline tells them.
+        fps: frames a second.
+    """
+
+    longest = 512
+    refused = {
+        "transformer_2": (
+            "this Wan has a network for much noise and another for little, and its loss needs "
+            "both; use a Wan of one network, such as 2.1 or the 5B of 2.2"
+        )
+    }
+
+    def __init__(
+        self,
+        pipeline: Any,
+        frames: int = 81,
+        height: int = 480,
+        width: int = 832,
+        fps: float = 16.0,
+    ) -> None:
+        factor = int(pipeline.vae_scale_factor_spatial)
+        super().__init__(
+            pipeline,
+            frames,
+            (height, width),
+            fps,
+            compression=int(pipeline.vae_scale_factor_temporal),
+            factor=factor,
+            step=max(16, factor * int(pipeline.transformer.config.patch_size[1])),
+        )
+
+    def cleaned(self, captions: Sequence[str]) -> list[str]:
+        return [prompt_clean(caption) for caption in captions]
+
+    def conditioned(self, conditioning: Conditioning) -> Conditioning:
+        return zeroed(conditioning)
+
+    def encode(self, batch: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        latents = vae.encode(batch).latent_dist.mode()
+        mean, std = (
+            torch.tensor(vae.config[name]).view(1, -1, 1, 1, 1).to(latents)
+            for name in ("latents_mean", "latents_std")
+        )
+        return torch.as_tensor((latents - mean) / std)
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        if self.pipeline.config.expand_timesteps:  # one for each patch
+            frames, height, width = self.grid
+            timesteps = timesteps[:, None].expand(-1, frames * (height // 2) * (width // 2))
+        output: Tensor = self.pipeline.transformer(
+            hidden_states=inputs,
+            timestep=timesteps,
+            encoder_hidden_states=conditioning.embeds,
+        ).sample
+        return output
+
+
+class CogVideoX(Causal):
+    """CogVideoX (https://arxiv.org/abs/2408.06072), which takes no mask; latents are (T, C, h, w).
+
+    Args:
+        pipeline: a `CogVideoXPipeline`.
+        frames, height, width: of the films; None for the network's own.
+        fps: frames a second, which nothing in the pipeline tells.
+
+    Raises:
+        ValueError: the network's patches span frames, as those of CogVideoX 1.5 do.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        frames: int | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        fps: float = 8.0,
+    ) -> None:
+        config, factor = pipeline.transformer.config, int(pipeline.vae_scale_factor_spatial)
+        if config.patch_size_t is not None:
+            raise ValueError(
+                "this CogVideoX has patches of several frames, which its pipeline pads while it "
+                "samples and no loss here does; use CogVideoX 1.0 (2B or 5B)"
+            )
+        compression = int(pipeline.vae_scale_factor_temporal)
+        super().__init__(
+            pipeline,
+            int(config.sample_frames) if frames is None else frames,
+            (height or config.sample_height * factor, width or config.sample_width * factor),
+            fps,
+            compression=compression,
+            factor=factor,
+            step=factor * int(config.patch_size),
+            group=2 * compression,  # an even number of latent frames is decoded to more frames
+        )
+        channels, *grid = self.latent_shape
+        self.latent_shape = (grid[0], channels, *grid[1:])
+
+    @property
+    def length(self) -> int:
+        return int(self.pipeline.transformer.config.max_text_seq_length)
+
+    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        embeds, _ = self.pipeline.encode_prompt(
+            list(captions), do_classifier_free_guidance=False, max_sequence_length=self.length
+        )
+        return unmasked(embeds)
+
+    def encode(self, batch: Tensor) -> Tensor:
+        latents = self.pipeline.vae.encode(batch).latent_dist.mode().transpose(1, 2)
+        return torch.as_tensor(latents * self.pipeline.vae_scaling_factor_image)
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        pipeline, rotary = self.pipeline, None
+        if pipeline.transformer.config.use_rotary_positional_embeddings:
+            rotary = pipeline._prepare_rotary_positional_embeddings(
+                *self.size, inputs.shape[1], inputs.device
+            )
+        output: Tensor = pipeline.transformer(
+            hidden_states=inputs,
+            encoder_hidden_states=conditioning.embeds,
+            timestep=timesteps,
+            image_rotary_emb=rotary,
+        ).sample
+        return output

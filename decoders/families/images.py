@@ -1,0 +1,179 @@
+"""Families of pipelines that make pictures by epsilon, v or flow, with UNets and PixArt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anymodal.decoders.families.base import Family, squared, to_bytes, unmasked
+from anymodal.media import Image
+from anymodal.types import Conditioning
+
+
+class Pixels(Family):
+    """Families over an `AutoencoderKL` of square pictures, `size` wide.
+
+    Where `size` is None, the network's configuration tells it.
+    """
+
+    media = Image
+
+    def __init__(self, pipeline: Any, network: Any, size: int | None = None) -> None:
+        super().__init__(pipeline)
+        factor = int(pipeline.vae_scale_factor)
+        self.size = int(network.config.sample_size) * factor if size is None else size
+        if self.size < factor or self.size % factor:
+            raise ValueError(
+                f"size={size}, but {type(pipeline).__name__} makes pictures of a multiple of "
+                f"{factor} pixels; change size"
+            )
+        self.latent_shape = (int(network.config.in_channels), *[self.size // factor] * 2)
+        self.media_shape = (3, self.size, self.size)
+
+    def prepare(self, media: Any) -> Tensor:
+        return squared(media.pixels, self.size)
+
+    def encode(self, batch: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        shift = vae.config.get("shift_factor") or 0.0
+        return torch.as_tensor(
+            (vae.encode(batch).latent_dist.mode() - shift) * vae.config.scaling_factor
+        )
+
+    def medium(self, made: Any) -> Any:
+        return Image(to_bytes(made))
+
+
+class PixArt(Pixels):
+    """PixArt-α (https://arxiv.org/abs/2310.00426)."""
+
+    longest = 120
+    fewest = 2  # its pipeline keeps a single step for distilled schedulers, and fails on others
+    older = True
+
+    def __init__(self, pipeline: Any) -> None:
+        super().__init__(pipeline, pipeline.transformer)
+
+    def cleaned(self, captions: Sequence[str]) -> list[str]:
+        return list(self.pipeline._text_preprocessing(list(captions)))
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        network = self.pipeline.transformer
+        extra: dict[str, Tensor | None] = {"resolution": None, "aspect_ratio": None}
+        if network.use_additional_conditions:
+            size = torch.full((len(inputs), 2), float(self.size), device=inputs.device)
+            extra = {"resolution": size, "aspect_ratio": torch.ones_like(size[:, :1])}
+        output: Tensor = network(
+            inputs,
+            encoder_hidden_states=conditioning.embeds,
+            encoder_attention_mask=conditioning.mask,
+            timestep=timesteps,
+            added_cond_kwargs=extra,
+        ).sample
+        return output[:, : inputs.shape[1]]  # (B, C or 2C, h, w) -> without a learned variance
+
+    def asked(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, Any]:
+        return super().asked(positive, negative, guidance) | {
+            "prompt_attention_mask": positive.mask.long(),
+            "negative_prompt_attention_mask": None if negative is None else negative.mask.long(),
+            "height": self.size,
+            "width": self.size,
+            "use_resolution_binning": False,
+        }
+
+
+class PixArtSigma(PixArt):
+    """PixArt-Σ (https://arxiv.org/abs/2403.04692): PixArt-α with longer captions."""
+
+    longest = 300
+    fewest = 1
+
+
+class StableDiffusion(Pixels):
+    """Stable Diffusion 1 and 2 (https://arxiv.org/abs/2112.10752), a UNet that takes no mask."""
+
+    def __init__(self, pipeline: Any) -> None:
+        super().__init__(pipeline, pipeline.unet)
+
+    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        return unmasked(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        output: Tensor = self.pipeline.unet(
+            inputs, timesteps, encoder_hidden_states=conditioning.embeds
+        ).sample
+        return output
+
+
+class StableDiffusionXL(Pixels):
+    """Stable Diffusion XL (https://arxiv.org/abs/2307.01952), conditioned on sizes, too.
+
+    Two caption encoders stand side by side in the width; the second's pooled output goes with
+    the size of the picture and of its crop, which are those of a whole picture of `size`.
+    """
+
+    captioning = ("text_encoder", "text_encoder_2")
+
+    def __init__(self, pipeline: Any) -> None:
+        super().__init__(pipeline, pipeline.unet)
+
+    @property
+    def width(self) -> int:
+        encoders = (self.pipeline.text_encoder, self.pipeline.text_encoder_2)
+        return sum(int(encoder.config.hidden_size) for encoder in encoders)
+
+    @property
+    def pooled(self) -> int:
+        return int(self.pipeline.text_encoder_2.config.projection_dim)
+
+    def encode(self, batch: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        if vae.config.get("latents_mean") is None or vae.config.get("latents_std") is None:
+            return super().encode(batch)
+        latents = vae.encode(batch).latent_dist.mode()
+        mean, std = (
+            torch.tensor(vae.config[name]).view(1, -1, 1, 1).to(latents)
+            for name in ("latents_mean", "latents_std")
+        )
+        return torch.as_tensor((latents - mean) * vae.config.scaling_factor / std)
+
+    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        embeds, _, pooled, _ = self.pipeline.encode_prompt(
+            list(captions), do_classifier_free_guidance=False
+        )
+        return unmasked(embeds, pooled)
+
+    def empty(self) -> Conditioning:
+        embeds, mask, pooled = self.embed_captions([""])
+        if self.pipeline.config.force_zeros_for_empty_prompt and pooled is not None:
+            embeds, pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
+        return Conditioning(embeds, mask, pooled)
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        whole = (self.size, self.size)
+        sizes = self.pipeline._get_add_time_ids(
+            whole, (0, 0), whole, inputs.dtype, text_encoder_projection_dim=self.pooled
+        )
+        output: Tensor = self.pipeline.unet(
+            inputs,
+            timesteps,
+            encoder_hidden_states=conditioning.embeds,
+            added_cond_kwargs={
+                "text_embeds": conditioning.pooled,
+                "time_ids": sizes.to(inputs.device).expand(len(inputs), -1),
+            },
+        ).sample
+        return output
+
+    def asked(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, Any]:
+        return super().asked(positive, negative, guidance) | {
+            "pooled_prompt_embeds": positive.pooled,
+            "negative_pooled_prompt_embeds": None if negative is None else negative.pooled,
+        }

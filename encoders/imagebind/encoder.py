@@ -1,0 +1,391 @@
+"""ImageBind: one embedding space for six modalities (Girdhar et al. 2023, arXiv 2305.05665).
+
+An independent implementation with the names and shapes of the published state dict, so that a
+checkpoint a user has downloaded loads as it is: `anymodal convert imagebind` makes a folder of it.
+The published weights are for non-commercial use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from anymodal.encoders import preprocess
+from anymodal.encoders.base import Encoder, like_weights
+from anymodal.encoders.imagebind import blocks
+from anymodal.encoders.imagebind.config import TrunkConfig, choose, preset_configs, trunk_config
+from anymodal.encoders.lengths import tell_cut
+from anymodal.io.checkpoint import MANIFEST, notice, read_manifest, write_manifest
+from anymodal.io.folder_check import check_folder
+from anymodal.io.recorded import Recorded
+from anymodal.io.sources import source_of
+from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
+from anymodal.types import Features
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+PART = "imagebind"
+"""What a manifest calls the weights."""
+TRUNK_OF = {"image": "vision", "video": "vision"}
+"""Which trunk takes a modality that has none of its own name."""
+
+STEMS: dict[str, Callable[[Any], nn.Module]] = {
+    "vision": lambda c: blocks.vision_stem(c.size, c.patch, c.frames, c.width),
+    "text": lambda c: blocks.TextTokens(c.context, c.vocab_size, c.width),
+    "audio": lambda c: blocks.patch_stem(
+        "rgbt_stem", c.mel_bins, c.mel_frames, c.kernel, c.stride, c.width
+    ),
+    "depth": lambda c: blocks.patch_stem("depth_stem", c.size, c.size, c.patch, c.patch, c.width),
+    "thermal": lambda c: blocks.patch_stem("rgbt_stem", c.size, c.size, c.patch, c.patch, c.width),
+    "imu": lambda c: blocks.imu_stem(c.samples, c.kernel, c.width),
+}
+HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
+    "text": lambda c, embedding: blocks.text_head(c.width, embedding),
+    "imu": lambda c, embedding: blocks.head(c.width, embedding, c.head_dropout),
+}
+
+
+class ImageBind(Recorded, nn.Module):
+    """Six transformer trunks, or some of them, with one joint embedding.
+
+    Shapes: B batch, S clips, N tokens of a trunk with its class token, D its width, E `embedding`.
+    A batch with one dimension more than a single item's holds clips in dimension 1.
+
+    Args:
+        trunks: config, or its fields, of each trunk, by name: vision, text, audio, depth,
+            thermal, imu.
+        embedding: width of the joint embedding.
+
+    Attributes:
+        origin: where the weights come from and their licence, where that is known; it goes
+            wherever they are saved.
+        source: the folder they were opened from, and their licence.
+
+    Raises:
+        ValueError: if there is no trunk, or one that is unknown or has unknown fields.
+    """
+
+    origin: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
+
+    def __init__(
+        self, trunks: Mapping[str, TrunkConfig | Mapping[str, Any]], embedding: int = 1024
+    ) -> None:
+        super().__init__()
+        if not trunks:
+            raise ValueError("an ImageBind needs at least one trunk")
+        self.trunks = {name: trunk_config(name, config) for name, config in trunks.items()}
+        self.embedding = embedding
+        self.modality_preprocessors = nn.ModuleDict()
+        self.modality_trunks = nn.ModuleDict()
+        self.modality_heads = nn.ModuleDict()
+        self.modality_postprocessors = nn.ModuleDict()
+        for name, c in self.trunks.items():
+            self.modality_preprocessors[name] = STEMS[name](c)
+            self.modality_trunks[name] = blocks.Trunk(
+                c.width, c.blocks, c.heads, c.kv_bias, c.pre_norm, c.drop_path
+            )
+            build = HEADS.get(name)
+            self.modality_heads[name] = (
+                build(c, embedding) if build else blocks.head(c.width, embedding)
+            )
+            self.modality_postprocessors[name] = blocks.postprocessor(
+                c.logit_scale, c.learned_scale
+            )
+
+    @classmethod
+    def preset(
+        cls,
+        name: str,
+        modalities: Sequence[str] | None = None,
+        embedding: int | None = None,
+        **changes: Mapping[str, Any],
+    ) -> Self:
+        """A new model of a known size, `huge` or `nano`, with all trunks or those in `modalities`.
+
+        `changes` are fields of single trunks: `preset("nano", text={"vocab_size": 2000})`.
+
+        Raises:
+            ValueError: if the preset, a trunk or a field is unknown.
+        """
+        width, trunks = preset_configs(name, modalities, changes)
+        return cls(trunks, width if embedding is None else embedding)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, as JSON values."""
+        trunks = {name: asdict(config) for name, config in self.trunks.items()}
+        return {"embedding": self.embedding, "trunks": trunks}
+
+    def trunk_of(self, modality: str) -> str:
+        """The name of the trunk that takes a modality.
+
+        Raises:
+            ValueError: if this model has no such trunk.
+        """
+        name = TRUNK_OF.get(modality, modality)
+        choose(self.trunks, [name], "trunk")
+        return name
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Embeddings (B, E) by modality: unit length times the modality's scale, mean over clips.
+
+        The product of two modalities' embeddings is the logits of section 3.2, equation 1.
+        """
+        return {modality: self._embed(modality, batch) for modality, batch in inputs.items()}
+
+    def features(self, modality: str, batch: Tensor) -> Features:
+        """The trunk's tokens (B, S * N, D), with the class token and before the head.
+
+        Clips keep their order along the tokens and get fixed sinusoids of their place added,
+        because what the tokens are mixed with next may not tell their order: averaged over clips,
+        as the published embedding is, a movement to the left equals one to the right.
+        """
+        tokens, clips = self._encode(modality, batch)
+        values, mask = tokens.values, tokens.mask
+        if clips is not None:
+            values = values.reshape(-1, clips, *values.shape[1:])  # (B, S, N, D)
+            places = blocks.sinusoids(clips, values.shape[-1], like=values)
+            values = (values + places[:, None]).flatten(1, 2)  # (B, S * N, D)
+            mask = mask.reshape(len(values), -1)  # (B, S * N)
+        return Features(values, mask)
+
+    def _encode(self, modality: str, batch: Tensor) -> tuple[blocks.Tokens, int | None]:
+        """The trunk's output, clips folded into the batch, and the number of clips if any."""
+        name = self.trunk_of(modality)
+        clips = None
+        if batch.ndim > self.trunks[name].ndim:
+            clips = batch.shape[1]
+            batch = batch.flatten(0, 1)  # (B * S, ...)
+        batch = like_weights(batch, self.modality_preprocessors[name])
+        tokens: blocks.Tokens = self.modality_preprocessors[name](batch)
+        values = self.modality_trunks[name](tokens.values, tokens.causal)
+        return tokens._replace(values=values), clips
+
+    def _embed(self, modality: str, batch: Tensor) -> Tensor:
+        name = self.trunk_of(modality)
+        tokens, clips = self._encode(modality, batch)
+        read = tokens.values[torch.arange(len(tokens.read)), tokens.read]  # (B * S, D)
+        embeds: Tensor = self.modality_postprocessors[name](self.modality_heads[name](read))
+        if clips is not None:
+            embeds = embeds.reshape(-1, clips, self.embedding).mean(dim=1)  # (B, E)
+        return embeds
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json`, `model.safetensors`, and the manifest of weights of known origin."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG_FILE).write_text(json.dumps(self.config, indent=2) + "\n")
+        weights = {key: value.contiguous() for key, value in self.state_dict().items()}
+        save_file(weights, folder / WEIGHTS_FILE)
+        if self.origin is not None:
+            write_manifest(folder, {PART: self.origin})
+
+    @classmethod
+    def sketch(
+        cls, folder: str | Path | ImageBind, modalities: Sequence[str] | None = None
+    ) -> Self:
+        """What `from_pretrained` would give, on the meta device: its weights are never read.
+
+        `folder` may also be a sketch of what will lie there.
+
+        Raises:
+            ValueError: if the config is missing or a trunk is unknown.
+        """
+        if isinstance(folder, ImageBind):
+            config = folder.config
+        elif not (path := Path(folder) / CONFIG_FILE).is_file():
+            raise ValueError(f"{str(folder)!r} has no {CONFIG_FILE}; save_pretrained writes it")
+        else:
+            config = json.loads(path.read_text())
+        trunks = config["trunks"]
+        trunks = choose(trunks, list(trunks) if modalities is None else modalities, "trunk")
+        with torch.device("meta"):
+            return cls(trunks, config["embedding"]).eval()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, modalities: Sequence[str] | None = None) -> Self:
+        """Read a model, or only the trunks in `modalities`, in float32 and in eval mode.
+
+        A licence that forbids commercial use is told on the standard error stream.
+
+        Raises:
+            ValueError: if a file is missing, a trunk is unknown or a weight does not fit.
+        """
+        folder = Path(folder)
+        if folder.is_dir():
+            check_folder(folder)
+        model = cls.sketch(folder, modalities)  # the weights come from the file
+        if not (folder / WEIGHTS_FILE).is_file():
+            raise ValueError(f"{str(folder)!r} has no {WEIGHTS_FILE}; save_pretrained writes it")
+        trunks = model.trunks
+        with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
+            keys = list(file.keys())
+            weights = {
+                key: file.get_tensor(key).float() for key in keys if key.split(".")[1] in trunks
+            }
+        try:
+            model.load_state_dict(weights, assign=True)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{str(folder)!r}: the weights differ from the config: {error}"
+            ) from None
+        if (folder / MANIFEST).is_file():
+            model.origin = read_manifest(folder).get(PART)
+        known = ("licence", "commercial_use")
+        model.source = source_of(str(folder), None) | {
+            key: value for key, value in (model.origin or {}).items() if key in known
+        }
+        if model.origin is not None and not model.origin.get("commercial_use", True):
+            print(notice(str(folder), model.origin), file=sys.stderr)
+        return model.eval()
+
+
+class View(NamedTuple):
+    """How one modality reaches its trunk: what media it takes, and how they are prepared."""
+
+    media: type[Media]
+    prepare: Callable[[Any, Any], Tensor]
+
+
+_MORE = "give the encoder more `clips`, which are spread over a recording"
+
+
+def _prepare_video(video: Video, c: Any) -> Tensor:
+    if c.clips == 1:
+        paced = None if c.frame_seconds is None else c.frames * c.frame_seconds
+        tell_cut(video, paced or c.clip_seconds, _MORE)
+    return preprocess.video_clips(
+        video.frames,
+        video.fps,
+        size=c.size,
+        frames=c.frames,
+        clips=c.clips,
+        clip_seconds=c.clip_seconds,
+        crops=c.crops,
+        frame_seconds=c.frame_seconds,
+    )
+
+
+def _prepare_audio(audio: Audio, c: Any) -> Tensor:
+    if c.clips == 1:
+        tell_cut(audio, c.clip_seconds, _MORE)
+    return preprocess.audio_mels(
+        audio.mono().resample(c.rate).samples[0],
+        rate=c.rate,
+        mel_bins=c.mel_bins,
+        mel_frames=c.mel_frames,
+        clips=c.clips,
+        clip_seconds=c.clip_seconds,
+        mean=c.mean,
+        std=c.std,
+        repeat=c.repeat,
+    )
+
+
+def _prepare_imu(imu: IMU, c: Any) -> Tensor:
+    if c.clips == 1:
+        tell_cut(imu, c.clip_seconds, _MORE)
+    readings = imu.resample(c.samples / c.clip_seconds).samples
+    return preprocess.imu_windows(readings, samples=c.samples, clips=c.clips)
+
+
+def _prepare_image(image: Image, c: Any) -> Tensor:
+    return preprocess.image_pixels(image.pixels, c.size)
+
+
+def _prepare_map(field: Any, c: Any) -> Tensor:
+    return preprocess.map_square(field.values, size=c.size, mean=c.mean, std=c.std)
+
+
+# No lambdas: an encoder holds its view, and is pickled with it.
+VIEWS = {
+    "image": View(Image, _prepare_image),
+    "video": View(Video, _prepare_video),
+    "audio": View(Audio, _prepare_audio),
+    "imu": View(IMU, _prepare_imu),
+    "depth": View(Depth, _prepare_map),
+    "thermal": View(Thermal, _prepare_map),
+}
+
+
+class ImageBindEncoder(Encoder):
+    """One modality of an ImageBind as an encoder; several may share one model.
+
+    Args:
+        model: the ImageBind.
+        modality: image, video, audio, imu, depth or thermal.
+        clips: how many clips a recording is read in, spread evenly over it; None for the model's
+            own number. Of a recording that is longer than an only clip, the rest is left out, with
+            a warning.
+
+    Raises:
+        ValueError: if there is no such modality, the model lacks its trunk, or it has no clips.
+    """
+
+    def __init__(self, model: ImageBind, modality: str, clips: int | None = None) -> None:
+        super().__init__()
+        self.view: View = choose(VIEWS, [modality], "modality")[modality]
+        self.model, self.modality = model, modality
+        self.config = model.trunks[model.trunk_of(modality)]
+        if clips is not None:
+            if not hasattr(self.config, "clips") or modality == "image":
+                raise ValueError(f"clips={clips} of {modality!r}, which has none; leave it out")
+            self.config = trunk_config(
+                model.trunk_of(modality), {**asdict(self.config), "clips": clips}
+            )
+        self.media = self.view.media
+        self.width = self.config.width
+
+    def prepare(self, media: Media) -> Tensor:
+        """Preprocessing as published, at the sizes of the model's config.
+
+        Shapes: image (3, H, W); video (clips * crops, 3, frames, H, W); audio (clips, 1, mel
+        bins, mel frames); imu (clips, 6, samples); depth and thermal (1, H, W). Depth values are
+        disparities.
+
+        Raises:
+            TypeError: if it is given another class of media.
+        """
+        if not isinstance(media, self.media):
+            raise TypeError(
+                f"the {self.modality} encoder takes {self.media.__name__}, "
+                f"not {type(media).__name__}"
+            )
+        return self.view.prepare(media, self.config)
+
+    def forward(self, batch: Tensor) -> Features:
+        """The trunk's tokens, clips in order: see `ImageBind.features`."""
+        return self.model.features(self.modality, batch)
+
+    def embed(self, batch: Tensor) -> Tensor:
+        """The joint embedding (B, E), scaled as published: see `ImageBind.forward`."""
+        return self.model({self.modality: batch})[self.modality]  # type: ignore[no-any-return]
+
+    def identity(self) -> dict[str, Any]:
+        """The class, the modality, a hash of everything in its trunk's config, where the weights
+        come from and their licence.
+        """
+        text = json.dumps([self.model.embedding, asdict(self.config)], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        known = {**super().identity(), "modality": self.modality, "config": digest}
+        if self.model.source is not None:
+            known["source"] = self.model.source
+        origin = self.model.origin or {}
+        return known | {key: origin[key] for key in ("licence", "commercial_use") if key in origin}
+
+
+def views(model: ImageBind) -> list[ImageBindEncoder]:
+    """An encoder of every modality whose trunk a model has."""
+    return [
+        ImageBindEncoder(model, name) for name in VIEWS if TRUNK_OF.get(name, name) in model.trunks
+    ]

@@ -1,0 +1,378 @@
+"""Encoders from transformers: pretrained models with the preprocessing of their own processors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from anymodal.encoders.base import Encoder
+from anymodal.encoders.missing import check_missing
+from anymodal.encoders.transformers.families import FAMILIES, TOWERS, Family, Sizes
+from anymodal.encoders.transformers.processors import open_processor, steps
+from anymodal.io.sources import WEIGHTS, opening, source_of
+from anymodal.media import IMU, Audio, Image, Media, Video
+from anymodal.types import Features
+
+_PROCESSORS = (
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
+
+Tokens = Literal["all", "patches", "class"]
+
+
+class Piece(NamedTuple):
+    """One of a model's inputs: its name, the shape of one item, and the type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class TransformersEncoder(Encoder):
+    """A model of transformers as an encoder; `from_pretrained` opens one.
+
+    Several inputs of a model (patches, their mask, their grid) travel as one vector per medium, so
+    that a batch is a stack of tensors, as of any encoder.
+
+    Args:
+        model: the model.
+        processor: what prepares its inputs.
+        sizes: the length of what is read, where a family leaves it open.
+        name: where they come from.
+        revision: and which version of it.
+        tokens: which of the tokens are the features; `class` is what the model itself sums up in.
+        layer: whose output they are, as in `hidden_states` of transformers; -1 for the model's.
+
+    Raises:
+        ValueError: if the model's type is of no family in `FAMILIES`, or has no such tokens.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        sizes: Sizes,
+        name: str = "",
+        revision: str | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        _check_choice(self.family, tokens, layer)
+        self.tokens, self.layer = tokens, layer
+        for unused in self.family.unused:
+            if hasattr(model, unused):
+                setattr(model, unused, None)
+        self.processor, self.sizes = processor, sizes
+        self.name, self.revision = name, revision
+        self.source: dict[str, Any] = {"name": name, "revision": revision}
+        self.media = self.family.media
+        self.width = self.family.width(model.config)
+        # What the processor makes of a blank medium tells the inputs and their shapes.
+        blank = self.family.prepare(processor, BLANK[self.media], sizes)
+        self.pieces = [
+            Piece(name, tuple(value.shape[1:]), value.dtype) for name, value in blank.items()
+        ]
+
+    @property
+    def family(self) -> Family:
+        """What is known of the model's type; looked up, since a pickle can't hold its functions."""
+        return family_of(self.model.config)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_name: str,
+        *,
+        revision: str | None = None,
+        dtype: str = "float32",
+        seconds: float = 10.0,
+        frames: int | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
+        tower: str | None = None,
+    ) -> TransformersEncoder:
+        """Open a model and its processor; code that comes with them is never run.
+
+        Args:
+            path_or_name: a folder, or the name of a hub repository.
+            revision: the hub revision to pin.
+            dtype: the weights' precision.
+            seconds: how much of a sound is read, by models without a window of their own.
+            frames: how many frames of a clip are read; None for as many as the model was trained
+                with, or 16.
+            tokens: all of them, or the patches or the class token alone, where there is one.
+            layer: whose output they are; -2 for that of the last but one, as LLaVA reads CLIP.
+            tower: which part of a model of several, as `audio` or `video` of PE audio-video.
+
+        Raises:
+            ValueError: if the model is of no known family, lacks weights that encoding reads, or
+                is to read nothing.
+            OSError: if there is no such folder or repository, or it has no processor.
+            ImportError: if transformers wants another library for the model.
+        """
+        # transformers takes seconds to import.
+        from transformers import AutoConfig, AutoModel
+
+        known = {"revision": revision, "trust_remote_code": False}
+        files = [["config.json"], WEIGHTS, _PROCESSORS]
+        with opening("encoder", path_or_name, revision, files[:1]):
+            config = _of_tower(AutoConfig.from_pretrained(path_or_name, **known), tower)
+        family = family_of(config)
+        _check_choice(family, tokens, layer)
+        if seconds <= 0 or (frames is not None and frames < 1):
+            raise ValueError(f"seconds={seconds} and frames={frames}; give more than 0 of each")
+        sizes = Sizes(seconds, frames or family.frames(config) or 16)
+        with (
+            opening("encoder", path_or_name, revision, files),
+            quiet(),  # what is missing is told below, or was never wanted
+        ):
+            model, report = AutoModel.from_pretrained(
+                path_or_name,
+                config=config,
+                dtype=getattr(torch, dtype),
+                output_loading_info=True,
+                **known,
+            )
+        with opening("encoder", path_or_name, revision, files):
+            processor = open_processor(path_or_name, family.media, revision)
+        source = source_of(path_or_name, revision)
+        encoder = cls(model, processor, sizes, source["name"], source["revision"], tokens, layer)
+        encoder.source = source
+        encoder.eval()
+        blank = encoder.prepare(BLANK[family.media])[None]
+        check_missing(path_or_name, encoder, model, report["missing_keys"], blank)
+        return encoder
+
+    @classmethod
+    def sketch(
+        cls,
+        path_or_name: str,
+        *,
+        revision: str | None = None,
+        dtype: str = "float32",
+        seconds: float = 10.0,
+        frames: int | None = None,
+        tokens: Tokens = "all",
+        layer: int = -1,
+        tower: str | None = None,
+    ) -> TransformersEncoder:
+        """What `from_pretrained` would give, on the meta device: its weights are never read.
+
+        Raises:
+            ValueError: if the model is of no known family.
+            FileNotFoundError: if there is no such folder or repository, or it has no processor.
+        """
+        from transformers import AutoConfig, AutoModel
+
+        files = [["config.json"], _PROCESSORS]
+        with opening("encoder", path_or_name, revision, files), quiet():
+            config = AutoConfig.from_pretrained(
+                path_or_name, revision=revision, trust_remote_code=False
+            )
+            config = _of_tower(config, tower)
+            family = family_of(config)
+            with torch.device("meta"):
+                model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
+            with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
+                processor = open_processor(path_or_name, family.media, revision)
+        with torch.device("cpu"):
+            sizes = Sizes(seconds, frames or family.frames(config) or 16)
+            source = source_of(path_or_name, revision)
+            name, commit = source["name"], source["revision"]
+            encoder = cls(model, processor, sizes, name, commit, tokens, layer)
+        encoder.source = source
+        return encoder.eval()
+
+    def prepare(self, media: Media) -> Tensor:
+        """The inputs that the model's own processor makes of a medium, as one float32 tensor.
+
+        Sounds are cut to the model's window, from the start, and a warning tells it once for each;
+        clips are read at evenly spread frames, the first and the last included.
+
+        Raises:
+            TypeError: if it is given another class of media.
+            ValueError: if the processor's output has no fixed shape.
+        """
+        if not isinstance(media, self.media):
+            raise TypeError(
+                f"the {self.family.label} encoder takes {self.media.__name__}, "
+                f"not {type(media).__name__}"
+            )
+        with torch.autocast("cpu", enabled=False):  # Whisper's makes an array of what it computed
+            inputs = self.family.prepare(self.processor, media, self.sizes)
+        for piece in self.pieces:
+            if (shape := tuple(inputs[piece.name].shape[1:])) != piece.shape:
+                raise ValueError(
+                    f"the processor of {self.name!r} gives {piece.name} of shape {shape} for this "
+                    f"medium and {piece.shape} for others; set one size in its configuration"
+                )
+        if len(self.pieces) == 1:
+            only: Tensor = inputs[self.pieces[0].name][0]
+            return only.float()
+        return torch.cat([inputs[piece.name][0].float().flatten() for piece in self.pieces])
+
+    def to_weights(self, batch: Tensor) -> Tensor:
+        """The batch on the encoder's device; its pieces get their types when they are apart."""
+        return batch.to(self.model.device)
+
+    def _inputs(self, batch: Tensor) -> Mapping[str, Tensor]:
+        """The model's inputs from a batch, in the types that it wants."""
+        sizes = [torch.Size(piece.shape).numel() for piece in self.pieces]
+        parts = [batch] if len(sizes) == 1 else batch.split(sizes, dim=1)
+        return {
+            piece.name: part.reshape(-1, *piece.shape).to(
+                self.model.dtype if piece.dtype.is_floating_point else piece.dtype
+            )
+            for piece, part in zip(self.pieces, parts, strict=True)
+        }
+
+    def forward(self, batch: Tensor) -> Features:
+        """The model's last hidden state, or what was chosen of it; padding is masked."""
+        inputs: Mapping[str, Any] = self._inputs(batch)
+        if self.layer != -1:
+            inputs = {**inputs, "output_hidden_states": True}
+        tokens, _, mask, layers = self.family.run(self.model, inputs)
+        if self.layer != -1:
+            assert layers is not None, "families with a class token give their layers"
+            tokens = layers[self.layer]
+        if self.tokens == "patches":
+            tokens = tokens[:, 1:]
+        elif self.tokens == "class":
+            tokens = self.family.summary(self.model, tokens[:, 0])[:, None]  # (B, 1, D)
+        if mask is None:
+            mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+        return Features(tokens, mask)
+
+    def embed(self, batch: Tensor) -> Tensor:
+        """The model's own pooled output, or its joint embedding; the tokens' mean without one."""
+        return self.family.run(self.model, self._inputs(batch)).pooled
+
+    def identity(self) -> dict[str, Any]:
+        """The class, the model's type, hashes of the settings of model and processor, and where
+        they come from.
+        """
+        chosen = (self.tokens, self.layer)
+        return {
+            **super().identity(),
+            "model": self.model.config.model_type,
+            "config": hash_of(self.model.config.to_dict()),
+            "processor": hash_of(steps(self.processor)),
+            "sizes": list(self.sizes),
+            **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
+            "source": self.source,
+        }
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and processor, for `from_pretrained` with the same arguments."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+
+def family_of(config: Any) -> Family:
+    """The family of a model's configuration.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if config.model_type not in FAMILIES:
+        raise ValueError(
+            f"models of type {config.model_type!r} are not known here; choose one of "
+            f"{', '.join(FAMILIES)}, or add an entry to FAMILIES"
+        )
+    return FAMILIES[config.model_type]
+
+
+def _of_tower(config: Any, tower: str | None) -> Any:
+    """The configuration of a model's tower, or the model's own where it has none.
+
+    A tower that was saved apart is what `tower` asks for, too.
+
+    Raises:
+        ValueError: if it has several and none of them is asked for, or has no such one, or wants
+            timm and there is none.
+    """
+    kind = config.model_type
+    if kind in TOWERS:
+        if tower not in TOWERS[kind]:
+            raise ValueError(
+                f"tower={tower!r} of a {kind!r}; give tower= one of {', '.join(TOWERS[kind])}"
+            )
+        return _with_timm(getattr(config, f"{tower}_config"))
+    if tower is not None and all(towers.get(tower) != kind for towers in TOWERS.values()):
+        raise ValueError(f"tower={tower!r}: a {kind!r} has no towers; leave it out")
+    return _with_timm(config)
+
+
+def _with_timm(config: Any) -> Any:
+    """The configuration of a model of which timm may build a part, as wide as it was trained.
+
+    transformers 5 reads `num_classes` of timm's models that stand alone, of a part it does not.
+
+    Raises:
+        ValueError: if timm isn't there.
+    """
+    held: Any = getattr(getattr(config, "video_config", None), "vision_config", None)
+    if getattr(held, "model_type", None) == "timm_wrapper":
+        if importlib.util.find_spec("timm") is None:
+            raise ValueError(f"a {config.model_type!r} wants timm: pip install 'anymodal[timm]'")
+        held.num_labels = getattr(held, "num_classes", held.num_labels)
+    return config
+
+
+def _check_choice(family: Family, tokens: str, layer: int) -> None:
+    if tokens not in get_args(Tokens):
+        raise ValueError(f"tokens={tokens!r} is unknown; choose {', '.join(get_args(Tokens))}")
+    if (tokens, layer) != ("all", -1) and not family.classed:
+        raise ValueError(
+            f"tokens={tokens!r} and layer={layer}: {family.label} has no class token to tell "
+            "apart; leave both out"
+        )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' report on what a checkpoint lacks or has too much."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+BLANK: dict[type[Media], Media] = {
+    Image: Image(torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()),
+    Audio: Audio(torch.zeros(1, 1600).numpy(), 16000),
+    Video: Video(torch.zeros(2, 32, 32, 3, dtype=torch.uint8).numpy(), 2.0),
+    IMU: IMU(torch.zeros(6, 200).numpy(), 100.0),
+}
+
+_PASSING = {"transformers_version", "_name_or_path", "architectures", "dtype", "processor_class"}
+"""What of a configuration tells nothing of what a model computes."""
+
+
+def hash_of(settings: Any) -> str:
+    """A hash of settings, of what in them says what a model computes."""
+    text = json.dumps(_lasting(settings), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _lasting(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        kept = {str(k): _lasting(v) for k, v in node.items() if k not in _PASSING}
+        return {key: value for key, value in kept.items() if value is not None}
+    return [_lasting(item) for item in node] if isinstance(node, list | tuple) else node

@@ -1,0 +1,1 @@
+"""One CLIP trunk behind light tokenizers of any modality (OneLLM, Han et al. 2023)."""

@@ -1,0 +1,444 @@
+"""The command line: help, typos, errors, and each command on real files."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from anymodal import media
+from anymodal.chat import html_report as page
+from anymodal.chat.session import Exchange, Session
+from anymodal.cli import chat, doctor, torchaudio_fix
+from anymodal.cli import demo as demo_command
+from anymodal.cli import main as cli
+from anymodal.media import Media
+from anymodal.toybox import demo
+from anymodal.toybox import script as script_of
+from anymodal.toybox.grammar_types import Medium
+from anymodal.toybox.measure import measure
+from anymodal.toybox.scene import Scene, held_out
+from anymodal.types import Message
+from tests.support.paths import ROOT
+from tests.support.tiny import picture, tiny_model
+
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+
+
+def run(*argv: str) -> int:
+    return cli.main([str(item) for item in argv])
+
+
+# --- finding the command
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["chat", "--help"], ["demo", "--help"]])
+def test_help_imports_nothing_heavy(argv: list[str]) -> None:
+    code = (
+        "import sys; from anymodal import cli\n"
+        f"try: cli.main({argv!r})\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'transformers', 'lightning', 'rich'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage: anymodal" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"eval"}))
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        run(name, "--help")
+    assert done.value.code == 0
+    assert f"usage: anymodal {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["caht"], "there is no command 'caht'; did you mean chat?"),
+        (["chat", "hi", "--tempratur", "1"], "did you mean --temperature?"),
+        (["eval", "matrix", "--kind", "main"], "matrix takes no '--kind'; did you mean --kinds?"),
+        (["chat", "hi", "--steps", "0"], "'0' is not a whole number above 0"),
+        (["chat", "hi", "--model", "nowhere"], "no model at nowhere"),
+        (["chat", "hi", "--attach", "nowhere.png"], "nowhere.png"),
+        (["train", "a=b"], "name a training configuration"),
+        (["train", "nowhere.yaml"], "no configuration file at nowhere.yaml"),
+        (["toybox"], "required: --out"),
+        (["toybox", "--out", "{tmp}/x", "--modalities", "sound"], "renders no 'sound'"),
+        (["toybox", "--out", "{tmp}", "--n", "1"], "not an empty folder"),
+        (["ls", "nowhere"], "no model at nowhere"),
+    ],
+)
+def test_an_error_is_one_line(
+    argv: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "full").touch()
+    assert run(*(item.format(tmp=tmp_path) for item in argv)) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("anymodal: ") and told.err.count("\n") == 1
+    assert says in told.err and not told.out
+
+
+def test_debug_shows_where_an_error_arose() -> None:
+    with pytest.raises(ValueError, match="no model"):
+        run("ls", "nowhere", "--debug")
+
+
+def test_ctrl_c_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "run", interrupted)
+    assert run("doctor") == 130
+    assert capsys.readouterr().err == "\n"
+
+
+# --- toybox, validate, ls, doctor
+
+
+def test_toybox_writes_files_that_load_and_tell_their_scene(tmp_path: Path) -> None:
+    out = tmp_path / "box"
+    assert run("toybox", "--n", 3, "--out", out, "--seed", 5) == 0
+    told = [json.loads(path.read_text()) for path in sorted(out.glob("*.json"))]
+    assert len(told) == 3
+    for sample in told:
+        assert not sample["held_out"]
+        for name, medium in sample["media"].items():
+            loaded = media.load(out / medium["file"])
+            assert loaded.kind == name
+            assert measure(loaded) == medium["tells"]
+    lines = [json.loads(line) for line in (out / "dialogues.jsonl").read_text().splitlines()]
+    assert len(lines) == 3
+    for line in lines:
+        assert [m["role"] for m in line["messages"]][:2] == ["user", "assistant"]
+        parts = [part for message in line["messages"] for part in message["content"]]
+        for part in parts:
+            assert "text" in part or media.load(out / part["file"]).kind == part["kind"]
+
+
+def test_toybox_is_decided_by_its_seed(tmp_path: Path) -> None:
+    for name, n, seed in (("a", 1, 5), ("b", 2, 5), ("c", 1, 6)):
+        run("toybox", "--n", n, "--out", tmp_path / name, "--seed", seed,
+            "--modalities", "image", "--unseen")  # fmt: skip
+    a, b, c = ((tmp_path / name / "0000-image.png").read_bytes() for name in "abc")
+    assert a == b != c
+    assert json.loads((tmp_path / "a" / "0000.json").read_text())["held_out"]
+    assert not list((tmp_path / "a").glob("0000-audio*"))
+
+
+def test_every_shipped_config_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert CONFIGS and run("validate", *CONFIGS) == 0
+    assert capsys.readouterr().out.count(": ok") == len(CONFIGS)
+
+
+def test_validate_names_each_wrong_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(
+        "modalities: {pic: {encodr: {}}}\n"
+        "language: {_target_: anymodal.language.LanguageModel.from_pretrained, path_or_name: x}\n"
+    )
+    assert run("validate", CONFIGS[0], wrong, tmp_path / "none.yaml") == 2
+    told = capsys.readouterr()
+    assert told.out == f"{CONFIGS[0]}: ok\n"
+    assert "did you mean 'encoder'?" in told.err and "none.yaml" in told.err
+
+
+def test_ls_names_configs_and_modalities(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("ls") == 0
+    assert f"configs/{CONFIGS[0].relative_to(ROOT / 'configs')}" in capsys.readouterr().out
+    (tmp_path / "config.yaml").write_text(
+        "parts: {bind: {_target_: anymodal.encoders.imagebind.ImageBind.from_pretrained}}\n"
+        "language: {_target_: anymodal.language.LanguageModel.from_pretrained}\n"
+        "modalities:\n"
+        "  smell: {encoder: {_part_: bind}, decoder: {_target_: x.Nose}, signals: 3}\n"
+    )
+    assert run("ls", tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "read by ImageBind.from_pretrained; made by Nose; 3 signals" in out
+
+
+def test_doctor_gives_advice_where_something_is_amiss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = list(doctor.findings())
+    assert lines[0].text.startswith("Python 3.") and not lines[0].wrong
+    assert all(line.advice and "\n" not in line.advice for line in lines)
+    status = run("doctor")
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == len(lines)
+    assert status == int("!!" in out)
+    assert doctor._package("torch>=1")[1:] == ("stay within >=1", False)
+    assert "pip install" in doctor._package("torch>=999").advice
+    monkeypatch.setattr(
+        doctor, "_declared", lambda: ['numpy>=1; extra == "a"', 'nowhere>=1; extra == "b"', "torch"]
+    )
+    there, missing = doctor._extras()
+    assert there.text.startswith("extra a: numpy ") and not missing.wrong
+    assert missing.advice.endswith("pip install 'anymodal[b]'")
+    absent = doctor._package("no-such-package-anywhere>=1")
+    assert "missing" in absent.advice and absent.wrong
+
+
+def test_doctor_looks_at_the_disk_of_the_hubs_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing has been fetched yet."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "new" / "hub"))
+    first, *_ = doctor._disks()
+    assert (
+        str(tmp_path / "new" / "hub") in first.text and "GB free for the hub's cache" in first.text
+    )
+    monkeypatch.setattr(doctor, "_ROOM", 1e18)
+    first, *_ = doctor._disks()
+    assert first.wrong and "make room, or set HF_HOME" in first.advice
+
+
+def test_doctor_tells_of_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cards are another machine's: torch's two questions are answered here."""
+    cards = [SimpleNamespace(name=f"Card {n}", total_memory=n * 10**9) for n in (24, 80)]
+    monkeypatch.setattr("torch.cuda.device_count", lambda: len(cards))
+    monkeypatch.setattr("torch.cuda.get_device_properties", cards.__getitem__)
+    told = [(line.text, line.advice) for line in doctor._processors()]
+    assert [text for text, _ in told] == ["GPU 0, Card 24, 24 GB", "GPU 1, Card 80, 80 GB"]
+    assert "--device cuda:1" in told[1][1]
+
+
+def test_doctor_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            with server.accept()[0] as asked:
+                asked.recv(1000)
+                asked.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+        assert doctor._hub().text.endswith("answers")
+        thread.join()
+    assert "local folders work" in doctor._hub().advice
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "switched off" in doctor._hub().text
+
+
+def _fake_site(folder: Path, cuda: str, needs: bytes) -> Path:
+    (folder / "torch").mkdir()
+    (folder / "torch" / "__init__.py").write_text("raise ImportError('must not be imported')")
+    (folder / "torch" / "version.py").write_text(
+        f"from typing import Optional\ncuda: Optional[str] = {cuda}\n"
+    )
+    (folder / "torchaudio" / "lib").mkdir(parents=True)
+    (folder / "torchaudio" / "__init__.py").write_text("raise ImportError('nor this')")
+    for name in ("_torchaudio.so", "libtorchaudio.so"):
+        (folder / "torchaudio" / "lib" / name).write_bytes(b"\x7fELF.." + needs)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("cuda", "needs", "before", "after"),
+    [
+        ("None", b"libc10_cuda.so", "broken", "aside"),
+        ("'12.8'", b"libc10_cuda.so", "fine", "fine"),
+        ("None", b"libc10.so", "fine", "fine"),
+    ],
+)
+def test_torchaudio_is_mended_only_where_it_must_be(
+    cuda: str,
+    needs: bytes,
+    before: str,
+    after: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = _fake_site(tmp_path, cuda, needs)
+    monkeypatch.setattr(torchaudio_fix, "_folder", lambda name: site / name)
+    for state in (before, after, after):  # doing it again changes nothing
+        assert torchaudio_fix.state() == state
+        assert torchaudio_fix.main() == 0
+
+
+def test_torchaudio_fix_imports_neither(tmp_path: Path) -> None:
+    site = _fake_site(tmp_path, "None", b"libc10_cuda.so")
+    code = (
+        f"import sys; sys.path.insert(0, {str(site)!r}); from anymodal import torchaudio_fix\n"
+        "torchaudio_fix.main(); print(torchaudio_fix.state())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("set aside") == 2 and done.stdout.endswith("aside\n")
+
+
+# --- chat
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The tiny model where a shipped one would be loaded; a folder to work in."""
+    for module in (chat, demo_command):
+        monkeypatch.setattr(module, "open_model", lambda *_: tiny_model())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, *lines: str | type[BaseException]) -> None:
+    waiting = iter(lines)
+
+    def typed(_prompt: str) -> str:
+        line = next(waiting, EOFError)
+        if isinstance(line, type):
+            raise line
+        return line
+
+    monkeypatch.setattr("builtins.input", typed)
+
+
+def test_one_question_prints_text_and_says_where_media_are(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("chat", "draw", "and", "play", "a", "ball", "--seed", 1, "--steps", 1) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        "Look: [1: image] and listen: [2: audio] Done.",
+        "  [1] anymodal-out/reply-1-image.png",
+        "  [2] anymodal-out/reply-1-audio.wav",
+    ]
+    assert media.load(tiny / "anymodal-out" / "reply-1-image.png").kind == "image"
+
+
+def test_one_question_about_a_file(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture().save(tiny / "a.png")
+    assert run("chat", "--attach", "a.png", "what is this?") == 0
+    assert capsys.readouterr().out == "This is a ball.\n"
+
+
+def test_a_session_takes_lines_files_and_commands(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture().save(tiny / "a b.png")
+    type_in(
+        monkeypatch,
+        "/attach nowhere.png", "/atach a.png", "/seed x", "/seed 5",  # said, nothing lost
+        "'./a b.png'", "/attached", "what is this?",
+        KeyboardInterrupt, "", "draw a bell", "/edit", "/edit draw a ball", "/history",
+        "/save talk", "/reset", "/history", "/help", "/quit", "never read",
+    )  # fmt: skip
+    assert run("chat", "--seed", "1") == 0
+    told = capsys.readouterr()
+    assert "nowhere.png" in told.err and "did you mean 'attach'?" in told.err
+    assert "'x' is no seed" in told.err and "/edit TEXT" in told.err
+    assert told.out.count("attached a b.png (Image(16×16))") == 2
+    for line in ("seed 5\n", "This is a ball.\n", "Here is a ball: [1: image]\n",
+                 "user: draw a ball", "nothing has been said yet", "/detach"):  # fmt: skip
+        assert line in told.out
+    assert len(json.loads((tiny / "talk.json").read_text())["messages"]) == 4
+
+
+def test_ctrl_c_stops_a_reply_and_the_session_goes_on(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from anymodal.cli import terminal
+
+    whole = terminal.show
+
+    def interrupted(events: object) -> None:
+        monkeypatch.setattr(terminal, "show", whole)
+        next(iter(events))  # type: ignore[call-overload]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal, "show", interrupted)
+    type_in(monkeypatch, "draw a ball", "hello")
+    assert run("chat", "--seed", "1") == 0
+    out = capsys.readouterr().out
+    assert "this reply is dropped" in out and "Hello!" in out
+    assert not (tiny / "anymodal-out").exists()
+
+
+def test_what_a_model_says_cannot_command_the_terminal() -> None:
+    from anymodal.cli.terminal import printable
+
+    assert printable("a\x1b[2Jb\r\n") == "a\ufffd[2Jb\ufffd\n"
+
+
+# --- demo and page
+
+
+def test_the_script_covers_everything_and_no_held_out_scene() -> None:
+    given = [medium for step in demo.SCRIPT for medium in step.given]
+    made = [medium for step in demo.SCRIPT for medium in step.made]
+    assert len(demo.SCRIPT) >= 10
+    assert {medium.modality for medium in given} == {"image", "audio", "video", "imu"}
+    assert {medium.modality for medium in made} == {"image", "audio", "video"}
+    for medium in (*given, *made):
+        told = medium.told
+        if "thing" in told:
+            pair = held_out(told["thing"], told.get("color"), told.get("motion"))
+            assert not pair, medium.caption
+
+
+def test_inputs_are_files_that_tell_what_they_should(tmp_path: Path) -> None:
+    files = demo.write_inputs(demo.SCRIPT, tmp_path, 0)
+    for step, written in zip(demo.SCRIPT, files, strict=True):
+        for medium, path in zip(step.given, written, strict=True):
+            assert measure(media.load(path)) == medium.told
+
+
+def test_replies_are_measured(tmp_path: Path) -> None:
+    ball = Medium(Scene("ball", "blue", "small", "still", "slow"), "image")
+    drawn = media.load(demo.write_inputs([demo.Step("", (ball,))], tmp_path, 0)[0][0])
+
+    def found(step: demo.Step, *content: str | Media) -> list[page.Check]:
+        reply = Message("assistant", list(content))
+        return demo.checks(step, Exchange(Message("user", [""]), (), reply, (), 0))
+
+    wanted = demo.Step("draw it", made=(ball,))
+    assert found(wanted, "Here: ", drawn) == [page.Check("measured: a small blue ball", True)]
+    assert str(found(wanted, "Here.")[0]) == "asked for image, got none ✗"
+    red = demo.Step("draw it", made=(Medium(ball.scene.but(color="yellow"), "image"),))
+    assert not found(red, drawn)[0].right
+    told = script_of.describing("what is this?", ball)
+    assert found(told, "This is a small blue ball.")[0].right
+    assert str(found(told, "This is a big blue ball.")[0]) == "wrong in size ✗"
+
+
+def test_a_page_holds_its_media_and_no_markup_of_others(tmp_path: Path) -> None:
+    session = Session(tiny_model(), tmp_path, 0)
+    list(session.ask("draw and play a ball"))
+    (turn,) = session.turns
+    evil = Message("user", ["<script>alert(1)</script>"])
+    body = [page.bubble(evil), page.bubble(turn.reply, ["a&b.png"], [page.Check("right", True)])]
+    text = page.write_page(tmp_path / "page.html", "T<", "lead", body).read_text("utf-8")
+    assert "<script>" not in text and "&lt;script&gt;" in text and "T&lt;" in text
+    assert "data:image/png;base64," in text and "data:audio/wav;base64," in text
+    assert "a&amp;b.png" in text and "right ✓" in text
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_demo_holds_its_conversation_and_writes_everything(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ball = Medium(Scene("ball", "blue", "small", "still", "slow"), "image")
+    script = (demo.Step("draw a ball", made=(ball,)), script_of.describing("what is this?", ball))
+    monkeypatch.setattr(demo, "SCRIPT", script)
+    assert run("demo", "--out", tiny / "shown") == 0
+    out = capsys.readouterr().out
+    assert "you> draw a ball" in out and "of 2 measured answers are right" in out
+    names = {path.relative_to(tiny / "shown").as_posix() for path in (tiny / "shown").rglob("*.*")}
+    assert names == {
+        "index.html", "transcript.json", "inputs/02-image.png", "outputs/reply-1-image.png"
+    }  # fmt: skip

@@ -1,0 +1,240 @@
+"""The systems of the field run as they are configured: every stage, then a turn of conversation.
+
+Their parts are tiny ones of the same classes, in folders of the names that configurations call them
+by; what depends on the parts' sizes is changed in a copy of each configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as hf
+import yaml
+
+from anymodal import AnyModal
+from anymodal.config import load
+from anymodal.encoders import ImageBind
+from anymodal.media import IMU, Audio, Depth, Image, Media, Normal, PointCloud, Video
+from anymodal.tools.convert.importers import convert
+from anymodal.training.run import train
+from tests.encoders.test_encoders import TRUNKS, noise, pixels
+from tests.support import huggingface_models, language_models, pipelines
+from tests.support.hub_parts import pickle_weights, publish_opt, publish_vicuna
+from tests.support.paths import ROOT as REPOSITORY
+
+CONFIGS = REPOSITORY / "configs" / "systems"
+SYSTEMS = sorted(path.name for path in CONFIGS.iterdir())
+QUERIES = 32
+
+
+def qformer(folder: Path) -> None:
+    """The Q-Former of a BLIP-2, as published, to the weights that a system starts from."""
+    width = {**huggingface_models.SMALL, "intermediate_size": 128}
+    model, _ = huggingface_models.blip2()
+    config = model.config
+    config.qformer_config = hf.Blip2QFormerConfig(**width, encoder_hidden_size=32)
+    config.num_query_tokens = QUERIES
+    hf.Blip2Model(config).save_pretrained(folder.parent / "blip2")
+    convert("qformer", folder.parent / "blip2", folder)
+
+
+def instructblip(folder: Path) -> None:
+    """As its repository has it, the Q-Former's tokenizer in a folder of its own."""
+    model, processor = huggingface_models.instructblip()
+    config = model.config
+    config.qformer_config.intermediate_size = 128
+    config.num_query_tokens = QUERIES
+    hf.InstructBlipForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    huggingface_models.bert_words().save_pretrained(folder / "qformer_tokenizer")
+
+
+def asking(folder: Path) -> None:
+    """Its Q-Former, to the weights that a system starts from."""
+    instructblip(folder.parent / "asking")
+    convert("instructblip", folder.parent / "asking", folder)
+
+
+def imagebind(folder: Path) -> None:
+    ImageBind(TRUNKS, embedding=1024).save_pretrained(folder)
+
+
+def tongue(write_part: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        write_part(folder)
+        config = json.loads((folder / "config.json").read_text())
+        if "rope_parameters" in config:  # no learned positions: room for what systems say first
+            config["max_position_embeddings"] = 1024
+            (folder / "config.json").write_text(json.dumps(config))
+
+    return write
+
+
+def eye(family: str) -> Callable[[Path], Any]:
+    return lambda folder: huggingface_models.write(huggingface_models.FAMILIES[family], folder)
+
+
+def brush(family: str) -> Callable[[Path], Any]:
+    return lambda folder: pipelines.FAMILIES[family].build().save_pretrained(folder)
+
+
+def pickled(write: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """A part that is published in pickles alone."""
+
+    def write_pickled(folder: Path) -> None:
+        write(folder)
+        pickle_weights(folder)
+
+    return write_pickled
+
+
+LLAMA = tongue(language_models.FAMILIES["llama-2"].write)
+
+
+PARTS: dict[str, Callable[[Path], Any]] = {
+    "facebook/opt-2.7b": tongue(publish_opt),
+    "facebook/opt-6.7b": tongue(publish_opt),
+    "lmsys/vicuna-7b-v1.1": LLAMA,
+    "lmsys/vicuna-7b-v1.5": tongue(publish_vicuna),
+    "meta-llama/Llama-2-7b-hf": LLAMA,
+    "weights/vicuna-7b-v0": LLAMA,
+    "weights/vicuna-13b-v0": LLAMA,
+    "openai/clip-vit-large-patch14": eye("clip"),
+    "openai/clip-vit-large-patch14-336": pickled(eye("clip")),
+    "Salesforce/blip2-opt-2.7b": eye("blip-2"),
+    "Salesforce/instructblip-vicuna-7b": instructblip,
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": brush("stable_diffusion_1"),
+    "cvssp/audioldm-l-full": pickled(brush("audioldm")),
+    "cerspense/zeroscope_v2_576w": pickled(brush("text_to_video")),
+    "weights/imagebind": imagebind,
+    "weights/qformer": qformer,
+    "weights/instructblip": asking,
+}
+
+HEAD = {"hidden_width": 16, "depth": 1, "heads": 2}
+BRIEF = {"steps": 2}
+Q_FORMER = {"projection": {"width": 32, "depth": 2, "heads": 2}}
+FILMS = {"parts": {"filmer": {"frames": 3, "height": 16, "width": 32}}}
+SMALL: dict[str, dict[str, Any]] = {
+    "blip2": Q_FORMER,
+    "instructblip": Q_FORMER,
+    "minigpt-4": Q_FORMER,
+    "llava-1.5": {"projection": {"tokens": 16}},
+    "gill": {"modalities": {"image": {"head": HEAD, "sampling": BRIEF}}},
+    "nextgpt": {
+        **FILMS,
+        "modalities": {
+            name: {"head": HEAD, "sampling": BRIEF} for name in ("image", "audio", "video")
+        },
+    },
+    "onellm": {"projection": {"width": 16, "depth": 1, "heads": 2}},
+}
+"""What tiny parts change of each system's configuration."""
+
+MEDIA: dict[str, Media] = {
+    "image": Image(pixels(20, 30, 3)),
+    "audio": Audio(noise(1, 16000), 16000),
+    "video": Video(pixels(6, 20, 30, 3), 4.0),
+    "imu": IMU(noise(6, 400), 200.0),
+    "points": PointCloud(noise(50, 3), pixels(50, 3)),
+    "depth": Depth(np.abs(noise(12, 9))),
+    "normal": Normal(noise(12, 9, 3).clip(-1, 1)),
+}
+DATA = {"cc3m": "image", "audiocaps": "audio", "webvid": "video", "captions": "image"}
+"""Media of captions, where the file's name doesn't say it."""
+
+
+def entry(name: str, files: dict[str, str]) -> dict[str, Any]:
+    """A sample of a data file, as its publishers write them."""
+    kind = DATA.get(name, name)
+    if kind in files:
+        return {"caption": "a ball", kind: files[kind]}
+    said = {"gpt": "a small ball", "human": "what is this?"}
+    if name == "alpaca":
+        talk = {"conversations": [{"from": who, "value": said[who]} for who in ("human", "gpt")]}
+        return talk
+    made = {"t2m": "image", "mosit": "audio"}.get(name)
+    about = "video" if name == "videochat" else "image"
+    turns = [{"from": "human", "value": f"<{about}>\nwhat is this?"}, {"from": "gpt"}]
+    turns[1]["value"] = "a ball" + (f" <{made}>" if made and made != about else "")
+    found: dict[str, Any] = {about: files[about], "conversations": turns}
+    if made == about:
+        turns[0]["value"], turns[1]["value"] = "draw a ball", f"<{made}>"
+        found = {f"output_{made}": files[made], "conversations": turns}
+    elif made:
+        found[f"output_{made}"] = files[made]
+    return found | ({f"{made}_captions": "a ball"} if made else {})
+
+
+def write_data(run: dict[str, Any]) -> int:
+    """One sample in each data file of a run; how many those are."""
+    node = run["data"]
+    nodes = node.get("datasets", [node])
+    for each in nodes:
+        folder = Path(each["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {kind: m.save(folder / f"{kind}{m.suffix}").name for kind, m in MEDIA.items()}
+        path = Path(each["path"])
+        path.write_text(json.dumps([entry(path.stem, files)]))
+    return len(nodes)
+
+
+def merged(node: Any, changes: Any) -> Any:
+    if not isinstance(changes, dict):
+        return changes
+    return {**node, **{k: merged(node.get(k, {}), v) for k, v in changes.items()}}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("parts")
+    torch.manual_seed(0)
+    for name, build in PARTS.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        build(home / name)
+    return home
+
+
+def test_every_system_is_here() -> None:
+    assert SMALL.keys() == set(SYSTEMS)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_system_trains_and_answers(
+    system: str, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in parts.iterdir():
+        Path(folder.name).symlink_to(folder)
+    here = Path(shutil.copytree(CONFIGS, "configs/systems")) / system
+    config = merged(load(here / "model.yaml"), SMALL[system])
+    (here / "model.yaml").write_text(yaml.safe_dump(config))
+    finished = None
+    for stage in sorted(here.glob("[0-9]*.yaml")):
+        before = None if finished is None else AnyModal.from_pretrained(finished).state_dict()
+        count = write_data(load(stage))
+        small = ["steps=1", "accumulate=1", f"batch_size={count}", "optimizer.warmup=0"]
+        finished = train(stage, [*small, "+trainer.enable_progress_bar=false"])
+        assert finished is not None, stage.name
+        after = AnyModal.from_pretrained(finished).state_dict()
+        if before is not None:
+            changed = {name for name, value in after.items() if not before[name].equal(value)}
+            assert changed, stage.name
+    model = AnyModal.from_pretrained(finished)
+    for kind in model.encoders:
+        reply = model.chat([MEDIA[kind], "what is this?"], seed=1, max_new_tokens=3)
+        assert isinstance(reply.text, str)
+    for name, decoder in model.decoders.items():
+        states = torch.randn(1, config["modalities"][name]["signals"], model.language.width)
+        (made,) = decoder.sample(
+            model.heads[name](states, states), **config["modalities"][name]["sampling"]
+        )
+        assert made.kind == name

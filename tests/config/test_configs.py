@@ -1,0 +1,84 @@
+"""Every configuration that ships can work: bound against signatures, with nothing built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anymodal.cli.validate import check
+from anymodal.config import ConfigError, load
+from anymodal.evaluation.schema import read_evaluation
+from anymodal.training.run import read_run
+from tests.support.paths import ROOT as REPOSITORY
+
+ROOT = REPOSITORY / "configs"
+ALL = sorted(ROOT.rglob("*.yaml"))
+
+
+def test_there_are_some() -> None:
+    assert {path.parent.name for path in ALL} >= {"models", "nano", "evaluation"}
+
+
+@pytest.mark.parametrize("path", ALL, ids=[str(path.relative_to(ROOT)) for path in ALL])
+def test_a_shipped_configuration_can_work(path: Path) -> None:
+    check(path)
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if "stage" in load(p)])
+def test_a_run_takes_overrides_and_refuses_typos(path: Path) -> None:
+    run = read_run(path, ["steps=7", "optimizer.lr=0.5"])
+    assert run.steps == 7 and run.optimizer.lr == 0.5
+    for override in ("stepz=7", "optimizer.lt=1", "model._target=x"):
+        with pytest.raises(ConfigError, match="has no key"):
+            read_run(path, [override])
+    with pytest.raises(ConfigError, match="takes no 'sizes'"):
+        read_run(path, ["+data.sizes=3"])
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if "metrics" in load(p)])
+def test_an_evaluation_takes_overrides_and_refuses_typos(path: Path) -> None:
+    job = read_evaluation(path, ["data=mine.jsonl", "+settings.max_new_tokens=9"])
+    assert job.data == "mine.jsonl" and job.settings["max_new_tokens"] == 9
+    for override in ("modle=x", "metrics.blue=1"):
+        with pytest.raises(ConfigError, match="has no key"):
+            read_evaluation(path, [override])
+
+
+UNPINNED = {"cvssp/audioldm-l-full"}
+"""Of these no commit is known here."""
+
+
+def named(node: Any) -> Iterator[tuple[str, str | None]]:
+    """Names and revisions of all parts that a configuration opens."""
+    if isinstance(node, dict):
+        if str(node.get("_target_", "")).endswith(".from_pretrained"):
+            name = node.get("path_or_name") or node.get("folder")
+            if name:
+                yield str(name), node.get("revision")
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from named(item)
+
+
+def test_parts_on_the_hub_are_pinned_to_a_commit() -> None:
+    parts = {part for path in ALL for part in named(load(path))}
+    local = {name for name, _ in parts if name.split("/")[0] in ("", "weights", "runs")}
+    assert all(revision is None for name, revision in parts if name in local)
+    pinned = {
+        name
+        for name, revision in parts
+        if name not in local and re.fullmatch("[0-9a-f]{40}", revision or "")
+    }
+    assert {name for name, _ in parts} - local - pinned == UNPINNED
+    assert len({(name, rev) for name, rev in parts if name in pinned}) == len(pinned), "one each"
+    assert len(pinned) >= 19
+
+
+def test_no_two_runs_share_a_folder() -> None:
+    folders = [load(path)["out"] for path in ALL if "out" in load(path)]
+    assert len(folders) == len(set(folders))

@@ -1,0 +1,527 @@
+"""Entries in the shapes that others publish: read whole, or refused by the name of what isn't."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anymodal.data.captioned import Captioned
+from anymodal.data.conversations import Conversations
+from anymodal.media import Image, Media, Video
+from anymodal.training.batches import Batches
+from anymodal.types import Message, Target
+from tests.support.tiny import picture, sound, tiny_model
+
+SEEN = [picture(n, 8) for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for number, seen in enumerate(SEEN):
+        seen.save(folder / f"{number}.png")
+    sound(seconds=0.1).save(folder / "a.wav")
+    Video(SEEN[0].pixels[None].repeat(2, 0), 4).save(folder / "v.mp4")
+    return folder
+
+
+def read(folder: Path, entry: Any, **how: Any) -> list[tuple[str, list[Any]]]:
+    (folder / "d.json").write_text(json.dumps([entry]))
+    return [(m.role, m.content) for m in Conversations(folder / "d.json", **how)[0]]
+
+
+def share(asked: str, said: str, *more: str) -> list[dict[str, str]]:
+    """Turns as ShareGPT and LLaVA have them."""
+    roles = ("human", "gpt")
+    turns = enumerate((asked, said, *more))
+    return [{"from": roles[n % 2], "value": text} for n, text in turns]
+
+
+def talk(asked: Any, said: Any) -> list[dict[str, Any]]:
+    """Turns as OpenAI, LLaMA-Factory and ms-swift have them."""
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+
+
+QUESTION = ("assistant", ["red"])
+
+# ---- Published shapes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "1", "image": "0.png", "conversations": share("<image>\nwhat?", "red")},  # LLaVA
+        {"id": 1, "image": "0.png", "conversations": share("<image>\nwhat?", "red"), "model": ""},
+        {"image": "0.png", "conversations": share("what?", "red")},  # no mark: shown first
+        {"images": ["0.png"], "conversations": share("<image>what?", "red")},  # LLaMA-Factory
+        {"images": ["0.png"], "messages": talk("<image>what?", "red"), "tools": "", "videos": None},
+        {"images": "0.png", "messages": talk("<image>what?", "red")},
+        {
+            "image": ["0.png"],
+            "conversations": share("<image>\nwhat?", "red"),
+            "width": 8,
+            "height": 8,
+        },
+        {"input_image": ["0.png"], "conversations": share("<image>\nwhat?", "red")},  # NExT-GPT
+        {"image_name": "0.png", "conversation": share("what?", "red")},
+        {
+            **{"id": 3, "image_name": "0.png", "caption": "red"},  # NExT-GPT's copy of LLaVA's
+            "conversations": share("<image>\nwhat?", "red"),
+        },
+        {  # TRL
+            "messages": talk(
+                [
+                    {"index": 0, "text": None, "type": "image"},
+                    {"index": None, "text": "what?", "type": "text"},
+                ],
+                [{"index": None, "text": "red", "type": "text"}],
+            ),
+            "images": ["0.png"],
+        },
+        {  # OpenAI, Qwen-VL
+            "messages": talk(
+                [{"type": "image", "image": "0.png"}, {"type": "text", "text": "what?"}], "red"
+            )
+        },
+        {"messages": talk([{"type": "image_url", "image_url": {"url": "0.png"}}, "what?"], "red")},
+        {
+            "messages": [{"from": "user", "value": "<image>what?"}, talk("", "red")[1]],
+            "image": "0.png",
+        },
+    ],
+)
+def test_a_question_about_a_picture(folder: Path, entry: dict[str, Any]) -> None:
+    assert read(folder, entry) == [("user", [SEEN[0], "what?"]), QUESTION]
+
+
+def test_media_of_several_kinds_and_numbers(folder: Path) -> None:
+    entry: dict[str, Any] = {
+        "images": ["0.png", "1.png"],
+        "audios": ["a.wav"],
+        "videos": ["v.mp4"],
+        "messages": talk("<audio><image>then<video>and\n<image>\nwhat?", "red"),
+    }
+    (_, asked), _ = read(folder, entry)
+    kinds = [part if isinstance(part, str) else part.kind for part in asked]
+    assert kinds == ["audio", "image", "then", "video", "and", "image", "what?"]
+    assert [part for part in asked if isinstance(part, Image)] == SEEN[:2]
+    film = {"video": "v.mp4", "data_source": "x", "conversations": share("<video>\nwhat?", "red")}
+    assert read(folder, film)[0][1][0].kind == "video"
+    heard = {"audio": "a.wav", "conversations": share("<audio>what?", "red")}
+    assert read(folder, heard)[0][1][0].kind == "audio"
+
+
+@pytest.mark.parametrize("asked", ["<image>\nwhat?", "what?\n<image>"])
+def test_llava_s_mark_for_any_file(folder: Path, asked: str) -> None:
+    """As LLaVA-Video's: there `<image>` stands for the film."""
+    entry = {"id": "1", "video": "v.mp4", "data_source": "x", "conversations": share(asked, "red")}
+    (_, content), _ = read(folder, entry)
+    assert sorted(getattr(part, "kind", part) for part in content) == ["video", "what?"]
+
+
+@pytest.mark.parametrize("key", ["system", "system_prompt"])
+def test_a_system_key_is_said_first(folder: Path, key: str) -> None:
+    entry = {key: "be brief", "conversations": share("hi", "yo")}
+    assert read(folder, entry) == [
+        ("system", ["be brief"]),
+        ("user", ["hi"]),
+        ("assistant", ["yo"]),
+    ]
+    assert len(read(folder, {**entry, key: ""})) == 2
+    twice = [{"from": "system", "value": "be kind"}, *share("hi", "yo")]
+    with pytest.raises(ValueError, match=f"stands twice, under '{key}'"):
+        read(folder, {**entry, "conversations": twice})
+
+
+@pytest.mark.parametrize("said", ["use the <image> tag", "<image>", "<video></video> and <audio>"])
+def test_a_mark_that_a_reply_quotes_is_text(folder: Path, said: str) -> None:
+    for entry in (
+        {"image": "0.png", "conversations": share("<image>\nwhich tag?", said)},
+        {"conversations": share("which tag?", said)},
+        {"images": ["0.png"], "messages": talk("<image>which tag?", said)},
+    ):
+        assert read(folder, entry)[1] == ("assistant", [said])
+
+
+def test_t2m_and_mosit_as_they_are_before_they_are_prepared(folder: Path) -> None:
+    told = {"input_modality": "text", "output_modality": "text"}
+    asked, said = share("play it", "Here.")
+    said = {**said, "caption": "a bell", "output_modality": "audio"}  # type: ignore[assignment]
+    raw = {
+        **{"image_name": "t2x0001.wav", "output_modality": "audio"},
+        "conversation": [{**asked, **told}, said],
+    }
+    assert read(folder, raw)[1] == ("assistant", ["Here.", Target("audio", "a bell")])
+    prepared = {
+        **{"audio_captions": ["a bell"], "audio_caption_embeddings": ["1.wav.npy"]},
+        **{"conversations": [asked, {**said, "value": "Here. <audio>"}], "source_data": {"x": 1}},
+    }
+    assert read(folder, prepared)[1] == ("assistant", ["Here.", Target("audio", "a bell")])
+    mosit = {
+        "image_list": [
+            {"image_name": f"{n}.png", "data_source": "x", "caption": f"c{n}"} for n in range(2)
+        ],
+        **{"video_list": [], "audio_list": []},
+        "conversation": share(
+            "Like <Image>0.png</Image>, but red",
+            "Look: <Image>1.png</Image>",
+            "And <Image>1.png</Image>?",
+            "Yes",
+        ),
+    }
+    assert read(folder, mosit, load_targets=True) == [
+        ("user", ["Like", SEEN[0], ", but red"]),
+        ("assistant", ["Look:", Target("image", "c1", SEEN[1])]),
+        ("user", ["And", SEEN[1], "?"]),
+        ("assistant", ["Yes"]),
+    ]
+    other = share("Like <Image>0.png</Image>", "<Image>a red cat</Image>")
+    with pytest.raises(ValueError, match="image 'a red cat' is none of 'image_list'"):
+        read(folder, {**mosit, "conversation": other})
+    with pytest.raises(ValueError, match="1 <image> and 2 of it under 'image_list'"):
+        read(folder, {**mosit, "conversation": share("<Image>0.png</Image>?", "No")})
+    with pytest.raises(ValueError, match="0 <image> and 2 of it under 'image_list'"):
+        read(folder, {**mosit, "conversation": share("Hi", "Hello")})
+
+
+def test_written_messages_are_entries(folder: Path) -> None:
+    messages = [
+        Message("system", "be kind"),
+        Message("user", [SEEN[0], "louder", sound(seconds=0.01)]),
+        Message("assistant", ["Here: ", Target("image", "a ball", SEEN[1]), SEEN[2]]),
+    ]
+    entry = {"messages": [message.to_dict() for message in messages]}
+    assert read(folder, entry) == [(m.role, m.content) for m in messages]
+    target = messages[2].to_dict()["content"][1]
+    with pytest.raises(ValueError, match="a target stands in a reply"):
+        read(folder, {"messages": talk([target], "hm")})
+
+
+def test_captions_in_every_shape(folder: Path) -> None:
+    for key in ("image", "images", "image_name", "input_image"):
+        for file in ("0.png", ["0.png"]):
+            entry = {"caption": "a ball", key: file, "id": 3, "image_id": 4}
+            assert read(folder, entry, ask="What?") == [
+                ("user", [SEEN[0], "What?"]),
+                ("assistant", ["a ball"]),
+            ]
+
+
+# ---- Refusals ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (
+            {"conversations": share("<image>\nwhat?", "red")},
+            "1 <image> in what is asked and 0 files of image",
+        ),
+        ({"messages": talk("<video>what?", "red"), "images": []}, "1 <video> .* 0 files of video"),
+        ({"image": "", "conversations": share("<image>\nwhat?", "red")}, "1 <image> .* 0 files"),
+        (
+            {"image": "0.png", "conversations": share("<image><audio>what?", "red")},
+            "1 <audio> .* 0",
+        ),
+        (
+            {"image": ["0.png", "0.png"], "conversations": share("<image>compare", "red")},
+            "1 <image> in what is asked and 2 files of image under 'image'",
+        ),
+        (
+            {"images": ["0.png", "1.png"], "messages": talk("compare", "red")},
+            "0 <image> .* 2 files",
+        ),
+        (
+            {"image": "0.png", "conversations": share("<image>", "a", "<image>", "b")},
+            "2 <image> .* 1 files",
+        ),
+        ({"image": "0.png", "conversations": share("<image>a", "b")[1:]}, "0 <image> .* 1 files"),
+        (
+            {"video": "v.mp4", "image": "0.png", "conversations": share("<image><image>?", "a")},
+            "2 <image> .* 1 files of image",
+        ),
+        ({"video": "v.mp4", "conversations": share("a <image> b", "c")}, "1 <image> .* 0 files"),
+        (
+            {"images": ["0.png"], "messages": [talk("", "<image>is a dog")[1]]},
+            "0 <image> .* 1 files",
+        ),
+        (
+            {"output_image": "0.png", "conversations": share("draw", "Sure.")},
+            "0 <image> in the replies and 1 named to be made",
+        ),
+        (
+            {"image_captions": ["a", "b"], "conversations": share("draw", "<image>")},
+            "1 <image> in the replies and 2 named",
+        ),
+        (
+            {"image_captions": "a", "conversations": share("draw", "<image>", "more", "<image>")},
+            "2 <image> in the replies and 1 named",
+        ),
+        (
+            {"image_captions": "a", "conversations": share("draw <image>", "<image>")},
+            "1 <image> in what is asked and 0 files",
+        ),
+        (
+            {
+                "output_image": ["0.png", "1.png"],
+                "image_captions": ["a"],
+                "conversations": share("draw", "<image><image>"),
+            },
+            "2 files .* and 1 captions",
+        ),
+        (
+            {"image": "0.png", "images": ["0.png"], "conversations": share("<image>", "a")},
+            "named twice, under 'image' and 'images'",
+        ),
+        (
+            {"image": "0.png", "image_list": [{}], "conversations": share("<image>", "a")},
+            "named twice",
+        ),
+        (
+            {"image_list": ["0.png"], "conversations": share("<image>", "a")},
+            "holds '0.png', not an",
+        ),
+        (
+            {"image_list": [{"image_nme": "0.png"}], "conversations": share("<image>", "a")},
+            "'image_list' has an object with the key 'image_nme'.*'image_name'",
+        ),
+        (
+            {"imges": ["0.png"], "conversations": share("what?", "red")},
+            "a conversation with the key 'imges', which is not read; did you mean 'images'",
+        ),
+        ({"img": "0.png", "conversations": share("what?", "red")}, "'img', which is not read"),
+        ({"media": ["0.png"], "messages": talk("what?", "red")}, "'media', which is not read"),
+        ({"tools": "[{}]", "conversations": share("a", "b")}, "'tools', which is not read"),
+        ({"objects": {"bbox": [1]}, "messages": talk("a", "b")}, "'objects', which is not read"),
+        ({"rejected_response": "c", "messages": talk("a", "b")}, "'rejected_response'"),
+        ({"num_frames": 8, "conversations": share("a", "b")}, "'num_frames', which is not read"),
+        (
+            {"conversations": [{"human": "a", "assistant": "b"}]},
+            "turn 1 comes with the key 'human'",
+        ),
+        ({"conversations": [{**share("a", "b")[0], "loss": False}]}, "turn 1 comes with .* 'loss'"),
+        ({"conversations": [{"from": "gpt", "response": "a"}]}, "with the key 'response'"),
+        ({"conversations": [{"from": "function_call", "value": "a"}]}, "from 'function_call'"),
+        ({"conversations": [{"from": "Human", "value": "a"}]}, "'Human'; did you mean 'human'"),
+        ({"conversations": [{"from": ["human"], "value": "a"}]}, r"from \['human'\]"),
+        (
+            {"conversations": [{"from": "human", "role": "user", "value": "a"}]},
+            "both 'from' and 'r",
+        ),
+        ({"conversations": share("a", "b"), "messages": talk("a", "b")}, "the turns stand twice"),
+        ({"conversations": share("a", "b")[:1]}, "has no reply to learn from"),
+        ({"conversations": []}, "the conversation is empty"),
+        ({"conversations": share("a", "b"), "caption": "c"}, "is none of its replies"),
+        ({"conversations": [{"from": "human", "value": True}]}, "a turn's value is True"),
+        ({"conversations": [{"from": "human", "value": {"a": 1}}]}, "a turn's value is {'a': 1}"),
+        ({"system": ["a"], "conversations": share("a", "b")}, r"system is \['a'\]"),
+        ({"image": 3, "conversations": share("<image>", "b")}, "the file of 'image' is 3"),
+        ({"images": [["0.png"]], "messages": talk("<image>", "b")}, r"'image' is \['0.png'\]"),
+        (
+            {"images": [{"path": "0.png"}], "messages": talk("<image>", "b")},
+            "name one file, as text",
+        ),
+        ({"image": "../0.png", "conversations": share("<image>", "b")}, "lies outside"),
+        ({"image": "/etc/passwd", "conversations": share("<image>", "b")}, "lies outside"),
+        ({"messages": talk([{"type": "image", "image": "/etc/passwd"}], "b")}, "lies outside"),
+        ({"messages": talk([{"type": "image", "image": "file:///etc/passwd"}], "b")}, "outside"),
+        (
+            {"image": "https://a.example/0.png", "conversations": share("<image>", "b")},
+            "remote URL",
+        ),
+        ({"image": "a.wav", "conversations": share("<image>", "b")}, "a.wav holds WAV"),
+        ({"messages": talk([{"type": "imag"}], "b")}, "no part has the type 'imag'"),
+        ({"messages": talk([3], "b")}, "not int"),
+        (
+            {"conversations": share("Picture 1: <img>0.png</img>\nwhat?", "b")},
+            "Qwen-VL's <img>FILE",
+        ),
+        ({"conversations": share("<audio>a.wav</audio>what?", "b")}, "read with audio_list alone"),
+        (
+            {"output_modality": "smell", "conversations": share("a", "b")},
+            "output_modality is 'smell'",
+        ),
+        (
+            {"conversations": [{**share("a", "b")[1], "output_modality": ["image"]}]},
+            "output_modality",
+        ),
+        (
+            {"conversations": [{**share("a", "b")[1], "caption": "x"}]},
+            "without the output_modality",
+        ),
+        (
+            {"video_id": "v", "q": "a", "a": "b"},
+            "neither .* there is video_id, q, a",
+        ),  # Video-ChatGPT
+        ({"instruction": "a", "input": "", "output": "b"}, "there is instruction, input, output"),
+        ({"query": "a", "response": "b", "images": ["0.png"]}, "there is query, response, images"),
+        ({}, "there is nothing"),
+        ({"caption": "a"}, "one caption and 0 files"),
+        ({"caption": "a", "image": "0.png", "audio": "a.wav"}, "one caption and 2 files"),
+        ({"caption": "a", "image": "0.png", "system": "b"}, "a caption with the key 'system'"),
+        ({"caption": ["a", "b"], "image": "0.png"}, "the caption is"),
+    ],
+)
+def test_what_is_not_read_is_refused_by_name(folder: Path, entry: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=rf"^d\.json, entry 0: .*{says}"):
+        read(folder, entry)
+
+
+WILD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["<image>", "0.png"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *(
+                        "image",
+                        "images",
+                        "image_list",
+                        "image_name",
+                        "image_captions",
+                        "caption",
+                        "from",
+                    )
+                ],
+            )
+            | st.sampled_from(
+                ["conversations", "messages", "value", "content", "role", "type", "text"]
+            )
+            | st.sampled_from(
+                ["output_image", "output_modality", "system", "id", "file", "kind", "data"]
+            ),
+            inner | st.just("human") | st.just("gpt") | st.just("image"),
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["image", "images", "messages", "caption", "image_list"]), WILD)
+)
+def test_any_json_is_a_conversation_or_a_value_error(folder: Path, entry: Any) -> None:
+    with contextlib.suppress(ValueError, OSError):
+        assert read(folder, entry)
+
+
+# ---- Files -------------------------------------------------------------------------------------
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+LINE = json.dumps({"conversations": share("hi", "yo")})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", f"{LINE}\n\n{LINE}"),
+        ("a.ndjson", f"{LINE}\r\n{LINE}\r\n"),
+        ("a.json", f"{LINE}\n{LINE}\n"),
+        ("a.jsonl", b"\xef\xbb\xbf" + f"{LINE}\n{LINE}".encode()),
+        ("a.json", b"\xef\xbb\xbf" + f"[{LINE},{LINE}]".encode()),
+        ("a.json", f"[{LINE},\n{LINE}]".encode("utf-16")),
+        ("a.jsonl", f"{LINE}\n{LINE}".encode("utf-16")),
+        ("a.json", json.dumps(json.loads(f"[{LINE},{LINE}]"), indent=2)),
+    ],
+)
+def test_lists_and_lines_are_read(tmp_path: Path, name: str, content: str | bytes) -> None:
+    data = Conversations(write(tmp_path / name, content))
+    assert len(data) == 2
+    assert data[1] == data[-1] == [Message("user", "hi"), Message("assistant", "yo")]
+    with pytest.raises(IndexError):
+        data[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.json", "[]", "holds no entries"),
+        ("a.json", b"\xef\xbb\xbf[]", "holds no entries"),
+        ("a.json", " \n", "holds no entries"),
+        ("a.jsonl", "\n\n", "holds no entries"),
+        ("a.json", '{"data": []}', "must hold a list .* it holds an object with data"),
+        ("a.json", "3", "it holds 3"),
+        ("a.json", "[3]", "entry 0 is 3, not an object"),
+        ("a.json", f"[{LINE}, [1]]", r"entry 1 is \[1\], not an object"),
+        ("a.jsonl", f"{LINE}\n\n[]", r"a\.jsonl, line 3 holds \[\], not an object"),
+        ("a.jsonl", f"{LINE}\n{LINE[:-1]}", r"a\.jsonl, line 2 is no JSON"),
+        ("a.json", f"[{LINE}", "a.json is no JSON"),
+        ("a.json", "[" * 200_000, "nested too deeply"),
+        ("a.jsonl", '{"a":' * 200_000, "line 1 is nested too deeply"),
+    ],
+)
+def test_other_files_are_refused(
+    tmp_path: Path, name: str, content: str | bytes, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        Conversations(write(tmp_path / name, content))
+    with pytest.raises(FileNotFoundError):
+        Conversations(tmp_path / "none.json")
+
+
+def test_an_entry_s_error_names_its_line(tmp_path: Path) -> None:
+    data = Conversations(write(tmp_path / "a.jsonl", f'{LINE}\n\n{{"conversations": []}}\n'))
+    with pytest.raises(ValueError, match=r"^a\.jsonl, line 3: the conversation is empty"):
+        data[1]
+
+
+def test_bytes_and_surrogates_that_no_tokenizer_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = {"conversations": share("caf\udce9 \ud83d\ude00 \0 \x1b[2J", "yo\ud800")}
+    path = write(
+        tmp_path / "a.jsonl",
+        json.dumps(entry).encode() + b"\n" + LINE.replace("hi", "\xe9").encode("latin-1"),
+    )
+    data = Conversations(path)
+    assert "byte 0xe9 in line 2 is not UTF-8" in capsys.readouterr().err
+    assert data[0][0].content == ["caf\ufffd \U0001f600 \0 \x1b[2J"]
+    assert data[0][1].content == ["yo\ufffd"] and data[1][0].content == ["\ufffd"]
+    model = tiny_model()
+    batch = model.collate([data[0], data[1]])
+    assert model(batch)["text"].isfinite()
+    made = {"caption": "a\udce9", "image": "0.png"}
+    data = Conversations(write(tmp_path / "b.json", json.dumps([made])), make=True)
+    assert data[0][1].content == [Target("image", "a\ufffd")]
+    assert model(model.collate([data[0]]))["align"].isfinite()
+    captioned = Captioned("image", picture(), "a\udce9", ("b\udce9",))
+    assert captioned.caption == "a\ufffd" and captioned.details == ("b\ufffd",)
+
+
+def test_a_run_goes_on_over_entries_that_are_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = {"conversations": share("<image>\nwhat?", "red")}
+    path = write(tmp_path / "a.jsonl", f"{LINE}\n{json.dumps(bad)}\n")
+    batches = Batches(Conversations(path), list, 2, 0)
+    assert next(iter(batches)) == [Conversations(path)[0]] * 2
+    told = capsys.readouterr().err
+    assert "sample 1: a.jsonl, line 2: 1 <image> in what is asked and 0 files of image" in told
+    assert "sample 0 stands in for it" in told
+
+
+def test_a_kind_of_ones_own_has_its_keys_and_marks(tmp_path: Path) -> None:
+    for kind in Media.kinds:
+        entry = {f"{kind}s": ["none"], "messages": talk(f"<{kind}>what?", "red")}
+        with pytest.raises(FileNotFoundError):
+            read(tmp_path, entry)
+        del entry[f"{kind}s"]
+        with pytest.raises(ValueError, match=f"1 <{kind}> in what is asked and 0 files of {kind}"):
+            read(tmp_path, entry)

@@ -1,0 +1,460 @@
+"""The evaluation: what is asked, how it is judged, summed up, kept and resumed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from anymodal import media
+from anymodal.cli import main as cli
+from anymodal.evaluation.answers import Answer, ModelAnswers, count_malformed
+from anymodal.evaluation.report import attributes, markdown, table, wilson
+from anymodal.language.generation import SpanReady, TextToken
+from anymodal.media import Audio, Image, Video
+from anymodal.model import AnyModal
+from anymodal.toybox import diagnosis as ladder
+from anymodal.toybox.grammar import KINDS, Medium
+from anymodal.toybox.judge import chance, judge, rendered, score, score_reply
+from anymodal.toybox.matrix import ANY, MAIN, PARAPHRASE, Plan, choose_lines, evaluate, hold
+from anymodal.toybox.render import MODALITIES, render
+from anymodal.toybox.scene import MOTIONS, Scene
+from anymodal.toybox.variations import vary
+from anymodal.types import Conditioning, Message
+from tests.support.tiny import tiny_model
+
+BELL = Scene("bell", "red", "big", "still", "fast")
+
+
+class Knowing:
+    """Answers each conversation of a plan as its reference does, or as another one's does."""
+
+    def __init__(self, plan: Plan, shift: int = 0) -> None:
+        self.calls = 0
+        self.told: dict[int, list] = {}
+        samples = plan.samples()
+        for index, sample in enumerate(samples):
+            other = samples[(index + shift) % len(samples)]
+            if shift and len(other.dialogue.answers) != len(sample.dialogue.answers):
+                raise AssertionError("a shift needs conversations of the same length")
+            for turn in range(len(sample.dialogue.answers)):
+                self.told[sample.reply_seed(turn)] = other.dialogue.turns[2 * turn + 1].parts
+
+    def identity(self) -> str:
+        return "knowing"
+
+    def __call__(self, conversations: list[list[Message]], seeds: list[int]) -> list[Answer]:
+        self.calls += 1
+        assert all(messages[-1].role == "user" for messages in conversations)
+        return [Answer(self._reply(seed)) for seed in seeds]
+
+    def _reply(self, seed: int) -> Message:
+        rng = np.random.default_rng(seed)
+        parts = [
+            render(part.scene, part.modality, rng) if isinstance(part, Medium) else part
+            for part in self.told[seed]
+        ]
+        return Message("assistant", parts)
+
+
+def lines_of(results: dict) -> dict[str, dict]:
+    return {line["line"]: line for line in results["results"]}
+
+
+# ---- Judging ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modality", ["image", "audio", "video", "imu"])
+def test_a_rendered_medium_is_judged_right(modality):
+    told = BELL.but(motion="left").told_by(modality)
+    medium = render(BELL.but(motion="left"), modality, np.random.default_rng(0))
+    assert score(judge(modality, medium), told) == dict.fromkeys(told, True)
+
+
+def test_what_is_absent_or_of_another_kind_is_all_wrong():
+    told = BELL.told_by("image")
+    wrong = dict.fromkeys(told, False)
+    sound = render(BELL, "audio", np.random.default_rng(0))
+    assert score_reply("image", None, told) == wrong
+    assert score_reply("image", sound, told) == wrong
+    assert score_reply("image", "a red bell", told) == wrong
+    assert score_reply("text", sound, told) == wrong
+
+
+def test_a_medium_that_no_oracle_can_read_is_wrong_but_no_error():
+    short = Audio(np.zeros((1, 10), np.float32), 16000)
+    empty = Image(np.full((64, 64, 3), 200, np.uint8))
+    assert score_reply("audio", short, {"thing": "bell"}) == {"thing": False}
+    assert score_reply("image", empty, {"thing": "bell"}) == {"thing": False}
+
+
+def test_a_text_loses_by_what_it_adds():
+    assert score_reply("text", "A red bell.", {"thing": "bell"}) == {"thing": True, "color": False}
+
+
+def test_chance():
+    assert chance("answer", {"answer": "yes"}) == 1 / 2
+    assert chance("color", {"color": "red"}) == 1 / 8
+    assert chance("thing", {"thing": "ball and bell"}) == 1 / 66
+
+
+# ---- Statistics ---------------------------------------------------------------------------------
+
+
+def test_wilson_interval():
+    # Agresti & Coull 1998: 0 of 10 gives (0, 0.278); 90 of 100 gives (0.826, 0.945).
+    assert wilson(0.0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+    assert wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
+    assert wilson(1.0, 100)[1] == 1
+    assert wilson(0.0, 0) == (0, 1)
+
+
+def test_the_interval_counts_media_and_not_their_attributes():
+    found = attributes([{"a": True, "b": True}, {"a": True, "b": False}, {}])
+    assert found["share"] == 0.75
+    assert found["interval"] == wilson(0.75, 2)
+    assert found["by_attribute"] == {"a": 1, "b": 0.5}
+    assert attributes([])["share"] is None
+
+
+def test_markdown_table_is_aligned():
+    lines = markdown(["name", "x"], [["a", "1"], ["longer", "100.0"]]).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1] == "| :----- | ----: |"
+
+
+# ---- The harness --------------------------------------------------------------------------------
+
+
+def test_who_answers_right_is_right_in_everything():
+    every = tuple(KINDS)
+    plan = Plan((*every, ANY), count=1, batch_size=8)
+    results = evaluate(Knowing(plan), plan)
+    total = results["total"]
+    assert total["count"] == len(every) + 1
+    assert total["share"] > 0.97  # the oracles themselves are right in 99 %
+    assert total["media"]["share"] == 1
+    assert total["malformed"] == 0
+    assert lines_of(results)["talk"]["share"] is None
+
+
+def test_the_held_out_split_is_another_line():
+    plan = Plan(("text>image", "image>text"), count=4, splits=(False, True))
+    results = evaluate(Knowing(plan), plan)
+    shown = [(line["line"], line["unseen"]) for line in results["results"]]
+    assert shown == [(kind, unseen) for kind in plan.lines for unseen in (False, True)]
+    for sample in plan.samples():
+        scenes = [m.scene for turn in sample.dialogue.turns for m in turn.media]
+        assert all(scene.held_out == sample.unseen for scene in scenes)
+
+
+def test_who_answers_another_request_is_at_chance():
+    plan = Plan(("text>image",), count=60)
+    found = lines_of(evaluate(Knowing(plan, shift=1), plan))["text>image"]
+    assert found["media"]["share"] == 1
+    assert found["share"] == pytest.approx(found["chance"], abs=0.12)
+    assert found["chance"] == pytest.approx((1 / 12 + 1 / 8 + 1 / 2) / 3)
+
+
+def test_what_only_the_medium_tells_is_scored_alone():
+    plan = Plan(("imu>image", "text>image"), count=6)
+    found = lines_of(evaluate(Knowing(plan), plan))
+    assert set(found["imu>image"]["input"]["by_attribute"]) == {"size"}
+    assert found["text>image"]["input"]["share"] is None
+
+
+class _Silent:
+    """Says nothing, or always the same."""
+
+    def __init__(self, *parts) -> None:
+        self.parts = parts
+        self.seen: list[list[Message]] = []
+
+    def identity(self) -> str:
+        return "silent"
+
+    def __call__(self, conversations, seeds):
+        self.seen += conversations
+        return [Answer(Message("assistant", list(self.parts))) for _ in seeds]
+
+
+def test_missing_and_unrequested_media_are_noticed():
+    plan = Plan(("text>image", "talk", "text>image+audio"), count=3)
+    nothing = lines_of(evaluate(_Silent(), plan))
+    assert nothing["text>image"]["media"]["share"] == 0
+    assert nothing["text>image"]["share"] == 0
+    assert nothing["talk"]["media"]["share"] == 1
+    picture = render(BELL, "image", np.random.default_rng(0))
+    always = lines_of(evaluate(_Silent(picture), plan))
+    assert always["text>image"]["media"]["share"] == 1
+    assert always["talk"]["media"]["share"] == 0
+    assert always["text>image+audio"]["media"]["share"] == 0
+
+
+def test_the_history_is_the_answerers_own():
+    plan = Plan(("edit:color",), count=2)
+    picture = render(BELL, "image", np.random.default_rng(0))
+    answerer = _Silent("Look: ", picture)
+    records = hold(answerer, plan.samples())
+    later = [messages for messages in answerer.seen if len(messages) > 1]
+    assert later
+    for messages in later:
+        assert messages[1].content == ["Look: ", picture]
+    assert [len(record["turns"]) for record in records] == [
+        len(sample.dialogue.answers) for sample in plan.samples()
+    ]
+
+
+def test_a_stopped_run_goes_on_where_it_stopped(tmp_path):
+    plan = Plan(("text>image", "edit:size"), count=5, batch_size=4)
+    whole = evaluate(Knowing(plan), plan)
+
+    class Stopping(Knowing):
+        def __call__(self, conversations, seeds):
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return super().__call__(conversations, seeds)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Stopping(plan), plan, tmp_path)
+    path = tmp_path / "samples.jsonl"
+    kept = path.read_text().splitlines()
+    assert len(kept) == 1 + 4  # what the samples are of, and the first batch
+    path.write_text("\n".join(kept[:-1]) + "\n" + kept[-1][:40])  # killed while writing
+    assert evaluate(Knowing(plan), plan, tmp_path) == whole
+    done = Knowing(plan)
+    assert evaluate(done, plan, tmp_path) == whole
+    assert done.calls == 0
+    assert len(path.read_text().splitlines()) == 1 + 10
+
+
+def test_what_was_shown_and_made_can_be_looked_at(tmp_path):
+    plan = Plan(("image>video", "edit:color"), count=2)
+    evaluate(Knowing(plan), plan, tmp_path)
+    lines = (tmp_path / "samples.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines[1:]]
+    kept = [
+        part
+        for record in records
+        for turn in record["turns"]
+        for part in (*turn["request"], *turn["reply"])
+        if isinstance(part, dict)
+    ]
+    assert len(kept) == 2 * 2 + 2 * 2
+    assert all(media.load(tmp_path / part["path"]).kind == part["kind"] for part in kept)
+    index = (tmp_path / "gallery" / "index.html").read_text()
+    assert "image → video" in index and 'href="01-1.html"' in index
+    page = (tmp_path / "gallery" / "00-1.html").read_text()
+    assert page.count("<video") == 2 and page.count("<img") == 2 and "✗" not in page
+
+
+def test_the_gallery_marks_what_is_wrong(tmp_path):
+    plan = Plan(("text>image",), count=30)
+    evaluate(Knowing(plan, shift=1), plan, tmp_path)
+    first, second = ((tmp_path / "gallery" / f"00-{n}.html").read_text() for n in (1, 2))
+    assert "read as" in first and "✗" in first
+    assert first.count("<img") == 20 and second.count("<img") == 10
+
+
+def test_a_smaller_plan_uses_what_a_larger_one_kept(tmp_path):
+    plan = Plan(("text>image", "talk"), count=3)
+    evaluate(Knowing(plan), plan, tmp_path)
+    smaller = Plan(("text>image",), count=2)
+    answerer = Knowing(smaller)
+    assert evaluate(answerer, smaller, tmp_path)["total"]["count"] == 2
+    assert answerer.calls == 0
+
+
+def test_samples_of_another_seed_or_model_are_not_mixed(tmp_path):
+    plan = Plan(("talk",), count=1)
+    evaluate(Knowing(plan), plan, tmp_path)
+    other = Plan(("talk",), count=1, seed=1)
+    with pytest.raises(ValueError, match="another seed"):
+        evaluate(Knowing(other), other, tmp_path)
+    with pytest.raises(ValueError, match="another model"):
+        evaluate(_Silent(), plan, tmp_path)
+
+
+def test_records_tell_what_was_asked_said_and_measured():
+    plan = Plan(("image>text",), count=1)
+    record = json.loads(json.dumps(hold(Knowing(plan), plan.samples())[0]))
+    turn = record["turns"][0]
+    assert record["kind"] == "image>text"
+    assert turn["request"][0]["kind"] == "image"
+    assert turn["request"][0]["caption"]
+    assert turn["media"] == {"asked": [], "given": []}
+    assert turn["read"][0].items() >= turn["wanted"][0].items()
+
+
+def test_the_table_names_every_line():
+    plan = Plan(("text>image", "talk"), count=2, splits=(False, True))
+    text = table(evaluate(Knowing(plan), plan))
+    head, _, *rows = text.split("\n\n")[0].splitlines()
+    cells = [cell.strip() for cell in head.strip("|").split("|")]
+    assert cells == [
+        "conversation", "n", "seen %", "95 %", "told by input %", "held out %", "95 %",
+        "told by input %", "chance %", "media %", "malformed",
+    ]  # fmt: skip
+    assert [row.split("|")[1].strip() for row in rows] == ["text → image", "talk", "all of these"]
+    assert [row.split("|")[2].strip() for row in rows] == ["4", "4", "8"]
+    assert "| talk (held out) " in text
+    assert "all of these" in text
+    assert text.count("\n\n") == 1
+
+
+def test_lines_to_measure():
+    assert choose_lines("main") == MAIN
+    assert choose_lines("all") == (*KINDS, ANY, PARAPHRASE)
+    assert choose_lines("talk, any") == ("talk", ANY)
+    with pytest.raises(ValueError, match="did you mean 'text>image'"):
+        choose_lines("text>imag")
+
+
+# ---- Files as people have them ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_varied_media_are_other_files_of_the_same_scene(modality):
+    scene = BELL.but(motion="left")
+    first, again, other = (vary(scene, modality, np.random.default_rng(k)) for k in (0, 0, 1))
+    assert first.kind == modality
+    assert repr(first) == repr(again)  # an encoder with threads may differ in a few bits
+    assert first.digest() != other.digest()
+
+
+def test_varied_media_still_tell_their_scene():
+    told = {"thing": "bell", "color": "red", "size": "big"}
+    for seed in range(5):
+        assert judge("image", vary(BELL, "image", np.random.default_rng(seed))) == told
+
+
+def test_a_varied_plan_shows_other_media_and_keeps_them_apart(tmp_path):
+    plain, varied = (Plan(("image>text",), count=1, varied=varied) for varied in (False, True))
+    shown = [plan.samples()[0].user(0).media[0] for plan in (plain, varied)]
+    assert shown[0].digest() != shown[1].digest()
+    assert plain.samples()[0].dialogue == varied.samples()[0].dialogue
+    evaluate(Knowing(plain), plain, tmp_path)
+    with pytest.raises(ValueError, match="other settings"):
+        evaluate(Knowing(varied), varied, tmp_path)
+
+
+def test_only_what_the_toybox_renders_is_varied():
+    with pytest.raises(ValueError, match="not 'smell'"):
+        vary(BELL, "smell", np.random.default_rng(0))
+
+
+# ---- With a model of real parts -----------------------------------------------------------------
+
+
+def test_a_tiny_model_is_measured_and_its_samples_kept(tmp_path):
+    model = tiny_model()
+    answers = ModelAnswers(model, max_new_tokens=12)
+    plan = Plan(("text>image", "imu>text", "retell"), count=2, batch_size=4)
+    results = evaluate(answers, plan, tmp_path)
+    total = results["total"]
+    assert total["count"] == 6
+    assert total["malformed"] == 0
+    assert 0 <= total["share"] <= 1
+    assert 0 <= total["media"]["share"] <= 1
+    assert evaluate(answers, plan, tmp_path) == results
+    assert ModelAnswers(model).identity() != answers.identity()
+
+
+def test_broken_spans_are_counted_from_the_ids():
+    signals = tiny_model().signals
+    name, count = next(iter(signals.counts.items()))
+    ids = signals.span(name)
+    whole = SpanReady(name, torch.zeros(count, 4), torch.zeros(count, 4))
+    assert count_malformed([TextToken("a", (5,)), whole, whole], signals) == 0
+    assert count_malformed([TextToken("", (ids[1],)), TextToken("a", (5,)), whole], signals) == 1
+
+
+def test_a_decoder_alone_is_measured_on_captions():
+    decoder = tiny_model().decoders["image"]
+    rung = ladder.on_captions(decoder, 3, steps=2, guidance=2.0, batch_size=2)
+    assert set(rung.found["by_attribute"]) == {"thing", "color", "size"}
+    assert "image: decoder on captions" in ladder.table([rung])
+
+
+def test_the_oracles_rung_is_at_the_top():
+    assert ladder.of_oracle("imu", 20).found["share"] > 0.97
+
+
+def test_a_probe_finds_what_is_there_and_nothing_where_there_is_nothing(monkeypatch):
+    monkeypatch.setattr(ladder, "LEARN", 120)
+    kinds = {}
+    for medium, told in [*rendered("imu", 120, seed=1), *rendered("imu", 40, seed=0)]:
+        kinds[medium.digest()] = told
+
+    def telling(media):
+        told = [kinds[medium.digest()]["motion"] for medium in media]
+        return torch.eye(len(MOTIONS))[[MOTIONS.index(motion) for motion in told]]
+
+    found = ladder.probe("telling", "imu", telling, 40).found["by_attribute"]
+    assert found["motion"] == 1
+    blind = ladder.probe("blind", "imu", lambda media: torch.ones(len(media), 3), 40).found
+    assert blind["by_attribute"]["motion"] < 0.5
+
+
+def test_the_whole_ladder_of_a_tiny_model(monkeypatch):
+    monkeypatch.setattr(ladder, "LEARN", 24)
+    names = [rung.name for rung in ladder.climb(tiny_model(), 2)]
+    assert names[:8] == [
+        "image: oracle on the renderer",
+        "image: encoder, probed",
+        "image: soft tokens, probed",
+        "image: language model, told in words",
+        "image>text: the whole chain",
+        "image: decoder on captions",
+        "image: head, by the nearest caption",
+        "text>image: the whole chain",
+    ]
+    assert names[-1] == "imu>text: the whole chain"
+
+
+@pytest.mark.parametrize(("shift", "least", "most"), [(0, 1.0, 1.0), (1, 0.0, 0.6)])
+def test_a_head_is_read_by_the_nearest_caption(monkeypatch, shift, least, most):
+    model = AnyModal.from_pretrained("nano")  # whose decoders read captions to their end
+    heads = model.conditioning
+
+    def asking(name, samples):
+        """What a head would give that asks for its own target, or for its neighbour's."""
+        targets, _ = heads(name, samples)
+        captions = [target.caption for target in (*targets[shift:], *targets[:shift])]
+        embeds, mask, pooled = model.decoders[name].embed_captions(captions)
+        return targets, Conditioning(embeds * mask[..., None], mask, pooled)
+
+    monkeypatch.setattr(model, "conditioning", asking)
+    assert least <= ladder.of_head(model, "audio", 24).found["share"] <= most
+
+
+# ---- The command --------------------------------------------------------------------------------
+
+
+def test_the_command_measures_a_pipelines_folder(tmp_path, capsys):
+    tiny_model().decoders["image"].pipeline.save_pretrained(tmp_path / "image")
+    how = ["--n", "2", "--steps", "2", "--split", "both"]
+    assert cli.main(["eval", "decoder", str(tmp_path / "image"), *how]) == 0
+    out = capsys.readouterr().out
+    assert "seen scenes" in out
+    assert "held-out scenes" in out
+    assert cli.main(["eval", "decoder", str(tmp_path / "image"), "fps=4"]) == 2
+    assert "takes no 'fps'" in capsys.readouterr().err
+    assert cli.main(["eval", "decoder", str(tmp_path / "image"), "--modality", "audio"]) == 2
+    assert "makes image" in capsys.readouterr().err
+
+
+def test_the_command_refuses_what_there_is_not(capsys):
+    assert cli.main(["eval", "matrix", "--n", "0"]) == 2
+    assert cli.main(["eval", "matrix", "--seed", "-1"]) == 2
+    assert "0 or above" in capsys.readouterr().err
+    assert cli.main(["eval", "matrix", "--model", "no-such-model"]) == 2
+    assert "no-such-model" in capsys.readouterr().err
+
+
+def test_media_of_other_shapes_than_rendered_are_judged():
+    video = render(BELL.but(motion="left"), "video", np.random.default_rng(0))
+    twice = Video(video.frames.repeat(2, 0), 2 * video.fps)
+    assert judge("video", twice)["motion"] == "left"

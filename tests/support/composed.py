@@ -1,0 +1,258 @@
+"""A tiny model composed from a configuration with parts on disk, and toys for the training loop."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from anymodal.data.captioned import Captioned
+from anymodal.io.checkpoint import save_weights
+from anymodal.model import AnyModal
+from anymodal.toybox.tokenizer import train_tokenizer
+from anymodal.types import Message, Target
+from tests.support.huggingface_models import bert_words
+from tests.support.tiny import SAID, SLOTS, compose, conversations, felt, picture, sound
+
+
+@cache
+def _parts() -> AnyModal:
+    return compose()
+
+
+def write_model(folder: Path, model: AnyModal | None = None) -> Path:
+    """Write tiny parts, of random weights or of a model, and the configuration for them."""
+    model = model or _parts()
+    model.encoders["image"].model.save_pretrained(folder / "binder")
+    model.language.save_pretrained(folder / "lm")
+    for name in model.decoders:
+        model.decoders[name].save_pretrained(folder / name)
+    path = folder / "model.yaml"
+    path.write_text(yaml.safe_dump(model_config(folder)))
+    return path
+
+
+def write_asking_model(folder: Path) -> Path:
+    """The same, with a projection that reads what is said beside a medium."""
+    path = write_model(folder)
+    bert_words().save_pretrained(folder / "hub" / "qformer_tokenizer")
+    words = {
+        "_target_": "anymodal.projection.Words.from_pretrained",
+        "path_or_name": str(folder / "hub"),
+        "subfolder": "qformer_tokenizer",
+    }
+    projection = {
+        "_target_": "anymodal.projection.InstructQFormerProjection",
+        "tokenizer": words,
+        **{"tokens": SLOTS, "width": 16, "depth": 2, "heads": 4},
+    }
+    path.write_text(yaml.safe_dump({**model_config(folder), "projection": projection}))
+    return path
+
+
+def model_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a model whose parts lie in a folder."""
+    load = {"_target_": "anymodal.decoders.DiffusionDecoder.from_pretrained"}
+    made = {
+        name: {
+            "decoder": {"_part_": name},
+            "head": {"_target_": "anymodal.heads.LinearHead"},
+            "signals": 4,
+            "sampling": {"steps": 2, "guidance": 2.0},
+        }
+        for name in ("image", "audio")
+    }
+    encoder = {
+        "_target_": "anymodal.encoders.ImageBindEncoder",
+        "model": {"_part_": "binder"},
+    }
+    return {
+        "parts": {
+            "binder": {
+                "_target_": "anymodal.encoders.ImageBind.from_pretrained",
+                "folder": str(folder / "binder"),
+            },
+            "words": {
+                "_target_": "anymodal.language.LanguageModel.from_pretrained",
+                "path_or_name": str(folder / "lm"),
+            },
+            "image": {**load, "folder": str(folder / "image")},
+            "audio": {**load, "folder": str(folder / "audio")},
+        },
+        "language": {"_part_": "words"},
+        "projection": {"_target_": "anymodal.projection.LinearProjection", "tokens": SLOTS},
+        "modalities": {
+            name: {"encoder": {**encoder, "modality": name}, **made.get(name, {})}
+            for name in ("image", "audio", "imu")
+        },
+    }
+
+
+def plain_conversations() -> list[list[Message]]:
+    """What the tiny model says, as plain text."""
+    return [
+        [Message("user", [text]), Message("assistant", [p for p in said if isinstance(p, str)])]
+        for text, said in SAID.items()
+    ]
+
+
+def talks(count: int = 13) -> list[list[Message]]:
+    """Conversations that each have a picture, a reading and a caption of their own."""
+    made = []
+    for seed in range(count):
+        question = Message("user", [picture(seed), felt(seed), "draw a ball"])
+        answer = [f"Here is ball {seed}: ", Target("image", f"a ball {seed}", picture(seed + 100))]
+        made.append([question, Message("assistant", answer)])
+    return made
+
+
+def captioned(modality: str = "image", count: int = 4) -> list[Captioned]:
+    """Media of random content with captions."""
+    make = {"image": picture, "audio": sound, "imu": felt}[modality]
+    return [Captioned(modality, make(seed), f"a ball {seed}") for seed in range(count)]
+
+
+def scenes(count: int = 4) -> list[dict[str, Captioned]]:
+    """One caption in three media each."""
+    columns = {name: captioned(name, count) for name in ("image", "audio", "imu")}
+    return [{name: column[index] for name, column in columns.items()} for index in range(count)]
+
+
+def small_tokenizer() -> Any:
+    """Bytes and special tokens, each text closed."""
+    return train_tokenizer(["a ball"], 261, append_end=True)
+
+
+class Toy(nn.Module):
+    """Linear regression to zero under noise; a sample that holds NaN spoils its batch."""
+
+    def __init__(self, width: int = 3, noise: float = 0.1) -> None:
+        super().__init__()
+        self.noise = noise
+        self.frozen, self.layer = nn.Linear(width, width), nn.Linear(width, 1)
+
+    def collate(self, samples: list[Tensor]) -> Tensor:
+        return torch.stack(samples)
+
+    def forward(self, batch: Tensor) -> dict[str, Tensor]:
+        made = self.layer(self.frozen(batch + self.noise * torch.randn_like(batch)))
+        return {"square": made.square().mean(), "root": (made - made.detach()).abs().sqrt().sum()}
+
+    def save_pretrained(self, folder: Path) -> None:
+        save_weights(dict(self.named_parameters()), folder / "toy.safetensors")
+
+
+class Numbers:
+    """Samples for the toy.
+
+    Args:
+        bad: samples that hold NaN, by index.
+        stop: a pair (how many reads, which signal): the process then gets the signal.
+        cut: how many reads until reading fails, as where the power is cut.
+        drawing: whether samples have random parts.
+        slow: seconds that reading one takes.
+        trace: a file that grows by a byte with every read.
+    """
+
+    def __init__(
+        self,
+        count: int = 7,
+        bad: list[int] | None = None,
+        stop: list[int] | None = None,
+        cut: int | None = None,
+        drawing: bool = False,
+        slow: float = 0.0,
+        trace: str | None = None,
+    ) -> None:
+        self.drawing, self.slow, self.trace = drawing, slow, trace
+        self.values = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+        self.values[bad or []] = float("nan")
+        self.stop, self.cut, self.reads = stop, cut, 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Tensor:
+        self.reads += 1
+        if self.stop and self.reads == self.stop[0]:
+            os.kill(os.getpid(), self.stop[1])
+        if self.cut and self.reads > self.cut:
+            raise OSError("the power is cut")
+        if self.trace:
+            with open(self.trace, "ab") as file:
+                file.write(b".")
+        time.sleep(self.slow)
+        if not self.drawing:
+            return self.values[index]
+        return self.values[index] + random.random() + np.random.random() + torch.rand(())
+
+
+class Explodes:
+    """Must not be built."""
+
+    def __init__(
+        self,
+        size: int,
+        name: str | None = None,
+        share: float = 0.5,
+        flag: bool = False,
+        where: Path | None = None,
+        parts: list[Any] | None = None,
+        module: nn.Module | None = None,
+        options: dict[str, float] | None = None,
+    ) -> None:
+        raise AssertionError("this was built")
+
+    @classmethod
+    def quietly(cls, size: int, **more: str) -> Explodes:
+        return cls(size)
+
+    def method(self) -> None:
+        raise AssertionError("this was called")
+
+
+class Shared:
+    """Counts how often it is built."""
+
+    built = 0
+
+    def __init__(self, inner: Any = None) -> None:
+        type(self).built += 1
+        self.inner = inner
+
+
+@contextmanager
+def small_disk(limit: int) -> Iterator[None]:
+    """Let every write beyond `limit` bytes of a file fail, as on a full disk."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class CutTalks(list):
+    """Conversations that can be read for a while only."""
+
+    def __init__(self, cut: int = 15, varied: bool = False) -> None:
+        super().__init__(talks() if varied else conversations())
+        self.left = cut
+
+    def __getitem__(self, index: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("the power is cut")
+        return super().__getitem__(index)

@@ -1,0 +1,95 @@
+"""The README's tables, made of the registries of tests: `python -m tests.support.family_table`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+
+from anymodal.decoders.families.table import FAMILIES as ADAPTERS
+from anymodal.encoders.transformers.families import FAMILIES as ENCODERS
+from anymodal.encoders.transformers.text import TEXT_TOWERS
+from anymodal.encoders.universal.kinds import KINDS
+from anymodal.encoders.universal.tokenizers import Trunk, build
+from tests.support import huggingface_models, language_models, pipelines, universal_models
+from tests.support.paths import ROOT as REPOSITORY
+
+README = REPOSITORY / "README.md"
+BEGIN, END = "<!-- {}: made by tests/support/family_table.py -->\n", "<!-- to here -->\n"
+
+Rows = Iterable[Iterable[str]]
+
+
+def encoders() -> Rows:
+    """Models of transformers, each of which the contract suite opens."""
+    yield "family", "`model_type`", "reads", "embedding"
+    tested = huggingface_models.FAMILIES.keys() | huggingface_models.ASSEMBLED.keys()
+    for name, known in ENCODERS.items():
+        assert name in tested, f"{name} has no tiny model in tests/support/huggingface_models.py"
+        told = huggingface_models.EMBEDDINGS[name]
+        texts = "; reads texts" if name in TEXT_TOWERS else ""
+        yield known.label, f"`{name}`", known.media.kind, told + texts
+
+
+def tokenizers() -> Rows:
+    """Those of the universal encoder, with the tokens of the published sizes."""
+    yield "tokenizer", "reads", "by", "tokens"
+    for name in KINDS:
+        assert name in universal_models.MODALITIES, f"{name} is in no test"
+        with torch.device("meta"):
+            made = build(name, None, Trunk(width=1024, size=224))
+        own = made.positions
+        count = str(257 if own is None else len(own))  # CLIP's patches of 14, and its class token
+        pieces = f"{made.frames} × {count}" if hasattr(made, "frames") else count
+        yield f"`{name}`", *universal_models.TOLD[name], pieces
+
+
+def languages() -> Rows:
+    """Language models of the suite of their contract."""
+    yield "family", "`model_type`", "chat template", "embeddings in the test"
+    for known in language_models.FAMILIES.values():
+        tied = "tied" if known.tied else "untied"
+        yield known.label, f"`{known.model_type}`", known.template, tied
+
+
+def decoders() -> Rows:
+    """Pipelines: what their contract tests have been told, and hold them to."""
+    yield "makes", "family", "pipeline", "conditioning", "tested predicting", "other schedulers"
+    for known in pipelines.FAMILIES.values():
+        parts = ["embeds", *["mask"] * known.masked, *["pooled"] * (known.pooled is not None)]
+        others = [name.removesuffix("Scheduler") for name in known.schedulers]
+        yield (
+            ADAPTERS[known.pipeline].media.kind,
+            known.title,
+            f"`{known.pipeline.removesuffix('Pipeline')}`",
+            ", ".join(parts),
+            known.prediction.removesuffix("_prediction"),
+            ", ".join(others) or "–",
+        )
+
+
+TABLES: dict[str, Callable[[], Rows]] = {
+    "encoders": encoders,
+    "tokenizers": tokenizers,
+    "languages": languages,
+    "decoders": decoders,
+}
+
+
+def table(name: str) -> str:
+    """One table in Markdown, a row for each family under test."""
+    head, *rows = [f"| {' | '.join(cells)} |\n" for cells in TABLES[name]()]
+    rule = "|" + " :-- |" * (head.count(" | ") + 1) + "\n"
+    return "".join([head, rule, *rows])
+
+
+def written(text: str) -> str:
+    """A text with the tables in their places."""
+    for name in TABLES:
+        before, rest = text.split(BEGIN.format(name))
+        text = before + BEGIN.format(name) + table(name) + END + rest.split(END, 1)[1]
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(written(README.read_text("utf-8")), "utf-8")

@@ -1,0 +1,240 @@
+"""Published parts without their weights: what their repositories say of their sizes.
+
+Values are those of the repositories' own `config.json` and `model_index.json`, as far as they
+decide shapes; tokenizers are small ones of the same class. They are written in the layout of
+huggingface_hub's cache, so that configurations open them by their names on the hub.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers as hf
+from safetensors.torch import load_file
+
+from tests.support import language_models
+
+QWEN_3: dict[str, Any] = {
+    "vocab_size": 151936, "head_dim": 128, "num_key_value_heads": 8, "rms_norm_eps": 1e-6,
+    "max_position_embeddings": 40960, "bos_token_id": 151643, "eos_token_id": 151645,
+    "dtype": "bfloat16",
+}  # fmt: skip
+QWEN_3_SIZES: dict[str, dict[str, Any]] = {
+    "1.7B": {"hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28,
+             "num_attention_heads": 16, "tie_word_embeddings": True},
+    "4B": {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36,
+           "num_attention_heads": 32, "tie_word_embeddings": True},
+    "8B": {"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+           "num_attention_heads": 32, "tie_word_embeddings": False},
+}  # fmt: skip
+SO400M: dict[str, Any] = {
+    "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+}  # fmt: skip
+WHISPER: dict[str, dict[str, Any]] = {
+    "small": {"d_model": 768, "encoder_layers": 12, "encoder_attention_heads": 12,
+              "encoder_ffn_dim": 3072, "decoder_layers": 12, "decoder_attention_heads": 12,
+              "decoder_ffn_dim": 3072, "num_mel_bins": 80, "vocab_size": 51865},
+    "large-v3-turbo": {"d_model": 1280, "encoder_layers": 32, "encoder_attention_heads": 20,
+                       "encoder_ffn_dim": 5120, "decoder_layers": 4, "decoder_attention_heads": 20,
+                       "decoder_ffn_dim": 5120, "num_mel_bins": 128, "vocab_size": 51866},
+}  # fmt: skip
+V_JEPA_2 = {
+    "video_processor_type": "VJEPA2VideoProcessor",
+    "size": {"shortest_edge": 292},
+    "crop_size": {"height": 256, "width": 256},
+    "do_center_crop": True,
+    "resample": 2,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+}
+UMT5: dict[str, Any] = {
+    "d_model": 4096, "d_ff": 10240, "d_kv": 64, "num_heads": 64, "num_layers": 24,
+    "num_decoder_layers": 24, "vocab_size": 256384, "feed_forward_proj": "gated-gelu",
+    "tie_word_embeddings": False,
+}  # fmt: skip
+WAN: dict[str, dict[str, Any]] = {
+    "2.1-T2V-1.3B": {"num_attention_heads": 12, "num_layers": 30, "ffn_dim": 8960},
+    "2.2-TI2V-5B": {"num_attention_heads": 24, "num_layers": 30, "ffn_dim": 14336,
+                    "in_channels": 48, "out_channels": 48},
+}  # fmt: skip
+WAN_2_2_VAE: dict[str, Any] = {
+    "base_dim": 160, "decoder_base_dim": 256, "z_dim": 48, "in_channels": 12, "out_channels": 12,
+    "is_residual": True, "patch_size": 2, "scale_factor_spatial": 16,
+    "latents_mean": [0.0] * 48, "latents_std": [1.0] * 48,
+}  # fmt: skip
+Z_IMAGE_VAE: dict[str, Any] = {
+    "block_out_channels": [128, 256, 512, 512], "latent_channels": 16, "layers_per_block": 2,
+    "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "sample_size": 1024, "scaling_factor": 0.3611, "shift_factor": 0.1159,
+    "use_quant_conv": False, "use_post_quant_conv": False,
+}  # fmt: skip
+LICENCES = {
+    "Qwen": "apache-2.0", "google": "apache-2.0", "Tongyi-MAI": "apache-2.0",
+    "Wan-AI": "apache-2.0", "facebook": "mit", "whisper-small": "apache-2.0",
+    "whisper-large-v3-turbo": "mit",
+}  # fmt: skip
+
+
+def pickle_weights(folder: Path, shards: int = 1) -> None:
+    """Turn what is in safetensors into what was published before there were any."""
+    for file in list(folder.rglob("*.safetensors")):
+        stem = "pytorch_model" if file.stem == "model" else file.stem
+        weights = load_file(file)
+        file.unlink()
+        if shards == 1:
+            torch.save(weights, file.with_name(f"{stem}.bin"))
+            continue
+        places: dict[str, str] = {}
+        for shard in range(shards):
+            name = f"{stem}-{shard + 1:05}-of-{shards:05}.bin"
+            held = dict(list(weights.items())[shard::shards])
+            torch.save(held, file.with_name(name))
+            places |= dict.fromkeys(held, name)
+        index = {"metadata": {"total_size": 1}, "weight_map": places}
+        file.with_name(f"{stem}.bin.index.json").write_text(json.dumps(index))
+
+
+def write(hub: Path, name: str, commit: str) -> Path:
+    """One repository in a hub's cache, at a commit that `main` refers to; its folder."""
+    home = hub / f"models--{name.replace('/', '--')}"
+    folder = home / "snapshots" / commit
+    if folder.is_dir():
+        return folder
+    folder.mkdir(parents=True)
+    (home / "refs").mkdir(exist_ok=True)
+    (home / "refs" / "main").write_text(commit)
+    owner, _, model = name.partition("/")
+    licence = LICENCES.get(owner) or LICENCES[model]
+    (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n")
+    if owner == "Qwen":
+        _qwen(folder, QWEN_3_SIZES[model.removeprefix("Qwen3-")])
+    elif owner == "google":
+        config = hf.SiglipConfig(
+            vision_config={**SO400M, "image_size": 384, "patch_size": 14},
+            text_config={**SO400M, "vocab_size": 256000},
+        )
+        config.save_pretrained(folder)
+        hf.SiglipImageProcessorPil(size={"height": 384, "width": 384}).save_pretrained(folder)
+    elif owner == "openai":
+        sizes = WHISPER[model.removeprefix("whisper-")]
+        hf.WhisperConfig(**sizes).save_pretrained(folder)
+        hf.WhisperFeatureExtractor(feature_size=sizes["num_mel_bins"]).save_pretrained(folder)
+    elif owner == "facebook":
+        hf.VJEPA2Config().save_pretrained(folder)  # whose defaults are these sizes
+        (folder / "video_preprocessor_config.json").write_text(json.dumps(V_JEPA_2))
+    elif owner == "Tongyi-MAI":
+        _z_image(folder)
+    else:
+        _wan(folder, model.removeprefix("Wan").removesuffix("-Diffusers"))
+    return folder
+
+
+def _qwen(folder: Path, sizes: dict[str, Any]) -> None:
+    hf.Qwen3Config(**QWEN_3, **sizes, architectures=["Qwen3ForCausalLM"]).save_pretrained(folder)
+    language_models.FAMILIES["qwen3"].tokenizer().save_pretrained(folder)
+
+
+def _index(folder: Path, kind: str, *, settings: Any = (), **parts: tuple[str, str]) -> None:
+    index = {"_class_name": kind, "_diffusers_version": "0.36.0", **dict(settings), **parts}
+    (folder / "model_index.json").write_text(json.dumps(index))
+
+
+def _network(folder: Path, name: str, kind: str, settings: dict[str, Any]) -> None:
+    (folder / name).mkdir()
+    text = json.dumps({"_class_name": kind, **settings})
+    (folder / name / "config.json").write_text(text)
+
+
+def _z_image(folder: Path) -> None:
+    _index(
+        folder, "ZImagePipeline", scheduler=("diffusers", "FlowMatchEulerDiscreteScheduler"),
+        text_encoder=("transformers", "Qwen3Model"), tokenizer=("transformers", "Qwen2Tokenizer"),
+        transformer=("diffusers", "ZImageTransformer2DModel"), vae=("diffusers", "AutoencoderKL"),
+    )  # fmt: skip
+    diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
+    hf.Qwen3Config(**QWEN_3, **QWEN_3_SIZES["4B"]).save_pretrained(folder / "text_encoder")
+    language_models.FAMILIES["qwen3"].tokenizer().save_pretrained(folder / "tokenizer")
+    _network(folder, "vae", "AutoencoderKL", Z_IMAGE_VAE)
+    # Its class's defaults are this model's sizes.
+    lens = {"axes_lens": [1536, 512, 512]}
+    _network(folder, "transformer", "ZImageTransformer2DModel", lens)
+
+
+def _wan(folder: Path, model: str) -> None:
+    newer = model.startswith("2.2")
+    _index(
+        folder, "WanPipeline", scheduler=("diffusers", "UniPCMultistepScheduler"),
+        text_encoder=("transformers", "UMT5EncoderModel"),
+        tokenizer=("transformers", "T5TokenizerFast"),
+        transformer=("diffusers", "WanTransformer3DModel"), vae=("diffusers", "AutoencoderKLWan"),
+        settings={"expand_timesteps": True, "boundary_ratio": None} if newer else {},
+    )  # fmt: skip
+    diffusers.UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0 if newer else 3.0
+    ).save_pretrained(folder / "scheduler")
+    hf.UMT5Config(**UMT5).save_pretrained(folder / "text_encoder")
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0), ("a", -2.0)]
+    hf.T5Tokenizer(vocab=pieces, extra_ids=0).save_pretrained(folder / "tokenizer")
+    _network(folder, "transformer", "WanTransformer3DModel", {**WAN[model], "text_dim": 4096})
+    _network(folder, "vae", "AutoencoderKLWan", WAN_2_2_VAE if newer else {})
+
+
+MARK = {"lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+
+
+def publish_vicuna(folder: Path) -> None:
+    """A tiny LLaMA with the files that lmsys publishes: its words are sentencepiece's alone."""
+    # Nothing else here wants it.
+    from sentencepiece import sentencepiece_model_pb2
+
+    language_models.FAMILIES["llama-2"].write(folder)
+    words = hf.AutoTokenizer.from_pretrained(folder)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.trainer_spec.model_type = model.trainer_spec.BPE
+    model.trainer_spec.byte_fallback = True
+    for piece, rank in sorted(words.get_vocab().items(), key=lambda item: item[1]):
+        kind = "CONTROL" if rank in (1, 2) else "BYTE" if piece.startswith("<0x") else "NORMAL"
+        added = model.pieces.add(piece=piece, score=-float(rank))
+        added.type = getattr(added, "UNKNOWN" if rank == 0 else kind)
+    _forget_words(folder)
+    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
+    marks = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    settings: dict[str, Any] = {
+        "add_bos_token": True, "add_eos_token": False, "clean_up_tokenization_spaces": False,
+        "model_max_length": 2048, "sp_model_kwargs": {}, "tokenizer_class": "LlamaTokenizer",
+        **{k: {"__type": "AddedToken", "content": v, **MARK} for k, v in marks.items()},
+    }  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "pad_token": None}))
+    held = {k: {"content": v, **MARK} for k, v in marks.items()}
+    (folder / "special_tokens_map.json").write_text(json.dumps({**held, "pad_token": "<unk>"}))
+    pickle_weights(folder, shards=2)
+
+
+def publish_opt(folder: Path) -> None:
+    """A tiny OPT with the files of 2022: no tokenizer.json, and a start before every text."""
+    language_models.FAMILIES["opt"].write(folder)
+    model = json.loads((folder / "tokenizer.json").read_text("utf-8"))["model"]
+    _forget_words(folder)
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]), "utf-8")
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), "utf-8")
+    mark = {"__type": "AddedToken", "content": "</s>", **MARK}
+    marks = dict.fromkeys(("bos_token", "eos_token", "unk_token"), mark)
+    settings = {
+        "errors": "replace", **marks, "pad_token": {**mark, "content": "<pad>"},
+        "add_prefix_space": False, "add_bos_token": True, "special_tokens_map_file": None,
+        "tokenizer_class": "GPT2Tokenizer",
+    }  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    pickle_weights(folder)
+
+
+def _forget_words(folder: Path) -> None:
+    """Remove what a tokenizer of today saves."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,201 @@
+"""Configurations for cards of 12, 24 and 80 GB: permissive, pinned, and as large as they say.
+
+Parts are sketched at their published sizes, from a hub's cache that holds their settings alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from huggingface_hub import constants
+
+from anymodal.composition import identities
+from anymodal.config import ConfigError, load, resolve_target
+from anymodal.data.conversations import Conversations
+from anymodal.io.sources import folder_of
+from anymodal.media import IMU, Audio, Image, Video
+from anymodal.tools.plan.budget import read_budget
+from anymodal.tools.plan.memory import stays_on_disk, training, weights_of
+from anymodal.tools.plan.parts import list_parts
+from anymodal.tools.plan.sketch import read_model, sketch_model, sketch_run
+from anymodal.training.module import StageModule
+from anymodal.training.run import FINISHED, read_run
+from benchmarks import cards
+from tests.support import hub_parts
+from tests.support.paths import ROOT
+
+CARDS = ("12gb", "24gb", "80gb")
+STAGES = ("1-perceive", "2-express", "3-instruct")
+CAPTION = "a small dog runs over wet sand to the sea"
+"""About 40 tokens of the small tokenizer, which has hardly more pieces than letters."""
+TALK = "what is this, and where is it going? say it in some words. " * 6
+
+
+def write_data(folder: Path) -> None:
+    """What the stages read: captions, and conversations of about 700 tokens with two media."""
+    media = folder / "media"
+    media.mkdir(parents=True, exist_ok=True)
+    grey = np.full((384, 384, 3), 127, np.uint8)
+    files = {
+        "image": Image(grey).save(media / "a.png").name,
+        "audio": Audio(np.zeros((1, 160000), np.float32), 16000).save(media / "a.wav").name,
+        "video": Video(np.stack([grey[:256, :256]] * 16), 8.0).save(media / "a.mp4").name,
+        "imu": IMU(np.zeros((6, 2000), np.float32), 400.0).save(media / "a.csv").name,
+    }
+    captions = [{"caption": CAPTION, kind: file} for kind, file in files.items()] * 40
+    turns = [("human", f"<image>\n{TALK}"), ("gpt", f"{TALK} <video>")]
+    talk = {
+        "image": files["image"],
+        "output_video": files["video"],
+        "video_captions": CAPTION,
+        "conversations": [{"from": who, "value": said} for who, said in turns],
+    }
+    made = [entry for entry in captions if "image" in entry or "video" in entry]
+    for name, entries in (("perceive", captions), ("express", made), ("instruct", [talk] * 160)):
+        (folder / f"{name}.json").write_text(json.dumps(entries))
+
+
+def parts_of(card: str) -> dict[str, dict[str, Any]]:
+    """A card's parts by their names on the hub."""
+    nodes = load(ROOT / "configs" / "models" / f"{card}.yaml")["parts"].values()
+    named = {str(node.get("path_or_name", node.get("folder", ""))): node for node in nodes}
+    return {name: node for name, node in named.items() if name}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A hub's cache with every part's settings and no weights, beside data for the stages."""
+    home = tmp_path_factory.mktemp("cards")
+    for card in CARDS:
+        for name, node in parts_of(card).items():
+            hub_parts.write(home / "hub", name, node["revision"])
+    write_data(home / "data")
+    (home / "configs").symlink_to(ROOT / "configs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+        patch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(home / "hub"))
+        yield home
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_parts_are_pinned_and_permissive(card: str, hub: Path) -> None:
+    model = sketch_model(read_model(f"configs/models/{card}.yaml"), {})
+    sources = [part["source"] for part in identities(model, False).values() if "source" in part]
+    assert len(sources) == len(parts_of(card)) == 6
+    for source in sources:
+        assert source["licence"] in ("apache-2.0", "mit") and source["commercial_use"], source
+        assert re.fullmatch("[0-9a-f]{40}", source["revision"])
+        assert parts_of(card)[source["name"]]["revision"] == source["revision"]
+        folder = folder_of(source["name"], source["revision"])
+        assert folder is not None and folder.name == source["revision"]
+    assert set(model.encoders) == {"image", "audio", "video", "imu"}
+    assert set(model.decoders) == {"image", "video"}
+    counts = {part.name: part.parameters for part in list_parts(model, {})}
+    for name, (least, most) in PUBLISHED[card].items():
+        assert least <= counts[name] / 1e6 <= most, (name, counts[name])
+
+
+PUBLISHED = {
+    card: {
+        "language": language,
+        "encoders.image": (420, 435),
+        "encoders.video": (300, 330),
+        "decoders.image.text_encoder": (4022, 4023),
+        "decoders.image.transformer": (6150, 6160),
+        "decoders.video.text_encoder": (5680, 5681),
+        "decoders.video.transformer": film,
+    }
+    for card, language, film in (
+        ("12gb", (1720, 1721), (1418, 1420)),
+        ("24gb", (4022, 4023), (1418, 1420)),
+        ("80gb", (8190, 8191), (4990, 5010)),
+    )
+}
+"""Millions of parameters that their publishers tell, from and to."""
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
+    """Without the passes, whose tracing takes minutes: `python benchmarks/cards.py` plans them."""
+    made: dict[Path, Any] = {}
+    budget = read_budget(card.upper()).bytes
+    for stage in STAGES:
+        run = read_run(f"configs/stages/{card}/{stage}.yaml")
+        model, data = sketch_run(run, made)
+        made[Path(run.out) / FINISHED] = model
+        assert isinstance(data, Conversations) and data[0]
+        StageModule(model, run)
+        trains = sum(p.nbytes for p in model.parameters() if p.requires_grad)
+        held = sum(weights_of(model).values())
+        aside = sum(weights_of(model.decoders).values())
+        assert stays_on_disk(model, run) is (stage != "1-perceive")
+        if card != "80gb" or stage != "1-perceive":
+            assert all(d.offload for d in model.decoders.values()) or run.cache
+            held -= aside
+        assert held + 3 * trains < 0.9 * budget, stage  # gradients, and AdamW's two states
+
+
+def told() -> dict[str, list[float]]:
+    """The README's gigabytes of each card: chat, then the stages."""
+    table = cards.README.read_text("utf-8").split(cards.BEGIN)[1].split(cards.END)[0]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    assert lines[0] == ["card", "chat", *(stage.partition("-")[2] for stage in STAGES)]
+    return {row[0]: [float(cell) for cell in row[1:]] for row in lines[2:]}
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_the_readmes_sizes_fit_and_are_the_configurations_own(card: str) -> None:
+    sizes = told()
+    assert sizes.keys() == {cards.label(card) for card in CARDS}
+    room = read_budget(card.upper()).bytes / 1e9
+    assert len(sizes[cards.label(card)]) == 4 and max(sizes[cards.label(card)]) <= room
+    text = (ROOT / "configs" / "models" / f"{card}.yaml").read_text("utf-8")
+    (planned,) = re.findall(r"--device \w+` plans ([\d.]+) GB", text)
+    assert float(planned) == sizes[cards.label(card)][0]
+
+
+def test_the_readmes_size_is_the_planners(hub: Path) -> None:
+    """Of the smallest card's chat; the others take minutes."""
+    (plan,) = cards.plans("12gb", [])
+    assert float(cards.cell(plan)) == pytest.approx(told()["12 GB"][0], abs=0.11)
+
+
+def test_a_stage_is_planned_without_what_stays_on_disk(hub: Path) -> None:
+    model, _ = sketch_run(read_run("configs/stages/12gb/1-perceive.yaml"), {})
+    made = {Path("runs/12gb/1-perceive/model"): model}
+    run = read_run("configs/stages/12gb/2-express.yaml", ["batch_size=1", "accumulate=1"])
+    model, data = sketch_run(run, made)
+    need = training(model, run, data)
+    assert not need.unknown and need.peak < read_budget("12GB").bytes
+    (told,) = need.assumed
+    assert "anymodal cache" in told
+    assert not any(who.startswith("decoders.") for _, who in need.held)
+
+
+def test_what_a_card_has_no_room_for_is_quantised_or_waits(hub: Path) -> None:
+    """Bits of a language model, by the key that the advice names."""
+    model = sketch_model(read_model("configs/models/12gb.yaml"), {})
+    whole = weights_of(model)["weights", "language"]
+    fewer = ["+parts.language.quantize=4bit"]
+    model = sketch_model(read_model("configs/models/12gb.yaml", fewer), {})
+    quarter = weights_of(model)["weights", "language"]
+    embedding = 151936 * 2048 * 2  # bytes that stay
+    assert (quarter - embedding) / (whole - embedding) == pytest.approx(4.13 / 16, rel=0.01)
+    with pytest.raises(ConfigError, match="can't change nano"):
+        read_model("nano", fewer)
+
+
+def test_what_is_missing_is_told(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub / "empty"))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(hub / "empty"))
+    for name, node in parts_of("12gb").items():
+        sketch = resolve_target(node["_target_"]).__self__.sketch
+        with pytest.raises(FileNotFoundError, match=rf"hf download {name} --revision"):
+            sketch(name, revision=node["revision"])

@@ -1,0 +1,283 @@
+"""Loggers, callbacks, optimizers and data of a user's own: taken where they are of their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Timer
+from lightning.pytorch.loggers import CSVLogger
+from torch import nn
+
+from anymodal.config import ConfigError
+from anymodal.tools.plan import memory
+from anymodal.training.run import build, fit, read_run, train, train_model
+from tests.distributed.test_processes import TOY as TOGETHER
+from tests.distributed.test_processes import write as write_together
+from tests.support import composed
+from tests.support.together import run_together
+from tests.training.test_training import TOY, assert_same, last, logged, write
+
+CPU = {"accelerator": "cpu", "enable_progress_bar": False}
+HERE = "tests.training.test_training_extras"
+
+
+class Steps(L.Callback):
+    """Counts steps into a file, and over sessions."""
+
+    def __init__(self, path: str, stop: int | None = None) -> None:
+        self.path, self.stop, self.steps = path, stop, 0
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+        self.steps += 1
+        Path(self.path).write_text(f"{self.steps}")
+        if self.steps == self.stop:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.steps = state_dict["steps"]
+
+
+class Odd(L.Callback):
+    """Keeps in checkpoints what they can't hold."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"inner": [Path("x")]}
+
+
+class Unsized:
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.zeros(3)
+
+
+class Stream(torch.utils.data.IterableDataset[Any]):
+    def __iter__(self) -> Iterator[Any]:
+        yield torch.zeros(3)
+
+
+def some_data() -> list[torch.Tensor]:
+    return [torch.randn(3) for _ in range(6)]
+
+
+def untold_data():  # type: ignore[no-untyped-def]
+    return {"not": "samples"}
+
+
+def rows(folder: Path) -> list[str]:
+    return (folder / "version_0" / "metrics.csv").read_text().splitlines()
+
+
+def test_a_run_names_its_loggers_and_callbacks(tmp_path: Path) -> None:
+    csv = {"_target_": "lightning.pytorch.loggers.CSVLogger", "save_dir": str(tmp_path / "mine")}
+    rates = {"_target_": "lightning.pytorch.callbacks.LearningRateMonitor"}
+    count = {"_target_": f"{HERE}.Steps", "path": str(tmp_path / "count")}
+    trainer = {**CPU, "logger": csv, "callbacks": [rates, count]}
+    path = write(tmp_path, trainer=trainer, steps=4)
+    assert train(path) is not None
+    assert (tmp_path / "count").read_text() == "4"
+    assert last(tmp_path / "run")["callbacks"]["Steps"] == {"steps": 4}
+    mine = rows(tmp_path / "mine" / "lightning_logs")
+    assert "loss" in mine[0] and "lr-" in mine[0] and len(mine) > 4
+    assert len(logged(tmp_path / "run")) == 4, "the run's own log is there too"
+
+
+def test_they_go_on_with_the_run(tmp_path: Path) -> None:
+    count = {"_target_": f"{HERE}.Steps", "path": str(tmp_path / "count")}
+    data = {**TOY["data"], "cut": 9}
+    path = write(tmp_path, trainer={**CPU, "callbacks": count}, data=data)
+    with pytest.raises(OSError, match="the power is cut"):
+        train(path)
+    train(path, ["data.cut=null"])
+    assert (tmp_path / "count").read_text() == "4"
+
+
+def test_a_callback_may_end_a_run_for_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = {"_target_": f"{HERE}.Steps", "path": str(tmp_path / "count"), "stop": 2}
+    finished = train(write(tmp_path, trainer={**CPU, "callbacks": [count]}, steps=9))
+    assert finished is not None and last(tmp_path / "run")["global_step"] == 2
+    assert "a callback ended it at step 2 of 9" in capsys.readouterr().out
+
+
+def test_a_model_is_trained_with_a_users_objects(tmp_path: Path) -> None:
+    steps = Steps(str(tmp_path / "count"))
+    logger = CSVLogger(tmp_path / "mine")
+    model = train_model(
+        composed.Toy(),
+        composed.Numbers(),
+        losses={"square": 1.0},
+        steps=3,
+        out=tmp_path / "out",
+        callbacks=[steps, LearningRateMonitor()],
+        logger=logger,
+        log_every=1,
+        trainer=CPU,
+    )
+    assert steps.steps == 3 and isinstance(model, composed.Toy)
+    assert len(rows(tmp_path / "mine" / "lightning_logs")) >= 4
+    train_model(
+        composed.Toy(),
+        composed.Numbers(),
+        losses={"square": 1.0},
+        steps=1,
+        out=tmp_path / "silent",
+        logger=False,
+        callbacks=[Timer("00:01:00:00")],
+        trainer=CPU,
+    )
+    assert not (tmp_path / "silent" / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("SGD", {"momentum": 0.9}), ("Adamax", {}), ("Adafactor", {"d": 2.0})],
+)
+def test_another_optimizer_trains_and_goes_on(
+    tmp_path: Path, name: str, more: dict[str, Any]
+) -> None:
+    optimizer = {"lr": 0.01, "algorithm": {"_target_": f"torch.optim.{name}", **more}}
+    train(write(tmp_path, "straight", optimizer=optimizer))
+    cut = write(tmp_path, "cut", optimizer=optimizer, data={**TOY["data"], "cut": 9})
+    with pytest.raises(OSError, match="the power is cut"):
+        train(cut)
+    train(cut, ["data.cut=null"])
+    for key in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert_same(last(tmp_path / "straight")[key], last(tmp_path / "cut")[key])
+    run = read_run(cut)
+    fresh = build(run)[0].layer.weight
+    assert not torch.equal(fresh, last(tmp_path / "cut")["state_dict"]["model.layer.weight"])
+
+
+def test_another_optimizer_in_half_precision_and_processes(tmp_path: Path) -> None:
+    sgd = {"_target_": "torch.optim.SGD", "momentum": 0.9}
+    run = {**TOGETHER, "precision": "bf16-true", "optimizer": {"algorithm": sgd, "lr": 0.01}}
+    config = write_together(tmp_path, "two", **run)
+    run_together(lambda rank: train(config, ["+trainer.strategy=fsdp2"]), tmp_path / "said")
+    states = last(tmp_path / "two")["optimizer_states"][0]["state"]
+    assert {v.dtype for held in states.values() for v in held.values()} == {torch.float32}
+
+
+TIMER = "lightning.pytorch.callbacks.Timer"
+SAVER = "lightning.pytorch.callbacks.ModelCheckpoint"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trainer": {"callbacks": [{"_target_": "torch.optim.SGD"}]}}, "of class Callback, not"),
+        ({"trainer": {"callbacks": {"_target_": f"{HERE}.Unsized"}}}, "of class Callback, not"),
+        ({"trainer": {"callbacks": ["Timer"]}}, "must be of class Callback, as .*not 'Timer'"),
+        ({"trainer": {"callbacks": 3}}, "trainer.callbacks must be"),
+        ({"trainer": {"callbacks": [{"_target_": TIMER, "durations": 1}]}}, "mean 'duration'"),
+        ({"trainer": {"callbacks": {"_target_": SAVER}}}, "a run saves itself; give save_every"),
+        ({"trainer": {"callbacks": {"_target_": "os.system"}}}, "outside the allowed"),
+        ({"trainer": {"logger": {"_target_": TIMER}}}, "must be of class Logger, not Timer"),
+        ({"trainer": {"logger": [True]}}, "must be of class Logger, as"),
+        ({"trainer": {"logger": "csv"}}, "trainer.logger must be"),
+        (
+            {"optimizer": {"algorithm": {"_target_": TIMER}}},
+            "of class Optimizer, not Timer",
+        ),
+        ({"optimizer": {"algorithm": {"lr": 1}}}, "must be of class Optimizer, as"),
+        (
+            {"optimizer": {"algorithm": {"_target_": "torch.optim.SGD", "lr": 1}}},
+            "is given 'lr' by the run",
+        ),
+        (
+            {"optimizer": {"algorithm": {"_target_": "torch.optim.SGD", "momentun": 1}}},
+            "takes no 'momentun'; did you mean 'momentum'",
+        ),
+        (
+            {
+                "optimizer": {
+                    "algorithm": {"_target_": "torch.optim.SGD"},
+                    "muon": {"names": ["layer.*"]},
+                }
+            },
+            "takes the place of fused AdamW and of Muon",
+        ),
+        (
+            {"data": {"_target_": f"{HERE}.Unsized"}},
+            "data .* be of class Samples, not Unsized",
+        ),
+        ({"data": {"_target_": f"{HERE}.Stream"}}, "must be of class Samples, not Stream"),
+        ({"data": [1, 2]}, r"data must be a part, .*, not \[1, 2\]"),
+        ({"model": None}, "model must be a part"),
+        ({"trainer": {"accelerator": 3}}, "trainer.accelerator must be"),
+        ({"trainer": {"num_nodes": "many"}}, "trainer.num_nodes must be int"),
+        ({"trainer": {"precision": "32"}}, "trainer.precision is the run's own"),
+    ],
+)
+def test_what_is_not_of_its_kind_is_refused_before_anything_is_built(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    explodes = {"_target_": "tests.support.composed.Explodes", "size": 1}
+    with pytest.raises(ConfigError, match=message):
+        train(write(tmp_path, **{"model": explodes, **changes}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_function_gives_is_checked_when_it_is_built(tmp_path: Path) -> None:
+    assert train(write(tmp_path, "good", data={"_target_": f"{HERE}.some_data"})) is not None
+    with pytest.raises(ConfigError, match="data .* gives a dict, not samples by index"):
+        train(write(tmp_path, data={"_target_": f"{HERE}.untold_data"}))
+
+
+def test_objects_of_another_kind_are_refused() -> None:
+    for given, message in (
+        ({"callbacks": [nn.ReLU()]}, "callbacks must be of class Callback, not ReLU"),
+        ({"logger": [nn.ReLU()]}, "logger must be of class Logger, not ReLU"),
+        ({"logger": "csv"}, "logger must be of class Logger, not str"),
+        ({"trainer": {"acelerator": "cpu"}}, "trainer takes no 'acelerator'"),
+        ({"steps": "5"}, "steps must be int, not '5'"),
+        ({"optimizer": {"lr": float("nan")}}, "optimizer.lr must be more than 0, not nan"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train_model(
+                composed.Toy(),
+                composed.Numbers(),
+                **{"losses": {"square": 1.0}, "steps": 1, **given},  # type: ignore[arg-type]
+            )
+
+
+def test_data_without_a_length_is_refused() -> None:
+    with pytest.raises(ConfigError, match="data must be of class Samples, not Unsized"):
+        train_model(composed.Toy(), Unsized(), losses={"square": 1.0}, steps=1)  # type: ignore[arg-type]
+
+
+def test_a_state_that_no_checkpoint_holds_is_told(tmp_path: Path) -> None:
+    odd = {"_target_": f"{HERE}.Odd"}
+    path = write(tmp_path, trainer={**CPU, "callbacks": odd})
+    with pytest.raises(ConfigError, match="callback Odd has a PosixPath in its state"):
+        train(path)
+
+
+def test_early_stopping_is_a_callback_too(tmp_path: Path) -> None:
+    """It looks at epochs' ends, of which a run has none; it is taken and changes nothing."""
+    train_model(
+        composed.Toy(),
+        composed.Numbers(),
+        losses={"square": 1.0},
+        steps=2,
+        log_every=1,
+        callbacks=[EarlyStopping("loss")],
+        trainer=CPU,
+    )
+
+
+def test_plans_count_another_optimizer(tmp_path: Path) -> None:
+    sgd = {"algorithm": {"_target_": "torch.optim.SGD", "momentum": 0.9}}
+    run = read_run(write(tmp_path, optimizer=sgd, batch_size=2))
+    model, data = build(run)
+    need = memory.training(model, run, data)
+    trained = sum(p.nbytes for p in model.parameters() if p.requires_grad)
+    assert need.of("optimizer") == trained
+    assert fit(run)[0].global_step == run.steps
