@@ -3,21 +3,31 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One stamp for each set of packages: what chatting and training need, and what tests and documents
+# need too. A stamp stands for the whole set-up, so one that was interrupted is done again.
+DEMO := $(VENV)/.anymodal-demo
 READY := $(VENV)/.anymodal-ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint nano nano-seen nano-heard clean
+.PHONY: help demo test test-all docs lint nano nano-seen nano-heard clean
 
-help:  ## what there is to make
-	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-6s %s\n", $$1, $$2 }'
+help:  ## list the targets
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
-demo: $(READY)  ## a conversation through every modality, as a page in demo-out/
+demo: $(DEMO)  ## a conversation through every modality, as a page in demo-out/
 	$(BIN)/anymodal demo --out demo-out
 
-test: $(READY)  ## the tests, on two cores
+test: $(READY)  ## the quick tests, on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-all: $(READY)  ## all tests: documents, notebooks, a browser and Ray too; a missing tool is skipped and counted
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "extended or not extended" -rs
+
+docs: $(READY)  ## the documents, as pages in docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 lint: $(READY)  ## ruff, and mypy strict on the package
 	$(BIN)/ruff check
@@ -26,27 +36,35 @@ lint: $(READY)  ## ruff, and mypy strict on the package
 
 STAGES := configs/stages/nano
 
-nano: $(READY)  ## train the nano model from nothing; stop it and run it again to go on
+nano: $(DEMO)  ## train the nano model from nothing; stop it and run it again to go on
 	OMP_NUM_THREADS=1 $(MAKE) -j2 nano-seen nano-heard
 	$(BIN)/anymodal train $(STAGES)/50-perceive.yaml $(STAGES)/60-express.yaml $(STAGES)/70-instruct.yaml
 	$(BIN)/anymodal export runs/nano/instruct/model anymodal/checkpoints/nano --licence apache-2.0
 
 # Two halves that need nothing of each other, one core each.
-nano-seen: $(READY)
+nano-seen: $(DEMO)
 	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/21-video.yaml
-nano-heard: $(READY)
+nano-heard: $(DEMO)
 	$(BIN)/anymodal train $(STAGES)/11-sound-autoencoder.yaml $(STAGES)/22-audio.yaml $(STAGES)/30-language.yaml $(STAGES)/31-conversations.yaml $(STAGES)/32-verdicts.yaml $(STAGES)/40-pictures.yaml $(STAGES)/41-bind.yaml
 
 clean:  ## remove what was built and cached; .venv and runs stay
-	rm -rf build dist *.egg-info demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find anymodal encoders decoders tests examples -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf build dist *.egg-info demo-out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find anymodal encoders decoders tests examples docs -name __pycache__ -prune -exec rm -rf {} +
 
-# The stamp stands for the whole set-up, so one that was interrupted is done again. setuptools comes
-# first and under the same constraints, in place of an unpinned one for the build alone.
-$(READY): pyproject.toml constraints.txt
+# setuptools comes first and under the same constraints, in place of an unpinned one for the build
+# alone.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit("AnyModal needs Python 3.11 or newer, and $(PYTHON) is %d.%d; run: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt setuptools
-	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.$(1)'
 	$(BIN)/python -m anymodal.cli.torchaudio_fix
+endef
+
+$(DEMO): pyproject.toml constraints.txt
+	$(call install)
 	@touch $@
+
+$(READY): pyproject.toml constraints.txt
+	$(call install,[dev])
+	@touch $(DEMO) $@

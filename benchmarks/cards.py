@@ -1,7 +1,7 @@
 """What chatting and each stage take on the cards that configurations are made for, as planned.
 
 It opens the parts' settings from the hub or its cache, never a weight, and reads the data that the
-stages name. Run it from the root of the repository; `--write` puts the table into the README:
+stages name. Run it from the root of the repository; `--write` puts the table into the documents:
 
     python benchmarks/cards.py 12gb 24gb 80gb
 """
@@ -17,7 +17,7 @@ from anymodal.tools.plan.plan import Plan, make_plans
 STAGES = ("1-perceive", "2-express", "3-instruct")
 CONTEXT = 2048
 """Tokens of a conversation that is answered."""
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "guides" / "systems.md"
 BEGIN, END = "<!-- cards: made by benchmarks/cards.py -->\n", "<!-- to here -->\n"
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     """Print the table, or write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cards", nargs="+", metavar="CARD")
-    parser.add_argument("--write", action="store_true", help="into the README")
+    parser.add_argument("--write", action="store_true", help="into docs/guides/systems.md")
     args = parser.parse_args()
     head = ["card", "chat", *(stage.partition("-")[2] for stage in STAGES)]
     rows = [f"| {' | '.join(head)} |\n", "|" + " ---: |" * len(head) + "\n"]
@@ -34,8 +34,8 @@ def main() -> None:
         rows.append(f"| {label(card)} | {' | '.join(map(cell, plans(card, runs)))} |\n")
     table = "".join(rows)
     if args.write:
-        before, rest = README.read_text("utf-8").split(BEGIN)
-        README.write_text(before + BEGIN + table + END + rest.split(END, 1)[1], "utf-8")
+        before, rest = PAGE.read_text("utf-8").split(BEGIN)
+        PAGE.write_text(before + BEGIN + table + END + rest.split(END, 1)[1], "utf-8")
     print(table, end="")
 
 

@@ -27,7 +27,7 @@ from anymodal.modality import Modality
 from anymodal.toybox.captions import caption
 from anymodal.toybox.diagnosis import of_head
 from anymodal.toybox.grammar import Medium, sample_dialogue
-from anymodal.training.configuration import Matrices, Optimizer, freeze_all_but
+from anymodal.training.configuration import MuonConfig, Optimizer, freeze_all_but
 from anymodal.training.optimizers import build_optimizer
 from anymodal.types import Message, Target
 
@@ -85,7 +85,7 @@ def learn(model: AnyModal, steps: int, adapters: bool) -> float:
         model.language.enable_lora(r=32, alpha=64, dropout=0.0)
         trained.append("*lora_*")
     freeze_all_but(model, trained)
-    settings = Optimizer(lr=1e-3, muon=Matrices(["heads.*"], 1e-2))
+    settings = Optimizer(lr=1e-3, muon=MuonConfig(["heads.*"], 1e-2))
     optimizer = build_optimizer(model, settings)
     rates = [group["lr"] for group in optimizer.param_groups]
     data = conversations(1, steps * BATCH)

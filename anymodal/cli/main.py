@@ -110,6 +110,11 @@ def _parsers(chosen: str | None) -> tuple[argparse.ArgumentParser, argparse.Argu
     return parser, command
 
 
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command, with its arguments; for the documents."""
+    return _parsers(name)[1]
+
+
 def _task(command: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the task that is named, where a command has several."""
     for action in command._actions:

@@ -24,14 +24,15 @@ class Evaluation:
 
     Args:
         model: a model folder, the name of a shipped one, or a part that gives a model.
-        data: a JSON Lines file of samples, or a part that gives a list of `files.Sample`.
+        data: a JSON Lines file of samples, or a part that gives a list of `Sample`.
         metrics: parts that give a `Metric` each, by the name that the results call them.
         out: folder for replies and results, from which a stopped run goes on.
         batch_size: samples answered at once.
         seed: with a sample's name it decides the reply; sampled text also depends on the batch.
         parts: what several metrics share, such as an encoder.
-        settings: of `chat.reply_many`, such as `max_new_tokens` and `sampling`.
+        settings: of `model.chat`, such as `max_new_tokens` and `sampling`.
         device: where the model and the metrics work; null for a GPU where there is one.
+        allow: packages beside AnyModal whose classes this evaluation may build.
         limits: what is too much of a file of the samples, by the names of `media.Limits`.
     """
 

@@ -17,18 +17,27 @@ from anymodal.training.precision import PRECISIONS
 
 @dataclass
 class Stage:
-    """What a stage trains: globs over parameter names, and the weight of each named loss."""
+    """What a stage trains, and on which losses.
+
+    Args:
+        trainable: globs over parameter names, such as `projection.*`; all else is frozen.
+        losses: the weight of each loss by its name, such as `{text: 1, align: 1}`.
+    """
 
     trainable: list[str] = field(default_factory=lambda: ["*"])
     losses: dict[str, float] = MISSING
 
 
 @dataclass
-class Matrices:
+class MuonConfig:
     """What Muon trains instead of AdamW: the weights of linear layers whose names match a glob.
 
-    It takes a rate of its own, several times AdamW's. Embeddings and output layers are better left
-    to AdamW (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/).
+    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. Embeddings and output
+    layers are better left to AdamW.
+
+    Args:
+        names: globs over the names of weights of linear layers; none for AdamW alone.
+        lr: Muon's learning rate, several times AdamW's.
     """
 
     names: list[str] = field(default_factory=list)
@@ -39,10 +48,18 @@ class Matrices:
 class Optimizer:
     """AdamW with a warm-up and a decay, and Muon for the matrices that `muon` names.
 
-    `warmup` is the share of all steps over which the rate grows linearly; `schedule` what follows
-    (constant, linear or cosine, down to `final` times the rate). `fused` lets AdamW update all of
-    a weight in one pass over it. `algorithm` names another class of torch's optimizers, a part that
-    takes its place: it is given the parameters and `lr`, and the rest of its arguments are its own.
+    Args:
+        lr: the peak learning rate.
+        betas: AdamW's decay rates of the gradient's mean and of its square.
+        weight_decay: decoupled weight decay.
+        warmup: share of all steps over which the rate grows linearly from 0.
+        schedule: what follows the warm-up: `constant`, `linear` or `cosine`.
+        final: the rate at the last step, as a share of `lr`.
+        fused: update all of a weight in one pass; not with `precision: 16-mixed`.
+        clip: the largest norm of the gradient; a larger one is scaled down.
+        muon: which matrices Muon trains instead.
+        algorithm: another class of torch's optimizers, as a part: it is given the parameters and
+            `lr`, and the rest of its arguments are its own.
     """
 
     lr: float = 1e-3
@@ -53,7 +70,7 @@ class Optimizer:
     final: float = 0.05
     fused: bool = False
     clip: float = 1.0
-    muon: Matrices = field(default_factory=Matrices)
+    muon: MuonConfig = field(default_factory=MuonConfig)
     algorithm: Any = None
 
     @property
@@ -127,25 +144,36 @@ class Run:
     """One training run.
 
     Args:
-        model: a part with `collate(samples) -> batch` and `forward(batch) -> named losses`.
+        model: a part: a composed model, or what an objective trains.
         data: a part with `__len__` and `__getitem__(index) -> sample`.
+        stage: what trains, and on which losses.
         out: folder for checkpoints, logs and the finished model.
-        steps: optimiser steps; `batch_size` samples each, `accumulate` batches per step.
+        steps: optimiser steps.
+        batch_size: samples of a batch, in each process.
+        accumulate: batches per optimiser step.
         packed: several conversations in a row of a batch; false for one in each. Where the language
             model can't tell them apart in a row, each has its own anyway.
         grouped: batches whose samples are dealt to them by length, so that each pads little; needs
             data with `length(index)`.
         compile: compile the blocks that a model repeats, where it is trained through them.
-        checkpointing: keep what goes into those blocks and compute what is inside a second time.
+        checkpointing: keep the inputs of those blocks alone, and compute the rest a second time in
+            the backward pass.
+        optimizer: learning rate, schedule, and the like.
         ema: decay of the weights' moving average that becomes the finished model; null for none.
+        precision: Lightning's name for it: `32-true`, `bf16-mixed`, `16-mixed`, `bf16-true`, ….
+        seed: of the order of samples, of new weights, and of all that is drawn.
+        workers: processes that read and prepare samples; 0 for the training's own.
         save_every: optimiser steps between checkpoints.
+        log_every: optimiser steps between lines of the log.
         keep_gb: memory for what frozen parts compute, so that it is computed once.
         cache: folder to keep it in instead, for later runs too; null for memory. Decoders of which
             only captions' conditioning is wanted then stay on disk.
         max_skipped: bad optimiser steps in a row before the run gives up. A batch whose loss isn't
             finite is left out of its step; a step is bad if no batch is left, or its gradient isn't
             finite, and changes nothing.
-        trainer: further arguments of `lightning.Trainer`.
+        trainer: further arguments of `lightning.Trainer`, such as `strategy: ddp`.
+        parts: objects that several places share, named by `_part_`.
+        allow: packages beside AnyModal whose classes this run may build.
     """
 
     model: Any = MISSING

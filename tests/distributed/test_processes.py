@@ -322,6 +322,7 @@ def test_without_ray_its_name_is_told(tmp_path: Path) -> None:
         train_on_ray(write(tmp_path, "run", **TOY), workers=2)
 
 
+@pytest.mark.extended
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray isn't installed")
 def test_ray_itself_trains(tmp_path: Path) -> None:
     from anymodal.training.cluster import train_on_ray

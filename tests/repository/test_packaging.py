@@ -29,7 +29,7 @@ import importlib.util, sys
 import anymodal.cli.main, anymodal.encoders, anymodal.decoders
 assert anymodal.encoders.__name__ == "anymodal.encoders", anymodal.encoders.__name__
 assert anymodal.decoders.__name__ == "anymodal.decoders", anymodal.decoders.__name__
-for name in ("types", "data.toybox.scene", "encoders.imagebind", "decoders.diffusion"):
+for name in ("types", "toybox.scene", "encoders.imagebind", "decoders.diffusion"):
     print(importlib.util.find_spec(f"anymodal.{name}").origin)
 assert "torch" not in sys.modules, "importing the command line imports torch"
 assert "encoders" not in sys.modules and "decoders" not in sys.modules
@@ -211,3 +211,13 @@ def test_every_import_of_the_package_is_required() -> None:
                 tops = {name.split(".")[0] for name in names} - {"anymodal"}
                 missing |= {distribution.get(top, top) for top in tops - sys.stdlib_module_names}
     assert missing <= wanted, f"not in dependencies: {missing - wanted}"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize(
+    ("target", "what"), [("demo", "."), ("test", ".[dev]"), ("docs", ".[dev]")]
+)
+def test_a_target_installs_what_it_needs(target: str, what: str, tmp_path: Path) -> None:
+    done = run("make", "-n", f"VENV={tmp_path / 'venv'}", target, cwd=ROOT)
+    installed = re.findall(r"--no-build-isolation -e '(.*)'", done.stdout)
+    assert installed == [what]

@@ -1,7 +1,7 @@
-"""The README's code runs, block after block in one folder, as a reader would run it.
+"""The code of the README and of the documents runs, block after block, as a reader would run it.
 
-Python blocks share a namespace. A block after `<!-- not run: reason -->` is left out, and so are
-`make` lines, which set up what runs this test.
+Each page has a folder and, for its Python, a namespace of its own. A block after
+`<!-- not run: reason -->` is left out, and so are `make` lines, which set up what runs this test.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 SHARED = ("configs", "examples")
-"""What the README's commands name by a path in the repository."""
+"""What commands name by a path in the repository."""
+LINES = 180
+"""That a visitor reads at most."""
 
 
 class Block(NamedTuple):
@@ -47,21 +49,58 @@ def without_make(code: str) -> str:
     return "\n".join(line for line in code.splitlines() if not re.match(r"\s*make\b", line))
 
 
-def run_bash(block: Block, folder: Path) -> None:
+def run_bash(name: str, block: Block, folder: Path) -> None:
     # The tests' own Python, whether or not it has the command installed.
     commands = f'anymodal() {{ "{sys.executable}" -m anymodal "$@"; }}\n'
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands + without_make(block.code)],
         cwd=folder,
-        env={**os.environ, "PATH": programs, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PATH": programs, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=300,
     )
     output = done.stdout[-2000:] + done.stderr[-4000:]
-    assert done.returncode == 0, f"README.md, line {block.line}:\n{output}"
+    assert done.returncode == 0, f"{name}, line {block.line}:\n{output}"
+
+
+def run_page(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a page's blocks in a folder, in order."""
+    page = blocks((ROOT / name).read_text("utf-8"))
+    assert all(block.reason != "" for block in page), "say why a block isn't run"
+    for shared in SHARED:
+        (folder / shared).symlink_to(ROOT / shared)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)  # a module that a block writes is imported from there
+    before = {*sys.modules}
+    module = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)  # where classes of the blocks live
+    try:
+        for block in page:
+            if block.reason is not None:
+                continue
+            if block.language == "bash":
+                run_bash(name, block, folder)
+                continue
+            # Blank lines before it, so that an error shows the page's own line.
+            code = compile("\n" * (block.line - 1) + block.code, name, "exec")
+            exec(code, module.__dict__)
+    finally:
+        written = {path.stem for path in folder.glob("*.py")}
+        for extra in ({*sys.modules} - before) & written:
+            del sys.modules[extra]
+
+
+def pages() -> list[str]:
+    """Documents that have blocks to run."""
+    paths = sorted((ROOT / "docs").rglob("*.md"))
+    return [
+        path.relative_to(ROOT).as_posix()
+        for path in paths
+        if any(block.reason is None for block in blocks(path.read_text("utf-8")))
+    ]
 
 
 def test_blocks_are_found() -> None:
@@ -71,23 +110,23 @@ def test_blocks_are_found() -> None:
         Block("python", "x = 1\n", 7, "long"),
     ]
     assert without_make("make demo  # all\nls") == "ls"
+    assert len(pages()) >= 8
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= LINES
+    links = re.findall(r"\]\(([^)#\s]+)", text)
+    assert links and all((ROOT / link).exists() for link in links if "://" not in link)
 
 
 def test_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = blocks((ROOT / "README.md").read_text("utf-8"))
-    assert {block.language for block in found} == {"python", "bash"}
-    assert all(block.reason != "" for block in found), "say why a block isn't run"
-    for name in SHARED:
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    module = types.ModuleType("readme")
-    monkeypatch.setitem(sys.modules, "readme", module)  # where classes of the blocks live
-    for block in found:
-        if block.reason is not None:
-            continue
-        if block.language == "bash":
-            run_bash(block, tmp_path)
-            continue
-        # Blank lines before it, so that an error shows the README's own line.
-        code = compile("\n" * (block.line - 1) + block.code, "README.md", "exec")
-        exec(code, module.__dict__)
+    languages = {block.language for block in blocks((ROOT / "README.md").read_text("utf-8"))}
+    assert languages == {"python", "bash"}
+    run_page("README.md", tmp_path, monkeypatch)
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("name", pages())
+def test_a_page_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_page(name, tmp_path, monkeypatch)

@@ -1,4 +1,4 @@
-"""The README's tables, made of the registries of tests: `python -m tests.support.family_table`."""
+"""Tables of the documents, made of the registries of tests; `{family-table} NAME` shows one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.encoders.universal.kinds import KINDS
 from anymodal.encoders.universal.tokenizers import Trunk, build
 from tests.support import huggingface_models, language_models, pipelines, universal_models
-from tests.support.paths import ROOT as REPOSITORY
-
-README = REPOSITORY / "README.md"
-BEGIN, END = "<!-- {}: made by tests/support/family_table.py -->\n", "<!-- to here -->\n"
 
 Rows = Iterable[Iterable[str]]
 
@@ -81,15 +77,3 @@ def table(name: str) -> str:
     head, *rows = [f"| {' | '.join(cells)} |\n" for cells in TABLES[name]()]
     rule = "|" + " :-- |" * (head.count(" | ") + 1) + "\n"
     return "".join([head, rule, *rows])
-
-
-def written(text: str) -> str:
-    """A text with the tables in their places."""
-    for name in TABLES:
-        before, rest = text.split(BEGIN.format(name))
-        text = before + BEGIN.format(name) + table(name) + END + rest.split(END, 1)[1]
-    return text
-
-
-if __name__ == "__main__":
-    README.write_text(written(README.read_text("utf-8")), "utf-8")

@@ -313,16 +313,16 @@ EMBEDDINGS = {
     "dinov3_vit": "pooled",
     "clap": "joint with text",
     "audio-spectrogram-transformer": "pooled",
-    "whisper": "mean over what isn't silence behind the sound",
-    "wav2vec2": "mean over the sound",
-    "hubert": "mean over the sound",
-    "wavlm": "mean over the sound",
-    "data2vec-audio": "mean over the sound",
+    "whisper": "mean, without the silence behind the audio",
+    "wav2vec2": "mean over the audio",
+    "hubert": "mean over the audio",
+    "wavlm": "mean over the audio",
+    "data2vec-audio": "mean over the audio",
     "vjepa2": "mean",
     "pe_audio": "joint with text",
-    "pe_video": "joint with text; wants `anymodal[timm]`",
+    "pe_video": "joint with text; needs `anymodal[timm]`",
 }
-"""What the README says of each one's embedding."""
+"""What the documents say of each one's embedding."""
 
 
 def assembled(build: Build) -> TransformersEncoder:

@@ -566,7 +566,7 @@ class Family:
     """A builder of tiny pipelines and what a decoder over one should say and do.
 
     Args:
-        title: its name in the README's table, which is made of these.
+        title: its name in the documents' table, which is made of these.
         pipeline: the class of its pipelines.
         build: gives a pipeline.
         prediction: what its denoiser predicts.

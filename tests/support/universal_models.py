@@ -30,15 +30,15 @@ MODALITIES: dict[str, dict[str, Any]] = {
 
 
 TOLD = {
-    "image": ("pictures", "CLIP's patches"),
-    "video": ("films", "CLIP's patches of 8 frames"),
-    "audio": ("sounds, 10.24 s", "a convolution over log-mel filter banks"),
-    "points": ("clouds of points (PLY, NPY)", "groups of neighbours around far points"),
-    "depth": ("depth maps", "CLIP's patches of a grey picture"),
-    "normal": ("maps of surface normals", "CLIP's patches of a colour picture"),
-    "imu": ("movements, 2 s", "a convolution over readings"),
+    "image": ("images", "CLIP's patches"),
+    "video": ("videos", "CLIP's patches of 8 frames"),
+    "audio": ("audio, 10.24 s", "a convolution over log-mel filter banks"),
+    "points": ("point clouds (PLY, NPY)", "groups of neighbours around far points"),
+    "depth": ("depth maps", "CLIP's patches of a grey image"),
+    "normal": ("maps of surface normals", "CLIP's patches of a colour image"),
+    "imu": ("IMU recordings, 2 s", "a convolution over readings"),
 }
-"""What the README says of each tokenizer: what it reads, and how."""
+"""What the documents say of each tokenizer: what it reads, and how."""
 
 
 def new(**changes: dict[str, Any]) -> UniversalTrunk:

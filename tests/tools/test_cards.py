@@ -143,15 +143,15 @@ def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
 
 
 def told() -> dict[str, list[float]]:
-    """The README's gigabytes of each card: chat, then the stages."""
-    table = cards.README.read_text("utf-8").split(cards.BEGIN)[1].split(cards.END)[0]
+    """The documents' gigabytes of each card: chat, then the stages."""
+    table = cards.PAGE.read_text("utf-8").split(cards.BEGIN)[1].split(cards.END)[0]
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert lines[0] == ["card", "chat", *(stage.partition("-")[2] for stage in STAGES)]
     return {row[0]: [float(cell) for cell in row[1:]] for row in lines[2:]}
 
 
 @pytest.mark.parametrize("card", CARDS)
-def test_the_readmes_sizes_fit_and_are_the_configurations_own(card: str) -> None:
+def test_the_documents_sizes_fit_and_are_the_configurations_own(card: str) -> None:
     sizes = told()
     assert sizes.keys() == {cards.label(card) for card in CARDS}
     room = read_budget(card.upper()).bytes / 1e9
@@ -161,7 +161,7 @@ def test_the_readmes_sizes_fit_and_are_the_configurations_own(card: str) -> None
     assert float(planned) == sizes[cards.label(card)][0]
 
 
-def test_the_readmes_size_is_the_planners(hub: Path) -> None:
+def test_the_documents_size_is_the_planners(hub: Path) -> None:
     """Of the smallest card's chat; the others take minutes."""
     (plan,) = cards.plans("12gb", [])
     assert float(cards.cell(plan)) == pytest.approx(told()["12 GB"][0], abs=0.11)

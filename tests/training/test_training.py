@@ -31,7 +31,7 @@ from anymodal.model import AnyModal
 from anymodal.training.batches import Batches, loader
 from anymodal.training.callbacks import MovingAverage
 from anymodal.training.checkpoints import AtomicCheckpointIO
-from anymodal.training.configuration import Matrices, Optimizer, freeze_all_but, train_mode
+from anymodal.training.configuration import MuonConfig, Optimizer, freeze_all_but, train_mode
 from anymodal.training.optimizers import build_optimizer
 from anymodal.training.run import build, fit, read_run, train
 from tests.support import composed
@@ -823,7 +823,7 @@ def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
     torch.manual_seed(0)
     model = Small()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    settings = Optimizer(lr=1e-3, weight_decay=0.0, muon=Matrices(["layer.*", "mixer.*"], 1e-2))
+    settings = Optimizer(lr=1e-3, weight_decay=0.0, muon=MuonConfig(["layer.*", "mixer.*"], 1e-2))
     optimizer = build_optimizer(model, settings)
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
@@ -840,7 +840,7 @@ def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
 
 
 def test_one_schedule_moves_both_rates() -> None:
-    optimizer = build_optimizer(Small(), Optimizer(lr=1e-3, muon=Matrices(["layer.*"], 1e-2)))
+    optimizer = build_optimizer(Small(), Optimizer(lr=1e-3, muon=MuonConfig(["layer.*"], 1e-2)))
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
     assert [group["lr"] for part in optimizer.parts for group in part.param_groups] == [
         pytest.approx(lr) for lr in (5e-3, 5e-4, 5e-4)
@@ -851,7 +851,7 @@ def test_muon_names_what_matches_nothing() -> None:
     with pytest.raises(
         ConfigError, match=r"'frozen\.\*' matches no linear layer that trains.*layer"
     ):
-        build_optimizer(Small(), Optimizer(muon=Matrices(["frozen.*"])))
+        build_optimizer(Small(), Optimizer(muon=MuonConfig(["frozen.*"])))
 
 
 def test_only_what_trains_is_in_training_mode(parts: Path) -> None:
