@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.decoders import Decoder
-from anymodal.distributed import collectives as processes
-from anymodal.distributed.collectives import Mean
+from anymodal.distributed import collectives
+from anymodal.distributed.collectives import WeightedLoss
 from anymodal.heads import Head, alignment_means
-from anymodal.io.feature_cache import Kept, Origin
+from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.language.model import LanguageModel, supervised
 from anymodal.language.packing import Packed, Place, pack
 from anymodal.language.prompt import Item, Layout, Prompt
@@ -116,7 +116,7 @@ class ComposedModel(nn.Module):
         counts = {name: modalities[name].signals for name in self.decoders}
         self.signals = Signals.add_to(language, counts, list(self.encoders))
         self.layout = self._laid_out()
-        self.kept: Kept | None = None  # what frozen parts gave, while training
+        self.feature_cache: FeatureCache | None = None  # what frozen parts gave, while training
         self.eval()
 
     @property
@@ -291,12 +291,12 @@ class ComposedModel(nn.Module):
             features: Features = encoder(encoder.to_weights(torch.stack(prepared)))
             return features
 
-        origin = Origin((encoder,), encoder.identity)
-        if self.kept is None or origin.trains:
+        origin = CacheKey((encoder,), encoder.identity)
+        if self.feature_cache is None or origin.trains:
             return encode(range(len(items)))
         with torch.no_grad():
             keys = [item.digest() for item in items] if digests is None else digests
-            return Features(*self.kept.get(origin, keys, encode, self.device))
+            return Features(*self.feature_cache.get_or_compute(origin, keys, encode, self.device))
 
     @torch.no_grad()
     def _captioned(self, name: str, captions: Sequence[str]) -> Conditioning:
@@ -308,10 +308,12 @@ class ComposedModel(nn.Module):
             return [tensor for tensor in found if tensor is not None]
 
         origin = decoder.captioning()
-        if self.kept is None or origin.trains:
+        if self.feature_cache is None or origin.trains:
             made: Conditioning = decoder.embed_captions(captions)
             return made
-        return Conditioning(*self.kept.get(origin, captions, embed, self.device))
+        return Conditioning(
+            *self.feature_cache.get_or_compute(origin, captions, embed, self.device)
+        )
 
     def embed(
         self,
@@ -402,13 +404,13 @@ class ComposedModel(nn.Module):
 
     def _digests(self, items: Sequence[Item]) -> list[str] | None:
         """By what the items' features are kept, where they are."""
-        return None if self.kept is None else [item.digest for item in items]
+        return None if self.feature_cache is None else [item.digest for item in items]
 
     def keep(self, batch: Batch) -> None:
         """Compute what frozen parts make of a batch, for `kept`, and nothing else."""
         given, captions = _wanted_of(batch)
         for name, items in given.items():
-            if not Origin((self.encoders[name],), dict).trains:
+            if not CacheKey((self.encoders[name],), dict).trains:
                 self._features(name, [item.media for item in items], self._digests(items))
         for name in self.heads if "align" in self.wanted else ():
             if name in captions:
@@ -416,15 +418,17 @@ class ComposedModel(nn.Module):
 
     def expect(self, batch: Batch) -> None:
         """Let `kept` begin to read what it has of a batch that comes next."""
-        if self.kept is None:
+        if self.feature_cache is None:
             return
         given, captions = _wanted_of(batch)
         for name, items in given.items():
             encoder: Any = self.encoders[name]
-            self.kept.expect(Origin((encoder,), encoder.identity), [i.digest for i in items])
+            self.feature_cache.prefetch(
+                CacheKey((encoder,), encoder.identity), [i.digest for i in items]
+            )
         for name in captions if "align" in self.wanted else ():
             decoder: Any = self.decoders[name]
-            self.kept.expect(decoder.captioning(), captions[name])
+            self.feature_cache.prefetch(decoder.captioning(), captions[name])
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Named losses: text, align and denoise (those the batch has targets for).
@@ -438,10 +442,10 @@ class ComposedModel(nn.Module):
         means = []
         if "text" in self.wanted:
             text = self.language.loss(hidden, labels.to(self.device))
-            means.append(Mean("text", text, supervised(labels)))
+            means.append(WeightedLoss("text", text, supervised(labels)))
         for name in self.heads:
             means += self._made_means(name, batch, hidden, embeds)
-        return processes.join(means)
+        return collectives.reduce_losses(means)
 
     def conditioning(
         self, name: str, samples: Sequence[Sequence[Message]]
@@ -462,7 +466,7 @@ class ComposedModel(nn.Module):
         """Last hidden states and input embeddings of a batch, each (R, T, D)."""
         ids, _, positions, places = batch.packed
         embeds = self.embed(batch.prompts, ids.to(self.device), places)
-        if processes.count() > 1 and torch.is_grad_enabled() and not embeds.requires_grad:
+        if collectives.world_size() > 1 and torch.is_grad_enabled() and not embeds.requires_grad:
             embeds = embeds + self._nothing_read()
         return self.language(embeds, positions=positions.to(self.device)), embeds
 
@@ -494,24 +498,28 @@ class ComposedModel(nn.Module):
         made: Conditioning = self.heads[name](hidden[rows, places], embeds[rows, places])
         return [target for *_, target in found], made
 
-    def _made_means(self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor) -> list[Mean]:
+    def _made_means(
+        self, name: str, batch: Batch, hidden: Tensor, embeds: Tensor
+    ) -> list[WeightedLoss]:
         """The align and denoise losses of one modality's targets in a batch, always as many."""
         if not {"align", "denoise"} & set(self.wanted):
             return []
         # Among several processes one without targets still takes part in the backward pass.
-        none = hidden.sum() * 0.0 if processes.count() > 1 else None
+        none = hidden.sum() * 0.0 if collectives.world_size() > 1 else None
         found = self._conditioned(name, batch, hidden, embeds)
         align: list[tuple[Tensor | None, Tensor | int]] = [(none, 0)] * 3
         if found is not None and "align" in self.wanted:
             wanted = self._captioned(name, [target.caption for target in found[0]])
             align = alignment_means(found[1], wanted, kind=self.align_by)
-        means = [Mean("align", *mean) for mean in align if "align" in self.wanted]
+        means = [WeightedLoss("align", *mean) for mean in align if "align" in self.wanted]
         if "denoise" in self.wanted:
             denoise = None if found is None else self._denoised(name, *found)
-            means.append(Mean("denoise", none, 0) if denoise is None else denoise)
+            means.append(WeightedLoss("denoise", none, 0) if denoise is None else denoise)
         return means
 
-    def _denoised(self, name: str, targets: Sequence[Target], made: Conditioning) -> Mean | None:
+    def _denoised(
+        self, name: str, targets: Sequence[Target], made: Conditioning
+    ) -> WeightedLoss | None:
         """The denoise loss of the targets that have media, if any."""
         decoder: Any = self.decoders[name]
         shown = [i for i, target in enumerate(targets) if target.media is not None]
@@ -521,4 +529,4 @@ class ComposedModel(nn.Module):
         latents = torch.stack([decoder.prepare(item) for item in media]).to(made.embeds.device)
         pooled = None if made.pooled is None else made.pooled[shown]
         picked = Conditioning(made.embeds[shown], made.mask[shown], pooled)
-        return Mean("denoise", decoder.loss(latents, picked), len(shown))
+        return WeightedLoss("denoise", decoder.loss(latents, picked), len(shown))

@@ -35,7 +35,7 @@ from anymodal import AnyModal
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import ImageBind
 from anymodal.heads import alignment_loss
-from anymodal.io.feature_cache import Kept
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.packing import Packed, Place, pack
 from anymodal.language.prompt import Prompt
 from anymodal.toybox import decoders as nano
@@ -289,7 +289,7 @@ def plain(config: Path, loop: Loop) -> dict[str, Any]:
     batches = Batches(data, list, run.batch_size, run.seed)
     known: dict[str, Any] = {}
     if loop.features:
-        model.kept = Kept()
+        model.feature_cache = FeatureCache()
         for step in range(run.steps):
             samples = [data[index] for index in batches.indices(step)]
             with torch.no_grad():

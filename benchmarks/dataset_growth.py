@@ -21,7 +21,7 @@ import measure
 import torch
 from torch import Tensor, nn
 
-from anymodal.io.feature_cache import Kept, Origin
+from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.training.run import train_model
 
 SIZES = (1_000, 10_000, 100_000)
@@ -49,7 +49,7 @@ class Reader(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.frozen, self.layer = nn.Linear(1, 1), nn.Linear(SHAPE[1], 1)
-        self.kept = Kept()
+        self.feature_cache = FeatureCache()
         self.drawn = 0
         self.starts: list[float] = []
 
@@ -63,8 +63,10 @@ class Reader(nn.Module):
             self.drawn += len(places)
             return [torch.randn(len(places), *SHAPE)]
 
-        origin = Origin((self.frozen,), self._facts)
-        return self.kept.get(origin, [f"item {n}" for n in batch], draw, torch.device("cpu"))[0]
+        origin = CacheKey((self.frozen,), self._facts)
+        return self.feature_cache.get_or_compute(
+            origin, [f"item {n}" for n in batch], draw, torch.device("cpu")
+        )[0]
 
     def _facts(self) -> dict[str, Any]:
         return {}
@@ -77,7 +79,7 @@ class Reader(nn.Module):
 def filled(folder: Path, size: int) -> dict[str, Any]:
     """Fill a cache; seconds an item."""
     model = Reader().requires_grad_(False)
-    model.kept = Kept(folder=folder)
+    model.feature_cache = FeatureCache(folder=folder)
     start = measure.seconds()
     for first in range(0, size, 256):
         model.keep(range(first, min(size, first + 256)))
@@ -87,11 +89,11 @@ def filled(folder: Path, size: int) -> dict[str, Any]:
 def opened(folder: Path, size: int) -> dict[str, Any]:
     """Seconds until the first item of a filled cache is there."""
     model = Reader().requires_grad_(False)
-    model.kept = Kept()
+    model.feature_cache = FeatureCache()
     model.keep([0])  # what is loaded at the first call, and the hash of the code
     start = measure.seconds()
-    kept = Kept(folder=folder)
-    kept._known, model.kept = model.kept._known, kept
+    kept = FeatureCache(folder=folder)
+    kept._known, model.feature_cache = model.feature_cache._known, kept
     model.drawn = 0
     model.keep([size - 1])
     assert not model.drawn, "the cache has every item"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from anymodal.config import ranges
 from anymodal.distributed.locks import CopiedLock
-from anymodal.io.feature_cache import Origin
+from anymodal.io.feature_cache import CacheKey
 from anymodal.io.recorded import Recorded
 from anymodal.types import Conditioning, ConditioningSpec
 
@@ -111,13 +111,13 @@ class Decoder(Recorded, nn.Module, ABC):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write what `from_pretrained` of the same class reads."""
 
-    def captioning(self) -> Origin:
+    def captioning(self) -> CacheKey:
         """Give what decides `embed_captions`: the whole decoder, where no subclass knows better."""
-        return Origin((self,), self.identity)
+        return CacheKey((self,), self.identity)
 
-    def encoding(self) -> Origin:
+    def encoding(self) -> CacheKey:
         """Give what decides `prepare` and `encode`, likewise."""
-        return Origin((self,), self.identity)
+        return CacheKey((self,), self.identity)
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

@@ -17,7 +17,13 @@ from torch import Tensor
 
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.io.checkpoint import replacing
-from anymodal.io.feature_cache import Kept, Origin, hash_own_code, hash_source, hash_sources
+from anymodal.io.feature_cache import (
+    CacheKey,
+    FeatureCache,
+    hash_own_code,
+    hash_source,
+    hash_sources,
+)
 from anymodal.io.sources import folder_of
 from anymodal.media import Media
 from anymodal.types import Conditioning, ConditioningSpec
@@ -107,7 +113,7 @@ class DeferredDecoder(Decoder):
             "identity": decoder.identity(),
             "media": decoder.media.__qualname__,
             "parameters": [name for name, _ in decoder.named_parameters()],
-            "content": Kept().content(origin),
+            "content": FeatureCache().content(origin),
             "sources": hash_sources(origin.modules),
         }
         # Without a note, as on a full disk, the next run opens it again.
@@ -116,11 +122,11 @@ class DeferredDecoder(Decoder):
                 file.write_text(json.dumps(known))
         return known
 
-    def captioning(self) -> Origin:
+    def captioning(self) -> CacheKey:
         """Give what the note tells."""
-        return Origin((), dict, self.known["content"])
+        return CacheKey((), dict, self.known["content"])
 
-    def encoding(self) -> Origin:
+    def encoding(self) -> CacheKey:
         """Give what decides `prepare` and `encode`."""
         return self.opened().encoding()
 

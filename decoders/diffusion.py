@@ -22,8 +22,8 @@ from anymodal.decoders.base import Decoder, Generators, NonFiniteError, Progress
 from anymodal.decoders.families.table import FAMILIES, Family
 from anymodal.decoders.loading import networks, sketched_pipeline
 from anymodal.decoders.noise import draw_levels, noised, prediction_type
-from anymodal.io.feature_cache import Origin
-from anymodal.io.sources import INDEX, WEIGHTS, listed, opening, source_of, words_of
+from anymodal.io.feature_cache import CacheKey
+from anymodal.io.sources import INDEX, WEIGHTS, listed, opening, source_of, tokenizer_fingerprint
 from anymodal.types import Conditioning, ConditioningSpec
 
 _SETTINGS = (
@@ -344,13 +344,13 @@ class DiffusionDecoder(Decoder):
                 progress=progress or (lambda step, steps: None),
             )
 
-    def captioning(self) -> Origin:
+    def captioning(self) -> CacheKey:
         """Give the caption encoders, their settings and their tokenizers."""
-        return Origin(tuple(self._captioners), self._captioning_facts)
+        return CacheKey(tuple(self._captioners), self._captioning_facts)
 
-    def encoding(self) -> Origin:
+    def encoding(self) -> CacheKey:
         """Give the autoencoder and its settings."""
-        return Origin((self.pipeline.vae,), self._encoding_facts)
+        return CacheKey((self.pipeline.vae,), self._encoding_facts)
 
     @property
     def _captioners(self) -> list[Any]:
@@ -388,7 +388,7 @@ class DiffusionDecoder(Decoder):
     @cached_property
     def _told_words(self) -> dict[str, Any]:
         """What its tokenizers do: large vocabularies take a while, and identity is asked often."""
-        return {name: words_of(each) for name, each in self._tokenizers()}
+        return {name: tokenizer_fingerprint(each) for name, each in self._tokenizers()}
 
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""

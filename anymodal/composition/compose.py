@@ -25,7 +25,7 @@ from anymodal.composition.validate import read_config, validate
 from anymodal.config import ConfigError, suggest
 from anymodal.decoders import Decoder
 from anymodal.decoders.deferred import Opening
-from anymodal.distributed import collectives as processes
+from anymodal.distributed import collectives
 from anymodal.encoders import Encoder
 from anymodal.heads import Head
 from anymodal.io import checkpoint
@@ -64,7 +64,7 @@ def compose(
 
 
 def _tell(lines: Iterable[str]) -> None:
-    if processes.speaks():
+    if collectives.is_rank_zero():
         for line in lines:
             print("".join(c for c in line if c.isprintable()), file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""What processes that train one model tell each other; alone, each of these changes nothing."""
+"""Distributed collectives; no-ops when the world size is 1."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-def count() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
     """The number of this process among them, from 0."""
-    return dist.get_rank() if count() > 1 else 0
+    return dist.get_rank() if world_size() > 1 else 0
 
 
-def speaks() -> bool:
+def is_rank_zero() -> bool:
     """Whether what all processes would print is this one's to print, by how it was launched."""
     return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
 
 
-def add_up(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Tensor) -> Tensor:
     """The sum of a tensor over processes, which must all call this, without a gradient."""
-    if count() == 1:
+    if world_size() == 1:
         return values
     total = values.detach().to(_place(), copy=True)
     dist.all_reduce(total)
     return total.to(values.device)
 
 
-def any_of(flag: bool) -> bool:
+def any_rank(flag: bool) -> bool:
     """Whether a flag is set in any process; all must ask."""
-    return bool(add_up(torch.tensor(float(flag))) > 0)
+    return bool(all_reduce_sum(torch.tensor(float(flag))) > 0)
 
 
-def gather(rows: Tensor) -> Tensor:
+def all_gather_with_grad(rows: Tensor) -> Tensor:
     """The rows (n, E) of all processes in order (Σn, E); own rows keep their gradient.
 
     Every process must call this, one without rows too, which may not know E and gives (0, 0).
     """
-    if count() == 1:
+    if world_size() == 1:
         return rows
     own = torch.tensor(rows.shape, device=_place())
-    shapes = [torch.zeros_like(own) for _ in range(count())]
+    shapes = [torch.zeros_like(own) for _ in range(world_size())]
     dist.all_gather(shapes, own)
     most, width = torch.stack(shapes).amax(0).tolist()
     padded = rows.new_zeros(most, width, device=_place())
@@ -63,7 +63,7 @@ def gather(rows: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-class Mean(NamedTuple):
+class WeightedLoss(NamedTuple):
     """A named loss that is a mean `over` so many things of a batch; None where there are none."""
 
     name: str
@@ -71,7 +71,7 @@ class Mean(NamedTuple):
     over: int | Tensor
 
 
-def join(means: Iterable[Mean]) -> dict[str, Tensor]:
+def reduce_losses(means: Iterable[WeightedLoss]) -> dict[str, Tensor]:
     """Losses by name, sums of their means, each weighed by its share of what all processes have.
 
     Processes' gradients are averaged. For a mean over n of N things in P processes to count as it
@@ -80,7 +80,7 @@ def join(means: Iterable[Mean]) -> dict[str, Tensor]:
     """
     means = list(means)
     losses: dict[str, Tensor] = {}
-    shares = _shares(means) if count() > 1 else [None] * len(means)
+    shares = _shares(means) if world_size() > 1 else [None] * len(means)
     for (name, value, _), share in zip(means, shares, strict=True):
         if value is not None:
             value = value if share is None else value * share
@@ -88,9 +88,9 @@ def join(means: Iterable[Mean]) -> dict[str, Tensor]:
     return losses
 
 
-def _shares(means: list[Mean]) -> list[float]:
+def _shares(means: list[WeightedLoss]) -> list[float]:
     own = torch.tensor([float(mean.over) for mean in means])
-    shares: list[float] = (count() * own / add_up(own).clamp(min=1)).tolist()
+    shares: list[float] = (world_size() * own / all_reduce_sum(own).clamp(min=1)).tolist()
     return shares
 
 

@@ -23,11 +23,11 @@ from anymodal import __version__
 from anymodal.io.tensor_store import Shards, Value, bytes_of, size_of
 
 
-class Origin(NamedTuple):
-    """What decides a result beside the item it is of: modules, and facts that are JSON values.
+class CacheKey(NamedTuple):
+    """Cache key: the modules and settings (JSON values) that determine a result.
 
     `facts` are asked for once if they are an object's own method, which equals itself each time.
-    `content` is the hash of both (`Kept.content`), where it is known of modules not in memory.
+    `content` is the hash of both (`FeatureCache.content`), where modules aren't in memory.
     """
 
     modules: Sequence[nn.Module]
@@ -63,7 +63,7 @@ class Memory:
                 self.size += size_of(value)
 
 
-class Kept:
+class FeatureCache:
     """Results of frozen parts by part and item, in memory or in a folder, exactly as they came.
 
     A part is known by the content of what decides its results (`fingerprint`), an item by a key
@@ -81,21 +81,21 @@ class Kept:
         self.store = Memory(limit) if folder is None else Shards(folder)
         self.parts: set[str] = set()  # asked for
         self.fresh = 0  # bytes computed, since they weren't there
-        self._known: dict[Any, tuple[Any, str, Origin]] = {}
+        self._known: dict[Any, tuple[Any, str, CacheKey]] = {}
         self._hashed: dict[Any, str] = {}
         self._last: dict[Any, str] = {}  # the part that an origin was, when last asked for
         self._ahead: dict[Any, Future[dict[str, Value]]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
-    def __deepcopy__(self, memo: Any) -> Kept:
+    def __deepcopy__(self, memo: Any) -> FeatureCache:
         """Itself: what is kept is known by content, so a model's copy has the same use for it."""
         return self
 
-    def expect(self, origin: Origin, keys: Sequence[str]) -> None:
-        """Begin to read, in a thread, what a later `get` of the same keys will want.
+    def prefetch(self, origin: CacheKey, keys: Sequence[str]) -> None:
+        """Begin to read, in a thread, what a later `get_or_compute` of the same keys will want.
 
         So that an accelerator doesn't wait while files are read. It changes no result: what isn't
-        there yet is looked for again. Does nothing in memory, and before an origin's first `get`.
+        there yet is looked for again. Does nothing in memory, or before the key was asked for.
         """
         part = self._last.get(_place(origin))
         if part is None or not isinstance(self.store, Shards):
@@ -107,9 +107,9 @@ class Kept:
         read = self._reader.submit(self.store.find, part, list(dict.fromkeys(keys)))
         self._ahead[part, tuple(keys)] = read
 
-    def get(
+    def get_or_compute(
         self,
-        origin: Origin,
+        origin: CacheKey,
         keys: Sequence[str],
         compute: Callable[[list[int]], Sequence[Tensor]],
         device: torch.device,
@@ -148,7 +148,7 @@ class Kept:
             found.update(self.store.find(part, rest))
         return found
 
-    def fingerprint(self, origin: Origin, device: torch.device) -> str:
+    def fingerprint(self, origin: CacheKey, device: torch.device) -> str:
         """The hash of all that decides a part's results, under the autocast that is on.
 
         That is its content, the versions of AnyModal and of the libraries that compute, and the
@@ -158,7 +158,7 @@ class Kept:
         content = origin.content or self.content(origin)
         return _hash_json([__version__, _versions(), hash_own_code(), str(cast), content])
 
-    def content(self, origin: Origin) -> str:
+    def content(self, origin: CacheKey) -> str:
         """The hash of an origin: facts, weights and buffers with their types, settings, source.
 
         Weights are hashed once, at over a gigabyte a second, and again when they have changed; a
@@ -181,7 +181,7 @@ class Kept:
         return self._known[place][1]
 
 
-def _place(origin: Origin) -> Any:
+def _place(origin: CacheKey) -> Any:
     """What an origin is known by in this process."""
     return origin.facts, origin.content, *map(id, origin.modules)
 

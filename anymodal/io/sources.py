@@ -31,7 +31,7 @@ WEIGHTS = (
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
 """Where a model of transformers may have its weights."""
-WORDS = (
+TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer.model"),
     *("vocab.json", "vocab.txt", "spiece.model"),
 )
@@ -282,7 +282,7 @@ BLOCKS = 16
 """Ranges of ids that a vocabulary is told apart by."""
 
 
-def words_of(tokenizer: Any) -> dict[str, Any]:
+def tokenizer_fingerprint(tokenizer: Any) -> dict[str, Any]:
     """What a tokenizer makes of texts, for a manifest: tokens by ranges of ids, and its steps.
 
     Padding and length, which a call leaves set, are no part of it.

@@ -18,7 +18,7 @@ from transformers import AddedToken
 
 from anymodal.distributed import locks
 from anymodal.io.recorded import Recorded
-from anymodal.io.sources import words_of
+from anymodal.io.sources import tokenizer_fingerprint
 from anymodal.language.chat_template import ChatTemplate, Piece, Segment
 from anymodal.language.pretrained import Opened, open_pretrained, sketch_pretrained
 from anymodal.language.probes import Finish, backbone_of, measured, packs
@@ -66,7 +66,7 @@ class LanguageModel(Recorded, nn.Module):
         if model.get_output_embeddings() is None:
             raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
         self.tied = self._output.weight is self.embedding.weight
-        self.words = words_of(tokenizer)  # before anybody adds to it
+        self.words = tokenizer_fingerprint(tokenizer)  # before anybody adds to it
         self.template = ChatTemplate(tokenizer, _known_stops(model, tokenizer))
         self._takes_positions = (
             "position_ids" in inspect.signature(self.backbone.forward).parameters

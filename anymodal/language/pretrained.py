@@ -22,14 +22,14 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import cached_file
 
-from anymodal.io.sources import WEIGHTS, WORDS, folder_of, opening, require, source_of
+from anymodal.io.sources import TOKENIZER_FILES, WEIGHTS, folder_of, opening, require, source_of
 from anymodal.language import gguf_files
 
 Bits = Literal["8bit", "4bit"]
 DType = str | torch.dtype | None
 
 _WHAT = "language model"
-_FILES = [["config.json"], WEIGHTS, [*WORDS, "tiktoken.model", "tekken.json"]]
+_FILES = [["config.json"], WEIGHTS, [*TOKENIZER_FILES, "tiktoken.model", "tekken.json"]]
 _WANTED = "a language model here continues a text: Llama, Qwen, Gemma, SmolLM and their like"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from anymodal.distributed import locks
 from anymodal.io.recorded import Recorded
-from anymodal.io.sources import WORDS, opening, require, source_of, words_of
+from anymodal.io.sources import TOKENIZER_FILES, opening, require, source_of, tokenizer_fingerprint
 
 
 class Words(Recorded):
@@ -45,7 +45,7 @@ class Words(Recorded):
         # transformers takes seconds to import.
         from transformers import AutoTokenizer
 
-        files = [[Path(subfolder, name).as_posix() for name in WORDS]]
+        files = [[Path(subfolder, name).as_posix() for name in TOKENIZER_FILES]]
         known = {"revision": revision, "subfolder": subfolder, "trust_remote_code": False}
         with opening("tokenizer", path_or_name, revision, files):
             tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
@@ -84,6 +84,9 @@ class Words(Recorded):
         """The class, tokens by ranges of ids, and where they come from; JSON values only."""
         return {
             "class": f"{type(self).__module__}.{type(self).__qualname__}",
-            "words": {**words_of(self.tokenizer), "cut": self.tokenizer.truncation_side},
+            "words": {
+                **tokenizer_fingerprint(self.tokenizer),
+                "cut": self.tokenizer.truncation_side,
+            },
             "source": self.source,
         }

@@ -9,8 +9,8 @@ from typing import Any
 import lightning as L
 import torch
 
-from anymodal.distributed import collectives as processes
-from anymodal.training.strategies import placed, whole
+from anymodal.distributed import collectives
+from anymodal.training.strategies import distribute_like, full_tensor
 
 
 class MovingAverage(L.Callback):
@@ -32,7 +32,7 @@ class MovingAverage(L.Callback):
                 self.average[name] = parameter.detach().to(kind, copy=True)
         weights = dict(pl_module.named_parameters())
         self.average = {
-            n: placed(v, weights[n]).to(pl_module.device) for n, v in self.average.items()
+            n: distribute_like(v, weights[n]).to(pl_module.device) for n, v in self.average.items()
         }
         self.seen_step = trainer.global_step
 
@@ -58,7 +58,7 @@ class MovingAverage(L.Callback):
                 parameter.copy_(self.average[name])
 
     def state_dict(self) -> dict[str, Any]:
-        average = {name: whole(value) for name, value in self.average.items()}
+        average = {name: full_tensor(value) for name, value in self.average.items()}
         return {"average": average, "updates": self.updates}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -92,5 +92,5 @@ class StopAndSave(L.Callback):
     ) -> None:
         if not trainer.fit_loop.epoch_loop._accumulated_batches_reached():
             return  # only between optimiser steps: gradients aren't saved
-        if processes.any_of(self.stopped):  # a signal may come while this is asked
+        if collectives.any_rank(self.stopped):  # a signal may come while this is asked
             self.stopped = trainer.should_stop = True

@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from anymodal.config import ConfigError
-from anymodal.distributed import collectives as processes
+from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing
 
 _MARK = b"sha256:"
@@ -94,7 +94,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 continue
             if errors:
                 self.damaged = path
-            if place != path and processes.speaks():
+            if place != path and collectives.is_rank_zero():
                 why = errors[0] if errors else f"{path} is missing"
                 step = loaded["global_step"]
                 print(f"{why}; going on from {place}, of step {step}", file=sys.stderr, flush=True)

@@ -13,8 +13,8 @@ from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import ConfigError, suggest
-from anymodal.distributed import collectives as processes
-from anymodal.io.feature_cache import Kept
+from anymodal.distributed import collectives
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.model import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.batches import seed_all
@@ -51,8 +51,8 @@ class StageModule(L.LightningModule):
         for part in model.modules():
             if isinstance(part, LanguageModel):
                 part.packs  # noqa: B018 (tried here, since workers can't use an accelerator)
-        if hasattr(model, "kept"):
-            setattr(model, "kept", Kept(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
+        if hasattr(model, "feature_cache"):
+            setattr(model, "feature_cache", FeatureCache(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
         first = min(run.save_every, run.steps)
         self.gradients = GradientCheck(self.trainable, run.stage.trainable, run.stage.losses, first)
         self.means = MeanLosses()
@@ -70,10 +70,13 @@ class StageModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         train_mode(self.model)
-        if processes.add_up(torch.tensor(self.batches)) != processes.count() * self.batches:
+        if (
+            collectives.all_reduce_sum(torch.tensor(self.batches))
+            != collectives.world_size() * self.batches
+        ):
             raise ConfigError(
-                f"process {processes.rank()} goes on at batch {self.batches} and others elsewhere; "
-                f"out={self.run.out} must be a folder that all nodes share"
+                f"process {collectives.rank()} goes on at batch {self.batches} and others "
+                f"elsewhere; out={self.run.out} must be a folder that all nodes share"
             )
 
     def transfer_batch_to_device(
@@ -86,7 +89,7 @@ class StageModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # By the batch's number, so that a resumed run draws what a straight one drew.
-        seed_all(self.run.seed, self.batches * processes.count() + processes.rank())
+        seed_all(self.run.seed, self.batches * collectives.world_size() + collectives.rank())
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         self.batches += 1
@@ -96,7 +99,7 @@ class StageModule(L.LightningModule):
         values, bad = self._compare(losses, total)
         if not values:
             wanted = list(self.run.stage.losses)
-            everywhere = range(processes.count())
+            everywhere = range(collectives.world_size())
             return self._skip(f"no loss of {wanted}, only {list(losses)}", everywhere)
         mean = self.weigh(values)
         assert mean is not None, "there are values"
@@ -104,7 +107,7 @@ class StageModule(L.LightningModule):
             return self._skip(f"loss {mean}", bad)
         self.good += 1
         self.means.add({"loss": mean, **{f"loss/{name}": v for name, v in values.items()}})
-        if processes.count() > 1:
+        if collectives.world_size() > 1:
             return self._tied(total)
         assert total is not None, "there are values"
         # Nothing here may train, as where a projection trains alone and nobody shows a medium.
@@ -114,15 +117,15 @@ class StageModule(L.LightningModule):
         self, losses: Mapping[str, Tensor], total: Tensor | None
     ) -> tuple[dict[str, Tensor], list[int]]:
         """The named losses over all processes, and which processes have one that isn't finite."""
-        weights, count = self.run.stage.losses, processes.count()
+        weights, count = self.run.stage.losses, collectives.world_size()
         table = torch.zeros(2 * len(weights) + count, device=self.device)
         for place, name in enumerate(weights):
             if name in losses:
                 table[2 * place] = losses[name].detach()
                 table[2 * place + 1] = 1
         if total is not None and not torch.isfinite(total):
-            table[2 * len(weights) + processes.rank()] = 1
-        table = processes.add_up(table)
+            table[2 * len(weights) + collectives.rank()] = 1
+        table = collectives.all_reduce_sum(table)
         pairs, bad = table[: 2 * len(weights)].reshape(-1, 2), table[2 * len(weights) :]
         values = {n: v / count for n, (v, there) in zip(weights, pairs, strict=True) if there}
         return values, bad.nonzero().flatten().tolist()
@@ -151,7 +154,9 @@ class StageModule(L.LightningModule):
         good, self.good = self.good, 0
         if good:
             parameters = [p for p in self.parameters() if p.grad is not None]
-            norm = strategies.whole(nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip))
+            norm = strategies.full_tensor(
+                nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip)
+            )
             if torch.isfinite(norm):
                 if not self.gradients.checked:
                     self.gradients.step(dict(self.model.named_parameters()), norm)
@@ -159,7 +164,7 @@ class StageModule(L.LightningModule):
                 return
             last = min(self.run.accumulate, self.batches)
             why = f"gradient norm {norm.item()}"
-            self._blame(why, range(processes.count()), batches=last, lost=good)
+            self._blame(why, range(collectives.world_size()), batches=last, lost=good)
         self.skipped += 1
         if self.skipped >= self.run.max_skipped:
             raise FloatingPointError(
@@ -180,7 +185,7 @@ class StageModule(L.LightningModule):
         ends with a batch without one would lose its other batches.
         """
         scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        return self._tied(None) if scales or processes.count() > 1 else None
+        return self._tied(None) if scales or collectives.world_size() > 1 else None
 
     def _blame(self, why: str, where: Sequence[int], batches: int = 1, lost: int = 1) -> None:
         """Name the last batches of some processes, and count those that change nothing by it."""
@@ -188,7 +193,7 @@ class StageModule(L.LightningModule):
         first = self.batches - batches + 1
         name = f"batch {first}" if batches == 1 else f"batches {first} to {self.batches}"
         if self.samples_of is not None:
-            count = processes.count()
+            count = collectives.world_size()
             numbers = [n * count + k for n in range(first - 1, self.batches) for k in where]
             samples = [index for number in numbers for index in self.samples_of(number)]
             name += f" (samples {', '.join(map(str, samples))})"
@@ -239,7 +244,7 @@ class StageModule(L.LightningModule):
         if samples % self._drawn_at_once:
             raise ConfigError(
                 f"the checkpoint has seen {samples} samples, which are no whole number of batches "
-                f"of {self.run.batch_size} in each of {processes.count()} processes; choose "
+                f"of {self.run.batch_size} in each of {collectives.world_size()} processes; choose "
                 "batch_size so that all processes together draw as many as before"
             )
         self.batches = samples // self._drawn_at_once
@@ -254,7 +259,7 @@ class StageModule(L.LightningModule):
     @property
     def _drawn_at_once(self) -> int:
         """Samples in the batches that all processes draw at a time."""
-        return self.run.batch_size * processes.count()
+        return self.run.batch_size * collectives.world_size()
 
 
 def _of_type(batch: Any, kind: torch.dtype | None) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from anymodal.config import ConfigError
-from anymodal.distributed import collectives as processes
+from anymodal.distributed import collectives
 from anymodal.language.model import supervised
 
 SHOWN = 8
@@ -116,14 +116,16 @@ class GradientCheck(L.Callback):
         if not self.learned:  # which all processes find alike, by the norm of the whole gradient
             raise ConfigError(self._nothing(trainer.global_step, getattr(pl_module, "blamed", "")))
         # In pieces (FSDP2) each process sees its own of a gradient.
-        flags = processes.add_up(torch.tensor([float(n not in self.waiting) for n in self.names]))
+        flags = collectives.all_reduce_sum(
+            torch.tensor([float(n not in self.waiting) for n in self.names])
+        )
         names = [name for name, flag in zip(self.names, flags.tolist(), strict=True) if not flag]
-        if names and processes.speaks() and trainer.global_step > 1:
+        if names and collectives.is_rank_zero() and trainer.global_step > 1:
             print(self._left_out(names, trainer.global_step), file=sys.stderr, flush=True)
 
     def _nothing(self, steps: int, blamed: str) -> str:
-        count = int(processes.add_up(torch.tensor(self.supervised)))
-        batches = int(processes.add_up(torch.tensor(self.batches)))
+        count = int(collectives.all_reduce_sum(torch.tensor(self.supervised)))
+        batches = int(collectives.all_reduce_sum(torch.tensor(self.batches)))
         text = (
             f"nothing was learned in {batches} batches, {steps} steps: no parameter that trains "
             f"({', '.join(self.patterns)}) got a gradient from the losses {', '.join(self.losses)}"

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from anymodal.data.captioned import Captioned
 from anymodal.decoders import Decoder
 from anymodal.decoders.autoencoders import normalise_latents
-from anymodal.distributed import collectives as processes
-from anymodal.distributed.collectives import Mean
+from anymodal.distributed import collectives
+from anymodal.distributed.collectives import WeightedLoss
 from anymodal.encoders import Encoder, ImageBind, ImageBindEncoder
 from anymodal.encoders.imagebind.clip_tokens import tokenize
 from anymodal.io.checkpoint import WEIGHTS, save_weights
-from anymodal.io.feature_cache import Kept
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.model import IGNORED, LanguageModel, supervised
 from anymodal.language.packing import Packed, pack
 from anymodal.types import Message
@@ -42,7 +42,7 @@ class CaptionedDiffusion(nn.Module):
     def __init__(self, decoder: Decoder, dropout: float = 0.1) -> None:
         super().__init__()
         self.decoder, self.dropout = decoder, dropout
-        self.kept = Kept()
+        self.feature_cache = FeatureCache()
 
     def collate(self, samples: list[Captioned]) -> list[Captioned]:
         return samples
@@ -66,7 +66,7 @@ class CaptionedDiffusion(nn.Module):
 
         device = next(self.decoder.parameters()).device
         keys = [item.digest() for item in media]
-        return self.kept.get(self.decoder.encoding(), keys, encode, device)[0]
+        return self.feature_cache.get_or_compute(self.decoder.encoding(), keys, encode, device)[0]
 
     def save_pretrained(self, folder: Path) -> None:
         self.decoder.save_pretrained(folder)
@@ -107,7 +107,7 @@ class LanguageModeling(nn.Module):
         embeds = self.language.embed(batch.ids)
         hidden = self.language(embeds, positions=batch.positions.to(embeds.device))
         loss = self.language.loss(hidden, batch.labels.to(embeds.device))
-        return processes.join([Mean("text", loss, supervised(batch.labels))])
+        return collectives.reduce_losses([WeightedLoss("text", loss, supervised(batch.labels))])
 
     def save_pretrained(self, folder: Path) -> None:
         self.language.save_pretrained(folder)
@@ -237,13 +237,16 @@ class Binding(nn.Module):
         for name in self.loss_names:
             # Every item is told from those of all processes, as in one with the whole batch.
             media, anchors, marks = (
-                processes.gather(rows.flatten(1)) for rows in self._embedded(name, batch)
+                collectives.all_gather_with_grad(rows.flatten(1))
+                for rows in self._embedded(name, batch)
             )
             if len(marks):
                 anchors = anchors.unflatten(1, (marks.shape[1], -1))  # (B, T, E)
                 loss = _told_apart(media, anchors, marks, self.scale)
                 # Only own rows have a gradient, and gradients are averaged: P times what they give.
-                losses[name] = processes.count() * loss - (processes.count() - 1) * loss.detach()
+                losses[name] = (
+                    collectives.world_size() * loss - (collectives.world_size() - 1) * loss.detach()
+                )
         return losses
 
     def _embedded(

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from anymodal.config import ConfigError
-from anymodal.io.feature_cache import Kept
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.tensor_store import Shards
 from anymodal.training.batches import Batches, loader
 from anymodal.training.configuration import train_mode
@@ -66,7 +66,7 @@ def fill(
     )
     numbers = range(first, batches.covering(count), every)
     samples = len(numbers) * run.batch_size
-    room = _Room(model.kept, samples)
+    room = _Room(model.feature_cache, samples)
     with fabric.autocast(), torch.no_grad(), tqdm(total=samples, unit=" samples") as progress:
         for _, batch in zip(numbers, loader(batches, run.workers), strict=False):
             model.keep(batch)
@@ -93,21 +93,21 @@ class _Room:
         samples: how many there are in all.
     """
 
-    def __init__(self, kept: Kept, samples: int) -> None:
-        self.kept, self.samples = kept, samples
+    def __init__(self, kept: FeatureCache, samples: int) -> None:
+        self.feature_cache, self.samples = kept, samples
         self.seen, self.filled, self.fresh, self.next = 0, 0, 0, 0
 
     def check(self, count: int) -> None:
         """Count a batch's samples in, and raise where the rest won't fit."""
-        store = self.kept.store
+        store = self.feature_cache.store
         assert isinstance(store, Shards), "a folder was named"
         self.seen += count
-        if self.kept.fresh > self.fresh:
-            self.filled, self.fresh = self.filled + count, self.kept.fresh
+        if self.feature_cache.fresh > self.fresh:
+            self.filled, self.fresh = self.filled + count, self.feature_cache.fresh
         if store.failure is None and (not self.filled or self.seen < self.next):
             return
         self.next = 2 * self.seen
-        there = sum(map(store.bytes_kept, self.kept.parts))
+        there = sum(map(store.bytes_kept, self.feature_cache.parts))
         free = shutil.disk_usage(store.folder).free
         advice = "make room, name another folder (cache=…) or fewer samples (--limit)"
         if store.failure is not None:

@@ -31,7 +31,7 @@ from anymodal.training.extras import Samples
 from anymodal.training.module import StageModule
 from anymodal.training.precision import passes
 from anymodal.training.regional import switched
-from anymodal.training.strategies import SHARDED, arguments, expect_gaps, together
+from anymodal.training.strategies import SHARDED, arguments, find_unused_parameters, unsharded
 
 FINISHED = "model"
 
@@ -77,7 +77,7 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
         return None
     if trainer.global_step < run.steps:
         say(f"a callback ended it at step {trainer.global_step} of {run.steps}")
-    with together(module):
+    with unsharded(module):
         if trainer.is_global_zero:
             with replacing_folder(finished) as folder:
                 module.model.save_pretrained(folder)  # type: ignore[operator]
@@ -136,9 +136,9 @@ def train_model(
         trainer, _ = _fit(model, data, run, callbacks, logger)
     if _interrupted(trainer):
         raise KeyboardInterrupt
-    if hasattr(model, "kept"):
+    if hasattr(model, "feature_cache"):
         # What it kept holds only as long as the same parts stay frozen.
-        setattr(model, "kept", None)  # noqa: B010
+        setattr(model, "feature_cache", None)  # noqa: B010
     return model.eval()
 
 
@@ -198,7 +198,7 @@ def _fit(
         SaveEvery(last, run.save_every),
     ]
     trainer = _trainer(run, saving, logger)
-    expect_gaps(trainer.strategy)
+    find_unused_parameters(trainer.strategy)
     if trainer.is_global_zero:
         sweep(last)
     batches.every = trainer.world_size

@@ -35,7 +35,7 @@ def arguments(settings: Mapping[str, Any], *plugins: Any) -> dict[str, Any]:
     given = given if isinstance(given, list | tuple) else (given,)
     known = {**settings, "plugins": [*plugins, *given]}
     if known.get("strategy") == SHARDED:
-        known["strategy"] = Sharded()
+        known["strategy"] = FSDP2Strategy()
     if {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= os.environ.keys():
         here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
         known.setdefault("devices", here)
@@ -50,13 +50,13 @@ def arguments(settings: Mapping[str, Any], *plugins: Any) -> dict[str, Any]:
     return known
 
 
-def expect_gaps(strategy: Any) -> None:
+def find_unused_parameters(strategy: Any) -> None:
     """Let a process' batch lack what some parameters are for, such as a modality."""
     if isinstance(strategy, DDPStrategy):
         strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
 
-class Sharded(ModelParallelStrategy):
+class FSDP2Strategy(ModelParallelStrategy):
     """FSDP2: each process keeps a piece of every weight that is sharded, see `shard`."""
 
     def setup_environment(self) -> None:
@@ -76,18 +76,18 @@ class Sharded(ModelParallelStrategy):
         return True
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        return {n: whole(p) for n, p in self._parameters().items() if p.requires_grad}
+        return {n: full_tensor(p) for n, p in self._parameters().items() if p.requires_grad}
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         parameters = self._parameters()
         with torch.no_grad():
             for name, value in checkpoint["state_dict"].items():
-                parameters[name].copy_(placed(value, parameters[name]))
+                parameters[name].copy_(distribute_like(value, parameters[name]))
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         state: dict[str, Any] = optimizer.state_dict()
         kept = {
-            place: {key: whole(value) for key, value in values.items()}
+            place: {key: full_tensor(value) for key, value in values.items()}
             for place, values in state["state"].items()
         }
         return {**state, "state": kept}
@@ -96,7 +96,9 @@ class Sharded(ModelParallelStrategy):
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             kept = {
-                place: {key: placed(value, parameters[place]) for key, value in values.items()}
+                place: {
+                    key: distribute_like(value, parameters[place]) for key, value in values.items()
+                }
                 for place, values in state["state"].items()
             }
             optimizer.load_state_dict({**state, "state": kept})
@@ -127,7 +129,7 @@ def shard(module: nn.Module, mesh: DeviceMesh) -> None:
 
 
 @contextmanager
-def together(module: nn.Module) -> Iterator[None]:
+def unsharded(module: nn.Module) -> Iterator[None]:
     """Put a sharded module's weights together in every process, which must all take part."""
     parts = [part for part in module.modules() if isinstance(part, FSDPModule)]
     for part in parts:
@@ -139,7 +141,7 @@ def together(module: nn.Module) -> Iterator[None]:
             part.reshard()
 
 
-def whole(value: Any) -> Any:
+def full_tensor(value: Any) -> Any:
     """A tensor put together from its pieces, on the CPU; anything else as it is."""
     if not isinstance(value, DTensor):
         return value
@@ -147,7 +149,7 @@ def whole(value: Any) -> Any:
     return full.detach().cpu()
 
 
-def placed(value: Any, like: Tensor) -> Any:
+def distribute_like(value: Any, like: Tensor) -> Any:
     """A tensor cut as another of its shape is, in its own type; anything else as it is."""
     if not isinstance(like, DTensor) or not isinstance(value, Tensor) or value.shape != like.shape:
         return value

@@ -12,7 +12,7 @@ from anymodal.encoders.imagebind.clip_tokens import load_tokenizer, tokenize
 from anymodal.encoders.imagebind.convert import TOKENIZER
 from anymodal.encoders.imagebind.encoder import ImageBind
 from anymodal.encoders.transformers.encoder import hash_of
-from anymodal.io.sources import words_of
+from anymodal.io.sources import tokenizer_fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -60,5 +60,5 @@ class ImageBindText(TextEncoder):
         return {
             **super().identity(),
             "config": hash_of(known),
-            "words": hash_of(words_of(self.tokenizer)),
+            "words": hash_of(tokenizer_fingerprint(self.tokenizer)),
         }

@@ -13,7 +13,14 @@ from torch.nn import functional as F
 from anymodal.distributed import locks
 from anymodal.encoders.base import TextEncoder
 from anymodal.encoders.transformers.encoder import hash_of, quiet
-from anymodal.io.sources import WEIGHTS, WORDS, opening, require, source_of, words_of
+from anymodal.io.sources import (
+    TOKENIZER_FILES,
+    WEIGHTS,
+    opening,
+    require,
+    source_of,
+    tokenizer_fingerprint,
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class TransformersText(TextEncoder):
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
         known = {"revision": revision, "trust_remote_code": False}
-        files = [["config.json"], WEIGHTS, WORDS]
+        files = [["config.json"], WEIGHTS, TOKENIZER_FILES]
         with opening("text encoder", path_or_name, revision, files[:1]):
             config = AutoConfig.from_pretrained(path_or_name, **known)
         tower = _tower(config.model_type)
@@ -149,7 +156,7 @@ class TransformersText(TextEncoder):
             **super().identity(),
             "model": self.model.config.model_type,
             "config": hash_of(self.model.config.to_dict()),
-            "words": hash_of(words_of(self.tokenizer)),
+            "words": hash_of(tokenizer_fingerprint(self.tokenizer)),
             "source": self.source,
         }
 

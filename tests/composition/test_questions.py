@@ -24,7 +24,7 @@ from anymodal.chat.session import Session
 from anymodal.composition import own_weights
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CheckpointError
-from anymodal.io.feature_cache import Kept
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.projection import InstructQFormerProjection, Projection, Words
 from anymodal.tools.convert.importers import convert
@@ -328,7 +328,7 @@ def test_training_reads_questions_and_keeps_features_by_their_media(
     said = Message("assistant", ["a ball"])
     talks = [[Message("user", [picture(), text]), said] for text in (WHAT, WHERE)]
     fresh = model(model.collate(talks))["text"]
-    monkeypatch.setattr(model, "kept", Kept())
+    monkeypatch.setattr(model, "feature_cache", FeatureCache())
     with encoding(model) as batches:
         for _ in range(2):
             batch = model.collate(talks)

@@ -18,7 +18,7 @@ from anymodal.io.checkpoint import load_weights
 from anymodal.model import AnyModal
 from anymodal.training.batches import Batches
 from anymodal.training.run import fit, read_run, train, train_model
-from anymodal.training.strategies import whole
+from anymodal.training.strategies import full_tensor
 from anymodal.types import Message
 from tests.support import composed, tiny
 from tests.support.together import by_slurm, by_torchrun, by_torchrun_on_nodes, run_together
@@ -84,7 +84,7 @@ def gradients(config: Path, *overrides: str) -> dict[str, torch.Tensor | None]:
     """What the one step of a run leaves behind."""
     _, module = fit(read_run(config, overrides))
     named = module.named_parameters()
-    return {n: None if p.grad is None else whole(p.grad) for n, p in named if p.requires_grad}
+    return {n: None if p.grad is None else full_tensor(p.grad) for n, p in named if p.requires_grad}
 
 
 def compare(folder: Path, strategy: str, launcher: Any = by_torchrun, **run: Any) -> None:

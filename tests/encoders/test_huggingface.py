@@ -20,7 +20,7 @@ from anymodal.encoders import TransformersEncoder
 from anymodal.encoders.transformers.encoder import _with_timm
 from anymodal.encoders.transformers.families import FAMILIES, Sizes
 from anymodal.encoders.transformers.processors import PillowProcessor, steps
-from anymodal.io.feature_cache import Kept
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.sources import fingerprint
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.model import AnyModal
@@ -462,7 +462,7 @@ def test_what_is_kept_of_frozen_encoders_keeps_its_mask(
     composed: AnyModal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = composed._features("audio", [MEDIA[Audio]])
-    monkeypatch.setattr(composed, "kept", Kept())
+    monkeypatch.setattr(composed, "feature_cache", FeatureCache())
     for _ in range(2):  # computed, then remembered
         kept = composed._features("audio", [MEDIA[Audio]])
         assert torch.equal(kept.mask, fresh.mask) and not fresh.mask.all()

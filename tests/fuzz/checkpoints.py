@@ -17,7 +17,7 @@ def run(count: int, seed: int, folder: Path, out: Path) -> tuple[int, int]:
     said, error = _train(config)
     if error is not None:
         raise error
-    place, kept = folder / "run", folder / "kept"
+    place, kept = folder / "run", folder / "feature_cache"
     shutil.move(place, kept)
     whole = (kept / "checkpoints" / "last.ckpt").read_bytes()
     random_ = random.Random(f"checkpoints {seed}")

@@ -256,7 +256,7 @@ def test_perceive_trains_its_entries_alone(model: AnyModal) -> None:
     changed = {name for name, value in before.items() if not torch.equal(after[name], value)}
     assert changed
     assert all(".pulse" in name and name.startswith("projection.") for name in changed)
-    assert model.kept is None
+    assert model.feature_cache is None
     assert not model.training
 
 

@@ -25,8 +25,8 @@ SMALL: dict[str, Any] = {
     "num_attention_heads": 2,
 }
 VISION = {**SMALL, "image_size": 32, "patch_size": 8}
-WORDS = {"vocab_size": 60, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-TEXT = {**SMALL, **WORDS, "max_position_embeddings": 12}
+TOKENIZER_FILES = {"vocab_size": 60, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+TEXT = {**SMALL, **TOKENIZER_FILES, "max_position_embeddings": 12}
 HALVES = [0.5, 0.5, 0.5]
 
 Build = Callable[[], tuple[Any, Any]]
@@ -44,7 +44,7 @@ def clip_vision() -> tuple[Any, Any]:
 
 def blip2() -> tuple[Any, Any]:
     qformer = {**SMALL, "encoder_hidden_size": 32, "vocab_size": 60}
-    words = {**WORDS, "hidden_size": 16, "word_embed_proj_dim": 16, "ffn_dim": 16}
+    words = {**TOKENIZER_FILES, "hidden_size": 16, "word_embed_proj_dim": 16, "ffn_dim": 16}
     text = {"model_type": "opt", **words, "num_hidden_layers": 1, "num_attention_heads": 2}
     vision = {**VISION, "initializer_range": 0.02}  # its own, 1e-10, sees nothing before training
     config = hf.Blip2Config(
@@ -158,7 +158,7 @@ def whisper() -> tuple[Any, Any]:
     config = hf.WhisperConfig(
         d_model=32, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=48,
         decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=48, num_mel_bins=16,
-        max_source_positions=50, decoder_start_token_id=1, **WORDS,
+        max_source_positions=50, decoder_start_token_id=1, **TOKENIZER_FILES,
     )  # fmt: skip
     return hf.WhisperModel(config), hf.WhisperFeatureExtractor(feature_size=16, chunk_length=1)
 
@@ -198,7 +198,7 @@ CODEC = {
     "hidden_size": 16, "hop_length": 8,
 }  # fmt: skip
 PE: dict[str, Any] = {**SMALL, "head_dim": 16}
-PE_TEXT = {**SMALL, **WORDS, "cls_token_id": 1, "sep_token_id": 2}
+PE_TEXT = {**SMALL, **TOKENIZER_FILES, "cls_token_id": 1, "sep_token_id": 2}
 PE_SOUND = {"sampling_rate": 1000, "hop_length": 8}
 PE_FILM = {
     "video_processor_type": "PeVideoVideoProcessor",

@@ -73,13 +73,13 @@ from transformers import (
 
 from anymodal.toybox import decoders as nano
 
-WORDS = "a big small red blue ball bell bird moving left right fast slow"
+TOKENIZER_FILES = "a big small red blue ball bell bird moving left right fast slow"
 LENGTH = 12
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
     vocabulary = {"<pad>": 0, "</s>": 1, "<unk>": 2}
-    for word in WORDS.split():
+    for word in TOKENIZER_FILES.split():
         vocabulary[word] = len(vocabulary)
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -426,7 +426,7 @@ def audioldm_2() -> DiffusionPipeline:
             vocab={letter: i for i, letter in enumerate(letters)}, merges=[], model_max_length=20
         ),
         tokenizer_2=T5Tokenizer(
-            vocab=pieces + [("▁" + word, -1.0) for word in WORDS.split()],
+            vocab=pieces + [("▁" + word, -1.0) for word in TOKENIZER_FILES.split()],
             extra_ids=0,
             model_max_length=LENGTH,
         ),

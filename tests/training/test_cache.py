@@ -26,7 +26,7 @@ from anymodal.cli import main as cli
 from anymodal.config import ConfigError
 from anymodal.decoders.deferred import DeferredDecoder
 from anymodal.io import tensor_store as shards
-from anymodal.io.feature_cache import Kept, Origin, _versions, hash_source
+from anymodal.io.feature_cache import CacheKey, FeatureCache, _versions, hash_source
 from anymodal.io.tensor_store import Shards
 from anymodal.model import AnyModal
 from anymodal.training.precompute import fill
@@ -290,8 +290,8 @@ class Part(nn.Module):
         self.layer.requires_grad_(False)
 
 
-def fingerprint(part: nn.Module, facts: Any = None, kept: Kept | None = None) -> str:
-    return (kept or Kept()).fingerprint(Origin((part,), lambda: {"facts": facts}), CPU)
+def fingerprint(part: nn.Module, facts: Any = None, kept: FeatureCache | None = None) -> str:
+    return (kept or FeatureCache()).fingerprint(CacheKey((part,), lambda: {"facts": facts}), CPU)
 
 
 def test_a_part_is_known_by_what_decides_its_results() -> None:
@@ -352,7 +352,7 @@ def test_a_library_s_version_decides_too(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_weights_that_change_under_way_are_noticed() -> None:
-    kept, part = Kept(), Part()
+    kept, part = FeatureCache(), Part()
     before = fingerprint(part, kept=kept)
     assert fingerprint(part, kept=kept) == before and len(kept._hashed) == 1
     part.layer.bias += 1
@@ -362,23 +362,23 @@ def test_weights_that_change_under_way_are_noticed() -> None:
 def test_a_model_opened_again_is_the_same_and_its_parts_differ(parts: Path, tmp_path: Path) -> None:
     from anymodal.decoders import DiffusionDecoder
 
-    def prints(model: AnyModal, kept: Kept) -> list[str]:
+    def prints(model: AnyModal, kept: FeatureCache) -> list[str]:
         decoders = [model.decoders[name] for name in ("image", "audio")]
         made = [origin for d in decoders for origin in (d.captioning(), d.encoding())]
-        read = [Origin((e,), e.identity) for e in model.encoders.values()]
+        read = [CacheKey((e,), e.identity) for e in model.encoders.values()]
         return [kept.fingerprint(origin, CPU) for origin in (*made, *read)]
 
-    model, kept = AnyModal.compose(parts), Kept()
+    model, kept = AnyModal.compose(parts), FeatureCache()
     first = prints(model, kept)
     assert len(set(first)) == 7 and len(kept._hashed) < 7
     decoder = model.decoders["image"]
     decoder.embed_captions(["a ball", "a much longer caption"])  # sets the tokenizer's padding
-    assert prints(model, kept) == prints(AnyModal.compose(parts), Kept()) == first
+    assert prints(model, kept) == prints(AnyModal.compose(parts), FeatureCache()) == first
     decoder.save_pretrained(tmp_path / "moved")
     moved = DiffusionDecoder.from_pretrained(tmp_path / "moved")
-    assert Kept().fingerprint(moved.captioning(), CPU) == first[0]
+    assert FeatureCache().fingerprint(moved.captioning(), CPU) == first[0]
     moved.pipeline.vae.register_to_config(scaling_factor=0.5)
-    assert Kept().fingerprint(moved.encoding(), CPU) != first[1]
+    assert FeatureCache().fingerprint(moved.encoding(), CPU) != first[1]
 
 
 # ---- Values ------------------------------------------------------------------------------------
@@ -432,18 +432,18 @@ def test_values_come_back_to_the_bit(
 
 @pytest.mark.parametrize("disk", [False, True])
 def test_what_is_kept_is_asked_for_once(tmp_path: Path, disk: bool) -> None:
-    kept, asked = Kept(folder=tmp_path / "deep" / "cache" if disk else None), []
-    origin = Origin((Part(),), dict)
+    kept, asked = FeatureCache(folder=tmp_path / "deep" / "cache" if disk else None), []
+    origin = CacheKey((Part(),), dict)
 
     def compute(places: list[int]) -> list[Tensor]:
         asked.append(places)
         return [torch.stack([torch.full((2,), 1 / 3 + place) for place in places])]
 
-    (first,) = kept.get(origin, ["a", "b", "a"], compute, CPU)
-    (second,) = kept.get(origin, ["b", "c"], compute, CPU)
+    (first,) = kept.get_or_compute(origin, ["a", "b", "a"], compute, CPU)
+    (second,) = kept.get_or_compute(origin, ["b", "c"], compute, CPU)
     assert asked == [[0, 1], [1]]
     assert torch.equal(first[0], first[2]) and torch.equal(first[1], second[0])
-    kept.get(Origin((Part(scale=2.0),), dict), ["a"], compute, CPU)
+    kept.get(CacheKey((Part(scale=2.0),), dict), ["a"], compute, CPU)
     assert asked == [[0, 1], [1], [0]], "another part's results are others"
 
 
@@ -461,29 +461,32 @@ def test_what_was_read_ahead_is_what_is_there_when_asked(
         asked.append(places)
         return [torch.tensor([[1 / 3 + place] for place in places])]
 
-    first, second = (Kept(folder=tmp_path) for _ in range(2))
-    origin = Origin((part,), facts)
-    (held,) = first.get(origin, ["a", "b"], compute, CPU)
+    first, second = (FeatureCache(folder=tmp_path) for _ in range(2))
+    origin = CacheKey((part,), facts)
+    (held,) = first.get_or_compute(origin, ["a", "b"], compute, CPU)
     second.expect(origin, ["a", "b"])  # whose part isn't known yet
     assert len(readers) == 1
-    second.get(origin, ["a"], compute, CPU)
+    second.get_or_compute(origin, ["a"], compute, CPU)
     second.expect(origin, ["a", "b", "c"])
-    second.get(origin, ["c"], compute, CPU)  # comes between
+    second.get_or_compute(origin, ["c"], compute, CPU)  # comes between
     del readers[:]
-    (found,) = second.get(origin, ["a", "b", "c"], compute, CPU)
+    (found,) = second.get_or_compute(origin, ["a", "b", "c"], compute, CPU)
     assert torch.equal(found[:2], held) and asked == [[0, 1], [0]]
     for number in range(200):  # nobody comes for these
         second.expect(origin, [str(number)])
     assert len(second._ahead) <= 64
-    kept = Kept()
-    kept.get(origin, ["a"], compute, CPU)
+    kept = FeatureCache()
+    kept.get_or_compute(origin, ["a"], compute, CPU)
     kept.expect(origin, ["a"])
     assert not kept._ahead, "what is in memory needs no reading"
 
 
 def test_beyond_the_limit_nothing_is_kept_and_nothing_changes() -> None:
-    kept, origin = Kept(limit=15), Origin((Part(),), dict)
-    wide = [kept.get(origin, ["a"], lambda _: [torch.ones(1, 4) / 3], CPU)[0] for _ in range(2)]
+    kept, origin = FeatureCache(limit=15), CacheKey((Part(),), dict)
+    wide = [
+        kept.get_or_compute(origin, ["a"], lambda _: [torch.ones(1, 4) / 3], CPU)[0]
+        for _ in range(2)
+    ]
     assert torch.equal(*wide) and not kept.store.values and kept.store.size == 0
 
 
@@ -605,11 +608,13 @@ def test_a_process_that_is_killed_leaves_what_it_had_written(tmp_path: Path) -> 
 
 
 def test_a_disk_that_fills_up_ends_the_keeping_and_nothing_else(tmp_path: Path) -> None:
-    kept, origin = Kept(folder=tmp_path), Origin((Part(),), dict)
+    kept, origin = FeatureCache(folder=tmp_path), CacheKey((Part(),), dict)
 
     def get(*names: str) -> Tensor:
         made = [torch.full((1000,), float(name)) for name in names]
-        return kept.get(origin, names, lambda places: [torch.stack(made)[places]], CPU)[0]
+        return kept.get_or_compute(origin, names, lambda places: [torch.stack(made)[places]], CPU)[
+            0
+        ]
 
     get("1")
     with small_disk(10_000):
@@ -617,8 +622,10 @@ def test_a_disk_that_fills_up_ends_the_keeping_and_nothing_else(tmp_path: Path) 
             assert get("1", "2", "3")[:, 0].tolist() == [1, 2, 3]
         assert get("2", "4")[:, 0].tolist() == [2, 4]
     assert files(tmp_path)[0].stat().st_size == 4000
-    kept = Kept(folder=tmp_path)
-    again = kept.get(origin, ["1", "2"], lambda places: [torch.zeros(len(places), 1000)], CPU)[0]
+    kept = FeatureCache(folder=tmp_path)
+    again = kept.get_or_compute(
+        origin, ["1", "2"], lambda places: [torch.zeros(len(places), 1000)], CPU
+    )[0]
     assert again[:, 0].tolist() == [1, 0], "only what was whole is there"
 
 

@@ -25,7 +25,7 @@ from anymodal import composition
 from anymodal import config as configuration
 from anymodal.cli import main as cli
 from anymodal.config import ConfigError
-from anymodal.distributed import collectives as processes
+from anymodal.distributed import collectives
 from anymodal.io import checkpoint
 from anymodal.model import AnyModal
 from anymodal.training.batches import Batches, loader
@@ -316,7 +316,7 @@ def test_a_run_cut_off_twice_in_an_epoch_draws_the_same(tmp_path: Path, workers:
 
 def test_a_run_with_a_cache_goes_on_to_the_bit(parts: Path, tmp_path: Path) -> None:
     stage = stages(parts, tmp_path)["perceive"]
-    small = {**stage, "batch_size": 5, "steps": 4, "cache": str(tmp_path / "kept")}
+    small = {**stage, "batch_size": 5, "steps": 4, "cache": str(tmp_path / "feature_cache")}
     fit(read_run(write(tmp_path, "straight", **small)))
     other = write(
         tmp_path, "other", **{**small, "data": {"_target_": "tests.support.composed.CutTalks"}}
@@ -338,7 +338,7 @@ def test_a_run_with_everything_at_once_goes_on_to_the_bit(
     AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
     data = {"_target_": "tests.support.composed.CutTalks", "cut": 1000}
     settings = {"batch_size": 3, "accumulate": 3, "workers": 2, "packed": packed, "ema": 0.5}
-    run = {**stage, **settings, "data": data, "steps": 4, "cache": str(tmp_path / "kept")}
+    run = {**stage, **settings, "data": data, "steps": 4, "cache": str(tmp_path / "feature_cache")}
     fit(read_run(write(tmp_path, "straight", **run)))
     cut = write(tmp_path, "cut", **run)
     with pytest.raises(OSError, match="the power is cut"):
@@ -384,7 +384,7 @@ def test_a_signal_while_processes_ask_each_other_is_not_lost(
             os.kill(os.getpid(), signal.SIGTERM)
         return flag
 
-    monkeypatch.setattr(processes, "any_of", any_of)
+    monkeypatch.setattr(collectives, "any_rank", any_of)
     assert train(write(tmp_path, steps=6)) is None
     assert asked == [False, True] and last(tmp_path / "run")["global_step"] == 2
 
@@ -489,9 +489,9 @@ def test_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixt
     path = write(tmp_path, steps=1)
     finished = train(path)
     assert finished is not None
-    (finished / "mine").write_text("kept")
+    (finished / "mine").write_text("feature_cache")
     assert train(path, ["seed=7"]) == finished
-    assert (finished / "mine").read_text() == "kept"
+    assert (finished / "mine").read_text() == "feature_cache"
     assert "there already; delete it to train again" in capsys.readouterr().out
 
 

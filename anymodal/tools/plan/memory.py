@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from anymodal.decoders import Decoder, DiffusionDecoder
 from anymodal.encoders import Encoder
 from anymodal.encoders.transformers.encoder import BLANK
-from anymodal.io.feature_cache import Kept
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.model import LanguageModel
 from anymodal.tools.plan.parts import homes, owners
 from anymodal.tools.plan.sketch import forget_what_was_computed
@@ -267,8 +267,8 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
         pretending(model) as working,
         switched(working, compiled=False, checkpointed=run.checkpointing),
     ):
-        if hasattr(working, "kept"):
-            setattr(working, "kept", _Anew())  # noqa: B010
+        if hasattr(working, "feature_cache"):
+            setattr(working, "feature_cache", _Anew())  # noqa: B010
         if assumed:
             _know_captions(working)
         found = _watched(lambda watch: _steps(working, run, batch, watch), working)
@@ -279,7 +279,7 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
     return Need(run.out, {**held, **_largest(found, waiting)}, unknown, assumed)
 
 
-class _Anew(Kept):
+class _Anew(FeatureCache):
     """Keeps nothing: every medium is met for the first time, and no two are alike."""
 
     def get(self, origin: Any, keys: Sequence[str], compute: Any, device: Any) -> Any:
