@@ -81,8 +81,8 @@ class ComposedModel(nn.Module):
         projection: features of every readable modality to soft tokens of the language model.
         modalities: the parts of each modality, by name.
         config: what the model was composed from, kept so that it can be saved.
-        memory: how many earlier turns a session shows the model, which was trained on no longer
-            conversations; None for all of them.
+        history_turns: how many earlier turns a session shows the model, which was trained on no
+            longer conversations; None for all of them.
 
     Raises:
         ValueError: if the projection doesn't know a modality, or parts don't fit each other.
@@ -98,12 +98,12 @@ class ComposedModel(nn.Module):
         projection: Projection | None,
         modalities: Mapping[str, Modality],
         config: Mapping[str, Any] | None = None,
-        memory: int | None = None,
+        history_turns: int | None = None,
     ) -> None:
         super().__init__()
-        if memory is not None and memory < 1:
-            raise ValueError(f"memory={memory} turns; give at least 1, or None for all")
-        self.memory = memory
+        if history_turns is not None and history_turns < 1:
+            raise ValueError(f"history_turns={history_turns}; give at least 1, or None for all")
+        self.history_turns = history_turns
         self.language, self.projection = language, projection
         self.config = config
         self.wanted: Sequence[str] = self.loss_names  # a stage computes no loss it has no use for

@@ -301,7 +301,7 @@ def plain(config: Path, loop: Loop) -> dict[str, Any]:
         samples = [data[index] for index in batches.indices(step)]
         losses = loop.losses(model, samples, known)
         torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
+        torch.nn.utils.clip_grad_norm_(trained, run.optimizer.max_grad_norm)
         for group in optimizer.param_groups:
             group["lr"] = run.optimizer.lr * run.optimizer.rate(step, run.steps)
         optimizer.step()
@@ -365,10 +365,10 @@ SWITCHES: dict[str, tuple[list[str], float]] = {
     "`anymodal train` with a filled cache": ([], 1e-3),
     "the same, with fused AdamW": (["optimizer.fused=true"], 1e-3),
     "the same, with regional compile": (["compile=true"], 1e-3),
-    "the same, with activation checkpointing": (["checkpointing=true"], 1e-3),
+    "the same, with activation checkpointing": (["activation_checkpointing=true"], 1e-3),
     "the same, with bf16": (["precision=bf16-mixed"], 5e-2),
     "the same, rows of their own": (["packed=false"], 1e-3),
-    "the same, rows grouped by length": (["packed=false", "grouped=3"], math.inf),
+    "the same, rows grouped by length": (["packed=false", "length_group_batches=3"], math.inf),
 }
 """What is changed of the run, and how far losses may be from the plain loop's, relatively.
 

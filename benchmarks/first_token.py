@@ -53,12 +53,12 @@ def first_of(events: Iterator[Event]) -> tuple[Taken, Message]:
 
 def with_session(model: AnyModal, files: list[Path], out: Path, memory: int | None) -> list[Taken]:
     """Times to the first token of each turn of a session."""
-    kept, model.memory = model.memory, memory
+    kept, model.history_turns = model.history_turns, memory
     session, times = Session(model, out, 0), []
     for file in files:
         session.attach(file)
         times.append(first_of(session.ask(QUESTION))[0])
-    model.memory = kept
+    model.history_turns = kept
     return times
 
 

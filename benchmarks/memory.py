@@ -59,7 +59,7 @@ def train(name: str) -> int:
     model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
     data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
     weights = sum(weights_of(model).values())
-    same = ("batch_size", "accumulate", "ema", "precision", "seed")
+    same = ("batch_size", "accumulate_grad_batches", "ema", "precision", "seed")
     settings = {name: getattr(run, name) for name in same}
     optimizer = dataclasses.asdict(run.optimizer)
     quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}

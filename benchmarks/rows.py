@@ -41,11 +41,11 @@ def main() -> None:
     batches: dict[str, list[Packed]] = {}
     sides = {
         "a row for each": (False, 1),
-        f"a row for each, `grouped: {args.batches}`": (False, args.batches),
+        f"a row for each, `length_group_batches: {args.batches}`": (False, args.batches),
         "packed": (True, 1),
     }
     for name, (model.packed, grouped) in sides.items():
-        drawn = iter(Batches(data, model.collate, 12, 0, grouped=grouped))
+        drawn = iter(Batches(data, model.collate, 12, 0, length_group_batches=grouped))
         batches[name] = [next(drawn) for _ in range(args.batches)]
     with torch.no_grad():
         lost = {name: total(model, of) for name, of in batches.items()}

@@ -99,7 +99,7 @@ class Session:
 
     def _shown(self, count: int) -> list[Message]:
         """What the model is shown of the first `count` turns."""
-        recent = self.turns[_first_shown(count, self.model.memory) : count]
+        recent = self.turns[_first_shown(count, self.model.history_turns) : count]
         return [message for turn in recent for message in (turn.asked, turn.reply)]
 
     def attach(self, path: str | Path) -> Attachment:
@@ -221,12 +221,12 @@ class Session:
         return path
 
 
-def _first_shown(count: int, memory: int | None) -> int:
+def _first_shown(count: int, history_turns: int | None) -> int:
     """The index of the earliest of `count` turns that a model with this memory is shown."""
-    if memory is None or count <= memory:
+    if history_turns is None or count <= history_turns:
         return 0
-    step = max(1, memory // 2)
-    return -((memory - count) // step) * step  # the surplus, rounded up to whole steps
+    step = max(1, history_turns // 2)
+    return -((history_turns - count) // step) * step  # the surplus, rounded up to whole steps
 
 
 def _as_json(message: Message, files: Sequence[Path]) -> dict[str, Any]:

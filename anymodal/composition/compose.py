@@ -118,7 +118,7 @@ def _built(cls: type[Model], config: Mapping[str, Any], allow: Sequence[str]) ->
     projection = build(config.get("projection"), widths=widths, **fitting)
     _of_kind(projection, Projection, "projection")
     kept = copy.deepcopy(dict(config))
-    model = cls(language, projection, modalities, kept, config.get("memory"))
+    model = cls(language, projection, modalities, kept, config.get("history_turns"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
     kept.pop("weights", None)

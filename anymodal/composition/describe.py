@@ -73,8 +73,8 @@ class Description:
                 node["signals"] = modality.signals
                 node["sampling"] = copy.deepcopy(dict(modality.sampling))
             known[name] = {key: value for key, value in node.items() if value is not None}
-        if model.memory is not None:
-            config["memory"] = model.memory
+        if model.history_turns is not None:
+            config["history_turns"] = model.history_turns
         outside = {key: value for key, value in config.items() if key != "parts"}
         used = _mentioned(outside, config["parts"])
         config["parts"] = {name: node for name, node in config["parts"].items() if name in used}

@@ -21,7 +21,7 @@ from anymodal.media.source import printable
 from anymodal.modality import Modality
 
 KEYS = (
-    *("parts", "language", "projection", "modalities", "memory"),
+    *("parts", "language", "projection", "modalities", "history_turns"),
     *("lora", "weights", "trained", "allow"),
 )
 MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
@@ -100,8 +100,9 @@ def check_shape(config: Mapping[str, Any]) -> None:
         _check_keys(node, MODALITY_KEYS, place)
         for key in ("encoder", "decoder", "head"):
             _check_node(node.get(key), f"{place}.{key}")
-    if not isinstance(config.get("memory"), int | None) or isinstance(config.get("memory"), bool):
-        raise ConfigError(f"memory must be a number of turns, not {shown(config['memory'])}")
+    turns = config.get("history_turns")
+    if not isinstance(turns, int | None) or isinstance(turns, bool):
+        raise ConfigError(f"history_turns must be a number of turns, not {shown(turns)}")
     trained = config.get("trained") or []
     if not isinstance(trained, list) or not all(isinstance(name, str) for name in trained):
         raise ConfigError(f"trained must be a list of parts, not {shown(trained)}")

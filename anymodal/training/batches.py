@@ -31,8 +31,9 @@ class Batches(IterableDataset[Any]):
         seed: of the permutations.
         start: asked for the number of the first batch when iteration begins.
         every: 1 for all batches from there, n for every n-th, as in each of n processes.
-        grouped: batches whose samples are sorted by `data.length(index)` and dealt to them in that
-            order, so that each holds samples of about one length; the batches then come shuffled.
+        length_group_batches: so many batches have their samples sorted by `data.length(index)` and
+            dealt to them in that order, so that each holds samples of about one length; the batches
+            then come shuffled.
 
     Raises:
         ValueError: if there is no data, or no `length` where samples are to be grouped by it.
@@ -46,39 +47,40 @@ class Batches(IterableDataset[Any]):
         seed: int,
         start: Callable[[], int] = lambda: 0,
         every: int = 1,
-        grouped: int = 1,
+        length_group_batches: int = 1,
     ) -> None:
         if len(data) == 0:
             raise ValueError("the data set is empty; check its path and filters")
-        if grouped > 1 and not hasattr(data, "length"):
+        if length_group_batches > 1 and not hasattr(data, "length"):
             raise ValueError(
-                f"grouped={grouped} sorts samples by length, which {type(data).__name__} doesn't "
-                "tell; give it a method length(index), or take grouped=1"
+                f"length_group_batches={length_group_batches} sorts samples by length, which "
+                f"{type(data).__name__} doesn't "
+                "tell; give it a method length(index), or take length_group_batches=1"
             )
         self.data, self.collate, self.batch_size = data, collate, batch_size
         self.seed, self.start, self.every = seed, start, every
-        self.grouped = grouped
+        self.length_group_batches = length_group_batches
         self._shuffled = -1, np.empty(0, np.int64)  # the last epoch's order
         self._dealt: tuple[int, list[list[int]]] = (-1, [])  # the last group's batches
 
     def indices(self, batch: int) -> list[int]:
         """The samples of a batch, by number."""
-        if self.grouped == 1:
+        if self.length_group_batches == 1:
             return self._drawn(batch, 1)
-        group, place = divmod(batch, self.grouped)
+        group, place = divmod(batch, self.length_group_batches)
         if self._dealt[0] != group:
             self._dealt = (group, self._deal(group))
         return self._dealt[1][place]
 
     def covering(self, samples: int) -> int:
         """How many batches hold the first samples that are drawn: whole groups of them."""
-        size = self.batch_size * self.grouped
-        return -(-samples // size) * self.grouped
+        size = self.batch_size * self.length_group_batches
+        return -(-samples // size) * self.length_group_batches
 
     def _deal(self, group: int) -> list[list[int]]:
-        drawn = self._drawn(group * self.grouped, self.grouped)
+        drawn = self._drawn(group * self.length_group_batches, self.length_group_batches)
         drawn.sort(key=getattr(self.data, "length"))  # noqa: B009 (no Sequence declares it)
-        order = np.random.default_rng((self.seed, group, 1)).permutation(self.grouped)
+        order = np.random.default_rng((self.seed, group, 1)).permutation(self.length_group_batches)
         size = self.batch_size
         return [drawn[k * size : (k + 1) * size] for k in order]
 

@@ -36,11 +36,11 @@ class MuonConfig:
     layers are better left to AdamW.
 
     Args:
-        names: globs over the names of weights of linear layers; none for AdamW alone.
+        params: globs over the names of weights of linear layers; none for AdamW alone.
         lr: Muon's learning rate, several times AdamW's.
     """
 
-    names: list[str] = field(default_factory=list)
+    params: list[str] = field(default_factory=list)
     lr: float = 1e-2
 
 
@@ -52,11 +52,11 @@ class Optimizer:
         lr: the peak learning rate.
         betas: AdamW's decay rates of the gradient's mean and of its square.
         weight_decay: decoupled weight decay.
-        warmup: share of all steps over which the rate grows linearly from 0.
+        warmup_ratio: share of all steps over which the rate grows linearly from 0.
         schedule: what follows the warm-up: `constant`, `linear` or `cosine`.
-        final: the rate at the last step, as a share of `lr`.
+        min_lr_ratio: the rate at the last step, as a share of `lr`.
         fused: update all of a weight in one pass; not with `precision: 16-mixed`.
-        clip: the largest norm of the gradient; a larger one is scaled down.
+        max_grad_norm: the largest norm of the gradient; a larger one is scaled down.
         muon: which matrices Muon trains instead.
         algorithm: another class of torch's optimizers, as a part: it is given the parameters and
             `lr`, and the rest of its arguments are its own.
@@ -65,11 +65,11 @@ class Optimizer:
     lr: float = 1e-3
     betas: list[float] = field(default_factory=lambda: [0.9, 0.99])
     weight_decay: float = 0.01
-    warmup: float = 0.05
+    warmup_ratio: float = 0.05
     schedule: str = "cosine"
-    final: float = 0.05
+    min_lr_ratio: float = 0.05
     fused: bool = False
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     muon: MuonConfig = field(default_factory=MuonConfig)
     algorithm: Any = None
 
@@ -78,16 +78,16 @@ class Optimizer:
         """What steps, as a checkpoint knows it."""
         if self.algorithm is not None:
             return str(self.algorithm["_target_"])
-        return "AdamW and Muon" if self.muon.names else "AdamW"
+        return "AdamW and Muon" if self.muon.params else "AdamW"
 
     def ranges(self) -> Iterator[tuple[str, float, float, float]]:
         """Settings, by name, with their least and most."""
         yield "lr", self.lr, _TINY, _HUGE
         yield "muon.lr", self.muon.lr, _TINY, _HUGE
         yield "weight_decay", self.weight_decay, 0, _HUGE
-        yield "warmup", self.warmup, 0, 1
-        yield "final", self.final, 0, 1
-        yield "clip", self.clip, _TINY, math.inf
+        yield "warmup_ratio", self.warmup_ratio, 0, 1
+        yield "min_lr_ratio", self.min_lr_ratio, 0, 1
+        yield "max_grad_norm", self.max_grad_norm, _TINY, math.inf
         for place, beta in enumerate(self.betas):
             yield f"betas[{place}]", beta, 0, 1 - _TINY
 
@@ -104,7 +104,7 @@ class Optimizer:
                 "optimizer.fused scales float16's gradients back after they are clipped; "
                 "switch it off, or take precision=bf16-mixed"
             )
-        if self.algorithm is not None and (self.fused or self.muon.names):
+        if self.algorithm is not None and (self.fused or self.muon.params):
             raise ConfigError("optimizer.algorithm takes the place of fused AdamW and of Muon")
         schedules = ("constant", "linear", "cosine")
         if self.schedule not in schedules:
@@ -116,7 +116,7 @@ class Optimizer:
         """The factor on `lr` at a step; computed here, since asking Lightning for the number of
         steps makes a run that resumes within an epoch start at the wrong batch (Lightning #20550).
         """
-        warmup = max(1, round(self.warmup * steps))
+        warmup = max(1, round(self.warmup_ratio * steps))
         if step < warmup:
             return (step + 1) / warmup
         done = min(1.0, (step - warmup) / max(1, steps - warmup))
@@ -125,7 +125,11 @@ class Optimizer:
             "linear": 1 - done,
             "cosine": (1 + math.cos(math.pi * done)) / 2,
         }[self.schedule]
-        return self.final + (1 - self.final) * shape if self.schedule != "constant" else 1.0
+        return (
+            self.min_lr_ratio + (1 - self.min_lr_ratio) * shape
+            if self.schedule != "constant"
+            else 1.0
+        )
 
 
 OWN = {
@@ -150,14 +154,14 @@ class Run:
         out: folder for checkpoints, logs and the finished model.
         steps: optimiser steps.
         batch_size: samples of a batch, in each process.
-        accumulate: batches per optimiser step.
+        accumulate_grad_batches: batches per optimiser step.
         packed: several conversations in a row of a batch; false for one in each. Where the language
             model can't tell them apart in a row, each has its own anyway.
-        grouped: batches whose samples are dealt to them by length, so that each pads little; needs
-            data with `length(index)`.
+        length_group_batches: so many batches have their samples dealt to them by length, so that
+            each pads little; needs data with `length(index)`.
         compile: compile the blocks that a model repeats, where it is trained through them.
-        checkpointing: keep the inputs of those blocks alone, and compute the rest a second time in
-            the backward pass.
+        activation_checkpointing: keep the inputs of those blocks alone, and compute the rest a
+            second time in the backward pass.
         optimizer: learning rate, schedule, and the like.
         ema: decay of the weights' moving average that becomes the finished model; null for none.
         precision: Lightning's name for it: `32-true`, `bf16-mixed`, `16-mixed`, `bf16-true`, ….
@@ -182,11 +186,11 @@ class Run:
     out: str = MISSING
     steps: int = MISSING
     batch_size: int = 32
-    accumulate: int = 1
+    accumulate_grad_batches: int = 1
     packed: bool = True
-    grouped: int = 1
+    length_group_batches: int = 1
     compile: bool = False
-    checkpointing: bool = False
+    activation_checkpointing: bool = False
     optimizer: Optimizer = field(default_factory=Optimizer)
     ema: float | None = None
     precision: str = "32-true"
@@ -246,7 +250,14 @@ class Run:
 
     def _ranges(self) -> Iterator[tuple[str, float, float, float]]:
         """Settings, by name, with their least and most."""
-        for name in ("steps", "accumulate", "grouped", "save_every", "log_every", "max_skipped"):
+        for name in (
+            "steps",
+            "accumulate_grad_batches",
+            "length_group_batches",
+            "save_every",
+            "log_every",
+            "max_skipped",
+        ):
             yield name, getattr(self, name), 1, MOST
         yield "batch_size", self.batch_size, 1, 2**20
         yield "workers", self.workers, 0, 1024
@@ -274,7 +285,7 @@ def _range(least: float, most: float) -> str:
 
 
 _HINTS = {
-    "optimizer.clip": "; a large one, such as 1e9, clips nothing",
+    "optimizer.max_grad_norm": "; a large one, such as 1e9, clips nothing",
     "ema": "; null switches it off",
 }
 _EMPTY = {

@@ -155,14 +155,14 @@ class StageModule(L.LightningModule):
         if good:
             parameters = [p for p in self.parameters() if p.grad is not None]
             norm = strategies.full_tensor(
-                nn.utils.clip_grad_norm_(parameters, self.run.optimizer.clip)
+                nn.utils.clip_grad_norm_(parameters, self.run.optimizer.max_grad_norm)
             )
             if torch.isfinite(norm):
                 if not self.gradients.checked:
                     self.gradients.step(dict(self.model.named_parameters()), norm)
                 self.skipped = 0
                 return
-            last = min(self.run.accumulate, self.batches)
+            last = min(self.run.accumulate_grad_batches, self.batches)
             why = f"gradient norm {norm.item()}"
             self._blame(why, range(collectives.world_size()), batches=last, lost=good)
         self.skipped += 1
@@ -202,7 +202,7 @@ class StageModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.run.optimizer
-        if settings.muon.names and isinstance(self, FSDPModule):
+        if settings.muon.params and isinstance(self, FSDPModule):
             raise ConfigError(
                 f"optimizer.muon takes whole matrices, of which strategy {strategies.SHARDED!r} "
                 "leaves a process pieces; choose strategy 'ddp', or AdamW alone"
@@ -249,9 +249,9 @@ class StageModule(L.LightningModule):
             )
         self.batches = samples // self._drawn_at_once
         self.skipped, self.skipped_in_all = checkpoint.get("skipped", [0, 0])
-        if self.batches != checkpoint["batches"] or self.batches % self.run.accumulate:
+        if self.batches != checkpoint["batches"] or self.batches % self.run.accumulate_grad_batches:
             # Lightning counts them too, to know where an optimiser step ends.
-            step = checkpoint["global_step"] * self.run.accumulate
+            step = checkpoint["global_step"] * self.run.accumulate_grad_batches
             progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
             for counts in (progress["total"], progress["current"]):
                 counts.update(dict.fromkeys(counts, step))

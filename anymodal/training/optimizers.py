@@ -174,7 +174,7 @@ def _optimizer_of(
     settings: stage.Optimizer,
     allow: Iterable[str],
 ) -> Optimizer:
-    matrices = _matrices(model, trained, settings.muon.names)
+    matrices = _matrices(model, trained, settings.muon.params)
     chosen = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in trained.values() if id(parameter) not in chosen]
     groups = [
@@ -218,5 +218,5 @@ def _matrices(
             linear.add(f"{name}.in_proj_weight")
     names = [name for name in trained if name in linear]
     what = f"linear layer that trains; such are {names[:5]}"
-    chosen = stage.match_names(names, patterns, "optimizer.muon.names", what)
+    chosen = stage.match_names(names, patterns, "optimizer.muon.params", what)
     return [trained[name] for name in names if name in chosen]

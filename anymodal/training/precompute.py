@@ -58,11 +58,22 @@ def fill(
     place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
     fabric = L.Fabric(devices=1, precision=passes(run.precision), **place)  # type: ignore[arg-type]
     fabric.setup_module(model)
-    drawn = run.steps * run.accumulate * run.batch_size * (processes or _processes(run.trainer))
+    drawn = (
+        run.steps
+        * run.accumulate_grad_batches
+        * run.batch_size
+        * (processes or _processes(run.trainer))
+    )
     count = min(len(data), drawn if limit is None else limit)
     first, every = share[0] - 1, share[1]
     batches = Batches(
-        data, model.collate, run.batch_size, run.seed, lambda: first, every, run.grouped
+        data,
+        model.collate,
+        run.batch_size,
+        run.seed,
+        lambda: first,
+        every,
+        run.length_group_batches,
     )
     numbers = range(first, batches.covering(count), every)
     samples = len(numbers) * run.batch_size

@@ -185,7 +185,9 @@ def _fit(
 ) -> tuple[L.Trainer, StageModule]:
     _quieten()
     module = StageModule(model, run)
-    batches = Batches(data, model.collate, run.batch_size, run.seed, grouped=run.grouped)
+    batches = Batches(
+        data, model.collate, run.batch_size, run.seed, length_group_batches=run.length_group_batches
+    )
     last = Path(run.out) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
     users = [*average, *extras.callbacks(run, callbacks)]
@@ -204,7 +206,7 @@ def _fit(
     batches.every = trainer.world_size
     batches.start = lambda: module.batches * trainer.world_size + trainer.global_rank
     module.samples_of = batches.indices
-    with switched(model, compiled=run.compile, checkpointed=run.checkpointing):
+    with switched(model, compiled=run.compile, checkpointed=run.activation_checkpointing):
         drawn = loader(batches, run.workers, getattr(model, "expect", None))
         trainer.fit(module, drawn, ckpt_path=resumable(last))
     for callback in average:
@@ -223,7 +225,7 @@ def _trainer(
         **arguments(run.trainer, AtomicCheckpointIO()),
         "max_steps": run.steps,
         "max_epochs": -1,
-        "accumulate_grad_batches": run.accumulate,
+        "accumulate_grad_batches": run.accumulate_grad_batches,
         "precision": passes(run.precision),
         "callbacks": [*callbacks, *bar],
         "logger": extras.loggers(run, out, logger),

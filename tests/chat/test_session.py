@@ -186,7 +186,7 @@ def test_a_full_memory_drops_half_at_once(
     list(session.ask("hello"))
     (turn,) = session.turns
     session.model = copy.copy(session.model)  # the tiny model is shared
-    session.model.memory = memory
+    session.model.history_turns = memory
     for count, wanted in enumerate(shown):
         session.turns = [turn] * count
         assert len(session.messages) == 2 * wanted

@@ -242,12 +242,15 @@ def in_python(parts: Path, opened: bool = True, **settings: Any) -> AnyModal:
 def test_a_model_put_together_in_python_is_saved(
     parts: Path, tmp_path: Path, with_parts: bool
 ) -> None:
-    model = in_python(parts, memory=3)
+    model = in_python(parts, history_turns=3)
     unsettle(model)
     model.save_pretrained(tmp_path / "a", with_parts)
     again = AnyModal.from_pretrained(tmp_path / "a", allow=["tests"])
     identical(model, again)
-    assert again.memory == 3 and again.modalities["image"].sampling == {"steps": 2, "guidance": 2.0}
+    assert again.history_turns == 3 and again.modalities["image"].sampling == {
+        "steps": 2,
+        "guidance": 2.0,
+    }
     assert again.encoders["imu"].model is again.encoders["audio"].model
     assert again.decoders["image"].pipeline.vae.use_slicing
     assert model.config is None

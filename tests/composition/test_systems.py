@@ -221,7 +221,12 @@ def test_a_system_trains_and_answers(
     for stage in sorted(here.glob("[0-9]*.yaml")):
         before = None if finished is None else AnyModal.from_pretrained(finished).state_dict()
         count = write_data(load(stage))
-        small = ["steps=1", "accumulate=1", f"batch_size={count}", "optimizer.warmup=0"]
+        small = [
+            "steps=1",
+            "accumulate_grad_batches=1",
+            f"batch_size={count}",
+            "optimizer.warmup_ratio=0",
+        ]
         finished = train(stage, [*small, "+trainer.enable_progress_bar=false"])
         assert finished is not None, stage.name
         after = AnyModal.from_pretrained(finished).state_dict()

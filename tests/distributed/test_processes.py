@@ -154,7 +154,7 @@ def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
     }
     model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
     data = {"_target_": "tests.distributed.test_processes.uneven_talks"}
-    more = {"accumulate": 2, "cache": str(tmp_path / "cache")}
+    more = {"accumulate_grad_batches": 2, "cache": str(tmp_path / "cache")}
     compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage, **more)
     assert calls.taken() == (0, 0, 0), "the one process found what the two had kept"
 
@@ -170,7 +170,7 @@ def test_two_processes_bind_to_each_other_s_anchors(tmp_path: Path) -> None:
 @pytest.mark.parametrize("second", ["ddp", "fsdp2"])
 def test_a_run_goes_on_in_another_layout(tmp_path: Path, second: str) -> None:
     """Two whole copies, then two again or two halves, then one process: as one all along."""
-    muon = {"muon": {"names": ["layer.*"] if second == "ddp" else []}}
+    muon = {"muon": {"params": ["layer.*"] if second == "ddp" else []}}
     toy = {**TOY, "optimizer": {"clip": 1e9, **muon}}
     straight = write(tmp_path, "straight", **toy)
     train(straight, ["batch_size=8"])
@@ -268,7 +268,7 @@ def test_a_batch_that_cant_go_on_in_a_layout_is_told(tmp_path: Path) -> None:
 
 
 def test_muon_in_pieces_is_refused(tmp_path: Path) -> None:
-    changes = {"optimizer": {"muon": {"names": ["layer.*"]}}}
+    changes = {"optimizer": {"muon": {"params": ["layer.*"]}}}
     config = write(tmp_path, "run", **{**TOY, **changes})
 
     def work(rank: int) -> None:

@@ -170,7 +170,9 @@ def test_the_documents_size_is_the_planners(hub: Path) -> None:
 def test_a_stage_is_planned_without_what_stays_on_disk(hub: Path) -> None:
     model, _ = sketch_run(read_run("configs/stages/12gb/1-perceive.yaml"), {})
     made = {Path("runs/12gb/1-perceive/model"): model}
-    run = read_run("configs/stages/12gb/2-express.yaml", ["batch_size=1", "accumulate=1"])
+    run = read_run(
+        "configs/stages/12gb/2-express.yaml", ["batch_size=1", "accumulate_grad_batches=1"]
+    )
     model, data = sketch_run(run, made)
     need = training(model, run, data)
     assert not need.unknown and need.peak < read_budget("12GB").bytes

@@ -320,11 +320,11 @@ def test_optimizers_averages_and_precision_are_counted(tmp_path: Path) -> None:
     trained = sum(p.nbytes for p in model.parameters() if p.requires_grad)
     assert plain.of("weights") == trained + sum(b.nbytes for b in model.buffers())
     assert plain.of("optimizer") == pytest.approx(2 * trained, rel=0.01)
-    muon = need(optimizer={"muon": {"names": ["*.mlp.*"]}}, ema=0.99)
+    muon = need(optimizer={"muon": {"params": ["*.mlp.*"]}}, ema=0.99)
     width = sum(p.nbytes for n, p in model.named_parameters() if ".mlp." in n)
     assert muon.of("optimizer") == pytest.approx(2 * trained - width, rel=0.01)
     assert muon.of("average") == trained
-    assert need(accumulate=2).of("gradients") == trained
+    assert need(accumulate_grad_batches=2).of("gradients") == trained
     assert need(precision="bf16-mixed").of("activations") < plain.of("activations")
     twice = need(batch_size=64).of("activations")
     assert twice == pytest.approx(2 * plain.of("activations"), rel=0.05)
@@ -387,10 +387,10 @@ def test_a_run_is_told_the_largest_batch_that_fits(tiny: Path, tmp_path: Path) -
     }
     file.write_text(yaml.safe_dump(config))
     (whole,) = plan(file)
-    (some,) = plan(file, overrides=["batch_size=8", "accumulate=4"])
+    (some,) = plan(file, overrides=["batch_size=8", "accumulate_grad_batches=4"])
     (narrow,) = plan(file, budget=Budget("small", some.need.peak))
     keys = [advice.key for advice in narrow.advice]
-    assert keys[0] == "batch_size=8 accumulate=4" and "ema=null" in keys
+    assert keys[0] == "batch_size=8 accumulate_grad_batches=4" and "ema=null" in keys
     assert "precision=bf16-mixed" in keys
     assert narrow.advice[0].saving == whole.need.peak - some.need.peak
 

@@ -157,8 +157,8 @@ def test_grouped_batches_hold_like_lengths_and_every_sample() -> None:
     torch.manual_seed(0)
     data = Lengths(torch.randint(1, 100, (60,)).tolist())
 
-    def first(start: int, count: int, grouped: int) -> list[list[int]]:
-        batches = iter(Batches(data, list, 4, 0, lambda: start, grouped=grouped))
+    def first(start: int, count: int, length_group_batches: int) -> list[list[int]]:
+        batches = iter(Batches(data, list, 4, 0, lambda: start, length_group_batches=grouped))
         return [next(batches) for _ in range(count)]
 
     plain, grouped = first(0, 15, 1), first(0, 15, 5)
@@ -171,9 +171,11 @@ def test_grouped_batches_hold_like_lengths_and_every_sample() -> None:
     assert padded[1] < 0.3 * padded[0]
     firsts = [sum(batch) for batch in grouped[:5]]
     assert firsts != sorted(firsts), "not always from short to long"
-    assert Batches(data, list, 4, 0, grouped=5).covering(41) == 15
-    with pytest.raises(ValueError, match=r"grouped=2 .*which range doesn't tell.*length\(index\)"):
-        Batches(range(5), list, 2, 0, grouped=2)
+    assert Batches(data, list, 4, 0, length_group_batches=5).covering(41) == 15
+    with pytest.raises(
+        ValueError, match=r"length_group_batches=2 .*which range doesn't tell.*length\(index\)"
+    ):
+        Batches(range(5), list, 2, 0, length_group_batches=2)
 
 
 def test_the_toybox_tells_lengths_near_those_of_tokens(model: AnyModal) -> None:
@@ -218,11 +220,11 @@ def test_every_switch_leaves_the_losses_as_they_are(parts: Path, tmp_path: Path)
     for name, changes in (
         ("fused", {"optimizer": {"fused": True}}),
         ("padded", {"packed": False}),
-        ("checkpointing", {"checkpointing": True}),
-        ("filled", {"cache": str(tmp_path / "cache"), "checkpointing": True}),
+        ("activation_checkpointing", {"activation_checkpointing": True}),
+        ("filled", {"cache": str(tmp_path / "cache"), "activation_checkpointing": True}),
     ):
         assert losses_of(parts, tmp_path, name, **changes) == pytest.approx(plain, rel=1e-3), name
-    cast = losses_of(parts, tmp_path, "cast", precision="bf16-mixed", checkpointing=True)
+    cast = losses_of(parts, tmp_path, "cast", precision="bf16-mixed", activation_checkpointing=True)
     assert cast == pytest.approx(plain, rel=0.05)
 
 
@@ -257,7 +259,9 @@ class Uneven(list):
         ]
         super().__init__(talks)
         if dealt is not None:
-            grouped, plain = (Batches(self, list, batch_size, 0, grouped=n) for n in (dealt, 1))
+            grouped, plain = (
+                Batches(self, list, batch_size, 0, length_group_batches=n) for n in (dealt, 1)
+            )
             count = len(talks) // batch_size
             wanted, places = (
                 [i for k in range(count) for i in b.indices(k)] for b in (grouped, plain)
@@ -280,7 +284,9 @@ def test_a_grouped_run_trains_on_the_batches_that_it_was_dealt(
     }
     data = {"_target_": "tests.training.test_switches.Uneven"}
     plain = losses_of(parts, tmp_path, "plain", **same, data=data)
-    grouped = losses_of(parts, tmp_path, "grouped", **same, data=data, grouped=4)
+    grouped = losses_of(
+        parts, tmp_path, "length_group_batches", **same, data=data, length_group_batches=4
+    )
     by_hand = losses_of(parts, tmp_path, "by_hand", **same, data={**data, "dealt": 4})
     assert grouped == by_hand and grouped != plain
 

@@ -265,11 +265,11 @@ def test_the_finished_model_opens(parts: Path, tmp_path: Path, kind: str) -> Non
     "changes",
     [
         {},
-        {"accumulate": 2},
+        {"accumulate_grad_batches": 2},
         {"ema": 0.9},
-        {"workers": 1, "accumulate": 2},
-        {"accumulate": 2, "ema": 0.5},
-        {"optimizer": {"muon": {"names": ["layer.*"]}}},
+        {"workers": 1, "accumulate_grad_batches": 2},
+        {"accumulate_grad_batches": 2, "ema": 0.5},
+        {"optimizer": {"muon": {"params": ["layer.*"]}}},
     ],
     ids=lambda changes: "+".join(changes) or "plain",
 )
@@ -278,7 +278,9 @@ def test_a_run_cut_off_goes_on_as_if_it_had_not_been(
 ) -> None:
     straight = write(tmp_path, "straight", **changes)
     train(straight)
-    samples = 3 * (2 * changes.get("accumulate", 1) + 1)  # one batch after the second step
+    samples = 3 * (
+        2 * changes.get("accumulate_grad_batches", 1) + 1
+    )  # one batch after the second step
     data = {**TOY["data"], "cut": samples}
     cut = write(tmp_path, "cut", **{**changes, "data": data})
     with pytest.raises(OSError, match="the power is cut"):
@@ -337,7 +339,13 @@ def test_a_run_with_everything_at_once_goes_on_to_the_bit(
     stage = stages(parts, tmp_path)["instruct"]
     AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
     data = {"_target_": "tests.support.composed.CutTalks", "cut": 1000}
-    settings = {"batch_size": 3, "accumulate": 3, "workers": 2, "packed": packed, "ema": 0.5}
+    settings = {
+        "batch_size": 3,
+        "accumulate_grad_batches": 3,
+        "workers": 2,
+        "packed": packed,
+        "ema": 0.5,
+    }
     run = {**stage, **settings, "data": data, "steps": 4, "cache": str(tmp_path / "feature_cache")}
     fit(read_run(write(tmp_path, "straight", **run)))
     cut = write(tmp_path, "cut", **run)
@@ -412,20 +420,26 @@ def test_a_stage_of_the_whole_model_goes_on_too(parts: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate_grad_batches", [1, 2])
 def test_a_signal_saves_and_stops_and_the_run_goes_on(
-    tmp_path: Path, number: int, accumulate: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, number: int, accumulate_grad_batches: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(number)
-    straight = write(tmp_path, "straight", accumulate=accumulate)
+    straight = write(tmp_path, "straight", accumulate_grad_batches=accumulate_grad_batches)
     train(straight)
-    data = {**TOY["data"], "stop": [3 * accumulate + 4, int(number)]}
-    stopped = write(tmp_path, "stopped", accumulate=accumulate, save_every=1000, data=data)
+    data = {**TOY["data"], "stop": [3 * accumulate_grad_batches + 4, int(number)]}
+    stopped = write(
+        tmp_path,
+        "stopped",
+        accumulate_grad_batches=accumulate_grad_batches,
+        save_every=1000,
+        data=data,
+    )
     assert train(stopped) is None
     assert signal.getsignal(number) == before
     found = last(tmp_path / "stopped")
     assert 1 <= found["global_step"] < 4
-    assert found["batches"] == found["global_step"] * accumulate
+    assert found["batches"] == found["global_step"] * accumulate_grad_batches
     assert f"stopped at step {found['global_step']} of 4; run it again" in capsys.readouterr().out
     assert train(stopped, ["data.stop=null"]) is not None
     for key in ("state_dict", "optimizer_states", "batches"):
@@ -516,7 +530,7 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
     fit(read_run(write(tmp_path, steps=2)))
-    path = write(tmp_path, optimizer={"muon": {"names": ["layer.weight"]}})
+    path = write(tmp_path, optimizer={"muon": {"params": ["layer.weight"]}})
     with pytest.raises(ConfigError, match="with AdamW and this one has AdamW and Muon"):
         train(path)
 
@@ -650,7 +664,9 @@ def test_steps_are_what_is_counted_where_batches_accumulate(
     drawn = Batches(range(36), list, 3, 0)
     spared = [] if bad else [index for batch in (3, 7, 11) for index in drawn.indices(batch)]
     data = {**TOY["data"], "count": 36, "bad": sorted(set(range(36)) - set(spared))}
-    path = write(tmp_path, data=data, steps=3, accumulate=4, max_skipped=3, save_every=1)
+    path = write(
+        tmp_path, data=data, steps=3, accumulate_grad_batches=4, max_skipped=3, save_every=1
+    )
     if not bad:
         train(path)
         assert last(tmp_path / "run")["skipped"] == [0, 9]
@@ -666,7 +682,9 @@ def test_a_gradient_that_isn_t_finite_is_all_its_batches_fault(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage = {"trainable": ["layer.*"], "losses": {"square": 1.0, "root": 1e-30}}
-    path = write(tmp_path, stage=stage, steps=3, accumulate=2, max_skipped=2, save_every=1)
+    path = write(
+        tmp_path, stage=stage, steps=3, accumulate_grad_batches=2, max_skipped=2, save_every=1
+    )
     with pytest.raises(FloatingPointError, match=r"2 bad steps .* the last at batches 3 to 4 \("):
         train(path)
     assert last(tmp_path / "run")["skipped"] == [1, 2]
@@ -688,7 +706,7 @@ def test_a_bad_batch_at_a_step_s_end_loses_none_where_losses_are_scaled(
     monkeypatch.setattr("anymodal.training.run.L.Trainer", scaled)
     drawn = Batches(range(8), list, 4, 0)
     data = {**TOY["data"], "count": 8, "bad": drawn.indices(1)}
-    run = read_run(write(tmp_path, data=data, steps=1, accumulate=2, batch_size=4))
+    run = read_run(write(tmp_path, data=data, steps=1, accumulate_grad_batches=2, batch_size=4))
     before = build(run)[0].layer.weight.clone()
     _, module = fit(run)
     after = module.model.layer.weight
@@ -747,7 +765,7 @@ def test_a_run_is_checked_before_anything_is_built(tmp_path: Path) -> None:
         ({"trainer": {"max_steps": 2}}, "trainer.max_steps is the run's own to say; give steps"),
         ({"trainer": {"acelerator": "cpu"}}, "trainer takes no 'acelerator'; did you mean"),
         ({"trainer": {"accelerator": "cpu", "devices": 0}}, "trainer: "),
-        ({"optimizer": {"clip": 0}}, "optimizer.clip must be more than 0, not 0.0"),
+        ({"optimizer": {"clip": 0}}, "optimizer.max_grad_norm must be more than 0, not 0.0"),
         ({"model": {"_target_": "torch.nn.ReLU"}}, "ReLU has no collate"),
     ],
 )
@@ -773,7 +791,7 @@ def test_a_run_goes_on_with_whole_steps_where_more_batches_accumulate(tmp_path: 
     train(write(tmp_path, steps=3))
     (tmp_path / "run" / "model" / "toy.safetensors").unlink()
     (tmp_path / "run" / "model").rmdir()
-    train(write(tmp_path, steps=5, accumulate=2))
+    train(write(tmp_path, steps=5, accumulate_grad_batches=2))
     found = last(tmp_path / "run")
     assert (found["global_step"], found["batches"]) == (5, 3 + 2 * 2)
 
@@ -802,7 +820,7 @@ def test_workers_take_turns() -> None:
 
 def test_the_rate_warms_up_and_decays() -> None:
     for schedule, end in (("constant", 1.0), ("linear", 0.1), ("cosine", 0.1)):
-        settings = Optimizer(warmup=0.1, schedule=schedule, final=0.1)
+        settings = Optimizer(warmup_ratio=0.1, schedule=schedule, final=0.1)
         rates = [settings.rate(step, 100) for step in range(101)]
         assert rates[:10] == pytest.approx([(k + 1) / 10 for k in range(10)])
         assert rates[10] == pytest.approx(1.0) and rates[100] == pytest.approx(end)

@@ -199,7 +199,7 @@ SAVER = "lightning.pytorch.callbacks.ModelCheckpoint"
             {
                 "optimizer": {
                     "algorithm": {"_target_": "torch.optim.SGD"},
-                    "muon": {"names": ["layer.*"]},
+                    "muon": {"params": ["layer.*"]},
                 }
             },
             "takes the place of fused AdamW and of Muon",

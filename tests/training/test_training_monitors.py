@@ -50,7 +50,7 @@ def test_accumulated_batches_are_in_it(tmp_path: Path) -> None:
     """At a rate of zero, so that the same batches have the same losses."""
     still = {"optimizer": {"lr": 1e-12, "weight_decay": 0.0}}
     each = every_batch(tmp_path, steps=12, **still)
-    train(write(tmp_path, "twos", steps=6, accumulate=2, log_every=3, **still))
+    train(write(tmp_path, "twos", steps=6, accumulate_grad_batches=2, log_every=3, **still))
     assert logged(tmp_path / "twos") == pytest.approx(means(each, 6), rel=1e-5)
 
 
@@ -62,13 +62,20 @@ def test_skipped_batches_are_not_in_it(tmp_path: Path) -> None:
     assert logged(tmp_path / "four", "skipped") == [4 - len(each)] == [1]
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate_grad_batches", [1, 2])
 def test_a_run_that_was_cut_off_between_lines_tells_the_same(
-    tmp_path: Path, accumulate: int
+    tmp_path: Path, accumulate_grad_batches: int
 ) -> None:
-    more = {"steps": 8, "log_every": 4, "save_every": 3, "accumulate": accumulate}
+    more = {
+        "steps": 8,
+        "log_every": 4,
+        "save_every": 3,
+        "accumulate_grad_batches": accumulate_grad_batches,
+    }
     train(write(tmp_path, "straight", **more))
-    cut = write(tmp_path, "cut", **more, data={**TOY["data"], "cut": 3 * 3 * accumulate + 3})
+    cut = write(
+        tmp_path, "cut", **more, data={**TOY["data"], "cut": 3 * 3 * accumulate_grad_batches + 3}
+    )
     with pytest.raises(OSError, match="the power is cut"):
         train(cut)
     train(cut, ["data.cut=null"])
@@ -110,17 +117,19 @@ def composing(parts: Path, part: str, losses: list[str], **data: Any) -> dict[st
 
 
 @pytest.mark.parametrize("part", ["projection.*", "heads.*"])
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate_grad_batches", [1, 2])
 def test_a_run_that_learns_nothing_ends_before_its_first_checkpoint(
-    parts: Path, tmp_path: Path, part: str, accumulate: int
+    parts: Path, tmp_path: Path, part: str, accumulate_grad_batches: int
 ) -> None:
     """As where a part for media trains alone on conversations without any."""
     run = composing(parts, part, ["text", "align"])
-    path = write(tmp_path, **run, steps=9, save_every=2, accumulate=accumulate)
+    path = write(
+        tmp_path, **run, steps=9, save_every=2, accumulate_grad_batches=accumulate_grad_batches
+    )
     with pytest.raises(
         ConfigError,
-        match=rf"nothing was learned in {2 * accumulate} batches, 2 steps: no parameter that "
-        rf"trains \({part[:-1]}\*\) got a gradient from the losses align, text; \d+ positions",
+        match=rf"nothing was learned in {2 * accumulate_grad_batches} batches, 2 steps: "
+        rf"no parameter that trains \({part[:-1]}\*\) got a gradient from the losses align, text; \d+ positions",
     ):
         train(path)
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -214,7 +223,9 @@ def test_they_are_named_once_by_processes(tmp_path: Path, strategy: str) -> None
     assert "without a gradient" not in said[1]
 
 
-@pytest.mark.parametrize("changes", [{}, {"compile": False, "checkpointing": True}, {"ema": 0.5}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"compile": False, "activation_checkpointing": True}, {"ema": 0.5}]
+)
 def test_a_run_in_which_all_learns_says_nothing(
     tmp_path: Path, changes: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,8 +62,8 @@ def test_steps_below_a_last_bit_add_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])
 @pytest.mark.parametrize("muon", [[], ["layer.*"]], ids=["adamw", "muon"])
 def test_a_run_cut_off_goes_on_to_the_bit(tmp_path: Path, precision: str, muon: list[str]) -> None:
-    more: dict[str, Any] = {"precision": precision, "ema": 0.5, "accumulate": 2}
-    more["optimizer"] = {"lr": 1e-3, "muon": {"names": muon}}
+    more: dict[str, Any] = {"precision": precision, "ema": 0.5, "accumulate_grad_batches": 2}
+    more["optimizer"] = {"lr": 1e-3, "muon": {"params": muon}}
     train(write(tmp_path, "straight", **more))
     cut = write(tmp_path, "cut", **more, data={**TOY["data"], "cut": 15})
     with pytest.raises(OSError, match="the power is cut"):

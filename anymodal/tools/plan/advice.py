@@ -95,18 +95,20 @@ def _changes(use: Use, room: int, allow: Sequence[str], offload: bool) -> Iterat
 
 def _of_run(use: Use, run: Run, room: int) -> Iterator[_Change]:
     for batch in _halves(run.batch_size):
-        accumulate = -(-run.batch_size * run.accumulate // batch)  # rounded up
-        fewer = _changed(batch_size=batch, accumulate=accumulate)
+        accumulate = -(-run.batch_size * run.accumulate_grad_batches // batch)  # rounded up
+        fewer = _changed(batch_size=batch, accumulate_grad_batches=accumulate)
         if batch == 1 or fewer(use).need().peak <= room:
-            key = f"batch_size={batch} accumulate={accumulate}"
+            key = f"batch_size={batch} accumulate_grad_batches={accumulate}"
             yield _Change("fewer samples at once, as many for each step", key, fewer)
             break
     if run.precision.startswith("32"):
         key = "precision=bf16-mixed"
         yield _Change("half precision in passes", key, _changed(precision="bf16-mixed"))
-    if not run.checkpointing:
+    if not run.activation_checkpointing:
         told = "what is inside of blocks is computed a second time, not kept"
-        yield _Change(told, "checkpointing=true", _changed(checkpointing=True))
+        yield _Change(
+            told, "activation_checkpointing=true", _changed(activation_checkpointing=True)
+        )
     if run.ema:
         yield _Change("no moving average of the weights", "ema=null", _changed(ema=None))
 

@@ -265,7 +265,7 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
     with (
         _set_aside(model, assumed or run.stage.losses.keys() == {"text"}),
         pretending(model) as working,
-        switched(working, compiled=False, checkpointed=run.checkpointing),
+        switched(working, compiled=False, checkpointed=run.activation_checkpointing),
     ):
         if hasattr(working, "feature_cache"):
             setattr(working, "feature_cache", _Anew())  # noqa: B010
@@ -348,12 +348,12 @@ def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = build_optimizer(model, run.optimizer, run.trusted)
     for step in (1, 2):
-        if step == 2 and run.accumulate > 1:
+        if step == 2 and run.accumulate_grad_batches > 1:
             _fill_gradients(trained, names, watch)
         if step == 2 and batch is not None:
             _backward(model, run, batch)
         _fill_gradients(trained, names, watch)
-        nn.utils.clip_grad_norm_(trained, run.optimizer.clip)
+        nn.utils.clip_grad_norm_(trained, run.optimizer.max_grad_norm)
         optimizer.step()
         for weight, kept in kept_tensors(optimizer):
             watch.own(kept, "optimizer", names[id(weight)])
