@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self
 
 import torch
 
 from anymodal import composition
-from anymodal.chat import turn
+from anymodal.chat.model import ChatModel
 from anymodal.composition import placement
-from anymodal.core import ComposedModel
-from anymodal.types import Event, Message
 
 
-class AnyModal(ComposedModel):
+class AnyModal(ChatModel):
     """A language model that reads and makes media through the modalities it is given.
 
     `ComposedModel` has the constructor's arguments, and what the network computes.
     """
-
-    def stream(self, conversation: Any, **settings: Any) -> Generator[Event]:
-        """Answer a conversation piece by piece; see `chat.turn.stream` for the settings."""
-        return turn.stream(self, conversation, **settings)
-
-    @overload
-    def chat(
-        self, conversation: list[list[Any]] | tuple[list[Any], ...], **settings: Any
-    ) -> list[Message]: ...
-
-    @overload
-    def chat(self, conversation: Any, **settings: Any) -> Message: ...
-
-    def chat(self, conversation: Any, **settings: Any) -> Message | list[Message]:
-        """Answer a conversation, or a list of them in batches; a reply holds texts and media.
-
-        `conversation` is a text, a list of texts, media and file paths (one user message), or a
-        list of `Message`s; or a list of such lists, which gives a list of replies. See
-        `chat.turn.stream` for the settings and `chat.turn.reply` for seeds of several.
-        """
-        return turn.reply(self, conversation, **settings)
 
     @classmethod
     def compose(cls, config: Mapping[str, Any] | str | Path, allow: Sequence[str] = ()) -> Self:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymodal import media
-from anymodal.chat.turn import check_settings, stream
+from anymodal.chat.turn import check_settings
 from anymodal.config import ranges
 from anymodal.io.checkpoint import replacing
 from anymodal.language.kv_cache import PrefixCache
@@ -20,7 +20,7 @@ from anymodal.media import Media
 from anymodal.types import Done, Event, Message
 
 if TYPE_CHECKING:
-    from anymodal.core import ComposedModel
+    from anymodal.chat.model import ChatModel
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Session:
 
     def __init__(
         self,
-        model: ComposedModel,
+        model: ChatModel,
         out: str | Path = "anymodal-out",
         seed: int | None = None,
         *,
@@ -161,7 +161,7 @@ class Session:
         conversation, before = [*self._shown(place), asked], list(self.turns)
         # Out of reach meanwhile, as from another reply that somebody has left half read.
         cache, self.cache = self.cache, PrefixCache(self.model.language)
-        reply = stream(self.model, conversation, seed=seed, cache=cache, **self.settings)
+        reply = self.model.stream(conversation, seed=seed, cache=cache, **self.settings)
         try:
             with contextlib.closing(reply) as events:
                 for event in events:

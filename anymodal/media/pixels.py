@@ -189,6 +189,8 @@ def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> Pixels:
     Raises:
         ValueError: if it is damaged, cut short, animated or over a limit.
     """
+    if fmt not in _READERS:  # a kind of somebody's own is asked for whatever a file holds
+        raise MediaError(f"{blob.name} holds {fmt.label}, not an image; give an image file")
     read, module, plugin = _READERS[fmt]
     with decoding(blob.name, fmt.label):
         file = read(blob)

@@ -12,9 +12,10 @@ import pytest
 
 from anymodal.chat import turn as chat
 from anymodal.chat.messages import conversation_of
+from anymodal.core import ENCODED_AT_ONCE
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.media import Audio, Image, Media
-from anymodal.model import ENCODED_AT_ONCE, AnyModal
+from anymodal.model import AnyModal
 from anymodal.types import (
     Done,
     MediumProgress,

@@ -41,7 +41,7 @@ def run(*argv: str) -> int:
 @pytest.mark.parametrize("argv", [["--help"], ["chat", "--help"], ["demo", "--help"]])
 def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     code = (
-        "import sys; from anymodal import cli\n"
+        "import sys; from anymodal.cli import main as cli\n"
         f"try: cli.main({argv!r})\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'transformers', 'lightning', 'rich'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,7 +235,7 @@ def test_addresses_are_refused(url: str) -> None:
 def test_an_unknown_model_has_its_neighbour_suggested(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, saved: Path
 ) -> None:
-    monkeypatch.setattr(composition, "SHIPPED", tmp_path)
+    monkeypatch.setattr(sys.modules[composition.find.__module__], "SHIPPED", tmp_path)
     with pytest.raises(CheckpointError, match="no model at nan0"):
         AnyModal.from_pretrained("nan0")
     shutil.copytree(saved, tmp_path / "nano")

@@ -228,7 +228,10 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "os": (in_config(target("os.system", command="true")), "outside the allowed"),
     "a function": (in_config(target(f"{PREFIX}load_tokenizer", path="x")), "no part of a model"),
-    "a helper": (in_config(target(f"{PREFIX}imagebind.views", model=1)), "no part of a model"),
+    "a helper": (
+        in_config(target(f"{PREFIX}imagebind.encoder.views", model=1)),
+        "no part of a model",
+    ),
     "another module": (in_config(target(f"{PREFIX}imagebind.json.loads", s="1")), "."),
     "torch": (in_config(target("torch.load", f="x")), "outside the allowed"),
     "data": (

@@ -44,7 +44,7 @@ def write(folder: Path, name: str, **changes: Any) -> Path:
         "save_every": 1000,
         "log_every": 1,
         "allow": ["tests"],
-        "optimizer": {"clip": 1e9},
+        "optimizer": {"max_grad_norm": 1e9},
         "trainer": {"accelerator": "cpu", "enable_progress_bar": False},
         **changes,
     }
@@ -171,7 +171,7 @@ def test_two_processes_bind_to_each_other_s_anchors(tmp_path: Path) -> None:
 def test_a_run_goes_on_in_another_layout(tmp_path: Path, second: str) -> None:
     """Two whole copies, then two again or two halves, then one process: as one all along."""
     muon = {"muon": {"params": ["layer.*"] if second == "ddp" else []}}
-    toy = {**TOY, "optimizer": {"clip": 1e9, **muon}}
+    toy = {**TOY, "optimizer": {"max_grad_norm": 1e9, **muon}}
     straight = write(tmp_path, "straight", **toy)
     train(straight, ["batch_size=8"])
     moved = write(tmp_path, "moved", **toy)
@@ -215,7 +215,7 @@ def test_adapters_go_on_in_another_layout_and_back(parts: Path, tmp_path: Path) 
             "trainable": ["projection.*image*", "projection.*imu*", "language.rows", "*lora_*"],
             "losses": {"text": 1.0},
         },
-        optimizer={"clip": 1e9, "schedule": "constant"},
+        optimizer={"max_grad_norm": 1e9, "schedule": "constant"},
         ema=0.5,
     )
     fit(read_run(config, ["batch_size=8", "steps=3", f"out={tmp_path / 'straight'}"]))

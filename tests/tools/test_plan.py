@@ -164,7 +164,7 @@ def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> No
         if "projection.*" in config["stage"]["trainable"]:
             config["optimizer"].pop("muon")  # the tiny projection has one layer, and no names
         if "heads.*" in config["stage"]["trainable"]:
-            config["optimizer"]["muon"]["names"] = ["heads.*.model.weight"]
+            config["optimizer"]["muon"]["params"] = ["heads.*.model.weight"]
         config["data"].pop("pool", None)
         composing += 1
         file = tmp_path / path.name

@@ -443,7 +443,7 @@ def test_what_is_kept_is_asked_for_once(tmp_path: Path, disk: bool) -> None:
     (second,) = kept.get_or_compute(origin, ["b", "c"], compute, CPU)
     assert asked == [[0, 1], [1]]
     assert torch.equal(first[0], first[2]) and torch.equal(first[1], second[0])
-    kept.get(CacheKey((Part(scale=2.0),), dict), ["a"], compute, CPU)
+    kept.get_or_compute(CacheKey((Part(scale=2.0),), dict), ["a"], compute, CPU)
     assert asked == [[0, 1], [1], [0]], "another part's results are others"
 
 
@@ -464,20 +464,20 @@ def test_what_was_read_ahead_is_what_is_there_when_asked(
     first, second = (FeatureCache(folder=tmp_path) for _ in range(2))
     origin = CacheKey((part,), facts)
     (held,) = first.get_or_compute(origin, ["a", "b"], compute, CPU)
-    second.expect(origin, ["a", "b"])  # whose part isn't known yet
+    second.prefetch(origin, ["a", "b"])  # whose part isn't known yet
     assert len(readers) == 1
     second.get_or_compute(origin, ["a"], compute, CPU)
-    second.expect(origin, ["a", "b", "c"])
+    second.prefetch(origin, ["a", "b", "c"])
     second.get_or_compute(origin, ["c"], compute, CPU)  # comes between
     del readers[:]
     (found,) = second.get_or_compute(origin, ["a", "b", "c"], compute, CPU)
     assert torch.equal(found[:2], held) and asked == [[0, 1], [0]]
     for number in range(200):  # nobody comes for these
-        second.expect(origin, [str(number)])
+        second.prefetch(origin, [str(number)])
     assert len(second._ahead) <= 64
     kept = FeatureCache()
     kept.get_or_compute(origin, ["a"], compute, CPU)
-    kept.expect(origin, ["a"])
+    kept.prefetch(origin, ["a"])
     assert not kept._ahead, "what is in memory needs no reading"
 
 

@@ -25,7 +25,7 @@ from anymodal.training.precompute import fill
 from anymodal.training.regional import find_regions, switched
 from anymodal.training.run import fit, read_run
 from anymodal.types import Message
-from tests.support import test_language
+from tests.language import test_language
 from tests.support.composed import write_model
 from tests.support.tiny import conversations, felt, picture, tiny_model
 from tests.training.test_training import logged, write
@@ -157,7 +157,7 @@ def test_grouped_batches_hold_like_lengths_and_every_sample() -> None:
     torch.manual_seed(0)
     data = Lengths(torch.randint(1, 100, (60,)).tolist())
 
-    def first(start: int, count: int, length_group_batches: int) -> list[list[int]]:
+    def first(start: int, count: int, grouped: int) -> list[list[int]]:
         batches = iter(Batches(data, list, 4, 0, lambda: start, length_group_batches=grouped))
         return [next(batches) for _ in range(count)]
 

@@ -765,7 +765,10 @@ def test_a_run_is_checked_before_anything_is_built(tmp_path: Path) -> None:
         ({"trainer": {"max_steps": 2}}, "trainer.max_steps is the run's own to say; give steps"),
         ({"trainer": {"acelerator": "cpu"}}, "trainer takes no 'acelerator'; did you mean"),
         ({"trainer": {"accelerator": "cpu", "devices": 0}}, "trainer: "),
-        ({"optimizer": {"clip": 0}}, "optimizer.max_grad_norm must be more than 0, not 0.0"),
+        (
+            {"optimizer": {"max_grad_norm": 0}},
+            "optimizer.max_grad_norm must be more than 0, not 0.0",
+        ),
         ({"model": {"_target_": "torch.nn.ReLU"}}, "ReLU has no collate"),
     ],
 )

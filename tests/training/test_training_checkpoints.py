@@ -56,7 +56,7 @@ def test_any_flipped_bit_is_noticed(saved: Path, capsys: pytest.CaptureFixture[s
         assert told.endswith(f"going on from {previous(saved)}, of step 2\n")
 
 
-@pytest.mark.parametrize("feature_cache", [0, 1, 30, 71, 2000, -1, -20, -71, -72, -93])
+@pytest.mark.parametrize("kept", [0, 1, 30, 71, 2000, -1, -20, -71, -72, -93])
 def test_a_cut_one_is_noticed(saved: Path, kept: int) -> None:
     saved.write_bytes(saved.read_bytes()[:kept])
     assert_same(AtomicCheckpointIO().load_checkpoint(saved), state(2))

@@ -129,7 +129,8 @@ def test_a_run_that_learns_nothing_ends_before_its_first_checkpoint(
     with pytest.raises(
         ConfigError,
         match=rf"nothing was learned in {2 * accumulate_grad_batches} batches, 2 steps: "
-        rf"no parameter that trains \({part[:-1]}\*\) got a gradient from the losses align, text; \d+ positions",
+        rf"no parameter that trains \({part[:-1]}\*\) got a gradient from the losses align, text; "
+        r"\d+ positions",
     ):
         train(path)
     assert not (tmp_path / "run" / "checkpoints").exists()

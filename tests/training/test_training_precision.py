@@ -80,7 +80,7 @@ def test_a_run_cut_off_goes_on_to_the_bit(tmp_path: Path, precision: str, muon: 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_two_processes_go_on_as_one(tmp_path: Path, strategy: str) -> None:
-    toy = {**TOGETHER, "precision": "bf16-true", "optimizer": {"clip": 1e9}}
+    toy = {**TOGETHER, "precision": "bf16-true", "optimizer": {"max_grad_norm": 1e9}}
     train(write_together(tmp_path, "straight", **toy), ["batch_size=8"])
     config = write_together(tmp_path, "two", **toy, save_every=3)
     together = [f"+trainer.strategy={strategy}"]
