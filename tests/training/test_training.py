@@ -823,7 +823,7 @@ def test_workers_take_turns() -> None:
 
 def test_the_rate_warms_up_and_decays() -> None:
     for schedule, end in (("constant", 1.0), ("linear", 0.1), ("cosine", 0.1)):
-        settings = Optimizer(warmup_ratio=0.1, schedule=schedule, final=0.1)
+        settings = Optimizer(warmup_ratio=0.1, schedule=schedule, min_lr_ratio=0.1)
         rates = [settings.rate(step, 100) for step in range(101)]
         assert rates[:10] == pytest.approx([(k + 1) / 10 for k in range(10)])
         assert rates[10] == pytest.approx(1.0) and rates[100] == pytest.approx(end)
