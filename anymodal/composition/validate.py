@@ -131,8 +131,11 @@ def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Seque
     configuration.check_arguments(Modality, settings, place)
     if not isinstance(node.get("sampling") or {}, Mapping):
         raise ConfigError(f"{place}.sampling must hold settings, not {shown(node['sampling'])}")
-    if node.get("signals", 0) > MAX_SIGNALS:
-        raise ConfigError(f"{place}.signals is {node['signals']}; {MAX_SIGNALS} is the most")
+    signals = node.get("signals", 0)
+    if not isinstance(signals, int):  # a part, which no number can be
+        raise ConfigError(f"{place}.signals must be int, not {shown(signals)}")
+    if signals > MAX_SIGNALS:
+        raise ConfigError(f"{place}.signals is {signals}; {MAX_SIGNALS} is the most")
     if node.get("decoder") and not (node.get("head") and node.get("signals")):
         raise ConfigError(
             f"{place} has a decoder, so it needs a 'head' and at least 1 in 'signals'"

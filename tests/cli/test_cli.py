@@ -275,7 +275,7 @@ def test_torchaudio_is_mended_only_where_it_must_be(
 def test_torchaudio_fix_imports_neither(tmp_path: Path) -> None:
     site = _fake_site(tmp_path, "None", b"libc10_cuda.so")
     code = (
-        f"import sys; sys.path.insert(0, {str(site)!r}); from anymodal import torchaudio_fix\n"
+        f"import sys; sys.path.insert(0, {str(site)!r}); from anymodal.cli import torchaudio_fix\n"
         "torchaudio_fix.main(); print(torchaudio_fix.state())"
     )
     done = subprocess.run(

@@ -107,6 +107,7 @@ def test_a_composed_model_shares_parts_and_is_frozen_where_files_hold_the_weight
         (lambda c: c["modalities"]["image"].pop("head"), "image has a decoder, so it needs"),
         (lambda c: c["modalities"]["image"].update(signals=0), "image has a decoder, so it needs"),
         (lambda c: c["modalities"]["image"].update(signals="4"), "signals must be int, not '4'"),
+        (lambda c: c["modalities"]["image"].update(signals={"_part_": "x.Y"}), "must be int"),
         (lambda c: c["modalities"]["image"]["head"].update(depth=1), "takes no 'depth'"),
         (lambda c: c["modalities"]["imu"]["encoder"].pop("modality"), "needs modality"),
         (lambda c: c["projection"].update(tokens="3"), "tokens must be int, not '3'"),
