@@ -554,6 +554,7 @@ def _family(name: str) -> type[Family]:
     if name not in FAMILIES:
         raise ValueError(
             f"no decoder for the pipeline {name}; supported are {', '.join(sorted(FAMILIES))}. "
-            "A new family is a subclass of anymodal.decoders.families.Family, entered in FAMILIES"
+            "A new family is a subclass of anymodal.decoders.families.base.Family, "
+            "entered in FAMILIES"
         )
     return FAMILIES[name]

@@ -160,7 +160,7 @@ def test_ls_names_configs_and_modalities(
     assert run("ls") == 0
     assert f"configs/{CONFIGS[0].relative_to(ROOT / 'configs')}" in capsys.readouterr().out
     (tmp_path / "config.yaml").write_text(
-        "parts: {bind: {_target_: anymodal.encoders.imagebind.ImageBind.from_pretrained}}\n"
+        "parts: {bind: {_target_: anymodal.encoders.ImageBind.from_pretrained}}\n"
         "language: {_target_: anymodal.language.LanguageModel.from_pretrained}\n"
         "modalities:\n"
         "  smell: {encoder: {_part_: bind}, decoder: {_target_: x.Nose}, signals: 3}\n"

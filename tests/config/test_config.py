@@ -213,20 +213,20 @@ def test_a_shared_part_is_built_once_and_may_use_earlier_ones() -> None:
         "anymodal.config.instantiate",  # parts alone are trusted, not what could read more
         "anymodal.AnyModal.compose",
         "anymodal.training.run.train",
-        "anymodal.heads.math.sqrt",  # through a module
-        "anymodal.heads.F.linear",
+        "anymodal.language.sampling.math.sqrt",  # through a module
+        "anymodal.heads.linear.F.linear",
         "anymodal.encoders.imagebind.encoder.torch.load",
         "anymodal.encoders.imagebind.encoder.save_file",  # re-exported
-        "anymodal.encoders.imagebind.Image.load",
-        "anymodal.language.AutoTokenizer.from_pretrained",
-        "anymodal.language.Path",
+        "anymodal.encoders.imagebind.encoder.Image.load",
+        "anymodal.language.pretrained.AutoTokenizer.from_pretrained",
+        "anymodal.language.model.Path",
         "anymodal.heads.__builtins__",
         "anymodal.heads.LinearHead.__init__",
         "anymodal.heads.LinearHead.forward",  # a method of objects
         "anymodal.encoders.ImageBind.save_pretrained",
         "anymodal.heads.LinearHed",
         "anymodal.heads",
-        "anymodal.language.IGNORED",
+        "anymodal.language.model.IGNORED",
         "",
         "..heads",
         3,
