@@ -122,3 +122,20 @@ class Decoder(Recorded, nn.Module, ABC):
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
+
+
+def check_finite(conditioning: Conditioning) -> None:
+    """Check conditioning before media are made by it.
+
+    Raises:
+        NonFiniteError: it holds NaN or infinity.
+    """
+    embeds, _, pooled = conditioning
+    # Asked in this way, since a plan's tensors, which have no values, call everything False.
+    if any(bool((~each.isfinite()).any()) for each in (embeds, pooled) if each is not None):
+        raise NonFiniteError(
+            "the conditioning holds NaN or infinity, so nothing can be made by it; the head or "
+            f"the language model that it comes from gave it, in {embeds.dtype}: open them in "
+            "float32, or check their weights",
+            [None] * len(embeds),
+        )

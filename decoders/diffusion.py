@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline, ModelMixin
+from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
 from anymodal.decoders import offload as settings
-from anymodal.decoders.base import Decoder, Generators, NonFiniteError, Progress
-from anymodal.decoders.families.table import FAMILIES, Family
-from anymodal.decoders.loading import networks, sketched_pipeline
+from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
+from anymodal.decoders.families.table import find_family
 from anymodal.decoders.noise import draw_levels, noised, prediction_type
+from anymodal.decoders.pretrained import open_pipeline, torch_dtype
 from anymodal.io.feature_cache import CacheKey
-from anymodal.io.sources import INDEX, WEIGHTS, listed, opening, source_of, tokenizer_fingerprint
+from anymodal.io.sources import source_of, tokenizer_fingerprint
 from anymodal.types import Conditioning, ConditioningSpec
-
-_SETTINGS = (
-    *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
-    *("preprocessor_config.json", "vocab.json"),
-)
-
-_WEIGHTS = [
-    f"diffusion_pytorch_model.{end}{index}"
-    for end in ("safetensors", "bin")
-    for index in ("", INDEX)
-]
-"""Where a network of diffusers may have its weights."""
 
 # Measures the conditioning's scale, where heads start.
 _PLAIN = ("a big red ball", "the sound of rain", "a small bird flying to the left")
@@ -78,7 +65,7 @@ class DiffusionDecoder(Decoder):
         super().__init__()
         self.pipeline: Any = pipeline
         name = type(pipeline).__name__
-        family = _family(name)
+        family = find_family(name)
         check_arguments(family, options, name, provided=["pipeline"])
         family.check([part for part, held in pipeline.components.items() if held is not None])
         if scheduler is not None:
@@ -115,10 +102,7 @@ class DiffusionDecoder(Decoder):
             FileNotFoundError: a file is missing, and how to get it.
         """
         name = str(folder)
-        config, files = cls._index(name, revision)
-        wanted = [*files, *_weights(config).values()]
-        with _without_notices(), opening("pipeline", name, revision, wanted):
-            pipeline = _opened(name, config, _dtype(dtype), revision)
+        pipeline = open_pipeline(name, torch_dtype(dtype), revision)
         decoder = cls(pipeline, **options).eval()
         decoder.source = source_of(name, revision)
         return decoder
@@ -140,23 +124,12 @@ class DiffusionDecoder(Decoder):
             ValueError: the pipeline's class is of no known family, or there is no such dtype.
         """
         if isinstance(folder, DiffusionDecoder):
-            return cls(folder.pipeline, **options).to(_dtype(dtype)).eval()
+            return cls(folder.pipeline, **options).to(torch_dtype(dtype)).eval()
         name = str(folder)
-        config, files = cls._index(name, revision)
-        with _without_notices(), opening("pipeline", name, revision, files):
-            pipeline = sketched_pipeline(name, config, _dtype(dtype), revision)
+        pipeline = open_pipeline(name, torch_dtype(dtype), revision, weights=False)
         decoder = cls(pipeline, **options).eval()
         decoder.source = source_of(name, revision)
         return decoder
-
-    @staticmethod
-    def _index(name: str, revision: str | None) -> tuple[dict[str, Any], list[list[str]]]:
-        """What a pipeline's folder says it holds, and for each part the files that tell of it."""
-        with opening("pipeline", name, revision, [["model_index.json"]]):
-            config: dict[str, Any] = DiffusionPipeline.load_config(name, revision=revision)
-        parts = [k for k, v in config.items() if isinstance(v, list) and v[0]]
-        _family(str(config.get("_class_name"))).check(parts)
-        return config, [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
 
     def _apply(self, fn: Any, recurse: bool = True) -> DiffusionDecoder:
         """Leave weights that wait in the CPU's memory there, where the whole model is moved."""
@@ -333,7 +306,7 @@ class DiffusionDecoder(Decoder):
             return []
         with self.lock:
             positive = self._checked(conditioning)
-            _check_finite(positive)
+            check_finite(positive)
             positive = _typed(positive, self.pipeline.text_encoder.dtype, self.family.device)
             negative = self.unconditional(count) if guidance > 1 else None
             return self.family.sample(
@@ -445,18 +418,6 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _check_finite(conditioning: Conditioning) -> None:
-    embeds, _, pooled = conditioning
-    # Asked in this way, since a plan's tensors, which have no values, call everything False.
-    if any(bool((~each.isfinite()).any()) for each in (embeds, pooled) if each is not None):
-        raise NonFiniteError(
-            "the conditioning holds NaN or infinity, so nothing can be made by it; the head or "
-            f"the language model that it comes from gave it, in {embeds.dtype}: open them in "
-            "float32, or check their weights",
-            [None] * len(embeds),
-        )
-
-
 def _typed(
     conditioning: Conditioning, dtype: torch.dtype, device: torch.device | None = None
 ) -> Conditioning:
@@ -465,79 +426,10 @@ def _typed(
     return Conditioning(embeds.to(device, dtype), mask.to(device), pooled)
 
 
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
-    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype):
-        raise ValueError(f"dtype={dtype!r} is none of torch's; give float32, bfloat16 or float16")
-    return found
-
-
 def _settings(part: Any) -> dict[str, Any]:
     """A scheduler's or an autoencoder's configuration, without what its library notes in it."""
     plain = json.loads(json.dumps(dict(part.config), default=str))
     return {key: value for key, value in plain.items() if key[0] != "_"}
-
-
-def _weights(index: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The files that each network's weights may be in, by a pipeline's index."""
-    return {
-        part: [f"{part}/{name}" for name in (_WEIGHTS if issubclass(kind, ModelMixin) else WEIGHTS)]
-        for part, kind in networks(index).items()
-    }
-
-
-@contextmanager
-def _without_notices() -> Iterator[None]:
-    """Drop what torch tells diffusers about how to write its autoencoders of sound."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*weight_norm.*", FutureWarning)
-        yield
-
-
-def _opened(
-    name: str, index: Mapping[str, Any], dtype: torch.dtype, revision: str | None
-) -> DiffusionPipeline:
-    """A pipeline, each network from safetensors where it has them, else from tensors in a pickle.
-
-    Those are read with torch's `weights_only=True` by both libraries, which build nothing else.
-    They are opened one by one, since a pipeline opens all its networks in one way.
-    """
-    wanted, there, kinds = _weights(index), listed(name, revision), networks(index)
-    pickled = {
-        part: files
-        for part, files in wanted.items()
-        if not there.intersection(_safe(files)) and there.intersection(files)
-    }
-    folder = _fetched(name, pickled, revision) if pickled else name
-    given = {
-        part: kinds[part].from_pretrained(
-            folder, subfolder=part, dtype=dtype, use_safetensors=False
-        )
-        for part in pickled
-    }
-    # With all of them given, a search for safetensors would only end in their not being there.
-    return DiffusionPipeline.from_pretrained(
-        name, dtype=dtype, use_safetensors=set(given) != set(wanted), revision=revision, **given
-    )
-
-
-def _fetched(name: str, parts: Mapping[str, Sequence[str]], revision: str | None) -> str:
-    """The folder where parts' configurations and pickled weights are, fetched where it is a hub's.
-
-    diffusers finds shards by a hub's name only where there is a network, by a folder's always.
-    """
-    from huggingface_hub import snapshot_download
-
-    if Path(name).is_dir():
-        return name
-    files = [file for names in parts.values() for file in names if file not in _safe(names)]
-    shards = [file.replace(".bin", "-?????-of-?????.bin") for file in files if INDEX not in file]
-    patterns = [*files, *shards, *(f"{part}/config.json" for part in parts)]
-    return str(snapshot_download(name, revision=revision, allow_patterns=patterns))
-
-
-def _safe(files: Sequence[str]) -> list[str]:
-    return [file for file in files if ".safetensors" in file]
 
 
 def _words(tokenizer: Any) -> Any:
@@ -548,13 +440,3 @@ def _words(tokenizer: Any) -> Any:
         return {**facts, "words": sorted(tokenizer.get_vocab().items())}
     words = json.loads(fast.to_str()).items()
     return {**facts, "words": {k: v for k, v in words if k not in ("padding", "truncation")}}
-
-
-def _family(name: str) -> type[Family]:
-    if name not in FAMILIES:
-        raise ValueError(
-            f"no decoder for the pipeline {name}; supported are {', '.join(sorted(FAMILIES))}. "
-            "A new family is a subclass of anymodal.decoders.families.base.Family, "
-            "entered in FAMILIES"
-        )
-    return FAMILIES[name]

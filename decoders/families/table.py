@@ -34,3 +34,18 @@ FAMILIES: dict[str, type[Family]] = {
     "CogVideoXPipeline": CogVideoX,
 }
 """The families by the class name of their pipelines."""
+
+
+def find_family(name: str) -> type[Family]:
+    """The family of a pipeline, by its class's name.
+
+    Raises:
+        ValueError: there is none; it names those that there are.
+    """
+    if name not in FAMILIES:
+        raise ValueError(
+            f"no decoder for the pipeline {name}; supported are {', '.join(sorted(FAMILIES))}. "
+            "A new family is a subclass of anymodal.decoders.families.base.Family, "
+            "entered in FAMILIES"
+        )
+    return FAMILIES[name]

@@ -1,0 +1,128 @@
+"""Opening pipelines of diffusers, from folders and from the hub."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline, ModelMixin
+
+from anymodal.decoders.families.table import find_family
+from anymodal.decoders.loading import networks, sketched_pipeline
+from anymodal.io.sources import INDEX, WEIGHTS, listed, opening
+
+_SETTINGS = (
+    *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
+    *("preprocessor_config.json", "vocab.json"),
+)
+
+_WEIGHTS = [
+    f"diffusion_pytorch_model.{end}{index}"
+    for end in ("safetensors", "bin")
+    for index in ("", INDEX)
+]
+"""Where a network of diffusers may have its weights."""
+
+
+def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """A dtype by its name in torch.
+
+    Raises:
+        ValueError: torch has no dtype of that name.
+    """
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"dtype={dtype!r} is none of torch's; give float32, bfloat16 or float16")
+    return found
+
+
+def open_pipeline(
+    name: str, dtype: torch.dtype, revision: str | None, *, weights: bool = True
+) -> DiffusionPipeline:
+    """Open a pipeline's folder; no code that comes with it is ever run.
+
+    Args:
+        name: the folder, or a repository on the hub.
+        dtype: the weights' precision.
+        revision: of the repository.
+        weights: without them, the networks are on the meta device.
+
+    Raises:
+        ValueError: the pipeline's class is of no known family, or the family can't use its parts,
+            or weights hold more than tensors.
+        FileNotFoundError: a file is missing, and how to get it.
+    """
+    with opening("pipeline", name, revision, [["model_index.json"]]):
+        index: dict[str, Any] = DiffusionPipeline.load_config(name, revision=revision)
+    parts = [k for k, v in index.items() if isinstance(v, list) and v[0]]
+    find_family(str(index.get("_class_name"))).check(parts)
+    files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+    files += _weight_files(index).values() if weights else []
+    with _without_notices(), opening("pipeline", name, revision, files):
+        return (_opened if weights else sketched_pipeline)(name, index, dtype, revision)
+
+
+def _weight_files(index: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The files that each network's weights may be in, by a pipeline's index."""
+    return {
+        part: [f"{part}/{name}" for name in (_WEIGHTS if issubclass(kind, ModelMixin) else WEIGHTS)]
+        for part, kind in networks(index).items()
+    }
+
+
+def _opened(
+    name: str, index: Mapping[str, Any], dtype: torch.dtype, revision: str | None
+) -> DiffusionPipeline:
+    """A pipeline, each network from safetensors where it has them, else from tensors in a pickle.
+
+    Those are read with torch's `weights_only=True` by both libraries, which build nothing else.
+    They are opened one by one, since a pipeline opens all its networks in one way.
+    """
+    wanted, there, kinds = _weight_files(index), listed(name, revision), networks(index)
+    pickled = {
+        part: files
+        for part, files in wanted.items()
+        if not there.intersection(_safe(files)) and there.intersection(files)
+    }
+    folder = _fetched(name, pickled, revision) if pickled else name
+    given = {
+        part: kinds[part].from_pretrained(
+            folder, subfolder=part, dtype=dtype, use_safetensors=False
+        )
+        for part in pickled
+    }
+    # With all of them given, a search for safetensors would only end in their not being there.
+    return DiffusionPipeline.from_pretrained(
+        name, dtype=dtype, use_safetensors=set(given) != set(wanted), revision=revision, **given
+    )
+
+
+def _fetched(name: str, parts: Mapping[str, Sequence[str]], revision: str | None) -> str:
+    """The folder where parts' configurations and pickled weights are, fetched where it is a hub's.
+
+    diffusers finds shards by a hub's name only where there is a network, by a folder's always.
+    """
+    from huggingface_hub import snapshot_download
+
+    if Path(name).is_dir():
+        return name
+    files = [file for names in parts.values() for file in names if file not in _safe(names)]
+    shards = [file.replace(".bin", "-?????-of-?????.bin") for file in files if INDEX not in file]
+    patterns = [*files, *shards, *(f"{part}/config.json" for part in parts)]
+    return str(snapshot_download(name, revision=revision, allow_patterns=patterns))
+
+
+def _safe(files: Sequence[str]) -> list[str]:
+    return [file for file in files if ".safetensors" in file]
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Drop what torch tells diffusers about how to write its autoencoders of sound."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*weight_norm.*", FutureWarning)
+        yield
