@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymodal.cli.options import add_limits, add_model, count, limits_of, open_model, seed
-from anymodal.cli.terminal import printable
+from anymodal.cli.terminal import WHITESPACE
+from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
     from anymodal.chat.session import Attachment, Session
@@ -88,7 +89,7 @@ def reply(session: Session, text: str, instead: bool = False) -> None:
     with contextlib.closing(answer) as events:  # type: ignore[type-var]
         show(events)
     for number, path in enumerate(session.turns[-1].saved, 1):
-        print(f"  [{number}] {printable(str(path))}")
+        print(f"  [{number}] {printable(str(path), None)}")
 
 
 class Repl:
@@ -115,7 +116,7 @@ class Repl:
         """Read and answer lines until `/quit` or the end of the input."""
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives `input` editing and history
-        out = printable(str(self.session.out))
+        out = printable(str(self.session.out), None)
         print(f"seed {self.session.seed}; media go to {out}; /help helps")
         for attachment in self.session.attached:
             _tell(attachment)
@@ -133,7 +134,7 @@ class Repl:
             except KeyboardInterrupt:
                 print("\n(stopped; this reply is dropped, ask again or something else)")
             except Exception as error:  # whatever a turn ends in, the conversation goes on
-                print(f"anymodal: {printable(_line(error))}", file=sys.stderr)
+                print(f"anymodal: {printable(_line(error), None)}", file=sys.stderr)
 
     def take(self, line: str) -> None:
         """Do what one line says."""
@@ -172,7 +173,7 @@ class Repl:
                 part["text"] if "text" in part else f"[{part.get('file', part['kind'])}]"
                 for part in message["content"]
             ]
-            print(f"{message['role']}: {printable(' '.join(parts))}")
+            print(f"{message['role']}: {printable(' '.join(parts), None, WHITESPACE)}")
         if not self.session.turns:
             print("nothing has been said yet")
 
@@ -187,7 +188,7 @@ class Repl:
     def save(self, argument: str) -> None:
         if not argument:
             raise ValueError("name the file: /save FILE")
-        print(f"saved {printable(str(self.session.save(argument)))}")
+        print(f"saved {printable(str(self.session.save(argument)), None)}")
 
     def help(self, _: str) -> None:
         for name, (line, _do) in self.commands.items():
@@ -207,7 +208,7 @@ def _line(error: Exception) -> str:
 
 
 def _tell(attachment: Attachment) -> None:
-    print(f"attached {printable(str(attachment.path))} ({attachment.media!r})")
+    print(f"attached {printable(str(attachment.path), None)} ({attachment.media!r})")
 
 
 def _take_any_byte() -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from anymodal.media.source import printable
+from anymodal.config.printable import printable
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from anymodal import __version__
-from anymodal.cli.terminal import printable
+from anymodal.cli.terminal import log_to_terminal
 
 COMMANDS = {
     "chat": ("anymodal.cli.chat", "talk with a model, in words and with files"),
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.path.append("")  # parts of one's own lie where one works; what is installed wins
     debug = "--debug" in argv
     try:
-        return _run(argv)
+        with log_to_terminal():
+            return _run(argv)
     except KeyboardInterrupt:
         if debug:
             raise
@@ -66,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = _readable(error)
         if debug or line is None:
             raise
-        print(f"anymodal: {printable(line)}", file=sys.stderr)
+        from anymodal.config.printable import printable
+
+        print(f"anymodal: {printable(line, None)}", file=sys.stderr)
         return USAGE
 
 
@@ -141,7 +144,5 @@ def _readable(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     if isinstance(error, ValueError | OSError | FloatingPointError):  # the last: a run's bad steps
-        line = " ".join(str(error).split()) or type(error).__name__
-        # A stranger's names may hold what a terminal obeys.
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        return " ".join(str(error).split()) or type(error).__name__
     return None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:  # with torch, which the command line's help does without
     from anymodal.types import Event, MediumProgress, MediumReady
+
+WHITESPACE = "\n\t"
+"""What of a message's text a terminal may obey; in a name or an error it would fake a line."""
 
 
 def show(events: Iterable[Event]) -> None:
@@ -16,13 +21,14 @@ def show(events: Iterable[Event]) -> None:
 
     Bars show the media's progress, on standard error and only if that is a terminal.
     """
+    from anymodal.config.printable import printable
     from anymodal.types import MediumProgress, MediumReady, MediumStarted, TextDelta
 
     open_line = False
     with _Bars() as bars:
         for event in events:
             if isinstance(event, TextDelta):
-                print(printable(event.text), end="", flush=True)
+                print(printable(event.text, None, WHITESPACE), end="", flush=True)
                 open_line = True
             elif isinstance(event, MediumStarted):
                 print(f"[{event.index + 1}: {event.modality}]", end="", flush=True)
@@ -36,9 +42,30 @@ def show(events: Iterable[Event]) -> None:
         print(flush=True)
 
 
-def printable(text: str) -> str:
-    """Text without the control characters by which it could command a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+@contextlib.contextmanager
+def log_to_terminal() -> Iterator[None]:
+    """Show what the package logs on standard error, a safe line each, while the block runs."""
+    logger, handler = logging.getLogger("anymodal"), logging.StreamHandler()
+    handler.setFormatter(_SafeFormatter())
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # a library that sets up the root logger would print each line again
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+class _SafeFormatter(logging.Formatter):
+    """The message alone, on one line: names and licences of strangers stand in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        from anymodal.config.printable import printable
+
+        return printable(record.getMessage(), None)
 
 
 class _Bars:

@@ -9,7 +9,6 @@ folder has that configuration, the trained weights and a manifest of what each p
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,7 +24,6 @@ from anymodal.composition.validate import read_config, validate
 from anymodal.config import ConfigError, suggest
 from anymodal.decoders import Decoder
 from anymodal.decoders.deferred import Opening
-from anymodal.distributed import collectives
 from anymodal.encoders import Encoder
 from anymodal.heads import Head
 from anymodal.io import checkpoint
@@ -53,20 +51,14 @@ def compose(
 ) -> Model:
     """Build a model from a configuration, or from the YAML file that holds one.
 
-    What each part is goes to the standard error stream.
+    What each part is, and under which licence, is logged.
 
     Raises:
         ConfigError: before anything is built, if a key or an argument doesn't fit.
     """
     model = _composed(cls, config, allow)
-    _tell(checkpoint.origins(identities(model)))
+    checkpoint.log_origins(identities(model))
     return model
-
-
-def _tell(lines: Iterable[str]) -> None:
-    if collectives.is_rank_zero():
-        for line in lines:
-            print("".join(c for c in line if c.isprintable()), file=sys.stderr)
 
 
 def _composed(
@@ -160,8 +152,8 @@ def start_from(model: ComposedModel, folder: Path) -> None:
     with torch.no_grad():
         for name, value in saved.items():
             wanted[name].copy_(value)
-    origins = checkpoint.read_manifest(folder).values()
-    _tell(checkpoint.notice(str(folder), origin) for origin in origins)
+    for origin in checkpoint.read_manifest(folder).values():
+        checkpoint.log_licence(str(folder), origin)
 
 
 def _token_names(model: ComposedModel, folder: Path) -> list[str]:
@@ -221,7 +213,7 @@ def from_pretrained(
     # Again, with the weights, now that what stages have changed is in its place.
     parts = identities(model)
     checkpoint.compare_parts(manifest, parts, str(folder))
-    _tell(checkpoint.origins(parts))
+    checkpoint.log_origins(parts)
     if lora and model.language.lora is None:
         model.language.enable_lora(**lora)
     model.config = config

@@ -12,12 +12,12 @@ from typing import Any
 
 from anymodal import config as configuration
 from anymodal.config import ConfigError, ranges, shown, suggest
+from anymodal.config.printable import printable
 from anymodal.config.yaml_files import read_yaml
 from anymodal.io.checkpoint import CONFIG, CheckpointError
 from anymodal.io.recorded import OPENS, Recorded
 from anymodal.language.model import LanguageModel
 from anymodal.language.signal_tokens import MAX_SIGNALS, check_name
-from anymodal.media.source import printable
 from anymodal.modality import Modality
 
 KEYS = (

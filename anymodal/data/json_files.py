@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_LOG = logging.getLogger("anymodal")
 _LINES = (".jsonl", ".ndjson")
 
 
@@ -24,7 +25,7 @@ class Entries(NamedTuple):
 def read_entries(path: Path) -> Entries:
     """The objects of a JSON file that holds a list of them, or of a file with one on each line.
 
-    Bytes that aren't UTF-8 are read as U+FFFD, and told.
+    Bytes that aren't UTF-8 are read as U+FFFD, with a warning.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -48,12 +49,11 @@ def _text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        print(
-            f"{path}: byte 0x{data[error.start]:02x} in line {line} is not UTF-8; such bytes are "
-            "read as \ufffd (if there are many, convert the file to UTF-8)",
-            file=sys.stderr,
-            flush=True,
-        )
+        _LOG.warning(
+            "%s: byte 0x%02x in line %d is not UTF-8; such bytes are read as \ufffd (if there are "
+            "many, convert the file to UTF-8)",
+            path, data[error.start], line,
+        )  # fmt: skip
         return data.decode("utf-8-sig", "replace")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from anymodal import __version__
+from anymodal.config.printable import printable
+from anymodal.distributed import collectives
 from anymodal.io.folder_check import MAX_PARSED, read_text
-from anymodal.media.source import printable
 
+_LOG = logging.getLogger("anymodal")
 CONFIG, WEIGHTS, MANIFEST = "config.yaml", "model.safetensors", "manifest.json"
 CARD = "README.md"
 """Where a part's licence is told, as on the hub."""
@@ -158,6 +161,12 @@ def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], wh
         raise CheckpointError(f"{where} does not fit the model:\n{shown}")
 
 
+def log_licence(name: str, origin: Mapping[str, Any]) -> None:
+    """Log under which licence weights are, once among processes."""
+    if collectives.is_rank_zero():
+        _LOG.log(_level(origin), notice(name, origin))
+
+
 def notice(name: str, origin: Mapping[str, Any]) -> str:
     """What to tell of the licence of weights."""
     return f"the weights in {printable(name)} are under {_terms(origin)}"
@@ -203,9 +212,25 @@ _LATER = ("weights", "template", "tokenizer", "words", "settings")
 """What not every manifest has."""
 
 
-def origins(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each place that parts come from: name, revision, weights' hash, licence."""
-    told: dict[str, list[str]] = {}
+def _level(origin: Mapping[str, Any]) -> int:
+    """A warning, which shows without any set-up, unless commercial use is known to be allowed."""
+    free = origin.get("licence") and origin.get("commercial_use", True) is True
+    return logging.INFO if free else logging.WARNING
+
+
+def log_origins(parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Log a line for each place that parts come from, once among processes."""
+    if collectives.is_rank_zero():
+        for line, level in origins(parts).items():
+            _LOG.log(level, line)
+
+
+def origins(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Lines by the places that parts come from, with the level that each is logged at.
+
+    A line has the parts, their source's name, revision, weights' hash and licence.
+    """
+    told: dict[tuple[str, int], list[str]] = {}
     for name, part in parts.items():
         source = {**part, **part.get("source", {})}
         if not (source.get("name") or source.get("licence")):
@@ -217,8 +242,8 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         line = f"{' '.join(facts)}, under {_terms(source)}"
         if not source.get("licence"):
             line += f", and note it (`license: NAME` between lines of ---) in its {CARD}"
-        told.setdefault(line, []).append(name)
-    return [f"{', '.join(names)}: {line}" for line, names in told.items()]
+        told.setdefault((line, _level(source)), []).append(name)
+    return {f"{', '.join(names)}: {line}": level for (line, level), names in told.items()}
 
 
 def _differences(name: str, before: Any, now: Any) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from anymodal.media.source import printable
+from anymodal.config.printable import printable
 
 MAX_FILES = 20_000
 MAX_LEVELS = 3
@@ -171,5 +171,4 @@ def _digits(value: int) -> str:
 
 
 def _shown(path: Path) -> str:
-    text = str(path)
-    return text if text.isprintable() else ascii(text)
+    return printable(str(path), None)

@@ -18,10 +18,10 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from anymodal.config.printable import printable
 from anymodal.io import hub
 from anymodal.io.checkpoint import CARD
 from anymodal.io.folder_check import check_folder
-from anymodal.media.source import printable
 
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 INDEX = ".index.json"

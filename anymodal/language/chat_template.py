@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from jinja2.exceptions import TemplateError
 
+from anymodal.config.printable import printable
 from anymodal.distributed import locks
 from anymodal.language.sandbox import render
 from anymodal.language.sandbox_budget import BudgetError
-from anymodal.media.source import printable
 
 ASSISTANT = "assistant"
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from anymodal.config.printable import printable
 from anymodal.media.imu_units import ACCELERATION, ROTATION, TIME, find_factor
 from anymodal.media.limits import MediaError
-from anymodal.media.source import printable
 
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 _MAX_NAME, _MAX_COLUMNS = 100, 4096  # characters, columns: beyond, it is no such table

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from anymodal.config.printable import printable
 from anymodal.media.imu_columns import AXES, Columns, find_columns
 from anymodal.media.imu_rows import to_date, to_number
 from anymodal.media.limits import MediaError
-from anymodal.media.source import Blob, printable
+from anymodal.media.source import Blob
 from anymodal.media.text import MAX_LINE, describe_text, lines
 
 EXAMPLE = "t,ax,ay,az,gx,gy,gz"

@@ -11,8 +11,9 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from anymodal.config.printable import printable
 from anymodal.media.limits import Limits, MediaError
-from anymodal.media.source import Blob, printable
+from anymodal.media.source import Blob
 
 _LARGEST = 1e30  # in any unit of readings, it still fits float32
 

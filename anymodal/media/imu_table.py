@@ -8,13 +8,14 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from anymodal.config.printable import printable
 from anymodal.media.imu_columns import Clock, Column
 from anymodal.media.imu_header import Header, find_header, read_rows
 from anymodal.media.imu_rows import Rows, read_rows_of_numbers, to_date, to_number
 from anymodal.media.imu_time import MAX_RATE, MIN_RATE, Times, even_out, to_samples
 from anymodal.media.imu_units import ACCELERATION, ROTATION, TIME, factor, find_factor, parse_units
 from anymodal.media.limits import Limits, MediaError
-from anymodal.media.source import Blob, printable
+from anymodal.media.source import Blob
 
 
 def read_table(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from anymodal.config.printable import printable
 from anymodal.media.limits import MediaError
-from anymodal.media.source import printable
 
 STANDARD_GRAVITY = 9.80665  # m/s², by definition
 _DEGREE = math.pi / 180

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymodal.config.printable import printable
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.source import PLY, Blob, printable
+from anymodal.media.source import PLY, Blob
 
 _HEADER = 65_536  # bytes that a header may take
 _CONTENT = re.compile(rb"\S")

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
+from anymodal.config.printable import printable
 from anymodal.media.limits import Limits, MediaError
-from anymodal.media.source import printable
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?=//)|data:", re.IGNORECASE)
 _BLANK = str.maketrans("", "", " \t\r\n")

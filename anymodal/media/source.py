@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from anymodal.config.printable import printable
 from anymodal.media.formats import MP3, SOUND_AND_VIDEO
 from anymodal.media.formats import Format as Format
 from anymodal.media.limits import Budget, Limits, MediaError
@@ -146,12 +147,6 @@ def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
         data = file.read(limits.max_bytes + 1)
     limits.check_bytes(name, len(data))
     return Blob.of(data, limits, name, path)
-
-
-def printable(text: str) -> str:
-    """A user's string, safe and short enough to stand in a message."""
-    text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def sniff(blob: Blob, or_else: Format | None = None) -> Format:

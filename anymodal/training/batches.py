@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+_LOG = logging.getLogger("anymodal")
 SPARES = 10
 """How many samples are tried instead of one that can't be used; more of them in a row end a run."""
 
@@ -144,7 +145,7 @@ class Batches(IterableDataset[Any]):
                 continue
             if first is not None:
                 other = number % len(self.data)
-                print(f"{first}; sample {other} stands in for it", file=sys.stderr, flush=True)
+                _LOG.warning("%s; sample %d stands in for it", first, other)
             return sample
         assert first is not None, "there was one to try"
         raise first

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import pickle
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from anymodal.config import ConfigError
 from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing
 
+_LOG = logging.getLogger("anymodal")
 _MARK = b"sha256:"
 _SEAL = len(_MARK) + 2 * hashlib.sha256().digest_size
 _END = b"PK\x05\x06"
@@ -97,7 +98,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if place != path and collectives.is_rank_zero():
                 why = errors[0] if errors else f"{path} is missing"
                 step = loaded["global_step"]
-                print(f"{why}; going on from {place}, of step {step}", file=sys.stderr, flush=True)
+                _LOG.warning("%s; going on from %s, of step %d", why, place, step)
             return loaded
         raise DamagedError(
             f"{' and '.join(errors)}; put a whole copy there, or delete the folder {path.parent} "

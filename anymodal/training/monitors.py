@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +15,7 @@ from anymodal.config import ConfigError
 from anymodal.distributed import collectives
 from anymodal.language.model import supervised
 
+_LOG = logging.getLogger("anymodal")
 SHOWN = 8
 """Parameters that a message names."""
 
@@ -121,7 +122,7 @@ class GradientCheck(L.Callback):
         )
         names = [name for name, flag in zip(self.names, flags.tolist(), strict=True) if not flag]
         if names and collectives.is_rank_zero() and trainer.global_step > 1:
-            print(self._left_out(names, trainer.global_step), file=sys.stderr, flush=True)
+            _LOG.warning(self._left_out(names, trainer.global_step))
 
     def _nothing(self, steps: int, blamed: str) -> str:
         count = int(collectives.all_reduce_sum(torch.tensor(self.supervised)))

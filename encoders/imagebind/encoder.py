@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,7 @@ from anymodal.encoders.base import Encoder, like_weights
 from anymodal.encoders.imagebind import blocks
 from anymodal.encoders.imagebind.config import TrunkConfig, choose, preset_configs, trunk_config
 from anymodal.encoders.lengths import tell_cut
-from anymodal.io.checkpoint import MANIFEST, notice, read_manifest, write_manifest
+from anymodal.io.checkpoint import MANIFEST, log_licence, read_manifest, write_manifest
 from anymodal.io.folder_check import check_folder
 from anymodal.io.recorded import Recorded
 from anymodal.io.sources import source_of
@@ -246,7 +245,7 @@ class ImageBind(Recorded, nn.Module):
             key: value for key, value in (model.origin or {}).items() if key in known
         }
         if model.origin is not None and not model.origin.get("commercial_use", True):
-            print(notice(str(folder), model.origin), file=sys.stderr)
+            log_licence(str(folder), model.origin)
         return model.eval()
 
 

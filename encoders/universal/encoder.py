@@ -7,7 +7,6 @@ a few weights bring into its width. It stays frozen; the tokenizers of new modal
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +21,7 @@ from anymodal.encoders.imagebind.config import choose
 from anymodal.encoders.transformers.encoder import hash_of, quiet
 from anymodal.encoders.universal.kinds import KINDS
 from anymodal.encoders.universal.tokenizers import Tokenizer, Trunk, build
-from anymodal.io.checkpoint import compare_shapes, load_weights, notice, read_manifest
+from anymodal.io.checkpoint import compare_shapes, load_weights, log_licence, read_manifest
 from anymodal.io.folder_check import check_folder
 from anymodal.io.recorded import Recorded
 from anymodal.io.sources import WEIGHTS, opening, source_of
@@ -282,7 +281,7 @@ def _start(tokenizers: nn.ModuleDict, folder: Path) -> None:
     compare_shapes(saved, state, str(folder / WEIGHTS_FILE))
     tokenizers.load_state_dict({k: v.float() for k, v in saved.items()}, strict=False)
     for origin in read_manifest(folder).values():
-        print(notice(str(folder), origin), file=sys.stderr)
+        log_licence(str(folder), origin)
 
 
 def _held(name: str) -> dict[str, Any] | None:

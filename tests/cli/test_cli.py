@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from anymodal.chat.session import Exchange, Session
 from anymodal.cli import chat, doctor, torchaudio_fix
 from anymodal.cli import demo as demo_command
 from anymodal.cli import main as cli
+from anymodal.cli.terminal import log_to_terminal
 from anymodal.media import Media
 from anymodal.toybox import demo
 from anymodal.toybox import script as script_of
@@ -370,9 +373,16 @@ def test_ctrl_c_stops_a_reply_and_the_session_goes_on(
 
 
 def test_what_a_model_says_cannot_command_the_terminal() -> None:
-    from anymodal.cli.terminal import printable
+    from anymodal.config.printable import printable
 
-    assert printable("a\x1b[2Jb\r\n") == "a\ufffd[2Jb\ufffd\n"
+    assert printable("a\x1b[2Jb\r\n", keep="\n") == r"a\x1b[2Jb\r" + "\n"
+    assert printable("a\u202eb\udce9") == r"a\u202eb\udce9"
+    spaced = "\u3000où\xa0? \U0001f469\u200d\U0001f680 \u0645\u06cc\u200c\u062e"
+    assert printable(spaced) == spaced
+    assert (
+        printable("\0" * 100, 20) == r"\x00\x00\x00\x00\..."
+        and printable("a" * 999, None)[998:] == "a"
+    )
 
 
 # --- demo and page
@@ -442,3 +452,17 @@ def test_demo_holds_its_conversation_and_writes_everything(
     assert names == {
         "index.html", "transcript.json", "inputs/02-image.png", "outputs/reply-1-image.png"
     }  # fmt: skip
+
+
+def test_what_the_package_logs_is_shown_once_and_safely(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever level and root handlers there are, and only as long as a command runs."""
+    logger = logging.getLogger("anymodal")
+    before = logger.handlers, logger.level, logger.propagate
+    with contextlib.suppress(KeyboardInterrupt), log_to_terminal():
+        logger.info("from %s", "a\x1b[2J\nanymodal: faked")
+        raise KeyboardInterrupt
+    logger.info("nobody asked")
+    assert capsys.readouterr().err == "from a\\x1b[2J\\nanymodal: faked\n"
+    assert (logger.handlers, logger.level, logger.propagate) == before

@@ -483,7 +483,7 @@ def test_an_entry_s_error_names_its_line(tmp_path: Path) -> None:
 
 
 def test_bytes_and_surrogates_that_no_tokenizer_takes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = {"conversations": share("caf\udce9 \ud83d\ude00 \0 \x1b[2J", "yo\ud800")}
     path = write(
@@ -491,7 +491,7 @@ def test_bytes_and_surrogates_that_no_tokenizer_takes(
         json.dumps(entry).encode() + b"\n" + LINE.replace("hi", "\xe9").encode("latin-1"),
     )
     data = Conversations(path)
-    assert "byte 0xe9 in line 2 is not UTF-8" in capsys.readouterr().err
+    assert "byte 0xe9 in line 2 is not UTF-8" in caplog.text
     assert data[0][0].content == ["caf\ufffd \U0001f600 \0 \x1b[2J"]
     assert data[0][1].content == ["yo\ufffd"] and data[1][0].content == ["\ufffd"]
     model = tiny_model()
@@ -506,13 +506,13 @@ def test_bytes_and_surrogates_that_no_tokenizer_takes(
 
 
 def test_a_run_goes_on_over_entries_that_are_not_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = {"conversations": share("<image>\nwhat?", "red")}
     path = write(tmp_path / "a.jsonl", f"{LINE}\n{json.dumps(bad)}\n")
     batches = Batches(Conversations(path), list, 2, 0)
     assert next(iter(batches)) == [Conversations(path)[0]] * 2
-    told = capsys.readouterr().err
+    told = caplog.text
     assert "sample 1: a.jsonl, line 2: 1 <image> in what is asked and 0 files of image" in told
     assert "sample 0 stands in for it" in told
 

@@ -176,14 +176,15 @@ def test_licences_are_read_off_cards(tmp_path: Path, licence: str, allows: bool 
 
 
 def test_what_each_part_is_is_told_when_a_model_is_composed_and_loaded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its name, its weights' hash and its licence; of a folder without a card, what to do."""
     config = write_model(tmp_path)
     (tmp_path / "lm" / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
     model = AnyModal.compose(config)
     hashes = {name: part["weights"][:12] for name, part in identities(model).items()}
-    composed = capsys.readouterr().err.splitlines()
+    composed = list(caplog.messages)
+    caplog.clear()
     (language,) = [line for line in composed if line.startswith("language: ")]
     assert language == (
         f"language: lm (weights {hashes['language']}), under cc-by-nc-4.0: not for commercial use"
@@ -195,7 +196,7 @@ def test_what_each_part_is_is_told_when_a_model_is_composed_and_loaded(
     assert f"image (weights {hashes['decoder.image']}), under an unknown" in "\n".join(composed)
     model.save_pretrained(tmp_path / "whole", with_parts=True)
     AnyModal.from_pretrained(tmp_path / "whole")
-    loaded = capsys.readouterr().err
+    loaded = caplog.text
     assert f"language: words (weights {hashes['language']}), under cc-by-nc-4.0" in loaded
     assert loaded.count("under an unknown licence") == 3, "a licence goes where the weights go"
 

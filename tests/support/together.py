@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from anymodal.cli.terminal import log_to_terminal
+
 Launcher = Callable[[int, int, int], Mapping[str, str]]
 
 
@@ -75,7 +77,8 @@ def _fork(work: Callable[[int], object], rank: int, path: Path, told: Mapping[st
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = file
         os.environ.update(told)
-        work(rank)
+        with log_to_terminal():
+            work(rank)
         code = 0
     except BaseException:
         traceback.print_exc()

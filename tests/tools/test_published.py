@@ -100,7 +100,9 @@ def nextgpt_like(model: AnyModal, vocabulary: int) -> dict[str, Tensor]:
     }
 
 
-def test_nextgpt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nextgpt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     model = model_of(LinearProjection, {"image": 4, "audio": 8}, tokens=1)
     tokenizer = train_tokenizer(["a"], 261)
     signals = SYSTEMS["nextgpt"].signals
@@ -116,7 +118,7 @@ def test_nextgpt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     saved = load_file(tmp_path / "out" / WEIGHTS)
     assert not any("video" in name for name in saved)
     start_from(model, tmp_path / "out")
-    assert "not for commercial use" in capsys.readouterr().err
+    assert "not for commercial use" in caplog.text
     state = model.state_dict()
     for name in ("image", "audio"):
         assert torch.equal(state[f"projection.maps.{name}.weight"], weights["llama_proj.weight"])
@@ -217,7 +219,7 @@ def test_onellm(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_onellms_own_tokenizers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_onellms_own_tokenizers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Of sound and movement: convolutions and positions, as published at small width."""
     universal = {name: universal_models.MODALITIES[name] for name in ("image", "audio", "imu")}
     huggingface_models.write(huggingface_models.clip, tmp_path / "clip")
@@ -246,7 +248,7 @@ def test_onellms_own_tokenizers(tmp_path: Path, capsys: pytest.CaptureFixture[st
     convert("onellm", tmp_path / "one.pth", tmp_path / "out")
     folder = tmp_path / "out" / "tokenizers"
     started = UniversalTrunk.from_pretrained(path, universal, tokenizers=folder)
-    assert "under the LLaMA 2 Community License" in capsys.readouterr().err
+    assert "under the LLaMA 2 Community License" in caplog.text
     state = started.state_dict()
     for modality in ("audio", "imu"):
         conv = published[f"llma.conv1.{modality}.weight"]

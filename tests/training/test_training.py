@@ -24,6 +24,7 @@ from torch import nn
 from anymodal import composition
 from anymodal import config as configuration
 from anymodal.cli import main as cli
+from anymodal.cli.terminal import log_to_terminal
 from anymodal.config import ConfigError
 from anymodal.distributed import collectives
 from anymodal.io import checkpoint
@@ -614,7 +615,8 @@ def test_a_sample_that_can_t_be_used_is_stood_in_for(
     data = {"_target_": "anymodal.data.conversations.Conversations", **path}
     model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
     more = {"steps": 2, "batch_size": 6, "stage": {"losses": {"text": 1}}, "workers": workers}
-    fit(read_run(write(tmp_path, model=model, data=data, **more)))
+    with log_to_terminal():  # which forked workers write to as well
+        fit(read_run(write(tmp_path, model=model, data=data, **more)))
     told = capfd.readouterr().err
     for number, why in (
         (1, r"no such file.*gone\.png"),

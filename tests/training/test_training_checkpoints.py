@@ -42,7 +42,7 @@ def test_the_last_two_are_kept_and_are_archives_of_torch_s(saved: Path) -> None:
             assert archive.comment.startswith(b"sha256:") and archive.testzip() is None
 
 
-def test_any_flipped_bit_is_noticed(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_any_flipped_bit_is_noticed(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole, drawn = saved.read_bytes(), random.Random(0)
     places = [*range(0, 200, 7), *range(len(whole) - 100, len(whole), 3)]
     places += [drawn.randrange(len(whole)) for _ in range(200)]
@@ -51,9 +51,9 @@ def test_any_flipped_bit_is_noticed(saved: Path, capsys: pytest.CaptureFixture[s
         damaged[place] ^= 1 << drawn.randrange(8)
         saved.write_bytes(damaged)
         assert_same(AtomicCheckpointIO().load_checkpoint(saved), state(2))
-        told = capsys.readouterr().err
+        told = caplog.messages[-1]
         assert told.startswith(f"{saved} is damaged (its checksum is another")
-        assert told.endswith(f"going on from {previous(saved)}, of step 2\n")
+        assert told.endswith(f"going on from {previous(saved)}, of step 2")
 
 
 @pytest.mark.parametrize("kept", [0, 1, 30, 71, 2000, -1, -20, -71, -72, -93])
@@ -86,7 +86,7 @@ def test_one_without_a_checksum_is_read_as_before(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["flipped", "cut", "gone"])
 def test_a_run_goes_on_from_the_one_before(
-    tmp_path: Path, harm: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     steady = {"steps": 6, "optimizer": {"schedule": "constant"}}
     train(write(tmp_path, "straight", **steady))
@@ -104,7 +104,7 @@ def test_a_run_goes_on_from_the_one_before(
         found.write_bytes(content if harm == "flipped" else content[:900])
     assert train(path) is not None
     step = 4 if harm == "gone" else 2
-    assert f"going on from {previous(found)}, of step {step}" in capsys.readouterr().err
+    assert f"going on from {previous(found)}, of step {step}" in caplog.text
     assert {file.name for file in found.parent.iterdir()} == {"last.ckpt", "previous.ckpt"}
     for key in ("state_dict", "optimizer_states", "batches"):
         assert_same(last(tmp_path / "straight")[key], last(tmp_path / "harmed")[key])
