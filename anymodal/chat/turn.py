@@ -150,7 +150,6 @@ def reply_many(
     seeds: Sequence[int],
     sampling: dict[str, dict[str, Any]] | None = None,
     batch_size: int = 16,
-    heard: list[list[TextToken | SpanReady]] | None = None,
     limits: media.Limits | None = None,
     **how: Any,
 ) -> list[Message]:
@@ -164,7 +163,6 @@ def reply_many(
         seeds: one for each conversation.
         sampling: steps and guidance by modality, over the model's own settings.
         batch_size: the most conversations to answer, and the most media to make, at once.
-        heard: gets the events of every reply's text, for who wants to count them.
         limits: what is too much of a file.
         how: further settings of the text, see `generation.Sampling`.
 
@@ -191,8 +189,6 @@ def reply_many(
             choose,
             generators=[torch.Generator().manual_seed(seed) for seed in seeds[some]],
         )
-        if heard is not None:
-            heard.extend(answers)
         for answer, seed in zip(answers, seeds[some], strict=True):
             content, mine = _ordered(model, answer, seed)
             orders += [(len(contents), order) for order in mine]

@@ -94,13 +94,13 @@ def run(args: argparse.Namespace) -> int:
 def _matrix(args: argparse.Namespace) -> int:
     if args.diagnose:
         return _diagnose(args)
-    from anymodal.evaluation.answers import ModelAnswers
+    from anymodal.evaluation.predictor import ModelPredictor
     from anymodal.evaluation.report import table
     from anymodal.toybox.matrix import Plan, choose_lines, evaluate
 
     lines = choose_lines(args.kinds)
     plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
-    answers = ModelAnswers(open_model(args))
+    answers = ModelPredictor(open_model(args))
     results = evaluate(answers, plan, args.out, name=args.model)
     text = table(results)
     print(text)

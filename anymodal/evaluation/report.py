@@ -60,7 +60,7 @@ def summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Figures: `share` of attributes right with its 95 % interval, also `by_attribute`; `chance`, the
     share that blind guessing gets; `input`, the same for what only given media tell; `media`, the
-    replies with exactly the media asked for, in order; `malformed` spans; how many conversations.
+    replies with exactly the media asked for, in order; how many conversations.
     """
     groups: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
     for record in records:
@@ -91,14 +91,13 @@ def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "chance": sum(guesses) / len(guesses) if guesses else None,
         "input": attributes(perceived),
         "media": proportion([t["media"]["asked"] == t["media"]["given"] for t in turns]),
-        "malformed": sum(turn["malformed"] for turn in turns),
     }
 
 
 def table(results: Mapping[str, Any]) -> str:
     """The results of a matrix as two Markdown tables: the figures, and each attribute's.
 
-    Seen and held-out scenes stand side by side; media and broken spans are of both together.
+    Seen and held-out scenes stand side by side; media are of both together.
     """
     lines: dict[str, list[Mapping[str, Any]]] = {}
     for found in results["results"]:
@@ -116,9 +115,8 @@ def table(results: Mapping[str, Any]) -> str:
         counts = [found["count"] for found in splits]
         chance = _mean([found["chance"] for found in splits], counts)
         media = _mean([found["media"]["share"] for found in splits], counts)
-        malformed = sum(found["malformed"] for found in splits)
-        rows.append([*row, percent(chance), percent(media), str(malformed)])
-    figures_of_lines = markdown([*head, "chance %", "media %", "malformed"], rows)
+        rows.append([*row, percent(chance), percent(media)])
+    figures_of_lines = markdown([*head, "chance %", "media %"], rows)
     named = [(split_label(found), found) for found in results["results"]]
     return f"{figures_of_lines}\n\n{attribute_table('conversation', named)}"
 

@@ -13,7 +13,7 @@ from anymodal import config as configuration
 from anymodal import media
 from anymodal.composition import find
 from anymodal.distributed import devices
-from anymodal.evaluation.answers import Answer, Answerer, ModelAnswers
+from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.evaluation.report import metric_table
 from anymodal.evaluation.schema import Evaluation, read_evaluation
 from anymodal.evaluation.store import Store
@@ -39,19 +39,17 @@ def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any]
     if isinstance(job.model, str):
         find(job.model)
     metrics = job.build_metrics(samples)
-    answerer = ModelAnswers(_model(job), **job.settings)
-    head = {"answerer": answerer.identity(), "seed": job.seed}
+    predictor = ModelPredictor(_model(job), **job.settings)
+    head = {"answerer": predictor.identity(), "seed": job.seed}
     store = Store(Path(job.out), head, lambda record: record["id"])
-    failed = answer_all(answerer, samples, store, seed=job.seed, batch_size=job.batch_size)
-    del answerer  # its memory is free for the metrics
+    failed = answer_all(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
+    del predictor  # its memory is free for the metrics
     failed += measure(metrics, samples, store, devices.choose(job.device))
-    replies = [store.records[sample.id] for sample in samples if sample.id in store.records]
     results = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
         "data": job.data if isinstance(job.data, str) else job.data["_target_"],
         "seed": job.seed,
         "count": len(samples),
-        "malformed": sum(record["malformed"] for record in replies),
         "failed": failed,
         "metrics": {name: metric.compute() for name, metric in metrics.items()},
     }
@@ -71,7 +69,7 @@ def _model(job: Evaluation) -> AnyModal:
 
 
 def answer_all(
-    answerer: Answerer, samples: Sequence[Sample], store: Store, *, seed: int, batch_size: int
+    predictor: Predictor, samples: Sequence[Sample], store: Store, *, seed: int, batch_size: int
 ) -> list[dict[str, str]]:
     """Ask every sample whose reply the store doesn't hold, and keep the replies.
 
@@ -88,7 +86,7 @@ def answer_all(
         for start in range(0, len(samples), batch_size):
             some = samples[start : start + batch_size]
             if not all(_holds(store, sample) for sample in some):
-                for sample, answer in _ask(answerer, some, seed):
+                for sample, answer in _ask(predictor, some, seed):
                     if isinstance(answer, Exception):
                         failed.append({"id": sample.id, "error": str(answer)})
                         store.records.pop(sample.id, None)
@@ -115,8 +113,8 @@ def _holds(store: Store, sample: Sample) -> bool:
 
 
 def _ask(
-    answerer: Answerer, samples: Sequence[Sample], seed: int
-) -> Iterator[tuple[Sample, Answer | Exception]]:
+    predictor: Predictor, samples: Sequence[Sample], seed: int
+) -> Iterator[tuple[Sample, Message | Exception]]:
     """Answers in one batch, or errors; who spoils a batch is found by asking one by one."""
     asked: list[tuple[Sample, list[Message]]] = []
     for sample in samples:
@@ -128,21 +126,21 @@ def _ask(
         return
     found = [sample for sample, _ in asked]
     try:
-        answers = answerer([talk for _, talk in asked], [s.seed(seed) for s in found])
+        answers = predictor([talk for _, talk in asked], [s.seed(seed) for s in found])
     except ValueError as error:
         if len(found) == 1:
             yield found[0], error
             return
         for sample in found:
-            yield from _ask(answerer, [sample], seed)
+            yield from _ask(predictor, [sample], seed)
         return
     yield from zip(found, answers, strict=True)
 
 
-def _record(sample: Sample, answer: Answer, store: Store) -> dict[str, Any]:
+def _record(sample: Sample, answer: Message, store: Store) -> dict[str, Any]:
     """A reply, ready for JSON: texts, and paths of its media, which are kept."""
     reply: list[str | dict[str, str]] = []
-    for place, part in enumerate(answer.message.content):
+    for place, part in enumerate(answer.content):
         if isinstance(part, media.Media):
             path = store.keep(part, f"{sample.name}-{place}")
             reply.append({"kind": part.kind, "path": path})
@@ -154,7 +152,6 @@ def _record(sample: Sample, answer: Answer, store: Store) -> dict[str, Any]:
         "digest": sample.digest(),
         "messages": sample.written(),
         "reply": reply,
-        "malformed": answer.malformed,
     }
 
 

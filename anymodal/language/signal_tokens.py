@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,26 +13,12 @@ if TYPE_CHECKING:
     from anymodal.language.model import LanguageModel
 
 
-class Span(NamedTuple):
-    """A whole run of signals for the output called `name`, starting at position `start`."""
-
-    name: str
-    start: int
-
-
-class Parsed(NamedTuple):
-    """Ids split into runs of text ids and spans, in order; stray signals are left out, counted."""
-
-    parts: list[list[int] | Span]
-    malformed: int
-
-
 class Signals:
     """Which ids mean what: a span of `counts[name]` signals per output, a placeholder per input.
 
     A span's tokens are `<|name_0|>`, `<|name_1|>`, …, a placeholder is `<|name|>`. Only a span's
-    first token is ever sampled, the others follow by themselves, so that spans are whole by
-    construction.
+    first token is ever sampled, and the others follow by themselves in the same pass. So a broken
+    span can't occur, and nothing counts them.
 
     Source: Koh et al. 2023 (GILL), section 3.2.
 
@@ -94,27 +80,6 @@ class Signals:
         """Whether an id belongs to a span, at whatever place of it."""
         return self.first_id <= token < self.stop_id - len(self.inputs)
 
-    def parse(self, ids: Sequence[int]) -> Parsed:
-        """Find the spans in ids; what is left of a broken span counts as one malformed."""
-        parts: list[list[int] | Span] = []
-        malformed = at = 0
-        while at < len(ids):
-            name = self.starts.get(ids[at])
-            if name is not None and list(ids[at : at + self.counts[name]]) == self._spans[name]:
-                parts.append(Span(name, at))
-                at += self.counts[name]
-            elif self.is_signal(ids[at]):
-                malformed += 1
-                at = self._after_stray(ids, at)
-            else:
-                if not parts or isinstance(parts[-1], Span):
-                    parts.append([])
-                run = parts[-1]
-                assert isinstance(run, list)
-                run.append(ids[at])
-                at += 1
-        return Parsed(parts, malformed)
-
     def constrain(self, logits: Tensor, allowed: Collection[str]) -> Tensor:
         """Scores (…, V) in which, of all tokens here, only the first of allowed spans remain."""
         key = tuple(name for name in self.counts if name in allowed), logits.device
@@ -124,17 +89,6 @@ class Signals:
             with torch.inference_mode(False):
                 self._closed[key] = torch.tensor(ids, dtype=torch.long, device=logits.device)
         return logits.index_fill(-1, self._closed[key], float("-inf"))
-
-    def _after_stray(self, ids: Sequence[int], at: int) -> int:
-        at += 1
-        while (
-            at < len(ids)
-            and self.is_signal(ids[at])
-            and ids[at] == ids[at - 1] + 1
-            and ids[at] not in self.starts
-        ):
-            at += 1
-        return at
 
 
 MAX_SIGNALS = 4096

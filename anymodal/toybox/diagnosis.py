@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from anymodal.evaluation.answers import ModelAnswers
+from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.report import attribute_table, attributes
 from anymodal.toybox.captions import caption
 from anymodal.toybox.grammar import KINDS, Medium, Turn, render_plain, sample_dialogue
@@ -53,7 +53,7 @@ def climb(
     """Every rung of a model: where the figures fall, the part between them loses them."""
     how: dict[str, Any] = {"seed": seed, "unseen": unseen}
     rungs: list[Rung] = []
-    answers = ModelAnswers(model)
+    answers = ModelPredictor(model)
 
     def whole(kind: str) -> None:
         if kind in KINDS:
@@ -169,13 +169,13 @@ def of_language(
     """The language model on questions about media that are told to it in words."""
     scores: list[dict[str, bool]] = []
     samples = Plan((f"{kind}>text",), count, seed, (unseen,)).samples()
-    answers = ModelAnswers(model)
+    answers = ModelPredictor(model)
     for _, some in _batches(samples, 32, f"{kind} in words"):
         asked = [render_plain(sample.dialogue)[0].parts for sample in some]
         talks = [[Message("user", [str(part) for part in parts])] for parts in asked]
         replies = answers(talks, [sample.reply_seed(0) for sample in some])
         for sample, reply in zip(some, replies, strict=True):
-            scores.append(score_reply("text", reply.message.text, sample.dialogue.answers[0][0]))
+            scores.append(score_reply("text", reply.text, sample.dialogue.answers[0][0]))
     return Rung(f"{kind}: language model, told in words", attributes(scores))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from anymodal.config import suggest
-from anymodal.evaluation.answers import Answer, Answerer
+from anymodal.evaluation.predictor import Predictor
 from anymodal.evaluation.report import summary
 from anymodal.evaluation.store import Store
 from anymodal.media import Media
@@ -142,22 +142,22 @@ def choose_lines(given: str) -> tuple[str, ...]:
 
 
 def evaluate(
-    answerer: Answerer, plan: Plan, out: Path | None = None, *, name: str = ""
+    predictor: Predictor, plan: Plan, out: Path | None = None, *, name: str = ""
 ) -> dict[str, Any]:
     """Hold the conversations of a plan, judge them, and sum up.
 
     Args:
-        answerer: who answers.
+        predictor: who answers.
         plan: what to measure.
         out: where samples and their media are kept as they come, with a gallery to look at them;
             those kept already are not held again.
-        name: of the answerer, for the results.
+        name: of the predictor, for the results.
 
     Raises:
-        ValueError: if the folder holds samples of another answerer or seed.
+        ValueError: if the folder holds samples of another predictor or seed.
     """
     wanted = {sample.key: sample for sample in plan.samples()}
-    head = {"answerer": answerer.identity(), "seed": plan.seed, "varied": plan.varied}
+    head = {"answerer": predictor.identity(), "seed": plan.seed, "varied": plan.varied}
     store = Store(out, head, _key) if out is not None else None
     records = {key: r for key, r in (store.records if store else {}).items() if key in wanted}
     left = [sample for key, sample in wanted.items() if key not in records]
@@ -165,7 +165,7 @@ def evaluate(
         for start in range(0, len(left), plan.batch_size):
             some = left[start : start + plan.batch_size]
             bar.set_description(some[0].line)
-            held = hold(answerer, some, store.keep if store else None)
+            held = hold(predictor, some, store.keep if store else None)
             for sample, record in zip(some, held, strict=True):
                 records[sample.key] = record
                 if store is not None:
@@ -188,12 +188,12 @@ Keep = Callable[[Media, str], str]
 
 
 def hold(
-    answerer: Answerer, samples: Sequence[Sample], keep: Keep | None = None
+    predictor: Predictor, samples: Sequence[Sample], keep: Keep | None = None
 ) -> list[dict[str, Any]]:
-    """Hold several conversations at once, turn by turn; the history is the answerer's own.
+    """Hold several conversations at once, turn by turn; the history is the predictor's own.
 
     Args:
-        answerer: who answers.
+        predictor: who answers.
         samples: what is asked.
         keep: where media go; None to let them go.
 
@@ -207,14 +207,14 @@ def hold(
         for i in active:
             histories[i].append(samples[i].user(turn))
         seeds = [samples[i].reply_seed(turn) for i in active]
-        answers = answerer([list(histories[i]) for i in active], seeds)
+        answers = predictor([list(histories[i]) for i in active], seeds)
         for i, answer in zip(active, answers, strict=True):
-            histories[i].append(answer.message)
+            histories[i].append(answer)
             judged = _judged(samples[i].dialogue, turn, answer)
             if keep is not None:
                 name = f"{samples[i].name}-{turn}"
                 _keep(judged["request"], histories[i][-2].media, keep, f"{name}-user")
-                _keep(judged["reply"], answer.message.media, keep, f"{name}-reply")
+                _keep(judged["reply"], answer.media, keep, f"{name}-reply")
             turns[i].append(judged)
     return [
         {
@@ -236,27 +236,26 @@ def _keep(parts: Sequence[Any], media: Sequence[Media], keep: Keep, name: str) -
         part["path"] = keep(medium, f"{name}-{number}")
 
 
-def _judged(dialogue: Dialogue, turn: int, answer: Answer) -> dict[str, Any]:
+def _judged(dialogue: Dialogue, turn: int, answer: Message) -> dict[str, Any]:
     """The record of one turn."""
     request, reference = dialogue.turns[2 * turn : 2 * turn + 2]
     asked = [medium.modality for medium in reference.media]
-    given = [medium.kind for medium in answer.message.media]
+    given = [medium.kind for medium in answer.media]
     wanted = dialogue.answers[turn]
     modalities = asked or ["text"] * len(wanted)
-    made = _matched(modalities, answer.message)
+    made = _matched(modalities, answer)
     marks = [score_reply(*each) for each in zip(modalities, made, wanted, strict=True)]
     return {
         "request": _written(request),
         "reply": [
             part if isinstance(part, str) else {"kind": getattr(part, "kind", "")}
-            for part in answer.message.content
+            for part in answer.content
         ],
         "wanted": wanted,
         "read": [judge(*each) for each in zip(modalities, made, strict=True)],
         "right": marks,
         "chance": [{name: chance(name, told) for name in told} for told in wanted],
         "media": {"asked": asked, "given": given},
-        "malformed": answer.malformed,
     }
 
 

@@ -17,7 +17,7 @@ from anymodal.cli.main import main
 from anymodal.composition import validate
 from anymodal.config import ConfigError, ranges
 from anymodal.decoders import Decoder
-from anymodal.evaluation.answers import ModelAnswers
+from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.schema import Evaluation
 from anymodal.language.sampling import Sampling
 from anymodal.modality import SAMPLING, Modality
@@ -112,7 +112,7 @@ def test_wrong_settings_are_told_wherever_they_are_given(
     with pytest.raises(ValueError, match=match):
         Session(idle, tmp_path, **settings)
     with pytest.raises(ValueError, match=match):
-        ModelAnswers(idle, **settings)
+        ModelPredictor(idle, **settings)
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=repr)

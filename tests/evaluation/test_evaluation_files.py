@@ -18,7 +18,7 @@ from anymodal.cli import main as cli
 from anymodal.cli.validate import check
 from anymodal.config import ConfigError
 from anymodal.encoders import Encoder, ImageBindEncoder
-from anymodal.evaluation.answers import ModelAnswers
+from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.report import metric_table
 from anymodal.evaluation.run import answer_all
 from anymodal.evaluation.schema import read_evaluation
@@ -475,7 +475,7 @@ def test_data_that_is_not_there(tmp_path: Path) -> None:
 # ---- Asking -------------------------------------------------------------------------------------
 
 
-class Counting(ModelAnswers):
+class Counting(ModelPredictor):
     """The tiny model's answers, until it is stopped."""
 
     def __init__(self, stop: int | None = None) -> None:
@@ -643,7 +643,7 @@ def test_the_command_measures_a_model_on_files(
     results = json.loads((out / "results.json").read_text())
     assert told == (out / "results.md").read_text() == metric_table(results) + "\n"
     found = results["metrics"]
-    assert (results["count"], results["malformed"], results["failed"]) == (5, 0, [])
+    assert (results["count"], results["failed"]) == (5, [])
     assert found["choices"] == {"accuracy": 1.0, "named": 1.0, "chance": 0.5, "count": 1}
     assert found["word_error_rate"] == {"word_error_rate": pytest.approx(1 / 8), "count": 2}
     assert 0 < found["bleu"]["bleu_4"] < 1

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from anymodal.language.generation import Prompt, SpanReady, TextToken, generate
+from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import LanguageModel
-from anymodal.language.signal_tokens import Signals, Span
+from anymodal.language.sampling import Sampling
+from anymodal.language.signal_tokens import Signals
 from anymodal.toybox.tokenizer import train_tokenizer
 
 SIGNALS = Signals({"picture": 3, "sound": 1}, ["picture", "move"], 100)
@@ -57,38 +60,63 @@ def test_only_first_signals_of_allowed_spans_remain():
         assert torch.equal(constrained[kept], logits[kept])
 
 
-def test_parse_finds_spans_at_their_places():
-    parts, malformed = SIGNALS.parse([1, 2, 100, 101, 102, 103, 3])
-    assert parts == [[1, 2], Span("picture", 2), Span("sound", 5), [3]] and malformed == 0
+def broken_spans(ids: list[int], signals: Signals) -> list[int]:
+    """Signals and placeholders in ids that are in no whole span."""
+    broken, at = [], 0
+    while at < len(ids):
+        name = signals.starts.get(ids[at])
+        span = signals.span(name) if name is not None else []
+        if span and ids[at : at + len(span)] == span:
+            at += len(span)
+            continue
+        broken += [ids[at]] if signals.first_id <= ids[at] < signals.stop_id else []
+        at += 1
+    return broken
 
 
-@pytest.mark.parametrize(
-    ("ids", "parts", "malformed"),
-    [
-        ([100, 101], [], 1),
-        ([1, 101, 102, 2], [[1, 2]], 1),
-        ([100, 100, 101, 102], [Span("picture", 1)], 1),
-        ([102, 101, 100], [], 3),
-        ([100, 101, 103], [Span("sound", 2)], 1),
-        ([104, 5], [[104, 5]], 0),
-    ],
+def test_what_counts_as_a_broken_span():
+    assert broken_spans([1, 100, 101, 102, 103, 3], SIGNALS) == []
+    assert broken_spans([100, 100, 101, 102, 1, 101, 104], SIGNALS) == [100, 101, 104]
+    assert broken_spans([103, 100, 101], SIGNALS) == [100, 101]
+
+
+LANGUAGE = tiny_language()
+ADDED = Signals.add_to(LANGUAGE, {"picture": 3, "sound": 1}, ["picture"])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    likely=st.lists(st.floats(-8, 8), min_size=5, max_size=5),
+    how=st.builds(
+        Sampling,
+        max_new_tokens=st.integers(1, 14),
+        temperature=st.sampled_from([0.0, 0.5, 1.5]),
+        top_k=st.integers(0, 8),
+        top_p=st.floats(0.1, 1.0),
+        repetition_penalty=st.sampled_from([1.0, 0.5, 2.0]),
+        max_spans=st.none() | st.integers(0, 3),
+    ),
+    seed=st.integers(0, 2**31),
 )
-def test_parse_counts_what_is_broken(ids, parts, malformed):
-    assert SIGNALS.parse(ids) == (parts, malformed)
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(95, 106), max_size=30))
-def test_parse_loses_nothing_but_strays(ids):
-    parts, malformed = SIGNALS.parse(ids)
-    text = [token for part in parts if not isinstance(part, Span) for token in part]
-    assert text == [token for token in ids if not SIGNALS.is_signal(token)]
-    spans = [part for part in parts if isinstance(part, Span)]
-    for name, start in spans:
-        assert ids[start : start + SIGNALS.counts[name]] == SIGNALS.span(name)
-    in_spans = sum(SIGNALS.counts[span.name] for span in spans)
-    signals = sum(SIGNALS.is_signal(token) for token in ids)
-    assert (malformed == 0) == (in_spans == signals)
+def test_no_span_is_ever_broken(likely: list[float], how: Sampling, seed: int) -> None:
+    """Whatever the scores of the tokens, and whatever the settings and limits of a reply."""
+    ids = LANGUAGE.encode_text("a red ball")
+    with torch.no_grad():
+        prompt = Prompt(LANGUAGE.embed(ids), list(ids))
+        hidden = LANGUAGE(prompt.embeds[None])[0, -1]
+        LANGUAGE.output_rows.copy_(torch.tensor(likely)[:, None] * hidden / hidden.square().sum())
+    cache = PrefixCache(LANGUAGE)
+    generator = torch.Generator().manual_seed(seed)
+    events = list(generate(LANGUAGE, ADDED, prompt, how, generator=generator, cache=cache))
+    reply = [key for key in cache.keys[len(ids) :] if isinstance(key, int)]  # as the model read it
+    spans = [event for event in events if isinstance(event, SpanReady)]
+    assert broken_spans(reply, ADDED) == [] and len(reply) <= how.max_new_tokens
+    assert [reply.count(start) for start in ADDED.starts] == [
+        sum(span.name == name for span in spans) for name in ADDED.starts.values()
+    ]
+    assert all(torch.equal(span.embeds, LANGUAGE.embed(ADDED.span(span.name))) for span in spans)
+    said = [token for event in events if isinstance(event, TextToken) for token in event.ids]
+    assert not any(ADDED.first_id <= token < ADDED.stop_id for token in said)
 
 
 @pytest.mark.parametrize(
