@@ -24,9 +24,9 @@ from anymodal.composition import find
 from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead
 from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
-from anymodal.toybox.captions import caption
 from anymodal.toybox.diagnosis import of_head
-from anymodal.toybox.grammar import Medium, sample_dialogue
+from anymodal.toybox.grammar.captions import caption
+from anymodal.toybox.grammar.dialogues import Medium, sample_dialogue
 from anymodal.training.configuration import MuonConfig, Optimizer, freeze_all_but
 from anymodal.training.optimizers import build_optimizer
 from anymodal.types import Message, Target

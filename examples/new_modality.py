@@ -22,11 +22,11 @@ from anymodal import AnyModal, Message, Modality
 from anymodal.chat.turn import reply_many
 from anymodal.data.captioned import Captioned
 from anymodal.media import Media
-from anymodal.toybox.captions import caption
-from anymodal.toybox.motion import path
+from anymodal.toybox.grammar.captions import caption
+from anymodal.toybox.oracles.text import score_text
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import Scene, sample_scene
-from anymodal.toybox.text_oracle import score_text
+from anymodal.toybox.trajectory import path
 from anymodal.training.objectives import Binding
 from anymodal.training.run import train_model
 

@@ -14,7 +14,7 @@ from anymodal.cli.options import count
 if TYPE_CHECKING:
     import numpy as np
 
-    from anymodal.toybox.grammar_types import Medium, Turn
+    from anymodal.toybox.grammar.types import Medium, Turn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ def write_dialogues(out: Path, n: int, seed: int, unseen: bool = False) -> Path:
     """Write conversations to `dialogues.jsonl`, and their media beside it, in `dialogues/`."""
     import numpy as np
 
-    from anymodal.toybox.grammar import sample_dialogue
+    from anymodal.toybox.grammar.dialogues import sample_dialogue
 
     folder = out / "dialogues"
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,15 @@ from transformers import PreTrainedTokenizerFast
 
 from anymodal.data.captioned import Captioned
 from anymodal.media import Image, Media, Video
-from anymodal.toybox.captions import caption
-from anymodal.toybox.grammar import Dialogue, Medium, joined, render_plain, sample_dialogue
-from anymodal.toybox.instruments import worsen
+from anymodal.toybox.augmentation import worsen
+from anymodal.toybox.grammar.captions import caption
+from anymodal.toybox.grammar.dialogues import (
+    Dialogue,
+    Medium,
+    joined,
+    render_plain,
+    sample_dialogue,
+)
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import TOLD, Scene, all_scenes, sample_scene
 from anymodal.toybox.tokenizer import train_tokenizer

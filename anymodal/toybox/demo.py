@@ -10,13 +10,13 @@ import numpy as np
 from anymodal.chat.html_report import Check, bubble, write_page
 from anymodal.chat.session import Exchange
 from anymodal.media import Media
-from anymodal.toybox.captions import caption
-from anymodal.toybox.grammar_types import Medium
-from anymodal.toybox.measure import measure
+from anymodal.toybox.demo_script import SCRIPT as SCRIPT
+from anymodal.toybox.demo_script import Step
+from anymodal.toybox.grammar.captions import caption
+from anymodal.toybox.grammar.types import Medium
+from anymodal.toybox.oracles.media import measure
+from anymodal.toybox.oracles.text import score_text
 from anymodal.toybox.render import render
-from anymodal.toybox.script import SCRIPT as SCRIPT
-from anymodal.toybox.script import Step
-from anymodal.toybox.text_oracle import score_text
 
 TITLE = "A conversation with AnyModal"
 

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.report import attribute_table, attributes
-from anymodal.toybox.captions import caption
-from anymodal.toybox.grammar import KINDS, Medium, Turn, render_plain, sample_dialogue
-from anymodal.toybox.judge import captioned, judge, rendered, score, score_reply, values_of
+from anymodal.toybox.grammar.captions import caption
+from anymodal.toybox.grammar.dialogues import KINDS, Medium, Turn, render_plain, sample_dialogue
 from anymodal.toybox.matrix import Plan, evaluate
 from anymodal.toybox.render import MODALITIES
 from anymodal.toybox.scene import all_scenes
+from anymodal.toybox.scoring import captioned, judge, rendered, score, score_reply, values_of
 from anymodal.types import Message, Target
 
 if TYPE_CHECKING:

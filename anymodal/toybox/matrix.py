@@ -17,10 +17,10 @@ from anymodal.evaluation.report import summary
 from anymodal.evaluation.store import Store
 from anymodal.media import Media
 from anymodal.toybox.gallery import write_gallery
-from anymodal.toybox.grammar import KINDS, Dialogue, Medium, Turn, sample_dialogue
-from anymodal.toybox.judge import chance, judge, score_reply
+from anymodal.toybox.grammar.dialogues import KINDS, Dialogue, Medium, Turn, sample_dialogue
 from anymodal.toybox.paraphrases import paraphrased
 from anymodal.toybox.render import render
+from anymodal.toybox.scoring import chance, judge, score_reply
 from anymodal.toybox.variations import vary
 from anymodal.types import Message
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from anymodal.toybox.grammar_scenes import Scenes
-from anymodal.toybox.grammar_script import Script
-from anymodal.toybox.grammar_types import Dialogue
-from anymodal.toybox.grammar_words import Draw, show, sound
+from anymodal.toybox.grammar.scenes import Scenes
+from anymodal.toybox.grammar.script import Script
+from anymodal.toybox.grammar.types import Dialogue
+from anymodal.toybox.grammar.words import Draw, show, sound
 
 NAMED: dict[str, tuple[str, ...]] = {
     "image": (

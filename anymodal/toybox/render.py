@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from anymodal.media import IMU, Audio, Image, Media, Video
-from anymodal.toybox.imu import RATE as IMU_RATE
-from anymodal.toybox.imu import feel
-from anymodal.toybox.pictures import FPS, draw_image, draw_video
+from anymodal.toybox.renderers.audio import play
+from anymodal.toybox.renderers.imu import RATE as IMU_RATE
+from anymodal.toybox.renderers.imu import feel
+from anymodal.toybox.renderers.visual import FPS, draw_image, draw_video
 from anymodal.toybox.scene import Scene
-from anymodal.toybox.sounds import play
 
 SOUND_RATE = 16000
 

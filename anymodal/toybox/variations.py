@@ -11,11 +11,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from anymodal.media import IMU, Audio, Image, Media, Video
-from anymodal.toybox.imu import feel
-from anymodal.toybox.instruments import grainy
-from anymodal.toybox.pictures import draw_image, draw_video
+from anymodal.toybox.augmentation import grainy
+from anymodal.toybox.renderers.audio import play
+from anymodal.toybox.renderers.imu import feel
+from anymodal.toybox.renderers.visual import draw_image, draw_video
 from anymodal.toybox.scene import Scene
-from anymodal.toybox.sounds import play
 
 Pixels = NDArray[np.uint8]
 

@@ -23,9 +23,9 @@ from anymodal.cli import main as cli
 from anymodal.cli.terminal import log_to_terminal
 from anymodal.media import Media
 from anymodal.toybox import demo
-from anymodal.toybox import script as script_of
-from anymodal.toybox.grammar_types import Medium
-from anymodal.toybox.measure import measure
+from anymodal.toybox import demo_script as script_of
+from anymodal.toybox.grammar.types import Medium
+from anymodal.toybox.oracles.media import measure
 from anymodal.toybox.scene import Scene, held_out
 from anymodal.types import Message
 from tests.support.paths import ROOT

@@ -15,11 +15,11 @@ from anymodal.evaluation.report import attributes, markdown, table, wilson
 from anymodal.media import Audio, Image, Video
 from anymodal.model import AnyModal
 from anymodal.toybox import diagnosis as ladder
-from anymodal.toybox.grammar import KINDS, Medium
-from anymodal.toybox.judge import chance, judge, rendered, score, score_reply
+from anymodal.toybox.grammar.dialogues import KINDS, Medium
 from anymodal.toybox.matrix import ANY, MAIN, PARAPHRASE, Plan, choose_lines, evaluate, hold
 from anymodal.toybox.render import MODALITIES, render
 from anymodal.toybox.scene import MOTIONS, Scene
+from anymodal.toybox.scoring import chance, judge, rendered, score, score_reply
 from anymodal.toybox.variations import vary
 from anymodal.types import Conditioning, Message
 from tests.support.tiny import tiny_model

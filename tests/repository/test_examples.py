@@ -16,7 +16,7 @@ import transformers
 from anymodal import media
 from anymodal.encoders import TransformersEncoder, TransformersText
 from anymodal.media import Image
-from anymodal.toybox.judge import judge
+from anymodal.toybox.scoring import judge
 from tests.encoders.test_texts import write as write_clip
 from tests.support.paths import ROOT as REPOSITORY
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from anymodal.media import IMU, Audio, Image, Media, Video
-from anymodal.toybox.sound_oracle import hear
-from anymodal.toybox.visual_oracles import read_image, read_imu, read_video
+from anymodal.toybox.oracles.audio import hear
+from anymodal.toybox.oracles.visual import read_image, read_imu, read_video
 
 
 def measure(medium: Media) -> dict[str, str]:

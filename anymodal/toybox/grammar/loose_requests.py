@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from anymodal.toybox.grammar_words import Draw
-from anymodal.toybox.phrases import Words
-from anymodal.toybox.phrases_loose import (
+from anymodal.toybox.grammar.phrases.attributes import Words
+from anymodal.toybox.grammar.phrases.loose import (
     ABOUT,
     ABOUT_ONLY,
     BRIEF,
@@ -28,9 +27,10 @@ from anymodal.toybox.phrases_loose import (
     TO_MAKE,
     TO_SENSE,
     TOOLS,
-    WANT,
+    WANT_OPENERS,
     WISH,
 )
+from anymodal.toybox.grammar.words import Draw
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _THIRD = {"am": "is", "have": "has", "do": "does", "go": "goes", "can't": "can't"}
@@ -96,7 +96,7 @@ def _making(draw: Draw, wanted: str) -> dict[str, Words]:
     bare = tuple(words.split(" ", 1)[1] for words in called)
     return {
         "n": called, "N": bare, "v": infinitives, "p": participles, "t": TOOLS[wanted],
-        "s": TO_SENSE[wanted], "get": GET, "want": WANT, "wish": WISH, "of": OF,
+        "s": TO_SENSE[wanted], "get": GET, "want": WANT_OPENERS, "wish": WISH, "of": OF,
     }  # fmt: skip
 
 

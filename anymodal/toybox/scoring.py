@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from anymodal.media import Media
-from anymodal.toybox.captions import caption
-from anymodal.toybox.measure import measure
+from anymodal.toybox.grammar.captions import caption
+from anymodal.toybox.oracles.media import measure
+from anymodal.toybox.oracles.text import parse, score_text
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import TOLD, VALUES, sample_scene
-from anymodal.toybox.text_oracle import parse, score_text
 
 _ANSWERS = ("yes", "no")
 

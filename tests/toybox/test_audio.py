@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, istft, resample_poly, sosfiltfilt, stft
 
+from anymodal.toybox.oracles.audio import hear
+from anymodal.toybox.renderers.audio import EVENTS_PER_SECOND, play
 from anymodal.toybox.scene import SIZES, TEMPOS, THINGS, Scene
-from anymodal.toybox.sound_oracle import hear
-from anymodal.toybox.sounds import EVENTS_PER_SECOND, play
 
 ATTRIBUTES = ("thing", "size", "tempo")
 TOLD = list(itertools.product(THINGS, SIZES, TEMPOS))

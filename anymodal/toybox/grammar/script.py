@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from anymodal.toybox.captions import describe
-from anymodal.toybox.grammar_loose import around
-from anymodal.toybox.grammar_requests import question, yes_no_question
-from anymodal.toybox.grammar_scenes import Scenes, shows_held_out
-from anymodal.toybox.grammar_types import Dialogue, Medium, Turn
-from anymodal.toybox.grammar_words import Draw, Facts, plain_value, sentence
-from anymodal.toybox.phrases import ANSWER, REPLY, REPLY_CHANGED, REPLY_NEXT, REPLY_TAIL
+from anymodal.toybox.grammar.captions import describe
+from anymodal.toybox.grammar.loose_requests import around
+from anymodal.toybox.grammar.phrases.questions import ANSWER
+from anymodal.toybox.grammar.phrases.replies import REPLY, REPLY_CHANGED, REPLY_NEXT, REPLY_TAIL
+from anymodal.toybox.grammar.requests import question, yes_no_question
+from anymodal.toybox.grammar.scenes import Scenes, shows_held_out
+from anymodal.toybox.grammar.types import Dialogue, Medium, Turn
+from anymodal.toybox.grammar.words import Draw, Facts, plain_value, sentence
 from anymodal.toybox.scene import VALUES
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from anymodal.toybox.phrases import (
+from anymodal.toybox.grammar.phrases.attributes import (
     GO,
     LOOKS,
     MOVEMENT_WAYS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from anymodal.toybox.phrases import (
+from anymodal.toybox.grammar.phrases.attributes import (
     GO,
     MORE_PITCH,
     MORE_SIZE,

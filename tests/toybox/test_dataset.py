@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from anymodal.media import IMU, Audio, Depth, Media
-from anymodal.toybox import instruments
+from anymodal.toybox import augmentation as instruments
+from anymodal.toybox.augmentation import worsen
 from anymodal.toybox.dataset import (
     ToyboxDialogues,
     ToyboxFrames,
@@ -14,8 +15,7 @@ from anymodal.toybox.dataset import (
     ToyboxScenes,
     toybox_tokenizer,
 )
-from anymodal.toybox.grammar import Medium
-from anymodal.toybox.instruments import worsen
+from anymodal.toybox.grammar.dialogues import Medium
 from anymodal.toybox.render import MODALITIES, render
 from anymodal.toybox.scene import Scene, all_scenes, held_out, sample_scene
 from anymodal.types import Target

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from anymodal.toybox.renderers.audio import play
 from anymodal.toybox.scene import SIZES, TEMPOS, THINGS, Scene
-from anymodal.toybox.sounds import play
 
 Array = NDArray[np.float64]
 

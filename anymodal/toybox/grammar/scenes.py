@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from anymodal.toybox.grammar_types import Medium
-from anymodal.toybox.grammar_words import Draw, Facts
+from anymodal.toybox.grammar.types import Medium
+from anymodal.toybox.grammar.words import Draw, Facts
 from anymodal.toybox.scene import DEFAULT_COLOR, DEFAULTS, MOTIONS, TOLD, VALUES, Scene, held_out
 
 MOVING = tuple(motion for motion in MOTIONS if motion != "still")

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anymodal.toybox.grammar_cells import typed_story
-from anymodal.toybox.grammar_loose import loose_named
-from anymodal.toybox.grammar_requests import describe_request, it_request, make_request
-from anymodal.toybox.grammar_scenes import Scenes, default, shows_held_out
-from anymodal.toybox.grammar_script import Script
-from anymodal.toybox.grammar_types import Dialogue
-from anymodal.toybox.grammar_words import Draw, plain_value, sentence, show, sound, typed
-from anymodal.toybox.phrases import MAKE_VERBS, POLITE, Words
-from anymodal.toybox.phrases_talk import (
+from anymodal.toybox.grammar.cells import typed_story
+from anymodal.toybox.grammar.loose_requests import loose_named
+from anymodal.toybox.grammar.phrases.attributes import Words
+from anymodal.toybox.grammar.phrases.requests import MAKE_VERBS, POLITE
+from anymodal.toybox.grammar.phrases.talk import (
     FACTS,
     FIRST_TALK,
     ONLY_WORDS,
@@ -22,6 +18,11 @@ from anymodal.toybox.phrases_talk import (
     UNKNOWN_REPLIES,
     WHICH,
 )
+from anymodal.toybox.grammar.requests import describe_request, it_request, make_request
+from anymodal.toybox.grammar.scenes import Scenes, default, shows_held_out
+from anymodal.toybox.grammar.script import Script
+from anymodal.toybox.grammar.types import Dialogue
+from anymodal.toybox.grammar.words import Draw, plain_value, sentence, show, sound, typed
 from anymodal.toybox.scene import THINGS, Scene
 
 MADE = ("image", "audio", "video")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.toybox.motion import NEARER, REACH, SECONDS, path
 from anymodal.toybox.scene import Scene
+from anymodal.toybox.trajectory import NEARER, REACH, SECONDS, path
 
 RATE = 200
 GRAVITY = 9.81

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from anymodal.toybox.grammar_types import Medium
+from anymodal.toybox.grammar.types import Medium
 from anymodal.toybox.scene import Scene
 
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from anymodal.toybox.imu import METRES, movement
-from anymodal.toybox.motion import NEARER, REACH, SECONDS, path
-from anymodal.toybox.pictures import FPS, FRAMES, PALETTE, RADIUS, SIDE, Look, render
+from anymodal.toybox.renderers.imu import METRES, movement
+from anymodal.toybox.renderers.visual import FPS, FRAMES, PALETTE, RADIUS, SIDE, Look, render
 from anymodal.toybox.scene import COLORS, MOTIONS, TEMPOS, THINGS
+from anymodal.toybox.trajectory import NEARER, REACH, SECONDS, path
 
 Floats = NDArray[np.float64]
 

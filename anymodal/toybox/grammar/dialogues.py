@@ -7,9 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from anymodal.toybox.grammar_cells import INPUTS, OUTPUTS, belonging, cell, moved, several
-from anymodal.toybox.grammar_scenes import Scenes
-from anymodal.toybox.grammar_turns import (
+from anymodal.toybox.grammar.cells import INPUTS, OUTPUTS, belonging, cell, moved, several
+from anymodal.toybox.grammar.multi_turn import (
     ask,
     chain,
     describe_then_make,
@@ -22,8 +21,9 @@ from anymodal.toybox.grammar_turns import (
     unknown,
     verify,
 )
-from anymodal.toybox.grammar_types import Dialogue, Medium, Turn
-from anymodal.toybox.grammar_words import Draw
+from anymodal.toybox.grammar.scenes import Scenes
+from anymodal.toybox.grammar.types import Dialogue, Medium, Turn
+from anymodal.toybox.grammar.words import Draw
 from anymodal.toybox.scene import VALUES
 
 __all__ = ["KINDS", "Dialogue", "Medium", "Turn", "joined", "render_plain", "sample_dialogue"]

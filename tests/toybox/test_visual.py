@@ -16,12 +16,12 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from scipy import ndimage
 
-from anymodal.toybox.icons import ICONS
-from anymodal.toybox.imu import GRAVITY, METRES, RATE, feel, movement
-from anymodal.toybox.motion import REACH, path
-from anymodal.toybox.pictures import FPS, FRAMES, RADIUS, draw_image, draw_video
+from anymodal.toybox.oracles.visual import read_image, read_imu, read_video
+from anymodal.toybox.renderers.icons import ICONS
+from anymodal.toybox.renderers.imu import GRAVITY, METRES, RATE, feel, movement
+from anymodal.toybox.renderers.visual import FPS, FRAMES, RADIUS, draw_image, draw_video
 from anymodal.toybox.scene import COLORS, MOTIONS, SIZES, TEMPOS, THINGS, VALUES, Scene
-from anymodal.toybox.visual_oracles import read_image, read_imu, read_video
+from anymodal.toybox.trajectory import REACH, path
 
 Media = Any
 Told = list[dict[str, str]]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.toybox.icons import ICONS
-from anymodal.toybox.motion import SECONDS, path
+from anymodal.toybox.renderers.icons import ICONS
 from anymodal.toybox.scene import Scene
+from anymodal.toybox.trajectory import SECONDS, path
 
 Pixels = NDArray[np.uint8]
 Planes = NDArray[np.float32]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anymodal.toybox.captions import describe
-from anymodal.toybox.grammar_requests import (
+from anymodal.toybox.grammar.captions import describe
+from anymodal.toybox.grammar.phrases.questions import BELONG, BELONG_SAID, NOT_SAID, TELL, TELL_BACK
+from anymodal.toybox.grammar.requests import (
     describe_request,
     it_request,
     like_this_request,
@@ -14,11 +15,10 @@ from anymodal.toybox.grammar_requests import (
     question,
     several_request,
 )
-from anymodal.toybox.grammar_scenes import Scenes, told_by_all
-from anymodal.toybox.grammar_script import Script
-from anymodal.toybox.grammar_types import Dialogue
-from anymodal.toybox.grammar_words import Facts, plain_value, sentence, show, typed
-from anymodal.toybox.phrases import BELONG, BELONG_SAID, NOT_SAID, TELL, TELL_BACK
+from anymodal.toybox.grammar.scenes import Scenes, told_by_all
+from anymodal.toybox.grammar.script import Script
+from anymodal.toybox.grammar.types import Dialogue
+from anymodal.toybox.grammar.words import Facts, plain_value, sentence, show, typed
 from anymodal.toybox.scene import THINGS, VALUES, Scene
 
 OUTPUTS = ("text", "image", "audio", "video")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anymodal.toybox.phrases import Words
+from anymodal.toybox.grammar.phrases.attributes import Words
 
 # --- what each medium is called, made with, and done to ------------------------------------------
 
@@ -68,7 +68,7 @@ SENSED: dict[str, tuple[str, str, str]] = {
 GET: Words = ("make", "make me", "give me", "get me", "create", "prepare", "produce", "bring me",
               "send me", "find me", "think of", "generate", "do", "build me", "hand me",
               "let me have", "try", "deliver", "fetch me", "make us", "show me")  # fmt: skip
-WANT: Words = ("i want", "i need", "i'd love", "we need", "i am looking for", "i wish for",
+WANT_OPENERS: Words = ("i want", "i need", "i'd love", "we need", "i am looking for", "i wish for",
                "i am after", "i could use", "it is time for", "how about", "is there",
                "any chance of", "what about", "i ask for", "i hope for", "i came for",
                "my friend wants", "my sister needs", "we would love", "ready for", "i'd pay for",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anymodal.toybox.phrases import Words
+from anymodal.toybox.grammar.phrases.attributes import Words
 
 REACTIONS: tuple[tuple[Words, Words], ...] = (
     (("thanks", "thank you", "thank you very much", "thanks a lot", "great, thanks", "many thanks",

@@ -8,13 +8,21 @@ from functools import cache
 import numpy as np
 import pytest
 
-from anymodal.toybox import phrases, phrases_talk
-from anymodal.toybox.captions import caption, describe
-from anymodal.toybox.grammar import KINDS, Dialogue, Medium, Turn, render_plain, sample_dialogue
-from anymodal.toybox.grammar_loose import around
-from anymodal.toybox.grammar_words import Draw
+from anymodal.toybox.grammar.captions import caption, describe
+from anymodal.toybox.grammar.dialogues import (
+    KINDS,
+    Dialogue,
+    Medium,
+    Turn,
+    render_plain,
+    sample_dialogue,
+)
+from anymodal.toybox.grammar.loose_requests import around
+from anymodal.toybox.grammar.phrases import attributes, questions, replies, requests, talk
+from anymodal.toybox.grammar.phrases.questions import ASK, ASK_STRENGTH, DESCRIBE_IT
+from anymodal.toybox.grammar.words import Draw
+from anymodal.toybox.oracles.text import parse, score_text
 from anymodal.toybox.paraphrases import GIVEN, NAMED, paraphrased
-from anymodal.toybox.phrases import ASK, ASK_STRENGTH, DESCRIBE_IT
 from anymodal.toybox.scene import (
     DEFAULT_COLOR,
     DEFAULTS,
@@ -24,7 +32,6 @@ from anymodal.toybox.scene import (
     held_out,
     sample_scene,
 )
-from anymodal.toybox.text_oracle import parse, score_text
 
 MEDIA = ("image", "audio", "video", "imu")
 CELLS = [f"{a}>{b}" for a in ("text", *MEDIA) for b in ("text", "image", "audio", "video")]
@@ -87,7 +94,7 @@ def test_descriptions_are_many_and_the_oracle_reads_them(modality: str) -> None:
     rng = np.random.default_rng(0)
     told = Scene("bell", "green", "small", "left", "fast").told_by(modality)
     assert len({describe(told, modality, rng) for _ in range(400)}) >= 100
-    assert len(phrases.DESCRIBE[modality]) >= 15
+    assert len(attributes.DESCRIBE[modality]) >= 15
     scores = []
     for _ in range(1000):
         told = sample_scene(rng).told_by(modality)
@@ -266,8 +273,8 @@ def test_the_language_is_varied_and_small() -> None:
                 templates.add(slots.sub("_", turn.text.lower().strip(".!?")))
     assert len(templates) >= 400
     assert len(words) < 900
-    assert all(len(set(frames)) >= 30 for frames in phrases.REPLY.values())
-    stated = (phrases.MAKE_VERBS, phrases.WANT, phrases.IT_VERBS, phrases.LIKE_THIS)
+    assert all(len(set(frames)) >= 30 for frames in replies.REPLY.values())
+    stated = (requests.MAKE_VERBS, requests.WANT, requests.IT_VERBS, requests.LIKE_THIS)
     assert sum(len(frames) for table in stated for frames in table.values()) >= 140
 
 
@@ -311,7 +318,7 @@ def templates() -> set[str]:
             for item in value:
                 collect(item)
 
-    for module in (phrases, phrases_talk):
+    for module in (attributes, requests, questions, replies, talk):
         for name, value in vars(module).items():
             if not name.startswith("__"):
                 collect(value)
@@ -324,7 +331,7 @@ def test_paraphrases_share_no_template_with_the_training_grammar() -> None:
     known = templates()
     for form in written:
         assert form.strip(" .?!,").lower() not in known
-        for wrap in phrases.POLITE:
+        for wrap in requests.POLITE:
             assert form not in {wrap.replace("{v}", verb) for verb in known}
 
 
@@ -362,5 +369,5 @@ def test_paraphrases_are_conversations_whose_answers_are_known(unseen: bool) -> 
 
 def test_no_words_ask_for_one_attribute_and_for_all() -> None:
     for modality, forms in DESCRIBE_IT.items():
-        for name, questions in {**ASK, "strength": ASK_STRENGTH}.items():
-            assert not set(forms) & set(questions), (modality, name)
+        for name, forms_of_one in {**ASK, "strength": ASK_STRENGTH}.items():
+            assert not set(forms) & set(forms_of_one), (modality, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anymodal.toybox.captions import caption
+from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.scene import Scene
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anymodal.toybox.grammar_words import Draw, movement, sentence, show, sound
-from anymodal.toybox.phrases import DESCRIBE, NOUNS
+from anymodal.toybox.grammar.phrases.attributes import DESCRIBE, NOUNS
+from anymodal.toybox.grammar.words import Draw, movement, sentence, show, sound
 
 _MOTIONS = {
     "still": ", still", "left": " moving left", "right": " moving right", "up": " moving up",

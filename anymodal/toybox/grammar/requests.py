@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anymodal.toybox.grammar_loose import loose_about, loose_described, loose_named
-from anymodal.toybox.grammar_words import (
-    Draw,
-    Facts,
-    infinitive,
-    look,
-    participle,
-    plain_value,
-    show,
-    sound,
-    typed,
+from anymodal.toybox.grammar.loose_requests import loose_about, loose_described, loose_named
+from anymodal.toybox.grammar.phrases.attributes import (
+    MORE_PITCH,
+    MORE_SIZE,
+    MORE_TEMPO,
+    PITCH_WORDS,
+    SIZE_WORDS,
+    TEMPO_WORDS,
 )
-from anymodal.toybox.phrases import (
+from anymodal.toybox.grammar.phrases.questions import ASK, ASK_STRENGTH, DESCRIBE_IT
+from anymodal.toybox.grammar.phrases.requests import (
     AGAIN_VERBS,
-    ASK,
-    ASK_STRENGTH,
-    DESCRIBE_IT,
     EDIT_COLOR,
     EDIT_MOTION,
     EDIT_PITCH,
@@ -37,18 +32,23 @@ from anymodal.toybox.phrases import (
     LIKE_THIS,
     MAKE_VERBS,
     MEDIA_NOUNS,
-    MORE_PITCH,
-    MORE_SIZE,
-    MORE_TEMPO,
     MOVE_PICTURE,
     NEXT_VERBS,
-    PITCH_WORDS,
     POLITE,
     SEVERAL,
     SHOW_MOVING,
-    SIZE_WORDS,
-    TEMPO_WORDS,
     WANT,
+)
+from anymodal.toybox.grammar.words import (
+    Draw,
+    Facts,
+    infinitive,
+    look,
+    participle,
+    plain_value,
+    show,
+    sound,
+    typed,
 )
 from anymodal.toybox.scene import TEMPOS
 

@@ -1,0 +1,1 @@
+"""The Toybox's language: templates, captions, and conversations whose answers are known."""

@@ -1,0 +1,1 @@
+"""The templates and words that the grammar fills in, as constants."""

@@ -1,0 +1,1 @@
+"""Oracles: a scene's attributes, read off media and texts by measurement."""
