@@ -427,7 +427,7 @@ def compare(config: Path, args: argparse.Namespace, sizes: dict[str, float]) -> 
     """Measure every side in turn, run after run; the tables of all runs so far."""
     rungs = RUNGS if args.ladder else dict([*RUNGS.items()][:2])
     switches = SWITCHES if args.ladder else dict([*SWITCHES.items()][:1])
-    cache = [f"cache={config.parent / 'cache'}"]
+    cache = [f"feature_cache.dir={config.parent / 'cache'}"]
     tasks: dict[str, Callable[[], dict[str, Any]]] = {
         name: partial(plain, config, loop) for name, loop in rungs.items()
     }
@@ -437,7 +437,7 @@ def compare(config: Path, args: argparse.Namespace, sizes: dict[str, float]) -> 
         tolerances[name] = tolerance
     build_seconds = []
     for run in range(args.runs):
-        ahead = [f"cache={config.parent / f'cache-{run}'}"]
+        ahead = [f"feature_cache.dir={config.parent / f'cache-{run}'}"]
         build_seconds.append(measure.apart(partial(filled, config, ahead))["seconds"][0])
     for changes in ([], ["precision=bf16-mixed"]) if args.ladder else ([],):
         measure.apart(partial(filled, config, [*cache, *changes]))

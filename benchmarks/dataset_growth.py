@@ -110,7 +110,7 @@ def trained(folder: Path, size: int, steps: int) -> dict[str, Any]:
         trainable=["layer.*"],
         steps=steps,
         batch_size=BATCH,
-        cache=str(folder),
+        feature_cache={"dir": str(folder)},
         trainer={"accelerator": "cpu", "enable_progress_bar": False},
     )
     assert not model.drawn, "the cache has every item"

@@ -177,7 +177,7 @@ def write_run(folder: Path, stage: str, args: argparse.Namespace) -> Path:
         "stage": STAGES[stage],
         "out": str(folder / stage),
         **{"steps": args.steps, "batch_size": args.batch, "save_every": args.steps},
-        "cache": str(folder / "cache"),
+        "feature_cache": {"dir": str(folder / "cache")},
         **{"precision": "bf16-mixed" if full else "32-true", "compile": args.compile},
         "workers": args.workers,
         "optimizer": {"lr": 1e-4, "fused": full},

@@ -10,8 +10,9 @@ from anymodal.cli.options import count
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal cache`."""
     parser.epilog = (
-        "The configuration's `cache`, or cache=FOLDER, names the folder. What is there already is "
-        "left, so a command that was stopped goes on, and several with a --share each work at once."
+        "The configuration's `feature_cache.dir` names the folder, or feature_cache.dir=FOLDER "
+        "does. What is there already is left, so a command that was stopped goes on, and several "
+        "with a --share each work at once."
     )
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("overrides", nargs="*", metavar="key=value")

@@ -44,6 +44,10 @@ AHEAD = 64
 """Reads ahead that wait to be asked for, at most."""
 
 
+MEMORY = 4 << 30
+"""Bytes kept in memory where no limit is given."""
+
+
 class Memory:
     """Values of parts in memory, up to `limit` bytes; what comes later isn't kept."""
 
@@ -70,15 +74,17 @@ class FeatureCache:
     of its own, such as a medium's digest.
 
     Args:
-        limit: bytes to keep in memory at most; beyond it, results are computed again each time.
-        folder: where to keep them instead, for later runs and other processes too.
+        limit: bytes that memory or the folder holds at most; what exceeds it is computed again each
+            time. None for `MEMORY` in memory, and for all that a folder's disk has room for.
+        folder: where to keep them instead of in memory, for later runs and other processes too.
 
     Raises:
         ValueError: if nothing can be written to the folder.
     """
 
-    def __init__(self, limit: int = 4 << 30, folder: str | Path | None = None) -> None:
-        self.store = Memory(limit) if folder is None else Shards(folder)
+    def __init__(self, limit: int | None = None, folder: str | Path | None = None) -> None:
+        in_memory = MEMORY if limit is None else limit
+        self.store = Memory(in_memory) if folder is None else Shards(folder, limit)
         self.parts: set[str] = set()  # asked for
         self.fresh = 0  # bytes computed, since they weren't there
         self._known: dict[Any, tuple[Any, str, CacheKey]] = {}

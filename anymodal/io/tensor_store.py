@@ -10,8 +10,10 @@ ignored; a row that doesn't fit its record counts as missing.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import shutil
 import threading
 import warnings
 import zlib
@@ -235,14 +237,20 @@ class Shelf:
 class Shards:
     """Values of parts in a folder.
 
-    When it can't be written any more, as on a full disk, it warns once and keeps nothing further.
+    When it can't be written any more, as on a full disk or at its limit, it warns once and keeps
+    nothing further.
+
+    Args:
+        folder: made if it isn't there.
+        limit: bytes of values that the folder may hold, other processes' included; None for all
+            that its disk has room for.
 
     Raises:
         ValueError: if nothing can be written to the folder.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, limit: int | None = None) -> None:
+        self.folder, self.limit = Path(folder), limit
         self.shelves: dict[str, Shelf] = {}
         self.failure: OSError | None = None
         self.lock = threading.Lock()  # somebody may read ahead in a thread
@@ -253,8 +261,8 @@ class Shards:
             trial.unlink()
         except OSError as error:
             raise ValueError(
-                f"cache={str(folder)!r} can't be written ({error.strerror}); name a folder that "
-                "can, or null to keep results in memory"
+                f"feature_cache.dir={str(folder)!r} can't be written ({error.strerror}); name a "
+                "folder that can, or null to keep results in memory"
             ) from error
 
     def find(self, part: str, keys: Sequence[str]) -> dict[str, Value]:
@@ -273,6 +281,7 @@ class Shards:
             return
         try:
             with self.lock:
+                self._check_limit(values)
                 self._shelf(part).add({_digest(key): value for key, value in values.items()})
         except OSError as error:
             self.failure = error
@@ -285,6 +294,19 @@ class Shards:
     def bytes_kept(self, part: str) -> int:
         """Bytes that a part's shards take."""
         return sum(_length(path) for path in (self.folder / part).glob("*.data"))
+
+    def free(self) -> int:
+        """Bytes that may still be added: up to the limit, or what the disk has free."""
+        free = shutil.disk_usage(self.folder).free
+        return free if self.limit is None else max(0, min(free, self.limit - self._size()))
+
+    def _size(self) -> int:
+        return sum(_length(path) for path in self.folder.glob("*/*.data"))
+
+    def _check_limit(self, values: Mapping[str, Value]) -> None:
+        if self.limit is None or self._size() + sum(map(size_of, values.values())) <= self.limit:
+            return
+        raise OSError(errno.EDQUOT, f"max_gb={self.limit / 2**30:.3g} is reached")
 
     def _shelf(self, part: str) -> Shelf:
         if part not in self.shelves:

@@ -12,6 +12,7 @@ from omegaconf import MISSING
 from torch import nn
 
 from anymodal.config import ConfigError, shown, structured, suggest
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.training.precision import PRECISIONS
 
 
@@ -132,6 +133,30 @@ class Optimizer:
         )
 
 
+@dataclass
+class FeatureCacheConfig:
+    """Where results of frozen parts are kept, so that each is computed once.
+
+    Args:
+        dir: a folder, for later runs and other processes too; null for memory. Decoders of which
+            only the conditioning of captions is needed then stay on disk.
+        max_gb: the most that memory or the folder holds; what exceeds it is computed again each
+            time. null for 4 in memory, and for as much as a folder's disk has room for.
+    """
+
+    dir: str | None = None
+    max_gb: float | None = None
+
+    def open(self) -> FeatureCache:
+        """The cache, empty in memory or with what its folder holds.
+
+        Raises:
+            ValueError: if nothing can be written to the folder.
+        """
+        limit = None if self.max_gb is None else int(self.max_gb * 2**30)
+        return FeatureCache(limit, self.dir)
+
+
 OWN = {
     "accumulate_grad_batches": "give accumulate",
     "default_root_dir": "give out",
@@ -169,9 +194,7 @@ class Run:
         workers: processes that read and prepare samples; 0 for the training's own.
         save_every: optimiser steps between checkpoints.
         log_every: optimiser steps between lines of the log.
-        keep_gb: memory for what frozen parts compute, so that it is computed once.
-        cache: folder to keep it in instead, for later runs too; null for memory. Decoders of which
-            only captions' conditioning is wanted then stay on disk.
+        feature_cache: where results of frozen parts are kept, in memory or in a folder.
         max_skipped: bad optimiser steps in a row before the run gives up. A batch whose loss isn't
             finite is left out of its step; a step is bad if no batch is left, or its gradient isn't
             finite, and changes nothing.
@@ -198,8 +221,7 @@ class Run:
     workers: int = 0
     save_every: int = 200
     log_every: int = 20
-    keep_gb: float = 4.0
-    cache: str | None = None
+    feature_cache: FeatureCacheConfig = field(default_factory=FeatureCacheConfig)
     max_skipped: int = 10
     trainer: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
@@ -240,7 +262,7 @@ class Run:
         for name, chosen in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
             if not chosen:
                 raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")
-        for name, folder in (("out", self.out), ("cache", self.cache)):
+        for name, folder in (("out", self.out), ("feature_cache.dir", self.feature_cache.dir)):
             if folder is not None and (not folder.strip() or "\0" in folder):
                 raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
         if self.precision not in PRECISIONS:
@@ -262,7 +284,8 @@ class Run:
         yield "batch_size", self.batch_size, 1, 2**20
         yield "workers", self.workers, 0, 1024
         yield "seed", self.seed, 0, 2**31 - 1  # beside a batch's number it is torch's 64 bits
-        yield "keep_gb", self.keep_gb, 0, 2**20
+        if self.feature_cache.max_gb is not None:
+            yield "feature_cache.max_gb", self.feature_cache.max_gb, 0, 2**20
         if self.ema is not None:
             yield "ema", self.ema, _TINY, 1 - _TINY
         for name, weight in self.stage.losses.items():

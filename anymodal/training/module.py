@@ -14,7 +14,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import ConfigError, suggest
 from anymodal.distributed import collectives
-from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.model import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.batches import seed_all
@@ -52,7 +51,7 @@ class StageModule(L.LightningModule):
             if isinstance(part, LanguageModel):
                 part.packs  # noqa: B018 (tried here, since workers can't use an accelerator)
         if hasattr(model, "feature_cache"):
-            setattr(model, "feature_cache", FeatureCache(int(run.keep_gb * 2**30), run.cache))  # noqa: B010
+            setattr(model, "feature_cache", run.feature_cache.open())  # noqa: B010
         first = min(run.save_every, run.steps)
         self.gradients = GradientCheck(self.trainable, run.stage.trainable, run.stage.losses, first)
         self.means = MeanLosses()

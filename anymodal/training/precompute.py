@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def fill(
     would have computed. What is there already is read and checked, not computed again.
 
     Args:
-        path: the training configuration; its `cache` names the folder.
+        path: the training configuration; its `feature_cache.dir` names the folder.
         overrides: `key=value` changes to it.
         limit: samples to go through; None for all that the run draws, each once.
         share: (k, n): of n processes at work on it, this is the k-th, from 1.
@@ -48,8 +47,11 @@ def fill(
         ValueError: if no folder is named, the model has nothing to keep, or the disk is too small.
     """
     run = read_run(path, overrides)
-    if run.cache is None:
-        raise ConfigError("the run has no cache; name a folder in the configuration or by cache=…")
+    if run.feature_cache.dir is None:
+        raise ConfigError(
+            "the run has no folder for its feature cache; name one in the configuration, or by "
+            "feature_cache.dir=…"
+        )
     model, data = build(run)
     StageModule(model, run)  # checks the stage, freezes the rest and opens the cache
     if not hasattr(model, "keep"):
@@ -119,8 +121,11 @@ class _Room:
             return
         self.next = 2 * self.seen
         there = sum(map(store.bytes_kept, self.feature_cache.parts))
-        free = shutil.disk_usage(store.folder).free
-        advice = "make room, name another folder (cache=…) or fewer samples (--limit)"
+        free = store.free()
+        advice = (
+            "make room, raise feature_cache.max_gb where it is set, name another folder "
+            "(feature_cache.dir=…) or fewer samples (--limit)"
+        )
         if store.failure is not None:
             raise OSError(
                 f"{store.folder} can't be written any more ({store.failure.strerror}): "
@@ -132,7 +137,7 @@ class _Room:
         if to_come > free:
             raise ValueError(
                 f"{store.folder} would take up to {_told(to_come)} more than the {_told(there)} "
-                f"there, and its disk has {_told(free)} free; {advice}"
+                f"there, and has room for {_told(free)}; {advice}"
             )
 
 

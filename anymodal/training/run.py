@@ -149,7 +149,7 @@ def fit(run: Run) -> tuple[L.Trainer, StageModule]:
 
 def build(run: Run) -> tuple[Any, Any]:
     """A run's model and data, random weights drawn from its seed."""
-    model, parts = _build_model(run, run.cache if run.defers else None)
+    model, parts = _build_model(run, run.feature_cache.dir if run.defers else None)
     if any(fnmatchcase(n, glob) for n in _deferred(model) for glob in run.stage.trainable):
         model, parts = _build_model(run, None)
     for name in ("collate", "save_pretrained"):  # the latter's lack would show at the very end

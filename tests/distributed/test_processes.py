@@ -154,7 +154,7 @@ def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
     }
     model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
     data = {"_target_": "tests.distributed.test_processes.uneven_talks"}
-    more = {"accumulate_grad_batches": 2, "cache": str(tmp_path / "cache")}
+    more = {"accumulate_grad_batches": 2, "feature_cache": {"dir": str(tmp_path / "cache")}}
     compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage, **more)
     assert calls.taken() == (0, 0, 0), "the one process found what the two had kept"
 

@@ -137,7 +137,7 @@ def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
         aside = sum(weights_of(model.decoders).values())
         assert stays_on_disk(model, run) is (stage != "1-perceive")
         if card != "80gb" or stage != "1-perceive":
-            assert all(d.offload for d in model.decoders.values()) or run.cache
+            assert all(d.offload for d in model.decoders.values()) or run.feature_cache.dir
             held -= aside
         assert held + 3 * trains < 0.9 * budget, stage  # gradients, and AdamW's two states
 

@@ -136,12 +136,12 @@ def test_memory_a_cold_and_a_warm_folder_and_one_filled_ahead_train_alike(
     in_memory = calls.taken()
     own = 6  # captions by which the decoders measure their conditioning's scale
     assert in_memory == (2 * 13, 13 + own, 0)
-    cache = {**same, "cache": str(tmp_path / "cache")}
+    cache = {**same, "feature_cache": {"dir": str(tmp_path / "cache")}}
     assert losses_of(write(parts, tmp_path, "cold", **cache)) == held
     assert calls.taken() == in_memory
     assert losses_of(write(parts, tmp_path, "warm", **cache)) == held
     assert calls.taken() == (0, 0, 0)
-    ahead = {**same, "cache": str(tmp_path / "ahead")}
+    ahead = {**same, "feature_cache": {"dir": str(tmp_path / "ahead")}}
     config = write(parts, tmp_path, "ahead", **ahead)
     assert fill(config) == 15  # of 13 samples; the run draws 30
     assert calls.taken() == in_memory
@@ -175,7 +175,9 @@ def test_an_autoencoder_s_latents_are_kept_too(
     calls = Calls(monkeypatch)
     held = losses_of(write(parts, tmp_path, "memory", **changes))
     assert calls.taken()[2] == 4
-    config = write(parts, tmp_path, "disk", **changes, cache=str(tmp_path / "cache"))
+    config = write(
+        parts, tmp_path, "disk", **changes, feature_cache={"dir": str(tmp_path / "cache")}
+    )
     fill(config)
     assert calls.taken()[2] == 4
     assert losses_of(config) == held
@@ -192,12 +194,15 @@ def opened(model: Any) -> list[str]:
 
 
 def aligned(parts: Path, folder: Path, name: str, **changes: Any) -> Path:
-    same = {"data": {"_target_": "tests.support.composed.talks"}, "cache": str(folder / "cache")}
+    same = {
+        "data": {"_target_": "tests.support.composed.talks"},
+        "feature_cache": {"dir": str(folder / "cache")},
+    }
     return write(parts, folder, name, **{**same, **changes})
 
 
 def test_alignment_with_a_filled_cache_opens_no_decoder(parts: Path, tmp_path: Path) -> None:
-    held = losses_of(aligned(parts, tmp_path, "memory", cache=None))
+    held = losses_of(aligned(parts, tmp_path, "memory", feature_cache={}))
     fill(aligned(parts, tmp_path, "ahead"))
     config = aligned(parts, tmp_path, "ahead")
     _, module = fit(read_run(config))
@@ -221,7 +226,7 @@ def test_a_glob_that_reaches_no_decoder_leaves_them_on_disk(parts: Path, tmp_pat
 
 
 def test_a_caption_that_isn_t_kept_opens_its_decoder(parts: Path, tmp_path: Path) -> None:
-    held = losses_of(aligned(parts, tmp_path, "memory", cache=None))
+    held = losses_of(aligned(parts, tmp_path, "memory", feature_cache={}))
     fill(aligned(parts, tmp_path, "ahead"), limit=SIZE)
     _, module = fit(read_run(aligned(parts, tmp_path, "ahead")))
     assert opened(module.model) == ["image"] and logged(tmp_path / "ahead") == held
@@ -257,7 +262,7 @@ def test_a_decoder_whose_files_or_code_changed_is_opened(parts: Path, tmp_path: 
         {"stage": {"trainable": ["decoders.image.*"], "losses": {"align": 1}}},
         {"stage": {"trainable": ["*.attn2.*"], "losses": {"text": 1}}},
         {"precision": "bf16-true"},
-        {"cache": None},
+        {"feature_cache": {}},
     ],
 )
 def test_decoders_are_opened_where_more_is_wanted(
@@ -629,21 +634,37 @@ def test_a_disk_that_fills_up_ends_the_keeping_and_nothing_else(tmp_path: Path) 
     assert again[:, 0].tolist() == [1, 0], "only what was whole is there"
 
 
+def test_a_folder_takes_no_more_than_its_limit(parts: Path, tmp_path: Path) -> None:
+    store = Shards(tmp_path / "store", limit=30)
+    for number in range(2):
+        store.add(PART, {str(number): (torch.full((3,), float(number)),)})
+    assert store.free() == 6
+    with pytest.warns(UserWarning, match="max_gb=.* is reached.: what is there stays in use"):
+        store.add("1" * 32, {"2": (torch.full((3,), 2.0),)})
+    assert keys(tmp_path / "store", 3) == ["0", "1"] and not store.find("1" * 32, ["2"])
+    limited = {"dir": str(tmp_path / "cache"), "max_gb": 2**-20}
+    with pytest.warns(UserWarning, match="is reached"):
+        with pytest.raises(OSError, match="max_gb=9.54e-07 is reached.*make room"):
+            fill(write(parts, tmp_path, "run", feature_cache=limited))
+
+
 def test_a_folder_that_cant_be_written_is_told(parts: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    config = write(parts, tmp_path, "run", cache=str(tmp_path / "file" / "cache"))
-    with pytest.raises(ValueError, match="cache=.*can't be written .Not a directory.; name a fold"):
+    config = write(parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "file" / "cache")})
+    with pytest.raises(
+        ValueError, match="feature_cache.dir=.*can't be written .Not a directory.; name a fold"
+    ):
         fit(read_run(config))
 
 
 def test_a_disk_too_small_is_told_before_it_is_filled(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"))
+    config = write(parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "cache")})
     leave_free(monkeypatch, 1000)
     assert cli.main(["cache", str(config)]) == 2
     told = capsys.readouterr().err.splitlines()[-1]
-    assert "would take up to" in told and "its disk has 0.0 MB free; make room" in told
+    assert "would take up to" in told and "has room for 0.0 MB; make room" in told
 
 
 def test_what_another_data_set_left_there_is_not_taken_for_this_one_s(
@@ -652,20 +673,24 @@ def test_what_another_data_set_left_there_is_not_taken_for_this_one_s(
     kept = str(tmp_path / "cache")
     fill(
         write(
-            parts, tmp_path, "other", cache=kept, data={"_target_": "tests.support.composed.talks"}
+            parts,
+            tmp_path,
+            "other",
+            feature_cache={"dir": kept},
+            data={"_target_": "tests.support.composed.talks"},
         )
     )
-    config = write(parts, tmp_path, "run", cache=kept)
+    config = write(parts, tmp_path, "run", feature_cache={"dir": kept})
     leave_free(monkeypatch, 1000)
     capsys.readouterr()
     assert cli.main(["cache", str(config)]) == 2
-    assert "its disk has 0.0 MB free; make room" in capsys.readouterr().err
+    assert "has room for 0.0 MB; make room" in capsys.readouterr().err
 
 
 def test_a_filled_folder_needs_no_room(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"))
+    config = write(parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "cache")})
     samples = fill(config)
     leave_free(monkeypatch, 0)
     assert fill(config) == samples
@@ -673,7 +698,7 @@ def test_a_filled_folder_needs_no_room(
 
 def test_each_process_of_the_run_has_batches_of_its_own(parts: Path, tmp_path: Path) -> None:
     data = {"_target_": "tests.support.composed.talks"}
-    run = {"data": data, "steps": 1, "cache": str(tmp_path / "cache")}
+    run = {"data": data, "steps": 1, "feature_cache": {"dir": str(tmp_path / "cache")}}
     config = write(parts, tmp_path, "run", **run)
     assert fill(config) == SIZE
     assert fill(config, processes=2) == 2 * SIZE
@@ -683,7 +708,9 @@ def test_each_process_of_the_run_has_batches_of_its_own(parts: Path, tmp_path: P
 
 def test_a_disk_that_fills_up_ends_the_command(parts: Path, tmp_path: Path) -> None:
     data = {"_target_": "tests.support.composed.talks"}
-    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"), data=data)
+    config = write(
+        parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "cache")}, data=data
+    )
     with small_disk(6000), pytest.warns(UserWarning, match="can't be written any more"):
         with pytest.raises(OSError, match="are kept and .* free; make room.*run it again to go on"):
             fill(config)
@@ -691,17 +718,17 @@ def test_a_disk_that_fills_up_ends_the_command(parts: Path, tmp_path: Path) -> N
 
 
 def test_the_command_names_what_it_lacks(parts: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="the run has no cache; name a folder"):
+    with pytest.raises(ConfigError, match="no folder for its feature cache; name one"):
         fill(write(parts, tmp_path, "none"))
-    with pytest.raises(ConfigError, match="did you mean 'cache'|cache"):
-        fill(write(parts, tmp_path, "wrong", cach="x"))
+    with pytest.raises(ConfigError, match="did you mean 'feature_cache'"):
+        fill(write(parts, tmp_path, "wrong", feature_cach="x"))
     toy = {
         "model": {"_target_": "tests.support.composed.Toy"},
         "data": {"_target_": "tests.support.composed.Numbers"},
         "stage": {"trainable": ["layer.*"], "losses": {"square": 1.0}},
     }
     with pytest.raises(ConfigError, match="Toy has no frozen part whose results are kept"):
-        fill(write(parts, tmp_path, "toy", **toy, cache=str(tmp_path / "cache")))
+        fill(write(parts, tmp_path, "toy", **toy, feature_cache={"dir": str(tmp_path / "cache")}))
 
 
 @pytest.mark.parametrize("share", ["0/2", "3/2", "1", "a/b"])
@@ -718,7 +745,9 @@ def test_the_command_goes_on_where_it_stopped(
 ) -> None:
     calls = Calls(monkeypatch)
     data = {"_target_": "tests.support.composed.CutTalks", "varied": True, "cut": 7}
-    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"), data=data)
+    config = write(
+        parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "cache")}, data=data
+    )
     with pytest.raises(OSError, match="the power is cut"):
         fill(config)
     assert calls.taken()[0] == 2 * 5, "one batch of five"
@@ -732,7 +761,7 @@ def test_the_command_goes_on_where_it_stopped(
 def test_shares_add_up_to_the_whole(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = write(parts, tmp_path, "run", cache=str(tmp_path / "cache"))
+    config = write(parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "cache")})
     assert cli.main(["cache", "--limit", "1", str(config), "workers=1"]) == 0
     for share in ("1/2", "2/2"):
         assert cli.main(["cache", str(config), "workers=1", "--share", share]) == 0

@@ -33,15 +33,15 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- The same losses ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("keep_gb", [0.0, 8e-6], ids=["nothing kept", "a part of it kept"])
+@pytest.mark.parametrize("max_gb", [0.0, 8e-6], ids=["nothing kept", "a part of it kept"])
 def test_a_run_without_room_trains_like_one_with_it(
-    parts: Path, tmp_path: Path, keep_gb: float, monkeypatch: pytest.MonkeyPatch
+    parts: Path, tmp_path: Path, max_gb: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = losses_of(write(parts, tmp_path, "held", data=TALKS))
     calls = Calls(monkeypatch)
-    found = losses_of(write(parts, tmp_path, "run", data=TALKS, keep_gb=keep_gb))
+    found = losses_of(write(parts, tmp_path, "run", data=TALKS, feature_cache={"max_gb": max_gb}))
     media = calls.taken()[0]
-    assert media == 2 * 6 * SIZE if not keep_gb else 2 * COUNT < media < 2 * 6 * SIZE
+    assert media == 2 * 6 * SIZE if not max_gb else 2 * COUNT < media < 2 * 6 * SIZE
     # What comes again is computed in other company, which a kernel may round otherwise.
     once = COUNT // SIZE
     assert found[:once] == held[:once] and found == pytest.approx(held, rel=1e-5)
@@ -70,7 +70,7 @@ def test_a_part_that_was_edited_never_meets_what_it_gave_before(
     tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = write_model(tmp_path / "own")
-    kept = {"data": TALKS, "cache": str(tmp_path / "cache")}
+    kept = {"data": TALKS, "feature_cache": {"dir": str(tmp_path / "cache")}}
     first = write(own, tmp_path, "first", **kept)
     assert cli.main(["cache", str(first)]) == 0
     before = losses_of(first)
@@ -79,7 +79,10 @@ def test_a_part_that_was_edited_never_meets_what_it_gave_before(
     wanted = losses_of(write(own, tmp_path, "wanted", data=TALKS))
     assert all(one != other for one, other in zip(before[1:], wanted[1:], strict=True))
     copy = shutil.copytree(tmp_path / "cache", tmp_path / "copy")
-    assert losses_of(write(own, tmp_path, "cold", **{**kept, "cache": str(copy)})) == wanted
+    assert (
+        losses_of(write(own, tmp_path, "cold", **{**kept, "feature_cache": {"dir": str(copy)}}))
+        == wanted
+    )
     config, calls = write(own, tmp_path, "ahead", **kept), Calls(monkeypatch)
     assert cli.main(["cache", str(config)]) == 0
     media, captions, _ = calls.taken()
@@ -107,7 +110,7 @@ def test_commands_side_by_side_keep_every_item_once(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
-    config = write(parts, tmp_path, "run", data=TALKS, cache=str(cache), steps=2)
+    config = write(parts, tmp_path, "run", data=TALKS, feature_cache={"dir": str(cache)}, steps=2)
     shares = ["cache", str(config), "--share"]
     run_together(lambda rank: cli.main([*shares, f"{rank + 1}/2"]), tmp_path / "said")
     found = entries(cache)
@@ -123,7 +126,7 @@ def test_processes_that_fill_the_same_items_at_once_break_nothing(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
-    config = write(parts, tmp_path, "run", data=TALKS, cache=str(cache))
+    config = write(parts, tmp_path, "run", data=TALKS, feature_cache={"dir": str(cache)})
     run_together(lambda rank: fill(config), tmp_path / "said", count=3)
     found = entries(cache)
     assert len(found) == 3 * COUNT and max(found.values()) <= 3

@@ -206,7 +206,7 @@ def losses_of(parts: Path, folder: Path, name: str, **changes: Any) -> list[floa
         **changes,
     }
     path = write(folder, name, **run)
-    if "cache" in changes:
+    if "feature_cache" in changes:
         fill(path)
     _, module = fit(read_run(path))
     for part in module.modules():
@@ -221,7 +221,10 @@ def test_every_switch_leaves_the_losses_as_they_are(parts: Path, tmp_path: Path)
         ("fused", {"optimizer": {"fused": True}}),
         ("padded", {"packed": False}),
         ("activation_checkpointing", {"activation_checkpointing": True}),
-        ("filled", {"cache": str(tmp_path / "cache"), "activation_checkpointing": True}),
+        (
+            "filled",
+            {"feature_cache": {"dir": str(tmp_path / "cache")}, "activation_checkpointing": True},
+        ),
     ):
         assert losses_of(parts, tmp_path, name, **changes) == pytest.approx(plain, rel=1e-3), name
     cast = losses_of(parts, tmp_path, "cast", precision="bf16-mixed", activation_checkpointing=True)

@@ -319,7 +319,12 @@ def test_a_run_cut_off_twice_in_an_epoch_draws_the_same(tmp_path: Path, workers:
 
 def test_a_run_with_a_cache_goes_on_to_the_bit(parts: Path, tmp_path: Path) -> None:
     stage = stages(parts, tmp_path)["perceive"]
-    small = {**stage, "batch_size": 5, "steps": 4, "cache": str(tmp_path / "feature_cache")}
+    small = {
+        **stage,
+        "batch_size": 5,
+        "steps": 4,
+        "feature_cache": {"dir": str(tmp_path / "feature_cache")},
+    }
     fit(read_run(write(tmp_path, "straight", **small)))
     other = write(
         tmp_path, "other", **{**small, "data": {"_target_": "tests.support.composed.CutTalks"}}
@@ -347,7 +352,13 @@ def test_a_run_with_everything_at_once_goes_on_to_the_bit(
         "packed": packed,
         "ema": 0.5,
     }
-    run = {**stage, **settings, "data": data, "steps": 4, "cache": str(tmp_path / "feature_cache")}
+    run = {
+        **stage,
+        **settings,
+        "data": data,
+        "steps": 4,
+        "feature_cache": {"dir": str(tmp_path / "feature_cache")},
+    }
     fit(read_run(write(tmp_path, "straight", **run)))
     cut = write(tmp_path, "cut", **run)
     with pytest.raises(OSError, match="the power is cut"):

@@ -113,7 +113,11 @@ def test_a_filled_cache_is_what_the_run_looks_for(
 ) -> None:
     calls = Calls(monkeypatch)
     stage = stages(parts, tmp_path)["perceive"]
-    more = {"precision": precision, "batch_size": 4, "cache": str(tmp_path / "cache")}
+    more = {
+        "precision": precision,
+        "batch_size": 4,
+        "feature_cache": {"dir": str(tmp_path / "cache")},
+    }
     path = write(tmp_path, **{**stage, **more}, steps=2)
     fill(path)
     assert calls.taken()[0] > 0

@@ -282,7 +282,7 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
 class _Anew(FeatureCache):
     """Keeps nothing: every medium is met for the first time, and no two are alike."""
 
-    def get(self, origin: Any, keys: Sequence[str], compute: Any, device: Any) -> Any:
+    def get_or_compute(self, origin: Any, keys: Sequence[str], compute: Any, device: Any) -> Any:
         return tuple(compute(list(range(len(keys)))))
 
 
@@ -291,7 +291,7 @@ def stays_on_disk(model: nn.Module, run: Run) -> bool:
     decoders = getattr(model, "decoders", None)
     names = [name for name, _ in model.named_parameters() if _made_by(name)]
     reached = any(fnmatchcase(name, glob) for name in names for glob in run.stage.trainable)
-    return bool(decoders and run.cache and run.defers and not reached)
+    return bool(decoders and run.feature_cache.dir and run.defers and not reached)
 
 
 def _made_by(name: str) -> bool:
