@@ -36,6 +36,7 @@ from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import ImageBind
 from anymodal.heads import alignment_loss
 from anymodal.io.feature_cache import FeatureCache
+from anymodal.io.results import markdown_table
 from anymodal.language.packing import Packed, Place, pack
 from anymodal.language.prompt import Prompt
 from anymodal.toybox import decoders as nano
@@ -488,10 +489,10 @@ def report(
             f"{SIZES[args.size].like}: {made}.",
             f"{len(slowest)} alternating runs of {args.steps} steps of {args.batch} samples, after "
             "two that warm up.",
-            measure.table(["loop", "samples/s", "× plain", "peak MB"], rows),
+            markdown_table(["loop", "samples/s", "× plain", "peak MB"], rows),
             f"Building the cache takes {measure.spread(build_seconds, 0, 1e3)} ms a sample. "
             "With it:",
-            measure.table(["cache built for", "samples/s", "× plain"], amortised),
+            markdown_table(["cache built for", "samples/s", "× plain"], amortised),
         ]
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from anymodal.io.results import markdown_table
 from anymodal.tools.plan.budget import read_budget
 from anymodal.tools.plan.plan import Plan, make_plans
 
@@ -28,11 +29,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into docs/guides/systems.md")
     args = parser.parse_args()
     head = ["card", "chat", *(stage.partition("-")[2] for stage in STAGES)]
-    rows = [f"| {' | '.join(head)} |\n", "|" + " ---: |" * len(head) + "\n"]
+    rows = []
     for card in args.cards:
         runs = [f"configs/stages/{card}/{stage}.yaml" for stage in STAGES]
-        rows.append(f"| {label(card)} | {' | '.join(map(cell, plans(card, runs)))} |\n")
-    table = "".join(rows)
+        rows.append([label(card), *map(cell, plans(card, runs))])
+    table = f"{markdown_table(head, rows)}\n"
     if args.write:
         before, rest = PAGE.read_text("utf-8").split(BEGIN)
         PAGE.write_text(before + BEGIN + table + END + rest.split(END, 1)[1], "utf-8")

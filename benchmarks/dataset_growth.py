@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.io.feature_cache import CacheKey, FeatureCache
+from anymodal.io.results import markdown_table
 from anymodal.training.run import train_model
 
 SIZES = (1_000, 10_000, 100_000)
@@ -161,7 +162,7 @@ def main() -> None:
         )
     header = ["items", "filling, µs each", "opening ms", "a step ms", "to the first row",
               "own MB", "peak MB"]  # fmt: skip
-    measure.write_section("dataset growth", measure.table(header, rows), args.page)
+    measure.write_section("dataset growth", markdown_table(header, rows), args.page)
 
 
 if __name__ == "__main__":

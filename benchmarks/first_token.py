@@ -19,6 +19,7 @@ from measure import Taken, Watch
 
 from anymodal import AnyModal, Message
 from anymodal.chat.session import Session
+from anymodal.io.results import markdown_table
 from anymodal.media import Media
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import Scene
@@ -133,7 +134,7 @@ def report(
         f"Of the turns after the memory is full, {', '.join(map(str, drops))} drop some of those "
         f"before. Such a turn takes {found[0]} of turn 1, the others {found[1]}."
     )
-    return f"{measure.table(header, rows)}\n\n{text}"
+    return f"{markdown_table(header, rows)}\n\n{text}"
 
 
 if __name__ == "__main__":

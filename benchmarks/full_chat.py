@@ -18,6 +18,7 @@ from torch import Tensor
 
 import anymodal.chat.turn
 from anymodal import AnyModal
+from anymodal.io.results import markdown_table
 from anymodal.language.sampling import Sampling
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.types import MediumReady, MediumStarted, TextDelta
@@ -109,7 +110,7 @@ def compare(model: AnyModal, runs: int, text: int = 64, before: int = 16) -> str
     )
     if torch.cuda.is_available():
         told = f"{told} {judged(rows)}"
-    return f"{measure.table([*header, 'peak GB'], rows)}\n\n{told}"
+    return f"{markdown_table([*header, 'peak GB'], rows)}\n\n{told}"
 
 
 def judged(rows: Sequence[Sequence[str]]) -> str:

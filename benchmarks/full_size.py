@@ -32,6 +32,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from anymodal import AnyModal
+from anymodal.io.results import markdown_table
 from anymodal.language.model import supervised
 from anymodal.training.precompute import fill
 from anymodal.training.run import fit, read_run
@@ -311,7 +312,7 @@ def main() -> None:
     if rows:
         steps = f"{args.steps} steps of {args.batch} samples, {args.warm} of them to warm up"
         how = f"{steps}; blocks {'compiled' if args.compile else 'as they are'}."
-        body = f"{told(model, args)} {how}\n\n{measure.table(HEADER, rows)}"
+        body = f"{told(model, args)} {how}\n\n{markdown_table(HEADER, rows)}"
         if args.full:
             body += f"\n\n{judged(rows, peak_rate(args))}"
         keep("full_size training", body, args)

@@ -13,6 +13,7 @@ import numpy as np
 from measure import Taken
 
 from anymodal import AnyModal
+from anymodal.io.results import markdown_table
 from anymodal.media import Media
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import Scene
@@ -74,7 +75,7 @@ def main() -> None:
     ):
         rows = grown(make, sizes, args.runs)
         header = ["number", "ms", "each, to the first row", "peak MB", "more MB"]
-        sections.append(f"{title}:\n\n{measure.table(header, rows)}")
+        sections.append(f"{title}:\n\n{markdown_table(header, rows)}")
         print(sections[-1], flush=True)
     measure.write_section("growth", "\n\n".join(sections), args.page)
 

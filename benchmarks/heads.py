@@ -22,6 +22,7 @@ import torch
 from anymodal import AnyModal
 from anymodal.composition import find
 from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead
+from anymodal.io.results import markdown_table
 from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
 from anymodal.toybox.diagnosis import of_head
@@ -128,7 +129,7 @@ def main() -> None:
         rows.append([name, f"{size / 1e3:.0f} k", *judged(model, args.n), f"{pace:.2f}"])
         print(rows[-1], flush=True)
     made = [f"{name} right %" for name in model.heads]
-    print(measure.table(["head", "weights", "alignment", *made, "s / step"], rows))
+    print(markdown_table(["head", "weights", "alignment", *made, "s / step"], rows))
     print(f"\n{measure.environment()}")
 
 

@@ -21,8 +21,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from anymodal.evaluation.report import markdown
-
 Side = TypeVar("Side")
 
 RESULTS = Path(__file__).parent / "README.md"
@@ -210,11 +208,6 @@ def _processor() -> str:
 def verdict(met: bool) -> str:
     """Whether a figure is what it should be."""
     return "met" if met else "missed"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    return markdown(list(header), [[str(cell) for cell in row] for row in rows])
 
 
 def write_section(name: str, body: str, path: Path = RESULTS) -> None:

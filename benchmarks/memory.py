@@ -23,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from anymodal import AnyModal
 from anymodal import config as configuration
+from anymodal.io.results import markdown_table
 from anymodal.tools.plan.budget import Budget
 from anymodal.tools.plan.memory import LOOK, cache_size, weights_of, works_of
 from anymodal.tools.plan.plan import is_model, make_plans
@@ -75,16 +76,16 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("configs", nargs="+")
-    print("| configuration | planned MB | measured MB | difference % |")
-    print("| :--- | ---: | ---: | ---: |")
+    rows = []
     for name in parser.parse_args().configs:
         measured = answer(name) if is_model(name) else train(name)
         (plan,) = make_plans([name], [], Budget("any", 10**15), context=CONTEXT)
         planned = plan.need.peak
         cells = [f"{planned / 1e6:.1f}", f"{measured / 1e6:.1f}"]
-        cells.append(f"{100 * (planned / measured - 1):+.1f}")
-        print(f"| {Path(name).stem} | {' | '.join(cells)} |", flush=True)
-    print(f"\n{measure.environment()}")
+        rows.append([Path(name).stem, *cells, f"{100 * (planned / measured - 1):+.1f}"])
+        print(rows[-1], flush=True)
+    head = ["configuration", "planned MB", "measured MB", "difference %"]
+    print(f"{markdown_table(head, rows)}\n\n{measure.environment()}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import measure
 import torch
 
 from anymodal.composition import find
+from anymodal.io.results import markdown_table
 from anymodal.language.model import IGNORED, LanguageModel
 from anymodal.language.packing import Packed
 from anymodal.toybox.dataset import ToyboxDialogues
@@ -66,7 +67,7 @@ def main() -> None:
             [name, f"{taken / real(batches['a row for each']):.2f}", measure.spread(gains, 2)]
         )
     told = f"{args.batches} batches of 12, {args.runs} alternating runs."
-    shown = measure.table(["rows", "positions a token", "× a row for each"], rows)
+    shown = markdown_table(["rows", "positions a token", "× a row for each"], rows)
     measure.write_section("rows", f"{told}\n\n{shown}", args.page)
 
 

@@ -16,6 +16,7 @@ import measure
 from measure import Taken
 
 from anymodal.composition import SHIPPED
+from anymodal.io.results import markdown_table
 
 TEXT = "what can you do?"
 BY_HAND = """
@@ -80,7 +81,7 @@ def main() -> None:
         rows.append([name, times[0], what, times[1], measure.ratio(taken["ours"], taken["other"])])
         print(rows[-1], flush=True)
     header = ["what", "ms", "compared with", "its ms", "ratio"]
-    measure.write_section("startup", measure.table(header, rows), args.page)
+    measure.write_section("startup", markdown_table(header, rows), args.page)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from anymodal import AnyModal, Message
+from anymodal.io.results import markdown_table
 from anymodal.media import Audio, Image, Media, Video
 
 REQUESTS = {
@@ -214,7 +215,7 @@ def main() -> None:
                 )
                 print(rows[-1], flush=True)
     header = ["output", "`chat` ms", "by hand ms", "ratio", "ratio by the clock"]
-    measure.write_section("turn", measure.table(header, rows), args.page)
+    measure.write_section("turn", markdown_table(header, rows), args.page)
 
 
 if __name__ == "__main__":

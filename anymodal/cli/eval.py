@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,17 +104,11 @@ def _matrix(args: argparse.Namespace) -> int:
     text = table(results)
     print(text)
     if args.out is not None:
-        _write(args.out, results, text)
+        from anymodal.io.results import write_results
+
+        write_results(args.out, results, text)
+        print(f"written to {args.out}", file=sys.stderr)
     return 0
-
-
-def _write(out: Path, results: dict[str, Any], text: str) -> None:
-    from anymodal.io.checkpoint import replacing
-
-    for name, content in (("results.json", json.dumps(results, indent=2)), ("results.md", text)):
-        with replacing(out / name) as path:
-            path.write_text(content + "\n", "utf-8")
-    print(f"written to {out}", file=sys.stderr)
 
 
 def _diagnose(args: argparse.Namespace) -> int:

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if not configs:
         raise ValueError("name a model or a training configuration, such as nano")
     from anymodal.tools.plan.plan import make_plans
-    from anymodal.tools.plan.report import markdown
+    from anymodal.tools.plan.report import plan_report
 
     plans = make_plans(configs, overrides, budget, context=args.context)
     if args.json:
@@ -49,5 +49,5 @@ def run(args: argparse.Namespace) -> int:
 
         print(json.dumps([plan.to_json() for plan in plans], indent=2))
     else:
-        print("\n\n".join(markdown(plan) for plan in plans))
+        print("\n\n".join(plan_report(plan) for plan in plans))
     return 0 if all(plan.fits for plan in plans) else 1

@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anymodal.io.results import markdown_table
+
 Z = 1.959964
 """The standard normal quantile of a two-sided 95 % interval."""
 
@@ -116,7 +118,7 @@ def table(results: Mapping[str, Any]) -> str:
         chance = _mean([found["chance"] for found in splits], counts)
         media = _mean([found["media"]["share"] for found in splits], counts)
         rows.append([*row, percent(chance), percent(media)])
-    figures_of_lines = markdown([*head, "chance %", "media %"], rows)
+    figures_of_lines = markdown_table([*head, "chance %", "media %"], rows)
     named = [(split_label(found), found) for found in results["results"]]
     return f"{figures_of_lines}\n\n{attribute_table('conversation', named)}"
 
@@ -138,7 +140,7 @@ def attribute_table(first: str, lines: Sequence[tuple[str, Mapping[str, Any]]]) 
         ]
         for label, found in lines
     ]
-    return markdown([first, "right %", "95 %", *names], rows)
+    return markdown_table([first, "right %", "95 %", *names], rows)
 
 
 def metric_table(results: Mapping[str, Any]) -> str:
@@ -155,7 +157,7 @@ def metric_table(results: Mapping[str, Any]) -> str:
         for each in results["failed"]
     ]
     failed = [f"{len(lines)} failed:", "\n".join(lines)] if lines else []
-    return "\n\n".join([markdown(["metric", "value", "n", "missing"], rows), *failed])
+    return "\n\n".join([markdown_table(["metric", "value", "n", "missing"], rows), *failed])
 
 
 def percent(share: float | None) -> str:
@@ -166,18 +168,6 @@ def percent(share: float | None) -> str:
 def span(interval: Sequence[float] | None) -> str:
     """An interval as text, in whole per cent."""
     return "–" if interval is None else "–".join(f"{100 * end:.0f}" for end in interval)
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its columns aligned; all but the first hold numbers."""
-    widths = [max(3, *(len(row[place]) for row in (head, *rows))) for place in range(len(head))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        return f"| {' | '.join([cells[0].ljust(widths[0]), *padded[1:]])} |"
-
-    rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join([line(head), line(rule), *(line(row) for row in rows)])
 
 
 def label(line: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.evaluation.report import metric_table
 from anymodal.evaluation.schema import Evaluation, read_evaluation
 from anymodal.evaluation.store import Store
-from anymodal.io.checkpoint import replacing
+from anymodal.io.results import write_results
 from anymodal.metrics import Metric
 from anymodal.metrics.samples import Sample
 from anymodal.model import AnyModal
@@ -54,9 +53,7 @@ def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any]
         "metrics": {name: metric.compute() for name, metric in metrics.items()},
     }
     table = metric_table(results)
-    for name, content in (("results.json", json.dumps(results, indent=2)), ("results.md", table)):
-        with replacing(store.folder / name) as temporary:
-            temporary.write_text(content + "\n", "utf-8")
+    write_results(store.folder, results, table)
     return results, table
 
 

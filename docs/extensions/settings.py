@@ -19,6 +19,8 @@ from omegaconf import MISSING
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from anymodal.io.results import markdown_table
+
 PLAIN_TYPES = {"Any": "part", "dict": "mapping", "None": "null"}
 """Annotations in the words of a configuration."""
 
@@ -78,11 +80,9 @@ class Settings(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         module, _, name = self.arguments[0].rpartition(".")
         schema = getattr(importlib.import_module(module), name)
-        lines = ["| key | type | default | meaning |", "| :-- | :-- | :-- | :-- |"]
-        for cells in rows(schema):
-            lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+        table = markdown_table(["key", "type", "default", "meaning"], rows(schema))
         # A class that lets the style sheet set a row's cells below one another on a phone.
-        return [nodes.container("", *self.parse_text_to_nodes("\n".join(lines)), classes=["keys"])]
+        return [nodes.container("", *self.parse_text_to_nodes(table), classes=["keys"])]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

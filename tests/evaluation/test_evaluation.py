@@ -11,7 +11,7 @@ import torch
 from anymodal import media
 from anymodal.cli import main as cli
 from anymodal.evaluation.predictor import ModelPredictor
-from anymodal.evaluation.report import attributes, markdown, table, wilson
+from anymodal.evaluation.report import attributes, table, wilson
 from anymodal.media import Audio, Image, Video
 from anymodal.model import AnyModal
 from anymodal.toybox import diagnosis as ladder
@@ -116,12 +116,6 @@ def test_the_interval_counts_media_and_not_their_attributes():
     assert found["interval"] == wilson(0.75, 2)
     assert found["by_attribute"] == {"a": 1, "b": 0.5}
     assert attributes([])["share"] is None
-
-
-def test_markdown_table_is_aligned():
-    lines = markdown(["name", "x"], [["a", "1"], ["longer", "100.0"]]).splitlines()
-    assert len({len(line) for line in lines}) == 1
-    assert lines[1] == "| :----- | ----: |"
 
 
 # ---- The harness --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from anymodal.encoders.transformers.families import FAMILIES as ENCODERS
 from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.encoders.universal.kinds import KINDS
 from anymodal.encoders.universal.tokenizers import Trunk, build
+from anymodal.io.results import markdown_table
 from tests.support import huggingface_models, language_models, pipelines, universal_models
 
 Rows = Iterable[Iterable[str]]
@@ -74,6 +75,5 @@ TABLES: dict[str, Callable[[], Rows]] = {
 
 def table(name: str) -> str:
     """One table in Markdown, a row for each family under test."""
-    head, *rows = [f"| {' | '.join(cells)} |\n" for cells in TABLES[name]()]
-    rule = "|" + " :-- |" * (head.count(" | ") + 1) + "\n"
-    return "".join([head, rule, *rows])
+    head, *rows = TABLES[name]()
+    return f"{markdown_table(head, rows)}\n"

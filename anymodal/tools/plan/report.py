@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from anymodal.io.results import markdown_table
 from anymodal.tools.plan.parts import Part
 from anymodal.tools.plan.plan import Plan
 
 
-def markdown(plan: Plan) -> str:
+def plan_report(plan: Plan) -> str:
     """The table of parts with their share of the peak, whether it fits, and the advice."""
     purposes = list(dict.fromkeys(purpose for part in plan.parts for purpose in part.bytes))
     whole = Part(
@@ -22,7 +21,7 @@ def markdown(plan: Plan) -> str:
     lines = [
         f"## {plan.config}: {plan.need.use}",
         "",
-        *_table(head, [_row(part) for part in (*plan.parts, whole)]),
+        markdown_table(head, [_row(part) for part in (*plan.parts, whole)]),
         "",
         _verdict(plan),
     ]
@@ -30,7 +29,7 @@ def markdown(plan: Plan) -> str:
     lines += [f"Not in it: {reason}." for reason in plan.need.unknown]
     if plan.advice:
         told = [[each.change, f"`{each.key}`", megabytes(each.saving)] for each in plan.advice]
-        lines += ["", *_table(["what saves memory", "key", "saves MB"], told)]
+        lines += ["", markdown_table(["what saves memory", "key", "saves MB"], told)]
     return "\n".join(lines)
 
 
@@ -55,20 +54,3 @@ def _verdict(plan: Plan) -> str:
         return f"{over} Nothing in its configuration would save memory; take a larger device."
     after = "fits" if plan.advised <= plan.budget else "doesn't fit either; take a larger device"
     return f"{over} With all of the advice it takes {megabytes(plan.advised)} MB, which {after}."
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Cells padded to their column; numbers stand right."""
-    columns = list(zip(head, *rows, strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
-    right = [all(cell[:1].isdigit() for cell in column[1:]) for column in columns]
-    rule = [f"{'-' * (w - 1)}{':' if r else '-'}" for w, r in zip(widths, right, strict=True)]
-    return [
-        "| "
-        + " | ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, right, strict=True)
-        )
-        + " |"
-        for row in (head, rule, *rows)
-    ]

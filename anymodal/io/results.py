@@ -1,0 +1,51 @@
+"""Results as people and programs read them: Markdown tables, and a folder's result files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from anymodal.io.checkpoint import replacing
+
+_NUMBER = re.compile(r"[-+×]?\d|–$|$")
+"""How a cell begins that holds a figure, an interval, or a dash or nothing in a figure's place."""
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table with padded columns; those of figures are aligned right.
+
+    Args:
+        head: the columns' names. The first column names the rows and is aligned left.
+        rows: as many cells each as there are columns.
+    """
+    lines = [[str(cell).replace("|", r"\|") for cell in row] for row in (head, *rows)]
+    columns = list(zip(*lines, strict=True))
+    widths = [max(3, *map(len, column)) for column in columns]
+    numeric = [
+        place > 0 and len(column) > 1 and all(map(_NUMBER.match, column[1:]))
+        for place, column in enumerate(columns)
+    ]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = zip(cells, widths, numeric, strict=True)
+        padded = (c.rjust(width) if right else c.ljust(width) for c, width, right in aligned)
+        return f"| {' | '.join(padded)} |"
+
+    dashes = ["-" * (width - 1) for width in widths]
+    rule = [f"{d}:" if right else f":{d}" for d, right in zip(dashes, numeric, strict=True)]
+    return "\n".join(map(line, (lines[0], rule, *lines[1:])))
+
+
+def write_results(folder: Path, results: Mapping[str, object], text: str) -> None:
+    """Write `results.json` and the same as text, `results.md`, each whole or not at all.
+
+    Args:
+        folder: made if it isn't there.
+        results: JSON values by name.
+        text: the tables in Markdown.
+    """
+    for name, content in (("results.json", json.dumps(results, indent=2)), ("results.md", text)):
+        with replacing(folder / name) as temporary:
+            temporary.write_text(content + "\n", "utf-8")
