@@ -60,16 +60,16 @@ def _parts(parts: Parts) -> dict[str, Any]:
     return dict(parts.items())
 
 
-def _check_head(name: str, head: Head, decoder: Decoder, signals: int) -> None:
+def _check_head(name: str, head: Head, decoder: Decoder, num_signal_tokens: int) -> None:
     if head.spec != decoder.spec:
         raise ValueError(
             f"the head of {name!r} gives {head.spec}, its decoder takes {decoder.spec}; give a "
             "decoder of the same conditioning, or a head that is built for this one, and train it"
         )
-    if head.signals != signals:
+    if head.num_signal_tokens != num_signal_tokens:
         raise ValueError(
-            f"the head of {name!r} reads {head.signals} signals and the modality has {signals}; "
-            "give both the same number"
+            f"the head of {name!r} reads {head.num_signal_tokens} signal tokens and the modality has "
+            f"{num_signal_tokens}; give both the same number"
         )
 
 
@@ -113,7 +113,7 @@ class ComposedModel(nn.Module):
         self.decoders = Parts({n: d for n, _, d, _ in parts if d is not None}, _REPLACE)
         self.heads = Parts({n: h for n, _, d, h in parts if d is not None and h}, _REPLACE)
         self._check()  # before the language model gets tokens, which nothing takes back
-        counts = {name: modalities[name].signals for name in self.decoders}
+        counts = {name: modalities[name].num_signal_tokens for name in self.decoders}
         self.signals = Signals.add_to(language, counts, list(self.encoders))
         self.layout = self._laid_out()
         self.feature_cache: FeatureCache | None = None  # what frozen parts gave, while training
@@ -140,14 +140,16 @@ class ComposedModel(nn.Module):
                 f"takes {self.language.width}"
             )
         for name, head in _parts(self.heads).items():
-            _check_head(name, head, self.decoders.get(name), self._modalities[name].signals)
+            _check_head(
+                name, head, self.decoders.get(name), self._modalities[name].num_signal_tokens
+            )
 
     def _laid_out(self) -> Layout:
         names = by_media(_parts(self.encoders), "read")
         makers = by_media(_parts(self.decoders), "make")
         if self.projection is None:
             return Layout(self.language, self.signals, names, 0, makers=makers)
-        slots, reads_text = self.projection.tokens, self.projection.reads_text
+        slots, reads_text = self.projection.num_tokens, self.projection.reads_text
         return Layout(self.language, self.signals, names, slots, reads_text, makers)
 
     def replace_decoder(self, name: str, decoder: Decoder, head: Head | None = None) -> None:
@@ -169,7 +171,7 @@ class ComposedModel(nn.Module):
         chosen: Head = self.heads.get(name) if head is None else head
         modality = replace(self._modalities[name], decoder=decoder, head=chosen)
         makers = by_media({**_parts(self.decoders), name: decoder}, "make")
-        _check_head(name, chosen, decoder, modality.signals)
+        _check_head(name, chosen, decoder, modality.num_signal_tokens)
         dtype = next((p.dtype for p in self.heads[name].parameters()), None)
         self.decoders.put(name, decoder.to(self.device).requires_grad_(False).eval())
         if head is not None:
@@ -207,8 +209,8 @@ class ComposedModel(nn.Module):
             like: a modality whose entries in the projection to start from.
             encoder: how a configuration builds the encoder, such as
                 `{"_target_": "touch.TouchEncoder"}`, where it can't tell by itself, as one whose
-                constructor takes objects. `from_pretrained(folder, allow=["touch"])` opens the
-                saved model.
+                constructor takes objects. `from_pretrained(folder, trusted_packages=["touch"])`
+                opens the saved model.
 
         Raises:
             ValueError: if the name or the class of media is taken, `like` is unknown, or there is

@@ -31,7 +31,7 @@ class Modality:
         encoder: media to features.
         decoder: conditioning to media.
         head: a signal span's hidden states to conditioning; needed with a decoder.
-        signals: signals in a span.
+        num_signal_tokens: signals in a span.
         sampling: settings of `Decoder.sample` for chat: steps and guidance; `SAMPLING` has those
             that are left out.
 
@@ -43,15 +43,16 @@ class Modality:
     encoder: Encoder | None = None
     decoder: Decoder | None = None
     head: Head | None = None
-    signals: int = 0
+    num_signal_tokens: int = 0
     sampling: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.encoder is None and self.decoder is None:
             raise ValueError("a modality needs an encoder, a decoder or both")
-        if self.decoder is not None and (self.head is None or self.signals < 1):
+        if self.decoder is not None and (self.head is None or self.num_signal_tokens < 1):
             raise ValueError(
-                f"a decoder needs a head and at least one signal, not signals={self.signals}"
+                "a decoder needs a head and at least one signal token, not "
+                f"num_signal_tokens={self.num_signal_tokens}"
             )
         if self.encoder is not None and self.decoder is not None:
             read, made = self.encoder.media, self.decoder.media

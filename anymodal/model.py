@@ -20,16 +20,18 @@ class AnyModal(ChatModel):
     """
 
     @classmethod
-    def compose(cls, config: Mapping[str, Any] | str | Path, allow: Sequence[str] = ()) -> Self:
+    def compose(
+        cls, config: Mapping[str, Any] | str | Path, trusted_packages: Sequence[str] = ()
+    ) -> Self:
         """Build a model from a configuration: see `anymodal.composition.compose`."""
-        return composition.compose(cls, config, allow)
+        return composition.compose(cls, config, trusted_packages)
 
     @classmethod
     def from_pretrained(
         cls,
         path: str | Path,
         lora: Mapping[str, Any] | None = None,
-        allow: Sequence[str] = (),
+        trusted_packages: Sequence[str] = (),
         *,
         dtype: str | torch.dtype | Mapping[str, Any] | None = None,
         device: str | int | torch.device | None = None,
@@ -40,7 +42,7 @@ class AnyModal(ChatModel):
         Args:
             path: the folder, or the name.
             lora: adds fresh low-rank adapters to a model that has none, for a stage to train.
-            allow: packages whose parts the folder may use beside AnyModal's own.
+            trusted_packages: packages whose parts the folder may use beside AnyModal's own.
             dtype: the weights' precision: of all, as `bfloat16`, or by the name of a part, where
                 the longest that fits counts, as `{"": "bfloat16", "decoders": "float32"}` or
                 `{"decoders.image.parts.vae": "float32"}`; None or `auto` for that of the files.
@@ -53,7 +55,7 @@ class AnyModal(ChatModel):
             CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
         """
         dtypes, where = placement.precisions(dtype), placement.places(device, device_map)
-        model = composition.from_pretrained(cls, path, lora, allow)
+        model = composition.from_pretrained(cls, path, lora, trusted_packages)
         placement.place(model, dtypes, where)
         return model
 
@@ -62,7 +64,7 @@ class AnyModal(ChatModel):
         cls,
         path: str | Path | Self,
         lora: Mapping[str, Any] | None = None,
-        allow: Sequence[str] = (),
+        trusted_packages: Sequence[str] = (),
         *,
         dtype: str | torch.dtype | Mapping[str, Any] | None = None,
         device: str | int | torch.device | None = None,
@@ -72,7 +74,7 @@ class AnyModal(ChatModel):
 
         Nothing lies on a device, so `device` and `device_map` change nothing.
         """
-        model = composition.sketch(cls, path, lora, allow)
+        model = composition.sketch(cls, path, lora, trusted_packages)
         placement.place(model, placement.precisions(dtype), {})
         return model
 

@@ -158,10 +158,10 @@ def count(module: torch.nn.Module) -> float:
 
 
 PROJECTIONS: dict[str, dict[str, Any]] = {
-    "linear": {"_target_": "anymodal.projection.LinearProjection", "tokens": 8},
+    "linear": {"_target_": "anymodal.projection.LinearProjection", "num_tokens": 8},
     "universal": {
         "_target_": "anymodal.projection.UniversalProjection",
-        **{"width": 128, "depth": 2, "heads": 4, "tokens": 8},
+        **{"width": 128, "depth": 2, "heads": 4, "num_tokens": 8},
     },
 }
 """NExT-GPT's published model has a linear one; AnyModal's own costs more than these parts do."""
@@ -197,7 +197,7 @@ def configuration(folder: Path, projection: str) -> dict[str, Any]:
                 "encoder": {**encoder, "modality": name},
                 "decoder": {"_part_": name},
                 "head": head,
-                "signals": 4,
+                "num_signal_tokens": 4,
             }
             for name in MADE
         },
@@ -332,7 +332,7 @@ def trained(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     torch.nn.modules.module.register_module_forward_hook(after)
     with tempfile.TemporaryDirectory() as out:
         # The last step is followed by a checkpoint and the end, so its end isn't the next's start.
-        fit(read_run(config, [*overrides, f"out={out}"]))
+        fit(read_run(config, [*overrides, f"output_dir={out}"]))
     return {"seconds": list(np.diff(times)), "losses": found}
 
 
@@ -412,9 +412,9 @@ def write_run(folder: Path, steps: int, batch: int) -> Path:
     run = {
         "model": {"_target_": "anymodal.AnyModal.compose", "config": str(folder / "model.yaml")},
         "data": {"_target_": "alignment.Pairs", "size": steps * batch},
-        "allow": ["alignment"],
+        "trusted_packages": ["alignment"],
         "stage": {"trainable": TRAINABLE, "losses": {"text": 1, "align": 1}},
-        "out": str(folder / "out"),
+        "output_dir": str(folder / "out"),
         "steps": steps,
         "batch_size": batch,
         "trainer": {"accelerator": "cpu", "enable_progress_bar": False},

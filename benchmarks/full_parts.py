@@ -91,7 +91,7 @@ def build(full: bool, device: torch.device, language: str, projection: str) -> A
         fit = {"output_width": words.width, "output_scale": words.embedding_scale}
         projected = PROJECTIONS[projection](
             widths=widths,
-            tokens=SOFT_TOKENS,
+            num_tokens=SOFT_TOKENS,
             **fit,
             **(sizes if projection == "universal" else {}),  # type: ignore[arg-type]
         )
@@ -101,11 +101,11 @@ def build(full: bool, device: torch.device, language: str, projection: str) -> A
                 decoder=decoder,
                 head=MapperHead(
                     input_width=words.width,
-                    signals=SIGNALS[name],
+                    num_signal_tokens=SIGNALS[name],
                     spec=decoder.spec,
                     **({} if full else {"hidden_width": 32, "depth": 1}),
                 ),
-                signals=SIGNALS[name],
+                num_signal_tokens=SIGNALS[name],
                 sampling=SAMPLING[name] if full else {"steps": 2, "guidance": 2.0},
             )
             for name, decoder in decoders.items()

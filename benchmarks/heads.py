@@ -55,8 +55,8 @@ def compose(
     words = LanguageModel.from_pretrained(language, dtype="float32")
     modalities = {}
     for name, decoder in shipped.decoders.items():
-        head = make(input_width=words.width, signals=signals, spec=decoder.spec, **how)
-        modalities[name] = Modality(decoder=decoder, head=head, signals=signals)
+        head = make(input_width=words.width, num_signal_tokens=signals, spec=decoder.spec, **how)
+        modalities[name] = Modality(decoder=decoder, head=head, num_signal_tokens=signals)
     return AnyModal(words, None, modalities)
 
 

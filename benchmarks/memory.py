@@ -57,8 +57,8 @@ def train(name: str) -> int:
     """Bytes at most of a stage's first steps, over the batches that a plan looks at."""
     run = read_run(name)
     parts = configuration.build_parts(run.parts, run.trusted)
-    model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
-    data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+    model = configuration.instantiate(run.model, parts=parts, trusted_packages=run.trusted)
+    data = configuration.instantiate(run.data, parts=parts, trusted_packages=run.trusted)
     weights = sum(weights_of(model).values())
     same = ("batch_size", "accumulate_grad_batches", "ema", "precision", "seed")
     settings = {name: getattr(run, name) for name in same}

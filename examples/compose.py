@@ -36,18 +36,23 @@ def compose() -> AnyModal:
     encoders = {name: ImageBindEncoder(imagebind, name) for name in ("image", "audio")}
     painter = DiffusionDecoder(nano_image(toybox_tokenizer(count=200, append_end=True), layers=2))
     head = MapperHead(
-        input_width=language.width, signals=4, spec=painter.spec, hidden_width=64, depth=1, heads=2
+        input_width=language.width,
+        num_signal_tokens=4,
+        spec=painter.spec,
+        hidden_width=64,
+        depth=1,
+        heads=2,
     )
     projection = UniversalProjection(
         widths={name: encoder.width for name, encoder in encoders.items()},
         output_width=language.width,
         output_scale=language.embedding_scale,
-        tokens=4,
+        num_tokens=4,
         width=64,
         depth=1,
         heads=2,
     )
-    draws = {"decoder": painter.eval(), "head": head, "signals": 4}
+    draws = {"decoder": painter.eval(), "head": head, "num_signal_tokens": 4}
     modalities = {
         "image": Modality(encoders["image"], **draws, sampling={"steps": 4, "guidance": 2.0}),
         "audio": Modality(encoders["audio"]),

@@ -128,7 +128,7 @@ def main() -> None:
     print(f"right about all of size, motion and tempo, of {len(held_out)} held-out recordings:")
     print(f"accuracy before: {before:.0%}\naccuracy after: {after:.0%}")
     model.save_pretrained(args.out)
-    model = AnyModal.from_pretrained(args.out, allow=["touch"])
+    model = AnyModal.from_pretrained(args.out, trusted_packages=["touch"])
     for recording in held_out[:3]:
         reply = model.chat([Touch(recording.pressure), QUESTION])
         print(f"  {recording.caption!r}: {reply.text!r}")

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.io.sources import write_card
     from anymodal.model import AnyModal
 
-    model = AnyModal.from_pretrained(args.model, allow=args.allow)
+    model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
     model.language.merge_adapters()
     model.to(getattr(torch, args.dtype))
     model.save_pretrained(args.folder, with_parts=True)

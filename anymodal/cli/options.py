@@ -32,7 +32,7 @@ def seed(text: str) -> int:
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add `--model`, `--allow`, `--device` and `--dtype`."""
+    """Add `--model`, `--trust`, `--device` and `--dtype`."""
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
@@ -84,9 +84,9 @@ def limits_of(args: argparse.Namespace) -> Limits:
 
 
 def add_allow(parser: argparse.ArgumentParser) -> None:
-    """Add `--allow`."""
+    """Add `--trust`."""
     parser.add_argument(
-        "--allow",
+        "--trust",
         action="append",
         default=[],
         type=_module,
@@ -117,4 +117,6 @@ def open_model(args: argparse.Namespace) -> AnyModal:
     from anymodal.model import AnyModal
 
     device = args.device or "auto"
-    return AnyModal.from_pretrained(args.model, allow=args.allow, dtype=args.dtype, device=device)
+    return AnyModal.from_pretrained(
+        args.model, trusted_packages=args.trusted_packages, dtype=args.dtype, device=device
+    )

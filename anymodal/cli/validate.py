@@ -37,10 +37,12 @@ def check(path: Path) -> None:
 
     config = configuration.load(path)
     if "modalities" in config:
-        allow = config.get("allow") or []
-        if not isinstance(allow, list) or not all(isinstance(name, str) for name in allow):
-            raise configuration.ConfigError("allow must be a list of packages")
-        composition.validate(config, allow)
+        trusted_packages = config.get("trusted_packages") or []
+        if not isinstance(trusted_packages, list) or not all(
+            isinstance(name, str) for name in trusted_packages
+        ):
+            raise configuration.ConfigError("trusted_packages must be a list of packages")
+        composition.validate(config, trusted_packages)
     elif "metrics" in config:
         from anymodal.evaluation.schema import read_evaluation
 

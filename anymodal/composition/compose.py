@@ -47,7 +47,7 @@ SHIPPED = Path(__file__).parents[1] / "checkpoints"
 
 
 def compose(
-    cls: type[Model], config: Mapping[str, Any] | str | Path, allow: Sequence[str]
+    cls: type[Model], config: Mapping[str, Any] | str | Path, trusted_packages: Sequence[str]
 ) -> Model:
     """Build a model from a configuration, or from the YAML file that holds one.
 
@@ -56,23 +56,23 @@ def compose(
     Raises:
         ConfigError: before anything is built, if a key or an argument doesn't fit.
     """
-    model = _composed(cls, config, allow)
+    model = _composed(cls, config, trusted_packages)
     checkpoint.log_origins(identities(model))
     return model
 
 
 def _composed(
-    cls: type[Model], config: Mapping[str, Any] | str | Path, allow: Sequence[str]
+    cls: type[Model], config: Mapping[str, Any] | str | Path, trusted_packages: Sequence[str]
 ) -> Model:
     if isinstance(config, str | Path):
         config = configuration.load(config)
-    allow = [*allow, *config.get("allow", [])]
-    validate(config, allow)
+    trusted_packages = [*trusted_packages, *config.get("trusted_packages", [])]
+    validate(config, trusted_packages)
     folders = [Path(folder) for folder in config.get("weights", [])]
     # A decoder whose weights are in one of them is opened at once, so that they find it.
     waits = isinstance(configuration.current_call(), Opening) and _draws(folders)
     with configuration.calling(configuration.call) if waits else nullcontext():
-        model = _built(cls, config, allow)
+        model = _built(cls, config, trusted_packages)
     for folder in folders:
         start_from(model, folder)
     return model
@@ -84,11 +84,13 @@ def _draws(folders: Iterable[Path]) -> bool:
     return any(name.startswith("decoders.") for name in names)
 
 
-def _built(cls: type[Model], config: Mapping[str, Any], allow: Sequence[str]) -> Model:
-    parts = configuration.build_parts(config.get("parts"), allow)
+def _built(cls: type[Model], config: Mapping[str, Any], trusted_packages: Sequence[str]) -> Model:
+    parts = configuration.build_parts(config.get("parts"), trusted_packages)
 
     def build(node: Any, **extra: Any) -> Any:
-        return configuration.instantiate(node, parts=parts, allow=allow, **extra)
+        return configuration.instantiate(
+            node, parts=parts, trusted_packages=trusted_packages, **extra
+        )
 
     language = _of_kind(build(config["language"]), LanguageModel, "language")
     if config.get("lora"):
@@ -101,7 +103,10 @@ def _built(cls: type[Model], config: Mapping[str, Any], allow: Sequence[str]) ->
         decoder = _of_kind(build(node.get("decoder")), Decoder, f"{place}.decoder")
         settings["decoder"] = decoder
         if decoder is not None:
-            known = {"input_width": language.width, "signals": node.get("signals", 0)}
+            known = {
+                "input_width": language.width,
+                "num_signal_tokens": node.get("num_signal_tokens", 0),
+            }
             head = build(node.get("head"), spec=decoder.spec, **known)
             settings["head"] = _of_kind(head, Head, f"{place}.head")
         modalities[name] = Modality(**settings)
@@ -161,7 +166,9 @@ def _token_names(model: ComposedModel, folder: Path) -> list[str]:
     if not (folder / CONFIG).is_file():
         return model.signals.names[: sum(model.signals.counts.values())]
     modalities = read_config(folder)["modalities"]
-    makes = {name: node["signals"] for name, node in modalities.items() if node.get("decoder")}
+    makes = {
+        name: node["num_signal_tokens"] for name, node in modalities.items() if node.get("decoder")
+    }
     return token_names(makes, [name for name, node in modalities.items() if node.get("encoder")])
 
 
@@ -187,9 +194,9 @@ def from_pretrained(
     cls: type[Model],
     path: str | Path,
     lora: Mapping[str, Any] | None,
-    allow: Sequence[str] = (),
+    trusted_packages: Sequence[str] = (),
 ) -> Model:
-    """Read a model folder; nothing but AnyModal's own parts, and `allow`, is imported for it.
+    """Read a model folder; only AnyModal's own parts and `trusted_packages` are imported for it.
 
     Raises:
         CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
@@ -197,7 +204,7 @@ def from_pretrained(
     folder = find(path)
     _look_over(folder)
     config = read_config(folder)
-    validate(config, allow)
+    validate(config, trusted_packages)
     manifest = checkpoint.read_manifest(folder)
     saved = checkpoint.load_weights(folder / WEIGHTS)
     trained = any(name.startswith("decoders.") for name in config.get("trained", ()))
@@ -206,7 +213,7 @@ def from_pretrained(
         _check_adapters(config, saved, folder)
         held = sum(value.numel() for value in saved.values())
         with building_at_most(2 * held + _SLACK, str(folder / CONFIG)):
-            model = _composed(cls, config, allow)
+            model = _composed(cls, config, trusted_packages)
     checkpoint.compare_parts(manifest, identities(model, False), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict(saved, strict=False)
@@ -242,13 +249,17 @@ def sketch(
     cls: type[Model],
     path: str | Path | Model,
     lora: Mapping[str, Any] | None,
-    allow: Sequence[str] = (),
+    trusted_packages: Sequence[str] = (),
 ) -> Model:
     """What `from_pretrained` would give, where parts are sketched too (`anymodal.tools.plan`).
 
     `path` may also be a sketch of what will lie there.
     """
-    model = compose(cls, read_config(find(path)), allow) if isinstance(path, str | Path) else path
+    model = (
+        compose(cls, read_config(find(path)), trusted_packages)
+        if isinstance(path, str | Path)
+        else path
+    )
     if lora and model.language.lora is None:
         model.language.enable_lora(**lora)
     return model

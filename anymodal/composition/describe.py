@@ -20,7 +20,7 @@ Node = dict[str, Any]
 
 _FILLED = {
     "projection": ("widths", "output_width"),
-    "head": ("input_width", "signals", "spec"),
+    "head": ("input_width", "num_signal_tokens", "spec"),
 }
 """Arguments that composing fills in."""
 
@@ -70,7 +70,7 @@ class Description:
             if not node.get("head") and modality.head is not None:
                 node["head"] = self._node(modality.head, f"{name}-head", "head")
             if modality.decoder is not None:
-                node["signals"] = modality.signals
+                node["num_signal_tokens"] = modality.num_signal_tokens
                 node["sampling"] = copy.deepcopy(dict(modality.sampling))
             known[name] = {key: value for key, value in node.items() if value is not None}
         if model.history_turns is not None:

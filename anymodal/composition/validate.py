@@ -22,14 +22,14 @@ from anymodal.modality import Modality
 
 KEYS = (
     *("parts", "language", "projection", "modalities", "history_turns"),
-    *("lora", "weights", "trained", "allow"),
+    *("lora", "weights", "trained", "trusted_packages"),
 )
-MODALITY_KEYS = ("encoder", "decoder", "head", "signals", "sampling")
+MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling")
 
 _MOST = {
     **dict.fromkeys(("depth", "blocks", "layers", "heads", "experts", "r", "frames"), 4096),
-    **dict.fromkeys(("size", "height", "width", "tokens", "seconds"), 65_536),
-    **{"signals": MAX_SIGNALS, "steps": 1000},
+    **dict.fromkeys(("size", "height", "width", "num_tokens", "seconds"), 65_536),
+    **{"num_signal_tokens": MAX_SIGNALS, "steps": 1000},
 }
 _MOST_OF_ALL = 1_000_000
 """What a folder's configuration may ask for, under which key; more than any model has."""
@@ -38,23 +38,27 @@ _FACTORIES = (OPENS, "preset")
 _NAMES = re.compile(r"[\w.-]{1,256}", re.ASCII)
 
 
-def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
+def validate(config: Mapping[str, Any], trusted_packages: Sequence[str] = ()) -> None:
     """Check a model's configuration, building nothing.
 
     Raises:
         ConfigError: naming the place, the wrong key and the nearest right one.
     """
     check_shape(config)
-    _check_targets({k: v for k, v in config.items() if k in _BUILT}, allow, "")
+    _check_targets({k: v for k, v in config.items() if k in _BUILT}, trusted_packages, "")
     try:
         _check_amounts(config, "")
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    parts = configuration.validate_parts(config.get("parts"), allow)
-    configuration.validate(config["language"], parts=parts, allow=allow, place="language")
+    parts = configuration.validate_parts(config.get("parts"), trusted_packages)
+    configuration.validate(
+        config["language"], parts=parts, trusted_packages=trusted_packages, place="language"
+    )
     for name, node in config["modalities"].items():
-        _validate_modality(f"modalities.{name}", node, parts, allow)
-        _validate_sampling(f"modalities.{name}.sampling", node, config.get("parts") or {}, allow)
+        _validate_modality(f"modalities.{name}", node, parts, trusted_packages)
+        _validate_sampling(
+            f"modalities.{name}.sampling", node, config.get("parts") or {}, trusted_packages
+        )
     read = [name for name, node in config["modalities"].items() if node.get("encoder")]
     if read and not config.get("projection"):
         raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
@@ -62,7 +66,7 @@ def validate(config: Mapping[str, Any], allow: Sequence[str] = ()) -> None:
         config.get("projection"),
         provided=("widths", "output_width", "output_scale"),
         parts=parts,
-        allow=allow,
+        trusted_packages=trusted_packages,
         place="projection",
     )
     weights = config.get("weights", [])
@@ -121,35 +125,43 @@ def _check_label(name: object, what: str, place: str) -> None:
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _validate_modality(place: str, node: Any, parts: Sequence[str], allow: Sequence[str]) -> None:
-    given = ("input_width", "signals", "spec")
+def _validate_modality(
+    place: str, node: Any, parts: Sequence[str], trusted_packages: Sequence[str]
+) -> None:
+    given = ("input_width", "num_signal_tokens", "spec")
     for key, provided in (("encoder", ()), ("decoder", ()), ("head", given)):
         configuration.validate(
-            node.get(key), provided=provided, parts=parts, allow=allow, place=f"{place}.{key}"
+            node.get(key),
+            provided=provided,
+            parts=parts,
+            trusted_packages=trusted_packages,
+            place=f"{place}.{key}",
         )
-    settings = {key: node[key] for key in ("signals", "sampling") if key in node}
+    settings = {key: node[key] for key in ("num_signal_tokens", "sampling") if key in node}
     configuration.check_arguments(Modality, settings, place)
     if not isinstance(node.get("sampling") or {}, Mapping):
         raise ConfigError(f"{place}.sampling must hold settings, not {shown(node['sampling'])}")
-    signals = node.get("signals", 0)
-    if not isinstance(signals, int):  # a part, which no number can be
-        raise ConfigError(f"{place}.signals must be int, not {shown(signals)}")
-    if signals > MAX_SIGNALS:
-        raise ConfigError(f"{place}.signals is {signals}; {MAX_SIGNALS} is the most")
-    if node.get("decoder") and not (node.get("head") and node.get("signals")):
+    num_signal_tokens = node.get("num_signal_tokens", 0)
+    if not isinstance(num_signal_tokens, int):  # a part, which no number can be
+        raise ConfigError(f"{place}.num_signal_tokens must be int, not {shown(num_signal_tokens)}")
+    if num_signal_tokens > MAX_SIGNALS:
         raise ConfigError(
-            f"{place} has a decoder, so it needs a 'head' and at least 1 in 'signals'"
+            f"{place}.num_signal_tokens is {num_signal_tokens}; {MAX_SIGNALS} is the most"
+        )
+    if node.get("decoder") and not (node.get("head") and node.get("num_signal_tokens")):
+        raise ConfigError(
+            f"{place} has a decoder, so it needs a 'head' and at least 1 in 'num_signal_tokens'"
         )
 
 
 def _validate_sampling(
-    place: str, node: Mapping[str, Any], parts: Mapping[str, Any], allow: Sequence[str]
+    place: str, node: Mapping[str, Any], parts: Mapping[str, Any], trusted_packages: Sequence[str]
 ) -> None:
     decoder = node.get("decoder") or {}
     decoder = parts[decoder["_part_"]] if "_part_" in decoder else decoder
     sample = None
     if "_target_" in decoder:
-        target = configuration.resolve_target(decoder["_target_"], allow)
+        target = configuration.resolve_target(decoder["_target_"], trusted_packages)
         sample = getattr(getattr(target, "__self__", target), "sample", None)
     try:
         ranges.medium(node.get("sampling", {}), sample, place=place)
@@ -163,25 +175,25 @@ def _check_keys(node: Mapping[str, Any], known: Sequence[str], place: str) -> No
             raise ConfigError(f"{place} has no {key!r}{suggest(key, known)}")
 
 
-def _check_targets(node: Any, allow: Sequence[str], place: str) -> None:
+def _check_targets(node: Any, trusted_packages: Sequence[str], place: str) -> None:
     """Of AnyModal's own, a model's configuration names parts alone: classes of `Recorded`, and
     their classmethods that open or build one. What a user allows beside them, the user trusts.
     """
     if isinstance(node, list):
         for index, item in enumerate(node):
-            _check_targets(item, allow, f"{place}[{index}]")
+            _check_targets(item, trusted_packages, f"{place}[{index}]")
     if not isinstance(node, Mapping):
         return
     if "_target_" in node:
-        target = configuration.resolve_target(node["_target_"], allow)
+        target = configuration.resolve_target(node["_target_"], trusted_packages)
         home = getattr(target, "__module__", "")
-        if not _inside(home, allow) and not is_part(target):
+        if not _inside(home, trusted_packages) and not is_part(target):
             raise ConfigError(
                 f"{place}: {node['_target_']} is no part of a model; name an encoder, a decoder, "
                 "a head, a projection or a language model, or what opens one"
             )
     for key, value in node.items():
-        _check_targets(value, allow, f"{place}.{key}".lstrip("."))
+        _check_targets(value, trusted_packages, f"{place}.{key}".lstrip("."))
 
 
 def _inside(home: str, roots: Sequence[str]) -> bool:
@@ -210,7 +222,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(str(error)) from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} must hold a mapping at the top")
-    config.pop("allow", None)  # nor has it a say in whom to trust
+    config.pop("trusted_packages", None)  # nor has it a say in whom to trust
     if config.get("weights"):
         raise CheckpointError(f"{path} has 'weights' elsewhere; a model's folder has its own")
     try:

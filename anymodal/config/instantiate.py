@@ -22,31 +22,35 @@ _CALL: ContextVar[Callable[[Callable[..., Any], Mapping[str, Any]], Any]] = Cont
 
 
 def instantiate(
-    node: Any, *, parts: dict[str, Any] | None = None, allow: Iterable[str] = (), **extra: Any
+    node: Any,
+    *,
+    parts: dict[str, Any] | None = None,
+    trusted_packages: Iterable[str] = (),
+    **extra: Any,
 ) -> Any:
     """Build the object that a part describes, inner parts first.
 
     Args:
         node: a resolved configuration (plain containers).
         parts: shared objects by name, what `{_part_: name}` stands for.
-        allow: packages trusted beside AnyModal's own.
+        trusted_packages: packages trusted beside AnyModal's own.
         extra: arguments that the framework fills in where the node doesn't give them.
     """
     if isinstance(node, list):
-        return [instantiate(item, parts=parts, allow=allow) for item in node]
+        return [instantiate(item, parts=parts, trusted_packages=trusted_packages) for item in node]
     if not isinstance(node, Mapping):
         return node
     if "_part_" in node:
         check_part(node, parts or {}, "configuration")
         return (parts or {})[node["_part_"]]
     built = {
-        key: instantiate(value, parts=parts, allow=allow)
+        key: instantiate(value, parts=parts, trusted_packages=trusted_packages)
         for key, value in node.items()
         if key != "_target_"
     }
     if "_target_" not in node:
         return built
-    return _CALL.get()(resolve_target(node["_target_"], allow), {**extra, **built})
+    return _CALL.get()(resolve_target(node["_target_"], trusted_packages), {**extra, **built})
 
 
 def current_call() -> Callable[[Callable[..., Any], Mapping[str, Any]], Any]:
@@ -69,9 +73,11 @@ def calling(
         _CALL.reset(before)
 
 
-def build_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> dict[str, Any]:
+def build_parts(
+    parts: Mapping[str, Any] | None, trusted_packages: Iterable[str] = ()
+) -> dict[str, Any]:
     """Build the shared objects in order; a later one may refer to an earlier one."""
     built: dict[str, Any] = {}
     for name, node in (parts or {}).items():
-        built[name] = instantiate(node, parts=built, allow=allow)
+        built[name] = instantiate(node, parts=built, trusted_packages=trusted_packages)
     return built

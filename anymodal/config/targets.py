@@ -20,7 +20,7 @@ Parts alone: what reads further configurations, runs trainings or writes files i
 """
 
 
-def resolve_target(dotted: str, allow: Iterable[str] = ()) -> Callable[..., Any]:
+def resolve_target(dotted: str, trusted_packages: Iterable[str] = ()) -> Callable[..., Any]:
     """The object that a `_target_` names, if its package is trusted or allowed.
 
     Raises:
@@ -30,11 +30,11 @@ def resolve_target(dotted: str, allow: Iterable[str] = ()) -> Callable[..., Any]
         raise ConfigError(f"_target_ must be a dotted path, not {shown(dotted)}")
     if len(dotted) > 300 or not all(name.isidentifier() for name in dotted.split(".")):
         raise ConfigError(f"_target_ {shown(dotted)} is no dotted path")
-    allowed = (*TRUSTED, *allow)
+    allowed = (*TRUSTED, *trusted_packages)
     if not _inside(dotted, allowed):
         raise ConfigError(
             f"_target_ {dotted!r} is outside the allowed packages ({', '.join(allowed)}); if you "
-            f"trust it, add its package to `allow:` at the top of your own configuration"
+            f"trust it, add its package to `trusted_packages:` at the top of your own configuration"
         )
     names = dotted.split(".")
     for split in range(len(names), 0, -1):

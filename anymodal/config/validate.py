@@ -18,7 +18,7 @@ def validate(
     *,
     provided: Iterable[str] = (),
     parts: Iterable[str] = (),
-    allow: Iterable[str] = (),
+    trusted_packages: Iterable[str] = (),
     place: str = "",
     base: type | None = None,
 ) -> None:
@@ -28,7 +28,7 @@ def validate(
         node: a resolved configuration (plain containers).
         provided: names of arguments of this very part that the framework will fill in.
         parts: names of the shared objects that there are.
-        allow: packages trusted beside AnyModal's own.
+        trusted_packages: packages trusted beside AnyModal's own.
         place: where the node stands, for messages.
         base: what this very part must be; see `check_base`.
 
@@ -37,21 +37,28 @@ def validate(
     """
     if isinstance(node, list):
         for index, item in enumerate(node):
-            validate(item, parts=parts, allow=allow, place=f"{place}[{index}]")
+            validate(
+                item, parts=parts, trusted_packages=trusted_packages, place=f"{place}[{index}]"
+            )
     if not isinstance(node, Mapping):
         return
     if "_part_" in node:
         check_part(node, parts, place)
         return
     if "_target_" in node:
-        target = resolve_target(node["_target_"], allow)
+        target = resolve_target(node["_target_"], trusted_packages)
         given = {key: value for key, value in node.items() if key != "_target_"}
         where = f"{place or 'configuration'} ({node['_target_']})"
         if base is not None:
             check_base(target, base, where)
         check_arguments(target, given, where, provided)
     for key, value in node.items():
-        validate(value, parts=parts, allow=allow, place=f"{place}.{key}".lstrip("."))
+        validate(
+            value,
+            parts=parts,
+            trusted_packages=trusted_packages,
+            place=f"{place}.{key}".lstrip("."),
+        )
 
 
 def check_base(target: Callable[..., Any], base: type, where: str) -> None:
@@ -71,13 +78,15 @@ def check_base(target: Callable[..., Any], base: type, where: str) -> None:
         raise ConfigError(f"{where} must be of class {base.__name__}, not {made.__name__}")
 
 
-def validate_parts(parts: Mapping[str, Any] | None, allow: Iterable[str] = ()) -> list[str]:
+def validate_parts(
+    parts: Mapping[str, Any] | None, trusted_packages: Iterable[str] = ()
+) -> list[str]:
     """Check the shared objects, each of which may refer to those before it; their names."""
     if not isinstance(parts or {}, Mapping):
         raise ConfigError(f"parts must be a mapping by name, not {shown(parts)}")
     known: list[str] = []
     for name, node in (parts or {}).items():
-        validate(node, parts=known, allow=allow, place=f"parts.{name}")
+        validate(node, parts=known, trusted_packages=trusted_packages, place=f"parts.{name}")
         known.append(name)
     return known
 

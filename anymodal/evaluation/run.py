@@ -40,7 +40,7 @@ def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any]
     metrics = job.build_metrics(samples)
     predictor = ModelPredictor(_model(job), **job.settings)
     head = {"answerer": predictor.identity(), "seed": job.seed}
-    store = Store(Path(job.out), head, lambda record: record["id"])
+    store = Store(Path(job.output_dir), head, lambda record: record["id"])
     failed = answer_all(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics
     failed += measure(metrics, samples, store, devices.choose(job.device))
@@ -59,9 +59,9 @@ def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any]
 
 def _model(job: Evaluation) -> AnyModal:
     if isinstance(job.model, str):
-        model = AnyModal.from_pretrained(job.model, allow=job.allow)
+        model = AnyModal.from_pretrained(job.model, trusted_packages=job.trusted_packages)
     else:
-        model = configuration.instantiate(job.model, allow=job.trusted)
+        model = configuration.instantiate(job.model, trusted_packages=job.trusted)
     return model.to(devices.choose(job.device))
 
 

@@ -26,26 +26,26 @@ class Evaluation:
         model: a model folder, the name of a shipped one, or a part that gives a model.
         data: a JSON Lines file of samples, or a part that gives a list of `Sample`.
         metrics: parts that give a `Metric` each, by the name that the results call them.
-        out: folder for replies and results, from which a stopped run goes on.
+        output_dir: folder for replies and results, from which a stopped run goes on.
         batch_size: samples answered at once.
         seed: with a sample's name it decides the reply; sampled text also depends on the batch.
         parts: what several metrics share, such as an encoder.
         settings: of `model.chat`, such as `max_new_tokens` and `sampling`.
         device: where the model and the metrics work; null for a GPU where there is one.
-        allow: packages beside AnyModal whose classes this evaluation may build.
+        trusted_packages: packages beside AnyModal whose classes this evaluation may build.
         limits: what is too much of a file of the samples, by the names of `media.Limits`.
     """
 
     model: Any = MISSING
     data: Any = MISSING
     metrics: dict[str, Any] = MISSING
-    out: str = MISSING
+    output_dir: str = MISSING
     batch_size: int = 8
     seed: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     device: str | None = None
     parts: dict[str, Any] = field(default_factory=dict)
-    allow: list[str] = field(default_factory=list)
+    trusted_packages: list[str] = field(default_factory=list)
     limits: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -63,15 +63,15 @@ class Evaluation:
     @property
     def trusted(self) -> list[str]:
         """Packages whose parts this evaluation may name; it is the user's own."""
-        return ["anymodal", *self.allow]
+        return ["anymodal", *self.trusted_packages]
 
     def _check(self) -> None:
         for name, least, most in (("batch_size", 1, 2**20), ("seed", 0, 2**63 - 1)):
             if not least <= getattr(self, name) <= most:
                 value = shown(getattr(self, name))
                 raise ConfigError(f"{name}={value}; it must lie between {least} and {most}")
-        if not self.out.strip() or "\0" in self.out:
-            raise ConfigError(f"out must be the name of a folder, not {self.out!r}")
+        if not self.output_dir.strip() or "\0" in self.output_dir:
+            raise ConfigError(f"output_dir must be the name of a folder, not {self.output_dir!r}")
         if not self.metrics:
             raise ConfigError("metrics is empty; name at least one, as bleu: {_target_: …}")
         for name, node in (("data", self.data), *self.metrics.items()):
@@ -88,7 +88,7 @@ class Evaluation:
         """
         if isinstance(self.data, str):
             return read_samples(self.data, Limits.of(self.limits))
-        found = list(configuration.instantiate(self.data, allow=self.trusted))
+        found = list(configuration.instantiate(self.data, trusted_packages=self.trusted))
         if not found or not all(isinstance(sample, Sample) for sample in found):
             raise ConfigError(f"data ({self.data['_target_']}) gives no samples")
         return found
@@ -102,7 +102,7 @@ class Evaluation:
         parts = configuration.build_parts(self.parts, self.trusted)
         found: dict[str, Metric] = {}
         for name, node in self.metrics.items():
-            metric = configuration.instantiate(node, parts=parts, allow=self.trusted)
+            metric = configuration.instantiate(node, parts=parts, trusted_packages=self.trusted)
             if not isinstance(metric, Metric):
                 raise ConfigError(f"metrics.{name} is a {type(metric).__name__}, not a Metric")
             try:
@@ -140,5 +140,5 @@ def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluati
     for name in ("model", "data", "metrics"):
         node = getattr(found, name)
         shared = parts if name == "metrics" else ()
-        configuration.validate(node, parts=shared, allow=found.trusted, place=name)
+        configuration.validate(node, parts=shared, trusted_packages=found.trusted, place=name)
     return found

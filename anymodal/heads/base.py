@@ -18,7 +18,7 @@ PADDED = 0.3
 
 
 class Head(Recorded, nn.Module, ABC):
-    """Maps the hidden states of a span of `signals` signals to conditioning of a given shape.
+    """Maps the hidden states of `num_signal_tokens` signal tokens to conditioning of a given shape.
 
     Alignment teaches a head to put zeros where a caption is padded, so the conditioning's mask is
     False where its embeds are far below `spec.scale`. Embeds start at the root mean square
@@ -28,15 +28,15 @@ class Head(Recorded, nn.Module, ABC):
 
     Args:
         input_width: D.
-        signals: S.
+        num_signal_tokens: S.
         spec: the conditioning's shape and scale, the decoder's own.
     """
 
-    def __init__(self, *, input_width: int, signals: int, spec: ConditioningSpec) -> None:
+    def __init__(self, *, input_width: int, num_signal_tokens: int, spec: ConditioningSpec) -> None:
         super().__init__()
         for name, value in (
             ("input_width", input_width),
-            ("signals", signals),
+            ("num_signal_tokens", num_signal_tokens),
             ("spec.length", spec.length),
             ("spec.width", spec.width),
             ("spec.scale", spec.scale),
@@ -44,7 +44,7 @@ class Head(Recorded, nn.Module, ABC):
             if value <= 0:
                 raise ValueError(f"{name}={value} must be greater than 0")
         self.input_width = input_width
-        self.signals = signals
+        self.num_signal_tokens = num_signal_tokens
         self.spec = spec
         self.pool = None if spec.pooled is None else nn.Linear(input_width, spec.pooled)
 
@@ -61,10 +61,10 @@ class Head(Recorded, nn.Module, ABC):
             ValueError: if the states have another shape than the head was built for.
         """
         for name, states in (("hidden", hidden), ("embeds", embeds)):
-            if states.ndim != 3 or states.shape[1:] != (self.signals, self.input_width):
+            if states.ndim != 3 or states.shape[1:] != (self.num_signal_tokens, self.input_width):
                 raise ValueError(
                     f"{name} has shape {tuple(states.shape)}; this head was built for "
-                    f"(batch, {self.signals} signals, width {self.input_width})"
+                    f"(batch, {self.num_signal_tokens} signal tokens, width {self.input_width})"
                 )
         dtype = next(self.parameters()).dtype
         hidden, embeds = hidden.to(dtype), embeds.to(dtype)

@@ -25,7 +25,7 @@ class ConnectorHead(Head):
 
     Args:
         input_width: D.
-        signals: S.
+        num_signal_tokens: S.
         spec: the conditioning's shape and scale.
         depth: number of blocks, 24 in MetaQuery's large setting.
         heads: attention heads per block; D must be an even multiple of it.
@@ -35,12 +35,12 @@ class ConnectorHead(Head):
         self,
         *,
         input_width: int,
-        signals: int,
+        num_signal_tokens: int,
         spec: ConditioningSpec,
         depth: int = 6,
         heads: int = 8,
     ) -> None:
-        super().__init__(input_width=input_width, signals=signals, spec=spec)
+        super().__init__(input_width=input_width, num_signal_tokens=num_signal_tokens, spec=spec)
         check_attention(input_width, heads, depth)
         if input_width // heads % 2:
             raise ValueError(
@@ -67,7 +67,7 @@ class ConnectorHead(Head):
         rotation = _rotation(states.shape[1], self.input_width // self.heads, states)
         for block in self.blocks:
             states = block(states, rotation)
-        read = self.norm(states[:, self.signals :])  # (B, L, D)
+        read = self.norm(states[:, self.num_signal_tokens :])  # (B, L, D)
         projected = self.projection(read).to(read.dtype)
         output: Tensor = self.output_norm(projected) * self.gate(read).sigmoid()
         return output

@@ -13,8 +13,8 @@ from anymodal.types import ConditioningSpec
 class LinearHead(Head):
     """The baseline: LayerNorm, the S states interpolated to L positions, one Linear."""
 
-    def __init__(self, *, input_width: int, signals: int, spec: ConditioningSpec) -> None:
-        super().__init__(input_width=input_width, signals=signals, spec=spec)
+    def __init__(self, *, input_width: int, num_signal_tokens: int, spec: ConditioningSpec) -> None:
+        super().__init__(input_width=input_width, num_signal_tokens=num_signal_tokens, spec=spec)
         self.norm = nn.LayerNorm(input_width)
         self.model = scaled_linear(input_width, spec.width, spec.scale)
 

@@ -18,7 +18,7 @@ class MapperHead(Head):
 
     Args:
         input_width: D.
-        signals: S.
+        num_signal_tokens: S.
         spec: the conditioning's shape and scale.
         hidden_width: width of the transformer; its MLPs are four times as wide.
         depth: encoder layers, and as many decoder layers.
@@ -29,13 +29,13 @@ class MapperHead(Head):
         self,
         *,
         input_width: int,
-        signals: int,
+        num_signal_tokens: int,
         spec: ConditioningSpec,
         hidden_width: int = 512,
         depth: int = 4,
         heads: int = 4,
     ) -> None:
-        super().__init__(input_width=input_width, signals=signals, spec=spec)
+        super().__init__(input_width=input_width, num_signal_tokens=num_signal_tokens, spec=spec)
         check_attention(hidden_width, heads, depth)
         self.fc = nn.Linear(input_width, hidden_width)
         self.tfm = _transformer(hidden_width, depth, heads)

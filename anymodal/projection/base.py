@@ -18,7 +18,7 @@ from anymodal.types import Features
 
 
 class Projection(Recorded, nn.Module, ABC):
-    """Maps the features of any known modality to `tokens` soft tokens of the language model.
+    """Maps the features of any known modality to `num_tokens` soft tokens of the language model.
 
     A subclass builds its shared parts, then calls `add_modality` for each entry of `widths`. What
     belongs to one modality lives in a `ModuleDict` or `ParameterDict` that is a direct attribute,
@@ -28,7 +28,7 @@ class Projection(Recorded, nn.Module, ABC):
 
     Args:
         output_width: D_llm.
-        tokens: K, the same for every item of every modality, since prompts are laid out by it.
+        num_tokens: K, the same for every item of every modality, since prompts are laid out by it.
         output_scale: root mean square at which the soft tokens start; the one of the language
             model's embeddings keeps a new projection from drowning out the text.
 
@@ -39,18 +39,18 @@ class Projection(Recorded, nn.Module, ABC):
 
     reads_text: bool = False
 
-    def __init__(self, *, output_width: int, tokens: int, output_scale: float = 1.0) -> None:
+    def __init__(self, *, output_width: int, num_tokens: int, output_scale: float = 1.0) -> None:
         super().__init__()
         for name, value in (
             ("output_width", output_width),
-            ("tokens", tokens),
+            ("num_tokens", num_tokens),
             ("output_scale", output_scale),
         ):
             if value <= 0:
                 raise ValueError(f"{name}={value} must be greater than 0")
         self.widths: dict[str, int] = {}
         self.output_width = output_width
-        self.tokens = tokens
+        self.num_tokens = num_tokens
         self.output_scale = output_scale
 
     @abstractmethod

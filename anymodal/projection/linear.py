@@ -40,7 +40,7 @@ class LinearProjection(Projection):
     Args:
         widths: D_m of each modality.
         output_width: D_llm.
-        tokens: K.
+        num_tokens: K.
         output_scale: see `Projection`.
     """
 
@@ -49,10 +49,12 @@ class LinearProjection(Projection):
         *,
         widths: Mapping[str, int],
         output_width: int,
-        tokens: int,
+        num_tokens: int,
         output_scale: float = 1.0,
     ) -> None:
-        super().__init__(output_width=output_width, tokens=tokens, output_scale=output_scale)
+        super().__init__(
+            output_width=output_width, num_tokens=num_tokens, output_scale=output_scale
+        )
         self.maps = nn.ModuleDict()
         for name, width in widths.items():
             self.add_modality(name, width)
@@ -61,7 +63,7 @@ class LinearProjection(Projection):
         self.maps[name] = scaled_linear(width, self.output_width, self.output_scale)
 
     def _project(self, modality: str, features: Features) -> Tensor:
-        pooled: Tensor = self.maps[modality](masked_adaptive_pool(features, self.tokens))
+        pooled: Tensor = self.maps[modality](masked_adaptive_pool(features, self.num_tokens))
         return pooled
 
 
@@ -83,12 +85,14 @@ class PooledProjection(LinearProjection):
     """All K soft tokens by one Linear of the features' mean (FROMAGe, Koh et al. 2023; GILL)."""
 
     def _add(self, name: str, width: int) -> None:
-        self.maps[name] = scaled_linear(width, self.tokens * self.output_width, self.output_scale)
+        self.maps[name] = scaled_linear(
+            width, self.num_tokens * self.output_width, self.output_scale
+        )
 
     def _project(self, modality: str, features: Features) -> Tensor:
         mean = masked_adaptive_pool(features, 1)  # (B, 1, D_m)
         together: Tensor = self.maps[modality](mean)  # (B, 1, K * D_llm)
-        return together.reshape(len(mean), self.tokens, self.output_width)
+        return together.reshape(len(mean), self.num_tokens, self.output_width)
 
 
 def scaled_linear(inputs: int, outputs: int, scale: float) -> nn.Linear:

@@ -22,7 +22,7 @@ class PerceiverProjection(Projection):
     Args:
         widths: D_m of each modality.
         output_width: D_llm.
-        tokens: K, the number of latents.
+        num_tokens: K, the number of latents.
         width: W, width of the layers.
         depth: number of layers.
         heads: attention heads per layer.
@@ -34,13 +34,15 @@ class PerceiverProjection(Projection):
         *,
         widths: Mapping[str, int],
         output_width: int,
-        tokens: int = 64,
+        num_tokens: int = 64,
         width: int = 1024,
         depth: int = 6,
         heads: int = 8,
         output_scale: float = 1.0,
     ) -> None:
-        super().__init__(output_width=output_width, tokens=tokens, output_scale=output_scale)
+        super().__init__(
+            output_width=output_width, num_tokens=num_tokens, output_scale=output_scale
+        )
         if width % heads:
             raise ValueError(f"width={width} must be a multiple of heads={heads}")
         if depth < 1:
@@ -57,12 +59,14 @@ class PerceiverProjection(Projection):
 
     def _add(self, name: str, width: int) -> None:
         self.inputs[name] = nn.Linear(width, self.width)
-        self.latents[name] = nn.Parameter(0.02 * torch.randn(1, self.tokens, self.width))
+        self.latents[name] = nn.Parameter(0.02 * torch.randn(1, self.num_tokens, self.width))
 
     def _project(self, modality: str, features: Features) -> Tensor:
         values = self.inputs[modality](features.values)
         latents = self.latents[modality].expand(len(values), -1, -1)
-        padding = F.pad(~features.mask, (0, self.tokens), value=False)  # (B, N + K), True: ignored
+        padding = F.pad(
+            ~features.mask, (0, self.num_tokens), value=False
+        )  # (B, N + K), True: ignored
         for layer in self.layers:
             latents = layer(latents, values, padding)
         output: Tensor = self.output_norm(self.output(latents))

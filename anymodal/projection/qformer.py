@@ -42,7 +42,7 @@ class _QFormer(Projection):
     def _add(self, name: str, width: int) -> None:
         alike = width == self.encoder_width
         self.inputs[name] = nn.Identity() if alike else nn.Linear(width, self.encoder_width)
-        self.query_tokens[name] = nn.Parameter(0.02 * torch.randn(1, self.tokens, self.width))
+        self.query_tokens[name] = nn.Parameter(0.02 * torch.randn(1, self.num_tokens, self.width))
         # The BERT ends in a LayerNorm, so this scale is exact.
         self.language_projection[name] = scaled_linear(
             self.width, self.output_width, self.output_scale
@@ -55,7 +55,7 @@ class _QFormer(Projection):
             encoder_attention_mask=features.mask.long(),
             **text,
         ).last_hidden_state  # (B, K + T, width), T the text's tokens
-        output: Tensor = self.language_projection[modality](states[:, : self.tokens])
+        output: Tensor = self.language_projection[modality](states[:, : self.num_tokens])
         return output
 
 
@@ -68,7 +68,7 @@ class QFormerProjection(_QFormer):
     Args:
         widths: D_m of each modality.
         output_width: D_llm.
-        tokens: K, the number of queries.
+        num_tokens: K, the number of queries.
         width: of the BERT.
         depth: its layers, every second of which has cross-attention, from the first on.
         heads: attention heads per layer.
@@ -84,7 +84,7 @@ class QFormerProjection(_QFormer):
         *,
         widths: Mapping[str, int],
         output_width: int,
-        tokens: int = 32,
+        num_tokens: int = 32,
         width: int = 768,
         depth: int = 12,
         heads: int = 12,
@@ -96,7 +96,7 @@ class QFormerProjection(_QFormer):
             Blip2QFormerModel(bert),
             widths,
             output_width=output_width,
-            tokens=tokens,
+            num_tokens=num_tokens,
             output_scale=output_scale,
         )
 
@@ -116,7 +116,7 @@ class InstructQFormerProjection(_QFormer):
         output_width: D_llm.
         tokenizer: of the text.
         context: the most tokens of a text, its marks included; InstructBLIP's is 128.
-        tokens: K, the number of queries.
+        num_tokens: K, the number of queries.
         width: of the BERT.
         depth: its layers, every second of which has cross-attention, from the first on.
         heads: attention heads per layer.
@@ -136,7 +136,7 @@ class InstructQFormerProjection(_QFormer):
         output_width: int,
         tokenizer: Words,
         context: int = 128,
-        tokens: int = 32,
+        num_tokens: int = 32,
         width: int = 768,
         depth: int = 12,
         heads: int = 12,
@@ -155,7 +155,7 @@ class InstructQFormerProjection(_QFormer):
             InstructBlipQFormerModel(bert),
             widths,
             output_width=output_width,
-            tokens=tokens,
+            num_tokens=num_tokens,
             output_scale=output_scale,
         )
         self.tokenizer, self.context = tokenizer, context
@@ -168,7 +168,7 @@ class InstructQFormerProjection(_QFormer):
         ids, real = (
             torch.tensor(rows, device=device) for rows in self.tokenizer.read(texts, self.context)
         )  # (B, T) each
-        queries = real.new_ones(len(ids), self.tokens)
+        queries = real.new_ones(len(ids), self.num_tokens)
         seen = torch.cat([queries, real], dim=1)  # (B, K + T)
         return self._read(modality, features, input_ids=ids, attention_mask=seen)
 

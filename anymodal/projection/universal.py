@@ -30,7 +30,7 @@ class UniversalProjection(Projection):
     Args:
         widths: D_m of each modality.
         output_width: D_llm.
-        tokens: learned tokens per modality.
+        num_tokens: learned tokens per modality.
         width: W, width of the experts.
         depth: blocks per expert.
         heads: attention heads per block.
@@ -46,7 +46,7 @@ class UniversalProjection(Projection):
         *,
         widths: Mapping[str, int],
         output_width: int,
-        tokens: int = 30,
+        num_tokens: int = 30,
         width: int = 1024,
         depth: int = 8,
         heads: int = 16,
@@ -57,7 +57,7 @@ class UniversalProjection(Projection):
     ) -> None:
         super().__init__(
             output_width=output_width,
-            tokens=tokens + 2 if tags else tokens,
+            num_tokens=num_tokens + 2 if tags else num_tokens,
             output_scale=output_scale,
         )
         if width % heads:
@@ -65,7 +65,7 @@ class UniversalProjection(Projection):
         if depth < 1 or experts < 1:
             raise ValueError(f"depth={depth} and experts={experts} must be at least 1")
         self.width = width
-        self.learned_tokens = tokens
+        self.learned_tokens = num_tokens
         self.tags = tags
         self.resample_layers = nn.ModuleList(
             nn.ModuleList(_Block(width, heads, norm_eps) for _ in range(depth))

@@ -39,7 +39,7 @@ def train_on_ray(
         raise ConfigError(
             "training on Ray needs Ray: pip install 'anymodal[ray]', or use torchrun"
         ) from error
-    out = Path(run.out).absolute()
+    out = Path(run.output_dir).absolute()
     trainer = TorchTrainer(
         work,
         train_loop_config={

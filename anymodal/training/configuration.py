@@ -158,8 +158,8 @@ class FeatureCacheConfig:
 
 
 OWN = {
-    "accumulate_grad_batches": "give accumulate",
-    "default_root_dir": "give out",
+    "accumulate_grad_batches": "give it beside `trainer`",
+    "default_root_dir": "give output_dir",
     "log_every_n_steps": "give log_every",
     "max_epochs": "give steps",
     "max_steps": "give steps",
@@ -176,7 +176,7 @@ class Run:
         model: a part: a composed model, or what an objective trains.
         data: a part with `__len__` and `__getitem__(index) -> sample`.
         stage: what trains, and on which losses.
-        out: folder for checkpoints, logs and the finished model.
+        output_dir: folder for checkpoints, logs and the finished model.
         steps: optimiser steps.
         batch_size: samples of a batch, in each process.
         accumulate_grad_batches: batches per optimiser step.
@@ -200,13 +200,13 @@ class Run:
             finite, and changes nothing.
         trainer: further arguments of `lightning.Trainer`, such as `strategy: ddp`.
         parts: objects that several places share, named by `_part_`.
-        allow: packages beside AnyModal whose classes this run may build.
+        trusted_packages: packages beside AnyModal whose classes this run may build.
     """
 
     model: Any = MISSING
     data: Any = MISSING
     stage: Stage = MISSING
-    out: str = MISSING
+    output_dir: str = MISSING
     steps: int = MISSING
     batch_size: int = 32
     accumulate_grad_batches: int = 1
@@ -225,7 +225,7 @@ class Run:
     max_skipped: int = 10
     trainer: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
-    allow: list[str] = field(default_factory=list)
+    trusted_packages: list[str] = field(default_factory=list)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Run:
@@ -241,7 +241,7 @@ class Run:
     @property
     def trusted(self) -> list[str]:
         """Packages whose parts this run may name; it is the user's own, unlike a model's folder."""
-        return ["anymodal", *self.allow]
+        return ["anymodal", *self.trusted_packages]
 
     @property
     def defers(self) -> bool:
@@ -262,7 +262,7 @@ class Run:
         for name, chosen in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
             if not chosen:
                 raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")
-        for name, folder in (("out", self.out), ("feature_cache.dir", self.feature_cache.dir)):
+        for name, folder in (("output_dir", self.output_dir), ("feature_cache.dir", self.feature_cache.dir)):
             if folder is not None and (not folder.strip() or "\0" in folder):
                 raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
         if self.precision not in PRECISIONS:

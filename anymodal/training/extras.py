@@ -16,7 +16,7 @@ from anymodal.config import ConfigError, shown
 from anymodal.training.configuration import Run
 
 KNOWN = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim")
-"""Packages of what may be added that need no `allow`."""
+"""Packages of what may be added that need no `trusted_packages`."""
 GIVEN = {L.Callback: (), Logger: (), Optimizer: ("params", "lr")}
 """By base, the arguments that a run fills in."""
 
@@ -57,13 +57,15 @@ def _check(node: Any, base: type, place: str, run: Run) -> None:
         raise ConfigError(
             f"{place} must be of class {base.__name__}, as {{_target_: …}}, not {shown(node)}"
         )
-    allow = [*run.trusted, *KNOWN]
+    trusted_packages = [*run.trusted, *KNOWN]
     given = GIVEN[base]
-    configuration.validate(node, allow=allow, place=place, base=base, provided=given)
+    configuration.validate(
+        node, trusted_packages=trusted_packages, place=place, base=base, provided=given
+    )
     for name in given:
         if name in node:
             raise ConfigError(f"{place} is given {name!r} by the run; take it out")
-    _refuse_checkpoints(configuration.resolve_target(node["_target_"], allow), place)
+    _refuse_checkpoints(configuration.resolve_target(node["_target_"], trusted_packages), place)
 
 
 def check_object(made: Any, base: type, place: str) -> Any:
@@ -101,5 +103,5 @@ def loggers(run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()) ->
 
 
 def _built(node: Any, base: type, place: str, run: Run) -> Any:
-    made = configuration.instantiate(node, allow=[*run.trusted, *KNOWN])
+    made = configuration.instantiate(node, trusted_packages=[*run.trusted, *KNOWN])
     return check_object(made, base, place)

@@ -75,7 +75,7 @@ class StageModule(L.LightningModule):
         ):
             raise ConfigError(
                 f"process {collectives.rank()} goes on at batch {self.batches} and others "
-                f"elsewhere; out={self.run.out} must be a folder that all nodes share"
+                f"elsewhere; output_dir={self.run.output_dir} must be a folder that all nodes share"
             )
 
     def transfer_batch_to_device(
@@ -230,13 +230,13 @@ class StageModule(L.LightningModule):
             raise ConfigError(
                 f"the checkpoint trained other parameters than this run: only there "
                 f"{sorted(saved - wanted)[:5]}, only here {sorted(wanted - saved)[:5]}; "
-                f"choose another out= folder or the old configuration"
+                f"choose another output_dir= folder or the old configuration"
             )
         before, now = checkpoint.get("optimizer"), self.run.optimizer.name
         if before not in (None, now):
             raise ConfigError(
                 f"the checkpoint is of a run with {before} and this one has {now}; choose another "
-                "out= folder or the old optimizer"
+                "output_dir= folder or the old optimizer"
             )
         # Files from before `samples` and `skipped` were of one process, which had skipped nothing.
         samples = checkpoint.get("samples", checkpoint["batches"] * self.run.batch_size)

@@ -141,21 +141,21 @@ def kept_tensors(optimizer: Optimizer) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def build_optimizer(
-    model: nn.Module, settings: stage.Optimizer, allow: Iterable[str] = ()
+    model: nn.Module, settings: stage.Optimizer, trusted_packages: Iterable[str] = ()
 ) -> Optimizer:
     """Build the optimizer of what trains in a model; vectors get no weight decay.
 
     Args:
         model: whose parameters that train are taken.
         settings: of the run.
-        allow: packages that an optimizer may come from beside torch's own.
+        trusted_packages: packages that an optimizer may come from beside torch's own.
 
     Raises:
         ConfigError: for a name in `muon` that matches no linear layer that trains.
     """
     weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
     trained = {name: _master(weight) for name, weight in weights.items()}
-    optimizer = _optimizer_of(model, trained, settings, allow)
+    optimizer = _optimizer_of(model, trained, settings, trusted_packages)
     if all(trained[name] is weight for name, weight in weights.items()):
         return optimizer
     return MasterWeights([(weights[name], trained[name]) for name in weights], optimizer)
@@ -172,7 +172,7 @@ def _optimizer_of(
     model: nn.Module,
     trained: dict[str, nn.Parameter],
     settings: stage.Optimizer,
-    allow: Iterable[str],
+    trusted_packages: Iterable[str],
 ) -> Optimizer:
     matrices = _matrices(model, trained, settings.muon.params)
     chosen = {id(matrix) for matrix in matrices}
@@ -184,7 +184,7 @@ def _optimizer_of(
     groups = [group for group in groups if group["params"]]
     if settings.algorithm is not None:
         given: dict[str, Any] = {"params": groups, "lr": settings.lr}
-        target = resolve_target(settings.algorithm["_target_"], ["torch.optim", *allow])
+        target = resolve_target(settings.algorithm["_target_"], ["torch.optim", *trusted_packages])
         more = {key: value for key, value in settings.algorithm.items() if key != "_target_"}
         made: Optimizer = target(**given, **more)
         return made

@@ -47,7 +47,9 @@ def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
         if not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
             raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shown(node)}")
         base = Samples if name == "data" else None
-        configuration.validate(node, parts=parts, allow=run.trusted, place=name, base=base)
+        configuration.validate(
+            node, parts=parts, trusted_packages=run.trusted, place=name, base=base
+        )
     check_trainer(run)
     return run
 
@@ -66,7 +68,7 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     """
     say = rank_zero_only(print)
     run = read_run(path, overrides)
-    finished = Path(run.out) / FINISHED
+    finished = Path(run.output_dir) / FINISHED
     if finished.exists():
         say(f"{finished} is there already; delete it to train again")
         return finished
@@ -98,7 +100,7 @@ def train_model(
     losses: Mapping[str, float],
     steps: int,
     trainable: Sequence[str] = ("*",),
-    out: str | Path | None = None,
+    output_dir: str | Path | None = None,
     callbacks: Sequence[L.Callback] = (),
     logger: Logger | bool | Sequence[Logger] = True,
     **settings: Any,
@@ -111,7 +113,7 @@ def train_model(
         losses: the weight of each named loss.
         steps: optimiser steps.
         trainable: globs over parameter names.
-        out: folder for logs and checkpoints, from which a stopped run goes on; None for none.
+        output_dir: folder for logs and checkpoints, from which a stopped run goes on; or None.
         callbacks: of Lightning, beside the run's own. What they keep in checkpoints must be tensors
             and plain values.
         logger: of Lightning, beside the run's own (CSV and TensorBoard); False for none at all.
@@ -124,7 +126,7 @@ def train_model(
     with tempfile.TemporaryDirectory() as temporary:
         stage = {"trainable": list(trainable), "losses": dict(losses)}
         known = {"model": None, "data": None, "stage": stage, "steps": steps}
-        run = Run.from_config({**settings, **known, "out": str(out or temporary)})
+        run = Run.from_config({**settings, **known, "output_dir": str(output_dir or temporary)})
         if run.trainer.get("strategy") == SHARDED:
             raise ConfigError(
                 f"strategy {SHARDED!r} leaves a model in pieces, and train_model trains in place; "
@@ -155,7 +157,7 @@ def build(run: Run) -> tuple[Any, Any]:
     for name in ("collate", "save_pretrained"):  # the latter's lack would show at the very end
         if not hasattr(model, name):
             raise ConfigError(f"{type(model).__name__} has no {name}(), which a run needs")
-    data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+    data = configuration.instantiate(run.data, parts=parts, trusted_packages=run.trusted)
     if not isinstance(data, Samples) or isinstance(data, Mapping):
         name = run.data.get("_target_") or run.data["_part_"]
         raise ConfigError(f"data ({name}) gives a {type(data).__name__}, not samples by index")
@@ -166,7 +168,9 @@ def _build_model(run: Run, cache: str | None) -> tuple[Any, dict[str, Any]]:
     L.seed_everything(run.seed, verbose=False)
     with configuration.calling(Opening(cache)):
         parts = configuration.build_parts(run.parts, run.trusted)
-        return configuration.instantiate(run.model, parts=parts, allow=run.trusted), parts
+        return configuration.instantiate(
+            run.model, parts=parts, trusted_packages=run.trusted
+        ), parts
 
 
 def _deferred(model: nn.Module) -> Iterator[str]:
@@ -188,7 +192,7 @@ def _fit(
     batches = Batches(
         data, model.collate, run.batch_size, run.seed, length_group_batches=run.length_group_batches
     )
-    last = Path(run.out) / "checkpoints" / "last.ckpt"
+    last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
     users = [*average, *extras.callbacks(run, callbacks)]
     # The one that saves comes after all that have a state to save.
@@ -217,7 +221,7 @@ def _fit(
 def _trainer(
     run: Run, callbacks: Sequence[L.Callback], logger: Logger | bool | Sequence[Logger]
 ) -> L.Trainer:
-    out = Path(run.out)
+    out = Path(run.output_dir)
     bar = [TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []
     settings = {
         "enable_checkpointing": False,

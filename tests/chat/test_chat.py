@@ -348,7 +348,7 @@ def test_a_model_without_decoders_talks(tmp_path: Path) -> None:
     config = model_config(tmp_path)
     config["parts"] = {name: config["parts"][name] for name in ("binder", "words")}
     for node in config["modalities"].values():
-        for key in ("decoder", "head", "signals", "sampling"):
+        for key in ("decoder", "head", "num_signal_tokens", "sampling"):
             node.pop(key, None)
     model = AnyModal.compose(config)
     reply = model.chat(["what is this?", picture(), felt()], seed=0, max_new_tokens=6)

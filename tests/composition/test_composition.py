@@ -105,12 +105,21 @@ def test_a_composed_model_shares_parts_and_is_frozen_where_files_hold_the_weight
         (lambda c: c["modalities"]["imu"].update(encodr={}), "imu has no 'encodr'; did you mean"),
         (lambda c: c["modalities"].update(imu=None), "imu must hold an encoder"),
         (lambda c: c["modalities"]["image"].pop("head"), "image has a decoder, so it needs"),
-        (lambda c: c["modalities"]["image"].update(signals=0), "image has a decoder, so it needs"),
-        (lambda c: c["modalities"]["image"].update(signals="4"), "signals must be int, not '4'"),
-        (lambda c: c["modalities"]["image"].update(signals={"_part_": "x.Y"}), "must be int"),
+        (
+            lambda c: c["modalities"]["image"].update(num_signal_tokens=0),
+            "image has a decoder, so it needs",
+        ),
+        (
+            lambda c: c["modalities"]["image"].update(num_signal_tokens="4"),
+            "num_signal_tokens must be int, not '4'",
+        ),
+        (
+            lambda c: c["modalities"]["image"].update(num_signal_tokens={"_part_": "x.Y"}),
+            "must be int",
+        ),
         (lambda c: c["modalities"]["image"]["head"].update(depth=1), "takes no 'depth'"),
         (lambda c: c["modalities"]["imu"]["encoder"].pop("modality"), "needs modality"),
-        (lambda c: c["projection"].update(tokens="3"), "tokens must be int, not '3'"),
+        (lambda c: c["projection"].update(num_tokens="3"), "num_tokens must be int, not '3'"),
         (lambda c: c["projection"].update(token=3), "takes no 'token'; did you mean 'tokens'"),
         (lambda c: c["parts"]["binder"].pop("folder"), r"parts\.binder .* needs folder"),
         (lambda c: c.update(language={"_part_": "word"}), "did you mean 'words'"),
@@ -313,7 +322,7 @@ def test_another_part_than_the_one_trained_with_is_told(
 
 def test_a_strangers_folder_cannot_widen_the_trust(folder: Path) -> None:
     def use_stranger(config: dict[str, Any]) -> None:
-        config["allow"] = ["tests", "os"]
+        config["trusted_packages"] = ["tests", "os"]
         config["parts"]["words"] = {"_target_": "tests.support.composed.Shared"}
 
     edited(folder, use_stranger)
@@ -339,7 +348,7 @@ def test_a_model_that_only_writes_and_makes(tmp_path: Path) -> None:
     whole.language.save_pretrained(tmp_path)
     language = LanguageModel.from_pretrained(tmp_path)
     modalities = {
-        name: Modality(decoder=decoder, head=whole.heads[name], signals=4)
+        name: Modality(decoder=decoder, head=whole.heads[name], num_signal_tokens=4)
         for name, decoder in whole.decoders.items()
     }
     model = AnyModal(language, None, modalities)

@@ -124,7 +124,7 @@ def projection(**settings: Any) -> Callable[[Path], Any]:
     def change(held: dict[str, Any]) -> None:
         held["projection"] = {
             "_target_": "anymodal.projection.UniversalProjection",
-            **{"tokens": 3, "width": 16, "depth": 1, "heads": 2},
+            **{"num_tokens": 3, "width": 16, "depth": 1, "heads": 2},
             **settings,
         }
 
@@ -202,14 +202,14 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "no 'weight_map'",
     ),
     # Amounts.
-    "signals": (image(signals=30_000_000), "4,096 is the most"),
+    "num_signal_tokens": (image(num_signal_tokens=30_000_000), "4,096 is the most"),
     "steps": (image(sampling={"steps": 10**9}), "from 1 to 1000"),
     "guidance": (image(sampling={"guidance": float("nan")}), "from 0 to 1000"),
-    "tokens": (projection(tokens=10**9), "65,536 is the most"),
+    "num_tokens": (projection(num_tokens=10**9), "65,536 is the most"),
     "depth": (projection(depth=10**6), "4,096 is the most"),
     "width": (projection(width=10**9), "65,536 is the most"),
     "a wide projection": (projection(width=65_536, depth=4096), "weights hold no more"),
-    "many tokens": (projection(tokens=65_536, width=4096), "weights hold no more"),
+    "many tokens": (projection(num_tokens=65_536, width=4096), "weights hold no more"),
     "memory": (in_config(lambda c: c.update(history_turns=10**9)), "is the most"),
     "memory text": (in_config(lambda c: c.update(history_turns="x" * 10)), "number of turns"),
     "rank": (lora(r=10**6), "is the most"),
@@ -223,8 +223,8 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
     # What a configuration names.
     "weights elsewhere": (in_config(lambda c: c.update(weights=["/etc"])), "has 'weights'"),
     "base": (in_config(lambda c: c.update(base="/etc/hosts")), "no 'base'"),
-    "allow": (
-        in_config(lambda c: (c.update(allow=["os"]), target("os.getcwd")(c))),
+    "trusted_packages": (
+        in_config(lambda c: (c.update(trusted_packages=["os"]), target("os.getcwd")(c))),
         "outside the allowed",
     ),
     "os": (in_config(target("os.system", command="true")), "outside the allowed"),

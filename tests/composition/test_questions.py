@@ -37,7 +37,7 @@ from tests.support.huggingface_models import bert_words
 from tests.support.tiny import SLOTS, felt, picture
 
 WHAT, WHERE = "what is this?", "where is it?"
-SMALL = {"tokens": 5, "width": 16, "depth": 2, "heads": 4}
+SMALL = {"num_tokens": 5, "width": 16, "depth": 2, "heads": 4}
 
 
 def build(context: int = 128, **changes: Any) -> InstructQFormerProjection:
@@ -143,7 +143,7 @@ class TestInstructBlip:
         return model
 
     def ours(self) -> InstructQFormerProjection:
-        sizes = {"tokens": 3, "width": 32, "depth": 2, "heads": 2}
+        sizes = {"num_tokens": 3, "width": 32, "depth": 2, "heads": 2}
         return build(widths={"image": 32}, output_width=16, **sizes)
 
     @torch.no_grad()
@@ -387,7 +387,7 @@ class TestFiles:
             "model": {"_target_": "anymodal.AnyModal.compose", "config": str(home / "model.yaml")},
             "data": {"_target_": "tests.support.composed.talks", "count": 4},
             "stage": {"trainable": ["projection.*"], "losses": {"text": 1}},
-            **{"out": "x", "steps": 1, "batch_size": 2, "allow": ["tests"]},
+            **{"output_dir": "x", "steps": 1, "batch_size": 2, "trusted_packages": ["tests"]},
         }
         (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
         (told,) = make_plans([str(tmp_path / "run.yaml")], [], read_budget("24GB"), context=64)
@@ -401,17 +401,17 @@ class Old(Projection):
     """One of a user's, that knows nothing of texts."""
 
     def __init__(self, *, widths: dict[str, int], **rest: Any) -> None:
-        super().__init__(tokens=SLOTS, **rest)
+        super().__init__(num_tokens=SLOTS, **rest)
         self.maps = nn.ModuleDict()
         for name, width in widths.items():
             self.add_modality(name, width)
 
     def _add(self, name: str, width: int) -> None:
-        self.maps[name] = nn.Linear(width, self.output_width * self.tokens)
+        self.maps[name] = nn.Linear(width, self.output_width * self.num_tokens)
 
     def _project(self, modality: str, features: Features) -> Tensor:
         values, _ = features
-        return self.maps[modality](values.mean(dim=1)).unflatten(-1, (self.tokens, -1))
+        return self.maps[modality](values.mean(dim=1)).unflatten(-1, (self.num_tokens, -1))
 
     def forward(self, modality: str, features: Features) -> Tensor:  # type: ignore[override]
         return super().forward(modality, features)
@@ -434,7 +434,7 @@ class Reading(Old):
 def test_a_projection_from_before_goes_on_working(parts: Path) -> None:
     config = json.loads(json.dumps(yaml.safe_load((parts / "model.yaml").read_text())))
     config["projection"] = {"_target_": "tests.composition.test_questions.Old"}
-    model = AnyModal.compose(config, allow=["tests"])
+    model = AnyModal.compose(config, trusted_packages=["tests"])
     talk = [Message("user", [picture(), WHAT]), Message("assistant", ["a ball"])]
     model(model.collate([talk]))["text"].backward()
     model.chat([picture(), WHAT], seed=0, max_new_tokens=2)

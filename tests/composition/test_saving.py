@@ -79,7 +79,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config_with_colours(parts: Path) -> dict[str, Any]:
     config = model_config(parts.parent)
     config["modalities"]["image"]["encoder"] = {"_target_": f"{__name__}.Colours", "width": 5}
-    config["allow"] = ["tests"]
+    config["trusted_packages"] = ["tests"]
     return config
 
 
@@ -111,10 +111,10 @@ def test_what_has_no_file_is_saved_with_the_model(
     unsettle(model)
     assert not any(p.requires_grad for p in model.encoders["image"].parameters())
     model.save_pretrained(tmp_path / "a", with_parts)
-    again = AnyModal.from_pretrained(tmp_path / "a", allow=["tests"])
+    again = AnyModal.from_pretrained(tmp_path / "a", trusted_packages=["tests"])
     identical(model, again)
     again.save_pretrained(tmp_path / "b", with_parts)
-    identical(model, AnyModal.from_pretrained(tmp_path / "b", allow=["tests"]))
+    identical(model, AnyModal.from_pretrained(tmp_path / "b", trusted_packages=["tests"]))
 
 
 @pytest.mark.parametrize("with_parts", [False, True])
@@ -229,9 +229,9 @@ def in_python(parts: Path, opened: bool = True, **settings: Any) -> AnyModal:
         widths={name: encoder.width for name, encoder in encoders.items()},
         output_width=language.width,
         output_scale=0.5,
-        **{"tokens": 3, "width": 16, "depth": 1, "heads": 2},
+        **{"num_tokens": 3, "width": 16, "depth": 1, "heads": 2},
     )
-    head = LinearHead(input_width=language.width, signals=4, spec=painter.spec)
+    head = LinearHead(input_width=language.width, num_signal_tokens=4, spec=painter.spec)
     modalities = {name: Modality(encoder) for name, encoder in encoders.items()}
     sampling = {"steps": 2, "guidance": 2.0}
     modalities["image"] = Modality(encoders["image"], painter, head, 4, sampling)
@@ -245,7 +245,7 @@ def test_a_model_put_together_in_python_is_saved(
     model = in_python(parts, history_turns=3)
     unsettle(model)
     model.save_pretrained(tmp_path / "a", with_parts)
-    again = AnyModal.from_pretrained(tmp_path / "a", allow=["tests"])
+    again = AnyModal.from_pretrained(tmp_path / "a", trusted_packages=["tests"])
     identical(model, again)
     assert again.history_turns == 3 and again.modalities["image"].sampling == {
         "steps": 2,
@@ -254,7 +254,7 @@ def test_a_model_put_together_in_python_is_saved(
     assert again.encoders["imu"].model is again.encoders["audio"].model
     assert again.decoders["image"].pipeline.vae.use_slicing
     assert model.config is None
-    fresh = AnyModal.compose({**again.config, "allow": ["tests"]})
+    fresh = AnyModal.compose({**again.config, "trusted_packages": ["tests"]})
     assert list(fresh.modalities) == list(model.modalities)
 
 
@@ -286,13 +286,13 @@ def test_merged_in_python_too(parts: Path, tmp_path: Path) -> None:
                 weight.normal_(std=0.3)
     model.language.merge_adapters()
     model.save_pretrained(tmp_path / "a")
-    identical(model, AnyModal.from_pretrained(tmp_path / "a", allow=["tests"]))
+    identical(model, AnyModal.from_pretrained(tmp_path / "a", trusted_packages=["tests"]))
 
 
 def test_a_part_that_knows_nothing_is_named(parts: Path, tmp_path: Path) -> None:
     model = AnyModal.compose(parts)
     encoders = {"picture": Wrapped(Trunk(6))}
-    projection = LinearProjection(widths={"picture": 6}, output_width=tiny.WIDTH, tokens=2)
+    projection = LinearProjection(widths={"picture": 6}, output_width=tiny.WIDTH, num_tokens=2)
     language = LanguageModel.from_pretrained(str(parts.parent / "lm"))
     model = AnyModal(language, projection, {"picture": Modality(encoders["picture"])})
     with pytest.raises(
@@ -308,7 +308,7 @@ def test_a_class_within_a_function_is_refused(parts: Path, tmp_path: Path) -> No
 
     model = AnyModal.compose(parts)
     language = LanguageModel.from_pretrained(str(parts.parent / "lm"))
-    projection = LinearProjection(widths={"picture": 6}, output_width=tiny.WIDTH, tokens=2)
+    projection = LinearProjection(widths={"picture": 6}, output_width=tiny.WIDTH, num_tokens=2)
     model = AnyModal(language, projection, {"picture": Modality(Local())})
     with pytest.raises(ValueError, match="a class within a function"):
         model.save_pretrained(tmp_path / "a")
@@ -339,7 +339,7 @@ def test_an_encoder_that_cannot_tell_is_told_of(parts: Path, tmp_path: Path) -> 
         how = {"_target_": f"{__name__}.PhotoColours", "width": 6}
         model.add_modality("photo", Modality(other), encoder=how)
         model.save_pretrained(tmp_path / "a")
-        identical(model, AnyModal.from_pretrained(tmp_path / "a", allow=["tests"]))
+        identical(model, AnyModal.from_pretrained(tmp_path / "a", trusted_packages=["tests"]))
 
 
 def test_a_configuration_that_opens_files_may_come_beside_parts_without_any(
@@ -358,7 +358,7 @@ def test_a_model_starts_from_the_folder_of_another_that_reads(parts: Path, tmp_p
     config = model_config(parts.parent)
     config["modalities"].pop("audio")  # reads less, and makes less
     config["modalities"]["image"]["encoder"] = {"_target_": f"{__name__}.Colours"}
-    config["allow"] = ["tests"]
+    config["trusted_packages"] = ["tests"]
     first = AnyModal.compose(config)
     first.save_pretrained(tmp_path / "first")
     more = model_config(parts.parent)
@@ -367,7 +367,7 @@ def test_a_model_starts_from_the_folder_of_another_that_reads(parts: Path, tmp_p
         "imu": more["modalities"]["imu"],
         "image": config["modalities"]["image"],
     }
-    more |= {"weights": [str(tmp_path / "first")], "allow": ["tests"]}
+    more |= {"weights": [str(tmp_path / "first")], "trusted_packages": ["tests"]}
     second = AnyModal.compose(more)
     for name in (*first.signals.names,):
         rows = [m.language.rows[m.signals.names.index(name)] for m in (first, second)]
@@ -377,7 +377,7 @@ def test_a_model_starts_from_the_folder_of_another_that_reads(parts: Path, tmp_p
     assert any(n.startswith("encoders.image") for n in shared)
     assert all(torch.equal(old[n], new[n]) for n in shared)
     second.save_pretrained(tmp_path / "second")
-    identical(second, AnyModal.from_pretrained(tmp_path / "second", allow=["tests"]))
+    identical(second, AnyModal.from_pretrained(tmp_path / "second", trusted_packages=["tests"]))
 
 
 def test_a_folder_that_trained_a_part_is_started_from(parts: Path, tmp_path: Path) -> None:
@@ -504,7 +504,7 @@ def test_a_replaced_decoder_draws_and_is_saved(
     assert model.modalities["image"].decoder is other is model.decoders["image"]
     assert not other.training and not any(p.requires_grad for p in other.parameters())
     model.save_pretrained(tmp_path / "a", with_parts)
-    identical(model, AnyModal.from_pretrained(tmp_path / "a", allow=["tests"]))
+    identical(model, AnyModal.from_pretrained(tmp_path / "a", trusted_packages=["tests"]))
 
 
 def test_a_decoder_that_does_not_fit_is_refused(parts: Path) -> None:
@@ -521,9 +521,9 @@ def test_a_decoder_that_does_not_fit_is_refused(parts: Path) -> None:
     with pytest.raises(ValueError, match="the head of 'image' gives .*or a head that is built"):
         model.replace_decoder("image", other)
     assert model.decoders["image"] is image
-    head = LinearHead(input_width=model.language.width, signals=4, spec=other.spec)
-    wrong = LinearHead(input_width=model.language.width, signals=3, spec=other.spec)
-    with pytest.raises(ValueError, match="reads 3 signals and the modality has 4"):
+    head = LinearHead(input_width=model.language.width, num_signal_tokens=4, spec=other.spec)
+    wrong = LinearHead(input_width=model.language.width, num_signal_tokens=3, spec=other.spec)
+    with pytest.raises(ValueError, match="reads 3 signal tokens and the modality has 4"):
         model.replace_decoder("image", other, wrong)
     model.replace_decoder("image", other, head)
     assert model.heads["image"] is head and model.decoders["image"] is other

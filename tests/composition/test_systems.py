@@ -127,7 +127,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "blip2": Q_FORMER,
     "instructblip": Q_FORMER,
     "minigpt-4": Q_FORMER,
-    "llava-1.5": {"projection": {"tokens": 16}},
+    "llava-1.5": {"projection": {"num_tokens": 16}},
     "gill": {"modalities": {"image": {"head": HEAD, "sampling": BRIEF}}},
     "nextgpt": {
         **FILMS,
@@ -238,7 +238,9 @@ def test_a_system_trains_and_answers(
         reply = model.chat([MEDIA[kind], "what is this?"], seed=1, max_new_tokens=3)
         assert isinstance(reply.text, str)
     for name, decoder in model.decoders.items():
-        states = torch.randn(1, config["modalities"][name]["signals"], model.language.width)
+        states = torch.randn(
+            1, config["modalities"][name]["num_signal_tokens"], model.language.width
+        )
         (made,) = decoder.sample(
             model.heads[name](states, states), **config["modalities"][name]["sampling"]
         )

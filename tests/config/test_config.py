@@ -127,7 +127,7 @@ def test_what_breaks_a_schema_is_told(
     ],
 )
 def test_a_run_that_cannot_work_is_told(changes: dict[str, Any], message: str) -> None:
-    good = {"model": {}, "data": {}, "stage": {"losses": {"a": 1}}, "out": "x", "steps": 3}
+    good = {"model": {}, "data": {}, "stage": {"losses": {"a": 1}}, "output_dir": "x", "steps": 3}
     assert Run.from_config(good).optimizer.lr == 1e-3
     with pytest.raises(ConfigError, match=message):
         Run.from_config({**good, **changes})
@@ -164,7 +164,7 @@ def test_arguments_are_bound_before_anything_is_built(
 ) -> None:
     node = {"_target_": EXPLODES, **arguments}
     with pytest.raises(ConfigError, match=message):
-        config.validate(node, allow=["tests"], place="top", parts=["m"])
+        config.validate(node, trusted_packages=["tests"], place="top", parts=["m"])
 
 
 @pytest.mark.parametrize(
@@ -177,15 +177,15 @@ def test_arguments_are_bound_before_anything_is_built(
     ],
 )
 def test_good_arguments_pass_and_nothing_is_built(node: dict[str, Any]) -> None:
-    config.validate(node, allow=["tests"], parts=["m"])
+    config.validate(node, trusted_packages=["tests"], parts=["m"])
     with pytest.raises(AssertionError, match="built"):
-        config.instantiate(node, allow=["tests"], parts={"m": None})
+        config.instantiate(node, trusted_packages=["tests"], parts={"m": None})
 
 
 def test_the_framework_may_fill_arguments_in() -> None:
-    config.validate({"_target_": EXPLODES}, provided=["size"], allow=["tests"])
+    config.validate({"_target_": EXPLODES}, provided=["size"], trusted_packages=["tests"])
     made = config.instantiate(
-        {"_target_": "tests.support.composed.Shared"}, allow=["tests"], inner=4
+        {"_target_": "tests.support.composed.Shared"}, trusted_packages=["tests"], inner=4
     )
     assert made.inner == 4
 
@@ -197,7 +197,7 @@ def test_a_shared_part_is_built_once_and_may_use_earlier_ones() -> None:
     composed.Shared.built = 0
     built = config.build_parts(parts, ["tests"])
     node = {"a": {"_part_": "one"}, "b": [{"_part_": "one"}, {"_part_": "two"}]}
-    made = config.instantiate(node, parts=built, allow=["tests"])
+    made = config.instantiate(node, parts=built, trusted_packages=["tests"])
     assert type(built["one"]).built == 2
     assert made["a"] is made["b"][0] is made["b"][1].inner is built["one"]
     with pytest.raises(ConfigError, match=r"parts\.two\.inner: 'three' is not under `parts`"):
@@ -241,7 +241,7 @@ def test_a_target_outside_the_trusted_parts_is_refused(target: Any) -> None:
 
 
 def test_refusals_say_the_way_out() -> None:
-    with pytest.raises(ConfigError, match="add its package to `allow:`"):
+    with pytest.raises(ConfigError, match="add its package to `trusted_packages:`"):
         config.resolve_target("os.system")
     with pytest.raises(ConfigError, match="did you mean 'LinearHead'"):
         config.resolve_target("anymodal.heads.LinearHed")

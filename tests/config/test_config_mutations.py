@@ -33,7 +33,19 @@ WILD: list[Any] = [
     *({"_target_": "anymodal.heads.LinearHead"}, {"_target_": ["x"]}, {"_target_": "é" * 400}),
     *({"_part_": "x"}, {"_part_": None}, {"_part_": ["x"]}, {"_part_": {}}),
 ]
-KEYS: list[Any] = ["zzz", "_target_", "_part_", "base", "allow", "parts", "", "a.b", 3, None, True]
+KEYS: list[Any] = [
+    "zzz",
+    "_target_",
+    "_part_",
+    "base",
+    "trusted_packages",
+    "parts",
+    "",
+    "a.b",
+    3,
+    None,
+    True,
+]
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -83,7 +95,7 @@ def test_a_mistake_is_a_line(path: Path, tmp_path: Path) -> None:
             assert "\n" not in str(error) and len(str(error)) < 2000, file.read_text()
 
 
-GOOD = {"model": {}, "data": {}, "stage": {"losses": {"a": 1.0}}, "out": "x", "steps": 3}
+GOOD = {"model": {}, "data": {}, "stage": {"losses": {"a": 1.0}}, "output_dir": "x", "steps": 3}
 
 
 @pytest.mark.parametrize(
@@ -107,12 +119,12 @@ GOOD = {"model": {}, "data": {}, "stage": {"losses": {"a": 1.0}}, "out": "x", "s
         ({"feature_cache": {"max_gb": -1}}, "feature_cache.max_gb must be at least 0"),
         ({"ema": float("nan")}, "ema must be more than 0 and less than 1"),
         ({"ema": [0.9]}, "ema must be float or null"),
-        ({"out": ""}, "out must be the name of a folder"),
-        ({"out": "a\0b"}, "out must be the name of a folder"),
-        ({"out": ["x"]}, "out must be str"),
+        ({"output_dir": ""}, "output_dir must be the name of a folder"),
+        ({"output_dir": "a\0b"}, "output_dir must be the name of a folder"),
+        ({"output_dir": ["x"]}, "output_dir must be str"),
         ({"feature_cache": {"dir": " "}}, "feature_cache.dir must be the name of a folder"),
-        ({"allow": "torch"}, "allow must be list, not 'torch'"),
-        ({"allow": [3]}, r"allow\[0\] must be str, not 3"),
+        ({"trusted_packages": "torch"}, "trusted_packages must be list, not 'torch'"),
+        ({"trusted_packages": [3]}, r"trusted_packages\[0\] must be str, not 3"),
         ({"parts": [1]}, "parts must be dict"),
         ({"parts": {3: 1}}, "parts has the key 3, which is no text; quote it"),
         ({"trainer": "cpu"}, "trainer must be dict"),

@@ -80,5 +80,5 @@ def test_parts_on_the_hub_are_pinned_to_a_commit() -> None:
 
 
 def test_no_two_runs_share_a_folder() -> None:
-    folders = [load(path)["out"] for path in ALL if "out" in load(path)]
+    folders = [load(path)["output_dir"] for path in ALL if "output_dir" in load(path)]
     assert len(folders) == len(set(folders))

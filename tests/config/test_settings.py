@@ -199,10 +199,10 @@ def test_a_model_s_own_settings_are_checked_before_it_is_built(
 
 def test_settings_left_out_have_their_defaults(model: AnyModal) -> None:
     known = model.modalities["image"]
-    made = Modality(known.encoder, known.decoder, known.head, known.signals, {"steps": 3})
+    made = Modality(known.encoder, known.decoder, known.head, known.num_signal_tokens, {"steps": 3})
     assert made.sampling == {**SAMPLING, "steps": 3}
     with pytest.raises(ValueError, match="stepz"):
-        Modality(known.encoder, known.decoder, known.head, known.signals, {"stepz": 3})
+        Modality(known.encoder, known.decoder, known.head, known.num_signal_tokens, {"stepz": 3})
 
 
 def test_settings_changed_in_the_model_are_checked_too(model: AnyModal) -> None:
@@ -246,7 +246,7 @@ def test_a_decoder_may_take_settings_of_its_own() -> None:
 def test_an_evaluation_s_settings_are_checked(settings: dict[str, Any], match: str) -> None:
     given = {"model": "nano", "data": "a.jsonl", "metrics": {"b": {"_target_": "anymodal.x"}}}
     with pytest.raises(ConfigError, match=match):
-        Evaluation.from_config({**given, "out": "out", "settings": settings})
+        Evaluation.from_config({**given, "output_dir": "out", "settings": settings})
 
 
 @pytest.mark.parametrize(

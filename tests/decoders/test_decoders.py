@@ -248,7 +248,7 @@ def test_alignment_lowers_the_distance(case: Any) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
         target = decoder.embed_captions(CAPTIONS)
-    head = LinearHead(input_width=8, signals=2, spec=decoder.spec)
+    head = LinearHead(input_width=8, num_signal_tokens=2, spec=decoder.spec)
     hidden, losses = torch.randn(2, 2, 8), []
     optimiser = torch.optim.Adam(head.parameters(), 1e-2)
     for _ in range(20):

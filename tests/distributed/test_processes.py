@@ -38,12 +38,12 @@ TOY: dict[str, Any] = {
 
 def write(folder: Path, name: str, **changes: Any) -> Path:
     run = {
-        "out": str(folder / name),
+        "output_dir": str(folder / name),
         "steps": 1,
         "batch_size": 4,
         "save_every": 1000,
         "log_every": 1,
-        "allow": ["tests"],
+        "trusted_packages": ["tests"],
         "optimizer": {"max_grad_norm": 1e9},
         "trainer": {"accelerator": "cpu", "enable_progress_bar": False},
         **changes,
@@ -92,7 +92,7 @@ def compare(folder: Path, strategy: str, launcher: Any = by_torchrun, **run: Any
     config = write(folder, "run", **run)
 
     def work(rank: int) -> None:
-        found = gradients(config, f"+trainer.strategy={strategy}", f"out={folder / 'two'}")
+        found = gradients(config, f"+trainer.strategy={strategy}", f"output_dir={folder / 'two'}")
         torch.save(found, folder / f"gradients-{rank}.pt")
 
     said = run_together(work, folder, launcher=launcher)
@@ -218,7 +218,7 @@ def test_adapters_go_on_in_another_layout_and_back(parts: Path, tmp_path: Path) 
         optimizer={"max_grad_norm": 1e9, "schedule": "constant"},
         ema=0.5,
     )
-    fit(read_run(config, ["batch_size=8", "steps=3", f"out={tmp_path / 'straight'}"]))
+    fit(read_run(config, ["batch_size=8", "steps=3", f"output_dir={tmp_path / 'straight'}"]))
     for step, strategy in enumerate(("fsdp2", "ddp", "fsdp2"), 1):
         run = read_run(config, [f"+trainer.strategy={strategy}", f"steps={step}"])
         run_together(lambda rank, run=run: fit(run), tmp_path / f"said-{step}")
@@ -297,7 +297,7 @@ def test_a_worker_of_ray_s_trains_its_share(tmp_path: Path) -> None:
     """In a thread, as there, and from another folder."""
     from anymodal.training.cluster import work
 
-    config = write(tmp_path, "run", **{**TOY, "out": "run"})
+    config = write(tmp_path, "run", **{**TOY, "output_dir": "run"})
     overrides = ["+trainer.strategy=ddp"]
     settings = {"path": str(config), "overrides": overrides, "folder": str(tmp_path)}
 

@@ -612,7 +612,7 @@ def job(model: Path, tmp_path: Path) -> dict[str, Any]:
     return {
         "model": str(model),
         "data": str(tmp_path / "samples.jsonl"),
-        "out": str(tmp_path / "out"),
+        "output_dir": str(tmp_path / "out"),
         "batch_size": 3,
         "parts": {"bind": bind, "encoder": encoder},
         "metrics": {
@@ -698,7 +698,10 @@ def test_what_fails_is_told(
         ({"data": "nowhere.jsonl"}, "no samples at nowhere.jsonl"),
         ({"data": 3}, "data must be a part"),
         ({"model": {"_part_": "bind"}}, "'bind' is not under `parts`"),
-        ({"data": {"_target_": "builtins.list"}, "allow": ["builtins"]}, "gives no samples"),
+        (
+            {"data": {"_target_": "builtins.list"}, "trusted_packages": ["builtins"]},
+            "gives no samples",
+        ),
         ({"settings": {"sampling": {"smell": {}}}}, "makes no 'smell'"),
     ],
 )
@@ -739,7 +742,7 @@ def test_data_and_model_may_be_parts(job: dict[str, Any], tmp_path: Path) -> Non
         "data": {"_target_": f"{__name__}.given_samples"},
         "model": {"_target_": "anymodal.AnyModal.from_pretrained", "path": job["model"]},
         "metrics": {"pope": metric("YesNo"), "length": {"_target_": f"{__name__}.Length"}},
-        "allow": [__name__],
+        "trusted_packages": [__name__],
     }
     assert read_evaluation(save(job, tmp_path)).samples() == given_samples()
     assert cli.main(["eval", "files", save(job, tmp_path)]) == 0

@@ -80,9 +80,9 @@ def _change(tree: Any, other: Any, random_: random.Random) -> str:
         )
         holder[new] = holder.pop(key)
     elif way == "add" and isinstance(holder, dict):
-        holder[random_.choice(("extra", "_target_", "_part_", "base", "allow", "parts"))] = (
-            copy.deepcopy(random_.choice(_ODD))
-        )
+        holder[
+            random_.choice(("extra", "_target_", "_part_", "base", "trusted_packages", "parts"))
+        ] = copy.deepcopy(random_.choice(_ODD))
     elif way == "wrap":
         holder[key] = random_.choice(([holder[key]], {"a": holder[key]}, {key: holder[key]}))
     else:

@@ -28,12 +28,14 @@ LOSSES = ("l2", "mse", "cosine")
 def build(kind: str, *, seed: int = 0, **changes: object) -> Head:
     cls, extra = KINDS[kind]
     torch.manual_seed(seed)
-    return cls(**{"input_width": 24, "signals": 4, "spec": SPEC, **extra, **changes})
+    return cls(**{"input_width": 24, "num_signal_tokens": 4, "spec": SPEC, **extra, **changes})
 
 
-def states(batch: int = 3, signals: int = 4, width: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
+def states(
+    batch: int = 3, num_signal_tokens: int = 4, width: int = 24
+) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    hidden, embeds = torch.randn(2, batch, signals, width, generator=generator)
+    hidden, embeds = torch.randn(2, batch, num_signal_tokens, width, generator=generator)
     return hidden, embeds
 
 
@@ -42,9 +44,11 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.parametrize("signals", [1, 4, 7, 11])
-def test_shapes_follow_the_spec_whatever_the_signals(kind: str, signals: int) -> None:
-    output = build(kind, signals=signals)(*states(signals=signals))
+@pytest.mark.parametrize("num_signal_tokens", [1, 4, 7, 11])
+def test_shapes_follow_the_spec_whatever_the_signals(kind: str, num_signal_tokens: int) -> None:
+    output = build(kind, num_signal_tokens=num_signal_tokens)(
+        *states(num_signal_tokens=num_signal_tokens)
+    )
     assert output.embeds.shape == (3, 7, 12) and output.embeds.isfinite().all()
     assert output.mask.shape == (3, 7) and output.mask.dtype == torch.bool and output.mask.all()
     assert output.pooled is not None and output.pooled.shape == (3, 5)
@@ -75,7 +79,9 @@ def test_every_signal_is_read_and_their_order_matters(kind: str) -> None:
         changed = hidden.clone()
         changed[:, signal] = torch.randn(3, 24)
         assert (head(changed, embeds).embeds - expected).abs().max() > 1e-3
-    if kind != "mapper":  # GILL's has no positions: the signals' own embeddings tell them apart
+    if (
+        kind != "mapper"
+    ):  # GILL's has no positions: the signal tokens' own embeddings tell them apart
         assert (head(hidden.flip(1), embeds).embeds - expected).abs().max() > 1e-3
 
 
@@ -141,12 +147,14 @@ def test_saved_and_loaded_strictly(kind: str, tmp_path: Path) -> None:
 
 def test_errors_name_the_value_and_the_limit(kind: str) -> None:
     head = build(kind)
-    with pytest.raises(ValueError, match=r"hidden has shape \(3, 5, 24\).* 4 signals, width 24"):
-        head(*states(signals=5))
+    with pytest.raises(
+        ValueError, match=r"hidden has shape \(3, 5, 24\).* 4 signal tokens, width 24"
+    ):
+        head(*states(num_signal_tokens=5))
     with pytest.raises(ValueError, match=r"embeds has shape \(2, 4, 24\)|\(3, 4, 9\)"):
         head(states()[0], states(width=9)[1])
-    with pytest.raises(ValueError, match=r"signals=0 must be greater than 0"):
-        build(kind, signals=0)
+    with pytest.raises(ValueError, match=r"num_signal_tokens=0 must be greater than 0"):
+        build(kind, num_signal_tokens=0)
     with pytest.raises(ValueError, match=r"spec.scale=0.0 must be greater than 0"):
         build(kind, spec=ConditioningSpec(length=7, width=12, scale=0.0))
 
@@ -218,7 +226,7 @@ def connector_by_hand(head: ConnectorHead, hidden: np.ndarray) -> np.ndarray:
         x = x + np.concatenate(mixed, -1) @ w[at + "attention.output.weight"].T
         inner = rms_normalise(x, w[at + "mlp_norm.weight"]) @ w[at + "mlp.0.weight"].T
         x = x + gelu(inner + w[at + "mlp.0.bias"]) @ w[at + "mlp.2.weight"].T + w[at + "mlp.2.bias"]
-    read = rms_normalise(x[head.signals :], w["norm.weight"])
+    read = rms_normalise(x[head.num_signal_tokens :], w["norm.weight"])
     inner = gelu(read @ w["projection.0.weight"].T + w["projection.0.bias"])
     projected = inner @ w["projection.2.weight"].T + w["projection.2.bias"]
     gate = 1 / (1 + np.exp(-(read @ w["gate.weight"].T + w["gate.bias"])))
@@ -320,7 +328,9 @@ def test_alignment_errors() -> None:
 
 @torch.no_grad()
 def test_mapper_equals_nextgpt() -> None:
-    head = MapperHead(input_width=96, signals=4, spec=ConditioningSpec(length=7, width=48))
+    head = MapperHead(
+        input_width=96, num_signal_tokens=4, spec=ConditioningSpec(length=7, width=48)
+    )
     golden_weights(head)
     shapes = json.loads((GOLDEN / "nextgpt_output_projector_shapes.json").read_text())["shapes"]
     assert {key: list(value.shape) for key, value in head.state_dict().items()} == shapes

@@ -68,7 +68,7 @@ def test_an_evaluation_names_its_limits(second: Path) -> None:
     folder = second.parent
     (folder / "d.jsonl").write_text(json.dumps({"prompt": ["what?", {"file": "a.wav"}]}))
     config = {
-        "model": "nano", "data": str(folder / "d.jsonl"), "out": str(folder),
+        "model": "nano", "data": str(folder / "d.jsonl"), "output_dir": str(folder),
         "metrics": {"a": {"_target_": "anymodal.x"}},
         "limits": {"max_seconds": 0.5},
     }  # fmt: skip

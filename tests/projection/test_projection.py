@@ -46,7 +46,7 @@ KINDS = {
 def build(kind: str, **changes: object) -> Projection:
     cls, extra = KINDS[kind]
     torch.manual_seed(0)
-    return cls(**{"widths": WIDTHS, "output_width": 24, "tokens": 5, **extra, **changes})
+    return cls(**{"widths": WIDTHS, "output_width": 24, "num_tokens": 5, **extra, **changes})
 
 
 def features(modality: str, lengths: tuple[int, ...] = (9, 4), seed: int = 0) -> Features:
@@ -63,11 +63,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("modality", WIDTHS)
 def test_shape_is_known_before_running(kind: str, modality: str) -> None:
     projection = build(kind)
-    assert projection.tokens == (7 if kind == "universal-tags" else 5)
+    assert projection.num_tokens == (7 if kind == "universal-tags" else 5)
     assert projection.widths == WIDTHS
     for lengths in ((9, 4), (1,), (3, 3, 40)):
         output = projection(modality, features(modality, lengths))
-        assert output.shape == (len(lengths), projection.tokens, projection.output_width)
+        assert output.shape == (len(lengths), projection.num_tokens, projection.output_width)
         assert output.isfinite().all()
 
 
@@ -177,7 +177,7 @@ def test_saved_and_loaded_strictly(kind: str, tmp_path: Path) -> None:
     save_file(projection.state_dict(), tmp_path / "model.safetensors")
     torch.manual_seed(1)
     cls, extra = KINDS[kind]
-    other = cls(widths=WIDTHS, output_width=24, tokens=5, **extra)
+    other = cls(widths=WIDTHS, output_width=24, num_tokens=5, **extra)
     assert not torch.equal(
         other("image", features("image")), projection("image", features("image"))
     )
@@ -221,8 +221,8 @@ def test_impossible_layers_are_refused(kind: str) -> None:
 
 
 def test_tokens_must_be_positive(kind: str) -> None:
-    with pytest.raises(ValueError, match="tokens"):
-        build(kind, tokens=-3)
+    with pytest.raises(ValueError, match="num_tokens"):
+        build(kind, num_tokens=-3)
 
 
 def test_add_modality_from_scratch_leaves_the_others_alone(kind: str) -> None:

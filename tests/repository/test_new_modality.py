@@ -129,13 +129,13 @@ def test_it_is_saved_with_the_model_and_opened_again(tmp_path: Path) -> None:
     how = {"_target_": f"{__name__}.PulseEncoder"}
     model.add_modality("pulse", Modality(PulseEncoder()), like="imu", encoder=how)
     model.save_pretrained(tmp_path / "saved")
-    again = AnyModal.from_pretrained(tmp_path / "saved", allow=["tests"])
+    again = AnyModal.from_pretrained(tmp_path / "saved", trusted_packages=["tests"])
     assert again.signals.names == model.signals.names
     asked = [pulse(), tiny.picture(), QUESTION]
     assert again.chat(asked, max_new_tokens=8).text == model.chat(asked, max_new_tokens=8).text
     for name, value in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
-    with pytest.raises(ConfigError, match="allow"):
+    with pytest.raises(ConfigError, match="trusted_packages"):
         AnyModal.from_pretrained(tmp_path / "saved")
 
 
@@ -186,12 +186,12 @@ def test_it_is_chatted_with_from_where_one_works(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     command = [Path(sys.executable).with_name("anymodal"), "chat", "--model", "felt"]
     asked = ["--attach", "a.touch", "what do you feel?"]
-    done = subprocess.run([*command, "--allow", "felt_touch", *asked], **run)
+    done = subprocess.run([*command, "--trust", "felt_touch", *asked], **run)
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
     assert not re.search(r"it/s|Warning", done.stderr), "a short work has no bars"
     done = subprocess.run([*command, "hello"], **run)
-    assert done.returncode == 2 and "allow" in done.stderr
-    done = subprocess.run([*command, "--allow", "felt_tuch", "hello"], **run)
+    assert done.returncode == 2 and "trusted_packages" in done.stderr
+    done = subprocess.run([*command, "--trust", "felt_tuch", "hello"], **run)
     assert done.returncode == 2 and "there is no module 'felt_tuch'" in done.stderr
 
 
@@ -199,7 +199,7 @@ def test_its_encoder_tells_how_it_is_built(tmp_path: Path) -> None:
     model = AnyModal.compose(write_model(tmp_path / "parts"))
     model.add_modality("pulse", Modality(PulseEncoder()))
     model.save_pretrained(tmp_path / "saved")
-    again = AnyModal.from_pretrained(tmp_path / "saved", allow=["tests"])
+    again = AnyModal.from_pretrained(tmp_path / "saved", trusted_packages=["tests"])
     for name, value in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
 
@@ -280,7 +280,7 @@ def test_binding_to_another_encoder_leaves_it_frozen(model: AnyModal, tmp_path: 
     assert len(batch["pulse"][2].unique()) == 8
     with torch.no_grad():
         first = bind(batch)["pulse"]
-    settings = {**QUICK, "trainer": SILENT, "batch_size": 8, "out": tmp_path / "bind"}
+    settings = {**QUICK, "trainer": SILENT, "batch_size": 8, "output_dir": tmp_path / "bind"}
     train_model(bind, data, trainable=["model.pulse.*"], losses={"pulse": 1}, steps=20, **settings)
     with torch.no_grad():
         assert bind(batch)["pulse"] < first

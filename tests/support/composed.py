@@ -54,7 +54,7 @@ def write_asking_model(folder: Path) -> Path:
     projection = {
         "_target_": "anymodal.projection.InstructQFormerProjection",
         "tokenizer": words,
-        **{"tokens": SLOTS, "width": 16, "depth": 2, "heads": 4},
+        **{"num_tokens": SLOTS, "width": 16, "depth": 2, "heads": 4},
     }
     path.write_text(yaml.safe_dump({**model_config(folder), "projection": projection}))
     return path
@@ -67,7 +67,7 @@ def model_config(folder: Path) -> dict[str, Any]:
         name: {
             "decoder": {"_part_": name},
             "head": {"_target_": "anymodal.heads.LinearHead"},
-            "signals": 4,
+            "num_signal_tokens": 4,
             "sampling": {"steps": 2, "guidance": 2.0},
         }
         for name in ("image", "audio")
@@ -90,7 +90,7 @@ def model_config(folder: Path) -> dict[str, Any]:
             "audio": {**load, "folder": str(folder / "audio")},
         },
         "language": {"_part_": "words"},
-        "projection": {"_target_": "anymodal.projection.LinearProjection", "tokens": SLOTS},
+        "projection": {"_target_": "anymodal.projection.LinearProjection", "num_tokens": SLOTS},
         "modalities": {
             name: {"encoder": {**encoder, "modality": name}, **made.get(name, {})}
             for name in ("image", "audio", "imu")

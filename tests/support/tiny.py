@@ -100,8 +100,8 @@ def compose() -> AnyModal:
         modalities[name] = Modality(
             encoder=ImageBindEncoder(binder, name),
             decoder=decoder,
-            head=spec and LinearHead(input_width=WIDTH, signals=4, spec=spec),
-            signals=4 if decoder else 0,
+            head=spec and LinearHead(input_width=WIDTH, num_signal_tokens=4, spec=spec),
+            num_signal_tokens=4 if decoder else 0,
             sampling={"steps": 2, "guidance": 2.0},
         )
     widths = {name: modality.encoder.width for name, modality in modalities.items()}
@@ -119,7 +119,7 @@ def compose() -> AnyModal:
         eos_token_id=len(tokenizer) - 1,
     )
     language = LanguageModel(LlamaForCausalLM(config), tokenizer, name="tiny")
-    projection = LinearProjection(widths=widths, output_width=WIDTH, tokens=SLOTS)
+    projection = LinearProjection(widths=widths, output_width=WIDTH, num_tokens=SLOTS)
     return AnyModal(language, projection, modalities)
 
 

@@ -129,7 +129,7 @@ def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
     for stage in STAGES:
         run = read_run(f"configs/stages/{card}/{stage}.yaml")
         model, data = sketch_run(run, made)
-        made[Path(run.out) / FINISHED] = model
+        made[Path(run.output_dir) / FINISHED] = model
         assert isinstance(data, Conversations) and data[0]
         StageModule(model, run)
         trains = sum(p.nbytes for p in model.parameters() if p.requires_grad)

@@ -271,7 +271,7 @@ def test_encoders_that_a_stage_trained_are_those_that_embed(tmp_path: Path, weig
     config = {
         "language": {"_target_": "anymodal.language.LanguageModel.from_pretrained",
                      "path_or_name": "x"},
-        "projection": {"_target_": "anymodal.projection.LinearProjection", "tokens": 2},
+        "projection": {"_target_": "anymodal.projection.LinearProjection", "num_tokens": 2},
         "modalities": {"touch": {"encoder": {
             "_target_": "anymodal.encoders.ImageBindEncoder",
             "model": {"_target_": "anymodal.encoders.ImageBind.from_pretrained",

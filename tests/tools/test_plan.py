@@ -170,7 +170,9 @@ def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> No
         file = tmp_path / path.name
         file.write_text(yaml.safe_dump(config))
         stage = read_run(file)
-        module = StageModule(configuration.instantiate(stage.model, allow=stage.trusted), stage)
+        module = StageModule(
+            configuration.instantiate(stage.model, trusted_packages=stage.trusted), stage
+        )
         wanted = sum(p.numel() for p in module.parameters() if p.requires_grad)
         sketched, data = sketch.sketch_run(stage, {})
         StageModule(sketched, stage)
@@ -187,7 +189,7 @@ def test_runs_stand_on_what_those_before_them_will_leave(
     left: dict[Path, torch.nn.Module] = {}
     for path in STAGES:
         run = read_run(path)
-        left[Path(run.out) / "model"], data = sketch.sketch_run(run, left)
+        left[Path(run.output_dir) / "model"], data = sketch.sketch_run(run, left)
         assert not isinstance(data, str)
     last = list_parts(left[Path("runs/nano/instruct/model")], {})
     total = sum(part.parameters for part in last if not part.name.endswith("adapters"))
@@ -210,7 +212,7 @@ def test_a_part_that_cannot_be_sketched_is_named() -> None:
 
 
 def stage(**settings: Any) -> Run:
-    known = {"model": None, "data": None, "out": "x", "steps": 1}
+    known = {"model": None, "data": None, "output_dir": "x", "steps": 1}
     trains = {"trainable": ["language.model.*"], "losses": {"text": 1}}
     return Run.from_config({**known, "stage": trains, **settings})
 
@@ -381,7 +383,7 @@ def test_a_run_is_told_the_largest_batch_that_fits(tiny: Path, tmp_path: Path) -
         "model": {"_target_": "anymodal.AnyModal.compose", "config": str(tiny)},
         "data": {"_target_": "anymodal.toybox.dataset.ToyboxDialogues", "size": 10},
         "stage": {"trainable": ["projection.*"], "losses": {"text": 1}},
-        "out": "x",
+        "output_dir": "x",
         "steps": 1,
         "ema": 0.9,
     }
@@ -541,7 +543,7 @@ def test_parts_of_ones_own_are_planned_or_named(tmp_path: Path, fails: bool) -> 
     config = yaml.safe_load(write_model(tmp_path).read_text())
     here = {"_target_": f"{__name__}.Nose"}, {"_target_": f"{__name__}.Scent", "fails": fails}
     head = {"_target_": "anymodal.heads.LinearHead"}
-    smell = {"encoder": here[0], "decoder": here[1], "head": head, "signals": 2}
+    smell = {"encoder": here[0], "decoder": here[1], "head": head, "num_signal_tokens": 2}
     config["modalities"]["smell"] = smell
     model = sketch.sketch_model(config, {}, ["tests"])
     need = memory.inference(model, 16)

@@ -59,12 +59,12 @@ def model_of(projection: type[Projection], counts: dict[str, int], **settings: A
             decoder=parts.decoders[name],
             head=MapperHead(
                 input_width=WIDE,
-                signals=count,
+                num_signal_tokens=count,
                 spec=parts.decoders[name].spec,
                 hidden_width=HIDDEN,
                 depth=1,
             ),
-            signals=count,
+            num_signal_tokens=count,
         )
         for name, count in counts.items()
     }
@@ -103,7 +103,7 @@ def nextgpt_like(model: AnyModal, vocabulary: int) -> dict[str, Tensor]:
 def test_nextgpt(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = model_of(LinearProjection, {"image": 4, "audio": 8}, tokens=1)
+    model = model_of(LinearProjection, {"image": 4, "audio": 8}, num_tokens=1)
     tokenizer = train_tokenizer(["a"], 261)
     signals = SYSTEMS["nextgpt"].signals
     tokenizer.add_tokens(["<Img>", *signals["image"], "<Vid>"])
@@ -144,7 +144,7 @@ def test_nextgpt(
 
 
 def test_rows_without_a_tokenizer_are_left_out(tmp_path: Path) -> None:
-    model = model_of(LinearProjection, {"image": 4, "audio": 8}, tokens=1)
+    model = model_of(LinearProjection, {"image": 4, "audio": 8}, num_tokens=1)
     torch.save(nextgpt_like(model, 300), tmp_path / "file.pt")
     assert convert("nextgpt", tmp_path / "file.pt", tmp_path / "out")["rows"] == []
     train_tokenizer(["a"], 261).save_pretrained(tmp_path / "words")
@@ -153,7 +153,7 @@ def test_rows_without_a_tokenizer_are_left_out(tmp_path: Path) -> None:
 
 
 def test_gill(tmp_path: Path) -> None:
-    model = model_of(PooledProjection, {"image": 8}, tokens=4)
+    model = model_of(PooledProjection, {"image": 8}, num_tokens=4)
     linear = torch.nn.Linear(model.encoders["image"].width, 4 * WIDE).state_dict()
     weights = {
         **under("model.visual_embeddings.", linear),
@@ -193,7 +193,7 @@ def test_onellm(tmp_path: Path) -> None:
         "rgbd": "depth",
         "rgbn": "normal",
     }
-    small = {"width": WIDE, "depth": 1, "heads": 2, "tokens": 3, "tags": True}
+    small = {"width": WIDE, "depth": 1, "heads": 2, "num_tokens": 3, "tags": True}
     ours = dict.fromkeys(names.values(), WIDE)
     given = UniversalProjection(widths=ours, output_width=WIDE, **small).state_dict()
     weights = {key: value for key, value in given.items() if key.startswith("resample_layers.")}
@@ -274,7 +274,7 @@ def test_onellms_own_tokenizers(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
 
 def test_the_q_former(tmp_path: Path) -> None:
-    small = {"width": WIDE, "depth": 2, "heads": 2, "tokens": 3}
+    small = {"width": WIDE, "depth": 2, "heads": 2, "num_tokens": 3}
     theirs = QFormerProjection(widths={"image": 16}, output_width=WIDE, **small)
     weights = {
         name.replace(".image", ""): value.contiguous()
@@ -296,7 +296,7 @@ def test_of_a_folder_only_what_is_taken_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of several files, some of them of the language model alone."""
-    small = {"width": WIDE, "depth": 1, "heads": 2, "tokens": 3}
+    small = {"width": WIDE, "depth": 1, "heads": 2, "num_tokens": 3}
     theirs = QFormerProjection(widths={"image": 16}, output_width=WIDE, **small).state_dict()
     weights = {name.replace(".image", ""): value.contiguous() for name, value in theirs.items()}
     language = {f"language_model.{index}": torch.ones(9) for index in range(5)}
@@ -327,7 +327,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint of gill; it holds 1 tensors, as 'a'"):
         convert("gill", tmp_path / "other.pt", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    model = model_of(PooledProjection, {"image": 8}, tokens=4)
+    model = model_of(PooledProjection, {"image": 8}, num_tokens=4)
     (tmp_path / "out").mkdir()
     save_file({"heads.image.fc.bias": torch.ones(3)}, tmp_path / "out" / WEIGHTS)
     with pytest.raises(CheckpointError, match=r"heads.image.fc.bias: \(3,\) saved, \(8,\)"):

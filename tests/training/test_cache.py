@@ -53,11 +53,11 @@ def write(parts: Path, folder: Path, name: str, **changes: Any) -> Path:
             "trainable": ["projection.*", "heads.*", "language.rows"],
             "losses": {"text": 1, "align": 1},
         },
-        "out": str(folder / name),
+        "output_dir": str(folder / name),
         "steps": 6,
         "batch_size": SIZE,
         "log_every": 1,
-        "allow": ["tests"],
+        "trusted_packages": ["tests"],
         "trainer": {"accelerator": "cpu", "enable_progress_bar": False},
         **changes,
     }
@@ -69,7 +69,7 @@ def write(parts: Path, folder: Path, name: str, **changes: Any) -> Path:
 def losses_of(config: Path) -> list[float]:
     run = read_run(config)
     fit(run)
-    return logged(Path(run.out))
+    return logged(Path(run.output_dir))
 
 
 class Calls:

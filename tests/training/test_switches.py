@@ -363,6 +363,12 @@ def test_compiled_blocks_share_code_and_run_as_they_are_without_a_gradient(
 
 
 def test_fused_updates_and_scaled_gradients_are_kept_apart() -> None:
-    settings = {"model": None, "data": None, "out": "x", "steps": 1, "stage": {"losses": {"a": 1}}}
+    settings = {
+        "model": None,
+        "data": None,
+        "output_dir": "x",
+        "steps": 1,
+        "stage": {"losses": {"a": 1}},
+    }
     with pytest.raises(ConfigError, match=r"switch it off, or take precision=bf16-mixed"):
         Run.from_config({**settings, "precision": "16-mixed", "optimizer": {"fused": True}})

@@ -54,12 +54,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write(folder: Path, name: str = "run", **changes: Any) -> Path:
     run = {
         **TOY,
-        "out": str(folder / name),
+        "output_dir": str(folder / name),
         "steps": 4,
         "batch_size": 3,
         "save_every": 2,
         "log_every": 1,
-        "allow": ["tests"],
+        "trusted_packages": ["tests"],
         "trainer": {"accelerator": "cpu"},
         **changes,
     }
@@ -235,10 +235,10 @@ def test_two_steps_change_what_trains_and_nothing_else(
     }
     assert changed <= aliases, "what is frozen stays bit-identical"
     assert len(changed) > 0.5 * len(aliases)
-    losses = logged(Path(run.out))
+    losses = logged(Path(run.output_dir))
     assert len(losses) == 2 and all(loss == loss for loss in losses)
     for name in run.stage.losses:
-        assert logged(Path(run.out), f"loss/{name}")
+        assert logged(Path(run.output_dir), f"loss/{name}")
 
 
 @pytest.mark.parametrize("kind", ["encoder", "diffusion", "language", "autoencoder"])
@@ -536,7 +536,7 @@ def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
     train(write(tmp_path, steps=2))
     other = write(tmp_path, stage={"trainable": ["*"], "losses": {"square": 1}})
     (tmp_path / "run" / "model").rename(tmp_path / "gone")
-    with pytest.raises(ConfigError, match=r"only here \['model.frozen.bias'.*another out="):
+    with pytest.raises(ConfigError, match=r"only here \['model.frozen.bias'.*another output_dir="):
         train(other)
 
 
@@ -789,7 +789,7 @@ def test_what_would_undo_a_run_is_refused(
     tmp_path: Path, changes: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says):
-        train(write(tmp_path, allow=["tests", "torch"], **changes))
+        train(write(tmp_path, trusted_packages=["tests", "torch"], **changes))
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04" + bytes(40)])

@@ -54,19 +54,19 @@ class _Change:
 
 
 def advise(
-    use: Use, room: int, allow: Sequence[str] = (), offload: bool = True
+    use: Use, room: int, trusted_packages: Sequence[str] = (), offload: bool = True
 ) -> tuple[list[Advice], int]:
     """Changes that save memory, the largest saving first, and the peak with all of them.
 
     Args:
         use: as it is.
         room: bytes that there are.
-        allow: packages trusted beside AnyModal's own.
+        trusted_packages: packages trusted beside AnyModal's own.
         offload: whether there is a processor's memory beside the device's, for weights to wait in.
     """
     before = use.need().peak
     tried = []
-    for change in _changes(use, room, allow, offload):
+    for change in _changes(use, room, trusted_packages, offload):
         saving = before - change.apply(use).need().peak
         if saving > 0:
             tried.append((change, saving))
@@ -78,7 +78,9 @@ def advise(
     return advice, together.need().peak
 
 
-def _changes(use: Use, room: int, allow: Sequence[str], offload: bool) -> Iterator[_Change]:
+def _changes(
+    use: Use, room: int, trusted_packages: Sequence[str], offload: bool
+) -> Iterator[_Change]:
     if use.run is not None:
         yield from _of_run(use, use.run, room)
     else:
@@ -86,9 +88,9 @@ def _changes(use: Use, room: int, allow: Sequence[str], offload: bool) -> Iterat
         shorter = f"conversations of {half} tokens, with fewer turns"
         yield _Change(shorter, "memory", lambda u: dataclasses.replace(u, tokens=half))
     if isinstance(use.model, AnyModal) and use.model.config is not None:
-        yield from _of_model(use.model, use.model.config, allow)
+        yield from _of_model(use.model, use.model.config, trusted_packages)
         if offload:
-            yield from _quantised(use.model, use.model.config, allow)
+            yield from _quantised(use.model, use.model.config, trusted_packages)
         if offload and use.run is None:
             yield from _offloads(use.model, use.model.config)
 
@@ -130,24 +132,24 @@ def _changed(**settings: Any) -> Callable[[Use], Use]:
 
 
 def _of_model(
-    model: AnyModal, config: Mapping[str, Any], allow: Sequence[str]
+    model: AnyModal, config: Mapping[str, Any], trusted_packages: Sequence[str]
 ) -> Iterator[_Change]:
     """Half precision for every part that is frozen, holds full precision and can be told so."""
     for path, key, node in _nodes(config):
         part = model.get_submodule(path)
-        if "dtype" in _arguments(node, allow) and _can_halve(part):
+        if "dtype" in _arguments(node, trusted_packages) and _can_halve(part):
             told = f"half precision for {type(part).__name__}"
             yield _Change(told, f"{key}.dtype=bfloat16", _halved(path))
 
 
 def _quantised(
-    model: AnyModal, config: Mapping[str, Any], allow: Sequence[str]
+    model: AnyModal, config: Mapping[str, Any], trusted_packages: Sequence[str]
 ) -> Iterator[_Change]:
     """A language model that is frozen, in 4 bits."""
     (_, key, node) = next(each for each in _nodes(config) if each[0] == "language")
     language = model.language
     frozen = not any(p.requires_grad for p in _old(language))
-    if frozen and language.quantize is None and "quantize" in _arguments(node, allow):
+    if frozen and language.quantize is None and "quantize" in _arguments(node, trusted_packages):
         told = "the language model's linear layers in 4 bits"
         yield _Change(told, f"{key}.quantize=4bit", _in_4_bits)
 
@@ -202,8 +204,10 @@ def _key(path: str) -> str:
     return f"modalities.{modality}.{kind.removesuffix('s')}"
 
 
-def _arguments(node: Mapping[str, Any], allow: Sequence[str]) -> Mapping[str, Any]:
-    return inspect.signature(configuration.resolve_target(node["_target_"], allow)).parameters
+def _arguments(node: Mapping[str, Any], trusted_packages: Sequence[str]) -> Mapping[str, Any]:
+    return inspect.signature(
+        configuration.resolve_target(node["_target_"], trusted_packages)
+    ).parameters
 
 
 def _can_halve(part: nn.Module) -> bool:

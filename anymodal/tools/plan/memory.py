@@ -276,7 +276,7 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
             unknown.append(f"what passes leave ({found})")
             found = _watched(lambda watch: _steps(working, run, None, watch), working)
     assert not isinstance(found, str), found
-    return Need(run.out, {**held, **_largest(found, waiting)}, unknown, assumed)
+    return Need(run.output_dir, {**held, **_largest(found, waiting)}, unknown, assumed)
 
 
 class _Anew(FeatureCache):

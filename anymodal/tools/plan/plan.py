@@ -64,18 +64,18 @@ def make_plans(
     made: dict[Path, nn.Module] = {}
     plans, overrides = [], list(overrides)
     for name in configs:
-        allow: list[str] = []
+        trusted_packages: list[str] = []
         if is_model(name):
             config = read_model(name, overrides)
-            allow = list(config.get("allow", []))
-            use = Use(sketch_model(config, made, allow), context)
+            trusted_packages = list(config.get("trusted_packages", []))
+            use = Use(sketch_model(config, made, trusted_packages), context)
         else:
             run = read_run(name, overrides)
             model, data = sketch_run(run, made)
             use = Use(model, run=run, data=data)
-            made[Path(run.out) / FINISHED] = use.model
-            allow = run.trusted
-        plans.append(_plan(name, use, budget, allow))
+            made[Path(run.output_dir) / FINISHED] = use.model
+            trusted_packages = run.trusted
+        plans.append(_plan(name, use, budget, trusted_packages))
     return plans
 
 
@@ -96,11 +96,11 @@ def is_model(name: str) -> bool:
     return "modalities" in config
 
 
-def _plan(name: str, use: Use, budget: Budget, allow: list[str]) -> Plan:
+def _plan(name: str, use: Use, budget: Budget, trusted_packages: list[str]) -> Plan:
     need = use.need()  # of a run, this sets what trains
     advice, advised = (
         ([], None)
         if need.peak <= budget.bytes
-        else advise(use, budget.bytes, allow, offload=budget.name != "cpu")
+        else advise(use, budget.bytes, trusted_packages, offload=budget.name != "cpu")
     )
     return Plan(name, list_parts(use.model, need.held), need, *budget, advice, advised)

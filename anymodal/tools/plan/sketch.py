@@ -28,7 +28,9 @@ Made = Mapping[Path, nn.Module]
 """What earlier runs will leave, by the folder they will leave it in."""
 
 
-def sketch_model(config: Mapping[str, Any], made: Made, allow: Sequence[str] = ()) -> AnyModal:
+def sketch_model(
+    config: Mapping[str, Any], made: Made, trusted_packages: Sequence[str] = ()
+) -> AnyModal:
     """A composed model with every parameter's shape and dtype, and none of its values.
 
     Raises:
@@ -36,7 +38,7 @@ def sketch_model(config: Mapping[str, Any], made: Made, allow: Sequence[str] = (
         OSError: if a part's folder is missing.
     """
     with _sketching(made):
-        return AnyModal.compose(config, allow)
+        return AnyModal.compose(config, trusted_packages)
 
 
 def sketch_run(run: Run, made: Made) -> tuple[nn.Module, Sequence[Any] | str]:
@@ -50,12 +52,12 @@ def sketch_run(run: Run, made: Made) -> tuple[nn.Module, Sequence[Any] | str]:
     data: Sequence[Any] | str
     with _sketching(made):
         parts = configuration.build_parts({name: run.parts[name] for name in wanted}, run.trusted)
-        model = configuration.instantiate(run.model, parts=parts, allow=run.trusted)
+        model = configuration.instantiate(run.model, parts=parts, trusted_packages=run.trusted)
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model: a {type(model).__name__} has no parameters to plan for")
     try:
         with _without_reading(made):
-            data = configuration.instantiate(run.data, parts=parts, allow=run.trusted)
+            data = configuration.instantiate(run.data, parts=parts, trusted_packages=run.trusted)
     except (OSError, ValueError) as error:
         data = f"its data: {error}"
     return model, data
