@@ -68,8 +68,8 @@ def _check_head(name: str, head: Head, decoder: Decoder, num_signal_tokens: int)
         )
     if head.num_signal_tokens != num_signal_tokens:
         raise ValueError(
-            f"the head of {name!r} reads {head.num_signal_tokens} signal tokens and the modality has "
-            f"{num_signal_tokens}; give both the same number"
+            f"the head of {name!r} reads {head.num_signal_tokens} signal tokens and the modality "
+            f"has {num_signal_tokens}; give both the same number"
         )
 
 

@@ -87,6 +87,7 @@ def add_allow(parser: argparse.ArgumentParser) -> None:
     """Add `--trust`."""
     parser.add_argument(
         "--trust",
+        dest="trusted_packages",
         action="append",
         default=[],
         type=_module,
