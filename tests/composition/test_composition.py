@@ -120,7 +120,7 @@ def test_a_composed_model_shares_parts_and_is_frozen_where_files_hold_the_weight
         (lambda c: c["modalities"]["image"]["head"].update(depth=1), "takes no 'depth'"),
         (lambda c: c["modalities"]["imu"]["encoder"].pop("modality"), "needs modality"),
         (lambda c: c["projection"].update(num_tokens="3"), "num_tokens must be int, not '3'"),
-        (lambda c: c["projection"].update(token=3), "takes no 'token'; did you mean 'tokens'"),
+        (lambda c: c["projection"].update(token=3), "takes no 'token'; did you mean 'num_tokens'"),
         (lambda c: c["parts"]["binder"].pop("folder"), r"parts\.binder .* needs folder"),
         (lambda c: c.update(language={"_part_": "word"}), "did you mean 'words'"),
         (lambda c: c.update(lora={"rank": 4}), "lora takes no 'rank'"),
