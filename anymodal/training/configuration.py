@@ -262,7 +262,10 @@ class Run:
         for name, chosen in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
             if not chosen:
                 raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")
-        for name, folder in (("output_dir", self.output_dir), ("feature_cache.dir", self.feature_cache.dir)):
+        for name, folder in (
+            ("output_dir", self.output_dir),
+            ("feature_cache.dir", self.feature_cache.dir),
+        ):
             if folder is not None and (not folder.strip() or "\0" in folder):
                 raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
         if self.precision not in PRECISIONS:
