@@ -7,9 +7,9 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-# A fork of the process that runs the tests copies whatever locks its threads hold at that moment, and
-# then waits for them for ever. A server that has started no thread is forked instead, with torch and
-# Lightning imported once.
+# A fork of the process that runs the tests copies whatever locks its threads hold at that moment,
+# and then waits for them for ever. A server that has started no thread is forked instead, with
+# torch and Lightning imported once.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["anymodal.training.run", "tests.support.composed"])
 

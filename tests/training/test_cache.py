@@ -7,8 +7,10 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +33,7 @@ from anymodal.io.tensor_store import Shards
 from anymodal.model import AnyModal
 from anymodal.training.precompute import fill
 from anymodal.training.run import build, fit, read_run
+from tests.support.children import exit_code, start
 from tests.support.composed import small_disk, write_model
 from tests.support.together import add_many
 from tests.training.test_training import logged
@@ -583,10 +586,11 @@ def test_processes_write_at_once_and_read_each_other(tmp_path: Path, method: str
 
 def test_a_fork_writes_a_file_of_its_own(tmp_path: Path) -> None:
     store = filled(tmp_path, 1)
-    if (child := os.fork()) == 0:
-        store.add(PART, {"1": (torch.ones(3),)})
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    child = multiprocessing.get_context("fork").Process(
+        target=store.add, args=(PART, {"1": (torch.ones(3),)})
+    )
+    child.start()
+    assert exit_code(child) == 0
     store.add(PART, {"2": (torch.full((3,), 2.0),)})
     assert len(list(tmp_path.rglob("*.data"))) == 2 and len(keys(tmp_path, 3)) == 3
 
@@ -598,13 +602,12 @@ def killed_while_writing(folder: Path) -> None:
 
 
 def test_a_process_that_is_killed_leaves_what_it_had_written(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    worker = context.Process(target=killed_while_writing, args=(tmp_path,))
-    worker.start()
+    worker = start(killed_while_writing, tmp_path)
+    until = time.monotonic() + 60
     while sum(path.stat().st_size for path in tmp_path.rglob("*.index")) < 2000:
-        assert worker.is_alive()
+        assert worker.is_alive() and time.monotonic() < until
     worker.kill()
-    worker.join()
+    assert exit_code(worker) == -signal.SIGKILL
     count = files(tmp_path)[1].stat().st_size // shards.RECORD.itemsize
     assert count >= 100 and len(keys(tmp_path, count)) == count
 
