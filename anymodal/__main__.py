@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from anymodal.cli.main import main
+from anymodal.cli import main
 
 sys.exit(main())

@@ -67,7 +67,7 @@ def show_model(name: str) -> None:
             if node.get(key)
         ]
         if node.get("decoder"):
-            abilities.append(f"{node.get('num_signal_tokens', 0)} signals")
+            abilities.append(f"{node.get('num_signal_tokens', 0)} signal tokens")
         print(f"  {modality:<12} {'; '.join(abilities)}")
 
 

@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from anymodal.cli.main import COMMANDS, command_parser
+from anymodal.cli.command_line import COMMANDS, command_parser
 
 
 def parser_markdown(parser: argparse.ArgumentParser) -> Iterator[str]:

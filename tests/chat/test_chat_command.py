@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from anymodal import cli
 from anymodal.chat.session import Session
 from anymodal.cli import chat
-from anymodal.cli import main as cli
 from tests.support.tiny import picture, tiny_model
 
 

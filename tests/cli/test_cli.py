@@ -14,12 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from anymodal import media
+from anymodal import cli, media
 from anymodal.chat import html_report as page
 from anymodal.chat.session import Exchange, Session
 from anymodal.cli import chat, doctor, torchaudio_fix
 from anymodal.cli import demo as demo_command
-from anymodal.cli import main as cli
+from anymodal.cli.command_line import COMMANDS
 from anymodal.cli.terminal import log_to_terminal
 from anymodal.media import Media
 from anymodal.toybox import demo
@@ -44,7 +44,7 @@ def run(*argv: str) -> int:
 @pytest.mark.parametrize("argv", [["--help"], ["chat", "--help"], ["demo", "--help"]])
 def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     code = (
-        "import sys; from anymodal.cli import main as cli\n"
+        "import sys; from anymodal import cli\n"
         f"try: cli.main({argv!r})\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'transformers', 'lightning', 'rich'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
@@ -56,7 +56,7 @@ def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     assert "usage: anymodal" in done.stdout
 
 
-@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"eval"}))
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"eval"}))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         run(name, "--help")
@@ -166,11 +166,11 @@ def test_ls_names_configs_and_modalities(
         "parts: {bind: {_target_: anymodal.encoders.ImageBind.from_pretrained}}\n"
         "language: {_target_: anymodal.language.LanguageModel.from_pretrained}\n"
         "modalities:\n"
-        "  smell: {encoder: {_part_: bind}, decoder: {_target_: x.Nose}, signals: 3}\n"
+        "  smell: {encoder: {_part_: bind}, decoder: {_target_: x.Nose}, num_signal_tokens: 3}\n"
     )
     assert run("ls", tmp_path) == 0
     out = capsys.readouterr().out
-    assert "read by ImageBind.from_pretrained; made by Nose; 3 signals" in out
+    assert "read by ImageBind.from_pretrained; made by Nose; 3 signal tokens" in out
 
 
 def test_doctor_gives_advice_where_something_is_amiss(

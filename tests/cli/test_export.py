@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from anymodal import AnyModal
-from anymodal.cli.main import main
+from anymodal.cli import main
 from anymodal.io.sources import source_of
 from anymodal.language.model import LanguageModel
 from tests.language.test_language import make

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from anymodal import config
-from anymodal.cli.main import main
+from anymodal.cli import main
 from anymodal.cli.terminal import log_to_terminal
 from anymodal.composition import validate
 from anymodal.composition.validate import is_part

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from anymodal.chat import turn as chat
 from anymodal.chat.session import Session
-from anymodal.cli.main import main
+from anymodal.cli import main
 from anymodal.composition import validate
 from anymodal.config import ConfigError, ranges
 from anymodal.decoders import Decoder

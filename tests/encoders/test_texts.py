@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from anymodal.cli import main as cli
+from anymodal import cli
 from anymodal.encoders import (
     ImageBind,
     ImageBindText,

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from anymodal import media
-from anymodal.cli import main as cli
+from anymodal import cli, media
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.report import attributes, table, wilson
 from anymodal.media import Audio, Image, Video

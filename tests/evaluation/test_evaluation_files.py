@@ -14,7 +14,7 @@ import yaml
 from scipy.linalg import sqrtm
 from torch import Tensor
 
-from anymodal.cli import main as cli
+from anymodal import cli
 from anymodal.cli.validate import check
 from anymodal.config import ConfigError
 from anymodal.encoders import Encoder, ImageBindEncoder

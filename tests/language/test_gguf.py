@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anymodal.cli import main as cli
+from anymodal import cli
 from anymodal.io.checkpoint import read_manifest
 from anymodal.language.model import LanguageModel
 from tests.support import gguf_models

@@ -11,7 +11,7 @@ import pytest
 
 from anymodal.chat.session import Session
 from anymodal.chat.turn import conversation_of
-from anymodal.cli.main import main
+from anymodal.cli import main
 from anymodal.data.conversations import Conversations
 from anymodal.evaluation.schema import Evaluation
 from anymodal.media import Audio, Limits

@@ -26,7 +26,7 @@ LIMIT = 40 * 10**6
 
 IMPORTS = """
 import importlib.util, sys
-import anymodal.cli.main, anymodal.encoders, anymodal.decoders
+import anymodal.cli, anymodal.encoders, anymodal.decoders
 assert anymodal.encoders.__name__ == "anymodal.encoders", anymodal.encoders.__name__
 assert anymodal.decoders.__name__ == "anymodal.decoders", anymodal.decoders.__name__
 for name in ("types", "toybox.scene", "encoders.imagebind", "decoders.diffusion"):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anymodal.cli import main as cli
+from anymodal import cli
 from anymodal.encoders import ImageBind, ImageBindEncoder, load_tokenizer
 from anymodal.encoders.imagebind import config as imagebind_config
 from anymodal.encoders.imagebind.config import trunk_config

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from anymodal import media
-from anymodal.cli import main as cli
+from anymodal import cli, media
 from anymodal.encoders import Encoder, ImageBind
 from anymodal.io.checkpoint import CheckpointError
 from anymodal.media import IMU, Audio, Image

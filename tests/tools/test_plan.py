@@ -20,9 +20,8 @@ import yaml
 from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anymodal import AnyModal
+from anymodal import AnyModal, cli
 from anymodal import config as configuration
-from anymodal.cli import main as cli
 from anymodal.composition import SHIPPED
 from anymodal.config import ConfigError
 from anymodal.decoders import Decoder, DiffusionDecoder

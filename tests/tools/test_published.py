@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from anymodal.cli import main as cli
+from anymodal import cli
 from anymodal.composition import start_from
 from anymodal.encoders import UniversalTrunk
 from anymodal.heads import MapperHead

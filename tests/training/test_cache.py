@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from anymodal.cli import main as cli
+from anymodal import cli
 from anymodal.config import ConfigError
 from anymodal.decoders.deferred import DeferredDecoder
 from anymodal.io import tensor_store as shards

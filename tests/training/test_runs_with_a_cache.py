@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anymodal.cli import main as cli
+from anymodal import cli
 from anymodal.io.tensor_store import RECORD, Shards
 from anymodal.training.precompute import fill
 from tests.support.composed import write_model

@@ -21,9 +21,8 @@ import yaml
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import nn
 
-from anymodal import composition
+from anymodal import cli, composition
 from anymodal import config as configuration
-from anymodal.cli import main as cli
 from anymodal.cli.terminal import log_to_terminal
 from anymodal.config import ConfigError
 from anymodal.distributed import collectives
