@@ -26,7 +26,7 @@ from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.oracles.text import score_text
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import Scene, sample_scene
-from anymodal.toybox.trajectory import path
+from anymodal.toybox.trajectory import trajectory
 from anymodal.training.objectives import Binding
 from anymodal.training.run import train_model
 
@@ -92,7 +92,7 @@ def record(count: int, seed: int) -> list[Recording]:
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         scene = sample_scene(rng)
-        told = scene.told_by("imu")
+        told = scene.observable("imu")
         felt = press(scene, rng), render(scene, "imu", rng)
         recordings.append(Recording(*felt, told, caption(told, "imu")))
     return recordings
@@ -100,7 +100,7 @@ def record(count: int, seed: int) -> list[Recording]:
 
 def press(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
     """What the mat feels: a soft spot that moves as the scene does, wider as it comes nearer."""
-    x, y, nearness = path(scene.motion, scene.tempo, np.arange(FRAMES) / RATE).T[..., None]
+    x, y, nearness = trajectory(scene.motion, scene.tempo, np.arange(FRAMES) / RATE).T[..., None]
     cells = np.linspace(-0.35, 0.35, CELLS)
     width = 0.12 * np.exp(nearness)
     dx, dy = rng.normal(0, 0.03, 2)

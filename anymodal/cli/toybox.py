@@ -67,7 +67,7 @@ def write_samples(
         for name in names:
             medium = render(scene, name, rng)
             path = medium.save(out / f"{stem}-{name}{medium.suffix}")
-            told[name] = {"file": path.name, "tells": scene.told_by(name)}
+            told[name] = {"file": path.name, "tells": scene.observable(name)}
         described = {"scene": asdict(scene), "held_out": scene.held_out, "media": told}
         (out / f"{stem}.json").write_text(json.dumps(described, indent=2) + "\n", "utf-8")
     return n * (len(names) + 1)

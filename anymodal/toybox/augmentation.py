@@ -1,4 +1,4 @@
-"""Toybox media as poorer instruments take them, to train encoders that bear it."""
+"""Random corruption of Toybox media, to train encoders that are robust to it."""
 
 from __future__ import annotations
 
@@ -10,69 +10,83 @@ from numpy.typing import NDArray
 
 from anymodal.media import IMU, Audio, Image, Media, Video
 
-GRAIN = (2.0, 12.0)
-"""Standard deviation of the noise in a picture's 8-bit values, from and to."""
-HISS = (0.001, 0.012)
+Samples = NDArray[np.floating]
+
+PIXEL_NOISE = (2.0, 12.0)
+"""Standard deviation of the noise in 8-bit pixel values, from and to."""
+AUDIO_NOISE = (0.001, 0.012)
 """Standard deviation of the noise in a waveform of [-1, 1], from and to."""
-DULL = (0.4, 1.0)
-"""Where sound ends, in shares of the highest frequency that its rate can hold, from and to."""
-SHAKE = (0.01, 0.05)
+LOWPASS = (0.4, 1.0)
+"""Cutoff of the low-pass filter, as a share of the Nyquist frequency, from and to."""
+IMU_NOISE = (0.01, 0.05)
 """Standard deviation of the noise in m/s² and rad/s, from and to."""
-RATES = (40.0, 400.0)
-"""Readings per second, from and to."""
-SHORTEST = 0.45
-"""The shortest piece kept of a sound or a movement, as a share of it."""
+IMU_RATES = (40.0, 400.0)
+"""Samples per second, from and to."""
+MIN_CROP = 0.45
+"""The shortest crop of an audio or IMU recording, as a share of its length."""
 
 
-def worsen(media: Media, rng: np.random.Generator) -> Media:
-    """A medium with more noise; sounds are dull too, movements at other rates, both often short.
+def augment(media: Media, rng: np.random.Generator) -> Media:
+    """Add noise; low-pass filter audio, resample IMU recordings, and crop half of both in time.
 
     Raises:
         TypeError: for a class of media that the Toybox doesn't render.
     """
-    if type(media) not in _WORSE:
-        names = ", ".join(kind.__name__ for kind in _WORSE)
-        raise TypeError(f"only {names} are worsened, not {type(media).__name__}")
-    return _WORSE[type(media)](media, rng)
+    if type(media) not in _AUGMENTATIONS:
+        names = ", ".join(kind.__name__ for kind in _AUGMENTATIONS)
+        raise TypeError(f"only {names} are augmented, not {type(media).__name__}")
+    return _AUGMENTATIONS[type(media)](media, rng)
 
 
-def _between(bounds: tuple[float, float], rng: np.random.Generator) -> float:
-    """A number between two, as likely in each octave."""
+def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+    """A random number between two bounds, each octave equally likely."""
     return float(np.exp(rng.uniform(*np.log(bounds))))
 
 
-def grainy(pixels: NDArray[np.uint8], spread: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Pixels with noise of this standard deviation."""
-    noisy = pixels + rng.normal(0, spread, pixels.shape)
+def add_pixel_noise(
+    pixels: NDArray[np.uint8], std: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Add Gaussian noise of a standard deviation, in 8-bit values."""
+    noisy = pixels + rng.normal(0, std, pixels.shape)
     return np.asarray(noisy.round().clip(0, 255).astype(np.uint8))
 
 
-def _cut(samples: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """The whole of some samples (C, n), or as often a shorter piece from their start."""
-    share = 1.0 if rng.random() < 0.5 else rng.uniform(SHORTEST, 1)
+def _random_crop(samples: Samples, rng: np.random.Generator) -> Samples:
+    """All of some samples (C, n), or with equal probability a shorter crop from their start."""
+    share = 1.0 if rng.random() < 0.5 else rng.uniform(MIN_CROP, 1)
     return samples[:, : max(1, round(share * samples.shape[1]))]
 
 
-def _dull(audio: Audio, rng: np.random.Generator) -> Audio:
-    wave = _cut(audio.samples, rng)  # (C, n)
-    wave = wave + rng.normal(0, _between(HISS, rng), wave.shape)
-    spectrum = np.fft.rfft(wave)
-    spectrum[:, round(_between(DULL, rng) * spectrum.shape[1]) :] = 0
-    wave = np.fft.irfft(spectrum, wave.shape[1])
+def _augment_audio(audio: Audio, rng: np.random.Generator) -> Audio:
+    clean = _random_crop(audio.samples, rng)  # (C, n)
+    noisy = clean + rng.normal(0, _log_uniform(AUDIO_NOISE, rng), clean.shape)
+    spectrum = np.fft.rfft(noisy)
+    spectrum[:, round(_log_uniform(LOWPASS, rng) * spectrum.shape[1]) :] = 0
+    wave = np.fft.irfft(spectrum, clean.shape[1])
     return Audio(wave.clip(-1, 1).astype(np.float32), audio.rate)
 
 
-def _shaken(imu: IMU, rng: np.random.Generator) -> IMU:
-    # The rate comes first, for noise at a low rate moves slowly, as a hand does.
-    moved = imu.resample(_between(RATES, rng))
-    samples = _cut(moved.samples, rng)  # (6, n)
-    noisy = samples + rng.normal(0, _between(SHAKE, rng), samples.shape)
-    return IMU(noisy.astype(np.float32), moved.rate)
+def _augment_imu(imu: IMU, rng: np.random.Generator) -> IMU:
+    # Resampled before the noise comes: noise at a low rate drifts slowly, as a hand does.
+    resampled = imu.resample(_log_uniform(IMU_RATES, rng))
+    samples = _random_crop(resampled.samples, rng)  # (6, n)
+    noisy = samples + rng.normal(0, _log_uniform(IMU_NOISE, rng), samples.shape)
+    return IMU(noisy.astype(np.float32), resampled.rate)
 
 
-_WORSE: dict[type[Media], Callable[[Any, np.random.Generator], Media]] = {
-    Image: lambda image, rng: Image(grainy(image.pixels, _between(GRAIN, rng), rng)),
-    Audio: _dull,
-    Video: lambda film, rng: Video(grainy(film.frames, _between(GRAIN, rng), rng), film.fps),
-    IMU: _shaken,
+def _augment_image(image: Image, rng: np.random.Generator) -> Image:
+    return Image(add_pixel_noise(image.pixels, _log_uniform(PIXEL_NOISE, rng), rng))
+
+
+def _augment_video(video: Video, rng: np.random.Generator) -> Video:
+    # One level of noise for all frames, drawn anew in each.
+    return Video(add_pixel_noise(video.frames, _log_uniform(PIXEL_NOISE, rng), rng), video.fps)
+
+
+# The table's key is the argument's class, which a type can't say.
+_AUGMENTATIONS: dict[type[Media], Callable[[Any, np.random.Generator], Media]] = {
+    Image: _augment_image,
+    Audio: _augment_audio,
+    Video: _augment_video,
+    IMU: _augment_imu,
 }

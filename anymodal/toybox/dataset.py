@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from anymodal.data.captioned import Captioned
 from anymodal.media import Image, Media, Video
-from anymodal.toybox.augmentation import worsen
+from anymodal.toybox.augmentation import augment
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import (
     Dialogue,
@@ -24,7 +24,7 @@ from anymodal.toybox.grammar.dialogues import (
     sample_dialogue,
 )
 from anymodal.toybox.render import render
-from anymodal.toybox.scene import TOLD, Scene, all_scenes, sample_scene
+from anymodal.toybox.scene import OBSERVABLE, Scene, all_scenes, sample_scene
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.types import Message, Target
 
@@ -76,16 +76,17 @@ class ToyboxMedia:
             media = render(scene, self.modality, np.random.default_rng((self.seed, index, 1)))
             rng = np.random.default_rng((self.seed, index, 6))
             if rng.random() < self.worse:
-                media = worsen(media, rng)
+                media = augment(media, rng)
             self._kept[index] = Captioned(self.modality, media, *_captions(scene, self.modality))
         return self._kept[index]
 
 
 def _captions(scene: Scene, modality: str) -> tuple[str, tuple[str, ...]]:
     """A medium's caption, and one for each attribute that media of its modality may tell."""
-    told = scene.told_by(modality)
+    told = scene.observable(modality)
     details = (
-        caption({name: told[name]}, modality) if name in told else "" for name in TOLD[modality]
+        caption({name: told[name]}, modality) if name in told else ""
+        for name in OBSERVABLE[modality]
     )
     return caption(told, modality), tuple(details)
 
@@ -214,7 +215,7 @@ class ToyboxDialogues:
     ) -> str | Media | Target:
         if isinstance(part, str):
             return part
-        told = tuple(sorted(part.scene.told_by(part.modality).items()))
+        told = tuple(sorted(part.scene.observable(part.modality).items()))
         variants = max(1, self.pool // _count_told(part.modality))
         variant = int(rng.integers(variants))
         if role == "user":
@@ -230,13 +231,13 @@ class ToyboxDialogues:
         rng = np.random.default_rng(seed)
         rest = {"thing": "ball", "color": "blue", "size": "big", "motion": "still", "tempo": "slow"}
         media = render(Scene(**{**rest, **dict(told)}), modality, rng)
-        return worsen(media, rng) if worse else media
+        return augment(media, rng) if worse else media
 
 
 @cache
 def _count_told(modality: str) -> int:
     """How many different things media of a modality can tell."""
-    told = (scene.told_by(modality) for scene in all_scenes())
+    told = (scene.observable(modality) for scene in all_scenes())
     return len({tuple(sorted(facts.items())) for facts in told})
 
 

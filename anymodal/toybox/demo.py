@@ -14,7 +14,7 @@ from anymodal.toybox.demo_script import SCRIPT as SCRIPT
 from anymodal.toybox.demo_script import Step
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.types import Medium
-from anymodal.toybox.oracles.media import measure
+from anymodal.toybox.oracles.media import read_media
 from anymodal.toybox.oracles.text import score_text
 from anymodal.toybox.render import render
 
@@ -53,7 +53,7 @@ def checks(step: Step, turn: Exchange) -> list[Check]:
 
 
 def _check_medium(medium: Media, wanted: Medium) -> Check:
-    found = measure(medium)
+    found = read_media(medium)
     wrong = [name for name, value in wanted.told.items() if found.get(name) != value]
     text = f"measured: {caption(found, medium.kind) if found else 'nothing it knows'}"
     return Check(text + (f", but asked for {wanted.caption}" if wrong else ""), not wrong)

@@ -34,7 +34,7 @@ def describing(text: str, *given: Medium) -> Step:
 
 def _script() -> tuple[Step, ...]:
     ball = Scene("ball", "blue", "small", "still", "slow")
-    green = ball.but(color="green")
+    green = ball.replace(color="green")
     duck = Scene("duck", "orange", "big", "still", "slow")
     bell = Scene("bell", "yellow", "small", "still", "fast")
     drum = Scene("drum", "red", "big", "still", "slow")

@@ -191,7 +191,9 @@ def of_head(model: AnyModal, name: str, count: int, *, seed: int = 0, unseen: bo
     samples = [[_message(turn, name) for turn in dialogue.turns] for dialogue in dialogues]
     found = model.conditioning(name, samples)
     assert found is not None and modality.decoder is not None, "every sample asks for one"
-    known = {caption(told, kind): told for scene in all_scenes() for told in [scene.told_by(kind)]}
+    known = {
+        caption(told, kind): told for scene in all_scenes() for told in [scene.observable(kind)]
+    }
     rows = []
     for _, some in _batches(list(known), 64, f"captions of {kind}"):
         embeds, mask, _ = modality.decoder.embed_captions(some)

@@ -21,7 +21,7 @@ from anymodal.toybox.grammar.dialogues import KINDS, Dialogue, Medium, Turn, sam
 from anymodal.toybox.paraphrases import paraphrased
 from anymodal.toybox.render import render
 from anymodal.toybox.scoring import chance, judge, score_reply
-from anymodal.toybox.variations import vary
+from anymodal.toybox.variations import render_varied
 from anymodal.types import Message
 
 ANY = "any"
@@ -87,7 +87,7 @@ class Sample:
         """What the user says and shows, rendered."""
         rng = np.random.default_rng([*self.entropy, 2, turn])
         parts = self.dialogue.turns[2 * turn].parts
-        show = vary if self.varied else render
+        show = render_varied if self.varied else render
         return Message(
             "user",
             [show(p.scene, p.modality, rng) if isinstance(p, Medium) else p for p in parts],

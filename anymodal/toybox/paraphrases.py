@@ -78,7 +78,7 @@ def paraphrased(rng: np.random.Generator, *, unseen: bool = False) -> Dialogue:
 def _named(scenes: Scenes, wanted: str) -> Dialogue:
     script = Script(scenes)
     scene = scenes.scene((wanted,))
-    scene, said = scenes.said(scene, scene.told_by(wanted), (wanted,), (wanted,))
+    scene, said = scenes.said(scene, scene.observable(wanted), (wanted,), (wanted,))
     phrase = (sound if wanted == "audio" else show)(scenes, said, compact=True)
     script.user(scenes.one(NAMED[wanted]).replace("{x}", phrase))
     script.make([scenes.medium(scene, wanted)])

@@ -1,4 +1,4 @@
-"""Render a scene into a medium of any modality of the Toybox."""
+"""Render a scene into a media item of any modality of the Toybox."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Callable
 import numpy as np
 
 from anymodal.media import IMU, Audio, Image, Media, Video
-from anymodal.toybox.renderers.audio import play
-from anymodal.toybox.renderers.imu import RATE as IMU_RATE
-from anymodal.toybox.renderers.imu import feel
-from anymodal.toybox.renderers.visual import FPS, draw_image, draw_video
+from anymodal.toybox.renderers.audio import render_audio
+from anymodal.toybox.renderers.imu import IMU_RATE, render_imu
+from anymodal.toybox.renderers.visual import FPS, render_image, render_video
 from anymodal.toybox.scene import Scene
 
-SOUND_RATE = 16000
+AUDIO_RATE = 16000
+"""Samples per second."""
 
 _RENDERERS: dict[str, Callable[[Scene, np.random.Generator], Media]] = {
-    "image": lambda scene, rng: Image(draw_image(scene, rng)),
-    "audio": lambda scene, rng: Audio(play(scene, rng, SOUND_RATE)[None], SOUND_RATE),
-    "video": lambda scene, rng: Video(draw_video(scene, rng), FPS),
-    "imu": lambda scene, rng: IMU(feel(scene, rng), IMU_RATE),
+    "image": lambda scene, rng: Image(render_image(scene, rng)),
+    "audio": lambda scene, rng: Audio(render_audio(scene, rng, AUDIO_RATE)[None], AUDIO_RATE),
+    "video": lambda scene, rng: Video(render_video(scene, rng), FPS),
+    "imu": lambda scene, rng: IMU(render_imu(scene, rng), IMU_RATE),
 }
 
 MODALITIES = tuple(_RENDERERS)
-"""The media that a scene can be rendered into."""
+"""The modalities that a scene can be rendered into."""
 
 
 def render(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
-    """A fresh medium of a scene, with the renderer's jitter.
+    """Render a media item of a scene, with random jitter.
 
     Raises:
         ValueError: for a modality that the Toybox doesn't render.

@@ -1,9 +1,10 @@
-"""Scenes of the Toybox: five attributes, what each medium tells of them, and what is held out."""
+"""Scenes of the Toybox: five attributes, those that each modality shows, and the held-out split."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,14 +26,14 @@ VALUES: dict[str, tuple[str, ...]] = {
 }
 """Every attribute's values."""
 
-TOLD: dict[str, tuple[str, ...]] = {
+OBSERVABLE: dict[str, tuple[str, ...]] = {
     "text": ("thing", "color", "size", "motion", "tempo"),
     "image": ("thing", "color", "size"),
     "audio": ("thing", "size", "tempo"),
     "video": ("thing", "color", "size", "motion", "tempo"),
     "imu": ("size", "motion", "tempo"),
 }
-"""Which attributes each medium tells."""
+"""The attributes that can be read off a media item of each modality, or off a text."""
 
 # What a request leaves open is filled from here, so that every request has one right answer.
 DEFAULT_COLOR = {
@@ -45,7 +46,11 @@ DEFAULTS = {"thing": "ball", "size": "big", "motion": "still", "tempo": "slow"}
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: what it is, and how it looks, moves and sounds."""
+    """A scene: five attributes, from which media of any modality are rendered.
+
+    Raises:
+        ValueError: for a value that is none of the attribute's.
+    """
 
     thing: str
     color: str
@@ -63,28 +68,30 @@ class Scene:
 
     @property
     def held_out(self) -> bool:
-        """Whether a pair of this scene's values is kept from all training."""
-        return held_out(self.thing, self.color, self.motion)
+        """Whether the scene belongs to the held-out split, which no training sees."""
+        return is_held_out(self.thing, self.color, self.motion)
 
-    def told_by(self, modality: str) -> dict[str, str]:
-        """The attributes that a medium of this scene tells.
-
-        What does not move has no tempo to see or feel, and no strength to feel either.
-        """
-        told = {name: getattr(self, name) for name in TOLD[modality]}
+    def observable(self, modality: str) -> dict[str, str]:
+        """The attributes that can be read off a media item of this scene, with their values."""
+        attributes = {name: getattr(self, name) for name in OBSERVABLE[modality]}
+        # Without motion there is no pace to see, and an IMU has no acceleration to tell a size by.
         if modality in ("video", "imu") and self.motion == "still":
-            told.pop("tempo")
+            attributes.pop("tempo")
             if modality == "imu":
-                told.pop("size")
-        return told
+                attributes.pop("size")
+        return attributes
 
-    def but(self, **changes: str) -> Scene:
-        """This scene with some attributes changed."""
-        return replace(self, **changes)
+    def replace(self, **changes: str) -> Scene:
+        """A copy with some attributes changed."""
+        return dataclasses.replace(self, **changes)
 
 
-def held_out(thing: str, color: str | None = None, motion: str | None = None) -> bool:
-    """Whether thing i and color j have (3i + j) mod 8 = 0, or i and motion k (i + 3k) mod 8 = 5."""
+def is_held_out(thing: str, color: str | None = None, motion: str | None = None) -> bool:
+    """Whether thing i and color j have (3i + j) mod 8 = 0, or i and motion k (i + 3k) mod 8 = 5.
+
+    So each thing misses one color and one motion in training, and meets both there with other
+    things: the split measures the recombination of known values.
+    """
     i = THINGS.index(thing)
     if color is not None and (3 * i + COLORS.index(color)) % 8 == 0:
         return True
@@ -92,7 +99,7 @@ def held_out(thing: str, color: str | None = None, motion: str | None = None) ->
 
 
 def all_scenes() -> list[Scene]:
-    """Every scene there is, in a fixed order."""
+    """All scenes of both splits, in a fixed order."""
     return [Scene(*values) for values in itertools.product(*VALUES.values())]
 
 
@@ -100,11 +107,11 @@ def sample_scene(rng: np.random.Generator, *, unseen: bool = False, **fixed: str
     """A random scene with some attributes fixed, from the training split or from the held-out one.
 
     Raises:
-        ValueError: if no scene of the wanted split has the fixed attributes.
+        ValueError: if no scene of the split has the fixed attributes.
     """
-    names = [field.name for field in fields(Scene)]
+    # Rejection sampling: 23 % of all scenes are held out, so a few draws are enough.
     for _ in range(10_000):
-        values = {name: fixed.get(name) or str(rng.choice(VALUES[name])) for name in names}
+        values = {name: fixed.get(name) or str(rng.choice(VALUES[name])) for name in VALUES}
         scene = Scene(**values)
         if scene.held_out == unseen:
             return scene

@@ -8,10 +8,10 @@ import numpy as np
 
 from anymodal.media import Media
 from anymodal.toybox.grammar.captions import caption
-from anymodal.toybox.oracles.media import measure
-from anymodal.toybox.oracles.text import parse, score_text
+from anymodal.toybox.oracles.media import read_media
+from anymodal.toybox.oracles.text import read_text, score_text
 from anymodal.toybox.render import render
-from anymodal.toybox.scene import TOLD, VALUES, sample_scene
+from anymodal.toybox.scene import OBSERVABLE, VALUES, sample_scene
 
 _ANSWERS = ("yes", "no")
 
@@ -24,11 +24,11 @@ def judge(modality: str, media: object) -> dict[str, str]:
         media: a string, a medium, or None where there is none.
     """
     if modality == "text":
-        return parse(media) if isinstance(media, str) else {}
+        return read_text(media) if isinstance(media, str) else {}
     if not isinstance(media, Media) or media.kind != modality:
         return {}
     try:
-        return measure(media)
+        return read_media(media)
     except Exception:  # whatever a model makes, judging it must not end the run
         return {}
 
@@ -64,7 +64,7 @@ def captioned(
     found = []
     for index in range(count):
         scene = sample_scene(np.random.default_rng((seed, index, 7)), unseen=unseen)
-        told = scene.told_by(modality)
+        told = scene.observable(modality)
         found.append((caption(told, modality), told))
     return found
 
@@ -77,10 +77,10 @@ def rendered(
     for index in range(count):
         rng = np.random.default_rng((seed, index, 8))
         scene = sample_scene(rng, unseen=unseen)
-        found.append((render(scene, modality, rng), scene.told_by(modality)))
+        found.append((render(scene, modality, rng), scene.observable(modality)))
     return found
 
 
 def values_of(modality: str) -> dict[str, Sequence[str]]:
     """The attributes that a medium tells, with their values."""
-    return {name: VALUES[name] for name in TOLD[modality]}
+    return {name: VALUES[name] for name in OBSERVABLE[modality]}

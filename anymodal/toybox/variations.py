@@ -1,4 +1,7 @@
-"""Toybox media as files that people have: other formats, sizes, rates and lengths, and noise."""
+"""Toybox media as files that people have: other formats, sizes, rates and lengths, and noise.
+
+For evaluation alone: no training sees these corruptions.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,27 @@ import soundfile
 from numpy.typing import NDArray
 
 from anymodal.media import IMU, Audio, Image, Media, Video
-from anymodal.toybox.augmentation import grainy
-from anymodal.toybox.renderers.audio import play
-from anymodal.toybox.renderers.imu import feel
-from anymodal.toybox.renderers.visual import draw_image, draw_video
+from anymodal.toybox.augmentation import add_pixel_noise
+from anymodal.toybox.renderers.audio import render_audio
+from anymodal.toybox.renderers.imu import render_imu
+from anymodal.toybox.renderers.visual import render_image, render_video
 from anymodal.toybox.scene import Scene
 
 Pixels = NDArray[np.uint8]
 
 SIDES = (48, 320)
-"""Pixels of a picture's shorter side, from and to; clips have half of it at most."""
-LONGEST = 1.5
+"""Pixels of an image's shorter side, from and to; videos have half of it at most."""
+MAX_ASPECT = 1.5
 """The longer side, in shorter ones."""
 SECONDS = (1.0, 5.0)
-"""How long sounds, clips and movements last, from and to."""
+"""Length of audio, videos and IMU recordings, from and to."""
 
 
-def vary(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
-    """A fresh medium of a scene, through a file as one meets them.
+def render_varied(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
+    """Render a media item of a scene in another format, size, rate and length, with noise.
 
-    Pictures are JPEG at quality 30, sounds MP3 in stereo at 44.1 kHz, clips H.264 at 24 frames per
-    second, movements sampled at 50 or 400 Hz; sizes, sides, lengths and noise vary.
+    Images are JPEG at quality 30, audio MP3 in stereo at 44.1 kHz, videos H.264 at 24 frames per
+    second, IMU recordings sampled at 50 or 400 Hz; each is written to a file and read back.
 
     Raises:
         ValueError: for a modality that the Toybox doesn't render.
@@ -41,50 +44,49 @@ def vary(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
     return _VARIATIONS[modality](scene, rng)
 
 
-def _picture(scene: Scene, rng: np.random.Generator) -> Media:
+def _varied_image(scene: Scene, rng: np.random.Generator) -> Media:
     side = int(rng.integers(*SIDES, endpoint=True))
-    pixels = _framed(draw_image(scene, rng, side)[None], rng)[0]
+    pixels = _pad_and_corrupt(render_image(scene, rng, side)[None], rng)[0]
     file = BytesIO()
     PIL.Image.fromarray(pixels).save(file, "JPEG", quality=30)
     return Image.load(file.getvalue())
 
 
-def _clip(scene: Scene, rng: np.random.Generator) -> Media:
+def _varied_video(scene: Scene, rng: np.random.Generator) -> Media:
     side, fps = int(rng.integers(SIDES[0], SIDES[1] // 2, endpoint=True)), 24
     count = round(rng.uniform(*SECONDS) * fps)
-    frames = _framed(draw_video(scene, rng, count, fps, side), rng)
+    frames = _pad_and_corrupt(render_video(scene, rng, count, fps, side), rng)
     return Video.load(Video(frames, fps).encode(".mp4"))
 
 
-def _framed(frames: Pixels, rng: np.random.Generator) -> Pixels:
+def _pad_and_corrupt(frames: Pixels, rng: np.random.Generator) -> Pixels:
     """Square frames (T, H, W, 3) made wider or taller at their edges, with noise."""
-    more = round(frames.shape[1] * rng.uniform(0, LONGEST - 1) / 2)
+    more = round(frames.shape[1] * rng.uniform(0, MAX_ASPECT - 1) / 2)
     padding = [(0, 0), (0, 0), (0, 0), (0, 0)]
     padding[1 + int(rng.integers(2))] = (more, more)
-    wide = np.pad(frames, padding, mode="edge")
-    return grainy(wide, 3, rng)
+    return add_pixel_noise(np.pad(frames, padding, mode="edge"), 3, rng)
 
 
-def _sound(scene: Scene, rng: np.random.Generator) -> Media:
+def _varied_audio(scene: Scene, rng: np.random.Generator) -> Media:
     rate = 44100
-    clean = play(scene, rng, rate, rng.uniform(*SECONDS))
+    clean = render_audio(scene, rng, rate, rng.uniform(*SECONDS))
     wave = clean + rng.normal(0, 0.005, clean.shape)
-    sides = wave[:, None] * rng.uniform(0.6, 1.0, 2)  # (n,) -> (n, 2)
+    stereo = wave[:, None] * rng.uniform(0.6, 1.0, 2)  # (n,) -> (n, 2)
     file = BytesIO()
-    soundfile.write(file, sides.clip(-1, 1), rate, format="MP3")
+    soundfile.write(file, stereo.clip(-1, 1), rate, format="MP3")
     return Audio.load(file.getvalue())
 
 
-def _movement(scene: Scene, rng: np.random.Generator) -> Media:
+def _varied_imu(scene: Scene, rng: np.random.Generator) -> Media:
     rate = int(rng.choice((50, 400)))
-    samples = feel(scene, rng, rate, rng.uniform(*SECONDS))
+    samples = render_imu(scene, rng, rate, rng.uniform(*SECONDS))
     samples = samples + rng.normal(0, 0.02, samples.shape).astype(np.float32)
     return IMU.load(IMU(samples, rate).encode(".csv"))
 
 
 _VARIATIONS: dict[str, Callable[[Scene, np.random.Generator], Media]] = {
-    "image": _picture,
-    "audio": _sound,
-    "video": _clip,
-    "imu": _movement,
+    "image": _varied_image,
+    "audio": _varied_audio,
+    "video": _varied_video,
+    "imu": _varied_imu,
 }

@@ -25,8 +25,8 @@ from anymodal.media import Media
 from anymodal.toybox import demo
 from anymodal.toybox import demo_script as script_of
 from anymodal.toybox.grammar.types import Medium
-from anymodal.toybox.oracles.media import measure
-from anymodal.toybox.scene import Scene, held_out
+from anymodal.toybox.oracles.media import read_media
+from anymodal.toybox.scene import Scene, is_held_out
 from anymodal.types import Message
 from tests.support.paths import ROOT
 from tests.support.tiny import picture, tiny_model
@@ -120,7 +120,7 @@ def test_toybox_writes_files_that_load_and_tell_their_scene(tmp_path: Path) -> N
         for name, medium in sample["media"].items():
             loaded = media.load(out / medium["file"])
             assert loaded.kind == name
-            assert measure(loaded) == medium["tells"]
+            assert read_media(loaded) == medium["tells"]
     lines = [json.loads(line) for line in (out / "dialogues.jsonl").read_text().splitlines()]
     assert len(lines) == 3
     for line in lines:
@@ -397,7 +397,7 @@ def test_the_script_covers_everything_and_no_held_out_scene() -> None:
     for medium in (*given, *made):
         told = medium.told
         if "thing" in told:
-            pair = held_out(told["thing"], told.get("color"), told.get("motion"))
+            pair = is_held_out(told["thing"], told.get("color"), told.get("motion"))
             assert not pair, medium.caption
 
 
@@ -405,7 +405,7 @@ def test_inputs_are_files_that_tell_what_they_should(tmp_path: Path) -> None:
     files = demo.write_inputs(demo.SCRIPT, tmp_path, 0)
     for step, written in zip(demo.SCRIPT, files, strict=True):
         for medium, path in zip(step.given, written, strict=True):
-            assert measure(media.load(path)) == medium.told
+            assert read_media(media.load(path)) == medium.told
 
 
 def test_replies_are_measured(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_replies_are_measured(tmp_path: Path) -> None:
     wanted = demo.Step("draw it", made=(ball,))
     assert found(wanted, "Here: ", drawn) == [page.Check("measured: a small blue ball", True)]
     assert str(found(wanted, "Here.")[0]) == "asked for image, got none ✗"
-    red = demo.Step("draw it", made=(Medium(ball.scene.but(color="yellow"), "image"),))
+    red = demo.Step("draw it", made=(Medium(ball.scene.replace(color="yellow"), "image"),))
     assert not found(red, drawn)[0].right
     told = script_of.describing("what is this?", ball)
     assert found(told, "This is a small blue ball.")[0].right

@@ -19,7 +19,7 @@ from anymodal.toybox.matrix import ANY, MAIN, PARAPHRASE, Plan, choose_lines, ev
 from anymodal.toybox.render import MODALITIES, render
 from anymodal.toybox.scene import MOTIONS, Scene
 from anymodal.toybox.scoring import chance, judge, rendered, score, score_reply
-from anymodal.toybox.variations import vary
+from anymodal.toybox.variations import render_varied
 from anymodal.types import Conditioning, Message
 from tests.support.tiny import tiny_model
 
@@ -66,13 +66,13 @@ def lines_of(results: dict) -> dict[str, dict]:
 
 @pytest.mark.parametrize("modality", ["image", "audio", "video", "imu"])
 def test_a_rendered_medium_is_judged_right(modality):
-    told = BELL.but(motion="left").told_by(modality)
-    medium = render(BELL.but(motion="left"), modality, np.random.default_rng(0))
+    told = BELL.replace(motion="left").observable(modality)
+    medium = render(BELL.replace(motion="left"), modality, np.random.default_rng(0))
     assert score(judge(modality, medium), told) == dict.fromkeys(told, True)
 
 
 def test_what_is_absent_or_of_another_kind_is_all_wrong():
-    told = BELL.told_by("image")
+    told = BELL.observable("image")
     wrong = dict.fromkeys(told, False)
     sound = render(BELL, "audio", np.random.default_rng(0))
     assert score_reply("image", None, told) == wrong
@@ -308,8 +308,10 @@ def test_lines_to_measure():
 
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_varied_media_are_other_files_of_the_same_scene(modality):
-    scene = BELL.but(motion="left")
-    first, again, other = (vary(scene, modality, np.random.default_rng(k)) for k in (0, 0, 1))
+    scene = BELL.replace(motion="left")
+    first, again, other = (
+        render_varied(scene, modality, np.random.default_rng(k)) for k in (0, 0, 1)
+    )
     assert first.kind == modality
     assert repr(first) == repr(again)  # an encoder with threads may differ in a few bits
     assert first.digest() != other.digest()
@@ -318,7 +320,7 @@ def test_varied_media_are_other_files_of_the_same_scene(modality):
 def test_varied_media_still_tell_their_scene():
     told = {"thing": "bell", "color": "red", "size": "big"}
     for seed in range(5):
-        assert judge("image", vary(BELL, "image", np.random.default_rng(seed))) == told
+        assert judge("image", render_varied(BELL, "image", np.random.default_rng(seed))) == told
 
 
 def test_a_varied_plan_shows_other_media_and_keeps_them_apart(tmp_path):
@@ -333,7 +335,7 @@ def test_a_varied_plan_shows_other_media_and_keeps_them_apart(tmp_path):
 
 def test_only_what_the_toybox_renders_is_varied():
     with pytest.raises(ValueError, match="not 'smell'"):
-        vary(BELL, "smell", np.random.default_rng(0))
+        render_varied(BELL, "smell", np.random.default_rng(0))
 
 
 # ---- With a model of real parts -----------------------------------------------------------------
@@ -436,6 +438,6 @@ def test_the_command_refuses_what_there_is_not(capsys):
 
 
 def test_media_of_other_shapes_than_rendered_are_judged():
-    video = render(BELL.but(motion="left"), "video", np.random.default_rng(0))
+    video = render(BELL.replace(motion="left"), "video", np.random.default_rng(0))
     twice = Video(video.frames.repeat(2, 0), 2 * video.fps)
     assert judge("video", twice)["motion"] == "left"

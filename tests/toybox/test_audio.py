@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import butter, istft, resample_poly, sosfiltfilt, stft
 
-from anymodal.toybox.oracles.audio import hear
-from anymodal.toybox.renderers.audio import EVENTS_PER_SECOND, play
+from anymodal.toybox.oracles.audio import read_audio
+from anymodal.toybox.renderers.audio import EVENTS_PER_SECOND, render_audio
 from anymodal.toybox.scene import SIZES, TEMPOS, THINGS, Scene
 
 ATTRIBUTES = ("thing", "size", "tempo")
-TOLD = list(itertools.product(THINGS, SIZES, TEMPOS))
+OBSERVABLE = list(itertools.product(THINGS, SIZES, TEMPOS))
 CHANCE = {"thing": 1 / 12, "size": 1 / 2, "tempo": 1 / 2}
 
 
@@ -26,18 +26,18 @@ def hits(change=lambda wave, rng: wave, rate=16000, seconds=2.0, times=1, seed=1
     """Share of right readings by attribute, over every thing, size and tempo."""
     rng = np.random.default_rng(seed)
     right = dict.fromkeys(ATTRIBUTES, 0)
-    for told in TOLD * times:
-        heard = hear(change(play(scene(*told), rng, rate, seconds), rng), rate)
+    for told in OBSERVABLE * times:
+        heard = read_audio(change(render_audio(scene(*told), rng, rate, seconds), rng), rate)
         for name, value in zip(ATTRIBUTES, told, strict=True):
             right[name] += heard[name] == value
-    return {name: count / (times * len(TOLD)) for name, count in right.items()}
+    return {name: count / (times * len(OBSERVABLE)) for name, count in right.items()}
 
 
 @cache
 def fresh_readings():
     """(told, heard) of fresh sounds."""
     rng = np.random.default_rng(7)
-    return [(told, hear(play(scene(*told), rng), 16000)) for told in TOLD * 3]
+    return [(told, read_audio(render_audio(scene(*told), rng), 16000)) for told in OBSERVABLE * 3]
 
 
 def noisy(wave, rng):
@@ -64,9 +64,9 @@ def median_frequency(wave):
     return np.searchsorted(power.cumsum(), power.sum() / 2) * 16000 / len(wave)
 
 
-@pytest.mark.parametrize("told", TOLD)
+@pytest.mark.parametrize("told", OBSERVABLE)
 def test_sounds_are_clean_waves_with_little_above_4_khz(told):
-    wave = play(scene(*told), np.random.default_rng(0))
+    wave = render_audio(scene(*told), np.random.default_rng(0))
     assert wave.shape == (32000,) and wave.dtype == np.float32
     assert 0.2 < np.abs(wave).max() <= 1 and wave.std() > 0.02
     power = np.abs(np.fft.rfft(wave)) ** 2
@@ -78,7 +78,9 @@ def test_small_is_an_octave_above_big(thing):
     pitches = {
         size: np.median(
             [
-                median_frequency(play(scene(thing, size, "slow"), np.random.default_rng(seed)))
+                median_frequency(
+                    render_audio(scene(thing, size, "slow"), np.random.default_rng(seed))
+                )
                 for seed in range(7)
             ]
         )
@@ -90,7 +92,7 @@ def test_small_is_an_octave_above_big(thing):
 @pytest.mark.parametrize("thing", THINGS)
 def test_tempo_is_events_per_second(thing):
     for tempo, expected in EVENTS_PER_SECOND.items():
-        wave = play(scene(thing, "small", tempo), np.random.default_rng(3), seconds=4.0)
+        wave = render_audio(scene(thing, "small", tempo), np.random.default_rng(3), seconds=4.0)
         frames = np.sqrt((wave.reshape(-1, 160) ** 2).mean(-1))  # (n,) -> (n / 160, 160)
         smooth = np.convolve(frames, np.ones(3) / 3, "same")
         starts = np.flatnonzero(np.diff((smooth > 0.2 * smooth.max()).astype(int), prepend=0) == 1)
@@ -105,7 +107,8 @@ def test_tempo_is_events_per_second(thing):
 
 def test_a_seed_makes_one_sound_and_another_seed_another():
     first, again, other = (
-        play(scene("bell", "big", "slow"), np.random.default_rng(seed)) for seed in (4, 4, 5)
+        render_audio(scene("bell", "big", "slow"), np.random.default_rng(seed))
+        for seed in (4, 4, 5)
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -113,9 +116,9 @@ def test_a_seed_makes_one_sound_and_another_seed_another():
 
 def test_play_refuses_what_it_cannot_render():
     with pytest.raises(ValueError, match="8000"):
-        play(scene("bell", "big", "slow"), np.random.default_rng(0), rate=4000)
+        render_audio(scene("bell", "big", "slow"), np.random.default_rng(0), rate=4000)
     with pytest.raises(ValueError, match="positive"):
-        play(scene("bell", "big", "slow"), np.random.default_rng(0), seconds=0)
+        render_audio(scene("bell", "big", "slow"), np.random.default_rng(0), seconds=0)
 
 
 def test_oracle_reads_fresh_sounds():
@@ -158,16 +161,16 @@ def test_oracle_does_not_mind_loudness_or_a_round_trip_of_the_rate():
 
 
 def test_silence_tells_nothing():
-    assert hear(np.zeros(32000), 16000) == {"thing": "", "size": "", "tempo": ""}
+    assert read_audio(np.zeros(32000), 16000) == {"thing": "", "size": "", "tempo": ""}
 
 
 def test_oracle_refuses_what_is_no_sound():
     with pytest.raises(ValueError, match="one channel"):
-        hear(np.zeros((2, 16000)), 16000)
+        read_audio(np.zeros((2, 16000)), 16000)
     with pytest.raises(ValueError, match="too short"):
-        hear(np.zeros(1000), 16000)
+        read_audio(np.zeros(1000), 16000)
     with pytest.raises(ValueError, match="NaN"):
-        hear(np.full(16000, np.nan), 16000)
+        read_audio(np.full(16000, np.nan), 16000)
 
 
 @settings(max_examples=15, deadline=None)
@@ -179,6 +182,6 @@ def test_oracle_refuses_what_is_no_sound():
 )
 def test_oracle_always_answers(seed, level, samples, rate):
     noise = np.random.default_rng(seed).standard_normal(samples) * 10**level
-    heard = hear(noise, rate)
+    heard = read_audio(noise, rate)
     known = {"thing": THINGS, "size": SIZES, "tempo": TEMPOS}
     assert all(heard[name] == "" or heard[name] in known[name] for name in ATTRIBUTES)

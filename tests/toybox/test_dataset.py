@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from anymodal.media import IMU, Audio, Depth, Media
-from anymodal.toybox import augmentation as instruments
-from anymodal.toybox.augmentation import worsen
+from anymodal.toybox import augmentation
+from anymodal.toybox.augmentation import augment
 from anymodal.toybox.dataset import (
     ToyboxDialogues,
     ToyboxFrames,
@@ -17,7 +17,7 @@ from anymodal.toybox.dataset import (
 )
 from anymodal.toybox.grammar.dialogues import Medium
 from anymodal.toybox.render import MODALITIES, render
-from anymodal.toybox.scene import Scene, all_scenes, held_out, sample_scene
+from anymodal.toybox.scene import Scene, all_scenes, is_held_out, sample_scene
 from anymodal.types import Target
 
 
@@ -49,13 +49,13 @@ def test_poorer_instruments_are_no_worse_than_they_say() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         sound, movement = render(scene, "audio", rng), render(scene, "imu", rng)
-        dull, shaken = worsen(sound, rng), worsen(movement, rng)
+        dull, shaken = augment(sound, rng), augment(movement, rng)
         assert isinstance(dull, Audio) and isinstance(shaken, IMU)
-        assert instruments.SHORTEST - 0.01 <= dull.duration / sound.duration <= 1
-        assert instruments.RATES[0] <= shaken.rate <= instruments.RATES[1]
+        assert augmentation.MIN_CROP - 0.01 <= dull.duration / sound.duration <= 1
+        assert augmentation.IMU_RATES[0] <= shaken.rate <= augmentation.IMU_RATES[1]
         assert shaken.duration >= 0.4
-    with pytest.raises(TypeError, match="only Image, Audio, Video, IMU are worsened, not Depth"):
-        worsen(Depth(np.ones((4, 4), np.float32)), np.random.default_rng(0))
+    with pytest.raises(TypeError, match="only Image, Audio, Video, IMU are augmented, not Depth"):
+        augment(Depth(np.ones((4, 4), np.float32)), np.random.default_rng(0))
 
 
 def test_media_of_the_training_split_hold_nothing_back() -> None:
@@ -71,10 +71,10 @@ def test_dialogues_never_show_or_ask_for_what_is_held_out() -> None:
         for turn in data.dialogue(index).turns:
             for part in turn.parts:
                 if isinstance(part, Medium):
-                    told = part.scene.told_by(part.modality)
+                    told = part.scene.observable(part.modality)
                     if "thing" in told:
                         pair = told["thing"], told.get("color"), told.get("motion")
-                        assert not held_out(*pair), (index, told)
+                        assert not is_held_out(*pair), (index, told)
 
 
 def test_dialogues_become_messages_with_media_and_targets() -> None:

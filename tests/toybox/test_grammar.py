@@ -21,7 +21,7 @@ from anymodal.toybox.grammar.loose_requests import around
 from anymodal.toybox.grammar.phrases import attributes, questions, replies, requests, talk
 from anymodal.toybox.grammar.phrases.questions import ASK, ASK_STRENGTH, DESCRIBE_IT
 from anymodal.toybox.grammar.words import Draw
-from anymodal.toybox.oracles.text import parse, score_text
+from anymodal.toybox.oracles.text import read_text, score_text
 from anymodal.toybox.paraphrases import GIVEN, NAMED, paraphrased
 from anymodal.toybox.scene import (
     DEFAULT_COLOR,
@@ -29,7 +29,7 @@ from anymodal.toybox.scene import (
     VALUES,
     Scene,
     all_scenes,
-    held_out,
+    is_held_out,
     sample_scene,
 )
 
@@ -48,7 +48,7 @@ def samples(kind: str | None, count: int, unseen: bool = False) -> tuple[Dialogu
 def pair_held_out(facts: dict[str, str]) -> bool:
     """Whether a held-out pair is among facts that were parsed, where they are unambiguous."""
     facts = {name: value for name, value in facts.items() if " and " not in value}
-    return "thing" in facts and held_out(facts["thing"], facts.get("color"), facts.get("motion"))
+    return "thing" in facts and is_held_out(facts["thing"], facts.get("color"), facts.get("motion"))
 
 
 @pytest.mark.parametrize(
@@ -63,23 +63,23 @@ def pair_held_out(facts: dict[str, str]) -> bool:
 )
 def test_captions_read_like_this(modality: str, words: str) -> None:
     scene = Scene("ball", "red", "small", "left", "fast")
-    assert caption(scene.told_by(modality), modality) == words
+    assert caption(scene.observable(modality), modality) == words
 
 
 def test_captions_of_rest_say_no_tempo() -> None:
     scene = Scene("car", "orange", "big", "still", "fast")
-    assert caption(scene.told_by("video"), "video") == "a big orange car, still"
-    assert caption(scene.told_by("imu"), "imu") == "no movement"
+    assert caption(scene.observable("video"), "video") == "a big orange car, still"
+    assert caption(scene.observable("imu"), "imu") == "no movement"
     assert caption({"color": "orange", "thing": "car"}, "image") == "an orange car"
 
 
 @pytest.mark.parametrize("modality", ["text", *MEDIA])
 def test_captions_differ_exactly_where_facts_differ(modality: str) -> None:
-    facts = {tuple(scene.told_by(modality).items()) for scene in all_scenes()}
+    facts = {tuple(scene.observable(modality).items()) for scene in all_scenes()}
     captions = {caption(dict(told), modality) for told in facts}
     assert len(captions) == len(facts)
     assert all(words == words.lower() for words in captions)
-    assert all(parse(caption(dict(told), modality)) == dict(told) for told in facts)
+    assert all(read_text(caption(dict(told), modality)) == dict(told) for told in facts)
 
 
 def test_an_unknown_modality_names_the_choices() -> None:
@@ -92,12 +92,12 @@ def test_an_unknown_modality_names_the_choices() -> None:
 @pytest.mark.parametrize("modality", ["text", *MEDIA])
 def test_descriptions_are_many_and_the_oracle_reads_them(modality: str) -> None:
     rng = np.random.default_rng(0)
-    told = Scene("bell", "green", "small", "left", "fast").told_by(modality)
+    told = Scene("bell", "green", "small", "left", "fast").observable(modality)
     assert len({describe(told, modality, rng) for _ in range(400)}) >= 100
     assert len(attributes.DESCRIBE[modality]) >= 15
     scores = []
     for _ in range(1000):
-        told = sample_scene(rng).told_by(modality)
+        told = sample_scene(rng).observable(modality)
         scores += score_text(describe(told, modality, rng), told).values()
     assert np.mean(scores) >= 0.99
 
@@ -108,8 +108,8 @@ def test_the_oracle_is_at_chance_on_scrambled_facts(modality: str) -> None:
     scenes = all_scenes()
     hits: dict[str, list[bool]] = {}
     for first, second in rng.integers(len(scenes), size=(1500, 2)):
-        text = describe(scenes[first].told_by(modality), modality, rng)
-        other = scenes[second].told_by(modality)
+        text = describe(scenes[first].observable(modality), modality, rng)
+        other = scenes[second].observable(modality)
         for name, hit in score_text(text, other).items():
             hits.setdefault(name, []).append(hit)
     for name, values in hits.items():
@@ -117,14 +117,14 @@ def test_the_oracle_is_at_chance_on_scrambled_facts(modality: str) -> None:
 
 
 def test_the_oracle_refuses_contradictions_and_additions() -> None:
-    assert parse("it is red and blue") == {"color": "red and blue"}
+    assert read_text("it is red and blue") == {"color": "red and blue"}
     assert score_text("A big red ball.", {"thing": "ball"}) == {
         "thing": True, "size": False, "color": False,
     }  # fmt: skip
     assert score_text("Yes, it is red.", {"color": "red"}) == {"color": True}
     assert score_text("No, it is red.", {"answer": "yes", "color": "red"})["answer"] is False
-    assert parse("No movement.") == {"motion": "still"}
-    assert parse("nothing of note here") == {}
+    assert read_text("No movement.") == {"motion": "still"}
+    assert read_text("nothing of note here") == {}
 
 
 def test_every_cell_and_composed_request_is_a_kind() -> None:
@@ -155,7 +155,7 @@ def _check_reply(turn: Turn, answers: tuple[dict[str, str], ...]) -> None:
     if not turn.media:
         assert len(answers) <= 1
         assert all(all(score_text(turn.text, told).values()) for told in answers), turn.text
-        assert answers != ({},) or parse(turn.text) == {}
+        assert answers != ({},) or read_text(turn.text) == {}
         return
     assert answers == tuple(medium.told for medium in turn.media)
     for before, part in zip(turn.parts, turn.parts[1:], strict=False):
@@ -170,7 +170,7 @@ def test_training_never_meets_a_held_out_pair(kind: str) -> None:
     for dialogue in samples(kind, 200):
         for turn in dialogue.turns:
             assert not any(medium.scene.held_out for medium in turn.media)
-            assert not pair_held_out(parse(turn.text)), turn.text
+            assert not pair_held_out(read_text(turn.text)), turn.text
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_unseen_conversations_show_a_held_out_pair(kind: str) -> None:
 def test_requests_say_what_is_made_or_leave_it_at_its_default(wanted: str) -> None:
     omitted = 0
     for dialogue in samples(f"text>{wanted}", 500):
-        said = parse(dialogue.turns[0].text)
+        said = read_text(dialogue.turns[0].text)
         told = {name: value for answer in dialogue.answers[0] for name, value in answer.items()}
         usual = {**DEFAULTS, "color": DEFAULT_COLOR[told["thing"]]}
         assert {**{name: usual[name] for name in told}, **said} == told
@@ -216,7 +216,7 @@ def test_inputs_tell_what_words_do_not(kind: str) -> None:
         # "too slow" and "not so slow" name the value that isn't wanted.
         negated = re.search(r"\b(too|not so)\b", user.text.lower())
         if not kind.endswith("text") and given != "imu" and not negated:
-            said = parse(user.text)
+            said = read_text(user.text)
             assert not set(said) & set(dialogue.from_input), user.text
             assert all(said.get(name, value) == value for name, value in answer.items()), user.text
     assert told_alone > 100
@@ -285,7 +285,7 @@ def test_the_same_seed_gives_the_same_conversation() -> None:
 
 def test_plain_rendering_shows_captions_where_the_assistant_sees_media() -> None:
     red = Medium(Scene("car", "red", "small", "left", "fast"), "image")
-    green = Medium(red.scene.but(color="green"), "image")
+    green = Medium(red.scene.replace(color="green"), "image")
     dialogue = Dialogue(
         (
             Turn("user", (red, "draw it in green")),
@@ -350,7 +350,7 @@ def test_what_stands_around_a_request_tells_of_no_attribute() -> None:
     draw = Draw(rng)
     around_nothing = {around(draw, "") for _ in range(4000)}
     assert len(around_nothing) > 500
-    assert not any(parse(text).keys() - {"answer"} for text in around_nothing)
+    assert not any(read_text(text).keys() - {"answer"} for text in around_nothing)
 
 
 @pytest.mark.parametrize("unseen", [False, True])

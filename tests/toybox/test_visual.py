@@ -16,12 +16,13 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from scipy import ndimage
 
-from anymodal.toybox.oracles.visual import read_image, read_imu, read_video
+from anymodal.toybox.oracles.imu import read_imu
+from anymodal.toybox.oracles.visual import read_image, read_video
 from anymodal.toybox.renderers.icons import ICONS
-from anymodal.toybox.renderers.imu import GRAVITY, METRES, RATE, feel, movement
-from anymodal.toybox.renderers.visual import FPS, FRAMES, RADIUS, draw_image, draw_video
+from anymodal.toybox.renderers.imu import GRAVITY, IMU_RATE, METRES, kinematics, render_imu
+from anymodal.toybox.renderers.visual import FPS, NUM_FRAMES, RADIUS, render_image, render_video
 from anymodal.toybox.scene import COLORS, MOTIONS, SIZES, TEMPOS, THINGS, VALUES, Scene
-from anymodal.toybox.trajectory import REACH, path
+from anymodal.toybox.trajectory import AMPLITUDE, trajectory
 
 Media = Any
 Told = list[dict[str, str]]
@@ -98,20 +99,24 @@ def h264(frames: Media, rng: np.random.Generator) -> Media:
 def images() -> tuple[Told, Told]:
     rng = np.random.default_rng(11)
     scenes = FIGURES * 4
-    return [s.told_by("image") for s in scenes], [read_image(draw_image(s, rng)) for s in scenes]
+    return [s.observable("image") for s in scenes], [
+        read_image(render_image(s, rng)) for s in scenes
+    ]
 
 
 @pytest.fixture(scope="module")
 def videos() -> tuple[Told, Told]:
     rng = np.random.default_rng(12)
-    return [s.told_by("video") for s in MOVES], [read_video(draw_video(s, rng)) for s in MOVES]
+    return [s.observable("video") for s in MOVES], [read_video(render_video(s, rng)) for s in MOVES]
 
 
 @pytest.fixture(scope="module")
 def recordings() -> tuple[Told, Told]:
     rng = np.random.default_rng(13)
     scenes = MOVES * 4
-    return [s.told_by("imu") for s in scenes], [read_imu(feel(s, rng), RATE) for s in scenes]
+    return [s.observable("imu") for s in scenes], [
+        read_imu(render_imu(s, rng), IMU_RATE) for s in scenes
+    ]
 
 
 @pytest.mark.parametrize("medium", ["images", "videos", "recordings"])
@@ -142,8 +147,8 @@ def test_pictures_are_read_through_damage(
     spoil: Callable[[Media, np.random.Generator], Media],
 ) -> None:
     rng = np.random.default_rng(21)
-    read = [read_image(spoil(draw_image(scene, rng), rng)) for scene in FIGURES]
-    assert min(shares([s.told_by("image") for s in FIGURES], read).values()) >= 0.98
+    read = [read_image(spoil(render_image(scene, rng), rng)) for scene in FIGURES]
+    assert min(shares([s.observable("image") for s in FIGURES], read).values()) >= 0.98
 
 
 @pytest.mark.parametrize("spoil", [generated, h264])
@@ -152,31 +157,31 @@ def test_videos_are_read_through_damage(
 ) -> None:
     rng = np.random.default_rng(22)
     scenes = MOVES[::3]
-    read = [read_video(spoil(draw_video(scene, rng), rng), FPS) for scene in scenes]
-    assert min(shares([s.told_by("video") for s in scenes], read).values()) >= 0.96
+    read = [read_video(spoil(render_video(scene, rng), rng), FPS) for scene in scenes]
+    assert min(shares([s.observable("video") for s in scenes], read).values()) >= 0.96
 
 
 @pytest.mark.parametrize(("frames", "fps", "size"), [(16, 8, 64), (50, 25, 96), (7, 4, 64)])
 def test_videos_are_read_at_other_rates_and_sizes(frames: int, fps: float, size: int) -> None:
     rng = np.random.default_rng(23)
     scenes = MOVES[::5]
-    read = [read_video(draw_video(s, rng, frames, fps, size), fps) for s in scenes]
-    assert min(shares([s.told_by("video") for s in scenes], read).values()) >= 0.97
+    read = [read_video(render_video(s, rng, frames, fps, size), fps) for s in scenes]
+    assert min(shares([s.observable("video") for s in scenes], read).values()) >= 0.97
 
 
 @pytest.mark.parametrize("rate", [50, 100, 400])
 def test_recordings_are_read_at_other_rates(rate: int) -> None:
     rng = np.random.default_rng(24)
-    read = [read_imu(feel(scene, rng, rate=rate), rate) for scene in MOVES]
-    assert min(shares([s.told_by("imu") for s in MOVES], read).values()) >= 0.99
+    read = [read_imu(render_imu(scene, rng, rate=rate), rate) for scene in MOVES]
+    assert min(shares([s.observable("imu") for s in MOVES], read).values()) >= 0.99
 
 
 def test_media_have_their_shapes_and_follow_their_seed() -> None:
     scene = Scene("bee", "cyan", "small", "shake", "fast")
     for draw, shape, dtype in (
-        (draw_image, (64, 64, 3), np.uint8),
-        (draw_video, (FRAMES, 64, 64, 3), np.uint8),
-        (feel, (6, 400), np.float32),
+        (render_image, (64, 64, 3), np.uint8),
+        (render_video, (NUM_FRAMES, 64, 64, 3), np.uint8),
+        (render_imu, (6, 400), np.float32),
     ):
         medium = draw(scene, np.random.default_rng(3))
         assert medium.shape == shape and medium.dtype == dtype
@@ -188,7 +193,7 @@ def test_every_figure_stays_inside_the_frame() -> None:
     rng = np.random.default_rng(6)
     for thing in THINGS:
         for motion in MOTIONS:
-            frames = draw_video(Scene(thing, "blue", "big", motion, "slow"), rng).astype(int)
+            frames = render_video(Scene(thing, "blue", "big", motion, "slow"), rng).astype(int)
             edge = np.concatenate([frames[:, [0, -1]], frames[:, :, [0, -1]].swapaxes(1, 2)], 1)
             assert (edge > 200).mean() > 0.99, (thing, motion)
 
@@ -202,36 +207,40 @@ def test_every_thing_has_an_icon_of_its_own() -> None:
 @pytest.mark.parametrize("tempo", TEMPOS)
 def test_paths_are_smooth_and_centred(motion: str, tempo: str) -> None:
     t = np.arange(400) / 200
-    place = path(motion, tempo, t)
+    place = trajectory(motion, tempo, t)
     assert place.shape == (400, 3)
-    assert np.abs(place[:, :2]).max() <= REACH + 1e-9
+    assert np.abs(place[:, :2]).max() <= AMPLITUDE + 1e-9
     assert np.abs(np.diff(place, axis=0)).max() < 0.02  # no jumps
     assert (np.ptp(place, axis=0) > 0.1).sum() == (motion != "still")  # along one axis
 
 
 def test_fast_travel_ends_early_and_slow_travel_at_the_end() -> None:
     t = np.array([0.0, 0.9, 2.0])
-    fast, slow = path("right", "fast", t)[:, 0], path("right", "slow", t)[:, 0]
-    assert fast == pytest.approx([-REACH, REACH, REACH])
-    assert slow[0] == -REACH and slow[2] == pytest.approx(REACH) and abs(slow[1]) < 0.5 * REACH
+    fast, slow = trajectory("right", "fast", t)[:, 0], trajectory("right", "slow", t)[:, 0]
+    assert fast == pytest.approx([-AMPLITUDE, AMPLITUDE, AMPLITUDE])
+    assert (
+        slow[0] == -AMPLITUDE
+        and slow[2] == pytest.approx(AMPLITUDE)
+        and abs(slow[1]) < 0.5 * AMPLITUDE
+    )
 
 
 @pytest.mark.parametrize("call", [("fly", "slow"), ("left", "brisk")])
 def test_unknown_moves_are_refused(call: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="choose one of"):
-        path(*call, np.zeros(1))
+        trajectory(*call, np.zeros(1))
 
 
 def test_what_is_felt_is_the_movement_seen() -> None:
     """The accelerometer, integrated twice, gives back the path that the video shows."""
     rng = np.random.default_rng(7)
-    samples = feel(Scene("car", "blue", "big", "right", "fast"), rng).astype(float)
+    samples = render_imu(Scene("car", "blue", "big", "right", "fast"), rng).astype(float)
     assert samples[1].mean() == pytest.approx(GRAVITY, abs=0.3)
     resting = samples[0, 200:].mean()  # tilt and bias
-    travelled = np.cumsum(np.cumsum(samples[0] - resting) / RATE) / RATE
-    assert travelled[200] == pytest.approx(2 * REACH * METRES["big"], rel=0.2)
-    acceleration, velocity = movement("right", "fast")
-    assert np.cumsum(acceleration[0]) / RATE == pytest.approx(velocity[0], abs=0.02)
+    travelled = np.cumsum(np.cumsum(samples[0] - resting) / IMU_RATE) / IMU_RATE
+    assert travelled[200] == pytest.approx(2 * AMPLITUDE * METRES["big"], rel=0.2)
+    acceleration, velocity = kinematics("right", "fast")
+    assert np.cumsum(acceleration[0]) / IMU_RATE == pytest.approx(velocity[0], abs=0.02)
 
 
 def test_a_picture_without_a_figure_tells_nothing() -> None:
@@ -247,7 +256,7 @@ def test_a_picture_without_a_figure_tells_nothing() -> None:
         lambda: read_image(np.zeros((64, 64, 3))),
         lambda: read_video(np.zeros((0, 64, 64, 3), np.uint8)),
         lambda: read_video(np.zeros((8, 64, 64, 3), np.uint8), fps=0),
-        lambda: read_imu(np.zeros((3, 400)), RATE),
+        lambda: read_imu(np.zeros((3, 400)), IMU_RATE),
     ],
 )
 def test_media_of_the_wrong_kind_are_refused(call: Callable[[], dict[str, str]]) -> None:

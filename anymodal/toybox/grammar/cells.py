@@ -38,7 +38,7 @@ def named(scenes: Scenes, wanted: str) -> Dialogue:
     """A medium of a thing that the words name."""
     script = Script(scenes)
     scene = scenes.scene((wanted,))
-    scene, said = scenes.said(scene, scene.told_by(wanted), (wanted,), (wanted,))
+    scene, said = scenes.said(scene, scene.observable(wanted), (wanted,), (wanted,))
     script.user(make_request(scenes, wanted, said))
     script.make([scenes.medium(scene, wanted)])
     return script.dialogue(f"text>{wanted}")
@@ -48,7 +48,7 @@ def told_scene(scenes: Scenes) -> Dialogue:
     """A question about a scene that the words describe."""
     script = Script(scenes)
     scene = scenes.scene(("video",))
-    told = scene.told_by("video")
+    told = scene.observable("video")
     kept = {name: value for name, value in told.items() if name == "thing" or scenes.chance(0.6)}
     if "motion" not in kept:
         kept.pop("tempo", None)
@@ -95,23 +95,23 @@ def converted(scenes: Scenes, given: str, wanted: str) -> Dialogue:
     scene = scenes.scene(shown)
     changed = _changed(scenes, scene, given, wanted)
     source = scenes.variant(scene, changed, (given,)) if changed else scene
-    told = source.told_by(given)
-    new = [name for name in scene.told_by(wanted) if name not in told and name not in changed]
+    told = source.observable(given)
+    new = [name for name in scene.observable(wanted) if name not in told and name not in changed]
     scene, said = scenes.said(scene, new, shown, (wanted,))
-    still_told = scene.told_by(wanted)
+    still_told = scene.observable(wanted)
     said |= {name: still_told[name] for name in changed if name in still_told}
     script.user(
         it_request(scenes, given, wanted, said, follow=False, moving=wanted == "video"),
         [scenes.medium(source, given)],
     )
     script.make([scenes.medium(scene, wanted)])
-    kept = [name for name in scene.told_by(wanted) if name in told and name not in said]
+    kept = [name for name in scene.observable(wanted) if name in told and name not in said]
     return script.dialogue(f"{given}>{wanted}", kept)
 
 
 def _changed(scenes: Scenes, scene: Scene, given: str, wanted: str) -> list[str]:
     """Which attributes of the medium at hand a request changes."""
-    both = [name for name in scene.told_by(wanted) if name in scene.told_by(given)]
+    both = [name for name in scene.observable(wanted) if name in scene.observable(given)]
     if given != wanted:
         rest = [name for name in both if name != "thing"]
         return [scenes.one(rest)] if rest and scenes.chance(0.15) else []
@@ -123,16 +123,16 @@ def felt(scenes: Scenes, wanted: str) -> Dialogue:
     """A medium of a named thing that takes what it can from a felt movement."""
     script = Script(scenes)
     scene = scenes.scene((wanted,), moves=wanted != "video")
-    told = scene.told_by("imu")
-    named = [name for name in scene.told_by(wanted) if name not in told]
+    told = scene.observable("imu")
+    named = [name for name in scene.observable(wanted) if name not in told]
     scene, said = scenes.said(scene, named, (wanted,), (wanted,))
     source = scene
     if wanted != "image" and "size" in told and scenes.chance(0.4):
         said["size"] = scene.size
-        source = scene.but(size=scenes.one(VALUES["size"]))
+        source = scene.replace(size=scenes.one(VALUES["size"]))
     script.user(like_this_request(scenes, wanted, said), [scenes.medium(source, "imu")])
     script.make([scenes.medium(scene, wanted)])
-    kept = [name for name in scene.told_by(wanted) if name in told and name not in said]
+    kept = [name for name in scene.observable(wanted) if name in told and name not in said]
     return script.dialogue(f"imu>{wanted}", kept)
 
 
@@ -146,11 +146,13 @@ def moved(scenes: Scenes) -> Dialogue:
         name = scenes.one(("color", "size"))
         picture = scenes.variant(scene, [name], ("image",))
         said = {name: getattr(scene, name)}
-    movement = scene.but(size=scenes.one(VALUES["size"]))
+    movement = scene.replace(size=scenes.one(VALUES["size"]))
     media = [scenes.medium(picture, "image"), scenes.medium(movement, "imu")]
     script.user(move_picture_request(scenes, said), scenes.shuffled(media))
     script.make([scenes.medium(scene, "video")])
-    return script.dialogue("image+imu>video", [n for n in scene.told_by("video") if n not in said])
+    return script.dialogue(
+        "image+imu>video", [n for n in scene.observable("video") if n not in said]
+    )
 
 
 def belonging(scenes: Scenes) -> Dialogue:
@@ -160,7 +162,7 @@ def belonging(scenes: Scenes) -> Dialogue:
     yes = scenes.chance(0.5)
     heard = scene
     if not yes:
-        heard = scene.but(thing=scenes.one([thing for thing in THINGS if thing != scene.thing]))
+        heard = scene.replace(thing=scenes.one([thing for thing in THINGS if thing != scene.thing]))
     media = [scenes.medium(scene, "image"), scenes.medium(heard, "audio")]
     told = {"answer": "yes" if yes else "no"}
     form = scenes.one(BELONG_SAID).replace("{v}", told["answer"])

@@ -63,7 +63,7 @@ def journey(scenes: Scenes, steps: Sequence[Step]) -> Script:
         else:
             script.user(_follow_up(scenes, steps[index - 1][0], modality, said))
         script.make([scenes.medium(state, modality)], changed=index > 0)
-        known |= set(state.told_by(modality))
+        known |= set(state.observable(modality))
         if index < len(steps) - 1 and scenes.chance(0.15):
             _interlude(script, state, modality)
     return script
@@ -73,7 +73,7 @@ def _to_say(
     scenes: Scenes, scene: Scene, modality: str, changed: Sequence[str], known: set[str]
 ) -> dict[str, str]:
     said = {}
-    for name, value in scene.told_by(modality).items():
+    for name, value in scene.observable(modality).items():
         usual = name != "thing" and value == default(scene, name) and scenes.chance(0.6)
         if name in changed or (name not in known and not usual):
             said[name] = value
@@ -98,7 +98,7 @@ def _interlude(script: Script, scene: Scene, modality: str) -> None:
 
 
 def _inquire(script: Script, scene: Scene, modality: str) -> None:
-    told = scene.told_by(modality)
+    told = scene.observable(modality)
     if script.scenes.chance(0.4):
         script.user(describe_request(script.scenes, modality))
         script.describe(told, modality)
@@ -141,7 +141,7 @@ def retell(scenes: Scenes) -> Dialogue:
     modality = scenes.one(MADE)
     script = Script(scenes)
     scene = scenes.scene((modality,))
-    scene, said = scenes.said(scene, scene.told_by(modality), (modality,), (modality,))
+    scene, said = scenes.said(scene, scene.observable(modality), (modality,), (modality,))
     script.user(make_request(scenes, modality, said))
     script.make([scenes.medium(scene, modality)])
     _inquire(script, scene, modality)
@@ -168,12 +168,12 @@ def verify(scenes: Scenes) -> Dialogue:
     script = Script(scenes)
     given = scenes.one((*MADE, "imu", "text"))
     if given == "text":
-        told = scenes.scene(("video",)).told_by("video")
+        told = scenes.scene(("video",)).observable("video")
         script.verify(told, before=typed_story(scenes, told))
     elif given != "imu" and scenes.chance(0.3):
         scene = scenes.scene((given,))
-        scene, said = scenes.said(scene, scene.told_by(given), (given,), (given,))
-        told = scene.told_by(given)
+        scene, said = scenes.said(scene, scene.observable(given), (given,), (given,))
+        told = scene.observable(given)
         script.user(make_request(scenes, given, said))
         script.make([scenes.medium(scene, given)])
         script.verify(told)
@@ -197,7 +197,7 @@ def describe_then_make(scenes: Scenes) -> Dialogue:
     shown = (given, wanted) if wanted == "audio" else (wanted,)
     scene = scenes.scene(shown, moves=moves)
     source = scenes.variant(scene, changed, (given,), moves=moves) if changed else scene
-    said = _to_say(scenes, scene, wanted, changed, set(source.told_by(given)))
+    said = _to_say(scenes, scene, wanted, changed, set(source.observable(given)))
     medium = scenes.medium(source, given)
     script.user(describe_request(scenes, given), [medium])
     script.describe(medium.told, given)
@@ -211,7 +211,7 @@ def mixed(scenes: Scenes) -> Dialogue:
     modality = scenes.one(MADE)
     script = Script(scenes)
     scene = scenes.scene((modality,))
-    scene, said = scenes.said(scene, scene.told_by(modality), (modality,), (modality,))
+    scene, said = scenes.said(scene, scene.observable(modality), (modality,), (modality,))
     text = make_request(scenes, modality, said)
     choice = scenes.rng.random()
     if choice < 0.3:
@@ -276,7 +276,7 @@ def unknown(scenes: Scenes) -> Dialogue:
     modality = scenes.one(MADE)
     scene = scenes.scene((modality,))
     noun = scenes.one(UNKNOWN)
-    facts = {n: v for n, v in scene.told_by(modality).items() if scenes.chance(0.4)}
+    facts = {n: v for n, v in scene.observable(modality).items() if scenes.chance(0.4)}
     facts.pop("thing", None)
     if "motion" not in facts:
         facts.pop("tempo", None)

@@ -6,7 +6,15 @@ from collections.abc import Collection, Iterable
 
 from anymodal.toybox.grammar.types import Medium
 from anymodal.toybox.grammar.words import Draw, Facts
-from anymodal.toybox.scene import DEFAULT_COLOR, DEFAULTS, MOTIONS, TOLD, VALUES, Scene, held_out
+from anymodal.toybox.scene import (
+    DEFAULT_COLOR,
+    DEFAULTS,
+    MOTIONS,
+    OBSERVABLE,
+    VALUES,
+    Scene,
+    is_held_out,
+)
 
 MOVING = tuple(motion for motion in MOTIONS if motion != "still")
 _OMIT = {"thing": 0.03, "color": 0.15, "size": 0.2, "motion": 0.12, "tempo": 0.25}
@@ -15,7 +23,7 @@ _OMIT = {"thing": 0.03, "color": 0.15, "size": 0.2, "motion": 0.12, "tempo": 0.2
 def shows_held_out(told: Facts) -> bool:
     """Whether a held-out pair is among these facts."""
     thing = told.get("thing")
-    return thing is not None and held_out(thing, told.get("color"), told.get("motion"))
+    return thing is not None and is_held_out(thing, told.get("color"), told.get("motion"))
 
 
 def default(scene: Scene, name: str) -> str:
@@ -27,7 +35,7 @@ def told_by_all(scene: Scene, modalities: Iterable[str]) -> dict[str, str]:
     """What media of several modalities tell of a scene together."""
     told: dict[str, str] = {}
     for modality in modalities:
-        told |= scene.told_by(modality)
+        told |= scene.observable(modality)
     return {name: told[name] for name in VALUES if name in told}
 
 
@@ -44,7 +52,7 @@ class Scenes(Draw):
         """Whether a scene belongs to the split, as seen by media of these modalities."""
         if not self.unseen:
             return not scene.held_out
-        names = {name for modality in modalities for name in TOLD[modality]}
+        names = {name for modality in modalities for name in OBSERVABLE[modality]}
         if "thing" not in names or not names & {"color", "motion"}:
             return scene.held_out
         return shows_held_out(told_by_all(scene, modalities))
@@ -69,7 +77,7 @@ class Scenes(Draw):
             for name in changed:
                 options = MOVING if moves and name == "motion" else VALUES[name]
                 values[name] = self.one([v for v in options if v != getattr(scene, name)])
-            other = scene.but(**values)
+            other = scene.replace(**values)
             if not shows_held_out(told_by_all(other, shown)):
                 return other
         assert self.unseen, f"no training scene differs from {scene} in {changed}"
@@ -98,7 +106,7 @@ class Scenes(Draw):
             if name not in names or name not in told_by_all(scene, shown):
                 continue
             if self.chance(_OMIT[name]):
-                candidate = scene.but(**{name: default(scene, name)})
+                candidate = scene.replace(**{name: default(scene, name)})
                 if self.allowed(candidate, modalities):
                     scene = candidate
                     continue
@@ -107,9 +115,9 @@ class Scenes(Draw):
 
     def medium(self, scene: Scene, modality: str) -> Medium:
         """A medium of the scene; what it doesn't tell is kept in the training split too."""
-        told = scene.told_by(modality)
+        told = scene.observable(modality)
         if not self.unseen and not shows_held_out(told):
             hidden = [name for name in ("thing", "color", "motion") if name not in told]
             while scene.held_out:
-                scene = scene.but(**{name: self.one(VALUES[name]) for name in hidden})
+                scene = scene.replace(**{name: self.one(VALUES[name]) for name in hidden})
         return Medium(scene, modality)

@@ -18,7 +18,7 @@ class Medium:
     @property
     def told(self) -> dict[str, str]:
         """What the medium tells."""
-        return self.scene.told_by(self.modality)
+        return self.scene.observable(self.modality)
 
     @property
     def caption(self) -> str:

@@ -1,8 +1,9 @@
-"""Reading thing, size and tempo off a sound, by measurement.
+"""Oracle for audio: nearest rendered reference, and the period of the loudness.
 
-T frames of 10 ms, F frequency bins, P log-frequency bands. Thing: the nearest of reference sounds
-rendered by `play`. Size: the nearer of that thing's two references in spectrum alone. Tempo: the
-period at which the loudness repeats.
+The thing is that of the nearest reference in spectrum, event shape and texture, the size the nearer
+of that thing's two in spectrum alone, the tempo the period at which the loudness repeats.
+
+Shapes: T frames of 10 ms, F frequency bins, P log-frequency bands.
 """
 
 from __future__ import annotations
@@ -15,31 +16,34 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from anymodal.toybox.renderers.audio import play
+from anymodal.toybox.renderers.audio import render_audio
 from anymodal.toybox.scene import SIZES, TEMPOS, THINGS, Scene
 
 Array = NDArray[np.float64]
 
 RATE = 16000
+"""Samples per second that features are computed at."""
 HOP = 160
 LOWEST, HIGHEST, PER_OCTAVE = 60.0, 4800.0, 10
 SILENCE = 1e-4
-SHORTEST = 0.9
-RENDERS = 3  # Reference sounds of each thing, size and tempo.
+"""Root mean square below which audio is silent."""
+MIN_SECONDS = 0.9
+RENDERS = 3
+"""References of each thing, size and tempo."""
 
 
-class _Reading(NamedTuple):
-    """Spectrum (P,), shape of the events over time (S,), and texture (Q,) of a sound."""
+class _Features(NamedTuple):
+    """Spectrum (P,), event shape over time (S,), and texture (Q,) of an audio."""
 
     spectrum: Array
     shape: Array
     texture: Array
 
 
-def hear(samples: NDArray[np.floating], rate: int) -> dict[str, str]:
-    """The thing, size and tempo of a mono sound (n,) at `rate` Hz, of about 1 to 5 seconds.
+def read_audio(samples: NDArray[np.floating], rate: int) -> dict[str, str]:
+    """Read thing, size and tempo off mono audio (n,) at `rate` Hz, of about 1 to 5 seconds.
 
-    A silent sound tells nothing: each value is then the empty string.
+    Each value is the empty string where the audio is silent.
 
     Raises:
         ValueError: if the samples are not mono, not finite, or too short to hold a repetition.
@@ -47,8 +51,8 @@ def hear(samples: NDArray[np.floating], rate: int) -> dict[str, str]:
     wave = np.asarray(samples, dtype=np.float64)
     if wave.ndim != 1:
         raise ValueError(f"samples have shape {wave.shape}; give one channel, of shape (n,)")
-    if len(wave) < SHORTEST * rate:
-        raise ValueError(f"{len(wave) / rate:.2f} s is too short; give at least {SHORTEST} s")
+    if len(wave) < MIN_SECONDS * rate:
+        raise ValueError(f"{len(wave) / rate:.2f} s is too short; give at least {MIN_SECONDS} s")
     if not np.isfinite(wave).all():
         raise ValueError("samples hold NaN or infinity; give finite ones")
     if float(np.sqrt(np.mean(wave**2))) < SILENCE:
@@ -56,48 +60,53 @@ def hear(samples: NDArray[np.floating], rate: int) -> dict[str, str]:
     if rate != RATE:
         common = math.gcd(rate, RATE)
         wave = resample_poly(wave, RATE // common, rate // common)
-    reading, envelope = _read(wave)
-    thing = min(THINGS, key=lambda t: min(_distance(reading, t, size) for size in SIZES))
+    features, envelope = _extract(wave)
+    thing = min(THINGS, key=lambda t: min(_distance(features, t, size) for size in SIZES))
     spectra = {size: _references()[thing, size].spectrum for size in SIZES}
-    size = min(SIZES, key=lambda s: _apart(reading.spectrum, spectra[s]).min())
+    # Pitch alone separates the sizes; event shape and texture are much alike in both.
+    size = min(SIZES, key=lambda s: _squared_distances(features.spectrum, spectra[s]).min())
     return {"thing": thing, "size": size, "tempo": _tempo(envelope)}
 
 
-def _distance(reading: _Reading, thing: str, size: str) -> float:
-    """How far a sound is from the nearest references of a thing in a size."""
+def _distance(features: _Features, thing: str, size: str) -> float:
+    """Squared distance to the nearest reference of a thing in a size."""
     reference = _references()[thing, size]
-    parts = (_apart(part, other) for part, other in zip(reading, reference, strict=True))
+    parts = (
+        _squared_distances(part, other) for part, other in zip(features, reference, strict=True)
+    )
     return float(np.sum(list(parts), axis=0).min())
 
 
-def _apart(part: Array, references: Array) -> Array:
-    """Squared distances of one part (S,) from its references (R, S)."""
+def _squared_distances(part: Array, references: Array) -> Array:
+    """Squared distances of one feature (S,) from its references (R, S)."""
     return np.asarray(((references - part) ** 2).sum(-1))
 
 
 @cache
-def _references() -> dict[tuple[str, str], _Reading]:
-    """The readings of rendered sounds, stacked, by thing and size."""
-    rng = np.random.default_rng(0)
+def _references() -> dict[tuple[str, str], _Features]:
+    """Stacked features of rendered audio, by thing and size."""
+    rng = np.random.default_rng(0)  # fixed, so that the oracle is the same in every process
     references = {}
     for thing in THINGS:
         for size in SIZES:
             scenes = [Scene(thing, "red", size, "still", tempo) for tempo in TEMPOS] * RENDERS
-            readings = [_read(play(scene, rng).astype(np.float64))[0] for scene in scenes]
-            references[thing, size] = _Reading(*map(np.array, zip(*readings, strict=True)))
+            rows = [_extract(render_audio(scene, rng).astype(np.float64))[0] for scene in scenes]
+            references[thing, size] = _Features(*map(np.array, zip(*rows, strict=True)))
     return references
 
 
-def _read(wave: Array) -> tuple[_Reading, Array]:
-    """What tells things and sizes apart in a wave at `RATE`, and its loudness envelope (T,)."""
+def _extract(wave: Array) -> tuple[_Features, Array]:
+    """Features of a wave at `RATE`, and its loudness envelope (T,)."""
+    # Long windows resolve pitch, short ones the events in time.
     fine = _powers(wave, 1024)  # (T, F)
     bands = _denoised(fine @ _bands(1024))  # (T, P)
     envelope = np.sqrt(_denoised(_powers(wave, 400) @ _bands(400)).sum(-1))  # (T,)
     loud = bands.sum(-1)
     weights = loud / (loud.sum() + 1e-12)
+    # The power compresses levels about as hearing does, or the loudest partial decided alone.
     spectrum = (weights @ (bands / (loud[:, None] + 1e-12))) ** 0.3
     spectrum /= np.linalg.norm(spectrum) + 1e-12
-    return _Reading(spectrum, _shape(envelope), _texture(fine, bands, weights)), envelope
+    return _Features(spectrum, _shape(envelope), _texture(fine, bands, weights)), envelope
 
 
 def _powers(wave: Array, window: int) -> Array:
@@ -118,7 +127,7 @@ def _bands(window: int) -> Array:
 
 
 def _denoised(bands: Array) -> Array:
-    """Band powers (T, P) above the quiet tenth of the frames."""
+    """Band powers (T, P) above the noise floor: the quiet tenth of the frames."""
     return np.maximum(bands - 2 * np.quantile(bands, 0.1, axis=0), 0)
 
 
@@ -142,13 +151,13 @@ def _tempo(envelope: Array) -> str:
         between = [repeats[int(best * fraction)] for fraction in fractions]
         return float(repeats[best] - np.mean(between))
 
-    # Three fast periods are about as long as one slow one: look at its thirds too.
+    # Three fast periods are about as long as one slow one: its thirds must not repeat either.
     slow = contrast(54, 82, (1 / 3, 1 / 2, 2 / 3))
     return "fast" if contrast(19, 34, (1 / 2,)) > slow else "slow"
 
 
 def _shape(envelope: Array) -> Array:
-    """How an event rises, holds and falls, free of phase and loudness."""
+    """Attack, sustain and decay of the events, whatever their phase and loudness."""
     level = envelope / (envelope.max() + 1e-12)
     repeats = _autocorrelation(envelope)[[2, 4, 6, 8, 10, 12]]
     rise = np.diff(level)
@@ -157,11 +166,10 @@ def _shape(envelope: Array) -> Array:
 
 
 def _texture(fine: Array, bands: Array, weights: Array) -> Array:
-    """Tone or noise, and how far the pitch moves: loudness-weighted over frames."""
+    """Spectral entropy (tone or noise) and spread of the pitch, loudness-weighted over frames."""
     low = fine[:, : int(HIGHEST * 1024 / RATE)] + 1e-12
     share = low / low.sum(-1, keepdims=True)
     entropy = weights @ -(share * np.log(share)).sum(-1) / math.log(low.shape[-1])
-    place = bands @ np.arange(bands.shape[1]) / (bands.sum(-1) + 1e-12) / PER_OCTAVE
-    mean = weights @ place
-    spread = math.sqrt(weights @ (place - mean) ** 2)
+    octaves = bands @ np.arange(bands.shape[1]) / (bands.sum(-1) + 1e-12) / PER_OCTAVE  # (T,)
+    spread = math.sqrt(weights @ (octaves - weights @ octaves) ** 2)
     return np.array([entropy, 0.5 * spread])

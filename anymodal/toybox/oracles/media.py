@@ -1,26 +1,28 @@
-"""What any medium of the Toybox tells, by the oracle of its kind."""
+"""Oracle for any media item of the Toybox, by its kind."""
 
 from __future__ import annotations
 
 from anymodal.media import IMU, Audio, Image, Media, Video
-from anymodal.toybox.oracles.audio import hear
-from anymodal.toybox.oracles.visual import read_image, read_imu, read_video
+from anymodal.toybox.oracles.audio import read_audio
+from anymodal.toybox.oracles.imu import read_imu
+from anymodal.toybox.oracles.visual import read_image, read_video
 
 
-def measure(medium: Media) -> dict[str, str]:
-    """The attributes that a medium tells, as measured; what cannot be told is left out.
+def read_media(item: Media) -> dict[str, str]:
+    """Read the attributes off a media item; those that can't be read are left out.
 
     Raises:
-        TypeError: for a kind of medium that the Toybox has no oracle for.
+        TypeError: for a kind of media that the Toybox has no oracle for.
+        ValueError: for media that the oracle can't read, such as audio of less than 0.9 s.
     """
-    if isinstance(medium, Image):
-        found = read_image(medium.pixels)
-    elif isinstance(medium, Audio):
-        found = hear(medium.mono().samples[0], medium.rate)
-    elif isinstance(medium, Video):
-        found = read_video(medium.frames, medium.fps)
-    elif isinstance(medium, IMU):
-        found = read_imu(medium.samples, medium.rate)
+    if isinstance(item, Image):
+        attributes = read_image(item.pixels)
+    elif isinstance(item, Audio):
+        attributes = read_audio(item.mono().samples[0], item.rate)
+    elif isinstance(item, Video):
+        attributes = read_video(item.frames, item.fps)
+    elif isinstance(item, IMU):
+        attributes = read_imu(item.samples, item.rate)
     else:
-        raise TypeError(f"the Toybox has no oracle for {type(medium).__name__}")
-    return {name: value for name, value in found.items() if value}
+        raise TypeError(f"the Toybox has no oracle for {type(item).__name__}")
+    return {name: value for name, value in attributes.items() if value}

@@ -1,4 +1,4 @@
-"""What a text tells of a scene, read from its words."""
+"""Oracle for texts: attributes by a lexicon of the grammar's words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ANSWER = re.compile(r"^\W*(yes|no)\b(?! movement)|\bso (yes|no)\W*$")
 
 
 def _lexicon() -> dict[str, tuple[str, str]]:
-    """Every word that tells a value, with its attribute."""
+    """Attribute and value of every word that names one."""
     words = {color: ("color", color) for color in COLORS}
     for thing in THINGS:
         words[thing] = words[f"{thing}s"] = ("thing", thing)
@@ -42,50 +42,50 @@ def _lexicon() -> dict[str, tuple[str, str]]:
             words |= {word: (name, value) for value, options in table.items() for word in options}
     for motion, ways in GO.items():
         for verb, way in ways:
-            telling = _WORD.findall(way.replace("to the ", "")) or (verb, *VERB_FORMS[verb])
-            words |= {word: ("motion", motion) for word in telling if word not in ("us", "me")}
+            # The direction decides where there is one, as "left" in "moves to the left".
+            naming = _WORD.findall(way.replace("to the ", "")) or (verb, *VERB_FORMS[verb])
+            words |= {word: ("motion", motion) for word in naming if word not in ("us", "me")}
     return words
 
 
 _LEXICON = _lexicon()
 
 
-def parse(text: str) -> dict[str, str]:
-    """The attributes that a text tells, by its words.
+def read_text(text: str) -> dict[str, str]:
+    """Read the attributes that a text states.
 
-    Where a text gives several values of an attribute, all are in the result, joined by " and " in
+    Where a text names several values of an attribute, all are in the result, joined by " and " in
     the order of `VALUES`, so that a contradiction is no answer. A text that starts with yes or no,
     or ends with "so yes" or "so no", also has "answer".
     """
     text = text.lower()
-    found: dict[str, set[str]] = {}
+    values: dict[str, set[str]] = {}
     for word in _WORD.findall(text):
         if word in _LEXICON:
             name, value = _LEXICON[word]
-            found.setdefault(name, set()).add(value)
+            values.setdefault(name, set()).add(value)
     if _STILL.search(text):
-        found.setdefault("motion", set()).add("still")
-    parsed = {
-        name: " and ".join(value for value in values if value in found[name])
-        for name, values in VALUES.items()
-        if name in found
+        values.setdefault("motion", set()).add("still")
+    attributes = {
+        name: " and ".join(value for value in options if value in values[name])
+        for name, options in VALUES.items()
+        if name in values
     }
     answer = _ANSWER.search(text)
-    return {"answer": answer[1] or answer[2], **parsed} if answer else parsed
+    return {"answer": answer[1] or answer[2], **attributes} if answer else attributes
 
 
-def score_text(text: str, told: Mapping[str, str]) -> dict[str, bool]:
-    """For each attribute whether a text tells it right: all that is told, and nothing else.
-
-    What a text asks, as in "A bell? It is a drum, so no.", it doesn't tell.
+def score_text(text: str, expected: Mapping[str, str]) -> dict[str, bool]:
+    """Score a text: it must state all expected attributes, and no other.
 
     Args:
-        text: the text to score.
-        told: what it should tell; "answer" for a yes or no.
+        text: the text to score; questions in it, as in "A bell? It is a drum, so no.", state
+            nothing.
+        expected: attributes with their values; "answer" for a yes or no.
 
     Returns:
-        True or False for each attribute told, and False for each that the text adds.
+        True or False for each expected attribute, and False for each that the text adds.
     """
-    found = parse(_QUESTION.sub("", text))
-    added = {name: False for name in found if name not in told and name != "answer"}
-    return {name: found.get(name) == value for name, value in told.items()} | added
+    attributes = read_text(_QUESTION.sub("", text))
+    added = {name: False for name in attributes if name not in expected and name != "answer"}
+    return {name: attributes.get(name) == value for name, value in expected.items()} | added

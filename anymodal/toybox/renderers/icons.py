@@ -1,4 +1,4 @@
-"""The Toybox's twelve icons, as layers of signed distances.
+"""The twelve icons, as layers of signed distance functions.
 
 An icon lives in the square from -1 to 1, x to the right and y up. Each function takes x of shape
 (1, W) and y of shape (H, 1), so that sums over both axes are the only full-size work, and returns
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Grid = NDArray[np.float32]
 Layer = tuple[Grid, str]
-"""A distance of shape (H, W) and how its inside is painted.
+"""A signed distance of shape (H, W) and the paint of its inside.
 
 `fill` is the scene's colour with an outline, `pane` is white with an outline, `shade` is the
 outline's colour, `light` is white and `dark` is nearly black.
@@ -72,7 +72,7 @@ def _union(*parts: Grid) -> Grid:
 
 
 def _melt(a: Grid, b: Grid, k: float) -> Grid:
-    """A union whose seam is rounded over a width of k (polynomial smooth minimum)."""
+    """A union with a seam rounded over a width of k (polynomial smooth minimum)."""
     near = np.maximum(k - np.abs(a - b), 0)
     melted: Grid = np.minimum(a, b) - np.square(near) * (0.25 / k)
     return melted

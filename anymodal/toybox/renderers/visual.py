@@ -1,4 +1,4 @@
-"""Scenes as images and as video: an icon on a light background, at rest or along its path."""
+"""Scenes as images and videos: an icon on a light background, at rest or along its trajectory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from anymodal.toybox.renderers.icons import ICONS
 from anymodal.toybox.scene import Scene
-from anymodal.toybox.trajectory import SECONDS, path
+from anymodal.toybox.trajectory import SECONDS, trajectory
 
 Pixels = NDArray[np.uint8]
 Planes = NDArray[np.float32]
 
-SIDE = 64
-FRAMES = 8
+IMAGE_SIZE = 64
+NUM_FRAMES = 8
 FPS = 4
 RADIUS = {"big": 0.3, "small": 0.165}
-"""Half the width of an icon, as a fraction of the frame."""
+"""Half an icon's width, as a fraction of the frame."""
 OUTLINE = 0.09
 """Width of an outline in icon units."""
 
@@ -32,14 +32,14 @@ PALETTE: dict[str, tuple[int, int, int]] = {
     "purple": (140, 60, 205),
     "pink": (250, 112, 184),
 }
-"""Fills, at least 20 degrees of hue apart."""
+"""Fill colors, at least 20 degrees of hue apart, so that the oracle tells them by hue alone."""
 _DARK = np.array([46, 40, 52], np.float32).reshape(3, 1, 1)
 _LIGHT = np.full((3, 1, 1), 252, np.float32)
 
 
 @dataclass(frozen=True)
-class Look:
-    """How one picture of a scene differs from the next.
+class Jitter:
+    """Random variation of one rendering: placement, scale and background.
 
     Args:
         x: offset to the right, as a fraction of the frame.
@@ -63,25 +63,26 @@ def _background(rng: np.random.Generator, size: int) -> Planes:
     return np.asarray(plane, np.float32)
 
 
-def _look(rng: np.random.Generator, size: int, *, place: float, scale: float) -> Look:
-    x, y = rng.uniform(-place, place, 2)
-    return Look(x, y, rng.uniform(1 - scale, 1 + scale), _background(rng, size))
+def _sample_jitter(rng: np.random.Generator, size: int, *, offset: float, scale: float) -> Jitter:
+    x, y = rng.uniform(-offset, offset, 2)
+    return Jitter(x, y, rng.uniform(1 - scale, 1 + scale), _background(rng, size))
 
 
-def render(thing: str, color: str, radius: float, look: Look) -> Pixels:
-    """Draw an icon.
+def draw_icon(thing: str, color: str, radius: float, jitter: Jitter) -> Pixels:
+    """Draw a thing's icon over a background.
 
     Args:
-        radius: half the icon's width, as a fraction of the frame, before the look's scale.
+        radius: half the icon's width, as a fraction of the frame, before the jitter's scale.
 
     Returns:
         Shape (H, W, 3).
     """
-    image = look.background.copy()
+    image = jitter.background.copy()
     size = image.shape[-1]
-    unit = radius * look.scale * size  # pixels per icon unit
-    cx, cy = (0.5 + look.x) * size, (0.5 - look.y) * size
-    reach = 1.12 * unit + 1  # pixels beyond this are background
+    unit = radius * jitter.scale * size  # pixels per icon unit
+    cx, cy = (0.5 + jitter.x) * size, (0.5 - jitter.y) * size
+    # Only the icon's surroundings are painted: beyond this many pixels all is background.
+    reach = 1.12 * unit + 1
     columns = slice(max(int(cx - reach), 0), max(int(cx + reach) + 1, 0))
     rows = slice(max(int(cy - reach), 0), max(int(cy + reach) + 1, 0))
     ticks = np.arange(size, dtype=np.float32) + 0.5
@@ -94,15 +95,15 @@ def render(thing: str, color: str, radius: float, look: Look) -> Pixels:
 def _paint(
     image: Planes, thing: str, color: tuple[int, int, int], x: Planes, y: Planes, unit: float
 ) -> None:
-    """Paint an icon's layers over the image in place; edges are as soft as one pixel."""
+    """Paint an icon's layers over the image, in place, with antialiased edges."""
     fill = np.array(color, np.float32).reshape(3, 1, 1)
-    # Mixing with white, or away from it, shades the fill without changing its hue.
+    # Mixing with white, or away from it, shades the fill without changing the hue to be read.
     shaded = fill + (0.16 * y - 0.07 * x) * (_LIGHT - fill)
     shade = fill * 0.55
     paints = {"fill": shaded, "pane": _LIGHT, "shade": shade, "light": _LIGHT, "dark": _DARK}
 
     def cover(distance: Planes, paint: Planes) -> None:
-        alpha = np.clip(0.5 - distance * unit, 0, 1)
+        alpha = np.clip(0.5 - distance * unit, 0, 1)  # a signed distance in pixels, as coverage
         image[...] += alpha * (paint - image)
 
     for distance, kind in ICONS[thing](x.astype(np.float32), y.astype(np.float32)):
@@ -112,26 +113,31 @@ def _paint(
         cover(distance + OUTLINE if outlined else distance, paints[kind])
 
 
-def draw_image(scene: Scene, rng: np.random.Generator, size: int = SIDE) -> Pixels:
-    """Draw a scene's icon, with jitter in place, scale and background; shape (size, size, 3)."""
-    look = _look(rng, size, place=0.08, scale=0.06)
-    return render(scene.thing, scene.color, RADIUS[scene.size], look)
+def render_image(scene: Scene, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Pixels:
+    """Render a scene as an image of shape (size, size, 3), with jitter."""
+    jitter = _sample_jitter(rng, size, offset=0.08, scale=0.06)
+    return draw_icon(scene.thing, scene.color, RADIUS[scene.size], jitter)
 
 
-def draw_video(
-    scene: Scene, rng: np.random.Generator, frames: int = FRAMES, fps: float = FPS, size: int = SIDE
+def render_video(
+    scene: Scene,
+    rng: np.random.Generator,
+    frames: int = NUM_FRAMES,
+    fps: float = FPS,
+    size: int = IMAGE_SIZE,
 ) -> Pixels:
-    """Draw a scene along its path, with one jitter for all frames; frame k is at k / fps seconds.
+    """Render a scene along its trajectory, with one jitter for all frames; frame k is at k / fps s.
 
     Returns:
         Shape (frames, size, size, 3).
     """
-    look = _look(rng, size, place=0.02, scale=0.04)
-    drawn = []
-    for x, y, nearer in path(scene.motion, scene.tempo, np.arange(frames) / fps):
-        here = Look(look.x + x, look.y + y, look.scale, look.background)
-        drawn.append(render(scene.thing, scene.color, RADIUS[scene.size] * np.exp(nearer), here))
-    return np.stack(drawn)
+    jitter = _sample_jitter(rng, size, offset=0.02, scale=0.04)
+    images = []
+    for x, y, log_scale in trajectory(scene.motion, scene.tempo, np.arange(frames) / fps):
+        moved = Jitter(jitter.x + x, jitter.y + y, jitter.scale, jitter.background)
+        radius = RADIUS[scene.size] * np.exp(log_scale)
+        images.append(draw_icon(scene.thing, scene.color, radius, moved))
+    return np.stack(images)
 
 
-assert FRAMES == SECONDS * FPS
+assert NUM_FRAMES == SECONDS * FPS
