@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from anymodal.cli.command_line import entry
 
-from anymodal.cli import main
-
-sys.exit(main())
+entry()

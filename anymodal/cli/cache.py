@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from anymodal.cli.options import count
+from anymodal.cli.process import quick_start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,8 @@ def share(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Fill the cache of one configuration."""
-    from anymodal.training.precompute import fill
+    with quick_start():
+        from anymodal.training.precompute import fill
 
     samples = fill(args.config, args.overrides, args.limit, args.share, args.processes)
     print(f"{samples} samples gone through")

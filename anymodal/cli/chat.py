@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymodal.cli.options import add_limits, add_model, count, limits_of, open_model, seed
+from anymodal.cli.process import quick_start
 from anymodal.cli.terminal import WHITESPACE
 from anymodal.config.printable import printable
 
@@ -43,12 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer the text, or hold a session."""
     _take_any_byte()
-    limits = limits_of(args)
-    for file in args.attach:  # a wrong file is told before the model is loaded
-        from anymodal import media
+    with quick_start():
+        limits = limits_of(args)
+        for file in args.attach:  # a wrong file is told before the model is loaded
+            from anymodal import media
 
-        media.load(Path(file).expanduser(), limits=limits)
-    session = _session(args, limits)
+            media.load(Path(file).expanduser(), limits=limits)
+        session = _session(args, limits)
     for file in args.attach:
         session.attach(file)
     if args.text:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from anymodal import __version__
+from anymodal.cli.process import leave
 from anymodal.cli.terminal import log_to_terminal
 
 COMMANDS = {
@@ -41,6 +42,11 @@ class UsageError(ValueError):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def entry() -> NoReturn:
+    """Run the process's own command line, and end the process."""
+    leave(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

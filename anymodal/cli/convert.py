@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from anymodal.cli.process import quick_start
+
 KINDS = ("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "gguf")
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -56,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _imagebind(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from anymodal.encoders.imagebind.convert import convert
+    with quick_start():
+        from anymodal.encoders.imagebind.convert import convert
 
     if args.only:
         raise ValueError("--only is for systems; ImageBind.from_pretrained takes modalities")
@@ -67,7 +70,8 @@ def _imagebind(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _system(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from anymodal.tools.convert.importers import SYSTEMS, convert
+    with quick_start():
+        from anymodal.tools.convert.importers import SYSTEMS, convert
 
     origin = convert(args.kind, args.checkpoint, args.folder, args.tokenizer, args.only)
     if SYSTEMS[args.kind].rows and not origin["rows"]:
@@ -76,9 +80,10 @@ def _system(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _gguf(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from anymodal.io.checkpoint import replacing_folder, write_manifest
-    from anymodal.io.sources import write_card
-    from anymodal.language.model import LanguageModel
+    with quick_start():
+        from anymodal.io.checkpoint import replacing_folder, write_manifest
+        from anymodal.io.sources import write_card
+        from anymodal.language.model import LanguageModel
 
     if args.only or args.tokenizer:
         raise ValueError(

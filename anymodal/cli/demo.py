@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from anymodal.cli.options import add_model, open_model, seed
+from anymodal.cli.process import quick_start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Hold the conversation through the same session as the chat."""
-    from anymodal.chat.session import Session
-    from anymodal.cli.chat import PROMPT, reply
-    from anymodal.toybox import demo
+    with quick_start():
+        from anymodal.chat.session import Session
+        from anymodal.cli.chat import PROMPT, reply
+        from anymodal.toybox import demo
 
-    session = Session(open_model(args), args.out / "outputs", args.seed)
+        session = Session(open_model(args), args.out / "outputs", args.seed)
     files = demo.write_inputs(demo.SCRIPT, args.out / "inputs", args.seed)
     checked = []
     for step, given in zip(demo.SCRIPT, files, strict=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from anymodal.cli import torchaudio_fix
+from anymodal.cli.process import quick_start
 from anymodal.io import hub
 
 _ROOM = 2e9  # bytes: a checkpoint and its optimizer, with some to spare
@@ -129,7 +130,8 @@ def _torchaudio() -> Finding:
 def _processors() -> Iterator[Finding]:
     """Every GPU, or the processor where there is none."""
     try:
-        import torch
+        with quick_start():
+            import torch
     except (ImportError, OSError) as error:
         yield Finding("torch", f"it can't be imported ({error}); install it again", True)
         return

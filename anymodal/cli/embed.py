@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from anymodal.cli.options import DEFAULT_MODEL, add_device, add_limits, count, limits_of
+from anymodal.cli.process import quick_start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,16 +41,20 @@ def run(args: argparse.Namespace) -> int:
     from anymodal.tools.embed.outputs import check_output
 
     check_output(args.out)
-    limits = limits_of(args)
-    from anymodal.distributed import devices
-    from anymodal.tools.embed.opening import TEXT, open_encoders
-    from anymodal.tools.embed.run import embed_files, find_files, may_be_text
+    with quick_start():
+        limits = limits_of(args)
+        from anymodal.distributed import devices
+        from anymodal.tools.embed.opening import TEXT, open_encoders
+        from anymodal.tools.embed.run import embed_files, find_files, may_be_text
 
-    texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
-    device = devices.choose(args.device)
+        texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
+        device = devices.choose(args.device)
+        encoders = open_encoders(
+            args.encoder, texts=texts, revision=args.revision, tower=args.tower
+        )
     report = embed_files(
         args.paths,
-        open_encoders(args.encoder, texts=texts, revision=args.revision, tower=args.tower),
+        encoders,
         args.out,
         batch=args.batch,
         kind=args.kind,

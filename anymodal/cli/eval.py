@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anymodal.cli.options import add_device, add_model, open_model
+from anymodal.cli.process import quick_start
 
 SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
 """Which scenes a split holds: whether they are held out from training."""
@@ -93,13 +94,14 @@ def run(args: argparse.Namespace) -> int:
 def _matrix(args: argparse.Namespace) -> int:
     if args.diagnose:
         return _diagnose(args)
-    from anymodal.evaluation.predictor import ModelPredictor
-    from anymodal.evaluation.report import table
-    from anymodal.toybox.matrix import Plan, choose_lines, evaluate
+    with quick_start():
+        from anymodal.evaluation.predictor import ModelPredictor
+        from anymodal.evaluation.report import table
+        from anymodal.toybox.matrix import Plan, choose_lines, evaluate
 
-    lines = choose_lines(args.kinds)
-    plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
-    answers = ModelPredictor(open_model(args))
+        lines = choose_lines(args.kinds)
+        plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
+        answers = ModelPredictor(open_model(args))
     results = evaluate(answers, plan, args.out, name=args.model)
     text = table(results)
     print(text)
@@ -112,9 +114,10 @@ def _matrix(args: argparse.Namespace) -> int:
 
 
 def _diagnose(args: argparse.Namespace) -> int:
-    from anymodal.toybox.diagnosis import climb
+    with quick_start():
+        from anymodal.toybox.diagnosis import climb
 
-    model = open_model(args)
+        model = open_model(args)
     for unseen in SPLITS[args.split]:
         rungs = climb(model, args.n, seed=args.seed, unseen=unseen, batch_size=args.batch)
         _print_rungs(rungs, unseen)
@@ -122,17 +125,18 @@ def _diagnose(args: argparse.Namespace) -> int:
 
 
 def _decoder(args: argparse.Namespace) -> int:
-    from omegaconf import OmegaConf
+    with quick_start():
+        from omegaconf import OmegaConf
 
-    from anymodal.config import ranges
-    from anymodal.decoders import DiffusionDecoder
-    from anymodal.distributed import devices
-    from anymodal.toybox.diagnosis import on_captions
+        from anymodal.config import ranges
+        from anymodal.decoders import DiffusionDecoder
+        from anymodal.distributed import devices
+        from anymodal.toybox.diagnosis import on_captions
 
-    ranges.medium({"steps": args.steps, "guidance": args.guidance})
-    device = devices.choose(args.device)
-    options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
-    decoder = DiffusionDecoder.from_pretrained(args.folder, **options).to(device)
+        ranges.medium({"steps": args.steps, "guidance": args.guidance})
+        device = devices.choose(args.device)
+        options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
+        decoder = DiffusionDecoder.from_pretrained(args.folder, **options).to(device)
     made = decoder.media.kind
     if args.modality not in (None, made):
         raise ValueError(f"{args.folder} makes {made}, not {args.modality!r}")
@@ -156,7 +160,8 @@ def _files(args: argparse.Namespace) -> int:
         raise ValueError(
             f"name one configuration, as configs/evaluation/answers.yaml, not {len(configs)}"
         )
-    from anymodal.evaluation import run as evaluation
+    with quick_start():
+        from anymodal.evaluation import run as evaluation
 
     results, table = evaluation.run(configs[0], [item for item in args.items if "=" in item])
     print(table)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from anymodal.cli.options import add_allow
+from anymodal.cli.process import quick_start
 
 _NOTED = ("config.json", "model_index.json")
 """Files in which diffusers notes where a part lay on the machine that wrote them."""
@@ -28,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder, and say how large it is."""
-    import torch
+    with quick_start():
+        import torch
 
-    from anymodal.io.sources import write_card
-    from anymodal.model import AnyModal
+        from anymodal.io.sources import write_card
+        from anymodal.model import AnyModal
 
-    model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
+        model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
     model.language.merge_adapters()
     model.to(getattr(torch, args.dtype))
     model.save_pretrained(args.folder, with_parts=True)

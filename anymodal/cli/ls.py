@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -23,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
     if args.model:
         show_model(args.model)
         return 0
-    from anymodal.composition import SHIPPED
+    with quick_start():
+        from anymodal.composition import SHIPPED
 
     print("models")
     folders = sorted(path.parent for path in SHIPPED.glob("*/config.yaml"))
@@ -49,7 +51,8 @@ def show_model(name: str) -> None:
     Raises:
         ValueError: if there is no such model.
     """
-    from anymodal import composition
+    with quick_start():
+        from anymodal import composition
 
     folder = composition.find(name)
     config = composition.read_config(folder)

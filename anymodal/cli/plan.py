@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from anymodal.cli.options import count
+from anymodal.cli.process import quick_start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
     overrides = [item for item in args.configs if "=" in item]
     if not configs:
         raise ValueError("name a model or a training configuration, such as nano")
-    from anymodal.tools.plan.plan import make_plans
-    from anymodal.tools.plan.report import plan_report
+    with quick_start():
+        from anymodal.tools.plan.plan import make_plans
+        from anymodal.tools.plan.report import plan_report
 
     plans = make_plans(configs, overrides, budget, context=args.context)
     if args.json:

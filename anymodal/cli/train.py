@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from anymodal.cli.options import count
+from anymodal.cli.process import quick_start
 
 INTERRUPTED = 130
 
@@ -27,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     configs = [item for item in args.items if "=" not in item]
     if not configs:
         raise ValueError("name a training configuration, as in configs/stages/nano/*.yaml")
-    from anymodal.training.run import train
+    with quick_start():
+        from anymodal.training.run import train
 
     for config in configs:
         if args.ray:

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from anymodal.cli.process import quick_start
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal validate`."""
@@ -17,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     for path in args.configs:
         try:
-            check(path)
+            with quick_start():
+                check(path)
         except (ValueError, OSError) as error:
             print(f"anymodal: {path}: {error}", file=sys.stderr)
             status = 2
