@@ -16,7 +16,7 @@ import torch
 import turn
 from torch import Tensor
 
-import anymodal.chat.turn
+import anymodal.chat.settings
 from anymodal import AnyModal
 from anymodal.io.results import markdown_table
 from anymodal.language.sampling import Sampling
@@ -94,7 +94,7 @@ def compare(model: AnyModal, runs: int, text: int = 64, before: int = 16) -> str
     """Check that both sides give the same, and time them in turns; the table."""
     by_hand = ByHand(model)
     rows = []
-    anymodal.chat.turn.Sampling = Scripted  # type: ignore[misc]
+    anymodal.chat.settings.Sampling = Scripted  # type: ignore[misc]
     try:
         for kind, script in scripts(model, text, before).items():
             rows.append(_row(model, by_hand, kind, script, runs))
@@ -102,7 +102,7 @@ def compare(model: AnyModal, runs: int, text: int = 64, before: int = 16) -> str
         shown = [_picture(model), REQUEST]
         firsts = [_watched(model, shown, script)["first"] for _ in range(runs + 1)][1:]
     finally:
-        anymodal.chat.turn.Sampling = Sampling  # type: ignore[misc]
+        anymodal.chat.settings.Sampling = Sampling  # type: ignore[misc]
     header = ["output", "`chat` s", "by hand s", "ratio", "first token ms", "tokens/s", "medium s"]
     told = (
         f"A reply is {text} tokens, or {before} and a medium; {_told(model)}. The first token of "

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from touch import Touch, TouchEncoder
 
 from anymodal import AnyModal, Message, Modality
-from anymodal.chat.turn import reply_many
+from anymodal.chat.batch import reply_many
 from anymodal.data.captioned import Captioned
 from anymodal.media import Media
 from anymodal.toybox.grammar.captions import caption

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from anymodal.io.message_content import Target, name_of, open_message, parts_of
 from anymodal.io.message_parts import PartReader, holds_text
@@ -15,7 +15,7 @@ MAX_MEDIA = 32
 """The most media in a conversation."""
 
 
-def conversation_of(given: Any, limits: Limits | None = None) -> list[Message]:
+def conversation_of(given: object, limits: Limits | None = None) -> list[Message]:
     """What a user may pass as a conversation, as messages.
 
     A part alone; a list of parts (one user message, in order); a message; or a list of messages.
@@ -55,7 +55,7 @@ def conversation_of(given: Any, limits: Limits | None = None) -> list[Message]:
     ]
 
 
-def several(given: Any) -> bool:
+def is_batch(given: object) -> TypeGuard[Sequence[object]]:
     """Whether what a user passed is a list of conversations, each a list, and not one of them."""
     return (
         isinstance(given, list | tuple)

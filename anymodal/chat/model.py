@@ -2,34 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, overload
+import contextlib
+from collections.abc import Generator, Sequence
+from typing import Any, Unpack, overload
 
 from anymodal.chat import turn
+from anymodal.chat.batch import batch_seeds, reply_many
+from anymodal.chat.messages import is_batch
+from anymodal.chat.settings import MediaSettingsByModality, TextSettings
 from anymodal.core import ComposedModel
-from anymodal.types import Event, Message
+from anymodal.language.kv_cache import PrefixCache
+from anymodal.media import Limits
+from anymodal.types import Done, Event, Message
 
 
 class ChatModel(ComposedModel):
     """A composed network with `chat` and `stream`; sessions talk to it through these."""
 
-    def stream(self, conversation: Any, **settings: Any) -> Generator[Event]:
-        """Answer a conversation piece by piece; see `chat.turn.stream` for the settings."""
-        return turn.stream(self, conversation, **settings)
+    def stream(
+        self,
+        conversation: object,
+        *,
+        seed: int | None = None,
+        sampling: MediaSettingsByModality | None = None,
+        limits: Limits | None = None,
+        cache: PrefixCache | None = None,
+        **text: Unpack[TextSettings],
+    ) -> Generator[Event]:
+        """Answer a conversation piece by piece: text as it comes, then media with progress.
 
+        It yields `TextDelta`, `MediumStarted`, `MediumProgress`, `MediumReady`, and in the end
+        `Done` with the whole message. Settings and conversation are checked at once, before the
+        first event is asked for. Closing the generator ends the work at its next step.
+
+        Args:
+            conversation: a text, a list of texts, media and file paths (one user message), or a
+                list of `Message`s; see `anymodal.chat.messages.conversation_of`.
+            seed: of the sampled text and of the media; None draws one.
+            sampling: `anymodal.chat.settings.MediaSettings` by modality, as
+                `{"image": {"steps": 20}}`, over the model's own.
+            limits: what is too much of a file.
+            cache: keys and values of earlier turns, kept by a session.
+            text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
+
+        Raises:
+            ValueError: for a conversation or settings that don't fit.
+            NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
+        """
+        return turn.stream(
+            self, conversation, seed=seed, sampling=sampling, limits=limits, cache=cache, **text
+        )
+
+    # An `object` may be such a list as well, but then the first overload counts.
     @overload
-    def chat(
-        self, conversation: list[list[Any]] | tuple[list[Any], ...], **settings: Any
+    def chat(  # type: ignore[overload-overlap]
+        self,
+        conversation: list[list[Any]] | tuple[list[Any], ...],
+        *,
+        seed: int | Sequence[int] | None = ...,
+        sampling: MediaSettingsByModality | None = ...,
+        limits: Limits | None = ...,
+        batch_size: int = ...,
+        **text: Unpack[TextSettings],
     ) -> list[Message]: ...
 
     @overload
-    def chat(self, conversation: Any, **settings: Any) -> Message: ...
+    def chat(
+        self,
+        conversation: object,
+        *,
+        seed: int | None = ...,
+        sampling: MediaSettingsByModality | None = ...,
+        limits: Limits | None = ...,
+        cache: PrefixCache | None = ...,
+        **text: Unpack[TextSettings],
+    ) -> Message: ...
 
-    def chat(self, conversation: Any, **settings: Any) -> Message | list[Message]:
+    def chat(
+        self,
+        conversation: object,
+        *,
+        seed: int | Sequence[int] | None = None,
+        sampling: MediaSettingsByModality | None = None,
+        limits: Limits | None = None,
+        cache: PrefixCache | None = None,
+        batch_size: int = 16,
+        **text: Unpack[TextSettings],
+    ) -> Message | list[Message]:
         """Answer a conversation, or a list of them in batches; a reply holds texts and media.
 
-        `conversation` is a text, a list of texts, media and file paths (one user message), or a
-        list of `Message`s; or a list of such lists, which gives a list of replies. See
-        `chat.turn.stream` for the settings and `chat.turn.reply` for seeds of several.
+        Args:
+            conversation: as `stream` takes it; or a list of such lists, which gives a list of
+                replies.
+            seed: of the sampled text and of the media; None draws one. Of several conversations,
+                the one at index i has `seed + i`, or a seed of its own where `seed` is a list.
+            sampling: `anymodal.chat.settings.MediaSettings` by modality, as
+                `{"image": {"steps": 20}}`, over the model's own.
+            limits: what is too much of a file.
+            cache: keys and values of earlier turns of one conversation, kept by a session.
+            batch_size: of several conversations, the most to answer, and the most media to make, at
+                once.
+            text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
+
+        Raises:
+            ValueError: for a conversation or settings that don't fit.
+            NonFiniteError: if NaN or infinity came out in a medium's place.
         """
-        return turn.reply(self, conversation, **settings)
+        if is_batch(conversation):
+            if cache is not None:
+                raise ValueError(
+                    "a cache keeps one conversation; leave it out, or chat one at a time"
+                )
+            seeds = batch_seeds(seed, len(conversation))
+            return reply_many(
+                self,
+                conversation,
+                seeds=seeds,
+                sampling=sampling,
+                limits=limits,
+                batch_size=batch_size,
+                **text,
+            )
+        if isinstance(seed, Sequence):
+            raise ValueError(f"seed={seed!r} for one conversation; give one whole number")
+        events = self.stream(
+            conversation, seed=seed, sampling=sampling, limits=limits, cache=cache, **text
+        )
+        with contextlib.closing(events):
+            return next(event.message for event in events if isinstance(event, Done))

@@ -1,4 +1,4 @@
-"""Media that replies ask for: what to make, and the making of it."""
+"""Orders: media that replies ask for, and the making of them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from anymodal import media
 from anymodal.decoders.base import NonFiniteError
 from anymodal.language.generation import SpanReady
+from anymodal.media import Media
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
+Report = Callable[[int, int], None]
+"""Called with (step, steps) after each step."""
+
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """A medium that a reply has asked for: its place among the reply's media, and what to make."""
+    """A medium that a reply asks for.
+
+    Args:
+        index: its place among the reply's media.
+        name: the modality.
+        conditioning: what to make, (1, L, C).
+        seed: of the medium's generator.
+    """
 
     index: int
     name: str
@@ -30,21 +40,21 @@ class Order:
 
 
 @torch.inference_mode()
-def ordered(model: ComposedModel, span: SpanReady, index: int, seed: int) -> Order:
-    """What a reply's span asks for, as the medium at `index` of the reply."""
+def order_of(model: ComposedModel, span: SpanReady, index: int, seed: int) -> Order:
+    """The order that a signal span is, as the medium at `index` of a reply with this seed."""
     head = model.heads[span.name]
-    where = next((weight.device for weight in head.parameters()), model.device)
-    conditioning = head(span.hidden[None].to(where), span.embeds[None].to(where))
+    device = next((weight.device for weight in head.parameters()), model.device)
+    conditioning = head(span.hidden[None].to(device), span.embeds[None].to(device))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
     return Order(index, span.name, conditioning, seed + index)
 
 
 def by_modality(orders: Sequence[Order]) -> dict[str, list[Order]]:
     """The orders of each modality, in order."""
-    found: dict[str, list[Order]] = {}
+    groups: dict[str, list[Order]] = {}
     for order in orders:
-        found.setdefault(order.name, []).append(order)
-    return found
+        groups.setdefault(order.name, []).append(order)
+    return groups
 
 
 @torch.inference_mode()
@@ -52,19 +62,26 @@ def make(
     model: ComposedModel,
     name: str,
     orders: Sequence[Order],
-    settings: dict[str, Any],
-    progress: Callable[[int, int], None] | None = None,
-) -> list[media.Media]:
+    settings: Mapping[str, Any],
+    progress: Report | None = None,
+) -> list[Media]:
     """Make media of one modality in one batch.
+
+    Args:
+        model: whose decoder makes them.
+        name: the modality.
+        orders: all of this modality.
+        settings: arguments of `Decoder.sample`.
+        progress: called after each denoising step.
 
     Raises:
         NonFiniteError: NaN or infinity came out in a medium's place.
     """
-    wanted = [order.conditioning for order in orders]
-    pooled = [each.pooled for each in wanted if each.pooled is not None]
+    parts = [order.conditioning for order in orders]
+    pooled = [part.pooled for part in parts if part.pooled is not None]
     batch = Conditioning(
-        torch.cat([each.embeds for each in wanted]),
-        torch.cat([each.mask for each in wanted]),
+        torch.cat([part.embeds for part in parts]),
+        torch.cat([part.mask for part in parts]),
         torch.cat(pooled) if pooled else None,
     )
     generators = [torch.Generator().manual_seed(order.seed) for order in orders]
@@ -76,72 +93,40 @@ def make(
         raise NonFiniteError(f"the decoder of {name!r}: {error}", error.made) from error
 
 
-def make_all(
-    model: ComposedModel,
-    orders: Sequence[tuple[int, Order]],
-    settings: Mapping[str, dict[str, Any]],
-    batch_size: int,
-) -> tuple[dict[tuple[int, int], media.Media], dict[int, NonFiniteError]]:
-    """Make the media of several replies, at most `batch_size` at once.
-
-    Args:
-        model: whose decoders make them.
-        orders: each with the place of its reply.
-        settings: by modality.
-        batch_size: the most media in a batch.
-
-    Returns:
-        The media by the places of reply and medium, and what went wrong by the place of the reply.
-    """
-    made: dict[tuple[int, int], media.Media] = {}
-    failed: dict[int, NonFiniteError] = {}
-    for name in model.decoders:
-        wanted = [(row, order) for row, order in orders if order.name == name]
-        for start in range(0, len(wanted), batch_size):
-            batch, error = wanted[start : start + batch_size], None
-            try:
-                results: list[Any] = make(model, name, [o for _, o in batch], settings[name])
-            except NonFiniteError as found:  # of some; the others' replies are not lost
-                results, error = found.made, found
-            for (row, order), medium in zip(batch, results, strict=True):
-                if medium is None and error is not None:
-                    failed.setdefault(row, error)
-                made[row, order.index] = medium
-    return made, failed
-
-
-class _Abandoned(BaseException):
+class _AbandonedError(BaseException):
     """Nobody waits for a result any more; nothing but the end of the work may catch it."""
 
 
-def reporting(work: Callable[[Callable[[int, int], None]], Any]) -> Generator[Any]:
-    """Run `work(tell)` in a thread; yield the (step, steps) it tells, then its result.
+def report_steps(work: Callable[[Report], None]) -> Generator[tuple[int, int]]:
+    """Run `work(report)` in a thread, and yield the (step, steps) that it reports.
 
     A reader who leaves early, as on Ctrl-C, ends the work at its next step and waits for that, so
     that nothing of this turn is under way in the next.
     """
-    queue: SimpleQueue[Any] = SimpleQueue()
+    queue: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
     abandoned = threading.Event()
+    errors: list[BaseException] = []
 
-    def tell(step: int, steps: int) -> None:
+    def report(step: int, steps: int) -> None:
         if abandoned.is_set():
-            raise _Abandoned
+            raise _AbandonedError
         queue.put((step, steps))
 
     def run() -> None:
         try:
-            queue.put(work(tell))
+            work(report)
         except BaseException as error:  # handed to the reader, who raises it
-            queue.put(error)
+            errors.append(error)
+        finally:
+            queue.put(None)
 
     thread = threading.Thread(target=run, daemon=True, name="medium")
     try:
         thread.start()
-        while isinstance(item := queue.get(), tuple):
-            yield item
+        while (step := queue.get()) is not None:
+            yield step
     finally:
         abandoned.set()
         thread.join()
-    if isinstance(item, BaseException):
-        raise item
-    yield item
+    if errors:
+        raise errors[0]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from anymodal import media
-from anymodal.chat.turn import check_settings
+from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
 from anymodal.config import ranges
 from anymodal.io.checkpoint import replacing
 from anymodal.language.kv_cache import PrefixCache
@@ -55,7 +56,7 @@ class Session:
         seed: of the first turn; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
         limits: what is too much of an attached file.
-        how: settings of the text, see `anymodal.language.sampling.Sampling`.
+        text: settings of the text, such as `max_new_tokens`.
 
     Raises:
         ValueError: for a setting out of its range.
@@ -67,13 +68,13 @@ class Session:
         out: str | Path = "anymodal-out",
         seed: int | None = None,
         *,
-        sampling: Mapping[str, Mapping[str, Any]] | None = None,
+        sampling: MediaSettingsByModality | None = None,
         limits: media.Limits | None = None,
-        **how: Any,
+        **text: Unpack[TextSettings],
     ) -> None:
-        check_settings(model, sampling, how, ("out", "seed", "sampling", "limits"))
+        check_settings(model, sampling, text, ("out", "seed", "sampling", "limits"))
         self.model, self.out, self.limits = model, Path(out), limits
-        self.settings = {"sampling": {k: dict(v) for k, v in (sampling or {}).items()}, **how}
+        self.sampling, self.text = copy.deepcopy(dict(sampling or {})), text
         self.cache = PrefixCache(model.language)
         self.seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1) if seed is None else seed
         self.attached: list[Attachment] = []
@@ -161,7 +162,9 @@ class Session:
         conversation, before = [*self._shown(place), asked], list(self.turns)
         # Out of reach meanwhile, as from another reply that somebody has left half read.
         cache, self.cache = self.cache, PrefixCache(self.model.language)
-        reply = self.model.stream(conversation, seed=seed, cache=cache, **self.settings)
+        reply = self.model.stream(
+            conversation, seed=seed, sampling=self.sampling, cache=cache, **self.text
+        )
         try:
             with contextlib.closing(reply) as events:
                 for event in events:
@@ -202,7 +205,8 @@ class Session:
         for turn in self.turns:
             messages.append(_as_json(turn.asked, turn.files))
             messages.append({**_as_json(turn.reply, turn.saved), "seed": turn.seed})
-        return {"seed": self.seed, "settings": self.settings, "messages": messages}
+        settings = {"sampling": self.sampling, **self.text}
+        return {"seed": self.seed, "settings": settings, "messages": messages}
 
     def save(self, path: str | Path) -> Path:
         """Write the transcript to a JSON file.

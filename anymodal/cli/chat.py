@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anymodal.cli.options import add_limits, add_model, count, limits_of, open_model, seed
 from anymodal.cli.process import quick_start
@@ -17,6 +17,7 @@ from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
     from anymodal.chat.session import Attachment, Session
+    from anymodal.chat.settings import MediaSettings, TextSettings
     from anymodal.media import Limits
 
 PROMPT = "you> "
@@ -65,22 +66,37 @@ def _session(args: argparse.Namespace, limits: Limits) -> Session:
     from anymodal.config import ranges
     from anymodal.language.sampling import Sampling
 
-    made = _given(args, "steps", "guidance")
-    how = _given(args, "temperature", "top_p", "max_new_tokens")
-    ranges.medium(made)  # before the model is loaded
-    Sampling.of(how)
+    media_settings, text = _media_settings(args), _text_settings(args)
+    ranges.medium(media_settings)  # before the model is loaded
+    Sampling.of(text)
 
     if sys.stderr.isatty():
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
     model = open_model(args)
     if sys.stderr.isatty():
         print("\x1b[K", end="", file=sys.stderr, flush=True)
-    sampling = dict.fromkeys(model.decoders, made) if made else None
-    return Session(model, args.out, args.seed, sampling=sampling, limits=limits, **how)
+    sampling = dict.fromkeys(model.decoders, media_settings) if media_settings else None
+    return Session(model, args.out, args.seed, sampling=sampling, limits=limits, **text)
 
 
-def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+def _media_settings(args: argparse.Namespace) -> MediaSettings:
+    settings: MediaSettings = {}
+    if args.steps is not None:
+        settings["steps"] = args.steps
+    if args.guidance is not None:
+        settings["guidance"] = args.guidance
+    return settings
+
+
+def _text_settings(args: argparse.Namespace) -> TextSettings:
+    settings: TextSettings = {}
+    if args.temperature is not None:
+        settings["temperature"] = args.temperature
+    if args.top_p is not None:
+        settings["top_p"] = args.top_p
+    if args.max_new_tokens is not None:
+        settings["max_new_tokens"] = args.max_new_tokens
+    return settings
 
 
 def reply(session: Session, text: str, instead: bool = False) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 import torch
 
-from anymodal.chat import turn as chat
+from anymodal.chat.batch import BATCH_SETTINGS, reply_many
+from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
 from anymodal.types import Message
 
 if TYPE_CHECKING:
@@ -32,20 +33,29 @@ class ModelPredictor:
 
     Args:
         model: the model.
-        settings: of `chat.reply_many`.
+        sampling: settings of media by modality, over the model's own.
+        batch_size: the most conversations to answer, and the most media to make, at once.
+        text: settings of the text.
 
     Raises:
         ValueError: for settings that don't fit.
     """
 
-    def __init__(self, model: AnyModal, **settings: Any) -> None:
-        how = {name: value for name, value in settings.items() if name not in chat.OF_MANY}
-        chat.check_settings(model, settings.get("sampling"), how, chat.OF_MANY)
-        self.model, self.settings = model, settings
+    def __init__(
+        self,
+        model: AnyModal,
+        *,
+        sampling: MediaSettingsByModality | None = None,
+        batch_size: int = 16,
+        **text: Unpack[TextSettings],
+    ) -> None:
+        check_settings(model, sampling, text, BATCH_SETTINGS)
+        self.model, self.sampling, self.batch_size, self.text = model, sampling, batch_size, text
 
     def identity(self) -> str:
         """A hash of the weights and the settings."""
-        digest = hashlib.sha256(repr(sorted(self.settings.items())).encode())
+        settings = {"sampling": self.sampling, "batch_size": self.batch_size, **self.text}
+        digest = hashlib.sha256(repr(sorted(settings.items())).encode())
         for name, tensor in self.model.state_dict().items():
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
@@ -55,4 +65,11 @@ class ModelPredictor:
         self, conversations: Sequence[list[Message]], seeds: Sequence[int]
     ) -> list[Message]:
         """Reply to all conversations in one batch."""
-        return chat.reply_many(self.model, conversations, seeds=seeds, **self.settings)
+        return reply_many(
+            self.model,
+            conversations,
+            seeds=seeds,
+            sampling=self.sampling,
+            batch_size=self.batch_size,
+            **self.text,
+        )

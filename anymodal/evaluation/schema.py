@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from anymodal import config as configuration
-from anymodal.chat import turn as chat
+from anymodal.chat.batch import BATCH_SETTINGS, MAX_BATCH_SIZE
 from anymodal.config import ConfigError, ranges, shown, suggest
 from anymodal.language.sampling import Sampling
 from anymodal.media import Limits
@@ -115,17 +115,17 @@ class Evaluation:
 
 def _check_settings(given: Mapping[str, Any]) -> None:
     """Refuse settings that `chat.reply_many` doesn't take; the model's own check is the rest."""
-    known = [*chat.OF_MANY, *(item.name for item in fields(Sampling))]
+    known = [*BATCH_SETTINGS, *(item.name for item in fields(Sampling))]
     for name in given:
         if name not in known:
             raise ConfigError(f"settings has no {name!r}{suggest(name, known)}")
-    how = {name: value for name, value in given.items() if name not in chat.OF_MANY}
+    how = {name: value for name, value in given.items() if name not in BATCH_SETTINGS}
     sampling = given.get("sampling") or {}
     if not isinstance(sampling, Mapping):
         raise ConfigError(f"settings.sampling must be settings by modality, not {sampling!r}")
     try:
         Sampling(**how)
-        ranges.whole("batch_size", given.get("batch_size", 1), 1, chat.MOST_AT_ONCE)
+        ranges.whole("batch_size", given.get("batch_size", 1), 1, MAX_BATCH_SIZE)
         for name, settings in sampling.items():
             # What else the decoder takes the model knows, before the first sample is asked.
             ranges.medium(settings, lambda **any: None, place=f"settings.sampling.{name}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anymodal.chat import turn as chat
+from anymodal.chat.batch import reply_many
 from anymodal.chat.messages import conversation_of
 from anymodal.core import ENCODED_AT_ONCE
 from anymodal.language.kv_cache import PrefixCache
@@ -168,12 +168,12 @@ def test_a_medium_does_not_depend_on_its_company(model: AnyModal) -> None:
 def test_a_batch_answers_as_each_alone(model: AnyModal) -> None:
     talks: list[Any] = [BOTH, "hello", [picture(), "what is this?"], "draw a ball", BOTH]
     seeds = [3, 4, 5, 6, 7]
-    together = chat.reply_many(model, talks, seeds=seeds, batch_size=2)
+    together = reply_many(model, talks, seeds=seeds, batch_size=2)
     for talk, seed, found in zip(talks, seeds, together, strict=True):
         alone = model.chat(talk, seed=seed)
         assert found.text == alone.text and len(found.content) == len(alone.content)
         assert_alike(found.media, alone.media)
-    (many,) = chat.reply_many(model, [BOTH], seeds=[3])
+    (many,) = reply_many(model, [BOTH], seeds=[3])
     assert_alike(many.media, model.chat(BOTH, seed=3).media)
 
 
@@ -326,7 +326,7 @@ def test_settings_that_do_not_fit_are_told(
     with pytest.raises(ValueError, match=message):
         model.chat("hello", **settings)
     with pytest.raises(ValueError, match=message):
-        chat.reply_many(model, ["hello"], seeds=[0], **settings)
+        reply_many(model, ["hello"], seeds=[0], **settings)
 
 
 def test_an_error_while_making_media_reaches_the_caller(model: AnyModal) -> None:

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymodal.chat import turn as chat
+from anymodal.chat.batch import reply_many
 from anymodal.chat.session import Session
 from anymodal.cli import main
 from anymodal.composition import validate
@@ -123,7 +123,7 @@ def test_wrong_seeds_are_told(idle: AnyModal, seed: Any, tmp_path: Path) -> None
         Session(idle, tmp_path, seed)
     if not isinstance(seed, list):
         with pytest.raises(ValueError, match="seed"):
-            chat.reply_many(idle, ["hello"], seeds=[seed])
+            reply_many(idle, ["hello"], seeds=[seed])
 
 
 def test_large_seeds_count_on(model: AnyModal) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anymodal.chat.messages import conversation_of
 from anymodal.chat.session import Session
-from anymodal.chat.turn import conversation_of
 from anymodal.cli import main
 from anymodal.data.conversations import Conversations
 from anymodal.evaluation.schema import Evaluation

@@ -1,0 +1,153 @@
+"""Several conversations at once: texts in batches, then each modality's media in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Unpack
+
+import torch
+
+from anymodal.chat.messages import conversation_of
+from anymodal.chat.orders import Order, make, order_of
+from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
+from anymodal.chat.turn import Content, draw_seed, embed_prompts, reply_message
+from anymodal.config import ranges
+from anymodal.decoders.base import NonFiniteError
+from anymodal.language.generation import SpanReady, TextToken, generate_batch
+from anymodal.media import Limits, Media
+from anymodal.types import Message
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+MAX_BATCH_SIZE = 1_000_000
+BATCH_SETTINGS = ("sampling", "batch_size")
+"""Settings of `reply_many` that aren't `TextSettings`, and that a configuration may have."""
+
+
+@dataclass
+class _Draft:
+    """A reply whose media aren't made yet."""
+
+    content: Content = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    media: dict[int, Media] = field(default_factory=dict)
+    error: NonFiniteError | None = None
+
+
+def reply_many(
+    model: ComposedModel,
+    conversations: Sequence[object],
+    *,
+    seeds: Sequence[int],
+    sampling: MediaSettingsByModality | None = None,
+    limits: Limits | None = None,
+    batch_size: int = 16,
+    **text: Unpack[TextSettings],
+) -> list[Message]:
+    """Answer several conversations.
+
+    Every reply is the one that the conversation alone gets at that seed, but for the rounding of
+    another batch.
+
+    Args:
+        model: the composed model.
+        conversations: see `messages.conversation_of`.
+        seeds: one for each conversation.
+        sampling: settings of media by modality, over the model's own.
+        limits: what is too much of a file.
+        batch_size: the most conversations to answer, and the most media to make, at once.
+        text: settings of the text.
+
+    Raises:
+        ValueError: for a conversation or settings that don't fit, or other than one seed for each.
+        NonFiniteError: if NaN or infinity came out in a medium's place; it has the other messages.
+    """
+    choice, media_settings = check_settings(model, sampling, text, BATCH_SETTINGS)
+    seeds = [ranges.seed(seed) for seed in seeds]
+    if len(seeds) != len(conversations):
+        raise ValueError(
+            f"{len(seeds)} seeds for {len(conversations)} conversations; give one each"
+        )
+    ranges.whole("batch_size", batch_size, 1, MAX_BATCH_SIZE)
+    read = list(_read(conversations, limits))
+    drafts: list[_Draft] = []
+    for start in range(0, len(read), batch_size):
+        some = slice(start, start + batch_size)
+        answers = generate_batch(
+            model.language,
+            model.signals,
+            embed_prompts(model, read[some]),
+            choice,
+            generators=[torch.Generator().manual_seed(seed) for seed in seeds[some]],
+        )
+        drafts += map(_draft, [model] * len(answers), answers, seeds[some])
+    for name in model.decoders:
+        _make_media(model, name, drafts, media_settings[name], batch_size)
+    return _messages(drafts)
+
+
+def batch_seeds(seed: int | Sequence[int] | None, count: int) -> Sequence[int]:
+    """A seed for each of several conversations: those given, or `seed`, `seed + 1`, …."""
+    if isinstance(seed, Sequence) and not isinstance(seed, str):
+        return seed
+    first = draw_seed(seed)
+    return range(first, first + count)
+
+
+def _read(conversations: Sequence[object], limits: Limits | None) -> Iterator[list[Message]]:
+    for index, conversation in enumerate(conversations):
+        try:
+            yield conversation_of(conversation, limits)
+        except ValueError as error:
+            if len(conversations) == 1:
+                raise
+            raise ValueError(f"in conversation {index + 1}: {error}") from error
+
+
+def _draft(model: ComposedModel, answer: Sequence[TextToken | SpanReady], seed: int) -> _Draft:
+    draft = _Draft()
+    for event in answer:
+        if isinstance(event, TextToken):
+            draft.content.append(event.text)
+        else:
+            draft.content.append(len(draft.orders))
+            draft.orders.append(order_of(model, event, len(draft.orders), seed))
+    return draft
+
+
+def _make_media(
+    model: ComposedModel,
+    name: str,
+    drafts: Sequence[_Draft],
+    settings: Mapping[str, Any],
+    batch_size: int,
+) -> None:
+    """Make the drafts' media of one modality, at most `batch_size` at once."""
+    orders = [(draft, order) for draft in drafts for order in draft.orders if order.name == name]
+    for start in range(0, len(orders), batch_size):
+        batch, error = orders[start : start + batch_size], None
+        media: Sequence[Media | None]
+        try:
+            media = make(model, name, [order for _, order in batch], settings)
+        except NonFiniteError as raised:  # of some; the others' replies are not lost
+            media, error = raised.made, raised
+        for (draft, order), medium in zip(batch, media, strict=True):
+            if medium is not None:
+                draft.media[order.index] = medium
+            else:
+                draft.error = draft.error or error
+
+
+def _messages(drafts: Sequence[_Draft]) -> list[Message]:
+    failed = [row for row, draft in enumerate(drafts) if draft.error is not None]
+    messages = [
+        None if draft.error is not None else reply_message(draft.content, draft.media)
+        for draft in drafts
+    ]
+    if failed:
+        error = drafts[failed[0]].error
+        rows = ", ".join(str(row + 1) for row in failed)
+        raise NonFiniteError(f"in conversation {rows}: {error}", messages) from error
+    return [message for message in messages if message is not None]

@@ -1,0 +1,86 @@
+"""Settings of a reply, by name: of its text and of its media."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from anymodal.config import suggest
+from anymodal.language.sampling import Sampling
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+
+class TextSettings(TypedDict, total=False):
+    """How the text of a reply is generated.
+
+    `anymodal.language.sampling.Sampling` checks each value, and has what a setting is that is left
+    out.
+    """
+
+    max_new_tokens: int
+    """The longest reply, in tokens, 256 by default; a signal span that won't fit isn't begun."""
+    temperature: float
+    """0, the default, takes the likeliest token; 1 samples by the model's own probabilities."""
+    top_p: float
+    """Sample among the likeliest tokens that together have this probability; 1, the default, keeps
+    all (Holtzman et al. 2019, section 3.1)."""
+    top_k: int
+    """Sample among this many of the likeliest tokens; 0, the default, keeps all."""
+    repetition_penalty: float
+    """Divide the scores of text tokens that the reply has already; 1, the default, changes nothing
+    (Keskar et al. 2019, section 4.1)."""
+    max_spans: int | None
+    """The most media that a reply asks for; None, the default, sets no limit."""
+
+
+class MediaSettings(TypedDict, total=False):
+    """How media of one modality are made.
+
+    A setting that is left out is the modality's own. Where a decoder of your own takes more, give a
+    subclass that has them.
+    """
+
+    steps: int
+    """Denoising steps, up to 1000: more take longer and may look better."""
+    guidance: float
+    """Weight of classifier-free guidance; 1 means none and takes half the time (Ho & Salimans 2022,
+    arXiv:2207.12598)."""
+
+
+MediaSettingsByModality = Mapping[str, MediaSettings]
+
+
+def check_settings(
+    model: ComposedModel, sampling: object, text: Mapping[str, Any], others: Sequence[str] = ()
+) -> tuple[Sampling, dict[str, dict[str, Any]]]:
+    """Check the settings of a reply.
+
+    Args:
+        model: who is to reply.
+        sampling: `MediaSettings` by modality, over the model's own; None for those alone.
+        text: `TextSettings`.
+        others: further names that a misspelt setting may have meant.
+
+    Returns:
+        How tokens are chosen, and arguments of `Decoder.sample` by modality.
+
+    Raises:
+        ValueError: a setting or a modality is unknown, or a value of the wrong type or range.
+    """
+    choice = Sampling.of(text, others)
+    by_modality = {} if sampling is None else sampling
+    if not isinstance(by_modality, Mapping):
+        raise ValueError(
+            f"sampling={sampling!r}; give settings by modality, as {{'image': {{'steps': 20}}}}"
+        )
+    for name in by_modality:
+        if name not in model.decoders:
+            made = ", ".join(model.decoders) or "text alone"
+            hint = suggest(name, model.decoders) if model.decoders else ""
+            raise ValueError(f"this model makes no {name!r}; it makes {made}{hint}")
+    return choice, {
+        name: model.modalities[name].settings(by_modality.get(name, {}), f"sampling of {name!r}")
+        for name in model.decoders
+    }
