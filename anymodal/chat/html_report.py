@@ -1,4 +1,4 @@
-"""Conversations as an HTML page: one file, with the media inside and nothing fetched."""
+"""Conversations as an HTML report: one file, with the media inside and nothing fetched."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ h2 { font-size: 1.1rem; margin: 2.5rem 0 .6rem; }
 .turn { display: flex; flex-direction: column; align-items: flex-start; margin: 0 0 1rem; }
 .turn.user { align-items: flex-end; }
 .who { font-size: .8rem; margin: 0 .6rem .15rem; }
-.bubble { max-width: 92%; padding: .6rem .9rem; border: 1px solid var(--edge);
+.message { max-width: 92%; padding: .6rem .9rem; border: 1px solid var(--edge);
   border-radius: 1.1rem 1.1rem 1.1rem .3rem; background: var(--theirs); overflow-wrap: anywhere; }
-.user .bubble { border-radius: 1.1rem 1.1rem .3rem 1.1rem; background: var(--mine); }
-.bubble p { margin: .1rem 0; white-space: pre-wrap; }
+.user .message { border-radius: 1.1rem 1.1rem .3rem 1.1rem; background: var(--mine); }
+.message p { margin: .1rem 0; white-space: pre-wrap; }
 figure { display: inline-block; vertical-align: top; margin: .4rem .6rem .3rem 0;
   max-width: 100%; }
 figure > :first-child { display: block; max-width: 100%; border-radius: .6rem; }
@@ -48,7 +48,12 @@ _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe
 
 @dataclass(frozen=True)
 class Check:
-    """What was found out about a message, and whether it is as it should be."""
+    """A finding about a message, shown under it.
+
+    Args:
+        text: what was measured.
+        right: whether it is as it should be.
+    """
 
     text: str
     right: bool
@@ -57,40 +62,46 @@ class Check:
         return f"{self.text} {'✓' if self.right else '✗'}"
 
 
-def bubble(message: Message, names: Sequence[str] = (), checks: Iterable[Check] = ()) -> str:
-    """One message as a chat bubble.
+def message_html(message: Message, names: Sequence[str] = (), checks: Iterable[Check] = ()) -> str:
+    """One message as HTML, for the body of `html_report`.
 
     Args:
         message: its texts and media, in order.
-        names: what stands under each medium, as the names of their files.
-        checks: what stands at the end.
+        names: captions of the media, such as the names of their files.
+        checks: shown at the end.
     """
-    parts, under = [], iter(names)
+    parts, captions = [], iter(names)
     for part in message.content:
         if isinstance(part, str):
             parts.append(f"<p>{escape(part.strip())}</p>" if part.strip() else "")
         elif not isinstance(part, Target):
-            parts.append(figure(part, next(under, "")))
+            parts.append(media_html(part, next(captions, "")))
     parts += [
         f'<p class="check{"" if check.right else " wrong"}">{escape(str(check))}</p>'
         for check in checks
     ]
     role = escape(message.role, quote=True)
-    who = escape(SPEAKERS.get(message.role, message.role))
+    speaker = escape(SPEAKERS.get(message.role, message.role))
     return (
-        f'<div class="turn {role}"><span class="who">{who}</span>'
-        f'<div class="bubble">{"".join(parts)}</div></div>'
+        f'<div class="turn {role}"><span class="who">{speaker}</span>'
+        f'<div class="message">{"".join(parts)}</div></div>'
     )
 
 
-def figure(medium: Media, caption: str = "") -> str:
-    """A medium, shown or playable, with words under it."""
+def media_html(medium: Media, caption: str = "") -> str:
+    """A media item as HTML, shown or playable, with a caption below."""
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return f"<figure>{medium.html()}{below}</figure>"
 
 
-def page(title: str, lead: str, body: Iterable[str]) -> str:
-    """A whole page; title and lead are text, the body is HTML, as from `bubble`."""
+def html_report(title: str, lead: str, body: Iterable[str]) -> str:
+    """A whole HTML document.
+
+    Args:
+        title: as text.
+        lead: text under the title.
+        body: pieces of HTML, as from `message_html`.
+    """
     content = "\n".join(body)
     return f"""<!doctype html>
 <html lang="en">
@@ -110,8 +121,8 @@ def page(title: str, lead: str, body: Iterable[str]) -> str:
 """
 
 
-def write_page(path: Path, title: str, lead: str, body: Iterable[str]) -> Path:
-    """Write `page` to a file, whole or not at all."""
+def write_html_report(path: Path, title: str, lead: str, body: Iterable[str]) -> Path:
+    """Write `html_report` to a file, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(page(title, lead, body), "utf-8")
+        temporary.write_text(html_report(title, lead, body), "utf-8")
     return path

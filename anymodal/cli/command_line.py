@@ -17,7 +17,10 @@ from anymodal.cli.terminal import log_to_terminal
 
 COMMANDS = {
     "chat": ("anymodal.cli.chat", "talk with a model, in words and with files"),
-    "demo": ("anymodal.cli.demo", "a scripted conversation through every modality, as a page"),
+    "demo": (
+        "anymodal.cli.demo",
+        "a scripted chat through every modality, with an HTML report",
+    ),
     "train": ("anymodal.cli.train", "train as configurations say"),
     "cache": ("anymodal.cli.cache", "compute what a training run's frozen parts give, ahead"),
     "export": ("anymodal.cli.export", "put a model and all its parts into one folder"),

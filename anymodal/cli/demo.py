@@ -1,4 +1,4 @@
-"""`anymodal demo`: the scripted conversation, printed, measured, and written as a page."""
+"""`anymodal demo`: the scripted conversation, printed, measured, and written as an HTML report."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {check}")
         print()
     session.save(args.out / "transcript.json")
-    page = demo.write_conversation(args.out / "index.html", session.turns, checked)
-    print(f"{demo.summary(checked)} Open {page}")
+    report = demo.write_conversation(args.out / "index.html", session.turns, checked)
+    print(f"{demo.summary(checked)} Open {report}")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anymodal.chat.html_report import Check, bubble, write_page
+from anymodal.chat.html_report import Check, message_html, write_html_report
 from anymodal.chat.session import Exchange
 from anymodal.media import Media
 from anymodal.toybox.demo_script import SCRIPT as SCRIPT
@@ -66,17 +66,17 @@ def _listed(names: Sequence[str]) -> str:
 def write_conversation(
     path: Path, turns: Sequence[Exchange], checked: Sequence[Sequence[Check]]
 ) -> Path:
-    """Write the conversation as a page."""
+    """Write the conversation as an HTML report."""
     body = []
     for turn, found in zip(turns, checked, strict=True):
-        body.append(bubble(turn.asked, [file.name for file in turn.files]))
-        body.append(bubble(turn.reply, [file.name for file in turn.saved], found))
+        body.append(message_html(turn.asked, [file.name for file in turn.files]))
+        body.append(message_html(turn.reply, [file.name for file in turn.saved], found))
     lead = (
         "Every file here was read from disk and every answer made by the model, in one "
         "conversation. Under an answer stands what a measurement finds in it: colour by hue, "
         f"movement by tracking, sound by its spectrum. {summary(checked)}"
     )
-    return write_page(path, TITLE, lead, body)
+    return write_html_report(path, TITLE, lead, body)
 
 
 def summary(checked: Sequence[Sequence[Check]]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anymodal import media
-from anymodal.chat.html_report import Check, bubble, write_page
+from anymodal.chat.html_report import Check, message_html, write_html_report
 from anymodal.evaluation.report import percent, split_label
 from anymodal.media import Media
 from anymodal.types import Message, Target
@@ -42,13 +42,14 @@ def write_gallery(folder: Path, results: Mapping[str, Any], records: Sequence[An
         for number, start in enumerate(starts):
             shown = group[start : start + PER_PAGE]
             body = [_links(files, number), *_talks(folder, shown), _links(files, number)]
-            write_page(pages / files[number], name, f"{start + 1} to {start + len(shown)}", body)
+            lead = f"{start + 1} to {start + len(shown)}"
+            write_html_report(pages / files[number], name, lead, body)
         links.append(
             f'<p><a href="{files[0]}">{escape(name)}</a>: {line["count"]} conversations, '
             f"{percent(line['share'])} % of attributes right</p>"
         )
     lead = f"model {results['model']}, seed {results['seed']}"
-    return write_page(pages / "index.html", "Any to any", lead, links)
+    return write_html_report(pages / "index.html", "Any to any", lead, links)
 
 
 def _links(files: Sequence[str], current: int) -> str:
@@ -64,8 +65,10 @@ def _talks(folder: Path, records: Sequence[Any]) -> Iterator[str]:
     for record in records:
         yield f"<h2>{escape(record['kind'])}, {record['index']}</h2>"
         for turn in record["turns"]:
-            yield bubble(_message(folder, "user", turn["request"]))
-            yield bubble(_message(folder, "assistant", turn["reply"]), checks=list(_checks(turn)))
+            yield message_html(_message(folder, "user", turn["request"]))
+            yield message_html(
+                _message(folder, "assistant", turn["reply"]), checks=list(_checks(turn))
+            )
 
 
 def _message(folder: Path, role: str, parts: Sequence[Any]) -> Message:

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from anymodal import cli, media
-from anymodal.chat import html_report as page
+from anymodal.chat.html_report import Check, message_html, write_html_report
 from anymodal.chat.session import Exchange, Session
 from anymodal.cli import chat, doctor, torchaudio_fix
 from anymodal.cli import demo as demo_command
@@ -412,12 +412,12 @@ def test_replies_are_measured(tmp_path: Path) -> None:
     ball = Medium(Scene("ball", "blue", "small", "still", "slow"), "image")
     drawn = media.load(demo.write_inputs([demo.Step("", (ball,))], tmp_path, 0)[0][0])
 
-    def found(step: demo.Step, *content: str | Media) -> list[page.Check]:
+    def found(step: demo.Step, *content: str | Media) -> list[Check]:
         reply = Message("assistant", list(content))
         return demo.checks(step, Exchange(Message("user", [""]), (), reply, (), 0))
 
     wanted = demo.Step("draw it", made=(ball,))
-    assert found(wanted, "Here: ", drawn) == [page.Check("measured: a small blue ball", True)]
+    assert found(wanted, "Here: ", drawn) == [Check("measured: a small blue ball", True)]
     assert str(found(wanted, "Here.")[0]) == "asked for image, got none ✗"
     red = demo.Step("draw it", made=(Medium(ball.scene.replace(color="yellow"), "image"),))
     assert not found(red, drawn)[0].right
@@ -431,8 +431,8 @@ def test_a_page_holds_its_media_and_no_markup_of_others(tmp_path: Path) -> None:
     list(session.ask("draw and play a ball"))
     (turn,) = session.turns
     evil = Message("user", ["<script>alert(1)</script>"])
-    body = [page.bubble(evil), page.bubble(turn.reply, ["a&b.png"], [page.Check("right", True)])]
-    text = page.write_page(tmp_path / "page.html", "T<", "lead", body).read_text("utf-8")
+    body = [message_html(evil), message_html(turn.reply, ["a&b.png"], [Check("right", True)])]
+    text = write_html_report(tmp_path / "page.html", "T<", "lead", body).read_text("utf-8")
     assert "<script>" not in text and "&lt;script&gt;" in text and "T&lt;" in text
     assert "data:image/png;base64," in text and "data:audio/wav;base64," in text
     assert "a&amp;b.png" in text and "right ✓" in text
