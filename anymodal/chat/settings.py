@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class TextSettings(TypedDict, total=False):
     """How the text of a reply is generated.
 
-    `anymodal.language.sampling.Sampling` checks each value, and has what a setting is that is left
-    out.
+    `anymodal.language.sampling.Sampling` checks the values and has the defaults.
     """
 
     max_new_tokens: int
@@ -43,7 +42,7 @@ class MediaSettings(TypedDict, total=False):
     """
 
     steps: int
-    """Denoising steps, up to 1000: more take longer and may look better."""
+    """Denoising steps, up to 1000. More take longer and may look better."""
     guidance: float
     """Weight of classifier-free guidance; 1 means none and takes half the time (Ho & Salimans 2022,
     arXiv:2207.12598)."""
