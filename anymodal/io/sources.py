@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import pickle
 import re
@@ -19,10 +20,12 @@ from safetensors import SafetensorError
 from torch import nn
 
 from anymodal.config.printable import printable
+from anymodal.config.yaml_files import parse_yaml
 from anymodal.io import hub
 from anymodal.io.checkpoint import CARD
 from anymodal.io.folder_check import check_folder
 
+_LOG = logging.getLogger("anymodal")
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 INDEX = ".index.json"
 """How the name of a file ends that says in which files weights are."""
@@ -88,7 +91,10 @@ def write_card(folder: Path, source: Mapping[str, Any]) -> None:
     A card that is there stays, and where nothing is known none is written.
     """
     if source.get("licence") and not (folder / CARD).exists():
-        (folder / CARD).write_text(f"---\nlicense: {source['licence']}\n---\n", "utf-8")
+        from huggingface_hub import ModelCardData
+
+        metadata = ModelCardData(license=source["licence"]).to_yaml()
+        (folder / CARD).write_text(f"---\n{metadata}\n---\n", "utf-8")
 
 
 def folder_of(path_or_name: str, revision: str | None) -> Path | None:
@@ -113,13 +119,21 @@ def _licence(path_or_name: str, revision: str | None) -> str | None:
     card = _held(path_or_name, CARD, revision) or _fetched(path_or_name, CARD, revision)
     if card is None:
         return None
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
     with open(card, encoding="utf-8", errors="replace") as file:
-        told = re.match(r"---\n(.*?)\n---", file.read(_CARD_LETTERS), re.DOTALL)
-    fields = dict(
-        re.findall(r"^(license(?:_name)?): *['\"]?([^'\"\n]+)", told[1] if told else "", re.M)
-    )
-    licence = fields.get("license_name") or fields.get("license")
-    return None if licence is None else printable(licence)
+        block = REGEX_YAML_BLOCK.match(file.read(_CARD_LETTERS))
+    try:
+        # Not by ModelCard: a stranger's YAML may grow without limit where its aliases are merged.
+        metadata = parse_yaml(block[2], str(card)) if block else None
+    except ValueError as error:
+        _LOG.warning("the licence of %s is unknown: %s", path_or_name, error)
+        return None
+    if not isinstance(metadata, dict):
+        return None
+    licence = metadata.get("license_name") or metadata.get("license")
+    names = licence if isinstance(licence, list) else [licence]
+    return printable(", ".join(map(str, names))) if licence else None
 
 
 def _fetched(path_or_name: str, file: str, revision: str | None) -> Path | None:

@@ -293,7 +293,7 @@ def test_an_export_writes_nowhere_else(folder: Path, tmp_path: Path) -> None:
 def test_what_a_terminal_obeys_is_not_printed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = "---\nlicense: mit\x1b]0;owned\x07\x1b[2J\u202e\n---\n"
+    card = '---\nlicense: "mit\\e]0;owned\\a\\e[2J\\u202e"\n---\n'  # as YAML escapes them
     (folder / "language" / "README.md").write_text(card)
     with log_to_terminal():
         AnyModal.from_pretrained(folder)

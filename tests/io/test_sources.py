@@ -16,7 +16,7 @@ from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CheckpointError
-from anymodal.io.sources import INDEX, _reachable, fingerprint, source_of
+from anymodal.io.sources import INDEX, _reachable, fingerprint, source_of, write_card
 from anymodal.language.model import LanguageModel
 from anymodal.model import AnyModal
 from tests.support import huggingface_models, language_models, pipelines
@@ -173,6 +173,37 @@ def test_licences_are_read_off_cards(tmp_path: Path, licence: str, allows: bool 
     assert line.startswith(f"language: {tmp_path.name}, under {licence}: ")
     told = {True: "commercial use allowed", False: "not for commercial use", None: "read it before"}
     assert told[allows] in line
+
+
+MERGED = "\n".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 40))
+"""Each line holds what the one before holds twice."""
+
+
+@pytest.mark.parametrize(
+    ("metadata", "licence"),
+    [
+        ("license: other\nlicense_name: llama3", "llama3"),
+        ("license: [mit, apache-2.0]", "mit, apache-2.0"),
+        ("tags: [license]", None),
+        ("- license", None),
+        ("license: {", None),
+        ("license: !!python/object:os.system x", None),
+        (MERGED, None),
+    ],
+)
+def test_a_card_s_metadata_is_a_stranger_s(
+    tmp_path: Path, metadata: str, licence: str | None
+) -> None:
+    (tmp_path / "README.md").write_text(f"---\na0: &a0 {{b: 1}}\n{metadata}\n---\n# A model\n")
+    assert source_of(str(tmp_path), None).get("licence") == licence
+
+
+@pytest.mark.parametrize("licence", ["mit", "a: b # c", "no", "the terms on its publishers' page"])
+def test_a_written_licence_is_read_back(tmp_path: Path, licence: str) -> None:
+    write_card(tmp_path, {"licence": licence})
+    assert source_of(str(tmp_path), None)["licence"] == licence
+    write_card(tmp_path, {"licence": "other"})
+    assert source_of(str(tmp_path), None)["licence"] == licence, "a card that is there stays"
 
 
 def test_what_each_part_is_is_told_when_a_model_is_composed_and_loaded(
