@@ -96,14 +96,14 @@ def _matrix(args: argparse.Namespace) -> int:
         return _diagnose(args)
     with quick_start():
         from anymodal.evaluation.predictor import ModelPredictor
-        from anymodal.evaluation.report import table
         from anymodal.toybox.matrix import Plan, choose_lines, evaluate
+        from anymodal.toybox.matrix_report import matrix_table
 
         lines = choose_lines(args.kinds)
         plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
         answers = ModelPredictor(open_model(args))
     results = evaluate(answers, plan, args.out, name=args.model)
-    text = table(results)
+    text = matrix_table(results)
     print(text)
     if args.out is not None:
         from anymodal.io.results import write_results

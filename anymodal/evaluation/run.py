@@ -13,7 +13,7 @@ from anymodal import media
 from anymodal.composition import find
 from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
-from anymodal.evaluation.report import metric_table
+from anymodal.evaluation.report import Failure, Results, metric_table
 from anymodal.evaluation.schema import Evaluation, read_evaluation
 from anymodal.evaluation.store import Store
 from anymodal.io.results import write_results
@@ -23,7 +23,7 @@ from anymodal.model import AnyModal
 from anymodal.types import Message
 
 
-def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any], str]:
+def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Results, str]:
     """Evaluate as a configuration says; the results, and a table of them.
 
     Everything that can be checked is checked before the model is loaded. Replies are measured as
@@ -44,7 +44,7 @@ def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any]
     failed = answer_all(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics
     failed += measure(metrics, samples, store, devices.choose(job.device))
-    results = {
+    results: Results = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
         "data": job.data if isinstance(job.data, str) else job.data["_target_"],
         "seed": job.seed,
@@ -67,7 +67,7 @@ def _model(job: Evaluation) -> AnyModal:
 
 def answer_all(
     predictor: Predictor, samples: Sequence[Sample], store: Store, *, seed: int, batch_size: int
-) -> list[dict[str, str]]:
+) -> list[Failure]:
     """Ask every sample whose reply the store doesn't hold, and keep the replies.
 
     A batch is asked as a whole, so that replies have the same company in a run that goes on.
@@ -78,7 +78,7 @@ def answer_all(
     Raises:
         ValueError: if every sample failed: something is wrong that isn't the samples'.
     """
-    failed: list[dict[str, str]] = []
+    failed: list[Failure] = []
     with tqdm(total=len(samples), unit="sample") as bar:
         for start in range(0, len(samples), batch_size):
             some = samples[start : start + batch_size]
@@ -154,9 +154,9 @@ def _record(sample: Sample, answer: Message, store: Store) -> dict[str, Any]:
 
 def measure(
     metrics: Mapping[str, Metric], samples: Sequence[Sample], store: Store, device: str
-) -> list[dict[str, str]]:
+) -> list[Failure]:
     """Let every metric take in every reply; what couldn't be measured comes back, and why."""
-    failed: list[dict[str, str]] = []
+    failed: list[Failure] = []
     for metric in metrics.values():
         metric.to(device)
     for sample in tqdm(samples, unit="reply", desc="measuring"):

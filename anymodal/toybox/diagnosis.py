@@ -5,7 +5,7 @@ Shapes: B media, N encoder tokens, K soft tokens, D width of features, V values 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,13 +15,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from anymodal.evaluation.predictor import ModelPredictor
-from anymodal.evaluation.report import attribute_table, attributes
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import KINDS, Medium, Turn, render_plain, sample_dialogue
 from anymodal.toybox.matrix import Plan, evaluate
+from anymodal.toybox.matrix_report import attribute_table
 from anymodal.toybox.render import MODALITIES
 from anymodal.toybox.scene import all_scenes
 from anymodal.toybox.scoring import captioned, judge, rendered, score, score_reply, values_of
+from anymodal.toybox.shares import AttributeShares, attributes
 from anymodal.types import Message, Target
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ STRETCHES = 4
 
 
 class Rung(NamedTuple):
-    """One part's figures: what was tried, and `report.attributes` of its scores."""
+    """One part's figures: what was tried, and the shares of its right attributes."""
 
     name: str
-    found: Mapping[str, Any]
+    found: AttributeShares
 
 
 def climb(

@@ -12,8 +12,8 @@ from typing import Any
 
 from anymodal import media
 from anymodal.chat.html_report import Check, message_html, write_html_report
-from anymodal.evaluation.report import percent, split_label
 from anymodal.media import Media
+from anymodal.toybox.matrix_report import percent, split_label
 from anymodal.types import Message, Target
 
 PER_PAGE = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from anymodal.config import suggest
 from anymodal.evaluation.predictor import Predictor
-from anymodal.evaluation.report import summary
 from anymodal.evaluation.store import Store
 from anymodal.media import Media
 from anymodal.toybox.gallery import write_gallery
 from anymodal.toybox.grammar.dialogues import KINDS, Dialogue, Medium, Turn, sample_dialogue
+from anymodal.toybox.matrix_report import MatrixResults, summary
 from anymodal.toybox.paraphrases import paraphrased
 from anymodal.toybox.render import render
 from anymodal.toybox.scoring import chance, judge, score_reply
@@ -143,7 +143,7 @@ def choose_lines(given: str) -> tuple[str, ...]:
 
 def evaluate(
     predictor: Predictor, plan: Plan, out: Path | None = None, *, name: str = ""
-) -> dict[str, Any]:
+) -> MatrixResults:
     """Hold the conversations of a plan, judge them, and sum up.
 
     Args:
@@ -172,7 +172,15 @@ def evaluate(
                     store.add(record)
             bar.update(len(some))
     found = [records[key] for key in wanted]
-    results = {"model": name, **asdict(plan), **summary(found)}
+    results: MatrixResults = {
+        "model": name,
+        "lines": plan.lines,
+        "count": plan.count,
+        "seed": plan.seed,
+        "batch_size": plan.batch_size,
+        "varied": plan.varied,
+        **summary(found),
+    }
     if out is not None:
         write_gallery(out, results, found)
     return results

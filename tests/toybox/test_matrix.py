@@ -1,4 +1,4 @@
-"""The evaluation: what is asked, how it is judged, summed up, kept and resumed."""
+"""The matrix: what is asked, how it is scored, summed up, kept and resumed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
-from anymodal import cli, media
+from anymodal import media
 from anymodal.evaluation.predictor import ModelPredictor
-from anymodal.evaluation.report import attributes, table, wilson
-from anymodal.media import Audio, Image, Video
-from anymodal.model import AnyModal
-from anymodal.toybox import diagnosis as ladder
 from anymodal.toybox.grammar.dialogues import KINDS, Medium
 from anymodal.toybox.matrix import ANY, MAIN, PARAPHRASE, Plan, choose_lines, evaluate, hold
+from anymodal.toybox.matrix_report import matrix_table
 from anymodal.toybox.render import MODALITIES, render
-from anymodal.toybox.scene import MOTIONS, Scene
-from anymodal.toybox.scoring import chance, judge, rendered, score, score_reply
+from anymodal.toybox.scene import Scene
+from anymodal.toybox.scoring import judge
 from anymodal.toybox.variations import render_varied
-from anymodal.types import Conditioning, Message
+from anymodal.types import Message
 from tests.support.tiny import tiny_model
 
 BELL = Scene("bell", "red", "big", "still", "fast")
@@ -59,65 +55,6 @@ class Knowing:
 
 def lines_of(results: dict) -> dict[str, dict]:
     return {line["line"]: line for line in results["results"]}
-
-
-# ---- Judging ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("modality", ["image", "audio", "video", "imu"])
-def test_a_rendered_medium_is_judged_right(modality):
-    told = BELL.replace(motion="left").observable(modality)
-    medium = render(BELL.replace(motion="left"), modality, np.random.default_rng(0))
-    assert score(judge(modality, medium), told) == dict.fromkeys(told, True)
-
-
-def test_what_is_absent_or_of_another_kind_is_all_wrong():
-    told = BELL.observable("image")
-    wrong = dict.fromkeys(told, False)
-    sound = render(BELL, "audio", np.random.default_rng(0))
-    assert score_reply("image", None, told) == wrong
-    assert score_reply("image", sound, told) == wrong
-    assert score_reply("image", "a red bell", told) == wrong
-    assert score_reply("text", sound, told) == wrong
-
-
-def test_a_medium_that_no_oracle_can_read_is_wrong_but_no_error():
-    short = Audio(np.zeros((1, 10), np.float32), 16000)
-    empty = Image(np.full((64, 64, 3), 200, np.uint8))
-    assert score_reply("audio", short, {"thing": "bell"}) == {"thing": False}
-    assert score_reply("image", empty, {"thing": "bell"}) == {"thing": False}
-
-
-def test_a_text_loses_by_what_it_adds():
-    assert score_reply("text", "A red bell.", {"thing": "bell"}) == {"thing": True, "color": False}
-
-
-def test_chance():
-    assert chance("answer", {"answer": "yes"}) == 1 / 2
-    assert chance("color", {"color": "red"}) == 1 / 8
-    assert chance("thing", {"thing": "ball and bell"}) == 1 / 66
-
-
-# ---- Statistics ---------------------------------------------------------------------------------
-
-
-def test_wilson_interval():
-    # Agresti & Coull 1998: 0 of 10 gives (0, 0.278); 90 of 100 gives (0.826, 0.945).
-    assert wilson(0.0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
-    assert wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
-    assert wilson(1.0, 100)[1] == 1
-    assert wilson(0.0, 0) == (0, 1)
-
-
-def test_the_interval_counts_media_and_not_their_attributes():
-    found = attributes([{"a": True, "b": True}, {"a": True, "b": False}, {}])
-    assert found["share"] == 0.75
-    assert found["interval"] == wilson(0.75, 2)
-    assert found["by_attribute"] == {"a": 1, "b": 0.5}
-    assert attributes([])["share"] is None
-
-
-# ---- The harness --------------------------------------------------------------------------------
 
 
 def test_who_answers_right_is_right_in_everything():
@@ -281,7 +218,7 @@ def test_records_tell_what_was_asked_said_and_measured():
 
 def test_the_table_names_every_line():
     plan = Plan(("text>image", "talk"), count=2, splits=(False, True))
-    text = table(evaluate(Knowing(plan), plan))
+    text = matrix_table(evaluate(Knowing(plan), plan))
     head, _, *rows = text.split("\n\n")[0].splitlines()
     cells = [cell.strip() for cell in head.strip("|").split("|")]
     assert cells == [
@@ -301,9 +238,6 @@ def test_lines_to_measure():
     assert choose_lines("talk, any") == ("talk", ANY)
     with pytest.raises(ValueError, match="did you mean 'text>image'"):
         choose_lines("text>imag")
-
-
-# ---- Files as people have them ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
@@ -338,9 +272,6 @@ def test_only_what_the_toybox_renders_is_varied():
         render_varied(BELL, "smell", np.random.default_rng(0))
 
 
-# ---- With a model of real parts -----------------------------------------------------------------
-
-
 def test_a_tiny_model_is_measured_and_its_samples_kept(tmp_path):
     model = tiny_model()
     answers = ModelPredictor(model, max_new_tokens=12)
@@ -352,92 +283,3 @@ def test_a_tiny_model_is_measured_and_its_samples_kept(tmp_path):
     assert 0 <= total["media"]["share"] <= 1
     assert evaluate(answers, plan, tmp_path) == results
     assert ModelPredictor(model).identity() != answers.identity()
-
-
-def test_a_decoder_alone_is_measured_on_captions():
-    decoder = tiny_model().decoders["image"]
-    rung = ladder.on_captions(decoder, 3, steps=2, guidance=2.0, batch_size=2)
-    assert set(rung.found["by_attribute"]) == {"thing", "color", "size"}
-    assert "image: decoder on captions" in ladder.table([rung])
-
-
-def test_the_oracles_rung_is_at_the_top():
-    assert ladder.of_oracle("imu", 20).found["share"] > 0.97
-
-
-def test_a_probe_finds_what_is_there_and_nothing_where_there_is_nothing(monkeypatch):
-    monkeypatch.setattr(ladder, "LEARN", 120)
-    kinds = {}
-    for medium, told in [*rendered("imu", 120, seed=1), *rendered("imu", 40, seed=0)]:
-        kinds[medium.digest()] = told
-
-    def telling(media):
-        told = [kinds[medium.digest()]["motion"] for medium in media]
-        return torch.eye(len(MOTIONS))[[MOTIONS.index(motion) for motion in told]]
-
-    found = ladder.probe("telling", "imu", telling, 40).found["by_attribute"]
-    assert found["motion"] == 1
-    blind = ladder.probe("blind", "imu", lambda media: torch.ones(len(media), 3), 40).found
-    assert blind["by_attribute"]["motion"] < 0.5
-
-
-def test_the_whole_ladder_of_a_tiny_model(monkeypatch):
-    monkeypatch.setattr(ladder, "LEARN", 24)
-    names = [rung.name for rung in ladder.climb(tiny_model(), 2)]
-    assert names[:8] == [
-        "image: oracle on the renderer",
-        "image: encoder, probed",
-        "image: soft tokens, probed",
-        "image: language model, told in words",
-        "image>text: the whole chain",
-        "image: decoder on captions",
-        "image: head, by the nearest caption",
-        "text>image: the whole chain",
-    ]
-    assert names[-1] == "imu>text: the whole chain"
-
-
-@pytest.mark.parametrize(("shift", "least", "most"), [(0, 1.0, 1.0), (1, 0.0, 0.6)])
-def test_a_head_is_read_by_the_nearest_caption(monkeypatch, shift, least, most):
-    model = AnyModal.from_pretrained("nano")  # whose decoders read captions to their end
-    heads = model.conditioning
-
-    def asking(name, samples):
-        """What a head would give that asks for its own target, or for its neighbour's."""
-        targets, _ = heads(name, samples)
-        captions = [target.caption for target in (*targets[shift:], *targets[:shift])]
-        embeds, mask, pooled = model.decoders[name].embed_captions(captions)
-        return targets, Conditioning(embeds * mask[..., None], mask, pooled)
-
-    monkeypatch.setattr(model, "conditioning", asking)
-    assert least <= ladder.of_head(model, "audio", 24).found["share"] <= most
-
-
-# ---- The command --------------------------------------------------------------------------------
-
-
-def test_the_command_measures_a_pipelines_folder(tmp_path, capsys):
-    tiny_model().decoders["image"].pipeline.save_pretrained(tmp_path / "image")
-    how = ["--n", "2", "--steps", "2", "--split", "both"]
-    assert cli.main(["eval", "decoder", str(tmp_path / "image"), *how]) == 0
-    out = capsys.readouterr().out
-    assert "seen scenes" in out
-    assert "held-out scenes" in out
-    assert cli.main(["eval", "decoder", str(tmp_path / "image"), "fps=4"]) == 2
-    assert "takes no 'fps'" in capsys.readouterr().err
-    assert cli.main(["eval", "decoder", str(tmp_path / "image"), "--modality", "audio"]) == 2
-    assert "makes image" in capsys.readouterr().err
-
-
-def test_the_command_refuses_what_there_is_not(capsys):
-    assert cli.main(["eval", "matrix", "--n", "0"]) == 2
-    assert cli.main(["eval", "matrix", "--seed", "-1"]) == 2
-    assert "0 or above" in capsys.readouterr().err
-    assert cli.main(["eval", "matrix", "--model", "no-such-model"]) == 2
-    assert "no-such-model" in capsys.readouterr().err
-
-
-def test_media_of_other_shapes_than_rendered_are_judged():
-    video = render(BELL.replace(motion="left"), "video", np.random.default_rng(0))
-    twice = Video(video.frames.repeat(2, 0), 2 * video.fps)
-    assert judge("video", twice)["motion"] == "left"
