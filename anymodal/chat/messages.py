@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from anymodal.io.message_content import Target, name_of, open_message, parts_of
 from anymodal.io.message_parts import PartReader, holds_text
-from anymodal.media import Limits, MediaError
+from anymodal.media import Limits, Media, MediaError
 from anymodal.media.objects import is_pair
 from anymodal.types import Message
 
@@ -64,14 +64,14 @@ def is_batch(given: object) -> TypeGuard[Sequence[object]]:
     )
 
 
-def _turns(given: Any) -> list[tuple[str, Sequence[Any]]]:
+def _turns(given: object) -> list[tuple[str, Sequence[object]]]:
     """Roles with their parts, not read yet."""
-    items = parts_of(given)
-    said = [isinstance(item, Message) or _is_message(item) for item in items]
-    if not any(said):
+    items: list[object] = parts_of(given)
+    messages = [isinstance(item, Message) or _is_message(item) for item in items]
+    if not any(messages):
         return [("user", items)]
-    if not all(said):
-        place = said.index(False)
+    if not all(messages):
+        place = messages.index(False)
         raise ValueError(
             f"item {place + 1} of the conversation is a part ({name_of(items[place])}) among "
             "messages; put it into the content of one"
@@ -79,24 +79,26 @@ def _turns(given: Any) -> list[tuple[str, Sequence[Any]]]:
     return [
         (item.role, item.content) if isinstance(item, Message) else open_message(item)
         for item in items
+        if isinstance(item, Message | Mapping)
     ]
 
 
-def _is_message(item: Any) -> bool:
+def _is_message(item: object) -> bool:
     return isinstance(item, Mapping) and ("role" in item or "content" in item)
 
 
-def _read(reader: PartReader, parts: Sequence[Any], message: int) -> list[Any]:
+def _read(reader: PartReader, parts: Sequence[object], message: int) -> list[str | Media]:
     """The parts of a message, each error with its place."""
-    found = []
+    content: list[str | Media] = []
     for number, part in enumerate(parts, 1):
-        place = f"message {message}, part {number}: " if message else f"part {number}: "
         try:
-            found.append(reader.read(part))
-            if isinstance(found[-1], Target):
+            read = reader.read(part)
+            if isinstance(read, Target):
                 raise MediaError("a target is for training; give the medium itself")
         except ValueError as error:
             if not message and len(parts) == 1:
                 raise
+            place = f"message {message}, part {number}: " if message else f"part {number}: "
             raise ValueError(f"{place}{error}") from error
-    return found
+        content.append(read)
+    return content

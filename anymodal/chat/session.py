@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from anymodal import media
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
@@ -41,6 +41,28 @@ class Exchange:
     reply: Message
     saved: tuple[Path, ...]
     seed: int
+
+
+class TranscriptMessage(TypedDict):
+    """A message as JSON values.
+
+    Attributes:
+        role: user or assistant.
+        content: `{"text": …}`, and of each medium `{"kind": …, "file": …}`.
+        seed: of the turn, in its reply.
+    """
+
+    role: str
+    content: list[dict[str, str]]
+    seed: NotRequired[int]
+
+
+class Transcript(TypedDict):
+    """A conversation as JSON values."""
+
+    seed: int
+    settings: dict[str, object]
+    messages: list[TranscriptMessage]
 
 
 class Session:
@@ -199,13 +221,13 @@ class Session:
             saved.append(medium.save(self.out / f"{name}{medium.suffix}"))
         return tuple(saved)
 
-    def transcript(self) -> dict[str, Any]:
+    def transcript(self) -> Transcript:
         """The conversation as JSON values, its media as the paths of their files."""
-        messages = []
+        messages: list[TranscriptMessage] = []
         for turn in self.turns:
             messages.append(_as_json(turn.asked, turn.files))
             messages.append({**_as_json(turn.reply, turn.saved), "seed": turn.seed})
-        settings = {"sampling": self.sampling, **self.text}
+        settings: dict[str, object] = {"sampling": self.sampling, **self.text}
         return {"seed": self.seed, "settings": settings, "messages": messages}
 
     def save(self, path: str | Path) -> Path:
@@ -233,7 +255,7 @@ def _first_shown(count: int, history_turns: int | None) -> int:
     return -((history_turns - count) // step) * step  # the surplus, rounded up to whole steps
 
 
-def _as_json(message: Message, files: Sequence[Path]) -> dict[str, Any]:
+def _as_json(message: Message, files: Sequence[Path]) -> TranscriptMessage:
     remaining = iter(files)
     content: list[dict[str, str]] = []
     for part in message.content:

@@ -52,14 +52,14 @@ MediaSettingsByModality = Mapping[str, MediaSettings]
 
 
 def check_settings(
-    model: ComposedModel, sampling: object, text: Mapping[str, Any], others: Sequence[str] = ()
+    model: ComposedModel, sampling: object, text: TextSettings, others: Sequence[str] = ()
 ) -> tuple[Sampling, dict[str, dict[str, Any]]]:
     """Check the settings of a reply.
 
     Args:
         model: who is to reply.
         sampling: `MediaSettings` by modality, over the model's own; None for those alone.
-        text: `TextSettings`.
+        text: settings of the text.
         others: further names that a misspelt setting may have meant.
 
     Returns:

@@ -161,9 +161,9 @@ def _files(args: argparse.Namespace) -> int:
             f"name one configuration, as configs/evaluation/answers.yaml, not {len(configs)}"
         )
     with quick_start():
-        from anymodal.evaluation import run as evaluation
+        from anymodal.evaluation.run import run_evaluation
 
-    results, table = evaluation.run(configs[0], [item for item in args.items if "=" in item])
+    results, table = run_evaluation(configs[0], [item for item in args.items if "=" in item])
     print(table)
     if results["failed"]:
         print(f"{len(results['failed'])} samples or measurements failed", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from tqdm import tqdm
 
@@ -23,7 +23,30 @@ from anymodal.model import AnyModal
 from anymodal.types import Message
 
 
-def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Results, str]:
+class ReplyFile(TypedDict):
+    """A medium of a reply, in a file."""
+
+    kind: str
+    path: str
+
+
+class Reply(TypedDict):
+    """The record of a sample's reply.
+
+    Attributes:
+        id: of the sample.
+        digest: of all that the sample asks.
+        messages: of the sample, media by name.
+        reply: texts and media in order.
+    """
+
+    id: str
+    digest: str
+    messages: list[dict[str, object]]
+    reply: list[str | ReplyFile]
+
+
+def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Results, str]:
     """Evaluate as a configuration says; the results, and a table of them.
 
     Everything that can be checked is checked before the model is loaded. Replies are measured as
@@ -40,10 +63,10 @@ def run(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Results, str]:
     metrics = job.build_metrics(samples)
     predictor = ModelPredictor(_model(job), **job.settings)
     head = {"answerer": predictor.identity(), "seed": job.seed}
-    store = Store(Path(job.output_dir), head, lambda record: record["id"])
-    failed = answer_all(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
+    store = Store[Reply](Path(job.output_dir), head, lambda record: record["id"])
+    failed = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics
-    failed += measure(metrics, samples, store, devices.choose(job.device))
+    failed += measure_replies(metrics, samples, store, devices.choose(job.device))
     results: Results = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
         "data": job.data if isinstance(job.data, str) else job.data["_target_"],
@@ -65,8 +88,13 @@ def _model(job: Evaluation) -> AnyModal:
     return model.to(devices.choose(job.device))
 
 
-def answer_all(
-    predictor: Predictor, samples: Sequence[Sample], store: Store, *, seed: int, batch_size: int
+def collect_replies(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    store: Store[Reply],
+    *,
+    seed: int,
+    batch_size: int,
 ) -> list[Failure]:
     """Ask every sample whose reply the store doesn't hold, and keep the replies.
 
@@ -82,13 +110,13 @@ def answer_all(
     with tqdm(total=len(samples), unit="sample") as bar:
         for start in range(0, len(samples), batch_size):
             some = samples[start : start + batch_size]
-            if not all(_holds(store, sample) for sample in some):
-                for sample, answer in _ask(predictor, some, seed):
-                    if isinstance(answer, Exception):
-                        failed.append({"id": sample.id, "error": str(answer)})
+            if not all(_is_answered(store, sample) for sample in some):
+                for sample, reply in _ask(predictor, some, seed):
+                    if isinstance(reply, Exception):
+                        failed.append({"id": sample.id, "error": str(reply)})
                         store.records.pop(sample.id, None)
-                    elif not _holds(store, sample):
-                        store.records[sample.id] = record = _record(sample, answer, store)
+                    elif not _is_answered(store, sample):
+                        store.records[sample.id] = record = _record(sample, reply, store)
                         store.add(record)
             bar.update(len(some))
     if len(failed) == len(samples):
@@ -97,12 +125,12 @@ def answer_all(
     return failed
 
 
-def _holds(store: Store, sample: Sample) -> bool:
+def _is_answered(store: Store[Reply], sample: Sample) -> bool:
     """Whether the store has a reply to just what the sample asks, with all its media."""
     record = store.records.get(sample.id)
     if record is None:
         return False
-    paths = [store.folder / part["path"] for part in record["reply"] if isinstance(part, dict)]
+    paths = [store.folder / part["path"] for part in record["reply"] if not isinstance(part, str)]
     try:
         return record["digest"] == sample.digest() and all(path.is_file() for path in paths)
     except OSError:  # asking will tell
@@ -112,34 +140,35 @@ def _holds(store: Store, sample: Sample) -> bool:
 def _ask(
     predictor: Predictor, samples: Sequence[Sample], seed: int
 ) -> Iterator[tuple[Sample, Message | Exception]]:
-    """Answers in one batch, or errors; who spoils a batch is found by asking one by one."""
-    asked: list[tuple[Sample, list[Message]]] = []
+    """Replies in one batch, or errors; which sample spoils a batch shows when each is alone."""
+    conversations: list[tuple[Sample, list[Message]]] = []
     for sample in samples:
         try:
-            asked.append((sample, sample.conversation()))
+            conversations.append((sample, sample.conversation()))
         except (ValueError, OSError) as error:
             yield sample, error
-    if not asked:
+    if not conversations:
         return
-    found = [sample for sample, _ in asked]
+    readable = [sample for sample, _ in conversations]
+    seeds = [sample.seed(seed) for sample in readable]
     try:
-        answers = predictor([talk for _, talk in asked], [s.seed(seed) for s in found])
+        replies = predictor([messages for _, messages in conversations], seeds)
     except ValueError as error:
-        if len(found) == 1:
-            yield found[0], error
+        if len(readable) == 1:
+            yield readable[0], error
             return
-        for sample in found:
+        for sample in readable:
             yield from _ask(predictor, [sample], seed)
         return
-    yield from zip(found, answers, strict=True)
+    yield from zip(readable, replies, strict=True)
 
 
-def _record(sample: Sample, answer: Message, store: Store) -> dict[str, Any]:
-    """A reply, ready for JSON: texts, and paths of its media, which are kept."""
-    reply: list[str | dict[str, str]] = []
-    for place, part in enumerate(answer.content):
+def _record(sample: Sample, message: Message, store: Store[Reply]) -> Reply:
+    """A reply, ready for JSON: its texts, and the paths of its media, which are saved."""
+    reply: list[str | ReplyFile] = []
+    for place, part in enumerate(message.content):
         if isinstance(part, media.Media):
-            path = store.keep(part, f"{sample.name}-{place}")
+            path = store.save_medium(part, f"{sample.name}-{place}")
             reply.append({"kind": part.kind, "path": path})
         else:
             assert isinstance(part, str), "a reply holds texts and media"
@@ -152,8 +181,8 @@ def _record(sample: Sample, answer: Message, store: Store) -> dict[str, Any]:
     }
 
 
-def measure(
-    metrics: Mapping[str, Metric], samples: Sequence[Sample], store: Store, device: str
+def measure_replies(
+    metrics: Mapping[str, Metric], samples: Sequence[Sample], store: Store[Reply], device: str
 ) -> list[Failure]:
     """Let every metric take in every reply; what couldn't be measured comes back, and why."""
     failed: list[Failure] = []
@@ -162,13 +191,8 @@ def measure(
     for sample in tqdm(samples, unit="reply", desc="measuring"):
         if sample.id not in store.records:
             continue
-        reply = Message(
-            "assistant",
-            [
-                part if isinstance(part, str) else _kept(store.folder, part)
-                for part in store.records[sample.id]["reply"]
-            ],
-        )
+        parts = store.records[sample.id]["reply"]
+        reply = Message("assistant", [_part(store.folder, part) for part in parts])
         for name, metric in metrics.items():
             try:
                 metric.update(sample, reply)
@@ -177,5 +201,5 @@ def measure(
     return failed
 
 
-def _kept(folder: Path, part: Mapping[str, str]) -> media.Media:
-    return media.load(folder / part["path"], kind=part["kind"])
+def _part(folder: Path, part: str | ReplyFile) -> str | media.Media:
+    return part if isinstance(part, str) else media.load(folder / part["path"], kind=part["kind"])

@@ -1,33 +1,33 @@
-"""Samples in a folder, so that an evaluation that was stopped goes on where it stopped."""
+"""Records in a folder, so that an evaluation that was stopped goes on where it stopped."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from anymodal.io.checkpoint import replacing
 from anymodal.media import Media
 
+Record = TypeVar("Record", bound=Mapping[str, object])
+"""What is kept of one sample, as JSON values."""
 
-class Store:
-    """Samples in a folder, one line of JSON each, whole even if a run was killed.
+
+class Store(Generic[Record]):
+    """Records in a folder, one line of JSON each, whole even if a run was killed.
 
     Args:
         folder: made if needed.
         head: whose samples they are, and how made; which of them there are may differ.
-        key: what tells one record from another; of two with the same key the later one counts.
+        key: tells one record from another; of two with the same key the later one counts.
 
     Raises:
         ValueError: if the folder holds samples with another head.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        head: Mapping[str, Any],
-        key: Callable[[Mapping[str, Any]], Hashable],
+        self, folder: Path, head: Mapping[str, object], key: Callable[[Record], Hashable]
     ) -> None:
         self.folder, self.path = folder, folder / "samples.jsonl"
         lines = self.path.read_text("utf-8").split("\n") if self.path.exists() else []
@@ -38,17 +38,17 @@ class Store:
                 f"{self.path} holds samples of another model, other settings or another seed "
                 f"({whole[0]} instead of {head}); choose another folder, or delete that file"
             )
-        self.records = {key(record): record for record in whole[1:]}
+        self.records: dict[Hashable, Record] = {key(record): record for record in whole[1:]}
         with replacing(self.path) as temporary:
             kept = [head, *self.records.values()]
             temporary.write_text("".join(f"{json.dumps(item)}\n" for item in kept), "utf-8")
 
-    def keep(self, medium: Media, name: str) -> str:
+    def save_medium(self, medium: Media, name: str) -> str:
         """Save a medium; its path within the folder comes back."""
         (self.folder / "media").mkdir(exist_ok=True)
         return medium.save(self.folder / "media" / name).relative_to(self.folder).as_posix()
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Keep a sample."""
+    def add(self, record: Record) -> None:
+        """Append a record to the file."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")

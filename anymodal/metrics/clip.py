@@ -1,8 +1,9 @@
-"""Whether what was made shows what was asked for."""
+"""Agreement of generated media with the captions that were asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ class ClipScore(Metric):
 
         if frames < 1:
             raise ConfigError(f"frames={frames}; it must be 1 or above")
-        clip = _Tensors(CLIPModel.from_pretrained(model).eval())
+        clip = _TensorFeatures(CLIPModel.from_pretrained(model).eval())
         processor = CLIPProcessor.from_pretrained(model)
         self.library = CLIPScore(lambda: (clip, processor))
         self.frames, self.sum, self.device = frames, 0.0, "cpu"
@@ -60,23 +61,27 @@ class ClipScore(Metric):
         return {"clip_score": self.sum / (self.count - self.missing)}
 
 
-class _Tensors(nn.Module):
+class _TensorFeatures(nn.Module):
     """A CLIP whose `get_…_features` give tensors: transformers 5 gives whole outputs instead."""
 
-    def __init__(self, clip: Any) -> None:
+    def __init__(self, clip: nn.Module) -> None:
         super().__init__()
         self.clip = clip
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # Any, as in nn.Module
         if name == "clip":
             return super().__getattr__(name)
-        found = getattr(self.clip, name)
-        return _pooled(found) if name.endswith("_features") else found
+        attribute = getattr(self.clip, name)
+        return _pooled(attribute) if name.endswith("_features") else attribute
 
 
-def _pooled(method: Any) -> Any:
-    def call(*args: Any) -> Tensor:
-        found = method(*args)
-        return found if isinstance(found, Tensor) else found.pooler_output
+def _pooled(method: Callable[..., Tensor | _Pooled]) -> Callable[..., Tensor]:
+    def call(*args: object) -> Tensor:
+        output = method(*args)
+        return output if isinstance(output, Tensor) else output.pooler_output
 
     return call
+
+
+class _Pooled(Protocol):
+    pooler_output: Tensor

@@ -1,4 +1,4 @@
-"""How far what was made is, as a whole, from real media.
+"""Distances between generated and real media, as sets.
 
 Shapes: B media, E width of an embedding.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,26 +18,28 @@ from anymodal.media.pictures import pictures
 from anymodal.metrics.base import Metric
 
 if TYPE_CHECKING:
+    from torchmetrics import Metric as LibraryMetric
+
     from anymodal.encoders import Encoder
     from anymodal.media import Media
     from anymodal.metrics.samples import Sample
     from anymodal.types import Message
 
 
-class _Reads(Protocol):
-    """What turns media into embeddings."""
+class _Embedder(Protocol):
+    """Turns media into embeddings."""
 
-    def fits(self, medium: Media) -> bool:
-        """Whether it can read a medium."""
+    def accepts(self, medium: Media) -> bool:
+        """Whether it reads a medium."""
 
     def prepare(self, medium: Media) -> Tensor:
-        """A medium as a tensor."""
+        """A medium as a tensor, on the CPU."""
 
     def embed(self, prepared: Sequence[Tensor]) -> Tensor:
         """Embeddings (B, E)."""
 
-    def to(self, device: str) -> Any:
-        """Move it."""
+    def to(self, device: str) -> None:
+        """Move the network."""
 
 
 class _Distance(Metric):
@@ -60,62 +62,64 @@ class _Distance(Metric):
     def __init__(self, encoder: Encoder | None = None, batch_size: int = 16) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size}; it must be 1 or above")
-        self.reads: _Reads = _Inception() if encoder is None else _Encoded(encoder)
+        self.embedder: _Embedder = _Inception() if encoder is None else _EncoderEmbedder(encoder)
         self.batch_size = batch_size
-        self.library: Any = None
-        self.waiting: dict[bool, list[Tensor]] = {True: [], False: []}
-        self.taken = {True: 0, False: 0}
+        self.library: LibraryMetric | None = None  # its width is known with the first embedding
+        self.pending: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is real
+        self.counts = {True: 0, False: 0}
 
     def to(self, device: str) -> None:
         """Move the encoder."""
-        self.reads.to(device)
+        self.embedder.to(device)
 
     def _update(self, sample: Sample, reply: Message) -> bool:
         real = [file.load() for file in sample.media]
         for medium, file in zip(real, sample.media, strict=True):
-            if not self.reads.fits(medium):
+            if not self.embedder.accepts(medium):
                 raise ValueError(f"{file.name} is {medium!r}, which the encoder doesn't read")
-        made = [medium for medium in reply.media if self.reads.fits(medium)]
-        # All are prepared before any is taken in: what can't be read leaves nothing behind.
+        generated = [medium for medium in reply.media if self.embedder.accepts(medium)]
+        # All are prepared before any is counted: what can't be read leaves nothing behind.
         prepared = {
-            True: [self.reads.prepare(medium) for medium in real],
-            False: [self.reads.prepare(medium) for medium in made],
+            True: [self.embedder.prepare(medium) for medium in real],
+            False: [self.embedder.prepare(medium) for medium in generated],
         }
-        for which, tensors in prepared.items():
-            self.waiting[which] += tensors
-            if len(self.waiting[which]) >= self.batch_size:
-                self._take(which)
-        return bool(made)
+        for side, tensors in prepared.items():
+            self.pending[side] += tensors
+            if len(self.pending[side]) >= self.batch_size:
+                self._flush(side)
+        return bool(generated)
 
     @torch.inference_mode()
-    def _take(self, real: bool) -> None:
-        """Embed what is waiting, and hand it to the library."""
-        waiting, self.waiting[real] = self.waiting[real], []
-        for start in range(0, len(waiting), self.batch_size):
+    def _flush(self, real: bool) -> None:
+        """Embed what is pending, and hand it to the library."""
+        pending, self.pending[real] = self.pending[real], []
+        for start in range(0, len(pending), self.batch_size):
             # In double, since a difference of large sums is at stake.
-            found = self.reads.embed(waiting[start : start + self.batch_size]).double().cpu()
+            embeds = self.embedder.embed(pending[start : start + self.batch_size]).double().cpu()
             if self.library is None:
-                self.library = self._build(_Given(found.shape[1]))
-            self.library.update(found, real=real)
-            self.taken[real] += len(found)
+                self.library = self._build(_Identity(embeds.shape[1]))
+            self.library.update(embeds, real=real)
+            self.counts[real] += len(embeds)
 
     def _compute(self) -> dict[str, float]:
         for real in (True, False):
-            self._take(real)
-        figures = self._figures() if min(self.taken.values()) > 1 else {}
-        return {**figures, "real": self.taken[True], "made": self.taken[False]}
+            self._flush(real)
+        figures: dict[str, float] = {}
+        if self.library is not None and min(self.counts.values()) > 1:
+            figures = self._figures(self.library)
+        return {**figures, "real": self.counts[True], "made": self.counts[False]}
 
     @abstractmethod
-    def _build(self, feature: nn.Module) -> Any:
+    def _build(self, feature: nn.Module) -> LibraryMetric:
         """The library's metric over embeddings that are given to it."""
 
     @abstractmethod
-    def _figures(self) -> dict[str, float]:
+    def _figures(self, library: LibraryMetric) -> dict[str, float]:
         """The figures of the library's metric, with two media or more on either side."""
 
 
 class FrechetDistance(_Distance):
-    """The Fréchet distance between Gaussians fitted to embeddings of real and of made media.
+    """The Fréchet distance between Gaussians fitted to embeddings of real and generated media.
 
     It depends on the encoder and, being biased, on the number of media: compare like with like.
     For the arguments see `_Distance`.
@@ -124,17 +128,17 @@ class FrechetDistance(_Distance):
     Kilgour et al. 2019, "Fréchet audio distance"; Unterthiner et al. 2018, "FVD" (torchmetrics).
     """
 
-    def _build(self, feature: nn.Module) -> Any:
+    def _build(self, feature: nn.Module) -> LibraryMetric:
         from torchmetrics.image.fid import FrechetInceptionDistance
 
         return FrechetInceptionDistance(feature)
 
-    def _figures(self) -> dict[str, float]:
-        return {"frechet_distance": float(self.library.compute())}
+    def _figures(self, library: LibraryMetric) -> dict[str, float]:
+        return {"frechet_distance": float(library.compute())}
 
 
 class KernelDistance(_Distance):
-    """The unbiased squared maximum mean discrepancy between embeddings of real and of made media.
+    """The unbiased squared maximum mean discrepancy between embeddings of real and generated media.
 
     The kernel is (x·y / E + 1)³; the mean over random subsets, and its spread. With fewer media
     than `subset_size` a subset is as many as there are.
@@ -145,7 +149,7 @@ class KernelDistance(_Distance):
         encoder: see `_Distance`.
         batch_size: media embedded at once.
         subsets: how many random subsets.
-        subset_size: real and made media in each.
+        subset_size: real and generated media in each.
     """
 
     def __init__(
@@ -161,23 +165,23 @@ class KernelDistance(_Distance):
                 raise ConfigError(f"{name}={value}; it must be {least} or above")
         self.subsets, self.subset_size = subsets, subset_size
 
-    def _build(self, feature: nn.Module) -> Any:
+    def _build(self, feature: nn.Module) -> LibraryMetric:
         from torchmetrics.image.kid import KernelInceptionDistance
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*save all extracted features.*")
             return KernelInceptionDistance(feature, subsets=self.subsets)
 
-    def _figures(self) -> dict[str, float]:
-        self.library.subset_size = min(self.subset_size, *self.taken.values())
+    def _figures(self, library: LibraryMetric) -> dict[str, float]:
+        library.subset_size = min(self.subset_size, *self.counts.values())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # the subsets are drawn from torch's own generator
-            mean, spread = self.library.compute()
+            mean, spread = library.compute()
         return {"kernel_distance": float(mean), "spread": float(spread)}
 
 
-class _Given(nn.Module):
-    """Stands where the library has its network: embeddings come as they are."""
+class _Identity(nn.Module):
+    """In the place of the library's network: embeddings come as they are."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -187,13 +191,13 @@ class _Given(nn.Module):
         return embeddings
 
 
-class _Encoded:
-    """Reads media with an encoder."""
+class _EncoderEmbedder:
+    """Embeds media with an encoder."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder.eval()
 
-    def fits(self, medium: Media) -> bool:
+    def accepts(self, medium: Media) -> bool:
         return isinstance(medium, self.encoder.media)
 
     def prepare(self, medium: Media) -> Tensor:
@@ -208,7 +212,7 @@ class _Encoded:
 
 
 class _Inception:
-    """Reads pictures as the published FID and KID do: Inception's last pooling layer, E = 2048."""
+    """Embeds pictures as the published FID and KID do: Inception's last pooling layer, E = 2048."""
 
     def __init__(self) -> None:
         from torchmetrics.image.fid import NoTrainInceptionV3
@@ -222,13 +226,13 @@ class _Inception:
             ) from error
         self.device = "cpu"
 
-    def fits(self, medium: Media) -> bool:
+    def accepts(self, medium: Media) -> bool:
         shown = pictures(medium)
         return shown is not None and len(shown) == 1
 
     def prepare(self, medium: Media) -> Tensor:
         shown = pictures(medium)
-        assert shown is not None, "fits() was asked before"
+        assert shown is not None, "accepts() was asked before"
         return torch.from_numpy(shown[0].copy()).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
 
     def embed(self, prepared: Sequence[Tensor]) -> Tensor:

@@ -87,7 +87,7 @@ class Sample:
             for turn in self.turns
         ]
 
-    def written(self) -> list[dict[str, Any]]:
+    def written(self) -> list[dict[str, object]]:
         """The messages, ready for JSON, their media by name."""
         return [
             {
@@ -156,36 +156,39 @@ def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[S
 
 
 def _limited(sample: Sample, limits: media.Limits | None) -> Sample:
-    def limited(part: Any) -> Any:
-        return replace(part, limits=limits) if isinstance(part, File) else part
+    def limited(file: File) -> File:
+        return replace(file, limits=limits)
 
-    turns = tuple(replace(turn, content=tuple(map(limited, turn.content))) for turn in sample.turns)
+    turns = tuple(
+        replace(turn, content=tuple(p if isinstance(p, str) else limited(p) for p in turn.content))
+        for turn in sample.turns
+    )
     return replace(sample, turns=turns, media=tuple(map(limited, sample.media)))
 
 
-def _parsed(line: str) -> dict[str, Any]:
+def _parsed(line: str) -> dict[str, object]:
     try:
-        found = json.loads(line)
+        entry = json.loads(line)
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from error
-    if not isinstance(found, dict):
+    if not isinstance(entry, dict):
         raise ConfigError(f"a sample is an object, not {line.strip()[:40]!r}")
-    _check_keys(found, KEYS, "a sample")
-    return found
+    _check_keys(entry, KEYS, "a sample")
+    return entry
 
 
-def _sample(given: Mapping[str, Any], folder: Path, number: str) -> Sample:
-    if ("prompt" in given) == ("messages" in given):
+def _sample(entry: Mapping[str, object], folder: Path, number: str) -> Sample:
+    if ("prompt" in entry) == ("messages" in entry):
         raise ConfigError("give either `prompt` or `messages`")
-    if "prompt" in given:
-        turns = [Turn("user", _parts(given["prompt"], folder, "prompt"))]
+    if "prompt" in entry:
+        turns = [Turn("user", _parts(entry["prompt"], folder, "prompt"))]
     else:
-        turns = [_turn(turn, folder) for turn in _listed(given, "messages")]
+        turns = [_turn(message, folder) for message in _list(entry, "messages")]
     if not turns or turns[-1].role != "user":
         raise ConfigError("the last of `messages` must be the user's, since the model answers it")
-    name = given.get("id", number)
-    references, choices = (_texts(given, key) for key in ("references", "choices"))
-    answer = _text(given, "answer")
+    name = entry.get("id", number)
+    references, choices = (_texts(entry, key) for key in ("references", "choices"))
+    answer = _text(entry, "answer")
     if len({plain(choice) for choice in choices}) < len(choices):
         raise ConfigError(f"two of the choices {list(choices)} are the same words")
     if choices and answer and answer not in choices:
@@ -195,67 +198,70 @@ def _sample(given: Mapping[str, Any], folder: Path, number: str) -> Sample:
         turns=tuple(turns),
         references=references,
         media=tuple(
-            _file({"file": each} if isinstance(each, str) else each, folder, "media")
-            for each in _listed(given, "media")
+            _file({"file": item} if isinstance(item, str) else item, folder, "media")
+            for item in _list(entry, "media")
         ),
-        caption=_text(given, "caption"),
+        caption=_text(entry, "caption"),
         choices=choices,
         answer=answer,
     )
 
 
-def _turn(given: Any, folder: Path) -> Turn:
-    if not isinstance(given, dict) or {"role", "content"} - set(given):
-        raise ConfigError(f"a message is an object with `role` and `content`, not {given!r}")
-    _check_keys(given, ("role", "content"), "a message")
-    if given["role"] not in ROLES:
-        raise ConfigError(f"there is no role {given['role']!r}{suggest(str(given['role']), ROLES)}")
-    return Turn(given["role"], _parts(given["content"], folder, "content"))
+def _turn(message: object, folder: Path) -> Turn:
+    if not isinstance(message, dict) or {"role", "content"} - set(message):
+        raise ConfigError(f"a message is an object with `role` and `content`, not {message!r}")
+    _check_keys(message, ("role", "content"), "a message")
+    if message["role"] not in ROLES:
+        hint = suggest(str(message["role"]), ROLES)
+        raise ConfigError(f"there is no role {message['role']!r}{hint}")
+    return Turn(message["role"], _parts(message["content"], folder, "content"))
 
 
-def _parts(given: Any, folder: Path, place: str) -> tuple[str | File, ...]:
-    given = [given] if isinstance(given, str) else given
-    if not isinstance(given, list) or not given:
-        raise ConfigError(f"{place} must be a text or a list of parts, not {given!r}")
-    return tuple(part if isinstance(part, str) else _file(part, folder, place) for part in given)
+def _parts(content: object, folder: Path, place: str) -> tuple[str | File, ...]:
+    parts = [content] if isinstance(content, str) else content
+    if not isinstance(parts, list) or not parts:
+        raise ConfigError(f"{place} must be a text or a list of parts, not {content!r}")
+    return tuple(part if isinstance(part, str) else _file(part, folder, place) for part in parts)
 
 
-def _file(given: Any, folder: Path, place: str) -> File:
-    if not isinstance(given, dict) or not isinstance(given.get("file"), str):
-        raise ConfigError(f'{place} holds {given!r}; a file is written {{"file": "cat.png"}}')
+def _file(part: object, folder: Path, place: str) -> File:
+    if not isinstance(part, dict) or not isinstance(part.get("file"), str):
+        raise ConfigError(f'{place} holds {part!r}; a file is written {{"file": "cat.png"}}')
     hints = frozenset().union(*(kind.hints for kind in Media.kinds.values()))
-    _check_keys(given, ("file", "kind", *sorted(hints)), "a file")
-    how = {key: value for key, value in given.items() if key != "file"}
+    _check_keys(part, ("file", "kind", *sorted(hints)), "a file")
+    how = {key: value for key, value in part.items() if key != "file"}
     if how.get("kind", "") not in ("", *Media.kinds):
         raise ConfigError(
             f"no kind of medium is {how['kind']!r}{suggest(how['kind'], Media.kinds)}"
         )
-    path = folder / given["file"]
+    path = folder / part["file"]
     if not path.is_file():
-        raise ConfigError(f"there is no file {given['file']!r} in {folder}")
-    return File(path, given["file"], how)
+        raise ConfigError(f"there is no file {part['file']!r} in {folder}")
+    return File(path, part["file"], how)
 
 
-def _listed(given: Mapping[str, Any], key: str) -> list[Any]:
-    found = given.get(key, [])
-    if not isinstance(found, list):
-        raise ConfigError(f"{key} must be a list, not {found!r}")
-    return found
+def _list(entry: Mapping[str, object], key: str) -> list[object]:
+    items = entry.get(key, [])
+    if not isinstance(items, list):
+        raise ConfigError(f"{key} must be a list, not {items!r}")
+    return items
 
 
-def _texts(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    return tuple(_text({key: item}, key) for item in _listed(given, key))
+def _texts(entry: Mapping[str, object], key: str) -> tuple[str, ...]:
+    return tuple(_text({key: item}, key) for item in _list(entry, key))
 
 
-def _text(given: Mapping[str, Any], key: str) -> str:
+def _text(entry: Mapping[str, object], key: str) -> str:
     """A text of one word or more, or nothing where the key is absent."""
-    found = given.get(key)
-    if key in given and not (isinstance(found, str) and words(found)):
-        raise ConfigError(f"{key} must hold words, not {found!r}")
-    return found or ""
+    if key not in entry:
+        return ""
+    text = entry[key]
+    if not (isinstance(text, str) and words(text)):
+        raise ConfigError(f"{key} must hold words, not {text!r}")
+    return text
 
 
-def _check_keys(given: Mapping[str, Any], known: Iterable[str], what: str) -> None:
-    for key in given:
+def _check_keys(entry: Mapping[str, object], known: Iterable[str], what: str) -> None:
+    for key in entry:
         if key not in known:
             raise ConfigError(f"{what} has no key {key!r}{suggest(key, known)}")

@@ -165,7 +165,7 @@ def evaluate(
         for start in range(0, len(left), plan.batch_size):
             some = left[start : start + plan.batch_size]
             bar.set_description(some[0].line)
-            held = hold(predictor, some, store.keep if store else None)
+            held = hold(predictor, some, store.save_medium if store else None)
             for sample, record in zip(some, held, strict=True):
                 records[sample.key] = record
                 if store is not None:

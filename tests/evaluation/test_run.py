@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anymodal.evaluation.predictor import ModelPredictor
-from anymodal.evaluation.run import answer_all
+from anymodal.evaluation.run import collect_replies
 from anymodal.evaluation.store import Store
 from anymodal.media import Media, Video
 from anymodal.metrics.samples import File, Sample, Turn, read_samples
@@ -55,35 +55,35 @@ def media_of(folder: Path) -> dict[str, Media]:
 def test_a_stopped_run_ends_as_a_straight_one(asked: list[Sample], tmp_path: Path) -> None:
     how: dict[str, Any] = {"seed": 3, "batch_size": 2}
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
-    assert answer_all(Counting(), asked, open_store(straight), **how) == []
+    assert collect_replies(Counting(), asked, open_store(straight), **how) == []
     with pytest.raises(KeyboardInterrupt):
-        answer_all(Counting(stop=1), asked, open_store(stopped), **how)
+        collect_replies(Counting(stop=1), asked, open_store(stopped), **how)
     kept = (stopped / "samples.jsonl").read_text()
     (stopped / "samples.jsonl").write_text(kept + '{"id": "both", "re')  # killed while writing
     again = Counting()
-    answer_all(again, asked, open_store(stopped), **how)
+    collect_replies(again, asked, open_store(stopped), **how)
     assert again.calls == 1
     assert open_store(stopped).records == open_store(straight).records
     assert media_of(stopped) == media_of(straight)
     assert len(media_of(straight)) == 3
     done = Counting()
-    answer_all(done, asked, open_store(stopped), **how)
+    collect_replies(done, asked, open_store(stopped), **how)
     assert done.calls == 0
     replies = {key: record["reply"] for key, record in open_store(stopped).records.items()}
     assert replies["seen"] == ["This is a ball."] and replies["hello"] == SAID["hello"]
     other = tmp_path / "other"
-    answer_all(Counting(), asked, open_store(other), seed=4, batch_size=2)
+    collect_replies(Counting(), asked, open_store(other), seed=4, batch_size=2)
     assert media_of(other) != media_of(straight)
 
 
 def test_what_changed_is_asked_anew(asked: list[Sample], tmp_path: Path) -> None:
     how: dict[str, Any] = {"seed": 0, "batch_size": 1}
     out = tmp_path / "out"
-    answer_all(Counting(), asked, open_store(out), **how)
+    collect_replies(Counting(), asked, open_store(out), **how)
     picture(1).save(tmp_path / "a.png")
     next((out / "media").iterdir()).unlink()
     again = Counting()
-    answer_all(again, asked, open_store(out), **how)
+    collect_replies(again, asked, open_store(out), **how)
     assert again.calls == 2
     assert len(open_store(out).records) == 4
     with pytest.raises(ValueError, match="choose another folder"):
@@ -99,9 +99,9 @@ def test_a_bad_sample_fails_alone(asked: list[Sample], tmp_path: Path) -> None:
         Sample("unread", (Turn("user", (File(tmp_path / "clip.gif", "clip.gif"), "?")),)),
     ]
     store = open_store(tmp_path / "out")
-    failed = answer_all(Counting(), [*bad, *asked], store, seed=0, batch_size=7)
+    failed = collect_replies(Counting(), [*bad, *asked], store, seed=0, batch_size=7)
     assert [each["id"] for each in failed] == ["broken", "gone", "unread"]
     assert "bad.png" in failed[0]["error"] and "reads Video" in failed[2]["error"]
     assert set(store.records) == {"seen", "drawn", "both", "hello"}
     with pytest.raises(ValueError, match="all 3 samples failed; broken"):
-        answer_all(Counting(), bad, store, seed=0, batch_size=2)
+        collect_replies(Counting(), bad, store, seed=0, batch_size=2)
