@@ -27,7 +27,8 @@ from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
 from anymodal.toybox.diagnosis import of_head
 from anymodal.toybox.grammar.captions import caption
-from anymodal.toybox.grammar.dialogues import Medium, sample_dialogue
+from anymodal.toybox.grammar.dialogues import sample_dialogue
+from anymodal.toybox.grammar.types import MediaItem
 from anymodal.training.configuration import MuonConfig, Optimizer, freeze_all_but
 from anymodal.training.optimizers import build_optimizer
 from anymodal.types import Message, Target
@@ -70,7 +71,7 @@ def conversations(seed: int, count: int) -> Iterator[list[Message]]:
                 turn.role,
                 [
                     Target(part.modality, caption(part.told, part.modality))
-                    if isinstance(part, Medium)
+                    if isinstance(part, MediaItem)
                     else part
                     for part in turn.parts
                 ],

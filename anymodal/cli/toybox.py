@@ -14,7 +14,7 @@ from anymodal.cli.options import count
 if TYPE_CHECKING:
     import numpy as np
 
-    from anymodal.toybox.grammar.types import Medium, Turn
+    from anymodal.toybox.grammar.types import DialogueTurn, MediaItem
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +95,7 @@ def write_dialogues(out: Path, n: int, seed: int, unseen: bool = False) -> Path:
     return path
 
 
-def _message(turn: Turn, stem: Path, rng: np.random.Generator) -> dict[str, Any]:
+def _message(turn: DialogueTurn, stem: Path, rng: np.random.Generator) -> dict[str, Any]:
     content = []
     for place, part in enumerate(turn.parts):
         if isinstance(part, str):
@@ -105,7 +105,7 @@ def _message(turn: Turn, stem: Path, rng: np.random.Generator) -> dict[str, Any]
     return {"role": turn.role, "content": content}
 
 
-def _part(part: Medium, stem: Path, rng: np.random.Generator) -> dict[str, str]:
+def _part(part: MediaItem, stem: Path, rng: np.random.Generator) -> dict[str, str]:
     from anymodal.toybox.render import render
 
     medium = render(part.scene, part.modality, rng)

@@ -16,13 +16,8 @@ from anymodal.data.captioned import Captioned
 from anymodal.media import Image, Media, Video
 from anymodal.toybox.augmentation import augment
 from anymodal.toybox.grammar.captions import caption
-from anymodal.toybox.grammar.dialogues import (
-    Dialogue,
-    Medium,
-    joined,
-    render_plain,
-    sample_dialogue,
-)
+from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_dialogue
+from anymodal.toybox.grammar.types import Dialogue, MediaItem
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import OBSERVABLE, Scene, all_scenes, sample_scene
 from anymodal.toybox.tokenizer import train_tokenizer
@@ -183,7 +178,7 @@ class ToyboxDialogues:
         """The conversation of a sample, before its media are rendered."""
         rng = np.random.default_rng((self.seed, index, 2))
         count = int(rng.integers(1, self.joined + 1))
-        return joined([self._sample(rng) for _ in range(count)])
+        return join_dialogues([self._sample(rng) for _ in range(count)])
 
     def length(self, index: int) -> int:
         """About how long a conversation is, in characters, before anything of it is rendered."""
@@ -202,7 +197,7 @@ class ToyboxDialogues:
         if self.plain:
             return [
                 Message(turn.role, [part for part in turn.parts if isinstance(part, str)])
-                for turn in render_plain(dialogue)
+                for turn in as_text(dialogue)
             ]
         rng = np.random.default_rng((self.seed, index, 3))
         return [
@@ -211,7 +206,7 @@ class ToyboxDialogues:
         ]
 
     def _part(
-        self, role: str, part: str | Medium, rng: np.random.Generator
+        self, role: str, part: str | MediaItem, rng: np.random.Generator
     ) -> str | Media | Target:
         if isinstance(part, str):
             return part

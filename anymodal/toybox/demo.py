@@ -13,7 +13,7 @@ from anymodal.media import Media
 from anymodal.toybox.demo_script import SCRIPT as SCRIPT
 from anymodal.toybox.demo_script import Step
 from anymodal.toybox.grammar.captions import caption
-from anymodal.toybox.grammar.types import Medium
+from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.oracles.media import read_media
 from anymodal.toybox.oracles.text import score_text
 from anymodal.toybox.render import render
@@ -52,9 +52,9 @@ def checks(step: Step, turn: Exchange) -> list[Check]:
     return found
 
 
-def _check_medium(medium: Media, wanted: Medium) -> Check:
+def _check_medium(medium: Media, wanted: MediaItem) -> Check:
     found = read_media(medium)
-    wrong = [name for name, value in wanted.told.items() if found.get(name) != value]
+    wrong = [name for name, value in wanted.attributes.items() if found.get(name) != value]
     text = f"measured: {caption(found, medium.kind) if found else 'nothing it knows'}"
     return Check(text + (f", but asked for {wanted.caption}" if wrong else ""), not wrong)
 

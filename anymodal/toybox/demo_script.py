@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from anymodal.toybox.grammar.types import Medium
+from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.scene import Scene
 
 
@@ -21,14 +21,14 @@ class Step:
     """
 
     text: str
-    given: tuple[Medium, ...] = ()
-    made: tuple[Medium, ...] = ()
+    given: tuple[MediaItem, ...] = ()
+    made: tuple[MediaItem, ...] = ()
     told: Mapping[str, str] | None = None
 
 
-def describing(text: str, *given: Medium) -> Step:
+def describing(text: str, *given: MediaItem) -> Step:
     """A question that is answered by what the given media tell."""
-    told = {name: value for medium in given for name, value in medium.told.items()}
+    told = {name: value for medium in given for name, value in medium.attributes.items()}
     return Step(text, given, told=told)
 
 
@@ -43,33 +43,35 @@ def _script() -> tuple[Step, ...]:
     heart = Scene("heart", "purple", "small", "left", "slow")
     bee = Scene("bee", "yellow", "big", "still", "slow")
     car = Scene("car", "blue", "big", "left", "slow")
-    movements = [Medium(scene, "imu") for scene in (rise, heart)]
+    movements = [MediaItem(scene, "imu") for scene in (rise, heart)]
     return (
         Step("what can you do?"),
-        Step("draw a small blue ball", made=(Medium(ball, "image"),)),
-        Step("now make it green", made=(Medium(green, "image"),)),
-        Step("what does it sound like?", made=(Medium(green, "audio"),)),
+        Step("draw a small blue ball", made=(MediaItem(ball, "image"),)),
+        Step("now make it green", made=(MediaItem(green, "image"),)),
+        Step("what does it sound like?", made=(MediaItem(green, "audio"),)),
         Step("very nice"),
-        describing("what is this?", Medium(duck, "image")),
-        describing("what do you hear?", Medium(bell, "audio")),
-        Step("draw what you hear, in red", (Medium(drum, "audio"),), (Medium(drum, "image"),)),
+        describing("what is this?", MediaItem(duck, "image")),
+        describing("what do you hear?", MediaItem(bell, "audio")),
+        Step(
+            "draw what you hear, in red", (MediaItem(drum, "audio"),), (MediaItem(drum, "image"),)
+        ),
         Step("thank you"),
-        describing("describe the video", Medium(bird, "video")),
+        describing("describe the video", MediaItem(bird, "video")),
         describing("what movement is this?", movements[0]),
         Step(
             "move this picture like that",
-            (Medium(heart, "image"), movements[1]),
-            (Medium(heart, "video"),),
+            (MediaItem(heart, "image"), movements[1]),
+            (MediaItem(heart, "video"),),
         ),
         Step("i like it"),
         Step(
             "do they belong together?",
-            (Medium(bee, "image"), Medium(bee, "audio")),
+            (MediaItem(bee, "image"), MediaItem(bee, "audio")),
             told={"answer": "yes", "thing": "bee"},
         ),
         Step(
             "draw a big blue car, play its sound and film it moving left",
-            made=(Medium(car, "image"), Medium(car, "audio"), Medium(car, "video")),
+            made=(MediaItem(car, "image"), MediaItem(car, "audio"), MediaItem(car, "video")),
         ),
         Step("thank you, bye"),
     )

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.toybox.grammar.captions import caption
-from anymodal.toybox.grammar.dialogues import KINDS, Medium, Turn, render_plain, sample_dialogue
+from anymodal.toybox.grammar.dialogues import KINDS, as_text, sample_dialogue
+from anymodal.toybox.grammar.types import DialogueTurn, MediaItem
 from anymodal.toybox.matrix import Plan, evaluate
 from anymodal.toybox.matrix_report import attribute_table
 from anymodal.toybox.render import MODALITIES
@@ -172,7 +173,7 @@ def of_language(
     samples = Plan((f"{kind}>text",), count, seed, (unseen,)).samples()
     answers = ModelPredictor(model)
     for _, some in _batches(samples, 32, f"{kind} in words"):
-        asked = [render_plain(sample.dialogue)[0].parts for sample in some]
+        asked = [as_text(sample.dialogue)[0].parts for sample in some]
         talks = [[Message("user", [str(part) for part in parts])] for parts in asked]
         replies = answers(talks, [sample.reply_seed(0) for sample in some])
         for sample, reply in zip(some, replies, strict=True):
@@ -206,9 +207,9 @@ def of_head(model: AnyModal, name: str, count: int, *, seed: int = 0, unseen: bo
     return Rung(f"{kind}: head, by the nearest caption", attributes(scores))
 
 
-def _message(turn: Turn, name: str) -> Message:
+def _message(turn: DialogueTurn, name: str) -> Message:
     parts: list[str | Media | Target] = [
-        Target(name, part.caption) if isinstance(part, Medium) else part for part in turn.parts
+        Target(name, part.caption) if isinstance(part, MediaItem) else part for part in turn.parts
     ]
     return Message(turn.role, parts)
 

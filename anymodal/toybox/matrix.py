@@ -16,9 +16,10 @@ from anymodal.evaluation.predictor import Predictor
 from anymodal.evaluation.store import Store
 from anymodal.media import Media
 from anymodal.toybox.gallery import write_gallery
-from anymodal.toybox.grammar.dialogues import KINDS, Dialogue, Medium, Turn, sample_dialogue
+from anymodal.toybox.grammar.dialogues import KINDS, sample_dialogue
+from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
 from anymodal.toybox.matrix_report import MatrixResults, summary
-from anymodal.toybox.paraphrases import paraphrased
+from anymodal.toybox.paraphrases import sample_paraphrase
 from anymodal.toybox.render import render
 from anymodal.toybox.scoring import chance, judge, score_reply
 from anymodal.toybox.variations import render_varied
@@ -74,7 +75,7 @@ class Sample:
         """The conversation, with its answers."""
         rng = np.random.default_rng([*self.entropy, 0])
         if self.line == PARAPHRASE:
-            return paraphrased(rng, unseen=self.unseen)
+            return sample_paraphrase(rng, unseen=self.unseen)
         kind = None if self.line == ANY else self.line
         return sample_dialogue(rng, kind=kind, unseen=self.unseen)
 
@@ -90,7 +91,7 @@ class Sample:
         show = render_varied if self.varied else render
         return Message(
             "user",
-            [show(p.scene, p.modality, rng) if isinstance(p, Medium) else p for p in parts],
+            [show(p.scene, p.modality, rng) if isinstance(p, MediaItem) else p for p in parts],
         )
 
 
@@ -275,7 +276,7 @@ def _matched(modalities: Sequence[str], message: Message) -> list[str | Media | 
     return [message.text if name == "text" else next(found[name], None) for name in modalities]
 
 
-def _written(turn: Turn) -> list[str | dict[str, str]]:
+def _written(turn: DialogueTurn) -> list[str | dict[str, str]]:
     return [
         part if isinstance(part, str) else {"kind": part.modality, "caption": part.caption}
         for part in turn.parts

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from anymodal.toybox.grammar.scenes import Scenes
-from anymodal.toybox.grammar.script import Script
+from anymodal.toybox.grammar.builder import DialogueBuilder
+from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.types import Dialogue
-from anymodal.toybox.grammar.words import Draw, show, sound
+from anymodal.toybox.grammar.words import Draw, sound_phrase, visual_phrase
 
 NAMED: dict[str, tuple[str, ...]] = {
     "image": (
@@ -65,38 +65,38 @@ GIVEN: dict[tuple[str, str], tuple[str, ...]] = {
 """Questions about a medium, and requests for another medium of the same thing."""
 
 
-def paraphrased(rng: np.random.Generator, *, unseen: bool = False) -> Dialogue:
+def sample_paraphrase(rng: np.random.Generator, *, unseen: bool = False) -> Dialogue:
     """A conversation of one turn whose request is in none of the grammar's templates."""
-    scenes = Scenes(Draw(rng), unseen)
-    options = [("text", wanted) for wanted in NAMED for _ in range(3)] + list(GIVEN)
-    given, wanted = scenes.one(options)
-    if given == "text":
-        return _named(scenes, wanted)
-    return _given(scenes, given, wanted)
+    scenes = SceneSampler(Draw(rng), unseen)
+    options = [("text", target) for target in NAMED for _ in range(3)] + list(GIVEN)
+    source, target = scenes.choice(options)
+    if source == "text":
+        return _named(scenes, target)
+    return _given(scenes, source, target)
 
 
-def _named(scenes: Scenes, wanted: str) -> Dialogue:
-    script = Script(scenes)
-    scene = scenes.scene((wanted,))
-    scene, said = scenes.said(scene, scene.observable(wanted), (wanted,), (wanted,))
-    phrase = (sound if wanted == "audio" else show)(scenes, said, compact=True)
-    script.user(scenes.one(NAMED[wanted]).replace("{x}", phrase))
-    script.make([scenes.medium(scene, wanted)])
-    return script.dialogue("paraphrase")
+def _named(scenes: SceneSampler, target: str) -> Dialogue:
+    builder = DialogueBuilder(scenes)
+    scene = scenes.sample((target,))
+    scene, stated = scenes.omit_defaults(scene, scene.observable(target), (target,), (target,))
+    phrase = (sound_phrase if target == "audio" else visual_phrase)(scenes, stated, compact=True)
+    builder.add_request(scenes.choice(NAMED[target]).replace("{x}", phrase))
+    builder.add_media_reply([scenes.media_item(scene, target)])
+    return builder.build("paraphrase")
 
 
-def _given(scenes: Scenes, given: str, wanted: str) -> Dialogue:
-    script = Script(scenes)
-    shown = (given,) if wanted == "text" else (given, wanted)
-    scene = scenes.scene(shown)
-    medium = scenes.medium(scene, given)
-    script.user(scenes.one(GIVEN[given, wanted]), [medium])
-    if wanted == "text":
-        script.describe(medium.told, given)
-        return script.dialogue("paraphrase", medium.told)
-    made = scenes.medium(scene, wanted)
-    script.make([made])
+def _given(scenes: SceneSampler, source: str, target: str) -> Dialogue:
+    builder = DialogueBuilder(scenes)
+    shown = (source,) if target == "text" else (source, target)
+    scene = scenes.sample(shown)
+    medium = scenes.media_item(scene, source)
+    builder.add_request(scenes.choice(GIVEN[source, target]), [medium])
+    if target == "text":
+        builder.add_description(medium.attributes, source)
+        return builder.build("paraphrase", medium.attributes)
+    made = scenes.media_item(scene, target)
+    builder.add_media_reply([made])
     # What the given medium doesn't tell is left to the answer.
-    known = {name: value for name, value in made.told.items() if name in medium.told}
-    script.answers[-1] = (known,)
-    return script.dialogue("paraphrase", known)
+    known = {name: value for name, value in made.attributes.items() if name in medium.attributes}
+    builder.answers[-1] = (known,)
+    return builder.build("paraphrase", known)

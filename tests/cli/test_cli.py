@@ -24,7 +24,7 @@ from anymodal.cli.terminal import log_to_terminal
 from anymodal.media import Media
 from anymodal.toybox import demo
 from anymodal.toybox import demo_script as script_of
-from anymodal.toybox.grammar.types import Medium
+from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.oracles.media import read_media
 from anymodal.toybox.scene import Scene, is_held_out
 from anymodal.types import Message
@@ -395,7 +395,7 @@ def test_the_script_covers_everything_and_no_held_out_scene() -> None:
     assert {medium.modality for medium in given} == {"image", "audio", "video", "imu"}
     assert {medium.modality for medium in made} == {"image", "audio", "video"}
     for medium in (*given, *made):
-        told = medium.told
+        told = medium.attributes
         if "thing" in told:
             pair = is_held_out(told["thing"], told.get("color"), told.get("motion"))
             assert not pair, medium.caption
@@ -405,11 +405,11 @@ def test_inputs_are_files_that_tell_what_they_should(tmp_path: Path) -> None:
     files = demo.write_inputs(demo.SCRIPT, tmp_path, 0)
     for step, written in zip(demo.SCRIPT, files, strict=True):
         for medium, path in zip(step.given, written, strict=True):
-            assert read_media(media.load(path)) == medium.told
+            assert read_media(media.load(path)) == medium.attributes
 
 
 def test_replies_are_measured(tmp_path: Path) -> None:
-    ball = Medium(Scene("ball", "blue", "small", "still", "slow"), "image")
+    ball = MediaItem(Scene("ball", "blue", "small", "still", "slow"), "image")
     drawn = media.load(demo.write_inputs([demo.Step("", (ball,))], tmp_path, 0)[0][0])
 
     def found(step: demo.Step, *content: str | Media) -> list[Check]:
@@ -419,7 +419,7 @@ def test_replies_are_measured(tmp_path: Path) -> None:
     wanted = demo.Step("draw it", made=(ball,))
     assert found(wanted, "Here: ", drawn) == [Check("measured: a small blue ball", True)]
     assert str(found(wanted, "Here.")[0]) == "asked for image, got none ✗"
-    red = demo.Step("draw it", made=(Medium(ball.scene.replace(color="yellow"), "image"),))
+    red = demo.Step("draw it", made=(MediaItem(ball.scene.replace(color="yellow"), "image"),))
     assert not found(red, drawn)[0].right
     told = script_of.describing("what is this?", ball)
     assert found(told, "This is a small blue ball.")[0].right
@@ -442,7 +442,7 @@ def test_a_page_holds_its_media_and_no_markup_of_others(tmp_path: Path) -> None:
 def test_demo_holds_its_conversation_and_writes_everything(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ball = Medium(Scene("ball", "blue", "small", "still", "slow"), "image")
+    ball = MediaItem(Scene("ball", "blue", "small", "still", "slow"), "image")
     script = (demo.Step("draw a ball", made=(ball,)), script_of.describing("what is this?", ball))
     monkeypatch.setattr(demo, "SCRIPT", script)
     assert run("demo", "--out", tiny / "shown") == 0

@@ -8,7 +8,7 @@ import pytest
 
 from anymodal import AnyModal
 from anymodal.evaluation.predictor import ModelPredictor
-from anymodal.toybox.grammar.cells import INPUTS, OUTPUTS
+from anymodal.toybox.grammar.single_turn import INPUTS, OUTPUTS
 from anymodal.toybox.matrix import Plan, evaluate
 
 CELLS = tuple(f"{given}>{wanted}" for given in INPUTS for wanted in OUTPUTS)

@@ -15,7 +15,7 @@ from anymodal.toybox.dataset import (
     ToyboxScenes,
     toybox_tokenizer,
 )
-from anymodal.toybox.grammar.dialogues import Medium
+from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.render import MODALITIES, render
 from anymodal.toybox.scene import Scene, all_scenes, is_held_out, sample_scene
 from anymodal.types import Target
@@ -70,7 +70,7 @@ def test_dialogues_never_show_or_ask_for_what_is_held_out() -> None:
     for index in range(len(data)):
         for turn in data.dialogue(index).turns:
             for part in turn.parts:
-                if isinstance(part, Medium):
+                if isinstance(part, MediaItem):
                     told = part.scene.observable(part.modality)
                     if "thing" in told:
                         pair = told["thing"], told.get("color"), told.get("motion")

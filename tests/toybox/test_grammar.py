@@ -9,20 +9,14 @@ import numpy as np
 import pytest
 
 from anymodal.toybox.grammar.captions import caption, describe
-from anymodal.toybox.grammar.dialogues import (
-    KINDS,
-    Dialogue,
-    Medium,
-    Turn,
-    render_plain,
-    sample_dialogue,
-)
-from anymodal.toybox.grammar.loose_requests import around
+from anymodal.toybox.grammar.dialogues import KINDS, as_text, sample_dialogue
+from anymodal.toybox.grammar.loose_requests import with_surroundings
 from anymodal.toybox.grammar.phrases import attributes, questions, replies, requests, talk
 from anymodal.toybox.grammar.phrases.questions import ASK, ASK_STRENGTH, DESCRIBE_IT
+from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
 from anymodal.toybox.grammar.words import Draw
 from anymodal.toybox.oracles.text import read_text, score_text
-from anymodal.toybox.paraphrases import GIVEN, NAMED, paraphrased
+from anymodal.toybox.paraphrases import GIVEN, NAMED, sample_paraphrase
 from anymodal.toybox.scene import (
     DEFAULT_COLOR,
     DEFAULTS,
@@ -144,22 +138,22 @@ def test_conversations_are_well_formed(kind: str, unseen: bool) -> None:
         replies = dialogue.turns[1::2]
         assert len(dialogue.answers) == len(replies)
         for turn in dialogue.turns[::2]:
-            assert all(isinstance(part, Medium) for part in turn.parts[:-1])
+            assert all(isinstance(part, MediaItem) for part in turn.parts[:-1])
             assert isinstance(turn.parts[-1], str)
         for turn, answers in zip(replies, dialogue.answers, strict=True):
             _check_reply(turn, answers)
         assert "{" not in "".join(turn.text for turn in dialogue.turns)
 
 
-def _check_reply(turn: Turn, answers: tuple[dict[str, str], ...]) -> None:
+def _check_reply(turn: DialogueTurn, answers: tuple[dict[str, str], ...]) -> None:
     if not turn.media:
         assert len(answers) <= 1
         assert all(all(score_text(turn.text, told).values()) for told in answers), turn.text
         assert answers != ({},) or read_text(turn.text) == {}
         return
-    assert answers == tuple(medium.told for medium in turn.media)
+    assert answers == tuple(medium.attributes for medium in turn.media)
     for before, part in zip(turn.parts, turn.parts[1:], strict=False):
-        if isinstance(part, Medium):
+        if isinstance(part, MediaItem):
             assert isinstance(before, str)
             assert part.caption in before.lower()
             assert before.endswith(": ")
@@ -186,7 +180,7 @@ def test_unseen_answers_are_held_out(kind: str) -> None:
 def test_unseen_conversations_show_a_held_out_pair(kind: str) -> None:
     for dialogue in samples(kind, 100, True):
         media = [medium for turn in dialogue.turns for medium in turn.media]
-        assert any(pair_held_out(medium.told) for medium in media)
+        assert any(pair_held_out(medium.attributes) for medium in media)
 
 
 @pytest.mark.parametrize("wanted", ["image", "audio", "video", "image+audio+video"])
@@ -209,7 +203,7 @@ def test_inputs_tell_what_words_do_not(kind: str) -> None:
     for dialogue in samples(kind, 200):
         user, answer = dialogue.turns[0], dialogue.answers[0][0]
         assert [medium.modality for medium in user.media] == [given]
-        shown = user.media[0].told
+        shown = user.media[0].attributes
         for name in dialogue.from_input:
             assert name == "answer" or shown[name] == answer[name]
         told_alone += bool(dialogue.from_input)
@@ -244,7 +238,7 @@ def test_belonging_is_answered_by_the_things() -> None:
 
 def test_a_moved_picture_takes_motion_from_the_movement() -> None:
     for dialogue in samples("image+imu>video", 100):
-        media = {medium.modality: medium.told for medium in dialogue.turns[0].media}
+        media = {medium.modality: medium.attributes for medium in dialogue.turns[0].media}
         answer = dialogue.answers[0][0]
         assert answer["motion"] == media["imu"]["motion"]
         assert answer["thing"] == media["image"]["thing"]
@@ -284,19 +278,19 @@ def test_the_same_seed_gives_the_same_conversation() -> None:
 
 
 def test_plain_rendering_shows_captions_where_the_assistant_sees_media() -> None:
-    red = Medium(Scene("car", "red", "small", "left", "fast"), "image")
-    green = Medium(red.scene.replace(color="green"), "image")
+    red = MediaItem(Scene("car", "red", "small", "left", "fast"), "image")
+    green = MediaItem(red.scene.replace(color="green"), "image")
     dialogue = Dialogue(
         (
-            Turn("user", (red, "draw it in green")),
-            Turn("assistant", ("Here is a small green car: ", green)),
-            Turn("user", ("what colour is it?",)),
-            Turn("assistant", ("It is green.",)),
+            DialogueTurn("user", (red, "draw it in green")),
+            DialogueTurn("assistant", ("Here is a small green car: ", green)),
+            DialogueTurn("user", ("what colour is it?",)),
+            DialogueTurn("assistant", ("It is green.",)),
         ),
         "ask",
         (),
     )
-    assert [turn.parts for turn in render_plain(dialogue)] == [
+    assert [turn.parts for turn in as_text(dialogue)] == [
         ("(a small red car)", "draw it in green"),
         ("Here is a small green car: ",),
         ("(a small green car)", "what colour is it?"),
@@ -348,7 +342,7 @@ def test_no_request_of_the_training_grammar_is_a_paraphrase() -> None:
 def test_what_stands_around_a_request_tells_of_no_attribute() -> None:
     rng = np.random.default_rng(0)
     draw = Draw(rng)
-    around_nothing = {around(draw, "") for _ in range(4000)}
+    around_nothing = {with_surroundings(draw, "") for _ in range(4000)}
     assert len(around_nothing) > 500
     assert not any(read_text(text).keys() - {"answer"} for text in around_nothing)
 
@@ -356,14 +350,14 @@ def test_what_stands_around_a_request_tells_of_no_attribute() -> None:
 @pytest.mark.parametrize("unseen", [False, True])
 def test_paraphrases_are_conversations_whose_answers_are_known(unseen: bool) -> None:
     rng = np.random.default_rng(0)
-    dialogues = [paraphrased(rng, unseen=unseen) for _ in range(200)]
+    dialogues = [sample_paraphrase(rng, unseen=unseen) for _ in range(200)]
     for dialogue in dialogues:
         request, reply = dialogue.turns
         assert "{" not in request.text
         (told,) = dialogue.answers[-1]
         assert told
         if reply.media:
-            assert told.items() <= reply.media[0].told.items()
+            assert told.items() <= reply.media[0].attributes.items()
     assert {len(d.turns[1].media) for d in dialogues} == {0, 1}
 
 

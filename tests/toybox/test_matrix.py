@@ -9,7 +9,8 @@ import pytest
 
 from anymodal import media
 from anymodal.evaluation.predictor import ModelPredictor
-from anymodal.toybox.grammar.dialogues import KINDS, Medium
+from anymodal.toybox.grammar.dialogues import KINDS
+from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.matrix import ANY, MAIN, PARAPHRASE, Plan, choose_lines, evaluate, hold
 from anymodal.toybox.matrix_report import matrix_table
 from anymodal.toybox.render import MODALITIES, render
@@ -47,7 +48,7 @@ class Knowing:
     def _reply(self, seed: int) -> Message:
         rng = np.random.default_rng(seed)
         parts = [
-            render(part.scene, part.modality, rng) if isinstance(part, Medium) else part
+            render(part.scene, part.modality, rng) if isinstance(part, MediaItem) else part
             for part in self.told[seed]
         ]
         return Message("assistant", parts)

@@ -1,11 +1,19 @@
-"""What a medium of the Toybox shows, in words: the one caption, and many descriptions."""
+"""Captions of Toybox media: one canonical caption, and many descriptions."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from anymodal.toybox.grammar.phrases.attributes import DESCRIBE, NOUNS
-from anymodal.toybox.grammar.words import Draw, movement, sentence, show, sound
+from anymodal.toybox.grammar.words import (
+    Draw,
+    capitalized,
+    movement_phrase,
+    sound_phrase,
+    visual_phrase,
+)
 
 _MOTIONS = {
     "still": ", still", "left": " moving left", "right": " moving right", "up": " moving up",
@@ -17,50 +25,52 @@ _WAYS = {"left": " to the left", "right": " to the right", "up": " up", "down": 
 _KINDS = {"shake": "shaking ", "bounce": "bouncing "}
 
 
-def caption(told: dict[str, str], modality: str) -> str:
-    """The caption of a medium: the same facts always give the same words, others give others.
+def caption(attributes: Mapping[str, str], modality: str) -> str:
+    """The caption of a media item: equal attributes have equal captions, others have others.
 
     Args:
-        told: what the medium tells, from `Scene.told_by`; some of it may be missing.
-        modality: of the medium, or "text".
+        attributes: of the item, from `Scene.observable`; some of them may be missing.
+        modality: of the item, or "text".
 
     Raises:
         ValueError: for a modality that the Toybox has no words for.
     """
     if modality not in DESCRIBE:
         raise ValueError(f"no captions for {modality!r}; choose one of {', '.join(DESCRIBE)}")
-    words = [told[name] for name in ("size", "tempo" if modality == "imu" else "color", "thing")
-             if name in told]  # fmt: skip
+    names = ("size", "tempo" if modality == "imu" else "color", "thing")
+    words = [attributes[name] for name in names if name in attributes]
     if modality == "imu":
-        return _movement_caption(told, words)
-    if "thing" in told:
-        words[-1] = NOUNS.get(told["thing"], told["thing"])
+        return _imu_caption(attributes, words)
+    if "thing" in attributes:
+        words[-1] = NOUNS.get(attributes["thing"], attributes["thing"])
     else:
         words.append("thing")
     text = f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
     if modality == "audio":
         text = f"the sound of {text}"
-    if "motion" in told:
-        text += _MOTIONS[told["motion"]]
-    if "tempo" in told:
-        text += f", {'sounding ' if told.get('motion') == 'still' else ''}{told['tempo']}"
+    if "motion" in attributes:
+        text += _MOTIONS[attributes["motion"]]
+    if "tempo" in attributes:
+        # Only a scene in words can have a tempo at rest: that of its sound.
+        sounding = "sounding " if attributes.get("motion") == "still" else ""
+        text += f", {sounding}{attributes['tempo']}"
     return text
 
 
-def _movement_caption(told: dict[str, str], words: list[str]) -> str:
-    motion = told.get("motion", "")
+def _imu_caption(attributes: Mapping[str, str], words: list[str]) -> str:
+    motion = attributes.get("motion", "")
     if motion == "still":
         return "no movement"
     return f"a {' '.join([*words, ''])}{_KINDS.get(motion, '')}movement{_WAYS.get(motion, '')}"
 
 
-def describe(told: dict[str, str], modality: str, rng: np.random.Generator) -> str:
-    """One of many sentences that say just what a medium tells.
+def describe(attributes: Mapping[str, str], modality: str, rng: np.random.Generator) -> str:
+    """A random sentence that states just the attributes of a media item.
 
     Args:
-        told: what the medium tells, from `Scene.told_by`.
-        modality: of the medium, or "text".
-        rng: what chooses the words.
+        attributes: of the item, from `Scene.observable`.
+        modality: of the item, or "text".
+        rng: draws the words.
 
     Raises:
         ValueError: for a modality that the Toybox has no words for.
@@ -68,10 +78,11 @@ def describe(told: dict[str, str], modality: str, rng: np.random.Generator) -> s
     if modality not in DESCRIBE:
         raise ValueError(f"no words for {modality!r}; choose one of {', '.join(DESCRIBE)}")
     draw = Draw(rng)
-    form = draw.one(DESCRIBE[modality])
+    template = draw.choice(DESCRIBE[modality])
     if modality == "imu":
-        phrase = movement(draw, told)
+        phrase = movement_phrase(draw, attributes)
     else:
-        say = sound if modality == "audio" else show
-        phrase = say(draw, told, compact=not form.endswith("{x}."))
-    return sentence(form.replace("{x}", phrase))
+        noun_phrase = sound_phrase if modality == "audio" else visual_phrase
+        # Amid a sentence, a phrase with commas would run into the words that follow it.
+        phrase = noun_phrase(draw, attributes, compact=not template.endswith("{x}."))
+    return capitalized(template.replace("{x}", phrase))

@@ -1,7 +1,7 @@
-"""Requests that follow no fixed form, so that a model listens for what matters in any words.
+"""Requests put together freely, so that a model attends to the attributes in any words.
 
-A frame, the words in it, and what stands around it are drawn apart, which gives more requests than
-a training ever sees; many are clumsy, as people's are.
+A template, its words, and the talk around it are drawn independently, which gives more requests
+than a training ever sees; many are clumsy, as people's are.
 """
 
 from __future__ import annotations
@@ -37,50 +37,50 @@ _THIRD = {"am": "is", "have": "has", "do": "does", "go": "goes", "can't": "can't
 _PAST = ("had", "asked", "forgot")
 
 
-def loose_named(draw: Draw, wanted: str, phrase: str) -> str:
-    """A request for a medium of a thing that a noun phrase names."""
-    return _fill(draw, draw.one(NAMED), _making(draw, wanted) | {"x": (phrase,)})
+def loose_generate_request(draw: Draw, target: str, phrase: str) -> str:
+    """A request for a media item of a thing that a noun phrase names."""
+    return _fill_loose(draw, draw.choice(NAMED), _generation_words(draw, target) | {"x": (phrase,)})
 
 
-def loose_about(draw: Draw, given: str, wanted: str, *, follow: bool) -> str:
-    """A request for a medium of the thing in another one, given or made just before."""
-    only = ABOUT_ONLY.get((given, wanted), ())
-    form = draw.one(only if only and draw.chance(0.2) else ABOUT)
-    referred = ("it", "that", "this one") if follow else REFERRED[given]
-    return _fill(draw, form, _making(draw, wanted) | {"r": referred})
+def loose_conversion_request(draw: Draw, source: str, target: str, *, follow: bool) -> str:
+    """A request for a media item of the thing in another one, given or generated before."""
+    only = ABOUT_ONLY.get((source, target), ())
+    template = draw.choice(only if only and draw.chance(0.2) else ABOUT)
+    referred = ("it", "that", "this one") if follow else REFERRED[source]
+    return _fill_loose(draw, template, _generation_words(draw, target) | {"r": referred})
 
 
-def loose_described(draw: Draw, given: str) -> str:
-    """A request to say what a medium shows."""
-    sense, doing, done = SENSED[given]
-    slots = {"s": (sense,), "i": (doing,), "p": (done,), "say": SAY, "r": REFERRED[given]}
-    text = _fill(draw, draw.one(DESCRIBED), slots)
+def loose_describe_request(draw: Draw, source: str) -> str:
+    """A request to describe a media item."""
+    sense, doing, done = SENSED[source]
+    slots = {"s": (sense,), "i": (doing,), "p": (done,), "say": SAY, "r": REFERRED[source]}
+    text = _fill_loose(draw, draw.choice(DESCRIBED), slots)
     if draw.chance(0.2) and not text.endswith("?"):
-        text += " " + draw.one(BRIEF)
+        text += " " + draw.choice(BRIEF)
     return text
 
 
-def around(draw: Draw, text: str) -> str:
-    """A request with something said before it or after it that changes nothing."""
+def with_surroundings(draw: Draw, text: str) -> str:
+    """A request with irrelevant talk before it or after it."""
     choice = draw.rng.random()
     if choice < 0.35:
-        return draw.one(OPENINGS) + text
+        return draw.choice(OPENINGS) + text
     if choice < 0.5:
         return f"{_clause(draw)}, so {text}"
     if choice < 0.7:
-        return f"{_clause(draw)}{draw.one(('. ', '. ', ', ', '! '))}{text}"
+        return f"{_clause(draw)}{draw.choice(('. ', '. ', ', ', '! '))}{text}"
     if text.endswith((".", "!", "?")):
         return f"{text} {_clause(draw)}"
     if choice < 0.85:
-        return text + draw.one(CLOSINGS)
-    return f"{text}{draw.one(('. ', ', ', ' because ', ', since '))}{_clause(draw)}"
+        return text + draw.choice(CLOSINGS)
+    return f"{text}{draw.choice(('. ', ', ', ' because ', ', since '))}{_clause(draw)}"
 
 
 def _clause(draw: Draw) -> str:
     people, acts, asides = CLAUSE_PARTS
     if draw.chance(0.4):
-        return draw.one(asides)
-    who, (verb, _, rest) = draw.one(people), draw.one(acts).partition(" ")
+        return draw.choice(asides)
+    who, (verb, _, rest) = draw.choice(people), draw.choice(acts).partition(" ")
     plural = who in ("we", "the children")
     if verb == "am" and plural:
         verb = "are"
@@ -89,16 +89,16 @@ def _clause(draw: Draw) -> str:
     return f"{who} {verb} {rest}"
 
 
-def _making(draw: Draw, wanted: str) -> dict[str, Words]:
-    """The words of one medium, by slot; verb and participle may differ, as they do in talk."""
-    infinitives, participles = zip(*TO_MAKE[wanted], strict=True)
-    called = CALLED[wanted]
+def _generation_words(draw: Draw, target: str) -> dict[str, Words]:
+    """Words for generating one modality, by slot; verb and participle are drawn apart."""
+    infinitives, participles = zip(*TO_MAKE[target], strict=True)
+    called = CALLED[target]
     bare = tuple(words.split(" ", 1)[1] for words in called)
     return {
-        "n": called, "N": bare, "v": infinitives, "p": participles, "t": TOOLS[wanted],
-        "s": TO_SENSE[wanted], "get": GET, "want": WANT_OPENERS, "wish": WISH, "of": OF,
+        "n": called, "N": bare, "v": infinitives, "p": participles, "t": TOOLS[target],
+        "s": TO_SENSE[target], "get": GET, "want": WANT_OPENERS, "wish": WISH, "of": OF,
     }  # fmt: skip
 
 
-def _fill(draw: Draw, form: str, slots: dict[str, Words]) -> str:
-    return _SLOT.sub(lambda found: draw.one(slots[found[1]]), form)
+def _fill_loose(draw: Draw, template: str, slots: dict[str, Words]) -> str:
+    return _SLOT.sub(lambda match: draw.choice(slots[match[1]]), template)

@@ -1,10 +1,14 @@
-"""What people type: requests for media, edits and questions."""
+"""User messages: requests for media, edits and questions, from templates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from anymodal.toybox.grammar.loose_requests import loose_about, loose_described, loose_named
+from anymodal.toybox.grammar.loose_requests import (
+    loose_conversion_request,
+    loose_describe_request,
+    loose_generate_request,
+)
 from anymodal.toybox.grammar.phrases.attributes import (
     MORE_PITCH,
     MORE_SIZE,
@@ -40,209 +44,223 @@ from anymodal.toybox.grammar.phrases.requests import (
     WANT,
 )
 from anymodal.toybox.grammar.words import (
+    Attributes,
     Draw,
-    Facts,
+    as_typed,
     infinitive,
-    look,
+    look_phrase,
     participle,
-    plain_value,
-    show,
-    sound,
-    typed,
+    sound_phrase,
+    value_phrase,
+    visual_phrase,
 )
 from anymodal.toybox.scene import TEMPOS
 
 _LOOSE = 0.35
-"""How many requests follow no fixed form."""
+"""The share of requests that are put together freely, by `loose_requests`."""
 
 
 def _polite(draw: Draw, verb: str, *, follow: bool = False) -> str:
     if follow and draw.chance(0.6):
-        return draw.one(FOLLOW) + verb
-    form = draw.one(POLITE)
-    if "for me" in form and any(word in verb for word in (",", " me ", " that ")):
-        form = "{v}"
-    text = form.replace("{v}", verb)
-    return draw.one(GREETINGS) + text if not follow and draw.chance(0.06) else text
+        return draw.choice(FOLLOW) + verb
+    template = draw.choice(POLITE)
+    if "for me" in template and any(word in verb for word in (",", " me ", " that ")):
+        template = "{v}"
+    text = template.replace("{v}", verb)
+    return draw.choice(GREETINGS) + text if not follow and draw.chance(0.06) else text
 
 
 def _article(noun: str) -> str:
     return f"a {noun}"
 
 
-def make_request(draw: Draw, modality: str, said: Facts) -> str:
-    """A request for a medium of a thing that the words name."""
+def generate_request(draw: Draw, modality: str, stated: Attributes) -> str:
+    """A request for a media item of a thing that the words name."""
     if draw.chance(_LOOSE):
-        phrase = (sound if modality == "audio" else show)(draw, said, compact=True)
-        return typed(draw, loose_named(draw, modality, phrase))
-    moves = said.get("motion", "still") != "still"
+        phrase = (sound_phrase if modality == "audio" else visual_phrase)(
+            draw, stated, compact=True
+        )
+        return as_typed(draw, loose_generate_request(draw, modality, phrase))
+    moves = stated.get("motion", "still") != "still"
     verb = draw.chance(0.65)
-    forms = MAKE_VERBS[modality] if verb else WANT[modality]
+    templates = MAKE_VERBS[modality] if verb else WANT[modality]
     if modality == "video" and moves and draw.chance(0.3):
-        verb, forms = True, SHOW_MOVING
-    form = draw.one(forms)
-    inner = not form.endswith("{x}")
-    phrase = (sound if modality == "audio" else show)(draw, said, compact=inner)
-    text = form.replace("{x}", phrase)
-    return typed(draw, _polite(draw, text) if verb else text)
+        verb, templates = True, SHOW_MOVING
+    template = draw.choice(templates)
+    inner = not template.endswith("{x}")
+    phrase = (sound_phrase if modality == "audio" else visual_phrase)(draw, stated, compact=inner)
+    text = template.replace("{x}", phrase)
+    return as_typed(draw, _polite(draw, text) if verb else text)
 
 
-def edit_request(draw: Draw, modality: str, said: Facts, *, follow: bool) -> str:
+def edit_request(draw: Draw, modality: str, stated: Attributes, *, follow: bool) -> str:
     """A request to change one thing, or a motion and its tempo, where the modality stays."""
-    names = set(said)
+    names = set(stated)
     if names == {"color"}:
-        text = draw.one(EDIT_COLOR).replace("{v}", said["color"])
+        text = draw.choice(EDIT_COLOR).replace("{v}", stated["color"])
     elif names == {"size"}:
-        text = _edit_size(draw, modality, said["size"])
+        text = _edit_size(draw, modality, stated["size"])
     elif names == {"tempo"}:
-        other = TEMPOS[1 - TEMPOS.index(said["tempo"])]
-        text = draw.one(EDIT_TEMPO).replace("{more}", draw.one(MORE_TEMPO[said["tempo"]]))
-        text = text.replace("{v}", draw.one(TEMPO_WORDS[said["tempo"]])).replace("{other}", other)
+        other = TEMPOS[1 - TEMPOS.index(stated["tempo"])]
+        text = draw.choice(EDIT_TEMPO).replace("{more}", draw.choice(MORE_TEMPO[stated["tempo"]]))
+        text = text.replace("{v}", draw.choice(TEMPO_WORDS[stated["tempo"]])).replace(
+            "{other}", other
+        )
     elif "motion" in names:
-        text = motion_request(draw, said["motion"], said.get("tempo"))
+        text = motion_request(draw, stated["motion"], stated.get("tempo"))
     else:
-        phrase = _article(plain_value("thing", said["thing"]))
-        text = draw.one(EDIT_THING).replace("{x}", phrase)
-    return typed(draw, _followed(draw, text) if follow else text)
+        phrase = f"a {value_phrase('thing', stated['thing'])}"
+        text = draw.choice(EDIT_THING).replace("{x}", phrase)
+    return as_typed(draw, _with_follow_up(draw, text) if follow else text)
 
 
 def _edit_size(draw: Draw, modality: str, size: str) -> str:
     if modality == "audio" and draw.chance(0.6):
-        return draw.one(EDIT_PITCH).replace("{more}", draw.one(MORE_PITCH[size]))
-    text = draw.one(EDIT_SIZE).replace("{more}", draw.one(MORE_SIZE[size]))
-    return text.replace("{v}", draw.one(SIZE_WORDS[size]))
+        return draw.choice(EDIT_PITCH).replace("{more}", draw.choice(MORE_PITCH[size]))
+    text = draw.choice(EDIT_SIZE).replace("{more}", draw.choice(MORE_SIZE[size]))
+    return text.replace("{v}", draw.choice(SIZE_WORDS[size]))
 
 
 def motion_request(draw: Draw, motion: str, tempo: str | None) -> str:
-    """A request that something move so, as "make it bounce slowly"."""
-    form = draw.one(EDIT_MOTION)
-    if "{ing}" in form:
-        return form.replace("{ing}", participle(draw, motion, tempo))
-    return form.replace("{v}", infinitive(draw, motion, tempo))
+    """A request for a motion, as "make it bounce slowly"."""
+    template = draw.choice(EDIT_MOTION)
+    if "{ing}" in template:
+        return template.replace("{ing}", participle(draw, motion, tempo))
+    return template.replace("{v}", infinitive(draw, motion, tempo))
 
 
-def _followed(draw: Draw, text: str) -> str:
+def _with_follow_up(draw: Draw, text: str) -> str:
     alone = text.startswith(("now ", "and ", "too ", "that ", "not ", "i ", "i'd ", "please "))
-    return text if alone else draw.one(FOLLOW) + text
+    return text if alone else draw.choice(FOLLOW) + text
 
 
-def it_request(
-    draw: Draw, given: str, wanted: str, said: Facts, *, follow: bool, moving: bool = False
+def conversion_request(
+    draw: Draw, source: str, target: str, stated: Attributes, *, follow: bool, moving: bool = False
 ) -> str:
-    """A request for a medium of the thing in another medium, with what should be different.
+    """A request for another media item of the thing in one at hand, with changes.
 
     Args:
-        draw: chance.
-        given: modality of the medium at hand.
-        wanted: modality to be made.
-        said: the attributes that the words tell.
-        follow: the medium at hand was made in the turn before.
+        draw: random draws.
+        source: modality of the item at hand.
+        target: modality to generate.
+        stated: attributes that the words state.
+        follow: the item at hand was generated in the turn before.
         moving: whether the words may ask for a video by asking for motion alone.
     """
-    same = given == wanted
-    only = set(said)
-    if same and said and (len(only) == 1 or only == {"motion", "tempo"}) and draw.chance(0.7):
-        return edit_request(draw, wanted, said, follow=follow)
+    same = source == target
+    only = set(stated)
+    if same and stated and (len(only) == 1 or only == {"motion", "tempo"}) and draw.chance(0.7):
+        return edit_request(draw, target, stated, follow=follow)
     if moving and "motion" in only and only <= {"motion", "tempo"} and draw.chance(0.5):
-        text = motion_request(draw, said["motion"], said.get("tempo"))
-        return typed(draw, _followed(draw, text) if follow else text)
-    if "thing" in said:
-        return _thing_request(draw, wanted, said, follow=follow)
-    text, polite = _it_base(draw, given, wanted, same, follow)
-    if said:
-        text = _with_changes(draw, text, changes(draw, wanted, said), same)
+        text = motion_request(draw, stated["motion"], stated.get("tempo"))
+        return as_typed(draw, _with_follow_up(draw, text) if follow else text)
+    if "thing" in stated:
+        return _thing_request(draw, target, stated, follow=follow)
+    text, polite = _base_request(draw, source, target, same, follow)
+    if stated:
+        text = _with_changes(draw, text, changes(draw, target, stated), same)
     if polite:
         text = _polite(draw, text, follow=follow)
     elif follow:
-        text = _followed(draw, text)
-    return typed(draw, text)
+        text = _with_follow_up(draw, text)
+    return as_typed(draw, text)
 
 
-def _it_base(draw: Draw, given: str, wanted: str, same: bool, follow: bool) -> tuple[str, bool]:
-    """The bare request, and whether it may be wrapped in politeness."""
+def _base_request(
+    draw: Draw, source: str, target: str, same: bool, follow: bool
+) -> tuple[str, bool]:
+    """The request without changes, and whether polite words may stand around it."""
     if not same and draw.chance(_LOOSE):
-        return loose_about(draw, given, wanted, follow=follow), False
-    questions = IT_QUESTIONS.get((given, wanted), ())
+        return loose_conversion_request(draw, source, target, follow=follow), False
+    questions = IT_QUESTIONS.get((source, target), ())
     if questions and draw.chance(0.35):
-        return draw.one(questions), False
+        return draw.choice(questions), False
     if not same and draw.chance(0.15):
-        return draw.one(IT_WANTS[wanted]), False
-    pools: list[Sequence[str]] = [AGAIN_VERBS[wanted] if same else IT_VERBS[wanted]]
+        return draw.choice(IT_WANTS[target]), False
+    pools: list[Sequence[str]] = [AGAIN_VERBS[target] if same else IT_VERBS[target]]
     if not follow:
-        pools.append(GIVEN_VERBS[given, wanted])
+        pools.append(GIVEN_VERBS[source, target])
     elif same:
-        pools.append(IT_VERBS[wanted])
-    return draw.one(draw.one(pools)), True
+        pools.append(IT_VERBS[target])
+    return draw.choice(draw.choice(pools)), True
 
 
 def _with_changes(draw: Draw, text: str, change: str, same: bool) -> str:
-    joint = draw.one((", ", ", but ", ", only ") if same else (", ", ", ", ", but "))
+    joint = draw.choice((", ", ", but ", ", only ") if same else (", ", ", ", ", but "))
     if text.endswith("?"):
         return f"{text[:-1]}{joint}{change}?"
     return f"{text}{joint}{change}"
 
 
-def changes(draw: Draw, wanted: str, said: Facts) -> str:
-    """What should be different, as a list: "small, in red and moving left"."""
+def changes(draw: Draw, target: str, stated: Attributes) -> str:
+    """Changed attributes as a list: "small, in red and moving left"."""
     items = []
-    if "color" in said:
-        items.append(draw.one((f"in {said['color']}", said["color"])))
-    if "size" in said:
-        words = PITCH_WORDS if wanted == "audio" and draw.chance(0.3) else SIZE_WORDS
-        items.append(draw.one(words[said["size"]]))
-    if "motion" in said:
-        items.append(participle(draw, said["motion"], said.get("tempo")))
-    elif "tempo" in said:
-        tempo = draw.one(TEMPO_WORDS[said["tempo"]])
-        items.append(draw.one((tempo, f"at a {tempo} pace")))
+    if "color" in stated:
+        items.append(draw.choice((f"in {stated['color']}", stated["color"])))
+    if "size" in stated:
+        words = PITCH_WORDS if target == "audio" and draw.chance(0.3) else SIZE_WORDS
+        items.append(draw.choice(words[stated["size"]]))
+    if "motion" in stated:
+        items.append(participle(draw, stated["motion"], stated.get("tempo")))
+    elif "tempo" in stated:
+        tempo = draw.choice(TEMPO_WORDS[stated["tempo"]])
+        items.append(draw.choice((tempo, f"at a {tempo} pace")))
     items = draw.shuffled(items)
     return ", ".join(items[:-1]) + (" and " if len(items) > 1 else "") + items[-1]
 
 
-def _thing_request(draw: Draw, wanted: str, said: Facts, *, follow: bool) -> str:
-    phrase = (sound if wanted == "audio" else show)(draw, said, compact=True)
+def _thing_request(draw: Draw, target: str, stated: Attributes, *, follow: bool) -> str:
+    phrase = (sound_phrase if target == "audio" else visual_phrase)(draw, stated, compact=True)
     if draw.chance(0.5):
-        return typed(draw, draw.one(EDIT_THING).replace("{x}", phrase))
-    text = draw.one(FIRST_VERBS[wanted]).replace("{x}", phrase) + " instead"
-    return typed(draw, _polite(draw, text, follow=follow))
+        return as_typed(draw, draw.choice(EDIT_THING).replace("{x}", phrase))
+    text = draw.choice(FIRST_VERBS[target]).replace("{x}", phrase) + " instead"
+    return as_typed(draw, _polite(draw, text, follow=follow))
 
 
-def like_this_request(draw: Draw, modality: str, said: Facts) -> str:
-    """A request for a medium of a named thing that takes the rest from a felt movement."""
-    facts = {name: value for name, value in said.items() if name in ("thing", "size", "color")}
-    phrase = (sound if modality == "audio" else look)(draw, facts, compact=True)
-    return typed(draw, _polite(draw, draw.one(LIKE_THIS[modality]).replace("{x}", phrase)))
+def imu_conditioned_request(draw: Draw, modality: str, stated: Attributes) -> str:
+    """A request for a media item of a named thing, the rest being taken from an IMU recording."""
+    facts = {name: value for name, value in stated.items() if name in ("thing", "size", "color")}
+    phrase = (sound_phrase if modality == "audio" else look_phrase)(draw, facts, compact=True)
+    return as_typed(draw, _polite(draw, draw.choice(LIKE_THIS[modality]).replace("{x}", phrase)))
 
 
-def move_picture_request(draw: Draw, said: Facts) -> str:
-    """A request to move a given picture like a given movement."""
-    text = draw.one(MOVE_PICTURE)
-    if said:
-        text += draw.one((", but ", ", ")) + changes(draw, "video", said)
-    return typed(draw, _polite(draw, text))
+def animate_request(draw: Draw, stated: Attributes) -> str:
+    """A request to animate a given image by a given IMU recording."""
+    text = draw.choice(MOVE_PICTURE)
+    if stated:
+        text += draw.choice((", but ", ", ")) + changes(draw, "video", stated)
+    return as_typed(draw, _polite(draw, text))
 
 
-def several_request(draw: Draw, modalities: Sequence[str], said: Facts) -> str:
-    """A request for several media in one answer, in an order."""
+def multi_media_request(draw: Draw, modalities: Sequence[str], stated: Attributes) -> str:
+    """A request for several media in one reply, in an order."""
     if draw.chance(0.5):
-        nouns = [draw.one(MEDIA_NOUNS[modality]) for modality in modalities]
-        form = draw.one(SEVERAL)
-        phrase = show(draw, said, compact=not form.endswith("{x}"))
-        return typed(draw, form.replace("{list}", _listed(nouns)).replace("{x}", phrase))
-    # The motion is said with the video, as "draw a ball, play its sound and film it moving left".
+        nouns = [draw.choice(MEDIA_NOUNS[modality]) for modality in modalities]
+        template = draw.choice(SEVERAL)
+        phrase = visual_phrase(draw, stated, compact=not template.endswith("{x}"))
+        return as_typed(draw, template.replace("{list}", _listed(nouns)).replace("{x}", phrase))
+    # Motion is stated with the video, as "draw a ball, play its sound and film it moving left".
     later = {
-        name: said[name] for name in ("motion", "tempo") if name in said and "video" in modalities
+        name: stated[name]
+        for name in ("motion", "tempo")
+        if name in stated and "video" in modalities
     }
-    if said.get("motion") == "still" or modalities[0] == "video" or draw.chance(0.4):
+    if stated.get("motion") == "still" or modalities[0] == "video" or draw.chance(0.4):
         later = {}
-    first = {name: value for name, value in said.items() if name not in later}
-    verbs = [draw.one(FIRST_VERBS[modalities[0]]).replace("{x}", show(draw, first, compact=True))]
+    first = {name: value for name, value in stated.items() if name not in later}
+    verbs = [
+        draw.choice(FIRST_VERBS[modalities[0]]).replace(
+            "{x}", visual_phrase(draw, first, compact=True)
+        )
+    ]
     for modality in modalities[1:]:
-        verb = draw.one(NEXT_VERBS[modality])
+        verb = draw.choice(NEXT_VERBS[modality])
         if later and modality == "video":
             verb += f" {participle(draw, later['motion'], later.get('tempo'))}"
         verbs.append(verb)
-    return typed(draw, _polite(draw, _listed(verbs, draw.one((" and ", ", then ", " and then ")))))
+    return as_typed(
+        draw, _polite(draw, _listed(verbs, draw.choice((" and ", ", then ", " and then "))))
+    )
 
 
 def _listed(items: Sequence[str], last: str = " and ") -> str:
@@ -250,26 +268,26 @@ def _listed(items: Sequence[str], last: str = " and ") -> str:
 
 
 def describe_request(draw: Draw, modality: str) -> str:
-    """A request to say what a medium shows."""
+    """A request to describe a media item."""
     if draw.chance(_LOOSE):
-        return typed(draw, loose_described(draw, modality))
-    forms = DESCRIBE_IT["any"] if draw.chance(0.5) else DESCRIBE_IT[modality]
-    return typed(draw, draw.one(forms))
+        return as_typed(draw, loose_describe_request(draw, modality))
+    templates = DESCRIBE_IT["any"] if draw.chance(0.5) else DESCRIBE_IT[modality]
+    return as_typed(draw, draw.choice(templates))
 
 
 def question(draw: Draw, modality: str, name: str) -> str:
-    """A question about one attribute of something at hand."""
+    """A question about one attribute."""
     strength = modality == "imu" and name == "size"
-    return typed(draw, draw.one(ASK_STRENGTH if strength else ASK[name]))
+    return as_typed(draw, draw.choice(ASK_STRENGTH if strength else ASK[name]))
 
 
 def yes_no_question(draw: Draw, name: str, value: str) -> str:
     """A question whether an attribute has a value."""
-    text = plain_value(name, value)
+    text = value_phrase(name, value)
     if name == "thing":
         text = _article(text)
-    forms = (
+    templates = (
         "is it {v}?", "is it {v}?", "is this {v}?", "would you say it is {v}?",
         "it is {v}, is it not?",
     )  # fmt: skip
-    return typed(draw, draw.one(forms).replace("{v}", text))
+    return as_typed(draw, draw.choice(templates).replace("{v}", text))

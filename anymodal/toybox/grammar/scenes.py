@@ -1,11 +1,11 @@
-"""Which scenes a conversation may speak of, and which of their attributes it leaves out."""
+"""Sampling of scenes for conversations: splits, variants, and attributes left at their default."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from anymodal.toybox.grammar.types import Medium
-from anymodal.toybox.grammar.words import Draw, Facts
+from anymodal.toybox.grammar.types import MediaItem
+from anymodal.toybox.grammar.words import Attributes, Draw
 from anymodal.toybox.scene import (
     DEFAULT_COLOR,
     DEFAULTS,
@@ -17,30 +17,33 @@ from anymodal.toybox.scene import (
 )
 
 MOVING = tuple(motion for motion in MOTIONS if motion != "still")
-_OMIT = {"thing": 0.03, "color": 0.15, "size": 0.2, "motion": 0.12, "tempo": 0.25}
+_OMISSION = {"thing": 0.03, "color": 0.15, "size": 0.2, "motion": 0.12, "tempo": 0.25}
+"""Probability that a request leaves an attribute at its default."""
 
 
-def shows_held_out(told: Facts) -> bool:
-    """Whether a held-out pair is among these facts."""
-    thing = told.get("thing")
-    return thing is not None and is_held_out(thing, told.get("color"), told.get("motion"))
+def shows_held_out(attributes: Attributes) -> bool:
+    """Whether a held-out pair is among some attributes."""
+    thing = attributes.get("thing")
+    if thing is None:
+        return False
+    return is_held_out(thing, attributes.get("color"), attributes.get("motion"))
 
 
-def default(scene: Scene, name: str) -> str:
-    """What a request means that leaves an attribute open."""
+def default_value(scene: Scene, name: str) -> str:
+    """The value that a request means which leaves an attribute open."""
     return DEFAULT_COLOR[scene.thing] if name == "color" else DEFAULTS[name]
 
 
-def told_by_all(scene: Scene, modalities: Iterable[str]) -> dict[str, str]:
-    """What media of several modalities tell of a scene together."""
-    told: dict[str, str] = {}
+def observable_in(scene: Scene, modalities: Iterable[str]) -> dict[str, str]:
+    """The attributes that media of several modalities show of a scene together."""
+    attributes: dict[str, str] = {}
     for modality in modalities:
-        told |= scene.observable(modality)
-    return {name: told[name] for name in VALUES if name in told}
+        attributes |= scene.observable(modality)
+    return {name: attributes[name] for name in VALUES if name in attributes}
 
 
-class Scenes(Draw):
-    """Draws scenes of the training split, or such as show a held-out pair where media can."""
+class SceneSampler(Draw):
+    """Samples scenes of the training split, or of the held-out one as far as media can show it."""
 
     __slots__ = ("unseen",)
 
@@ -48,76 +51,90 @@ class Scenes(Draw):
         super().__init__(draw.rng)
         self.unseen = unseen
 
-    def allowed(self, scene: Scene, modalities: Collection[str]) -> bool:
-        """Whether a scene belongs to the split, as seen by media of these modalities."""
+    def in_split(self, scene: Scene, modalities: Collection[str]) -> bool:
+        """Whether a scene belongs to the split, as media of these modalities show it."""
         if not self.unseen:
             return not scene.held_out
         names = {name for modality in modalities for name in OBSERVABLE[modality]}
+        # Where the media can show no pair, as audio without color, the scene's own pairs count.
         if "thing" not in names or not names & {"color", "motion"}:
             return scene.held_out
-        return shows_held_out(told_by_all(scene, modalities))
+        return shows_held_out(observable_in(scene, modalities))
 
-    def scene(self, modalities: Collection[str], *, moves: bool = False) -> Scene:
+    def sample(self, modalities: Collection[str], *, moves: bool = False) -> Scene:
         """A scene of the split for media of these modalities; on request one that moves."""
         while True:
-            values = {name: self.one(options) for name, options in VALUES.items()}
+            values = {name: self.choice(options) for name, options in VALUES.items()}
             if moves:
-                values["motion"] = self.one(MOVING)
+                values["motion"] = self.choice(MOVING)
             scene = Scene(**values)
-            if self.allowed(scene, modalities):
+            if self.in_split(scene, modalities):
                 return scene
 
     def variant(
-        self, scene: Scene, changed: Collection[str], shown: Collection[str], *, moves: bool = False
+        self,
+        scene: Scene,
+        changed: Collection[str],
+        modalities: Collection[str],
+        *,
+        moves: bool = False,
     ) -> Scene:
-        """The scene with other values of some attributes, of the training split if it can be."""
+        """The scene with other values of some attributes, of the training split if it can be.
+
+        Args:
+            scene: the scene to change.
+            changed: attributes that get another value.
+            modalities: of all media that will show the variant.
+            moves: keep it moving where the motion changes.
+        """
         other = scene
-        for _ in range(50):
+        for _ in range(50):  # one attribute of a held-out scene may leave no way out of its split
             values = {}
             for name in changed:
                 options = MOVING if moves and name == "motion" else VALUES[name]
-                values[name] = self.one([v for v in options if v != getattr(scene, name)])
+                values[name] = self.choice([v for v in options if v != getattr(scene, name)])
             other = scene.replace(**values)
-            if not shows_held_out(told_by_all(other, shown)):
+            if not shows_held_out(observable_in(other, modalities)):
                 return other
         assert self.unseen, f"no training scene differs from {scene} in {changed}"
         return other
 
-    def said(
+    def omit_defaults(
         self,
         scene: Scene,
         names: Collection[str],
         modalities: Collection[str],
-        shown: Collection[str],
+        requested: Collection[str],
     ) -> tuple[Scene, dict[str, str]]:
-        """What a request says of a scene; some attributes are left out, and so at their default.
+        """Choose the attributes that a request states; those that it omits get their default.
 
         Args:
-            scene: the scene wanted.
-            names: which attributes the request has to tell.
-            modalities: all media of the scene that the conversation shows, for the split.
-            shown: the media asked for; what rests has no tempo to see.
+            scene: the scene to ask for.
+            names: attributes that no other part of the conversation shows.
+            modalities: of all media of the scene in the conversation, for the split.
+            requested: modalities of the media asked for; without motion they have no tempo.
 
         Returns:
-            The scene with its defaults, and the attributes to say.
+            The scene with its defaults, and the stated attributes.
         """
-        said = {}
+        stated = {}
         for name in VALUES:
-            if name not in names or name not in told_by_all(scene, shown):
+            if name not in names or name not in observable_in(scene, requested):
                 continue
-            if self.chance(_OMIT[name]):
-                candidate = scene.replace(**{name: default(scene, name)})
-                if self.allowed(candidate, modalities):
+            if self.chance(_OMISSION[name]):
+                candidate = scene.replace(**{name: default_value(scene, name)})
+                if self.in_split(candidate, modalities):
                     scene = candidate
                     continue
-            said[name] = getattr(scene, name)
-        return scene, said
+            stated[name] = getattr(scene, name)
+        return scene, stated
 
-    def medium(self, scene: Scene, modality: str) -> Medium:
-        """A medium of the scene; what it doesn't tell is kept in the training split too."""
-        told = scene.observable(modality)
-        if not self.unseen and not shows_held_out(told):
-            hidden = [name for name in ("thing", "color", "motion") if name not in told]
+    def media_item(self, scene: Scene, modality: str) -> MediaItem:
+        """A media item of the scene; in training no held-out scene lies behind it either."""
+        attributes = scene.observable(modality)
+        if not self.unseen and not shows_held_out(attributes):
+            # Attributes that the item doesn't show are free to change, as the color of audio.
+            hidden = [name for name in ("thing", "color", "motion") if name not in attributes]
             while scene.held_out:
-                scene = scene.replace(**{name: self.one(VALUES[name]) for name in hidden})
-        return Medium(scene, modality)
+                scene = scene.replace(**{name: self.choice(VALUES[name]) for name in hidden})
+        return MediaItem(scene, modality)

@@ -9,29 +9,29 @@ from anymodal.toybox.scene import Scene
 
 
 @dataclass(frozen=True)
-class Medium:
-    """A medium of a scene that stands in a conversation."""
+class MediaItem:
+    """A media item of a scene that stands in a conversation, not rendered yet."""
 
     scene: Scene
     modality: str
 
     @property
-    def told(self) -> dict[str, str]:
-        """What the medium tells."""
+    def attributes(self) -> dict[str, str]:
+        """The attributes that can be read off the item."""
         return self.scene.observable(self.modality)
 
     @property
     def caption(self) -> str:
-        """The caption of the medium."""
-        return caption(self.told, self.modality)
+        """The caption of the item."""
+        return caption(self.attributes, self.modality)
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What one side says: a user's media come before the words, an assistant's amid them."""
+class DialogueTurn:
+    """One message: a user's media come before the words, an assistant's among them."""
 
     role: str
-    parts: tuple[str | Medium, ...]
+    parts: tuple[str | MediaItem, ...]
 
     @property
     def text(self) -> str:
@@ -39,24 +39,24 @@ class Turn:
         return "".join(part for part in self.parts if isinstance(part, str))
 
     @property
-    def media(self) -> tuple[Medium, ...]:
+    def media(self) -> tuple[MediaItem, ...]:
         """The media, in order."""
-        return tuple(part for part in self.parts if isinstance(part, Medium))
+        return tuple(part for part in self.parts if isinstance(part, MediaItem))
 
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A conversation whose answers are known.
+    """A conversation with the attributes that its replies must show.
 
     Args:
         turns: user and assistant in turn; the assistant has the last word.
-        kind: which kind of conversation it is.
-        answers: for each of the assistant's turns, what each of its media must tell, in order; or,
-            where it has none, what its words must tell; nothing where its words are free.
-        from_input: what in the last answer only the given media tell, not the words.
+        kind: kind of conversation, one of `dialogues.KINDS`.
+        answers: for each of the assistant's turns the expected attributes: of each of its media, in
+            order; or, where it has none, of its words; nothing where its words are free.
+        from_input: attributes of the last answer that only the user's media show, not the words.
     """
 
-    turns: tuple[Turn, ...]
+    turns: tuple[DialogueTurn, ...]
     kind: str
     answers: tuple[tuple[dict[str, str], ...], ...]
     from_input: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Chance, and the phrases that attributes are said in."""
+"""Random draws, and the phrases that state attributes."""
 
 from __future__ import annotations
 
@@ -27,104 +27,110 @@ from anymodal.toybox.grammar.phrases.attributes import (
 )
 
 T = TypeVar("T")
-Facts = Mapping[str, str]
+Attributes = Mapping[str, str]
+"""Values by the name of the attribute."""
 
 _SENTENCE_START = re.compile(r"(?:^|(?<=[.!?] ))[a-z]")
 _LONELY_I = re.compile(r"\bi\b")
 
 
 class Draw:
-    """A generator with the two draws that a grammar needs."""
+    """The random draws that a grammar needs, over one NumPy generator."""
 
     __slots__ = ("rng",)
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
 
-    def one(self, options: Sequence[T]) -> T:
-        """One of several, each as likely as the other."""
+    def choice(self, options: Sequence[T]) -> T:
+        """One of some options, uniformly."""
+        # Twenty times as fast as Generator.choice, and the draws of all conversations hang on it.
         return options[int(self.rng.random() * len(options))]
 
     def chance(self, probability: float) -> bool:
-        """Yes, with a probability."""
+        """True with a probability."""
         return bool(self.rng.random() < probability)
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
-        """All of them in some order."""
+        """The items in random order."""
         return [items[int(i)] for i in self.rng.permutation(len(items))]
 
 
-def sentence(text: str) -> str:
+def capitalized(text: str) -> str:
     """Text with capitals where sentences start."""
-    return _SENTENCE_START.sub(lambda found: found[0].upper(), text)
+    return _SENTENCE_START.sub(lambda match: match[0].upper(), text)
 
 
-def typed(draw: Draw, text: str) -> str:
-    """A request as people type it: mostly small letters, with or without the last stop."""
+def as_typed(draw: Draw, text: str) -> str:
+    """A request as people type it: mostly lower case, with or without the final stop."""
     if text.endswith("?"):
         text = text if draw.chance(0.8) else text[:-1]
     elif not text.endswith((".", "!")):
-        text += draw.one(("", "", "", "", ".", ".", ".", "!"))
+        text += draw.choice(("", "", "", "", ".", ".", ".", "!"))
     if draw.chance(0.3):
-        return _LONELY_I.sub("I", sentence(text))
+        return _LONELY_I.sub("I", capitalized(text))
     return text
 
 
-def _fill(draw: Draw, form: str, facts: Facts) -> str:
-    """A form with its slots filled, one word for each."""
-    thing = facts.get("thing", "thing")
+def _fill_slots(draw: Draw, template: str, attributes: Attributes) -> str:
+    """Fill a template's slots, each with one of its words."""
+    thing = attributes.get("thing", "thing")
     words: dict[str, tuple[str, ...]] = {"{noun}": (NOUNS.get(thing, thing),)}
-    if "color" in facts:
-        words["{color}"] = (facts["color"],)
-    if "size" in facts:
-        words["{size}"] = SIZE_WORDS[facts["size"]]
-        words["{pitch}"] = PITCH_WORDS[facts["size"]]
-    if "tempo" in facts:
-        words["{tempo}"] = TEMPO_WORDS[facts["tempo"]]
+    if "color" in attributes:
+        words["{color}"] = (attributes["color"],)
+    if "size" in attributes:
+        words["{size}"] = SIZE_WORDS[attributes["size"]]
+        words["{pitch}"] = PITCH_WORDS[attributes["size"]]
+    if "tempo" in attributes:
+        words["{tempo}"] = TEMPO_WORDS[attributes["tempo"]]
     for slot, options in words.items():
-        if slot in form:
-            form = form.replace(slot, draw.one(options))
-    return form.replace("a orange", "an orange")
+        if slot in template:
+            template = template.replace(slot, draw.choice(options))
+    return template.replace("a orange", "an orange")
 
 
-def look(draw: Draw, facts: Facts, *, compact: bool = False) -> str:
+def look_phrase(draw: Draw, attributes: Attributes, *, compact: bool = False) -> str:
     """A noun phrase of a thing's looks: "a small red ball", "a ball, big and pink"."""
-    forms = LOOKS[tuple(name for name in ("color", "size") if name in facts)]
-    return _fill(draw, forms[0] if compact else draw.one(forms), facts)
+    templates = LOOKS[tuple(name for name in ("color", "size") if name in attributes)]
+    return _fill_slots(draw, templates[0] if compact else draw.choice(templates), attributes)
 
 
-def sound(draw: Draw, facts: Facts, *, compact: bool = False) -> str:
+def sound_phrase(draw: Draw, attributes: Attributes, *, compact: bool = False) -> str:
     """A noun phrase of a thing's sound: "a small bell at a fast pace"."""
-    forms = SOUNDS[tuple(name for name in ("size", "tempo") if name in facts)]
-    return _fill(draw, forms[0] if compact else draw.one(forms), facts)
+    templates = SOUNDS[tuple(name for name in ("size", "tempo") if name in attributes)]
+    return _fill_slots(draw, templates[0] if compact else draw.choice(templates), attributes)
 
 
-def show(draw: Draw, facts: Facts, *, compact: bool = False) -> str:
-    """A noun phrase of a thing's looks, then its motion and tempo as far as they are told."""
-    motion, tempo = facts.get("motion"), facts.get("tempo")
+def visual_phrase(draw: Draw, attributes: Attributes, *, compact: bool = False) -> str:
+    """A noun phrase of a thing's looks, then its motion and tempo where there are any."""
+    motion, tempo = attributes.get("motion"), attributes.get("tempo")
     if motion is None and tempo is None:
-        return look(draw, facts, compact=compact)
-    if tempo and "color" not in facts and motion is None:
-        return sound(draw, facts, compact=compact)
+        return look_phrase(draw, attributes, compact=compact)
+    if tempo and "color" not in attributes and motion is None:
+        return sound_phrase(draw, attributes, compact=compact)
     plain = compact or draw.chance(0.75)
-    text = look(draw, facts, compact=plain)
+    text = look_phrase(draw, attributes, compact=plain)
     if tempo and motion != "still" and draw.chance(0.15 if motion else 0.5):
-        text, tempo = f"a {draw.one(TEMPO_WORDS[tempo])} {text.split(' ', 1)[1]}", None
+        text, tempo = f"a {draw.choice(TEMPO_WORDS[tempo])} {text.split(' ', 1)[1]}", None
     if motion is None:
-        return f"{text}, {draw.one(TEMPO_WORDS[tempo])}" if tempo else text
+        return f"{text}, {draw.choice(TEMPO_WORDS[tempo])}" if tempo else text
     say_tempo = None if motion == "still" else tempo
     # After a clause, as in "a ball that is red", another would be one too many.
-    tail = moving(draw, motion, say_tempo) if plain else f", {participle(draw, motion, say_tempo)}"
+    tail = (
+        motion_phrase(draw, motion, say_tempo)
+        if plain
+        else f", {participle(draw, motion, say_tempo)}"
+    )
     if tempo and motion == "still":
-        tail += f", sounding {draw.one(TEMPO_WORDS[tempo])}"
+        tail += f", sounding {draw.choice(TEMPO_WORDS[tempo])}"
     return text + tail
 
 
-def moving(draw: Draw, motion: str, tempo: str | None = None) -> str:
-    """What follows a noun: " moving left quickly", " that bounces", ", still"."""
+def motion_phrase(draw: Draw, motion: str, tempo: str | None = None) -> str:
+    """A phrase after a noun: " moving left quickly", " that bounces", ", still"."""
     if motion == "still":
-        return draw.one(STILL_TAILS)
-    verb, way = draw.one(GO[motion])
+        return draw.choice(STILL_TAILS)
+    verb, way = draw.choice(GO[motion])
     participle, third = VERB_FORMS[verb]
     if draw.chance(0.15):
         return f" that {_with_tempo(draw, third, way, tempo)}"
@@ -132,49 +138,51 @@ def moving(draw: Draw, motion: str, tempo: str | None = None) -> str:
 
 
 def participle(draw: Draw, motion: str, tempo: str | None = None) -> str:
-    """What something is seen doing: "moving left quickly", "standing still"."""
+    """A participle phrase: "moving left quickly", "standing still"."""
     if motion == "still":
-        return draw.one(("standing still", "not moving", "staying still"))
-    verb, way = draw.one(GO[motion])
+        return draw.choice(("standing still", "not moving", "staying still"))
+    verb, way = draw.choice(GO[motion])
     return _with_tempo(draw, VERB_FORMS[verb][0], way, tempo)
 
 
 def infinitive(draw: Draw, motion: str, tempo: str | None = None) -> str:
-    """What something is told to do: "move left quickly", "stand still"."""
+    """An infinitive phrase: "move left quickly", "stand still"."""
     if motion == "still":
-        return draw.one(STILL_VERBS)
-    verb, way = draw.one(GO[motion])
+        return draw.choice(STILL_VERBS)
+    verb, way = draw.choice(GO[motion])
     return _with_tempo(draw, verb, way, tempo)
 
 
 def _with_tempo(draw: Draw, verb: str, way: str, tempo: str | None) -> str:
     if tempo is None:
         return f"{verb} {way}".rstrip()
-    adverb = draw.one(TEMPO_ADVERBS[tempo])
-    form = draw.one(("{v} {w} {a}", "{v} {a} {w}", "{a} {v} {w}", "{v} {w}, {t}", "{v} {w} {a}"))
-    if form == "{v} {w} {a}" and tempo == "fast" and draw.chance(0.5):
+    adverb = draw.choice(TEMPO_ADVERBS[tempo])
+    template = draw.choice(
+        ("{v} {w} {a}", "{v} {a} {w}", "{a} {v} {w}", "{v} {w}, {t}", "{v} {w} {a}")
+    )
+    if template == "{v} {w} {a}" and tempo == "fast" and draw.chance(0.5):
         adverb = "fast"
-    text = form.replace("{v}", verb).replace("{w}", way).replace("{a}", adverb)
-    text = text.replace("{t}", draw.one(TEMPO_WORDS[tempo]))
+    text = template.replace("{v}", verb).replace("{w}", way).replace("{a}", adverb)
+    text = text.replace("{t}", draw.choice(TEMPO_WORDS[tempo]))
     return text.replace("  ", " ").replace(" ,", ",").rstrip()
 
 
-def movement(draw: Draw, facts: Facts) -> str:
-    """A noun phrase of a movement that is felt: "a strong quick movement to the left"."""
-    motion = facts["motion"]
+def movement_phrase(draw: Draw, attributes: Attributes) -> str:
+    """A noun phrase of an IMU recording: "a strong quick movement to the left"."""
+    motion = attributes["motion"]
     if motion == "still":
-        return draw.one(NO_MOVEMENT)
+        return draw.choice(NO_MOVEMENT)
     if motion in MOVEMENT_WAYS:
-        kind = f"movement {draw.one(MOVEMENT_WAYS[motion])}"
+        kind = f"movement {draw.choice(MOVEMENT_WAYS[motion])}"
     else:
         kind = f"{VERB_FORMS[motion][0]} movement" if draw.chance(0.7) else motion
-    form = draw.one(MOVEMENTS).replace("{move}", kind)
-    form = form.replace("{size}", draw.one(STRENGTH_WORDS[facts["size"]]))
-    return form.replace("{tempo}", draw.one(TEMPO_WORDS[facts["tempo"]]))
+    template = draw.choice(MOVEMENTS).replace("{move}", kind)
+    template = template.replace("{size}", draw.choice(STRENGTH_WORDS[attributes["size"]]))
+    return template.replace("{tempo}", draw.choice(TEMPO_WORDS[attributes["tempo"]]))
 
 
-def plain_value(name: str, value: str) -> str:
-    """An attribute's value as one says it of "it": "moving left", "red"."""
+def value_phrase(name: str, value: str) -> str:
+    """An attribute's value as it follows "it is": "moving left", "red"."""
     if name == "thing":
         return NOUNS.get(value, value)
     if name == "motion":

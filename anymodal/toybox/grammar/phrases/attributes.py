@@ -7,7 +7,7 @@ Words = tuple[str, ...]
 # --- words of attributes -------------------------------------------------------------------------
 
 NOUNS = {"rain": "rain cloud"}
-"""Things whose noun is not their name."""
+"""Nouns of things whose name is none."""
 
 SIZE_WORDS: dict[str, Words] = {
     "small": ("small", "small", "small", "little", "tiny"),

@@ -1,10 +1,10 @@
-"""Words of requests that follow no fixed form: what `grammar_loose` puts together."""
+"""Templates and words of `loose_requests`: verbs, nouns and frames that are drawn independently."""
 
 from __future__ import annotations
 
 from anymodal.toybox.grammar.phrases.attributes import Words
 
-# --- what each medium is called, made with, and done to ------------------------------------------
+# --- nouns, verbs and tools of each modality -----------------------------------------------------
 
 CALLED: dict[str, Words] = {
     "image": ("a picture", "a picture", "an image", "a drawing", "a painting", "a sketch", "a photo",
@@ -63,7 +63,7 @@ SENSED: dict[str, tuple[str, str, str]] = {
     "imu": ("feel", "feeling", "felt"),
 }
 
-# --- requests that name the thing: {x} it, {n} a medium, {v} and {p} to make it, {s} to sense it --
+# --- requests that name the thing: {x} it, {n} a media item, {v}, {p} to make, {s} to sense it ---
 
 GET: Words = ("make", "make me", "give me", "get me", "create", "prepare", "produce", "bring me",
               "send me", "find me", "think of", "generate", "do", "build me", "hand me",
@@ -94,7 +94,7 @@ NAMED: Words = (
     "a person who likes {x} wants {n}", "is {x} easy to {v}?", "{want} {n}. it is {x} that i mean",
 )  # fmt: skip
 
-# --- requests about the thing in a given medium: {r} is the medium -------------------------------
+# --- requests about the thing in a given media item, {r} -----------------------------------------
 
 ABOUT: Words = (
     "{v} {r}", "{v} {r}", "{get} {n} of {r}", "{get} {n} from {r}", "{want} {n} of {r}",
@@ -122,7 +122,7 @@ ABOUT_ONLY: dict[tuple[str, str], Words] = {
                          "a screenshot of {r}", "hold {r} and draw it"),
 }  # fmt: skip
 
-# --- requests for words about a given medium -----------------------------------------------------
+# --- requests to describe a given media item -----------------------------------------------------
 
 SAY: Words = ("tell me", "say", "explain", "let me know", "write", "report", "spell out",
               "find out", "i need to know", "i want to know", "i'd like to know", "can you say",
@@ -146,7 +146,7 @@ DESCRIBED: Words = (
     "i can't {s} anything, what is it?", "i did not {s} it, what was it?", "what was {r}?",
 )  # fmt: skip
 
-# --- what people say around a request ------------------------------------------------------------
+# --- irrelevant talk around a request ------------------------------------------------------------
 
 _PEOPLE = ("i", "we", "my mother", "my father", "my sister", "my brother", "my daughter", "my son",
            "my friend", "my teacher", "my boss", "my neighbour", "my aunt", "my uncle", "the baby",

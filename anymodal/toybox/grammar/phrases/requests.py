@@ -69,7 +69,7 @@ WANT: dict[str, Words] = {
     ),
 }  # fmt: skip
 
-# --- requests about the thing in a given medium --------------------------------------------------
+# --- requests about the thing in a given media item ----------------------------------------------
 
 IT_VERBS: dict[str, Words] = {
     "image": ("draw it", "paint it", "draw a picture of it", "make a picture of it", "sketch it",
@@ -174,7 +174,7 @@ EDIT_THING: Words = (
     "try {x} instead", "swap it for {x}", "what about {x} instead?",
 )  # fmt: skip
 
-# --- requests with a movement that was felt ({x} names the thing) --------------------------------
+# --- requests with an IMU recording ({x} names the thing) ----------------------------------------
 
 LIKE_THIS: dict[str, Words] = {
     "image": (

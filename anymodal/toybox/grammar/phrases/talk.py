@@ -1,4 +1,4 @@
-"""Plain talk of the Toybox: what is said where no medium is wanted."""
+"""Messages and replies of plain talk, which asks for no media."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REACTIONS: tuple[tuple[Words, Words], ...] = (
      ("I am sorry. What should I change?", "Sorry. Tell me what you want instead.",
       "I am sorry. Shall I try again?")),
 )  # fmt: skip
-"""What is said of something that was made, and what may be answered."""
+"""Reactions to a generated media item, and replies to them."""
 
 TALK: tuple[tuple[Words, Words], ...] = (
     *REACTIONS,
@@ -118,7 +118,7 @@ TALK: tuple[tuple[Words, Words], ...] = (
       "do you like sounds or pictures better?"),
      ("I like both.", "Both are nice.", "That depends on what you want.")),
     )  # fmt: skip
-"""What is said, and what may be answered."""
+"""Messages, and replies to them."""
 
 _COLORS = {
     "grass": "green", "the sky": "blue", "snow": "white", "a lemon": "yellow", "the sea": "blue",
@@ -156,7 +156,7 @@ FACTS = (
     (_VOICES, _VOICE_QUESTIONS, ("{x} says {v}.", "{v}.", "I would write {v}.", "{v}, I think.")),
     (_MEANINGS, _MEANING_QUESTIONS, ("{x} is {v}.", "{v}.", "It is {v}.", "I would say {v}.")),
 )
-"""What can be told in words alone: facts, questions (direct, indirect) and replies."""
+"""Facts to state in words: values by subject, questions (direct, indirect), and replies."""
 
 ONLY_WORDS: Words = (
     "don't draw anything, just tell me {q}", "do not draw, only tell me {q}", "in words, {d}",
@@ -191,7 +191,7 @@ FIRST_TALK: tuple[tuple[Words, Words], ...] = (
       "i will give you a video in a moment", "wait a moment", "one moment please"),
      ("Okay, I will wait.", "Good, I am here.", "Take your time.")),
 )  # fmt: skip
-"""The same, but only where a conversation starts."""
+"""Messages that come only at the start of a conversation, and replies to them."""
 
 WHICH: dict[str, tuple[Words, Words]] = {
     "image": (("draw", "draw something for me", "draw a picture", "make a picture", "paint",
@@ -202,4 +202,4 @@ WHICH: dict[str, tuple[Words, Words]] = {
     "video": (("make a video", "film", "make a clip for me", "i want a video"),
      ("What should I film?", "Gladly. What should the video show?", "Tell me what I should film.")),
 }  # fmt: skip
-"""Requests that do not say of what, by modality."""
+"""Requests that name no thing, by modality, and replies that ask for one."""

@@ -1,0 +1,119 @@
+"""Builds a conversation message by message, with the attributes that its replies must show."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from anymodal.toybox.grammar.captions import describe
+from anymodal.toybox.grammar.loose_requests import with_surroundings
+from anymodal.toybox.grammar.phrases.questions import ANSWER
+from anymodal.toybox.grammar.phrases.replies import REPLY, REPLY_CHANGED, REPLY_NEXT, REPLY_TAIL
+from anymodal.toybox.grammar.requests import question, yes_no_question
+from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
+from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
+from anymodal.toybox.grammar.words import Attributes, capitalized, value_phrase
+from anymodal.toybox.scene import VALUES
+
+
+class DialogueBuilder:
+    """A conversation in the making."""
+
+    def __init__(self, scenes: SceneSampler) -> None:
+        self.scenes = scenes
+        self.turns: list[DialogueTurn] = []
+        self.answers: list[tuple[dict[str, str], ...]] = []
+
+    def add_request(self, text: str, media: Sequence[MediaItem] = ()) -> None:
+        """Add a user's message: media, then words, in one of ten with irrelevant talk around."""
+        if self.scenes.chance(0.1):
+            text = with_surroundings(self.scenes, text)
+        self.turns.append(DialogueTurn("user", (*media, text)))
+
+    def add_media_reply(self, media: Sequence[MediaItem], *, changed: bool = False) -> None:
+        """Add a reply that announces media by their captions, and holds them."""
+        draw = self.scenes
+        parts: list[str | MediaItem] = []
+        for item in media:
+            templates = REPLY_NEXT[item.modality] if parts else REPLY[item.modality]
+            if changed and not parts and draw.chance(0.3):
+                templates = REPLY_CHANGED
+            # The caption in the reply's words is what heads learn to turn into conditioning.
+            text = draw.choice(templates).replace("{x}", item.caption)
+            parts += [text if parts else capitalized(text), item]
+        if draw.chance(0.1):
+            parts.append(draw.choice(REPLY_TAIL))
+        self.turns.append(DialogueTurn("assistant", tuple(parts)))
+        self.answers.append(tuple(item.attributes for item in media))
+
+    def add_reply(self, text: str, expected: dict[str, str] | None = None) -> None:
+        """Add a reply in words, with the attributes that they must state; None if they are free."""
+        self.turns.append(DialogueTurn("assistant", (text,)))
+        self.answers.append(() if expected is None else (expected,))
+
+    def add_description(self, attributes: dict[str, str], modality: str) -> None:
+        """Add a reply that describes a media item."""
+        self.add_reply(describe(attributes, modality, self.scenes.rng), attributes)
+
+    def add_question(
+        self,
+        attributes: dict[str, str],
+        modality: str,
+        media: Sequence[MediaItem] = (),
+        before: str = "",
+    ) -> None:
+        """Add a question about one of some attributes, and its answer.
+
+        Args:
+            attributes: those that can be asked about.
+            modality: of what they are read off, or "text".
+            media: shown with the question.
+            before: words before it.
+        """
+        if self.scenes.chance(0.3):
+            self.add_yes_no_question(attributes, media, before)
+            return
+        name = self.scenes.choice(list(attributes))
+        self.add_request(f"{before}{question(self.scenes, modality, name)}", media)
+        answer = self.scenes.choice(ANSWER[name])
+        answer = answer.replace("{v}", value_phrase(name, attributes[name]))
+        self.add_reply(capitalized(answer), {name: attributes[name]})
+
+    def add_yes_no_question(
+        self, attributes: dict[str, str], media: Sequence[MediaItem] = (), before: str = ""
+    ) -> None:
+        """Add a question whether one of some attributes has a value, and its answer."""
+        name = self.scenes.choice(list(attributes))
+        value = attributes[name]
+        verdict = "yes" if self.scenes.chance(0.5) else "no"
+        asked = value if verdict == "yes" else self._other_value(name, attributes)
+        supposed, actual = _with_article(name, asked), _with_article(name, value)
+        self.add_request(f"{before}{yes_no_question(self.scenes, name, asked)}", media)
+        # Both values stand side by side before the verdict: comparing them in its own words is
+        # easier for a small model than across the conversation.
+        reply = f"Is it {supposed}? It is {actual}, so {verdict}."
+        self.add_reply(reply, {"answer": verdict, name: value})
+
+    def _other_value(self, name: str, attributes: Attributes) -> str:
+        """Another value of an attribute, one of the training split if there is one."""
+        others = [other for other in VALUES[name] if other != attributes[name]]
+        trained = [value for value in others if not shows_held_out({**attributes, name: value})]
+        return self.scenes.choice(trained or others)
+
+    def build(self, kind: str, from_input: Collection[str] = ()) -> Dialogue:
+        """The conversation so far.
+
+        Args:
+            kind: of the conversation.
+            from_input: attributes of the last answer that only the user's media show.
+        """
+        return Dialogue(
+            tuple(self.turns),
+            kind,
+            tuple(self.answers),
+            tuple(name for name in ("answer", *VALUES) if name in from_input),
+        )
+
+
+def _with_article(name: str, value: str) -> str:
+    words = value_phrase(name, value)
+    return f"a {words}" if name == "thing" else words
