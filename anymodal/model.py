@@ -11,6 +11,7 @@ import torch
 from anymodal import composition
 from anymodal.chat.model import ChatModel
 from anymodal.composition import placement
+from anymodal.config import BuildPart, call
 
 
 class AnyModal(ChatModel):
@@ -21,10 +22,17 @@ class AnyModal(ChatModel):
 
     @classmethod
     def compose(
-        cls, config: Mapping[str, Any] | str | Path, trusted_packages: Sequence[str] = ()
+        cls,
+        config: Mapping[str, Any] | str | Path,
+        trusted_packages: Sequence[str] = (),
+        *,
+        weights: bool = True,
+        build_part: BuildPart = call,
     ) -> Self:
         """Build a model from a configuration: see `anymodal.composition.compose`."""
-        return composition.compose(cls, config, trusted_packages)
+        return composition.compose(
+            cls, config, trusted_packages, weights=weights, build_part=build_part
+        )
 
     @classmethod
     def from_pretrained(
@@ -36,6 +44,8 @@ class AnyModal(ChatModel):
         dtype: str | torch.dtype | Mapping[str, Any] | None = None,
         device: str | int | torch.device | None = None,
         device_map: str | int | torch.device | Mapping[str, Any] | None = None,
+        weights: bool = True,
+        build_part: BuildPart = call,
     ) -> Self:
         """Read a model folder, or one that ships with the package by its name (`nano`).
 
@@ -49,33 +59,19 @@ class AnyModal(ChatModel):
             device: where all parts compute; `auto` is a GPU where there is one, None the CPU.
             device_map: the same, or by the name of a part, as `{"": "cuda:0", "decoders":
                 "cuda:1"}`; for chatting, since training wants all on one.
+            weights: without them, the model is on the meta device and no weight is read: shapes
+                and dtypes, as for a plan. `device` and `device_map` then change nothing.
+            build_part: how each part is built; see `anymodal.config.instantiate`.
 
         Raises:
             ValueError: for a precision, a device or a part that there isn't.
             CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
         """
         dtypes, where = placement.precisions(dtype), placement.places(device, device_map)
-        model = composition.from_pretrained(cls, path, lora, trusted_packages)
-        placement.place(model, dtypes, where)
-        return model
-
-    @classmethod
-    def sketch(
-        cls,
-        path: str | Path | Self,
-        lora: Mapping[str, Any] | None = None,
-        trusted_packages: Sequence[str] = (),
-        *,
-        dtype: str | torch.dtype | Mapping[str, Any] | None = None,
-        device: str | int | torch.device | None = None,
-        device_map: str | int | torch.device | Mapping[str, Any] | None = None,
-    ) -> Self:
-        """What `from_pretrained` would give, without reading a weight; see `anymodal.tools.plan`.
-
-        Nothing lies on a device, so `device` and `device_map` change nothing.
-        """
-        model = composition.sketch(cls, path, lora, trusted_packages)
-        placement.place(model, placement.precisions(dtype), {})
+        model = composition.from_pretrained(
+            cls, path, lora, trusted_packages, weights=weights, build_part=build_part
+        )
+        placement.place(model, dtypes, where if weights else {})
         return model
 
     def save_pretrained(self, folder: str | Path, with_parts: bool = False) -> None:

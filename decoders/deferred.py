@@ -29,11 +29,11 @@ from anymodal.media import Media
 from anymodal.types import Conditioning, ConditioningSpec
 
 
-class Opening:
-    """Builds the parts of a run, for `config.calling`: decoders from files in a way of their own.
+class DeferDecoders:
+    """Builds the parts of a run, for `config.instantiate`; decoders may stay on disk.
 
-    Opening one draws random numbers, for weights that files then replace. Here that leaves the
-    run's own numbers alone, so that a run is the same whether it opens a decoder or not.
+    Opening a decoder draws random numbers, for weights that files then replace. Here that leaves
+    the run's own numbers alone, so that a run is the same whether it opens a decoder or not.
 
     Args:
         cache: the folder of what frozen parts gave, where decoders may stay on disk; their notes

@@ -79,7 +79,7 @@ class DiffusionDecoder(Decoder):
         pipeline.set_progress_bar_config(disable=True)
         self._empty: tuple[tuple[int, ...], Conditioning] | None = None
         self.offload = offload
-        if offload is not None and not self._is_sketch():
+        if offload is not None and not self._on_meta_device():
             settings.offload(pipeline, offload)
 
     @classmethod
@@ -89,12 +89,17 @@ class DiffusionDecoder(Decoder):
         *,
         dtype: str | torch.dtype = torch.float32,
         revision: str | None = None,
+        weights: bool = True,
         **options: Any,
     ) -> DiffusionDecoder:
         """Open a pipeline's folder; no code that comes with it is ever run.
 
-        A hub's repository is named like a folder, `revision` pins it. Options are those of the
-        decoder and of its family.
+        Args:
+            folder: the folder, or the name of a hub repository.
+            dtype: the weights' precision.
+            revision: the hub revision to pin.
+            weights: without them, the networks are on the meta device and no weight is read.
+            options: of the decoder, as in the constructor, and of its family.
 
         Raises:
             ValueError: the pipeline's class is of no known family, or there is no such dtype, or
@@ -102,38 +107,14 @@ class DiffusionDecoder(Decoder):
             FileNotFoundError: a file is missing, and how to get it.
         """
         name = str(folder)
-        pipeline = open_pipeline(name, torch_dtype(dtype), revision)
-        decoder = cls(pipeline, **options).eval()
-        decoder.source = source_of(name, revision)
-        return decoder
-
-    @classmethod
-    def sketch(
-        cls,
-        folder: str | Path | DiffusionDecoder,
-        *,
-        dtype: str | torch.dtype = torch.float32,
-        revision: str | None = None,
-        **options: Any,
-    ) -> DiffusionDecoder:
-        """What `from_pretrained` would give, its networks on the meta device: no weight is read.
-
-        `folder` may also be a sketch of what will lie there.
-
-        Raises:
-            ValueError: the pipeline's class is of no known family, or there is no such dtype.
-        """
-        if isinstance(folder, DiffusionDecoder):
-            return cls(folder.pipeline, **options).to(torch_dtype(dtype)).eval()
-        name = str(folder)
-        pipeline = open_pipeline(name, torch_dtype(dtype), revision, weights=False)
+        pipeline = open_pipeline(name, torch_dtype(dtype), revision, weights=weights)
         decoder = cls(pipeline, **options).eval()
         decoder.source = source_of(name, revision)
         return decoder
 
     def _apply(self, fn: Any, recurse: bool = True) -> DiffusionDecoder:
         """Leave weights that wait in the CPU's memory there, where the whole model is moved."""
-        if self.offload is not None and not self._is_sketch():
+        if self.offload is not None and not self._on_meta_device():
             return self
         with self.lock:
             super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -163,7 +144,7 @@ class DiffusionDecoder(Decoder):
         """The fewest denoising steps that the pipeline takes."""
         return self.family.fewest
 
-    def _is_sketch(self) -> bool:
+    def _on_meta_device(self) -> bool:
         return any(weight.is_meta for weight in self.parts.parameters())
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -174,9 +155,9 @@ class DiffusionDecoder(Decoder):
     def spec(self) -> ConditioningSpec:  # type: ignore[override]
         """The conditioning's shape, and its root mean square on a few plain captions.
 
-        In a sketch, whose caption encoder has no weights, the scale is 1.
+        On the meta device, where the caption encoder has no weights, the scale is 1.
         """
-        if self._is_sketch():
+        if self._on_meta_device():
             return ConditioningSpec(self.family.length, self.family.width, self.family.pooled)
         with torch.inference_mode(False), torch.no_grad():
             embeds, mask, _ = self.embed_captions(_PLAIN)

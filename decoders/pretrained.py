@@ -12,7 +12,7 @@ import torch
 from diffusers import DiffusionPipeline, ModelMixin
 
 from anymodal.decoders.families.table import find_family
-from anymodal.decoders.loading import networks, sketched_pipeline
+from anymodal.decoders.meta_device import networks, pipeline_on_meta_device
 from anymodal.io.sources import INDEX, WEIGHTS, listed, opening
 
 _SETTINGS = (
@@ -49,7 +49,7 @@ def open_pipeline(
         name: the folder, or a repository on the hub.
         dtype: the weights' precision.
         revision: of the repository.
-        weights: without them, the networks are on the meta device.
+        weights: without them, the networks are on the meta device and no weight is read.
 
     Raises:
         ValueError: the pipeline's class is of no known family, or the family can't use its parts,
@@ -63,7 +63,8 @@ def open_pipeline(
     files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
     files += _weight_files(index).values() if weights else []
     with _without_notices(), opening("pipeline", name, revision, files):
-        return (_opened if weights else sketched_pipeline)(name, index, dtype, revision)
+        read = _read_pipeline if weights else pipeline_on_meta_device
+        return read(name, index, dtype, revision)
 
 
 def _weight_files(index: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -74,7 +75,7 @@ def _weight_files(index: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def _opened(
+def _read_pipeline(
     name: str, index: Mapping[str, Any], dtype: torch.dtype, revision: str | None
 ) -> DiffusionPipeline:
     """A pipeline, each network from safetensors where it has them, else from tensors in a pickle.

@@ -1,6 +1,6 @@
 """Models from configurations and folders, and back."""
 
-from anymodal.composition.compose import SHIPPED, compose, find, from_pretrained, sketch, start_from
+from anymodal.composition.compose import SHIPPED, compose, find, from_pretrained, start_from
 from anymodal.composition.save import identities, own_weights, save_pretrained
 from anymodal.composition.validate import KEYS, MODALITY_KEYS, check_shape, read_config, validate
 
@@ -16,7 +16,6 @@ __all__ = [
     "own_weights",
     "read_config",
     "save_pretrained",
-    "sketch",
     "start_from",
     "validate",
 ]

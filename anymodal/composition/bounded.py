@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
-from anymodal import config as configuration
 from anymodal.composition.validate import is_part
+from anymodal.config import BuildPart
 from anymodal.io.checkpoint import CheckpointError
 from anymodal.io.recorded import OPENS
 
@@ -20,25 +19,27 @@ MAX_MODULES = 100_000
 """The most modules of one part."""
 
 
-@contextlib.contextmanager
-def building_at_most(weights: int, where: str) -> Iterator[None]:
-    """Within it, what AnyModal's own constructors build has at most so many weights in all.
+def building_at_most(weights: int, where: str, build_part: BuildPart) -> BuildPart:
+    """A way to build parts of which AnyModal's own constructors make at most so many weights.
 
     Each part is built without values first (on torch's meta device), so that nothing is allocated
     that the folder's weights won't fill. What opens files, and what a user allowed, isn't tried.
+    The result raises a CheckpointError before a part that is too large is built.
 
-    Raises:
-        CheckpointError: before the part that is too large is built.
+    Args:
+        weights: the most of them, of all parts together.
+        where: the file that names the parts, for the message.
+        build_part: how a part that is small enough is built.
     """
-    before, left = configuration.current_call(), [weights]
+    left = weights
 
-    def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    def bounded(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        nonlocal left
         if is_part(target) and getattr(target, "__name__", "") != OPENS:
-            left[0] -= _size(target, arguments, left[0], where)
-        return before(target, arguments)
+            left -= _size(target, arguments, left, where)
+        return build_part(target, arguments)
 
-    with configuration.calling(call):
-        yield
+    return bounded
 
 
 def _size(target: Any, arguments: Mapping[str, Any], most: int, where: str) -> int:

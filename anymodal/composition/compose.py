@@ -19,11 +19,12 @@ from torch import Tensor
 
 from anymodal import config as configuration
 from anymodal.composition.bounded import building_at_most
+from anymodal.composition.meta_device import build_without_weights, check_meta_device
 from anymodal.composition.save import identities, own_weights
 from anymodal.composition.validate import read_config, validate
-from anymodal.config import ConfigError, suggest
+from anymodal.config import BuildPart, ConfigError, suggest
 from anymodal.decoders import Decoder
-from anymodal.decoders.deferred import Opening
+from anymodal.decoders.deferred import DeferDecoders
 from anymodal.encoders import Encoder
 from anymodal.heads import Head
 from anymodal.io import checkpoint
@@ -47,49 +48,79 @@ SHIPPED = Path(__file__).parents[1] / "checkpoints"
 
 
 def compose(
-    cls: type[Model], config: Mapping[str, Any] | str | Path, trusted_packages: Sequence[str]
+    cls: type[Model],
+    config: Mapping[str, Any] | str | Path,
+    trusted_packages: Sequence[str] = (),
+    *,
+    weights: bool = True,
+    build_part: BuildPart = configuration.call,
 ) -> Model:
     """Build a model from a configuration, or from the YAML file that holds one.
 
     What each part is, and under which licence, is logged.
 
+    Args:
+        cls: the model's class.
+        config: the configuration, or the YAML file that holds it.
+        trusted_packages: packages whose parts it may use beside AnyModal's own.
+        weights: without them, the model is on the meta device and no weight is read.
+        build_part: how each part is built; see `config.instantiate`.
+
     Raises:
-        ConfigError: before anything is built, if a key or an argument doesn't fit.
+        ConfigError: before anything is built, if a key or an argument doesn't fit; or if a part
+            can't be built without weights.
     """
-    model = _composed(cls, config, trusted_packages)
+    if not weights and build_part is configuration.call:
+        build_part = build_without_weights
+    model = _composed(cls, config, trusted_packages, weights, build_part)
     checkpoint.log_origins(identities(model))
     return model
 
 
 def _composed(
-    cls: type[Model], config: Mapping[str, Any] | str | Path, trusted_packages: Sequence[str]
+    cls: type[Model],
+    config: Mapping[str, Any] | str | Path,
+    trusted_packages: Sequence[str],
+    weights: bool,
+    build_part: BuildPart,
 ) -> Model:
     if isinstance(config, str | Path):
         config = configuration.load(config)
     trusted_packages = [*trusted_packages, *config.get("trusted_packages", [])]
     validate(config, trusted_packages)
-    folders = [Path(folder) for folder in config.get("weights", [])]
+    folders = [Path(folder) for folder in config.get("weights", [])] if weights else []
     # A decoder whose weights are in one of them is opened at once, so that they find it.
-    waits = isinstance(configuration.current_call(), Opening) and _draws(folders)
-    with configuration.calling(configuration.call) if waits else nullcontext():
-        model = _built(cls, config, trusted_packages)
+    if isinstance(build_part, DeferDecoders) and _hold_decoders(folders):
+        build_part = configuration.call
+    with nullcontext() if weights else torch.device("meta"):
+        model = _built(cls, config, trusted_packages, build_part)
+    check_meta_device(model, weights)
     for folder in folders:
         start_from(model, folder)
     return model
 
 
-def _draws(folders: Iterable[Path]) -> bool:
+def _hold_decoders(folders: Iterable[Path]) -> bool:
     """Whether any of the folders' weights are a decoder's."""
     names = (name for folder in folders for name in checkpoint.load_weights(folder / WEIGHTS))
     return any(name.startswith("decoders.") for name in names)
 
 
-def _built(cls: type[Model], config: Mapping[str, Any], trusted_packages: Sequence[str]) -> Model:
-    parts = configuration.build_parts(config.get("parts"), trusted_packages)
+def _built(
+    cls: type[Model],
+    config: Mapping[str, Any],
+    trusted_packages: Sequence[str],
+    build_part: BuildPart,
+) -> Model:
+    parts = configuration.build_parts(config.get("parts"), trusted_packages, build_part)
 
     def build(node: Any, **extra: Any) -> Any:
         return configuration.instantiate(
-            node, parts=parts, trusted_packages=trusted_packages, **extra
+            node,
+            parts=parts,
+            trusted_packages=trusted_packages,
+            build_part=build_part,
+            **extra,
         )
 
     language = _of_kind(build(config["language"]), LanguageModel, "language")
@@ -195,8 +226,19 @@ def from_pretrained(
     path: str | Path,
     lora: Mapping[str, Any] | None,
     trusted_packages: Sequence[str] = (),
+    *,
+    weights: bool = True,
+    build_part: BuildPart = configuration.call,
 ) -> Model:
     """Read a model folder; only AnyModal's own parts and `trusted_packages` are imported for it.
+
+    Args:
+        cls: the model's class.
+        path: the folder, or the name of a shipped model.
+        lora: adds fresh low-rank adapters to a model that has none.
+        trusted_packages: packages whose parts the folder may use beside AnyModal's own.
+        weights: without them, the model is on the meta device and no weight is read.
+        build_part: how each part is built; see `config.instantiate`.
 
     Raises:
         CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
@@ -204,16 +246,32 @@ def from_pretrained(
     folder = find(path)
     _look_over(folder)
     config = read_config(folder)
-    validate(config, trusted_packages)
+    if weights:
+        validate(config, trusted_packages)
+        model = _with_saved_weights(cls, folder, config, trusted_packages, build_part)
+    else:
+        model = compose(cls, config, trusted_packages, weights=False, build_part=build_part)
+    if lora and model.language.lora is None:
+        model.language.enable_lora(**lora)
+    model.config = config
+    return model.eval()
+
+
+def _with_saved_weights(
+    cls: type[Model],
+    folder: Path,
+    config: Mapping[str, Any],
+    trusted_packages: Sequence[str],
+    build_part: BuildPart,
+) -> Model:
     manifest = checkpoint.read_manifest(folder)
     saved = checkpoint.load_weights(folder / WEIGHTS)
-    trained = any(name.startswith("decoders.") for name in config.get("trained", ()))
-    # A decoder whose weights are in this folder is opened at once, so that they find it.
-    with configuration.calling(configuration.call) if trained else nullcontext():
-        _check_adapters(config, saved, folder)
-        held = sum(value.numel() for value in saved.values())
-        with building_at_most(2 * held + _SLACK, str(folder / CONFIG)):
-            model = _composed(cls, config, trusted_packages)
+    if any(name.startswith("decoders.") for name in config.get("trained", ())):
+        build_part = configuration.call  # opened at once, so that these weights find the decoder
+    _check_adapters(config, saved, folder)
+    held = sum(value.numel() for value in saved.values())
+    bounded = building_at_most(2 * held + _SLACK, str(folder / CONFIG), build_part)
+    model = _composed(cls, config, trusted_packages, True, bounded)
     checkpoint.compare_parts(manifest, identities(model, False), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict(saved, strict=False)
@@ -221,10 +279,7 @@ def from_pretrained(
     parts = identities(model)
     checkpoint.compare_parts(manifest, parts, str(folder))
     checkpoint.log_origins(parts)
-    if lora and model.language.lora is None:
-        model.language.enable_lora(**lora)
-    model.config = config
-    return model.eval()
+    return model
 
 
 def _look_over(folder: Path) -> None:
@@ -243,23 +298,3 @@ def _check_adapters(config: Mapping[str, Any], saved: Mapping[str, Tensor], fold
             f"{folder / CONFIG} has adapters of rank r={rank}, and {WEIGHTS} has "
             f"{', '.join(map(str, sorted(ranks))) or 'none'}"
         )
-
-
-def sketch(
-    cls: type[Model],
-    path: str | Path | Model,
-    lora: Mapping[str, Any] | None,
-    trusted_packages: Sequence[str] = (),
-) -> Model:
-    """What `from_pretrained` would give, where parts are sketched too (`anymodal.tools.plan`).
-
-    `path` may also be a sketch of what will lie there.
-    """
-    model = (
-        compose(cls, read_config(find(path)), trusted_packages)
-        if isinstance(path, str | Path)
-        else path
-    )
-    if lora and model.language.lora is None:
-        model.language.enable_lora(**lora)
-    return model

@@ -80,7 +80,9 @@ def _device(what: str, value: Any) -> torch.device:
         line = str(error).splitlines()[0]
         raise ValueError(f"{what}={value!r}: {line}; give auto, cpu or cuda") from None
     if found.type == "meta":
-        raise ValueError(f"{what}='meta', where nothing is computed; AnyModal.sketch is for that")
+        raise ValueError(
+            f"{what}='meta', where nothing is computed; give weights=False instead, for a plan"
+        )
     devices.choose(str(found))
     return found
 

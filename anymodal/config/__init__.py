@@ -5,7 +5,7 @@ keyword arguments. `validate` binds every part against its signature without bui
 `instantiate` builds it. `{_part_: name}` stands for the one shared object built from `parts.name`.
 """
 
-from anymodal.config.instantiate import build_parts, call, calling, current_call, instantiate
+from anymodal.config.instantiate import BuildPart, build_parts, call, instantiate, takes
 from anymodal.config.load import HERE, explain, load, placed, structured
 from anymodal.config.targets import TRUSTED, resolve_target
 from anymodal.config.validate import check_arguments, check_base, validate, validate_parts
@@ -14,13 +14,12 @@ from anymodal.config.values import ConfigError, shown, suggest
 __all__ = [
     "HERE",
     "TRUSTED",
+    "BuildPart",
     "ConfigError",
     "build_parts",
     "call",
-    "calling",
     "check_arguments",
     "check_base",
-    "current_call",
     "explain",
     "instantiate",
     "load",
@@ -29,6 +28,7 @@ __all__ = [
     "shown",
     "structured",
     "suggest",
+    "takes",
     "validate",
     "validate_parts",
 ]

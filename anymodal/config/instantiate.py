@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from anymodal.config.targets import resolve_target
 from anymodal.config.validate import check_part
+
+BuildPart = Callable[[Callable[..., Any], Mapping[str, Any]], Any]
+"""Gives the part that a target builds of keyword arguments."""
 
 
 def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
@@ -16,16 +18,12 @@ def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     return target(**arguments)
 
 
-_CALL: ContextVar[Callable[[Callable[..., Any], Mapping[str, Any]], Any]] = ContextVar(
-    "call", default=call
-)
-
-
 def instantiate(
     node: Any,
     *,
     parts: dict[str, Any] | None = None,
     trusted_packages: Iterable[str] = (),
+    build_part: BuildPart = call,
     **extra: Any,
 ) -> Any:
     """Build the object that a part describes, inner parts first.
@@ -34,50 +32,47 @@ def instantiate(
         node: a resolved configuration (plain containers).
         parts: shared objects by name, what `{_part_: name}` stands for.
         trusted_packages: packages trusted beside AnyModal's own.
+        build_part: how each part is built. It is handed on to targets with an argument of this
+            name, which read configurations of their own.
         extra: arguments that the framework fills in where the node doesn't give them.
     """
+
+    def inner(value: Any) -> Any:
+        return instantiate(
+            value, parts=parts, trusted_packages=trusted_packages, build_part=build_part
+        )
+
     if isinstance(node, list):
-        return [instantiate(item, parts=parts, trusted_packages=trusted_packages) for item in node]
+        return [inner(item) for item in node]
     if not isinstance(node, Mapping):
         return node
     if "_part_" in node:
         check_part(node, parts or {}, "configuration")
         return (parts or {})[node["_part_"]]
-    built = {
-        key: instantiate(value, parts=parts, trusted_packages=trusted_packages)
-        for key, value in node.items()
-        if key != "_target_"
-    }
+    built = {key: inner(value) for key, value in node.items() if key != "_target_"}
     if "_target_" not in node:
         return built
-    return _CALL.get()(resolve_target(node["_target_"], trusted_packages), {**extra, **built})
+    target = resolve_target(node["_target_"], trusted_packages)
+    arguments = {**extra, **built}
+    if build_part is not call and takes(target, "build_part"):
+        arguments["build_part"] = build_part
+    return build_part(target, arguments)
 
 
-def current_call() -> Callable[[Callable[..., Any], Mapping[str, Any]], Any]:
-    """How `instantiate` builds a part now."""
-    return _CALL.get()
-
-
-@contextlib.contextmanager
-def calling(
-    how: Callable[[Callable[..., Any], Mapping[str, Any]], Any],
-) -> Iterator[None]:
-    """Within it, `instantiate` builds a part by `how(target, arguments)`, however deep it lies.
-
-    A model's parts are named in files that its own `_target_` reads, so nobody can hand it down.
-    """
-    before = _CALL.set(how)
-    try:
-        yield
-    finally:
-        _CALL.reset(before)
+def takes(target: Callable[..., Any], name: str) -> bool:
+    """Whether a target has an argument of this very name."""
+    return name in inspect.signature(target).parameters
 
 
 def build_parts(
-    parts: Mapping[str, Any] | None, trusted_packages: Iterable[str] = ()
+    parts: Mapping[str, Any] | None,
+    trusted_packages: Iterable[str] = (),
+    build_part: BuildPart = call,
 ) -> dict[str, Any]:
     """Build the shared objects in order; a later one may refer to an earlier one."""
     built: dict[str, Any] = {}
     for name, node in (parts or {}).items():
-        built[name] = instantiate(node, parts=built, trusted_packages=trusted_packages)
+        built[name] = instantiate(
+            node, parts=built, trusted_packages=trusted_packages, build_part=build_part
+        )
     return built

@@ -195,8 +195,8 @@ def config_of(path: Path) -> Any:
         if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
             return config
         with torch.device("meta"):
-            sketch = AutoModelForCausalLM.from_config(config)
-    size = sum(weight.numel() for weight in sketch.parameters())
+            empty = AutoModelForCausalLM.from_config(config)
+    size = sum(weight.numel() for weight in empty.parameters())
     if size > 2 * header.elements:  # one matrix of a tied model may be missing
         raise ValueError(
             f"{path} describes a model of {size} weights and holds {header.elements}; give another"

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from anymodal.distributed import locks
 from anymodal.io.recorded import Recorded
 from anymodal.io.sources import tokenizer_fingerprint
 from anymodal.language.chat_template import ChatTemplate, Piece, Segment
-from anymodal.language.pretrained import Opened, open_pretrained, sketch_pretrained
+from anymodal.language.pretrained import Bits, Opened, open_pretrained
 from anymodal.language.probes import Finish, backbone_of, measured, packs
 
 IGNORED = -100
@@ -54,7 +54,7 @@ class LanguageModel(Recorded, nn.Module):
         self.name, self.revision = name, revision
         self.source: dict[str, Any] = {"name": name, "revision": revision}
         self.lora: dict[str, Any] | None = None  # what `enable_lora` was asked for
-        self.quantize: str | None = None  # of a sketch: how its linear layers would be kept
+        self.quantize: Bits | None = None  # on the meta device: how linear layers would be kept
         self.first_new = int(max(tokenizer.get_vocab().values())) + 1
         self.new_count = 0
         if self.first_new > self.embedding.weight.shape[0]:
@@ -105,10 +105,11 @@ class LanguageModel(Recorded, nn.Module):
         *,
         lora: dict[str, Any] | None = None,
         dtype: str | torch.dtype | None = None,
-        quantize: Literal["8bit", "4bit"] | None = None,
+        quantize: Bits | None = None,
         chat_template: str | None = None,
         revision: str | None = None,
         gguf_file: str | None = None,
+        weights: bool = True,
     ) -> LanguageModel:
         """Load a model folder, a hub repository or a GGUF file; code in it is never run.
 
@@ -123,6 +124,9 @@ class LanguageModel(Recorded, nn.Module):
             chat_template: in Jinja, instead of the tokenizer's own.
             revision: the hub revision to pin.
             gguf_file: which GGUF file of the folder or repository.
+            weights: without them, the model is on the meta device and no weight is read. What is
+                to be quantised then has the shapes and dtypes that it was saved in, and says
+                `quantize`.
 
         Raises:
             ValueError: if it is no causal language model, or one whose scores can't be computed
@@ -137,37 +141,11 @@ class LanguageModel(Recorded, nn.Module):
             dtype=dtype,
             quantize=quantize,
             gguf_file=gguf_file,
-        )
-        return cls._of(opened, lora, chat_template)
-
-    @classmethod
-    def sketch(
-        cls,
-        path_or_name: str | LanguageModel,
-        *,
-        lora: dict[str, Any] | None = None,
-        dtype: str | torch.dtype | None = None,
-        quantize: Literal["8bit", "4bit"] | None = None,
-        chat_template: str | None = None,
-        revision: str | None = None,
-        gguf_file: str | None = None,
-    ) -> LanguageModel:
-        """What `from_pretrained` would give, on the meta device: its weights are never read.
-
-        `path_or_name` may also be a sketch of what will lie there. What is to be quantised has the
-        shapes and types that it was saved in; plans count it by `quantize`.
-
-        Raises:
-            FileNotFoundError: if there is no such folder or repository, or it lacks a file.
-        """
-        if isinstance(path_or_name, LanguageModel):
-            made = path_or_name
-            return made if lora is None else _adapted(made, lora)
-        opened = sketch_pretrained(
-            path_or_name, revision=revision, dtype=dtype, gguf_file=gguf_file
+            weights=weights,
         )
         language = cls._of(opened, lora, chat_template)
-        language.quantize = quantize
+        if not weights:
+            language.quantize = quantize
         return language
 
     @classmethod
@@ -196,7 +174,7 @@ class LanguageModel(Recorded, nn.Module):
 
     @property
     def embedding_scale(self) -> float:
-        """The root mean square of what `embed` gives for the model's own ids; 1 in a sketch."""
+        """The root mean square of `embed` of the model's own ids; 1 on the meta device."""
         if self.embedding.weight.is_meta:
             return 1.0
         size = float(self.embedding.weight.detach().float().square().mean().sqrt())
@@ -238,7 +216,7 @@ class LanguageModel(Recorded, nn.Module):
     def packs(self) -> bool:
         """Whether several sequences may share a row, parted by positions that start again.
 
-        It is tried (`probes.packs`). A sketch, which can't be, is taken for one that does.
+        It is tried (`probes.packs`). On the meta device, where it can't be, the answer is yes.
         """
         if self.device.type == "meta":
             return True

@@ -15,6 +15,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -48,61 +50,66 @@ def open_pretrained(
     dtype: DType = None,
     quantize: Bits | None = None,
     gguf_file: str | None = None,
+    weights: bool = True,
 ) -> Opened:
-    """Load a model with its weights; see `LanguageModel.from_pretrained`."""
+    """Load a model and its tokenizer; see `LanguageModel.from_pretrained`."""
     if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
-        config = gguf_files.config_of(file)
-        _check_kind(str(file), config)
-        if quantize is not None:
-            raise ValueError(
-                f"{file} can't be quantised as it is opened; convert it first: anymodal convert "
-                "gguf FILE FOLDER"
-            )
+        return _open_gguf(file, dtype, quantize, weights)
+    config = _config(path_or_name, revision)
+    _check_kind(path_or_name, config)
+    files = _FILES if weights else [_FILES[0], _FILES[-1]]
+    with opening(_WHAT, path_or_name, revision, files):
+        if weights:
+            model = _read_model(path_or_name, revision, dtype, quantize)
+        else:
+            model = _on_meta_device(config, dtype)
+        tokenizer = AutoTokenizer.from_pretrained(
+            path_or_name, revision=revision, trust_remote_code=False
+        )
+    # Without a file of its words a tokenizer opens all the same, and knows none.
+    require(_WHAT, path_or_name, revision, _FILES[-1:])
+    return Opened(model, tokenizer, source_of(path_or_name, revision))
+
+
+def _open_gguf(file: Path, dtype: DType, quantize: Bits | None, weights: bool) -> Opened:
+    config = gguf_files.config_of(file)
+    _check_kind(str(file), config)
+    if quantize is not None:
+        raise ValueError(
+            f"{file} can't be quantised as it is opened; convert it first: anymodal convert "
+            "gguf FILE FOLDER"
+        )
+    if weights:
         model, tokenizer, missing = gguf_files.open_gguf(file, config, dtype)
-        source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
+        _check_complete(str(file), model, missing)
     else:
-        known = {"revision": revision, "trust_remote_code": False}
-        more = {} if quantize is None else {"quantization_config": _quantization(quantize)}
-        _check_kind(path_or_name, _config(path_or_name, revision))
-        with opening(_WHAT, path_or_name, revision, _FILES):
-            model, report = AutoModelForCausalLM.from_pretrained(
-                path_or_name, dtype=dtype or "auto", output_loading_info=True, **known, **more
-            )
-            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
-        # Without a file of its words a tokenizer opens all the same, and knows none.
-        require(_WHAT, path_or_name, revision, _FILES[-1:])
-        missing, source = report["missing_keys"], source_of(path_or_name, revision)
-    _check_complete(path_or_name, model, missing)
+        model, tokenizer = _on_meta_device(config, dtype), gguf_files.tokenizer_of(file)
+    source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
     return Opened(model, tokenizer, source)
 
 
-def sketch_pretrained(
-    path_or_name: str,
-    *,
-    revision: str | None = None,
-    dtype: DType = None,
-    gguf_file: str | None = None,
-) -> Opened:
-    """The same on the meta device: weights are never read; see `LanguageModel.sketch`."""
-    if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
-        config = gguf_files.config_of(file)
-        _check_kind(path_or_name, config)
-        tokenizer = gguf_files.tokenizer_of(file)
-        source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
-    else:
-        config = _config(path_or_name, revision)
-        _check_kind(path_or_name, config)
-        with opening(_WHAT, path_or_name, revision, [_FILES[0], _FILES[-1]]):
-            tokenizer = AutoTokenizer.from_pretrained(
-                path_or_name, revision=revision, trust_remote_code=False
-            )
-        source = source_of(path_or_name, revision)
+def _read_model(
+    path_or_name: str, revision: str | None, dtype: DType, quantize: Bits | None
+) -> PreTrainedModel:
+    quantized = {} if quantize is None else {"quantization_config": _quantization(quantize)}
+    model, report = AutoModelForCausalLM.from_pretrained(
+        path_or_name,
+        dtype=dtype or "auto",
+        output_loading_info=True,
+        revision=revision,
+        trust_remote_code=False,
+        **quantized,
+    )
+    _check_complete(path_or_name, model, report["missing_keys"])
+    return model
+
+
+def _on_meta_device(config: PreTrainedConfig, dtype: DType) -> PreTrainedModel:
     chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
     if not isinstance(chosen, torch.dtype):
         chosen = config.dtype or torch.float32
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=chosen)
-    return Opened(model, tokenizer, source)
+        return AutoModelForCausalLM.from_config(config, dtype=chosen)
 
 
 def _gguf(path_or_name: str, revision: str | None, gguf_file: str | None) -> Path | None:

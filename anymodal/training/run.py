@@ -20,7 +20,7 @@ from torch import nn
 
 from anymodal import config as configuration
 from anymodal.config import ConfigError, shown
-from anymodal.decoders.deferred import DeferredDecoder, Opening
+from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.io.checkpoint import replacing_folder, sweep
 from anymodal.training import extras
 from anymodal.training.batches import Batches, loader
@@ -166,11 +166,12 @@ def build(run: Run) -> tuple[Any, Any]:
 
 def _build_model(run: Run, cache: str | None) -> tuple[Any, dict[str, Any]]:
     L.seed_everything(run.seed, verbose=False)
-    with configuration.calling(Opening(cache)):
-        parts = configuration.build_parts(run.parts, run.trusted)
-        return configuration.instantiate(
-            run.model, parts=parts, trusted_packages=run.trusted
-        ), parts
+    defer = DeferDecoders(cache)
+    parts = configuration.build_parts(run.parts, run.trusted, defer)
+    model = configuration.instantiate(
+        run.model, parts=parts, trusted_packages=run.trusted, build_part=defer
+    )
+    return model, parts
 
 
 def _deferred(model: nn.Module) -> Iterator[str]:

@@ -190,63 +190,70 @@ class ImageBind(Recorded, nn.Module):
             write_manifest(folder, {PART: self.origin})
 
     @classmethod
-    def sketch(
-        cls, folder: str | Path | ImageBind, modalities: Sequence[str] | None = None
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        modalities: Sequence[str] | None = None,
+        *,
+        weights: bool = True,
     ) -> Self:
-        """What `from_pretrained` would give, on the meta device: its weights are never read.
+        """Open a model, or only the trunks in `modalities`, in float32 and in eval mode.
 
-        `folder` may also be a sketch of what will lie there.
+        A licence that forbids commercial use is logged as a warning.
 
-        Raises:
-            ValueError: if the config is missing or a trunk is unknown.
-        """
-        if isinstance(folder, ImageBind):
-            config = folder.config
-        elif not (path := Path(folder) / CONFIG_FILE).is_file():
-            raise ValueError(f"{str(folder)!r} has no {CONFIG_FILE}; save_pretrained writes it")
-        else:
-            config = json.loads(path.read_text())
-        trunks = config["trunks"]
-        trunks = choose(trunks, list(trunks) if modalities is None else modalities, "trunk")
-        with torch.device("meta"):
-            return cls(trunks, config["embedding"]).eval()
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, modalities: Sequence[str] | None = None) -> Self:
-        """Read a model, or only the trunks in `modalities`, in float32 and in eval mode.
-
-        A licence that forbids commercial use is told on the standard error stream.
+        Args:
+            folder: what `save_pretrained` wrote.
+            modalities: names of trunks; None for all of them.
+            weights: without them, the model is on the meta device and no weight is read.
 
         Raises:
             ValueError: if a file is missing, a trunk is unknown or a weight does not fit.
         """
         folder = Path(folder)
-        if folder.is_dir():
+        if weights and folder.is_dir():
             check_folder(folder)
-        model = cls.sketch(folder, modalities)  # the weights come from the file
+        if not (folder / CONFIG_FILE).is_file():
+            raise ValueError(f"{str(folder)!r} has no {CONFIG_FILE}; save_pretrained writes it")
+        config = json.loads((folder / CONFIG_FILE).read_text())
+        model = cls._on_meta_device(config, modalities)
+        if weights:
+            model._read_weights(folder)
+        return model
+
+    @classmethod
+    def _on_meta_device(
+        cls, config: Mapping[str, Any], modalities: Sequence[str] | None = None
+    ) -> Self:
+        """A model of the constructor's arguments, or only some trunks, without values."""
+        trunks = config["trunks"]
+        trunks = choose(trunks, list(trunks) if modalities is None else modalities, "trunk")
+        with torch.device("meta"):
+            return cls(trunks, config["embedding"]).eval()
+
+    def _read_weights(self, folder: Path) -> None:
+        """Take the place of values on the meta device by those of a folder."""
         if not (folder / WEIGHTS_FILE).is_file():
             raise ValueError(f"{str(folder)!r} has no {WEIGHTS_FILE}; save_pretrained writes it")
-        trunks = model.trunks
         with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
-            keys = list(file.keys())
             weights = {
-                key: file.get_tensor(key).float() for key in keys if key.split(".")[1] in trunks
+                key: file.get_tensor(key).float()
+                for key in list(file.keys())
+                if key.split(".")[1] in self.trunks
             }
         try:
-            model.load_state_dict(weights, assign=True)
+            self.load_state_dict(weights, assign=True)
         except RuntimeError as error:
             raise ValueError(
                 f"{str(folder)!r}: the weights differ from the config: {error}"
             ) from None
         if (folder / MANIFEST).is_file():
-            model.origin = read_manifest(folder).get(PART)
-        known = ("licence", "commercial_use")
-        model.source = source_of(str(folder), None) | {
-            key: value for key, value in (model.origin or {}).items() if key in known
+            self.origin = read_manifest(folder).get(PART)
+        terms = ("licence", "commercial_use")
+        self.source = source_of(str(folder), None) | {
+            key: value for key, value in (self.origin or {}).items() if key in terms
         }
-        if model.origin is not None and not model.origin.get("commercial_use", True):
-            log_licence(str(folder), model.origin)
-        return model.eval()
+        if self.origin is not None and not self.origin.get("commercial_use", True):
+            log_licence(str(folder), self.origin)
 
 
 class View(NamedTuple):

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -102,6 +102,7 @@ class TransformersEncoder(Encoder):
         tokens: Tokens = "all",
         layer: int = -1,
         tower: str | None = None,
+        weights: bool = True,
     ) -> TransformersEncoder:
         """Open a model and its processor; code that comes with them is never run.
 
@@ -115,6 +116,7 @@ class TransformersEncoder(Encoder):
             tokens: all of them, or the patches or the class token alone, where there is one.
             layer: whose output they are; -2 for that of the last but one, as LLaVA reads CLIP.
             tower: which part of a model of several, as `audio` or `video` of PE audio-video.
+            weights: without them, the model is on the meta device and no weight is read.
 
         Raises:
             ValueError: if the model is of no known family, lacks weights that encoding reads, or
@@ -123,76 +125,35 @@ class TransformersEncoder(Encoder):
             ImportError: if transformers wants another library for the model.
         """
         # transformers takes seconds to import.
-        from transformers import AutoConfig, AutoModel
+        from transformers import AutoConfig
 
-        known = {"revision": revision, "trust_remote_code": False}
-        files = [["config.json"], WEIGHTS, _PROCESSORS]
-        with opening("encoder", path_or_name, revision, files[:1]):
-            config = _of_tower(AutoConfig.from_pretrained(path_or_name, **known), tower)
+        with opening("encoder", path_or_name, revision, [["config.json"]]):
+            config = AutoConfig.from_pretrained(
+                path_or_name, revision=revision, trust_remote_code=False
+            )
+        config = _of_tower(config, tower)
         family = family_of(config)
         _check_choice(family, tokens, layer)
         if seconds <= 0 or (frames is not None and frames < 1):
             raise ValueError(f"seconds={seconds} and frames={frames}; give more than 0 of each")
         sizes = Sizes(seconds, frames or family.frames(config) or 16)
-        with (
-            opening("encoder", path_or_name, revision, files),
-            quiet(),  # what is missing is told below, or was never wanted
-        ):
-            model, report = AutoModel.from_pretrained(
-                path_or_name,
-                config=config,
-                dtype=getattr(torch, dtype),
-                output_loading_info=True,
-                **known,
-            )
-        with opening("encoder", path_or_name, revision, files):
-            processor = open_processor(path_or_name, family.media, revision)
-        source = source_of(path_or_name, revision)
-        encoder = cls(model, processor, sizes, source["name"], source["revision"], tokens, layer)
-        encoder.source = source
-        encoder.eval()
-        blank = encoder.prepare(BLANK[family.media])[None]
-        check_missing(path_or_name, encoder, model, report["missing_keys"], blank)
-        return encoder
-
-    @classmethod
-    def sketch(
-        cls,
-        path_or_name: str,
-        *,
-        revision: str | None = None,
-        dtype: str = "float32",
-        seconds: float = 10.0,
-        frames: int | None = None,
-        tokens: Tokens = "all",
-        layer: int = -1,
-        tower: str | None = None,
-    ) -> TransformersEncoder:
-        """What `from_pretrained` would give, on the meta device: its weights are never read.
-
-        Raises:
-            ValueError: if the model is of no known family.
-            FileNotFoundError: if there is no such folder or repository, or it has no processor.
-        """
-        from transformers import AutoConfig, AutoModel
-
-        files = [["config.json"], _PROCESSORS]
+        files = [["config.json"], *([WEIGHTS] if weights else []), _PROCESSORS]
+        absent: Iterable[str] = ()
         with opening("encoder", path_or_name, revision, files), quiet():
-            config = AutoConfig.from_pretrained(
-                path_or_name, revision=revision, trust_remote_code=False
-            )
-            config = _of_tower(config, tower)
-            family = family_of(config)
-            with torch.device("meta"):
-                model = AutoModel.from_config(config, dtype=getattr(torch, dtype))
-            with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
+            if weights:
+                model, absent = _read_model(path_or_name, config, dtype, revision)
+            else:
+                model = _model_on_meta_device(config, dtype)
+        source = source_of(path_or_name, revision)
+        with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
+            with opening("encoder", path_or_name, revision, files):
                 processor = open_processor(path_or_name, family.media, revision)
-        with torch.device("cpu"):
-            sizes = Sizes(seconds, frames or family.frames(config) or 16)
-            source = source_of(path_or_name, revision)
             name, commit = source["name"], source["revision"]
             encoder = cls(model, processor, sizes, name, commit, tokens, layer)
-        encoder.source = source
+            encoder.source = source
+            if weights:
+                blank = encoder.eval().prepare(BLANK[family.media])[None]
+                check_missing(path_or_name, encoder, model, absent, blank)
         return encoder.eval()
 
     def prepare(self, media: Media) -> Tensor:
@@ -292,6 +253,30 @@ def family_of(config: Any) -> Family:
             f"{', '.join(FAMILIES)}, or add an entry to FAMILIES"
         )
     return FAMILIES[config.model_type]
+
+
+def _read_model(
+    path_or_name: str, config: Any, dtype: str, revision: str | None
+) -> tuple[Any, Iterable[str]]:
+    """A model, and the names of the weights that its checkpoint lacks."""
+    from transformers import AutoModel
+
+    model, report = AutoModel.from_pretrained(
+        path_or_name,
+        config=config,
+        dtype=getattr(torch, dtype),
+        output_loading_info=True,
+        revision=revision,
+        trust_remote_code=False,
+    )
+    return model, report["missing_keys"]
+
+
+def _model_on_meta_device(config: Any, dtype: str) -> Any:
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        return AutoModel.from_config(config, dtype=getattr(torch, dtype))
 
 
 def _of_tower(config: Any, tower: str | None) -> Any:

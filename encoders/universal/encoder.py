@@ -75,6 +75,7 @@ class UniversalTrunk(Recorded, nn.Module):
         *,
         revision: str | None = None,
         tokenizers: str | Path | None = None,
+        weights: bool = True,
     ) -> Self:
         """Open what `save_pretrained` wrote, or a CLIP, in float32 and in eval mode.
 
@@ -85,84 +86,60 @@ class UniversalTrunk(Recorded, nn.Module):
             revision: the hub revision to pin.
             tokenizers: a folder of published weights that new ones start from, as far as it has
                 them (`anymodal convert onellm`); what `save_pretrained` wrote has its own.
+            weights: without them, the model is on the meta device and no weight is read.
 
         Raises:
             ValueError: if it is no CLIP, lacks weights, a tokenizer differs from the folder's, or
                 published weights don't fit.
             OSError: if there is no such folder or repository.
         """
-        # transformers takes seconds to import.
-        from transformers import CLIPVisionModel
-
         name = str(path_or_name)
-        if (held := _held(name)) is not None:
-            return cls._reopened(name, held, modalities)
-        config = _clip_config(name, revision)
-        with (
-            opening("encoder", name, revision, [[CONFIG_FILE], WEIGHTS]),
-            quiet(),  # of a text tower that isn't wanted
-        ):
-            vision, report = CLIPVisionModel.from_pretrained(
-                name,
-                config=config,
-                dtype=torch.float32,
-                output_loading_info=True,
-                revision=revision,
-                trust_remote_code=False,
-            )
-        if absent := sorted(report["missing_keys"]):
-            raise ValueError(
-                f"{name!r} lacks {len(absent)} weights, as {absent[0]}; it would encode with "
-                "random ones, so give a complete checkpoint"
-            )
-        model = cls(vision, _chosen(modalities), source_of(name, revision)).eval()
+        if (saved := _saved_config(name)) is not None:
+            return cls._from_saved(name, saved, modalities or {}, weights)
+        chosen = dict.fromkeys(KINDS) if modalities is None else modalities
+        config, source = _clip_config(name, revision), source_of(name, revision)
+        if not weights:
+            return cls._on_meta_device(config, chosen, source)
+        model = cls(_clip_model(name, config, revision), chosen, source).eval()
         if tokenizers is not None:
-            _start(model.tokenizers, Path(tokenizers))
+            _read_tokenizers(model.tokenizers, Path(tokenizers))
         return model
 
     @classmethod
-    def _reopened(cls, name: str, held: Mapping[str, Any], modalities: Modalities | None) -> Self:
+    def _from_saved(
+        cls, name: str, saved: Mapping[str, Any], modalities: Modalities, weights: bool
+    ) -> Self:
+        """Open what `save_pretrained` wrote, with new tokenizers for further modalities."""
+        # transformers takes seconds to import.
+        from transformers import CLIPVisionConfig
+
+        config = CLIPVisionConfig.from_dict(saved["trunk"])
+        merged = _merge(name, saved["modalities"], modalities)
+        model = cls._on_meta_device(config, merged, saved["source"])
+        if not weights:
+            return model
         check_folder(Path(name))
-        model = cls.sketch(name, modalities)
         if not (Path(name) / WEIGHTS_FILE).is_file():
             raise ValueError(f"{name!r} has no {WEIGHTS_FILE}; save_pretrained writes it")
-        weights = load_file(Path(name) / WEIGHTS_FILE)
-        told = Trunk(model.width, int(model.config.image_size))
-        for new in model.tokenizers.keys() - held["modalities"].keys():
-            state = build(new, (modalities or {})[new], told).state_dict()
-            weights |= {f"tokenizers.{new}.{key}": value for key, value in state.items()}
+        state = load_file(Path(name) / WEIGHTS_FILE)
+        sizes = Trunk(model.width, int(model.config.image_size))
+        for new in modalities.keys() - saved["modalities"].keys():
+            first = build(new, modalities[new], sizes).state_dict()
+            state |= {f"tokenizers.{new}.{key}": value for key, value in first.items()}
         try:
-            model.load_state_dict({k: v.float() for k, v in weights.items()}, assign=True)
+            model.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
         except RuntimeError as error:
             raise ValueError(f"{name!r}: the weights differ from the config: {error}") from None
         return model
 
     @classmethod
-    def sketch(
-        cls,
-        path_or_name: str | Path,
-        modalities: Modalities | None = None,
-        *,
-        revision: str | None = None,
-        tokenizers: str | Path | None = None,
+    def _on_meta_device(
+        cls, config: Any, modalities: Modalities, source: Mapping[str, Any]
     ) -> Self:
-        """What `from_pretrained` would give, on the meta device: its weights are never read.
+        from transformers import CLIPVisionModel
 
-        Raises:
-            ValueError: if it is no CLIP, or a tokenizer is unknown or differs from the folder's.
-            OSError: if there is no such folder or repository.
-        """
-        from transformers import CLIPVisionConfig, CLIPVisionModel
-
-        name = str(path_or_name)
-        if (held := _held(name)) is None:
-            config, wanted = _clip_config(name, revision), _chosen(modalities)
-            source = source_of(name, revision)
-        else:
-            config, source = CLIPVisionConfig.from_dict(held["trunk"]), held["source"]
-            wanted = _joined(name, held["modalities"], modalities or {})
         with torch.device("meta"):
-            return cls(CLIPVisionModel(config), wanted, source).eval()
+            return cls(CLIPVisionModel(config), modalities, source).eval()
 
     def features(self, modality: str, batch: Tensor) -> Features:
         """Tokens (B, P * N, D) of pieces (B, P, …), or (B, N, D) where they are averaged.
@@ -270,7 +247,32 @@ class UniversalEncoder(Encoder):
         }
 
 
-def _start(tokenizers: nn.ModuleDict, folder: Path) -> None:
+def _clip_model(name: str, config: Any, revision: str | None) -> nn.Module:
+    """The vision tower of a CLIP with its weights."""
+    from transformers import CLIPVisionModel
+
+    with (
+        opening("encoder", name, revision, [[CONFIG_FILE], WEIGHTS]),
+        quiet(),  # of a text tower that isn't wanted
+    ):
+        vision, report = CLIPVisionModel.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            revision=revision,
+            trust_remote_code=False,
+        )
+    if absent := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"{name!r} lacks {len(absent)} weights, as {absent[0]}; it would encode with "
+            "random ones, so give a complete checkpoint"
+        )
+    model: nn.Module = vision
+    return model
+
+
+def _read_tokenizers(tokenizers: nn.ModuleDict, folder: Path) -> None:
     """Give tokenizers the published weights of a folder, and tell of their licence."""
     saved = {
         name: value
@@ -284,13 +286,13 @@ def _start(tokenizers: nn.ModuleDict, folder: Path) -> None:
         log_licence(str(folder), origin)
 
 
-def _held(name: str) -> dict[str, Any] | None:
+def _saved_config(name: str) -> dict[str, Any] | None:
     """The configuration in a folder that `save_pretrained` wrote."""
     try:
-        held = json.loads((Path(name) / CONFIG_FILE).read_text("utf-8"))
+        saved = json.loads((Path(name) / CONFIG_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return held if isinstance(held, dict) and "trunk" in held else None
+    return saved if isinstance(saved, dict) and "trunk" in saved else None
 
 
 def _clip_config(name: str, revision: str | None) -> Any:
@@ -303,18 +305,14 @@ def _clip_config(name: str, revision: str | None) -> Any:
     return getattr(config, "vision_config", config)
 
 
-def _chosen(modalities: Modalities | None) -> Modalities:
-    return dict.fromkeys(KINDS) if modalities is None else modalities
-
-
-def _joined(name: str, held: Modalities, given: Modalities) -> Modalities:
-    """A folder's tokenizers and further ones; what is asked of the folder's must be so."""
-    for modality in held.keys() & given.keys():
-        kept = held[modality] or {}
-        for key, value in (given[modality] or {}).items():
-            if kept.get(key) != value:
+def _merge(name: str, saved: Modalities, requested: Modalities) -> Modalities:
+    """A folder's tokenizers and further ones; settings requested of a saved one must be its own."""
+    for modality in saved.keys() & requested.keys():
+        settings = saved[modality] or {}
+        for key, value in (requested[modality] or {}).items():
+            if settings.get(key) != value:
                 raise ValueError(
-                    f"{name!r} has {key}={kept.get(key)!r} in the tokenizer of {modality!r}, not "
-                    f"{value!r}; leave it out, or give the new tokenizer another name"
+                    f"{name!r} has {key}={settings.get(key)!r} in the tokenizer of {modality!r}, "
+                    f"not {value!r}; leave it out, or give the new tokenizer another name"
                 )
-    return {**held, **{key: value for key, value in given.items() if key not in held}}
+    return {**saved, **{key: value for key, value in requested.items() if key not in saved}}

@@ -240,7 +240,10 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "outside the allowed",
     ),
     "a method": (in_config(target(f"{PREFIX}ImageBind.save_pretrained", folder="x")), "a method"),
-    "a sketch": (in_config(target(f"{PREFIX}ImageBind.sketch", folder="x")), "no part of a model"),
+    "no weights": (
+        in_config(lambda c: c["language"].update(weights=False)),
+        "has no values; leave 'weights: false' out",
+    ),
     "a base": (in_config(target(f"{PREFIX}Encoder")), "no part of a model"),
     "a list": (in_config(lambda c: c.update(language=[1])), "must name what builds it"),
     "a target of a list": (in_config(target(["a"])), "dotted path"),  # type: ignore[arg-type]

@@ -233,9 +233,9 @@ def test_what_wants_timm_says_how_to_get_it(
     )
     assert _with_timm(config).video_config.vision_config.num_labels == 24
     there.append(None)
-    for opened in (TransformersEncoder.from_pretrained, TransformersEncoder.sketch):
+    for weights in (True, False):
         with pytest.raises(ValueError, match=r"wants timm: pip install 'anymodal\[timm\]'"):
-            opened(str(tmp_path))
+            TransformersEncoder.from_pretrained(str(tmp_path), weights=weights)
 
 
 @torch.no_grad()
@@ -257,8 +257,10 @@ def test_a_tower_of_several_opens_by_its_name(tmp_path: Path) -> None:
     encoder.save_pretrained(tmp_path / "apart")
     for tower in (None, "audio"):
         torch.testing.assert_close(opened("apart", tower).embed(batch), expected)
-    sketched = TransformersEncoder.sketch(str(tmp_path / "both"), seconds=0.5, tower="audio")
-    assert sketched.pieces == encoder.pieces
+    planned = TransformersEncoder.from_pretrained(
+        str(tmp_path / "both"), seconds=0.5, tower="audio", weights=False
+    )
+    assert planned.pieces == encoder.pieces
     with pytest.raises(ValueError, match="tower=None of a 'pe_audio_video'; give .* audio, video"):
         opened("both", None)
     with pytest.raises(ValueError, match="a 'pe_audio' has no towers; leave it out"):
@@ -281,8 +283,10 @@ def test_tokens_and_their_layer_can_be_chosen(tmp_path: Path) -> None:
     torch.testing.assert_close(summed(batch).values[:, 0], given.pooler_output)
     assert len({str(e.identity()) for e in (opened(), patches, summed)}) == 3
     torch.testing.assert_close(summed.embed(batch), opened().embed(batch))
-    sketched = TransformersEncoder.sketch(str(tmp_path / "tiny"), tokens="patches", layer=-2)
-    assert (sketched.tokens, sketched.layer) == ("patches", -2)
+    planned = TransformersEncoder.from_pretrained(
+        str(tmp_path / "tiny"), tokens="patches", layer=-2, weights=False
+    )
+    assert (planned.tokens, planned.layer) == ("patches", -2)
     with pytest.raises(ValueError, match="choose all, patches, class"):
         opened(tokens="patch")
     tiny.write(tiny.whisper, tmp_path / "sound")

@@ -23,7 +23,7 @@ from anymodal.media import IMU, Audio, Depth, Image, Normal, PointCloud, Video
 from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
 from anymodal.tools.plan import memory
-from anymodal.tools.plan.sketch import sketch_model
+from anymodal.tools.plan.meta_models import compose_model
 from anymodal.training.configuration import freeze_all_but
 from anymodal.types import Message
 from tests.encoders.test_encoders import noise, pixels
@@ -50,9 +50,9 @@ def large(folder: Path) -> str:
 
 
 def test_sizes_are_those_of_onellm(tmp_path: Path) -> None:
-    sketch = UniversalTrunk.sketch(large(tmp_path / "large"))
-    assert sketch.width == 1024
-    shapes = {key: tuple(value.shape) for key, value in sketch.tokenizers.state_dict().items()}
+    planned = UniversalTrunk.from_pretrained(large(tmp_path / "large"), weights=False)
+    assert planned.width == 1024
+    shapes = {key: tuple(value.shape) for key, value in planned.tokenizers.state_dict().items()}
     assert shapes["audio.conv.weight"] == (1024, 1, 16, 16)
     assert shapes["imu.conv.weight"] == (1024, 6, 10) and "imu.conv.bias" not in shapes
     named = {key.split(".")[0] for key in shapes}
@@ -68,8 +68,8 @@ def test_sizes_are_those_of_onellm(tmp_path: Path) -> None:
     }
     counts = {}
     for name, medium in media.items():
-        piece = UniversalEncoder(sketch, name).prepare(medium)[:1].to("meta")
-        counts[name] = sketch.features(name, piece[None]).values.shape[1] - 1
+        piece = UniversalEncoder(planned, name).prepare(medium)[:1].to("meta")
+        counts[name] = planned.features(name, piece[None]).values.shape[1] - 1
     pictures = dict.fromkeys(("image", "depth", "normal", "video"), 256)
     assert counts == {**pictures, "audio": 1212, "points": 1024, "imu": 391}
 
@@ -188,11 +188,11 @@ class TestFolders:
         assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
         assert first.tokenizers["audio"].conv.weight.std().item() == pytest.approx(1 / 16, rel=0.1)
         assert first.source["name"] == "clip"
-        sketch = UniversalTrunk.sketch(tmp_path / "clip", wanted)
-        assert {key: value.shape for key, value in sketch.state_dict().items()} == {
+        planned = UniversalTrunk.from_pretrained(tmp_path / "clip", wanted, weights=False)
+        assert {key: value.shape for key, value in planned.state_dict().items()} == {
             key: value.shape for key, value in states[0].items()
         }
-        assert all(value.is_meta for value in sketch.state_dict().values())
+        assert all(value.is_meta for value in planned.state_dict().values())
 
     def test_saved_ones_open_as_they_were_and_take_further_modalities(
         self, model: UniversalTrunk, tmp_path: Path
@@ -248,7 +248,7 @@ class TestFolders:
         self, given: dict[str, Any], says: str, tmp_path: Path
     ) -> None:
         with pytest.raises(ValueError, match=says):
-            UniversalTrunk.sketch(large(tmp_path / "large"), given)
+            UniversalTrunk.from_pretrained(large(tmp_path / "large"), given, weights=False)
 
     def test_other_folders_are_refused(self, model: UniversalTrunk, tmp_path: Path) -> None:
         model.save_pretrained(tmp_path / "ours")
@@ -318,12 +318,12 @@ def test_a_model_shares_it_and_trains_a_tokenizer_alone(tmp_path: Path) -> None:
     for name in ("image", "audio"):
         del config["parts"][name]
     model = AnyModal.compose(config)
-    sketched = sketch_model(config, {})
-    assert all(weight.is_meta for weight in sketched.parameters())
-    assert {n: w.shape for n, w in sketched.named_parameters()} == {
+    planned = compose_model(config, {})
+    assert all(weight.is_meta for weight in planned.parameters())
+    assert {n: w.shape for n, w in planned.named_parameters()} == {
         n: w.shape for n, w in model.named_parameters()
     }
-    (left_out,) = memory.inference(sketched, 64).unknown
+    (left_out,) = memory.inference(planned, 64).unknown
     assert left_out.startswith("encoders.points (") and "no PointCloud here" in left_out
     freeze_all_but(model, ["encoders.*.tokenizers.points.*"])
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]

@@ -74,8 +74,8 @@ def test_a_pipeline_opens_part_by_part(tmp_path: Path, parts: str, shards: int) 
         for decoder in (safe, found)
     ]
     assert (pictures[0] == pictures[1]).all()
-    sketch = DiffusionDecoder.sketch(folder)
-    assert [p.shape for p in sketch.parameters()] == [p.shape for p in found.parameters()]
+    planned = DiffusionDecoder.from_pretrained(folder, weights=False)
+    assert [p.shape for p in planned.parameters()] == [p.shape for p in found.parameters()]
     half = DiffusionDecoder.from_pretrained(folder, dtype="bfloat16")
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
 
@@ -112,8 +112,8 @@ def test_a_pipeline_of_2022_opens(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     found = DiffusionDecoder.from_pretrained(tmp_path)
     assert fingerprint(found) == fingerprint(safe)
-    sketch = DiffusionDecoder.sketch(tmp_path)
-    assert sketch.parts.keys() == found.parts.keys() >= {"safety_checker"}
+    planned = DiffusionDecoder.from_pretrained(tmp_path, weights=False)
+    assert planned.parts.keys() == found.parts.keys() >= {"safety_checker"}
 
 
 def test_safetensors_go_before_pickles(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_language_model_opens_as_it_was_published(
     assert ids.count(found.tokenizer.bos_token_id) >= 1 and ids[0] == found.tokenizer.bos_token_id
     assert found.stops == wanted.stops
     assert not {"tokenizer.json", "model.safetensors"} & {path.name for path in old.iterdir()}
-    assert LanguageModel.sketch(str(old), **known).words == found.words
+    assert LanguageModel.from_pretrained(str(old), **known, weights=False).words == found.words
 
 
 @pytest.mark.parametrize("prefix", ["model.", ""])

@@ -158,7 +158,7 @@ def test_a_pipelines_missing_weights_are_named_file_by_file(
             DiffusionDecoder.from_pretrained(name)
         ending = ". Get it" if name == "tiny/sd" else "; copy it"
         assert f"{missing}{ending}" in str(caught.value)
-    DiffusionDecoder.sketch("tiny/sd")  # which reads no weights
+    DiffusionDecoder.from_pretrained("tiny/sd", weights=False)  # which reads no weights
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,10 @@ def test_it_is_found_by_file_by_folder_or_by_name(folder: Path, tmp_path: Path) 
     for name, file in ((tmp_path / "a.gguf", None), (tmp_path, None), (tmp_path, "a.gguf")):
         opened = LanguageModel.from_pretrained(str(name), gguf_file=file, dtype="bfloat16")
         assert opened.embedding.weight.dtype == torch.bfloat16
-        assert LanguageModel.sketch(str(name), gguf_file=file).identity() == opened.identity()
+        assert (
+            LanguageModel.from_pretrained(str(name), gguf_file=file, weights=False).identity()
+            == opened.identity()
+        )
     (tmp_path / "b.gguf").touch()
     with pytest.raises(ValueError, match=r"several models; give gguf_file: .*a\.gguf"):
         LanguageModel.from_pretrained(str(tmp_path))
@@ -137,11 +140,11 @@ def test_damaged_files_are_refused(name: str, folder: Path, tmp_path: Path) -> N
     damage, says = DAMAGED[name]
     file = tmp_path / "a.gguf"
     file.write_bytes(damage((folder / "tiny.gguf").read_bytes()))
-    for opened in (LanguageModel.from_pretrained, LanguageModel.sketch):
-        if name == "of another width" and opened == LanguageModel.sketch:
-            continue  # whose weights nobody looks at
+    for weights in (True, False):
+        if name == "of another width" and not weights:
+            continue  # nobody looks at them
         with pytest.raises(ValueError, match=says):
-            opened(str(file))
+            LanguageModel.from_pretrained(str(file), weights=weights)
 
 
 def test_one_of_several_files_is_refused(tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ def test_scores_are_the_models_own(case: str) -> None:
     theirs = model(input_ids=ids, use_cache=False).logits[..., : language.vocab_size]
     torch.testing.assert_close(language.logits(language(language.embed(ids))), theirs)
     with torch.device("meta"):
-        sketch = type(model)(model.config).eval()
-    assert LanguageModel(sketch, tokenizer).finish == language.finish
+        empty = type(model)(model.config).eval()
+    assert LanguageModel(empty, tokenizer).finish == language.finish
     half = LanguageModel(model.bfloat16(), tokenizer)
     assert half.finish == language.finish  # measured in float32, whatever the weights are
 

@@ -1,6 +1,7 @@
 """Configurations for cards of 12, 24 and 80 GB: permissive, pinned, and as large as they say.
 
-Parts are sketched at their published sizes, from a hub's cache that holds their settings alone.
+Parts are opened without weights at their published sizes, from a hub's cache that holds their
+settings alone.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from anymodal.io.sources import folder_of
 from anymodal.media import IMU, Audio, Image, Video
 from anymodal.tools.plan.budget import read_budget
 from anymodal.tools.plan.memory import stays_on_disk, training, weights_of
+from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
 from anymodal.tools.plan.parts import list_parts
-from anymodal.tools.plan.sketch import read_model, sketch_model, sketch_run
 from anymodal.training.module import StageModule
 from anymodal.training.run import FINISHED, read_run
 from benchmarks import cards
@@ -86,7 +87,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.parametrize("card", CARDS)
 def test_parts_are_pinned_and_permissive(card: str, hub: Path) -> None:
-    model = sketch_model(read_model(f"configs/models/{card}.yaml"), {})
+    model = compose_model(read_model(f"configs/models/{card}.yaml"), {})
     sources = [part["source"] for part in identities(model, False).values() if "source" in part]
     assert len(sources) == len(parts_of(card)) == 6
     for source in sources:
@@ -128,7 +129,7 @@ def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
     budget = read_budget(card.upper()).bytes
     for stage in STAGES:
         run = read_run(f"configs/stages/{card}/{stage}.yaml")
-        model, data = sketch_run(run, made)
+        model, data = build_run(run, made)
         made[Path(run.output_dir) / FINISHED] = model
         assert isinstance(data, Conversations) and data[0]
         StageModule(model, run)
@@ -168,12 +169,12 @@ def test_the_documents_size_is_the_planners(hub: Path) -> None:
 
 
 def test_a_stage_is_planned_without_what_stays_on_disk(hub: Path) -> None:
-    model, _ = sketch_run(read_run("configs/stages/12gb/1-perceive.yaml"), {})
+    model, _ = build_run(read_run("configs/stages/12gb/1-perceive.yaml"), {})
     made = {Path("runs/12gb/1-perceive/model"): model}
     run = read_run(
         "configs/stages/12gb/2-express.yaml", ["batch_size=1", "accumulate_grad_batches=1"]
     )
-    model, data = sketch_run(run, made)
+    model, data = build_run(run, made)
     need = training(model, run, data)
     assert not need.unknown and need.peak < read_budget("12GB").bytes
     (told,) = need.assumed
@@ -183,10 +184,10 @@ def test_a_stage_is_planned_without_what_stays_on_disk(hub: Path) -> None:
 
 def test_what_a_card_has_no_room_for_is_quantised_or_waits(hub: Path) -> None:
     """Bits of a language model, by the key that the advice names."""
-    model = sketch_model(read_model("configs/models/12gb.yaml"), {})
+    model = compose_model(read_model("configs/models/12gb.yaml"), {})
     whole = weights_of(model)["weights", "language"]
     fewer = ["+parts.language.quantize=4bit"]
-    model = sketch_model(read_model("configs/models/12gb.yaml", fewer), {})
+    model = compose_model(read_model("configs/models/12gb.yaml", fewer), {})
     quarter = weights_of(model)["weights", "language"]
     embedding = 151936 * 2048 * 2  # bytes that stay
     assert (quarter - embedding) / (whole - embedding) == pytest.approx(4.13 / 16, rel=0.01)
@@ -198,6 +199,6 @@ def test_what_is_missing_is_told(hub: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub / "empty"))
     monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(hub / "empty"))
     for name, node in parts_of("12gb").items():
-        sketch = resolve_target(node["_target_"]).__self__.sketch
+        from_pretrained = resolve_target(node["_target_"])
         with pytest.raises(FileNotFoundError, match=rf"hf download {name} --revision"):
-            sketch(name, revision=node["revision"])
+            from_pretrained(name, revision=node["revision"], weights=False)

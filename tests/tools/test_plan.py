@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from anymodal import AnyModal, cli
 from anymodal import config as configuration
 from anymodal.composition import SHIPPED
+from anymodal.composition.meta_device import build_without_weights
 from anymodal.config import ConfigError
 from anymodal.decoders import Decoder, DiffusionDecoder
 from anymodal.encoders import Encoder, TransformersEncoder
 from anymodal.language.model import LanguageModel
 from anymodal.media import Media
-from anymodal.tools.plan import memory, sketch
+from anymodal.tools.plan import memory, meta_models
 from anymodal.tools.plan.budget import CUDA_TAKES, Budget, read_budget
+from anymodal.tools.plan.earlier_runs import reopen
 from anymodal.tools.plan.parts import list_parts
 from anymodal.tools.plan.plan import Plan, make_plans
 from anymodal.toybox.tokenizer import train_tokenizer
@@ -74,51 +75,50 @@ def shapes(model: torch.nn.Module) -> dict[str, Any]:
     return {name: (p.shape, p.dtype, p.requires_grad) for name, p in model.named_parameters()}
 
 
-def test_a_sketch_is_the_model_without_its_weights(tmp_path: Path) -> None:
+def test_a_planned_model_has_the_parameters_of_the_real_one(tmp_path: Path) -> None:
     folder = without_files(Path(shutil.copytree(SHIPPED / "nano", tmp_path / "nano")))
-    sketched = sketch.sketch_model(sketch.read_model(folder), {})
-    assert shapes(sketched) == shapes(AnyModal.compose(sketch.read_model("nano")))
-    assert all(parameter.is_meta for parameter in sketched.parameters())
-    parts = {part.name: part for part in list_parts(sketched, {})}
+    planned = meta_models.compose_model(meta_models.read_model(folder), {})
+    assert shapes(planned) == shapes(AnyModal.compose(meta_models.read_model("nano")))
+    assert all(parameter.is_meta for parameter in planned.parameters())
+    parts = {part.name: part for part in list_parts(planned, {})}
     assert sum(part.parameters for part in parts.values()) == sum(
-        parameter.numel() for parameter in sketched.parameters()
+        parameter.numel() for parameter in planned.parameters()
     )
     assert parts["encoders.image+audio+video+imu"].kind == "ImageBind"
-    assert parts["language.rows"].parameters == sketched.language.rows.numel()
+    assert parts["language.rows"].parameters == planned.language.rows.numel()
 
 
 @pytest.mark.parametrize("family", huggingface_models.FAMILIES)
-def test_encoders_of_transformers_are_sketched(family: str, tmp_path: Path) -> None:
+def test_encoders_of_transformers_open_without_weights(family: str, tmp_path: Path) -> None:
     huggingface_models.write(huggingface_models.FAMILIES[family], tmp_path)
     settings = {"seconds": 0.5, "dtype": "bfloat16"}
     opened = TransformersEncoder.from_pretrained(str(tmp_path), **settings)
-    sketched = TransformersEncoder.sketch(str(without_files(tmp_path)), **settings)
-    assert {n: v[:2] for n, v in shapes(sketched).items()} == {
+    planned = TransformersEncoder.from_pretrained(
+        str(without_files(tmp_path)), **settings, weights=False
+    )
+    assert {n: v[:2] for n, v in shapes(planned).items()} == {
         n: v[:2] for n, v in shapes(opened).items()
     }, "but for what trains, which a stage decides"
-    assert sketched.pieces == opened.pieces
-    assert memory.weights_of(sketched) == memory.weights_of(opened)
+    assert planned.pieces == opened.pieces
+    assert memory.weights_of(planned) == memory.weights_of(opened)
 
 
 @pytest.mark.parametrize("name", pipelines.FAMILIES)
-def test_pipelines_are_sketched(name: str, tmp_path: Path) -> None:
+def test_pipelines_open_without_weights(name: str, tmp_path: Path) -> None:
     case = pipelines.FAMILIES[name]
     opened = DiffusionDecoder(case.build(), **case.options).eval()
     opened.save_pretrained(tmp_path)
-    sketched = DiffusionDecoder.sketch(without_files(tmp_path), **case.options)
-    assert shapes(sketched) == shapes(opened)
-    told = sketched.identity()
+    planned = DiffusionDecoder.from_pretrained(
+        without_files(tmp_path), **case.options, weights=False
+    )
+    assert shapes(planned) == shapes(opened)
+    told = planned.identity()
     assert told.pop("source")["name"] == tmp_path.name and told == opened.identity()
-    assert all(parameter.is_meta for parameter in sketched.parameters())
-    again = DiffusionDecoder.sketch(sketched, dtype="float16", **case.options)
+    assert all(parameter.is_meta for parameter in planned.parameters())
+    again = reopen(planned, {"dtype": "float16", **case.options})
     assert {p.dtype for p in again.parameters()} == {torch.float16}
     with pytest.raises(ValueError, match="dtype='half-ish' is none"):
-        DiffusionDecoder.sketch(tmp_path, dtype="half-ish")
-
-
-@pytest.mark.parametrize("cls", [AnyModal, DiffusionDecoder, LanguageModel, TransformersEncoder])
-def test_a_sketch_takes_what_opening_takes(cls: Any) -> None:
-    assert list(signature(cls.sketch).parameters) == list(signature(cls.from_pretrained).parameters)
+        DiffusionDecoder.from_pretrained(tmp_path, dtype="half-ish", weights=False)
 
 
 def test_what_waits_in_the_processors_memory_is_not_moved() -> None:
@@ -132,7 +132,8 @@ def test_what_waits_in_the_processors_memory_is_not_moved() -> None:
 def test_making_is_traced_through_the_pipeline_itself(name: str, tmp_path: Path) -> None:
     case = pipelines.FAMILIES[name]
     DiffusionDecoder(case.build(), **case.options).save_pretrained(tmp_path)
-    model = torch.nn.ModuleDict({"decoder": DiffusionDecoder.sketch(tmp_path, **case.options)})
+    decoder = DiffusionDecoder.from_pretrained(tmp_path, **case.options, weights=False)
+    model = torch.nn.ModuleDict({"decoder": decoder})
     need = memory.inference(model, 1)
     assert not need.unknown
     shown = torch.Size(model["decoder"].family.media_shape).numel() * 4
@@ -173,9 +174,9 @@ def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> No
             configuration.instantiate(stage.model, trusted_packages=stage.trusted), stage
         )
         wanted = sum(p.numel() for p in module.parameters() if p.requires_grad)
-        sketched, data = sketch.sketch_run(stage, {})
-        StageModule(sketched, stage)
-        assert sum(part.trainable for part in list_parts(sketched, {})) == wanted, path.name
+        planned, data = meta_models.build_run(stage, {})
+        StageModule(planned, stage)
+        assert sum(part.trainable for part in list_parts(planned, {})) == wanted, path.name
         assert not isinstance(data, str)
     assert composing == 3
 
@@ -188,23 +189,25 @@ def test_runs_stand_on_what_those_before_them_will_leave(
     left: dict[Path, torch.nn.Module] = {}
     for path in STAGES:
         run = read_run(path)
-        left[Path(run.output_dir) / "model"], data = sketch.sketch_run(run, left)
+        left[Path(run.output_dir) / "model"], data = meta_models.build_run(run, left)
         assert not isinstance(data, str)
     last = list_parts(left[Path("runs/nano/instruct/model")], {})
     total = sum(part.parameters for part in last if not part.name.endswith("adapters"))
-    assert total == sum(p.numel() for p in AnyModal.compose(sketch.read_model("nano")).parameters())
+    assert total == sum(
+        p.numel() for p in AnyModal.compose(meta_models.read_model("nano")).parameters()
+    )
     with pytest.raises((ValueError, OSError)):
         plan(STAGES[-1])
 
 
-def test_a_part_that_cannot_be_sketched_is_named() -> None:
+def test_a_part_that_needs_its_weights_is_named() -> None:
     class Stubborn(torch.nn.Module):
         @classmethod
         def from_pretrained(cls) -> None: ...
 
-    with pytest.raises(ConfigError, match="Stubborn can't be planned without its weights"):
-        sketch.without_weights({}, Stubborn.from_pretrained)
-    assert sketch.without_weights({}, Stubborn) is Stubborn
+    with pytest.raises(ConfigError, match="Stubborn can't be built without its weights"):
+        build_without_weights(Stubborn.from_pretrained, {})
+    assert isinstance(build_without_weights(Stubborn, {}), Stubborn)
 
 
 # ---- Memory --------------------------------------------------------------------------------------
@@ -270,7 +273,7 @@ def test_a_processs_peak_agrees_within_15_percent(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     line = next(line for line in done.stdout.splitlines() if line.startswith("took "))
     loaded, trained = (int(number) for number in line.split()[1:])
-    model = plan_measured.Reciting(LanguageModel.sketch(str(large)))
+    model = plan_measured.Reciting(LanguageModel.from_pretrained(str(large), weights=False))
     assert memory.inference(model, plan_measured.TOKENS).peak == pytest.approx(loaded, rel=0.15)
     need = memory.training(model, stage(batch_size=plan_measured.BATCH), plan_measured.SAMPLES)
     assert not need.unknown and need.peak == pytest.approx(trained, rel=0.15)
@@ -294,8 +297,10 @@ def test_steps_hold_what_torch_gives_out(
 
     model = plan_measured.Reciting(LanguageModel.from_pretrained(str(folder), lora=lora))
     measured = sizes(model) + peak_of(work)
-    sketched = plan_measured.Reciting(LanguageModel.sketch(str(folder), lora=lora))
-    need = memory.training(sketched, asked, samples)
+    planned = plan_measured.Reciting(
+        LanguageModel.from_pretrained(str(folder), lora=lora, weights=False)
+    )
+    need = memory.training(planned, asked, samples)
     assert not need.unknown and need.peak == pytest.approx(measured, rel=0.1)
 
 
@@ -305,13 +310,13 @@ def test_parts_hold_what_torch_gives_out() -> None:
     with torch.inference_mode():
         works = [work for part in model.modules() for work in memory.works_of(part, 1024)]
         measured = max(peak_of(partial(work, None)) for work in works)
-    need = memory.inference(sketch.sketch_model(sketch.read_model("nano"), {}), 1024)
+    need = memory.inference(meta_models.compose_model(meta_models.read_model("nano"), {}), 1024)
     assert not need.unknown and need.of("activations") == pytest.approx(measured, rel=0.1)
 
 
 def test_optimizers_averages_and_precision_are_counted(tmp_path: Path) -> None:
     folder = llama(tmp_path, **SMALL)
-    model = plan_measured.Reciting(LanguageModel.sketch(str(folder)))
+    model = plan_measured.Reciting(LanguageModel.from_pretrained(str(folder), weights=False))
     samples = [list(range(64))] * 64
 
     def need(**settings: Any) -> memory.Need:
@@ -333,7 +338,9 @@ def test_optimizers_averages_and_precision_are_counted(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_traced_is_named(tmp_path: Path) -> None:
-    model = plan_measured.Reciting(LanguageModel.sketch(str(llama(tmp_path, **SMALL))))
+    model = plan_measured.Reciting(
+        LanguageModel.from_pretrained(str(llama(tmp_path, **SMALL)), weights=False)
+    )
     blind = memory.training(model, stage(), "its data: no such file")
     trained = sum(p.nbytes for p in model.parameters())
     assert blind.unknown == ["what passes leave (its data: no such file)"]
@@ -544,7 +551,7 @@ def test_parts_of_ones_own_are_planned_or_named(tmp_path: Path, fails: bool) -> 
     head = {"_target_": "anymodal.heads.LinearHead"}
     smell = {"encoder": here[0], "decoder": here[1], "head": head, "num_signal_tokens": 2}
     config["modalities"]["smell"] = smell
-    model = sketch.sketch_model(config, {}, ["tests"])
+    model = meta_models.compose_model(config, {}, ["tests"])
     need = memory.inference(model, 16)
     told = {reason.split(" (")[0]: reason for reason in need.unknown}
     assert "there is no Smell here" in told.pop("encoders.smell")
@@ -568,4 +575,4 @@ def test_a_part_that_cannot_be_built_without_values_is_named(tmp_path: Path) -> 
     config = yaml.safe_load(write_model(tmp_path).read_text())
     config["modalities"]["smell"] = {"encoder": {"_target_": f"{__name__}.Peeks"}}
     with pytest.raises(ConfigError, match="Peeks can't be planned.*give it a classmethod"):
-        sketch.sketch_model(config, {}, ["tests"])
+        meta_models.compose_model(config, {}, ["tests"])

@@ -1,4 +1,4 @@
-"""What makes a plan fit: changes of a configuration, each tried on the sketch."""
+"""What makes a plan fit: changes of a configuration, each tried on a copy of the model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from anymodal import config as configuration
 from anymodal.decoders import DiffusionDecoder
 from anymodal.language.model import LanguageModel
 from anymodal.model import AnyModal
+from anymodal.tools.plan.earlier_runs import copy_model
 from anymodal.tools.plan.memory import Data, Need, Traces, inference, training
-from anymodal.tools.plan.sketch import copied
 from anymodal.training.configuration import Run
 
 
@@ -155,7 +155,7 @@ def _quantised(
 
 
 def _in_4_bits(use: Use) -> Use:
-    model = copied(use.model)
+    model = copy_model(use.model)
     assert isinstance(model, AnyModal)
     model.language.quantize = "4bit"
     return dataclasses.replace(use, model=model)
@@ -172,7 +172,7 @@ def _offloads(model: AnyModal, config: Mapping[str, Any]) -> Iterator[_Change]:
 
 def _offloaded(path: str) -> Callable[[Use], Use]:
     def apply(use: Use) -> Use:
-        model = copied(use.model)
+        model = copy_model(use.model)
         decoder = model.get_submodule(path)
         assert isinstance(decoder, DiffusionDecoder)
         decoder.offload = "model"
@@ -226,7 +226,7 @@ def _old(part: nn.Module) -> list[nn.Parameter]:
 
 def _halved(path: str) -> Callable[[Use], Use]:
     def apply(use: Use) -> Use:
-        model = copied(use.model)
+        model = copy_model(use.model)
         for parameter in _old(model.get_submodule(path)):
             parameter.data = parameter.data.to(torch.bfloat16)
         return dataclasses.replace(use, model=model)

@@ -1,4 +1,4 @@
-"""Peak memory of a sketched model: answering, and training as a stage says."""
+"""Peak memory of a model on the meta device: answering, and training as a stage says."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from anymodal.encoders import Encoder
 from anymodal.encoders.transformers.encoder import BLANK
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.model import LanguageModel
+from anymodal.tools.plan.earlier_runs import detach_computed
 from anymodal.tools.plan.parts import homes, owners
-from anymodal.tools.plan.sketch import forget_what_was_computed
-from anymodal.tools.plan.tracing import Held, Watch, pretending
+from anymodal.tools.plan.tracing import Held, Watch, fake_tensors
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
 from anymodal.training.module import StageModule
@@ -66,9 +66,7 @@ float32 for 256 of those (Dettmers et al. 2023, arXiv:2305.14314, section 3).
 
 
 def weights_of(model: nn.Module) -> Held:
-    """Bytes of parameters and buffers by part; a sketch's that are to be quantised, as they will
-    be.
-    """
+    """Bytes of parameters and buffers by part, of what is to be quantised as it will be."""
     held: Held = {}
     names, bits = owners(model), _quantised(model)
     for tensor in {id(t): t for t in [*model.parameters(), *model.buffers()]}.values():
@@ -79,7 +77,7 @@ def weights_of(model: nn.Module) -> Held:
 
 
 def _quantised(model: nn.Module) -> dict[int, float]:
-    """Bits of the weights of linear layers that a sketched language model is to quantise."""
+    """Bits of the weights of linear layers that a language model is to quantise."""
     found = {}
     for part in model.modules():
         if not isinstance(part, LanguageModel) or part.quantize is None:
@@ -109,7 +107,7 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
     while it works, of the network at work.
 
     Args:
-        model: composed and sketched.
+        model: composed, on the meta device.
         context: tokens of the conversation.
         traces: what is known already, and what gets known.
     """
@@ -178,7 +176,7 @@ def _workers(
 def _traced(model: nn.Module, context: int, known: Traces) -> Traces:
     """What those parts hold at work that nothing is known of yet."""
     found: Traces = {}
-    with pretending(model) as working, torch.no_grad():
+    with fake_tensors(model) as working, torch.no_grad():
         for key, part in _workers(working, context):
             if key not in known:
                 (work,) = works_of(part, context)
@@ -241,7 +239,7 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
     """What a stage holds: its steps are run on tensors without values, on its own samples.
 
     Args:
-        model: sketched; its `requires_grad` becomes the stage's.
+        model: on the meta device; its `requires_grad` becomes the stage's.
         run: the stage.
         data: its samples; without any, what passes leave isn't in it.
     """
@@ -264,7 +262,7 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
     batch = None if isinstance(data, str) else _large_batch(model, run, data)
     with (
         _set_aside(model, assumed or run.stage.losses.keys() == {"text"}),
-        pretending(model) as working,
+        fake_tensors(model) as working,
         switched(working, compiled=False, checkpointed=run.activation_checkpointing),
     ):
         if hasattr(working, "feature_cache"):
@@ -308,7 +306,7 @@ def _set_aside(model: Any, idle: Any) -> Iterator[None]:
     networks = {decoder: decoder.parts for decoder in known}
     for decoder in networks:
         decoder.spec  # noqa: B018 (computed once, while it has its networks)
-        forget_what_was_computed(decoder)  # its pipeline has them still
+        detach_computed(decoder)  # its pipeline has them still
         decoder.parts = nn.ModuleDict()
     try:
         yield

@@ -32,7 +32,7 @@ def list_parts(model: nn.Module, held: Mapping[tuple[str, str], int]) -> list[Pa
     of them. Adapters and new token rows stand apart from the model they were added to.
 
     Args:
-        model: sketched or not.
+        model: on the meta device or not.
         held: bytes by purpose and part; what belongs to no part comes last.
     """
     names = owners(model)

@@ -15,8 +15,8 @@ from anymodal.io.checkpoint import CONFIG
 from anymodal.tools.plan.advice import Advice, Use, advise
 from anymodal.tools.plan.budget import Budget
 from anymodal.tools.plan.memory import Need
+from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
 from anymodal.tools.plan.parts import Part, list_parts
-from anymodal.tools.plan.sketch import read_model, sketch_model, sketch_run
 from anymodal.training.run import FINISHED, read_run
 
 
@@ -61,19 +61,19 @@ def make_plans(
         ValueError: for a configuration that can't work, or a model that isn't there.
         OSError: for a part's folder that isn't there.
     """
-    made: dict[Path, nn.Module] = {}
+    earlier: dict[Path, nn.Module] = {}
     plans, overrides = [], list(overrides)
     for name in configs:
         trusted_packages: list[str] = []
         if is_model(name):
             config = read_model(name, overrides)
             trusted_packages = list(config.get("trusted_packages", []))
-            use = Use(sketch_model(config, made, trusted_packages), context)
+            use = Use(compose_model(config, earlier, trusted_packages), context)
         else:
             run = read_run(name, overrides)
-            model, data = sketch_run(run, made)
+            model, data = build_run(run, earlier)
             use = Use(model, run=run, data=data)
-            made[Path(run.output_dir) / FINISHED] = use.model
+            earlier[Path(run.output_dir) / FINISHED] = use.model
             trusted_packages = run.trusted
         plans.append(_plan(name, use, budget, trusted_packages))
     return plans

@@ -29,7 +29,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-from anymodal.tools.plan.sketch import copied
+from anymodal.tools.plan.earlier_runs import copy_model
 
 Model = TypeVar("Model", bound=nn.Module)
 Held = dict[tuple[str, str], int]
@@ -39,9 +39,9 @@ _aten = torch.ops.aten
 
 
 @contextlib.contextmanager
-def pretending(sketch: Model) -> Iterator[Model]:
-    """A block in which tensors have no values, and a sketch's copy that works in it."""
-    model = copied(sketch)
+def fake_tensors(planned: Model) -> Iterator[Model]:
+    """A block in which tensors have no values, and a copy of a model that works in it."""
+    model = copy_model(planned)
     for part in model.modules():
         if prepare := getattr(part, "prepare", None):
             setattr(part, "prepare", _really(prepare))  # noqa: B010 (no Module declares it)

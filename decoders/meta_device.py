@@ -1,4 +1,4 @@
-"""Diffusers pipelines without their weights."""
+"""Diffusers pipelines on torch's meta device: shapes and dtypes, no values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diffusers.utils.deprecation_utils import _maybe_remap_transformers_class
 from torch import nn
 
 
-def sketched(cls: Any, folder: str | Path, **more: Any) -> Any:
+def network_on_meta_device(cls: Any, folder: str | Path, **more: Any) -> Any:
     """One network of diffusers or transformers on the meta device, from its folder's config.
 
     Raises:
@@ -27,7 +27,7 @@ def sketched(cls: Any, folder: str | Path, **more: Any) -> Any:
         return cls(cls.config_class.from_pretrained(str(folder), **more))
 
 
-def sketched_pipeline(
+def pipeline_on_meta_device(
     folder: str, index: Mapping[str, Any], dtype: torch.dtype, revision: str | None = None
 ) -> Any:
     """A pipeline whose networks have no weights; its tokenizers and schedulers are read.
@@ -72,7 +72,7 @@ def _component(folder: str, name: str, cls: Any, dtype: torch.dtype, revision: s
     if not issubclass(cls, nn.Module):
         with torch.device("cpu"):  # schedulers compute with what they make
             return cls.from_pretrained(folder, subfolder=name, revision=revision)
-    network = sketched(cls, folder, subfolder=name, revision=revision).eval()
+    network = network_on_meta_device(cls, folder, subfolder=name, revision=revision).eval()
     for weight in network.parameters():
         weight.data = weight.data.to(dtype)
     return network

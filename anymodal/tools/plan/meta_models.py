@@ -1,0 +1,137 @@
+"""Models and training runs on torch's meta device, as configurations name them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.utils import logging
+from torch import nn
+
+from anymodal import composition
+from anymodal import config as configuration
+from anymodal.composition.meta_device import build_without_weights, check_meta_device
+from anymodal.config import ConfigError
+from anymodal.model import AnyModal
+from anymodal.tools.plan.earlier_runs import EarlierRuns, earlier_part
+from anymodal.training.configuration import Run
+
+
+class MetaBuilder:
+    """Builds parts without weights, for `config.instantiate`.
+
+    Args:
+        earlier: what runs will leave by then, in place of folders that aren't there yet.
+    """
+
+    def __init__(self, earlier: EarlierRuns) -> None:
+        self.earlier = earlier
+
+    def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        part = earlier_part(self.earlier, target, arguments)
+        if part is not None:
+            return part
+        try:
+            return build_without_weights(target, arguments)
+        except (RuntimeError, NotImplementedError) as error:
+            name = getattr(target, "__qualname__", target)
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ConfigError(
+                f"{name} can't be planned: it looks at values that aren't there ({reason}); give "
+                "it a classmethod 'from_pretrained' with an argument 'weights' that needs none "
+                "where it is False"
+            ) from error
+
+
+def compose_model(
+    config: Mapping[str, Any], earlier: EarlierRuns, trusted_packages: Sequence[str] = ()
+) -> AnyModal:
+    """A composed model with every parameter's shape and dtype, and none of its values.
+
+    Raises:
+        ConfigError: if the configuration can't work, or a part can't be built without weights.
+        OSError: if a part's folder is missing.
+    """
+    with _quiet():
+        return AnyModal.compose(
+            config, trusted_packages, weights=False, build_part=MetaBuilder(earlier)
+        )
+
+
+def build_run(run: Run, earlier: EarlierRuns) -> tuple[nn.Module, Sequence[Any] | str]:
+    """What a training run would train, without values, and its data, or why there are none.
+
+    Raises:
+        ConfigError: as for a model.
+        OSError: if a part's folder is missing, such as what an earlier run has not made yet.
+    """
+    build = MetaBuilder(earlier)
+    names = _references([run.model, run.data], run.parts)
+    with _quiet(), torch.device("meta"):
+        parts = configuration.build_parts(
+            {name: run.parts[name] for name in names}, run.trusted, build
+        )
+        model = configuration.instantiate(
+            run.model, parts=parts, trusted_packages=run.trusted, build_part=build
+        )
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"model: a {type(model).__name__} has no parameters to plan for")
+    check_meta_device(model, weights=False)
+    data: Sequence[Any] | str
+    try:
+        data = configuration.instantiate(
+            run.data, parts=parts, trusted_packages=run.trusted, build_part=build
+        )
+    except (OSError, ValueError) as error:
+        data = f"its data: {error}"
+    return model, data
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without diffusers' warnings about networks whose weights aren't read."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _references(node: Any, parts: Mapping[str, Any]) -> list[str]:
+    """The shared parts that a node stands on, in the order they are built."""
+    names: set[str] = set()
+
+    def look(inner: Any) -> None:
+        if isinstance(inner, Mapping):
+            name = str(inner.get("_part_", ""))
+            if name in parts and name not in names:
+                names.add(name)
+                look(parts[name])
+            for value in inner.values():
+                look(value)
+        elif isinstance(inner, list):
+            for value in inner:
+                look(value)
+
+    look(node)
+    return [name for name in parts if name in names]
+
+
+def read_model(name: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The configuration of a model: a YAML file, a model folder, or the name of a shipped one.
+
+    Raises:
+        ValueError: if there is none, with the nearest name; or for an override of a folder's.
+    """
+    if str(name).endswith((".yaml", ".yml")):
+        return configuration.load(name, overrides)
+    if overrides:
+        raise ConfigError(
+            f"{overrides[0]} can't change {name}, which is a model with its parts beside it; name "
+            "the configuration that it was composed from"
+        )
+    return composition.read_config(composition.find(name))
