@@ -42,7 +42,7 @@ class ByHand(turn.ByHand):
     """The same objects without the model, for these pipelines."""
 
     def _nothing(self, name: str) -> Any:
-        return self.families[name].empty().embeds
+        return self.families[name].null_conditioning().embeds
 
     def pick(self, scores: Tensor) -> int:
         super().pick(scores)

@@ -7,14 +7,13 @@ is the part that is trained.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, AutoencoderOobleck
 from torch import Tensor, nn
 
-from anymodal.decoders.families.base import squared
+from anymodal.decoders.families.base import center_crop_square
 from anymodal.media import Audio, Image
 
 NOISE = 0.1
@@ -55,10 +54,10 @@ class PictureAutoencoderLoss(nn.Module):
 
     def prepare(self, media: Image) -> Tensor:
         """Turn one picture into a tensor of the autoencoder's size."""
-        return squared(media.pixels, self.autoencoder.config.sample_size)
+        return center_crop_square(media.pixels, self.autoencoder.config.sample_size)
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        """Give the terms l1, l2, edge and kl for a batch (B, 3, H, W)."""
+        """The terms l1, l2, edge and kl for a batch (B, 3, H, W)."""
         posterior = self.autoencoder.encode(batch).latent_dist
         error = self.autoencoder.decode(posterior.sample()).sample.float() - batch
         across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
@@ -100,8 +99,8 @@ class WaveformAutoencoderLoss(nn.Module):
         return torch.from_numpy(media.mono().resample(rate).samples)
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        """Give the terms stft and l2 for a batch (B, channels, n)."""
-        decoded = _through(self.autoencoder, batch)
+        """The terms stft and l2 for a batch (B, channels, n)."""
+        decoded = _decode_noisy(self.autoencoder, batch)
         stft = [spectral_error(decoded, batch, window) for window in self.windows]
         return {
             "stft": torch.stack(stft).mean(),
@@ -109,8 +108,8 @@ class WaveformAutoencoderLoss(nn.Module):
         }
 
 
-def _through(autoencoder: Any, batch: Tensor) -> Tensor:
-    """What is decoded from a batch's latents, with noise on them."""
+def _decode_noisy(autoencoder: AutoencoderOobleck, batch: Tensor) -> Tensor:
+    """The sounds decoded from a batch's latents, with noise on them."""
     latents = autoencoder.encode(batch).latent_dist.mode().float()
     # Per channel: a channel's offset, the same for all media, says nothing of them.
     deviation = latents.std(dim=(0, 2), keepdim=True).detach()  # (1, C, 1)
@@ -119,18 +118,20 @@ def _through(autoencoder: Any, batch: Tensor) -> Tensor:
     return decoded.float()
 
 
-def spectral_error(made: Tensor, wanted: Tensor, window: int) -> Tensor:
-    """Give spectral convergence plus log-magnitude error of waveforms (B, channels, n)."""
-    shape = torch.hann_window(window, device=made.device)
+def spectral_error(output: Tensor, target: Tensor, window: int) -> Tensor:
+    """Spectral convergence plus log-magnitude error of waveforms (B, channels, n)."""
+    shape = torch.hann_window(window, device=output.device)
     spectra = []
-    for signal in (made, wanted):
+    for signal in (output, target):
         flat = signal.flatten(0, 1).float()  # (B, channels, n) -> (B * channels, n)
         bins = torch.stft(flat, window, window // 4, window=shape, return_complex=True)
         spectra.append((bins.real**2 + bins.imag**2 + FLOOR**2).sqrt())
-    have, want = spectra
+    of_output, of_target = spectra
     # Over the whole batch: an item that is nearly silent would outweigh all others.
-    convergence: Tensor = torch.linalg.vector_norm(have - want) / torch.linalg.vector_norm(want)
-    return convergence + F.l1_loss(have.log(), want.log())
+    convergence: Tensor = torch.linalg.vector_norm(
+        of_output - of_target
+    ) / torch.linalg.vector_norm(of_target)
+    return convergence + F.l1_loss(of_output.log(), of_target.log())
 
 
 @torch.no_grad()

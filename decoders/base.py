@@ -27,15 +27,15 @@ Progress = Callable[[int, int], None]
 
 
 class NonFiniteError(ValueError):
-    """NaN or infinity came out where a medium should.
+    """NaN or infinity came out in the place of a media item.
 
     Attributes:
-        made: what was made all the same, in order, None in the place of what was not.
+        partial: the results that are finite, in order; None in the place of the others.
     """
 
-    def __init__(self, message: str, made: Sequence[Any] = ()) -> None:
+    def __init__(self, message: str, partial: Sequence[object] = ()) -> None:
         super().__init__(message)
-        self.made = list(made)
+        self.partial = list(partial)
 
 
 class Decoder(Recorded, nn.Module, ABC):
@@ -47,13 +47,13 @@ class Decoder(Recorded, nn.Module, ABC):
     Attributes:
         spec: the conditioning's shape.
         media: the class of media that come out.
-        fewest_steps: the fewest denoising steps that `sample` takes.
+        min_steps: the fewest denoising steps that `sample` takes.
         lock: for whatever only one thread may do at a time.
     """
 
     spec: ConditioningSpec
     media: type[Media]
-    fewest_steps: int = 1
+    min_steps: int = 1
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,9 +69,9 @@ class Decoder(Recorded, nn.Module, ABC):
 
     @abstractmethod
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        """Give the conditioning of captions by the decoder's own caption encoder.
+        """The conditioning of captions by the decoder's own caption encoder.
 
-        Differentiable: callers who want no gradient say so.
+        Differentiable: wrap it in `torch.no_grad()` where no gradient is wanted.
         """
 
     @abstractmethod
@@ -81,7 +81,7 @@ class Decoder(Recorded, nn.Module, ABC):
         conditioning: Conditioning,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Give the mean denoising loss of prepared or encoded media under a conditioning."""
+        """The mean denoising loss of prepared or encoded media under a conditioning."""
 
     @abstractmethod
     def sample(
@@ -99,29 +99,29 @@ class Decoder(Recorded, nn.Module, ABC):
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
 
-    def check_settings(self, given: Any, place: str = "") -> dict[str, Any]:
-        """Give settings of `sample`, checked; `place` says what they are of.
+    def check_settings(self, settings: object, place: str = "") -> dict[str, Any]:
+        """Check settings of `sample`; `place` names the decoder in the error.
 
         Raises:
             ValueError: one is unknown, of the wrong type or out of its range.
         """
-        return ranges.medium(given, self.sample, self.fewest_steps, place)
+        return ranges.medium(settings, self.sample, self.min_steps, place)
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:
         """Write what `from_pretrained` of the same class reads."""
 
     def captioning(self) -> CacheKey:
-        """Give what decides `embed_captions`: the whole decoder, where no subclass knows better."""
+        """The cache key of `embed_captions`: the whole decoder, where no subclass knows better."""
         return CacheKey((self,), self.identity)
 
     def encoding(self) -> CacheKey:
-        """Give what decides `prepare` and `encode`, likewise."""
+        """The cache key of `prepare` and `encode`, likewise."""
         return CacheKey((self,), self.identity)
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
+        """What a checkpoint's manifest records of this decoder, as JSON values."""
 
 
 def check_finite(conditioning: Conditioning) -> None:

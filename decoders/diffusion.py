@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import DiffusionPipeline
@@ -16,13 +16,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
-from anymodal.decoders import offload as settings
+from anymodal.decoders import offload as pipeline_settings
 from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
 from anymodal.decoders.families.table import find_family
-from anymodal.decoders.noise import draw_levels, noised, prediction_type
+from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
+from anymodal.decoders.pipeline import Pipeline
 from anymodal.decoders.pretrained import open_pipeline, torch_dtype
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.sources import source_of, tokenizer_fingerprint
+from anymodal.media import Media
 from anymodal.types import Conditioning, ConditioningSpec
 
 # Measures the conditioning's scale, where heads start.
@@ -50,37 +52,40 @@ class DiffusionDecoder(Decoder):
             what the others ask.
     """
 
-    source: dict[str, Any] | None = None
+    source: Mapping[str, object] | None = None
 
     def __init__(
         self,
         pipeline: DiffusionPipeline,
         *,
-        scheduler: str | Mapping[str, Any] | None = None,
+        scheduler: str | Mapping[str, object] | None = None,
         vae_slicing: bool = False,
         vae_tiling: bool = False,
         offload: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
-        self.pipeline: Any = pipeline
+        self.pipeline: Pipeline = pipeline
         name = type(pipeline).__name__
         family = find_family(name)
         check_arguments(family, options, name, provided=["pipeline"])
-        family.check([part for part, held in pipeline.components.items() if held is not None])
+        family.check([name for name, part in pipeline.components.items() if part is not None])
         if scheduler is not None:
-            self.pipeline.scheduler = settings.swapped(self.pipeline, scheduler)
-        settings.spare_autoencoder(pipeline, slicing=vae_slicing, tiling=vae_tiling)
+            self.pipeline.scheduler = pipeline_settings.replace_scheduler(self.pipeline, scheduler)
+        pipeline_settings.enable_vae_slicing_tiling(
+            pipeline, slicing=vae_slicing, tiling=vae_tiling
+        )
         self.family = family(pipeline, **options)
         self.media = self.family.media
         self.parts = nn.ModuleDict(
             {k: v for k, v in pipeline.components.items() if isinstance(v, nn.Module)}
         )
         pipeline.set_progress_bar_config(disable=True)
-        self._empty: tuple[tuple[int, ...], Conditioning] | None = None
+        # The unconditional conditioning, and the weights' versions that it holds for.
+        self._unconditional: tuple[tuple[int, ...], Conditioning] | None = None
         self.offload = offload
         if offload is not None and not self._on_meta_device():
-            settings.offload(pipeline, offload)
+            pipeline_settings.offload(pipeline, offload)
 
     @classmethod
     def from_pretrained(
@@ -112,17 +117,17 @@ class DiffusionDecoder(Decoder):
         decoder.source = source_of(name, revision)
         return decoder
 
-    def _apply(self, fn: Any, recurse: bool = True) -> DiffusionDecoder:
-        """Leave weights that wait in the CPU's memory there, where the whole model is moved."""
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DiffusionDecoder:
+        """Move the weights, unless they wait in the CPU's memory."""
         if self.offload is not None and not self._on_meta_device():
             return self
         with self.lock:
             super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-            self._empty = None
+            self._unconditional = None
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy and a pickle are made from.
+        """The state that a copy and a pickle are made from.
 
         Raises:
             TypeError: its weights wait in the CPU's memory, where hooks tie them to this decoder.
@@ -135,14 +140,14 @@ class DiffusionDecoder(Decoder):
         for module in self.parts.modules():
             for hook in module._forward_pre_hooks.values():
                 if isinstance(hook, WeightNorm):  # makes the weight anew from its two factors
-                    made = getattr(module, hook.name)
-                    setattr(module, hook.name, made.detach())  # a copy has no place in a graph
-        return {**self.__dict__, "_empty": None}
+                    weight = getattr(module, hook.name)
+                    setattr(module, hook.name, weight.detach())  # a copy has no place in a graph
+        return {**self.__dict__, "_unconditional": None}
 
     @property
-    def fewest_steps(self) -> int:  # type: ignore[override]
+    def min_steps(self) -> int:  # type: ignore[override]
         """The fewest denoising steps that the pipeline takes."""
-        return self.family.fewest
+        return self.family.min_steps
 
     def _on_meta_device(self) -> bool:
         return any(weight.is_meta for weight in self.parts.parameters())
@@ -166,10 +171,10 @@ class DiffusionDecoder(Decoder):
 
     @property
     def prediction(self) -> str:
-        """What the denoiser predicts: epsilon, v_prediction, sample or flow_prediction."""
+        """The denoiser's target: epsilon, v_prediction, sample or flow_prediction."""
         return prediction_type(self.pipeline.scheduler)
 
-    def prepare(self, media: Any) -> Tensor:
+    def prepare(self, media: Media) -> Tensor:
         """Turn one medium into a tensor of the family's `media_shape`, in [-1, 1].
 
         Raises:
@@ -189,7 +194,7 @@ class DiffusionDecoder(Decoder):
             return self.family.encode(batch.to(self.family.device, self.pipeline.vae.dtype))
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        """Give the pipeline's own conditioning of captions, with its gradient.
+        """The pipeline's own conditioning of captions, with its gradient.
 
         Raises:
             ValueError: there is none, or one text in the place of a list.
@@ -200,19 +205,18 @@ class DiffusionDecoder(Decoder):
             return self.family.embed_captions(captions)
 
     def unconditional(self, count: int) -> Conditioning:
-        """Give what guidance leads away from, `count` times, remembered while weights stay.
+        """Unconditional conditioning of classifier-free guidance, cached until the weights change.
 
-        It is the empty caption's conditioning, or zeros where the pipeline takes those.
-
-        Weights changed behind autograd's back, through `.data`, are not noticed.
+        The empty caption's conditioning, or zeros where the pipeline takes those, `count` times.
+        Weights changed through `.data` are not noticed.
         """
         weights = [p for part in self._captioners for p in part.parameters()]
         key = (*(p._version for p in weights), *(p.data_ptr() for p in weights))
         with self.lock:
-            if self._empty is None or self._empty[0] != key:
+            if self._unconditional is None or self._unconditional[0] != key:
                 with torch.inference_mode(False), torch.no_grad():
-                    self._empty = key, self.family.empty()
-            embeds, mask, pooled = self._empty[1]
+                    self._unconditional = key, self.family.null_conditioning()
+            embeds, mask, pooled = self._unconditional[1]
         if pooled is not None:
             pooled = pooled.expand(count, -1)
         return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
@@ -223,33 +227,34 @@ class DiffusionDecoder(Decoder):
         conditioning: Conditioning,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Give the mean squared error of the denoiser at random noise levels.
+        """The mean squared error of the denoiser at random noise levels.
 
         Args:
-            batch: prepared media or latents; their shapes tell which.
+            batch: prepared media or latents, told apart by their shapes.
             conditioning: one item for each of the batch.
             generator: of noise and noise levels.
 
         Raises:
             ValueError: shapes that do not fit the decoder or one another.
         """
-        conditioning = self._checked(conditioning)
+        conditioning = self._check_conditioning(conditioning)
         clean = self._latents(batch)
         if len(clean) != len(conditioning.embeds):
             raise ValueError(
                 f"{len(clean)} media cannot be paired with the conditioning of "
                 f"{len(conditioning.embeds)}; pass as many of both"
             )
-        where = clean.device if generator is None else generator.device
-        noise = torch.randn(clean.shape, generator=generator, device=where).to(clean)
-        levels = draw_levels(
+        # Drawn where the generator is, so that a seed means the same noise on every device.
+        device = clean.device if generator is None else generator.device
+        noise = torch.randn(clean.shape, generator=generator, device=device).to(clean)
+        levels = sample_noise_levels(
             self.pipeline.scheduler, len(clean), generator, clean.device, self.family.tokens
         )
-        inputs, timesteps, target = noised(self.pipeline.scheduler, clean, noise, levels)
+        inputs, timesteps, target = add_noise(self.pipeline.scheduler, clean, noise, levels)
         if not torch.is_autocast_enabled(clean.device.type):
             dtype = self.family.network.dtype
-            inputs, conditioning = inputs.to(dtype), _typed(conditioning, dtype)
-        with self.lock, _quick_attention(clean.device):
+            inputs, conditioning = inputs.to(dtype), _cast(conditioning, dtype)
+        with self.lock, _cpu_attention(clean.device):
             output = self.family.denoise(inputs, timesteps, conditioning)
         return (output.float() - target.float()).square().mean()
 
@@ -261,7 +266,7 @@ class DiffusionDecoder(Decoder):
         guidance: float,
         generator: Generators = None,
         progress: Progress | None = None,
-    ) -> list[Any]:
+    ) -> list[Media]:
         """Make one medium for each item of a conditioning, in one batch.
 
         Args:
@@ -277,7 +282,7 @@ class DiffusionDecoder(Decoder):
                 number of generators than of items.
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
-        asked = self.check_settings(
+        settings = self.check_settings(
             {"steps": steps, "guidance": guidance}, type(self.pipeline).__name__
         )
         count = len(conditioning.embeds)
@@ -286,14 +291,14 @@ class DiffusionDecoder(Decoder):
         if not count:
             return []
         with self.lock:
-            positive = self._checked(conditioning)
+            positive = self._check_conditioning(conditioning)
             check_finite(positive)
-            positive = _typed(positive, self.pipeline.text_encoder.dtype, self.family.device)
+            positive = _cast(positive, self.pipeline.text_encoder.dtype, self.family.device)
             negative = self.unconditional(count) if guidance > 1 else None
             return self.family.sample(
                 positive,
                 negative,
-                **asked,
+                **settings,
                 generator=generator,
                 progress=progress or (lambda step, steps: None),
             )
@@ -304,11 +309,11 @@ class DiffusionDecoder(Decoder):
 
     def encoding(self) -> CacheKey:
         """Give the autoencoder and its settings."""
-        return CacheKey((self.pipeline.vae,), self._encoding_facts)
+        return CacheKey((cast(nn.Module, self.pipeline.vae),), self._encoding_facts)
 
     @property
-    def _captioners(self) -> list[Any]:
-        parts = (getattr(self.pipeline, name) for name in self.family.captioning)
+    def _captioners(self) -> list[nn.Module]:
+        parts = (getattr(self.pipeline, name) for name in self.family.caption_encoders)
         return [part for part in parts if part is not None]
 
     def _captioning_facts(self) -> dict[str, Any]:
@@ -359,12 +364,12 @@ class DiffusionDecoder(Decoder):
             **({} if self.source is None else {"source": self.source}),
         }
 
-    def _checked(self, conditioning: Conditioning) -> Conditioning:
-        wanted = (self.family.length, self.family.width)
-        if tuple(conditioning.embeds.shape[1:]) != wanted:
+    def _check_conditioning(self, conditioning: Conditioning) -> Conditioning:
+        expected = (self.family.length, self.family.width)
+        if tuple(conditioning.embeds.shape[1:]) != expected:
             raise ValueError(
                 f"{type(self.pipeline).__name__} takes conditioning of shape (batch, "
-                f"{wanted[0]}, {wanted[1]}), not {tuple(conditioning.embeds.shape)}; build the "
+                f"{expected[0]}, {expected[1]}), not {tuple(conditioning.embeds.shape)}; build the "
                 "head from the decoder's spec"
             )
         pooled = None if conditioning.pooled is None else conditioning.pooled.shape[1]
@@ -373,7 +378,7 @@ class DiffusionDecoder(Decoder):
                 f"{type(self.pipeline).__name__} takes pooled conditioning of width "
                 f"{self.family.pooled}, not {pooled}; build the head from the decoder's spec"
             )
-        return self.family.conditioned(conditioning)
+        return self.family.apply_mask(conditioning)
 
     def _latents(self, batch: Tensor) -> Tensor:
         shape = tuple(batch.shape[1:])
@@ -388,7 +393,7 @@ class DiffusionDecoder(Decoder):
         )
 
 
-def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
+def _cpu_attention(device: torch.device) -> AbstractContextManager[None]:
     """Choose the attention whose bfloat16 backward is fast on a CPU.
 
     Fused attention's takes 40 % of a small transformer's training step there: without it, 64
@@ -399,7 +404,7 @@ def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _typed(
+def _cast(
     conditioning: Conditioning, dtype: torch.dtype, device: torch.device | None = None
 ) -> Conditioning:
     embeds, mask, pooled = conditioning

@@ -1,4 +1,4 @@
-"""What a denoiser is shown and asked for, read off the scheduler of its pipeline.
+"""Noise levels, inputs and targets of a denoiser, read off its pipeline's scheduler.
 
 Three kinds of scheduler cover diffusers. Each fixes the network's input and its target at a noise
 level, so the training objective needs no setting of its own:
@@ -14,13 +14,16 @@ level, so the training objective needs no setting of its own:
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+from diffusers import SchedulerMixin
 from torch import Tensor
 
+from anymodal.decoders.pipeline import Scheduler
 
-class Noised(NamedTuple):
+
+class DenoisingExample(NamedTuple):
     """A denoiser's training example: inputs and target like the clean batch, timesteps (B,)."""
 
     inputs: Tensor
@@ -28,33 +31,35 @@ class Noised(NamedTuple):
     target: Tensor
 
 
-def prediction_type(scheduler: Any) -> str:
-    """Name what the denoiser predicts: epsilon, v_prediction, sample or flow_prediction.
+def prediction_type(scheduler: Scheduler) -> str:
+    """What the denoiser predicts: epsilon, v_prediction, sample or flow_prediction.
 
     Raises:
         ValueError: the scheduler is of none of the known kinds.
     """
-    named = scheduler.config.get("prediction_type")
-    if named == "flow_prediction" or (named is None and hasattr(scheduler, "scale_noise")):
+    prediction = scheduler.config.get("prediction_type")
+    if prediction == "flow_prediction" or (
+        prediction is None and hasattr(scheduler, "scale_noise")
+    ):
         return "flow_prediction"
-    known = hasattr(scheduler, "alphas_cumprod") or hasattr(scheduler, "precondition_outputs")
-    if not known or named not in ("epsilon", "v_prediction", "sample"):
+    supported = hasattr(scheduler, "alphas_cumprod") or hasattr(scheduler, "precondition_outputs")
+    if not supported or prediction not in ("epsilon", "v_prediction", "sample"):
         raise ValueError(
-            f"{type(scheduler).__name__} with prediction_type={named!r} gives no training target; "
-            "supported are epsilon, v_prediction, sample and flow_prediction with a variance "
-            "preserving, EDM or flow matching scheduler"
+            f"{type(scheduler).__name__} with prediction_type={prediction!r} gives no training "
+            "target; supported are epsilon, v_prediction, sample and flow_prediction with a "
+            "variance preserving, EDM or flow matching scheduler"
         )
-    return str(named)
+    return str(prediction)
 
 
-def draw_levels(
-    scheduler: Any,
+def sample_noise_levels(
+    scheduler: Scheduler,
     count: int,
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
     tokens: int | None = None,
 ) -> Tensor:
-    """Draw noise levels (count,): s in (0, 1) for flow, sigma for EDM, an index for the rest.
+    """Noise levels (count,): s in (0, 1) for flow, sigma for EDM, an index for the rest.
 
     Flow levels follow the logit-normal density (Esser et al. 2024, arXiv:2403.03206, section
     3.1), then the scheduler's shift, which may depend on the number of latent tokens; the others
@@ -70,13 +75,14 @@ def draw_levels(
         level = torch.randint(table, (count,), generator=generator, device=where)
         if hasattr(scheduler, "precondition_outputs"):
             # `set_timesteps` of a sampling run replaces the table, so it is read off a copy.
-            fresh = type(scheduler).from_config(scheduler.config)
+            kind: type[SchedulerMixin] = type(scheduler)
+            fresh = kind.from_config(scheduler.config)
             level = fresh.sigmas.to(where)[level]
     return level.to(device)
 
 
-def _shift(scheduler: Any, tokens: int | None) -> float:
-    """Give the factor s of a schedule's shift, level -> s level / (1 + (s - 1) level)."""
+def _shift(scheduler: Scheduler, tokens: int | None) -> float:
+    """The factor s of a schedule's shift, level -> s level / (1 + (s - 1) level)."""
     config = scheduler.config
     if tokens is None or not config.get("use_dynamic_shifting"):
         return float(config.get("shift", config.get("flow_shift", 1.0)))
@@ -86,13 +92,15 @@ def _shift(scheduler: Any, tokens: int | None) -> float:
     return mu if config.get("time_shift_type") == "linear" else math.exp(mu)
 
 
-def noised(scheduler: Any, clean: Tensor, noise: Tensor, levels: Tensor) -> Noised:
-    """Give the denoiser's input, timestep and target at noise levels (B,) of `draw_levels`."""
+def add_noise(
+    scheduler: Scheduler, clean: Tensor, noise: Tensor, levels: Tensor
+) -> DenoisingExample:
+    """The denoiser's input, timestep and target at the levels (B,) of `sample_noise_levels`."""
     kind = prediction_type(scheduler)
     level = levels.view(-1, *[1] * (clean.ndim - 1))  # (B,) -> (B, 1, …)
     if kind == "flow_prediction":
         inputs = (1 - level) * clean + level * noise
-        return Noised(inputs, levels * len(scheduler), noise - clean)
+        return DenoisingExample(inputs, levels * len(scheduler), noise - clean)
     if hasattr(scheduler, "precondition_outputs"):
         noisy = clean + level * noise
         # The denoised estimate is affine in the network's output: solve it for the output.
@@ -101,8 +109,9 @@ def noised(scheduler: Any, clean: Tensor, noise: Tensor, levels: Tensor) -> Nois
             torch.zeros_like(noisy), torch.ones_like(noisy), level
         )
         inputs = scheduler.precondition_inputs(noisy, level)
-        return Noised(inputs, scheduler.precondition_noise(levels), (clean - offset) / slope)
+        timesteps = scheduler.precondition_noise(levels)
+        return DenoisingExample(inputs, timesteps, (clean - offset) / slope)
     kept = scheduler.alphas_cumprod.to(clean.device)[level].float()  # CogVideoX's are double
     signal, sigma = kept.sqrt(), (1 - kept).sqrt()
     targets = {"epsilon": noise, "sample": clean, "v_prediction": signal * noise - sigma * clean}
-    return Noised(signal * clean + sigma * noise, levels, targets[kind])
+    return DenoisingExample(signal * clean + sigma * noise, levels, targets[kind])

@@ -1,50 +1,54 @@
-"""What a configuration may change of a pipeline: its scheduler, and where memory is saved."""
+"""Settings of a pipeline: another scheduler, a thrifty autoencoder, weights that wait elsewhere."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
 
 import diffusers
 import torch
+from diffusers import SchedulerMixin
 from diffusers.hooks import apply_group_offloading
 
 from anymodal.config import check_arguments
 from anymodal.decoders.noise import prediction_type
+from anymodal.decoders.pipeline import Pipeline, Scheduler
 
 
-def swapped(pipeline: Any, wanted: str | Mapping[str, Any]) -> Any:
+def replace_scheduler(pipeline: Pipeline, choice: str | Mapping[str, object]) -> Scheduler:
     """Build another scheduler for a pipeline's network, from the old one's settings.
 
     Args:
         pipeline: whose scheduler stays as it is.
-        wanted: a diffusers scheduler's name, or a mapping with it as `name` and settings beside it.
+        choice: a diffusers scheduler's name, or a mapping with it as `name` and settings beside it.
 
     Raises:
         ValueError: there is no such scheduler, it has no such setting, it asks something else of
             the network than the network has learned, or the pipeline can't call it.
     """
-    settings = {"name": wanted} if isinstance(wanted, str) else dict(wanted)
+    settings = {"name": choice} if isinstance(choice, str) else dict(choice)
     name = str(settings.pop("name", None))
-    kind: Any = getattr(diffusers, name, None)
-    if not (inspect.isclass(kind) and diffusers.SchedulerMixin in inspect.getmro(kind)):
+    kind: type[SchedulerMixin] | None = getattr(diffusers, name, None)
+    if not isinstance(kind, type) or SchedulerMixin not in inspect.getmro(kind):
         raise ValueError(
-            f"scheduler={wanted!r} names no scheduler of diffusers; give a class's name, such as "
+            f"scheduler={choice!r} names no scheduler of diffusers; give a class's name, such as "
             "DPMSolverMultistepScheduler, or a mapping with it as `name`"
         )
     check_arguments(kind, settings, name)
-    old, known = pipeline.scheduler, inspect.signature(kind).parameters
+    old, parameters = pipeline.scheduler, inspect.signature(kind).parameters
     learned = prediction_type(old)
-    carried: dict[str, Any] = {}
+    carried: dict[str, object] = {}
     if learned == "flow_prediction":
         shift = old.config.get("shift", old.config.get("flow_shift", 1.0))
         carried = {"use_flow_sigmas": True, "flow_shift": shift, "shift": shift}
-        carried = {key: value for key, value in carried.items() if key in known}
-    new: Any = getattr(diffusers, name).from_config(
+        carried = {key: value for key, value in carried.items() if key in parameters}
+    new: Scheduler = kind.from_config(
         old.config, **{"prediction_type": learned, **carried, **settings}
     )
-    if _shown(new) != _shown(old) or new.config.get("prediction_type", learned) != learned:
+    if (
+        _parametrization(new) != _parametrization(old)
+        or new.config.get("prediction_type", learned) != learned
+    ):
         raise ValueError(
             f"{name} shows a network other things than {type(old).__name__} does, or asks another "
             f"prediction of it than {learned}; choose a scheduler of the same kind"
@@ -58,8 +62,8 @@ def swapped(pipeline: Any, wanted: str | Mapping[str, Any]) -> Any:
     return new
 
 
-def _shown(scheduler: Any) -> str:
-    """Name the way in which a scheduler mixes noise into what its network is shown."""
+def _parametrization(scheduler: Scheduler) -> str:
+    """The way in which a scheduler mixes noise into its network's input."""
     if hasattr(scheduler, "precondition_outputs"):  # and the time as a function of the noise
         return f"preconditioned {scheduler.precondition_noise(torch.tensor(1.0)):g}"
     # A scheduler's configuration keeps settings of the one that it came from, so look for its own.
@@ -68,7 +72,7 @@ def _shown(scheduler: Any) -> str:
     return "flow" if flow else "variance preserving"
 
 
-def spare_autoencoder(pipeline: Any, *, slicing: bool, tiling: bool) -> None:
+def enable_vae_slicing_tiling(pipeline: Pipeline, *, slicing: bool, tiling: bool) -> None:
     """Have the autoencoder take a batch item by item, or large media tile by tile.
 
     Raises:
@@ -80,9 +84,9 @@ def spare_autoencoder(pipeline: Any, *, slicing: bool, tiling: bool) -> None:
             f"vae_slicing=True, but {type(pipeline.vae).__name__} is told a noise level here and "
             "can't take items one by one; leave it out, vae_tiling=True spares memory too"
         )
-    for wanted, name in ((slicing, "slicing"), (tiling, "tiling")):
+    for enable, name in ((slicing, "slicing"), (tiling, "tiling")):
         method = getattr(pipeline.vae, f"enable_{name}", None)
-        if not wanted:
+        if not enable:
             continue
         try:
             if method is None:
@@ -94,7 +98,7 @@ def spare_autoencoder(pipeline: Any, *, slicing: bool, tiling: bool) -> None:
             ) from None
 
 
-def offload(pipeline: Any, how: str) -> None:
+def offload(pipeline: Pipeline, how: str) -> None:
     """Keep weights in the CPU's memory and bring them to the accelerator when they are needed.
 
     Args:

@@ -6,13 +6,12 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline, ModelMixin
 
 from anymodal.decoders.families.table import find_family
-from anymodal.decoders.meta_device import networks, pipeline_on_meta_device
+from anymodal.decoders.meta_device import PipelineIndex, network_classes, pipeline_on_meta_device
 from anymodal.io.sources import INDEX, WEIGHTS, listed, opening
 
 _SETTINGS = (
@@ -34,10 +33,10 @@ def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
     Raises:
         ValueError: torch has no dtype of that name.
     """
-    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(found, torch.dtype):
+    resolved = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(resolved, torch.dtype):
         raise ValueError(f"dtype={dtype!r} is none of torch's; give float32, bfloat16 or float16")
-    return found
+    return resolved
 
 
 def open_pipeline(
@@ -57,7 +56,7 @@ def open_pipeline(
         FileNotFoundError: a file is missing, and how to get it.
     """
     with opening("pipeline", name, revision, [["model_index.json"]]):
-        index: dict[str, Any] = DiffusionPipeline.load_config(name, revision=revision)
+        index: PipelineIndex = DiffusionPipeline.load_config(name, revision=revision)
     parts = [k for k, v in index.items() if isinstance(v, list) and v[0]]
     find_family(str(index.get("_class_name"))).check(parts)
     files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
@@ -67,42 +66,47 @@ def open_pipeline(
         return read(name, index, dtype, revision)
 
 
-def _weight_files(index: Mapping[str, Any]) -> dict[str, list[str]]:
+def _weight_files(index: PipelineIndex) -> dict[str, list[str]]:
     """The files that each network's weights may be in, by a pipeline's index."""
     return {
         part: [f"{part}/{name}" for name in (_WEIGHTS if issubclass(kind, ModelMixin) else WEIGHTS)]
-        for part, kind in networks(index).items()
+        for part, kind in network_classes(index).items()
     }
 
 
 def _read_pipeline(
-    name: str, index: Mapping[str, Any], dtype: torch.dtype, revision: str | None
+    name: str, index: PipelineIndex, dtype: torch.dtype, revision: str | None
 ) -> DiffusionPipeline:
     """A pipeline, each network from safetensors where it has them, else from tensors in a pickle.
 
     Those are read with torch's `weights_only=True` by both libraries, which build nothing else.
     They are opened one by one, since a pipeline opens all its networks in one way.
     """
-    wanted, there, kinds = _weight_files(index), listed(name, revision), networks(index)
+    candidates, classes = _weight_files(index), network_classes(index)
+    present = listed(name, revision)
     pickled = {
         part: files
-        for part, files in wanted.items()
-        if not there.intersection(_safe(files)) and there.intersection(files)
+        for part, files in candidates.items()
+        if not present.intersection(_safe(files)) and present.intersection(files)
     }
-    folder = _fetched(name, pickled, revision) if pickled else name
-    given = {
-        part: kinds[part].from_pretrained(
+    folder = _fetch(name, pickled, revision) if pickled else name
+    networks = {
+        part: classes[part].from_pretrained(
             folder, subfolder=part, dtype=dtype, use_safetensors=False
         )
         for part in pickled
     }
     # With all of them given, a search for safetensors would only end in their not being there.
     return DiffusionPipeline.from_pretrained(
-        name, dtype=dtype, use_safetensors=set(given) != set(wanted), revision=revision, **given
+        name,
+        dtype=dtype,
+        use_safetensors=set(networks) != set(candidates),
+        revision=revision,
+        **networks,
     )
 
 
-def _fetched(name: str, parts: Mapping[str, Sequence[str]], revision: str | None) -> str:
+def _fetch(name: str, parts: Mapping[str, Sequence[str]], revision: str | None) -> str:
     """The folder where parts' configurations and pickled weights are, fetched where it is a hub's.
 
     diffusers finds shards by a hub's name only where there is a network, by a folder's always.

@@ -90,7 +90,7 @@ def make(
     try:
         return decoder.sample(batch, generator=generators, progress=progress, **settings)
     except NonFiniteError as error:
-        raise NonFiniteError(f"the decoder of {name!r}: {error}", error.made) from error
+        raise NonFiniteError(f"the decoder of {name!r}: {error}", error.partial) from error
 
 
 class _AbandonedError(BaseException):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from diffusers.models.embeddings import get_1d_rotary_pos_embed
 from torch import Tensor
 
-from anymodal.decoders.families.base import Family, zeroed
-from anymodal.media import Audio
+from anymodal.decoders.families.base import Family, mask_padding
+from anymodal.decoders.pipeline import Pipeline
+from anymodal.media import Audio, Media
 from anymodal.types import Conditioning
 
 
@@ -30,9 +29,11 @@ class StableAudio(Family):
     """
 
     media = Audio
-    older = True
+    legacy_callback = True
 
-    def __init__(self, pipeline: Any, seconds: float | None = None, zeros: bool = False) -> None:
+    def __init__(
+        self, pipeline: Pipeline, seconds: float | None = None, zeros: bool = False
+    ) -> None:
         super().__init__(pipeline)
         self.zeros = zeros
         vae, network = pipeline.vae, pipeline.transformer
@@ -46,10 +47,11 @@ class StableAudio(Family):
         if not 0 < self.seconds <= longest:
             raise ValueError(f"seconds={seconds}, but this pipeline makes up to {longest:g} s")
 
-    def conditioned(self, conditioning: Conditioning) -> Conditioning:
-        return zeroed(conditioning)
+    def apply_mask(self, conditioning: Conditioning) -> Conditioning:
+        return mask_padding(conditioning)
 
-    def prepare(self, media: Any) -> Tensor:
+    def prepare(self, media: Media) -> Tensor:
+        assert isinstance(media, Audio), "DiffusionDecoder.prepare refuses others"
         if len(media.samples) != self.channels:
             media = media.mono()
         samples = media.resample(self.rate).samples.repeat(self.channels // len(media.samples), 0)
@@ -80,15 +82,15 @@ class StableAudio(Family):
         ).sample
         return output
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         negative = None if self.zeros else negative
-        return super().asked(positive, negative, guidance) | {
+        return super().call_kwargs(positive, negative, guidance) | {
             "audio_end_in_s": self.seconds,
             "attention_mask": positive.mask.long(),
             "negative_attention_mask": None if negative is None else negative.mask.long(),
         }
 
-    def medium(self, made: Any) -> Any:
-        return Audio(made.clip(-1, 1), self.rate)
+    def postprocess(self, output: np.ndarray) -> Media:
+        return Audio(output.clip(-1, 1), self.rate)

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anymodal.decoders.calls import Watch, finished, is_finite, own_state, watched
+from anymodal.decoders.calls import (
+    StepMonitor,
+    check_finite_media,
+    decode_any_precision,
+    is_finite,
+    isolated_state,
+)
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
     from anymodal.decoders.base import Generators, Progress
+    from anymodal.decoders.pipeline import Network, Pipeline
     from anymodal.media import Media
 
 
-def fitted(pixels: np.ndarray, height: int, width: int) -> Tensor:
+def resize_center_crop(pixels: np.ndarray, height: int, width: int) -> Tensor:
     """Crop uint8 pixels (H, W, 3) to the middle, resize, and give (3, height, width) in ±1."""
     from PIL import Image as Pillow
 
@@ -37,9 +44,9 @@ def fitted(pixels: np.ndarray, height: int, width: int) -> Tensor:
     return values.float() / 127.5 - 1
 
 
-def squared(pixels: np.ndarray, size: int) -> Tensor:
+def center_crop_square(pixels: np.ndarray, size: int) -> Tensor:
     """Crop uint8 pixels (H, W, 3) to the middle square, resize, and give (3, size, size) in ±1."""
-    return fitted(pixels, size, size)
+    return resize_center_crop(pixels, size, size)
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
@@ -47,13 +54,13 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
     return (values * 255).round().clip(0, 255).astype(np.uint8)
 
 
-def zeroed(conditioning: Conditioning) -> Conditioning:
-    """Set what the mask leaves out to zero."""
+def mask_padding(conditioning: Conditioning) -> Conditioning:
+    """Set embeddings that the mask leaves out to zero."""
     return conditioning._replace(embeds=conditioning.embeds * conditioning.mask.unsqueeze(-1))
 
 
-def unmasked(embeds: Tensor, pooled: Tensor | None = None) -> Conditioning:
-    """Give a conditioning whose padding is attended to, as it was when the network was trained."""
+def attend_all(embeds: Tensor, pooled: Tensor | None = None) -> Conditioning:
+    """A conditioning whose padding is attended to, as it was when the network was trained."""
     mask = torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
     return Conditioning(embeds, mask, pooled)
 
@@ -63,25 +70,25 @@ class Family(ABC):
 
     Attributes:
         media: what it makes.
-        longest: the longest caption that the pipeline takes, in tokens.
-        fewest: the fewest denoising steps that the pipeline takes.
-        captioning: the pipeline's parts that turn captions into conditioning.
-        refused: parts that a pipeline may not have, and what to say of each.
-        older: whether the pipeline reports its steps to the older kind of callback.
+        max_tokens: the longest caption that the pipeline takes.
+        min_steps: the fewest denoising steps that the pipeline takes.
+        caption_encoders: names of the pipeline's parts that turn captions into conditioning.
+        unsupported_components: parts that a pipeline may not have, with the error for each.
+        legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
         latent_shape: shape of one item's latents.
         media_shape: shape of one prepared medium.
     """
 
     media: ClassVar[type[Media]]
-    longest: ClassVar[int] = 10_000
-    fewest: ClassVar[int] = 1
-    captioning: ClassVar[tuple[str, ...]] = ("text_encoder",)
-    refused: ClassVar[Mapping[str, str]] = {}
-    older: ClassVar[bool] = False
+    max_tokens: ClassVar[int] = 10_000
+    min_steps: ClassVar[int] = 1
+    caption_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    unsupported_components: ClassVar[Mapping[str, str]] = {}
+    legacy_callback: ClassVar[bool] = False
     latent_shape: tuple[int, ...]
     media_shape: tuple[int, ...]
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
 
     @classmethod
@@ -89,11 +96,11 @@ class Family(ABC):
         """Refuse pipelines by the parts that they have, which is known before a weight is read.
 
         Raises:
-            ValueError: one is `refused`.
+            ValueError: one is among `unsupported_components`.
         """
-        for part, why in cls.refused.items():
+        for part, message in cls.unsupported_components.items():
             if part in parts:
-                raise ValueError(why)
+                raise ValueError(message)
 
     @property
     def device(self) -> torch.device:
@@ -101,15 +108,16 @@ class Family(ABC):
         return torch.device(self.pipeline._execution_device)
 
     @property
-    def network(self) -> Any:
+    def network(self) -> Network:
         """The pipeline's denoiser."""
         parts = (getattr(self.pipeline, name, None) for name in ("transformer", "unet"))
-        return next(part for part in parts if part is not None)
+        network: Network = next(part for part in parts if part is not None)
+        return network
 
     @property
     def length(self) -> int:
         """Length of a caption's conditioning, in tokens."""
-        return min(int(self.pipeline.tokenizer.model_max_length), self.longest)
+        return min(int(self.pipeline.tokenizer.model_max_length), self.max_tokens)
 
     @property
     def width(self) -> int:
@@ -127,14 +135,14 @@ class Family(ABC):
         return None
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        """Give what the pipeline's `encode_prompt` gives, with its gradient."""
-        return self.conditioned(self.embedded(captions))
+        """The conditioning that the pipeline's `encode_prompt` makes, with its gradient."""
+        return self.apply_mask(self.encode_padded(captions))
 
-    def embedded(self, captions: Sequence[str]) -> Conditioning:
-        """Give what the caption encoder gives, padding and all."""
+    def encode_padded(self, captions: Sequence[str]) -> Conditioning:
+        """The caption encoder's states, padding included."""
         pipeline = self.pipeline
         tokens = pipeline.tokenizer(
-            self.cleaned(captions),
+            self.preprocess_prompt(captions),
             padding="max_length",
             max_length=self.length,
             truncation=True,
@@ -144,20 +152,20 @@ class Family(ABC):
         embeds = pipeline.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
         return Conditioning(embeds, mask.bool())
 
-    def cleaned(self, captions: Sequence[str]) -> list[str]:
-        """Give the captions as the pipeline writes them before it tokenises them."""
+    def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:
+        """The captions, rewritten as the pipeline does before it tokenises them."""
         return list(captions)
 
-    def empty(self) -> Conditioning:
-        """Give the conditioning that guidance leads away from."""
+    def null_conditioning(self) -> Conditioning:
+        """The unconditional (negative) conditioning of classifier-free guidance."""
         return self.embed_captions([""])
 
-    def conditioned(self, conditioning: Conditioning) -> Conditioning:
-        """Apply a mask in the way the family does, where its network takes no mask."""
+    def apply_mask(self, conditioning: Conditioning) -> Conditioning:
+        """Apply the mask to the embeddings, where the network itself takes none."""
         return conditioning
 
     @abstractmethod
-    def prepare(self, media: Any) -> Tensor:
+    def prepare(self, media: Media) -> Tensor:
         """Turn one medium into a tensor of `media_shape`."""
 
     @abstractmethod
@@ -169,13 +177,13 @@ class Family(ABC):
         """Call the network; the result is like the inputs."""
 
     @abstractmethod
-    def medium(self, made: Any) -> Media:
-        """Turn one item of what the pipeline gives into a medium."""
+    def postprocess(self, output: np.ndarray) -> Media:
+        """Turn one item of the pipeline's output into a media item."""
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        """Give the arguments of the pipeline's `__call__` that depend on the family."""
+    ) -> dict[str, object]:
+        """The arguments of the pipeline's `__call__` that depend on the family."""
         return {
             "prompt_embeds": positive.embeds,
             "negative_prompt": None,
@@ -198,15 +206,19 @@ class Family(ABC):
         Raises:
             NonFiniteError: it made NaN or infinity.
         """
-        watch = Watch(progress, steps)
-        told = {"callback": watch.older} if self.older else {"callback_on_step_end": watch.newer}
-        with own_state(self.pipeline, generator), watched(self.pipeline.vae):
-            made = self.pipeline(
-                **self.asked(positive, negative, guidance),
-                **told,
+        monitor = StepMonitor(progress, steps)
+        callback: dict[str, object] = (
+            {"callback": monitor.legacy_callback}
+            if self.legacy_callback
+            else {"callback_on_step_end": monitor.callback_on_step_end}
+        )
+        with isolated_state(self.pipeline, generator), decode_any_precision(self.pipeline.vae):
+            output = self.pipeline(
+                **self.call_kwargs(positive, negative, guidance),
+                **callback,
                 num_inference_steps=steps,
                 generator=generator,
                 output_type="np",
             )
-        media = [self.medium(each) if is_finite(each) else None for each in made[0]]
-        return finished(self.pipeline, self.network, watch, media)
+        media = [self.postprocess(item) if is_finite(item) else None for item in output[0]]
+        return check_finite_media(self.pipeline, self.network, monitor, media)

@@ -7,14 +7,14 @@ frames is one more than a multiple of its compression in time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import Tensor
 
-from anymodal.decoders.families.base import unmasked, zeroed
+from anymodal.decoders.families.base import attend_all, mask_padding
 from anymodal.decoders.families.videos import Frames
+from anymodal.decoders.pipeline import Pipeline
 from anymodal.types import Conditioning
 
 
@@ -30,7 +30,7 @@ class Causal(Frames):
 
     def __init__(
         self,
-        pipeline: Any,
+        pipeline: Pipeline,
         frames: int,
         size: tuple[int, int],
         fps: float,
@@ -57,10 +57,10 @@ class Causal(Frames):
         self.grid = ((frames - 1) // compression + 1, size[0] // factor, size[1] // factor)
         self.latent_shape = (int(pipeline.transformer.config.in_channels), *self.grid)
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
             "height": self.size[0],
             "width": self.size[1],
             "num_frames": self.frames,
@@ -81,11 +81,11 @@ class LTX(Causal):
         ValueError: an older autoencoder, which isn't told, is to be told something.
     """
 
-    longest = 128
+    max_tokens = 128
 
     def __init__(
         self,
-        pipeline: Any,
+        pipeline: Pipeline,
         frames: int = 161,
         height: int = 512,
         width: int = 704,
@@ -160,10 +160,10 @@ class LTX(Causal):
         config = self.pipeline.transformer.config
         return int(config.patch_size), int(config.patch_size_t)
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
             "prompt_attention_mask": positive.mask.long(),
             "negative_prompt_attention_mask": None if negative is None else negative.mask.long(),
             "frame_rate": self.fps,
@@ -180,8 +180,8 @@ class Wan(Causal):
         fps: frames a second.
     """
 
-    longest = 512
-    refused = {
+    max_tokens = 512
+    unsupported_components = {
         "transformer_2": (
             "this Wan has a network for much noise and another for little, and its loss needs "
             "both; use a Wan of one network, such as 2.1 or the 5B of 2.2"
@@ -190,7 +190,7 @@ class Wan(Causal):
 
     def __init__(
         self,
-        pipeline: Any,
+        pipeline: Pipeline,
         frames: int = 81,
         height: int = 480,
         width: int = 832,
@@ -207,11 +207,11 @@ class Wan(Causal):
             step=max(16, factor * int(pipeline.transformer.config.patch_size[1])),
         )
 
-    def cleaned(self, captions: Sequence[str]) -> list[str]:
+    def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:
         return [prompt_clean(caption) for caption in captions]
 
-    def conditioned(self, conditioning: Conditioning) -> Conditioning:
-        return zeroed(conditioning)
+    def apply_mask(self, conditioning: Conditioning) -> Conditioning:
+        return mask_padding(conditioning)
 
     def encode(self, batch: Tensor) -> Tensor:
         vae = self.pipeline.vae
@@ -248,7 +248,7 @@ class CogVideoX(Causal):
 
     def __init__(
         self,
-        pipeline: Any,
+        pipeline: Pipeline,
         frames: int | None = None,
         height: int | None = None,
         width: int | None = None,
@@ -282,7 +282,7 @@ class CogVideoX(Causal):
         embeds, _ = self.pipeline.encode_prompt(
             list(captions), do_classifier_free_guidance=False, max_sequence_length=self.length
         )
-        return unmasked(embeds)
+        return attend_all(embeds)
 
     def encode(self, batch: Tensor) -> Tensor:
         latents = self.pipeline.vae.encode(batch).latent_dist.mode().transpose(1, 2)

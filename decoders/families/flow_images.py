@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anymodal.decoders.families.base import unmasked
-from anymodal.decoders.families.images import Pixels
+from anymodal.decoders.families.base import attend_all
+from anymodal.decoders.families.images import MaskedPixels, Pixels
+from anymodal.decoders.pipeline import Pipeline
 from anymodal.types import Conditioning
 
 
@@ -29,16 +30,18 @@ class StableDiffusion3(Patches):
     Two CLIP encoders side by side, then T5's tokens, all as wide as T5; without T5, zeros.
     """
 
-    longest = 256
-    captioning = ("text_encoder", "text_encoder_2", "text_encoder_3")
+    max_tokens = 256
+    caption_encoders = ("text_encoder", "text_encoder_2", "text_encoder_3")
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.transformer)
 
     @property
     def _t5_length(self) -> int:
         tokenizer = self.pipeline.tokenizer_3
-        return min(self.longest, self.longest if tokenizer is None else tokenizer.model_max_length)
+        return min(
+            self.max_tokens, self.max_tokens if tokenizer is None else tokenizer.model_max_length
+        )
 
     @property
     def length(self) -> int:
@@ -60,7 +63,7 @@ class StableDiffusion3(Patches):
             do_classifier_free_guidance=False,
             max_sequence_length=self._t5_length,
         )
-        return unmasked(embeds, pooled)
+        return attend_all(embeds, pooled)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         output: Tensor = self.pipeline.transformer(
@@ -71,10 +74,10 @@ class StableDiffusion3(Patches):
         ).sample
         return output
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
             "pooled_prompt_embeds": positive.pooled,
             "negative_pooled_prompt_embeds": None if negative is None else negative.pooled,
         }
@@ -90,10 +93,10 @@ class Flux(Patches):
         size: height and width of the pictures in pixels; nothing in the pipeline tells it.
     """
 
-    longest = 512
-    captioning = ("text_encoder", "text_encoder_2")
+    max_tokens = 512
+    caption_encoders = ("text_encoder", "text_encoder_2")
 
-    def __init__(self, pipeline: Any, size: int = 1024) -> None:
+    def __init__(self, pipeline: Pipeline, size: int = 1024) -> None:
         super().__init__(pipeline, pipeline.transformer, size)
         channels, side, _ = self.latent_shape
         if side % 2:
@@ -108,7 +111,7 @@ class Flux(Patches):
 
     @property
     def length(self) -> int:
-        return min(int(self.pipeline.tokenizer_2.model_max_length), self.longest)
+        return min(int(self.pipeline.tokenizer_2.model_max_length), self.max_tokens)
 
     @property
     def width(self) -> int:
@@ -122,7 +125,7 @@ class Flux(Patches):
         embeds, pooled, _ = self.pipeline.encode_prompt(
             list(captions), max_sequence_length=self.length
         )
-        return unmasked(embeds, pooled)
+        return attend_all(embeds, pooled)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         pipeline, (count, channels, side, _) = self.pipeline, inputs.shape
@@ -145,30 +148,30 @@ class Flux(Patches):
         factor = self.pipeline.vae_scale_factor
         return torch.as_tensor(self.pipeline._unpack_latents(patches, self.size, self.size, factor))
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        led = None if self.distilled else negative
+    ) -> dict[str, object]:
+        negative = None if self.distilled else negative
         return {
             "prompt_embeds": positive.embeds,
             "pooled_prompt_embeds": positive.pooled,
-            "negative_prompt_embeds": None if led is None else led.embeds,
-            "negative_pooled_prompt_embeds": None if led is None else led.pooled,
+            "negative_prompt_embeds": None if negative is None else negative.embeds,
+            "negative_pooled_prompt_embeds": None if negative is None else negative.pooled,
             "height": self.size,
             "width": self.size,
         } | ({"guidance_scale": guidance} if self.distilled else {"true_cfg_scale": guidance})
 
 
-class Sana(Pixels):
+class Sana(MaskedPixels):
     """Sana (https://arxiv.org/abs/2410.10629): Gemma's tokens over a deeper autoencoder.
 
     Captions stand behind the instruction that the pipeline's `__call__` has by default, the empty
     caption does not.
     """
 
-    longest = 300
+    max_tokens = 300
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.transformer)
         self.instruction = default(pipeline, "complex_human_instruction")
 
@@ -177,12 +180,12 @@ class Sana(Pixels):
         return torch.as_tensor(vae.encode(batch).latent * vae.config.scaling_factor)
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        return self._embedded(captions, self.instruction)
+        return self._encode(captions, self.instruction)
 
-    def empty(self) -> Conditioning:
-        return self._embedded([""], None)
+    def null_conditioning(self) -> Conditioning:
+        return self._encode([""], None)
 
-    def _embedded(self, captions: Sequence[str], instruction: list[str] | None) -> Conditioning:
+    def _encode(self, captions: Sequence[str], instruction: list[str] | None) -> Conditioning:
         embeds, mask, _, _ = self.pipeline.encode_prompt(
             list(captions),
             do_classifier_free_guidance=False,
@@ -201,17 +204,6 @@ class Sana(Pixels):
         ).sample
         return output[:, : inputs.shape[1]]  # (B, C or 2C, h, w) -> without a learned variance
 
-    def asked(
-        self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
-            "prompt_attention_mask": positive.mask.long(),
-            "negative_prompt_attention_mask": None if negative is None else negative.mask.long(),
-            "height": self.size,
-            "width": self.size,
-            "use_resolution_binning": False,
-        }
-
 
 class ZImage(Patches):
     """Z-Image (https://arxiv.org/abs/2511.22699): the chat states of a Qwen3, as many as there are.
@@ -221,9 +213,9 @@ class ZImage(Patches):
         size: height and width of the pictures in pixels; nothing in the pipeline tells it.
     """
 
-    longest = 512
+    max_tokens = 512
 
-    def __init__(self, pipeline: Any, size: int = 1024) -> None:
+    def __init__(self, pipeline: Pipeline, size: int = 1024) -> None:
         super().__init__(pipeline, pipeline.transformer, size)
         if self.latent_shape[1] % 2:
             step = 2 * int(pipeline.vae_scale_factor)
@@ -246,9 +238,9 @@ class ZImage(Patches):
         ).sample
         return -torch.stack(list(output)).squeeze(2)  # B of (C, 1, h, w) -> (B, C, h, w)
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         return {
             "prompt_embeds": _unpadded(positive),
             "negative_prompt_embeds": None if negative is None else _unpadded(negative),
@@ -258,8 +250,8 @@ class ZImage(Patches):
         }
 
 
-def default(pipeline: Any, argument: str) -> Any:
-    """Give the default of an argument of the pipeline's `__call__`."""
+def default(pipeline: Pipeline, argument: str) -> Any:
+    """The default of an argument of the pipeline's `__call__`."""
     return inspect.signature(pipeline.__call__).parameters[argument].default
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from anymodal.decoders.families.base import Family, squared, to_bytes, unmasked
-from anymodal.media import Image
+from anymodal.decoders.families.base import Family, attend_all, center_crop_square, to_bytes
+from anymodal.decoders.pipeline import Network, Pipeline
+from anymodal.media import Image, Media
 from anymodal.types import Conditioning
 
 
@@ -21,7 +22,7 @@ class Pixels(Family):
 
     media = Image
 
-    def __init__(self, pipeline: Any, network: Any, size: int | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, network: Network, size: int | None = None) -> None:
         super().__init__(pipeline)
         factor = int(pipeline.vae_scale_factor)
         self.size = int(network.config.sample_size) * factor if size is None else size
@@ -33,8 +34,9 @@ class Pixels(Family):
         self.latent_shape = (int(network.config.in_channels), *[self.size // factor] * 2)
         self.media_shape = (3, self.size, self.size)
 
-    def prepare(self, media: Any) -> Tensor:
-        return squared(media.pixels, self.size)
+    def prepare(self, media: Media) -> Tensor:
+        assert isinstance(media, Image), "DiffusionDecoder.prepare refuses others"
+        return center_crop_square(media.pixels, self.size)
 
     def encode(self, batch: Tensor) -> Tensor:
         vae = self.pipeline.vae
@@ -43,21 +45,36 @@ class Pixels(Family):
             (vae.encode(batch).latent_dist.mode() - shift) * vae.config.scaling_factor
         )
 
-    def medium(self, made: Any) -> Any:
-        return Image(to_bytes(made))
+    def postprocess(self, output: np.ndarray) -> Media:
+        return Image(to_bytes(output))
 
 
-class PixArt(Pixels):
+class MaskedPixels(Pixels):
+    """Transformers that are told the mask of the caption's padding, and the pictures' size."""
+
+    def call_kwargs(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
+            "prompt_attention_mask": positive.mask.long(),
+            "negative_prompt_attention_mask": None if negative is None else negative.mask.long(),
+            "height": self.size,
+            "width": self.size,
+            "use_resolution_binning": False,
+        }
+
+
+class PixArt(MaskedPixels):
     """PixArt-α (https://arxiv.org/abs/2310.00426)."""
 
-    longest = 120
-    fewest = 2  # its pipeline keeps a single step for distilled schedulers, and fails on others
-    older = True
+    max_tokens = 120
+    min_steps = 2  # its pipeline keeps a single step for distilled schedulers, and fails on others
+    legacy_callback = True
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.transformer)
 
-    def cleaned(self, captions: Sequence[str]) -> list[str]:
+    def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:
         return list(self.pipeline._text_preprocessing(list(captions)))
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
@@ -75,33 +92,22 @@ class PixArt(Pixels):
         ).sample
         return output[:, : inputs.shape[1]]  # (B, C or 2C, h, w) -> without a learned variance
 
-    def asked(
-        self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
-            "prompt_attention_mask": positive.mask.long(),
-            "negative_prompt_attention_mask": None if negative is None else negative.mask.long(),
-            "height": self.size,
-            "width": self.size,
-            "use_resolution_binning": False,
-        }
-
 
 class PixArtSigma(PixArt):
     """PixArt-Σ (https://arxiv.org/abs/2403.04692): PixArt-α with longer captions."""
 
-    longest = 300
-    fewest = 1
+    max_tokens = 300
+    min_steps = 1
 
 
 class StableDiffusion(Pixels):
     """Stable Diffusion 1 and 2 (https://arxiv.org/abs/2112.10752), a UNet that takes no mask."""
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.unet)
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        return unmasked(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
+        return attend_all(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         output: Tensor = self.pipeline.unet(
@@ -117,9 +123,9 @@ class StableDiffusionXL(Pixels):
     the size of the picture and of its crop, which are those of a whole picture of `size`.
     """
 
-    captioning = ("text_encoder", "text_encoder_2")
+    caption_encoders = ("text_encoder", "text_encoder_2")
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.unet)
 
     @property
@@ -146,9 +152,9 @@ class StableDiffusionXL(Pixels):
         embeds, _, pooled, _ = self.pipeline.encode_prompt(
             list(captions), do_classifier_free_guidance=False
         )
-        return unmasked(embeds, pooled)
+        return attend_all(embeds, pooled)
 
-    def empty(self) -> Conditioning:
+    def null_conditioning(self) -> Conditioning:
         embeds, mask, pooled = self.embed_captions([""])
         if self.pipeline.config.force_zeros_for_empty_prompt and pooled is not None:
             embeds, pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
@@ -170,10 +176,10 @@ class StableDiffusionXL(Pixels):
         ).sample
         return output
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
             "pooled_prompt_embeds": positive.pooled,
             "negative_pooled_prompt_embeds": None if negative is None else negative.pooled,
         }

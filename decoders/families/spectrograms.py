@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 from transformers import GPT2LMHeadModel, GPT2Model
 from transformers.audio_utils import mel_filter_bank
 
-from anymodal.decoders.families.base import Family, unmasked
-from anymodal.media import Audio
+from anymodal.decoders.families.base import Family, attend_all
+from anymodal.decoders.pipeline import Pipeline
+from anymodal.media import Audio, Media
 from anymodal.types import Conditioning
 
 
@@ -31,9 +31,9 @@ class AudioLDM(Family):
     """
 
     media = Audio
-    older = True
+    legacy_callback = True
 
-    def __init__(self, pipeline: Any, seconds: float | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, seconds: float | None = None) -> None:
         super().__init__(pipeline)
         vocoder, network = pipeline.vocoder.config, pipeline.unet.config
         self.rate, self.bands = int(vocoder.sampling_rate), int(vocoder.model_in_dim)
@@ -58,9 +58,10 @@ class AudioLDM(Family):
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         embeds = self.pipeline._encode_prompt(list(captions), self.device, 1, False)
-        return unmasked(embeds.unsqueeze(1))  # (B, C) -> (B, 1, C)
+        return attend_all(embeds.unsqueeze(1))  # (B, C) -> (B, 1, C)
 
-    def prepare(self, media: Any) -> Tensor:
+    def prepare(self, media: Media) -> Tensor:
+        assert isinstance(media, Audio), "DiffusionDecoder.prepare refuses others"
         samples = media.mono().resample(self.rate).samples[:, : self.media_shape[1]]
         padding = self.media_shape[1] - samples.shape[1]
         return torch.from_numpy(np.pad(samples, ((0, 0), (0, padding))))
@@ -93,18 +94,18 @@ class AudioLDM(Family):
         ).sample
         return output
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
             "prompt_embeds": positive.embeds[:, 0],
             "negative_prompt_embeds": None if negative is None else negative.embeds[:, 0],
             # The pipeline cuts to whole rows, and a rounding error must not cost one.
             "audio_length_in_s": (self.media_shape[1] + 0.01) / self.rate,
         }
 
-    def medium(self, made: Any) -> Any:
-        return Audio(made[None].clip(-1, 1), self.rate)
+    def postprocess(self, output: np.ndarray) -> Media:
+        return Audio(output[None].clip(-1, 1), self.rate)
 
 
 class AudioLDM2(AudioLDM):
@@ -123,22 +124,24 @@ class AudioLDM2(AudioLDM):
         ValueError: the pipeline reads transcripts aloud.
     """
 
-    longest = 512
-    captioning = ("text_encoder", "text_encoder_2", "projection_model", "language_model")
+    max_tokens = 512
+    caption_encoders = ("text_encoder", "text_encoder_2", "projection_model", "language_model")
 
-    def __init__(self, pipeline: Any, seconds: float | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, seconds: float | None = None) -> None:
         if pipeline.text_encoder_2.config.model_type == "vits":
             raise ValueError(
                 "this AudioLDM 2 reads transcripts aloud, and captions are no transcripts; use one "
                 "with T5, such as cvssp/audioldm2"
             )
         super().__init__(pipeline, seconds)
-        pipeline.register_modules(language_model=_generating(pipeline.language_model))
+        pipeline.register_modules(language_model=_with_generation(pipeline.language_model))
         self.generated = int(pipeline.language_model.config.max_new_tokens)
 
     @property
     def length(self) -> int:
-        return self.generated + min(int(self.pipeline.tokenizer_2.model_max_length), self.longest)
+        return self.generated + min(
+            int(self.pipeline.tokenizer_2.model_max_length), self.max_tokens
+        )
 
     @property
     def width(self) -> int:
@@ -152,7 +155,7 @@ class AudioLDM2(AudioLDM):
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         encode, device = self.pipeline.encode_prompt, self.device
-        return self._joined([encode([each], device, 1, False) for each in captions])
+        return self._join([encode([each], device, 1, False) for each in captions])
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         text, mask, generated = self._split(conditioning)
@@ -165,21 +168,21 @@ class AudioLDM2(AudioLDM):
         ).sample
         return output
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        shown = {"": positive}
+    ) -> dict[str, object]:
+        by_prefix = {"": positive}
         if negative is not None:
-            shown["negative_"] = self._padded_like(positive)
-        arguments: dict[str, Any] = {}
-        for sign, conditioning in shown.items():
+            by_prefix["negative_"] = self._padded_like(positive)
+        arguments: dict[str, object] = {}
+        for prefix, conditioning in by_prefix.items():
             text, mask, generated = self._split(conditioning, like=positive)
             arguments |= {
-                f"{sign}prompt_embeds": text,
-                f"{sign}attention_mask": mask,
-                f"{sign}generated_prompt_embeds": generated,
+                f"{prefix}prompt_embeds": text,
+                f"{prefix}attention_mask": mask,
+                f"{prefix}generated_prompt_embeds": generated,
             }
-        return super().asked(positive, None, guidance) | arguments
+        return super().call_kwargs(positive, None, guidance) | arguments
 
     def _padded_like(self, conditioning: Conditioning) -> Conditioning:
         """Give the empty caption padded to the length of each item, as the pipeline pads it."""
@@ -196,9 +199,9 @@ class AudioLDM2(AudioLDM):
                 generated_prompt_embeds=generated,
             )
             rows.append([part[:1] for part in both])  # the other half is the item's own
-        return self._joined(rows)
+        return self._join(rows)
 
-    def _joined(self, rows: Sequence[Sequence[Tensor]]) -> Conditioning:
+    def _join(self, rows: Sequence[Sequence[Tensor]]) -> Conditioning:
         """Join each item's text (1, n, C'), mask (1, n) and generated states (1, G, C'')."""
         embeds, masks = [], []
         for text, mask, generated in rows:
@@ -224,7 +227,7 @@ class AudioLDM2(AudioLDM):
         return text, mask, embeds[:, : self.generated, :states]
 
 
-def _generating(model: Any) -> Any:
+def _with_generation(model: nn.Module) -> nn.Module:
     """Give a GPT-2 the methods that the pipeline generates with.
 
     They are the language model's alone since transformers 5, and published pipelines have the body.
@@ -235,4 +238,5 @@ def _generating(model: Any) -> Any:
         whole = GPT2LMHeadModel(model.config)
     whole.transformer = model
     whole.tie_weights()
-    return whole.train(model.training)
+    generating: nn.Module = whole.train(model.training)
+    return generating

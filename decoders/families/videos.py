@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anymodal.decoders.families.base import Family, fitted, to_bytes, unmasked, zeroed
-from anymodal.media import Video
+from anymodal.decoders.families.base import (
+    Family,
+    attend_all,
+    mask_padding,
+    resize_center_crop,
+    to_bytes,
+)
+from anymodal.decoders.pipeline import Network, Pipeline
+from anymodal.media import Media, Video
 from anymodal.types import Conditioning
 
 
@@ -22,12 +28,13 @@ class Frames(Family):
     size: tuple[int, int]
     fps: float
 
-    def prepare(self, media: Any) -> Tensor:
+    def prepare(self, media: Media) -> Tensor:
+        assert isinstance(media, Video), "DiffusionDecoder.prepare refuses others"
         frames = media.sample(np.arange(self.frames) / self.fps)
-        return torch.stack([fitted(frame, *self.size) for frame in frames], dim=1)
+        return torch.stack([resize_center_crop(frame, *self.size) for frame in frames], dim=1)
 
-    def medium(self, made: Any) -> Any:
-        return Video(to_bytes(made), self.fps)
+    def postprocess(self, output: np.ndarray) -> Media:
+        return Video(to_bytes(output), self.fps)
 
 
 class FrameByFrame(Frames):
@@ -35,8 +42,8 @@ class FrameByFrame(Frames):
 
     def __init__(
         self,
-        pipeline: Any,
-        network: Any,
+        pipeline: Pipeline,
+        network: Network,
         frames: int,
         fps: float,
         height: int | None = None,
@@ -77,20 +84,22 @@ class Latte(FrameByFrame):
             pipeline does by default, and not zeroed as with other captions.
     """
 
-    longest = 120
+    max_tokens = 120
 
-    def __init__(self, pipeline: Any, fps: float = 8.0, padded: bool = False) -> None:
+    def __init__(self, pipeline: Pipeline, fps: float = 8.0, padded: bool = False) -> None:
         network, self.padded = pipeline.transformer, padded
         super().__init__(pipeline, network, int(network.config.video_length), fps)
 
-    def cleaned(self, captions: Sequence[str]) -> list[str]:
+    def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:
         return list(self.pipeline._text_preprocessing(list(captions)))
 
-    def empty(self) -> Conditioning:
-        return unmasked(self.embedded([""]).embeds) if self.padded else super().empty()
+    def null_conditioning(self) -> Conditioning:
+        if self.padded:
+            return attend_all(self.encode_padded([""]).embeds)
+        return super().null_conditioning()
 
-    def conditioned(self, conditioning: Conditioning) -> Conditioning:
-        return zeroed(conditioning)
+    def apply_mask(self, conditioning: Conditioning) -> Conditioning:
+        return mask_padding(conditioning)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         output: Tensor = self.pipeline.transformer(
@@ -98,10 +107,10 @@ class Latte(FrameByFrame):
         ).sample
         return output[:, : inputs.shape[1]]  # (B, 2C, T, h, w) -> without a learned variance
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
             "mask_feature": False,  # it would mask by the width of the embeddings, not by our mask
             "video_length": self.frames,
             "height": self.size[0],
@@ -123,11 +132,11 @@ class TextToVideo(FrameByFrame):
         ValueError: a size that is no multiple of the autoencoder's factor.
     """
 
-    older = True
+    legacy_callback = True
 
     def __init__(
         self,
-        pipeline: Any,
+        pipeline: Pipeline,
         frames: int = 16,
         fps: float = 8.0,
         height: int | None = None,
@@ -136,7 +145,7 @@ class TextToVideo(FrameByFrame):
         super().__init__(pipeline, pipeline.unet, frames, fps, height, width)
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
-        return unmasked(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
+        return attend_all(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         output: Tensor = self.pipeline.unet(
@@ -144,10 +153,10 @@ class TextToVideo(FrameByFrame):
         ).sample
         return output
 
-    def asked(
+    def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
-    ) -> dict[str, Any]:
-        return super().asked(positive, negative, guidance) | {
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
             "num_frames": self.frames,
             "height": self.size[0],
             "width": self.size[1],

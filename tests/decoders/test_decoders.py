@@ -34,8 +34,8 @@ from anymodal.decoders.autoencoders import (
     WaveformAutoencoderLoss,
     normalise_latents,
 )
-from anymodal.decoders.calls import own_state
-from anymodal.decoders.noise import draw_levels, noised, prediction_type
+from anymodal.decoders.calls import isolated_state
+from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
 from anymodal.heads import LinearHead, alignment_loss
 from anymodal.media import Audio, Image, Video
 from anymodal.toybox import decoders as nano
@@ -177,7 +177,7 @@ def theirs(
 ) -> list[Any]:
     argument, offset = known.guidance
     generator = seeded(9)
-    with own_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
+    with isolated_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
         made = decoder.pipeline(
             list(captions),
             **known.call,
@@ -186,7 +186,7 @@ def theirs(
             generator=generator,
             output_type="np",
         )[0]
-    return [decoder.family.medium(each) for each in made]
+    return [decoder.family.postprocess(each) for each in made]
 
 
 def assert_made_alike(decoder: DiffusionDecoder, made: list[Any], wanted: list[Any]) -> None:
@@ -335,12 +335,12 @@ def test_loss_is_that_of_the_scheduler_s_definition(case: Any) -> None:
     name, _, decoder = case
     scheduler, clean, generator = decoder.pipeline.scheduler, latents(decoder), seeded(5)
     noise = torch.randn(clean.shape, generator=generator)
-    levels = draw_levels(scheduler, 2, generator, tokens=decoder.family.tokens)
+    levels = sample_noise_levels(scheduler, 2, generator, tokens=decoder.family.tokens)
     prediction = FAMILIES[name].prediction
     inputs, times, target = by_definition(prediction, scheduler, clean, noise, levels)
     with torch.no_grad():
         conditioning = decoder.embed_captions(CAPTIONS)
-        output = decoder.family.denoise(inputs, times, decoder.family.conditioned(conditioning))
+        output = decoder.family.denoise(inputs, times, decoder.family.apply_mask(conditioning))
         loss = decoder.loss(clean, conditioning, seeded(5))
     torch.testing.assert_close(loss, F.mse_loss(output, target), rtol=1e-4, atol=1e-5)
 
@@ -499,7 +499,7 @@ NOISE = torch.randn(3, 2, 4, generator=seeded(11))
 def test_variance_preserving_objective(kind: str) -> None:
     scheduler = DDPMScheduler(prediction_type=kind)
     times = torch.tensor([0, 400, 999])
-    got = noised(scheduler, CLEAN, NOISE, times)
+    got = add_noise(scheduler, CLEAN, NOISE, times)
     torch.testing.assert_close(got.inputs, scheduler.add_noise(CLEAN, NOISE, times))
     wanted = {
         "epsilon": NOISE,
@@ -516,14 +516,14 @@ def test_sigma_scaled_scheduler_shows_the_network_the_same() -> None:
     time = scheduler.timesteps[300]
     noisy = scheduler.add_noise(CLEAN, NOISE, time.expand(3))
     shown = scheduler.scale_model_input(noisy, time)
-    got = noised(scheduler, CLEAN, NOISE, time.long().expand(3))
+    got = add_noise(scheduler, CLEAN, NOISE, time.long().expand(3))
     torch.testing.assert_close(got.inputs, shown, rtol=1e-4, atol=1e-4)
 
 
 def test_flow_objective() -> None:
     scheduler = FlowMatchEulerDiscreteScheduler()
     times = scheduler.timesteps[[0, 400, 999]]
-    got = noised(scheduler, CLEAN, NOISE, times / 1000)
+    got = add_noise(scheduler, CLEAN, NOISE, times / 1000)
     torch.testing.assert_close(got.inputs, scheduler.scale_noise(CLEAN, times, NOISE))
     torch.testing.assert_close(got.timesteps, times)
     assert torch.equal(got.target, NOISE - CLEAN)
@@ -538,7 +538,7 @@ def test_flow_objective() -> None:
 def test_preconditioned_objective(build: Any, kind: str) -> None:
     scheduler = build(prediction_type=kind)
     s = torch.tensor([0.3, 2.0, 40.0])
-    got = noised(scheduler, CLEAN, NOISE, s)
+    got = add_noise(scheduler, CLEAN, NOISE, s)
     d, s = scheduler.config.sigma_data, s.view(3, 1, 1)
     noisy, root = CLEAN + s * NOISE, (s**2 + d**2).sqrt()
     sign = {"epsilon": 1, "v_prediction": -1}[kind]
@@ -575,26 +575,26 @@ def test_solver_reaches_the_clean_item_with_perfect_targets(scheduler: Any) -> N
             level = s.expand(3)
         else:
             level = time.expand(3)
-        target = noised(scheduler, CLEAN, noise, level).target
+        target = add_noise(scheduler, CLEAN, noise, level).target
         sample = scheduler.step(target, time, sample).prev_sample
     torch.testing.assert_close(sample, CLEAN, rtol=1e-3, atol=5e-3)
 
 
 def test_levels_stay_in_the_scheduler_s_range() -> None:
-    flow = draw_levels(nano.flow_scheduler(), 4000, seeded(0))
+    flow = sample_noise_levels(nano.flow_scheduler(), 4000, seeded(0))
     assert flow.min() > 0 and flow.max() < 1 and math.isclose(flow.mean(), 0.5, abs_tol=0.02)
-    shifted = draw_levels(FlowMatchEulerDiscreteScheduler(shift=3.0), 4000, seeded(0))
+    shifted = sample_noise_levels(FlowMatchEulerDiscreteScheduler(shift=3.0), 4000, seeded(0))
     torch.testing.assert_close(shifted, 3 * flow / (1 + 2 * flow))
     dynamic = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
     for tokens, mu in ((256, 0.5), (4096, 1.15)):
-        moved = draw_levels(dynamic, 4000, seeded(0), tokens=tokens)
+        moved = sample_noise_levels(dynamic, 4000, seeded(0), tokens=tokens)
         torch.testing.assert_close(moved, dynamic.time_shift(mu, 1.0, flow))
-    steps = draw_levels(DDPMScheduler(num_train_timesteps=50), 4000, seeded(0))
+    steps = sample_noise_levels(DDPMScheduler(num_train_timesteps=50), 4000, seeded(0))
     assert steps.dtype == torch.int64 and (steps.min(), steps.max()) == (0, 49)
     scheduler = CosineDPMSolverMultistepScheduler()
-    before = draw_levels(scheduler, 4000, seeded(0))
+    before = sample_noise_levels(scheduler, 4000, seeded(0))
     scheduler.set_timesteps(3)
-    assert torch.equal(before, draw_levels(scheduler, 4000, seeded(0)))
+    assert torch.equal(before, sample_noise_levels(scheduler, 4000, seeded(0)))
     assert 0.299 < before.min() < 0.31 and 490 < before.max() <= 500.1
 
 

@@ -69,7 +69,7 @@ def test_what_an_autoencoder_spoils_is_named(decoder: DiffusionDecoder, value: f
         with pytest.raises(NonFiniteError, match=told) as error:
             made_of(decoder)
     assert type(decoder.pipeline).__name__ in str(error.value)
-    assert error.value.made == [None, None]
+    assert error.value.partial == [None, None]
     assert digests(made_of(decoder)) == before, "nothing of the failed call stays"
 
 
@@ -88,7 +88,7 @@ def test_the_others_of_a_batch_are_kept() -> None:
     with spoilt(decoder.pipeline.vae.decoder, float("inf"), slice(0, 1)):
         with pytest.raises(NonFiniteError, match="item 1 of 2") as error:
             made_of(decoder)
-    assert digests(error.value.made) == [None, good[1]]
+    assert digests(error.value.partial) == [None, good[1]]
 
 
 def test_what_helps_is_said() -> None:
@@ -153,7 +153,7 @@ def test_the_other_replies_of_a_batch_are_kept(model: AnyModal) -> None:
             NonFiniteError, match="in conversation 3: the decoder of 'image'"
         ) as error:
             model.chat(talks, seed=3)
-    kept = error.value.made
+    kept = error.value.partial
     assert [each is None for each in kept] == [False, False, True, False]
     for each, wanted in zip(kept, good, strict=True):
         if each is not None:

@@ -219,7 +219,7 @@ def works_of(part: nn.Module, context: int) -> Iterator[Callable[[Watch], Any]]:
 
 def _make(decoder: Decoder) -> None:
     asked = _blank(decoder.spec, [""])
-    fewest = decoder.family.fewest if isinstance(decoder, DiffusionDecoder) else 1
+    fewest = decoder.family.min_steps if isinstance(decoder, DiffusionDecoder) else 1
     decoder.sample(asked, steps=max(2, fewest), guidance=2.0)
 
 
