@@ -132,7 +132,7 @@ def _make_media(
         try:
             media = make(model, name, [order for _, order in batch], settings)
         except NonFiniteError as raised:  # of some; the others' replies are not lost
-            media, error = raised.made, raised
+            media, error = raised.partial, raised
         for (draft, order), medium in zip(batch, media, strict=True):
             if medium is not None:
                 draft.media[order.index] = medium
