@@ -35,7 +35,7 @@ class NonFiniteError(ValueError):
 
     def __init__(self, message: str, partial: Sequence[object] = ()) -> None:
         super().__init__(message)
-        self.partial = list(partial)
+        self.partial: list[Any] = list(partial)  # media of a batch, or messages of several
 
 
 class Decoder(Recorded, nn.Module, ABC):
