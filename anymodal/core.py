@@ -18,7 +18,7 @@ from anymodal.decoders import Decoder
 from anymodal.distributed import collectives
 from anymodal.distributed.collectives import WeightedLoss
 from anymodal.heads import Head, alignment_means
-from anymodal.io.feature_cache import CacheKey, FeatureCache
+from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.model import LanguageModel, supervised
 from anymodal.language.packing import Packed, Place, pack
 from anymodal.language.prompt import Item, Layout, Prompt
@@ -293,12 +293,12 @@ class ComposedModel(nn.Module):
             features: Features = encoder(encoder.to_weights(torch.stack(prepared)))
             return features
 
-        origin = CacheKey((encoder,), encoder.identity)
-        if self.feature_cache is None or origin.trains:
+        key = encoder.cache_key("features")
+        if self.feature_cache is None or key.trains:
             return encode(range(len(items)))
         with torch.no_grad():
             keys = [item.digest() for item in items] if digests is None else digests
-            return Features(*self.feature_cache.get_or_compute(origin, keys, encode, self.device))
+            return Features(*self.feature_cache.get_or_compute(key, keys, encode, self.device))
 
     @torch.no_grad()
     def _captioned(self, name: str, captions: Sequence[str]) -> Conditioning:
@@ -309,13 +309,11 @@ class ComposedModel(nn.Module):
             found = decoder.embed_captions([captions[place] for place in places])
             return [tensor for tensor in found if tensor is not None]
 
-        origin = decoder.captioning()
-        if self.feature_cache is None or origin.trains:
+        key = decoder.captioning()
+        if self.feature_cache is None or key.trains:
             made: Conditioning = decoder.embed_captions(captions)
             return made
-        return Conditioning(
-            *self.feature_cache.get_or_compute(origin, captions, embed, self.device)
-        )
+        return Conditioning(*self.feature_cache.get_or_compute(key, captions, embed, self.device))
 
     def embed(
         self,
@@ -412,7 +410,8 @@ class ComposedModel(nn.Module):
         """Compute what frozen parts make of a batch, for `kept`, and nothing else."""
         given, captions = _wanted_of(batch)
         for name, items in given.items():
-            if not CacheKey((self.encoders[name],), dict).trains:
+            encoder: Any = self.encoders[name]
+            if not encoder.cache_key("features").trains:
                 self._features(name, [item.media for item in items], self._digests(items))
         for name in self.heads if "align" in self.wanted else ():
             if name in captions:
@@ -425,9 +424,7 @@ class ComposedModel(nn.Module):
         given, captions = _wanted_of(batch)
         for name, items in given.items():
             encoder: Any = self.encoders[name]
-            self.feature_cache.prefetch(
-                CacheKey((encoder,), encoder.identity), [i.digest for i in items]
-            )
+            self.feature_cache.prefetch(encoder.cache_key("features"), [i.digest for i in items])
         for name in captions if "align" in self.wanted else ():
             decoder: Any = self.decoders[name]
             self.feature_cache.prefetch(decoder.captioning(), captions[name])

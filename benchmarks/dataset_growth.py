@@ -64,12 +64,12 @@ class Reader(nn.Module):
             self.drawn += len(places)
             return [torch.randn(len(places), *SHAPE)]
 
-        origin = CacheKey((self.frozen,), self._facts)
+        key = CacheKey("features", (self.frozen,), self._metadata)
         return self.feature_cache.get_or_compute(
-            origin, [f"item {n}" for n in batch], draw, torch.device("cpu")
+            key, [f"item {n}" for n in batch], draw, torch.device("cpu")
         )[0]
 
-    def _facts(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, object]:
         return {}
 
     def forward(self, batch: list[int]) -> dict[str, Tensor]:
@@ -93,8 +93,9 @@ def opened(folder: Path, size: int) -> dict[str, Any]:
     model.feature_cache = FeatureCache()
     model.keep([0])  # what is loaded at the first call, and the hash of the code
     start = measure.seconds()
-    kept = FeatureCache(folder=folder)
-    kept._known, model.feature_cache = model.feature_cache._known, kept
+    cache, before = FeatureCache(folder=folder), model.feature_cache
+    cache._contents, cache._modules = before._contents, before._modules
+    model.feature_cache = cache
     model.drawn = 0
     model.keep([size - 1])
     assert not model.drawn, "the cache has every item"

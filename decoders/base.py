@@ -113,11 +113,11 @@ class Decoder(Recorded, nn.Module, ABC):
 
     def captioning(self) -> CacheKey:
         """The cache key of `embed_captions`: the whole decoder, where no subclass knows better."""
-        return CacheKey((self,), self.identity)
+        return CacheKey("conditioning", (self,), self.identity)
 
     def encoding(self) -> CacheKey:
         """The cache key of `prepare` and `encode`, likewise."""
-        return CacheKey((self,), self.identity)
+        return CacheKey("latents", (self,), self.identity)
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,15 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anymodal import __version__
 from anymodal.decoders.base import Decoder, Generators, Progress
 from anymodal.io.checkpoint import replacing
-from anymodal.io.feature_cache import (
-    CacheKey,
-    FeatureCache,
-    hash_own_code,
-    hash_source,
-    hash_sources,
+from anymodal.io.code_versions import (
+    UNKNOWN,
+    code_versions,
+    library_versions,
+    module_versions,
+    modules_of,
 )
+from anymodal.io.feature_cache import CacheKey, FeatureCache
+from anymodal.io.fingerprints import hash_json
 from anymodal.io.sources import folder_of
 from anymodal.media import Media
 from anymodal.types import Conditioning, ConditioningSpec
@@ -56,9 +58,13 @@ class DeferDecoders:
         load = partial(_quietly, target, arguments)
         if self.cache is None:
             return load()
-        what = [hash_own_code(), owner.__module__, owner.__qualname__, dict(arguments), files]
+        code = code_versions([owner])
+        if UNKNOWN in code.values():
+            return load()
+        kind = f"{owner.__module__}.{owner.__qualname__}"
+        versions = [__version__, library_versions(), code]
         try:
-            name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
+            name = hash_json([versions, kind, dict(arguments), files])
         except TypeError:  # an argument that isn't plain: nobody knows whether it is the same
             return load()
         return DeferredDecoder(Path(self.cache) / f"{name}.decoder.json", load)
@@ -107,24 +113,26 @@ class DeferredDecoder(Decoder):
 
     def _learn(self, note: Path) -> dict[str, Any]:
         decoder = self.opened()
-        origin = decoder.captioning()
-        known = {
+        key = decoder.captioning()
+        modules = modules_of([*key.modules, *key.code])
+        known: dict[str, Any] = {
             "spec": dataclasses.asdict(decoder.spec),
             "identity": decoder.identity(),
             "media": decoder.media.__qualname__,
             "parameters": [name for name, _ in decoder.named_parameters()],
-            "content": FeatureCache().content(origin),
-            "sources": hash_sources(origin.modules),
+            "content": FeatureCache().content(key),
+            "modules": modules,
+            "code": module_versions(modules),
         }
         # Without a note, as on a full disk, the next run opens it again.
-        with contextlib.suppress(OSError):
-            with replacing(note) as file:
+        if UNKNOWN not in known["code"].values():
+            with contextlib.suppress(OSError), replacing(note) as file:
                 file.write_text(json.dumps(known))
         return known
 
     def captioning(self) -> CacheKey:
         """Give what the note tells."""
-        return CacheKey((), dict, self.known["content"])
+        return CacheKey("conditioning", (), dict, content=self.known["content"])
 
     def encoding(self) -> CacheKey:
         """Give what decides `prepare` and `encode`."""
@@ -195,5 +203,5 @@ def _read(note: Path) -> dict[str, Any] | None:
         known: dict[str, Any] = json.loads(note.read_text())
     except (OSError, ValueError):
         return None
-    same = all(hash_source(name) == value for name, value in known["sources"].items())
+    same = module_versions(known["modules"]) == known["code"]
     return known if same and known["media"] in _media() else None

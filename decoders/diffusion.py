@@ -23,7 +23,8 @@ from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_lev
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.decoders.pretrained import open_pipeline, torch_dtype
 from anymodal.io.feature_cache import CacheKey
-from anymodal.io.sources import source_of, tokenizer_fingerprint
+from anymodal.io.fingerprints import tokenizer_fingerprint
+from anymodal.io.sources import source_of
 from anymodal.media import Media
 from anymodal.types import Conditioning, ConditioningSpec
 
@@ -305,21 +306,26 @@ class DiffusionDecoder(Decoder):
 
     def captioning(self) -> CacheKey:
         """Give the caption encoders, their settings and their tokenizers."""
-        return CacheKey(tuple(self._captioners), self._captioning_facts)
+        code = (type(self), self.family)
+        return CacheKey("conditioning", tuple(self._captioners), self._captioning_settings, code)
 
     def encoding(self) -> CacheKey:
         """Give the autoencoder and its settings."""
-        return CacheKey((cast(nn.Module, self.pipeline.vae),), self._encoding_facts)
+        code = (type(self), self.family)
+        vae = cast(nn.Module, self.pipeline.vae)
+        return CacheKey("latents", (vae,), self._encoding_settings, code)
 
     @property
     def _captioners(self) -> list[nn.Module]:
         parts = (getattr(self.pipeline, name) for name in self.family.caption_encoders)
         return [part for part in parts if part is not None]
 
-    def _captioning_facts(self) -> dict[str, Any]:
+    def _captioning_settings(self) -> dict[str, Any]:
         return {
-            "parts": [self._facts(part) for part in self._captioners],
-            "words": [_words(each) for _, each in self._tokenizers()],
+            "parts": [self._module_settings(part) for part in self._captioners],
+            "tokenizers": [
+                tokenizer_fingerprint(each, options=True) for _, each in self._tokenizers()
+            ],
             "shape": self._shape(),
         }
 
@@ -328,10 +334,10 @@ class DiffusionDecoder(Decoder):
             if name.startswith("tokenizer") and part is not None:
                 yield name, part
 
-    def _encoding_facts(self) -> dict[str, Any]:
-        return self._facts(self.pipeline.vae)
+    def _encoding_settings(self) -> dict[str, Any]:
+        return self._module_settings(self.pipeline.vae)
 
-    def _facts(self, module: Any) -> dict[str, Any]:
+    def _module_settings(self, module: Any) -> dict[str, Any]:
         """What a pipeline's module, the family and its options decide beside the weights."""
         config = getattr(module.config, "to_dict", lambda: module.config)()
         family = {"class": type(self.family).__name__, **vars(self.family)}
@@ -416,13 +422,3 @@ def _settings(part: Any) -> dict[str, Any]:
     """A scheduler's or an autoencoder's configuration, without what its library notes in it."""
     plain = json.loads(json.dumps(dict(part.config), default=str))
     return {key: value for key, value in plain.items() if key[0] != "_"}
-
-
-def _words(tokenizer: Any) -> Any:
-    """What a tokenizer does, without the padding and the length that its last call left set."""
-    facts = {"chat": tokenizer.chat_template, "longest": tokenizer.model_max_length}
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is None:
-        return {**facts, "words": sorted(tokenizer.get_vocab().items())}
-    words = json.loads(fast.to_str()).items()
-    return {**facts, "words": {k: v for k, v in words if k not in ("padding", "truncation")}}

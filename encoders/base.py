@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from anymodal.io.feature_cache import CacheKey
 from anymodal.io.recorded import Recorded
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Encoder(Recorded, _Placed, ABC):
         """What a manifest and a feature cache know this encoder by; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
+    def cache_key(self, result: str) -> CacheKey:
+        """What determines a result of this encoder: its `features` or its `embeddings`."""
+        return CacheKey(result, (self,), self.identity)
+
 
 class TextEncoder(Recorded, _Placed, ABC):
     """Turns texts into embeddings, in the space of the media that it was trained beside."""
@@ -85,3 +90,7 @@ class TextEncoder(Recorded, _Placed, ABC):
     def identity(self) -> dict[str, Any]:
         """What embeddings are known to be made by; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
+
+    def cache_key(self, result: str) -> CacheKey:
+        """What determines a result of this encoder: its `embeddings`."""
+        return CacheKey(result, (self,), self.identity)

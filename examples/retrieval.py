@@ -22,7 +22,8 @@ import torch
 
 from anymodal.cli.toybox import write_samples
 from anymodal.tools.embed import outputs
-from anymodal.tools.embed.opening import TEXT, open_encoders
+from anymodal.tools.embed.files import TEXT
+from anymodal.tools.embed.opening import open_encoders
 from anymodal.tools.embed.run import embed_files
 
 Embeds = dict[str, np.ndarray]

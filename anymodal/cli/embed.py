@@ -44,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
     with quick_start():
         limits = limits_of(args)
         from anymodal.distributed import devices
-        from anymodal.tools.embed.opening import TEXT, open_encoders
-        from anymodal.tools.embed.run import embed_files, find_files, may_be_text
+        from anymodal.tools.embed.files import TEXT, find_files, may_be_text
+        from anymodal.tools.embed.opening import open_encoders
+        from anymodal.tools.embed.run import embed_files
 
         texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
         device = devices.choose(args.device)

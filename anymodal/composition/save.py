@@ -17,8 +17,9 @@ from anymodal.config.yaml_files import dump_yaml
 from anymodal.decoders.deferred import DeferredDecoder
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CONFIG, WEIGHTS
+from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.io.recorded import OPENS, is_cast, is_changed, is_opened
-from anymodal.io.sources import fingerprint, write_card
+from anymodal.io.sources import write_card
 from anymodal.language.signal_tokens import check_name
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def identities(model: ComposedModel, weights: bool = True) -> dict[str, Any]:
     for name, part in _held(model):
         here = [not weight.is_meta for weight in part.parameters()]
         if weights and here and all(here):
-            found[name] = {**found[name], "weights": fingerprint(part)}
+            found[name] = {**found[name], "weights": weights_fingerprint(part)}
     return found
 
 

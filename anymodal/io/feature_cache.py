@@ -1,81 +1,105 @@
-"""Keep what frozen parts compute, so that it is computed once."""
+"""Feature cache: results of frozen parts, each computed once."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib.util
-import json
-import sys
-import sysconfig
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
+from uuid import uuid4
 
 import torch
 from torch import Tensor, nn
 
-from anymodal import __version__
-from anymodal.io.tensor_store import Shards, Value, bytes_of, size_of
+from anymodal.io.code_versions import UNKNOWN, code_versions, library_versions
+from anymodal.io.fingerprints import hash_json, hash_weights, named_weights
+from anymodal.io.module_settings import hidden_modules, module_settings
+from anymodal.io.segments import Value, size_of
+from anymodal.io.tensor_store import TensorStore
 
 
 class CacheKey(NamedTuple):
-    """Cache key: the modules and settings (JSON values) that determine a result.
+    """Cache key: the modules, code and settings that determine a result.
 
-    `facts` are asked for once if they are an object's own method, which equals itself each time.
-    `content` is the hash of both (`FeatureCache.content`), where modules aren't in memory.
+    Attributes:
+        result: which of a part's results it is, such as `features`.
+        modules: with the weights that compute it.
+        metadata: further settings, as JSON values. Asked for once where it is an object's own
+            method, which equals itself each time.
+        code: objects whose code computes it beside the modules.
+        content: the hash of all of these (`FeatureCache.content`), where modules aren't in memory.
     """
 
+    result: str
     modules: Sequence[nn.Module]
-    facts: Callable[[], Mapping[str, Any]]
+    metadata: Callable[[], Mapping[str, object]]
+    code: Sequence[object] = ()
     content: str | None = None
 
     @property
     def trains(self) -> bool:
-        """Whether any of it is being trained, so that nothing it gives may be kept."""
+        """Whether any of it is being trained, so that none of its results may be kept."""
         return any(p.requires_grad for module in self.modules for p in module.parameters())
 
+    @property
+    def place(self) -> Hashable:
+        """The key within this process, while its modules live."""
+        code = map(id, self.code)
+        return self.result, self.metadata, self.content, *map(id, self.modules), *code
 
-AHEAD = 64
-"""Reads ahead that wait to be asked for, at most."""
 
+PENDING = 64
+"""Prefetched batches that wait to be asked for, at most."""
 
 MEMORY = 4 << 30
 """Bytes kept in memory where no limit is given."""
 
 
-class Memory:
-    """Values of parts in memory, up to `limit` bytes; what comes later isn't kept."""
+class Store(Protocol):
+    """Where values are kept, by section and key.
+
+    Attributes:
+        failure: why nothing more can be kept, if so.
+    """
+
+    failure: OSError | None
+
+    def find(self, section: str, keys: Sequence[str]) -> dict[str, Value]:
+        """The values there are."""
+
+    def add(self, section: str, values: Mapping[str, Value]) -> None:
+        """Keep values, as far as there is room."""
+
+
+class MemoryStore:
+    """Values in memory, up to `limit` bytes; what comes later isn't kept."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
+        self.failure: OSError | None = None
         self.values: dict[tuple[str, str], Value] = {}
 
-    def find(self, part: str, keys: Sequence[str]) -> dict[str, Value]:
+    def find(self, section: str, keys: Sequence[str]) -> dict[str, Value]:
         """The values there are."""
-        return {key: self.values[part, key] for key in keys if (part, key) in self.values}
+        return {key: self.values[section, key] for key in keys if (section, key) in self.values}
 
-    def add(self, part: str, values: Mapping[str, Value]) -> None:
-        """Keep values."""
+    def add(self, section: str, values: Mapping[str, Value]) -> None:
+        """Keep values, as far as there is room."""
         for key, value in values.items():
             if self.size + size_of(value) <= self.limit:
-                self.values[part, key] = tuple(tensor.to("cpu", copy=True) for tensor in value)
+                self.values[section, key] = tuple(t.to("cpu", copy=True) for t in value)
                 self.size += size_of(value)
 
 
 class FeatureCache:
-    """Results of frozen parts by part and item, in memory or in a folder, exactly as they came.
+    """Results of frozen parts in memory or in a folder, to the bit as they were computed.
 
-    A part is known by the content of what decides its results (`fingerprint`), an item by a key
-    of its own, such as a medium's digest.
+    They are known by the content of what determines them (`fingerprint`) and a key for each item,
+    such as a medium's digest.
 
     Args:
         limit: bytes that memory or the folder holds at most; what exceeds it is computed again each
-            time. None for `MEMORY` in memory, and for all that a folder's disk has room for.
+            time. None for `MEMORY` in memory, and for as much as a folder's disk has room for.
         folder: where to keep them instead of in memory, for later runs and other processes too.
 
     Raises:
@@ -84,234 +108,127 @@ class FeatureCache:
 
     def __init__(self, limit: int | None = None, folder: str | Path | None = None) -> None:
         in_memory = MEMORY if limit is None else limit
-        self.store = Memory(in_memory) if folder is None else Shards(folder, limit)
-        self.parts: set[str] = set()  # asked for
-        self.fresh = 0  # bytes computed, since they weren't there
-        self._known: dict[Any, tuple[Any, str, CacheKey]] = {}
-        self._hashed: dict[Any, str] = {}
-        self._last: dict[Any, str] = {}  # the part that an origin was, when last asked for
-        self._ahead: dict[Any, Future[dict[str, Value]]] = {}
+        self.store: Store = MemoryStore(in_memory) if folder is None else TensorStore(folder, limit)
+        self.sections: set[str] = set()  # asked for
+        self.computed_bytes = 0
+        self._session = uuid4().hex
+        # By a key's place, with the key: an id belongs to another object once its own is gone.
+        self._modules: dict[Hashable, tuple[CacheKey, list[nn.Module]]] = {}
+        self._contents: dict[Hashable, tuple[Hashable, str]] = {}  # state of weights, and hash
+        self._weights: dict[Hashable, str] = {}  # hashes by state: views of a model share them
+        self._latest: dict[Hashable, str] = {}  # the section of a key's place, when last asked for
+        self._pending: dict[Hashable, Future[dict[str, Value]]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
-    def __deepcopy__(self, memo: Any) -> FeatureCache:
-        """Itself: what is kept is known by content, so a model's copy has the same use for it."""
+    def __deepcopy__(self, memo: object) -> FeatureCache:
+        """Itself: results are known by content, so a model's copy has the same use for them."""
         return self
 
-    def prefetch(self, origin: CacheKey, keys: Sequence[str]) -> None:
-        """Begin to read, in a thread, what a later `get_or_compute` of the same keys will want.
+    def prefetch(self, key: CacheKey, items: Sequence[str]) -> None:
+        """Begin to read, in a thread, what a later `get_or_compute` of the same items will need.
 
         So that an accelerator doesn't wait while files are read. It changes no result: what isn't
         there yet is looked for again. Does nothing in memory, or before the key was asked for.
         """
-        part = self._last.get(_place(origin))
-        if part is None or not isinstance(self.store, Shards):
+        section = self._latest.get(key.place)
+        if section is None or not isinstance(self.store, TensorStore):
             return
         if self._reader is None:
-            self._reader = ThreadPoolExecutor(1, "reading ahead")
-        if len(self._ahead) >= AHEAD:  # nobody came for them
-            self._ahead.clear()
-        read = self._reader.submit(self.store.find, part, list(dict.fromkeys(keys)))
-        self._ahead[part, tuple(keys)] = read
+            self._reader = ThreadPoolExecutor(1, "prefetch")
+        if len(self._pending) >= PENDING:  # a caller that stopped early left them
+            self._pending.clear()
+        read = self._reader.submit(self.store.find, section, list(dict.fromkeys(items)))
+        self._pending[section, tuple(items)] = read
 
     def get_or_compute(
         self,
-        origin: CacheKey,
-        keys: Sequence[str],
+        key: CacheKey,
+        items: Sequence[str],
         compute: Callable[[list[int]], Sequence[Tensor]],
         device: torch.device,
     ) -> Value:
-        """Results of the keys in order, stacked, on the device.
+        """Results for the items in order, stacked, on the device.
 
         Args:
-            origin: what the results come from.
-            keys: one for each item.
-            compute: asked for the batch at the places whose keys are missing: tensors whose first
-                dimension counts those places. What it gives is kept as it is.
+            key: what determines the results.
+            items: one text for each item, equal for equal items.
+            compute: called with the positions of items that are missing, each once: tensors whose
+                first dimension counts those positions. They are kept as they are.
             device: where results go, and where they are computed.
         """
-        part = self.fingerprint(origin, device)
-        self._last[_place(origin)] = part
-        found = self._find(part, keys)
+        section = self._open(key, device)
+        values = self._find(section, items)
         missing: dict[str, int] = {}
-        for place, key in enumerate(keys):
-            if key not in found:
-                missing.setdefault(key, place)
+        for position, item in enumerate(items):
+            if item not in values:
+                missing.setdefault(item, position)
         if missing:
-            computed = [column.detach() for column in compute(list(missing.values()))]
-            fresh: dict[str, Value] = dict(zip(missing, zip(*computed, strict=True), strict=True))
-            self.store.add(part, fresh)
-            self.fresh += sum(map(size_of, fresh.values()))
-            found.update(fresh)
-        self.parts.add(part)
-        columns = zip(*(found[key] for key in keys), strict=True)
-        return tuple(torch.stack([value.to(device) for value in column]) for column in columns)
+            columns = [column.detach() for column in compute(list(missing.values()))]
+            new: dict[str, Value] = dict(zip(missing, zip(*columns, strict=True), strict=True))
+            self.store.add(section, new)
+            self.computed_bytes += sum(map(size_of, new.values()))
+            values.update(new)
+        stacks = zip(*(values[item] for item in items), strict=True)
+        return tuple(torch.stack([value.to(device) for value in column]) for column in stacks)
 
-    def _find(self, part: str, keys: Sequence[str]) -> dict[str, Value]:
-        """The values there are, read ahead or now."""
-        read = self._ahead.pop((part, tuple(keys)), None)
-        found = {} if read is None else read.result()
-        if rest := [key for key in dict.fromkeys(keys) if key not in found]:
-            found.update(self.store.find(part, rest))
-        return found
+    @property
+    def failure(self) -> OSError | None:
+        """Why nothing more can be kept, if so: a full disk, or the limit."""
+        return self.store.failure
 
-    def fingerprint(self, origin: CacheKey, device: torch.device) -> str:
-        """The hash of all that decides a part's results, under the autocast that is on.
+    def find(self, key: CacheKey, items: Sequence[str], device: torch.device) -> dict[str, Value]:
+        """The results there are, by item."""
+        return self.store.find(self._open(key, device), items)
 
-        That is its content, the versions of AnyModal and of the libraries that compute, and the
-        source of AnyModal's encoders, decoders and media.
+    def add(self, key: CacheKey, values: Mapping[str, Value], device: torch.device) -> None:
+        """Keep results that are known to be the key's."""
+        self.store.add(self._open(key, device), values)
+
+    def _open(self, key: CacheKey, device: torch.device) -> str:
+        section = self._latest[key.place] = self.fingerprint(key, device)
+        self.sections.add(section)
+        return section
+
+    def _find(self, section: str, items: Sequence[str]) -> dict[str, Value]:
+        """The values there are, prefetched or now."""
+        read = self._pending.pop((section, tuple(items)), None)
+        values = {} if read is None else read.result()
+        if rest := [item for item in dict.fromkeys(items) if item not in values]:
+            values.update(self.store.find(section, rest))
+        return values
+
+    def fingerprint(self, key: CacheKey, device: torch.device) -> str:
+        """The hash of all that determines results: the key's content, and what computes with it.
+
+        That is the libraries' versions, and the precision that is chosen for the process: autocast
+        and matrix products in float32.
         """
         cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
-        content = origin.content or self.content(origin)
-        return _hash_json([__version__, _versions(), hash_own_code(), str(cast), content])
+        precision = [str(cast), torch.get_float32_matmul_precision()]
+        return hash_json([library_versions(), precision, key.content or self.content(key)])
 
-    def content(self, origin: CacheKey) -> str:
-        """The hash of an origin: facts, weights and buffers with their types, settings, source.
+    def content(self, key: CacheKey) -> str:
+        """The hash of a key: weights and buffers with their types, settings, versions of code.
 
         Weights are hashed once, at over a gigabyte a second, and again when they have changed; a
         change behind autograd's back, through `.data`, isn't noticed.
         """
-        weights = tuple(_weights(origin.modules))
+        if key.place not in self._modules:
+            self._modules[key.place] = key, [*key.modules, *hidden_modules(key.modules)]
+        modules = self._modules[key.place][1]
+        weights = tuple(named_weights(modules))
         state = tuple((name, w.data_ptr(), w._version) for name, w in weights)
-        place = _place(origin)
-        if place not in self._known or self._known[place][0] != state:
-            if state not in self._hashed:  # views of one model share its weights
-                self._hashed[state] = _hash_weights(weights)
-            what = {
-                "facts": origin.facts(),
-                "weights": self._hashed[state],
-                "modules": [_plain(module) for top in origin.modules for module in top.modules()],
-                "sources": hash_sources(origin.modules),
+        if key.place not in self._contents or self._contents[key.place][0] != state:
+            if state not in self._weights:
+                self._weights[state] = hash_weights(weights)
+            code = code_versions([*modules, *key.code])
+            content = {
+                "result": key.result,
+                "metadata": key.metadata(),
+                "weights": self._weights[state],
+                "modules": module_settings(modules),
+                # Nobody can tell what changed in such code: its results are for this cache alone.
+                "code": {k: self._session if v == UNKNOWN else v for k, v in code.items()},
             }
-            # With the modules themselves: an id is another's once its object is gone.
-            self._known[place] = (state, _hash_json(what), origin)
-        return self._known[place][1]
-
-
-def _place(origin: CacheKey) -> Any:
-    """What an origin is known by in this process."""
-    return origin.facts, origin.content, *map(id, origin.modules)
-
-
-def _hash_json(what: Any) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _weights(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor]]:
-    for module in modules:
-        yield from module.named_parameters()
-        yield from module.named_buffers()
-
-
-def _hash_weights(weights: Sequence[tuple[str, Tensor]]) -> str:
-    state = hashlib.sha256()
-    for name, tensor in weights:
-        state.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        state.update(bytes_of(tensor))
-    return state.hexdigest()
-
-
-_BESIDE = ("training", "name_or_path")
-"""Attributes that decide no result of a frozen part: a folder that was moved is the same."""
-
-
-def _plain(module: nn.Module) -> list[Any]:
-    """A module's class, and its numbers and texts, but those that its library keeps to itself."""
-    hidden = _of_library(sys.modules.get(type(module).__module__))
-    settings = {
-        name: str(value)
-        for name, value in vars(module).items()
-        if not (name[0] == "_" and (hidden or name in _TORCH_S))
-        and name not in _BESIDE
-        and _is_plain(value)
-    }
-    return [f"{type(module).__module__}.{type(module).__qualname__}", settings]
-
-
-_TORCH_S = frozenset(vars(nn.Module()))
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(map(_is_plain, value.keys())) and all(map(_is_plain, value.values()))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def hash_sources(modules: Sequence[nn.Module]) -> dict[str, str]:
-    """The hash of each file that defines a class of the modules, by its module's name.
-
-    Of files that are no library's, what they import of their own kind is with them.
-    """
-    classes = {type(module) for top in modules for module in top.modules()}
-    todo = [kind.__module__ for each in classes for kind in each.__mro__]
-    names: set[str] = set()
-    while todo:
-        name = todo.pop()
-        if name in names or name.split(".")[0] in ("torch", "builtins"):
-            continue
-        names.add(name)
-        if not _of_library(sys.modules.get(name)):
-            todo += _imported(name)
-    return {name: hash_source(name) for name in sorted(names)}
-
-
-def _imported(name: str) -> Iterator[str]:
-    """Modules of no library that a module has, or has something of."""
-    for value in vars(sys.modules[name]).values():
-        found = (
-            value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
-        )
-        if isinstance(found, str) and not _of_library(sys.modules.get(found)):
-            yield found
-
-
-_LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
-
-
-def _of_library(module: ModuleType | None) -> bool:
-    """Whether a module is installed, built in or AnyModal's: its version or source is known."""
-    path = getattr(module, "__file__", None)
-    return path is None or path.startswith((*_LIBRARIES, str(Path(__file__).parents[1])))
-
-
-LIBRARIES = (
-    *("torch", "torchaudio", "transformers", "diffusers", "tokenizers"),
-    *("numpy", "scipy", "pillow", "soundfile", "av", "torchvision", "timm"),
-)
-"""What computes what is kept, and what decodes and prepares the media that it is computed of."""
-
-
-@cache
-def _versions() -> list[str]:
-    """Of `LIBRARIES`, and of what isn't installed, as torchvision, that it isn't."""
-    return [f"{name} {_version(name)}" for name in LIBRARIES]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-@cache
-def hash_source(name: str) -> str:
-    """The hash of a Python module's file, which isn't run for it; its name where it has none."""
-    path = getattr(sys.modules.get(name), "__file__", None)
-    if path is None:
-        with contextlib.suppress(ImportError, ValueError):  # of no such module, or of __main__
-            path = getattr(importlib.util.find_spec(name), "origin", None)
-    if path is None or not Path(path).is_file():  # built in, or typed into a notebook
-        return name
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-@cache
-def hash_own_code() -> str:
-    """The hash of AnyModal's own source that results come from, helpers of its classes included."""
-    root, state = Path(__file__).parents[1], hashlib.sha256()
-    for folder in ("decoders", "encoders", "media"):
-        for path in sorted((root / folder).rglob("*.py")):
-            state.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return state.hexdigest()
+            self._contents[key.place] = (state, hash_json(content))
+        return self._contents[key.place][1]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from anymodal.io.sources import fingerprint
+from anymodal.io.fingerprints import weights_fingerprint
 
 OPENS = "from_pretrained"
 """The classmethod by which a class opens files of its own; `save_pretrained` writes them."""
@@ -112,7 +112,7 @@ def _plain(value: Any) -> Any:
 def _fingerprints(part: Any) -> tuple[str, ...]:
     if not isinstance(part, nn.Module) or any(weight.is_meta for weight in part.parameters()):
         return ()
-    return tuple(fingerprint(part, cast) for cast in (None, torch.bfloat16, torch.float16))
+    return tuple(weights_fingerprint(part, cast) for cast in (None, torch.bfloat16, torch.float16))
 
 
 def construction_of(part: Any) -> Construction | None:
@@ -135,13 +135,17 @@ def is_changed(part: nn.Module) -> bool:
     What it holds in another precision now is unchanged: that is how it was opened, not what it is.
     """
     prints = _prints(part)
-    return bool(prints) and fingerprint(part) not in prints
+    return bool(prints) and weights_fingerprint(part) not in prints
 
 
 def is_cast(part: nn.Module) -> bool:
     """Whether a part that was opened holds the weights of its files in another precision."""
     prints = _prints(part)
-    return bool(prints) and fingerprint(part) in prints[1:] and fingerprint(part) != prints[0]
+    return (
+        bool(prints)
+        and weights_fingerprint(part) in prints[1:]
+        and weights_fingerprint(part) != prints[0]
+    )
 
 
 def _prints(part: nn.Module) -> tuple[str, ...]:

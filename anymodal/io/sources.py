@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -15,9 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from anymodal.config.printable import printable
 from anymodal.config.yaml_files import parse_yaml
@@ -39,9 +36,6 @@ TOKENIZER_FILES = (
     *("vocab.json", "vocab.txt", "spiece.model"),
 )
 """Where a tokenizer of transformers may have its words."""
-SAMPLED = 256
-"""How many values of each weight a fingerprint looks at."""
-
 _UNREAD = (pickle.UnpicklingError, SafetensorError, EOFError)
 """What torch and safetensors say of files that aren't weights."""
 
@@ -290,49 +284,3 @@ def _held(path_or_name: str, file: str, revision: str | None) -> Path | None:
         return None
     found = try_to_load_from_cache(path_or_name, file, revision=revision)
     return Path(found) if isinstance(found, str) else None
-
-
-BLOCKS = 16
-"""Ranges of ids that a vocabulary is told apart by."""
-
-
-def tokenizer_fingerprint(tokenizer: Any) -> dict[str, Any]:
-    """What a tokenizer makes of texts, for a manifest: tokens by ranges of ids, and its steps.
-
-    Padding and length, which a call leaves set, are no part of it.
-    """
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
-    found: dict[str, Any] = {"size": len(vocabulary)}
-    step = -(-len(vocabulary) // BLOCKS)
-    for start in range(0, len(vocabulary), step):
-        block = vocabulary[start : start + step]
-        found[f"ids {block[0][1]} to {block[-1][1]}"] = _short_hash(block)
-    if (fast := getattr(tokenizer, "backend_tokenizer", None)) is not None:
-        whole = json.loads(fast.to_str())
-        found["merges"] = _short_hash(whole["model"].pop("merges", None))
-        for name in ("normalizer", "pre_tokenizer", "post_processor"):
-            found[name] = whole[name]
-    return found
-
-
-def _short_hash(what: Any) -> str:
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
-
-
-@torch.no_grad()
-def fingerprint(module: nn.Module, cast: torch.dtype | None = None) -> str:
-    """A hash of a module's weights, of values spread over each, in whatever precision they are, or
-    as they would be after a `cast`.
-
-    It tells trained weights from others, which differ everywhere, and isn't proof against somebody
-    who edits a few. Adapters and new tokens' rows are left out: they are a model's own.
-    """
-    state = hashlib.sha256()
-    for name, value in sorted(module.named_parameters()):
-        if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
-            continue
-        flat = value.detach().reshape(-1)
-        picked = flat[:: max(1, len(flat) // SAMPLED)].to(cast or value.dtype).double().cpu()
-        state.update(f"{name.replace('.base_layer.', '.')}:{tuple(value.shape)}:".encode())
-        state.update(picked.numpy().tobytes())
-    return state.hexdigest()[:16]

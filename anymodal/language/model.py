@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from transformers import AddedToken
 
 from anymodal.distributed import locks
+from anymodal.io.fingerprints import tokenizer_fingerprint
 from anymodal.io.recorded import Recorded
-from anymodal.io.sources import tokenizer_fingerprint
 from anymodal.language.chat_template import ChatTemplate, Piece, Segment
 from anymodal.language.pretrained import Bits, Opened, open_pretrained
 from anymodal.language.probes import Finish, backbone_of, measured, packs

@@ -11,7 +11,7 @@ from anymodal.media.audio import Audio
 from anymodal.media.base import Media
 from anymodal.media.image import Depth, Image, Normal, Thermal
 from anymodal.media.imu import IMU
-from anymodal.media.limits import Limits, MediaError
+from anymodal.media.limits import LimitError, Limits, MediaError
 from anymodal.media.points import PointCloud
 from anymodal.media.source import Source
 from anymodal.media.video import Video
@@ -21,6 +21,7 @@ __all__ = [
     "Audio",
     "Depth",
     "Image",
+    "LimitError",
     "Limits",
     "Media",
     "MediaError",

@@ -18,6 +18,10 @@ class MediaError(ValueError):
     """A medium that cannot be loaded, saved or built; the text says what to do about it."""
 
 
+class LimitError(MediaError):
+    """A medium over one of the `Limits`, which may be whole for all else."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """The most that one medium may hold, checked on its header first and again while decoding.
@@ -142,7 +146,7 @@ class Limits:
 
     @staticmethod
     def _refuse(name: str, measured: str, limit: str, value: str, advice: str) -> None:
-        raise MediaError(
+        raise LimitError(
             f"{name} {measured}, over the limit of {value}; {advice}, "
             f"or pass limits=Limits({limit}=...), --limit {limit}=... to a command"
         )
@@ -175,7 +179,7 @@ class Budget:
             ValueError: if the budget is used up.
         """
         if self.spent:
-            raise MediaError(
+            raise LimitError(
                 f"{self.name} takes more than {self.seconds:,.1f} s to decode, which is too much "
                 f"for its size; cut it or convert it, or pass limits=Limits({self.limit}=...), "
                 f"--limit {self.limit}=... to a command"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from anymodal.distributed import locks
+from anymodal.io.fingerprints import tokenizer_fingerprint
 from anymodal.io.recorded import Recorded
-from anymodal.io.sources import TOKENIZER_FILES, opening, require, source_of, tokenizer_fingerprint
+from anymodal.io.sources import TOKENIZER_FILES, opening, require, source_of
 
 
 class Words(Recorded):

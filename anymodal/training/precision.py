@@ -36,6 +36,14 @@ def cast(model: nn.Module, precision: str) -> None:
         setattr(module, name, buffer)
 
 
+def allow_tf32() -> None:
+    """Let matrix products in float32 round their factors to TensorFloat-32, where a GPU has it.
+
+    A feature cache tells results by this, so whatever fills one ahead of a run does the same.
+    """
+    torch.set_float32_matmul_precision("high")
+
+
 def passes(precision: str) -> str:
     """What is left of a precision for Lightning to do, once a model is `cast`."""
     return precision if PRECISIONS[precision] is None else "32-true"

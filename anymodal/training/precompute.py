@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from anymodal.config import ConfigError
 from anymodal.io.feature_cache import FeatureCache
-from anymodal.io.tensor_store import Shards
+from anymodal.io.tensor_store import TensorStore
 from anymodal.training.batches import Batches, loader
 from anymodal.training.configuration import train_mode
 from anymodal.training.module import StageModule
-from anymodal.training.precision import passes
+from anymodal.training.precision import allow_tf32, passes
 from anymodal.training.run import build, read_run
 
 
@@ -57,6 +57,7 @@ def fill(
     if not hasattr(model, "keep"):
         raise ConfigError(f"{type(model).__name__} has no frozen part whose results are kept")
     train_mode(model)
+    allow_tf32()
     place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
     fabric = L.Fabric(devices=1, precision=passes(run.precision), **place)  # type: ignore[arg-type]
     fabric.setup_module(model)
@@ -113,14 +114,14 @@ class _Room:
     def check(self, count: int) -> None:
         """Count a batch's samples in, and raise where the rest won't fit."""
         store = self.feature_cache.store
-        assert isinstance(store, Shards), "a folder was named"
+        assert isinstance(store, TensorStore), "a folder was named"
         self.seen += count
-        if self.feature_cache.fresh > self.fresh:
-            self.filled, self.fresh = self.filled + count, self.feature_cache.fresh
+        if self.feature_cache.computed_bytes > self.fresh:
+            self.filled, self.fresh = self.filled + count, self.feature_cache.computed_bytes
         if store.failure is None and (not self.filled or self.seen < self.next):
             return
         self.next = 2 * self.seen
-        there = sum(map(store.bytes_kept, self.feature_cache.parts))
+        there = sum(map(store.size, self.feature_cache.sections))
         free = store.free()
         advice = (
             "make room, raise feature_cache.max_gb where it is set, name another folder "

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import lightning as L
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
@@ -29,7 +28,7 @@ from anymodal.training.checkpoints import AtomicCheckpointIO, SaveEvery, resumab
 from anymodal.training.configuration import Run
 from anymodal.training.extras import Samples
 from anymodal.training.module import StageModule
-from anymodal.training.precision import passes
+from anymodal.training.precision import allow_tf32, passes
 from anymodal.training.regional import switched
 from anymodal.training.strategies import SHARDED, arguments, find_unused_parameters, unsharded
 
@@ -189,6 +188,7 @@ def _fit(
     logger: Logger | bool | Sequence[Logger] = (),
 ) -> tuple[L.Trainer, StageModule]:
     _quieten()
+    allow_tf32()
     module = StageModule(model, run)
     batches = Batches(
         data, model.collate, run.batch_size, run.seed, length_group_batches=run.length_group_batches
@@ -255,4 +255,3 @@ def _quieten() -> None:
         ".*LeafSpec.*",  # of Lightning to itself
     ):
         warnings.filterwarnings("ignore", message)
-    torch.set_float32_matmul_precision("high")

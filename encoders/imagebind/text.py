@@ -11,8 +11,7 @@ from anymodal.encoders.base import TextEncoder
 from anymodal.encoders.imagebind.clip_tokens import load_tokenizer, tokenize
 from anymodal.encoders.imagebind.convert import TOKENIZER
 from anymodal.encoders.imagebind.encoder import ImageBind
-from anymodal.encoders.transformers.encoder import hash_of
-from anymodal.io.sources import tokenizer_fingerprint
+from anymodal.io.fingerprints import hash_settings, tokenizer_fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,6 +58,6 @@ class ImageBindText(TextEncoder):
         known = {**self.model.config["trunks"]["text"], "embedding": self.model.embedding}
         return {
             **super().identity(),
-            "config": hash_of(known),
-            "words": hash_of(tokenizer_fingerprint(self.tokenizer)),
+            "config": hash_settings(known),
+            "words": hash_settings(tokenizer_fingerprint(self.tokenizer, options=True)),
         }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -17,6 +15,8 @@ from anymodal.encoders.base import Encoder
 from anymodal.encoders.missing import check_missing
 from anymodal.encoders.transformers.families import FAMILIES, TOWERS, Family, Sizes
 from anymodal.encoders.transformers.processors import open_processor, steps
+from anymodal.io.feature_cache import CacheKey
+from anymodal.io.fingerprints import hash_settings
 from anymodal.io.sources import WEIGHTS, opening, source_of
 from anymodal.media import IMU, Audio, Image, Media, Video
 from anymodal.types import Features
@@ -228,12 +228,16 @@ class TransformersEncoder(Encoder):
         return {
             **super().identity(),
             "model": self.model.config.model_type,
-            "config": hash_of(self.model.config.to_dict()),
-            "processor": hash_of(steps(self.processor)),
+            "config": hash_settings(self.model.config.to_dict()),
+            "processor": hash_settings(steps(self.processor)),
             "sizes": list(self.sizes),
             **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
             "source": self.source,
         }
+
+    def cache_key(self, result: str) -> CacheKey:
+        """What determines a result; the family's functions may be a user's."""
+        return super().cache_key(result)._replace(code=(self.family,))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and processor, for `from_pretrained` with the same arguments."""
@@ -345,19 +349,3 @@ BLANK: dict[type[Media], Media] = {
     Video: Video(torch.zeros(2, 32, 32, 3, dtype=torch.uint8).numpy(), 2.0),
     IMU: IMU(torch.zeros(6, 200).numpy(), 100.0),
 }
-
-_PASSING = {"transformers_version", "_name_or_path", "architectures", "dtype", "processor_class"}
-"""What of a configuration tells nothing of what a model computes."""
-
-
-def hash_of(settings: Any) -> str:
-    """A hash of settings, of what in them says what a model computes."""
-    text = json.dumps(_lasting(settings), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _lasting(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        kept = {str(k): _lasting(v) for k, v in node.items() if k not in _PASSING}
-        return {key: value for key, value in kept.items() if value is not None}
-    return [_lasting(item) for item in node] if isinstance(node, list | tuple) else node

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 
 from anymodal.distributed import locks
 from anymodal.encoders.base import TextEncoder
-from anymodal.encoders.transformers.encoder import hash_of, quiet
+from anymodal.encoders.transformers.encoder import quiet
+from anymodal.io.fingerprints import hash_settings, tokenizer_fingerprint
 from anymodal.io.sources import (
     TOKENIZER_FILES,
     WEIGHTS,
     opening,
     require,
     source_of,
-    tokenizer_fingerprint,
 )
 
 
@@ -155,8 +155,8 @@ class TransformersText(TextEncoder):
         return {
             **super().identity(),
             "model": self.model.config.model_type,
-            "config": hash_of(self.model.config.to_dict()),
-            "words": hash_of(tokenizer_fingerprint(self.tokenizer)),
+            "config": hash_settings(self.model.config.to_dict()),
+            "words": hash_settings(tokenizer_fingerprint(self.tokenizer, options=True)),
             "source": self.source,
         }
 

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.imagebind.blocks import sinusoids
 from anymodal.encoders.imagebind.config import choose
-from anymodal.encoders.transformers.encoder import hash_of, quiet
+from anymodal.encoders.transformers.encoder import quiet
 from anymodal.encoders.universal.kinds import KINDS
 from anymodal.encoders.universal.tokenizers import Tokenizer, Trunk, build
 from anymodal.io.checkpoint import compare_shapes, load_weights, log_licence, read_manifest
+from anymodal.io.fingerprints import hash_settings
 from anymodal.io.folder_check import check_folder
 from anymodal.io.recorded import Recorded
 from anymodal.io.sources import WEIGHTS, opening, source_of
@@ -242,7 +243,7 @@ class UniversalEncoder(Encoder):
         return {
             **super().identity(),
             "modality": self.modality,
-            "config": hash_of(settings),
+            "config": hash_settings(settings),
             "source": self.model.source,
         }
 

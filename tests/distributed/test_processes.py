@@ -21,8 +21,8 @@ from anymodal.training.run import fit, read_run, train, train_model
 from anymodal.training.strategies import full_tensor
 from anymodal.types import Message
 from tests.support import composed, tiny
+from tests.support.cached_runs import Calls
 from tests.support.together import by_slurm, by_torchrun, by_torchrun_on_nodes, run_together
-from tests.training.test_cache import Calls
 from tests.training.test_training import assert_same, stages
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

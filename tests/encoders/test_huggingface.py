@@ -21,7 +21,7 @@ from anymodal.encoders.transformers.encoder import _with_timm
 from anymodal.encoders.transformers.families import FAMILIES, Sizes
 from anymodal.encoders.transformers.processors import PillowProcessor, steps
 from anymodal.io.feature_cache import FeatureCache
-from anymodal.io.sources import fingerprint
+from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
@@ -404,7 +404,9 @@ def test_only_what_encoding_reads_must_be_there(
         torch.testing.assert_close(encoder.embed(batch), whole.embed(batch))
         torch.testing.assert_close(encoder(batch).values, whole(batch).values)
         assert all(weight.requires_grad for weight in encoder.parameters())
-    assert fingerprint(found[0]) == fingerprint(found[1])  # what is missing isn't random
+    assert weights_fingerprint(found[0]) == weights_fingerprint(
+        found[1]
+    )  # what is missing isn't random
     without(tmp_path, needed)
     with pytest.raises(ValueError, match=rf"lacks 1 weights, as {needed}"):
         TransformersEncoder.from_pretrained(str(tmp_path), seconds=0.5)

@@ -22,7 +22,8 @@ from anymodal.encoders import (
 from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.media import IMU, Audio, Image
 from anymodal.tools.embed import outputs
-from anymodal.tools.embed.opening import TEXT, open_encoders
+from anymodal.tools.embed.files import TEXT
+from anymodal.tools.embed.opening import open_encoders
 from tests.encoders.test_encoders import TRUNKS, clip, noise, pixels  # noqa: F401  # a fixture
 from tests.support import huggingface_models as tiny
 

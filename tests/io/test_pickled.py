@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from anymodal.config import load
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
-from anymodal.io.sources import fingerprint
+from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.language.model import LanguageModel
 from tests.support import hub_server, huggingface_models, language_models, pipelines
 from tests.support.hub_parts import pickle_weights, publish_opt, publish_vicuna
@@ -62,7 +62,7 @@ def test_a_pipeline_opens_part_by_part(tmp_path: Path, parts: str, shards: int) 
     for part in parts.split() or [""]:
         pickle_weights(folder / part, shards)
     found = DiffusionDecoder.from_pretrained(folder)
-    assert fingerprint(found) == fingerprint(safe)
+    assert weights_fingerprint(found) == weights_fingerprint(safe)
     assert next(found.parameters()).dtype == torch.float32 and not found.training
     pictures = [
         decoder.sample(
@@ -111,7 +111,7 @@ def test_a_pipeline_of_2022_opens(tmp_path: Path) -> None:
     index["feature_extractor"] = ["transformers", "CLIPFeatureExtractor"]
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     found = DiffusionDecoder.from_pretrained(tmp_path)
-    assert fingerprint(found) == fingerprint(safe)
+    assert weights_fingerprint(found) == weights_fingerprint(safe)
     planned = DiffusionDecoder.from_pretrained(tmp_path, weights=False)
     assert planned.parts.keys() == found.parts.keys() >= {"safety_checker"}
 
@@ -234,9 +234,9 @@ def test_a_language_model_has_all_its_weights(tmp_path: Path, prefix: str) -> No
     folder = language(tmp_path / "opt")
     weights = load_file(folder / "model.safetensors")
     weights = {prefix + name.removeprefix("model."): value for name, value in weights.items()}
-    whole = fingerprint(LanguageModel.from_pretrained(str(folder)).model)
+    whole = weights_fingerprint(LanguageModel.from_pretrained(str(folder)).model)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    assert fingerprint(LanguageModel.from_pretrained(str(folder)).model) == whole
+    assert weights_fingerprint(LanguageModel.from_pretrained(str(folder)).model) == whole
     weights.pop(f"{prefix}decoder.layers.0.fc1.weight")
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ValueError, match=r"lacks 1 weights, as model\.decoder\.layers\.0\.fc1\.w"):

@@ -16,7 +16,8 @@ from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CheckpointError
-from anymodal.io.sources import INDEX, _reachable, fingerprint, source_of, write_card
+from anymodal.io.fingerprints import weights_fingerprint
+from anymodal.io.sources import INDEX, _reachable, source_of, write_card
 from anymodal.language.model import LanguageModel
 from anymodal.model import AnyModal
 from tests.support import huggingface_models, language_models, pipelines
@@ -239,7 +240,7 @@ def test_a_changed_part_is_refused(tmp_path: Path) -> None:
     AnyModal.from_pretrained(tmp_path / "model")
     for part, module in (("decoder.image", "decoders.image"), ("language", "language.model")):
         weight = next(model.get_submodule(module).parameters())
-        before = fingerprint(model.get_submodule(module.removesuffix(".model")))
+        before = weights_fingerprint(model.get_submodule(module.removesuffix(".model")))
         with torch.no_grad():
             weight.add_(1.0)
         folder = {"decoder.image": "image", "language": "lm"}[part]

@@ -16,7 +16,7 @@ from anymodal.data.conversations import Conversations
 from anymodal.evaluation.schema import Evaluation
 from anymodal.media import Audio, Limits
 from anymodal.metrics.samples import read_samples
-from anymodal.tools.embed import run as embedding
+from anymodal.tools.embed.files import read_file
 from anymodal.types import Message
 from tests.support.tiny import tiny_model
 
@@ -50,7 +50,7 @@ def test_what_loads_media_takes_limits(second: Path) -> None:
         lambda: conversation_of([second, "what?"], SHORT),
         lambda: conversation_of([Message("user", [second])], SHORT),
         lambda: Conversations(folder / "d.json", limits=given)[0],
-        lambda: embedding._read(second, None, SHORT),
+        lambda: read_file(second, None, SHORT),
         lambda: read_samples(folder / "d.jsonl", SHORT)[0].conversation(),
     ]
     for load in loads:

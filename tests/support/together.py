@@ -111,9 +111,9 @@ def add_many(folder: Path, part: str, first: int, go: Any) -> None:
     """
     import torch
 
-    from anymodal.io.tensor_store import Shards
+    from anymodal.io.tensor_store import TensorStore
 
-    store = Shards(folder)
+    store = TensorStore(folder)
     go.wait()
     for i in range(first, first + 100):
         store.add(part, {str(i): (torch.full((3,), float(i)),)})

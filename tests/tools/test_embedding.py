@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PILImage
 
 from anymodal import cli, media
 from anymodal.encoders import Encoder, ImageBind
 from anymodal.io.checkpoint import CheckpointError
 from anymodal.media import IMU, Audio, Image
 from anymodal.tools.embed import outputs, run
-from anymodal.tools.embed.opening import fingerprint, open_encoders
+from anymodal.tools.embed.files import read_file
+from anymodal.tools.embed.opening import open_encoders
 from tests.encoders.test_encoders import TRUNKS, noise, pixels
+from tests.support.composed import small_disk
 from tests.support.paths import ROOT
 
 SUFFIXES = [
@@ -105,7 +108,7 @@ def test_a_finished_run_takes_up_what_is_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = Path(f"all{suffix}")
-    monkeypatch.setattr(run, "TAKEN_ROWS", 3)
+    monkeypatch.setattr(run, "CHUNK", 3)
     run.embed_files(["files"], encoders, out)
     before = outputs.read(out)
     rows = dict(zip((entry.path for entry in before.entries), before.embeds.copy(), strict=True))
@@ -136,30 +139,30 @@ def test_a_run_that_was_stopped_goes_on(
         return whole(path, **hints)
 
     out = Path("all.npy")
-    monkeypatch.setattr(run, "SHARD_ROWS", 1)
-    monkeypatch.setattr(run.media, "load", load)
+    monkeypatch.setattr(media, "load", load)
     with pytest.raises(KeyboardInterrupt):
         run.embed_files(["files"], encoders, out, batch=2)
-    assert not out.exists() and list(Path("all.npy.shards").glob("*.safetensors"))
-    monkeypatch.setattr(run.media, "load", lambda path, **h: seen.append(str(path)) or whole(path))
+    assert not out.exists() and list(Path("all.npy.cache").rglob("*.data"))
+    monkeypatch.setattr(media, "load", lambda path, **h: seen.append(str(path)) or whole(path))
     assert run.embed_files(["files"], encoders, out, batch=2).new < 7
     assert not {"files/0.png", "files/1.png"} & set(seen[4:])
     np.testing.assert_allclose(np.load(out), np.load(straight), rtol=1e-5, atol=1e-6)
-    assert not Path("all.npy.shards").exists()
+    assert not Path("all.npy.cache").exists()
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from anymodal import media
 from anymodal.tools.embed import run
 from anymodal.tools.embed.opening import open_encoders
-whole, seen = run.media.load, []
+whole, seen = media.load, []
 def load(path, **hints):
     if len(seen) == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     seen.append(path)
     return whole(path, **hints)
-run.media.load, run.SHARD_ROWS = load, 1
+media.load = load
 run.embed_files(["files"], open_encoders(sys.argv[1]), Path("all.npy"), batch=2)
 """
 
@@ -172,25 +175,52 @@ def test_a_run_that_was_killed_goes_on(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     report = run.embed_files(["files"], encoders, Path("all.npy"), batch=2)
-    assert (report.files, report.new) == (7, 5)  # the first two were in a shard
+    assert (report.files, report.new) == (7, 5)  # the first two were kept
     assert [entry.path for entry in outputs.read(Path("all.npy")).entries] == tree
 
 
-def test_what_a_kill_left_half_written_is_no_shard(
+def test_what_a_kill_left_half_written_is_computed_again(
+    tree: list[str], encoders: dict[str, Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, whole = Path("all.npy"), outputs.write
+    monkeypatch.setattr(outputs, "write", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run.embed_files(["files"], encoders, out, batch=1)
+    monkeypatch.setattr(outputs, "write", whole)
+    data = next(iter(Path("all.npy.cache").rglob("*.data")))
+    os.truncate(data, data.stat().st_size - 3)
+    report = run.embed_files(["files"], encoders, out, batch=1)
+    assert (report.files, report.new) == (7, 1)
+    assert not Path("all.npy.cache").exists()
+
+
+def test_a_file_that_changed_with_its_size_and_time_kept_is_embedded_again(
     tree: list[str], encoders: dict[str, Encoder]
 ) -> None:
-    shards = Path("all.npy.shards")
-    shards.mkdir()
-    (shards / ".00000000.safetensors.1.tmp").write_bytes(b"half")
-    assert run.embed_files(["files"], encoders, Path("all.npy")).files == 7
-    shards.mkdir()
-    (shards / "00000000.safetensors").write_bytes(b"damaged")
-    with pytest.raises(CheckpointError, match="damaged; delete it and run again"):
-        run.embed_files(["files"], encoders, Path("all.npy"))
+    out, file = Path("all.npy"), Path("files/a.bmp")
+    PILImage.fromarray(np.zeros((20, 30, 3), np.uint8)).save(file)
+    run.embed_files(["files"], encoders, out)
+    before, status = np.load(out), file.stat()
+    PILImage.fromarray(np.full((20, 30, 3), 200, np.uint8)).save(file)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.stat().st_size == status.st_size
+    assert run.embed_files(["files"], encoders, out).new == 1
+    row = [entry.path for entry in outputs.read(out).entries].index(str(file))
+    assert not np.array_equal(np.load(out)[row], before[row])
 
 
-def test_other_weights_or_settings_are_not_mixed_in(
+def test_a_full_disk_is_told_and_what_was_kept_stays(
     tree: list[str], encoders: dict[str, Encoder]
+) -> None:
+    with small_disk(4 * 24 * 3), pytest.warns(UserWarning, match="can't be written any more"):
+        with pytest.raises(OSError, match="File too large"):
+            run.embed_files(tree[:5], encoders, Path("all.npy"), batch=1)
+    report = run.embed_files(tree[:5], encoders, Path("all.npy"), batch=1)
+    assert (report.files, report.new) == (5, 2)
+
+
+def test_other_weights_settings_or_libraries_are_not_mixed_in(
+    tree: list[str], encoders: dict[str, Encoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = Path("all.npy")
     run.embed_files(["files"], encoders, out)
@@ -198,12 +228,24 @@ def test_other_weights_or_settings_are_not_mixed_in(
         run.embed_files(["files"], encoders, out, unit=True)
     with pytest.raises(ValueError, match="made with other encoders"):
         run.embed_files(["files"], encoders, out, kind="image")
-    before = fingerprint(encoders["image"])
+    with monkeypatch.context() as patch:
+        patch.setattr("anymodal.io.feature_cache.library_versions", lambda: {"pillow": "0"})
+        with pytest.raises(ValueError, match="other encoders, settings or versions of libraries"):
+            run.embed_files(["files"], encoders, out)
+    assert run.embed_files(["files"], encoders, out).new == 0
     with torch.no_grad():
-        next(encoders["image"].parameters()).add_(0.1)
-    assert fingerprint(encoders["image"]) != before
+        next(encoders["image"].parameters()).reshape(-1)[1] += 0.1
     with pytest.raises(ValueError, match="made with other encoders"):
         run.embed_files(["files"], encoders, out)
+    assert run.embed_files(["files"], encoders, Path("other.npy")).new == 7
+
+
+def test_a_table_over_a_limit_is_no_text(tmp_path: Path, encoders: dict[str, Encoder]) -> None:
+    table = tmp_path / "move.txt"
+    IMU(noise(6, 50), rate=50.0).save(tmp_path / "move.csv").rename(table)
+    assert read_file(table, None, None)[0] == "imu"
+    with pytest.raises(media.LimitError):
+        read_file(table, None, media.Limits(max_bytes=10))
 
 
 def test_a_kind_can_be_asked_for_and_lengths_made_one(

@@ -15,11 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from anymodal import cli
-from anymodal.io.tensor_store import RECORD, Shards
+from anymodal.io.segments import RECORD
+from anymodal.io.tensor_store import TensorStore
 from anymodal.training.precompute import fill
+from tests.support.cached_runs import SIZE, Calls, losses_of, write
 from tests.support.composed import write_model
 from tests.support.together import run_together
-from tests.training.test_cache import SIZE, Calls, losses_of, write
 
 TALKS = {"_target_": "tests.support.composed.talks"}
 COUNT = 13  # of them, each with two media and a caption of its own
@@ -138,13 +139,13 @@ def test_processes_that_fill_the_same_items_at_once_break_nothing(
 
 def test_a_million_entries_fit_in_forty_megabytes(tmp_path: Path) -> None:
     count, part, value = 200_000, "0" * 32, (torch.zeros(1, dtype=torch.uint8),)
-    store = Shards(tmp_path)
+    store = TensorStore(tmp_path)
     for first in range(0, count, 10_000):
         store.add(part, {str(n): value for n in range(first, first + 10_000)})
     del store
     tracemalloc.start()
     try:
-        opened = Shards(tmp_path)
+        opened = TensorStore(tmp_path)
         assert len(opened.find(part, [str(n) for n in range(0, count, 1000)])) == 200
         own, most = tracemalloc.get_traced_memory()
         assert own < 40 * count, "bytes of memory, of a million entries 40 MB"

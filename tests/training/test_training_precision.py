@@ -15,8 +15,8 @@ from anymodal.training.run import build, fit, read_run, train
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed
+from tests.support.cached_runs import Calls
 from tests.support.together import run_together
-from tests.training.test_cache import Calls
 from tests.training.test_training import TOY, assert_same, last, logged, stages, write
 
 TYPES = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}

@@ -19,13 +19,11 @@ from anymodal.encoders.transformers.text import TEXT_TOWERS, TransformersText
 from anymodal.encoders.universal.encoder import UniversalEncoder, UniversalTrunk
 from anymodal.io import checkpoint, sources
 from anymodal.io.checkpoint import CONFIG, WEIGHTS, CheckpointError
+from anymodal.tools.embed.files import TEXT
 
 if TYPE_CHECKING:
     from anymodal.encoders import Encoder, TextEncoder
 
-
-TEXT = "text"
-"""The kind of what is read as text; no kind of media."""
 
 Encoders = Mapping[str, "Encoder | TextEncoder"]
 
@@ -125,8 +123,3 @@ def _references(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for item in node:
             yield from _references(item)
-
-
-def fingerprint(encoder: Encoder | TextEncoder) -> dict[str, Any]:
-    """What an encoder is and a hash of its weights, by values spread over each of them."""
-    return {**encoder.identity(), "weights": sources.fingerprint(encoder)}

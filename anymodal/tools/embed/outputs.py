@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.io.checkpoint import CheckpointError, replacing
-from anymodal.tools.embed.shards import Entry, Shards
+from anymodal.tools.embed.embedder import Embedder
+from anymodal.tools.embed.files import Entry
 
 SUFFIXES = (".npy", ".parquet")
-_ROWS = 8192  # rows of a Parquet file that are written together
+_ROWS = 8192  # written together
 _KEY = b"anymodal"
 
 
-class Embedded(NamedTuple):
-    """What a file of embeddings holds.
+class EmbeddingFile(NamedTuple):
+    """Embeddings read from a file.
 
     Shapes: embeds (B, E), float32, one row for each of the B entries.
     """
 
     embeds: NDArray[np.float32]
     entries: list[Entry]
-    encoders: dict[str, Any]
+    encoders: dict[str, object]
 
 
 def check_output(out: Path) -> None:
@@ -44,36 +45,39 @@ def check_output(out: Path) -> None:
         )
 
 
-def beside(out: Path) -> Path:
+def entries_file(out: Path) -> Path:
     """Where the entries of an NPY file stand."""
     return out.with_name(f"{out.name}.json")
 
 
-def write(out: Path, shards: Shards, paths: Sequence[str]) -> None:
-    """Write the embeddings of the paths, in their order.
+def write(out: Path, embedder: Embedder, entries: Sequence[Entry]) -> None:
+    """Write the embeddings of entries, in their order.
 
     Raises:
         ValueError: if there are none.
     """
-    entries = [shards.done[path] for path in paths]
-    about = {"encoders": shards.encoders, "entries": [entry._asdict() for entry in entries]}
-    if out.suffix == ".npy":
+    if not entries or embedder.width is None:
+        raise ValueError("there is nothing to write: none of the files could be embedded")
+    if out.suffix == ".parquet":
         with replacing(out) as temporary:
-            shards.join(paths, temporary)
-        with replacing(beside(out)) as temporary:
-            temporary.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+            _write_parquet(temporary, embedder, entries, embedder.width)
         return
     with replacing(out) as temporary:
-        embeds = shards.join(paths, shards.folder / "rows.npy")  # goes with the shards
-        _write_parquet(temporary, embeds, entries, shards.encoders)
+        shape = len(entries), embedder.width
+        rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        for start in range(0, len(entries), _ROWS):
+            chunk = entries[start : start + _ROWS]
+            rows[start : start + len(chunk)] = embedder.rows(chunk)
+        rows.flush()
+    about = {
+        "encoders": embedder.settings(),
+        "entries": [entry._asdict() for entry in entries],
+    }
+    with replacing(entries_file(out)) as temporary:
+        temporary.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
 
 
-def _write_parquet(
-    path: Path,
-    embeds: NDArray[np.float32],
-    entries: Sequence[Entry],
-    encoders: Mapping[str, Any],
-) -> None:
+def _write_parquet(path: Path, embedder: Embedder, entries: Sequence[Entry], width: int) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -83,21 +87,21 @@ def _write_parquet(
             ("kind", pa.dictionary(pa.int8(), pa.string())),
             ("size", pa.int64()),
             ("changed", pa.int64()),
-            ("embedding", pa.list_(pa.float32(), embeds.shape[1])),
+            ("embedding", pa.list_(pa.float32(), width)),
         ],
-        metadata={_KEY: json.dumps({"encoders": encoders})},
+        metadata={_KEY: json.dumps({"encoders": embedder.settings()})},
     )
     with parquet.ParquetWriter(path, schema) as writer:
         for start in range(0, len(entries), _ROWS):
-            columns = list(zip(*entries[start : start + _ROWS], strict=True))
-            values = pa.array(np.asarray(embeds[start : start + _ROWS]).reshape(-1))
-            lists = pa.FixedSizeListArray.from_arrays(values, embeds.shape[1])
-            arrays = [*map(pa.array, columns), lists]
+            chunk = entries[start : start + _ROWS]
+            values = pa.array(embedder.rows(chunk).reshape(-1))
+            lists = pa.FixedSizeListArray.from_arrays(values, width)
+            arrays = [*map(pa.array, zip(*chunk, strict=True)), lists]
             arrays[1] = arrays[1].dictionary_encode().cast(schema.field("kind").type)
             writer.write_table(pa.table(arrays, schema=schema))
 
 
-def read(out: Path) -> Embedded:
+def read(out: Path) -> EmbeddingFile:
     """Read a file of embeddings that `anymodal embed` wrote.
 
     Raises:
@@ -113,16 +117,16 @@ def read(out: Path) -> Embedded:
         ) from error
 
 
-def _read_npy(out: Path) -> Embedded:
-    about = json.loads(beside(out).read_text("utf-8"))
+def _read_npy(out: Path) -> EmbeddingFile:
+    about = json.loads(entries_file(out).read_text("utf-8"))
     embeds = np.load(out, mmap_mode="r", allow_pickle=False)
     entries = [Entry(**entry) for entry in about["entries"]]
     if len(embeds) != len(entries):
         raise ValueError(f"{len(embeds)} rows, {len(entries)} entries")
-    return Embedded(embeds, entries, about["encoders"])
+    return EmbeddingFile(embeds, entries, about["encoders"])
 
 
-def _read_parquet(out: Path) -> Embedded:
+def _read_parquet(out: Path) -> EmbeddingFile:
     from pyarrow import parquet
 
     table = parquet.read_table(out)
@@ -130,4 +134,4 @@ def _read_parquet(out: Path) -> Embedded:
     columns = [table[name].to_pylist() for name in Entry._fields]
     entries = [Entry(*fields) for fields in zip(*columns, strict=True)]
     values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return Embedded(values.reshape(len(entries), -1), entries, about["encoders"])
+    return EmbeddingFile(values.reshape(len(entries), -1), entries, about["encoders"])

@@ -1,0 +1,140 @@
+"""Hashes of weights, settings and tokenizers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.io.segments import bytes_of
+
+SAMPLED = 256
+"""How many values of each weight `weights_fingerprint` looks at."""
+
+BLOCKS = 16
+"""Ranges of ids by which vocabularies are compared."""
+
+
+def hash_json(value: object) -> str:
+    """32 hexadecimal digits of a JSON value's SHA-256."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
+
+
+_SHORT_LIVED = {
+    "transformers_version",
+    "_name_or_path",
+    "architectures",
+    "dtype",
+    "processor_class",
+}
+"""Keys of a configuration that tell nothing of what a model computes."""
+
+
+def hash_settings(settings: object) -> str:
+    """A hash of a model's or processor's settings that survives saving and opening them again."""
+    text = json.dumps(_lasting(settings), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _lasting(node: object) -> object:
+    if isinstance(node, Mapping):
+        kept = {str(k): _lasting(v) for k, v in node.items() if k not in _SHORT_LIVED}
+        return {key: value for key, value in kept.items() if value is not None}
+    return [_lasting(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+# ---- Weights -------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def weights_fingerprint(module: nn.Module, cast: torch.dtype | None = None) -> str:
+    """A hash of some values of each weight, in whatever precision they are, or after a `cast`.
+
+    It tells trained weights from others, which differ everywhere, and isn't proof against somebody
+    who edits a few. Adapters and new tokens' rows are left out: they are a model's own.
+    """
+    state = hashlib.sha256()
+    for name, value in sorted(module.named_parameters()):
+        if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
+            continue
+        flat = value.detach().reshape(-1)
+        picked = flat[:: max(1, len(flat) // SAMPLED)].to(cast or value.dtype).double().cpu()
+        state.update(f"{name.replace('.base_layer.', '.')}:{tuple(value.shape)}:".encode())
+        state.update(picked.numpy().tobytes())
+    return state.hexdigest()[:16]
+
+
+def named_weights(modules: Iterable[nn.Module]) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers of modules, by their names."""
+    for module in modules:
+        yield from module.named_parameters()
+        yield from module.named_buffers()
+
+
+def hash_weights(weights: Iterable[tuple[str, Tensor]]) -> str:
+    """The SHA-256 of named tensors: types, shapes and every bit."""
+    state = hashlib.sha256()
+    for name, tensor in weights:
+        state.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        state.update(bytes_of(tensor))
+    return state.hexdigest()
+
+
+# ---- Tokenizers ----------------------------------------------------------------------------------
+
+
+class Tokenizer(Protocol):
+    """What transformers' tokenizers have in common, as far as they are hashed."""
+
+    chat_template: str | None
+    model_max_length: int
+
+    def get_vocab(self) -> dict[str, int]:
+        """Ids by token, those of added tokens included."""
+
+
+def tokenizer_fingerprint(tokenizer: Tokenizer, *, options: bool = False) -> dict[str, object]:
+    """How a tokenizer splits texts: hashes of its vocabulary by ranges of ids, and its steps.
+
+    Padding and truncation, which a call leaves set, are no part of it.
+
+    Args:
+        tokenizer: of transformers, in either of its backends.
+        options: add a hash of all else that decides ids: the model's options, what surrounds added
+            tokens, the chat template, the longest text. Without it the result is the same in other
+            releases of tokenizers, as a manifest needs it.
+    """
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+    found: dict[str, object] = {"size": len(vocabulary)}
+    step = -(-len(vocabulary) // BLOCKS)
+    for start in range(0, len(vocabulary), step):
+        block = vocabulary[start : start + step]
+        found[f"ids {block[0][1]} to {block[-1][1]}"] = _short_hash(block)
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    steps = {} if fast is None else json.loads(fast.to_str())
+    if steps:
+        found["merges"] = _short_hash(steps["model"].pop("merges", None))
+        for name in ("normalizer", "pre_tokenizer", "post_processor"):
+            found[name] = steps.pop(name)
+        steps["model"].pop("vocab", None)
+    if options:
+        found["options"] = _short_hash(_options(tokenizer, steps))
+    return found
+
+
+def _options(tokenizer: Tokenizer, steps: Mapping[str, object]) -> list[object]:
+    left = {name: value for name, value in steps.items() if name not in ("padding", "truncation")}
+    # Tokenizers without the Rust backend keep merges, or sentencepiece's model, to themselves.
+    merges = sorted(getattr(tokenizer, "bpe_ranks", {}).items(), key=str)
+    pieces = getattr(tokenizer, "sp_model", None)
+    model = "" if pieces is None else hashlib.sha256(pieces.serialized_model_proto()).hexdigest()
+    name = f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}"
+    return [name, tokenizer.chat_template, tokenizer.model_max_length, left, merges, model]
+
+
+def _short_hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

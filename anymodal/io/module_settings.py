@@ -1,0 +1,137 @@
+"""The settings of torch modules, as far as their attributes tell them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from enum import Enum
+from functools import partial
+from pathlib import PurePath
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from anymodal.io.code_versions import is_library
+from anymodal.io.fingerprints import (
+    Tokenizer,
+    hash_settings,
+    hash_weights,
+    tokenizer_fingerprint,
+)
+
+_IGNORED = {"training", "name_or_path"}
+"""Attributes that decide no result of a frozen part: a folder that was moved is the same."""
+
+_OF_TORCH = frozenset(vars(nn.Module()))
+
+
+def module_settings(modules: Iterable[nn.Module]) -> list[object]:
+    """Of each module and sub-module its class and settings, as JSON values.
+
+    Settings are numbers, texts and arrays among the attributes, and those of objects among them; of
+    a library's object, what it writes into its configuration.
+    """
+    described: dict[int, object] = {}
+    return [_described(each, described) for top in modules for each in top.modules()]
+
+
+def hidden_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Modules that objects among the attributes hold, which torch takes for no sub-modules."""
+    seen = {id(each): each for top in modules for each in top.modules()}
+    hidden: list[nn.Module] = []
+    todo = [value for each in seen.values() for value in _attributes(each).values()]
+    reached: set[int] = set()
+    while todo:
+        value = todo.pop()
+        if id(value) in seen or id(value) in reached:
+            continue
+        reached.add(id(value))
+        if isinstance(value, nn.Module):
+            hidden.append(value)
+            seen |= {id(each): each for each in value.modules()}
+            todo += [v for each in value.modules() for v in _attributes(each).values()]
+        else:
+            todo += _inner(value)
+    return hidden
+
+
+def _inner(value: object) -> Iterable[object]:
+    """What a container, or an object of no library, has in it."""
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    return _attributes(value).values()
+
+
+def _attributes(value: object) -> dict[str, object]:
+    """An object's attributes, but those that its library keeps to itself.
+
+    AnyModal's own parts tell their settings in their metadata.
+    """
+    library = is_library(type(value).__module__)
+    if library and not isinstance(value, nn.Module):
+        return {}
+    inner_values = dict(getattr(value, "__dict__", {}))
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if not name.startswith("__") and hasattr(value, name):
+                inner_values[name] = getattr(value, name)
+    return {
+        name: inner
+        for name, inner in inner_values.items()
+        if not (library and name.startswith("_"))
+        and name not in _IGNORED
+        and not (isinstance(value, nn.Module) and name in _OF_TORCH)
+    }
+
+
+def _described(value: object, described: dict[int, object]) -> object:
+    """A value as JSON: itself, a hash of what is large, or its class and attributes."""
+    if value is None or isinstance(value, bool | int | float | str | bytes | np.generic):
+        return repr(value)
+    if isinstance(value, torch.dtype | torch.device | Enum | PurePath):
+        # A folder that was moved is the same.
+        return type(value).__name__ if isinstance(value, PurePath) else str(value)
+    if id(value) not in described:
+        described[id(value)] = _name_of(type(value))  # for what refers back to it
+        described[id(value)] = _described_object(value, described)
+    return described[id(value)]
+
+
+def _described_object(value: object, described: dict[int, object]) -> object:
+    if isinstance(value, Tensor):
+        return "meta" if value.is_meta else hash_weights([("", value)])
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        state = hashlib.sha256(f"{value.dtype}{value.shape}".encode())
+        state.update(np.ascontiguousarray(value).data)
+        return state.hexdigest()
+    if isinstance(value, dict):
+        return {repr(key): _described(inner, described) for key, inner in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(str(_described(inner, described)) for inner in value)
+    if isinstance(value, list | tuple):
+        return [_described(inner, described) for inner in value]
+    if isinstance(value, partial):
+        inner = [value.func, value.args, value.keywords]
+        return [_described(each, described) for each in inner]
+    if hasattr(value, "__qualname__"):
+        return _name_of(value)
+    return [_name_of(type(value)), _written(value, described)]
+
+
+def _written(value: object, described: dict[int, object]) -> object:
+    """An object's settings: a tokenizer's, a configuration's, or its attributes."""
+    if hasattr(value, "get_vocab") and hasattr(value, "model_max_length"):
+        return tokenizer_fingerprint(cast(Tokenizer, value), options=True)
+    to_dict = getattr(value, "to_dict", None)
+    if to_dict is not None and is_library(type(value).__module__):
+        return hash_settings(to_dict())
+    return {name: _described(inner, described) for name, inner in _attributes(value).items()}
+
+
+def _name_of(kind: object) -> str:
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"

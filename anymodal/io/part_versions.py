@@ -1,0 +1,65 @@
+"""Versions of AnyModal's own parts, as the feature cache's keys have them.
+
+A part's version stands for its code: results kept under one version are found as long as it stays.
+The hash beside it is of the part's source without comments, docstrings, annotations and layout
+(`tests/support/part_sources.py`), so that a test notices a change whose version wasn't raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class PartVersion(NamedTuple):
+    """The version of one folder's code.
+
+    Attributes:
+        version: raised whenever a result changes, be it in its last bit.
+        source: a hash of the folder's source at this version.
+        uses: the parts whose code this one calls.
+    """
+
+    version: int
+    source: str
+    uses: tuple[str, ...] = ()
+
+
+# A folder counts for its own files; folders in it have entries of their own.
+PART_VERSIONS: dict[str, PartVersion] = {
+    "anymodal.types": PartVersion(1, "c78d4e747fe0aebc", ("anymodal.media",)),
+    "anymodal.media": PartVersion(1, "6eceb7867999a43e"),
+    "anymodal.encoders": PartVersion(1, "8c092723123f3c66", ("anymodal.types",)),
+    "anymodal.encoders.imagebind": PartVersion(1, "90c3627d816d5fd2", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "636380197fb19f90", ("anymodal.encoders",)),
+    "anymodal.encoders.universal": PartVersion(
+        1, "7f753e0f49837c58", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
+    ),
+    "anymodal.decoders": PartVersion(
+        1, "395532f732a5b94d", ("anymodal.decoders.families", "anymodal.types")
+    ),
+    "anymodal.decoders.families": PartVersion(1, "c9b0a43b1fcfa98f", ("anymodal.decoders",)),
+}
+
+WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")
+"""Folders whose code decides no result: they read settings and files, whose content is in a key."""
+
+
+def part_of(module: str) -> str | None:
+    """The part that a Python module belongs to: the innermost folder in the table."""
+    while module not in PART_VERSIONS:
+        module, dot, _ = module.rpartition(".")
+        if not dot:
+            return None
+    return module
+
+
+def with_used(part: str) -> Iterator[str]:
+    """A part and those that it uses, directly or through others."""
+    seen, todo = set[str](), [part]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += PART_VERSIONS[name].uses
+            yield name

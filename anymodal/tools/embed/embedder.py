@@ -1,0 +1,190 @@
+"""Encode files in batches of a kind, and keep every embedding in a feature cache at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from anymodal import media
+from anymodal.io.feature_cache import CacheKey, FeatureCache
+from anymodal.io.fingerprints import weights_fingerprint
+from anymodal.tools.embed.files import TEXT, Entry, entry_of, read_file
+from anymodal.tools.embed.opening import Encoders
+
+Settings = Mapping[str, object]
+"""What an output file notes of an encoder; JSON values."""
+
+
+class Skipped(NamedTuple):
+    """A file that wasn't embedded, and why."""
+
+    path: str
+    reason: str
+
+
+class Embedder:
+    """Embeds files, and knows those that it has in its cache.
+
+    Args:
+        encoders: encoder by kind of media, and of text (`files.TEXT`).
+        cache: where embeddings are kept, by the file's path, size and time.
+        batch: how many media of a kind are encoded together.
+        kind: take every file for this kind.
+        unit: scale every embedding to length 1.
+        device: where to encode.
+    """
+
+    def __init__(
+        self,
+        encoders: Encoders,
+        cache: FeatureCache,
+        *,
+        batch: int,
+        kind: str | None,
+        unit: bool,
+        device: str | torch.device,
+    ) -> None:
+        self.encoders = {name: encoder.to(device).eval() for name, encoder in encoders.items()}
+        self.cache, self.batch, self.kind, self.unit = cache, batch, kind, unit
+        self.device = torch.device(device)
+        result = "embeddings of length 1" if unit else "embeddings"
+        self.keys: dict[str, CacheKey] = {
+            name: encoder.cache_key(result) for name, encoder in self.encoders.items()
+        }
+        self.prepared: dict[str, list[tuple[Entry, Tensor]]] = {name: [] for name in encoders}
+        self.entries: dict[str, Entry] = {}
+        self.skipped: list[Skipped] = []
+        self.new = 0
+        self.width: int | None = None
+
+    def settings(self) -> dict[str, Settings]:
+        """What determines the embeddings of each kind, and whether results are still the same."""
+        return {
+            name: {
+                **encoder.identity(),
+                "weights": weights_fingerprint(encoder),
+                "unit": self.unit,
+                "asked": self.kind,
+                "fingerprint": self.cache.fingerprint(self.keys[name], self.device),
+            }
+            for name, encoder in self.encoders.items()
+        }
+
+    def item(self, entry: Entry) -> str:
+        """The cache's key of a file as it was."""
+        return "\0".join([str(Path(entry.path).absolute()), *map(str, entry[2:]), str(self.kind)])
+
+    def take_known(self, paths: Iterable[Path]) -> list[Path]:
+        """Enter the files whose embeddings are in the cache; the others come back."""
+        paths = list(paths)
+        entries = {path: entry for path in paths if (entry := _entry_or_none(path)) is not None}
+        items = {self.item(entry): path for path, entry in entries.items()}
+        for kind, key in self.keys.items():
+            for item, (value,) in self.cache.find(key, list(items), self.device).items():
+                self._enter(entries[items[item]]._replace(kind=kind), value)
+        known = {*self.entries, *(path for path, _ in self.skipped)}
+        return [path for path in paths if str(path) not in known]
+
+    def take(self, path: Path, limits: media.Limits | None = None) -> None:
+        """Read and prepare a file; whatever is wrong with it skips this file alone."""
+        try:
+            entry = entry_of(path)  # before it is read: what changes it meanwhile makes it another
+            kind, content = read_file(path, self.kind, limits)
+            if kind not in self.encoders:
+                raise ValueError(_no_encoder(kind, self.encoders))
+            encoder = self.encoders[kind]
+            prepared = encoder.prepare(content)  # type: ignore[arg-type]  # of the kind it reads
+        except Exception as error:  # decoders fail in more ways than they document
+            self._skip(str(path), error)
+            return
+        self.prepared[kind].append((entry._replace(kind=kind), prepared))
+        if len(self.prepared[kind]) >= self.batch:
+            self.encode([kind])
+
+    @torch.inference_mode()
+    def encode(self, kinds: Sequence[str] | None = None) -> None:
+        """Encode what is prepared of the kinds, or of all.
+
+        Raises:
+            OSError: if the embeddings can't be kept, as on a full disk.
+        """
+        for kind in kinds or self.encoders:
+            entries = [entry for entry, _ in self.prepared[kind]]
+            if not entries:
+                continue
+            batch = torch.stack([prepared for _, prepared in self.prepared[kind]])
+            self.prepared[kind] = []
+            encoder = self.encoders[kind]
+            embeds = encoder.embed(encoder.to_weights(batch)).float().cpu()  # (B, E)
+            embeds = F.normalize(embeds, dim=1) if self.unit else embeds
+            values = {self.item(e): (row,) for e, row in zip(entries, embeds, strict=True)}
+            self.keep(kind, values)
+            for entry, row in zip(entries, embeds, strict=True):
+                self.new += self._enter(entry, row)
+
+    def keep(self, kind: str, values: Mapping[str, tuple[Tensor]]) -> None:
+        """Put embeddings of a kind into the cache.
+
+        Raises:
+            OSError: if they can't be kept, as on a full disk.
+        """
+        self.cache.add(self.keys[kind], values, self.device)
+        if (failure := self.cache.failure) is not None:
+            raise failure
+
+    def _enter(self, entry: Entry, row: Tensor) -> bool:
+        """Whether an embedding can be used; its file is skipped where it can't.
+
+        Raises:
+            ValueError: if it is wider or narrower than those before.
+        """
+        if not row.isfinite().all():
+            self._skip(entry.path, ValueError("its embedding is not finite"))
+            return False
+        if self.width not in (None, len(row)):
+            raise ValueError(
+                f"embeddings of {entry.kind} are {len(row)} wide and those before {self.width}; "
+                "embed each kind (--kind) into a file of its own"
+            )
+        self.width = len(row)
+        self.entries[entry.path] = entry
+        return True
+
+    def _skip(self, path: str, error: Exception) -> None:
+        text = " ".join(str(error).split()) if isinstance(error, ValueError | OSError) else ""
+        self.skipped.append(Skipped(path, text or type(error).__name__))
+
+    def rows(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
+        """The embeddings (B, E) of entries, in their order."""
+        kinds: dict[str, list[str]] = {}
+        for entry in entries:
+            kinds.setdefault(entry.kind, []).append(self.item(entry))
+        found = {k: self.cache.find(self.keys[k], v, self.device) for k, v in kinds.items()}
+        rows = [found[entry.kind][self.item(entry)][0].numpy() for entry in entries]
+        return np.stack(rows)
+
+
+def _entry_or_none(path: Path) -> Entry | None:
+    try:
+        return entry_of(path)
+    except OSError:  # a link that leads nowhere; reading it says so
+        return None
+
+
+def _no_encoder(kind: str, encoders: Iterable[str]) -> str:
+    if kind == TEXT:
+        return (
+            "it is a text, and this encoder reads none; name one that does, as an ImageBind or a "
+            "CLIP, with its tokenizer beside it"
+        )
+    return (
+        f"it is loaded as {kind}, for which there is no encoder; --kind takes it for one of "
+        f"{', '.join(encoders)}"
+    )
