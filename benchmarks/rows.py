@@ -38,7 +38,7 @@ def main() -> None:
     language = LanguageModel.from_pretrained(str(find("nano") / "language"), dtype="float32")
     model = LanguageModeling(language)
     language.requires_grad_(True)
-    data = ToyboxDialogues(200000, seed=31, plain=True, joined=4)
+    data = ToyboxDialogues(200000, seed=31, text_only=True, max_max_joined=4)
     batches: dict[str, list[Packed]] = {}
     sides = {
         "a row for each": (False, 1),

@@ -1,11 +1,12 @@
-"""The Toybox as data sets: captioned media, scenes for binding, and conversations.
+"""The Toybox as data sets: captioned media, scenes in several modalities, and conversations.
 
-Every sample depends on the seed and its index alone. Media are drawn from a pool of a fixed size,
-so that what a frozen part makes of them can be kept.
+Every sample depends on the seed and its index alone. Media come from a pool of a fixed size, so
+that the results of frozen parts on them can be cached.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, lru_cache
 
@@ -23,20 +24,24 @@ from anymodal.toybox.scene import OBSERVABLE, Scene, all_scenes, sample_scene
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.types import Message, Target
 
-MEDIUM = 32
-"""What a medium adds to the length of a conversation, in characters: about its soft tokens'."""
+MEDIA_LENGTH = 32
+"""What a media item adds to the length of a conversation, in characters: about its soft tokens'."""
+
+# A draw is seeded by the data set's seed, the sample's index and a number of its own, so that no two
+# share a stream: 1 jitter, 2 dialogues, 3 their media, 4 frames, 5 hard negatives, 6 augmentation.
 
 
 class ToyboxMedia:
     """Captioned media of one modality.
 
     Args:
-        modality: what to render.
+        modality: of the media.
         size: how many different media there are.
         seed: of the scenes and their jitter.
-        unseen: take held-out scenes instead of the training ones.
-        alike: how many neighbours share about half of their attributes.
-        worse: the share of media that a poorer instrument took.
+        unseen: take held-out scenes instead of training ones.
+        group_size: size of the groups of hard negatives: scenes that share about half of their
+            attributes with the first of their group.
+        augment_prob: the share of media that are augmented.
     """
 
     def __init__(
@@ -45,19 +50,19 @@ class ToyboxMedia:
         size: int,
         seed: int = 0,
         unseen: bool = False,
-        alike: int = 1,
-        worse: float = 0.0,
+        group_size: int = 1,
+        augment_prob: float = 0.0,
     ) -> None:
         self.modality, self.size, self.seed, self.unseen = modality, size, seed, unseen
-        self.alike, self.worse = alike, worse
-        self._kept: dict[int, Captioned] = {}
+        self.group_size, self.augment_prob = group_size, augment_prob
+        self._samples: dict[int, Captioned] = {}
 
     def __len__(self) -> int:
         return self.size
 
     def scene(self, index: int) -> Scene:
         """The scene of a sample."""
-        first = index - index % self.alike
+        first = index - index % self.group_size
         scene = sample_scene(np.random.default_rng((self.seed, first)), unseen=self.unseen)
         if index == first:
             return scene
@@ -66,28 +71,30 @@ class ToyboxMedia:
         return sample_scene(rng, unseen=self.unseen, **shared)
 
     def __getitem__(self, index: int) -> Captioned:
-        if index not in self._kept:
+        if index not in self._samples:
             scene = self.scene(index)
             media = render(scene, self.modality, np.random.default_rng((self.seed, index, 1)))
             rng = np.random.default_rng((self.seed, index, 6))
-            if rng.random() < self.worse:
+            if rng.random() < self.augment_prob:
                 media = augment(media, rng)
-            self._kept[index] = Captioned(self.modality, media, *_captions(scene, self.modality))
-        return self._kept[index]
+            captions = _captions(scene, self.modality)
+            self._samples[index] = Captioned(self.modality, media, *captions)
+        return self._samples[index]
 
 
 def _captions(scene: Scene, modality: str) -> tuple[str, tuple[str, ...]]:
-    """A medium's caption, and one for each attribute that media of its modality may tell."""
-    told = scene.observable(modality)
+    """The caption of a media item, and one for each attribute that its modality can show."""
+    attributes = scene.observable(modality)
+    # Every sample has the same places; where an attribute doesn't show, the detail is empty.
     details = (
-        caption({name: told[name]}, modality) if name in told else ""
+        caption({name: attributes[name]}, modality) if name in attributes else ""
         for name in OBSERVABLE[modality]
     )
-    return caption(told, modality), tuple(details)
+    return caption(attributes, modality), tuple(details)
 
 
 class ToyboxFrames:
-    """Single frames of videos, as images: icons at every place and scale that occurs."""
+    """Single frames of videos, as images: icons at all positions and scales that occur."""
 
     def __init__(self, size: int, seed: int = 0) -> None:
         self.videos, self.seed = ToyboxMedia("video", size, seed), seed
@@ -103,43 +110,44 @@ class ToyboxFrames:
 
 
 class ToyboxScenes:
-    """Scenes in several media, for binding: each a mapping of modality to captioned medium.
+    """Scenes in several modalities, for binding: each a mapping of modality to captioned media.
 
-    A sample is a list of scenes that share about half of their attributes. Among few scenes drawn
-    at large, thing and colour tell nearly all apart, and nothing else would be learned.
+    A sample is a group of hard negatives. Among few scenes sampled independently, thing and color
+    tell nearly all apart, and an encoder would learn nothing else.
 
     Args:
-        modalities: what to render of every scene.
+        modalities: to render every scene in.
         size: how many scenes there are.
         seed: of the scenes and their jitter.
-        alike: scenes in a sample.
-        worse: the share of media that a poorer instrument took.
+        group_size: scenes in a sample, which share about half of their attributes.
+        augment_prob: the share of media that are augmented.
 
     Raises:
-        ValueError: if `size` is no multiple of `alike`.
+        ValueError: if `size` is no multiple of `group_size`.
     """
 
     def __init__(
         self,
-        modalities: list[str],
+        modalities: Sequence[str],
         size: int,
         seed: int = 0,
-        alike: int = 4,
-        worse: float = 0.0,
+        group_size: int = 4,
+        augment_prob: float = 0.0,
     ) -> None:
-        if size % alike:
-            raise ValueError(f"size={size} is no multiple of alike={alike}")
-        self.pools = {
-            name: ToyboxMedia(name, size, seed, alike=alike, worse=worse) for name in modalities
+        if size % group_size:
+            raise ValueError(f"size={size} is no multiple of group_size={group_size}")
+        self.media = {
+            name: ToyboxMedia(name, size, seed, group_size=group_size, augment_prob=augment_prob)
+            for name in modalities
         }
-        self.size, self.alike = size, alike
+        self.size, self.group_size = size, group_size
 
     def __len__(self) -> int:
-        return self.size // self.alike
+        return self.size // self.group_size
 
     def __getitem__(self, index: int) -> list[dict[str, Captioned]]:
-        places = range(index * self.alike, (index + 1) * self.alike)
-        return [{name: pool[place] for name, pool in self.pools.items()} for place in places]
+        group = range(index * self.group_size, (index + 1) * self.group_size)
+        return [{name: media[place] for name, media in self.media.items()} for place in group]
 
 
 class ToyboxDialogues:
@@ -148,28 +156,29 @@ class ToyboxDialogues:
     Args:
         size: how many conversations there are.
         seed: of the conversations.
-        kinds: weights by kind of conversation; the grammar's own where not given.
-        pool: about how many different media of each modality there are, as many of each fact.
-        plain: write media as their captions, for a language model that only reads text.
-        joined: how many of the grammar's conversations, at most, follow each other in one, so that
-            a subject has to be let go when the next one comes.
-        worse: the share of what users give that a poorer instrument took.
+        kinds: weights by kind of conversation; the grammar's own if None.
+        media_pool_size: about how many different media of each modality there are, equally many
+            for each set of attributes.
+        text_only: write media as their captions, for a language model alone.
+        max_joined: the most conversations of the grammar that follow each other in one, so that a
+            model learns to drop a subject when the next one comes.
+        augment_prob: the share of users' media that are augmented.
     """
 
     def __init__(
         self,
         size: int,
         seed: int = 0,
-        kinds: dict[str, float] | None = None,
-        pool: int = 4000,
-        plain: bool = False,
-        joined: int = 1,
-        worse: float = 0.0,
+        kinds: Mapping[str, float] | None = None,
+        media_pool_size: int = 4000,
+        text_only: bool = False,
+        max_joined: int = 1,
+        augment_prob: float = 0.0,
     ) -> None:
-        self.size, self.seed, self.kinds, self.plain = size, seed, kinds, plain
-        self.joined, self.worse = joined, worse
-        self.render = lru_cache(maxsize=None)(self._render)
-        self.pool = pool
+        self.size, self.seed, self.kinds, self.text_only = size, seed, kinds, text_only
+        self.media_pool_size = media_pool_size
+        self.max_joined, self.augment_prob = max_joined, augment_prob
+        self._render_cached = lru_cache(maxsize=None)(self._render)
 
     def __len__(self) -> int:
         return self.size
@@ -177,13 +186,13 @@ class ToyboxDialogues:
     def dialogue(self, index: int) -> Dialogue:
         """The conversation of a sample, before its media are rendered."""
         rng = np.random.default_rng((self.seed, index, 2))
-        count = int(rng.integers(1, self.joined + 1))
+        count = int(rng.integers(1, self.max_joined + 1))
         return join_dialogues([self._sample(rng) for _ in range(count)])
 
     def length(self, index: int) -> int:
-        """About how long a conversation is, in characters, before anything of it is rendered."""
+        """About how long a conversation is, in characters, before its media are rendered."""
         parts = [part for turn in self.dialogue(index).turns for part in turn.parts]
-        return sum(len(part) if isinstance(part, str) else MEDIUM for part in parts)
+        return sum(len(part) if isinstance(part, str) else MEDIA_LENGTH for part in parts)
 
     def _sample(self, rng: np.random.Generator) -> Dialogue:
         kind = None
@@ -194,7 +203,7 @@ class ToyboxDialogues:
 
     def __getitem__(self, index: int) -> list[Message]:
         dialogue = self.dialogue(index)
-        if self.plain:
+        if self.text_only:
             return [
                 Message(turn.role, [part for part in turn.parts if isinstance(part, str)])
                 for turn in as_text(dialogue)
@@ -210,40 +219,48 @@ class ToyboxDialogues:
     ) -> str | Media | Target:
         if isinstance(part, str):
             return part
-        told = tuple(sorted(part.scene.observable(part.modality).items()))
-        variants = max(1, self.pool // _count_told(part.modality))
+        attributes = tuple(sorted(part.attributes.items()))
+        variants = max(1, self.media_pool_size // _count_observable(part.modality))
         variant = int(rng.integers(variants))
         if role == "user":
-            return self.render(part.modality, told, variant, variant < self.worse * variants)
-        media = self.render(part.modality, told, variant, False)
-        return Target(part.modality, caption(dict(told), part.modality), media)
+            # The first variants are the augmented ones, so that the pool doesn't grow by them.
+            augmented = variant < self.augment_prob * variants
+            return self._render_cached(part.modality, attributes, variant, augmented)
+        media = self._render_cached(part.modality, attributes, variant, False)
+        return Target(part.modality, part.caption, media)
 
     def _render(
-        self, modality: str, told: tuple[tuple[str, str], ...], variant: int, worse: bool
+        self, modality: str, attributes: tuple[tuple[str, str], ...], variant: int, augmented: bool
     ) -> Media:
-        """A medium that tells these facts; what it doesn't tell is left to the generator."""
-        seed = [self.seed, variant, *(" ".join(f"{k}={v}" for k, v in told)).encode()]
+        """Render one of the variants of a media item, the same for any scene that shows it."""
+        seed = [self.seed, variant, *(" ".join(f"{k}={v}" for k, v in attributes)).encode()]
         rng = np.random.default_rng(seed)
         rest = {"thing": "ball", "color": "blue", "size": "big", "motion": "still", "tempo": "slow"}
-        media = render(Scene(**{**rest, **dict(told)}), modality, rng)
-        return augment(media, rng) if worse else media
+        media = render(Scene(**{**rest, **dict(attributes)}), modality, rng)
+        return augment(media, rng) if augmented else media
 
 
 @cache
-def _count_told(modality: str) -> int:
-    """How many different things media of a modality can tell."""
-    told = (scene.observable(modality) for scene in all_scenes())
-    return len({tuple(sorted(facts.items())) for facts in told})
+def _count_observable(modality: str) -> int:
+    """How many different sets of attributes media of a modality can show."""
+    return len({tuple(sorted(scene.observable(modality).items())) for scene in all_scenes()})
 
 
 def toybox_texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of the grammar to train a tokenizer on."""
-    dialogues = ToyboxDialogues(count, seed, plain=True)
+    """Messages of the grammar, to train a tokenizer on."""
+    dialogues = ToyboxDialogues(count, seed, text_only=True)
     return [message.text for index in range(count) for message in dialogues[index]]
 
 
 def toybox_tokenizer(
     vocab_size: int = 768, count: int = 4000, seed: int = 0, append_end: bool = False
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer for the Toybox's texts."""
+    """Train a byte-level BPE tokenizer on the Toybox's texts.
+
+    Args:
+        vocab_size: the most tokens.
+        count: conversations to train on.
+        seed: of the conversations.
+        append_end: close every text, as `tokenizer.train_tokenizer` says.
+    """
     return train_tokenizer(toybox_texts(count, seed), vocab_size, append_end=append_end)

@@ -32,7 +32,7 @@ def test_a_sample_depends_on_seed_and_index_alone(modality: str) -> None:
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_poorer_instruments_take_their_share(modality: str) -> None:
     clean, half, again, all_ = (
-        ToyboxMedia(modality, 40, seed=1, worse=share) for share in (0.0, 0.5, 0.5, 1.0)
+        ToyboxMedia(modality, 40, seed=1, augment_prob=share) for share in (0.0, 0.5, 0.5, 1.0)
     )
     taken = [half[index].media != clean[index].media for index in range(40)]
     assert 10 < sum(taken) < 30
@@ -88,7 +88,7 @@ def test_dialogues_become_messages_with_media_and_targets() -> None:
 
 def test_users_give_what_poorer_instruments_took() -> None:
     kinds = {"image>image": 1.0}
-    clean, worse = (ToyboxDialogues(20, seed=6, kinds=kinds, worse=x) for x in (0.0, 1.0))
+    clean, worse = (ToyboxDialogues(20, seed=6, kinds=kinds, augment_prob=x) for x in (0.0, 1.0))
     for index in range(20):
         (asked, made), (again, same) = clean[index], worse[index]
         assert made.content == same.content
@@ -97,13 +97,13 @@ def test_users_give_what_poorer_instruments_took() -> None:
 
 
 def test_plain_dialogues_hold_text_alone() -> None:
-    data = ToyboxDialogues(50, seed=5, plain=True)
+    data = ToyboxDialogues(50, seed=5, text_only=True)
     parts = [part for index in range(50) for message in data[index] for part in message.content]
     assert parts and all(isinstance(part, str) for part in parts)
 
 
 def test_a_rendering_is_kept_so_that_what_is_computed_of_it_can_be_too() -> None:
-    data = ToyboxDialogues(300, seed=6, kinds={"image>text": 1.0}, pool=168)
+    data = ToyboxDialogues(300, seed=6, kinds={"image>text": 1.0}, media_pool_size=168)
     digests = [data[index][0].media[0].digest() for index in range(300)]
     assert len(set(digests)) < 200  # 168 pictures can be told apart
 

@@ -179,7 +179,7 @@ def test_grouped_batches_hold_like_lengths_and_every_sample() -> None:
 
 
 def test_the_toybox_tells_lengths_near_those_of_tokens(model: AnyModal) -> None:
-    data = ToyboxDialogues(60, joined=4, kinds={"image>text": 1, "text>audio": 1})
+    data = ToyboxDialogues(60, max_joined=4, kinds={"image>text": 1, "text>audio": 1})
     talks = [data[index] for index in range(len(data))]
     told = torch.tensor([float(data.length(index)) for index in range(len(data))])
     found = torch.tensor([float(len(model.layout.prompt(d, reply=False).ids)) for d in talks])
