@@ -27,8 +27,8 @@ from anymodal.types import Message, Target
 MEDIA_LENGTH = 32
 """What a media item adds to the length of a conversation, in characters: about its soft tokens'."""
 
-# A draw is seeded by the data set's seed, the sample's index and a number of its own, so that no two
-# share a stream: 1 jitter, 2 dialogues, 3 their media, 4 frames, 5 hard negatives, 6 augmentation.
+# A draw is seeded by the data set's seed, the sample's index and a number of its own, so that no
+# two share a stream: 1 jitter, 2 dialogues, 3 their media, 4 frames, 5 negatives, 6 augmentation.
 
 
 class ToyboxMedia:
