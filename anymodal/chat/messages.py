@@ -15,8 +15,8 @@ MAX_MEDIA = 32
 """The most media in a conversation."""
 
 
-def conversation_of(given: object, limits: Limits | None = None) -> list[Message]:
-    """What a user may pass as a conversation, as messages.
+def conversation_of(conversation: object, limits: Limits | None = None) -> list[Message]:
+    """A user's conversation as messages.
 
     A part alone; a list of parts (one user message, in order); a message; or a list of messages.
     A message is a `Message` or a dictionary with `role` and `content`, which is a part or a list of
@@ -33,14 +33,14 @@ def conversation_of(given: object, limits: Limits | None = None) -> list[Message
     - a dictionary of a transcript: `{"text": …}`, `{"kind": "M", "file": path}`.
 
     Args:
-        given: the conversation.
+        conversation: in one of these forms.
         limits: what is too much of a medium; `Limits()` where None.
 
     Raises:
         FileNotFoundError: if a file isn't there.
         ValueError: for anything else, an empty conversation, or one that the user didn't end.
     """
-    turns = _turns(given)
+    turns = _turns(conversation)
     if not turns or not turns[-1][1]:
         raise ValueError("the conversation is empty; give a text, media, or messages")
     if turns[-1][0] == "assistant":
@@ -55,18 +55,18 @@ def conversation_of(given: object, limits: Limits | None = None) -> list[Message
     ]
 
 
-def is_batch(given: object) -> TypeGuard[Sequence[object]]:
-    """Whether what a user passed is a list of conversations, each a list, and not one of them."""
+def is_batch(conversation: object) -> TypeGuard[Sequence[object]]:
+    """Tell a list of conversations, each a list, from one conversation."""
     return (
-        isinstance(given, list | tuple)
-        and bool(given)
-        and all(isinstance(each, list | tuple) and not is_pair(each) for each in given)
+        isinstance(conversation, list | tuple)
+        and bool(conversation)
+        and all(isinstance(each, list | tuple) and not is_pair(each) for each in conversation)
     )
 
 
-def _turns(given: object) -> list[tuple[str, Sequence[object]]]:
-    """Roles with their parts, not read yet."""
-    items: list[object] = parts_of(given)
+def _turns(conversation: object) -> list[tuple[str, Sequence[object]]]:
+    """Roles with their unread parts."""
+    items: list[object] = parts_of(conversation)
     messages = [isinstance(item, Message) or _is_message(item) for item in items]
     if not any(messages):
         return [("user", items)]

@@ -34,12 +34,20 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What was asked, with the files that it held, and the reply, with those that it made."""
+    """One turn of a session.
 
-    asked: Message
+    Args:
+        question: the user's message.
+        files: of its media.
+        reply: the model's message.
+        reply_files: where the media of the reply are saved.
+        seed: of the reply.
+    """
+
+    question: Message
     files: tuple[Path, ...]
     reply: Message
-    saved: tuple[Path, ...]
+    reply_files: tuple[Path, ...]
     seed: int
 
 
@@ -121,9 +129,9 @@ class Session:
         return self._shown(len(self.turns))
 
     def _shown(self, count: int) -> list[Message]:
-        """What the model is shown of the first `count` turns."""
+        """Of the first `count` turns those that the model is shown, as messages."""
         recent = self.turns[_first_shown(count, self.model.history_turns) : count]
-        return [message for turn in recent for message in (turn.asked, turn.reply)]
+        return [message for turn in recent for message in (turn.question, turn.reply)]
 
     def attach(self, path: str | Path) -> Attachment:
         """Load a file, to go with the next message.
@@ -134,9 +142,9 @@ class Session:
         """
         path = Path(path).expanduser()
         medium = media.load(path, limits=self.limits).freeze()
-        known = self.model.layout.names
-        if type(medium) not in known:
-            kinds = ", ".join(sorted(cls.kind for cls in known)) or "no media"
+        readable = self.model.layout.names
+        if type(medium) not in readable:
+            kinds = ", ".join(sorted(cls.kind for cls in readable)) or "no media"
             raise ValueError(f"{path.name} is {medium.kind}; this model reads {kinds}")
         self.attached.append(Attachment(path, medium))
         return self.attached[-1]
@@ -152,7 +160,7 @@ class Session:
     def ask(self, text: str) -> Iterator[Event]:
         """Say something, with what is attached before it; the reply comes event by event.
 
-        With `Done` the turn enters the history and its media are saved, see `turns[-1].saved`.
+        With `Done` the turn enters the history and its media are saved: `turns[-1].reply_files`.
 
         Raises:
             ValueError: if there is nothing to say, or too much for the model.
@@ -172,16 +180,16 @@ class Session:
         if not self.turns:
             raise ValueError("there is no message to edit yet; say something first")
         last = self.turns[-1]
-        before = [Attachment(*pair) for pair in zip(last.files, last.asked.media, strict=True)]
+        before = [Attachment(*pair) for pair in zip(last.files, last.question.media, strict=True)]
         yield from self._answer(text, [*before, *self.attached], len(self.turns) - 1)
 
     def _answer(self, text: str, attached: Sequence[Attachment], place: int) -> Iterator[Event]:
-        """Answer what is asked as the turn at index `place`."""
+        """Answer a question as the turn at index `place`."""
         seed = self.seed + place
-        said = [text.strip()] if text.strip() else []
-        asked = Message("user", [*(item.media for item in attached), *said])
+        texts = [text.strip()] if text.strip() else []
+        question = Message("user", [*(item.media for item in attached), *texts])
         files = tuple(item.path for item in attached)
-        conversation, before = [*self._shown(place), asked], list(self.turns)
+        conversation, before = [*self._shown(place), question], list(self.turns)
         # Out of reach meanwhile, as from another reply that somebody has left half read.
         cache, self.cache = self.cache, PrefixCache(self.model.language)
         reply = self.model.stream(
@@ -191,7 +199,8 @@ class Session:
             with contextlib.closing(reply) as events:
                 for event in events:
                     if isinstance(event, Done):
-                        self._enter(Exchange(asked, files, event.message, (), seed), place, before)
+                        turn = Exchange(question, files, event.message, (), seed)
+                        self._enter(turn, place, before)
                     yield event
         finally:
             self.cache = cache
@@ -204,19 +213,19 @@ class Session:
             medium.freeze()
         self.attached = []
         self.turns[place:] = [turn]
-        self.turns[-1] = dataclasses.replace(turn, saved=self._save(turn.reply.media))
+        self.turns[-1] = dataclasses.replace(turn, reply_files=self._save(turn.reply.media))
 
-    def _save(self, made: Sequence[Media]) -> tuple[Path, ...]:
+    def _save(self, media: Sequence[Media]) -> tuple[Path, ...]:
         """Save a reply's media under the next number that no file in the folder has."""
-        if not made:
+        if not media:
             return ()
         self.out.mkdir(parents=True, exist_ok=True)
         number = len(self.turns)
         while any(self.out.glob(f"reply-{number}-*")):
             number += 1
         saved: list[Path] = []
-        for index, medium in enumerate(made):
-            again = sum(other.kind == medium.kind for other in made[:index])
+        for index, medium in enumerate(media):
+            again = sum(other.kind == medium.kind for other in media[:index])
             name = f"reply-{number}-{medium.kind}{f'-{again + 1}' if again else ''}"
             saved.append(medium.save(self.out / f"{name}{medium.suffix}"))
         return tuple(saved)
@@ -225,8 +234,8 @@ class Session:
         """The conversation as JSON values, its media as the paths of their files."""
         messages: list[TranscriptMessage] = []
         for turn in self.turns:
-            messages.append(_as_json(turn.asked, turn.files))
-            messages.append({**_as_json(turn.reply, turn.saved), "seed": turn.seed})
+            messages.append(_as_json(turn.question, turn.files))
+            messages.append({**_as_json(turn.reply, turn.reply_files), "seed": turn.seed})
         settings: dict[str, object] = {"sampling": self.sampling, **self.text}
         return {"seed": self.seed, "settings": settings, "messages": messages}
 
@@ -241,9 +250,9 @@ class Session:
         if path.suffix.lower() != ".json":
             raise ValueError(f"a transcript is a JSON file; save it as {path.stem}.json")
         with replacing(path) as temporary:
-            told = json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n"
             # What UTF-8 can't hold, of a file's name, is escaped as JSON escapes it.
-            temporary.write_bytes(told.encode("utf-8", "backslashreplace"))
+            temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
         return path
 
 

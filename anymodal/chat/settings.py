@@ -76,9 +76,9 @@ def check_settings(
         )
     for name in by_modality:
         if name not in model.decoders:
-            made = ", ".join(model.decoders) or "text alone"
+            outputs = ", ".join(model.decoders) or "text alone"
             hint = suggest(name, model.decoders) if model.decoders else ""
-            raise ValueError(f"this model makes no {name!r}; it makes {made}{hint}")
+            raise ValueError(f"this model makes no {name!r}; it makes {outputs}{hint}")
     return choice, {
         name: model.modalities[name].settings(by_modality.get(name, {}), f"sampling of {name!r}")
         for name in model.decoders

@@ -93,26 +93,26 @@ def _streamed(
             yield MediumStarted(orders[-1].index, event.name)
     media: dict[int, Media] = {}
     for name, same in by_modality(orders).items():
-        made = yield from _made(model, name, same, media_settings[name])
-        for order, medium in zip(same, made, strict=True):
+        results = yield from _make(model, name, same, media_settings[name])
+        for order, medium in zip(same, results, strict=True):
             media[order.index] = medium
             yield MediumReady(order.index, name, medium)
     yield Done(reply_message(content, media))
 
 
-def _made(
+def _make(
     model: ComposedModel, name: str, orders: Sequence[Order], settings: Mapping[str, Any]
 ) -> Generator[MediumProgress, None, list[Media]]:
     """Make the media of one modality, with an event for each of them after every step."""
-    made: list[Media] = []
+    results: list[Media] = []
 
     def work(report: Report) -> None:
-        made.extend(make(model, name, orders, settings, report))
+        results.extend(make(model, name, orders, settings, report))
 
     with contextlib.closing(report_steps(work)) as steps:
         for step in steps:
             yield from (MediumProgress(order.index, name, *step) for order in orders)
-    return made
+    return results
 
 
 @torch.inference_mode()
@@ -133,8 +133,8 @@ def embed_prompts(
     laid = [model.layout.prompt(messages, reply=True) for messages in conversations]
     packed = pack([prompt.ids for prompt in laid], [prompt.labels for prompt in laid])
     embeds = model.embed(laid, packed.ids.to(model.device), packed.places, soft)
-    shown = {item.key for prompt in laid for item in prompt.items}
-    for key in soft.keys() - shown:
+    in_use = {item.key for prompt in laid for item in prompt.items}
+    for key in soft.keys() - in_use:
         del soft[key]
     return [
         generation.Prompt(

@@ -106,7 +106,7 @@ def reply(session: Session, text: str, instead: bool = False) -> None:
     answer = session.edit(text) if instead else session.ask(text)
     with contextlib.closing(answer) as events:  # type: ignore[type-var]
         show(events)
-    for number, path in enumerate(session.turns[-1].saved, 1):
+    for number, path in enumerate(session.turns[-1].reply_files, 1):
         print(f"  [{number}] {printable(str(path), None)}")
 
 

@@ -69,8 +69,8 @@ def write_conversation(
     """Write the conversation as an HTML report."""
     body = []
     for turn, found in zip(turns, checked, strict=True):
-        body.append(message_html(turn.asked, [file.name for file in turn.files]))
-        body.append(message_html(turn.reply, [file.name for file in turn.saved], found))
+        body.append(message_html(turn.question, [file.name for file in turn.files]))
+        body.append(message_html(turn.reply, [file.name for file in turn.reply_files], found))
     lead = (
         "Every file here was read from disk and every answer made by the model, in one "
         "conversation. Under an answer stands what a measurement finds in it: colour by hue, "

@@ -46,7 +46,7 @@ def test_any_byte_is_taken_and_none_commands_the_terminal(
     for text in (told.out, told.err):
         assert "\x1b" not in text and "\x07" not in text and "\0" not in text
     assert len(session.turns) == 3 and len(session.attached) == 1
-    assert session.turns[0].asked.text == "hello \ufffd\ufffd"
+    assert session.turns[0].question.text == "hello \ufffd\ufffd"
     assert [path for path in tmp_path.iterdir() if path.suffix == ".json"]
     assert "none.png" in told.err and "there is no /no" in told.err
 
@@ -67,7 +67,7 @@ def test_a_session_outlives_any_failure_of_a_turn(
     chat.Repl(session).run()
     told = capsys.readouterr().err
     assert "anymodal: RuntimeError: out of\\x1b[2J memory" in told and "KeyError: 'x'" in told
-    assert [turn.asked.text for turn in session.turns] == ["hello", "draw a ball"]
+    assert [turn.question.text for turn in session.turns] == ["hello", "draw a ball"]
     assert session.turns[1].reply.media
 
 

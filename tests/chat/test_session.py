@@ -32,8 +32,8 @@ def test_a_turn_enters_the_history_and_its_media_are_saved(session: Session) -> 
     assert started == ["image", "audio"]
     (turn,) = session.turns
     assert turn.reply.text == "Look:  and listen:  Done."
-    assert [path.name for path in turn.saved] == ["reply-1-image.png", "reply-1-audio.wav"]
-    assert media.load(turn.saved[0]) == turn.reply.media[0]
+    assert [path.name for path in turn.reply_files] == ["reply-1-image.png", "reply-1-audio.wav"]
+    assert media.load(turn.reply_files[0]) == turn.reply.media[0]
     assert [message.role for message in session.messages] == ["user", "assistant"]
 
 
@@ -43,7 +43,7 @@ def test_no_file_is_overwritten(session: Session) -> None:
     old.write_bytes(b"mine")
     say(session, "draw a ball")
     assert old.read_bytes() == b"mine"
-    assert [path.name for path in session.turns[0].saved] == ["reply-2-image.png"]
+    assert [path.name for path in session.turns[0].reply_files] == ["reply-2-image.png"]
 
 
 def test_the_same_seed_gives_the_same_turns(session: Session, tmp_path: Path) -> None:
@@ -154,9 +154,9 @@ def test_an_edit_takes_the_last_message_s_place(session: Session, tmp_path: Path
     whole = len(session.model.layout.prompt(session.messages[:3], reply=True).ids)
     new = fed(session, session.edit("what is this?"))
     assert new < whole / 2, "what stands before the edit is not computed again"
-    assert [turn.asked.text for turn in session.turns] == ["hello", "what is this?"]
+    assert [turn.question.text for turn in session.turns] == ["hello", "what is this?"]
     edited = session.turns[1]
-    assert edited.asked.media == [picture()] and edited.files == (tmp_path / "a.png",)
+    assert edited.question.media == [picture()] and edited.files == (tmp_path / "a.png",)
     assert edited.reply.text == "This is a ball." and edited.seed == 8
     assert edited.reply == tiny_model().chat(session.messages[:3], seed=8)
 
@@ -214,7 +214,7 @@ def test_the_transcript_names_every_file(session: Session, tmp_path: Path) -> No
     assert asked["content"] == [{"kind": "image", "file": str(file)}, {"text": "what is this?"}]
     assert answered["content"] == [{"text": "This is a ball."}]
     assert answered["seed"] == 7 and drawn["seed"] == 8
-    assert drawn["content"][1]["file"] == str(session.turns[1].saved[0])
+    assert drawn["content"][1]["file"] == str(session.turns[1].reply_files[0])
     with pytest.raises(ValueError, match=r"a\.json"):
         session.save(file)
 

@@ -148,7 +148,7 @@ def test_a_reply_that_came_too_late_is_told(model: AnyModal, tmp_path: Path) -> 
     list(session.ask("what is this?"))
     with pytest.raises(ValueError, match="the conversation went on"):
         list(late)
-    assert [turn.asked.text for turn in session.turns] == ["what is this?"]
+    assert [turn.question.text for turn in session.turns] == ["what is this?"]
     assert any(isinstance(event, Done) for event in session.ask("hello"))
     assert session.turns[-1].reply.text == "Hello!"
 
