@@ -1,4 +1,4 @@
-"""`anymodal cache`: compute what frozen parts give ahead of a training run."""
+"""`anymodal cache`: fill the feature cache of a training run ahead of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal cache`."""
     parser.epilog = (
         "The configuration's `feature_cache.dir` names the folder, or feature_cache.dir=FOLDER "
-        "does. What is there already is left, so a command that was stopped goes on, and several "
-        "with a --share each work at once."
+        "does. Results that the folder has already are kept, so a stopped command goes on, "
+        "and several with a --share each work at once."
     )
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("overrides", nargs="*", metavar="key=value")

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
     )
-    add("--seed", type=seed, help="makes answers repeatable (default: another one each time)")
+    add("--seed", type=seed, help="makes replies repeatable (default: a new one each time)")
     add("--temperature", type=float, help="0 always takes the likeliest word (default: 0)")
     add("--top-p", type=float, help="keep the likeliest words of this total share (default: 1)")
     add("--max-new-tokens", type=count, help="the longest reply (default: 256)")
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     _take_any_byte()
     with quick_start():
         limits = limits_of(args)
-        for file in args.attach:  # a wrong file is told before the model is loaded
+        for file in args.attach:  # a wrong file is an error before the model is loaded
             from anymodal import media
 
             media.load(Path(file).expanduser(), limits=limits)
@@ -100,7 +100,7 @@ def _text_settings(args: argparse.Namespace) -> TextSettings:
 
 
 def reply(session: Session, text: str, instead: bool = False) -> None:
-    """Ask, or ask instead of the last message; show the reply, and tell where its media are."""
+    """Ask, or ask instead of the last message; print the reply and the paths of its media."""
     from anymodal.cli.terminal import show
 
     answer = session.edit(text) if instead else session.ask(text)
@@ -217,12 +217,12 @@ class Repl:
 
 
 def _line(error: Exception) -> str:
-    """One line about what a turn ended in."""
-    told = " ".join(str(error).split())
-    if isinstance(error, ValueError | OSError) and told:
-        return told
+    """An error that ended a turn, on one line."""
+    message = " ".join(str(error).split())
+    if isinstance(error, ValueError | OSError) and message:
+        return message
     kind = type(error).__name__
-    return f"{kind}: {told}"[:500] + "; this reply is dropped, the conversation is as it was"
+    return f"{kind}: {message}"[:500] + "; this reply is dropped, the conversation is as it was"
 
 
 def _tell(attachment: Attachment) -> None:
@@ -230,21 +230,22 @@ def _tell(attachment: Attachment) -> None:
 
 
 def _take_any_byte() -> None:
-    """Let a byte that the terminal's encoding can't read be part of a line, not end the session."""
+    """Read bytes that aren't in the terminal's encoding as surrogates, not as an error."""
     with contextlib.suppress(AttributeError, OSError):  # no terminal, or one that was read from
         sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
 
 
 def _as_path(line: str) -> Path | None:
-    """The file that a line is the path of, as typed or as a terminal pastes a dragged one."""
+    """The path that a line is, as typed or as a terminal pastes a dragged file; else None."""
     readings = [line]
     with contextlib.suppress(ValueError):
         words = shlex.split(line)
         readings += words if len(words) == 1 else []
     for reading in readings:
         path = Path(reading.removeprefix("file://")).expanduser()
-        looks_like_one = "/" in reading or path.suffix
+        # A word that happens to be a file's name is something to say.
+        is_path = "/" in reading or path.suffix
         with contextlib.suppress(OSError, ValueError):
-            if looks_like_one and path.is_file():
+            if is_path and path.is_file():
                 return path
     return None

@@ -22,16 +22,16 @@ COMMANDS = {
         "a scripted chat through every modality, with an HTML report",
     ),
     "train": ("anymodal.cli.train", "train as configurations say"),
-    "cache": ("anymodal.cli.cache", "compute what a training run's frozen parts give, ahead"),
+    "cache": ("anymodal.cli.cache", "fill the feature cache of a training run ahead of it"),
     "export": ("anymodal.cli.export", "put a model and all its parts into one folder"),
     "eval": ("anymodal.cli.eval", "measure a model, on the Toybox or on one's own samples"),
     "embed": ("anymodal.cli.embed", "embeddings of files, of any kind that a model reads"),
     "convert": ("anymodal.cli.convert", "published weights to a folder of safetensors"),
     "toybox": ("anymodal.cli.toybox", "write samples of the Toybox as ordinary files"),
     "validate": ("anymodal.cli.validate", "check configurations, building nothing"),
-    "plan": ("anymodal.cli.plan", "what a model or a training takes of a device's memory"),
+    "plan": ("anymodal.cli.plan", "how much memory a model or a training run takes"),
     "ls": ("anymodal.cli.ls", "list models, configurations, or a model's modalities"),
-    "doctor": ("anymodal.cli.doctor", "look the installation over, with advice"),
+    "doctor": ("anymodal.cli.doctor", "check the installation, with advice"),
 }
 """Every command: the module that holds it, imported when it is called, and a line of help."""
 
@@ -89,9 +89,9 @@ def _run(argv: list[str]) -> int:
     parser, command = _parsers(name)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        asked = _task(command, argv)
-        options = asked._option_string_actions
-        raise UsageError(f"{asked.prog} takes no {unknown[0]!r}{_suggest(unknown[0], options)}")
+        parser = _task_parser(command, argv)
+        options = parser._option_string_actions
+        raise UsageError(f"{parser.prog} takes no {unknown[0]!r}{_suggest(unknown[0], options)}")
     if name is None:
         parser.print_help()
         return 0
@@ -99,8 +99,8 @@ def _run(argv: list[str]) -> int:
     return status
 
 
-def _parsers(chosen: str | None) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """The whole parser and that of the chosen command; only that one gets its arguments."""
+def _parsers(selected: str | None) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """The whole parser and that of one command; only that one gets its arguments."""
     parser = _Parser(
         prog="anymodal",
         description="Models that take any modality in and give any modality out.",
@@ -114,7 +114,7 @@ def _parsers(chosen: str | None) -> tuple[argparse.ArgumentParser, argparse.Argu
         added = commands.add_parser(
             name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False
         )
-        if name == chosen:
+        if name == selected:
             command = added
             importlib.import_module(module).add_arguments(command)
             # Given after the command it must not be reset by this parser's own default.
@@ -127,7 +127,7 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     return _parsers(name)[1]
 
 
-def _task(command: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.ArgumentParser:
+def _task_parser(command: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the task that is named, where a command has several."""
     for action in command._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -136,14 +136,14 @@ def _task(command: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Arg
     return command
 
 
-def _suggest(given: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(given.split("=")[0], known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+def _suggest(word: str, choices: Iterable[str]) -> str:
+    choices = list(choices)
+    near = difflib.get_close_matches(word.split("=")[0], choices, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(choices)}"
 
 
 def _readable(error: Exception) -> str | None:
-    """One line for a user about an error that is theirs to mend, None for a fault of ours."""
+    """One line for a user about an error that they can mend; None for a fault of ours."""
     from anymodal.cli import torchaudio_fix
 
     if torchaudio_fix.state() == "broken":  # whatever was imported, this is why it failed

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from anymodal.cli.process import quick_start
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal convert`."""
     parser.epilog = (
         "No code in the checkpoint runs. The licence of the weights stays with them: it is in the "
-        "folder's manifest and is told whenever they are loaded. A GGUF file becomes a language "
+        "folder's manifest and is logged whenever they are loaded. A GGUF file becomes a language "
         "model's folder, its weights unpacked (pip install 'anymodal[gguf]')."
     )
     add = parser.add_argument
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tokenizer",
         metavar="TOKENIZER",
         help="a folder or a name: CLIP's, for imagebind to read texts; the checkpoint's own, for "
-        "the rows of its signals",
+        "the rows of its signal tokens",
     )
     add("--only", nargs="+", default=[], metavar="MODALITY", help="take these modalities' alone")
     add(
@@ -50,14 +50,14 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.folder} is there and holds no such model; name another folder")
     if args.dtype is not None and args.kind != "gguf":
         raise ValueError("--dtype is for gguf; other weights keep their precision")
-    origin, told = {"imagebind": _imagebind, "gguf": _gguf}.get(args.kind, _system)(args)
+    origin, summary = {"imagebind": _imagebind, "gguf": _gguf}.get(args.kind, _system)(args)
     size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
-    print(f"{args.folder}: {told}, {size / 1e6:.1f} MB")
+    print(f"{args.folder}: {summary}, {size / 1e6:.1f} MB")
     print(notice(str(args.folder), origin))
     return 0
 
 
-def _imagebind(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _imagebind(args: argparse.Namespace) -> tuple[Mapping[str, object], str]:
     with quick_start():
         from anymodal.encoders.imagebind.convert import convert
 
@@ -69,17 +69,20 @@ def _imagebind(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return origin, f"preset {origin['preset']}"
 
 
-def _system(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _system(args: argparse.Namespace) -> tuple[Mapping[str, object], str]:
     with quick_start():
         from anymodal.tools.convert.importers import SYSTEMS, convert
 
     origin = convert(args.kind, args.checkpoint, args.folder, args.tokenizer, args.only)
     if SYSTEMS[args.kind].rows and not origin["rows"]:
-        print("the signals' rows are left out, since their places are unknown; --tokenizer tells")
+        print(
+            "the rows of the signal tokens are left out, since their ids are unknown; give "
+            "--tokenizer"
+        )
     return origin, f"weights of {args.kind} to start from (`weights:` of a model)"
 
 
-def _gguf(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _gguf(args: argparse.Namespace) -> tuple[Mapping[str, object], str]:
     with quick_start():
         from anymodal.io.checkpoint import replacing_folder, write_manifest
         from anymodal.io.sources import write_card
@@ -90,8 +93,8 @@ def _gguf(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
             "a GGUF file has one model and its tokenizer: leave --only, --tokenizer out"
         )
     file: Path = args.checkpoint
-    named = (str(file), None) if file.is_dir() else (str(file.parent), file.name)
-    language = LanguageModel.from_pretrained(named[0], gguf_file=named[1], dtype=args.dtype)
+    folder, name = (file, None) if file.is_dir() else (file.parent, file.name)
+    language = LanguageModel.from_pretrained(str(folder), gguf_file=name, dtype=args.dtype)
     origin = {"file": language.name, **language.source}
     with replacing_folder(args.folder) as temporary:
         language.save_pretrained(temporary)

@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> int:
         session = Session(open_model(args), args.out / "outputs", args.seed)
     files = demo.write_inputs(demo.SCRIPT, args.out / "inputs", args.seed)
     checked = []
-    for step, given in zip(demo.SCRIPT, files, strict=True):
-        for file in given:
+    for step, attachments in zip(demo.SCRIPT, files, strict=True):
+        for file in attachments:
             session.attach(file)
             print(f"{PROMPT}{file}")
         print(f"{PROMPT}{step.text}")

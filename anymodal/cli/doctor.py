@@ -1,4 +1,4 @@
-"""`anymodal doctor`: what is installed, what is amiss, and what mends it."""
+"""`anymodal doctor`: the installation checked, with advice."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def findings() -> Iterator[Finding]:
 
 
 def _requirements() -> list[str]:
-    """What AnyModal needs."""
+    """Required packages, as requirement lines."""
     return [line for line in _declared() if "extra ==" not in line]
 
 
 def _declared() -> list[str]:
-    """Needs and extras, from the installed package, or from the source tree it runs from."""
+    """Requirements and extras, from the installed package or the source tree that it runs from."""
     try:
         return metadata.requires("anymodal") or []
     except metadata.PackageNotFoundError:
@@ -70,52 +70,53 @@ def _declared() -> list[str]:
 
         file = Path(__file__).resolve().parents[2] / "pyproject.toml"
         project = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
-        told = project.get("project", {})
-        extras = told.get("optional-dependencies", {}).items()
+        table = project.get("project", {})
+        extras = table.get("optional-dependencies", {}).items()
         return [
-            *told.get("dependencies", []),
+            *table.get("dependencies", []),
             *(f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines),
         ]
 
 
 def _extras() -> Iterator[Finding]:
-    """What may be installed beside, an extra a line; developers' own isn't told."""
+    """A line for each extra, apart from that of developers."""
     from packaging.requirements import Requirement
 
     extras: dict[str, list[str]] = {}
     for line in _declared():
-        needed = Requirement(line)
+        requirement = Requirement(line)
         extra = line.rpartition("extra ==")[2].strip(" \"'")
-        if "extra ==" in line and needed.name != "anymodal" and extra != "dev":
-            extras.setdefault(extra, []).append(needed.name)
+        if "extra ==" in line and requirement.name != "anymodal" and extra != "dev":
+            extras.setdefault(extra, []).append(requirement.name)
     for extra, names in extras.items():
         try:
-            told = ", ".join(f"{name} {metadata.version(name)}" for name in names)
-            yield Finding(f"extra {extra}: {told}", "there")
+            versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+            yield Finding(f"extra {extra}: {versions}", "installed")
         except metadata.PackageNotFoundError:
-            what = f"extra {extra} ({', '.join(names)}) isn't installed"
-            yield Finding(what, f"where it is wanted, run: pip install 'anymodal[{extra}]'")
+            text = f"extra {extra} ({', '.join(names)}) isn't installed"
+            yield Finding(text, f"if you want it, run: pip install 'anymodal[{extra}]'")
 
 
-def _package(requirement: str) -> Finding:
+def _package(line: str) -> Finding:
     from packaging.requirements import Requirement
 
-    needed = Requirement(requirement)
-    if needed.marker is not None and not needed.marker.evaluate():
-        return Finding(needed.name, "not needed here")
+    requirement = Requirement(line)
+    name, specifier = requirement.name, requirement.specifier
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return Finding(name, "not needed here")
     try:
-        version = metadata.version(needed.name)
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Finding(needed.name, f'missing; run: pip install "{requirement}"', True)
-    if not needed.specifier.contains(version, prereleases=True):
-        advice = f'{needed.specifier} is needed; run: pip install "{requirement}"'
-        return Finding(f"{needed.name} {version}", advice, True)
-    return Finding(f"{needed.name} {version}", f"stay within {needed.specifier or 'any version'}")
+        return Finding(name, f'missing; run: pip install "{line}"', True)
+    if not specifier.contains(version, prereleases=True):
+        advice = f'{specifier} is needed; run: pip install "{line}"'
+        return Finding(f"{name} {version}", advice, True)
+    return Finding(f"{name} {version}", f"stay within {specifier or 'any version'}")
 
 
 def _torchaudio() -> Finding:
-    found = torchaudio_fix.state()
-    if found == "broken":
+    state = torchaudio_fix.state()
+    if state == "broken":
         return Finding("torchaudio", torchaudio_fix.ADVICE, True)
     return {
         "absent": Finding("torchaudio isn't installed", "leave it so, nothing needs it"),
@@ -124,7 +125,7 @@ def _torchaudio() -> Finding:
             f"after installing torch anew, run: {torchaudio_fix.COMMAND}",
         ),
         "fine": Finding("torchaudio and torch fit each other", "install both anew together"),
-    }[found]
+    }[state]
 
 
 def _processors() -> Iterator[Finding]:
@@ -155,13 +156,14 @@ def _processors() -> Iterator[Finding]:
 def _disks() -> Iterator[Finding]:
     """The disk that published weights go to, and the one that is worked on, if it is another."""
     seen = set()
-    for what, folder in (("the hub's cache", hub.cache()), ("this folder", Path.cwd())):
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if (disk := there.stat().st_dev) in seen:
+    for purpose, folder in (("the hub's cache", hub.cache()), ("this folder", Path.cwd())):
+        # A cache that nothing was fetched into has no folder yet.
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if (disk := existing.stat().st_dev) in seen:
             continue
         seen.add(disk)
-        free = shutil.disk_usage(there).free
-        text = f"{free / 1e9:.1f} GB free for {what}, {folder}"
+        free = shutil.disk_usage(existing).free
+        text = f"{free / 1e9:.1f} GB free for {purpose}, {folder}"
         if free < _ROOM:
             yield Finding(text, "at least 2 GB are wanted; make room, or set HF_HOME", True)
         else:

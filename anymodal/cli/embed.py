@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anymodal.cli.options import DEFAULT_MODEL, add_device, add_limits, count, limits_of
 from anymodal.cli.process import quick_start
+from anymodal.config.printable import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         limits=limits,
     )
     for path, reason in report.skipped:
-        print(f"skipped {path}: {reason}", file=sys.stderr)
-    told = f", {len(report.skipped)} skipped" if report.skipped else ""
-    print(f"{args.out}: {report.files} files, {report.new} of them new{told}")
+        # Names come from a folder that may be a stranger's.
+        print(printable(f"skipped {path}: {reason}", None), file=sys.stderr)
+    skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
+    print(f"{args.out}: {report.files} files, {report.new} of them new{skipped}")
     return 0

@@ -6,10 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anymodal.cli.options import add_device, add_model, open_model
 from anymodal.cli.process import quick_start
+
+if TYPE_CHECKING:
+    from anymodal.toybox.diagnosis import Rung
 
 SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
 """Which scenes a split holds: whether they are held out from training."""
@@ -101,8 +104,8 @@ def _matrix(args: argparse.Namespace) -> int:
 
         lines = choose_lines(args.kinds)
         plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
-        answers = ModelPredictor(open_model(args))
-    results = evaluate(answers, plan, args.out, name=args.model)
+        predictor = ModelPredictor(open_model(args))
+    results = evaluate(predictor, plan, args.out, name=args.model)
     text = matrix_table(results)
     print(text)
     if args.out is not None:
@@ -137,9 +140,9 @@ def _decoder(args: argparse.Namespace) -> int:
         device = devices.choose(args.device)
         options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
         decoder = DiffusionDecoder.from_pretrained(args.folder, **options).to(device)
-    made = decoder.media.kind
-    if args.modality not in (None, made):
-        raise ValueError(f"{args.folder} makes {made}, not {args.modality!r}")
+    kind = decoder.media.kind
+    if args.modality not in (None, kind):
+        raise ValueError(f"{args.folder} makes {kind}, not {args.modality!r}")
     for unseen in SPLITS[args.split]:
         rung = on_captions(
             decoder,
@@ -170,7 +173,7 @@ def _files(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_rungs(rungs: Sequence[Any], unseen: bool) -> None:
+def _print_rungs(rungs: Sequence[Rung], unseen: bool) -> None:
     from anymodal.toybox.diagnosis import table
 
     print(f"{'held-out' if unseen else 'seen'} scenes\n\n{table(rungs)}\n")

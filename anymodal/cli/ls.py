@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def show_model(name: str) -> None:
         print(f"  {modality:<12} {'; '.join(abilities)}")
 
 
-def _target(node: dict[str, Any], parts: dict[str, Any]) -> str:
+def _target(node: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
     """The class that a node, or the part it stands for, names."""
     node = parts.get(node["_part_"], {}) if "_part_" in node else node
     names = printable(str(node.get("_target_") or "?")).split(".")

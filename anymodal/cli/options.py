@@ -72,15 +72,15 @@ def limits_of(args: argparse.Namespace) -> Limits:
     """
     from anymodal.media import Limits, MediaError
 
-    given = dict[str, float]()
+    limits = dict[str, float]()
     for item in args.limit:
         name, _, value = item.partition("=")
         try:
             number = float(value)
         except ValueError:
             raise MediaError(f"--limit {item} gives no number; write NAME=NUMBER") from None
-        given[name] = int(number) if number.is_integer() else number
-    return Limits.of(given)
+        limits[name] = int(number) if number.is_integer() else number
+    return Limits.of(limits)
 
 
 def add_allow(parser: argparse.ArgumentParser) -> None:

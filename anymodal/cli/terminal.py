@@ -7,13 +7,15 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:  # with torch, which the command line's help does without
+    from rich.progress import Progress, TaskID
+
     from anymodal.types import Event, MediumProgress, MediumReady
 
 WHITESPACE = "\n\t"
-"""What of a message's text a terminal may obey; in a name or an error it would fake a line."""
+"""Kept in a message's text; in a name or an error it could fake a line."""
 
 
 def show(events: Iterable[Event]) -> None:
@@ -72,8 +74,8 @@ class _Bars:
     """Progress bars, one for each medium in the making."""
 
     def __init__(self) -> None:
-        self.progress: Any = None
-        self.tasks: dict[int, Any] = {}
+        self.progress: Progress | None = None
+        self.tasks: dict[int, TaskID] = {}
 
     def __enter__(self) -> Self:
         return self

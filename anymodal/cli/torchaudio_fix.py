@@ -17,11 +17,11 @@ ADVICE = (
     f"imported; run: {COMMAND}"
 )
 
-_NEEDED = b"libc10_cuda.so"
+_CUDA_LIBRARY = b"libc10_cuda.so"
 
 
 def state() -> str:
-    """How torchaudio stands to torch; neither is imported.
+    """Whether torchaudio fits torch; neither is imported.
 
     Returns:
         "absent", "fine", "aside" (mended by `main`) or "broken".
@@ -30,7 +30,7 @@ def state() -> str:
     if torchaudio is None:
         return "absent"
     extensions = _extensions(torchaudio)
-    if any(_NEEDED in file.read_bytes() for file in extensions) and not _has_cuda():
+    if any(_CUDA_LIBRARY in file.read_bytes() for file in extensions) and not _has_cuda():
         return "broken"
     aside = not extensions and any((torchaudio / "lib").glob("*.so.aside"))
     return "aside" if aside else "fine"
@@ -38,10 +38,10 @@ def state() -> str:
 
 def main() -> int:
     """Rename the extension's files if they cannot load, and say what was done."""
-    found = state()
+    before = state()
     torchaudio = _folder("torchaudio")
-    if found != "broken" or torchaudio is None:
-        print(f"torchaudio: {found}, nothing to do")
+    if before != "broken" or torchaudio is None:
+        print(f"torchaudio: {before}, nothing to do")
         return 0
     for file in _extensions(torchaudio):
         file.replace(file.with_name(file.name + ".aside"))
@@ -63,8 +63,8 @@ def _has_cuda() -> bool:
     version = torch / "version.py" if torch is not None else None
     if version is None or not version.is_file():
         return False
-    found = re.search(r"^cuda\b[^=]*=\s*(.+)$", version.read_text(), re.MULTILINE)
-    return found is not None and found[1].strip() != "None"
+    match = re.search(r"^cuda\b[^=]*=\s*(.+)$", version.read_text(), re.MULTILINE)
+    return match is not None and match[1].strip() != "None"
 
 
 if __name__ == "__main__":

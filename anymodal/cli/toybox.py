@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anymodal.cli.options import count
 
@@ -63,13 +63,13 @@ def write_samples(
         rng = np.random.default_rng([seed, index])  # a scene doesn't depend on how many there are
         scene = sample_scene(rng, unseen=unseen)
         stem = f"{index:04d}"
-        told = {}
+        media = {}
         for name in names:
             medium = render(scene, name, rng)
             path = medium.save(out / f"{stem}-{name}{medium.suffix}")
-            told[name] = {"file": path.name, "tells": scene.observable(name)}
-        described = {"scene": asdict(scene), "held_out": scene.held_out, "media": told}
-        (out / f"{stem}.json").write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+            media[name] = {"file": path.name, "tells": scene.observable(name)}
+        description = {"scene": asdict(scene), "held_out": scene.held_out, "media": media}
+        (out / f"{stem}.json").write_text(json.dumps(description, indent=2) + "\n", "utf-8")
     return n * (len(names) + 1)
 
 
@@ -95,7 +95,7 @@ def write_dialogues(out: Path, n: int, seed: int, unseen: bool = False) -> Path:
     return path
 
 
-def _message(turn: DialogueTurn, stem: Path, rng: np.random.Generator) -> dict[str, Any]:
+def _message(turn: DialogueTurn, stem: Path, rng: np.random.Generator) -> dict[str, object]:
     content = []
     for place, part in enumerate(turn.parts):
         if isinstance(part, str):

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from anymodal.cli.process import quick_start
+from anymodal.cli.terminal import WHITESPACE
+from anymodal.config.printable import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
             with quick_start():
                 check(path)
         except (ValueError, OSError) as error:
-            print(f"anymodal: {path}: {error}", file=sys.stderr)
+            print(printable(f"anymodal: {path}: {error}", None, WHITESPACE), file=sys.stderr)
             status = 2
         else:
             print(f"{path}: ok")
