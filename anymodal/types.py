@@ -111,7 +111,7 @@ class Message:
         Args:
             given: see `messages.conversation_of` for what is read.
             files: whether it may name files of this machine; False for a stranger's.
-            limits: what is too much of a medium; `Limits()` where None.
+            limits: the most that a medium may hold; `Limits()` where None.
 
         Raises:
             FileNotFoundError: if a file that it names isn't there.

@@ -56,7 +56,7 @@ def reply_many(
         conversations: see `messages.conversation_of`.
         seeds: one for each conversation.
         sampling: settings of media by modality, over the model's own.
-        limits: what is too much of a file.
+        limits: the most that a file may hold, such as `max_seconds`.
         batch_size: the most conversations to answer, and the most media to make, at once.
         text: settings of the text.
 

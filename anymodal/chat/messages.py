@@ -34,7 +34,7 @@ def conversation_of(conversation: object, limits: Limits | None = None) -> list[
 
     Args:
         conversation: in one of these forms.
-        limits: what is too much of a medium; `Limits()` where None.
+        limits: the most that a medium may hold; `Limits()` where None.
 
     Raises:
         FileNotFoundError: if a file isn't there.

@@ -41,7 +41,7 @@ class ChatModel(ComposedModel):
             seed: of the sampled text and of the media; None draws one.
             sampling: `anymodal.chat.settings.MediaSettings` by modality, as
                 `{"image": {"steps": 20}}`, over the model's own.
-            limits: what is too much of a file.
+            limits: the most that a file may hold, such as `max_seconds`.
             cache: keys and values of earlier turns, kept by a session.
             text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
 
@@ -98,7 +98,7 @@ class ChatModel(ComposedModel):
                 the one at index i has `seed + i`, or a seed of its own where `seed` is a list.
             sampling: `anymodal.chat.settings.MediaSettings` by modality, as
                 `{"image": {"steps": 20}}`, over the model's own.
-            limits: what is too much of a file.
+            limits: the most that a file may hold, such as `max_seconds`.
             cache: keys and values of earlier turns of one conversation, kept by a session.
             batch_size: of several conversations, the most to answer, and the most media to make, at
                 once.

@@ -85,7 +85,7 @@ class Session:
         out: where media of replies are saved; made when the first one is.
         seed: of the first turn; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
-        limits: what is too much of an attached file.
+        limits: the most that an attached file may hold.
         text: settings of the text, such as `max_new_tokens`.
 
     Raises:

@@ -60,7 +60,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help="what is too much of a file, such as max_seconds=1200; may be given several times",
+        help="the most that a file may hold, such as max_seconds=1200; may be given several times",
     )
 
 

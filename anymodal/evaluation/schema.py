@@ -33,7 +33,7 @@ class Evaluation:
         settings: of `model.chat`, such as `max_new_tokens` and `sampling`.
         device: where the model and the metrics work; null for a GPU where there is one.
         trusted_packages: packages beside AnyModal whose classes this evaluation may build.
-        limits: what is too much of a file of the samples, by the names of `media.Limits`.
+        limits: the most that a file of the samples may hold, by the names of `media.Limits`.
     """
 
     model: Any = MISSING
@@ -55,10 +55,10 @@ class Evaluation:
         Raises:
             ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
         """
-        found = configuration.structured(cls, config, "evaluation")
-        Limits.of(found.limits)
-        found._check()
-        return found
+        evaluation = configuration.structured(cls, config, "evaluation")
+        Limits.of(evaluation.limits)
+        evaluation._check()
+        return evaluation
 
     @property
     def trusted(self) -> list[str]:
@@ -88,10 +88,10 @@ class Evaluation:
         """
         if isinstance(self.data, str):
             return read_samples(self.data, Limits.of(self.limits))
-        found = list(configuration.instantiate(self.data, trusted_packages=self.trusted))
-        if not found or not all(isinstance(sample, Sample) for sample in found):
+        samples = list(configuration.instantiate(self.data, trusted_packages=self.trusted))
+        if not samples or not all(isinstance(sample, Sample) for sample in samples):
             raise ConfigError(f"data ({self.data['_target_']}) gives no samples")
-        return found
+        return samples
 
     def build_metrics(self, samples: list[Sample]) -> dict[str, Metric]:
         """Build the metrics, and check that the samples have what they need.
@@ -100,7 +100,7 @@ class Evaluation:
             ConfigError: naming the metric, and the key that no sample has.
         """
         parts = configuration.build_parts(self.parts, self.trusted)
-        found: dict[str, Metric] = {}
+        metrics: dict[str, Metric] = {}
         for name, node in self.metrics.items():
             metric = configuration.instantiate(node, parts=parts, trusted_packages=self.trusted)
             if not isinstance(metric, Metric):
@@ -109,36 +109,36 @@ class Evaluation:
                 metric.check(samples)
             except ConfigError as error:
                 raise ConfigError(f"metrics.{name}: {error}") from error
-            found[name] = metric
-        return found
+            metrics[name] = metric
+        return metrics
 
 
-def _check_settings(given: Mapping[str, Any]) -> None:
+def _check_settings(settings: Mapping[str, Any]) -> None:
     """Refuse settings that `chat.reply_many` doesn't take; the model's own check is the rest."""
-    known = [*BATCH_SETTINGS, *(item.name for item in fields(Sampling))]
-    for name in given:
-        if name not in known:
-            raise ConfigError(f"settings has no {name!r}{suggest(name, known)}")
-    how = {name: value for name, value in given.items() if name not in BATCH_SETTINGS}
-    sampling = given.get("sampling") or {}
+    names = [*BATCH_SETTINGS, *(item.name for item in fields(Sampling))]
+    for name in settings:
+        if name not in names:
+            raise ConfigError(f"settings has no {name!r}{suggest(name, names)}")
+    text = {name: value for name, value in settings.items() if name not in BATCH_SETTINGS}
+    sampling = settings.get("sampling") or {}
     if not isinstance(sampling, Mapping):
         raise ConfigError(f"settings.sampling must be settings by modality, not {sampling!r}")
     try:
-        Sampling(**how)
-        ranges.whole("batch_size", given.get("batch_size", 1), 1, MAX_BATCH_SIZE)
-        for name, settings in sampling.items():
-            # What else the decoder takes the model knows, before the first sample is asked.
-            ranges.medium(settings, lambda **any: None, place=f"settings.sampling.{name}")
+        Sampling(**text)
+        ranges.whole("batch_size", settings.get("batch_size", 1), 1, MAX_BATCH_SIZE)
+        for name, how in sampling.items():
+            # Whether the decoder takes others is checked with the model, before the first sample.
+            ranges.medium(how, lambda **any: None, place=f"settings.sampling.{name}")
     except ValueError as error:
         raise ConfigError(f"settings: {error}") from error
 
 
 def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluation:
     """Load and validate an evaluation's configuration, building nothing."""
-    found = Evaluation.from_config(configuration.load(path, overrides, Evaluation))
-    parts = configuration.validate_parts(found.parts, found.trusted)
+    evaluation = Evaluation.from_config(configuration.load(path, overrides, Evaluation))
+    parts = configuration.validate_parts(evaluation.parts, evaluation.trusted)
     for name in ("model", "data", "metrics"):
-        node = getattr(found, name)
+        node = getattr(evaluation, name)
         shared = parts if name == "metrics" else ()
-        configuration.validate(node, parts=shared, trusted_packages=found.trusted, place=name)
-    return found
+        configuration.validate(node, parts=shared, trusted_packages=evaluation.trusted, place=name)
+    return evaluation

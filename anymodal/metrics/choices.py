@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from anymodal.metrics.base import Metric
-from anymodal.metrics.words import places, words
+from anymodal.metrics.words import find_spans, words
 
 if TYPE_CHECKING:
     from anymodal.metrics.samples import Sample
@@ -30,9 +30,9 @@ class Accuracy(Metric):
         self.chance = 0.0
 
     def _update(self, sample: Sample, reply: Message) -> bool:
-        found = named(reply.text, sample.choices)
-        self.right += found == {sample.answer}
-        self.named += len(found) == 1
+        choices = choices_in(reply.text, sample.choices)
+        self.right += choices == {sample.answer}
+        self.named += len(choices) == 1
         self.chance += 1 / len(set(sample.choices))
         return True
 
@@ -41,15 +41,15 @@ class Accuracy(Metric):
         return {name: value / self.count for name, value in sums.items()}
 
 
-def named(text: str, choices: Sequence[str]) -> set[str]:
+def choices_in(text: str, choices: Sequence[str]) -> set[str]:
     """The choices that a text names; see `Accuracy`."""
-    said = words(text)
-    found = [(place, choice) for choice in choices for place in places(words(choice), said)]
+    text_words = words(text)
+    spans = [(span, choice) for choice in choices for span in find_spans(words(choice), text_words)]
 
     def within_longer(start: int, end: int) -> bool:
-        return any(a <= start and end <= b and b - a > end - start for (a, b), _ in found)
+        return any(a <= start and end <= b and b - a > end - start for (a, b), _ in spans)
 
-    return {choice for place, choice in found if not within_longer(*place)}
+    return {choice for span, choice in spans if not within_longer(*span)}
 
 
 class YesNo(Metric):
@@ -90,12 +90,12 @@ class YesNo(Metric):
         return words(sample.answer) in (["yes"], ["no"])
 
     def _update(self, sample: Sample, reply: Message) -> bool:
-        said = set(words(reply.text.partition(".")[0]))
-        yes = not said & {"no", "not"}
+        sentence = set(words(reply.text.partition(".")[0]))
+        yes = not sentence & {"no", "not"}
         self.yes += yes
-        self.unclear += not said & {"yes", "no", "not"}
-        wanted = words(sample.answer) == ["yes"]
-        self.library.update(torch.tensor([int(yes)]), torch.tensor([int(wanted)]))
+        self.unclear += not sentence & {"yes", "no", "not"}
+        target = words(sample.answer) == ["yes"]
+        self.library.update(torch.tensor([int(yes)]), torch.tensor([int(target)]))
         return True
 
     def _compute(self) -> dict[str, float]:

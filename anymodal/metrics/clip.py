@@ -48,12 +48,13 @@ class ClipScore(Metric):
 
     @torch.inference_mode()
     def _update(self, sample: Sample, reply: Message) -> bool:
-        shown = next((s for m in reply.media if (s := pictures(m, self.frames)) is not None), None)
-        if shown is None:
+        visible = (pictures(medium, self.frames) for medium in reply.media)
+        pixels = next((frames for frames in visible if frames is not None), None)
+        if pixels is None:
             return False
-        seen = torch.from_numpy(shown.copy()).permute(0, 3, 1, 2)  # (T, H, W, 3) -> (T, 3, H, W)
+        frames = torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2)  # (T, H, W, 3) -> (T, 3, H, W)
         self.library.reset()
-        self.library.update(seen.to(self.device), [sample.caption] * len(seen))
+        self.library.update(frames.to(self.device), [sample.caption] * len(frames))
         self.sum += float(self.library.compute())
         return True
 

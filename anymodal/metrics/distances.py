@@ -227,13 +227,13 @@ class _Inception:
         self.device = "cpu"
 
     def accepts(self, medium: Media) -> bool:
-        shown = pictures(medium)
-        return shown is not None and len(shown) == 1
+        frames = pictures(medium)
+        return frames is not None and len(frames) == 1
 
     def prepare(self, medium: Media) -> Tensor:
-        shown = pictures(medium)
-        assert shown is not None, "accepts() was asked before"
-        return torch.from_numpy(shown[0].copy()).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
+        frames = pictures(medium)
+        assert frames is not None, "accepts() was asked before"
+        return torch.from_numpy(frames[0].copy()).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
 
     def embed(self, prepared: Sequence[Tensor]) -> Tensor:
         # One by one: pictures may differ in size, and the network brings each to its own.

@@ -1,7 +1,7 @@
 """Samples in a JSON Lines file, beside the media that they name.
 
 A line is an object: `prompt`, a text or a list of parts, or `messages`, each with a `role` and its
-`content`; a part is a text or `{"file": "cat.png"}`. What the reply is measured against is told by
+`content`; a part is a text or `{"file": "cat.png"}`. What the reply is measured against stands in
 `references` (texts), `media` (files), `caption` (what should be made), `choices` and `answer`; `id`
 names the sample. Files are found from the folder of the JSON Lines file; beside `file` may stand a
 `kind`, and what the file leaves open, such as `sample_rate`.
@@ -37,7 +37,7 @@ class File:
         path: of the file.
         name: what the data call it.
         how: arguments of `media.load`, such as `kind`.
-        limits: what is too much of it.
+        limits: the most that it may hold.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Sample:
-    """What to ask, and what is known of the reply.
+    """A question, and what its reply is measured against.
 
     Args:
         id: tells it from the others of its data.
@@ -120,7 +120,7 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """What its files are named by."""
+        """The stem of its files' names."""
         short = re.sub(r"[^\w-]+", "-", self.id)[:60]
         return f"{short}-{hashlib.sha256(self.id.encode()).hexdigest()[:8]}"
 

@@ -1,4 +1,4 @@
-"""What a reply says, against references."""
+"""The text of a reply, against references."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class WordErrorRate(Metric):
     def _update(self, sample: Sample, reply: Message) -> bool:
         from torchmetrics.functional.text import word_error_rate
 
-        said, told = self.text(reply.text), [self.text(each) for each in sample.references]
-        nearest = min(told, key=lambda text: float(word_error_rate([said], [text])))
-        self.library.update([said], [nearest])
+        text, references = self.text(reply.text), [self.text(each) for each in sample.references]
+        nearest = min(references, key=lambda target: float(word_error_rate([text], [target])))
+        self.library.update([text], [nearest])
         return True
 
     def _compute(self) -> dict[str, float]:

@@ -21,8 +21,8 @@ def plain(text: str) -> str:
     return " ".join(words(text))
 
 
-def places(part: list[str], whole: list[str]) -> list[tuple[int, int]]:
-    """Where some words stand in a row among others: first place, and the one after the last."""
+def find_spans(part: list[str], whole: list[str]) -> list[tuple[int, int]]:
+    """The spans in which some words stand in a row among others, as (start, end)."""
     size = len(part)
     return [
         (start, start + size)

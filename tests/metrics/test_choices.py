@@ -8,7 +8,7 @@ from anymodal.metrics import (
     Accuracy,
     YesNo,
 )
-from anymodal.metrics.choices import named
+from anymodal.metrics.choices import choices_in
 from tests.support.samples import figures, said, sample
 
 
@@ -23,7 +23,7 @@ from tests.support.samples import figures, said, sample
     ],
 )
 def test_named_choices(text: str, found: set[str]) -> None:
-    assert named(text, ["cat", "black cat", "dog"]) == found
+    assert choices_in(text, ["cat", "black cat", "dog"]) == found
 
 
 def test_accuracy_counts_one_right_choice_alone() -> None:
