@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymodal.cli.options import add_limits, add_model, count, limits_of, open_model, seed
+from anymodal.cli.options import add_limits, add_model, count, limits_of, open_model, session_seed
 from anymodal.cli.process import quick_start
 from anymodal.cli.terminal import WHITESPACE
 from anymodal.config.printable import printable
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
     )
-    add("--seed", type=seed, help="makes replies repeatable (default: a new one each time)")
+    add("--seed", type=session_seed, help="makes replies repeatable (default: a new one each time)")
     add("--temperature", type=float, help="0 always takes the likeliest word (default: 0)")
     add("--top-p", type=float, help="keep the likeliest words of this total share (default: 1)")
     add("--max-new-tokens", type=count, help="the longest reply (default: 256)")
@@ -101,11 +101,11 @@ def _text_settings(args: argparse.Namespace) -> TextSettings:
 
 def reply(session: Session, text: str, instead: bool = False) -> None:
     """Ask, or ask instead of the last message; print the reply and the paths of its media."""
-    from anymodal.cli.terminal import show
+    from anymodal.cli.terminal import show_reply
 
     answer = session.edit(text) if instead else session.ask(text)
     with contextlib.closing(answer) as events:  # type: ignore[type-var]
-        show(events)
+        show_reply(events)
     for number, path in enumerate(session.turns[-1].reply_files, 1):
         print(f"  [{number}] {printable(str(path), None)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anymodal.cli.options import add_model, open_model, seed
+from anymodal.cli.options import add_model, open_model, session_seed
 from anymodal.cli.process import quick_start
 
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, default=Path("anymodal-demo"), metavar="DIR",
         help="where inputs, outputs and index.html go (default: %(default)s)")  # fmt: skip
     add_model(parser)
-    add("--seed", type=seed, default=0, help="decides everything (default: %(default)s)")
+    add("--seed", type=session_seed, default=0, help="decides everything (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from anymodal.cli.options import add_allow
+from anymodal.cli.options import add_trust
 from anymodal.cli.process import quick_start
 
 _NOTED = ("config.json", "model_index.json")
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what to note as the licence of parts of which none is known, as those you trained",
     )
-    add_allow(parser)
+    add_trust(parser)
     parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
 
 

@@ -20,7 +20,7 @@ def count(text: str) -> int:
     return int(text)
 
 
-def seed(text: str) -> int:
+def session_seed(text: str) -> int:
     """A session's seed, for argparse."""
     from anymodal.config.ranges import MOST_SESSION_SEED
 
@@ -39,7 +39,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a model folder, or the name of a shipped one (default: %(default)s)",
     )
-    add_allow(parser)
+    add_trust(parser)
     add_device(parser)
     parser.add_argument(
         "--dtype",
@@ -83,7 +83,7 @@ def limits_of(args: argparse.Namespace) -> Limits:
     return Limits.of(limits)
 
 
-def add_allow(parser: argparse.ArgumentParser) -> None:
+def add_trust(parser: argparse.ArgumentParser) -> None:
     """Add `--trust`."""
     parser.add_argument(
         "--trust",

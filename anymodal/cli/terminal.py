@@ -18,7 +18,7 @@ WHITESPACE = "\n\t"
 """Kept in a message's text; in a name or an error it could fake a line."""
 
 
-def show(events: Iterable[Event]) -> None:
+def show_reply(events: Iterable[Event]) -> None:
     """Print a reply as its events come; media stand in the text as their number in brackets.
 
     Bars show the media's progress, on standard error and only if that is a terminal.

@@ -24,7 +24,7 @@ def state() -> str:
     """Whether torchaudio fits torch; neither is imported.
 
     Returns:
-        "absent", "fine", "aside" (mended by `main`) or "broken".
+        "absent", "fine", "aside" (mended by `set_aside`) or "broken".
     """
     torchaudio = _folder("torchaudio")
     if torchaudio is None:
@@ -36,7 +36,7 @@ def state() -> str:
     return "aside" if aside else "fine"
 
 
-def main() -> int:
+def set_aside() -> int:
     """Rename the extension's files if they cannot load, and say what was done."""
     before = state()
     torchaudio = _folder("torchaudio")
@@ -68,4 +68,4 @@ def _has_cuda() -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(set_aside())

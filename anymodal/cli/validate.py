@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     for path in args.configs:
         try:
             with quick_start():
-                check(path)
+                check_configuration(path)
         except (ValueError, OSError) as error:
             print(printable(f"anymodal: {path}: {error}", None, WHITESPACE), file=sys.stderr)
             status = 2
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def check(path: Path) -> None:
+def check_configuration(path: Path) -> None:
     """Check a configuration: `modalities` make it a model's, `metrics` an evaluation's.
 
     Raises:

@@ -18,12 +18,12 @@ from anymodal.evaluation.schema import Evaluation, read_evaluation
 from anymodal.evaluation.store import Store
 from anymodal.io.results import write_results
 from anymodal.metrics import Metric
-from anymodal.metrics.samples import Sample
+from anymodal.metrics.samples import EvaluationSample
 from anymodal.model import AnyModal
 from anymodal.types import Message
 
 
-class ReplyFile(TypedDict):
+class ReplySampleFile(TypedDict):
     """A medium of a reply, in a file."""
 
     kind: str
@@ -43,7 +43,7 @@ class Reply(TypedDict):
     id: str
     digest: str
     messages: list[dict[str, object]]
-    reply: list[str | ReplyFile]
+    reply: list[str | ReplySampleFile]
 
 
 def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Results, str]:
@@ -90,7 +90,7 @@ def _model(job: Evaluation) -> AnyModal:
 
 def collect_replies(
     predictor: Predictor,
-    samples: Sequence[Sample],
+    samples: Sequence[EvaluationSample],
     store: Store[Reply],
     *,
     seed: int,
@@ -125,7 +125,7 @@ def collect_replies(
     return failed
 
 
-def _is_answered(store: Store[Reply], sample: Sample) -> bool:
+def _is_answered(store: Store[Reply], sample: EvaluationSample) -> bool:
     """Whether the store has a reply to just what the sample asks, with all its media."""
     record = store.records.get(sample.id)
     if record is None:
@@ -138,10 +138,10 @@ def _is_answered(store: Store[Reply], sample: Sample) -> bool:
 
 
 def _ask(
-    predictor: Predictor, samples: Sequence[Sample], seed: int
-) -> Iterator[tuple[Sample, Message | Exception]]:
+    predictor: Predictor, samples: Sequence[EvaluationSample], seed: int
+) -> Iterator[tuple[EvaluationSample, Message | Exception]]:
     """Replies in one batch, or errors; which sample spoils a batch shows when each is alone."""
-    conversations: list[tuple[Sample, list[Message]]] = []
+    conversations: list[tuple[EvaluationSample, list[Message]]] = []
     for sample in samples:
         try:
             conversations.append((sample, sample.conversation()))
@@ -163,9 +163,9 @@ def _ask(
     yield from zip(readable, replies, strict=True)
 
 
-def _record(sample: Sample, message: Message, store: Store[Reply]) -> Reply:
+def _record(sample: EvaluationSample, message: Message, store: Store[Reply]) -> Reply:
     """A reply, ready for JSON: its texts, and the paths of its media, which are saved."""
-    reply: list[str | ReplyFile] = []
+    reply: list[str | ReplySampleFile] = []
     for place, part in enumerate(message.content):
         if isinstance(part, media.Media):
             path = store.save_medium(part, f"{sample.name}-{place}")
@@ -182,7 +182,10 @@ def _record(sample: Sample, message: Message, store: Store[Reply]) -> Reply:
 
 
 def measure_replies(
-    metrics: Mapping[str, Metric], samples: Sequence[Sample], store: Store[Reply], device: str
+    metrics: Mapping[str, Metric],
+    samples: Sequence[EvaluationSample],
+    store: Store[Reply],
+    device: str,
 ) -> list[Failure]:
     """Let every metric take in every reply; what couldn't be measured comes back, and why."""
     failed: list[Failure] = []
@@ -201,5 +204,5 @@ def measure_replies(
     return failed
 
 
-def _part(folder: Path, part: str | ReplyFile) -> str | media.Media:
+def _part(folder: Path, part: str | ReplySampleFile) -> str | media.Media:
     return part if isinstance(part, str) else media.load(folder / part["path"], kind=part["kind"])

@@ -15,7 +15,7 @@ from anymodal.config import ConfigError, ranges, shown, suggest
 from anymodal.language.sampling import Sampling
 from anymodal.media import Limits
 from anymodal.metrics import Metric
-from anymodal.metrics.samples import Sample, read_samples
+from anymodal.metrics.samples import EvaluationSample, read_samples
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Evaluation:
 
     Args:
         model: a model folder, the name of a shipped one, or a part that gives a model.
-        data: a JSON Lines file of samples, or a part that gives a list of `Sample`.
+        data: a JSON Lines file of samples, or a part that gives a list of `EvaluationSample`.
         metrics: parts that give a `Metric` each, by the name that the results call them.
         output_dir: folder for replies and results, from which a stopped run goes on.
         batch_size: samples answered at once.
@@ -80,7 +80,7 @@ class Evaluation:
                 raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shown(node)}")
         _check_settings(self.settings)
 
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[EvaluationSample]:
         """Read the data.
 
         Raises:
@@ -89,11 +89,11 @@ class Evaluation:
         if isinstance(self.data, str):
             return read_samples(self.data, Limits.of(self.limits))
         samples = list(configuration.instantiate(self.data, trusted_packages=self.trusted))
-        if not samples or not all(isinstance(sample, Sample) for sample in samples):
+        if not samples or not all(isinstance(sample, EvaluationSample) for sample in samples):
             raise ConfigError(f"data ({self.data['_target_']}) gives no samples")
         return samples
 
-    def build_metrics(self, samples: list[Sample]) -> dict[str, Metric]:
+    def build_metrics(self, samples: list[EvaluationSample]) -> dict[str, Metric]:
         """Build the metrics, and check that the samples have what they need.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from anymodal.config import ConfigError
 
 if TYPE_CHECKING:
-    from anymodal.metrics.samples import Sample
+    from anymodal.metrics.samples import EvaluationSample
     from anymodal.types import Message
 
 
@@ -30,11 +30,11 @@ class Metric(ABC):
     count: int = 0
     missing: int = 0
 
-    def takes(self, sample: Sample) -> bool:
+    def takes(self, sample: EvaluationSample) -> bool:
         """Whether a sample has what this metric needs."""
         return all(getattr(sample, key) for key in self.needs)
 
-    def check(self, samples: Sequence[Sample]) -> None:
+    def check(self, samples: Sequence[EvaluationSample]) -> None:
         """Make sure, before anything is asked, that there will be something to measure.
 
         Raises:
@@ -51,7 +51,7 @@ class Metric(ABC):
     def to(self, device: str) -> None:  # noqa: B027 (most compute with nothing that could move)
         """Move what the metric computes with."""
 
-    def update(self, sample: Sample, reply: Message) -> None:
+    def update(self, sample: EvaluationSample, reply: Message) -> None:
         """Take in a reply.
 
         Raises:
@@ -69,7 +69,7 @@ class Metric(ABC):
         return {**figures, "count": self.count, **missing}
 
     @abstractmethod
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         """Take in a reply to a sample with all that is needed; False if it lacks the medium."""
 
     @abstractmethod

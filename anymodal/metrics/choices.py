@@ -11,7 +11,7 @@ from anymodal.metrics.base import Metric
 from anymodal.metrics.words import find_spans, words
 
 if TYPE_CHECKING:
-    from anymodal.metrics.samples import Sample
+    from anymodal.metrics.samples import EvaluationSample
     from anymodal.types import Message
 
 
@@ -29,7 +29,7 @@ class Accuracy(Metric):
         self.right = self.named = 0
         self.chance = 0.0
 
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         choices = choices_in(reply.text, sample.choices)
         self.right += choices == {sample.answer}
         self.named += len(choices) == 1
@@ -85,11 +85,11 @@ class YesNo(Metric):
         )
         self.yes = self.unclear = 0
 
-    def takes(self, sample: Sample) -> bool:
+    def takes(self, sample: EvaluationSample) -> bool:
         """Whether the answer is yes or no."""
         return words(sample.answer) in (["yes"], ["no"])
 
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         sentence = set(words(reply.text.partition(".")[0]))
         yes = not sentence & {"no", "not"}
         self.yes += yes

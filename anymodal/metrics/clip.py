@@ -13,7 +13,7 @@ from anymodal.media.pictures import pictures
 from anymodal.metrics.base import Metric
 
 if TYPE_CHECKING:
-    from anymodal.metrics.samples import Sample
+    from anymodal.metrics.samples import EvaluationSample
     from anymodal.types import Message
 
 
@@ -47,7 +47,7 @@ class ClipScore(Metric):
         self.device = device
 
     @torch.inference_mode()
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         visible = (pictures(medium, self.frames) for medium in reply.media)
         pixels = next((frames for frames in visible if frames is not None), None)
         if pixels is None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from anymodal.encoders import Encoder
     from anymodal.media import Media
-    from anymodal.metrics.samples import Sample
+    from anymodal.metrics.samples import EvaluationSample
     from anymodal.types import Message
 
 
@@ -72,7 +72,7 @@ class _Distance(Metric):
         """Move the encoder."""
         self.embedder.to(device)
 
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         real = [file.load() for file in sample.media]
         for medium, file in zip(real, sample.media, strict=True):
             if not self.embedder.accepts(medium):

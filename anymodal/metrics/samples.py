@@ -30,7 +30,7 @@ KEYS = ("id", "prompt", "messages", "references", "media", "caption", "choices",
 
 
 @dataclass(frozen=True)
-class File:
+class SampleFile:
     """A medium that lies in a file.
 
     Args:
@@ -51,15 +51,15 @@ class File:
 
 
 @dataclass(frozen=True)
-class Turn:
+class SampleMessage:
     """A message whose media lie in files."""
 
     role: str
-    content: tuple[str | File, ...]
+    content: tuple[str | SampleFile, ...]
 
 
 @dataclass(frozen=True)
-class Sample:
+class EvaluationSample:
     """A question, and what its reply is measured against.
 
     Args:
@@ -73,9 +73,9 @@ class Sample:
     """
 
     id: str
-    turns: tuple[Turn, ...]
+    turns: tuple[SampleMessage, ...]
     references: tuple[str, ...] = ()
-    media: tuple[File, ...] = ()
+    media: tuple[SampleFile, ...] = ()
     caption: str = ""
     choices: tuple[str, ...] = ()
     answer: str = ""
@@ -108,7 +108,7 @@ class Sample:
         """
         state = hashlib.sha256(json.dumps(self.written()).encode())
         for part in (part for turn in self.turns for part in turn.content):
-            if isinstance(part, File):
+            if isinstance(part, SampleFile):
                 with part.path.open("rb") as file:
                     state.update(hashlib.file_digest(file, "sha256").digest())
         return state.hexdigest()[:16]
@@ -125,7 +125,7 @@ class Sample:
         return f"{short}-{hashlib.sha256(self.id.encode()).hexdigest()[:8]}"
 
 
-def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[Sample]:
+def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[EvaluationSample]:
     """Read a JSON Lines file; media are looked for, but not loaded yet, then within limits.
 
     Raises:
@@ -135,7 +135,7 @@ def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[S
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"there are no samples at {path}; `data` names a JSON Lines file")
-    samples: dict[str, Sample] = {}
+    samples: dict[str, EvaluationSample] = {}
     try:
         lines = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -155,8 +155,8 @@ def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[S
     return list(samples.values())
 
 
-def _limited(sample: Sample, limits: media.Limits | None) -> Sample:
-    def limited(file: File) -> File:
+def _limited(sample: EvaluationSample, limits: media.Limits | None) -> EvaluationSample:
+    def limited(file: SampleFile) -> SampleFile:
         return replace(file, limits=limits)
 
     turns = tuple(
@@ -177,11 +177,11 @@ def _parsed(line: str) -> dict[str, object]:
     return entry
 
 
-def _sample(entry: Mapping[str, object], folder: Path, number: str) -> Sample:
+def _sample(entry: Mapping[str, object], folder: Path, number: str) -> EvaluationSample:
     if ("prompt" in entry) == ("messages" in entry):
         raise ConfigError("give either `prompt` or `messages`")
     if "prompt" in entry:
-        turns = [Turn("user", _parts(entry["prompt"], folder, "prompt"))]
+        turns = [SampleMessage("user", _parts(entry["prompt"], folder, "prompt"))]
     else:
         turns = [_turn(message, folder) for message in _list(entry, "messages")]
     if not turns or turns[-1].role != "user":
@@ -193,7 +193,7 @@ def _sample(entry: Mapping[str, object], folder: Path, number: str) -> Sample:
         raise ConfigError(f"two of the choices {list(choices)} are the same words")
     if choices and answer and answer not in choices:
         raise ConfigError(f"answer {answer!r} is none of the choices{suggest(answer, choices)}")
-    return Sample(
+    return EvaluationSample(
         id=str(name) if isinstance(name, int) else _text({"id": name}, "id"),
         turns=tuple(turns),
         references=references,
@@ -207,24 +207,24 @@ def _sample(entry: Mapping[str, object], folder: Path, number: str) -> Sample:
     )
 
 
-def _turn(message: object, folder: Path) -> Turn:
+def _turn(message: object, folder: Path) -> SampleMessage:
     if not isinstance(message, dict) or {"role", "content"} - set(message):
         raise ConfigError(f"a message is an object with `role` and `content`, not {message!r}")
     _check_keys(message, ("role", "content"), "a message")
     if message["role"] not in ROLES:
         hint = suggest(str(message["role"]), ROLES)
         raise ConfigError(f"there is no role {message['role']!r}{hint}")
-    return Turn(message["role"], _parts(message["content"], folder, "content"))
+    return SampleMessage(message["role"], _parts(message["content"], folder, "content"))
 
 
-def _parts(content: object, folder: Path, place: str) -> tuple[str | File, ...]:
+def _parts(content: object, folder: Path, place: str) -> tuple[str | SampleFile, ...]:
     parts = [content] if isinstance(content, str) else content
     if not isinstance(parts, list) or not parts:
         raise ConfigError(f"{place} must be a text or a list of parts, not {content!r}")
     return tuple(part if isinstance(part, str) else _file(part, folder, place) for part in parts)
 
 
-def _file(part: object, folder: Path, place: str) -> File:
+def _file(part: object, folder: Path, place: str) -> SampleFile:
     if not isinstance(part, dict) or not isinstance(part.get("file"), str):
         raise ConfigError(f'{place} holds {part!r}; a file is written {{"file": "cat.png"}}')
     hints = frozenset().union(*(kind.hints for kind in Media.kinds.values()))
@@ -237,7 +237,7 @@ def _file(part: object, folder: Path, place: str) -> File:
     path = folder / part["file"]
     if not path.is_file():
         raise ConfigError(f"there is no file {part['file']!r} in {folder}")
-    return File(path, part["file"], how)
+    return SampleFile(path, part["file"], how)
 
 
 def _list(entry: Mapping[str, object], key: str) -> list[object]:

@@ -9,7 +9,7 @@ from anymodal.metrics.base import Metric
 from anymodal.metrics.words import plain
 
 if TYPE_CHECKING:
-    from anymodal.metrics.samples import Sample
+    from anymodal.metrics.samples import EvaluationSample
     from anymodal.types import Message
 
 
@@ -34,7 +34,7 @@ class Bleu(Metric):
         self.n_gram, self.text = n_gram, plain if normalize else str
         self.library = BLEUScore(n_gram, smooth)
 
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         self.library.update([self.text(reply.text)], [[self.text(r) for r in sample.references]])
         return True
 
@@ -59,7 +59,7 @@ class WordErrorRate(Metric):
         self.text = plain if normalize else str
         self.library = Library()
 
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         from torchmetrics.functional.text import word_error_rate
 
         text, references = self.text(reply.text), [self.text(each) for each in sample.references]
@@ -96,7 +96,7 @@ class Cider(Metric):
             ) from error
         self.library: Any = CiderScorer()
 
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         self.library += (plain(reply.text), [plain(each) for each in sample.references])
         return True
 

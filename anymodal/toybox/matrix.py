@@ -18,7 +18,7 @@ from anymodal.media import Media
 from anymodal.toybox.gallery import write_gallery
 from anymodal.toybox.grammar.dialogues import KINDS, sample_dialogue
 from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
-from anymodal.toybox.matrix_report import MatrixResults, summary
+from anymodal.toybox.matrix_report import MatrixResults, summarize
 from anymodal.toybox.paraphrases import sample_paraphrase
 from anymodal.toybox.render import render
 from anymodal.toybox.scoring import chance, judge, score_reply
@@ -180,7 +180,7 @@ def evaluate(
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "varied": plan.varied,
-        **summary(found),
+        **summarize(found),
     }
     if out is not None:
         write_gallery(out, results, found)

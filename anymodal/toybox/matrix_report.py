@@ -59,7 +59,7 @@ class MatrixResults(Summary):
     varied: bool
 
 
-def summary(records: Sequence[Mapping[str, Any]]) -> Summary:
+def summarize(records: Sequence[Mapping[str, Any]]) -> Summary:
     """Sum the records of a matrix up."""
     groups: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
     for record in records:

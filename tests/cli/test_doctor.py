@@ -119,14 +119,14 @@ def test_torchaudio_is_mended_only_where_it_must_be(
     monkeypatch.setattr(torchaudio_fix, "_folder", lambda name: site / name)
     for state in (before, after, after):  # doing it again changes nothing
         assert torchaudio_fix.state() == state
-        assert torchaudio_fix.main() == 0
+        assert torchaudio_fix.set_aside() == 0
 
 
 def test_torchaudio_fix_imports_neither(tmp_path: Path) -> None:
     site = _fake_site(tmp_path, "None", b"libc10_cuda.so")
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r}); from anymodal.cli import torchaudio_fix\n"
-        "torchaudio_fix.main(); print(torchaudio_fix.state())"
+        "torchaudio_fix.set_aside(); print(torchaudio_fix.state())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

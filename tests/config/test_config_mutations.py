@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from anymodal.cli.validate import check
+from anymodal.cli.validate import check_configuration
 from anymodal.config import ConfigError, load
 from anymodal.training.configuration import Run
 from anymodal.training.run import read_run
@@ -90,7 +90,7 @@ def test_a_mistake_is_a_line(path: Path, tmp_path: Path) -> None:
         file = tmp_path / "mutated.yaml"
         file.write_text(yaml.safe_dump(mutated(good, drawn), sort_keys=False))
         try:
-            check(file)
+            check_configuration(file)
         except (ConfigError, FileNotFoundError) as error:
             assert "\n" not in str(error) and len(str(error)) < 2000, file.read_text()
 

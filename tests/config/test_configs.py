@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from anymodal.cli.validate import check
+from anymodal.cli.validate import check_configuration
 from anymodal.config import ConfigError, load
 from anymodal.evaluation.schema import read_evaluation
 from anymodal.training.run import read_run
@@ -25,7 +25,7 @@ def test_there_are_some() -> None:
 
 @pytest.mark.parametrize("path", ALL, ids=[str(path.relative_to(ROOT)) for path in ALL])
 def test_a_shipped_configuration_can_work(path: Path) -> None:
-    check(path)
+    check_configuration(path)
 
 
 @pytest.mark.parametrize("path", [p for p in ALL if "stage" in load(p)])

@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from anymodal import cli
-from anymodal.cli.validate import check
+from anymodal.cli.validate import check_configuration
 from anymodal.evaluation.report import metric_table
 from anymodal.evaluation.schema import read_evaluation
 from anymodal.metrics import (
     Metric,
 )
-from anymodal.metrics.samples import Sample
+from anymodal.metrics.samples import EvaluationSample
 from anymodal.model import AnyModal
 from anymodal.types import Message
 from tests.support.composed import model_config, write_model
@@ -92,7 +92,7 @@ def test_the_command_measures_a_model_on_files(
     job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = save(job, tmp_path)
-    check(Path(config))
+    check_configuration(Path(config))
     assert cli.main(["eval", "files", config, "device=cpu"]) == 0
     told = capsys.readouterr().out
     out = tmp_path / "out"
@@ -181,7 +181,7 @@ class Length(Metric):
     def __init__(self) -> None:
         self.letters = 0
 
-    def _update(self, sample: Sample, reply: Message) -> bool:
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         self.letters += len(reply.text)
         return True
 
@@ -189,7 +189,7 @@ class Length(Metric):
         return {"letters": self.letters}
 
 
-def given_samples() -> list[Sample]:
+def given_samples() -> list[EvaluationSample]:
     return [sample(1, answer="yes"), sample(2, answer="no")]
 
 

@@ -12,7 +12,7 @@ from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.run import collect_replies
 from anymodal.evaluation.store import Store
 from anymodal.media import Media, Video
-from anymodal.metrics.samples import File, Sample, Turn, read_samples
+from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage, read_samples
 from tests.support.samples import write_samples
 from tests.support.tiny import SAID, picture, tiny_model
 
@@ -36,7 +36,7 @@ def open_store(folder: Path) -> Store:
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> list[Sample]:
+def asked(tmp_path: Path) -> list[EvaluationSample]:
     picture().save(tmp_path / "a.png")
     path = write_samples(
         tmp_path,
@@ -52,7 +52,9 @@ def media_of(folder: Path) -> dict[str, Media]:
     return {path.name: Media.load(path) for path in (folder / "media").iterdir()}
 
 
-def test_a_stopped_run_ends_as_a_straight_one(asked: list[Sample], tmp_path: Path) -> None:
+def test_a_stopped_run_ends_as_a_straight_one(
+    asked: list[EvaluationSample], tmp_path: Path
+) -> None:
     how: dict[str, Any] = {"seed": 3, "batch_size": 2}
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     assert collect_replies(Counting(), asked, open_store(straight), **how) == []
@@ -76,7 +78,7 @@ def test_a_stopped_run_ends_as_a_straight_one(asked: list[Sample], tmp_path: Pat
     assert media_of(other) != media_of(straight)
 
 
-def test_what_changed_is_asked_anew(asked: list[Sample], tmp_path: Path) -> None:
+def test_what_changed_is_asked_anew(asked: list[EvaluationSample], tmp_path: Path) -> None:
     how: dict[str, Any] = {"seed": 0, "batch_size": 1}
     out = tmp_path / "out"
     collect_replies(Counting(), asked, open_store(out), **how)
@@ -90,13 +92,19 @@ def test_what_changed_is_asked_anew(asked: list[Sample], tmp_path: Path) -> None
         Store(out, {"answerer": "other"}, lambda record: record["id"])
 
 
-def test_a_bad_sample_fails_alone(asked: list[Sample], tmp_path: Path) -> None:
+def test_a_bad_sample_fails_alone(asked: list[EvaluationSample], tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
     Video(np.zeros((4, 16, 16, 3), np.uint8), 4.0).save(tmp_path / "clip.gif")
     bad = [
-        Sample("broken", (Turn("user", (File(tmp_path / "bad.png", "bad.png"), "?")),)),
-        Sample("gone", (Turn("user", (File(tmp_path / "gone.png", "gone.png"), "?")),)),
-        Sample("unread", (Turn("user", (File(tmp_path / "clip.gif", "clip.gif"), "?")),)),
+        EvaluationSample(
+            "broken", (SampleMessage("user", (SampleFile(tmp_path / "bad.png", "bad.png"), "?")),)
+        ),
+        EvaluationSample(
+            "gone", (SampleMessage("user", (SampleFile(tmp_path / "gone.png", "gone.png"), "?")),)
+        ),
+        EvaluationSample(
+            "unread", (SampleMessage("user", (SampleFile(tmp_path / "clip.gif", "clip.gif"), "?")),)
+        ),
     ]
     store = open_store(tmp_path / "out")
     failed = collect_replies(Counting(), [*bad, *asked], store, seed=0, batch_size=7)

@@ -112,9 +112,9 @@ def prepare(context: Context) -> None:
 
 
 def _check(path: Path) -> None:
-    from anymodal.cli.validate import check
+    from anymodal.cli.validate import check_configuration
 
-    check(path)
+    check_configuration(path)
 
 
 def attempt(index: int, context: Context) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from anymodal.metrics import (
     KernelDistance,
     YesNo,
 )
-from anymodal.metrics.samples import File, Sample
+from anymodal.metrics.samples import EvaluationSample, SampleFile
 from anymodal.types import Features, Message
 from tests.support.samples import figures, said, sample
 from tests.support.tiny import picture, sound, tiny_model
@@ -49,12 +49,14 @@ def flat(value: int) -> Image:
     return Image(np.full((4, 4, 3), value, np.uint8))
 
 
-def against(folder: Path, real: list[Any], made: list[Any]) -> list[tuple[Sample, Message]]:
+def against(
+    folder: Path, real: list[Any], made: list[Any]
+) -> list[tuple[EvaluationSample, Message]]:
     """Samples with real media in files, and replies with those that were made."""
     folder.mkdir(exist_ok=True)
     paths = [medium.save(folder / str(place)) for place, medium in enumerate(real)]
     return [
-        (sample(n, media=(File(path, path.name),)), said(medium))
+        (sample(n, media=(SampleFile(path, path.name),)), said(medium))
         for n, (path, medium) in enumerate(zip(paths, made, strict=True))
     ]
 
@@ -134,7 +136,7 @@ def test_distances_tell_what_was_not_made(tmp_path: Path) -> None:
     pairs = against(tmp_path, [flat(n) for n in range(3)], [flat(5), sound(), "nothing"])
     metric = FrechetDistance(Brightness())
     assert figures(metric, pairs) == {"real": 3, "made": 1, "count": 3, "missing": 2}
-    wrong = sample(media=(File(sound().save(tmp_path / "a.wav"), "a.wav"),))
+    wrong = sample(media=(SampleFile(sound().save(tmp_path / "a.wav"), "a.wav"),))
     with pytest.raises(ValueError, match=r"a\.wav is Audio"):
         metric.update(wrong, said(flat(1)))
     assert metric.compute()["count"] == 3

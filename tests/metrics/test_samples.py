@@ -10,7 +10,7 @@ import pytest
 
 from anymodal.config import ConfigError
 from anymodal.media import IMU
-from anymodal.metrics.samples import Sample, read_samples
+from anymodal.metrics.samples import EvaluationSample, read_samples
 from anymodal.types import Message
 from tests.support.samples import ASKED, write_samples
 from tests.support.tiny import picture
@@ -39,7 +39,7 @@ def test_samples_are_read(tmp_path: Path) -> None:
     assert [m.role for m in second.conversation()] == ["system", "user", "assistant", "user"]
     walk = second.conversation()[1].media[0]
     assert isinstance(walk, IMU) and walk.rate == 50
-    assert "/" not in second.name and second.name != Sample("walk-1", ASKED).name
+    assert "/" not in second.name and second.name != EvaluationSample("walk-1", ASKED).name
     assert len({each.seed(0) for each in (first, second, third)}) == 3
     assert first.seed(0) != first.seed(1)
 

@@ -9,21 +9,21 @@ from typing import Any
 from anymodal.metrics import (
     Metric,
 )
-from anymodal.metrics.samples import Sample, Turn
+from anymodal.metrics.samples import EvaluationSample, SampleMessage
 from anymodal.types import Message
 
-ASKED = (Turn("user", ("what is this?",)),)
+ASKED = (SampleMessage("user", ("what is this?",)),)
 
 
-def sample(name: object = "1", **known: Any) -> Sample:
-    return Sample(str(name), ASKED, **known)
+def sample(name: object = "1", **known: Any) -> EvaluationSample:
+    return EvaluationSample(str(name), ASKED, **known)
 
 
 def said(*parts: Any) -> Message:
     return Message("assistant", list(parts))
 
 
-def figures(metric: Metric, pairs: list[tuple[Sample, Message]]) -> dict[str, float]:
+def figures(metric: Metric, pairs: list[tuple[EvaluationSample, Message]]) -> dict[str, float]:
     for each, reply in pairs:
         metric.update(each, reply)
     return metric.compute()
