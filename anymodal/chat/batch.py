@@ -73,6 +73,7 @@ def reply_many(
     ranges.whole("batch_size", batch_size, 1, MAX_BATCH_SIZE)
     read = list(_read(conversations, limits))
     drafts: list[_Draft] = []
+    # In batches, so that memory stays bounded however many conversations there are.
     for start in range(0, len(read), batch_size):
         some = slice(start, start + batch_size)
         answers = generate_batch(
@@ -83,6 +84,7 @@ def reply_many(
             generators=[torch.Generator().manual_seed(seed) for seed in seeds[some]],
         )
         drafts += map(_draft, [model] * len(answers), answers, seeds[some])
+    # After all texts, so that media of one modality share batches across replies.
     for name in model.decoders:
         _make_media(model, name, drafts, media_settings[name], batch_size)
     return _messages(drafts)
@@ -112,6 +114,7 @@ def _draft(model: ComposedModel, answer: Sequence[TextToken | SpanReady], seed: 
         if isinstance(event, TextToken):
             draft.content.append(event.text)
         else:
+            # The index holds the medium's place among the texts until it is made.
             draft.content.append(len(draft.orders))
             draft.orders.append(order_of(model, event, len(draft.orders), seed))
     return draft
@@ -148,6 +151,7 @@ def _messages(drafts: Sequence[_Draft]) -> list[Message]:
     ]
     if failed:
         error = drafts[failed[0]].error
+        # Counted from 1, as people count conversations.
         rows = ", ".join(str(row + 1) for row in failed)
         raise NonFiniteError(f"in conversation {rows}: {error}", messages) from error
     return [message for message in messages if message is not None]

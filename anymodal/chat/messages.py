@@ -58,6 +58,7 @@ def conversation_of(conversation: object, limits: Limits | None = None) -> list[
 def is_batch(conversation: object) -> TypeGuard[Sequence[object]]:
     """Tell a list of conversations, each a list, from one conversation."""
     return (
+        # An array and its rate are a tuple too, but one part.
         isinstance(conversation, list | tuple)
         and bool(conversation)
         and all(isinstance(each, list | tuple) and not is_pair(each) for each in conversation)
@@ -96,6 +97,7 @@ def _read(reader: PartReader, parts: Sequence[object], message: int) -> list[str
             if isinstance(read, Target):
                 raise MediaError("a target is for training; give the medium itself")
         except ValueError as error:
+            # Of a single part there is no place to name.
             if not message and len(parts) == 1:
                 raise
             place = f"message {message}, part {number}: " if message else f"part {number}: "

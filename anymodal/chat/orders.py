@@ -43,6 +43,7 @@ class Order:
 def order_of(model: ComposedModel, span: SpanReady, index: int, seed: int) -> Order:
     """The order that a signal span is, as the medium at `index` of a reply with this seed."""
     head = model.heads[span.name]
+    # A `device_map` may put a head elsewhere than the language model.
     device = next((weight.device for weight in head.parameters()), model.device)
     conditioning = head(span.hidden[None].to(device), span.embeds[None].to(device))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
@@ -84,6 +85,7 @@ def make(
         torch.cat([part.mask for part in parts]),
         torch.cat(pooled) if pooled else None,
     )
+    # One for each, so that a medium doesn't depend on the others of its batch.
     generators = [torch.Generator().manual_seed(order.seed) for order in orders]
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
@@ -118,6 +120,7 @@ def report_steps(work: Callable[[Report], None]) -> Generator[tuple[int, int]]:
         except BaseException as error:  # handed to the reader, who raises it
             errors.append(error)
         finally:
+            # Whatever happened, the reader must not wait for another step.
             queue.put(None)
 
     thread = threading.Thread(target=run, daemon=True, name="medium")

@@ -141,6 +141,7 @@ class Session:
             ValueError: if it is no medium, or one that the model doesn't read.
         """
         path = Path(path).expanduser()
+        # Frozen, so that it is hashed once and not at every turn.
         medium = media.load(path, limits=self.limits).freeze()
         readable = self.model.layout.names
         if type(medium) not in readable:
@@ -207,6 +208,7 @@ class Session:
 
     def _enter(self, turn: Exchange, place: int, before: Sequence[Exchange]) -> None:
         """Take a complete turn into the history, and save its media."""
+        # By identity, since equal turns may stand there twice.
         if [id(each) for each in before] != [id(each) for each in self.turns]:
             raise ValueError("the conversation went on while this reply was made; ask again")
         for medium in turn.reply.media:
@@ -220,6 +222,7 @@ class Session:
         if not media:
             return ()
         self.out.mkdir(parents=True, exist_ok=True)
+        # The number of the turn, or a later one: files of other sessions are never overwritten.
         number = len(self.turns)
         while any(self.out.glob(f"reply-{number}-*")):
             number += 1

@@ -79,6 +79,7 @@ def check_settings(
             outputs = ", ".join(model.decoders) or "text alone"
             hint = suggest(name, model.decoders) if model.decoders else ""
             raise ValueError(f"this model makes no {name!r}; it makes {outputs}{hint}")
+    # Of every decoder, since nobody knows yet which media the reply will ask for.
     return choice, {
         name: model.modalities[name].settings(by_modality.get(name, {}), f"sampling of {name!r}")
         for name in model.decoders

@@ -78,6 +78,7 @@ def _streamed(
     cache: PrefixCache | None,
 ) -> Generator[Event]:
     prompt = embed_prompts(model, [messages], None if cache is None else cache.soft)[0]
+    # On the CPU, so that a seed means the same on every device.
     generator = torch.Generator().manual_seed(seed)
     content: Content = []
     orders: list[Order] = []
@@ -92,6 +93,7 @@ def _streamed(
             content.append(orders[-1].index)
             yield MediumStarted(orders[-1].index, event.name)
     media: dict[int, Media] = {}
+    # Only now: decoders work in batches, and nobody should wait for a picture amid a sentence.
     for name, same in by_modality(orders).items():
         results = yield from _make(model, name, same, media_settings[name])
         for order, medium in zip(same, results, strict=True):
@@ -133,6 +135,7 @@ def embed_prompts(
     laid = [model.layout.prompt(messages, reply=True) for messages in conversations]
     packed = pack([prompt.ids for prompt in laid], [prompt.labels for prompt in laid])
     embeds = model.embed(laid, packed.ids.to(model.device), packed.places, soft)
+    # Media that left the conversation would only take memory.
     in_use = {item.key for prompt in laid for item in prompt.items}
     for key in soft.keys() - in_use:
         del soft[key]
@@ -150,6 +153,7 @@ def reply_message(content: Content, media: Mapping[int, Media]) -> Message:
     for part in content:
         if isinstance(part, int):
             joined.append(media[part])
+        # A reply's text comes in pieces as small as a token.
         elif joined and isinstance(joined[-1], str):
             joined[-1] += part
         else:

@@ -74,7 +74,9 @@ def _session(args: argparse.Namespace, limits: Limits) -> Session:
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
     model = open_model(args)
     if sys.stderr.isatty():
+        # Clears the line that says `loading`.
         print("\x1b[K", end="", file=sys.stderr, flush=True)
+    # The same for every modality: the options name none.
     sampling = dict.fromkeys(model.decoders, media_settings) if media_settings else None
     return Session(model, args.out, args.seed, sampling=sampling, limits=limits, **text)
 
@@ -128,6 +130,7 @@ class Repl:
             "help": ("this list", self.help),
             "quit": ("leave (Ctrl-D does too)", self.quit),
         }  # fmt: skip
+        # Set by /quit, since a command can't break the loop.
         self.leaving = False
 
     def run(self) -> None:
@@ -239,6 +242,7 @@ def _as_path(line: str) -> Path | None:
     """The path that a line is, as typed or as a terminal pastes a dragged file; else None."""
     readings = [line]
     with contextlib.suppress(ValueError):
+        # A terminal quotes the name of a file that is dragged onto it.
         words = shlex.split(line)
         readings += words if len(words) == 1 else []
     for reading in readings:

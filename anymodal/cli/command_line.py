@@ -89,6 +89,7 @@ def _run(argv: list[str]) -> int:
     parser, command = _parsers(name)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
+        # With the options of the task at hand, which argparse's own message doesn't list.
         parser = _task_parser(command, argv)
         options = parser._option_string_actions
         raise UsageError(f"{parser.prog} takes no {unknown[0]!r}{_suggest(unknown[0], options)}")
@@ -111,6 +112,7 @@ def _parsers(selected: str | None) -> tuple[argparse.ArgumentParser, argparse.Ar
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
     command: argparse.ArgumentParser = parser
     for name, (module, line) in COMMANDS.items():
+        # No abbreviations: what one means would change with the next option that is added.
         added = commands.add_parser(
             name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False
         )

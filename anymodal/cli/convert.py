@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the folder, and say what it holds and under which licence."""
     from anymodal.io.checkpoint import MANIFEST, notice
 
+    # What is there is replaced as a whole, so it must be something that this command wrote.
     if args.folder.exists() and not (args.folder / MANIFEST).is_file():
         raise ValueError(f"{args.folder} is there and holds no such model; name another folder")
     if args.dtype is not None and args.kind != "gguf":
@@ -95,6 +96,7 @@ def _gguf(args: argparse.Namespace) -> tuple[Mapping[str, object], str]:
     file: Path = args.checkpoint
     folder, name = (file, None) if file.is_dir() else (file.parent, file.name)
     language = LanguageModel.from_pretrained(str(folder), gguf_file=name, dtype=args.dtype)
+    # The manifest says what a later `from_pretrained` of the folder can't know.
     origin = {"file": language.name, **language.source}
     with replacing_folder(args.folder) as temporary:
         language.save_pretrained(temporary)

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
         for check in checked[-1]:
             print(f"  {check}")
         print()
+    # As JSON too, so that what was said can be compared by a program.
     session.save(args.out / "transcript.json")
     report = demo.write_conversation(args.out / "index.html", session.turns, checked)
     print(f"{demo.summary(checked)} Open {report}")

@@ -66,6 +66,7 @@ def _declared() -> list[str]:
     try:
         return metadata.requires("anymodal") or []
     except metadata.PackageNotFoundError:
+        # It runs from a source tree that isn't installed.
         import tomllib
 
         file = Path(__file__).resolve().parents[2] / "pyproject.toml"
@@ -143,6 +144,7 @@ def _processors() -> Iterator[Finding]:
         yield Finding(f"GPU {index}, {gpu.name}, {size}", fits)
     if torch.cuda.device_count():
         return
+    # A driver, but no GPU that torch sees: torch was built for another CUDA, or for none.
     if shutil.which("nvidia-smi"):
         advice = f"torch {torch.__version__} can't use it; install a torch built for its CUDA"
         yield Finding("there is an NVIDIA driver", advice, True)
@@ -159,6 +161,7 @@ def _disks() -> Iterator[Finding]:
     for purpose, folder in (("the hub's cache", hub.cache()), ("this folder", Path.cwd())):
         # A cache that nothing was fetched into has no folder yet.
         existing = next(path for path in (folder, *folder.parents) if path.exists())
+        # Both often lie on one disk, which is told once.
         if (disk := existing.stat().st_dev) in seen:
             continue
         seen.add(disk)

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Embed the files, and list those that were skipped."""
     from anymodal.tools.embed.outputs import check_output
 
+    # Before anything heavy is imported.
     check_output(args.out)
     with quick_start():
         limits = limits_of(args)
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         from anymodal.tools.embed.opening import open_encoders
         from anymodal.tools.embed.run import embed_files
 
+        # A text encoder is opened only if there may be something for it.
         texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
         device = devices.choose(args.device)
         encoders = open_encoders(

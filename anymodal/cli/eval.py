@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     def task(name: str, line: str, n: int) -> argparse.ArgumentParser:
         return _add_task(tasks.add_parser(name, help=line, description=line, allow_abbrev=False), n)
 
-    matrix = task("matrix", "hold conversations of every kind, and judge the answers", 100)
+    matrix = task("matrix", "hold conversations of every kind, and score the replies", 100)
     add_model(matrix)
     matrix.add_argument(
         "--kinds",
@@ -86,6 +86,7 @@ def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParse
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and print a table."""
+    # Before the model is loaded.
     for name, least in LEAST.items():
         value = getattr(args, name, least)
         if value < least:

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     print("configurations")
     configs = sorted(CONFIGS.rglob("*.yaml"))
     for path in configs:
+        # A shipped configuration begins with a line that says what it is.
         first = path.read_text("utf-8").partition("\n")[0]
         note = first.lstrip("# ") if first.startswith("#") else ""
         print(f"  configs/{path.relative_to(CONFIGS).as_posix():<44} {note}".rstrip())
@@ -56,6 +57,7 @@ def show_model(name: str) -> None:
         from anymodal import composition
 
     folder = composition.find(name)
+    # From the configuration alone: a model of any size is listed at once.
     config = composition.read_config(folder)
     composition.check_shape(config)
     parts = config.get("parts") or {}

@@ -101,6 +101,7 @@ def _module(name: str) -> str:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
+        # What the module imports in turn may be missing as well; that is another message.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise argparse.ArgumentTypeError(

@@ -52,4 +52,5 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([plan.to_json() for plan in plans], indent=2))
     else:
         print("\n\n".join(plan_report(plan) for plan in plans))
+    # A script can tell by the status whether everything fits.
     return 0 if all(plan.fits for plan in plans) else 1

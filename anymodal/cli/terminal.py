@@ -90,6 +90,7 @@ class _Bars:
             self.progress.stop()
 
     def update(self, event: MediumProgress | MediumReady) -> None:
+        # In a file or a pipe, bars would be noise.
         if not sys.stderr.isatty():
             return
         if self.progress is None:
@@ -99,6 +100,7 @@ class _Bars:
             self.progress = Progress(console=Console(stderr=True), transient=True)
             self.progress.start()
         if event.index not in self.tasks:
+            # In rich, square brackets are markup.
             label = f"  [{event.index + 1}: {event.modality}]"
             self.tasks[event.index] = self.progress.add_task(label.replace("[", r"\["), total=None)
         from anymodal.types import MediumProgress

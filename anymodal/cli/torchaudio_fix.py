@@ -30,6 +30,7 @@ def state() -> str:
     if torchaudio is None:
         return "absent"
     extensions = _extensions(torchaudio)
+    # The names of needed libraries stand in the file; loading it is what fails.
     if any(_CUDA_LIBRARY in file.read_bytes() for file in extensions) and not _has_cuda():
         return "broken"
     aside = not extensions and any((torchaudio / "lib").glob("*.so.aside"))

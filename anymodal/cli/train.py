@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
             done = train_on_ray(config, overrides, workers=args.ray)
         else:
             done = train(config, overrides)
+        # Stopped, not finished: the next run may build on this one.
         if done is None:
             return INTERRUPTED
     return 0

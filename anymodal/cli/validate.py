@@ -41,6 +41,7 @@ def check_configuration(path: Path) -> None:
     from anymodal import config as configuration
 
     config = configuration.load(path)
+    # Keys tell of which kind a configuration is; none has to say it.
     if "modalities" in config:
         trusted_packages = config.get("trusted_packages") or []
         if not isinstance(trusted_packages, list) or not all(

@@ -1,1 +1,1 @@
-"""Measuring models: what they make and say, judged attribute by attribute."""
+"""Evaluations: predictors, their replies to samples, and results."""

@@ -56,6 +56,7 @@ class ModelPredictor:
         """A hash of the weights and the settings."""
         settings = {"sampling": self.sampling, "batch_size": self.batch_size, **self.text}
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
+        # By the weights themselves: a fine-tuned copy has the same configuration.
         for name, tensor in self.model.state_dict().items():
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

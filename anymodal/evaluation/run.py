@@ -59,6 +59,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     job = read_evaluation(path, overrides)
     samples = job.samples()
     if isinstance(job.model, str):
+        # A name that there isn't is an error before anything is computed.
         find(job.model)
     metrics = job.build_metrics(samples)
     predictor = ModelPredictor(_model(job), **job.settings)
@@ -110,10 +111,12 @@ def collect_replies(
     with tqdm(total=len(samples), unit="sample") as bar:
         for start in range(0, len(samples), batch_size):
             some = samples[start : start + batch_size]
+            # As a whole, since sampled text depends on the batch that it is sampled in.
             if not all(_is_answered(store, sample) for sample in some):
                 for sample, reply in _ask(predictor, some, seed):
                     if isinstance(reply, Exception):
                         failed.append({"id": sample.id, "error": str(reply)})
+                        # An older reply, to what the sample asked before, must not be measured.
                         store.records.pop(sample.id, None)
                     elif not _is_answered(store, sample):
                         store.records[sample.id] = record = _record(sample, reply, store)
@@ -195,6 +198,7 @@ def measure_replies(
         if sample.id not in store.records:
             continue
         parts = store.records[sample.id]["reply"]
+        # From files even in a straight run, so that a resumed one measures the same.
         reply = Message("assistant", [_part(store.folder, part) for part in parts])
         for name, metric in metrics.items():
             try:

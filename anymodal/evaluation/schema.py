@@ -36,6 +36,7 @@ class Evaluation:
         limits: the most that a file of the samples may hold, by the names of `media.Limits`.
     """
 
+    # Any, since OmegaConf has no union of a text and a mapping.
     model: Any = MISSING
     data: Any = MISSING
     metrics: dict[str, Any] = MISSING
@@ -56,6 +57,7 @@ class Evaluation:
             ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
         """
         evaluation = configuration.structured(cls, config, "evaluation")
+        # Their names are checked now, not with the first file.
         Limits.of(evaluation.limits)
         evaluation._check()
         return evaluation

@@ -50,5 +50,6 @@ class Store(Generic[Record]):
 
     def add(self, record: Record) -> None:
         """Append a record to the file."""
+        # One line at a time: a killed run loses no more than the last.
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")

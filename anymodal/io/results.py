@@ -20,8 +20,10 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str
         head: the columns' names. The first column names the rows and is aligned left.
         rows: as many cells each as there are columns.
     """
+    # A bar in a cell would begin another one.
     lines = [[str(cell).replace("|", r"\|") for cell in row] for row in (head, *rows)]
     columns = list(zip(*lines, strict=True))
+    # Three, the least that some Markdown readers take for a rule.
     widths = [max(3, *map(len, column)) for column in columns]
     numeric = [
         place > 0 and len(column) > 1 and all(map(_NUMBER.match, column[1:]))

@@ -58,12 +58,14 @@ class Metric(ABC):
             ValueError: if a medium can't be measured; the reply then counts for nothing.
             OSError: if a reference can't be read.
         """
+        # What isn't asked for in the data can't be missing.
         if self.takes(sample):
             self.missing += not self._update(sample, reply)
             self.count += 1
 
     def compute(self) -> dict[str, float]:
         """The figures, with `count`, the replies taken in, and `missing`, if there are any."""
+        # Without one reply measured there is nothing to divide by.
         figures = self._compute() if self.count > self.missing else {}
         missing = {"missing": self.missing} if self.missing else {}
         return {**figures, "count": self.count, **missing}

@@ -33,6 +33,7 @@ class Accuracy(Metric):
         choices = choices_in(reply.text, sample.choices)
         self.right += choices == {sample.answer}
         self.named += len(choices) == 1
+        # A choice that is listed twice isn't guessed more often.
         self.chance += 1 / len(set(sample.choices))
         return True
 
@@ -46,6 +47,7 @@ def choices_in(text: str, choices: Sequence[str]) -> set[str]:
     text_words = words(text)
     spans = [(span, choice) for choice in choices for span in find_spans(words(choice), text_words)]
 
+    # "cat" isn't named by "black cat" where both are choices.
     def within_longer(start: int, end: int) -> bool:
         return any(a <= start and end <= b and b - a > end - start for (a, b), _ in spans)
 

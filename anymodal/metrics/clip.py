@@ -53,6 +53,7 @@ class ClipScore(Metric):
         if pixels is None:
             return False
         frames = torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2)  # (T, H, W, 3) -> (T, 3, H, W)
+        # The library keeps one mean over all pictures; here each reply counts alike.
         self.library.reset()
         self.library.update(frames.to(self.device), [sample.caption] * len(frames))
         self.sum += float(self.library.compute())

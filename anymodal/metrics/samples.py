@@ -107,6 +107,7 @@ class EvaluationSample:
             OSError: if a file can't be read.
         """
         state = hashlib.sha256(json.dumps(self.written()).encode())
+        # By content, since another picture may stand under the same name.
         for part in (part for turn in self.turns for part in turn.content):
             if isinstance(part, SampleFile):
                 with part.path.open("rb") as file:
@@ -121,6 +122,7 @@ class EvaluationSample:
     @property
     def name(self) -> str:
         """The stem of its files' names."""
+        # Ids may hold what no file name may; the hash keeps them apart.
         short = re.sub(r"[^\w-]+", "-", self.id)[:60]
         return f"{short}-{hashlib.sha256(self.id.encode()).hexdigest()[:8]}"
 
@@ -137,6 +139,7 @@ def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[E
         raise ConfigError(f"there are no samples at {path}; `data` names a JSON Lines file")
     samples: dict[str, EvaluationSample] = {}
     try:
+        # Editors on Windows begin a file with a byte order mark.
         lines = path.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8: {error}") from error
@@ -189,6 +192,7 @@ def _sample(entry: Mapping[str, object], folder: Path, number: str) -> Evaluatio
     name = entry.get("id", number)
     references, choices = (_texts(entry, key) for key in ("references", "choices"))
     answer = _text(entry, "answer")
+    # Words decide which choice is named, so choices must differ in words.
     if len({plain(choice) for choice in choices}) < len(choices):
         raise ConfigError(f"two of the choices {list(choices)} are the same words")
     if choices and answer and answer not in choices:

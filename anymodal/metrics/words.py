@@ -13,6 +13,7 @@ def words(text: str) -> list[str]:
     Simpler than the Penn Treebank tokeniser that COCO's captions are scored with, which needs Java
     and parts "don't" in two; a script without spaces gives one word a run.
     """
+    # Typographic and plain apostrophes make the same word.
     return _WORD.findall(text.lower().replace("’", "'"))
 
 
