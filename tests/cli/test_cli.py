@@ -240,14 +240,14 @@ def test_ctrl_c_stops_a_reply_and_the_session_goes_on(
 ) -> None:
     from anymodal.cli import terminal
 
-    whole = terminal.show
+    whole = terminal.show_reply
 
     def interrupted(events: object) -> None:
-        monkeypatch.setattr(terminal, "show", whole)
+        monkeypatch.setattr(terminal, "show_reply", whole)
         next(iter(events))  # type: ignore[call-overload]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(terminal, "show", interrupted)
+    monkeypatch.setattr(terminal, "show_reply", interrupted)
     type_in(monkeypatch, "draw a ball", "hello")
     assert run("chat", "--seed", "1") == 0
     out = capsys.readouterr().out
