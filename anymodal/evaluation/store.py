@@ -32,16 +32,16 @@ class Store(Generic[Record]):
         self.folder, self.path = folder, folder / "samples.jsonl"
         lines = self.path.read_text("utf-8").split("\n") if self.path.exists() else []
         # The last piece is empty, or what a killed run left of a line.
-        whole = [json.loads(line) for line in lines[:-1]]
-        if whole and whole[0] != head:
+        items = [json.loads(line) for line in lines[:-1]]
+        if items and items[0] != head:
             raise ValueError(
                 f"{self.path} holds samples of another model, other settings or another seed "
-                f"({whole[0]} instead of {head}); choose another folder, or delete that file"
+                f"({items[0]} instead of {head}); choose another folder, or delete that file"
             )
-        self.records: dict[Hashable, Record] = {key(record): record for record in whole[1:]}
+        self.records: dict[Hashable, Record] = {key(record): record for record in items[1:]}
         with replacing(self.path) as temporary:
-            kept = [head, *self.records.values()]
-            temporary.write_text("".join(f"{json.dumps(item)}\n" for item in kept), "utf-8")
+            items = [head, *self.records.values()]
+            temporary.write_text("".join(f"{json.dumps(item)}\n" for item in items), "utf-8")
 
     def save_medium(self, medium: Media, name: str) -> str:
         """Save a medium; its path within the folder comes back."""

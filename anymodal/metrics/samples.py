@@ -265,7 +265,7 @@ def _text(entry: Mapping[str, object], key: str) -> str:
     return text
 
 
-def _check_keys(entry: Mapping[str, object], known: Iterable[str], what: str) -> None:
+def _check_keys(entry: Mapping[str, object], allowed: Iterable[str], what: str) -> None:
     for key in entry:
-        if key not in known:
-            raise ConfigError(f"{what} has no key {key!r}{suggest(key, known)}")
+        if key not in allowed:
+            raise ConfigError(f"{what} has no key {key!r}{suggest(key, allowed)}")
