@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,19 +116,11 @@ class Repl:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.commands: dict[str, tuple[str, Callable[[str], None]]] = {
-            "attach": ("FILE: send a file with the next message (its path alone does it too)",
-                       self.attach),
-            "attached": ("list what is attached", self.attached),
-            "detach": ("forget what is attached", lambda _: session.detach()),
-            "edit": ("TEXT: say this instead of the last message, with the same files", self.edit),
-            "reset": ("forget the conversation", lambda _: session.reset()),
-            "history": ("show the conversation", self.history),
-            "seed": ("N: seed what follows; without N, show the seed", self.seed),
-            "save": ("FILE: write the conversation to a JSON file", self.save),
-            "help": ("this list", self.help),
-            "quit": ("leave (Ctrl-D does too)", self.quit),
-        }  # fmt: skip
+        commands = (
+            *(self.attach, self.attached, self.detach, self.edit, self.reset, self.history),
+            *(self.seed, self.save, self.help, self.quit),
+        )
+        self.commands = {command.__name__: command for command in commands}
         # Set by /quit, since a command can't break the loop.
         self.leaving = False
 
@@ -140,7 +131,7 @@ class Repl:
         out = printable(str(self.session.out), None)
         print(f"seed {self.session.seed}; media go to {out}; /help helps")
         for attachment in self.session.attached:
-            _tell(attachment)
+            _print_attachment(attachment)
         while not self.leaving:
             try:
                 line = input(PROMPT).strip()
@@ -168,27 +159,41 @@ class Repl:
                 from anymodal.config import suggest
 
                 raise ValueError(f"there is no /{name}{suggest(name, self.commands)}")
-            self.commands[name][1](argument.strip())
+            self.commands[name](argument.strip())
         elif line:
             reply(self.session, line)
 
+    # What follows are the commands; the first line of each one's docstring is its line of /help.
+
     def attach(self, argument: str) -> None:
+        """FILE: send a file with the next message (its path alone does it too)."""
         if not argument:
             raise ValueError("name the file: /attach FILE")
-        _tell(self.session.attach(_as_path(argument) or argument))
+        _print_attachment(self.session.attach(_as_path(argument) or argument))
 
     def attached(self, _: str) -> None:
+        """List the attached files."""
         for attachment in self.session.attached:
-            _tell(attachment)
+            _print_attachment(attachment)
         if not self.session.attached:
             print("nothing is attached")
 
+    def detach(self, _: str) -> None:
+        """Forget the attached files."""
+        self.session.detach()
+
     def edit(self, argument: str) -> None:
+        """TEXT: say this instead of the last message, with the same files."""
         if not argument:
             raise ValueError("say what the last message should have been: /edit TEXT")
         reply(self.session, argument, instead=True)
 
+    def reset(self, _: str) -> None:
+        """Forget the conversation."""
+        self.session.reset()
+
     def history(self, _: str) -> None:
+        """Show the conversation."""
         for message in self.session.transcript()["messages"]:
             parts = [
                 part["text"] if "text" in part else f"[{part.get('file', part['kind'])}]"
@@ -199,6 +204,7 @@ class Repl:
             print("nothing has been said yet")
 
     def seed(self, argument: str) -> None:
+        """N: seed what follows; without N, show the seed."""
         if argument:
             try:
                 self.session.seed = int(argument)
@@ -207,15 +213,19 @@ class Repl:
         print(f"seed {self.session.seed}")
 
     def save(self, argument: str) -> None:
+        """FILE: write the conversation to a JSON file."""
         if not argument:
             raise ValueError("name the file: /save FILE")
         print(f"saved {printable(str(self.session.save(argument)), None)}")
 
     def help(self, _: str) -> None:
-        for name, (line, _do) in self.commands.items():
+        """List the commands."""
+        for name, command in self.commands.items():
+            line = (command.__doc__ or "").partition("\n")[0].rstrip(".")
             print(f"  /{name:<9} {line}")
 
     def quit(self, _: str) -> None:
+        """Leave (Ctrl-D does too)."""
         self.leaving = True
 
 
@@ -228,7 +238,7 @@ def _line(error: Exception) -> str:
     return f"{kind}: {message}"[:500] + "; this reply is dropped, the conversation is as it was"
 
 
-def _tell(attachment: Attachment) -> None:
+def _print_attachment(attachment: Attachment) -> None:
     print(f"attached {printable(str(attachment.path), None)} ({attachment.media!r})")
 
 
