@@ -105,6 +105,10 @@ class Parts(nn.ModuleDict):
         """The part of a modality, or None."""
         return self[name] if name in self else None  # noqa: SIM401 (this is that `get`)
 
+    def by_name(self) -> dict[str, Any]:
+        """The parts, each as what it is."""
+        return dict(self.items())
+
     def __setitem__(self, key: str, module: nn.Module) -> None:
         raise TypeError(f"{key!r} is not set by assignment, which checks nothing; {self.way_out}")
 
@@ -134,3 +138,21 @@ def by_media(parts: Mapping[str, Encoder | Decoder], verb: str) -> dict[type[Med
             )
         found[media] = name
     return found
+
+
+def check_head(name: str, head: Head, decoder: Decoder, num_signal_tokens: int) -> None:
+    """Check that a head fits the decoder and the signals of its modality.
+
+    Raises:
+        ValueError: naming both sides.
+    """
+    if head.spec != decoder.spec:
+        raise ValueError(
+            f"the head of {name!r} gives {head.spec}, its decoder takes {decoder.spec}; give a "
+            "decoder of the same conditioning, or a head that is built for this one, and train it"
+        )
+    if head.num_signal_tokens != num_signal_tokens:
+        raise ValueError(
+            f"the head of {name!r} reads {head.num_signal_tokens} signal tokens and the modality "
+            f"has {num_signal_tokens}; give both the same number"
+        )

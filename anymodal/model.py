@@ -10,8 +10,11 @@ import torch
 
 from anymodal import composition
 from anymodal.chat.model import ChatModel
-from anymodal.composition import placement
+from anymodal.composition import editing, placement
 from anymodal.config import BuildPart, call
+from anymodal.decoders import Decoder
+from anymodal.heads import Head
+from anymodal.modality import Modality
 
 
 class AnyModal(ChatModel):
@@ -73,6 +76,49 @@ class AnyModal(ChatModel):
         )
         placement.place(model, dtypes, where if weights else {})
         return model
+
+    def replace_decoder(self, name: str, decoder: Decoder, head: Head | None = None) -> None:
+        """Let a modality be made by another decoder, frozen until a stage says otherwise.
+
+        Args:
+            name: a modality that has a decoder.
+            decoder: of the same conditioning, as the same pipeline trained further; or of any,
+                with a head of its own.
+            head: instead of the one that is there, for a stage to train (`heads.<name>.*`).
+
+        Raises:
+            ValueError: if there is no such decoder, the head doesn't fit the new one, or another
+                modality makes its class of media.
+        """
+        editing.replace_decoder(self, name, decoder, head)
+
+    def add_modality(
+        self,
+        name: str,
+        modality: Modality,
+        *,
+        like: str | None = None,
+        encoder: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Let the model read one more modality; what it knew before stays as it is.
+
+        The modality gets a placeholder token and entries of its own in the projection, for a
+        stage to train (`projection.*.<name>*`).
+
+        Args:
+            name: the new modality.
+            modality: with an encoder and no decoder.
+            like: a modality whose entries in the projection to start from.
+            encoder: how a configuration builds the encoder, such as
+                `{"_target_": "touch.TouchEncoder"}`, where it can't tell by itself, as one whose
+                constructor takes objects. `from_pretrained(folder, trusted_packages=["touch"])`
+                opens the saved model.
+
+        Raises:
+            ValueError: if the name or the class of media is taken, `like` is unknown, or there is
+                a decoder, whose signals would have to stand before the placeholders there are.
+        """
+        editing.add_modality(self, name, modality, like=like, encoder=encoder)
 
     def save_pretrained(self, folder: str | Path, with_parts: bool = False) -> None:
         """Write configuration, trained weights and manifest; with the parts too, if asked."""

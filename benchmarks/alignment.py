@@ -32,9 +32,9 @@ import yaml
 from torch import Tensor
 
 from anymodal import AnyModal
+from anymodal.core import ComposedModel
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import ImageBind
-from anymodal.heads import alignment_loss
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.results import markdown_table
 from anymodal.language.packing import Packed, Place, pack
@@ -44,6 +44,8 @@ from anymodal.toybox.dataset import ToyboxMedia, toybox_tokenizer
 from anymodal.toybox.language_model import small_language_model
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import freeze_all_but, train_mode
+from anymodal.training.losses import alignment_loss
+from anymodal.training.objectives import Dialogue
 from anymodal.training.optimizers import build_optimizer
 from anymodal.training.precompute import fill
 from anymodal.training.run import build, fit, read_run
@@ -232,12 +234,13 @@ class Loop:
         return Packed(padded, wanted, torch.empty(0), places), mask
 
     def losses(
-        self, model: AnyModal, samples: Sequence[Sequence[Message]], known: dict[str, Any]
+        self, objective: Dialogue, samples: Sequence[Sequence[Message]], known: dict[str, Any]
     ) -> dict[str, Tensor]:
         """Cross-entropy of replies, and the distance from captions' conditioning."""
+        model = objective.model
         prompts = [model.layout.prompt(messages, reply=False) for messages in samples]
         (ids, labels, positions, places), mask = self.rows(prompts)
-        embeds = model.embed(prompts, ids, places)
+        embeds = model.embed(prompts, ids, places, encode=objective.features)
         if mask is None:
             hidden = model.language(embeds, positions=positions)
         else:
@@ -261,12 +264,12 @@ class Loop:
                 columns = torch.tensor([first for _, first, _ in spans])[:, None] + steps
                 made = head(hidden[rows, columns], embeds[rows, columns])
                 target = self._embedded(model, name, [words for *_, words in spans], known)
-                align.append(alignment_loss(made, target, model.align_by))
+                align.append(alignment_loss(made, target, "mse"))
         return {"text": text, "align": torch.stack(align).sum()} if align else {"text": text}
 
     @torch.no_grad()
     def _embedded(
-        self, model: AnyModal, name: str, captions: list[str], known: dict[str, Any]
+        self, model: ComposedModel, name: str, captions: list[str], known: dict[str, Any]
     ) -> Conditioning:
         decoder = model.decoders[name]
         missing = [words for words in captions if not self.captions or (name, words) not in known]
@@ -282,7 +285,9 @@ class Loop:
 def plain(config: Path, loop: Loop) -> dict[str, Any]:
     """Train as a run's configuration says, in a plain loop; the seconds and losses of its steps."""
     run = read_run(config)
-    model, data = build(run)
+    objective, data = build(run)
+    assert isinstance(objective, Dialogue), "it is the objective of composed models"
+    model = objective.model
     freeze_all_but(model, run.stage.trainable)
     train_mode(model)
     optimizer = build_optimizer(model, run.optimizer)
@@ -290,17 +295,17 @@ def plain(config: Path, loop: Loop) -> dict[str, Any]:
     batches = Batches(data, list, run.batch_size, run.seed)
     known: dict[str, Any] = {}
     if loop.features:
-        model.feature_cache = FeatureCache()
+        objective.feature_cache = FeatureCache()
         for step in range(run.steps):
             samples = [data[index] for index in batches.indices(step)]
             with torch.no_grad():
-                model.keep(model.collate(samples))
+                objective.precompute(objective.collate(samples))
                 if loop.captions:
-                    loop.losses(model, samples, known)
+                    loop.losses(objective, samples, known)
     times, found = [measure.seconds()], []
     for step in range(run.steps):
         samples = [data[index] for index in batches.indices(step)]
-        losses = loop.losses(model, samples, known)
+        losses = loop.losses(objective, samples, known)
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(trained, run.optimizer.max_grad_norm)
         for group in optimizer.param_groups:

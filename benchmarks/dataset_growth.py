@@ -23,6 +23,8 @@ from torch import Tensor, nn
 
 from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.results import markdown_table
+from anymodal.training.losses import Loss, WeightedLoss
+from anymodal.training.objectives import Objective
 from anymodal.training.run import train_model
 
 SIZES = (1_000, 10_000, 100_000)
@@ -43,61 +45,85 @@ class Items:
         return index
 
 
-class Reader(nn.Module):
-    """Learns from what a frozen part gives, which is kept; draws it where it isn't."""
+class Square(Loss[list[int], Tensor]):
+    """The mean square of what is read."""
+
+    def count(self, batch: list[int]) -> dict[str, int]:
+        return {"": len(batch)}
+
+    def __call__(self, batch: list[int], states: Tensor) -> list[WeightedLoss]:
+        return [WeightedLoss(states.square().mean(), len(batch))]
+
+
+class Network(nn.Module):
+    """A frozen part, which stands for results that are drawn, and a layer that learns from them."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.frozen, self.layer = nn.Linear(1, 1), nn.Linear(SHAPE[1], 1)
-        self.feature_cache = FeatureCache()
+
+
+class Reader(Objective[int, list[int]]):
+    """Learns from what a frozen part gives, which is cached; draws it where it isn't."""
+
+    model: Network
+
+    def __init__(self) -> None:
+        super().__init__(Network(), {"square": Square})
+        self.model.frozen.requires_grad_(False)
         self.drawn = 0
         self.starts: list[float] = []
 
-    def collate(self, samples: list[int]) -> list[int]:
-        return samples
+    def collate(self, samples: Sequence[int]) -> list[int]:
+        return list(samples)
 
-    def keep(self, batch: Sequence[int]) -> Tensor:
-        """What is kept of a batch."""
+    def precompute(self, batch: Sequence[int]) -> None:
+        self.read(batch)
 
-        def draw(places: list[int]) -> list[Tensor]:
-            self.drawn += len(places)
-            return [torch.randn(len(places), *SHAPE)]
+    def read(self, batch: Sequence[int]) -> Tensor:
+        """The frozen part's results."""
 
-        key = CacheKey("features", (self.frozen,), self._metadata)
-        return self.feature_cache.get_or_compute(
-            key, [f"item {n}" for n in batch], draw, torch.device("cpu")
-        )[0]
+        def draw(some: list[int]) -> list[Tensor]:
+            self.drawn += len(some)
+            return [torch.randn(len(some), *SHAPE)]
+
+        key = CacheKey("features", (self.model.frozen,), self._metadata)
+        return self.cached(key, batch, lambda n: f"item {n}", draw)[0]
 
     def _metadata(self) -> dict[str, object]:
         return {}
 
-    def forward(self, batch: list[int]) -> dict[str, Tensor]:
+    def states(self, batch: list[int]) -> Tensor:
         self.starts.append(measure.seconds())
-        return {"square": self.layer(self.keep(batch)).square().mean()}
+        made: Tensor = self.model.layer(self.read(batch))
+        return made
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        raise NotImplementedError("nobody reads it")
 
 
 def filled(folder: Path, size: int) -> dict[str, Any]:
     """Fill a cache; seconds an item."""
-    model = Reader().requires_grad_(False)
+    model = Reader()
     model.feature_cache = FeatureCache(folder=folder)
     start = measure.seconds()
     for first in range(0, size, 256):
-        model.keep(range(first, min(size, first + 256)))
+        model.precompute(range(first, min(size, first + 256)))
     return {"seconds": (measure.seconds() - start) / size}
 
 
 def opened(folder: Path, size: int) -> dict[str, Any]:
     """Seconds until the first item of a filled cache is there."""
-    model = Reader().requires_grad_(False)
+    model = Reader()
     model.feature_cache = FeatureCache()
-    model.keep([0])  # what is loaded at the first call, and the hash of the code
+    model.precompute([0])  # what is loaded at the first call, and the hash of the code
     start = measure.seconds()
     cache, before = FeatureCache(folder=folder), model.feature_cache
     cache._contents, cache._modules = before._contents, before._modules
     model.feature_cache = cache
     model.drawn = 0
-    model.keep([size - 1])
+    model.precompute([size - 1])
     assert not model.drawn, "the cache has every item"
     return {"seconds": measure.seconds() - start}
 

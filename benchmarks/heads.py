@@ -2,7 +2,7 @@
 
 Every head starts from random weights, as do the signals' rows and the adapters, and learns to ask
 the shipped decoders for what a request in words names. Printed are the alignment error on other
-requests (mean square, `heads.alignment_loss`) and how often the caption nearest to what a head asks
+requests (mean square, `alignment_loss`) and how often the caption nearest to what a head asks
 for has the right attributes.
 
     python benchmarks/heads.py --steps 300
@@ -30,6 +30,7 @@ from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem
 from anymodal.training.configuration import MuonConfig, Optimizer, freeze_all_but
+from anymodal.training.objectives import Dialogue
 from anymodal.training.optimizers import build_optimizer
 from anymodal.types import Message, Target
 
@@ -80,6 +81,13 @@ def conversations(seed: int, count: int) -> Iterator[list[Message]]:
         ]
 
 
+def aligning(model: AnyModal) -> Dialogue:
+    """The objective, without its loss through the decoders."""
+    dialogue = Dialogue(model)
+    dialogue.use_losses({"text": 1, "align": 1})
+    return dialogue
+
+
 def learn(model: AnyModal, steps: int, adapters: bool) -> float:
     """Train heads and signal rows, with adapters or without; seconds per step."""
     trained = ["heads.*", "language.rows"]
@@ -91,11 +99,13 @@ def learn(model: AnyModal, steps: int, adapters: bool) -> float:
     optimizer = build_optimizer(model, settings)
     rates = [group["lr"] for group in optimizer.param_groups]
     data = conversations(1, steps * BATCH)
+    dialogue = aligning(model)
     start = time.perf_counter()
     for step in range(steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * settings.rate(step, steps)
-        losses = model(model.collate([next(data) for _ in range(BATCH)]))
+        samples = [next(data) for _ in range(BATCH)]
+        losses = dialogue.named_losses(dialogue.collate(samples))
         (losses["text"] + losses["align"]).backward()
         torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
         optimizer.step()
@@ -106,7 +116,9 @@ def learn(model: AnyModal, steps: int, adapters: bool) -> float:
 @torch.no_grad()
 def judged(model: AnyModal, count: int) -> list[str]:
     """The alignment error over all modalities, and the share of right attributes of each."""
-    loss = model(model.collate(list(conversations(2, count))))["align"] / len(model.heads)
+    dialogue = aligning(model)
+    batch = dialogue.collate(list(conversations(2, count)))
+    loss = dialogue.named_losses(batch)["align"] / len(model.heads)
     shares = [of_head(model, name, count).found["share"] for name in model.heads]
     return [f"{loss:.4f}", *(f"{100 * share:.1f}" for share in shares)]
 
@@ -124,7 +136,6 @@ def main() -> None:
         make, how, signals, adapters = HEADS[name]
         torch.manual_seed(0)
         model = compose(args.language, make, how, signals)
-        model.wanted = ("text", "align")
         size = sum(p.numel() for p in model.heads.parameters()) / len(model.heads)
         pace = learn(model, args.steps, adapters)
         rows.append([name, f"{size / 1e3:.0f} k", *judged(model, args.n), f"{pace:.2f}"])

@@ -27,7 +27,7 @@ from anymodal.io.results import markdown_table
 from anymodal.tools.plan.budget import Budget
 from anymodal.tools.plan.memory import LOOK, cache_size, weights_of, works_of
 from anymodal.tools.plan.plan import is_model, make_plans
-from anymodal.training.run import read_run, train_model
+from anymodal.training.run import objective_of, read_run, train_model
 
 CONTEXT = 1024
 
@@ -59,14 +59,15 @@ def train(name: str) -> int:
     parts = configuration.build_parts(run.parts, run.trusted)
     model = configuration.instantiate(run.model, parts=parts, trusted_packages=run.trusted)
     data = configuration.instantiate(run.data, parts=parts, trusted_packages=run.trusted)
-    weights = sum(weights_of(model).values())
+    objective = objective_of(run, model, parts)
+    weights = sum(weights_of(objective.model).values())
     same = ("batch_size", "accumulate_grad_batches", "ema", "precision", "seed")
     settings = {name: getattr(run, name) for name in same}
     optimizer = dataclasses.asdict(run.optimizer)
     quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}
     return weights + peak_of(
         lambda: train_model(
-            model, data, losses=run.stage.losses, trainable=run.stage.trainable, steps=LOOK,
+            objective, data, losses=run.stage.losses, trainable=run.stage.trainable, steps=LOOK,
             save_every=LOOK + 1, optimizer=optimizer, trainer=quiet, **settings,
         )
     )  # fmt: skip

@@ -14,18 +14,18 @@ import torch
 
 from anymodal.composition import find
 from anymodal.io.results import markdown_table
-from anymodal.language.model import IGNORED, LanguageModel
-from anymodal.language.packing import Packed
+from anymodal.language.model import LanguageModel
 from anymodal.toybox.dataset import ToyboxDialogues
 from anymodal.training.batches import Batches
 from anymodal.training.objectives import LanguageModeling
+from anymodal.training.objectives.language_modeling import TokenBatch
 
 
-def seconds(model: LanguageModeling, batch: Packed) -> float:
+def seconds(objective: LanguageModeling, batch: TokenBatch) -> float:
     """A pass forward and back."""
     start = measure.seconds()
-    model(batch)["text"].backward()
-    model.zero_grad()
+    objective.named_losses(batch)["text"].backward()
+    objective.zero_grad()
     return measure.seconds() - start
 
 
@@ -36,30 +36,30 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=16)
     args = parser.parse_args()
     language = LanguageModel.from_pretrained(str(find("nano") / "language"), dtype="float32")
-    model = LanguageModeling(language)
+    objective = LanguageModeling(language)
     language.requires_grad_(True)
-    data = ToyboxDialogues(200000, seed=31, text_only=True, max_max_joined=4)
-    batches: dict[str, list[Packed]] = {}
+    data = ToyboxDialogues(200000, seed=31, text_only=True, max_joined=4)
+    batches: dict[str, list[TokenBatch]] = {}
     sides = {
         "a row for each": (False, 1),
         f"a row for each, `length_group_batches: {args.batches}`": (False, args.batches),
         "packed": (True, 1),
     }
-    for name, (model.packed, grouped) in sides.items():
-        drawn = iter(Batches(data, model.collate, 12, 0, length_group_batches=grouped))
+    for name, (objective.packed, grouped) in sides.items():
+        drawn = iter(Batches(data, objective.collate, 12, 0, length_group_batches=grouped))
         batches[name] = [next(drawn) for _ in range(args.batches)]
     with torch.no_grad():
-        lost = {name: total(model, of) for name, of in batches.items()}
+        lost = {name: total(objective, of) for name, of in batches.items()}
     first = next(iter(lost.values()))
     if any(abs(other - first) > 1e-4 * first for other in lost.values()):
         raise AssertionError(f"the sides don't lose the same: {lost}")
     times: dict[str, list[float]] = {name: [] for name in batches}
     for run in range(args.runs):
         for name in measure.turns(batches, run):
-            times[name].append(sum(seconds(model, batch) for batch in batches[name]))
+            times[name].append(sum(seconds(objective, batch) for batch in batches[name]))
     rows = []
     for name, some in batches.items():
-        taken = sum(batch.ids.numel() for batch in some)
+        taken = sum(batch.packed.ids.numel() for batch in some)
         gains = [
             other / one for one, other in zip(times[name], times[next(iter(times))], strict=True)
         ]
@@ -71,14 +71,14 @@ def main() -> None:
     measure.write_section("rows", f"{told}\n\n{shown}", args.page)
 
 
-def real(batches: list[Packed]) -> int:
+def real(batches: list[TokenBatch]) -> int:
     """Tokens that are no padding, of rows that hold one conversation each."""
-    return sum(int((batch.ids != 0).sum()) for batch in batches)
+    return sum(int((batch.packed.ids != 0).sum()) for batch in batches)
 
 
-def total(model: LanguageModeling, batches: list[Packed]) -> float:
+def total(objective: LanguageModeling, batches: list[TokenBatch]) -> float:
     """The loss over all supervised positions of all batches, which no dealing may change."""
-    found = [(float(model(b)["text"]), int((b.labels[:, 1:] != IGNORED).sum())) for b in batches]
+    found = [(float(objective.named_losses(b)["text"]), b.supervised) for b in batches]
     return sum(loss * count for loss, count in found) / sum(count for _, count in found)
 
 

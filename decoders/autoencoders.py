@@ -6,7 +6,9 @@ is the part that is trained.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +16,7 @@ from diffusers import AutoencoderKL, AutoencoderOobleck
 from torch import Tensor, nn
 
 from anymodal.decoders.families.base import center_crop_square
-from anymodal.media import Audio, Image
+from anymodal.media import Audio, Image, Media
 
 NOISE = 0.1
 """Noise on a sound's latents while training, in their own deviations: it keeps neighbours alike.
@@ -27,7 +29,27 @@ FLOOR = 0.1
 """Magnitude below which a spectrum counts as silent: no gradient is spent on a noise floor."""
 
 
-class PictureAutoencoderLoss(nn.Module):
+class AutoencoderLoss(nn.Module, ABC):
+    """What an autoencoder is trained by, in named terms.
+
+    Attributes:
+        terms: their names.
+        autoencoder: the part that is trained.
+    """
+
+    terms: ClassVar[tuple[str, ...]]
+    autoencoder: Any
+
+    @abstractmethod
+    def prepare(self, media: Media) -> Tensor:
+        """Turn one media item into the tensor that `forward` takes a batch of."""
+
+    @abstractmethod
+    def forward(self, batch: Tensor) -> dict[str, Tensor]:
+        """Give the terms of a batch, each weighted already."""
+
+
+class PictureAutoencoderLoss(AutoencoderLoss):
     """Errors of pixels and of their differences, with a slight pull to the normal.
 
     The squared error is what makes colour be learned: the absolute error alone is content with
@@ -39,6 +61,8 @@ class PictureAutoencoderLoss(nn.Module):
         edge: weight of the differences between neighbours, which keep outlines sharp.
         kl: weight of the divergence from the standard normal, per latent value.
     """
+
+    terms = ("l1", "l2", "edge", "kl")
 
     def __init__(
         self,
@@ -52,8 +76,9 @@ class PictureAutoencoderLoss(nn.Module):
         self.autoencoder = autoencoder
         self.square, self.edge, self.kl = square, edge, kl
 
-    def prepare(self, media: Image) -> Tensor:
+    def prepare(self, media: Media) -> Tensor:
         """Turn one picture into a tensor of the autoencoder's size."""
+        assert isinstance(media, Image), "an autoencoder of pictures is given pictures"
         return center_crop_square(media.pixels, self.autoencoder.config.sample_size)
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
@@ -70,7 +95,7 @@ class PictureAutoencoderLoss(nn.Module):
         }
 
 
-class WaveformAutoencoderLoss(nn.Module):
+class WaveformAutoencoderLoss(AutoencoderLoss):
     """Multi-resolution spectra and squared error.
 
     The spectral term is Yamamoto et al. 2020 (https://arxiv.org/abs/1910.11480, equations 4-7):
@@ -81,6 +106,8 @@ class WaveformAutoencoderLoss(nn.Module):
         windows: lengths of the spectra's windows, in samples; hops are a quarter.
         square: weight of the waveform's squared error, which teaches the phase of low tones first.
     """
+
+    terms = ("stft", "l2")
 
     def __init__(
         self,
@@ -93,8 +120,9 @@ class WaveformAutoencoderLoss(nn.Module):
         self.autoencoder = autoencoder
         self.windows, self.square = tuple(windows), square
 
-    def prepare(self, media: Audio) -> Tensor:
+    def prepare(self, media: Media) -> Tensor:
         """Turn one sound into a mono tensor (1, n) at the autoencoder's rate."""
+        assert isinstance(media, Audio), "an autoencoder of sounds is given sounds"
         rate = self.autoencoder.config.sampling_rate
         return torch.from_numpy(media.mono().resample(rate).samples)
 

@@ -25,6 +25,7 @@ from anymodal.toybox.decoders import nano_image
 from anymodal.toybox.language_model import small_language_model
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import Scene
+from anymodal.training.objectives import Dialogue
 from anymodal.training.run import train_model
 from anymodal.types import Target
 
@@ -75,7 +76,8 @@ def main() -> None:
         Message("user", said),
         Message("assistant", ["Here is a duck.", Target("image", "a big yellow duck", seen)]),
     ]
-    losses = model(model.collate([talk]))
+    dialogue = Dialogue(model)
+    losses = dialogue.named_losses(dialogue.collate([talk]))
     print({name: round(loss.item(), 2) for name, loss in losses.items()})
 
     learned = ["language.*", "projection.*", "heads.*"]

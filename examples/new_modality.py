@@ -44,7 +44,7 @@ def learn(model: AnyModal, encoder: TouchEncoder, recordings: list[Recording], s
     ]
     bind = Binding({"touch": encoder, "imu": model.encoders["imu"]}, ["touch"], anchor="imu")
     settings = {"steps": steps, "optimizer": {"lr": 3e-3}}
-    train_model(bind, scenes, trainable=["model.touch.*"], losses={"touch": 1}, **settings)
+    train_model(bind, scenes, trainable=["touch.*"], losses={"touch": 1}, **settings)
     talks = [
         [
             Message("user", [Touch(r.pressure), QUESTION]),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -35,11 +33,6 @@ def all_reduce_sum(values: Tensor) -> Tensor:
     return total.to(values.device)
 
 
-def any_rank(flag: bool) -> bool:
-    """Whether a flag is set in any process; all must ask."""
-    return bool(all_reduce_sum(torch.tensor(float(flag))) > 0)
-
-
 def all_gather_with_grad(rows: Tensor) -> Tensor:
     """The rows (n, E) of all processes in order (Σn, E); own rows keep their gradient.
 
@@ -61,37 +54,6 @@ def all_gather_with_grad(rows: Tensor) -> Tensor:
     if len(rows):
         parts[rank()] = rows
     return torch.cat(parts)
-
-
-class WeightedLoss(NamedTuple):
-    """A named loss that is a mean `over` so many things of a batch; None where there are none."""
-
-    name: str
-    value: Tensor | None
-    over: int | Tensor
-
-
-def reduce_losses(means: Iterable[WeightedLoss]) -> dict[str, Tensor]:
-    """Losses by name, sums of their means, each weighed by its share of what all processes have.
-
-    Processes' gradients are averaged. For a mean over n of N things in P processes to count as it
-    would in one process with all of them, it is multiplied by P·n/N. Every process must give means
-    of the same names in the same order.
-    """
-    means = list(means)
-    losses: dict[str, Tensor] = {}
-    shares = _shares(means) if world_size() > 1 else [None] * len(means)
-    for (name, value, _), share in zip(means, shares, strict=True):
-        if value is not None:
-            value = value if share is None else value * share
-            losses[name] = losses[name] + value if name in losses else value
-    return losses
-
-
-def _shares(means: list[WeightedLoss]) -> list[float]:
-    own = torch.tensor([float(mean.over) for mean in means])
-    shares: list[float] = (world_size() * own / all_reduce_sum(own).clamp(min=1)).tolist()
-    return shares
 
 
 def _place() -> torch.device:

@@ -1,6 +1,5 @@
 """Output heads: a signal span's hidden states become a decoder's conditioning."""
 
-from anymodal.heads.alignment import alignment_loss, alignment_means
 from anymodal.heads.base import Head
 from anymodal.heads.connector import ConnectorHead
 from anymodal.heads.linear import LinearHead
@@ -11,6 +10,4 @@ __all__ = [
     "Head",
     "LinearHead",
     "MapperHead",
-    "alignment_loss",
-    "alignment_means",
 ]

@@ -415,13 +415,18 @@ class LanguageModel(Recorded, nn.Module):
         Args:
             hidden: (B, T, D), from `forward`.
             labels: (B, T), the ids at the same positions (shifted here), -100 where unsupervised.
+                On the CPU they are picked there, and the device isn't waited for.
         """
         targets = labels[:, 1:]  # (B, T-1)
-        chosen = targets != IGNORED
-        picked = hidden[:, :-1][chosen]  # (supervised, D)
-        if not len(picked):
+        rows, columns = (targets != IGNORED).nonzero(as_tuple=True)
+        if not len(rows):
             return hidden.sum() * 0.0
-        return F.cross_entropy(self.logits(picked).float(), targets[chosen])
+        rows, columns, targets = (
+            each.to(hidden.device, non_blocking=True)
+            for each in (rows, columns, targets[rows, columns])
+        )
+        picked = hidden[:, :-1][rows, columns]  # (supervised, D)
+        return F.cross_entropy(self.logits(picked).float(), targets)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its tokenizer as they were loaded: no new tokens, no adapters."""

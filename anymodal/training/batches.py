@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
-import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+from torch.utils.data import IterableDataset, get_worker_info
 
 _LOG = logging.getLogger("anymodal")
+
 SPARES = 10
 """How many samples are tried instead of one that can't be used; more of them in a row end a run."""
 
@@ -107,19 +106,20 @@ class Batches(IterableDataset[Any]):
         while True:
             # What samples and collating draw depends on the batch alone, as in a worker of its own.
             seed_all(self.seed, batch, 1)
+            item: Any
             try:
-                made = self._made(self.indices(batch))
+                item = self._collated(self.indices(batch))
             except (OSError, ValueError) as error:
                 if worker is None:
                     raise
                 # Handed over, for the process that trains to raise: torch would make its message
                 # one of the worker's whole traceback.
                 error.add_note(traceback.format_exc())
-                made = error
-            yield made
+                item = error
+            yield item
             batch += step
 
-    def _made(self, indices: Sequence[int]) -> Any:
+    def _collated(self, indices: Sequence[int]) -> Any:
         """The batch of some samples; for one that can't be used another stands in, and it is told.
 
         Raises:
@@ -141,7 +141,7 @@ class Batches(IterableDataset[Any]):
                 if collated:
                     self.collate([sample])
             except (OSError, ValueError) as error:
-                first = first or _named(index, error)
+                first = first or _with_sample(index, error)
                 continue
             if first is not None:
                 other = number % len(self.data)
@@ -151,17 +151,17 @@ class Batches(IterableDataset[Any]):
         raise first
 
 
-def _named(index: int, error: Exception) -> Exception:
+def _with_sample(index: int, error: Exception) -> Exception:
     """An error that names the sample it is of."""
     if isinstance(error, OSError):
-        named: Exception = OSError(f"sample {index}: {_told(error)}")
+        result: Exception = OSError(f"sample {index}: {_file_error(error)}")
     else:
-        named = ValueError(f"sample {index}: {error}")
-    named.__cause__ = error
-    return named
+        result = ValueError(f"sample {index}: {error}")
+    result.__cause__ = error
+    return result
 
 
-def _told(error: OSError) -> str:
+def _file_error(error: OSError) -> str:
     """An error without its number, and with the file's name as it is."""
     return f"{error.strerror}: {error.filename}" if error.filename else str(error)
 
@@ -172,47 +172,3 @@ def seed_all(seed: int, number: int, use: int = 0) -> None:
     state = np.random.SeedSequence((seed, number, use)).generate_state(2)
     random.seed(int(state[0]))
     np.random.seed(state[1])
-
-
-def _leave_signals(worker: int) -> None:
-    """Let the process that trains answer signals sent to all: it needs its workers until then."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-class Loader(DataLoader[Any]):
-    """Ready batches, each shown to `expect` when it is drawn: Lightning draws one ahead."""
-
-    expect: Callable[[Any], None] | None = None
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        batches = super().__iter__()
-        try:
-            for batch in batches:
-                if isinstance(batch, Exception):
-                    raise batch
-                if self.expect is not None:
-                    self.expect(batch)
-                yield batch
-        finally:
-            # Now: an error's traceback holds them until Python ends, which waits for them for ever,
-            # since they leave signals alone.
-            if isinstance(batches, _MultiProcessingDataLoaderIter):
-                batches._shutdown_workers()
-
-
-def loader(
-    batches: Batches, workers: int, expect: Callable[[Any], None] | None = None
-) -> DataLoader[Any]:
-    """A DataLoader over ready batches; `expect` is told of each before its turn comes."""
-    # Forked, not pickled: the collating method belongs to the model, whole.
-    context = "fork" if workers else None
-    made = Loader(
-        batches,
-        batch_size=None,
-        num_workers=workers,
-        multiprocessing_context=context,
-        worker_init_fn=_leave_signals,
-    )
-    made.expect = expect
-    return made

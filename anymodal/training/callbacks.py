@@ -9,7 +9,6 @@ from typing import Any
 import lightning as L
 import torch
 
-from anymodal.distributed import collectives
 from anymodal.training.strategies import distribute_like, full_tensor
 
 
@@ -66,10 +65,17 @@ class MovingAverage(L.Callback):
 
 
 class StopAndSave(L.Callback):
-    """On Ctrl-C or SIGTERM, finish the step under way, save, and end; `stopped` then says so."""
+    """On Ctrl-C or SIGTERM, finish the step under way, save, and end.
+
+    Attributes:
+        asked: whether this process got a signal.
+        agreed: whether any process had, as all learned at the end of the last step; the module
+            that trains sets it.
+        stopped: whether it ended the run.
+    """
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.asked = self.agreed = self.stopped = False
         self.previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -83,14 +89,12 @@ class StopAndSave(L.Callback):
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: Any) -> None:
-        if self.stopped and number == signal.SIGINT:
+        if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: stop at once
-        self.stopped = True
+        self.asked = True
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:
-        if not trainer.fit_loop.epoch_loop._accumulated_batches_reached():
-            return  # only between optimiser steps: gradients aren't saved
-        if collectives.any_rank(self.stopped):  # a signal may come while this is asked
-            self.stopped = trainer.should_stop = True
+        if self.agreed and trainer.fit_loop.epoch_loop._accumulated_batches_reached():
+            self.stopped = trainer.should_stop = True  # gradients aren't saved, so between steps

@@ -20,6 +20,7 @@ from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing
 
 _LOG = logging.getLogger("anymodal")
+
 _MARK = b"sha256:"
 _SEAL = len(_MARK) + 2 * hashlib.sha256().digest_size
 _END = b"PK\x05\x06"

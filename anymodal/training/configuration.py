@@ -13,6 +13,7 @@ from torch import nn
 
 from anymodal.config import ConfigError, shown, structured, suggest
 from anymodal.io.feature_cache import FeatureCache
+from anymodal.training.losses.base import check_weight
 from anymodal.training.precision import PRECISIONS
 
 
@@ -22,11 +23,12 @@ class Stage:
 
     Args:
         trainable: globs over parameter names, such as `projection.*`; all else is frozen.
-        losses: the weight of each loss by its name, such as `{text: 1, align: 1}`.
+        losses: by name, a weight or a mapping with `weight` and more settings of the loss, such as
+            `{text: 1, align: {weight: 0.5, kind: l2}}`.
     """
 
     trainable: list[str] = field(default_factory=lambda: ["*"])
-    losses: dict[str, float] = MISSING
+    losses: dict[str, Any] = MISSING
 
 
 @dataclass
@@ -173,9 +175,12 @@ class Run:
     """One training run.
 
     Args:
-        model: a part: a composed model, or what an objective trains.
+        model: a part: a composed model, or what the objective trains; for an objective that takes
+            several, parts by name.
         data: a part with `__len__` and `__getitem__(index) -> sample`.
         stage: what trains, and on which losses.
+        objective: a part, how the model is trained; it is given the model. Null for `Dialogue`,
+            which trains a composed model on conversations.
         output_dir: folder for checkpoints, logs and the finished model.
         steps: optimiser steps.
         batch_size: samples of a batch, in each process.
@@ -208,6 +213,7 @@ class Run:
     stage: Stage = MISSING
     output_dir: str = MISSING
     steps: int = MISSING
+    objective: Any = None
     batch_size: int = 32
     accumulate_grad_batches: int = 1
     packed: bool = True
@@ -243,14 +249,6 @@ class Run:
         """Packages whose parts this run may name; it is the user's own, unlike a model's folder."""
         return ["anymodal", *self.trusted_packages]
 
-    @property
-    def defers(self) -> bool:
-        """Whether decoders may stay on disk: captions are all that is asked of them, and no change
-        of all weights' type is to reach them.
-        """
-        plain = self.precision in ("32-true", "16-mixed", "bf16-mixed")
-        return plain and {"text", "align"} >= self.stage.losses.keys()
-
     def _check(self) -> None:
         for name, value, least, most in self._ranges():
             if not least <= value <= most:  # as NaN is not
@@ -262,6 +260,9 @@ class Run:
         for name, chosen in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
             if not chosen:
                 raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")
+        for name, given in self.stage.losses.items():
+            if not isinstance(given, Mapping):
+                check_weight(given, f"stage.losses.{name}")
         for name, folder in (
             ("output_dir", self.output_dir),
             ("feature_cache.dir", self.feature_cache.dir),
@@ -291,8 +292,6 @@ class Run:
             yield "feature_cache.max_gb", self.feature_cache.max_gb, 0, 2**20
         if self.ema is not None:
             yield "ema", self.ema, _TINY, 1 - _TINY
-        for name, weight in self.stage.losses.items():
-            yield f"stage.losses.{name}", weight, -_HUGE, _HUGE
         for name, value, least, most in self.optimizer.ranges():
             yield f"optimizer.{name}", value, least, most
 
@@ -305,8 +304,6 @@ _TINY, _HUGE = 1e-12, 1e12
 def _range(least: float, most: float) -> str:
     low = "more than 0" if least == _TINY else f"at least {least}"
     high = "less than 1" if most == 1 - _TINY else f"at most {most}"
-    if least == -_HUGE:
-        return "a finite number"
     return low if most >= _HUGE else f"{low} and {high}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -13,25 +13,33 @@ from torch.distributed.tensor import DTensor
 
 from anymodal.config import ConfigError
 from anymodal.distributed import collectives
-from anymodal.language.model import supervised
+from anymodal.training.configuration import Run
+from anymodal.training.losses import Loss
+from anymodal.training.progress import Progress
+from anymodal.training.steps import Counts
 
 _LOG = logging.getLogger("anymodal")
+
 SHOWN = 8
 """Parameters that a message names."""
 
 
 class MeanLosses(L.Callback):
-    """Log each loss as its mean over all batches since the last line."""
+    """Log each loss as its mean over all steps since the last line, and how much was skipped.
 
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}  # (2,): of the values, and how many they are
+    Args:
+        progress: of the run.
+    """
 
-    def add(self, values: Mapping[str, Tensor]) -> None:
-        """Add a batch's losses, without waiting for them to be computed."""
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.sums: dict[str, list[float]] = {}  # of the values, and how many they are
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Add a step's losses."""
         for name, value in values.items():
-            pair = torch.stack([value.detach().float(), torch.ones((), device=value.device)])
-            known = self.sums.get(name)
-            self.sums[name] = pair if known is None else known.to(pair.device) + pair
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = [total + value, count + 1]
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
@@ -45,11 +53,11 @@ class MeanLosses(L.Callback):
         for name, mean in means.items():  # for the progress bar, and callbacks that watch
             pl_module.log(name, mean, prog_bar=name == "loss", logger=False, batch_size=1)
         # Not by `log`, which tells a loss that there was none of again, as it was in the last line.
-        means["skipped"] = float(getattr(pl_module, "skipped_in_all", 0))
+        means["skipped"] = float(self.progress.skipped_in_all)
         trainer._logger_connector.log_metrics(means)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"sums": {name: pair.cpu() for name, pair in self.sums.items()}}
+        return {"sums": self.sums}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.sums = dict(state_dict["sums"])
@@ -62,45 +70,52 @@ class GradientCheck(L.Callback):
 
     Args:
         names: of the parameters that train.
-        patterns: the globs that chose them.
+        run: the run's settings.
         losses: what is trained on.
-        first: the step of the first checkpoint, or the last step where that is earlier.
+        progress: of the run.
     """
 
     def __init__(
-        self, names: Iterable[str], patterns: Iterable[str], losses: Iterable[str], first: int
+        self,
+        names: Iterable[str],
+        run: Run,
+        losses: Mapping[str, Loss[Any, Any]],
+        progress: Progress,
     ) -> None:
+        self.progress = progress
         self.names = list(names)
-        self.waiting = set(self.names)  # that have had no gradient yet
-        self.patterns, self.losses, self.first = list(patterns), list(losses), first
+        self.waiting = list(self.names)  # that have had no gradient yet
+        self.patterns = run.stage.trainable
+        self.units = {name: loss.unit for name, loss in losses.items()}
+        self.first = min(run.save_every, run.steps)  # checkpoint
         self.tried = False  # whether a step was good, if by nothing
         self.learned = False
         self.checked = False
-        self.batches = 0
-        self.labelled = False  # whether batches tell which positions are supervised
-        self.supervised = 0
+        self.counted = dict.fromkeys(self.units, 0)  # things that each loss was a mean over
 
-    def see(self, batch: Any) -> None:
-        """Count a batch, and the positions in it that a language model learns."""
-        self.batches += 1
-        labels = getattr(getattr(batch, "packed", batch), "labels", None)
-        if not self.checked and isinstance(labels, Tensor) and labels.ndim == 2:
-            self.labelled = True
-            self.supervised += supervised(labels)
+    def see(self, counts: Counts) -> None:
+        """Count a step, and what it has to learn from in this process."""
+        for name, parts in counts.items():
+            self.counted[name] += sum(parts.values())
 
     @torch.no_grad()
-    def step(self, parameters: Mapping[str, nn.Parameter], norm: Tensor) -> None:
-        """Look at the gradients of a step, whose norm is known and finite."""
-        if self.checked:
-            return
-        self.tried, self.learned = True, self.learned or bool(norm > 0)
-        given = {
-            n: p.grad for n, p in parameters.items() if n in self.waiting and p.grad is not None
-        }
-        if given:
-            own = (g.to_local() if isinstance(g, DTensor) else g for g in given.values())
-            found = torch.stack([gradient.ne(0).any() for gradient in own]).tolist()
-            self.waiting -= {name for name, there in zip(given, found, strict=True) if there}
+    def flags(self, parameters: Mapping[str, nn.Parameter], device: torch.device) -> Tensor:
+        """Which of those still waiting have a gradient, (waiting,), on the device."""
+        none = torch.zeros((), dtype=torch.bool, device=device)
+        flags = []
+        for name in () if self.checked else self.waiting:
+            gradient = parameters[name].grad
+            # In pieces (FSDP2) each process sees its own of a gradient.
+            own = gradient.to_local() if isinstance(gradient, DTensor) else gradient
+            flags.append(none if own is None else own.ne(0).any())
+        return torch.stack(flags) if flags else none.new_zeros(0)
+
+    def note(self, flags: Sequence[float], norm: float) -> None:
+        """Take in a good step: sums of all processes' flags, and the gradient's norm."""
+        if not self.checked:
+            self.tried, self.learned = True, self.learned or norm > 0
+            pairs = zip(self.waiting, flags, strict=True)
+            self.waiting = [name for name, flag in pairs if not flag]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.global_step >= self.first:  # it went on, and what was before isn't known
@@ -115,30 +130,23 @@ class GradientCheck(L.Callback):
             return
         self.checked = True
         if not self.learned:  # which all processes find alike, by the norm of the whole gradient
-            raise ConfigError(self._nothing(trainer.global_step, getattr(pl_module, "blamed", "")))
-        # In pieces (FSDP2) each process sees its own of a gradient.
-        flags = collectives.all_reduce_sum(
-            torch.tensor([float(n not in self.waiting) for n in self.names])
-        )
-        names = [name for name, flag in zip(self.names, flags.tolist(), strict=True) if not flag]
-        if names and collectives.is_rank_zero() and trainer.global_step > 1:
-            _LOG.warning(self._left_out(names, trainer.global_step))
+            raise ConfigError(self._nothing(trainer.global_step, self.progress.blamed))
+        if self.waiting and trainer.global_step > 1 and collectives.rank() == 0:
+            _LOG.warning("%s", self._left_out(self.waiting, trainer.global_step))
 
     def _nothing(self, steps: int, blamed: str) -> str:
-        count = int(collectives.all_reduce_sum(torch.tensor(self.supervised)))
-        batches = int(collectives.all_reduce_sum(torch.tensor(self.batches)))
+        counts = torch.tensor(list(self.counted.values()))
+        totals = collectives.all_reduce_sum(counts).tolist()
+        pairs = zip(self.units.items(), totals, strict=True)
+        losses = ", ".join(f"{name}: {total} {unit}" for (name, unit), total in pairs)
         text = (
-            f"nothing was learned in {batches} batches, {steps} steps: no parameter that trains "
-            f"({', '.join(self.patterns)}) got a gradient from the losses {', '.join(self.losses)}"
+            f"nothing was learned in {steps} steps: no parameter that trains "
+            f"({', '.join(self.patterns)}) got a gradient from {losses}"
         )
-        if self.labelled:
-            text += f"; {count} positions were supervised"
-            if not count:
-                text += ", so no reply held anything to learn"
         text += f"; the last batch skipped was {blamed}" if blamed else ""
         return f"{text}; look at the data, stage.losses and stage.trainable"
 
-    def _left_out(self, names: list[str], steps: int) -> str:
+    def _left_out(self, names: Sequence[str], steps: int) -> str:
         shown = ", ".join(names[:SHOWN])
         more = f" and {len(names) - SHOWN} more" if names[SHOWN:] else ""
         return f"without a gradient in {steps} steps, though they train: {shown}{more}"
@@ -151,4 +159,5 @@ class GradientCheck(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.checked = state_dict["checked"]
         self.learned = state_dict.get("learned", True)
-        self.waiting = set(state_dict.get("waiting", ()))
+        waiting = set(state_dict.get("waiting", ()))
+        self.waiting = [name for name in self.names if name in waiting]

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from anymodal.config import ConfigError
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.tensor_store import TensorStore
-from anymodal.training.batches import Batches, loader
+from anymodal.training.batches import Batches
 from anymodal.training.configuration import train_mode
+from anymodal.training.loader import Loader
 from anymodal.training.module import StageModule
 from anymodal.training.precision import allow_tf32, passes
 from anymodal.training.run import build, read_run
@@ -52,15 +53,13 @@ def fill(
             "the run has no folder for its feature cache; name one in the configuration, or by "
             "feature_cache.dir=…"
         )
-    model, data = build(run)
-    StageModule(model, run)  # checks the stage, freezes the rest and opens the cache
-    if not hasattr(model, "keep"):
-        raise ConfigError(f"{type(model).__name__} has no frozen part whose results are kept")
-    train_mode(model)
+    objective, data = build(run)
+    StageModule(objective, run)  # checks the stage, freezes the rest, opens the cache
+    train_mode(objective.model)
     allow_tf32()
     place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
     fabric = L.Fabric(devices=1, precision=passes(run.precision), **place)  # type: ignore[arg-type]
-    fabric.setup_module(model)
+    fabric.setup_module(objective.model)
     drawn = (
         run.steps
         * run.accumulate_grad_batches
@@ -71,7 +70,7 @@ def fill(
     first, every = share[0] - 1, share[1]
     batches = Batches(
         data,
-        model.collate,
+        objective.collate,
         run.batch_size,
         run.seed,
         lambda: first,
@@ -80,10 +79,11 @@ def fill(
     )
     numbers = range(first, batches.covering(count), every)
     samples = len(numbers) * run.batch_size
-    room = _Room(model.feature_cache, samples)
+    assert objective.feature_cache is not None, "it was opened"
+    room = _Room(objective.feature_cache, samples)
     with fabric.autocast(), torch.no_grad(), tqdm(total=samples, unit=" samples") as progress:
-        for _, batch in zip(numbers, loader(batches, run.workers), strict=False):
-            model.keep(batch)
+        for _, batch in zip(numbers, Loader(batches, run.workers), strict=False):
+            objective.precompute(batch)
             room.check(run.batch_size)
             progress.update(run.batch_size)
     return samples

@@ -18,39 +18,67 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from anymodal import config as configuration
-from anymodal.config import ConfigError, shown
+from anymodal.config import BuildPart, ConfigError, call, shown
+from anymodal.core import ComposedModel
 from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.io.checkpoint import replacing_folder, sweep
 from anymodal.training import extras
-from anymodal.training.batches import Batches, loader
+from anymodal.training.batches import Batches
 from anymodal.training.callbacks import MovingAverage, StopAndSave
 from anymodal.training.checkpoints import AtomicCheckpointIO, SaveEvery, resumable
 from anymodal.training.configuration import Run
 from anymodal.training.extras import Samples
+from anymodal.training.loader import StepLoader
+from anymodal.training.losses import LATENTS, LossSettings, build_losses, needs_of
 from anymodal.training.module import StageModule
+from anymodal.training.objectives import Dialogue, Objective
+from anymodal.training.objectives.dialogue import DIALOGUE_LOSSES
 from anymodal.training.precision import allow_tf32, passes
 from anymodal.training.regional import switched
 from anymodal.training.strategies import SHARDED, arguments, find_unused_parameters, unsharded
 
 FINISHED = "model"
 
-Model = TypeVar("Model", bound=nn.Module)
+ModelT = TypeVar("ModelT", bound=ComposedModel | Objective[Any, Any])
+
+_LOG = logging.getLogger("anymodal")
 
 
 def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
     """Load and validate a training configuration, building nothing."""
     run = Run.from_config(configuration.load(path, overrides, Run))
     parts = configuration.validate_parts(run.parts, run.trusted)
-    for name in ("model", "data"):
-        node = getattr(run, name)
-        if not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
-            raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shown(node)}")
-        base = Samples if name == "data" else None
-        configuration.validate(
-            node, parts=parts, trusted_packages=run.trusted, place=name, base=base
-        )
+    base: type | None = ComposedModel
+    if run.objective is not None:
+        base = None
+        _check_part(run.objective, "objective", run, parts, Objective, ["model"])
+    if run.objective is not None and isinstance(run.model, Mapping) and not _is_part(run.model):
+        for name, node in run.model.items():
+            _check_part(node, f"model.{name}", run, parts)
+    else:
+        _check_part(run.model, "model", run, parts, base)
+    _check_part(run.data, "data", run, parts, Samples)
     check_trainer(run)
     return run
+
+
+def _is_part(node: object) -> bool:
+    return isinstance(node, Mapping) and bool(node.keys() & {"_target_", "_part_"})
+
+
+def _check_part(
+    node: object,
+    place: str,
+    run: Run,
+    parts: Iterable[str],
+    base: type | None = None,
+    provided: Iterable[str] = (),
+) -> None:
+    if not _is_part(node):
+        raise ConfigError(f"{place} must be a part, {{_target_: …}}, not {shown(node)}")
+    configuration.validate(
+        node, parts=parts, trusted_packages=run.trusted, place=place, base=base, provided=provided
+    )
 
 
 def check_trainer(run: Run) -> None:
@@ -65,7 +93,7 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     A run that finished before is left alone, and one that was stopped goes on from its last
     checkpoint. Among several processes, the first writes.
     """
-    say = rank_zero_only(print)
+    say = rank_zero_only(_LOG.info)
     run = read_run(path, overrides)
     finished = Path(run.output_dir) / FINISHED
     if finished.exists():
@@ -81,7 +109,7 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     with unsharded(module):
         if trainer.is_global_zero:
             with replacing_folder(finished) as folder:
-                module.model.save_pretrained(folder)  # type: ignore[operator]
+                module.objective.save_pretrained(folder)
         trainer.strategy.barrier()
     return finished
 
@@ -93,25 +121,25 @@ def _interrupted(trainer: L.Trainer) -> bool:
 
 
 def train_model(
-    model: Model,
+    model: ModelT,
     data: Sequence[Any],
     *,
-    losses: Mapping[str, float],
+    losses: LossSettings,
     steps: int,
     trainable: Sequence[str] = ("*",),
     output_dir: str | Path | None = None,
     callbacks: Sequence[L.Callback] = (),
     logger: Logger | bool | Sequence[Logger] = True,
     **settings: Any,
-) -> Model:
+) -> ModelT:
     """Train a model that is built already, in place, as a stage of a configuration would.
 
     Args:
-        model: with `collate(samples) -> batch` and `forward(batch) -> named losses`.
+        model: a composed model, which learns conversations, or an objective with its model.
         data: samples by index.
-        losses: the weight of each named loss.
+        losses: by name, a weight or a mapping of a loss's settings.
         steps: optimiser steps.
-        trainable: globs over parameter names.
+        trainable: globs over the model's parameter names.
         output_dir: folder for logs and checkpoints, from which a stopped run goes on; or None.
         callbacks: of Lightning, beside the run's own. What they keep in checkpoints must be tensors
             and plain values.
@@ -122,6 +150,7 @@ def train_model(
         ConfigError: for a setting, a loss or a glob that doesn't fit, with a suggestion.
         KeyboardInterrupt: if it was stopped, after the step under way.
     """
+    objective = model if isinstance(model, Objective) else Dialogue(model)
     with tempfile.TemporaryDirectory() as temporary:
         stage = {"trainable": list(trainable), "losses": dict(losses)}
         known = {"model": None, "data": None, "stage": stage, "steps": steps}
@@ -134,13 +163,12 @@ def train_model(
         check_trainer(run)
         extras.check_object(data, Samples, "data")
         L.seed_everything(run.seed, verbose=False)
-        trainer, _ = _fit(model, data, run, callbacks, logger)
+        trainer, _ = _fit(objective, data, run, callbacks, logger)
     if _interrupted(trainer):
         raise KeyboardInterrupt
-    if hasattr(model, "feature_cache"):
-        # What it kept holds only as long as the same parts stay frozen.
-        setattr(model, "feature_cache", None)  # noqa: B010
-    return model.eval()
+    objective.feature_cache = None  # it holds only as long as the same parts stay frozen
+    objective.model.eval()
+    return model
 
 
 def fit(run: Run) -> tuple[L.Trainer, StageModule]:
@@ -148,29 +176,61 @@ def fit(run: Run) -> tuple[L.Trainer, StageModule]:
     return _fit(*build(run), run)
 
 
-def build(run: Run) -> tuple[Any, Any]:
-    """A run's model and data, random weights drawn from its seed."""
-    model, parts = _build_model(run, run.feature_cache.dir if run.defers else None)
-    if any(fnmatchcase(n, glob) for n in _deferred(model) for glob in run.stage.trainable):
-        model, parts = _build_model(run, None)
-    for name in ("collate", "save_pretrained"):  # the latter's lack would show at the very end
-        if not hasattr(model, name):
-            raise ConfigError(f"{type(model).__name__} has no {name}(), which a run needs")
+def build(run: Run) -> tuple[Objective[Any, Any], Sequence[Any]]:
+    """A run's objective, with its model, and its data; random weights are drawn from its seed."""
+    objective, parts = _build_objective(
+        run, run.feature_cache.dir if defers_decoders(run) else None
+    )
+    deferred = _deferred(objective.model)
+    if any(fnmatchcase(n, glob) for n in deferred for glob in run.stage.trainable):
+        objective, parts = _build_objective(run, None)
     data = configuration.instantiate(run.data, parts=parts, trusted_packages=run.trusted)
     if not isinstance(data, Samples) or isinstance(data, Mapping):
         name = run.data.get("_target_") or run.data["_part_"]
         raise ConfigError(f"data ({name}) gives a {type(data).__name__}, not samples by index")
-    return model, data
+    return objective, cast(Sequence[Any], data)
 
 
-def _build_model(run: Run, cache: str | None) -> tuple[Any, dict[str, Any]]:
+def defers_decoders(run: Run) -> bool:
+    """Whether decoders may stay on disk: captions' conditioning is all that losses need of them,
+    and no change of all weights' type is to reach them.
+    """
+    if run.objective is not None or run.precision not in ("32-true", "16-mixed", "bf16-mixed"):
+        return False
+    losses = build_losses(run.stage.losses, DIALOGUE_LOSSES)
+    return LATENTS not in needs_of(losses.values())
+
+
+def objective_of(
+    run: Run, model: Any, parts: Mapping[str, Any], build_part: BuildPart = call
+) -> Objective[Any, Any]:
+    """The objective of a run, around a model that is built.
+
+    Raises:
+        ConfigError: if it can't train that model.
+    """
+    if run.objective is None:
+        return Dialogue(model)
+    found = configuration.instantiate(
+        run.objective,
+        parts=dict(parts),
+        trusted_packages=run.trusted,
+        build_part=build_part,
+        model=model,
+    )
+    if not isinstance(found, Objective):
+        raise ConfigError(f"objective gives a {type(found).__name__}, which is no Objective")
+    return found
+
+
+def _build_objective(run: Run, cache: str | None) -> tuple[Objective[Any, Any], dict[str, Any]]:
     L.seed_everything(run.seed, verbose=False)
     defer = DeferDecoders(cache)
     parts = configuration.build_parts(run.parts, run.trusted, defer)
     model = configuration.instantiate(
         run.model, parts=parts, trusted_packages=run.trusted, build_part=defer
     )
-    return model, parts
+    return objective_of(run, model, parts, defer), parts
 
 
 def _deferred(model: nn.Module) -> Iterator[str]:
@@ -181,17 +241,21 @@ def _deferred(model: nn.Module) -> Iterator[str]:
 
 
 def _fit(
-    model: Any,
-    data: Any,
+    objective: Objective[Any, Any],
+    data: Sequence[Any],
     run: Run,
     callbacks: Sequence[L.Callback] = (),
     logger: Logger | bool | Sequence[Logger] = (),
 ) -> tuple[L.Trainer, StageModule]:
     _quieten()
     allow_tf32()
-    module = StageModule(model, run)
+    module = StageModule(objective, run)
     batches = Batches(
-        data, model.collate, run.batch_size, run.seed, length_group_batches=run.length_group_batches
+        data,
+        objective.collate,
+        run.batch_size,
+        run.seed,
+        length_group_batches=run.length_group_batches,
     )
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
@@ -201,19 +265,20 @@ def _fit(
         module.means,
         module.gradients,
         *users,
-        StopAndSave(),
+        module.stopping,
         SaveEvery(last, run.save_every),
     ]
     trainer = _trainer(run, saving, logger)
     find_unused_parameters(trainer.strategy)
     if trainer.is_global_zero:
         sweep(last)
+    progress = module.progress
     batches.every = trainer.world_size
-    batches.start = lambda: module.batches * trainer.world_size + trainer.global_rank
-    module.samples_of = batches.indices
-    with switched(model, compiled=run.compile, checkpointed=run.activation_checkpointing):
-        drawn = loader(batches, run.workers, getattr(model, "expect", None))
-        trainer.fit(module, drawn, ckpt_path=resumable(last))
+    batches.start = lambda: progress.batches * trainer.world_size + trainer.global_rank
+    progress.samples_of = batches.indices
+    with switched(module.model, compiled=run.compile, checkpointed=run.activation_checkpointing):
+        steps = StepLoader(batches, objective, run.workers, run.accumulate_grad_batches)
+        trainer.fit(module, steps, ckpt_path=resumable(last))
     for callback in average:
         callback.apply(module)
     return trainer, module

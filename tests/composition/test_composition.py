@@ -21,6 +21,7 @@ from anymodal.io.checkpoint import CheckpointError
 from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
 from anymodal.model import AnyModal
+from anymodal.training.objectives import Dialogue
 from anymodal.types import Message, Target
 from tests.support import tiny
 from tests.support.composed import model_config, small_disk, write_model
@@ -60,7 +61,7 @@ def disturb(model: AnyModal) -> None:
 
 def outputs(model: AnyModal) -> list[torch.Tensor]:
     """Logits, soft tokens and conditioning of conversations with every kind of part."""
-    batch = model.collate(conversations()[-4:] + conversations()[1:3])
+    batch = model.lay_out(conversations()[-4:] + conversations()[1:3])
     with torch.no_grad():
         embeds = model.embed(batch.prompts, batch.packed.ids, batch.packed.places)
         hidden = model.language(embeds, positions=batch.packed.positions)
@@ -353,7 +354,8 @@ def test_a_model_that_only_writes_and_makes(tmp_path: Path) -> None:
     }
     model = AnyModal(language, None, modalities)
     asked = [Message("user", ["draw"]), Message("assistant", ["here ", Target("image", "a ball")])]
-    losses = model(model.collate([asked]))
+    dialogue = Dialogue(model)
+    losses = dialogue.named_losses(dialogue.collate([asked]))
     assert set(losses) == {"text", "align"} and all(torch.isfinite(v) for v in losses.values())
     assert model.chat("draw", max_new_tokens=4).text is not None
     with pytest.raises(ValueError, match="no encoder of this model reads Image"):

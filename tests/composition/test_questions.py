@@ -30,10 +30,12 @@ from anymodal.projection import InstructQFormerProjection, Projection, Words
 from anymodal.tools.convert.importers import convert
 from anymodal.tools.plan.budget import read_budget
 from anymodal.tools.plan.plan import make_plans
+from anymodal.training.objectives import Dialogue
 from anymodal.types import Features, Message, Target
 from tests.support import huggingface_models
 from tests.support.composed import write_asking_model, write_model
 from tests.support.huggingface_models import bert_words
+from tests.support.runs import text_loss
 from tests.support.tiny import SLOTS, felt, picture
 
 WHAT, WHERE = "what is this?", "where is it?"
@@ -221,7 +223,7 @@ class TestPrompts:
         prompt = model.layout.prompt(talk, reply=False)
         assert {item.key for item in prompt.items} == {picture().digest()}
         soft: dict[Any, Tensor] = {}
-        packed = model.collate([talk]).packed
+        packed = model.lay_out([talk]).packed
         model.embed([prompt], packed.ids, packed.places, soft)
         assert soft.keys() == {picture().digest()}
 
@@ -231,7 +233,7 @@ class TestPrompts:
             [Message("user", [picture(), felt(), WHAT]), Message("user", [picture(1), WHERE])],
             [Message("user", [WHERE, picture()]), Message("user", [felt()])],
         ]
-        batch = model.collate(talks)
+        batch = model.lay_out(talks)
         ids, _, _, places = batch.packed
         with torch.no_grad():
             soft: dict[Any, Tensor] = {}
@@ -322,20 +324,19 @@ def encoding(model: AnyModal) -> Iterator[list[int]]:
         watch.remove()
 
 
-def test_training_reads_questions_and_keeps_features_by_their_media(
-    model: AnyModal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_reads_questions_and_keeps_features_by_their_media(model: AnyModal) -> None:
     said = Message("assistant", ["a ball"])
     talks = [[Message("user", [picture(), text]), said] for text in (WHAT, WHERE)]
-    fresh = model(model.collate(talks))["text"]
-    monkeypatch.setattr(model, "feature_cache", FeatureCache())
+    fresh = text_loss(model, talks)
+    dialogue = Dialogue(model)
+    dialogue.feature_cache = FeatureCache()
     with encoding(model) as batches:
         for _ in range(2):
-            batch = model.collate(talks)
-            model.expect(batch)
-            torch.testing.assert_close(model(batch)["text"], fresh)
+            batch = dialogue.collate(talks)
+            dialogue.prefetch(batch)
+            torch.testing.assert_close(dialogue.named_losses(batch)["text"], fresh)
     assert batches == [1], "one picture, whatever is asked about it"
-    model(model.collate(talks))["text"].backward()
+    text_loss(model, talks).backward()
     words = model.projection.qformer.embeddings.word_embeddings.weight
     assert words.grad.abs().max() > 0
     model.zero_grad()
@@ -436,7 +437,7 @@ def test_a_projection_from_before_goes_on_working(parts: Path) -> None:
     config["projection"] = {"_target_": "tests.composition.test_questions.Old"}
     model = AnyModal.compose(config, trusted_packages=["tests"])
     talk = [Message("user", [picture(), WHAT]), Message("assistant", ["a ball"])]
-    model(model.collate([talk]))["text"].backward()
+    text_loss(model, [talk]).backward()
     model.chat([picture(), WHAT], seed=0, max_new_tokens=2)
     model.soft_tokens({"image": [picture()]}, {"image": [WHAT]})
 

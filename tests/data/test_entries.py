@@ -15,6 +15,7 @@ from anymodal.data.captioned import Captioned
 from anymodal.data.conversations import Conversations
 from anymodal.media import Image, Media, Video
 from anymodal.training.batches import Batches
+from anymodal.training.objectives import Dialogue
 from anymodal.types import Message, Target
 from tests.support.tiny import picture, sound, tiny_model
 
@@ -495,12 +496,13 @@ def test_bytes_and_surrogates_that_no_tokenizer_takes(
     assert data[0][0].content == ["caf\ufffd \U0001f600 \0 \x1b[2J"]
     assert data[0][1].content == ["yo\ufffd"] and data[1][0].content == ["\ufffd"]
     model = tiny_model()
-    batch = model.collate([data[0], data[1]])
-    assert model(batch)["text"].isfinite()
+    dialogue = Dialogue(model)
+    batch = dialogue.collate([data[0], data[1]])
+    assert dialogue.named_losses(batch)["text"].isfinite()
     made = {"caption": "a\udce9", "image": "0.png"}
     data = Conversations(write(tmp_path / "b.json", json.dumps([made])), make=True)
     assert data[0][1].content == [Target("image", "a\ufffd")]
-    assert model(model.collate([data[0]]))["align"].isfinite()
+    assert dialogue.named_losses(dialogue.collate([data[0]]))["align"].isfinite()
     captioned = Captioned("image", picture(), "a\udce9", ("b\udce9",))
     assert captioned.caption == "a\ufffd" and captioned.details == ("b\ufffd",)
 

@@ -36,9 +36,10 @@ from anymodal.decoders.autoencoders import (
 )
 from anymodal.decoders.calls import isolated_state
 from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
-from anymodal.heads import LinearHead, alignment_loss
+from anymodal.heads import LinearHead
 from anymodal.media import Audio, Image, Video
 from anymodal.toybox import decoders as nano
+from anymodal.training.losses import alignment_loss
 from anymodal.types import Conditioning
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.pipelines import (

@@ -22,13 +22,14 @@ from anymodal.training.strategies import full_tensor
 from anymodal.types import Message
 from tests.support import composed, tiny
 from tests.support.cached_runs import Calls
+from tests.support.runs import assert_same, stages
 from tests.support.together import by_slurm, by_torchrun, by_torchrun_on_nodes, run_together
-from tests.training.test_training import assert_same, stages
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 TOY: dict[str, Any] = {
     "model": {"_target_": "tests.support.composed.Toy", "noise": 0.0},
+    "objective": {"_target_": "tests.support.composed.Regression"},
     "data": {"_target_": "tests.support.composed.Numbers", "count": 20},
     "stage": {"trainable": ["layer.*"], "losses": {"square": 1.0}},
     "steps": 6,
@@ -161,7 +162,7 @@ def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
 
 def test_two_processes_bind_to_each_other_s_anchors(tmp_path: Path) -> None:
     stage = stages(tmp_path / "none.yaml", tmp_path)["bind"]
-    stage["model"]["modalities"] = ["image", "audio"]  # of which none has random depth
+    stage["objective"]["modalities"] = ["image", "audio"]  # of which none has random depth
     stage["stage"] = {"trainable": ["*vision*", "*audio*"], "losses": {"image": 1, "audio": 1}}
     stage["data"] = {"_target_": "tests.distributed.test_processes.uneven_scenes"}
     compare(tmp_path, "ddp", by_torchrun_on_nodes, **stage)
@@ -281,7 +282,11 @@ def test_muon_in_pieces_is_refused(tmp_path: Path) -> None:
 def test_a_model_in_place_isn_t_left_in_pieces() -> None:
     with pytest.raises(ConfigError, match="train_model trains in place"):
         train_model(
-            composed.Toy(), [], losses={"square": 1}, steps=1, trainer={"strategy": "fsdp2"}
+            composed.Regression(composed.Toy()),
+            [],
+            losses={"square": 1},
+            steps=1,
+            trainer={"strategy": "fsdp2"},
         )
 
 

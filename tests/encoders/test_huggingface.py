@@ -22,13 +22,16 @@ from anymodal.encoders.transformers.families import FAMILIES, Sizes
 from anymodal.encoders.transformers.processors import PillowProcessor, steps
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.fingerprints import weights_fingerprint
+from anymodal.language.prompt import Item
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
+from anymodal.training.objectives import Dialogue
 from anymodal.types import Message
 from tests.encoders.test_encoders import noise, pixels
 from tests.support import huggingface_models as tiny
 from tests.support.composed import model_config, write_model
+from tests.support.runs import text_loss
 
 MEDIA: dict[type[Media], Media] = {
     Image: Image(pixels(40, 52, 3)),
@@ -456,21 +459,21 @@ def talk() -> list[list[Message]]:
 
 
 def test_a_model_is_composed_of_them_and_saved(composed: AnyModal, tmp_path: Path) -> None:
-    loss = composed(composed.collate(talk()))["text"]
+    loss = text_loss(composed, talk())
     loss.backward()
     assert all(p.grad is not None for p in composed.projection.parameters() if p.requires_grad)
     composed.save_pretrained(tmp_path / "model", with_parts=True)
     other = AnyModal.from_pretrained(tmp_path / "model")
-    torch.testing.assert_close(other(other.collate(talk()))["text"], loss)
+    torch.testing.assert_close(text_loss(other, talk()), loss)
 
 
-def test_what_is_kept_of_frozen_encoders_keeps_its_mask(
-    composed: AnyModal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fresh = composed._features("audio", [MEDIA[Audio]])
-    monkeypatch.setattr(composed, "feature_cache", FeatureCache())
+def test_what_is_cached_of_frozen_encoders_keeps_its_mask(composed: AnyModal) -> None:
+    fresh = composed.encode("audio", [MEDIA[Audio]])
+    composed.encoders["audio"].requires_grad_(False)
+    dialogue = Dialogue(composed)
+    dialogue.feature_cache = FeatureCache()
     for _ in range(2):  # computed, then remembered
-        kept = composed._features("audio", [MEDIA[Audio]])
+        kept = dialogue.features("audio", [Item("audio", MEDIA[Audio], 0)])
         assert torch.equal(kept.mask, fresh.mask) and not fresh.mask.all()
         assert torch.equal(kept.values, fresh.values)
 

@@ -30,6 +30,7 @@ from tests.encoders.test_encoders import noise, pixels
 from tests.support import huggingface_models as tiny
 from tests.support import universal_models
 from tests.support.composed import model_config, write_model
+from tests.support.runs import text_loss
 
 CLOUD = PointCloud(noise(60, 3), pixels(60, 3))
 
@@ -329,15 +330,15 @@ def test_a_model_shares_it_and_trains_a_tokenizer_alone(tmp_path: Path) -> None:
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
     assert len(trained) == 5 and all("tokenizers.points." in name for name in trained)
     talk = [[Message("user", [CLOUD, "what is this?"]), Message("assistant", ["A ball."])]]
-    model(model.collate(talk))["text"].backward()
+    text_loss(model, talk).backward()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.grad is not None:
                 parameter -= 0.1 * parameter.grad
-    loss = model(model.collate(talk))["text"]
+    loss = text_loss(model, talk)
     for parts in (False, True):  # beside CLIP, and with all of it
         model.save_pretrained(tmp_path / f"model-{parts}", with_parts=parts)
         other = AnyModal.from_pretrained(tmp_path / f"model-{parts}")
-        torch.testing.assert_close(other(other.collate(talk))["text"], loss)
+        torch.testing.assert_close(text_loss(other, talk), loss)
     manifest = json.loads((tmp_path / "model-True" / "manifest.json").read_text())
     assert manifest["parts"]["encoder.points"]["source"]["name"] == "clip"

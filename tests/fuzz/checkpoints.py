@@ -11,7 +11,7 @@ from pathlib import Path
 
 def run(count: int, seed: int, folder: Path, out: Path) -> tuple[int, int]:
     """Flip a bit of a tiny run's last checkpoint `count` times, and let the run go on."""
-    from tests.training.test_training import write
+    from tests.support.runs import write
 
     config = write(folder)
     said, error = _train(config)

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead, alignment_loss
+from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead
+from anymodal.training.losses import alignment_loss
 from anymodal.types import Conditioning, ConditioningSpec
 from tests.support.golden_weights import GOLDEN, golden_input, golden_weights
 
@@ -22,7 +21,6 @@ KINDS = {
     "mapper": (MapperHead, {"hidden_width": 16, "depth": 2, "heads": 4}),
     "connector": (ConnectorHead, {"depth": 2, "heads": 4}),
 }
-LOSSES = ("l2", "mse", "cosine")
 
 
 def build(kind: str, *, seed: int = 0, **changes: object) -> Head:
@@ -241,89 +239,6 @@ def test_connector_equals_the_arithmetic_written_out() -> None:
     for item in range(len(hidden)):
         expected = torch.from_numpy(connector_by_hand(head, hidden[item].double().numpy()))
         torch.testing.assert_close(output[item].double(), expected, atol=1e-4, rtol=1e-4)
-
-
-def conditioning(seed: int, pooled: bool = True) -> Conditioning:
-    generator = torch.Generator().manual_seed(seed)
-    mask = torch.tensor([[True] * 4, [True, True, False, False]])
-    extra = torch.randn(2, 3, generator=generator) if pooled else None
-    return Conditioning(torch.randn(2, 4, 6, generator=generator), mask, extra)
-
-
-def test_l2_is_the_mean_norm_of_the_difference() -> None:
-    predicted, target = conditioning(0, pooled=False), conditioning(1, pooled=False)
-    target = target._replace(mask=torch.ones(2, 4, dtype=torch.bool))
-    expected = np.linalg.norm((predicted.embeds - target.embeds).numpy(), axis=-1).mean()
-    assert alignment_loss(predicted, target).item() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_alignment_is_zero_only_at_the_target_and_zero_padding(loss: str) -> None:
-    target = conditioning(1)
-    padding = ~target.mask.unsqueeze(-1)
-    perfect = target._replace(embeds=target.embeds.masked_fill(padding, 0))
-    assert alignment_loss(perfect, target, loss).item() == pytest.approx(0, abs=1e-6)
-    for spoiled in (
-        perfect._replace(embeds=perfect.embeds + padding),
-        perfect._replace(embeds=perfect.embeds + torch.randn(2, 4, 6) * ~padding),
-        perfect._replace(pooled=-perfect.pooled),
-    ):
-        assert alignment_loss(spoiled, target, loss) > 0.05
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_what_stands_at_padding_in_the_target_does_not_matter(loss: str) -> None:
-    predicted, target = conditioning(0), conditioning(1)
-    padding = ~target.mask.unsqueeze(-1)
-    other = target._replace(embeds=target.embeds.masked_fill(padding, float("nan")))
-    assert alignment_loss(predicted, other, loss) == alignment_loss(predicted, target, loss)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("start", ["zero", "target", "random"])
-def test_alignment_gradients_are_finite_even_at_the_target(loss: str, start: str) -> None:
-    target = conditioning(1)
-    values = {
-        "zero": torch.zeros(2, 4, 6),
-        "target": target.embeds.clone(),
-        "random": torch.randn(2, 4, 6),
-    }[start].requires_grad_()
-    alignment_loss(Conditioning(values, target.mask, target.pooled), target, loss).backward()
-    assert values.grad is not None and values.grad.isfinite().all()
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    real=st.lists(st.integers(0, 6), min_size=1, max_size=4),
-    extra=st.integers(1, 5),
-    loss=st.sampled_from(LOSSES),
-)
-def test_longer_padding_does_not_weaken_the_real_positions(
-    real: list[int], extra: int, loss: str
-) -> None:
-    torch.manual_seed(0)
-    mask = torch.arange(6) < torch.tensor(real)[:, None]
-    predicted = torch.randn(len(real), 6, 3).masked_fill(~mask.unsqueeze(-1), 0)
-    wanted = torch.randn(len(real), 6, 3)
-    pad = (0, 0, 0, extra)
-    short = alignment_loss(Conditioning(predicted, mask), Conditioning(wanted, mask), loss)
-    longer = torch.nn.functional.pad(mask, (0, extra))
-    long = alignment_loss(
-        Conditioning(torch.nn.functional.pad(predicted, pad), longer),
-        Conditioning(torch.nn.functional.pad(wanted, pad), longer),
-        loss,
-    )
-    torch.testing.assert_close(long, short)
-
-
-def test_alignment_errors() -> None:
-    predicted, target = conditioning(0), conditioning(1)
-    with pytest.raises(ValueError, match="kind='l1' .* l2, mse or cosine"):
-        alignment_loss(predicted, target, "l1")
-    with pytest.raises(ValueError, match=r"\(2, 3, 6\) and target \(2, 4, 6\) differ"):
-        alignment_loss(predicted._replace(embeds=predicted.embeds[:, 1:]), target)
-    with pytest.raises(ValueError, match="only one of predicted and target has pooled"):
-        alignment_loss(predicted._replace(pooled=None), target)
 
 
 @torch.no_grad()

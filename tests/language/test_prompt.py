@@ -12,6 +12,7 @@ from anymodal.language.packing import LONGEST, ROW, pack
 from anymodal.language.prompt import Prompt
 from anymodal.media import Depth
 from anymodal.model import AnyModal
+from anymodal.training.objectives import Dialogue
 from anymodal.types import Message, Target
 from tests.support.tiny import DRAWN, SLOTS, conversations, felt, picture, sound, tiny_model
 
@@ -185,7 +186,7 @@ def test_wide_models_get_longer_rows_and_less_padding() -> None:
 
 
 def hidden_of(model: AnyModal, talks: list) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    batch = model.collate(talks)
+    batch = model.lay_out(talks)
     with torch.no_grad():
         embeds = model.embed(batch.prompts, batch.packed.ids, batch.packed.places)
         hidden = model.language(embeds, positions=batch.packed.positions)
@@ -206,15 +207,13 @@ def test_nothing_is_attended_to_across_a_packed_row(model: AnyModal) -> None:
 
 
 def test_a_packed_batch_loses_what_its_conversations_lose_alone(model: AnyModal) -> None:
-    model.wanted = ("text", "align")
-    try:
-        talks = [conversations()[index] for index in (1, -1, 5, 0)]
-        with torch.no_grad():
-            together = model(model.collate(talks))
-            alone = [model(model.collate([talk])) for talk in talks]
-    finally:
-        model.wanted = model.loss_names
-    counts = [sum(x != IGNORED for x in model.collate([t]).prompts[0].labels[1:]) for t in talks]
+    dialogue = Dialogue(model)
+    dialogue.use_losses({"text": 1, "align": 1})
+    talks = [conversations()[index] for index in (1, -1, 5, 0)]
+    with torch.no_grad():
+        together = dialogue.named_losses(dialogue.collate(talks))
+        alone = [dialogue.named_losses(dialogue.collate([talk])) for talk in talks]
+    counts = [sum(x != IGNORED for x in model.lay_out([t]).prompts[0].labels[1:]) for t in talks]
     text = sum(each["text"] * n for each, n in zip(alone, counts, strict=True)) / sum(counts)
     torch.testing.assert_close(together["text"], text, rtol=1e-3, atol=1e-5)
     assert [("align" in each) for each in alone] == [True, False, True, False]

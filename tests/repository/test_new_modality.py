@@ -32,6 +32,7 @@ from anymodal.types import Done, Features, Message
 from tests.support import tiny
 from tests.support.composed import write_model
 from tests.support.paths import ROOT as REPOSITORY
+from tests.support.runs import text_loss
 
 QUESTION = "what is this?"
 QUICK = {"batch_size": 4, "optimizer": {"lr": 1e-2}}
@@ -96,7 +97,7 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
 
 def states(model: AnyModal) -> Tensor:
     """The hidden states of a conversation with a picture."""
-    batch = model.collate([[Message("user", [tiny.picture(), QUESTION])]])
+    batch = model.lay_out([[Message("user", [tiny.picture(), QUESTION])]])
     ids, _, positions, places = batch.packed
     with torch.no_grad():
         return model.language(model.embed(batch.prompts, ids, places), positions=positions)
@@ -247,16 +248,15 @@ def test_perceive_trains_its_entries_alone(model: AnyModal) -> None:
     settings = {**QUICK, "trainer": SILENT}
     trained = ["projection.*.pulse*"]
     with torch.no_grad():
-        first = model(model.collate(talks))["text"]
+        first = text_loss(model, talks)
     assert train_model(model, talks, trainable=trained, losses={"text": 1}, steps=8, **settings)
     with torch.no_grad():
-        last = model(model.collate(talks))["text"]
+        last = text_loss(model, talks)
     assert last < first
     after = model.state_dict()
     changed = {name for name, value in before.items() if not torch.equal(after[name], value)}
     assert changed
     assert all(".pulse" in name and name.startswith("projection.") for name in changed)
-    assert model.feature_cache is None
     assert not model.training
 
 
@@ -279,11 +279,11 @@ def test_binding_to_another_encoder_leaves_it_frozen(model: AnyModal, tmp_path: 
     batch = bind.collate(data)
     assert len(batch["pulse"][2].unique()) == 8
     with torch.no_grad():
-        first = bind(batch)["pulse"]
+        first = bind.named_losses(batch)["pulse"]
     settings = {**QUICK, "trainer": SILENT, "batch_size": 8, "output_dir": tmp_path / "bind"}
-    train_model(bind, data, trainable=["model.pulse.*"], losses={"pulse": 1}, steps=20, **settings)
+    train_model(bind, data, trainable=["pulse.*"], losses={"pulse": 1}, steps=20, **settings)
     with torch.no_grad():
-        assert bind(batch)["pulse"] < first
+        assert bind.named_losses(batch)["pulse"] < first
     assert all(torch.equal(value, before[name]) for name, value in anchor.state_dict().items())
     assert any(not torch.equal(value, own[name]) for name, value in encoder.state_dict().items())
     assert (tmp_path / "bind" / "checkpoints" / "last.ckpt").is_file()

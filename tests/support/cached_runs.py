@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anymodal.io.tensor_store import TensorStore
 from anymodal.training.run import fit, read_run
-from tests.training.test_training import logged
+from tests.support.runs import logged
 
 SIZE = 5
 

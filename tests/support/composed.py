@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,9 +17,12 @@ import yaml
 from torch import Tensor, nn
 
 from anymodal.data.captioned import Captioned
+from anymodal.encoders.base import like_weights
 from anymodal.io.checkpoint import save_weights
 from anymodal.model import AnyModal
 from anymodal.toybox.tokenizer import train_tokenizer
+from anymodal.training.losses import Loss, WeightedLoss
+from anymodal.training.objectives import Objective
 from anymodal.types import Message, Target
 from tests.support.huggingface_models import bert_words
 from tests.support.tiny import SAID, SLOTS, compose, conversations, felt, picture, sound
@@ -134,22 +137,60 @@ def small_tokenizer() -> Any:
 
 
 class Toy(nn.Module):
-    """Linear regression to zero under noise; a sample that holds NaN spoils its batch."""
+    """A linear layer on noisy numbers; a sample that holds NaN spoils its batch."""
 
     def __init__(self, width: int = 3, noise: float = 0.1) -> None:
         super().__init__()
         self.noise = noise
         self.frozen, self.layer = nn.Linear(width, width), nn.Linear(width, 1)
 
-    def collate(self, samples: list[Tensor]) -> Tensor:
-        return torch.stack(samples)
+    def forward(self, batch: Tensor) -> Tensor:
+        made: Tensor = self.layer(self.frozen(batch + self.noise * torch.randn_like(batch)))
+        return made
 
-    def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        made = self.layer(self.frozen(batch + self.noise * torch.randn_like(batch)))
-        return {"square": made.square().mean(), "root": (made - made.detach()).abs().sqrt().sum()}
+
+class Square(Loss[Tensor, Tensor]):
+    """The mean square."""
+
+    def count(self, batch: Tensor) -> dict[str, int]:
+        return {"": len(batch)}
+
+    def __call__(self, batch: Tensor, states: Tensor) -> list[WeightedLoss]:
+        return [WeightedLoss(states.square().mean(), len(batch))]
+
+
+class Root(Square):
+    """Zero, with a gradient that isn't finite."""
+
+    def __call__(self, batch: Tensor, states: Tensor) -> list[WeightedLoss]:
+        return [WeightedLoss((states - states.detach()).abs().sqrt().sum(), len(batch))]
+
+
+class Rare(Square):
+    """Never has anything to learn from."""
+
+    def count(self, batch: Tensor) -> dict[str, int]:
+        return {"": 0}
+
+    def __call__(self, batch: Tensor, states: Tensor) -> list[WeightedLoss]:
+        return [WeightedLoss(None, 0)]
+
+
+class Regression(Objective[Tensor, Tensor]):
+    """What a toy gives is pulled to zero."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model, {"square": Square, "root": Root, "rare": Rare})
+
+    def collate(self, samples: Sequence[Tensor]) -> Tensor:
+        return torch.stack(list(samples))
+
+    def states(self, batch: Tensor) -> Tensor:
+        made: Tensor = self.model(like_weights(batch, self.model))
+        return made
 
     def save_pretrained(self, folder: Path) -> None:
-        save_weights(dict(self.named_parameters()), folder / "toy.safetensors")
+        save_weights(dict(self.model.named_parameters()), folder / "toy.safetensors")
 
 
 class Numbers:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from anymodal.language.model import LanguageModel
-from anymodal.language.packing import Packed, pack
 from anymodal.training.objectives import LanguageModeling
+from anymodal.training.objectives.language_modeling import TokenBatch
 from anymodal.training.run import train_model
 
 TOKENS, BATCH = 64, 2
@@ -25,8 +26,8 @@ SAMPLES = [list(range(TOKENS))] * 4
 class Reciting(LanguageModeling):
     """Language modelling of ids as they are."""
 
-    def collate(self, samples: list[Any]) -> Packed:
-        return pack(samples, samples)
+    def collate(self, samples: Sequence[Any]) -> TokenBatch:
+        return self.batch_of(samples, samples)
 
 
 def answer(folder: str) -> LanguageModel:
@@ -39,7 +40,7 @@ def answer(folder: str) -> LanguageModel:
 def train(language: LanguageModel) -> None:
     quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}
     train_model(Reciting(language), SAMPLES, losses={"text": 1}, steps=2, batch_size=BATCH,
-                trainable=["language.model.*"], save_every=9, trainer=quiet)  # fmt: skip
+                trainable=["model.*"], save_every=9, trainer=quiet)  # fmt: skip
 
 
 def status(key: str) -> int:

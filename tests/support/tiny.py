@@ -129,7 +129,7 @@ def tiny_model() -> AnyModal:
     model = compose()
     model.requires_grad_(False)
     trained = [p.requires_grad_() for p in model.language.parameters()]
-    ids, labels, positions, places = (batch := model.collate(conversations())).packed
+    ids, labels, positions, places = (batch := model.lay_out(conversations())).packed
     with torch.no_grad():  # where soft tokens stand nothing trains, so they are computed once
         fixed = model.embed(batch.prompts, ids, places)
     held = torch.isin(ids, torch.tensor([model.signals.placeholder(n) for n in model.encoders]))

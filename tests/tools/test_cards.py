@@ -129,10 +129,11 @@ def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
     budget = read_budget(card.upper()).bytes
     for stage in STAGES:
         run = read_run(f"configs/stages/{card}/{stage}.yaml")
-        model, data = build_run(run, made)
+        objective, data = build_run(run, made)
+        model: Any = objective.model
         made[Path(run.output_dir) / FINISHED] = model
         assert isinstance(data, Conversations) and data[0]
-        StageModule(model, run)
+        StageModule(objective, run)
         trains = sum(p.nbytes for p in model.parameters() if p.requires_grad)
         held = sum(weights_of(model).values())
         aside = sum(weights_of(model.decoders).values())

@@ -20,7 +20,6 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from anymodal import AnyModal, cli
-from anymodal import config as configuration
 from anymodal.composition import SHIPPED
 from anymodal.composition.meta_device import build_without_weights
 from anymodal.config import ConfigError
@@ -36,7 +35,7 @@ from anymodal.tools.plan.plan import Plan, make_plans
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.training.configuration import Run
 from anymodal.training.module import StageModule
-from anymodal.training.run import read_run, train_model
+from anymodal.training.run import build, read_run, train_model
 from anymodal.types import Conditioning, ConditioningSpec, Features
 from tests.support import huggingface_models, pipelines, plan_measured
 from tests.support.composed import write_model
@@ -153,6 +152,8 @@ def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> No
     composing = 0
     for path in STAGES:
         config = yaml.safe_load(path.read_text())
+        if "objective" in config:
+            continue
         match config["model"]["_target_"].rpartition(".")[2]:
             case "compose":
                 config["model"]["config"] = str(tiny)
@@ -170,13 +171,11 @@ def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> No
         file = tmp_path / path.name
         file.write_text(yaml.safe_dump(config))
         stage = read_run(file)
-        module = StageModule(
-            configuration.instantiate(stage.model, trusted_packages=stage.trusted), stage
-        )
+        module = StageModule(build(stage)[0], stage)
         wanted = sum(p.numel() for p in module.parameters() if p.requires_grad)
         planned, data = meta_models.build_run(stage, {})
         StageModule(planned, stage)
-        assert sum(part.trainable for part in list_parts(planned, {})) == wanted, path.name
+        assert sum(part.trainable for part in list_parts(planned.model, {})) == wanted, path.name
         assert not isinstance(data, str)
     assert composing == 3
 
@@ -189,7 +188,8 @@ def test_runs_stand_on_what_those_before_them_will_leave(
     left: dict[Path, torch.nn.Module] = {}
     for path in STAGES:
         run = read_run(path)
-        left[Path(run.output_dir) / "model"], data = meta_models.build_run(run, left)
+        objective, data = meta_models.build_run(run, left)
+        left[Path(run.output_dir) / "model"] = objective.model
         assert not isinstance(data, str)
     last = list_parts(left[Path("runs/nano/instruct/model")], {})
     total = sum(part.parameters for part in last if not part.name.endswith("adapters"))
@@ -215,7 +215,7 @@ def test_a_part_that_needs_its_weights_is_named() -> None:
 
 def stage(**settings: Any) -> Run:
     known = {"model": None, "data": None, "output_dir": "x", "steps": 1}
-    trains = {"trainable": ["language.model.*"], "losses": {"text": 1}}
+    trains = {"trainable": ["model.*"], "losses": {"text": 1}}
     return Run.from_config({**known, "stage": trains, **settings})
 
 
@@ -273,9 +273,10 @@ def test_a_processs_peak_agrees_within_15_percent(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     line = next(line for line in done.stdout.splitlines() if line.startswith("took "))
     loaded, trained = (int(number) for number in line.split()[1:])
-    model = plan_measured.Reciting(LanguageModel.from_pretrained(str(large), weights=False))
-    assert memory.inference(model, plan_measured.TOKENS).peak == pytest.approx(loaded, rel=0.15)
-    need = memory.training(model, stage(batch_size=plan_measured.BATCH), plan_measured.SAMPLES)
+    objective = plan_measured.Reciting(LanguageModel.from_pretrained(str(large), weights=False))
+    answering = memory.inference(objective, plan_measured.TOKENS)
+    assert answering.peak == pytest.approx(loaded, rel=0.15)
+    need = memory.training(objective, stage(batch_size=plan_measured.BATCH), plan_measured.SAMPLES)
     assert not need.unknown and need.peak == pytest.approx(trained, rel=0.15)
 
 
@@ -286,7 +287,7 @@ def test_steps_hold_what_torch_gives_out(
     tmp_path: Path, lora: dict[str, Any] | None, precision: str
 ) -> None:
     folder = llama(tmp_path, **(SMALL | {"hidden_size": 64, "intermediate_size": 176}))
-    trains = {"trainable": ["language.model.*" if lora is None else "*lora_*"]}
+    trains = {"trainable": ["model.*" if lora is None else "*lora_*"]}
     asked = stage(batch_size=4, precision=precision, stage={**trains, "losses": {"text": 1}})
     samples = [list(range(128))] * 8
     quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}
@@ -334,7 +335,7 @@ def test_optimizers_averages_and_precision_are_counted(tmp_path: Path) -> None:
     assert need(precision="bf16-mixed").of("activations") < plain.of("activations")
     twice = need(batch_size=64).of("activations")
     assert twice == pytest.approx(2 * plain.of("activations"), rel=0.05)
-    assert memory.cache_size(model.language, 100) == 2 * 2 * 1 * 16 * 100 * 4
+    assert memory.cache_size(model.model, 100) == 2 * 2 * 1 * 16 * 100 * 4
 
 
 def test_what_cannot_be_traced_is_named(tmp_path: Path) -> None:
@@ -347,10 +348,10 @@ def test_what_cannot_be_traced_is_named(tmp_path: Path) -> None:
     assert blind.of("gradients") == trained
 
     class Asking(plan_measured.Reciting):
-        def forward(self, batch: Any) -> dict[str, torch.Tensor]:
-            raise RuntimeError(f"{batch.ids.shape} makes no sense")
+        def states(self, batch: Any) -> Any:
+            raise RuntimeError(f"{batch.labels.shape} makes no sense")
 
-    need = memory.training(Asking(model.language), stage(batch_size=1), [[1, 2]])
+    need = memory.training(Asking(model.model), stage(batch_size=1), [[1, 2]])
     assert "makes no sense" in need.unknown[0] and need.of("optimizer") >= 2 * trained
 
 

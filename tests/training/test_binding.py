@@ -8,7 +8,8 @@ import torch
 from anymodal.data.captioned import Captioned
 from anymodal.encoders import ImageBind
 from anymodal.toybox.dataset import ToyboxScenes
-from anymodal.training.objectives import Binding, contrastive
+from anymodal.training.losses import contrastive
+from anymodal.training.objectives import Binding
 from tests.support.composed import small_tokenizer
 
 Scene = dict[str, Captioned]
@@ -31,7 +32,7 @@ def scenes() -> list[Scene]:
 
 
 def loss_of(binding: Binding, scenes: list[Scene]) -> torch.Tensor:
-    return binding(binding.collate(scenes))["image"]
+    return binding.named_losses(binding.collate(scenes))["image"]
 
 
 def told_by(scenes: list[Scene], texts: list[str]) -> list[Scene]:

@@ -56,13 +56,11 @@ def test_an_autoencoder_s_latents_are_kept_too(
     load = "anymodal.decoders.DiffusionDecoder.from_pretrained"
     decoder = {"_target_": load, "folder": str(parts.parent / "image")}
     changes = {
-        "model": {
-            "_target_": "anymodal.training.objectives.CaptionedDiffusion",
-            "decoder": decoder,
-        },
+        "model": decoder,
+        "objective": {"_target_": "anymodal.training.objectives.CaptionedDiffusion"},
         "data": {"_target_": "tests.support.composed.captioned"},
         "stage": {
-            "trainable": ["decoder.parts.transformer.*", "decoder.parts.text_encoder.*"],
+            "trainable": ["parts.transformer.*", "parts.text_encoder.*"],
             "losses": {"denoise": 1},
         },
         "batch_size": 3,
@@ -163,10 +161,11 @@ def test_the_command_names_what_it_lacks(parts: Path, tmp_path: Path) -> None:
         fill(write(parts, tmp_path, "wrong", feature_cach="x"))
     toy = {
         "model": {"_target_": "tests.support.composed.Toy"},
+        "objective": {"_target_": "tests.support.composed.Regression"},
         "data": {"_target_": "tests.support.composed.Numbers"},
         "stage": {"trainable": ["layer.*"], "losses": {"square": 1.0}},
     }
-    with pytest.raises(ConfigError, match="Toy has no frozen part whose results are kept"):
+    with pytest.raises(ConfigError, match="Regression has no frozen part whose results are kept"):
         fill(write(parts, tmp_path, "toy", **toy, feature_cache={"dir": str(tmp_path / "cache")}))
 
 

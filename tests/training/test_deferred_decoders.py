@@ -16,7 +16,7 @@ from anymodal.training.precompute import fill
 from anymodal.training.run import build, fit, read_run
 from tests.support.cached_runs import SIZE, losses_of, write
 from tests.support.composed import write_model
-from tests.training.test_training import logged
+from tests.support.runs import logged
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_glob_that_reaches_no_decoder_leaves_them_on_disk(parts: Path, tmp_pat
     stage = {"trainable": ["heads.*", "*lora_*", "*q_proj*"], "losses": {"align": 1}}
     config = aligned(parts, tmp_path, "run", stage=stage)
     build(read_run(config))
-    assert opened(build(read_run(config))[0]) == []
+    assert opened(build(read_run(config))[0].model) == []
 
 
 def test_a_caption_that_isn_t_kept_opens_its_decoder(parts: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_caption_that_isn_t_kept_opens_its_decoder(parts: Path, tmp_path: Path
 
 def test_a_decoder_whose_files_or_code_changed_is_opened(parts: Path, tmp_path: Path) -> None:
     def built() -> list[str]:
-        return opened(build(read_run(aligned(own, tmp_path, "run")))[0])
+        return opened(build(read_run(aligned(own, tmp_path, "run")))[0].model)
 
     own = write_model(tmp_path / "own")
     assert built() == ["audio", "image"] and built() == []
@@ -105,7 +105,7 @@ def test_a_decoder_whose_files_or_code_changed_is_opened(parts: Path, tmp_path: 
 def test_decoders_are_opened_where_more_is_wanted(
     parts: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    model, _ = build(read_run(aligned(parts, tmp_path, "run", **changes)))
+    model = build(read_run(aligned(parts, tmp_path, "run", **changes)))[0].model
     assert opened(model) == ["audio", "image"] and list(model.decoders.parameters())
 
 
@@ -115,7 +115,7 @@ def test_a_decoder_that_a_stage_has_changed_is_opened(parts: Path, tmp_path: Pat
     next(weights.parameters()).data += 1
     model.save_pretrained(tmp_path / "changed")
     target = {"_target_": "anymodal.AnyModal.from_pretrained", "path": str(tmp_path / "changed")}
-    again, _ = build(read_run(aligned(parts, tmp_path, "run", model=target)))
+    again = build(read_run(aligned(parts, tmp_path, "run", model=target)))[0].model
     assert opened(again) == ["audio", "image"]
     wanted = model.decoders["image"].embed_captions(["x"]).embeds
     torch.testing.assert_close(again.decoders["image"].embed_captions(["x"]).embeds, wanted)

@@ -21,14 +21,15 @@ from anymodal.model import AnyModal
 from anymodal.toybox.dataset import ToyboxDialogues
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
+from anymodal.training.objectives import Dialogue
 from anymodal.training.precompute import fill
 from anymodal.training.regional import find_regions, switched
 from anymodal.training.run import fit, read_run
 from anymodal.types import Message
 from tests.language import test_language
 from tests.support.composed import write_model
+from tests.support.runs import logged, write
 from tests.support.tiny import conversations, felt, picture, tiny_model
-from tests.training.test_training import logged, write
 
 # ---- Rows --------------------------------------------------------------------------------------
 
@@ -81,35 +82,34 @@ def test_a_language_model_packs_only_where_that_changes_nothing(language: Langua
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[AnyModal]:
-    model = tiny_model()
-    yield model
-    model.packed = True
-    model.wanted = model.loss_names
+    yield tiny_model()
 
 
 def test_longer_rows_lose_what_short_ones_lose(
     model: AnyModal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model.wanted = ("text", "align")
+    dialogue = Dialogue(model)
+    dialogue.use_losses({"text": 1, "align": 1})
     talks = conversations() * 2
     with torch.no_grad():
-        short = model(model.collate(talks))
+        short = dialogue.named_losses(dialogue.collate(talks))
         monkeypatch.setattr(packing, "_cost", lambda filled, width: -max(filled))
-        batch = model.collate(talks)
+        batch = dialogue.collate(talks)
         assert batch.packed.ids.shape[1] > packing.ROW
-        long = model(batch)
+        long = dialogue.named_losses(batch)
     for name, loss in short.items():
         torch.testing.assert_close(long[name], loss, rtol=1e-4, atol=1e-5)
 
 
 def test_rows_of_their_own_lose_what_packed_rows_lose(model: AnyModal) -> None:
-    model.wanted = ("text", "align")
+    dialogue = Dialogue(model)
+    dialogue.use_losses({"text": 1, "align": 1})
     talks = [conversations()[index] for index in (1, -1, 5, 0, -2)]
     found = []
-    for model.packed in (True, False):
-        batch = model.collate(talks)
+    for dialogue.packed in (True, False):
+        batch = dialogue.collate(talks)
         with torch.no_grad():
-            found.append((len(batch.packed.ids), model(batch)))
+            found.append((len(batch.packed.ids), dialogue.named_losses(batch)))
     (rows, packed), (alone, padded) = found
     assert rows < alone == len(talks)
     assert packed.keys() == padded.keys() == {"text", "align"}
@@ -134,7 +134,7 @@ def test_each_encoder_runs_once_for_a_batch(model: AnyModal) -> None:
     ]
     try:
         with torch.no_grad():
-            model(model.collate(talks))
+            Dialogue(model)(Dialogue(model).collate(talks))
     finally:
         for hook in hooks:
             hook.remove()

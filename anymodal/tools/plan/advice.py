@@ -17,14 +17,18 @@ from anymodal.language.model import LanguageModel
 from anymodal.model import AnyModal
 from anymodal.tools.plan.earlier_runs import copy_model
 from anymodal.tools.plan.memory import Data, Need, Traces, inference, training
+from anymodal.tools.plan.parts import root
 from anymodal.training.configuration import Run
+from anymodal.training.objectives import Objective
 
 
 @dataclass(frozen=True)
 class Use:
-    """A model in use: answering a context of `tokens`, or training on `data` as `run` says."""
+    """A model in use: answering a context of `tokens`, or in an objective that trains it on `data`
+    as `run` says.
+    """
 
-    model: nn.Module
+    subject: nn.Module | Objective[Any, Any]
     tokens: int = 0
     run: Run | None = None
     data: Data = ()
@@ -34,7 +38,19 @@ class Use:
         """What it takes."""
         if self.run is None:
             return inference(self.model, self.tokens, self.traces)
-        return training(self.model, self.run, self.data)
+        assert isinstance(self.subject, Objective), "a run has one"
+        return training(self.subject, self.run, self.data)
+
+    @property
+    def model(self) -> nn.Module:
+        """The model itself, or what holds the only part that a run trains."""
+        return root(self.subject) if isinstance(self.subject, Objective) else self.subject
+
+    def edited(self, edit: Callable[[nn.Module], None]) -> Use:
+        """The use of a copy of the model that was edited."""
+        use = dataclasses.replace(self, subject=copy_model(self.subject))
+        edit(use.model)
+        return use
 
 
 @dataclass(frozen=True)
@@ -155,10 +171,11 @@ def _quantised(
 
 
 def _in_4_bits(use: Use) -> Use:
-    model = copy_model(use.model)
-    assert isinstance(model, AnyModal)
-    model.language.quantize = "4bit"
-    return dataclasses.replace(use, model=model)
+    def edit(model: nn.Module) -> None:
+        assert isinstance(model, AnyModal)
+        model.language.quantize = "4bit"
+
+    return use.edited(edit)
 
 
 def _offloads(model: AnyModal, config: Mapping[str, Any]) -> Iterator[_Change]:
@@ -171,14 +188,12 @@ def _offloads(model: AnyModal, config: Mapping[str, Any]) -> Iterator[_Change]:
 
 
 def _offloaded(path: str) -> Callable[[Use], Use]:
-    def apply(use: Use) -> Use:
-        model = copy_model(use.model)
+    def edit(model: nn.Module) -> None:
         decoder = model.get_submodule(path)
         assert isinstance(decoder, DiffusionDecoder)
         decoder.offload = "model"
-        return dataclasses.replace(use, model=model)
 
-    return apply
+    return lambda use: use.edited(edit)
 
 
 def _nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -225,10 +240,8 @@ def _old(part: nn.Module) -> list[nn.Parameter]:
 
 
 def _halved(path: str) -> Callable[[Use], Use]:
-    def apply(use: Use) -> Use:
-        model = copy_model(use.model)
+    def edit(model: nn.Module) -> None:
         for parameter in _old(model.get_submodule(path)):
             parameter.data = parameter.data.to(torch.bfloat16)
-        return dataclasses.replace(use, model=model)
 
-    return apply
+    return lambda use: use.edited(edit)

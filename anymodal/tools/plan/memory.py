@@ -20,13 +20,16 @@ from anymodal.encoders.transformers.encoder import BLANK
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.model import LanguageModel
 from anymodal.tools.plan.earlier_runs import detach_computed
-from anymodal.tools.plan.parts import homes, owners
+from anymodal.tools.plan.parts import homes, owners, root
 from anymodal.tools.plan.tracing import Held, Watch, fake_tensors
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
+from anymodal.training.losses import CAPTION_CONDITIONING, LATENTS
 from anymodal.training.module import StageModule
+from anymodal.training.objectives import Dialogue, Objective
 from anymodal.training.optimizers import build_optimizer, kept_tensors
 from anymodal.training.regional import switched
+from anymodal.training.run import defers_decoders
 from anymodal.types import Conditioning, ConditioningSpec
 
 LOOK = 4
@@ -235,15 +238,16 @@ def cache_size(language: LanguageModel, context: int) -> int:
 # ---- Training ------------------------------------------------------------------------------------
 
 
-def training(model: nn.Module, run: Run, data: Data) -> Need:
+def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
     """What a stage holds: its steps are run on tensors without values, on its own samples.
 
     Args:
-        model: on the meta device; its `requires_grad` becomes the stage's.
+        objective: around a model on the meta device, whose `requires_grad` becomes the stage's.
         run: the stage.
         data: its samples; without any, what passes leave isn't in it.
     """
-    StageModule(model, run)  # tells the model what trains and which losses are wanted
+    StageModule(objective, run)  # tells the model what trains, and the objective its losses
+    model = root(objective)
     held, waiting, assumed = weights_of(model), _waiting(model, homes(model)), []
     if stays_on_disk(model, run):
         waiting = {}
@@ -259,20 +263,20 @@ def training(model: nn.Module, run: Run, data: Data) -> Need:
                 size = parameter.numel() * max(4, parameter.itemsize)
                 held[key] = held.get(key, 0) + size
     unknown = [f"what passes leave ({data})"] if isinstance(data, str) else []
-    batch = None if isinstance(data, str) else _large_batch(model, run, data)
+    batch = None if isinstance(data, str) else _large_batch(objective, run, data)
+    idle = assumed or not objective.needs & {CAPTION_CONDITIONING, LATENTS}
     with (
-        _set_aside(model, assumed or run.stage.losses.keys() == {"text"}),
-        fake_tensors(model) as working,
-        switched(working, compiled=False, checkpointed=run.activation_checkpointing),
+        _set_aside(model, idle and isinstance(objective, Dialogue)),
+        fake_tensors(objective) as working,
+        switched(working.model, compiled=False, checkpointed=run.activation_checkpointing),
     ):
-        if hasattr(working, "feature_cache"):
-            setattr(working, "feature_cache", _Anew())  # noqa: B010
+        working.feature_cache = _Anew()
         if assumed:
-            _know_captions(working)
-        found = _watched(lambda watch: _steps(working, run, batch, watch), working)
+            _know_captions(working.model)
+        found = _watched(lambda watch: _steps(working, run, batch, watch), root(working))
         if isinstance(found, str):
             unknown.append(f"what passes leave ({found})")
-            found = _watched(lambda watch: _steps(working, run, None, watch), working)
+            found = _watched(lambda watch: _steps(working, run, None, watch), root(working))
     assert not isinstance(found, str), found
     return Need(run.output_dir, {**held, **_largest(found, waiting)}, unknown, assumed)
 
@@ -289,7 +293,7 @@ def stays_on_disk(model: nn.Module, run: Run) -> bool:
     decoders = getattr(model, "decoders", None)
     names = [name for name, _ in model.named_parameters() if _made_by(name)]
     reached = any(fnmatchcase(name, glob) for name in names for glob in run.stage.trainable)
-    return bool(decoders and run.feature_cache.dir and run.defers and not reached)
+    return bool(decoders and run.feature_cache.dir and defers_decoders(run) and not reached)
 
 
 def _made_by(name: str) -> bool:
@@ -328,9 +332,9 @@ def _blank(spec: ConditioningSpec, captions: Sequence[str]) -> Conditioning:
     return Conditioning(torch.zeros(count, spec.length, spec.width), mask, pooled)
 
 
-def _large_batch(model: Any, run: Run, data: Sequence[Any]) -> Any:
+def _large_batch(objective: Objective[Any, Any], run: Run, data: Sequence[Any]) -> Any:
     """The largest of a run's first batches, by the values in its tensors."""
-    batches = Batches(data, model.collate, run.batch_size, run.seed)
+    batches = Batches(data, objective.collate, run.batch_size, run.seed)
 
     def size(batch: Any) -> int:
         return sum(leaf.numel() for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
@@ -338,18 +342,19 @@ def _large_batch(model: Any, run: Run, data: Sequence[Any]) -> Any:
     return max(itertools.islice(batches, LOOK), key=size)
 
 
-def _steps(model: nn.Module, run: Run, batch: Any, watch: Watch) -> None:
+def _steps(objective: Objective[Any, Any], run: Run, batch: Any, watch: Watch) -> None:
     """Two optimiser steps, of which the second has a batch: it stands on the states that the first
     made, and where batches accumulate on the gradients of an earlier one.
     """
-    names = owners(model)
+    model = objective.model
+    names = owners(root(objective))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = build_optimizer(model, run.optimizer, run.trusted)
     for step in (1, 2):
         if step == 2 and run.accumulate_grad_batches > 1:
             _fill_gradients(trained, names, watch)
         if step == 2 and batch is not None:
-            _backward(model, run, batch)
+            _backward(objective, run, batch)
         _fill_gradients(trained, names, watch)
         nn.utils.clip_grad_norm_(trained, run.optimizer.max_grad_norm)
         optimizer.step()
@@ -368,14 +373,13 @@ def _fill_gradients(
         watch.own(parameter.grad, "gradients", names[id(parameter)])
 
 
-def _backward(model: nn.Module, run: Run, batch: Any) -> None:
+def _backward(objective: Objective[Any, Any], run: Run, batch: Any) -> None:
     half = torch.float16 if run.precision.startswith("16") else torch.bfloat16
     with torch.autocast("cpu", half, enabled=run.precision.endswith("mixed")):
-        losses = model(batch)
-    weights = run.stage.losses
-    terms = [weight * losses[name] for name, weight in weights.items() if name in losses]
+        losses = objective.named_losses(batch)
+    terms = [objective.losses[name].weight * value for name, value in losses.items()]
     if not terms:
-        raise RuntimeError(f"a batch has none of the losses {', '.join(weights)}")
+        raise RuntimeError(f"a batch has none of the losses {', '.join(objective.losses)}")
     torch.stack(terms).sum().backward()
 
 

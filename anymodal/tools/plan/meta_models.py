@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from diffusers.utils import logging
-from torch import nn
 
 from anymodal import composition
 from anymodal import config as configuration
@@ -18,6 +17,8 @@ from anymodal.config import ConfigError
 from anymodal.model import AnyModal
 from anymodal.tools.plan.earlier_runs import EarlierRuns, earlier_part
 from anymodal.training.configuration import Run
+from anymodal.training.objectives import Objective
+from anymodal.training.run import objective_of
 
 
 class MetaBuilder:
@@ -61,15 +62,15 @@ def compose_model(
         )
 
 
-def build_run(run: Run, earlier: EarlierRuns) -> tuple[nn.Module, Sequence[Any] | str]:
-    """What a training run would train, without values, and its data, or why there are none.
+def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Sequence[Any] | str]:
+    """A training run's objective, with a model without values, and its data, or why there are none.
 
     Raises:
         ConfigError: as for a model.
         OSError: if a part's folder is missing, such as what an earlier run has not made yet.
     """
     build = MetaBuilder(earlier)
-    names = _references([run.model, run.data], run.parts)
+    names = _references([run.model, run.objective, run.data], run.parts)
     with _quiet(), torch.device("meta"):
         parts = configuration.build_parts(
             {name: run.parts[name] for name in names}, run.trusted, build
@@ -77,9 +78,8 @@ def build_run(run: Run, earlier: EarlierRuns) -> tuple[nn.Module, Sequence[Any] 
         model = configuration.instantiate(
             run.model, parts=parts, trusted_packages=run.trusted, build_part=build
         )
-    if not isinstance(model, nn.Module):
-        raise ConfigError(f"model: a {type(model).__name__} has no parameters to plan for")
-    check_meta_device(model, weights=False)
+        objective = objective_of(run, model, parts, build)
+    check_meta_device(objective.model, weights=False)
     data: Sequence[Any] | str
     try:
         data = configuration.instantiate(
@@ -87,7 +87,7 @@ def build_run(run: Run, earlier: EarlierRuns) -> tuple[nn.Module, Sequence[Any] 
         )
     except (OSError, ValueError) as error:
         data = f"its data: {error}"
-    return model, data
+    return objective, data
 
 
 @contextlib.contextmanager

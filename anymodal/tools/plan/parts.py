@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
+
+from anymodal.core import ComposedModel
+from anymodal.training.objectives import Objective
 
 PURPOSES = ("weights", "cache", "gradients", "optimizer", "average", "activations")
 OTHER = "losses, backward"
@@ -54,6 +58,14 @@ def list_parts(model: nn.Module, held: Mapping[tuple[str, str], int]) -> list[Pa
         for name in sorted(counts, key=lambda name: not name)
         if any(counts[name]) or any(held.get((purpose, name)) for purpose in purposes)
     ]
+
+
+def root(objective: Objective[Any, Any]) -> nn.Module:
+    """The module under which an objective's parts have names: a composed model, or what holds the
+    only part.
+    """
+    model = objective.model
+    return model if isinstance(model, ComposedModel | nn.ModuleDict) else objective
 
 
 def owners(model: nn.Module) -> dict[int, str]:

@@ -71,9 +71,9 @@ def make_plans(
             use = Use(compose_model(config, earlier, trusted_packages), context)
         else:
             run = read_run(name, overrides)
-            model, data = build_run(run, earlier)
-            use = Use(model, run=run, data=data)
-            earlier[Path(run.output_dir) / FINISHED] = use.model
+            objective, data = build_run(run, earlier)
+            use = Use(objective, run=run, data=data)
+            earlier[Path(run.output_dir) / FINISHED] = objective.model
             trusted_packages = run.trusted
         plans.append(_plan(name, use, budget, trusted_packages))
     return plans

@@ -16,8 +16,8 @@ from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed
 from tests.support.cached_runs import Calls
+from tests.support.runs import TOY, assert_same, last, logged, stages, write
 from tests.support.together import run_together
-from tests.training.test_training import TOY, assert_same, last, logged, stages, write
 
 TYPES = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
 KINDS = ("perceive", "express", "instruct", "encoder", "bind", "diffusion", "language")
@@ -52,7 +52,7 @@ def test_steps_below_a_last_bit_add_up(tmp_path: Path) -> None:
     moved = {}
     for precision in ("32-true", "bf16-true", "16-true"):
         run = read_run(write(tmp_path, precision, precision=precision, model=model, **slow))
-        before = build(run)[0].layer.weight.detach().clone()
+        before = build(run)[0].model.layer.weight.detach().clone()
         _, module = fit(run)
         moved[precision] = (module.model.layer.weight.float() - before).detach()
     for precision in ("bf16-true", "16-true"):
@@ -98,9 +98,10 @@ def test_two_processes_go_on_as_one(tmp_path: Path, strategy: str) -> None:
 
 def test_rotary_embeddings_keep_their_rates(parts: Path, tmp_path: Path) -> None:
     run = read_run(write(tmp_path, precision="bf16-true", **stages(parts, tmp_path)["perceive"]))
-    model, _ = build(run)
+    objective, _ = build(run)
+    model = objective.model
     before = {n: b.clone() for n, b in model.named_buffers() if n.endswith("inv_freq")}
-    StageModule(model, run)
+    StageModule(objective, run)
     after = dict(model.named_buffers())
     assert before
     for name, rates in before.items():

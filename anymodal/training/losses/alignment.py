@@ -8,30 +8,32 @@ from torch import Tensor
 
 from anymodal.types import Conditioning
 
+KINDS = ("mse", "l2", "cosine")
+
 
 def alignment_loss(predicted: Conditioning, target: Conditioning, kind: str = "l2") -> Tensor:
-    """How far a head's conditioning is from a caption's, with padding pulled to the zero vector.
+    """The mean of `alignment_errors` over captions."""
+    return alignment_errors(predicted, target, kind).mean()
 
-    The mean error over the target's real positions, plus the mean error of its padded positions
-    against zero, plus the error of the pooled conditioning where there is one. `l2` is the norm
-    of the difference (NExT-GPT, Wu et al. 2024, arXiv:2309.05519, decoding-side alignment), `mse`
-    its mean square, `cosine` one minus the cosine (at padded positions, which have no direction,
-    the mean square). Computed in float32.
 
-    Shapes: embeds (B, L, C) and pooled (B, P) of both alike -> scalar.
+def alignment_errors(predicted: Conditioning, target: Conditioning, kind: str = "l2") -> Tensor:
+    """How far each caption's conditioning is from a head's, with padding pulled to the zero vector.
+
+    The mean error over the caption's real positions, plus the mean error of its padded positions
+    against zero, plus the error of the pooled conditioning where there is one. `l2` is the norm of
+    the difference (NExT-GPT, Wu et al. 2024, arXiv:2309.05519, decoding-side alignment), `mse` its
+    mean square, `cosine` one minus the cosine (at padded positions, which have no direction, the
+    mean square). Computed in float32.
+
+    Means are taken caption by caption, so that a long one counts as much as a short one and how
+    many errors a step is over is known before any caption is embedded.
+
+    Shapes: embeds (B, L, C) and pooled (B, P) of both alike -> (B,).
 
     Raises:
         ValueError: if the kind is unknown, shapes differ, or only one side has pooled.
     """
-    means = alignment_means(predicted, target, kind)
-    return torch.stack([value for value, _ in means if value is not None]).sum()
-
-
-def alignment_means(
-    predicted: Conditioning, target: Conditioning, kind: str = "l2"
-) -> list[tuple[Tensor | None, Tensor | int]]:
-    """The three means of `alignment_loss`, each with how many errors it is over."""
-    if kind not in ("l2", "mse", "cosine"):
+    if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not an alignment loss; choose l2, mse or cosine")
     if predicted.embeds.shape != target.embeds.shape:
         raise ValueError(
@@ -44,18 +46,14 @@ def alignment_means(
             "decoder's spec"
         )
     real = target.mask
-    wanted = target.embeds.float().masked_fill(~real.unsqueeze(-1), 0)
-    errors = _errors(predicted.embeds.float(), wanted, kind)  # (B, L)
+    embeds = target.embeds.float().masked_fill(~real.unsqueeze(-1), 0)
+    errors = _errors(predicted.embeds.float(), embeds, kind)  # (B, L)
     if kind == "cosine":
         errors = torch.where(real, errors, predicted.embeds.float().square().mean(dim=-1))
-    pooled = None
+    total = _mean_where(errors, real) + _mean_where(errors, ~real)  # (B,)
     if predicted.pooled is not None and target.pooled is not None:
-        pooled = _errors(predicted.pooled.float(), target.pooled.float(), kind).mean()
-    return [
-        (_mean_where(errors, real), real.sum()),
-        (_mean_where(errors, ~real), (~real).sum()),
-        (pooled, len(real)),
-    ]
+        total = total + _errors(predicted.pooled.float(), target.pooled.float(), kind)
+    return total
 
 
 def _errors(predicted: Tensor, target: Tensor, kind: str) -> Tensor:
@@ -70,5 +68,5 @@ def _errors(predicted: Tensor, target: Tensor, kind: str) -> Tensor:
 
 
 def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean of values where the mask is True, 0 where it never is."""
-    return values.masked_fill(~mask, 0).sum() / mask.sum().clamp(min=1)
+    """The mean over the last dimension of values where the mask is True, 0 where it never is."""
+    return values.masked_fill(~mask, 0).sum(-1) / mask.sum(-1).clamp(min=1)

@@ -19,11 +19,11 @@ from anymodal.training.run import build, fit, read_run, train, train_model
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed
+from tests.support.runs import TOY, assert_same, last, logged, write
 from tests.support.together import run_together
-from tests.training.test_training import TOY, assert_same, last, logged, write
 
 CPU = {"accelerator": "cpu", "enable_progress_bar": False}
-HERE = "tests.training.test_training_extras"
+HERE = "tests.training.test_extras"
 
 
 class Steps(L.Callback):
@@ -99,19 +99,20 @@ def test_they_go_on_with_the_run(tmp_path: Path) -> None:
 
 
 def test_a_callback_may_end_a_run_for_good(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "anymodal")
     count = {"_target_": f"{HERE}.Steps", "path": str(tmp_path / "count"), "stop": 2}
     finished = train(write(tmp_path, trainer={**CPU, "callbacks": [count]}, steps=9))
     assert finished is not None and last(tmp_path / "run")["global_step"] == 2
-    assert "a callback ended it at step 2 of 9" in capsys.readouterr().out
+    assert "a callback ended it at step 2 of 9" in caplog.text
 
 
 def test_a_model_is_trained_with_a_users_objects(tmp_path: Path) -> None:
     steps = Steps(str(tmp_path / "count"))
     logger = CSVLogger(tmp_path / "mine")
     model = train_model(
-        composed.Toy(),
+        composed.Regression(composed.Toy()),
         composed.Numbers(),
         losses={"square": 1.0},
         steps=3,
@@ -121,10 +122,10 @@ def test_a_model_is_trained_with_a_users_objects(tmp_path: Path) -> None:
         log_every=1,
         trainer=CPU,
     )
-    assert steps.steps == 3 and isinstance(model, composed.Toy)
+    assert steps.steps == 3 and isinstance(model, composed.Regression)
     assert len(rows(tmp_path / "mine" / "lightning_logs")) >= 4
     train_model(
-        composed.Toy(),
+        composed.Regression(composed.Toy()),
         composed.Numbers(),
         losses={"square": 1.0},
         steps=1,
@@ -152,7 +153,7 @@ def test_another_optimizer_trains_and_goes_on(
     for key in ("state_dict", "optimizer_states", "lr_schedulers"):
         assert_same(last(tmp_path / "straight")[key], last(tmp_path / "cut")[key])
     run = read_run(cut)
-    fresh = build(run)[0].layer.weight
+    fresh = build(run)[0].model.layer.weight
     assert not torch.equal(fresh, last(tmp_path / "cut")["state_dict"]["model.layer.weight"])
 
 
@@ -242,7 +243,7 @@ def test_objects_of_another_kind_are_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             train_model(
-                composed.Toy(),
+                composed.Regression(composed.Toy()),
                 composed.Numbers(),
                 **{"losses": {"square": 1.0}, "steps": 1, **given},  # type: ignore[arg-type]
             )
@@ -250,7 +251,7 @@ def test_objects_of_another_kind_are_refused() -> None:
 
 def test_data_without_a_length_is_refused() -> None:
     with pytest.raises(ConfigError, match="data must be of class Samples, not Unsized"):
-        train_model(composed.Toy(), Unsized(), losses={"square": 1.0}, steps=1)  # type: ignore[arg-type]
+        train_model(composed.Regression(composed.Toy()), Unsized(), losses={"square": 1.0}, steps=1)  # type: ignore[arg-type]
 
 
 def test_a_state_that_no_checkpoint_holds_is_told(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_a_state_that_no_checkpoint_holds_is_told(tmp_path: Path) -> None:
 def test_early_stopping_is_a_callback_too(tmp_path: Path) -> None:
     """It looks at epochs' ends, of which a run has none; it is taken and changes nothing."""
     train_model(
-        composed.Toy(),
+        composed.Regression(composed.Toy()),
         composed.Numbers(),
         losses={"square": 1.0},
         steps=2,
@@ -276,8 +277,8 @@ def test_early_stopping_is_a_callback_too(tmp_path: Path) -> None:
 def test_plans_count_another_optimizer(tmp_path: Path) -> None:
     sgd = {"algorithm": {"_target_": "torch.optim.SGD", "momentum": 0.9}}
     run = read_run(write(tmp_path, optimizer=sgd, batch_size=2))
-    model, data = build(run)
-    need = memory.training(model, run, data)
-    trained = sum(p.nbytes for p in model.parameters() if p.requires_grad)
+    objective, data = build(run)
+    need = memory.training(objective, run, data)
+    trained = sum(p.nbytes for p in objective.parameters() if p.requires_grad)
     assert need.of("optimizer") == trained
     assert fit(run)[0].global_step == run.steps

@@ -18,8 +18,8 @@ from anymodal.training.checkpoints import AtomicCheckpointIO, previous
 from anymodal.training.run import train
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
+from tests.support.runs import assert_same, last, write
 from tests.support.together import run_together
-from tests.training.test_training import assert_same, last, write
 
 
 def state(step: int) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""Changes of a composed model that keep it whole: another decoder, one more modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from anymodal.core import ComposedModel
+from anymodal.decoders import Decoder
+from anymodal.heads import Head
+from anymodal.language.signal_tokens import Signals
+from anymodal.modality import Modality, by_media, check_head
+
+
+def replace_decoder(
+    model: ComposedModel, name: str, decoder: Decoder, head: Head | None = None
+) -> None:
+    """Let a modality be made by another decoder: see `AnyModal.replace_decoder`."""
+    if name not in model.decoders:
+        known = ", ".join(model.decoders) or "none"
+        raise ValueError(f"no decoder is called {name!r}; there are: {known}")
+    chosen: Head = model.heads.get(name) if head is None else head
+    modality = replace(model.modalities[name], decoder=decoder, head=chosen)
+    makers = by_media({**model.decoders.by_name(), name: decoder}, "make")
+    check_head(name, chosen, decoder, modality.num_signal_tokens)
+    dtype = next((p.dtype for p in model.heads.get(name).parameters()), None)
+    decoder.to(model.device).requires_grad_(False).eval()
+    if head is not None:
+        head.to(model.device, dtype).eval()
+    model.set_modality(name, modality)
+    model.layout.makers = makers
+    _forget_nodes(model, name, "decoder", *(["head"] if head is not None else []))
+
+
+def add_modality(
+    model: ComposedModel,
+    name: str,
+    modality: Modality,
+    *,
+    like: str | None = None,
+    encoder: Mapping[str, Any] | None = None,
+) -> None:
+    """Let a model read one more modality: see `AnyModal.add_modality`."""
+    part = modality.encoder
+    if part is None or modality.decoder is not None or model.projection is None:
+        raise ValueError(
+            f"{name!r} can't be added: only a modality with an encoder and no decoder can, to "
+            "a model with a projection; compose a new model from the parts of this one"
+        )
+    if (reader := model.layout.names.get(modality.media)) is not None:
+        kind = modality.media.__name__
+        raise ValueError(
+            f"{kind} is read already, by {reader!r}, so {name!r} can't read it too; let its "
+            f"encoder read a class of its own (class Other({kind})), or compose a model with "
+            f"{name!r} instead of {reader!r}"
+        )
+    if name in model.modalities:
+        raise ValueError(f"a modality {name!r} is known already; choose another name")
+    by_media({**model.encoders.by_name(), name: part}, "read")
+    signals = Signals(model.signals.counts, [*model.signals.inputs, name], model.signals.first_id)
+    if model.language.vocab_size != model.signals.stop_id:
+        raise ValueError("the language model got tokens from elsewhere; add the modality first")
+    model.projection.add_modality(name, part.width, like=like)
+    model.language.add_tokens(signals.names[len(model.signals.names) :])
+    model.signals = signals
+    part.to(model.device).eval()
+    model.set_modality(name, modality)
+    model.layout = model.build_layout()
+    _forget_nodes(model, name, "encoder")
+    if encoder is not None:
+        config = model.config or {"modalities": {name: {}}}  # the other parts tell themselves
+        config["modalities"][name]["encoder"] = dict(encoder)
+        model.config = config
+
+
+def _forget_nodes(model: ComposedModel, name: str, *keys: str) -> None:
+    """Let the configuration ask parts that it didn't build how they were built."""
+    if model.config is None:
+        return
+    known = model.config["modalities"]
+    node = {**known.get(name, {}), **dict.fromkeys(keys)}
+    gone = [f"{key}s.{name}" for key in keys]
+    trained = [each for each in model.config.get("trained", ()) if each not in gone]
+    model.config = {**model.config, "modalities": {**known, name: node}, "trained": trained}

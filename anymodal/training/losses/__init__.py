@@ -1,0 +1,37 @@
+"""Losses: what a stage minimises, each a mean over things that are counted ahead."""
+
+from anymodal.training.losses.align import Align
+from anymodal.training.losses.alignment import alignment_errors, alignment_loss
+from anymodal.training.losses.base import (
+    CAPTION_CONDITIONING,
+    FEATURES,
+    LATENTS,
+    Loss,
+    LossSettings,
+    WeightedLoss,
+    build_losses,
+    needs_of,
+)
+from anymodal.training.losses.contrast import Contrast, contrastive
+from anymodal.training.losses.denoise import Denoise
+from anymodal.training.losses.reconstruction import Reconstruction
+from anymodal.training.losses.text import Text
+
+__all__ = [
+    "CAPTION_CONDITIONING",
+    "FEATURES",
+    "LATENTS",
+    "Align",
+    "Contrast",
+    "Denoise",
+    "Loss",
+    "LossSettings",
+    "Reconstruction",
+    "Text",
+    "WeightedLoss",
+    "alignment_errors",
+    "alignment_loss",
+    "build_losses",
+    "contrastive",
+    "needs_of",
+]

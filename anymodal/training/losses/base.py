@@ -1,0 +1,114 @@
+"""The contract of a loss, and losses from a stage's settings."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from torch import Tensor
+
+from anymodal.config import ConfigError, check_arguments, shown, suggest
+
+FEATURES = "features"
+CAPTION_CONDITIONING = "caption conditioning"
+LATENTS = "latents"
+
+LossSettings = Mapping[str, float | Mapping[str, object]]
+"""A stage's losses by name: a weight, or a mapping of arguments, the weight among them."""
+
+BatchT = TypeVar("BatchT", contravariant=True)
+StatesT = TypeVar("StatesT", contravariant=True)
+
+
+class WeightedLoss(NamedTuple):
+    """A mean over `over` things of a batch; None where there are none.
+
+    `part` tells the means of one loss apart, such as those of several modalities: each is a mean
+    of its own, and the loss is their sum.
+    """
+
+    value: Tensor | None
+    over: int
+    part: str = ""
+
+
+class Loss(ABC, Generic[BatchT, StatesT]):
+    """One of the terms that a stage minimises.
+
+    Args:
+        weight: factor on it in the sum.
+
+    Raises:
+        ConfigError: for a weight that isn't finite, or below 0.
+
+    Attributes:
+        name: what the stage calls it.
+        needs: which results of frozen parts it is computed from, so that a run computes no others.
+        unit: what it is a mean over, for messages.
+    """
+
+    name: str = ""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    unit: ClassVar[str] = "items"
+
+    def __init__(self, weight: float = 1.0) -> None:
+        check_weight(weight, "weight")
+        self.weight = weight
+
+    @abstractmethod
+    def count(self, batch: BatchT) -> dict[str, int]:
+        """How many things each part of the loss is a mean over; no part is left out, empty or not.
+
+        Asked before the batch's step begins, so it reads no tensor on a device.
+        """
+
+    @abstractmethod
+    def __call__(self, batch: BatchT, states: StatesT) -> list[WeightedLoss]:
+        """The loss's parts, `over` as many things as `count` says."""
+
+
+def check_weight(weight: object, place: str) -> None:
+    """Refuse what can't weigh a loss.
+
+    Raises:
+        ConfigError: naming the place, the value and what it may be.
+    """
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        raise ConfigError(f"{place} must be float, not {shown(weight)}")
+    if not (math.isfinite(weight) and weight >= 0):
+        raise ConfigError(f"{place} must be a finite number of at least 0, not {shown(weight)}")
+
+
+def build_losses(
+    settings: LossSettings, known: Mapping[str, type[Loss[Any, Any]]], place: str = "stage.losses"
+) -> dict[str, Loss[Any, Any]]:
+    """Losses by name: `{text: 1, align: {weight: 0.5, kind: l2}}`.
+
+    Args:
+        settings: by name, a weight or a mapping of arguments.
+        known: the classes that there are.
+        place: where the settings stand, for messages.
+
+    Raises:
+        ConfigError: for an unknown loss or argument, with the nearest right one, or a wrong value.
+    """
+    losses = {}
+    for name, given in settings.items():
+        if name not in known:
+            raise ConfigError(f"{place}: there is no loss {name!r}{suggest(name, known)}")
+        here = f"{place}.{name}"
+        if not isinstance(given, Mapping):
+            check_weight(given, here)
+            given = {"weight": given}
+        check_arguments(known[name], given, here)
+        kind: Any = known[name]  # whose arguments were checked
+        losses[name] = kind(**given)
+        losses[name].name = name
+    return losses
+
+
+def needs_of(losses: Iterable[Loss[Any, Any]]) -> frozenset[str]:
+    """Which results of frozen parts some losses are computed from."""
+    return frozenset().union(*(loss.needs for loss in losses))

@@ -1,0 +1,89 @@
+"""What losses are computed from: batches that tell their counts, and a model's states.
+
+Shapes: R rows, T tokens, D width of the language model, n targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from anymodal.decoders import Decoder
+from anymodal.language.model import LanguageModel
+from anymodal.types import Conditioning
+
+
+class TextBatch(Protocol):
+    """Rows of tokens, of which some are supervised."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Ids (R, T) on the CPU, `IGNORED` where unsupervised."""
+
+    @property
+    def supervised(self) -> int:
+        """How many positions are."""
+
+
+class TargetBatch(Protocol):
+    """Media to be made, by modality; those of which a batch has none are there, with 0."""
+
+    @property
+    def num_captions(self) -> Mapping[str, int]:
+        """How many have a caption."""
+
+    @property
+    def num_media(self) -> Mapping[str, int]:
+        """How many are there themselves."""
+
+
+@dataclass(frozen=True)
+class TextStates:
+    """A language model and its last hidden states (R, T, D) of a batch."""
+
+    language: LanguageModel
+    hidden: Tensor
+
+
+@dataclass(frozen=True)
+class TargetStates:
+    """One modality's targets in a batch.
+
+    Args:
+        decoder: what makes them.
+        conditioning: what its head asks for, of all n targets.
+        captioned: the decoder's own conditioning of their captions; None where no loss needs it.
+        latents: of the targets that have media; None where there are none or no loss needs them.
+        shown: which of the n those are.
+    """
+
+    decoder: Decoder
+    conditioning: Conditioning
+    captioned: Conditioning | None = None
+    latents: Tensor | None = None
+    shown: tuple[int, ...] = ()
+
+
+class HasTargets(Protocol):
+    """States with targets by modality, without those of which a batch has none."""
+
+    @property
+    def targets(self) -> Mapping[str, TargetStates]:
+        """By modality."""
+
+
+@dataclass(frozen=True)
+class DialogueStates(TextStates):
+    """Hidden states of conversations, and the targets of those that ask for media."""
+
+    targets: Mapping[str, TargetStates]
+
+
+@dataclass(frozen=True)
+class DiffusionStates:
+    """Targets alone."""
+
+    targets: Mapping[str, TargetStates]

@@ -1,0 +1,138 @@
+"""The contract of an objective: what a run trains, on which batches, by which losses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.config import ConfigError
+from anymodal.io.feature_cache import CacheKey, FeatureCache
+from anymodal.training.losses import Loss, LossSettings, WeightedLoss, build_losses, needs_of
+
+SampleT = TypeVar("SampleT")
+BatchT = TypeVar("BatchT")
+ItemT = TypeVar("ItemT")
+
+
+class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
+    """Trains a model: samples to batches, batches to losses, and the finished model to a folder.
+
+    An objective has no parameters of its own: what a stage trains, it names as the model does.
+
+    Args:
+        model: what learns.
+        known_losses: the classes of losses that it can compute, by name. All of them are in use
+            until a stage chooses.
+
+    Attributes:
+        losses: those in use.
+        feature_cache: results of frozen parts, kept while a run trains; None keeps nothing.
+        packed: several sequences in a row of a batch, for an objective that lays out rows.
+    """
+
+    losses: dict[str, Loss[Any, Any]]
+
+    def __init__(self, model: nn.Module, known_losses: Mapping[str, type[Loss[Any, Any]]]) -> None:
+        super().__init__()
+        self.model = model
+        self.known_losses = dict(known_losses)
+        self.feature_cache: FeatureCache | None = None
+        self.packed = True
+        self.use_losses(dict.fromkeys(known_losses, 1.0))
+
+    def use_losses(self, settings: LossSettings) -> None:
+        """Compute these losses, and no others.
+
+        Raises:
+            ConfigError: for an unknown loss or setting, with the nearest right one.
+        """
+        self.losses = build_losses(settings, self.known_losses)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Which results of frozen parts the losses in use are computed from."""
+        return needs_of(self.losses.values())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.model.parameters()).device
+
+    @abstractmethod
+    def collate(self, samples: Sequence[SampleT]) -> BatchT:
+        """A batch of samples, on the CPU; workers do it.
+
+        Raises:
+            ValueError: for a sample that can't be used.
+        """
+
+    @abstractmethod
+    def states(self, batch: BatchT) -> Any:
+        """What the losses are computed from, on the model's device."""
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write what the run has trained."""
+
+    def forward(self, batch: BatchT) -> dict[str, list[WeightedLoss]]:
+        """The losses in use by name, each as means over what `counts` has counted."""
+        states = self.states(batch)
+        return {name: loss(batch, states) for name, loss in self.losses.items()}
+
+    def counts(self, batch: BatchT) -> dict[str, dict[str, int]]:
+        """How many things each part of each loss is a mean over; the same parts for any batch."""
+        return {name: loss.count(batch) for name, loss in self.losses.items()}
+
+    def named_losses(self, batch: BatchT) -> dict[str, Tensor]:
+        """The losses of a batch alone, those that it has targets for."""
+        found = {name: values_of(parts) for name, parts in self(batch).items()}
+        return {name: torch.stack(values).sum() for name, values in found.items() if values}
+
+    def prefetch(self, batch: BatchT) -> None:
+        """Begin to read the cached results of a batch that comes next."""
+
+    def precompute(self, batch: BatchT) -> None:
+        """Compute the results of frozen parts for the feature cache, and nothing else.
+
+        Raises:
+            ConfigError: by those that keep none.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} has no frozen part whose results are kept; train without "
+            "computing them ahead"
+        )
+
+    def cached(
+        self,
+        key: CacheKey,
+        items: Sequence[ItemT],
+        digest: Callable[[ItemT], str],
+        compute: Callable[[list[ItemT]], Sequence[Tensor]],
+    ) -> tuple[Tensor, ...]:
+        """A part's results of some items, from the cache where the part is frozen.
+
+        Args:
+            key: what determines the results.
+            items: in a batch's order.
+            digest: a text for each item, equal for equal ones.
+            compute: results of some items, stacked.
+        """
+        if self.feature_cache is None or key.trains:
+            return tuple(compute(list(items)))
+
+        def missing(places: list[int]) -> Sequence[Tensor]:
+            return compute([items[place] for place in places])
+
+        with torch.no_grad():
+            digests = [digest(item) for item in items]
+            return self.feature_cache.get_or_compute(key, digests, missing, self.device)
+
+
+def values_of(parts: Iterable[WeightedLoss]) -> list[Tensor]:
+    """The values that there are."""
+    return [part.value for part in parts if part.value is not None]

@@ -1,0 +1,232 @@
+"""Conversations of a composed model: replies to be learned, and media to be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from anymodal.config import ConfigError
+from anymodal.core import ComposedModel
+from anymodal.distributed import collectives
+from anymodal.io.feature_cache import CacheKey
+from anymodal.language.model import supervised
+from anymodal.language.packing import Packed
+from anymodal.language.prompt import Item, Prompt
+from anymodal.model import AnyModal
+from anymodal.training.losses import (
+    CAPTION_CONDITIONING,
+    LATENTS,
+    Align,
+    Denoise,
+    Loss,
+    Text,
+    WeightedLoss,
+)
+from anymodal.training.losses.states import DialogueStates, TargetStates
+from anymodal.training.objectives.base import Objective, values_of
+from anymodal.training.objectives.latents import cached_latents
+from anymodal.types import Conditioning, Features, Message, Target
+
+DIALOGUE_LOSSES: dict[str, type[Loss[Any, Any]]] = {
+    "text": Text,
+    "align": Align,
+    "denoise": Denoise,
+}
+
+
+class DialogueBatch(NamedTuple):
+    """Conversations in rows, and how many things in them can be learned from.
+
+    Args:
+        prompts: conversations.
+        packed: their tokens in rows.
+        supervised: positions to learn from.
+        num_captions: targets with a caption, by modality; 0 where there are none.
+        num_media: those of them that have media.
+    """
+
+    prompts: list[Prompt]
+    packed: Packed
+    supervised: int
+    num_captions: dict[str, int]
+    num_media: dict[str, int]
+
+    @property
+    def labels(self) -> Tensor:
+        """Ids (R, T), `IGNORED` where unsupervised."""
+        return self.packed.labels
+
+    def items(self) -> dict[str, list[Item]]:
+        """Media shown, by modality, in order."""
+        found: dict[str, list[Item]] = {}
+        for prompt in self.prompts:
+            for item in prompt.items:
+                found.setdefault(item.modality, []).append(item)
+        return found
+
+    def targets(self, name: str) -> list[Target]:
+        """Media of a modality that are asked for by a caption, in order."""
+        spans = (span.target for prompt in self.prompts for span in prompt.spans)
+        return [target for target in spans if target.modality == name and target.caption]
+
+
+class Dialogue(Objective[Sequence[Message], DialogueBatch]):
+    """A composed model learns to reply, and its heads to ask the decoders for media.
+
+    Its losses are `text`, `align` and `denoise`. Features of frozen encoders, the conditioning of
+    captions and the latents of media are computed where a loss needs them, and cached.
+
+    Args:
+        model: the composed model.
+
+    Raises:
+        ConfigError: for a model of another class.
+    """
+
+    model: ComposedModel
+
+    def __init__(self, model: ComposedModel) -> None:
+        if not isinstance(model, ComposedModel):
+            raise ConfigError(
+                f"{type(model).__name__} is no composed model, which Dialogue trains; give the run "
+                "another objective, such as {_target_: anymodal.training.objectives.…}"
+            )
+        super().__init__(model, DIALOGUE_LOSSES)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the language model runs."""
+        return self.model.device
+
+    def collate(self, samples: Sequence[Sequence[Message]]) -> DialogueBatch:
+        """Conversations in rows.
+
+        Raises:
+            ValueError: for media that no encoder reads, or a conversation longer than the language
+                model reads.
+        """
+        prompts, packed = self.model.lay_out(samples, self.packed)
+        if self.feature_cache is not None:
+            for prompt in prompts:  # here, where workers do it; the cache knows items by them
+                for item in prompt.items:
+                    item.digest  # noqa: B018
+        batch = DialogueBatch(prompts, packed, supervised(packed.labels), {}, {})
+        for name in self.model.heads:
+            targets = batch.targets(name)
+            batch.num_captions[name] = len(targets)
+            batch.num_media[name] = sum(target.media is not None for target in targets)
+        return batch
+
+    def states(self, batch: DialogueBatch) -> DialogueStates:
+        ids, _, positions, places = batch.packed
+        ids = ids.to(self.device, non_blocking=True)
+        embeds = self.model.embed(batch.prompts, ids, places, encode=self.features)
+        if collectives.world_size() > 1 and torch.is_grad_enabled() and not embeds.requires_grad:
+            embeds = embeds + self._zero_of_readers()
+        positions = positions.to(self.device, non_blocking=True)
+        hidden = self.model.language(embeds, positions=positions)
+        targets = {}
+        if self.needs & {CAPTION_CONDITIONING, LATENTS}:
+            for name, count in batch.num_captions.items():
+                if count:
+                    targets[name] = self._target(name, batch, hidden, embeds)
+        return DialogueStates(self.model.language, hidden, targets)
+
+    def forward(self, batch: DialogueBatch) -> dict[str, list[WeightedLoss]]:
+        """The losses in use by name, each as means over what `counts` has counted."""
+        states = self.states(batch)
+        losses = {name: loss(batch, states) for name, loss in self.losses.items()}
+        if collectives.world_size() > 1 and not any(map(values_of, losses.values())):
+            # One without targets still takes part in the backward pass: the language model's
+            # blocks may be in pieces (FSDP2), which all processes put together at once.
+            zero = states.hidden.sum() * 0.0
+            name, loss = next(iter(self.losses.items()))
+            losses[name] = [WeightedLoss(zero, 0, part) for part in loss.count(batch)]
+        return losses
+
+    def _zero_of_readers(self) -> Tensor | float:
+        """A zero by which a process without media goes backward through the language model too,
+        where others learn to read: its blocks may be in pieces that all put together at once.
+        """
+        parts = [self.model.projection, self.model.encoders]
+        weights = (weight for part in parts if part is not None for weight in part.parameters())
+        learns = next((weight for weight in weights if weight.requires_grad), None)
+        return 0.0 if learns is None else learns.sum() * 0.0
+
+    def _target(
+        self, name: str, batch: DialogueBatch, hidden: Tensor, embeds: Tensor
+    ) -> TargetStates:
+        """What the losses of one modality's targets are computed from."""
+        decoder = self.model.decoders.get(name)
+        targets = batch.targets(name)
+        conditioning = self.model.span_conditioning(name, batch, hidden, embeds)
+        captioned = latents = None
+        shown = tuple(i for i, target in enumerate(targets) if target.media is not None)
+        if CAPTION_CONDITIONING in self.needs:
+            captioned = self._captioned(name, [target.caption for target in targets])
+        if LATENTS in self.needs and shown:
+            media = [target.media for target in targets if target.media is not None]
+            latents = cached_latents(self, decoder, media)
+        return TargetStates(decoder, conditioning, captioned, latents, shown)
+
+    # ---- Results of frozen parts ---------------------------------------------------------------
+
+    def prefetch(self, batch: DialogueBatch) -> None:
+        if self.feature_cache is None:
+            return
+        for name, items in batch.items().items():
+            self.feature_cache.prefetch(self._encoding(name), [item.digest for item in items])
+        for name in self.model.heads:
+            targets = batch.targets(name)
+            if targets and CAPTION_CONDITIONING in self.needs:
+                origin = self.model.decoders.get(name).captioning()
+                self.feature_cache.prefetch(origin, [target.caption for target in targets])
+
+    def precompute(self, batch: DialogueBatch) -> None:
+        """Compute features, conditioning and latents, for the feature cache, and nothing else."""
+        for name, items in batch.items().items():
+            if not self._encoding(name).trains:
+                self.features(name, items)
+        for name in self.model.heads:
+            targets = batch.targets(name)
+            if targets and CAPTION_CONDITIONING in self.needs:
+                self._captioned(name, [target.caption for target in targets])
+            media = [target.media for target in targets if target.media is not None]
+            if media and LATENTS in self.needs:
+                cached_latents(self, self.model.decoders.get(name), media)
+
+    def _encoding(self, name: str) -> CacheKey:
+        key: CacheKey = self.model.encoders.get(name).cache_key("features")
+        return key
+
+    def features(self, name: str, items: Sequence[Item]) -> Features:
+        """Features of one modality's media in one batch."""
+
+        def encode(some: list[Item]) -> Features:
+            return self.model.encode(name, [item.media for item in some])
+
+        return Features(*self.cached(self._encoding(name), items, lambda i: i.digest, encode))
+
+    @torch.no_grad()
+    def _captioned(self, name: str, captions: Sequence[str]) -> Conditioning:
+        """A decoder's own conditioning of captions."""
+        decoder = self.model.decoders.get(name)
+
+        def embed(some: list[str]) -> list[Tensor]:
+            return [tensor for tensor in decoder.embed_captions(some) if tensor is not None]
+
+        return Conditioning(*self.cached(decoder.captioning(), captions, str, embed))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model.
+
+        Raises:
+            ConfigError: for a network that has no folders.
+        """
+        if not isinstance(self.model, AnyModal):
+            raise ConfigError(f"{type(self.model).__name__} can't be saved; train an AnyModal")
+        self.model.save_pretrained(folder)

@@ -1,0 +1,141 @@
+"""The optimiser step under way: its losses weighed, and told to the host once, at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from anymodal.config import ConfigError
+from anymodal.distributed import collectives
+from anymodal.training.losses import WeightedLoss
+
+Counts = Mapping[str, Mapping[str, int]]
+"""How many things each part of each loss is a mean over."""
+
+
+def sum_counts(counts: Iterable[Counts]) -> dict[str, dict[str, int]]:
+    """Counts of several batches together."""
+    total: dict[str, dict[str, int]] = {}
+    for each in counts:
+        for name, parts in each.items():
+            known = total.setdefault(name, {})
+            for part, count in parts.items():
+                known[part] = known.get(part, 0) + count
+    return total
+
+
+class StepReport(NamedTuple):
+    """What a step came to, over all processes.
+
+    Args:
+        figures: each loss that something was counted for.
+        loss: their weighted sum.
+        bad: places, among all micro-batches of all processes in order, whose loss isn't finite.
+        norm: of the gradient.
+        flags: sums over processes of what else was to be told.
+    """
+
+    figures: dict[str, float]
+    loss: float
+    bad: list[int]
+    norm: float
+    flags: list[float]
+
+
+class Step:
+    """Weighs the losses of an optimiser step's micro-batches, and keeps them on their device.
+
+    A loss is a mean over things, of which a micro-batch has n, and all A micro-batches of the step
+    have N in all P processes. Lightning divides the gradients of micro-batches by A, and DDP and
+    FSDP those of processes by P, so a mean multiplied by A·P·n/N counts as it would in one batch
+    of everything.
+
+    The host learns nothing until `end`, which waits for the device once.
+
+    Args:
+        weights: of each loss, by name.
+        size: A, micro-batches in a step.
+    """
+
+    def __init__(self, weights: Mapping[str, float], size: int) -> None:
+        self.weights, self.size = dict(weights), size
+        self.device = torch.device("cpu")
+        self.totals: dict[tuple[str, str], int | Tensor] = {}  # N, by loss and part
+        self.figures: dict[str, Tensor] = {}
+        self.totals_of_batches: list[Tensor | None] = []
+
+    def begin(self, counts: Counts, device: torch.device) -> None:
+        """Begin a step that has so many things in this process."""
+        self.device, self.figures, self.totals_of_batches = device, {}, []
+        own = {(name, part): n for name, parts in counts.items() for part, n in parts.items()}
+        self.totals = dict(own)
+        if collectives.world_size() > 1:
+            numbers = torch.tensor(list(own.values())).to(device, non_blocking=True)
+            self.totals = dict(zip(own, collectives.all_reduce_sum(numbers).unbind(), strict=True))
+
+    def add(self, losses: Mapping[str, Sequence[WeightedLoss]]) -> Tensor | None:
+        """A micro-batch's part in the step's loss; None if it has none."""
+        terms = []
+        for name, parts in losses.items():
+            weighed = [p.value * self._share(name, p) for p in parts if p.value is not None]
+            if not weighed:
+                continue
+            value = sum(weighed[1:], weighed[0])
+            terms.append(self.weights[name] * value)
+            figure = value.detach().float()
+            self.figures[name] = self.figures[name] + figure if name in self.figures else figure
+        total = torch.stack(terms).sum() if terms else None
+        self.totals_of_batches.append(None if total is None else total.detach())
+        return total
+
+    def _share(self, name: str, part: WeightedLoss) -> float | Tensor:
+        """A·P·n/N."""
+        total = self.totals.get((name, part.part))
+        if total is None:
+            raise ConfigError(
+                f"the loss {name!r} gives a part {part.part!r} that its count() leaves out"
+            )
+        factor = self.size * collectives.world_size() * part.over
+        return factor / (max(total, 1) if isinstance(total, int) else total.clamp(min=1))
+
+    def end(self, norm: Tensor, flags: Tensor) -> StepReport:
+        """What the step came to; this is where the host waits for the device.
+
+        Args:
+            norm: of the gradient over all processes.
+            flags: (F,), of this process, such as which parameters had a gradient.
+        """
+        count, names = collectives.world_size(), list(self.weights)
+        zero = torch.zeros((), device=self.device)
+        figures = torch.stack([self.figures.get(name, zero) for name in names])
+        bad = torch.zeros(len(self.totals_of_batches), count, device=self.device)
+        for row, total in enumerate(self.totals_of_batches):
+            if total is not None:
+                bad[row, collectives.rank()] = ~total.isfinite()
+        own = torch.cat([figures, bad.flatten(), flags.to(self.device, torch.float32)])
+        table = collectives.all_reduce_sum(own)
+        totals = [each for each in self.totals.values() if isinstance(each, Tensor)]
+        rest = [norm.detach().to(self.device).float(), *totals]
+        whole: list[float] = torch.cat([table, torch.stack(rest).float()]).tolist()
+        sums, spoiled, told, (size, *counted) = _split(
+            whole, (len(names), bad.numel(), len(flags), len(rest))
+        )
+        found = dict(zip(self.totals, counted, strict=True)) if counted else self.totals
+        there = {name for (name, _), total in found.items() if total}
+        values = {
+            n: v / (self.size * count) for n, v in zip(names, sums, strict=True) if n in there
+        }
+        loss = sum(self.weights[name] * value for name, value in values.items())
+        return StepReport(values, loss, [i for i, flag in enumerate(spoiled) if flag], size, told)
+
+
+def _split(values: Sequence[float], sizes: Sequence[int]) -> list[list[float]]:
+    """Consecutive pieces of some sizes."""
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(list(values[start : start + size]))
+        start += size
+    return pieces
