@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from anymodal.model import AnyModal
 from anymodal.training.checkpoints import AtomicCheckpointIO
 from anymodal.training.run import fit, read_run, train
 from anymodal.training.steps import Step, StepReport
+from tests.support.children import exit_code, start
 from tests.support.composed import small_disk, write_model
 from tests.support.runs import TOY, assert_same, last, logged, stages, write
 
@@ -136,21 +138,32 @@ def test_a_run_with_everything_at_once_goes_on_to_the_bit(
     assert logged(tmp_path / "straight")[-2:] == logged(tmp_path / "cut")[-2:]
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def train_in_a_group(path: Path) -> None:
+    """Train, in a group of processes that its workers belong to; status 7 where it was stopped."""
+    os.setpgid(0, 0)
+    sys.exit(7 if train(path) is None else 1)
+
+
+def train_quietly(path: Path, overrides: list[str]) -> None:
+    """Train, printing nothing; status 1 where it did not end."""
+    with open(os.devnull, "w") as null:
+        os.dup2(null.fileno(), 1)
+        os.dup2(null.fileno(), 2)
+    sys.exit(0 if train(path, overrides) is not None else 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_workers_too_saves_and_stops(tmp_path: Path, number: int) -> None:
     """As Ctrl-C in a terminal and `scancel` send it."""
     data = {**TOY["data"], "count": 200, "slow": 0.01}
     path = write(tmp_path, data=data, steps=2000, workers=2, save_every=10_000)
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        os._exit(7 if train(path) is None else 1)
+    child = start(train_in_a_group, path)
     until = time.monotonic() + 60
     while not logged_steps(tmp_path / "run") and time.monotonic() < until:
         time.sleep(0.1)
-    os.killpg(child, number)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert child.pid is not None
+    os.killpg(child.pid, number)
+    assert exit_code(child) == 7
     found = last(tmp_path / "run")
     assert found["batches"] == found["global_step"] > 0
 
@@ -227,7 +240,6 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
     assert logged(tmp_path / "straight") == pytest.approx(logged(tmp_path / "stopped"), rel=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Path) -> None:
     changes = {"steps": 500, "save_every": 5, "log_every": 50}
     train(write(tmp_path, "straight", **changes))
@@ -237,20 +249,15 @@ def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Pat
     while not done:
         # So slow that twenty kills fall within the run, wherever it is; then as fast as it can.
         overrides = [f"+data.trace={trace}", *(["+data.slow=0.005"] if kills < 20 else [])]
-        child = os.fork()
-        if child == 0:
-            with open(os.devnull, "w") as null:
-                os.dup2(null.fileno(), 1)
-                os.dup2(null.fileno(), 2)
-            os._exit(0 if train(path, overrides) is not None else 1)
+        child = start(train_quietly, path, overrides)
         if kills < 20:
-            while kills % 5 and not trace.exists():  # the others may hit it as it starts
-                time.sleep(0.005)
+            while kills % 5 and child.is_alive() and not trace.exists():
+                time.sleep(0.005)  # the others may hit it as it starts
             time.sleep(moments.uniform(0.05, 0.6))
-            os.kill(child, signal.SIGKILL)
+            child.kill()
             kills += 1
-        _, status = os.waitpid(child, 0)
-        done = not os.WIFSIGNALED(status)
+        status = exit_code(child)
+        done = status != -signal.SIGKILL
         hits += trace.exists() and not done
         if (place / "last.ckpt").exists():
             step = last(tmp_path / "killed")["global_step"]  # it can be read, whole
@@ -261,7 +268,7 @@ def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Pat
                 assert step > begun - 5, "no more is lost than is trained between checkpoints"
             reached = step
         trace.unlink(missing_ok=True)
-    assert os.WEXITSTATUS(status) == 0
+    assert status == 0
     assert kills == 20 and hits >= 16, "most hit a run that was training"
     left = sorted(file.name for file in place.iterdir())
     assert left == ["last.ckpt", "previous.ckpt"], "nothing else is left of kills"
