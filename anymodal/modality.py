@@ -65,7 +65,7 @@ class Modality:
         object.__setattr__(self, "sampling", dict(SAMPLING))  # frozen for everybody else
         object.__setattr__(self, "sampling", self.settings(given))
 
-    def settings(self, given: Any, place: str = "sampling") -> dict[str, Any]:
+    def settings(self, given: object, place: str = "sampling") -> dict[str, Any]:
         """Give settings of the decoder, checked: those given over the modality's own.
 
         Raises:

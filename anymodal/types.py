@@ -73,7 +73,7 @@ class Message:
     role: str
     content: list[str | Media | Target]
 
-    def __init__(self, role: str, content: Any = ()) -> None:
+    def __init__(self, role: str, content: object = ()) -> None:
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
         if content is None:

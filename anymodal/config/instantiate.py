@@ -19,12 +19,12 @@ def call(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
 
 
 def instantiate(
-    node: Any,
+    node: object,
     *,
     parts: dict[str, Any] | None = None,
     trusted_packages: Iterable[str] = (),
     build_part: BuildPart = call,
-    **extra: Any,
+    **extra: object,
 ) -> Any:
     """Build the object that a part describes, inner parts first.
 
@@ -37,7 +37,7 @@ def instantiate(
         extra: arguments that the framework fills in where the node doesn't give them.
     """
 
-    def inner(value: Any) -> Any:
+    def inner(value: object) -> Any:
         return instantiate(
             value, parts=parts, trusted_packages=trusted_packages, build_part=build_part
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from anymodal.config.values import ConfigError, check_schema, shown, suggest
@@ -117,7 +117,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def placed(node: Any, folder: Path) -> Any:
+def placed(node: object, folder: Path) -> Any:
     """What was read from a file in `folder`, with that folder for every `${here}`."""
     if isinstance(node, dict):
         return {key: placed(value, folder) for key, value in node.items()}
@@ -147,7 +147,7 @@ def _override(config: DictConfig, override: str, folder: Path, schema: type | No
 
 
 def _require_key(config: DictConfig, dotted: str) -> None:
-    node: Any = config
+    node: Node | None = config
     done: list[str] = []
     for name in dotted.split("."):
         # Among the keys: `in` denies those of a schema that have no value yet.
@@ -158,6 +158,7 @@ def _require_key(config: DictConfig, dotted: str) -> None:
                 f"{place} has no key {name!r}{suggest(name, known)}"
                 f" (write +{dotted}=… to add a new key)"
             )
+        assert isinstance(node, DictConfig), "a key was found in it"
         node = node._get_node(name)
         done.append(name)
 

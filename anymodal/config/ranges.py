@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import cast
 
 from anymodal.config import suggest
 
@@ -18,31 +18,31 @@ MOST_SEED = 2**63 - 1
 """Seeds of a reply's media are counted on from its own, and torch takes them up to 2**64."""
 
 
-def whole(name: str, value: Any, least: int, most: int) -> int:
+def whole(name: str, value: object, least: int, most: int) -> int:
     """Give a whole number from `least` to `most`.
 
     Raises:
         ValueError: it is none, or out of the range.
     """
     good = isinstance(value, Integral) and not isinstance(value, bool)
-    if not (good and least <= value <= most):
+    if not (good and least <= cast(int, value) <= most):
         raise ValueError(f"{name}={value!r}; it must be a whole number from {least} to {most}")
-    return int(value)
+    return int(cast(int, value))
 
 
-def number(name: str, value: Any, least: float, most: float, also: str = "") -> float:
+def number(name: str, value: object, least: float, most: float, also: str = "") -> float:
     """Give a number from `least` to `most`; `also` is what else the setting takes, in words.
 
     Raises:
         ValueError: it is none, or out of the range.
     """
     good = isinstance(value, Real) and not isinstance(value, bool)
-    if not (good and least <= value <= most):  # which no NaN is
+    if not (good and least <= cast(float, value) <= most):  # which no NaN is
         raise ValueError(f"{name}={value!r}; it must be {also}a number from {least:g} to {most:g}")
-    return float(value)
+    return float(cast(float, value))
 
 
-def seed(value: Any, most: int = MOST_SEED) -> int:
+def seed(value: object, most: int = MOST_SEED) -> int:
     """Give a seed.
 
     Raises:
@@ -51,7 +51,9 @@ def seed(value: Any, most: int = MOST_SEED) -> int:
     return whole("seed", value, 0, most)
 
 
-def medium(given: Any, sample: Any = None, fewest: int = 1, place: str = "") -> dict[str, Any]:
+def medium(
+    given: object, sample: Callable[..., object] | None = None, fewest: int = 1, place: str = ""
+) -> dict[str, object]:
     """Give the settings by which a decoder makes media, each in its range.
 
     Args:
@@ -80,7 +82,7 @@ def medium(given: Any, sample: Any = None, fewest: int = 1, place: str = "") -> 
     return found
 
 
-def _taken(sample: Any) -> tuple[list[str], bool]:
+def _taken(sample: Callable[..., object] | None) -> tuple[list[str], bool]:
     """The settings that a decoder's `sample` takes, and whether it takes any other."""
     if sample is None:
         return ["steps", "guidance"], False

@@ -40,7 +40,7 @@ def resolve_target(dotted: str, trusted_packages: Iterable[str] = ()) -> Callabl
     for split in range(len(names), 0, -1):
         module_name = ".".join(names[:split])
         try:
-            found: Any = importlib.import_module(module_name)
+            found: object = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name and not module_name.startswith(error.name):
                 raise ConfigError(f"_target_ {dotted!r} needs {error.name!r} installed") from error
@@ -57,7 +57,7 @@ def _inside(dotted: str, roots: Iterable[str]) -> bool:
     return any(dotted == root or dotted.startswith(root + ".") for root in roots)
 
 
-def _walk_attributes(found: Any, names: list[str], dotted: str) -> Any:
+def _walk_attributes(found: object, names: list[str], dotted: str) -> Any:
     """What a dotted path ends at: a class, a function, or a class's own constructor."""
     for name in names:
         if name.startswith("_") or not hasattr(found, name):

@@ -14,7 +14,7 @@ from anymodal.config.values import ConfigError, check_argument, shown, suggest
 
 
 def validate(
-    node: Any,
+    node: object,
     *,
     provided: Iterable[str] = (),
     parts: Iterable[str] = (),
@@ -68,7 +68,7 @@ def check_base(target: Callable[..., Any], base: type, where: str) -> None:
     Raises:
         ConfigError: naming what it must be.
     """
-    made: Any = target
+    made: object = target
     if inspect.ismethod(target):
         made = target.__self__
     elif not inspect.isclass(target):
@@ -133,7 +133,7 @@ def check_arguments(
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     """Type hints by argument, without those that only a type checker can resolve."""
-    function: Any = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
+    function: object = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
     found: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})

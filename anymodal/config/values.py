@@ -9,7 +9,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 MISSING = "???"
 """What OmegaConf has in the place of a value that must be given."""
@@ -19,7 +19,7 @@ class ConfigError(ValueError):
     """A configuration that can't work; the message names the place and the way out."""
 
 
-def shown(value: Any, most: int = 100) -> str:
+def shown(value: object, most: int = 100) -> str:
     """A value for a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
@@ -34,41 +34,44 @@ def suggest(name: object, known: Iterable[object]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
 
 
-def check_argument(value: Any, hint: Any, where: str) -> None:
+def check_argument(value: object, hint: object, where: str) -> None:
     """Refuse a value for which the hint has no room, or which holds such a value."""
     check_type(value, hint, where)
     held = [option for option in _options(hint) if _holds(option, value)]
     if len(held) != 1:
         return  # nothing, or one of several kinds
     inner = typing.get_args(held[0])[-1]
+    assert isinstance(value, list | Mapping), "something holds what is inside"
     for key, item in enumerate(value) if isinstance(value, list) else value.items():
         place = f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}"
         check_argument(item, inner, place)
 
 
-def _holds(option: Any, value: Any) -> bool:
+def _holds(option: object, value: object) -> bool:
     """Whether a hint says what is in a list or a mapping."""
     kinds = _LISTS if isinstance(value, list) else _MAPPINGS if isinstance(value, Mapping) else ()
     part = isinstance(value, Mapping) and ("_target_" in value or "_part_" in value)
     return typing.get_origin(option) in kinds and bool(typing.get_args(option)) and not part
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def _options(hint: object) -> tuple[object, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
 
 
-def check_type(value: Any, hint: Any, where: str) -> None:
+def check_type(value: object, hint: object, where: str) -> None:
     """Refuse a value for which the hint has no room; what containers hold isn't looked at."""
     options = _options(hint)
     if not any(_fits(value, option) for option in options):
-        names = " or ".join(_PLAIN.get(o, getattr(o, "__name__", str(o))) for o in options)
+        names = " or ".join(
+            _PLAIN.get(cast(type, o), getattr(o, "__name__", str(o))) for o in options
+        )
         raise ConfigError(f"{where} must be {names}, not {shown(value)}")
 
 
-def _fits(value: Any, option: Any) -> bool:
+def _fits(value: object, option: object) -> bool:
     if option is Any:  # a class, in some versions of Python
         return True
-    origin = typing.get_origin(option) or option
+    origin: object = typing.get_origin(option) or option
     if origin is typing.Literal:
         return value in typing.get_args(option)
     if isinstance(value, Mapping) and ("_target_" in value or "_part_" in value):
@@ -89,7 +92,7 @@ _MAPPINGS = (dict, Mapping)
 _ALIKE = {(int, float), (str, Path)}
 
 
-def check_schema(schema: Any, given: Any, place: str = "") -> None:
+def check_schema(schema: object, given: object, place: str = "") -> None:
     """Refuse values that a schema has no place or no room for; OmegaConf would take '5' for 5.
 
     Raises:
@@ -105,7 +108,7 @@ def check_schema(schema: Any, given: Any, place: str = "") -> None:
         _check_value(value, hints[key], where)
 
 
-def _check_value(value: Any, hint: Any, where: str) -> None:
+def _check_value(value: object, hint: object, where: str) -> None:
     if isinstance(value, str) and ("${" in value or value == MISSING):
         return  # told once it is resolved
     if dataclasses.is_dataclass(hint):

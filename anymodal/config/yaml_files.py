@@ -7,7 +7,6 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -16,13 +15,13 @@ MAX_NODES = 50_000
 MAX_DEPTH = 50
 """Far more than a configuration needs, and so little that none keeps a reader busy for long."""
 
-_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BASE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _TAGS = {f"{_TAG}{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq")}
 _MERGE = "<<"
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> object:
     """What a YAML file holds: mappings, lists, texts, numbers, truth values and null.
 
     Numbers and words are told apart as OmegaConf does it: 1e-3 is a number, a date is a text.
@@ -47,7 +46,7 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(text, str(path))
 
 
-def parse_yaml(text: str, name: str) -> Any:
+def parse_yaml(text: str, name: str) -> object:
     """The same for a text; messages call it by its name.
 
     Raises:
@@ -60,7 +59,7 @@ def parse_yaml(text: str, name: str) -> Any:
         raise ValueError(f"{name} is not valid YAML: {_reason(error)}") from error
 
 
-def dump_yaml(value: Any) -> str:
+def dump_yaml(value: object) -> str:
     """YAML that `read_yaml` reads back as it was: a text that looks like a number is quoted."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False)
     return text
@@ -95,7 +94,7 @@ def _check(text: str) -> None:
             if event.anchor not in sizes:
                 raise ValueError(f"*{event.anchor} stands for nothing before it{_at(event)}")
             total += sizes[event.anchor]
-        else:
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             _check_value(event)
             if isinstance(event, yaml.CollectionStartEvent):
                 mapping = isinstance(event, yaml.MappingStartEvent)
@@ -109,7 +108,7 @@ def _check(text: str) -> None:
             raise ValueError(f"it holds more than {MAX_NODES} values{_at(event)}")
 
 
-def _count_key(inside: _Open, event: Any) -> None:
+def _count_key(inside: _Open, event: yaml.NodeEvent) -> None:
     """Refuse a key that a mapping has already; every second thing in one is a key."""
     if not inside.mapping:
         return
@@ -123,7 +122,7 @@ def _count_key(inside: _Open, event: Any) -> None:
     inside.at_key = not inside.at_key
 
 
-def _check_value(event: Any) -> None:
+def _check_value(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
     if event.tag not in (None, "!") and event.tag not in _TAGS:
         raise ValueError(f"it has a value of type {event.tag[:80]!r}{_at(event)}")
     letters = event.value if isinstance(event, yaml.ScalarEvent) else ""
@@ -131,8 +130,9 @@ def _check_value(event: Any) -> None:
         raise ValueError(f"it has half a character (a surrogate){_at(event)}")
 
 
-def _at(event: Any) -> str:
-    return f" (line {event.start_mark.line + 1})"
+def _at(event: yaml.Event) -> str:
+    mark = event.start_mark
+    return "" if mark is None else f" (line {mark.line + 1})"
 
 
 def _reason(error: Exception) -> str:
@@ -155,12 +155,12 @@ class _Words:
     }
 
 
-class _Loader(_Words, _BASE):  # type: ignore[misc]
+class _Loader(_Words, _BASE):  # type: ignore[misc, valid-type]
     pass
 
 
 class _Dumper(_Words, yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 

@@ -73,7 +73,7 @@ class EntryReader:
         asked = f"{self.ask} {caption}".strip()
         return [Message("user", [asked]), Message("assistant", [Target(kind, caption, medium)])]
 
-    def _conversation(self, entry: Mapping[str, Any], given: Any) -> list[Message]:
+    def _conversation(self, entry: Mapping[str, Any], given: object) -> list[Message]:
         check_keys(entry, conversation_keys(), "a conversation")
         if not isinstance(given, list):
             raise ValueError(f"conversations are {given!r}, not a list of turns")
@@ -111,15 +111,12 @@ class EntryReader:
             pieces += self._piece(part, role, kinds)
         return Turn(role, pieces)
 
-    def _piece(self, part: Any, role: str, kinds: set[str]) -> list[Piece]:
+    def _piece(self, part: object, role: str, kinds: set[str]) -> list[Piece]:
         """A part of a list: a text with its marks, a place for a medium, or one itself."""
-        named = (
-            {key for key, value in part.items() if not is_empty(value)}
-            if (isinstance(part, dict))
-            else set()
-        )
-        if "type" in named <= {"type", "index"} and part["type"] in [*Media.kinds]:
-            return [Mark(part["type"])]
+        fields = part if isinstance(part, dict) else {}
+        named = {key for key, value in fields.items() if not is_empty(value)}
+        if "type" in named <= {"type", "index"} and fields["type"] in [*Media.kinds]:
+            return [Mark(fields["type"])]
         read = self.parts.read(part)
         if isinstance(read, Target) and role != "assistant":
             raise ValueError("a target stands in a reply, not in what is asked")
@@ -139,13 +136,13 @@ class EntryReader:
             opened = file is not None and self.load_targets
             yield Target(piece.kind, said, self._load(file, piece.kind) if opened else None)
 
-    def _load(self, name: Any, kind: str) -> Media:
+    def _load(self, name: object, kind: str) -> Media:
         if not isinstance(name, str):
             raise ValueError(f"the file of {kind!r} is {name!r}; name one file, as text")
         return self.parts.load(name, kind)
 
 
-def _said(value: Any, place: str) -> str:
+def _said(value: object, place: str) -> str:
     """What is said, where it is a text or a number."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise ValueError(f"{place} is {value!r}; give a text, if an empty one")

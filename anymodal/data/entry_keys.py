@@ -29,8 +29,8 @@ _METADATA_OF_KIND = ("{}_id", "{}_caption_embeddings")
 class Made(NamedTuple):
     """A medium to be made: its file, and what it shows, as far as they are named."""
 
-    file: Any
-    caption: Any
+    file: object
+    caption: object
 
 
 @dataclass
@@ -55,7 +55,7 @@ def of_kinds(patterns: Iterable[str]) -> list[str]:
     return [pattern.format(kind) for pattern in patterns for kind in Media.kinds]
 
 
-def is_empty(value: Any) -> bool:
+def is_empty(value: object) -> bool:
     """Whether a key's value says nothing, as where a table has a column for other rows."""
     return value is None or (isinstance(value, str | list | dict) and not value)
 
@@ -147,7 +147,7 @@ def _supply(entry: Mapping[str, Any], kind: str, told: list[Any]) -> Supply:
     return Supply(listed(entry.get(key)) if key else [], made, key=key)
 
 
-def _listed_media(value: Any, key: str, kind: str) -> list[Made]:
+def _listed_media(value: object, key: str, kind: str) -> list[Made]:
     items = listed(value)
     name = f"{kind}_name"
     for item in items:
@@ -157,7 +157,7 @@ def _listed_media(value: Any, key: str, kind: str) -> list[Made]:
     return [Made(item.get(name), item.get("caption")) for item in items]
 
 
-def listed(value: Any) -> list[Any]:
+def listed(value: object) -> list[Any]:
     """What is given, one or several."""
     if value is None:
         return []

@@ -103,7 +103,7 @@ def _parsed(text: str, place: str) -> Any:
         raise ValueError(f"{place} is no JSON: {error}") from None
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, dict):
         return f"an object with {', '.join(list(value)[:5]) or 'nothing in it'}"
     text = repr(value)

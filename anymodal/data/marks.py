@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from anymodal.data.entry_keys import Made, Supply
 from anymodal.media import Media
@@ -108,7 +108,7 @@ def _check_listed(turns: Sequence[Turn], kind: str, supply: Supply) -> None:
         )
 
 
-def _base(file: Any) -> str:
+def _base(file: object) -> str:
     return PurePath(file).name if isinstance(file, str) else ""
 
 

@@ -246,7 +246,7 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     return {f"{', '.join(names)}: {line}": level for (line, level), names in told.items()}
 
 
-def _differences(name: str, before: Any, now: Any) -> list[str]:
+def _differences(name: str, before: object, now: object) -> list[str]:
     """A line for each setting that both have, and not alike."""
     if isinstance(before, dict) and isinstance(now, dict):
         both = sorted(before.keys() & now.keys())

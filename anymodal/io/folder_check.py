@@ -8,7 +8,6 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from anymodal.config.printable import printable
 
@@ -130,7 +129,7 @@ def _check_json(path: Path) -> None:
         _check_numbers(path, held)
 
 
-def _check_index(path: Path, held: Any) -> None:
+def _check_index(path: Path, held: object) -> None:
     files = held.get("weight_map") if isinstance(held, Mapping) else None
     if not isinstance(files, Mapping):
         raise ValueError(f"{_shown(path)} has no 'weight_map' of files by weight")
@@ -143,7 +142,7 @@ def _check_index(path: Path, held: Any) -> None:
             )
 
 
-def _check_numbers(path: Path, held: Any, key: str = "") -> None:
+def _check_numbers(path: Path, held: object, key: str = "") -> None:
     if isinstance(held, Mapping):
         for name, value in held.items():
             # Tokens and labels by number stand under names that say nothing of a size.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anymodal.config import suggest
+from anymodal.media import Media
 from anymodal.media.objects import is_pair
 
 ROLES = ("system", "user", "assistant")
@@ -29,14 +30,13 @@ def valid_text(text: str) -> str:
     return text
 
 
-def parts_of(content: Any) -> list[Any]:
+def parts_of(content: object) -> list[Any]:
     """The parts that a content is: those of a list, or it alone; an array with its rate is one."""
     if isinstance(content, tuple):
         return [content] if is_pair(content) else list(content)
-    several = isinstance(content, list) or (
-        isinstance(content, Iterator) and not hasattr(content, "read")  # a file is one
-    )
-    return list(content) if several else [content]
+    if isinstance(content, list | Iterator) and not hasattr(content, "read"):  # as a file has
+        return list(content)
+    return [content]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Target:
 
     modality: str
     caption: str
-    media: Any = None
+    media: Media | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "caption", valid_text(self.caption))
@@ -80,5 +80,5 @@ def open_message(given: Mapping[str, Any]) -> tuple[str, list[Any]]:
     return role, parts_of(content)
 
 
-def name_of(item: Any) -> str:
+def name_of(item: object) -> str:
     return f"a {type(item).__name__}"

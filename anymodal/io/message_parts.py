@@ -16,7 +16,7 @@ from anymodal.io.message_content import Target, valid_text
 from anymodal.media import Limits, Media, MediaError, load
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import data_uri
-from anymodal.media.objects import is_array, is_pair, load_object
+from anymodal.media.objects import SupportsArray, is_array, is_pair, load_object
 from anymodal.media.references import decode_base64, resolve
 from anymodal.media.source import Blob
 
@@ -27,7 +27,7 @@ _SAYS_NOTHING = {"detail", "format", "mime_type", "media_type", "filename", "cac
 """Keys of a medium's part that its content tells better, or that only a service reads."""
 
 
-def holds_text(part: Any) -> bool:
+def holds_text(part: object) -> bool:
     """Whether a part that is not read yet is a text."""
     if isinstance(part, Mapping):
         return part.get("type") in _TEXTS or ("type" not in part and "text" in part)
@@ -48,7 +48,7 @@ class PartReader:
     files: bool = True
     folder: Path | None = None
 
-    def read(self, part: Any) -> str | Media | Target:
+    def read(self, part: object) -> str | Media | Target:
         """The text, medium or target that a part is.
 
         Raises:
@@ -68,7 +68,7 @@ class PartReader:
             )
         return load_object(part, limits=self.limits)
 
-    def load(self, named: str, kind: str | None = None, **hints: Any) -> Media:
+    def load(self, named: str, kind: str | None = None, **hints: object) -> Media:
         """The medium in a data URL or a file, see `references.resolve`."""
         source = resolve(named, self.limits, files=self.files, folder=self.folder)
         return load(source, kind=kind, limits=self.limits, **hints)
@@ -132,7 +132,7 @@ class PartReader:
         return medium
 
 
-def kind_of(name: Any) -> str:
+def kind_of(name: object) -> str:
     """The kind of medium that a part's type means: `M`, `M_url` or `input_M`.
 
     Raises:
@@ -204,14 +204,16 @@ def _of_fields(cls: type[Media], body: dict[str, Any], limits: Limits) -> Media:
     return _within(medium, limits)
 
 
-def _of_array(cls: type[Media], source: Any, limits: Limits) -> Media:
+def _of_array(
+    cls: type[Media], source: SupportsArray | tuple[object, object], limits: Limits
+) -> Media:
     """The medium of a class in an array, or in an array and its rate, as it is read without a kind
     where that gives one of the class; else in the shape that the class has.
     """
     with suppress(MediaError):
         if isinstance(medium := load_object(source, limits=limits), cls):
             return medium
-    values = [source] if is_array(source) else sorted(source, key=is_array, reverse=True)
+    values = sorted(source, key=is_array, reverse=True) if isinstance(source, tuple) else [source]
     limits.check_decoded("the given array", np.asarray(values[0]).nbytes, "an array")
     try:
         medium = cls(*values)
@@ -228,7 +230,7 @@ def _within(medium: Media, limits: Limits) -> Media:
     return medium
 
 
-def _array(value: Any, name: str, limits: Limits) -> Any:
+def _array(value: object, name: str, limits: Limits) -> Any:
     if isinstance(value, str) and value.startswith("data:"):
         data = resolve(value, limits)
         assert isinstance(data, bytes), "a data URL holds bytes"
@@ -241,7 +243,7 @@ def _array(value: Any, name: str, limits: Limits) -> Any:
         raise MediaError(f"{name} is no array of numbers: give lists of one length each") from None
 
 
-def write_part(part: Any) -> dict[str, Any]:
+def write_part(part: object) -> dict[str, Any]:
     """One part as JSON values: a text, a medium with its content, or a target.
 
     Raises:
@@ -265,7 +267,7 @@ def write_part(part: Any) -> dict[str, Any]:
     return {"type": part.kind, part.kind: {k: _json(v) for k, v in values.items()}}
 
 
-def _json(value: Any) -> Any:
+def _json(value: object) -> Any:
     if isinstance(value, np.ndarray):
         return data_uri("application/x-npy", write_npy(value))
     return value.item() if isinstance(value, np.generic) else value

@@ -44,12 +44,12 @@ class Recorded:
     Arguments are kept as far as a configuration can say them: plain values and other such parts.
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         part = super().__new__(cls)
         vars(part)["_construction"] = (None, _bound(cls.__init__, part, args, kwargs))
         return part
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         opens = vars(cls).get(OPENS)
         if isinstance(opens, classmethod):
@@ -58,7 +58,7 @@ class Recorded:
 
 def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def opened(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    def opened(cls: object, *args: object, **kwargs: object) -> Any:
         part = function(cls, *args, **kwargs)
         if isinstance(part, Recorded):
             arguments = _bound(function, cls, args, kwargs)
@@ -69,7 +69,7 @@ def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _bound(
-    function: Any, first: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    function: Callable[..., object], first: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Arguments by name, without the first; nothing where they don't fit, which the call tells."""
     signature = inspect.signature(function)
@@ -89,7 +89,7 @@ def _bound(
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A value as a configuration says it; other recorded parts stay themselves."""
     if value is None or isinstance(value, bool | Recorded):
         return value
@@ -109,13 +109,13 @@ def _plain(value: Any) -> Any:
     return Unknown(type(value).__qualname__)
 
 
-def _fingerprints(part: Any) -> tuple[str, ...]:
+def _fingerprints(part: object) -> tuple[str, ...]:
     if not isinstance(part, nn.Module) or any(weight.is_meta for weight in part.parameters()):
         return ()
     return tuple(weights_fingerprint(part, cast) for cast in (None, torch.bfloat16, torch.float16))
 
 
-def construction_of(part: Any) -> Construction | None:
+def construction_of(part: object) -> Construction | None:
     """How a part was built, if it knows."""
     if not isinstance(part, Recorded) or "_construction" not in vars(part):
         return None
@@ -123,7 +123,7 @@ def construction_of(part: Any) -> Construction | None:
     return Construction(type(part), arguments, method, *prints)
 
 
-def is_opened(part: Any) -> bool:
+def is_opened(part: object) -> bool:
     """Whether a part was opened from files, which hold its weights as they were then."""
     built = construction_of(part)
     return built is not None and built.method is not None

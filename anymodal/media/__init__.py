@@ -5,8 +5,6 @@ Importing this is cheap: Pillow, soundfile, PyAV and SciPy are imported where th
 
 from __future__ import annotations
 
-from typing import Any
-
 from anymodal.media.audio import Audio
 from anymodal.media.base import Media
 from anymodal.media.image import Depth, Image, Normal, Thermal
@@ -35,7 +33,7 @@ __all__ = [
 
 
 def load(
-    source: Source, *, kind: str | None = None, limits: Limits | None = None, **hints: Any
+    source: Source, *, kind: str | None = None, limits: Limits | None = None, **hints: object
 ) -> Media:
     """Load a medium of a kind given by name, or of the kind that its content tells.
 

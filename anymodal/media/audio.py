@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class Audio(Media):
     _repr_html_ = html
 
     @classmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Audio:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Audio:
         samples, rate = read_sound(blob, fmt, limits)
         with decoding(blob.name, fmt.label):
             return cls(samples, rate)

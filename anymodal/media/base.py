@@ -60,7 +60,7 @@ class Media(ABC):
             Media.kinds[cls.kind] = cls
 
     @classmethod
-    def load(cls, source: Source, *, limits: Limits | None = None, **hints: Any) -> Self:
+    def load(cls, source: Source, *, limits: Limits | None = None, **hints: object) -> Self:
         """Load a medium by its content; `Media.load` finds the kind, a subclass expects its own.
 
         A kind of somebody's own is found by a suffix that no other kind has.
@@ -182,7 +182,7 @@ class Media(ABC):
 
     @classmethod
     @abstractmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Media:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Media:
         """The medium in a blob whose format is known and whose kind has been checked."""
 
     @abstractmethod
@@ -232,7 +232,7 @@ def data_uri(mime: str, data: bytes) -> str:
 
 
 def check_array(
-    values: Any, name: str, dtype: type[np.generic], axes: str, advice: str
+    values: object, name: str, dtype: type[np.generic], axes: str, advice: str
 ) -> NDArray[Any]:
     """An array of the given type and axes, C-contiguous; other floats become float32.
 
@@ -264,14 +264,14 @@ def check_array(
     return np.ascontiguousarray(array)
 
 
-def check_number(value: Any, name: str, low: float, high: float, unit: str) -> float:
+def check_number(value: object, name: str, low: float, high: float, unit: str) -> float:
     """A finite number within bounds.
 
     Raises:
         ValueError: if it is none.
     """
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]  # what it can't take is an error below
     except (TypeError, ValueError):
         number = float("nan")
     if not low <= number <= high:

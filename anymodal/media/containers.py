@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from anymodal.media.chunks import chunked_end
 from anymodal.media.formats import BROADCAST, HEADLESS, MP4, OGV, Format
@@ -17,7 +17,13 @@ from anymodal.media.source import GIF, TEXT, Blob
 from anymodal.media.spans import Spans
 
 if TYPE_CHECKING:
+    from av import AudioFrame, Packet, VideoFrame
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+PlayedStream = TypeVar("PlayedStream", "VideoStream", "AudioStream")
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "picture": ("image", "depth", "thermal", "normal"),
@@ -114,25 +120,39 @@ def _timed(blob: Blob, fmt: Format) -> Iterator[None]:
         blob.budget.check()
 
 
-def packets(blob: Blob, container: InputContainer, stream: Any) -> Iterator[Any]:
+def packets(
+    blob: Blob, container: InputContainer, stream: PlayedStream
+) -> Iterator[Packet[PlayedStream]]:
     """A stream's packets, the last one empty, as long as the budget lasts."""
-    for packet in container.demux(stream):
+    packets: Iterator[Packet[PlayedStream]] = container.demux(stream)
+    for packet in packets:
         blob.budget.check()
         yield packet
 
 
-def decoded(blob: Blob, fmt: Format, packet: Any, begun: bool) -> list[Any]:
+@overload
+def decoded(blob: Blob, fmt: Format, packet: Packet[VideoStream], begun: bool) -> list[VideoFrame]:
+    """Frames of pictures."""
+
+
+@overload
+def decoded(blob: Blob, fmt: Format, packet: Packet[AudioStream], begun: bool) -> list[AudioFrame]:
+    """Frames of sound."""
+
+
+def decoded(
+    blob: Blob, fmt: Format, packet: Packet[VideoStream] | Packet[AudioStream], begun: bool
+) -> Sequence[VideoFrame | AudioFrame]:
     """A packet's frames; in what may begin in the middle, none of those before the first."""
     try:
-        found: list[Any] = packet.decode()
+        return packet.decode()
     except Exception:
         if begun or fmt not in BROADCAST:
             raise
         return []
-    return found
 
 
-def moving_stream(container: InputContainer) -> Any:
+def moving_stream(container: InputContainer) -> VideoStream | None:
     """The first stream of pictures that is no cover art, or None."""
     from av.stream import Disposition
 
@@ -140,12 +160,12 @@ def moving_stream(container: InputContainer) -> Any:
     return next((s for s in streams if not s.disposition & Disposition.attached_pic), None)
 
 
-def sound_stream(container: InputContainer) -> Any:
+def sound_stream(container: InputContainer) -> AudioStream | None:
     """The first stream of sound, or None."""
     return next(iter(container.streams.audio), None)
 
 
-def header_seconds(container: InputContainer, stream: Any) -> float:
+def header_seconds(container: InputContainer, stream: Stream) -> float:
     """How long the header says that a stream lasts; 0 where it says nothing."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)

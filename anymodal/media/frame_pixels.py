@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,19 @@ from anymodal.media.formats import Format
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import GIF, Blob
 
+if TYPE_CHECKING:
+    from av import Packet, VideoFormat, VideoFrame
+    from av.packet import PktSideDataT
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
+
 _MOST_ASPECT = 8  # what is wider or narrower is no pixel of anything
 _UPRIGHT = ((1, 0, 0, 0, 1), (0, -1, 0, 1, 0), (-1, 0, 0, 0, -1), (0, 1, 0, -1, 0))
 """Display matrices by quarter turns counterclockwise."""
 _BLOCK_ID = 8  # bytes before what Matroska keeps beside a block, big-endian
 
 
-def pixel_aspect(blob: Blob, fmt: Format, stream: Any) -> float:
+def pixel_aspect(blob: Blob, fmt: Format, stream: VideoStream) -> float:
     """How many times as wide as high a stream's pixels are, by the container or the codec.
 
     Nobody heeds a GIF's.
@@ -60,7 +66,9 @@ class FramePixels:
         self._matrices = _Matrices()
         self._reformatter = VideoReformatter()  # of one's own: a frame's would stay with each
 
-    def upright(self, frame: Any, opacity: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def upright(
+        self, frame: VideoFrame, opacity: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """A frame's pixels as they are to be seen; `opacity` is what is decoded apart from it.
 
         Shapes: opacity (H, W); result (H, W, 3).
@@ -75,12 +83,14 @@ class FramePixels:
             picture = self._of(frame, "rgb24")
         return turned(picture, self._matrices.of(frame))
 
-    def _of(self, frame: Any, fmt: str, shown: Any = None) -> NDArray[np.uint8]:
+    def _of(
+        self, frame: VideoFrame, fmt: str, shown: VideoFrame | None = None
+    ) -> NDArray[np.uint8]:
         stored = shown or frame
         # A frame that is only made smaller keeps its shape; one that is stretched gets the better
         # filter.
         stretched = self.width > stored.width or self.height > stored.height
-        values: Any = self._reformatter.reformat(
+        values = self._reformatter.reformat(
             frame,
             width=self.width,
             height=self.height,
@@ -91,7 +101,7 @@ class FramePixels:
         return np.asarray(values, np.uint8)
 
 
-def _has_alpha(fmt: Any) -> bool:
+def _has_alpha(fmt: VideoFormat) -> bool:
     return fmt.has_palette or any(component.is_alpha for component in fmt.components)
 
 
@@ -122,7 +132,7 @@ class _Matrices:
         self._rotation: int | None = None
         self._matrix: Sequence[int] = _UPRIGHT[0]
 
-    def of(self, frame: Any) -> Sequence[int]:
+    def of(self, frame: VideoFrame) -> Sequence[int]:
         """The matrix of a frame."""
         from av.sidedata.sidedata import Type
 
@@ -130,12 +140,14 @@ class _Matrices:
             self._rotation = frame.rotation
             self._matrix = _UPRIGHT[round(frame.rotation / 90) % 4]
             with contextlib.suppress(ValueError):  # of what PyAV knows no name for
-                if (found := frame.side_data.get(Type.DISPLAYMATRIX)) is not None:
+                # By type, which PyAV's stubs leave out.
+                found = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
+                if found is not None:
                     self._matrix = np.frombuffer(bytes(found), np.int32).tolist()
         return self._matrix
 
 
-def _grey(values: NDArray[np.uint8]) -> Any:
+def _grey(values: NDArray[np.uint8]) -> VideoFrame:
     import av
 
     return av.VideoFrame.from_ndarray(values, format="gray")
@@ -147,12 +159,12 @@ class Alpha:
     FFmpeg's own decoders leave it out. It is decoded like the first: its brightness counts.
     """
 
-    def __init__(self, decoder: Any = None) -> None:
+    def __init__(self, decoder: VideoCodecContext | None = None) -> None:
         self._decoder = decoder
         self._last: NDArray[np.uint8] | None = None
 
     @classmethod
-    def of(cls, stream: Any, limits: Limits) -> Alpha:
+    def of(cls, stream: VideoStream, limits: Limits) -> Alpha:
         """The opacity that a stream's header announces, or none."""
         import av
 
@@ -160,23 +172,23 @@ class Alpha:
         codec = next((known for known in ("vp8", "vp9") if known in name), None)
         if codec is None or stream.metadata.get("alpha_mode") != "1":
             return cls()
-        decoder: Any = av.CodecContext.create(codec, "r")
+        decoder = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
         decoder.options = {"max_pixels": str(frame_pixels(limits)), "threads": "1"}
         decoder.thread_count = 1
         return cls(decoder)
 
-    def of_packet(self, packet: Any, count: int) -> list[NDArray[np.uint8] | None]:
+    def of_packet(self, packet: Packet[VideoStream], count: int) -> list[NDArray[np.uint8] | None]:
         """What belongs to each of a packet's frames; where there is nothing new, the last.
 
         Shapes: each (H, W).
         """
         import av
 
-        kind = "matroska_block_additional"
+        kind: PktSideDataT = "matroska_block_additional"
         if self._decoder is not None and packet.size and packet.has_sidedata(kind):
             beside = bytes(packet.get_sidedata(kind))
             for frame in self._decoder.decode(av.Packet(beside[_BLOCK_ID:])):
                 plane = frame.planes[0]
-                rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+                rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
                 self._last = np.ascontiguousarray(rows[: frame.height, : frame.width])
         return [self._last] * count

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,11 @@ from anymodal.media.formats import BROADCAST, HEADLESS, Format
 from anymodal.media.frame_pixels import Alpha, FramePixels, displayed, pixel_aspect
 from anymodal.media.limits import Limits, MediaError, mib
 from anymodal.media.source import Blob
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 _LEAST_SIDE = 224  # pixels: what a clip is scaled down to at most; encoders look no closer
 _LEAST_FRAMES = 32  # what a clip is thinned down to at most
@@ -42,6 +47,7 @@ def read_clip(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.uint8
     told = _told(blob, fmt, limits)
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
+        assert stream is not None, "a clip has pictures"
         rate = float(stream.average_rate or 0)
         clip = _Clip(blob, limits, _shape(blob, limits, told), told)
         for shown in _shown(blob, fmt, limits, container, stream):
@@ -63,6 +69,7 @@ def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
     """What the header tells, and where it doesn't count the frames, the packets."""
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
+        assert stream is not None, "a clip has pictures"
         size = (stream.codec_context.height, stream.codec_context.width)
         if all(size):
             limits.check_pixels(blob.name, size[1], size[0])
@@ -80,7 +87,9 @@ def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
     return counted._replace(frames=max(1, guessed, counted.frames), seconds=seconds)
 
 
-def _counted(blob: Blob, fmt: Format, limits: Limits, container: Any, stream: Any) -> _Told:
+def _counted(
+    blob: Blob, fmt: Format, limits: Limits, container: InputContainer, stream: VideoStream
+) -> _Told:
     """What a stream's packets tell, and a first frame where FFmpeg has not decoded one."""
     from av.error import FFmpegError
 
@@ -122,7 +131,7 @@ def _too_large(blob: Blob, width: int, height: int, most: str) -> MediaError:
     )
 
 
-def _check_kept(blob: Blob, limits: Limits, stream: Any, frame: Any) -> None:
+def _check_kept(blob: Blob, limits: Limits, stream: VideoStream, frame: VideoFrame) -> None:
     """Refuse frames of which a decoder may keep more than the memory there is for them."""
     size = frame.width * frame.height * frame.format.padded_bits_per_pixel / 8
     most = 2 * max(limits.max_decoded_bytes, _LEAST_KEPT)
@@ -133,14 +142,14 @@ def _check_kept(blob: Blob, limits: Limits, stream: Any, frame: Any) -> None:
 class _Shown(NamedTuple):
     """A decoded frame, when it begins and ends, and its opacity where that is decoded apart."""
 
-    frame: Any
+    frame: VideoFrame
     begin: float
     end: float
     opacity: NDArray[np.uint8] | None
 
 
 def _shown(
-    blob: Blob, fmt: Format, limits: Limits, container: Any, stream: Any
+    blob: Blob, fmt: Format, limits: Limits, container: InputContainer, stream: VideoStream
 ) -> Iterator[_Shown]:
     alpha, checked = Alpha.of(stream, limits), ""
     ends, offset, count = 0.0, 0.0, 0

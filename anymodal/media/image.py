@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,18 @@ from anymodal.media.source import NPY, Blob, Format
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+
+class PillowOptions(TypedDict, total=False):
+    """Options of Pillow's encoders."""
+
+    format: str
+    quality: int
+    subsampling: int
+    lossless: bool
+
+
 _SHOWN = 1024  # the longest side of a picture in a notebook or a page
-_WRITTEN: dict[str, dict[str, Any]] = {
+_WRITTEN: dict[str, PillowOptions] = {
     ".png": {"format": "PNG"},
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -94,7 +104,7 @@ class Image(_Picture):
         return cls(pillow_pixels(picture, limits or Limits()).colors())
 
     @classmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Image:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Image:
         pixels = read_pixels(blob, fmt, limits, result=3)
         with decoding(blob.name, fmt.label):
             return cls(pixels.colors())
@@ -138,7 +148,7 @@ class Depth(_Picture):
         return shown
 
     @classmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Depth:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Depth:
         if fmt is NPY:
             return cls(read_npy(blob, limits, ndim=2).astype(np.float32))
         pixels = read_pixels(blob, fmt, limits, result=4)
@@ -176,7 +186,7 @@ class Thermal(_Picture):
         return self.values
 
     @classmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Thermal:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Thermal:
         pixels = read_pixels(blob, fmt, limits, result=1)
         with decoding(blob.name, fmt.label):
             return cls(pixels.luminance())
@@ -218,7 +228,7 @@ class Normal(_Picture):
         return ((self.values.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
 
     @classmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Normal:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Normal:
         if fmt is NPY:
             return cls(read_npy(blob, limits, ndim=3).astype(np.float32))
         pixels = read_pixels(blob, fmt, limits, result=12)
@@ -236,7 +246,7 @@ class Normal(_Picture):
         return _write(pil.fromarray(self._shown), format="PNG")
 
 
-def _write(picture: PilImage, **options: Any) -> bytes:
+def _write(picture: PilImage, **options: Unpack[PillowOptions]) -> bytes:
     buffer = BytesIO()
     picture.save(buffer, **options)
     return buffer.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,12 +101,12 @@ class IMU(Media):
         blob: Blob,
         fmt: Format,
         limits: Limits,
-        sample_rate: float | None = None,
-        units: str | None = None,
-        **hints: Any,
+        **hints: object,
     ) -> IMU:
-        if sample_rate is not None:
-            sample_rate = check_number(sample_rate, "sample_rate", MIN_RATE, MAX_RATE, "Hz")
+        units, rate_hint = cast("str | None", hints.get("units")), hints.get("sample_rate")
+        sample_rate = None
+        if rate_hint is not None:
+            sample_rate = check_number(rate_hint, "sample_rate", MIN_RATE, MAX_RATE, "Hz")
         with decoding(blob.name, fmt.label):
             if fmt is NPY:
                 samples, rate = _read_array(blob, limits, sample_rate, units)

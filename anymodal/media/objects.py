@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,25 @@ from anymodal.media.imu import AXES
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.video import Video
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
+
+class SupportsArray(Protocol):
+    """What NumPy reads as an array."""
+
+    def __array__(self) -> NDArray[np.generic]:
+        """The array."""
+
+
+Numbers = NDArray[np.number]
+
 LOWEST_SOUND = 1000
 """Hz: what has fewer samples a second is no sound that one hears."""
 _FULL_SCALE = {"int16": 2**15, "int32": 2**31}
 
 
-def load_object(value: Any, *, limits: Limits | None = None) -> Media:
+def load_object(value: object, *, limits: Limits | None = None) -> Media:
     """The medium in an object of another library.
 
     - a path, bytes or a binary file: what its content tells
@@ -47,18 +60,18 @@ def load_object(value: Any, *, limits: Limits | None = None) -> Media:
         return Image.from_pillow(value, limits=limits)
     if is_pair(value):
         array, rate = value if is_array(value[0]) else reversed(value)
-        return _with_rate(_numbers(array), float(rate), limits)
+        return _with_rate(_numbers(array), float(cast(float, rate)), limits)
     if is_array(value):
         return _without_rate(_numbers(value), limits)
     if callable(getattr(value, "read", None)):
-        return Media.load(value, limits=limits)
+        return Media.load(cast(BinaryIO, value), limits=limits)
     raise MediaError(
         "a message holds texts, media, paths, bytes, pictures of Pillow and arrays (with their "
         f"rate), not {type(value).__name__}"
     )
 
 
-def is_pair(value: Any) -> bool:
+def is_pair(value: object) -> TypeGuard[tuple[object, object]]:
     """Whether this is an array and its rate, in either order."""
     return (
         isinstance(value, tuple)
@@ -68,17 +81,17 @@ def is_pair(value: Any) -> bool:
     )
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> TypeGuard[SupportsArray]:
     """Whether NumPy can read this as an array; its own scalars are numbers."""
     return hasattr(value, "__array__") and not isinstance(value, np.generic | Media)
 
 
-def _is_pillow(value: Any) -> bool:
+def _is_pillow(value: object) -> TypeGuard[PilImage]:
     pillow = sys.modules.get("PIL.Image")  # without it there is no picture of it
     return pillow is not None and isinstance(value, pillow.Image)
 
 
-def _numbers(value: Any) -> NDArray[Any]:
+def _numbers(value: object) -> Numbers:
     try:
         array = np.asarray(value)
     except Exception:
@@ -91,14 +104,14 @@ def _numbers(value: Any) -> NDArray[Any]:
     return array
 
 
-def _shape(array: NDArray[Any]) -> str:
+def _shape(array: Numbers) -> str:
     return f"an array of the shape {array.shape} and type {array.dtype}"
 
 
-def _without_rate(array: NDArray[Any], limits: Limits) -> Image:
+def _without_rate(array: Numbers, limits: Limits) -> Image:
     if array.ndim == 3 and array.shape[2] == 3 and array.dtype == np.uint8:
         limits.check_pixels("the given array", array.shape[1], array.shape[0])
-        return Image(array)
+        return Image(array.astype(np.uint8, copy=False))
     if array.ndim == 1 or (array.ndim == 2 and array.dtype.kind == "f"):
         advice = (
             "a sound is a pair (samples, rate); for something else, give its class, as Depth(x)"
@@ -113,13 +126,13 @@ def _without_rate(array: NDArray[Any], limits: Limits) -> Image:
     raise MediaError(f"{_shape(array)} may mean several things; {advice}")
 
 
-def _with_rate(array: NDArray[Any], rate: float, limits: Limits) -> Media:
+def _with_rate(array: Numbers, rate: float, limits: Limits) -> Media:
     name = "the given array"
     if array.ndim == 4:
         limits.check_pixels(name, array.shape[2], array.shape[1])
         limits.check_frames(name, len(array))
         limits.check_decoded(name, array.nbytes, _shape(array))
-        return Video(array, rate)
+        return Video(cast("NDArray[np.uint8]", array), rate)  # which it checks
     if array.ndim not in (1, 2) or 0 in array.shape:
         raise MediaError(
             f"{_shape(array)} with a rate is neither a sound, (n,) or (n, channels), nor a clip, "

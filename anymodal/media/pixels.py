@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ from anymodal.media.tiff_tags import orientation
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
+
+Sample = TypeVar("Sample", np.uint8, np.float32)
 
 _READERS: dict[Format, tuple[Callable[[Blob], PictureFile], str, str]] = {
     PNG: (read_png, "PngImagePlugin", "PngImageFile"),
@@ -163,8 +165,11 @@ class Pixels:
         return pil.fromarray(upper), alpha
 
     def _filled(
-        self, dtype: Any, channels: tuple[int, ...], read: Callable[[PilImage], Any]
-    ) -> NDArray[Any]:
+        self,
+        dtype: type[Sample],
+        channels: tuple[int, ...],
+        read: Callable[[PilImage], NDArray[np.generic]],
+    ) -> NDArray[Sample]:
         """An upright array, filled from bands of the stored picture."""
         width, height = self.picture.size
         turned = self.file.orientation >= 5
@@ -229,7 +234,7 @@ def pillow_pixels(picture: PilImage, limits: Limits) -> Pixels:
     return Pixels(name, picture, file)
 
 
-def _as_stored(upright: NDArray[Any], orientation: int) -> NDArray[Any]:
+def _as_stored(upright: NDArray[Sample], orientation: int) -> NDArray[Sample]:
     """The view of an upright picture whose rows and columns are those of the stored one."""
     if orientation >= 5:
         upright = upright.swapaxes(0, 1)

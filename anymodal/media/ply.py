@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,9 @@ _TYPES = {
     "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8",
 }  # fmt: skip
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+Columns = NDArray[np.void] | Mapping[str, NDArray[np.float64]]
+"""Values of vertices (n,) by their names."""
+
 _AXES = ("x", "y", "z")
 _COLORS = ("red", "green", "blue")
 
@@ -106,14 +108,14 @@ def _property(blob: Blob, line: list[str]) -> tuple[str, str]:
     return line[2], _TYPES[line[1]]
 
 
-def _read_binary(blob: Blob, start: int, count: int, row: np.dtype[Any]) -> Any:
+def _read_binary(blob: Blob, start: int, count: int, row: np.dtype[np.void]) -> Columns:
     there = len(blob.data) - start
     if there < count * row.itemsize:
         raise _cut_short(blob, there // row.itemsize, count)
     return np.frombuffer(blob.data, row, count, start)
 
 
-def _read_text(blob: Blob, start: int, count: int, row: np.dtype[Any]) -> Any:
+def _read_text(blob: Blob, start: int, count: int, row: np.dtype[np.void]) -> Columns:
     names = row.names or ()
     first = _CONTENT.search(blob.data, start)
     if first is None:
@@ -140,7 +142,7 @@ def _cut_short(blob: Blob, there: int, count: int) -> MediaError:
     )
 
 
-def _colors(blob: Blob, columns: Any, types: dict[str, str]) -> NDArray[np.uint8] | None:
+def _colors(blob: Blob, columns: Columns, types: dict[str, str]) -> NDArray[np.uint8] | None:
     kinds = {types.get(color, "") for color in _COLORS}
     if kinds == {"u1"}:
         return np.stack([columns[color].astype(np.uint8) for color in _COLORS], axis=1)
@@ -149,7 +151,7 @@ def _colors(blob: Blob, columns: Any, types: dict[str, str]) -> NDArray[np.uint8
     return bytes_of(blob, [columns[color] for color in _COLORS])
 
 
-def bytes_of(blob: Blob, shares: Sequence[NDArray[Any]]) -> NDArray[np.uint8]:
+def bytes_of(blob: Blob, shares: Sequence[NDArray[np.generic]]) -> NDArray[np.uint8]:
     """Colours (n, 3) from 0 to 255 of red, green and blue (n,) from 0 to 1.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class PointCloud(Media):
     _repr_html_ = html
 
     @classmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> PointCloud:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> PointCloud:
         with decoding(blob.name, fmt.label):
             return cls(*(_read_array if fmt is NPY else read_ply)(blob, limits))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,11 @@ from anymodal.media.source import Blob
 from anymodal.media.spans import Spans, cut_short
 from anymodal.media.tags import audio_end
 from anymodal.media.wav import wav_file
+
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioLayout, AudioResampler
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
 
 MAX_CHANNELS = 64
 MAX_RATE = 768_000
@@ -160,7 +165,9 @@ def _read_av(file: Spans, fmt: Format, samples: _Samples) -> None:
         raise cut_short(blob.name, f"{samples.count:,} of {claimed:,.0f} samples")
 
 
-def _frames(blob: Blob, fmt: Format, container: Any, stream: Any) -> Iterator[Any]:
+def _frames(
+    blob: Blob, fmt: Format, container: InputContainer, stream: AudioStream
+) -> Iterator[AudioFrame]:
     """A stream's frames; what a format without a length has behind its end may be anything."""
     begun = failed = False
     for packet in packets(blob, container, stream):
@@ -181,16 +188,16 @@ def _frames(blob: Blob, fmt: Format, container: Any, stream: Any) -> Iterator[An
 class _Resampler:
     """Brings frames to floats of one rate and layout, though a broadcast may change them."""
 
-    def __init__(self, layout: Any, rate: int) -> None:
+    def __init__(self, layout: str | AudioLayout, rate: int) -> None:
         self.layout, self.rate = layout, rate
-        self._made: Any = None
-        self._for: tuple[Any, ...] = ()
+        self._made: AudioResampler | None = None
+        self._for: tuple[str | int, ...] = ()
 
-    def resample(self, frame: Any) -> list[NDArray[np.float32]]:
+    def resample(self, frame: AudioFrame | None) -> list[NDArray[np.float32]]:
         """Pieces of samples of a frame, or what is left where there is none. Shapes: (n, C)."""
         import av
 
-        pieces = []
+        pieces: list[AudioFrame] = []
         shape = self._for if frame is None else _shape(frame)
         if self._made is not None and (frame is None or shape != self._for):
             pieces += self._made.resample(None)
@@ -199,8 +206,9 @@ class _Resampler:
             if self._made is None:
                 self._made, self._for = av.AudioResampler("fltp", self.layout, self.rate), shape
             pieces += self._made.resample(frame)
-        return [piece.to_ndarray().T for piece in pieces if piece.samples]
+        arrays = (piece.to_ndarray().T for piece in pieces if piece.samples)
+        return [array.astype(np.float32, copy=False) for array in arrays]
 
 
-def _shape(frame: Any) -> tuple[Any, ...]:
+def _shape(frame: AudioFrame) -> tuple[str | int, ...]:
     return frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from anymodal.media.limits import Budget, MediaError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def cut_short(name: str, what: str) -> MediaError:
@@ -40,15 +43,16 @@ class Spans(io.RawIOBase):
         """Always."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         """Fill a buffer as far as one part reaches; 0 at the end, and once the time is up."""
         if self._budget.spent:
             return 0
         at = self._at
         for part in self._parts:
             if at < len(part):
-                found = part[at : at + len(buffer)]
-                buffer[: len(found)] = found
+                view = memoryview(buffer)
+                found = part[at : at + len(view)]
+                view[: len(found)] = found
                 self._at += len(found)
                 return len(found)
             at -= len(part)

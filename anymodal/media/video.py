@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from anymodal.media.frames import read_clip
 from anymodal.media.image import Image
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import Blob
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 _MIN_FPS, _MAX_FPS = 0.01, 1000
 _BT601, _LIMITED_RANGE = 6, 1  # AVCOL_SPC_SMPTE170M and AVCOL_RANGE_MPEG
@@ -63,7 +66,7 @@ class Video(Media):
         """Seconds."""
         return len(self.frames) / self.fps
 
-    def sample(self, times: Sequence[float] | NDArray[Any]) -> NDArray[np.uint8]:
+    def sample(self, times: Sequence[float] | NDArray[np.floating]) -> NDArray[np.uint8]:
         """The frames that begin nearest to some times; outside the clip, the first or last one.
 
         Shapes: times (K,), in seconds; result (K, H, W, 3).
@@ -90,7 +93,7 @@ class Video(Media):
     _repr_html_ = html
 
     @classmethod
-    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: Any) -> Video:
+    def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Video:
         return cls(*read_clip(blob, fmt, limits))
 
     def _encode(self, suffix: str) -> bytes:
@@ -98,7 +101,7 @@ class Video(Media):
         return write(self.frames, self.fps)
 
 
-def _pictures(frames: NDArray[np.uint8], fps: Fraction) -> Iterator[Any]:
+def _pictures(frames: NDArray[np.uint8], fps: Fraction) -> Iterator[VideoFrame]:
     import av
 
     for index, frame in enumerate(frames):
@@ -117,7 +120,7 @@ def _write_mp4(frames: NDArray[np.uint8], fps: float) -> bytes:
     rate = Fraction(fps).limit_denominator(1001)
     buffer = BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        stream: Any = container.add_stream(
+        stream = container.add_stream(
             "libx264", rate=rate, options={"crf": "16", "preset": "veryfast"}
         )
         stream.height, stream.width = frames.shape[1:3]
@@ -152,7 +155,7 @@ def _write_gif(frames: NDArray[np.uint8], fps: float) -> bytes:
     graph.vpush(None)
     buffer = BytesIO()
     with av.open(buffer, "w", format="gif") as container:
-        stream: Any = container.add_stream("gif", rate=rate)
+        stream = container.add_stream("gif", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
         for _ in frames:
             container.mux(stream.encode(graph.vpull()))

@@ -106,7 +106,7 @@ def _of_model(name: str) -> Iterator[Encoder]:
     yield from encoders.values()  # type: ignore[misc]  # what the configuration calls encoders
 
 
-def _needed(node: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
+def _needed(node: object, parts: Mapping[str, Any]) -> dict[str, Any]:
     """The shared parts that a node of a configuration refers to, itself or through others."""
     wanted = set(_references(node))
     for name in reversed(list(parts)):  # a part refers to those before it
@@ -115,7 +115,7 @@ def _needed(node: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if name in wanted}
 
 
-def _references(node: Any) -> Iterator[str]:
+def _references(node: object) -> Iterator[str]:
     if isinstance(node, Mapping):
         if "_part_" in node:
             yield node["_part_"]
