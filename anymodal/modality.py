@@ -71,7 +71,7 @@ class Modality:
         Raises:
             ValueError: one is unknown, of the wrong type or out of its range.
         """
-        check = ranges.medium if self.decoder is None else self.decoder.check_settings
+        check = ranges.check_sampling if self.decoder is None else self.decoder.check_settings
         given = check(given, place=place)
         return check({**self.sampling, **given}, place=place)
 

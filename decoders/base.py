@@ -105,7 +105,7 @@ class Decoder(Recorded, nn.Module, ABC):
         Raises:
             ValueError: one is unknown, of the wrong type or out of its range.
         """
-        return ranges.medium(settings, self.sample, self.min_steps, place)
+        return ranges.check_sampling(settings, self.sample, self.min_steps, place)
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:

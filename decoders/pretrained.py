@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline, ModelMixin
 
 from anymodal.decoders.families.table import find_family
 from anymodal.decoders.meta_device import PipelineIndex, network_classes, pipeline_on_meta_device
-from anymodal.io.sources import INDEX, WEIGHTS, listed, opening
+from anymodal.io.sources import INDEX, WEIGHTS, explain_load_errors, list_files
 
 _SETTINGS = (
     *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
@@ -55,13 +55,13 @@ def open_pipeline(
             or weights hold more than tensors.
         FileNotFoundError: a file is missing, and how to get it.
     """
-    with opening("pipeline", name, revision, [["model_index.json"]]):
+    with explain_load_errors("pipeline", name, revision, [["model_index.json"]]):
         index: PipelineIndex = DiffusionPipeline.load_config(name, revision=revision)
     parts = [k for k, v in index.items() if isinstance(v, list) and v[0]]
     find_family(str(index.get("_class_name"))).check(parts)
     files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
     files += _weight_files(index).values() if weights else []
-    with _without_notices(), opening("pipeline", name, revision, files):
+    with _without_notices(), explain_load_errors("pipeline", name, revision, files):
         read = _read_pipeline if weights else pipeline_on_meta_device
         return read(name, index, dtype, revision)
 
@@ -83,7 +83,7 @@ def _read_pipeline(
     They are opened one by one, since a pipeline opens all its networks in one way.
     """
     candidates, classes = _weight_files(index), network_classes(index)
-    present = listed(name, revision)
+    present = list_files(name, revision)
     pickled = {
         part: files
         for part, files in candidates.items()

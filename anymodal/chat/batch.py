@@ -65,12 +65,12 @@ def reply_many(
         NonFiniteError: if NaN or infinity came out in a medium's place; it has the other messages.
     """
     choice, media_settings = check_settings(model, sampling, text, BATCH_SETTINGS)
-    seeds = [ranges.seed(seed) for seed in seeds]
+    seeds = [ranges.check_seed(seed) for seed in seeds]
     if len(seeds) != len(conversations):
         raise ValueError(
             f"{len(seeds)} seeds for {len(conversations)} conversations; give one each"
         )
-    ranges.whole("batch_size", batch_size, 1, MAX_BATCH_SIZE)
+    ranges.check_integer("batch_size", batch_size, 1, MAX_BATCH_SIZE)
     read = list(_read(conversations, limits))
     drafts: list[_Draft] = []
     # In batches, so that memory stays bounded however many conversations there are.

@@ -117,7 +117,7 @@ class Session:
 
     @seed.setter
     def seed(self, value: int) -> None:
-        self._seed = ranges.seed(value, ranges.MOST_SESSION_SEED)
+        self._seed = ranges.check_seed(value, ranges.MOST_SESSION_SEED)
 
     @property
     def messages(self) -> list[Message]:

@@ -66,7 +66,7 @@ def stream(
 
 def draw_seed(seed: object) -> int:
     """The seed, checked; one that is drawn where it is None."""
-    return secrets.randbelow(2**31) if seed is None else ranges.seed(seed)
+    return secrets.randbelow(2**31) if seed is None else ranges.check_seed(seed)
 
 
 def _streamed(

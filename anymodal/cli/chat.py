@@ -66,7 +66,7 @@ def _session(args: argparse.Namespace, limits: Limits) -> Session:
     from anymodal.language.sampling import Sampling
 
     media_settings, text = _media_settings(args), _text_settings(args)
-    ranges.medium(media_settings)  # before the model is loaded
+    ranges.check_sampling(media_settings)  # before the model is loaded
     Sampling.of(text)
 
     if sys.stderr.isatty():

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
         # A text encoder is opened only if there may be something for it.
         texts = args.kind == TEXT or any(map(may_be_text, find_files(args.paths)))
-        device = devices.choose(args.device)
+        device = devices.choose_device(args.device)
         encoders = open_encoders(
             args.encoder, texts=texts, revision=args.revision, tower=args.tower
         )

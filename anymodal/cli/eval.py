@@ -137,8 +137,8 @@ def _decoder(args: argparse.Namespace) -> int:
         from anymodal.distributed import devices
         from anymodal.toybox.diagnosis import on_captions
 
-        ranges.medium({"steps": args.steps, "guidance": args.guidance})
-        device = devices.choose(args.device)
+        ranges.check_sampling({"steps": args.steps, "guidance": args.guidance})
+        device = devices.choose_device(args.device)
         options: Any = OmegaConf.to_container(OmegaConf.from_dotlist(args.options))
         decoder = DiffusionDecoder.from_pretrained(args.folder, **options).to(device)
     kind = decoder.media.kind

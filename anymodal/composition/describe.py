@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from anymodal.io.recorded import OPENS, Recorded, Unknown, construction_of, is_opened
+from anymodal.io.recorded import OPENS, Recorded, UnknownArgument, construction_of, is_opened
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -133,7 +133,7 @@ class Description:
         return {key: self._value(value, f"{label}-{key}", part) for key, value in arguments.items()}
 
     def _value(self, value: Any, label: str, part: Any) -> Any:
-        if isinstance(value, Unknown):
+        if isinstance(value, UnknownArgument):
             argument = label.rpartition("-")[2]
             lacks = f"its argument {argument!r}, a {value.type},"
             raise ValueError(_knows_nothing(label.rpartition("-")[0], type(part), lacks))
@@ -188,7 +188,7 @@ def opening_node(part: Any, label: str) -> Node:
         key: value
         for key, value in (built.arguments if built is not None else {}).items()
         if (key in parameters or (anything and value is not None))
-        and not isinstance(value, Unknown | Recorded)
+        and not isinstance(value, UnknownArgument | Recorded)
     }
     given.pop("revision", None)  # of what is published; these files are not
     given.pop(next(iter(parameters)), None)

@@ -73,7 +73,7 @@ def _device(what: str, value: Any) -> torch.device:
     if isinstance(value, bool) or not isinstance(value, str | int | torch.device):
         raise ValueError(f"{what}={value!r}; give the name of a device, as cuda:0, or auto")
     if value == "auto":
-        return torch.device(devices.choose(None))
+        return torch.device(devices.choose_device(None))
     try:
         found = torch.device(value)
     except (RuntimeError, AssertionError) as error:
@@ -83,7 +83,7 @@ def _device(what: str, value: Any) -> torch.device:
         raise ValueError(
             f"{what}='meta', where nothing is computed; give weights=False instead, for a plan"
         )
-    devices.choose(str(found))
+    devices.choose_device(str(found))
     return found
 
 

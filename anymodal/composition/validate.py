@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anymodal import config as configuration
-from anymodal.config import ConfigError, ranges, shown, suggest
+from anymodal.config import ConfigError, ranges, shorten, suggest
 from anymodal.config.printable import printable
 from anymodal.config.yaml_files import read_yaml
 from anymodal.io.checkpoint import CONFIG, CheckpointError
@@ -71,10 +71,10 @@ def validate(config: Mapping[str, Any], trusted_packages: Sequence[str] = ()) ->
     )
     weights = config.get("weights", [])
     if not isinstance(weights, list) or not all(isinstance(item, str) for item in weights):
-        raise ConfigError(f"weights must be a list of folders, not {shown(weights)}")
+        raise ConfigError(f"weights must be a list of folders, not {shorten(weights)}")
     if lora := config.get("lora"):
         if not isinstance(lora, Mapping):
-            raise ConfigError(f"lora must hold settings of adapters, not {shown(lora)}")
+            raise ConfigError(f"lora must hold settings of adapters, not {shorten(lora)}")
         configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
 
 
@@ -87,7 +87,7 @@ def check_shape(config: Mapping[str, Any]) -> None:
     _check_keys(config, KEYS, "a model")
     for key in ("parts", "modalities"):
         if not isinstance(config.get(key) or {}, Mapping):
-            raise ConfigError(f"{key} must be a mapping by name, not {shown(config[key])}")
+            raise ConfigError(f"{key} must be a mapping by name, not {shorten(config[key])}")
     for key in ("language", "modalities"):
         if not config.get(key):
             raise ConfigError(f"a model needs {key!r}")
@@ -100,22 +100,24 @@ def check_shape(config: Mapping[str, Any]) -> None:
         _check_label(name, "a modality", "modalities")
         place = f"modalities.{name}"
         if not isinstance(node, Mapping):
-            raise ConfigError(f"{place} must hold an encoder, a decoder or both, not {shown(node)}")
+            raise ConfigError(
+                f"{place} must hold an encoder, a decoder or both, not {shorten(node)}"
+            )
         _check_keys(node, MODALITY_KEYS, place)
         for key in ("encoder", "decoder", "head"):
             _check_node(node.get(key), f"{place}.{key}")
     turns = config.get("history_turns")
     if not isinstance(turns, int | None) or isinstance(turns, bool):
-        raise ConfigError(f"history_turns must be a number of turns, not {shown(turns)}")
+        raise ConfigError(f"history_turns must be a number of turns, not {shorten(turns)}")
     trained = config.get("trained") or []
     if not isinstance(trained, list) or not all(isinstance(name, str) for name in trained):
-        raise ConfigError(f"trained must be a list of parts, not {shown(trained)}")
+        raise ConfigError(f"trained must be a list of parts, not {shorten(trained)}")
 
 
 def _check_node(node: Any, place: str) -> None:
     """Whether a node builds something; what it builds is checked elsewhere."""
     if node and not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
-        raise ConfigError(f"{place} must name what builds it (_target_: …), not {shown(node)}")
+        raise ConfigError(f"{place} must name what builds it (_target_: …), not {shorten(node)}")
 
 
 def _check_label(name: object, what: str, place: str) -> None:
@@ -140,10 +142,12 @@ def _validate_modality(
     settings = {key: node[key] for key in ("num_signal_tokens", "sampling") if key in node}
     configuration.check_arguments(Modality, settings, place)
     if not isinstance(node.get("sampling") or {}, Mapping):
-        raise ConfigError(f"{place}.sampling must hold settings, not {shown(node['sampling'])}")
+        raise ConfigError(f"{place}.sampling must hold settings, not {shorten(node['sampling'])}")
     num_signal_tokens = node.get("num_signal_tokens", 0)
     if not isinstance(num_signal_tokens, int):  # a part, which no number can be
-        raise ConfigError(f"{place}.num_signal_tokens must be int, not {shown(num_signal_tokens)}")
+        raise ConfigError(
+            f"{place}.num_signal_tokens must be int, not {shorten(num_signal_tokens)}"
+        )
     if num_signal_tokens > MAX_SIGNALS:
         raise ConfigError(
             f"{place}.num_signal_tokens is {num_signal_tokens}; {MAX_SIGNALS} is the most"
@@ -164,7 +168,7 @@ def _validate_sampling(
         target = configuration.resolve_target(decoder["_target_"], trusted_packages)
         sample = getattr(getattr(target, "__self__", target), "sample", None)
     try:
-        ranges.medium(node.get("sampling", {}), sample, place=place)
+        ranges.check_sampling(node.get("sampling", {}), sample, place=place)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 
@@ -230,7 +234,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         _check_patterns(config, "")
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    found: dict[str, Any] = configuration.placed(config, folder)
+    found: dict[str, Any] = configuration.resolve_here(config, folder)
     return found
 
 

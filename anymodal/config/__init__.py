@@ -6,10 +6,10 @@ keyword arguments. `validate` binds every part against its signature without bui
 """
 
 from anymodal.config.instantiate import BuildPart, build_parts, call, instantiate, takes
-from anymodal.config.load import HERE, explain, load, placed, structured
+from anymodal.config.load import HERE, explain, load, resolve_here, structured
 from anymodal.config.targets import TRUSTED, resolve_target
 from anymodal.config.validate import check_arguments, check_base, validate, validate_parts
-from anymodal.config.values import ConfigError, shown, suggest
+from anymodal.config.values import ConfigError, shorten, suggest
 
 __all__ = [
     "HERE",
@@ -23,9 +23,9 @@ __all__ = [
     "explain",
     "instantiate",
     "load",
-    "placed",
+    "resolve_here",
     "resolve_target",
-    "shown",
+    "shorten",
     "structured",
     "suggest",
     "takes",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from anymodal.config.values import ConfigError, check_schema, shown, suggest
+from anymodal.config.values import ConfigError, check_schema, shorten, suggest
 from anymodal.config.yaml_files import parse_yaml, read_yaml
 
 Schema = TypeVar("Schema")
@@ -78,7 +78,7 @@ def structured(schema: type[Schema], config: Mapping[str, Any], place: str) -> S
 def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     if not _exists(path):
         raise ConfigError(
-            f"no configuration file at {shown(str(path), 500)[1:-1]}{_neighbour(path)}"
+            f"no configuration file at {shorten(str(path), 500)[1:-1]}{_neighbour(path)}"
         )
     if path.resolve() in above:
         raise ConfigError(f"{path} is its own base; take it out of `base`")
@@ -94,11 +94,11 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     bases = bases if isinstance(bases, list) else [bases]
     if not all(isinstance(base, str) for base in bases):
         raise ConfigError(
-            f"{path}: base must be a file's name or a list of them, not {shown(bases)}"
+            f"{path}: base must be a file's name or a list of them, not {shorten(bases)}"
         )
     below = [_read(path.parent / base, (*above, path.resolve())) for base in bases]
     with _explained(str(path)):
-        merged = OmegaConf.merge(OmegaConf.create({}), *below, placed(config, path.parent))
+        merged = OmegaConf.merge(OmegaConf.create({}), *below, resolve_here(config, path.parent))
     assert isinstance(merged, DictConfig)
     return merged
 
@@ -117,12 +117,12 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def placed(node: object, folder: Path) -> Any:
+def resolve_here(node: object, folder: Path) -> Any:
     """What was read from a file in `folder`, with that folder for every `${here}`."""
     if isinstance(node, dict):
-        return {key: placed(value, folder) for key, value in node.items()}
+        return {key: resolve_here(value, folder) for key, value in node.items()}
     if isinstance(node, list):
-        return [placed(value, folder) for value in node]
+        return [resolve_here(value, folder) for value in node]
     return node.replace(HERE, str(folder.resolve())) if isinstance(node, str) else node
 
 
@@ -135,7 +135,7 @@ def _override(config: DictConfig, override: str, folder: Path, schema: type | No
     else:
         _require_key(config, key)
     try:
-        value = placed(parse_yaml(text, f"override {override!r}"), folder)
+        value = resolve_here(parse_yaml(text, f"override {override!r}"), folder)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if schema is not None:

@@ -18,7 +18,7 @@ MOST_SEED = 2**63 - 1
 """Seeds of a reply's media are counted on from its own, and torch takes them up to 2**64."""
 
 
-def whole(name: str, value: object, least: int, most: int) -> int:
+def check_integer(name: str, value: object, least: int, most: int) -> int:
     """Give a whole number from `least` to `most`.
 
     Raises:
@@ -30,7 +30,7 @@ def whole(name: str, value: object, least: int, most: int) -> int:
     return int(cast(int, value))
 
 
-def number(name: str, value: object, least: float, most: float, also: str = "") -> float:
+def check_real(name: str, value: object, least: float, most: float, also: str = "") -> float:
     """Give a number from `least` to `most`; `also` is what else the setting takes, in words.
 
     Raises:
@@ -42,16 +42,16 @@ def number(name: str, value: object, least: float, most: float, also: str = "") 
     return float(cast(float, value))
 
 
-def seed(value: object, most: int = MOST_SEED) -> int:
+def check_seed(value: object, most: int = MOST_SEED) -> int:
     """Give a seed.
 
     Raises:
         ValueError: it is no whole number from 0 on.
     """
-    return whole("seed", value, 0, most)
+    return check_integer("seed", value, 0, most)
 
 
-def medium(
+def check_sampling(
     given: object, sample: Callable[..., object] | None = None, fewest: int = 1, place: str = ""
 ) -> dict[str, object]:
     """Give the settings by which a decoder makes media, each in its range.
@@ -74,9 +74,9 @@ def medium(
         if name not in known and not open_ended:
             raise ValueError(f"{before}there is no setting {name!r}{suggest(str(name), known)}")
         if name == "steps":
-            found[name] = whole(f"{before}steps", value, fewest, MOST_STEPS)
+            found[name] = check_integer(f"{before}steps", value, fewest, MOST_STEPS)
         elif name == "guidance":
-            found[name] = number(f"{before}guidance", value, 0, MOST_GUIDANCE)
+            found[name] = check_real(f"{before}guidance", value, 0, MOST_GUIDANCE)
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{before}{name}={value!r}; it must be a finite number")
     return found

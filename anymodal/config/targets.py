@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from anymodal.config.values import ConfigError, shown, suggest
+from anymodal.config.values import ConfigError, shorten, suggest
 
 TRUSTED = tuple(
     f"anymodal.{name}" for name in ("encoders", "decoders", "heads", "language", "projection")
@@ -27,9 +27,9 @@ def resolve_target(dotted: str, trusted_packages: Iterable[str] = ()) -> Callabl
         ConfigError: for a package outside the allow-list, or a name that doesn't exist.
     """
     if not isinstance(dotted, str):
-        raise ConfigError(f"_target_ must be a dotted path, not {shown(dotted)}")
+        raise ConfigError(f"_target_ must be a dotted path, not {shorten(dotted)}")
     if len(dotted) > 300 or not all(name.isidentifier() for name in dotted.split(".")):
-        raise ConfigError(f"_target_ {shown(dotted)} is no dotted path")
+        raise ConfigError(f"_target_ {shorten(dotted)} is no dotted path")
     allowed = (*TRUSTED, *trusted_packages)
     if not _inside(dotted, allowed):
         raise ConfigError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from anymodal.config.targets import resolve_target
-from anymodal.config.values import ConfigError, check_argument, shown, suggest
+from anymodal.config.values import ConfigError, check_argument, shorten, suggest
 
 
 def validate(
@@ -83,7 +83,7 @@ def validate_parts(
 ) -> list[str]:
     """Check the shared objects, each of which may refer to those before it; their names."""
     if not isinstance(parts or {}, Mapping):
-        raise ConfigError(f"parts must be a mapping by name, not {shown(parts)}")
+        raise ConfigError(f"parts must be a mapping by name, not {shorten(parts)}")
     known: list[str] = []
     for name, node in (parts or {}).items():
         validate(node, parts=known, trusted_packages=trusted_packages, place=f"parts.{name}")
@@ -98,7 +98,7 @@ def check_part(node: Mapping[str, Any], parts: Iterable[str], place: str) -> Non
         raise ConfigError(f"{place} shares {name!r}, so it takes no arguments of its own")
     if not isinstance(name, str) or name not in parts:
         raise ConfigError(
-            f"{place}: {shown(name)} is not under `parts` before it{suggest(name, parts)}"
+            f"{place}: {shorten(name)} is not under `parts` before it{suggest(name, parts)}"
         )
 
 
@@ -120,7 +120,7 @@ def check_arguments(
     for name in given:
         open_ended = isinstance(name, str) and inspect.Parameter.VAR_KEYWORD in kinds
         if name not in named and not open_ended:
-            raise ConfigError(f"{where} takes no {shown(name)}{suggest(name, named)}")
+            raise ConfigError(f"{where} takes no {shorten(name)}{suggest(name, named)}")
     filled = {*given, *provided}
     missing = [n for n, p in named.items() if p.default is p.empty and n not in filled]
     if missing:

@@ -19,7 +19,7 @@ class ConfigError(ValueError):
     """A configuration that can't work; the message names the place and the way out."""
 
 
-def shown(value: object, most: int = 100) -> str:
+def shorten(value: object, most: int = 100) -> str:
     """A value for a message, cut where it is long."""
     text = repr(value)
     return text if len(text) <= most else f"{text[: most - 3]}..."
@@ -65,7 +65,7 @@ def check_type(value: object, hint: object, where: str) -> None:
         names = " or ".join(
             _PLAIN.get(cast(type, o), getattr(o, "__name__", str(o))) for o in options
         )
-        raise ConfigError(f"{where} must be {names}, not {shown(value)}")
+        raise ConfigError(f"{where} must be {names}, not {shorten(value)}")
 
 
 def _fits(value: object, option: object) -> bool:
@@ -99,7 +99,7 @@ def check_schema(schema: object, given: object, place: str = "") -> None:
         ConfigError: naming the key, and the nearest right one.
     """
     if not isinstance(given, Mapping):
-        raise ConfigError(f"{place or 'it'} must be a mapping, not {shown(given)}")
+        raise ConfigError(f"{place or 'it'} must be a mapping, not {shorten(given)}")
     hints = typing.get_type_hints(schema)
     for key, value in given.items():
         where = f"{place}.{key}" if place else str(key)
@@ -117,15 +117,15 @@ def _check_value(value: object, hint: object, where: str) -> None:
     check_type(value, hint, where)
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(value, Mapping) and hint is not Any and origin is not dict:
-        raise ConfigError(f"{where} must be a plain value, not {shown(value)}")
+        raise ConfigError(f"{where} must be a plain value, not {shorten(value)}")
     if origin is list:
         if not isinstance(value, list):
-            raise ConfigError(f"{where} must be a list, not {shown(value)}")
+            raise ConfigError(f"{where} must be a list, not {shorten(value)}")
         for index, item in enumerate(value):
             _check_value(item, inner[0], f"{where}[{index}]")
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} must be a mapping, not {shown(value)}")
+            raise ConfigError(f"{where} must be a mapping, not {shorten(value)}")
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ConfigError(f"{where} has the key {key!r}, which is no text; quote it")

@@ -12,16 +12,16 @@ from anymodal.data.entry_keys import (
     SYSTEM,
     TURNS,
     Supply,
+    as_list,
     caption_keys,
     check_keys,
     conversation_keys,
     is_empty,
-    listed,
     only_medium,
     output_of,
     supplies,
 )
-from anymodal.data.marks import Mark, Piece, Turn, pieces_of, rename, settle, taken
+from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, settle, taken
 from anymodal.io.message_parts import PartReader
 from anymodal.media import Media
 from anymodal.types import Message, Target
@@ -90,7 +90,7 @@ class EntryReader:
             settle(turns, kind, supply)
         return [Message(turn.role, list(self._filled(turn, media))) for turn in turns]
 
-    def _turn(self, turn: Mapping[str, Any], media: Mapping[str, Supply]) -> Turn:
+    def _turn(self, turn: Mapping[str, Any], media: Mapping[str, Supply]) -> MarkedTurn:
         for old, new in (("from", "role"), ("value", "content")):
             if old in turn and new in turn:
                 raise ValueError(f"a turn has both {old!r} and {new!r}; give it one")
@@ -105,11 +105,11 @@ class EntryReader:
             text = _said(value, "a turn's value")
             if role == "assistant":
                 text += _own_marks(turn, text)
-            return Turn(role, list(pieces_of(text, kinds)))
+            return MarkedTurn(role, list(pieces_of(text, kinds)))
         pieces: list[Piece] = []
         for part in value:
             pieces += self._piece(part, role, kinds)
-        return Turn(role, pieces)
+        return MarkedTurn(role, pieces)
 
     def _piece(self, part: object, role: str, kinds: set[str]) -> list[Piece]:
         """A part of a list: a text with its marks, a place for a medium, or one itself."""
@@ -122,7 +122,7 @@ class EntryReader:
             raise ValueError("a target stands in a reply, not in what is asked")
         return list(pieces_of(read, kinds)) if isinstance(read, str) else [read]
 
-    def _filled(self, turn: Turn, media: Mapping[str, Supply]) -> Iterator[Any]:
+    def _filled(self, turn: MarkedTurn, media: Mapping[str, Supply]) -> Iterator[Any]:
         """What a turn holds, each mark's medium in its place."""
         for piece in turn.pieces:
             if not isinstance(piece, Mark):
@@ -155,7 +155,7 @@ def _told(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     for turn in turns:
         kind = output_of(turn)
         if kind:
-            found.setdefault(kind, []).extend(listed(turn.get("caption")))
+            found.setdefault(kind, []).extend(as_list(turn.get("caption")))
         elif not is_empty(turn.get("caption")):
             raise ValueError("a turn has a caption without the output_modality that it makes")
     return found
@@ -166,20 +166,20 @@ def _own_marks(turn: Mapping[str, Any], text: str) -> str:
     kind = output_of(turn)
     if not kind or f"<{kind}>" in text:
         return ""
-    return f"<{kind}>" * len(listed(turn.get("caption")))
+    return f"<{kind}>" * len(as_list(turn.get("caption")))
 
 
-def _system(entry: Mapping[str, Any], turns: Sequence[Turn]) -> list[Turn]:
+def _system(entry: Mapping[str, Any], turns: Sequence[MarkedTurn]) -> list[MarkedTurn]:
     """The system message that a key of the entry holds, if any."""
     keys = [key for key in SYSTEM if not is_empty(entry.get(key))]
     if not keys:
         return []
     if len(keys) > 1 or any(turn.role == "system" for turn in turns):
         raise ValueError(f"the system message stands twice, under {keys[0]!r} and somewhere else")
-    return [Turn("system", [_said(entry[keys[0]], keys[0])])]
+    return [MarkedTurn("system", [_said(entry[keys[0]], keys[0])])]
 
 
-def _check_talk(entry: Mapping[str, Any], turns: Sequence[Turn]) -> None:
+def _check_talk(entry: Mapping[str, Any], turns: Sequence[MarkedTurn]) -> None:
     """There is a reply, and a caption beside the conversation tells nothing that it doesn't."""
     if not turns:
         raise ValueError("the conversation is empty; give it turns")

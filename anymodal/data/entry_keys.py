@@ -26,7 +26,7 @@ _METADATA = (
 _METADATA_OF_KIND = ("{}_id", "{}_caption_embeddings")
 
 
-class Made(NamedTuple):
+class OutputMedia(NamedTuple):
     """A medium to be made: its file, and what it shows, as far as they are named."""
 
     file: object
@@ -45,8 +45,8 @@ class Supply:
     """
 
     shown: list[Any] = field(default_factory=list)
-    made: list[Made] = field(default_factory=list)
-    listed: list[Made] = field(default_factory=list)
+    made: list[OutputMedia] = field(default_factory=list)
+    listed: list[OutputMedia] = field(default_factory=list)
     key: str = ""
 
 
@@ -135,7 +135,7 @@ def _supply(entry: Mapping[str, Any], kind: str, told: list[Any]) -> Supply:
     key = keys[0] if keys else ""
     if key == _LIST.format(kind):
         return Supply(listed=_listed_media(entry[key], key, kind), key=key)
-    files, captions = (listed(entry.get(pattern.format(kind))) for pattern in _MADE)
+    files, captions = (as_list(entry.get(pattern.format(kind))) for pattern in _MADE)
     if told and captions and told != captions:
         raise ValueError(f"turns tell other captions of {kind} than {kind}_captions does")
     captions = captions or told
@@ -143,21 +143,21 @@ def _supply(entry: Mapping[str, Any], kind: str, told: list[Any]) -> Supply:
         raise ValueError(
             f"{len(files)} files under 'output_{kind}' and {len(captions)} captions; give each one"
         )
-    made = [Made(*pair) for pair in zip_longest(files, captions)]
-    return Supply(listed(entry.get(key)) if key else [], made, key=key)
+    made = [OutputMedia(*pair) for pair in zip_longest(files, captions)]
+    return Supply(as_list(entry.get(key)) if key else [], made, key=key)
 
 
-def _listed_media(value: object, key: str, kind: str) -> list[Made]:
-    items = listed(value)
+def _listed_media(value: object, key: str, kind: str) -> list[OutputMedia]:
+    items = as_list(value)
     name = f"{kind}_name"
     for item in items:
         if not isinstance(item, dict):
             raise ValueError(f"{key!r} holds {item!r}, not an object with {name} and caption")
         check_keys(item, (name, "caption"), f"{key!r} has an object")
-    return [Made(item.get(name), item.get("caption")) for item in items]
+    return [OutputMedia(item.get(name), item.get("caption")) for item in items]
 
 
-def listed(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """What is given, one or several."""
     if value is None:
         return []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import NamedTuple
 
-from anymodal.data.entry_keys import Made, Supply
+from anymodal.data.entry_keys import OutputMedia, Supply
 from anymodal.media import Media
 from anymodal.types import Target
 
@@ -28,7 +28,7 @@ Piece = str | Mark | Media | Target
 
 
 @dataclass
-class Turn:
+class MarkedTurn:
     """A role, and what is said in pieces."""
 
     role: str
@@ -63,7 +63,7 @@ def pieces_of(text: str, kinds: set[str]) -> Iterator[str | Mark]:
         yield rest
 
 
-def settle(turns: Sequence[Turn], kind: str, supply: Supply) -> None:
+def settle(turns: Sequence[MarkedTurn], kind: str, supply: Supply) -> None:
     """Make marks of a kind and its media agree, or refuse the entry with both counts."""
     if supply.listed:
         return _check_listed(turns, kind, supply)
@@ -91,7 +91,7 @@ def settle(turns: Sequence[Turn], kind: str, supply: Supply) -> None:
     return None
 
 
-def _check_listed(turns: Sequence[Turn], kind: str, supply: Supply) -> None:
+def _check_listed(turns: Sequence[MarkedTurn], kind: str, supply: Supply) -> None:
     marks = [mark for turn in turns for mark in turn.marks if mark.kind == kind]
     names = {mark.name for mark in marks}
     bases = Counter(_base(made.file) for made in supply.listed)
@@ -112,7 +112,7 @@ def _base(file: object) -> str:
     return PurePath(file).name if isinstance(file, str) else ""
 
 
-def rename(turns: Sequence[Turn], media: Mapping[str, Supply]) -> None:
+def rename(turns: Sequence[MarkedTurn], media: Mapping[str, Supply]) -> None:
     """Let LLaVA's mark for any file stand for the one kind whose files have no mark.
 
     Only at an end of what is asked, where LLaVA has it, so that no quoted one is taken for it.
@@ -128,7 +128,7 @@ def rename(turns: Sequence[Turn], media: Mapping[str, Supply]) -> None:
                 turn.pieces[place] = Mark(kinds[0])
 
 
-def _mark_first(turns: Sequence[Turn], kind: str, count: int) -> int:
+def _mark_first(turns: Sequence[MarkedTurn], kind: str, count: int) -> int:
     """Give a single medium that no turn has its place in the first; how many have one now."""
     first = next((turn for turn in turns if turn.role == "user"), None)
     if count != 1 or first is None:
@@ -137,10 +137,10 @@ def _mark_first(turns: Sequence[Turn], kind: str, count: int) -> int:
     return 1
 
 
-def taken(supply: Supply, mark: Mark, side: str) -> Made:
+def taken(supply: Supply, mark: Mark, side: str) -> OutputMedia:
     """The medium of a mark; its supply loses it, unless it is called by name."""
     if mark.name:
         return next(made for made in supply.listed if _base(made.file) == mark.name)
     if supply.listed:
         return supply.listed.pop(0)
-    return supply.made.pop(0) if side == "made" else Made(supply.shown.pop(0), None)
+    return supply.made.pop(0) if side == "made" else OutputMedia(supply.shown.pop(0), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def choose(name: str | None) -> str:
+def choose_device(name: str | None) -> str:
     """The device of a name, or without one a GPU where there is one.
 
     Raises:

@@ -67,7 +67,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     store = Store[Reply](Path(job.output_dir), head, lambda record: record["id"])
     failed = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics
-    failed += measure_replies(metrics, samples, store, devices.choose(job.device))
+    failed += measure_replies(metrics, samples, store, devices.choose_device(job.device))
     results: Results = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
         "data": job.data if isinstance(job.data, str) else job.data["_target_"],
@@ -86,7 +86,7 @@ def _model(job: Evaluation) -> AnyModal:
         model = AnyModal.from_pretrained(job.model, trusted_packages=job.trusted_packages)
     else:
         model = configuration.instantiate(job.model, trusted_packages=job.trusted)
-    return model.to(devices.choose(job.device))
+    return model.to(devices.choose_device(job.device))
 
 
 def collect_replies(

@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from anymodal import config as configuration
 from anymodal.chat.batch import BATCH_SETTINGS, MAX_BATCH_SIZE
-from anymodal.config import ConfigError, ranges, shown, suggest
+from anymodal.config import ConfigError, ranges, shorten, suggest
 from anymodal.language.sampling import Sampling
 from anymodal.media import Limits
 from anymodal.metrics import Metric
@@ -70,7 +70,7 @@ class Evaluation:
     def _check(self) -> None:
         for name, least, most in (("batch_size", 1, 2**20), ("seed", 0, 2**63 - 1)):
             if not least <= getattr(self, name) <= most:
-                value = shown(getattr(self, name))
+                value = shorten(getattr(self, name))
                 raise ConfigError(f"{name}={value}; it must lie between {least} and {most}")
         if not self.output_dir.strip() or "\0" in self.output_dir:
             raise ConfigError(f"output_dir must be the name of a folder, not {self.output_dir!r}")
@@ -79,7 +79,7 @@ class Evaluation:
         for name, node in (("data", self.data), *self.metrics.items()):
             part = isinstance(node, Mapping) and "_target_" in node
             if not (part or (name == "data" and isinstance(node, str))):
-                raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shown(node)}")
+                raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shorten(node)}")
         _check_settings(self.settings)
 
     def samples(self) -> list[EvaluationSample]:
@@ -127,10 +127,10 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
         raise ConfigError(f"settings.sampling must be settings by modality, not {sampling!r}")
     try:
         Sampling(**text)
-        ranges.whole("batch_size", settings.get("batch_size", 1), 1, MAX_BATCH_SIZE)
+        ranges.check_integer("batch_size", settings.get("batch_size", 1), 1, MAX_BATCH_SIZE)
         for name, how in sampling.items():
             # Whether the decoder takes others is checked with the model, before the first sample.
-            ranges.medium(how, lambda **any: None, place=f"settings.sampling.{name}")
+            ranges.check_sampling(how, lambda **any: None, place=f"settings.sampling.{name}")
     except ValueError as error:
         raise ConfigError(f"settings: {error}") from error
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from anymodal import __version__
 from anymodal.config.printable import printable
 from anymodal.distributed import collectives
-from anymodal.io.folder_check import MAX_PARSED, read_text
+from anymodal.io.folder_check import MAX_PARSED, read_text_file
 
 _LOG = logging.getLogger("anymodal")
 CONFIG, WEIGHTS, MANIFEST = "config.yaml", "model.safetensors", "manifest.json"
@@ -196,7 +196,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / MANIFEST
     try:
-        held = json.loads(read_text(path, MAX_PARSED))
+        held = json.loads(read_text_file(path, MAX_PARSED))
         return {name: dict(part) for name, part in held["parts"].items()}
     except FileNotFoundError as error:
         raise CheckpointError(

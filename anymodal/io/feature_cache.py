@@ -55,7 +55,7 @@ MEMORY = 4 << 30
 """Bytes kept in memory where no limit is given."""
 
 
-class Store(Protocol):
+class ValueStore(Protocol):
     """Where values are kept, by section and key.
 
     Attributes:
@@ -108,7 +108,9 @@ class FeatureCache:
 
     def __init__(self, limit: int | None = None, folder: str | Path | None = None) -> None:
         in_memory = MEMORY if limit is None else limit
-        self.store: Store = MemoryStore(in_memory) if folder is None else TensorStore(folder, limit)
+        self.store: ValueStore = (
+            MemoryStore(in_memory) if folder is None else TensorStore(folder, limit)
+        )
         self.sections: set[str] = set()  # asked for
         self.computed_bytes = 0
         self._session = uuid4().hex

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from anymodal.io.segments import bytes_of
+from anymodal.io.segments import tensor_bytes
 
 SAMPLED = 256
 """How many values of each weight `weights_fingerprint` looks at."""
@@ -80,7 +80,7 @@ def hash_weights(weights: Iterable[tuple[str, Tensor]]) -> str:
     state = hashlib.sha256()
     for name, tensor in weights:
         state.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        state.update(bytes_of(tensor))
+        state.update(tensor_bytes(tensor))
     return state.hexdigest()
 
 

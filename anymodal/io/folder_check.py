@@ -60,7 +60,7 @@ def check_folder(folder: Path) -> None:
             _check_json(path)
 
 
-def read_text(path: Path, limit: int) -> str:
+def read_text_file(path: Path, limit: int) -> str:
     """The text of a file, up to a limit of bytes.
 
     Raises:
@@ -118,7 +118,7 @@ def _check_header(path: Path, size: int) -> None:
 
 def _check_json(path: Path) -> None:
     try:
-        held = json.loads(read_text(path, 256 * _MIB))
+        held = json.loads(read_text_file(path, 256 * _MIB))
     except (ValueError, RecursionError) as error:
         if isinstance(error, ValueError) and _shown(path) in str(error):
             raise

@@ -19,7 +19,7 @@ OPENS = "from_pretrained"
 """The classmethod by which a class opens files of its own; `save_pretrained` writes them."""
 
 
-class Unknown(NamedTuple):
+class UnknownArgument(NamedTuple):
     """Stands for an argument that no configuration can say."""
 
     type: str
@@ -83,7 +83,7 @@ def _bound(
         if kind is inspect.Parameter.VAR_KEYWORD:
             found |= {key: _plain(inner) for key, inner in value.items()}
         elif kind is inspect.Parameter.VAR_POSITIONAL:
-            found[name] = Unknown("arguments without a name")
+            found[name] = UnknownArgument("arguments without a name")
         else:
             found[name] = _plain(value)
     return found
@@ -106,7 +106,7 @@ def _plain(value: object) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(item) for key, item in value.items()}
-    return Unknown(type(value).__qualname__)
+    return UnknownArgument(type(value).__qualname__)
 
 
 def _fingerprints(part: object) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def size_of(value: Value) -> int:
     return sum(tensor.nbytes for tensor in value)
 
 
-def bytes_of(tensor: Tensor) -> bytes:
+def tensor_bytes(tensor: Tensor) -> bytes:
     """A tensor's content; every type keeps its bits."""
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().tobytes()
@@ -90,7 +90,7 @@ class RecordSchema:
         return tuple(value)
 
 
-class Segment:
+class StoreSegment:
     """One file of rows and one of records, as far as they are written."""
 
     def __init__(self, stem: Path) -> None:
@@ -137,7 +137,7 @@ class SegmentWriter:
         Raises:
             OSError: if the disk is full; what is there stays whole.
         """
-        rows = [b"".join(map(bytes_of, value)) for value in values.values()]
+        rows = [b"".join(map(tensor_bytes, value)) for value in values.values()]
         checks = [zlib.crc32(row, zlib.crc32(k)) for k, row in zip(values, rows, strict=True)]
         try:
             _write(self.data, b"".join(rows))

@@ -39,7 +39,7 @@ TOKENIZER_FILES = (
 _UNREAD = (pickle.UnpicklingError, SafetensorError, EOFError)
 """What torch and safetensors say of files that aren't weights."""
 
-Wanted = Sequence[Sequence[str]]
+FileAlternatives = Sequence[Sequence[str]]
 """Files that a part needs, each with what may stand in its place."""
 
 # Weights are read as they are pinned: where they aren't in safetensors, transformers would have the
@@ -97,7 +97,7 @@ def folder_of(path_or_name: str, revision: str | None) -> Path | None:
         if Path(path_or_name).exists():
             return Path(path_or_name)
     for file in ("config.json", "model_index.json"):
-        if (path := _held(path_or_name, file, revision)) is not None:
+        if (path := _local_file(path_or_name, file, revision)) is not None:
             return path.parent
     return None
 
@@ -110,7 +110,9 @@ def _commit(path_or_name: str, revision: str | None) -> str | None:
 
 
 def _licence(path_or_name: str, revision: str | None) -> str | None:
-    card = _held(path_or_name, CARD, revision) or _fetched(path_or_name, CARD, revision)
+    card = _local_file(path_or_name, CARD, revision) or _fetch_small_file(
+        path_or_name, CARD, revision
+    )
     if card is None:
         return None
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
@@ -130,7 +132,7 @@ def _licence(path_or_name: str, revision: str | None) -> str | None:
     return printable(", ".join(map(str, names))) if licence else None
 
 
-def _fetched(path_or_name: str, file: str, revision: str | None) -> Path | None:
+def _fetch_small_file(path_or_name: str, file: str, revision: str | None) -> Path | None:
     """A small file of a hub's repository, which opening a part doesn't fetch by itself."""
     if Path(path_or_name).is_dir() or not REPOSITORY.fullmatch(path_or_name):
         return None
@@ -158,7 +160,9 @@ def _allows(licence: str) -> bool | None:
 
 
 @contextlib.contextmanager
-def opening(what: str, path_or_name: str, revision: str | None, wanted: Wanted) -> Iterator[None]:
+def explain_load_errors(
+    what: str, path_or_name: str, revision: str | None, wanted: FileAlternatives
+) -> Iterator[None]:
     """Say what is amiss, and what mends it, where a part can't be opened.
 
     Raises:
@@ -173,7 +177,7 @@ def opening(what: str, path_or_name: str, revision: str | None, wanted: Wanted) 
         yield
     except (OSError, ValueError, RuntimeError, *_UNREAD) as error:
         _explain(what, path_or_name, error)
-        require(what, path_or_name, revision, wanted, error)
+        check_files(what, path_or_name, revision, wanted, error)
         raise
 
 
@@ -198,11 +202,11 @@ def _explain(what: str, name: str, error: BaseException) -> None:
         seen = seen.__cause__ or seen.__context__
 
 
-def require(
+def check_files(
     what: str,
     path_or_name: str,
     revision: str | None,
-    wanted: Wanted,
+    wanted: FileAlternatives,
     cause: Exception | None = None,
 ) -> None:
     """Check that a part's files are on this machine.
@@ -210,7 +214,9 @@ def require(
     Raises:
         FileNotFoundError: saying which aren't, and how to get them.
     """
-    missing = [" or ".join(names) for names in wanted if not _any(path_or_name, names, revision)]
+    missing = [
+        " or ".join(names) for names in wanted if not _is_local(path_or_name, names, revision)
+    ]
     missing += [f for names in wanted for f in _missing_shards(path_or_name, names, revision)]
     if missing:
         raise FileNotFoundError(_absent(what, path_or_name, revision, missing)) from cause
@@ -244,7 +250,7 @@ def _is_unread(error: BaseException) -> bool:
     return cut or isinstance(error, _UNREAD)
 
 
-def listed(path_or_name: str, revision: str | None) -> set[str]:
+def list_files(path_or_name: str, revision: str | None) -> set[str]:
     """The names of a part's files: in its folder, on the hub, or without it in the hub's cache."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError
@@ -257,23 +263,23 @@ def listed(path_or_name: str, revision: str | None) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in found if folder and path.is_file()}
 
 
-def _any(path_or_name: str, names: Sequence[str], revision: str | None) -> bool:
-    return any(_held(path_or_name, name, revision) is not None for name in names)
+def _is_local(path_or_name: str, names: Sequence[str], revision: str | None) -> bool:
+    return any(_local_file(path_or_name, name, revision) is not None for name in names)
 
 
 def _missing_shards(path_or_name: str, names: Sequence[str], revision: str | None) -> list[str]:
     """Files of weights that the one of the names that is here refers to, as an index does."""
-    name = next((name for name in names if _held(path_or_name, name, revision)), "")
-    index = _held(path_or_name, name, revision) if name.endswith(INDEX) else None
+    name = next((name for name in names if _local_file(path_or_name, name, revision)), "")
+    index = _local_file(path_or_name, name, revision) if name.endswith(INDEX) else None
     if index is None:
         return []
     files = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
     home = name.rpartition("/")[0]
     wanted = sorted(f"{home}/{file}" if home else file for file in files)
-    return [file for file in wanted if _held(path_or_name, file, revision) is None]
+    return [file for file in wanted if _local_file(path_or_name, file, revision) is None]
 
 
-def _held(path_or_name: str, file: str, revision: str | None) -> Path | None:
+def _local_file(path_or_name: str, file: str, revision: str | None) -> Path | None:
     """A file of a part that is on this machine."""
     from huggingface_hub import try_to_load_from_cache
 

@@ -27,8 +27,8 @@ from anymodal.io.segments import (
     Records,
     RecordSchema,
     Row,
-    Segment,
     SegmentWriter,
+    StoreSegment,
     Value,
     file_length,
     size_of,
@@ -52,13 +52,13 @@ class Section:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.segments: list[Segment] = []
+        self.segments: list[StoreSegment] = []
         self.names: set[str] = set()
         self.sorted: Records = np.empty(0, LOCATION)
         self.high = np.empty(0, np.uint64)  # of those, contiguous, as a binary search wants them
         self.recent: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         self.writers: dict[str, SegmentWriter] = {}
-        self.maps: list[Segment] = []
+        self.maps: list[StoreSegment] = []
 
     def refresh(self) -> None:
         """Take in what this process and others have written since."""
@@ -66,7 +66,7 @@ class Section:
             if path.stem not in self.names and path.with_suffix(".data").exists():
                 self.names.add(path.stem)
                 with contextlib.suppress(ValueError):  # a file that isn't the store's
-                    self.segments.append(Segment(path.with_suffix("")))
+                    self.segments.append(StoreSegment(path.with_suffix("")))
         for number, segment in enumerate(self.segments):
             first, records = segment.read_rows, segment.new_records()
             most = min(RECENT_MAX, max(RECENT_MIN, len(self.sorted) // 8))
@@ -104,7 +104,7 @@ class Section:
                 return self.segments[number].schema.read(data)
         return None
 
-    def _row(self, segment: Segment, row: int) -> Row | None:
+    def _row(self, segment: StoreSegment, row: int) -> Row | None:
         if segment.mapped is None:
             self.maps.append(segment)
             if len(self.maps) > MAX_MAPS:

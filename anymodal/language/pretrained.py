@@ -24,7 +24,14 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import cached_file
 
-from anymodal.io.sources import TOKENIZER_FILES, WEIGHTS, folder_of, opening, require, source_of
+from anymodal.io.sources import (
+    TOKENIZER_FILES,
+    WEIGHTS,
+    check_files,
+    explain_load_errors,
+    folder_of,
+    source_of,
+)
 from anymodal.language import gguf_files
 
 Bits = Literal["8bit", "4bit"]
@@ -58,7 +65,7 @@ def open_pretrained(
     config = _config(path_or_name, revision)
     _check_kind(path_or_name, config)
     files = _FILES if weights else [_FILES[0], _FILES[-1]]
-    with opening(_WHAT, path_or_name, revision, files):
+    with explain_load_errors(_WHAT, path_or_name, revision, files):
         if weights:
             model = _read_model(path_or_name, revision, dtype, quantize)
         else:
@@ -67,7 +74,7 @@ def open_pretrained(
             path_or_name, revision=revision, trust_remote_code=False
         )
     # Without a file of its words a tokenizer opens all the same, and knows none.
-    require(_WHAT, path_or_name, revision, _FILES[-1:])
+    check_files(_WHAT, path_or_name, revision, _FILES[-1:])
     return Opened(model, tokenizer, source_of(path_or_name, revision))
 
 
@@ -134,7 +141,7 @@ def _gguf(path_or_name: str, revision: str | None, gguf_file: str | None) -> Pat
     elif path.is_dir():
         file = path / gguf_file
     else:
-        with opening(_WHAT, path_or_name, revision, [[gguf_file]]):
+        with explain_load_errors(_WHAT, path_or_name, revision, [[gguf_file]]):
             return Path(cached_file(path_or_name, gguf_file, revision=revision))
     if not file.is_file():
         raise FileNotFoundError(f"no {_WHAT} at {file}: there is no such file")
@@ -143,7 +150,7 @@ def _gguf(path_or_name: str, revision: str | None, gguf_file: str | None) -> Pat
 
 def _config(path_or_name: str, revision: str | None) -> Any:
     _check_folder(path_or_name, folder_of(path_or_name, revision))
-    with opening(_WHAT, path_or_name, revision, _FILES[:1]):
+    with explain_load_errors(_WHAT, path_or_name, revision, _FILES[:1]):
         return AutoConfig.from_pretrained(path_or_name, revision=revision, trust_remote_code=False)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from anymodal.config import suggest
-from anymodal.config.ranges import number, whole
+from anymodal.config.ranges import check_integer, check_real
 
 MOST_TOKENS = 1_000_000
 """More than any language model reads at once."""
@@ -42,14 +42,14 @@ class Sampling:
     max_spans: int | None = None
 
     def __post_init__(self) -> None:
-        whole("max_new_tokens", self.max_new_tokens, 1, MOST_TOKENS)
+        check_integer("max_new_tokens", self.max_new_tokens, 1, MOST_TOKENS)
         if self.temperature != 0 or isinstance(self.temperature, bool):
-            number("temperature", self.temperature, 1e-6, 1e6, "0 (greedy) or ")
-        number("top_p", self.top_p, 1e-6, 1)
-        whole("top_k", self.top_k, 0, MOST_TOKENS)
-        number("repetition_penalty", self.repetition_penalty, 0.01, 100)
+            check_real("temperature", self.temperature, 1e-6, 1e6, "0 (greedy) or ")
+        check_real("top_p", self.top_p, 1e-6, 1)
+        check_integer("top_k", self.top_k, 0, MOST_TOKENS)
+        check_real("repetition_penalty", self.repetition_penalty, 0.01, 100)
         if self.max_spans is not None:
-            whole("max_spans", self.max_spans, 0, MOST_TOKENS)
+            check_integer("max_spans", self.max_spans, 0, MOST_TOKENS)
 
     @classmethod
     def of(cls, given: Mapping[str, Any], beside: Sequence[str] = ()) -> Self:

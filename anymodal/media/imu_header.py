@@ -29,7 +29,7 @@ class NoTable(MediaError):
 
 
 @dataclass(frozen=True)
-class Header:
+class TableHeader:
     """Where each column is, what stands before it, and the line behind which rows begin."""
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class Header:
     line: int
 
 
-def find_header(blob: Blob) -> Header:
+def find_header(blob: Blob) -> TableHeader:
     """The first line that names all six axes, and has a row below it.
 
     In a comment it counts where the first line of no comment is a row of as many cells.
@@ -48,7 +48,7 @@ def find_header(blob: Blob) -> Header:
         ValueError: `NoTable` if there is none; if it has two columns for one axis.
     """
     notes: dict[str, str] = {}
-    header: Header | None = None  # to be confirmed by the line below
+    header: TableHeader | None = None  # to be confirmed by the line below
     first: Sequence[str] = ()
     missing: Sequence[str] = AXES
     searched = 0
@@ -63,7 +63,7 @@ def find_header(blob: Blob) -> Header:
             searched += len(text)
             names, delimiter, found = _read_names(text.lstrip("#%/ \t"), separator, blob.name)
             if isinstance(found, Columns):
-                header = Header(tuple(names), found, delimiter, notes, number)
+                header = TableHeader(tuple(names), found, delimiter, notes, number)
             elif not first and not comment:
                 missing = found
         if not comment:
@@ -74,7 +74,7 @@ def find_header(blob: Blob) -> Header:
     raise NoTable(_explain(blob, first, missing))
 
 
-def _is_row(cells: Sequence[str], header: Header) -> bool:
+def _is_row(cells: Sequence[str], header: TableHeader) -> bool:
     """Whether a line below a header is its table's: as many cells, or a number among them."""
     if isinstance(find_columns(cells, ""), Columns):
         return False  # the header that a comment before it repeats
@@ -109,7 +109,7 @@ def _preamble(blob: Blob) -> Iterator[tuple[int, str, str | None]]:
             return
 
 
-def read_rows(blob: Blob, header: Header) -> Iterator[tuple[int, list[str]]]:
+def read_rows(blob: Blob, header: TableHeader) -> Iterator[tuple[int, list[str]]]:
     """The rows behind a header with their line numbers, without comments and empty ones.
 
     Raises:

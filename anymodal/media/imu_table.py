@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anymodal.config.printable import printable
 from anymodal.media.imu_columns import Clock, Column
-from anymodal.media.imu_header import Header, find_header, read_rows
+from anymodal.media.imu_header import TableHeader, find_header, read_rows
 from anymodal.media.imu_rows import Rows, read_rows_of_numbers, to_date, to_number
 from anymodal.media.imu_time import MAX_RATE, MIN_RATE, Times, even_out, to_samples
 from anymodal.media.imu_units import ACCELERATION, ROTATION, TIME, factor, find_factor, parse_units
@@ -59,7 +59,7 @@ def read_table(
     return even_out(times, values, scales, sample_rate, limits)
 
 
-def _noted_rate(blob: Blob, header: Header) -> float | None:
+def _noted_rate(blob: Blob, header: TableHeader) -> float | None:
     """The rate that a comment states, in Hz."""
     noted = header.notes.get("sample_rate")
     if noted is None:
@@ -86,7 +86,7 @@ def _expect_rate(blob: Blob, clock: Clock | None, sample_rate: float | None) -> 
     )
 
 
-def _units_below(header: Header, row: list[str]) -> dict[int, str]:
+def _units_below(header: TableHeader, row: list[str]) -> dict[int, str]:
     """The units by column in a row that holds nothing else, as some write below their header."""
     if len(row) != len(header.names):
         return {}
@@ -103,7 +103,7 @@ def _units_below(header: Header, row: list[str]) -> dict[int, str]:
 
 
 def _choose_clock(
-    header: Header, row: list[str], sample_rate: float | None
+    header: TableHeader, row: list[str], sample_rate: float | None
 ) -> tuple[Clock | None, bool]:
     """The best clock that holds numbers in the first row, or else dates, and whether it does."""
     clocks = header.columns.clocks
@@ -121,7 +121,7 @@ def _choose_clock(
 
 
 def _scales(
-    header: Header, below: dict[int, str], stated: str | None
+    header: TableHeader, below: dict[int, str], stated: str | None
 ) -> tuple[list[float], str | None]:
     """Factors to SI by each column's own unit, else by the stated ones, else 1; and of time."""
     acceleration, rotation, unit = parse_units(stated) if stated else (1.0, 1.0, None)
@@ -153,7 +153,9 @@ def _times(clock: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(clock[:, 0] - clock[0, 0] + clock[:, 1] * 1e-9)
 
 
-def _check_other_clocks(blob: Blob, header: Header, used: Clock, times: Times, table: Rows) -> None:
+def _check_other_clocks(
+    blob: Blob, header: TableHeader, used: Clock, times: Times, table: Rows
+) -> None:
     """Refuse a table in which a clock with a unit disagrees with the one that is used."""
     if times.unit is None or find_factor(times.unit, TIME) is None:
         return

@@ -75,12 +75,12 @@ class Limits:
             raise MediaError(f"there is no limit {unknown!r}; there are {', '.join(names)}")
         return cls(**given)
 
-    def budget(self, name: str, size: int) -> Budget:
+    def budget(self, name: str, size: int) -> DecodeBudget:
         """The time that decoding a file of so many bytes may take, from now on."""
         by_size = self.max_decode_seconds_per_mib * max(size / MIB, _LEAST_MIB)
         if by_size < self.max_decode_seconds:
-            return Budget(name, by_size, "max_decode_seconds_per_mib")
-        return Budget(name, self.max_decode_seconds, "max_decode_seconds")
+            return DecodeBudget(name, by_size, "max_decode_seconds_per_mib")
+        return DecodeBudget(name, self.max_decode_seconds, "max_decode_seconds")
 
     def check_pixels(self, name: str, width: int, height: int) -> None:
         """Refuse a picture of no pixels, or of more than `max_pixels`."""
@@ -152,7 +152,7 @@ class Limits:
         )
 
 
-class Budget:
+class DecodeBudget:
     """The processor's time of this thread that decoding one file may take.
 
     Args:

@@ -68,7 +68,7 @@ _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
 @dataclass(frozen=True)
-class Pixels:
+class DecodedImage:
     """A decoded picture, as stored: not upright, in its own colours."""
 
     name: str
@@ -182,7 +182,7 @@ class Pixels:
         return upright
 
 
-def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> Pixels:
+def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> DecodedImage:
     """Decode with the one Pillow plugin of the format, after its header has passed the limits.
 
     The plugin's class is called directly: `PIL.Image.open` would try formats that nobody asked
@@ -212,10 +212,10 @@ def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> Pixels:
         if getattr(picture, "is_animated", False):
             raise animated(blob, fmt)
         picture.load()
-    return Pixels(blob.name, picture, file)
+    return DecodedImage(blob.name, picture, file)
 
 
-def pillow_pixels(picture: PilImage, limits: Limits) -> Pixels:
+def pillow_pixels(picture: PilImage, limits: Limits) -> DecodedImage:
     """The current frame of a picture that Pillow holds, decoded if it is not yet.
 
     Raises:
@@ -231,7 +231,7 @@ def pillow_pixels(picture: PilImage, limits: Limits) -> Pixels:
     file.check(Blob(b"", name), limits, 3)
     with decoding(name, label):
         picture.load()
-    return Pixels(name, picture, file)
+    return DecodedImage(name, picture, file)
 
 
 def _as_stored(upright: NDArray[Sample], orientation: int) -> NDArray[Sample]:

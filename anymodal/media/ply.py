@@ -148,10 +148,10 @@ def _colors(blob: Blob, columns: Columns, types: dict[str, str]) -> NDArray[np.u
         return np.stack([columns[color].astype(np.uint8) for color in _COLORS], axis=1)
     if not kinds <= {"f4", "f8"}:
         return None
-    return bytes_of(blob, [columns[color] for color in _COLORS])
+    return to_byte_colors(blob, [columns[color] for color in _COLORS])
 
 
-def bytes_of(blob: Blob, shares: Sequence[NDArray[np.generic]]) -> NDArray[np.uint8]:
+def to_byte_colors(blob: Blob, shares: Sequence[NDArray[np.generic]]) -> NDArray[np.uint8]:
     """Colours (n, 3) from 0 to 255 of red, green and blue (n,) from 0 to 1.
 
     Raises:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import Media, check_array
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.ply import bytes_of, read_ply, write_ply
+from anymodal.media.ply import read_ply, to_byte_colors, write_ply
 from anymodal.media.source import NPY, Blob, Format
 
 _DRAWN = 1500  # points of a plot
@@ -102,5 +102,5 @@ def _read_array(blob: Blob, limits: Limits) -> tuple[NDArray[np.float32], NDArra
         limits.check_points(blob.name, shape[0])
 
     array = read_npy(blob, limits, ndim=2, check=check)
-    colors = bytes_of(blob, list(array[:, 3:].T)) if array.shape[1] == 6 else None
+    colors = to_byte_colors(blob, list(array[:, 3:].T)) if array.shape[1] == 6 else None
     return array[:, :3].astype(np.float32), colors

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from anymodal.config.printable import printable
 from anymodal.media.formats import MP3, SOUND_AND_VIDEO
 from anymodal.media.formats import Format as Format
-from anymodal.media.limits import Budget, Limits, MediaError
+from anymodal.media.limits import DecodeBudget, Limits, MediaError
 from anymodal.media.tags import audio_start
 from anymodal.media.text import is_marked_text, is_text
 from anymodal.media.unread import unread
@@ -39,7 +39,7 @@ class Blob:
     name: str = "the given data"
     path: Path | None = None
     tagged: bool = False
-    budget: Budget = field(default_factory=Budget)
+    budget: DecodeBudget = field(default_factory=DecodeBudget)
 
     @classmethod
     def of(cls, data: bytes, limits: Limits, name: str, path: Path | None = None) -> Blob:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from anymodal.media.limits import Budget, MediaError
+from anymodal.media.limits import DecodeBudget, MediaError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -29,7 +29,7 @@ class Spans(io.RawIOBase):
     budget afterwards.
     """
 
-    def __init__(self, parts: Sequence[bytes | memoryview], budget: Budget) -> None:
+    def __init__(self, parts: Sequence[bytes | memoryview], budget: DecodeBudget) -> None:
         super().__init__()
         self._parts = [memoryview(part) for part in parts]
         self._size = sum(map(len, self._parts))

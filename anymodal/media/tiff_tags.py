@@ -16,7 +16,7 @@ _ORIENTATION, _EXIF, _INTEROP = 274, 34665, 40965
 
 
 @dataclass(frozen=True)
-class Entry:
+class TiffEntry:
     """A tag of a directory: its type, how many values, and where they and the entry itself are."""
 
     kind: int
@@ -36,7 +36,7 @@ class Directory:
 
     data: bytes
     order: str
-    entries: dict[int, Entry]
+    entries: dict[int, TiffEntry]
     next: int
 
     def bytes(self, tag: int) -> bytes:
@@ -78,7 +78,7 @@ def directory(data: bytes, at: int, order: str, big: bool) -> Directory | None:
     end = start + count * step
     if count > _ENTRIES or end + inline > len(data):
         return None
-    entries = dict[int, Entry]()
+    entries = dict[int, TiffEntry]()
     for place in range(start, end, step):
         tag, kind, values = struct.unpack_from(order + row, data, place)
         value = place + step - inline
@@ -86,7 +86,7 @@ def directory(data: bytes, at: int, order: str, big: bool) -> Directory | None:
             value = int.from_bytes(
                 data[value : value + inline], "little" if order == "<" else "big"
             )
-        entries.setdefault(tag, Entry(kind, values, value, data[place : place + step]))
+        entries.setdefault(tag, TiffEntry(kind, values, value, data[place : place + step]))
     following = struct.unpack_from(order + ("Q" if big else "I"), data, end)[0]
     return Directory(data, order, entries, following)
 

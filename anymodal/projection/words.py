@@ -9,7 +9,7 @@ from typing import Any
 from anymodal.distributed import locks
 from anymodal.io.fingerprints import tokenizer_fingerprint
 from anymodal.io.recorded import Recorded
-from anymodal.io.sources import TOKENIZER_FILES, opening, require, source_of
+from anymodal.io.sources import TOKENIZER_FILES, check_files, explain_load_errors, source_of
 
 
 class Words(Recorded):
@@ -48,10 +48,10 @@ class Words(Recorded):
 
         files = [[Path(subfolder, name).as_posix() for name in TOKENIZER_FILES]]
         known = {"revision": revision, "subfolder": subfolder, "trust_remote_code": False}
-        with opening("tokenizer", path_or_name, revision, files):
+        with explain_load_errors("tokenizer", path_or_name, revision, files):
             tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
         # Without a file of its words a tokenizer opens all the same, and knows none.
-        require("tokenizer", path_or_name, revision, files)
+        check_files("tokenizer", path_or_name, revision, files)
         words = cls(tokenizer, subfolder)
         words.source = source_of(path_or_name, revision)
         return words

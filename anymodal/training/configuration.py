@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import MISSING
 from torch import nn
 
-from anymodal.config import ConfigError, shown, structured, suggest
+from anymodal.config import ConfigError, shorten, structured, suggest
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.training.losses.base import check_weight
 from anymodal.training.precision import PRECISIONS
@@ -101,7 +101,7 @@ class Optimizer:
             ConfigError: naming the keys.
         """
         if len(self.betas) != 2:
-            raise ConfigError(f"optimizer.betas must be two numbers, not {shown(self.betas)}")
+            raise ConfigError(f"optimizer.betas must be two numbers, not {shorten(self.betas)}")
         if self.fused and precision == "16-mixed":
             raise ConfigError(
                 "optimizer.fused scales float16's gradients back after they are clipped; "
@@ -112,7 +112,7 @@ class Optimizer:
         schedules = ("constant", "linear", "cosine")
         if self.schedule not in schedules:
             raise ConfigError(
-                f"no schedule {shown(self.schedule)}{suggest(self.schedule, schedules)}"
+                f"no schedule {shorten(self.schedule)}{suggest(self.schedule, schedules)}"
             )
 
     def rate(self, step: int, steps: int) -> float:
@@ -253,7 +253,7 @@ class Run:
         for name, value, least, most in self._ranges():
             if not least <= value <= most:  # as NaN is not
                 wanted, hint = _range(least, most), _HINTS.get(name, "")
-                raise ConfigError(f"{name} must be {wanted}, not {shown(value)}{hint}")
+                raise ConfigError(f"{name} must be {wanted}, not {shorten(value)}{hint}")
         for name in self.trainer:
             if name in OWN:
                 raise ConfigError(f"trainer.{name} is the run's own to say; {OWN[name]}")
@@ -271,7 +271,7 @@ class Run:
                 raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
         if self.precision not in PRECISIONS:
             hint = suggest(self.precision, PRECISIONS)
-            raise ConfigError(f"no precision {shown(self.precision)}{hint}")
+            raise ConfigError(f"no precision {shorten(self.precision)}{hint}")
         self.optimizer.check(self.precision)
 
     def _ranges(self) -> Iterator[tuple[str, float, float, float]]:

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.optim import Optimizer
 
 from anymodal import config as configuration
-from anymodal.config import ConfigError, shown
+from anymodal.config import ConfigError, shorten
 from anymodal.training.configuration import Run
 
 KNOWN = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim")
@@ -55,7 +55,7 @@ def _check(node: Any, base: type, place: str, run: Run) -> None:
     """Check a part of a base before it is built."""
     if not (isinstance(node, dict) and "_target_" in node):
         raise ConfigError(
-            f"{place} must be of class {base.__name__}, as {{_target_: …}}, not {shown(node)}"
+            f"{place} must be of class {base.__name__}, as {{_target_: …}}, not {shorten(node)}"
         )
     trusted_packages = [*run.trusted, *KNOWN]
     given = GIVEN[base]

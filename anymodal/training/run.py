@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from anymodal import config as configuration
-from anymodal.config import BuildPart, ConfigError, call, shown
+from anymodal.config import BuildPart, ConfigError, call, shorten
 from anymodal.core import ComposedModel
 from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.io.checkpoint import replacing_folder, sweep
@@ -75,7 +75,7 @@ def _check_part(
     provided: Iterable[str] = (),
 ) -> None:
     if not _is_part(node):
-        raise ConfigError(f"{place} must be a part, {{_target_: …}}, not {shown(node)}")
+        raise ConfigError(f"{place} must be a part, {{_target_: …}}, not {shorten(node)}")
     configuration.validate(
         node, parts=parts, trusted_packages=run.trusted, place=place, base=base, provided=provided
     )

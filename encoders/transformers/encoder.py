@@ -17,7 +17,7 @@ from anymodal.encoders.transformers.families import FAMILIES, TOWERS, Family, Si
 from anymodal.encoders.transformers.processors import open_processor, steps
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.fingerprints import hash_settings
-from anymodal.io.sources import WEIGHTS, opening, source_of
+from anymodal.io.sources import WEIGHTS, explain_load_errors, source_of
 from anymodal.media import IMU, Audio, Image, Media, Video
 from anymodal.types import Features
 
@@ -127,7 +127,7 @@ class TransformersEncoder(Encoder):
         # transformers takes seconds to import.
         from transformers import AutoConfig
 
-        with opening("encoder", path_or_name, revision, [["config.json"]]):
+        with explain_load_errors("encoder", path_or_name, revision, [["config.json"]]):
             config = AutoConfig.from_pretrained(
                 path_or_name, revision=revision, trust_remote_code=False
             )
@@ -139,14 +139,14 @@ class TransformersEncoder(Encoder):
         sizes = Sizes(seconds, frames or family.frames(config) or 16)
         files = [["config.json"], *([WEIGHTS] if weights else []), _PROCESSORS]
         absent: Iterable[str] = ()
-        with opening("encoder", path_or_name, revision, files), quiet():
+        with explain_load_errors("encoder", path_or_name, revision, files), quiet():
             if weights:
                 model, absent = _read_model(path_or_name, config, dtype, revision)
             else:
                 model = _model_on_meta_device(config, dtype)
         source = source_of(path_or_name, revision)
         with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
-            with opening("encoder", path_or_name, revision, files):
+            with explain_load_errors("encoder", path_or_name, revision, files):
                 processor = open_processor(path_or_name, family.media, revision)
             name, commit = source["name"], source["revision"]
             encoder = cls(model, processor, sizes, name, commit, tokens, layer)

@@ -17,8 +17,8 @@ from anymodal.io.fingerprints import hash_settings, tokenizer_fingerprint
 from anymodal.io.sources import (
     TOKENIZER_FILES,
     WEIGHTS,
-    opening,
-    require,
+    check_files,
+    explain_load_errors,
     source_of,
 )
 
@@ -94,13 +94,13 @@ class TransformersText(TextEncoder):
 
         known = {"revision": revision, "trust_remote_code": False}
         files = [["config.json"], WEIGHTS, TOKENIZER_FILES]
-        with opening("text encoder", path_or_name, revision, files[:1]):
+        with explain_load_errors("text encoder", path_or_name, revision, files[:1]):
             config = AutoConfig.from_pretrained(path_or_name, **known)
         tower = _tower(config.model_type)
-        with opening("text encoder", path_or_name, revision, files), quiet():
+        with explain_load_errors("text encoder", path_or_name, revision, files), quiet():
             tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
             # Without a file of its words a tokenizer opens all the same, and knows none.
-            require("text encoder", path_or_name, revision, files[-1:])
+            check_files("text encoder", path_or_name, revision, files[-1:])
             model, report = AutoModel.from_pretrained(
                 path_or_name,
                 config=config,

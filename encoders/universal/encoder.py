@@ -25,7 +25,7 @@ from anymodal.io.checkpoint import compare_shapes, load_weights, log_licence, re
 from anymodal.io.fingerprints import hash_settings
 from anymodal.io.folder_check import check_folder
 from anymodal.io.recorded import Recorded
-from anymodal.io.sources import WEIGHTS, opening, source_of
+from anymodal.io.sources import WEIGHTS, explain_load_errors, source_of
 from anymodal.media import Media
 from anymodal.types import Features
 
@@ -253,7 +253,7 @@ def _clip_model(name: str, config: Any, revision: str | None) -> nn.Module:
     from transformers import CLIPVisionModel
 
     with (
-        opening("encoder", name, revision, [[CONFIG_FILE], WEIGHTS]),
+        explain_load_errors("encoder", name, revision, [[CONFIG_FILE], WEIGHTS]),
         quiet(),  # of a text tower that isn't wanted
     ):
         vision, report = CLIPVisionModel.from_pretrained(
@@ -299,7 +299,7 @@ def _saved_config(name: str) -> dict[str, Any] | None:
 def _clip_config(name: str, revision: str | None) -> Any:
     from transformers import AutoConfig
 
-    with opening("encoder", name, revision, [[CONFIG_FILE]]):
+    with explain_load_errors("encoder", name, revision, [[CONFIG_FILE]]):
         config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
     if config.model_type not in ("clip", "clip_vision_model"):
         raise ValueError(f"{name!r} is a {config.model_type!r}; the trunk is a CLIP, so name one")

@@ -146,7 +146,7 @@ def test_wrong_batch_sizes_are_told(idle: AnyModal, batch_size: Any) -> None:
 )
 def test_settings_are_in_range_or_refused(settings: dict[str, Any]) -> None:
     try:
-        found = ranges.medium(settings)
+        found = ranges.check_sampling(settings)
     except ValueError:
         return
     assert found.keys() <= {"steps", "guidance"}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from anymodal.io import tensor_store
-from anymodal.io.segments import RECORD, bytes_of
+from anymodal.io.segments import RECORD, tensor_bytes
 from anymodal.io.tensor_store import TensorStore
 from tests.support.children import exit_code, start
 from tests.support.together import add_many
@@ -48,7 +48,7 @@ def values(draw: st.DrawFn) -> tuple[Tensor, ...]:
 def same(first: tuple[Tensor, ...], second: tuple[Tensor, ...]) -> bool:
     """Types, shapes and bits, NaN's included."""
     return all(
-        a.dtype == b.dtype and a.shape == b.shape and bytes_of(a) == bytes_of(b)
+        a.dtype == b.dtype and a.shape == b.shape and tensor_bytes(a) == tensor_bytes(b)
         for a, b in zip(first, second, strict=True)
     )
 

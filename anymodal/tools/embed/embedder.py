@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from anymodal import media
 from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.fingerprints import weights_fingerprint
-from anymodal.tools.embed.files import TEXT, Entry, entry_of, read_file
+from anymodal.tools.embed.files import TEXT, FileEntry, entry_of, read_file
 from anymodal.tools.embed.opening import Encoders
 
 Settings = Mapping[str, object]
@@ -58,8 +58,8 @@ class Embedder:
         self.keys: dict[str, CacheKey] = {
             name: encoder.cache_key(result) for name, encoder in self.encoders.items()
         }
-        self.prepared: dict[str, list[tuple[Entry, Tensor]]] = {name: [] for name in encoders}
-        self.entries: dict[str, Entry] = {}
+        self.prepared: dict[str, list[tuple[FileEntry, Tensor]]] = {name: [] for name in encoders}
+        self.entries: dict[str, FileEntry] = {}
         self.skipped: list[Skipped] = []
         self.new = 0
         self.width: int | None = None
@@ -77,7 +77,7 @@ class Embedder:
             for name, encoder in self.encoders.items()
         }
 
-    def item(self, entry: Entry) -> str:
+    def item(self, entry: FileEntry) -> str:
         """The cache's key of a file as it was."""
         return "\0".join([str(Path(entry.path).absolute()), *map(str, entry[2:]), str(self.kind)])
 
@@ -139,7 +139,7 @@ class Embedder:
         if (failure := self.cache.failure) is not None:
             raise failure
 
-    def _enter(self, entry: Entry, row: Tensor) -> bool:
+    def _enter(self, entry: FileEntry, row: Tensor) -> bool:
         """Whether an embedding can be used; its file is skipped where it can't.
 
         Raises:
@@ -161,7 +161,7 @@ class Embedder:
         text = " ".join(str(error).split()) if isinstance(error, ValueError | OSError) else ""
         self.skipped.append(Skipped(path, text or type(error).__name__))
 
-    def rows(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
+    def rows(self, entries: Sequence[FileEntry]) -> NDArray[np.float32]:
         """The embeddings (B, E) of entries, in their order."""
         kinds: dict[str, list[str]] = {}
         for entry in entries:
@@ -171,7 +171,7 @@ class Embedder:
         return np.stack(rows)
 
 
-def _entry_or_none(path: Path) -> Entry | None:
+def _entry_or_none(path: Path) -> FileEntry | None:
     try:
         return entry_of(path)
     except OSError:  # a link that leads nowhere; reading it says so

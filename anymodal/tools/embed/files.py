@@ -17,7 +17,7 @@ MAX_TEXT_BYTES = 1 << 20
 """Of a text, of which encoders read the beginning."""
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """A file that has been embedded: its path, kind of media, size in bytes, and time in ns.
 
     The time is that of the last change of content or status (ctime), which nobody can set, so that
@@ -30,14 +30,14 @@ class Entry(NamedTuple):
     changed: int
 
 
-def entry_of(path: Path, kind: str = "") -> Entry:
+def entry_of(path: Path, kind: str = "") -> FileEntry:
     """A file's entry as it is now.
 
     Raises:
         OSError: if it isn't there.
     """
     status = path.stat()
-    return Entry(str(path), kind, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+    return FileEntry(str(path), kind, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
 def find_files(paths: Iterable[str | Path], leave: Iterable[Path] = ()) -> list[Path]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anymodal.io.checkpoint import CheckpointError, replacing
 from anymodal.tools.embed.embedder import Embedder
-from anymodal.tools.embed.files import Entry
+from anymodal.tools.embed.files import FileEntry
 
 SUFFIXES = (".npy", ".parquet")
 _ROWS = 8192  # written together
@@ -27,7 +27,7 @@ class EmbeddingFile(NamedTuple):
     """
 
     embeds: NDArray[np.float32]
-    entries: list[Entry]
+    entries: list[FileEntry]
     encoders: dict[str, object]
 
 
@@ -50,7 +50,7 @@ def entries_file(out: Path) -> Path:
     return out.with_name(f"{out.name}.json")
 
 
-def write(out: Path, embedder: Embedder, entries: Sequence[Entry]) -> None:
+def write(out: Path, embedder: Embedder, entries: Sequence[FileEntry]) -> None:
     """Write the embeddings of entries, in their order.
 
     Raises:
@@ -77,7 +77,9 @@ def write(out: Path, embedder: Embedder, entries: Sequence[Entry]) -> None:
         temporary.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
 
 
-def _write_parquet(path: Path, embedder: Embedder, entries: Sequence[Entry], width: int) -> None:
+def _write_parquet(
+    path: Path, embedder: Embedder, entries: Sequence[FileEntry], width: int
+) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -120,7 +122,7 @@ def read(out: Path) -> EmbeddingFile:
 def _read_npy(out: Path) -> EmbeddingFile:
     about = json.loads(entries_file(out).read_text("utf-8"))
     embeds = np.load(out, mmap_mode="r", allow_pickle=False)
-    entries = [Entry(**entry) for entry in about["entries"]]
+    entries = [FileEntry(**entry) for entry in about["entries"]]
     if len(embeds) != len(entries):
         raise ValueError(f"{len(embeds)} rows, {len(entries)} entries")
     return EmbeddingFile(embeds, entries, about["encoders"])
@@ -131,7 +133,7 @@ def _read_parquet(out: Path) -> EmbeddingFile:
 
     table = parquet.read_table(out)
     about = json.loads(table.schema.metadata[_KEY])
-    columns = [table[name].to_pylist() for name in Entry._fields]
-    entries = [Entry(*fields) for fields in zip(*columns, strict=True)]
+    columns = [table[name].to_pylist() for name in FileEntry._fields]
+    entries = [FileEntry(*fields) for fields in zip(*columns, strict=True)]
     values = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return EmbeddingFile(values.reshape(len(entries), -1), entries, about["encoders"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anymodal.config import ConfigError, shown, suggest
+from anymodal.config import ConfigError, shorten, suggest
 from anymodal.training.losses.alignment import KINDS, alignment_loss
 from anymodal.training.losses.base import CAPTION_CONDITIONING, FEATURES, Loss, WeightedLoss
 from anymodal.training.losses.states import HasTargets, TargetBatch
@@ -28,7 +28,7 @@ class Align(Loss[TargetBatch, HasTargets]):
         super().__init__(weight)
         if kind not in KINDS:
             raise ConfigError(
-                f"kind={shown(kind)} is no kind of alignment{suggest(kind, KINDS)}; there are "
+                f"kind={shorten(kind)} is no kind of alignment{suggest(kind, KINDS)}; there are "
                 f"{', '.join(KINDS)}"
             )
         self.kind = kind

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from anymodal.config import ConfigError, check_arguments, shown, suggest
+from anymodal.config import ConfigError, check_arguments, shorten, suggest
 
 FEATURES = "features"
 CAPTION_CONDITIONING = "caption conditioning"
@@ -76,9 +76,9 @@ def check_weight(weight: object, place: str) -> None:
         ConfigError: naming the place, the value and what it may be.
     """
     if isinstance(weight, bool) or not isinstance(weight, int | float):
-        raise ConfigError(f"{place} must be float, not {shown(weight)}")
+        raise ConfigError(f"{place} must be float, not {shorten(weight)}")
     if not (math.isfinite(weight) and weight >= 0):
-        raise ConfigError(f"{place} must be a finite number of at least 0, not {shown(weight)}")
+        raise ConfigError(f"{place} must be a finite number of at least 0, not {shorten(weight)}")
 
 
 def build_losses(
