@@ -28,15 +28,15 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "c78d4e747fe0aebc", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "6eceb7867999a43e"),
+    "anymodal.media": PartVersion(1, "b0694113bda55599"),
     "anymodal.encoders": PartVersion(1, "8c092723123f3c66", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "90c3627d816d5fd2", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "636380197fb19f90", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "fa8e9fe7bcc4fc8b", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
-        1, "7f753e0f49837c58", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
+        1, "a24edf730cad6044", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "395532f732a5b94d", ("anymodal.decoders.families", "anymodal.types")
+        1, "7109b6c477991784", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "c9b0a43b1fcfa98f", ("anymodal.decoders",)),
 }
