@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from anymodal.media import Audio, Limits, load
+from anymodal.media import Audio, Limits, MediaError, load
 
 SECOND = (0.4 * np.sin(np.arange(8000) / 7)).astype(np.float32)
 
@@ -272,7 +272,7 @@ def test_wrong_bytes_in_any_format_are_a_medium_or_an_error() -> None:
             try:
                 load(wrong.tobytes()[: rng.integers(1, 2 * len(wrong))])
             except ValueError as error:
-                assert type(error).__name__ == "MediaError" and "Errno" not in str(error)
+                assert isinstance(error, MediaError) and "Errno" not in str(error)
 
 
 def test_decoding_runs_under_a_budget_of_time() -> None:
