@@ -36,7 +36,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "a24edf730cad6044", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "7109b6c477991784", ("anymodal.decoders.families", "anymodal.types")
+        1, "efdd827266d9dcd0", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "c9b0a43b1fcfa98f", ("anymodal.decoders",)),
 }
