@@ -1,10 +1,10 @@
 """Alignment training against a plain PyTorch loop, with identical parts, data order and losses.
 
-The plain loop does as NExT-GPT does: media are encoded and captions embedded at every step, each
-conversation has a row of its own, padded to the longest allowed, and the language model scores its
-whole vocabulary at every position. `--ladder` takes that away one thing at a time, and then adds
-AnyModal's switches. Half of the samples are media to be captioned (encoding-side alignment), half
-captions to be made media of (decoding-side). Every medium and caption occurs once an epoch.
+In the plain loop media are encoded and captions embedded at every step, each conversation has a row
+of its own, padded to the longest of the batch, and the language model scores its whole vocabulary
+at every position. `--ladder` takes that away one thing at a time, and then adds AnyModal's
+switches. Half of the samples are media to be captioned (encoding-side alignment), half captions to
+be made media of (decoding-side). Every medium and caption occurs once an epoch.
 
     OMP_NUM_THREADS=1 python benchmarks/alignment.py --size small-lm --ladder
 """
@@ -31,7 +31,6 @@ import transformers
 import yaml
 from torch import Tensor
 
-from anymodal import AnyModal
 from anymodal.core import ComposedModel
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import ImageBind
@@ -46,13 +45,11 @@ from anymodal.training.batches import Batches
 from anymodal.training.configuration import freeze_all_but, train_mode
 from anymodal.training.losses import alignment_loss
 from anymodal.training.objectives import Dialogue
+from anymodal.training.objectives.base import values_of
 from anymodal.training.optimizers import build_optimizer
 from anymodal.training.precompute import fill
 from anymodal.training.run import build, fit, read_run
 from anymodal.types import Conditioning, Message, Target
-
-ALLOWED = 512
-"""The longest conversation allowed, `max_length` of NExT-GPT's stages 1 and 2."""
 
 MADE = ("image", "audio")
 
@@ -213,7 +210,6 @@ def configuration(folder: Path, projection: str) -> dict[str, Any]:
 class Loop:
     """The plain loop, and what of AnyModal's it does already."""
 
-    longest: bool = False  # pad to the longest of the batch only
     supervised: bool = False  # score supervised positions only
     packed: bool = False  # several conversations in a row
     features: bool = False  # encode every medium once
@@ -224,7 +220,7 @@ class Loop:
         ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
         if self.packed:
             return pack(ids, labels), None
-        width = max(map(len, ids)) if self.longest else ALLOWED
+        width = max(map(len, ids))
         padded = torch.zeros(len(ids), width, dtype=torch.long)
         wanted, mask = torch.full_like(padded, -100), torch.zeros_like(padded)
         for row, (one, other) in enumerate(zip(ids, labels, strict=True)):
@@ -326,12 +322,13 @@ def trained(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     found: list[dict[str, float]] = []
 
     def before(module: torch.nn.Module, given: Any) -> None:
-        if isinstance(module, AnyModal):
+        if isinstance(module, Dialogue):
             times.append(measure.seconds())
 
     def after(module: torch.nn.Module, given: Any, losses: Any) -> None:
-        if isinstance(module, AnyModal):
-            found.append({name: float(loss.detach()) for name, loss in losses.items()})
+        if isinstance(module, Dialogue):
+            values = {name: values_of(parts) for name, parts in losses.items()}
+            found.append({name: float(sum(v)) for name, v in values.items() if v})
 
     torch.nn.modules.module.register_module_forward_pre_hook(before)
     torch.nn.modules.module.register_module_forward_hook(after)
@@ -344,13 +341,13 @@ def trained(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
 def filled(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Fill the cache as `anymodal cache` does; the seconds that it took a sample, opening apart."""
     times: list[float] = []
-    keep = AnyModal.keep
+    precompute = Dialogue.precompute
 
-    def timed(model: AnyModal, batch: Any) -> None:
+    def timed(objective: Dialogue, batch: Any) -> None:
         times.append(measure.seconds())
-        keep(model, batch)
+        precompute(objective, batch)
 
-    AnyModal.keep = timed  # type: ignore[method-assign]
+    Dialogue.precompute = timed  # type: ignore[method-assign]
     samples = fill(config, overrides)
     times.append(measure.seconds())
     return {"seconds": [(times[-1] - times[0]) / samples]}
@@ -361,8 +358,7 @@ def filled(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
 PLAIN = Loop()
 RUNGS = {
     "plain loop": PLAIN,
-    "+ padded to the longest of the batch": (second := replace(PLAIN, longest=True)),
-    "+ loss at supervised positions": (third := replace(second, supervised=True)),
+    "+ loss at supervised positions": (third := replace(PLAIN, supervised=True)),
     "+ packed rows": (fourth := replace(third, packed=True)),
     "+ media encoded once": (fifth := replace(fourth, features=True)),
     "+ captions embedded once": replace(fifth, captions=True),
@@ -431,7 +427,7 @@ def write_run(folder: Path, steps: int, batch: int) -> Path:
 
 def compare(config: Path, args: argparse.Namespace, sizes: dict[str, float]) -> Iterator[str]:
     """Measure every side in turn, run after run; the tables of all runs so far."""
-    rungs = RUNGS if args.ladder else dict([*RUNGS.items()][:2])
+    rungs = RUNGS if args.ladder else {"plain loop": PLAIN}
     switches = SWITCHES if args.ladder else dict([*SWITCHES.items()][:1])
     cache = [f"feature_cache.dir={config.parent / 'cache'}"]
     tasks: dict[str, Callable[[], dict[str, Any]]] = {
