@@ -25,10 +25,11 @@ from anymodal.heads import ConnectorHead, Head, LinearHead, MapperHead
 from anymodal.io.results import markdown_table
 from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
-from anymodal.toybox.diagnosis import of_head
+from anymodal.toybox.diagnosis import head_accuracy
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem
+from anymodal.toybox.scoring import SceneSet
 from anymodal.training.configuration import MuonConfig, Optimizer, freeze_all_but
 from anymodal.training.objectives import Dialogue
 from anymodal.training.optimizers import build_optimizer
@@ -119,7 +120,8 @@ def judged(model: AnyModal, count: int) -> list[str]:
     dialogue = aligning(model)
     batch = dialogue.collate(list(conversations(2, count)))
     loss = dialogue.named_losses(batch)["align"] / len(model.heads)
-    shares = [of_head(model, name, count).found["share"] for name in model.heads]
+    scenes = SceneSet(count)
+    shares = [head_accuracy(model, name, scenes).shares["share"] for name in model.heads]
     return [f"{loss:.4f}", *(f"{100 * share:.1f}" for share in shares)]
 
 

@@ -23,23 +23,23 @@ def run(args: argparse.Namespace) -> int:
     with quick_start():
         from anymodal.chat.session import Session
         from anymodal.cli.chat import PROMPT, reply
-        from anymodal.toybox import demo
+        from anymodal.toybox import demo, demo_script
 
         session = Session(open_model(args), args.out / "outputs", args.seed)
-    files = demo.write_inputs(demo.SCRIPT, args.out / "inputs", args.seed)
-    checked = []
-    for step, attachments in zip(demo.SCRIPT, files, strict=True):
+    files = demo.write_inputs(demo_script.SCRIPT, args.out / "inputs", args.seed)
+    checks = []
+    for step, attachments in zip(demo_script.SCRIPT, files, strict=True):
         for file in attachments:
             session.attach(file)
             print(f"{PROMPT}{file}")
         print(f"{PROMPT}{step.text}")
         reply(session, step.text)
-        checked.append(demo.checks(step, session.turns[-1]))
-        for check in checked[-1]:
+        checks.append(demo.check_reply(step, session.turns[-1]))
+        for check in checks[-1]:
             print(f"  {check}")
         print()
     # As JSON too, so that what was said can be compared by a program.
     session.save(args.out / "transcript.json")
-    report = demo.write_conversation(args.out / "index.html", session.turns, checked)
-    print(f"{demo.summary(checked)} Open {report}")
+    report = demo.write_conversation(args.out / "index.html", session.turns, checks)
+    print(f"{demo.accuracy_sentence(checks)} Open {report}")
     return 0

@@ -12,10 +12,10 @@ from anymodal.cli.options import add_device, add_model, open_model
 from anymodal.cli.process import quick_start
 
 if TYPE_CHECKING:
-    from anymodal.toybox.diagnosis import Rung
+    from anymodal.toybox.diagnosis import ComponentAccuracy
 
 SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
-"""Which scenes a split holds: whether they are held out from training."""
+"""Whether the scenes of a split are held out from training, one value for each table."""
 
 LEAST = {"n": 1, "batch": 1, "steps": 1, "seed": 0}
 """The least that options may be."""
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="all",
         help='kinds of conversation by commas, as text>image; "any" for a mixture, "paraphrase" '
         'for words never trained on, "main" for words to each medium and back and a mixture, "all" '
-        "for a line of each (default: %(default)s)",
+        "for each of them (default: %(default)s)",
     )
     matrix.add_argument(
         "--varied",
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParser:
     add = parser.add_argument
-    add("--n", type=int, default=n, help="samples on each line (default: %(default)s)")
+    add("--n", type=int, default=n, help="samples of each task and split (default: %(default)s)")
     add("--seed", type=int, default=0, help="decides everything (default: %(default)s)")
     add("--split", choices=SPLITS, default="both", help="which scenes (default: %(default)s)")
     add("--batch", type=int, default=16, help="samples at once (default: %(default)s)")
@@ -100,13 +100,13 @@ def _matrix(args: argparse.Namespace) -> int:
         return _diagnose(args)
     with quick_start():
         from anymodal.evaluation.predictor import ModelPredictor
-        from anymodal.toybox.matrix import Plan, choose_lines, evaluate
+        from anymodal.toybox.matrix import MatrixPlan, evaluate_matrix, parse_tasks
         from anymodal.toybox.matrix_report import matrix_table
 
-        lines = choose_lines(args.kinds)
-        plan = Plan(lines, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
+        tasks = parse_tasks(args.kinds)
+        plan = MatrixPlan(tasks, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
         predictor = ModelPredictor(open_model(args))
-    results = evaluate(predictor, plan, args.out, name=args.model)
+    results = evaluate_matrix(predictor, plan, args.out, name=args.model)
     text = matrix_table(results)
     print(text)
     if args.out is not None:
@@ -119,12 +119,13 @@ def _matrix(args: argparse.Namespace) -> int:
 
 def _diagnose(args: argparse.Namespace) -> int:
     with quick_start():
-        from anymodal.toybox.diagnosis import climb
+        from anymodal.toybox.diagnosis import diagnose
+        from anymodal.toybox.scoring import SceneSet
 
         model = open_model(args)
     for unseen in SPLITS[args.split]:
-        rungs = climb(model, args.n, seed=args.seed, unseen=unseen, batch_size=args.batch)
-        _print_rungs(rungs, unseen)
+        scenes = SceneSet(args.n, args.seed, unseen)
+        _print_accuracies(diagnose(model, scenes, batch_size=args.batch), unseen)
     return 0
 
 
@@ -135,7 +136,8 @@ def _decoder(args: argparse.Namespace) -> int:
         from anymodal.config import ranges
         from anymodal.decoders import DiffusionDecoder
         from anymodal.distributed import devices
-        from anymodal.toybox.diagnosis import on_captions
+        from anymodal.toybox.diagnosis import decoder_accuracy
+        from anymodal.toybox.scoring import SceneSet
 
         ranges.check_sampling({"steps": args.steps, "guidance": args.guidance})
         device = devices.choose_device(args.device)
@@ -145,16 +147,14 @@ def _decoder(args: argparse.Namespace) -> int:
     if args.modality not in (None, kind):
         raise ValueError(f"{args.folder} makes {kind}, not {args.modality!r}")
     for unseen in SPLITS[args.split]:
-        rung = on_captions(
+        accuracy = decoder_accuracy(
             decoder,
-            args.n,
-            seed=args.seed,
-            unseen=unseen,
+            SceneSet(args.n, args.seed, unseen),
             batch_size=args.batch,
             steps=args.steps,
             guidance=args.guidance,
         )
-        _print_rungs([rung], unseen)
+        _print_accuracies([accuracy], unseen)
     return 0
 
 
@@ -174,7 +174,7 @@ def _files(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_rungs(rungs: Sequence[Rung], unseen: bool) -> None:
-    from anymodal.toybox.diagnosis import table
+def _print_accuracies(accuracies: Sequence[ComponentAccuracy], unseen: bool) -> None:
+    from anymodal.toybox.diagnosis import diagnosis_table
 
-    print(f"{'held-out' if unseen else 'seen'} scenes\n\n{table(rungs)}\n")
+    print(f"{'held-out' if unseen else 'seen'} scenes\n\n{diagnosis_table(accuracies)}\n")

@@ -1,4 +1,4 @@
-"""The demo's conversation about the Toybox: what the user says and gives, and what should come."""
+"""The demo's conversation: what the user says and shows, and the expected replies."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from anymodal.toybox.scene import Scene
 
 
 @dataclass(frozen=True)
-class Step:
-    """One thing the user says, and what should come of it.
+class DemoStep:
+    """One message of the user, and the expected reply.
 
     Args:
         text: the words.
-        given: the media before them.
-        made: the media that the reply should hold; none means that it must hold none.
-        told: what the words of the reply should tell; None where they are free.
+        inputs: the media before them.
+        expected_media: the reply's media, in order; a reply without any must hold none.
+        expected_attributes: attributes that the reply's words state; None where they are free.
     """
 
     text: str
-    given: tuple[MediaItem, ...] = ()
-    made: tuple[MediaItem, ...] = ()
-    told: Mapping[str, str] | None = None
+    inputs: tuple[MediaItem, ...] = ()
+    expected_media: tuple[MediaItem, ...] = ()
+    expected_attributes: Mapping[str, str] | None = None
 
 
-def describing(text: str, *given: MediaItem) -> Step:
-    """A question that is answered by what the given media tell."""
-    told = {name: value for medium in given for name, value in medium.attributes.items()}
-    return Step(text, given, told=told)
+def description_step(text: str, *inputs: MediaItem) -> DemoStep:
+    """A question that is answered by all attributes of the given media."""
+    attributes = {name: value for item in inputs for name, value in item.attributes.items()}
+    return DemoStep(text, inputs, expected_attributes=attributes)
 
 
-def _script() -> tuple[Step, ...]:
+def generation_step(text: str, *expected_media: MediaItem) -> DemoStep:
+    """A request in words for some media."""
+    return DemoStep(text, expected_media=expected_media)
+
+
+def _script() -> tuple[DemoStep, ...]:
     ball = Scene("ball", "blue", "small", "still", "slow")
     green = ball.replace(color="green")
     duck = Scene("duck", "orange", "big", "still", "slow")
@@ -43,37 +48,38 @@ def _script() -> tuple[Step, ...]:
     heart = Scene("heart", "purple", "small", "left", "slow")
     bee = Scene("bee", "yellow", "big", "still", "slow")
     car = Scene("car", "blue", "big", "left", "slow")
-    movements = [MediaItem(scene, "imu") for scene in (rise, heart)]
     return (
-        Step("what can you do?"),
-        Step("draw a small blue ball", made=(MediaItem(ball, "image"),)),
-        Step("now make it green", made=(MediaItem(green, "image"),)),
-        Step("what does it sound like?", made=(MediaItem(green, "audio"),)),
-        Step("very nice"),
-        describing("what is this?", MediaItem(duck, "image")),
-        describing("what do you hear?", MediaItem(bell, "audio")),
-        Step(
-            "draw what you hear, in red", (MediaItem(drum, "audio"),), (MediaItem(drum, "image"),)
+        DemoStep("what can you do?"),
+        generation_step("draw a small blue ball", MediaItem(ball, "image")),
+        generation_step("now make it green", MediaItem(green, "image")),
+        generation_step("what does it sound like?", MediaItem(green, "audio")),
+        DemoStep("very nice"),
+        description_step("what is this?", MediaItem(duck, "image")),
+        description_step("what do you hear?", MediaItem(bell, "audio")),
+        DemoStep(
+            "draw what you hear, in red",
+            inputs=(MediaItem(drum, "audio"),),
+            expected_media=(MediaItem(drum, "image"),),
         ),
-        Step("thank you"),
-        describing("describe the video", MediaItem(bird, "video")),
-        describing("what movement is this?", movements[0]),
-        Step(
+        DemoStep("thank you"),
+        description_step("describe the video", MediaItem(bird, "video")),
+        description_step("what movement is this?", MediaItem(rise, "imu")),
+        DemoStep(
             "move this picture like that",
-            (MediaItem(heart, "image"), movements[1]),
-            (MediaItem(heart, "video"),),
+            inputs=(MediaItem(heart, "image"), MediaItem(heart, "imu")),
+            expected_media=(MediaItem(heart, "video"),),
         ),
-        Step("i like it"),
-        Step(
+        DemoStep("i like it"),
+        DemoStep(
             "do they belong together?",
-            (MediaItem(bee, "image"), MediaItem(bee, "audio")),
-            told={"answer": "yes", "thing": "bee"},
+            inputs=(MediaItem(bee, "image"), MediaItem(bee, "audio")),
+            expected_attributes={"answer": "yes", "thing": "bee"},
         ),
-        Step(
+        generation_step(
             "draw a big blue car, play its sound and film it moving left",
-            made=(MediaItem(car, "image"), MediaItem(car, "audio"), MediaItem(car, "video")),
+            *(MediaItem(car, modality) for modality in ("image", "audio", "video")),
         ),
-        Step("thank you, bye"),
+        DemoStep("thank you, bye"),
     )
 
 

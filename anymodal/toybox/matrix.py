@@ -1,12 +1,14 @@
-"""The any-to-any matrix: conversations whose answers are known, held with a model and judged."""
+"""The any-to-any matrix: conversations with known answers, run with a predictor and scored.
+
+A task is a kind of conversation, or a mixture of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -20,16 +22,17 @@ from anymodal.toybox.grammar.dialogues import KINDS, sample_dialogue
 from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
 from anymodal.toybox.matrix_report import MatrixResults, summarize
 from anymodal.toybox.paraphrases import sample_paraphrase
+from anymodal.toybox.records import DialogueRecord, MediaPart, TurnRecord
 from anymodal.toybox.render import render
-from anymodal.toybox.scoring import chance, judge, score_reply
+from anymodal.toybox.scoring import chance_level, read_attributes, score_reply
 from anymodal.toybox.variations import render_varied
 from anymodal.types import Message
 
 ANY = "any"
-"""A line of all kinds of conversation, as often as the grammar has them."""
+"""The task of all kinds of conversation, by the grammar's weights."""
 
 PARAPHRASE = "paraphrase"
-"""A line of requests in words that the grammar doesn't have."""
+"""The task of requests in words that the grammar doesn't have."""
 
 MAIN = (
     "text>image",
@@ -41,242 +44,248 @@ MAIN = (
     "imu>text",
     ANY,
 )
-"""The lines that "main" stands for: words to each medium and back, and a mixture."""
+"""The tasks that "main" stands for: text to each modality and back, and a mixture."""
+
+SampleKey = tuple[str, bool, int]
+"""Task, split and index of a sample, unique within a plan."""
+
+SaveMedia = Callable[[Media, str], str]
+"""Saves a media item under a name; its path comes back."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One conversation of the matrix; the seed, line, split and index decide everything in it."""
+class MatrixSample:
+    """One conversation of the matrix; seed, task, split and index decide everything in it."""
 
     seed: int
-    line: str
+    task: str
     unseen: bool
     index: int
     varied: bool = False
 
     @property
-    def key(self) -> tuple[str, bool, int]:
-        """What tells it from the others of its plan."""
-        return self.line, self.unseen, self.index
+    def key(self) -> SampleKey:
+        """Task, split and index."""
+        return self.task, self.unseen, self.index
 
     @property
     def name(self) -> str:
-        """What its files are named by."""
+        """The stem of its files' names."""
         split = "unseen" if self.unseen else "seen"
-        return f"{self.line.replace('>', '-to-').replace(':', '-')}-{split}-{self.index:03d}"
+        return f"{self.task.replace('>', '-to-').replace(':', '-')}-{split}-{self.index:03d}"
 
     @property
     def entropy(self) -> list[int]:
-        """The entropy of its random numbers."""
-        return [self.seed, self.index, int(self.unseen), *self.line.encode()]
+        """The entropy of its random numbers, without its format: varied media show the same."""
+        return [self.seed, self.index, int(self.unseen), *self.task.encode()]
 
     @cached_property
     def dialogue(self) -> Dialogue:
         """The conversation, with its answers."""
         rng = np.random.default_rng([*self.entropy, 0])
-        if self.line == PARAPHRASE:
+        if self.task == PARAPHRASE:
             return sample_paraphrase(rng, unseen=self.unseen)
-        kind = None if self.line == ANY else self.line
+        kind = None if self.task == ANY else self.task
         return sample_dialogue(rng, kind=kind, unseen=self.unseen)
 
     def reply_seed(self, turn: int) -> int:
         """The seed of the reply of one turn."""
         state = np.random.SeedSequence([*self.entropy, 1, turn]).generate_state(1)
-        return int(state[0]) >> 1
+        return int(state[0]) >> 1  # seeds of torch and of sessions have a sign
 
-    def user(self, turn: int) -> Message:
-        """What the user says and shows, rendered."""
+    def request(self, turn: int) -> Message:
+        """The user's message of one turn, its media rendered."""
         rng = np.random.default_rng([*self.entropy, 2, turn])
-        parts = self.dialogue.turns[2 * turn].parts
-        show = render_varied if self.varied else render
+        renderer = render_varied if self.varied else render
         return Message(
             "user",
-            [show(p.scene, p.modality, rng) if isinstance(p, MediaItem) else p for p in parts],
+            [
+                renderer(part.scene, part.modality, rng) if isinstance(part, MediaItem) else part
+                for part in self.dialogue.turns[2 * turn].parts
+            ],
         )
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to measure.
+class MatrixPlan:
+    """The conversations to run.
 
     Args:
-        lines: kinds of conversation, or `ANY`.
-        count: conversations on each line.
+        tasks: kinds of conversation, `ANY` or `PARAPHRASE`.
+        count: conversations of each task and split.
         seed: decides everything.
         splits: whether scenes are held out, one value per split.
-        batch_size: conversations held at once.
+        batch_size: conversations at once.
         varied: give media as files of other formats, sizes, rates and lengths, with some noise.
     """
 
-    lines: tuple[str, ...] = MAIN
+    tasks: tuple[str, ...] = MAIN
     count: int = 100
     seed: int = 0
     splits: tuple[bool, ...] = (False,)
     batch_size: int = 16
     varied: bool = False
 
-    def samples(self) -> list[Sample]:
-        """Every conversation, line by line."""
+    def samples(self) -> list[MatrixSample]:
+        """Every conversation, task by task."""
         return [
-            Sample(self.seed, line, unseen, index, self.varied)
-            for line in self.lines
+            MatrixSample(self.seed, task, unseen, index, self.varied)
+            for task in self.tasks
             for unseen in self.splits
             for index in range(self.count)
         ]
 
 
-def choose_lines(given: str) -> tuple[str, ...]:
-    """The lines that a comma-separated text names: "main" for some, "all" for every line there is.
+def parse_tasks(text: str) -> tuple[str, ...]:
+    """The tasks that a comma-separated text names: "main" for some, "all" for every one.
 
     Raises:
-        ValueError: for a kind that there isn't.
+        ValueError: for a task that there isn't.
     """
-    known = [*KINDS, ANY, PARAPHRASE]
-    groups: dict[str, Sequence[str]] = {"main": MAIN, "all": known}
-    names = [name.strip() for name in given.split(",")]
-    lines = tuple(dict.fromkeys(x for name in names for x in groups.get(name, [name])))
-    for line in lines:
-        if line not in known:
-            hint = suggest(line, [*known, *groups])
-            raise ValueError(f"no kind of conversation is called {line!r}{hint}")
-    return lines
+    every = [*KINDS, ANY, PARAPHRASE]
+    groups: dict[str, Sequence[str]] = {"main": MAIN, "all": every}
+    names = [name.strip() for name in text.split(",")]
+    tasks = tuple(dict.fromkeys(x for name in names for x in groups.get(name, [name])))
+    for task in tasks:
+        if task not in every:
+            hint = suggest(task, [*every, *groups])
+            raise ValueError(f"no kind of conversation is called {task!r}{hint}")
+    return tasks
 
 
-def evaluate(
-    predictor: Predictor, plan: Plan, out: Path | None = None, *, name: str = ""
+def evaluate_matrix(
+    predictor: Predictor, plan: MatrixPlan, out: Path | None = None, *, name: str = ""
 ) -> MatrixResults:
-    """Hold the conversations of a plan, judge them, and sum up.
+    """Run the conversations of a plan, score them, and sum up.
 
     Args:
-        predictor: who answers.
-        plan: what to measure.
-        out: where samples and their media are kept as they come, with a gallery to look at them;
-            those kept already are not held again.
+        predictor: replies to the conversations.
+        plan: the conversations.
+        out: folder of samples and their media, written as they come, and of a gallery of them;
+            samples that it holds already are not run again.
         name: of the predictor, for the results.
 
     Raises:
         ValueError: if the folder holds samples of another predictor or seed.
     """
-    wanted = {sample.key: sample for sample in plan.samples()}
+    samples = {sample.key: sample for sample in plan.samples()}
     head = {"answerer": predictor.identity(), "seed": plan.seed, "varied": plan.varied}
-    store = Store(out, head, _key) if out is not None else None
-    records = {key: r for key, r in (store.records if store else {}).items() if key in wanted}
-    left = [sample for key, sample in wanted.items() if key not in records]
-    with tqdm(total=len(wanted), initial=len(records), unit="talk") as bar:
-        for start in range(0, len(left), plan.batch_size):
-            some = left[start : start + plan.batch_size]
-            bar.set_description(some[0].line)
-            held = hold(predictor, some, store.save_medium if store else None)
-            for sample, record in zip(some, held, strict=True):
+    store: Store[DialogueRecord] | None = Store(out, head, _key) if out is not None else None
+    stored = store.records if store else {}
+    records = {key: stored[key] for key in samples if key in stored}
+    missing = [sample for key, sample in samples.items() if key not in records]
+    with tqdm(total=len(samples), initial=len(records), unit="talk") as bar:
+        for start in range(0, len(missing), plan.batch_size):
+            batch = missing[start : start + plan.batch_size]
+            bar.set_description(batch[0].task)
+            results = run_dialogues(predictor, batch, store.save_medium if store else None)
+            for sample, record in zip(batch, results, strict=True):
                 records[sample.key] = record
                 if store is not None:
                     store.add(record)
-            bar.update(len(some))
-    found = [records[key] for key in wanted]
-    results: MatrixResults = {
+            bar.update(len(batch))
+    # In the plan's order, whatever order they were run in.
+    ordered = [records[key] for key in samples]
+    summary: MatrixResults = {
         "model": name,
-        "lines": plan.lines,
+        "lines": plan.tasks,
         "count": plan.count,
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "varied": plan.varied,
-        **summarize(found),
+        **summarize(ordered),
     }
     if out is not None:
-        write_gallery(out, results, found)
-    return results
+        write_gallery(out, summary, ordered)
+    return summary
 
 
-def _key(record: Mapping[str, Any]) -> tuple[str, bool, int]:
+def _key(record: DialogueRecord) -> SampleKey:
     """The key of a record's sample."""
     return record["line"], record["unseen"], record["index"]
 
 
-Keep = Callable[[Media, str], str]
-"""Keeps a medium under a name; the path to find it by comes back."""
-
-
-def hold(
-    predictor: Predictor, samples: Sequence[Sample], keep: Keep | None = None
-) -> list[dict[str, Any]]:
-    """Hold several conversations at once, turn by turn; the history is the predictor's own.
+def run_dialogues(
+    predictor: Predictor, samples: Sequence[MatrixSample], save: SaveMedia | None = None
+) -> list[DialogueRecord]:
+    """Run several conversations at once, turn by turn; their history has the predictor's replies.
 
     Args:
-        predictor: who answers.
-        samples: what is asked.
-        keep: where media go; None to let them go.
+        predictor: replies to the conversations.
+        samples: the conversations.
+        save: saves their media; None to drop them.
 
     Returns:
-        For each a record, ready for JSON, of requests, replies, readings and scores.
+        A record of each: requests, replies, attributes read, and scores.
     """
     histories: list[list[Message]] = [[] for _ in samples]
-    turns: list[list[dict[str, Any]]] = [[] for _ in samples]
+    turns: list[list[TurnRecord]] = [[] for _ in samples]
     for turn in range(max(len(sample.dialogue.answers) for sample in samples)):
         active = [i for i, s in enumerate(samples) if turn < len(s.dialogue.answers)]
         for i in active:
-            histories[i].append(samples[i].user(turn))
+            histories[i].append(samples[i].request(turn))
         seeds = [samples[i].reply_seed(turn) for i in active]
-        answers = predictor([list(histories[i]) for i in active], seeds)
-        for i, answer in zip(active, answers, strict=True):
-            histories[i].append(answer)
-            judged = _judged(samples[i].dialogue, turn, answer)
-            if keep is not None:
+        replies = predictor([list(histories[i]) for i in active], seeds)
+        for i, reply in zip(active, replies, strict=True):
+            histories[i].append(reply)
+            record = _score_turn(samples[i].dialogue, turn, reply)
+            if save is not None:
                 name = f"{samples[i].name}-{turn}"
-                _keep(judged["request"], histories[i][-2].media, keep, f"{name}-user")
-                _keep(judged["reply"], answer.media, keep, f"{name}-reply")
-            turns[i].append(judged)
+                _save_media(record["request"], histories[i][-2].media, save, f"{name}-user")
+                _save_media(record["reply"], reply.media, save, f"{name}-reply")
+            turns[i].append(record)
     return [
         {
-            "line": sample.line,
+            "line": sample.task,
             "kind": sample.dialogue.kind,
             "unseen": sample.unseen,
             "index": sample.index,
             "from_input": sample.dialogue.from_input,
-            "turns": judged,
+            "turns": records,
         }
-        for sample, judged in zip(samples, turns, strict=True)
+        for sample, records in zip(samples, turns, strict=True)
     ]
 
 
-def _keep(parts: Sequence[Any], media: Sequence[Media], keep: Keep, name: str) -> None:
-    """Keep the media of a message, and write their paths into its record."""
-    places = [part for part in parts if isinstance(part, dict)]
-    for number, (part, medium) in enumerate(zip(places, media, strict=True)):
-        part["path"] = keep(medium, f"{name}-{number}")
+def _save_media(
+    parts: Sequence[str | MediaPart], media: Sequence[Media], save: SaveMedia, name: str
+) -> None:
+    """Save the media of a message, and write their paths into its record."""
+    places = [part for part in parts if not isinstance(part, str)]
+    for number, (part, item) in enumerate(zip(places, media, strict=True)):
+        part["path"] = save(item, f"{name}-{number}")
 
 
-def _judged(dialogue: Dialogue, turn: int, answer: Message) -> dict[str, Any]:
-    """The record of one turn."""
+def _score_turn(dialogue: Dialogue, turn: int, reply: Message) -> TurnRecord:
+    """Score the reply of one turn; its record comes back."""
     request, reference = dialogue.turns[2 * turn : 2 * turn + 2]
-    asked = [medium.modality for medium in reference.media]
-    given = [medium.kind for medium in answer.media]
-    wanted = dialogue.answers[turn]
-    modalities = asked or ["text"] * len(wanted)
-    made = _matched(modalities, answer)
-    marks = [score_reply(*each) for each in zip(modalities, made, wanted, strict=True)]
+    asked = [item.modality for item in reference.media]
+    expected = dialogue.answers[turn]
+    modalities = asked or ["text"] * len(expected)
+    contents = _match(modalities, reply)
     return {
-        "request": _written(request),
+        "request": _describe_parts(request),
         "reply": [
             part if isinstance(part, str) else {"kind": getattr(part, "kind", "")}
-            for part in answer.content
+            for part in reply.content
         ],
-        "wanted": wanted,
-        "read": [judge(*each) for each in zip(modalities, made, strict=True)],
-        "right": marks,
-        "chance": [{name: chance(name, told) for name in told} for told in wanted],
-        "media": {"asked": asked, "given": given},
+        "wanted": expected,
+        "read": [read_attributes(*pair) for pair in zip(modalities, contents, strict=True)],
+        "right": [score_reply(*each) for each in zip(modalities, contents, expected, strict=True)],
+        "chance": [{name: chance_level(name, each) for name in each} for each in expected],
+        "media": {"asked": asked, "given": [item.kind for item in reply.media]},
     }
 
 
-def _matched(modalities: Sequence[str], message: Message) -> list[str | Media | None]:
-    """What a reply holds for each wanted modality: its next medium of that kind, or its text."""
-    found: dict[str, Iterator[Media]] = {
-        name: iter([m for m in message.media if m.kind == name]) for name in modalities
+def _match(modalities: Sequence[str], reply: Message) -> list[str | Media | None]:
+    """The reply's content for each expected modality: its next item of that kind, or its text."""
+    items: dict[str, Iterator[Media]] = {
+        name: iter([item for item in reply.media if item.kind == name]) for name in modalities
     }
-    return [message.text if name == "text" else next(found[name], None) for name in modalities]
+    return [reply.text if name == "text" else next(items[name], None) for name in modalities]
 
 
-def _written(turn: DialogueTurn) -> list[str | dict[str, str]]:
+def _describe_parts(turn: DialogueTurn) -> list[str | MediaPart]:
     return [
         part if isinstance(part, str) else {"kind": part.modality, "caption": part.caption}
         for part in turn.parts

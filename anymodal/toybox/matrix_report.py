@@ -1,14 +1,12 @@
-"""The figures of a matrix, and their tables.
-
-A record is what `matrix.hold` writes of one conversation.
-"""
+"""The figures of a matrix, and their tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from typing import TypedDict
 
 from anymodal.io.results import markdown_table
+from anymodal.toybox.records import DialogueRecord
 from anymodal.toybox.shares import AttributeShares, Share, attributes, proportion
 
 
@@ -17,8 +15,8 @@ class Figures(AttributeShares):
 
     Attributes:
         count: how many conversations.
-        chance: the share that blind guessing gets.
-        input: the shares of what only given media tell.
+        chance: the chance level of the expected attributes.
+        input: the shares of attributes that only the user's media show.
         media: the share of replies with exactly the media asked for, in order.
     """
 
@@ -34,16 +32,16 @@ class SplitFigures(Figures):
     unseen: bool
 
 
-class LineFigures(SplitFigures):
-    """The figures of one kind of conversation."""
+class TaskFigures(SplitFigures):
+    """The figures of one task in one split; its name is the key `line`."""
 
     line: str
 
 
 class Summary(TypedDict):
-    """The figures of every kind and split, of every split, and of all conversations together."""
+    """The figures of every task and split, of every split, and of all conversations together."""
 
-    results: list[LineFigures]
+    results: list[TaskFigures]
     splits: list[SplitFigures]
     total: Figures
 
@@ -59,26 +57,26 @@ class MatrixResults(Summary):
     varied: bool
 
 
-def summarize(records: Sequence[Mapping[str, Any]]) -> Summary:
+def summarize(records: Sequence[DialogueRecord]) -> Summary:
     """Sum the records of a matrix up."""
-    groups: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, bool], list[DialogueRecord]] = {}
     for record in records:
         groups.setdefault((record["line"], record["unseen"]), []).append(record)
-    lines: list[LineFigures] = [
-        {"line": line, "unseen": unseen, **figures(group)}
-        for (line, unseen), group in groups.items()
+    tasks: list[TaskFigures] = [
+        {"line": task, "unseen": unseen, **figures(group)}
+        for (task, unseen), group in groups.items()
     ]
     splits: list[SplitFigures] = [
         {"unseen": unseen, **figures([r for r in records if r["unseen"] == unseen])}
         for unseen in dict.fromkeys(unseen for _, unseen in groups)
     ]
-    return {"results": lines, "splits": splits, "total": figures(records)}
+    return {"results": tasks, "splits": splits, "total": figures(records)}
 
 
-def figures(records: Sequence[Mapping[str, Any]]) -> Figures:
+def figures(records: Sequence[DialogueRecord]) -> Figures:
     """The figures of some conversations."""
     turns = [turn for record in records for turn in record["turns"]]
-    guesses = [c for turn in turns for told in turn["chance"] for c in told.values()]
+    chances = [c for turn in turns for levels in turn["chance"] for c in levels.values()]
     perceived = [
         {name: mark for name, mark in marks.items() if name in record["from_input"]}
         for record in records
@@ -87,7 +85,7 @@ def figures(records: Sequence[Mapping[str, Any]]) -> Figures:
     return {
         "count": len(records),
         **attributes([marks for turn in turns for marks in turn["right"]]),
-        "chance": sum(guesses) / len(guesses) if guesses else None,
+        "chance": sum(chances) / len(chances) if chances else None,
         "input": attributes(perceived),
         "media": proportion([t["media"]["asked"] == t["media"]["given"] for t in turns]),
     }
@@ -98,17 +96,17 @@ def matrix_table(results: Summary) -> str:
 
     Seen and held-out scenes stand side by side; chance and media are of both together.
     """
-    lines: dict[str, Sequence[SplitFigures]] = {}
+    tasks: dict[str, Sequence[SplitFigures]] = {}
     for result in results["results"]:
-        lines[label(result["line"])] = [*lines.get(label(result["line"]), ()), result]
-    lines["all of these"] = results["splits"]
+        tasks[label(result["line"])] = [*tasks.get(label(result["line"]), ()), result]
+    tasks["all of these"] = results["splits"]
     head = ["conversation", "n"]
     for split in results["splits"]:
         head += [f"{'held out' if split['unseen'] else 'seen'} %", "95 %", "told by input %"]
-    rows = [_row(name, splits) for name, splits in lines.items()]
+    rows = [_row(name, splits) for name, splits in tasks.items()]
     named = [(split_label(result), result) for result in results["results"]]
-    by_line = markdown_table([*head, "chance %", "media %"], rows)
-    return f"{by_line}\n\n{attribute_table('conversation', named)}"
+    by_task = markdown_table([*head, "chance %", "media %"], rows)
+    return f"{by_task}\n\n{attribute_table('conversation', named)}"
 
 
 def _row(name: str, splits: Sequence[SplitFigures]) -> list[str]:
@@ -156,12 +154,12 @@ def span(interval: Sequence[float] | None) -> str:
     return "–" if interval is None else "–".join(f"{100 * end:.0f}" for end in interval)
 
 
-def label(line: str) -> str:
-    """The name of a kind of conversation, for people."""
+def label(task: str) -> str:
+    """The name of a task, for people."""
     # A bare > would begin a quotation in no table cell, but an arrow reads better.
-    return line.replace(">", " → ")
+    return task.replace(">", " → ")
 
 
-def split_label(result: LineFigures) -> str:
+def split_label(result: TaskFigures) -> str:
     """The name of a result in one split."""
     return label(result["line"]) + (" (held out)" if result["unseen"] else "")

@@ -1,8 +1,9 @@
-"""Whether media and texts tell what they should: readings by the oracles, and their scores."""
+"""Oracle scoring: attributes read off media and texts, against those that were expected."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,76 +12,80 @@ from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.oracles.media import read_media
 from anymodal.toybox.oracles.text import read_text, score_text
 from anymodal.toybox.render import render
-from anymodal.toybox.scene import OBSERVABLE, VALUES, sample_scene
-
-_ANSWERS = ("yes", "no")
+from anymodal.toybox.scene import VALUES, sample_scene
 
 
-def judge(modality: str, media: object) -> dict[str, str]:
-    """What a medium, or a text, tells; nothing if it is of another kind or can't be read.
+def read_attributes(modality: str, content: object) -> dict[str, str]:
+    """Read the attributes off a media item or a text by the oracle of its modality.
 
     Args:
-        modality: what it should be: "text", or a medium's kind.
-        media: a string, a medium, or None where there is none.
+        modality: expected modality: "text", or a kind of media.
+        content: a string, a media item, or None where there is none.
+
+    Returns:
+        Values by attribute; none if the content is of another kind or can't be read.
     """
     if modality == "text":
-        return read_text(media) if isinstance(media, str) else {}
-    if not isinstance(media, Media) or media.kind != modality:
+        return read_text(content) if isinstance(content, str) else {}
+    if not isinstance(content, Media) or content.kind != modality:
         return {}
     try:
-        return read_media(media)
-    except Exception:  # whatever a model makes, judging it must not end the run
+        return read_media(content)
+    except Exception:  # whatever a model generates, scoring it must not end the run
         return {}
 
 
-def score(read: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, bool]:
-    """For each wanted attribute whether it was read so."""
-    return {name: read.get(name) == value for name, value in wanted.items()}
+def score(attributes: Mapping[str, str], expected: Mapping[str, str]) -> dict[str, bool]:
+    """For each expected attribute whether it has the expected value."""
+    return {name: attributes.get(name) == value for name, value in expected.items()}
 
 
-def score_reply(modality: str, media: object, wanted: Mapping[str, str]) -> dict[str, bool]:
-    """The score of a medium, or of a text, which also loses by what it tells beyond the wanted."""
+def score_reply(modality: str, content: object, expected: Mapping[str, str]) -> dict[str, bool]:
+    """Score a media item or a text; a text loses by other attributes that it states, too."""
     if modality == "text":
-        return score_text(media if isinstance(media, str) else "", wanted)
-    return score(judge(modality, media), wanted)
+        return score_text(content if isinstance(content, str) else "", expected)
+    return score(read_attributes(modality, content), expected)
 
 
-def chance(name: str, wanted: Mapping[str, str]) -> float:
-    """How often blind guessing gets a wanted attribute right.
-
-    Two things at once are as hard to guess as any pair of different things.
-    """
+def chance_level(name: str, expected: Mapping[str, str]) -> float:
+    """The probability that a uniform guess of an expected attribute is right."""
     if name == "answer":
-        return 1 / len(_ANSWERS)
+        return 1 / 2
     count = len(VALUES[name])
-    pair = " and " in wanted.get(name, "")
-    return 2 / (count * (count - 1)) if pair else 1 / count
+    # Two things at once, as "ball and bell", are guessed as an unordered pair of different ones.
+    if " and " in expected.get(name, ""):
+        return 2 / (count * (count - 1))
+    return 1 / count
 
 
-def captioned(
-    modality: str, count: int, *, seed: int = 0, unseen: bool = False
-) -> list[tuple[str, dict[str, str]]]:
-    """Captions of fresh scenes, with what a medium of each must tell."""
-    found = []
-    for index in range(count):
-        scene = sample_scene(np.random.default_rng((seed, index, 7)), unseen=unseen)
-        told = scene.observable(modality)
-        found.append((caption(told, modality), told))
-    return found
+@dataclass(frozen=True)
+class SceneSet:
+    """Random scenes to measure on.
 
+    Args:
+        count: how many.
+        seed: of the scenes.
+        unseen: take held-out scenes instead of training ones.
+    """
 
-def rendered(
-    modality: str, count: int, *, seed: int = 0, unseen: bool = False
-) -> list[tuple[Media, dict[str, str]]]:
-    """Freshly rendered media, with what each must tell."""
-    found = []
-    for index in range(count):
-        rng = np.random.default_rng((seed, index, 8))
-        scene = sample_scene(rng, unseen=unseen)
-        found.append((render(scene, modality, rng), scene.observable(modality)))
-    return found
+    count: int
+    seed: int = 0
+    unseen: bool = False
 
+    def captions(self, modality: str) -> list[tuple[str, dict[str, str]]]:
+        """Captions of the scenes' media, with their attributes."""
+        samples = []
+        for index in range(self.count):
+            scene = sample_scene(np.random.default_rng((self.seed, index, 7)), unseen=self.unseen)
+            attributes = scene.observable(modality)
+            samples.append((caption(attributes, modality), attributes))
+        return samples
 
-def values_of(modality: str) -> dict[str, Sequence[str]]:
-    """The attributes that a medium tells, with their values."""
-    return {name: VALUES[name] for name in OBSERVABLE[modality]}
+    def media(self, modality: str) -> list[tuple[Media, dict[str, str]]]:
+        """Rendered media of the scenes, with their attributes."""
+        samples = []
+        for index in range(self.count):
+            rng = np.random.default_rng((self.seed, index, 8))
+            scene = sample_scene(rng, unseen=self.unseen)
+            samples.append((render(scene, modality, rng), scene.observable(modality)))
+        return samples

@@ -19,8 +19,7 @@ from anymodal.cli import demo as demo_command
 from anymodal.cli.command_line import COMMANDS
 from anymodal.cli.terminal import log_to_terminal
 from anymodal.media import Media
-from anymodal.toybox import demo
-from anymodal.toybox import demo_script as script_of
+from anymodal.toybox import demo, demo_script
 from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.oracles.media import read_media
 from anymodal.toybox.scene import Scene, is_held_out
@@ -272,9 +271,9 @@ def test_what_a_model_says_cannot_command_the_terminal() -> None:
 
 
 def test_the_script_covers_everything_and_no_held_out_scene() -> None:
-    given = [medium for step in demo.SCRIPT for medium in step.given]
-    made = [medium for step in demo.SCRIPT for medium in step.made]
-    assert len(demo.SCRIPT) >= 10
+    given = [medium for step in demo_script.SCRIPT for medium in step.inputs]
+    made = [medium for step in demo_script.SCRIPT for medium in step.expected_media]
+    assert len(demo_script.SCRIPT) >= 10
     assert {medium.modality for medium in given} == {"image", "audio", "video", "imu"}
     assert {medium.modality for medium in made} == {"image", "audio", "video"}
     for medium in (*given, *made):
@@ -285,26 +284,28 @@ def test_the_script_covers_everything_and_no_held_out_scene() -> None:
 
 
 def test_inputs_are_files_that_tell_what_they_should(tmp_path: Path) -> None:
-    files = demo.write_inputs(demo.SCRIPT, tmp_path, 0)
-    for step, written in zip(demo.SCRIPT, files, strict=True):
-        for medium, path in zip(step.given, written, strict=True):
+    files = demo.write_inputs(demo_script.SCRIPT, tmp_path, 0)
+    for step, written in zip(demo_script.SCRIPT, files, strict=True):
+        for medium, path in zip(step.inputs, written, strict=True):
             assert read_media(media.load(path)) == medium.attributes
 
 
 def test_replies_are_measured(tmp_path: Path) -> None:
     ball = MediaItem(Scene("ball", "blue", "small", "still", "slow"), "image")
-    drawn = media.load(demo.write_inputs([demo.Step("", (ball,))], tmp_path, 0)[0][0])
+    drawn = media.load(demo.write_inputs([demo_script.DemoStep("", (ball,))], tmp_path, 0)[0][0])
 
-    def found(step: demo.Step, *content: str | Media) -> list[Check]:
+    def found(step: demo_script.DemoStep, *content: str | Media) -> list[Check]:
         reply = Message("assistant", list(content))
-        return demo.checks(step, Exchange(Message("user", [""]), (), reply, (), 0))
+        return demo.check_reply(step, Exchange(Message("user", [""]), (), reply, (), 0))
 
-    wanted = demo.Step("draw it", made=(ball,))
+    wanted = demo_script.DemoStep("draw it", expected_media=(ball,))
     assert found(wanted, "Here: ", drawn) == [Check("measured: a small blue ball", True)]
     assert str(found(wanted, "Here.")[0]) == "asked for image, got none ✗"
-    red = demo.Step("draw it", made=(MediaItem(ball.scene.replace(color="yellow"), "image"),))
+    red = demo_script.DemoStep(
+        "draw it", expected_media=(MediaItem(ball.scene.replace(color="yellow"), "image"),)
+    )
     assert not found(red, drawn)[0].right
-    told = script_of.describing("what is this?", ball)
+    told = demo_script.description_step("what is this?", ball)
     assert found(told, "This is a small blue ball.")[0].right
     assert str(found(told, "This is a big blue ball.")[0]) == "wrong in size ✗"
 
@@ -326,8 +327,11 @@ def test_demo_holds_its_conversation_and_writes_everything(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ball = MediaItem(Scene("ball", "blue", "small", "still", "slow"), "image")
-    script = (demo.Step("draw a ball", made=(ball,)), script_of.describing("what is this?", ball))
-    monkeypatch.setattr(demo, "SCRIPT", script)
+    script = (
+        demo_script.DemoStep("draw a ball", expected_media=(ball,)),
+        demo_script.description_step("what is this?", ball),
+    )
+    monkeypatch.setattr(demo_script, "SCRIPT", script)
     assert run("demo", "--out", tiny / "shown") == 0
     out = capsys.readouterr().out
     assert "you> draw a ball" in out and "of 2 measured answers are right" in out

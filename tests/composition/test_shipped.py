@@ -9,7 +9,7 @@ import pytest
 from anymodal import AnyModal
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.toybox.grammar.single_turn import INPUTS, OUTPUTS
-from anymodal.toybox.matrix import Plan, evaluate
+from anymodal.toybox.matrix import MatrixPlan, evaluate_matrix
 
 CELLS = tuple(f"{given}>{wanted}" for given in INPUTS for wanted in OUTPUTS)
 
@@ -17,7 +17,7 @@ CELLS = tuple(f"{given}>{wanted}" for given in INPUTS for wanted in OUTPUTS)
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
     answers = ModelPredictor(AnyModal.from_pretrained("nano"))
-    return evaluate(answers, Plan((*CELLS, "talk"), count=5), name="nano")
+    return evaluate_matrix(answers, MatrixPlan((*CELLS, "talk"), count=5), name="nano")
 
 
 def test_every_cell_answers_better_than_chance(results: dict[str, Any]) -> None:

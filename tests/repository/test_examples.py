@@ -16,7 +16,7 @@ import transformers
 from anymodal import media
 from anymodal.encoders import TransformersEncoder, TransformersText
 from anymodal.media import Image
-from anymodal.toybox.scoring import judge
+from anymodal.toybox.scoring import read_attributes
 from tests.encoders.test_texts import write as write_clip
 from tests.support.paths import ROOT as REPOSITORY
 
@@ -66,7 +66,7 @@ def test_generate(tmp_path: Path) -> None:
     right = []
     for name, told in wanted.items():
         medium = media.load(files[name])
-        read = judge(medium.kind, medium)
+        read = read_attributes(medium.kind, medium)
         right += [read.get(attribute) == value for attribute, value in told.items()]
     # Chance is 0.3; the shipped heads are young (README, "Measured").
     assert sum(right) >= 0.8 * len(right)

@@ -6,54 +6,65 @@ import pytest
 import torch
 
 from anymodal.model import AnyModal
-from anymodal.toybox import diagnosis as ladder
+from anymodal.toybox import probes
+from anymodal.toybox.diagnosis import (
+    decoder_accuracy,
+    diagnose,
+    diagnosis_table,
+    head_accuracy,
+    oracle_accuracy,
+)
 from anymodal.toybox.scene import MOTIONS
-from anymodal.toybox.scoring import rendered
+from anymodal.toybox.scoring import SceneSet
 from anymodal.types import Conditioning
 from tests.support.tiny import tiny_model
 
 
 def test_a_decoder_alone_is_measured_on_captions():
     decoder = tiny_model().decoders["image"]
-    rung = ladder.on_captions(decoder, 3, steps=2, guidance=2.0, batch_size=2)
-    assert set(rung.found["by_attribute"]) == {"thing", "color", "size"}
-    assert "image: decoder on captions" in ladder.table([rung])
+    accuracy = decoder_accuracy(decoder, SceneSet(3), steps=2, guidance=2.0, batch_size=2)
+    assert set(accuracy.shares["by_attribute"]) == {"thing", "color", "size"}
+    assert "image: decoder on captions" in diagnosis_table([accuracy])
 
 
-def test_the_oracles_rung_is_at_the_top():
-    assert ladder.of_oracle("imu", 20).found["share"] > 0.97
+def test_the_oracle_is_right_about_rendered_media():
+    assert oracle_accuracy("imu", SceneSet(20)).shares["share"] > 0.97
 
 
-def test_a_probe_finds_what_is_there_and_nothing_where_there_is_nothing(monkeypatch):
-    monkeypatch.setattr(ladder, "LEARN", 120)
-    kinds = {}
-    for medium, told in [*rendered("imu", 120, seed=1), *rendered("imu", 40, seed=0)]:
-        kinds[medium.digest()] = told
+def test_a_probe_reads_what_features_hold_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(probes, "PROBE_SAMPLES", 120)
+    media = [*SceneSet(120, seed=1).media("imu"), *SceneSet(40).media("imu")]
+    attributes = {item.digest(): observed for item, observed in media}
 
-    def telling(media):
-        told = [kinds[medium.digest()]["motion"] for medium in media]
-        return torch.eye(len(MOTIONS))[[MOTIONS.index(motion) for motion in told]]
+    def motions(media):
+        values = [attributes[item.digest()]["motion"] for item in media]
+        return torch.eye(len(MOTIONS))[[MOTIONS.index(motion) for motion in values]]
 
-    found = ladder.probe("telling", "imu", telling, 40).found["by_attribute"]
-    assert found["motion"] == 1
-    blind = ladder.probe("blind", "imu", lambda media: torch.ones(len(media), 3), 40).found
-    assert blind["by_attribute"]["motion"] < 0.5
+    def constant(media):
+        return torch.ones(len(media), 3)
+
+    right, blind = (
+        probes.probe_accuracy("imu", read, SceneSet(40), "probe")["by_attribute"]
+        for read in (motions, constant)
+    )
+    assert right["motion"] == 1
+    assert blind["motion"] < 0.5
 
 
-def test_the_whole_ladder_of_a_tiny_model(monkeypatch):
-    monkeypatch.setattr(ladder, "LEARN", 24)
-    names = [rung.name for rung in ladder.climb(tiny_model(), 2)]
+def test_every_component_of_a_tiny_model_is_measured(monkeypatch):
+    monkeypatch.setattr(probes, "PROBE_SAMPLES", 24)
+    names = [result.name for result in diagnose(tiny_model(), SceneSet(2))]
     assert names[:8] == [
-        "image: oracle on the renderer",
-        "image: encoder, probed",
-        "image: soft tokens, probed",
-        "image: language model, told in words",
-        "image>text: the whole chain",
+        "image: oracle on rendered media",
+        "image: encoder, linear probe",
+        "image: soft tokens, linear probe",
+        "image: language model on captions",
+        "image>text: full chain",
         "image: decoder on captions",
-        "image: head, by the nearest caption",
-        "text>image: the whole chain",
+        "image: head, nearest caption",
+        "text>image: full chain",
     ]
-    assert names[-1] == "imu>text: the whole chain"
+    assert names[-1] == "imu>text: full chain"
 
 
 @pytest.mark.parametrize(("shift", "least", "most"), [(0, 1.0, 1.0), (1, 0.0, 0.6)])
@@ -69,4 +80,4 @@ def test_a_head_is_read_by_the_nearest_caption(monkeypatch, shift, least, most):
         return targets, Conditioning(embeds * mask[..., None], mask, pooled)
 
     monkeypatch.setattr(model, "conditioning", asking)
-    assert least <= ladder.of_head(model, "audio", 24).found["share"] <= most
+    assert least <= head_accuracy(model, "audio", SceneSet(24)).shares["share"] <= most

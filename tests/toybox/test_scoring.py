@@ -8,7 +8,7 @@ import pytest
 from anymodal.media import Audio, Image, Video
 from anymodal.toybox.render import render
 from anymodal.toybox.scene import Scene
-from anymodal.toybox.scoring import chance, judge, score, score_reply
+from anymodal.toybox.scoring import chance_level, read_attributes, score, score_reply
 
 BELL = Scene("bell", "red", "big", "still", "fast")
 
@@ -17,7 +17,7 @@ BELL = Scene("bell", "red", "big", "still", "fast")
 def test_a_rendered_medium_is_judged_right(modality):
     told = BELL.replace(motion="left").observable(modality)
     medium = render(BELL.replace(motion="left"), modality, np.random.default_rng(0))
-    assert score(judge(modality, medium), told) == dict.fromkeys(told, True)
+    assert score(read_attributes(modality, medium), told) == dict.fromkeys(told, True)
 
 
 def test_what_is_absent_or_of_another_kind_is_all_wrong():
@@ -41,13 +41,13 @@ def test_a_text_loses_by_what_it_adds():
     assert score_reply("text", "A red bell.", {"thing": "bell"}) == {"thing": True, "color": False}
 
 
-def test_chance():
-    assert chance("answer", {"answer": "yes"}) == 1 / 2
-    assert chance("color", {"color": "red"}) == 1 / 8
-    assert chance("thing", {"thing": "ball and bell"}) == 1 / 66
+def test_chance_levels():
+    assert chance_level("answer", {"answer": "yes"}) == 1 / 2
+    assert chance_level("color", {"color": "red"}) == 1 / 8
+    assert chance_level("thing", {"thing": "ball and bell"}) == 1 / 66
 
 
 def test_media_of_other_shapes_than_rendered_are_judged():
     video = render(BELL.replace(motion="left"), "video", np.random.default_rng(0))
     twice = Video(video.frames.repeat(2, 0), 2 * video.fps)
-    assert judge("video", twice)["motion"] == "left"
+    assert read_attributes("video", twice)["motion"] == "left"
