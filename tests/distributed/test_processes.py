@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,14 @@ def gradients(config: Path, *overrides: str) -> dict[str, torch.Tensor | None]:
     return {n: None if p.grad is None else full_tensor(p.grad) for n, p in named if p.requires_grad}
 
 
-def compare(folder: Path, strategy: str, launcher: Any = by_torchrun, **run: Any) -> None:
-    """The gradients of two processes and of one with twice the batch."""
+def compare(
+    folder: Path,
+    strategy: str,
+    launcher: Any = by_torchrun,
+    whole: Sequence[str] = ("batch_size=8",),
+    **run: Any,
+) -> None:
+    """The gradients of two processes and of one with twice the batch, or with `whole` changes."""
     config = write(folder, "run", **run)
 
     def work(rank: int) -> None:
@@ -98,7 +105,7 @@ def compare(folder: Path, strategy: str, launcher: Any = by_torchrun, **run: Any
 
     said = run_together(work, folder, launcher=launcher)
     assert "skipped" not in said[0]
-    expected = gradients(config, "batch_size=8")
+    expected = gradients(config, *whole)
     assert sum(value is not None for value in expected.values()) > 1
     for rank in range(2):
         found = torch.load(folder / f"gradients-{rank}.pt")
@@ -145,8 +152,17 @@ def test_a_process_without_media_keeps_step_where_only_the_projection_trains(
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+@pytest.mark.parametrize(
+    "whole",
+    [("batch_size=8",), ("batch_size=16", "accumulate_grad_batches=1")],
+    ids=["one accumulates too", "one has it in one batch"],
+)
 def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
-    parts: Path, tmp_path: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
+    parts: Path,
+    tmp_path: Path,
+    strategy: str,
+    whole: Sequence[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = Calls(monkeypatch)
     stage = {
@@ -156,7 +172,8 @@ def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
     model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
     data = {"_target_": "tests.distributed.test_processes.uneven_talks"}
     more = {"accumulate_grad_batches": 2, "feature_cache": {"dir": str(tmp_path / "cache")}}
-    compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage, **more)
+    run = {"model": model, "data": data, "stage": stage, **more}
+    compare(tmp_path, strategy, by_torchrun, whole, **run)
     assert calls.taken() == (0, 0, 0), "the one process found what the two had kept"
 
 
