@@ -1,9 +1,8 @@
-"""Entries in the shapes that others publish: read whole, or refused by the name of what isn't."""
+"""Entries in the shapes that data sets are published in."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymodal.data.captioned import Captioned
-from anymodal.data.conversations import Conversations
-from anymodal.media import Image, Media, Video
-from anymodal.training.batches import Batches
-from anymodal.training.objectives import Dialogue
+from anymodal.media import Image, Video
 from anymodal.types import Message, Target
-from tests.support.tiny import picture, sound, tiny_model
-
-SEEN = [picture(n, 8) for n in range(3)]
+from tests.support.entries import QUESTION, SEEN, read, share, talk
+from tests.support.tiny import sound
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +25,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Video(SEEN[0].pixels[None].repeat(2, 0), 4).save(folder / "v.mp4")
     return folder
 
-
-def read(folder: Path, entry: Any, **how: Any) -> list[tuple[str, list[Any]]]:
-    (folder / "d.json").write_text(json.dumps([entry]))
-    return [(m.role, m.content) for m in Conversations(folder / "d.json", **how)[0]]
-
-
-def share(asked: str, said: str, *more: str) -> list[dict[str, str]]:
-    """Turns as ShareGPT and LLaVA have them."""
-    roles = ("human", "gpt")
-    turns = enumerate((asked, said, *more))
-    return [{"from": roles[n % 2], "value": text} for n, text in turns]
-
-
-def talk(asked: Any, said: Any) -> list[dict[str, Any]]:
-    """Turns as OpenAI, LLaMA-Factory and ms-swift have them."""
-    return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
-
-
-QUESTION = ("assistant", ["red"])
 
 # ---- Published shapes --------------------------------------------------------------------------
 
@@ -416,114 +391,3 @@ WILD = st.recursive(
 def test_any_json_is_a_conversation_or_a_value_error(folder: Path, entry: Any) -> None:
     with contextlib.suppress(ValueError, OSError):
         assert read(folder, entry)
-
-
-# ---- Files -------------------------------------------------------------------------------------
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-LINE = json.dumps({"conversations": share("hi", "yo")})
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.jsonl", f"{LINE}\n\n{LINE}"),
-        ("a.ndjson", f"{LINE}\r\n{LINE}\r\n"),
-        ("a.json", f"{LINE}\n{LINE}\n"),
-        ("a.jsonl", b"\xef\xbb\xbf" + f"{LINE}\n{LINE}".encode()),
-        ("a.json", b"\xef\xbb\xbf" + f"[{LINE},{LINE}]".encode()),
-        ("a.json", f"[{LINE},\n{LINE}]".encode("utf-16")),
-        ("a.jsonl", f"{LINE}\n{LINE}".encode("utf-16")),
-        ("a.json", json.dumps(json.loads(f"[{LINE},{LINE}]"), indent=2)),
-    ],
-)
-def test_lists_and_lines_are_read(tmp_path: Path, name: str, content: str | bytes) -> None:
-    data = Conversations(write(tmp_path / name, content))
-    assert len(data) == 2
-    assert data[1] == data[-1] == [Message("user", "hi"), Message("assistant", "yo")]
-    with pytest.raises(IndexError):
-        data[2]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("a.json", "[]", "holds no entries"),
-        ("a.json", b"\xef\xbb\xbf[]", "holds no entries"),
-        ("a.json", " \n", "holds no entries"),
-        ("a.jsonl", "\n\n", "holds no entries"),
-        ("a.json", '{"data": []}', "must hold a list .* it holds an object with data"),
-        ("a.json", "3", "it holds 3"),
-        ("a.json", "[3]", "entry 0 is 3, not an object"),
-        ("a.json", f"[{LINE}, [1]]", r"entry 1 is \[1\], not an object"),
-        ("a.jsonl", f"{LINE}\n\n[]", r"a\.jsonl, line 3 holds \[\], not an object"),
-        ("a.jsonl", f"{LINE}\n{LINE[:-1]}", r"a\.jsonl, line 2 is no JSON"),
-        ("a.json", f"[{LINE}", "a.json is no JSON"),
-        ("a.json", "[" * 200_000, "nested too deeply"),
-        ("a.jsonl", '{"a":' * 200_000, "line 1 is nested too deeply"),
-    ],
-)
-def test_other_files_are_refused(
-    tmp_path: Path, name: str, content: str | bytes, says: str
-) -> None:
-    with pytest.raises(ValueError, match=says):
-        Conversations(write(tmp_path / name, content))
-    with pytest.raises(FileNotFoundError):
-        Conversations(tmp_path / "none.json")
-
-
-def test_an_entry_s_error_names_its_line(tmp_path: Path) -> None:
-    data = Conversations(write(tmp_path / "a.jsonl", f'{LINE}\n\n{{"conversations": []}}\n'))
-    with pytest.raises(ValueError, match=r"^a\.jsonl, line 3: the conversation is empty"):
-        data[1]
-
-
-def test_bytes_and_surrogates_that_no_tokenizer_takes(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    entry = {"conversations": share("caf\udce9 \ud83d\ude00 \0 \x1b[2J", "yo\ud800")}
-    path = write(
-        tmp_path / "a.jsonl",
-        json.dumps(entry).encode() + b"\n" + LINE.replace("hi", "\xe9").encode("latin-1"),
-    )
-    data = Conversations(path)
-    assert "byte 0xe9 in line 2 is not UTF-8" in caplog.text
-    assert data[0][0].content == ["caf\ufffd \U0001f600 \0 \x1b[2J"]
-    assert data[0][1].content == ["yo\ufffd"] and data[1][0].content == ["\ufffd"]
-    model = tiny_model()
-    dialogue = Dialogue(model)
-    batch = dialogue.collate([data[0], data[1]])
-    assert dialogue.named_losses(batch)["text"].isfinite()
-    made = {"caption": "a\udce9", "image": "0.png"}
-    data = Conversations(write(tmp_path / "b.json", json.dumps([made])), make=True)
-    assert data[0][1].content == [Target("image", "a\ufffd")]
-    assert dialogue.named_losses(dialogue.collate([data[0]]))["align"].isfinite()
-    captioned = Captioned("image", picture(), "a\udce9", ("b\udce9",))
-    assert captioned.caption == "a\ufffd" and captioned.details == ("b\ufffd",)
-
-
-def test_a_run_goes_on_over_entries_that_are_not_read(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    bad = {"conversations": share("<image>\nwhat?", "red")}
-    path = write(tmp_path / "a.jsonl", f"{LINE}\n{json.dumps(bad)}\n")
-    batches = Batches(Conversations(path), list, 2, 0)
-    assert next(iter(batches)) == [Conversations(path)[0]] * 2
-    told = caplog.text
-    assert "sample 1: a.jsonl, line 2: 1 <image> in what is asked and 0 files of image" in told
-    assert "sample 0 stands in for it" in told
-
-
-def test_a_kind_of_ones_own_has_its_keys_and_marks(tmp_path: Path) -> None:
-    for kind in Media.kinds:
-        entry = {f"{kind}s": ["none"], "messages": talk(f"<{kind}>what?", "red")}
-        with pytest.raises(FileNotFoundError):
-            read(tmp_path, entry)
-        del entry[f"{kind}s"]
-        with pytest.raises(ValueError, match=f"1 <{kind}> in what is asked and 0 files of {kind}"):
-            read(tmp_path, entry)
