@@ -65,7 +65,7 @@ def generate(
     Raises:
         ValueError: if the prompt is empty or longer than the model can read.
     """
-    reply = _Reply(language, signals, prompt, sampling or Sampling(), generator)
+    reply = ReplyState(language, signals, prompt, sampling or Sampling(), generator)
     cache = PrefixCache(language) if cache is None else cache
     done = cache.reuse(prompt.keys)
     embeds, keys = prompt.embeds[done:], prompt.keys[done:]
@@ -103,7 +103,7 @@ def generate_batch(
     """
     sampling = sampling or Sampling()
     replies = [
-        _Reply(language, signals, prompt, sampling, generators[row] if generators else None)
+        ReplyState(language, signals, prompt, sampling, generators[row] if generators else None)
         for row, prompt in enumerate(prompts)
     ]
     answers: list[list[TextToken | SpanReady]] = [[] for _ in prompts]
@@ -131,8 +131,24 @@ def generate_batch(
     return answers
 
 
-class _Reply:
-    """One reply in the making: what to feed next, and what has happened."""
+class ReplyState:
+    """One reply in the making: what to feed next, and what has happened.
+
+    Args:
+        language: writes it.
+        signals: the spans that it may contain.
+        prompt: what it answers.
+        sampling: how tokens are chosen.
+        generator: the source of randomness, on the CPU; torch's own where None.
+        forced: the reply consists of the spans of these names and nothing else.
+
+    Attributes:
+        finish_reason: None while it goes on, then `stop` or `length`.
+        tokens: how many tokens were chosen so far, those of spans included.
+
+    Raises:
+        ValueError: if the prompt is empty or longer than the model can read.
+    """
 
     def __init__(
         self,
@@ -141,10 +157,14 @@ class _Reply:
         prompt: Prompt,
         sampling: Sampling,
         generator: torch.Generator | None,
+        forced: Sequence[str] = (),
     ) -> None:
         self.language, self.signals = language, signals
         self.sampling, self.generator = sampling, generator
         self.left = min(sampling.max_new_tokens, _room(language, prompt))
+        self.forced, self.rest = bool(forced), list(forced)
+        self.finish_reason: str | None = None
+        self.tokens = 0
         self.spans = 0
         self.said: list[int] = []
         self.text = TextStream(language)
@@ -162,6 +182,7 @@ class _Reply:
         ids = self._choose(logits) if self.left > 0 else []
         if not ids:
             self._flush()
+            self.finish_reason = self.finish_reason or "length"
         return ids
 
     def drain(self) -> list[TextToken | SpanReady]:
@@ -170,21 +191,34 @@ class _Reply:
         return events
 
     def _choose(self, logits: Tensor) -> list[int]:
+        if self.forced:
+            return self._next_forced()
         logits = self.signals.constrain(logits, self._open_spans())
         token = self.sampling.pick(logits, self.said, self.generator)
         if token in self.language.stops:
+            self.finish_reason = "stop"
             return []
         if token in self.signals.starts:
             return self._begin_span(self.signals.starts[token])
         self.said.append(token)
+        self.tokens += 1
         self.left -= 1
         if event := self.text.push(token):
             self.events.append(event)
         return [token] if self.left else []
 
+    def _next_forced(self) -> list[int]:
+        if not self.rest:
+            self.finish_reason = "stop"
+            return []
+        if self.signals.counts[self.rest[0]] > self.left:
+            return []
+        return self._begin_span(self.rest.pop(0))
+
     def _begin_span(self, name: str) -> list[int]:
         self._flush()
         ids = self.signals.span(name)
+        self.tokens += len(ids)
         self.awaited = name
         self.spans += 1
         self.left -= len(ids)
@@ -193,7 +227,12 @@ class _Reply:
     def _open_spans(self) -> list[str]:
         if self.sampling.max_spans is not None and self.spans >= self.sampling.max_spans:
             return []
-        return [name for name, count in self.signals.counts.items() if count <= self.left]
+        allowed = self.sampling.modalities
+        return [
+            name
+            for name, count in self.signals.counts.items()
+            if count <= self.left and (allowed is None or name in allowed)
+        ]
 
     def _flush(self) -> None:
         if event := self.text.flush():

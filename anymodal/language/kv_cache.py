@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Sequence
+from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from anymodal.language.model import LanguageModel
 
@@ -41,11 +45,7 @@ class PrefixCache:
         """
         if self.past.get_seq_length() != len(self.keys):  # a forward pass was interrupted
             self._forget_positions()
-        common = 0
-        for mine, theirs in zip(self.keys, keys[:-1], strict=False):
-            if mine != theirs:
-                break
-            common += 1
+        common = common_prefix(self.keys, keys[:-1])
         surplus = len(self.keys) - common
         if surplus:
             try:
@@ -60,6 +60,135 @@ class PrefixCache:
         hidden = self.language(embeds.unsqueeze(0), past_key_values=self.past)[0]
         self.keys.extend(keys)
         return torch.as_tensor(hidden)
+
+    def fork(self) -> Self:
+        """A cache that begins with what this one has. Nothing is copied: tensors are only replaced,
+        never written to.
+        """
+        twin = copy.copy(self)
+        twin.keys, twin.soft, twin.past = list(self.keys), dict(self.soft), _fork(self.past)
+        return twin
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the keys and values."""
+        layers = [layer for layer in self.past.layers if layer.is_initialized]
+        return sum(each.nbytes for layer in layers for each in (layer.keys, layer.values))
+
+
+class BatchCache:
+    """Keys and values of several rows, which join and leave between any two steps.
+
+    Rows end at the same column and are padded on the left, so that a row's own positions stay in
+    one piece, whatever the others do.
+    """
+
+    def __init__(self, language: LanguageModel) -> None:
+        self.language = language
+        self.past: Any = None
+        self.lengths: list[int] = []
+
+    @staticmethod
+    def takes(past: Any) -> bool:
+        """Whether rows of such a cache can stand side by side. A recurrent state can't, since
+        padding would run through it.
+        """
+        return all(type(each) in (DynamicLayer, DynamicSlidingWindowLayer) for each in past.layers)
+
+    def join(self, past: Any) -> None:
+        """Add a cache of one row, as the last."""
+        width, length = max(self.lengths, default=0), int(past.get_seq_length())
+        if self.past is None:
+            self.past = _fork(past)
+        else:
+            most = max(width, length)
+            row = _fork(past)
+            for mine, new in zip(self.past.layers, row.layers, strict=True):
+                if mine.is_initialized:
+                    _resize(mine, most)
+                    _resize(new, most)
+                    mine.keys = torch.cat([mine.keys, new.keys])
+                    mine.values = torch.cat([mine.values, new.values])
+        self.lengths.append(length)
+
+    def take(self, row: int) -> Any:
+        """A cache of one row, copied; the row stays."""
+        past = _fork(self.past)
+        for layer in past.layers:
+            if layer.is_initialized:
+                layer.keys, layer.values = layer.keys[row : row + 1], layer.values[row : row + 1]
+                _resize(layer, self.lengths[row])
+                layer.keys, layer.values = layer.keys.clone(), layer.values.clone()
+        return past
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all other rows, and the padding that they needed."""
+        self.lengths = [self.lengths[row] for row in rows]
+        if not rows:
+            self.past = None
+            return
+        kept = torch.tensor(list(rows), dtype=torch.long, device=self.language.device)
+        self.past.batch_select_indices(kept)
+        for layer in self.past.layers:
+            if layer.is_initialized:
+                _resize(layer, max(self.lengths))
+
+    def feed(self, embeds: Tensor) -> Tensor:
+        """Append one position to every row, (B, D), and return their hidden states (B, D).
+
+        Where it fails, as for want of memory, rows are as they were before.
+        """
+        width = max(self.lengths)
+        # The others can be cut back, so their old tensors needn't be held beside the new ones.
+        before = [copy.copy(layer) if layer.is_sliding else None for layer in self.past.layers]
+        try:
+            hidden = self.language(embeds.unsqueeze(1), self._mask(width), self.past)
+        except BaseException:
+            for place, layer in enumerate(self.past.layers):
+                if before[place] is not None:
+                    self.past.layers[place] = before[place]
+                elif layer.is_initialized:
+                    layer.keys = layer.keys[..., :width, :]
+                    layer.values = layer.values[..., :width, :]
+            raise
+        self.lengths = [length + 1 for length in self.lengths]
+        return torch.as_tensor(hidden[:, 0])
+
+    def _mask(self, width: int) -> Tensor | None:
+        """Which columns are real, (B, width + 1); None if all are."""
+        if min(self.lengths) == width:
+            return None
+        device = self.language.device
+        padding = width - torch.tensor(self.lengths, device=device)
+        return (torch.arange(width + 1, device=device) >= padding[:, None]).long()
+
+
+def common_prefix(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
+    """How many of the first keys are equal."""
+    for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+        if mine != theirs:
+            return place
+    return min(len(one), len(other))
+
+
+def _fork(past: Any) -> Any:
+    """A cache with the same tensors, that grows on its own."""
+    twin = copy.copy(past)
+    twin.layers = [copy.copy(layer) for layer in past.layers]
+    return twin
+
+
+def _resize(layer: Any, length: int) -> None:
+    """Let a layer's rows have so many positions: cut or padded with zeros, on the left."""
+    columns = min(length, layer.sliding_window - 1) if layer.is_sliding else length
+    missing = columns - layer.keys.shape[-2]
+    if missing > 0:
+        padding = (0, 0, missing, 0)
+        layer.keys, layer.values = F.pad(layer.keys, padding), F.pad(layer.values, padding)
+    elif missing < 0:
+        layer.keys, layer.values = layer.keys[..., -missing:, :], layer.values[..., -missing:, :]
+    if layer.is_sliding:
+        layer.cumulative_length = length
 
 
 def new_cache(language: LanguageModel) -> DynamicCache:

@@ -29,6 +29,7 @@ class Sampling:
         repetition_penalty: divide the scores of text tokens that the reply has already.
             Source: Keskar et al. 2019 (CTRL), section 4.1.
         max_spans: the most spans in a reply; None for no limit.
+        modalities: the names that spans may have; None for all.
 
     Raises:
         ValueError: for a value of the wrong type or out of its range.
@@ -40,6 +41,7 @@ class Sampling:
     top_k: int = 0
     repetition_penalty: float = 1.0
     max_spans: int | None = None
+    modalities: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         check_integer("max_new_tokens", self.max_new_tokens, 1, MOST_TOKENS)
@@ -50,6 +52,8 @@ class Sampling:
         check_real("repetition_penalty", self.repetition_penalty, 0.01, 100)
         if self.max_spans is not None:
             check_integer("max_spans", self.max_spans, 0, MOST_TOKENS)
+        if isinstance(self.modalities, str):
+            raise ValueError(f"modalities={self.modalities!r}; give a list of names")
 
     @classmethod
     def of(cls, given: Mapping[str, Any], beside: Sequence[str] = ()) -> Self:

@@ -1,0 +1,152 @@
+"""Continuous batching: replies join and leave a running batch between any two tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from anymodal.language.generation import Prompt, ReplyState, SpanReady, TextToken
+from anymodal.language.kv_cache import BatchCache, PrefixCache
+from anymodal.language.model import LanguageModel
+from anymodal.language.sampling import Sampling
+from anymodal.language.signal_tokens import Signals
+
+
+class BatchRow:
+    """One reply of a running batch.
+
+    Attributes:
+        state: the reply so far; `state.drain()` gives its new events.
+        cache: its keys and values, while it isn't in the batch.
+        cached: how many of its prompt's positions were in the cache it came with.
+        ended: whether it is complete.
+        error: what it ended in, if it failed. The others go on.
+    """
+
+    def __init__(self, state: ReplyState, cache: PrefixCache) -> None:
+        self.state, self.cache = state, cache
+        self.cached = 0
+        self.ended = False
+        self.error: Exception | None = None
+        self.follow: list[int] = []  # ids to feed next
+
+    def drain(self) -> list[TextToken | SpanReady]:
+        """Events since the last call."""
+        return self.state.drain()
+
+
+class ContinuousBatch:
+    """Replies that are written together and begin and end on their own.
+
+    A prompt, and a whole span, goes through the model alone; single tokens go in one batch. So a
+    row never has holes, and its prompt is read exactly as `generation.generate` reads it.
+
+    Source: Yu et al. 2022 (Orca), section 3.1, iteration-level scheduling.
+    """
+
+    def __init__(self, language: LanguageModel, signals: Signals) -> None:
+        self.language, self.signals = language, signals
+        self.rows: list[BatchRow] = []
+        self._cache = BatchCache(language)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @torch.inference_mode()
+    def join(
+        self,
+        prompt: Prompt,
+        sampling: Sampling | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        cache: PrefixCache | None = None,
+        forced: Sequence[str] = (),
+    ) -> BatchRow:
+        """Read a prompt and let its reply take part from the next step on.
+
+        Args:
+            prompt: the conversation so far and the opening of the reply.
+            sampling: how tokens are chosen; greedily by default.
+            generator: the reply's own source of randomness, on the CPU.
+            cache: positions of earlier turns, which the row takes over.
+            forced: see `generation.ReplyState`.
+
+        Raises:
+            ValueError: if the prompt is empty or longer than the model can read.
+        """
+        language = self.language
+        sampling = sampling or Sampling()
+        state = ReplyState(language, self.signals, prompt, sampling, generator, forced)
+        row = BatchRow(state, PrefixCache(language) if cache is None else cache)
+        row.cached = row.cache.reuse(prompt.keys)
+        embeds, keys = prompt.embeds[row.cached :], prompt.keys[row.cached :]
+        self._advance(row, row.cache.feed(embeds, keys), embeds)
+        self._enter(row)
+        return row
+
+    @torch.inference_mode()
+    def step(self) -> list[BatchRow]:
+        """Give every row its next token.
+
+        Where it fails, as for want of memory, the rows are as they were before.
+
+        Returns:
+            The rows that left the batch: some have ended, others have a span to feed and `rejoin`.
+        """
+        rows = self.rows
+        if not rows:
+            return []
+        ids = torch.tensor([row.follow for row in rows], device=self.language.device)
+        embeds = self.language.embed(ids)[:, 0]  # (B, D)
+        hidden = self._cache.feed(embeds)
+        logits = self.language.logits(hidden)  # (B, V)
+        for place, row in enumerate(rows):
+            row.cache.keys.extend(row.follow)
+            here = slice(place, place + 1)
+            self._choose(row, hidden[here], embeds[here], logits[place])
+        apart = [row for row in rows if row.ended or len(row.follow) > 1]
+        for row in apart:
+            self.leave(row)
+        return apart
+
+    @torch.inference_mode()
+    def leave(self, row: BatchRow) -> None:
+        """Take a row out; its cache then has its keys and values, and it may `rejoin`."""
+        if row not in self.rows:
+            return
+        place = self.rows.index(row)
+        row.cache.past = self._cache.take(place)
+        kept = [other for other in range(len(self.rows)) if other != place]
+        self._cache.keep(kept)
+        self.rows = [self.rows[other] for other in kept]
+
+    @torch.inference_mode()
+    def rejoin(self, row: BatchRow) -> None:
+        """Put a row back that left before its end; where it fails, the row is as it was before."""
+        before, follow = row.cache.fork(), list(row.follow)
+        try:
+            self._enter(row)
+        except BaseException:
+            row.cache, row.follow = before, follow
+            raise
+
+    def _enter(self, row: BatchRow) -> None:
+        """Feed a row's spans alone; where a single token follows, add it to the batch."""
+        while len(row.follow) > 1:
+            embeds, keys = self.language.embed(row.follow), list(row.follow)
+            self._advance(row, row.cache.feed(embeds, keys), embeds)
+        if not row.ended:
+            self._cache.join(row.cache.past)
+            self.rows.append(row)
+
+    def _advance(self, row: BatchRow, hidden: Tensor, embeds: Tensor) -> None:
+        self._choose(row, hidden, embeds, self.language.logits(hidden[-1]))
+
+    def _choose(self, row: BatchRow, hidden: Tensor, embeds: Tensor, logits: Tensor) -> None:
+        try:
+            row.follow = row.state.step(hidden, embeds, logits)
+        except ValueError as error:  # scores that aren't finite, of this reply alone
+            row.follow, row.error = [], error
+        row.ended = not row.follow
