@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from anymodal.language.generation import Prompt, ReplyState, SpanReady, TextToken
-from anymodal.language.kv_cache import BatchCache, PrefixCache
+from anymodal.language.kv_cache import BatchCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
@@ -41,7 +41,8 @@ class ContinuousBatch:
     """Replies that are written together and begin and end on their own.
 
     A prompt, and a whole span, goes through the model alone; single tokens go in one batch. So a
-    row never has holes, and its prompt is read exactly as `generation.generate` reads it.
+    row never has holes, and its prompt is read exactly as `generation.generate` reads it. Rows of a
+    model with a recurrent state, through which padding would run, take their steps one by one.
 
     Source: Yu et al. 2022 (Orca), section 3.1, iteration-level scheduling.
     """
@@ -50,6 +51,7 @@ class ContinuousBatch:
         self.language, self.signals = language, signals
         self.rows: list[BatchRow] = []
         self._cache = BatchCache(language)
+        self._together = BatchCache.takes(new_cache(language))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,12 +100,10 @@ class ContinuousBatch:
         rows = self.rows
         if not rows:
             return []
-        ids = torch.tensor([row.follow for row in rows], device=self.language.device)
-        embeds = self.language.embed(ids)[:, 0]  # (B, D)
-        hidden = self._cache.feed(embeds)
+        embeds = self.language.embed([row.follow[0] for row in rows])  # (B, D)
+        hidden = self._fed(embeds)
         logits = self.language.logits(hidden)  # (B, V)
         for place, row in enumerate(rows):
-            row.cache.keys.extend(row.follow)
             here = slice(place, place + 1)
             self._choose(row, hidden[here], embeds[here], logits[place])
         apart = [row for row in rows if row.ended or len(row.follow) > 1]
@@ -111,15 +111,26 @@ class ContinuousBatch:
             self.leave(row)
         return apart
 
+    def _fed(self, embeds: Tensor) -> Tensor:
+        """Hidden states (B, D) after every row's next position (B, D)."""
+        if not self._together:
+            pairs = zip(self.rows, embeds, strict=True)
+            return torch.cat([row.cache.feed(each[None], row.follow) for row, each in pairs])
+        hidden = self._cache.feed(embeds)
+        for row in self.rows:
+            row.cache.keys.extend(row.follow)
+        return hidden
+
     @torch.inference_mode()
     def leave(self, row: BatchRow) -> None:
         """Take a row out; its cache then has its keys and values, and it may `rejoin`."""
         if row not in self.rows:
             return
         place = self.rows.index(row)
-        row.cache.past = self._cache.take(place)
         kept = [other for other in range(len(self.rows)) if other != place]
-        self._cache.keep(kept)
+        if self._together:
+            row.cache.past = self._cache.take(place)
+            self._cache.keep(kept)
         self.rows = [self.rows[other] for other in kept]
 
     @torch.inference_mode()
@@ -138,7 +149,8 @@ class ContinuousBatch:
             embeds, keys = self.language.embed(row.follow), list(row.follow)
             self._advance(row, row.cache.feed(embeds, keys), embeds)
         if not row.ended:
-            self._cache.join(row.cache.past)
+            if self._together:
+                self._cache.join(row.cache.past)
             self.rows.append(row)
 
     def _advance(self, row: BatchRow, hidden: Tensor, embeds: Tensor) -> None:

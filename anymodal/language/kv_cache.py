@@ -62,8 +62,8 @@ class PrefixCache:
         return torch.as_tensor(hidden)
 
     def fork(self) -> Self:
-        """A cache that begins with what this one has. Nothing is copied: tensors are only replaced,
-        never written to.
+        """A cache that begins with what this one has and grows on its own. Tensors are shared where
+        they are only replaced, never written to.
         """
         twin = copy.copy(self)
         twin.keys, twin.soft, twin.past = list(self.keys), dict(self.soft), _fork(self.past)
@@ -71,9 +71,9 @@ class PrefixCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the keys and values."""
-        layers = [layer for layer in self.past.layers if layer.is_initialized]
-        return sum(each.nbytes for layer in layers for each in (layer.keys, layer.values))
+        """Bytes of the keys and values, or of what stands for them."""
+        held = (value for layer in self.past.layers for value in vars(layer).values())
+        return sum(value.nbytes for value in held if isinstance(value, Tensor))
 
 
 class BatchCache:
@@ -173,6 +173,8 @@ def common_prefix(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
 
 def _fork(past: Any) -> Any:
     """A cache with the same tensors, that grows on its own."""
+    if not BatchCache.takes(past):
+        return copy.deepcopy(past)  # a recurrent state is written to in place
     twin = copy.copy(past)
     twin.layers = [copy.copy(layer) for layer in past.layers]
     return twin

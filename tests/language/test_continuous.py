@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import Qwen3NextConfig, Qwen3NextForCausalLM
 
 from anymodal.language.continuous import BatchRow, ContinuousBatch
 from anymodal.language.generation import Prompt, SpanReady, TextToken, generate
-from anymodal.language.kv_cache import BatchCache, PrefixCache
+from anymodal.language.kv_cache import BatchCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
@@ -189,10 +190,23 @@ def test_a_reply_asks_for_no_other_media_than_it_may(model: Model) -> None:
         assert {e.name for e in events if isinstance(e, SpanReady)} <= {*allowed}
 
 
-def test_recurrent_states_are_no_rows() -> None:
-    from transformers import DynamicCache
-    from transformers.cache_utils import LinearAttentionLayer
-
-    cache = DynamicCache()
-    cache.layers = [LinearAttentionLayer()]
-    assert not BatchCache.takes(cache)
+def test_a_model_with_a_recurrent_state_takes_its_steps_row_by_row() -> None:
+    torch.manual_seed(0)
+    tokenizer = FAMILIES["qwen3"].tokenizer()
+    config = Qwen3NextConfig(
+        vocab_size=len(tokenizer) + 8, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, head_dim=8, moe_intermediate_size=16,
+        shared_expert_intermediate_size=16, num_experts=2, num_experts_per_tok=1,
+        linear_num_key_heads=2, linear_num_value_heads=2, linear_key_head_dim=8,
+        linear_value_head_dim=8, layer_types=["linear_attention", "full_attention"],
+        max_position_embeddings=160, tie_word_embeddings=True, initializer_range=0.3,
+        pad_token_id=None,
+    )  # fmt: skip
+    language = LanguageModel(Qwen3NextForCausalLM(config).eval(), tokenizer)
+    assert not BatchCache.takes(new_cache(language))
+    signals = Signals.add_to(language, {"pic": 5}, ["pic"])
+    how, prompts = Sampling(max_new_tokens=12), prompts_of(language)[:3]
+    alone = [facts(list(generate(language, signals, prompt, how))) for prompt in prompts]
+    batch = ContinuousBatch(language, signals)
+    arrivals = {2 * i: lambda p=prompt: batch.join(p, how) for i, prompt in enumerate(prompts)}
+    assert list(map(facts, run(batch, arrivals))) == alone

@@ -1,0 +1,183 @@
+"""The engine: many requests at once over one model, without a word of HTTP.
+
+Requests pass three stages, each with threads of its own: prompts are laid out and their media
+encoded; texts are written in one running batch; media are made, in a batch for each decoder and
+settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anymodal.chat.messages import conversation_of
+from anymodal.chat.turn import check_settings
+from anymodal.config import ranges
+from anymodal.serving.job import Job, JobSettings
+from anymodal.serving.media_worker import MediaTask, MediaWorker
+from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
+from anymodal.serving.preparer import Preparer
+from anymodal.serving.requests import (
+    Channel,
+    EngineClosedError,
+    QueueFullError,
+    ReplyRequest,
+    ReplyStream,
+)
+from anymodal.serving.text_worker import TextWorker
+from anymodal.types import Message
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+MOST_STOPS = 16
+MOST_SECONDS = 86_400.0
+_MOST_RETRY_AFTER = 60
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Limits of an engine.
+
+    Args:
+        batch_size: the most replies that are written together.
+        media_batch_size: the most media of a modality that are made together.
+        max_requests: the most requests under way; more are refused.
+        timeout: the longest that a request may take, in seconds.
+        prefix_bytes: the most bytes of keys and values to keep for requests that begin alike.
+        soft_token_bytes: the most bytes of soft tokens to keep for media that come again.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    batch_size: int = 16
+    media_batch_size: int = 8
+    max_requests: int = 128
+    timeout: float = 600.0
+    prefix_bytes: int = 256 * 2**20
+    soft_token_bytes: int = 64 * 2**20
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "media_batch_size", "max_requests"):
+            ranges.whole(name, getattr(self, name), 1, 100_000)
+        ranges.number("timeout", self.timeout, 0.001, MOST_SECONDS)
+        for name in ("prefix_bytes", "soft_token_bytes"):
+            ranges.whole(name, getattr(self, name), 0, 2**50)
+
+
+class Engine:
+    """Answers many requests at once.
+
+    Every reply is the one that `AnyModal.stream` gives at its seed: greedy text is the same,
+    scores differ by the rounding of another batch, and a medium doesn't depend on its company.
+
+    Args:
+        model: who answers.
+        settings: limits.
+    """
+
+    def __init__(self, model: ComposedModel, settings: EngineSettings | None = None) -> None:
+        self.model, self.settings = model, settings or EngineSettings()
+        self._prefixes = PrefixStore(model.language, self.settings.prefix_bytes)
+        self._soft = SoftTokenStore(self.settings.soft_token_bytes)
+        self._media = {
+            name: MediaWorker(model, name, self.settings.media_batch_size)
+            for name in model.decoders
+        }
+        self._text = TextWorker(model, self._prefixes, self.settings.batch_size, self._order_medium)
+        self._preparer = Preparer(model, self._soft, self._text.submit)
+        self._requests = 0
+        self._mean_seconds = 1.0  # between the ends of two requests
+        self._last_end = time.monotonic()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return self._requests
+
+    @property
+    def writing(self) -> int:
+        """How many of them are in the running batch of text."""
+        return self._text.running
+
+    async def submit(self, request: ReplyRequest) -> ReplyStream:
+        """Begin to answer a request.
+
+        Returns:
+            The events of the reply; closing it cancels the request at its next step.
+
+        Raises:
+            QueueFullError: if too many requests are under way.
+            EngineClosedError: if the engine was closed.
+            FileNotFoundError: if the conversation names a file that isn't there.
+            ValueError: for a conversation or settings that don't fit the model.
+        """
+        settings = self._check(request)
+        self._enter()
+        try:
+            messages: Sequence[Message] = ()
+            if not request.completes:
+                messages = await asyncio.to_thread(conversation_of, request.conversation)
+        except BaseException:
+            self._leave()
+            raise
+        channel = Channel(asyncio.get_running_loop())
+        job = Job(request, messages, settings, channel, lambda _: self._leave())
+        self._preparer.submit(job)
+        return ReplyStream(channel, settings.timeout)
+
+    def close(self) -> None:
+        """End what is under way, each request with an error, and the engine's threads."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._preparer.close()
+        self._text.close()
+        for worker in self._media.values():
+            worker.close()
+
+    def _check(self, request: ReplyRequest) -> JobSettings:
+        if request.completes and not isinstance(request.conversation, str):
+            raise ValueError("a text to go on with is a string")
+        choose, media = check_settings(self.model, request.sampling, request.text)
+        for name in (*request.forced, *(choose.modalities or ())):
+            if name not in self.model.decoders:
+                known = ", ".join(self.model.decoders) or "text alone"
+                raise ValueError(f"this model makes no {name!r}; it makes {known}")
+        if len(request.stop) > MOST_STOPS:
+            raise ValueError(f"{len(request.stop)} stop strings; give at most {MOST_STOPS}")
+        seed = secrets.randbelow(2**31) if request.seed is None else ranges.seed(request.seed)
+        timeout = self.settings.timeout
+        if request.timeout is not None:
+            timeout = min(timeout, ranges.number("timeout", request.timeout, 0.001, MOST_SECONDS))
+        return JobSettings(choose, media, seed, timeout)
+
+    def _enter(self) -> None:
+        with self._lock:
+            if self._closed:
+                raise EngineClosedError
+            limit = self.settings.max_requests
+            if self._requests >= limit:
+                wait = min(max(1, math.ceil(self._mean_seconds)), _MOST_RETRY_AFTER)
+                raise QueueFullError(limit, wait)
+            self._requests += 1
+
+    def _leave(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._requests -= 1
+            self._mean_seconds += 0.1 * (now - self._last_end - self._mean_seconds)
+            self._last_end = now
+
+    def _order_medium(self, task: MediaTask) -> None:
+        self._media[task.order.name].submit(task)

@@ -1,0 +1,143 @@
+"""One request on its way through an engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anymodal.language.sampling import Sampling
+from anymodal.media import Media
+from anymodal.serving.requests import Channel, DeadlineError, Finished, ReplyRequest, TokenUsage
+from anymodal.serving.stop_strings import StopStrings
+from anymodal.types import Event, MediumReady, MediumStarted, Message, TextDelta
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """A request's settings, checked."""
+
+    sampling: Sampling
+    media: Mapping[str, Mapping[str, Any]]
+    seed: int
+    timeout: float
+
+
+class Job:
+    """A request: its settings, what came of it so far, and whether anybody still waits for it.
+
+    Several threads work on one: its text goes on while its media are made.
+
+    Args:
+        request: what was asked for.
+        messages: its conversation; empty for a text that is to be completed.
+        settings: its settings.
+        channel: where events go.
+        on_end: called once, when it is complete, failed or cancelled.
+    """
+
+    def __init__(
+        self,
+        request: ReplyRequest,
+        messages: Sequence[Message],
+        settings: JobSettings,
+        channel: Channel,
+        on_end: Callable[[Job], None],
+    ) -> None:
+        self.request, self.messages, self.settings = request, messages, settings
+        self.stops = StopStrings(request.stop)
+        self.usage = TokenUsage()
+        self.began = time.monotonic()
+        self._channel, self._on_end = channel, on_end
+        self._content: list[str | int] = []  # texts, and the indices of media
+        self._media: dict[int, Media] = {}
+        self._ordered = 0
+        self._finish_reason: str | None = None
+        self._ended = False
+        self._lock = threading.Lock()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is worth a further step; a job that isn't ends here."""
+        if self._ended:
+            return False
+        if self._channel.cancelled.is_set():
+            self._end()
+            return False
+        if time.monotonic() > self.began + self.settings.timeout:
+            self.fail(DeadlineError(self.settings.timeout))
+            return False
+        return True
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on."""
+        if not self._ended:
+            self._channel.put(event)
+
+    def write(self, text: str) -> None:
+        """Take a piece of text, as far as no stop string begins in it."""
+        self._say(self.stops.push(text))
+
+    def start_medium(self, modality: str) -> int:
+        """Note that the reply asks for a medium; give its index among those of the reply."""
+        self._say(self.stops.flush())  # no stop string reaches beyond a medium
+        with self._lock:
+            index, self._ordered = self._ordered, self._ordered + 1
+            self._content.append(index)
+        self.emit(MediumStarted(index, modality))
+        return index
+
+    def finish_medium(self, index: int, modality: str, medium: Media) -> None:
+        """Take a medium; with the last one the reply is complete."""
+        self.emit(MediumReady(index, modality, medium))
+        with self._lock:
+            self._media[index] = medium
+        self._finish_if_complete()
+
+    def finish_text(self, reason: str, usage: TokenUsage) -> None:
+        """Note that no more text comes."""
+        self._say(self.stops.flush())
+        with self._lock:
+            self._finish_reason, self.usage = reason, usage
+        self._finish_if_complete()
+
+    def fail(self, error: Exception) -> None:
+        """End the reply with an error."""
+        self._end(error)
+
+    def _say(self, text: str) -> None:
+        if text:
+            with self._lock:
+                self._content.append(text)
+            self.emit(TextDelta(text))
+
+    def _finish_if_complete(self) -> None:
+        with self._lock:
+            reason = self._finish_reason
+            if reason is None or len(self._media) < self._ordered:
+                return
+            message = Message("assistant", self._joined())
+        self._end(Finished(message, reason, self.usage))
+
+    def _joined(self) -> list[Any]:
+        """Texts and media in order, neighbouring texts as one."""
+        joined: list[Any] = []
+        for part in self._content:
+            if isinstance(part, int):
+                joined.append(self._media[part])
+            elif joined and isinstance(joined[-1], str):
+                joined[-1] += part
+            else:
+                joined.append(part)
+        return joined
+
+    def _end(self, item: Finished | Exception | None = None) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        self._on_end(self)  # before it is told: who has the reply may ask for the next
+        if item is not None:
+            self._channel.put(item)

@@ -1,0 +1,145 @@
+"""Makes media that replies ask for: one thread a decoder, one batch for equal settings."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from anymodal.chat.orders import Order, make
+from anymodal.decoders.base import NonFiniteError
+from anymodal.serving.job import Job
+from anymodal.serving.memory import free_memory, is_out_of_memory
+from anymodal.serving.requests import EngineClosedError, ModelFaultError, OutOfMemoryError
+from anymodal.types import MediumProgress
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+
+@dataclass(frozen=True, eq=False)
+class MediaTask:
+    """A medium to be made for a job."""
+
+    job: Job
+    order: Order
+
+
+class _AbandonedError(BaseException):
+    """Nobody waits for any of a batch; nothing but the end of the work may catch it."""
+
+
+class MediaWorker:
+    """Makes the media of one modality, in its own thread.
+
+    Waiting media of equal settings are made in one batch, each with its own generator. A batch
+    ends at its next step when nobody waits for any of it.
+
+    Args:
+        model: whose decoder makes them.
+        modality: its name.
+        batch_size: the most media in a batch.
+    """
+
+    def __init__(self, model: ComposedModel, modality: str, batch_size: int) -> None:
+        self.model, self.modality, self.batch_size = model, modality, batch_size
+        self._waiting: deque[MediaTask] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"media-{modality}")
+        self._thread.start()
+
+    def submit(self, task: MediaTask) -> None:
+        """Queue a medium."""
+        with self._changed:
+            self._waiting.append(task)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread, at its next step."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            self._make(batch)
+
+    def _next_batch(self) -> list[MediaTask]:
+        """The medium that waits longest, and others that can be made with it; none to end."""
+        with self._changed:
+            while True:
+                self._waiting = deque(task for task in self._waiting if task.job.alive)
+                if self._closed:
+                    for task in self._waiting:
+                        task.job.fail(EngineClosedError())
+                    return []
+                if self._waiting:
+                    break
+                self._changed.wait()
+            first = self._settings(self._waiting[0])
+            batch = [task for task in self._waiting if self._settings(task) == first]
+            batch = batch[: self.batch_size]
+            self._waiting = deque(task for task in self._waiting if task not in batch)
+            return batch
+
+    def _settings(self, task: MediaTask) -> dict[str, object]:
+        return dict(task.job.settings.media[self.modality])
+
+    def _make(self, batch: Sequence[MediaTask], retried: bool = False) -> None:
+        """Make a batch. Where memory runs out it is halved; a single one is tried once more."""
+        try:
+            self._sample(batch)
+        except _AbandonedError:
+            return
+        except Exception as error:
+            if not is_out_of_memory(error):
+                for task in batch:
+                    task.job.fail(_fault(error))
+                return
+        else:
+            return
+        free_memory()  # out here, where the error's traceback holds nothing any more
+        if len(batch) > 1:
+            half = len(batch) // 2
+            self._make(batch[:half])
+            self._make(batch[half:])
+        elif retried:
+            batch[0].job.fail(OutOfMemoryError())
+        else:
+            self._make(batch, retried=True)
+
+    def _sample(self, batch: Sequence[MediaTask]) -> None:
+        orders = [task.order for task in batch]
+        progress = partial(self._progress, batch)
+        try:
+            media = make(self.model, self.modality, orders, self._settings(batch[0]), progress)
+        except NonFiniteError as error:  # of some; the others are whole
+            for task, medium in zip(batch, error.made, strict=True):
+                if medium is None:
+                    task.job.fail(_fault(error))
+                else:
+                    task.job.finish_medium(task.order.index, self.modality, medium)
+            return
+        for task, medium in zip(batch, media, strict=True):
+            task.job.finish_medium(task.order.index, self.modality, medium)
+
+    def _progress(self, batch: Sequence[MediaTask], step: int, steps: int) -> None:
+        alive = [task for task in batch if task.job.alive]
+        if self._closed:
+            for task in alive:
+                task.job.fail(EngineClosedError())
+        if self._closed or not alive:
+            raise _AbandonedError
+        for task in alive:
+            task.job.emit(MediumProgress(task.order.index, self.modality, step, steps))
+
+
+def _fault(error: Exception) -> ModelFaultError:
+    fault = ModelFaultError(f"a medium couldn't be made: {error}")
+    fault.__cause__ = error
+    return fault

@@ -1,0 +1,91 @@
+"""Reads requests: conversations become embeddings, their media soft tokens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import torch
+
+from anymodal.language.generation import Prompt
+from anymodal.language.packing import pack
+from anymodal.serving.job import Job
+from anymodal.serving.memory import free_memory, is_out_of_memory
+from anymodal.serving.prefix_store import SoftTokenStore
+from anymodal.serving.requests import EngineClosedError, OutOfMemoryError
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+
+class Preparer:
+    """Lays out prompts and encodes their media, in its own thread, so that replies go on meanwhile.
+
+    Args:
+        model: whose encoders read.
+        soft: soft tokens of media that were read before.
+        hand_on: takes each job with its prompt.
+    """
+
+    def __init__(
+        self,
+        model: ComposedModel,
+        soft: SoftTokenStore,
+        hand_on: Callable[[Job, Prompt], None],
+    ) -> None:
+        self.model, self.soft, self.hand_on = model, soft, hand_on
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name="preparer")
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """End the thread, after the prompt at work."""
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if self._closed:
+                job.fail(EngineClosedError())
+            if not job.alive:
+                continue
+            try:
+                prompt = self._prompt(job)
+            except Exception as error:
+                job.fail(OutOfMemoryError() if is_out_of_memory(error) else error)
+            else:
+                self.hand_on(job, prompt)
+
+    def _prompt(self, job: Job) -> Prompt:
+        """A job's prompt; where memory runs out it is tried once more."""
+        try:
+            return self._embedded(job)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self.soft.clear()
+        free_memory()
+        return self._embedded(job)
+
+    @torch.inference_mode()
+    def _embedded(self, job: Job) -> Prompt:
+        model = self.model
+        if job.request.completes:
+            ids = model.language.encode_text(job.request.conversation)
+            if not ids:
+                raise ValueError("the prompt is empty; give a text to go on with")
+            return Prompt(model.language.embed(ids), list(ids))
+        laid = model.layout.prompt(job.messages, reply=True)
+        packed = pack([laid.ids], [laid.labels])
+        soft = self.soft.find(item.key for item in laid.items)
+        embeds = model.embed([laid], packed.ids.to(model.device), packed.places, soft)
+        self.soft.put(soft)
+        return Prompt(embeds[0, : len(laid.ids)], laid.keys(model.layout.slots))

@@ -1,0 +1,153 @@
+"""What is asked of an engine, what comes back, and what may go wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from anymodal.types import Done, Event, Message
+
+
+class QueueFullError(RuntimeError):
+    """Too many requests are under way; `retry_after` is when to ask again, in seconds."""
+
+    def __init__(self, limit: int, retry_after: int) -> None:
+        super().__init__(
+            f"{limit} requests are under way, which is the limit; ask again in {retry_after} s"
+        )
+        self.retry_after = retry_after
+
+
+class DeadlineError(TimeoutError):
+    """A request took longer than it may."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request took longer than {seconds:g} s; ask for less, or allow more")
+
+
+class OutOfMemoryError(RuntimeError):
+    """There was no memory for a request, even alone."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no memory for this request; ask for less, or ask again later")
+
+
+class ModelFaultError(RuntimeError):
+    """The model failed on a request that it accepted; the cause tells why."""
+
+
+class EngineClosedError(RuntimeError):
+    """The engine was closed while a request was under way."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is going down; ask again later")
+
+
+@dataclass(frozen=True)
+class ReplyRequest:
+    """One reply that is asked for.
+
+    Args:
+        conversation: see `messages.conversation_of`; or a text to go on with, if `completes`.
+        completes: whether the text is continued as it stands, without a chat template.
+        seed: of the sampled text and of the media; None draws one.
+        text: settings of the text by name, see `sampling.Sampling`.
+        sampling: settings of media by modality, over the model's own.
+        stop: strings that end the reply; they are left out of it.
+        forced: the reply consists of media of these modalities and nothing else.
+        timeout: the longest that it may take, in seconds; None for the engine's own limit.
+    """
+
+    conversation: Any
+    completes: bool = False
+    seed: int | None = None
+    text: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stop: Sequence[str] = ()
+    forced: Sequence[str] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class TokenUsage:
+    """Tokens of a request: those of the prompt, how many of them were cached, and the reply's."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a reply."""
+
+    message: Message
+    finish_reason: str
+    usage: TokenUsage
+
+
+class Channel:
+    """Carries events from an engine's threads to the event loop of who asked.
+
+    Attributes:
+        cancelled: set when nobody reads any more.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.items: asyncio.Queue[Event | Finished | Exception] = asyncio.Queue()
+        self.cancelled = threading.Event()
+
+    def put(self, item: Event | Finished | Exception) -> None:
+        """Hand over an event, or what ends the reply."""
+        with contextlib.suppress(RuntimeError):  # the reader's loop has ended
+            self.loop.call_soon_threadsafe(self.items.put_nowait, item)
+
+
+class ReplyStream(AsyncIterator[Event]):
+    """The events of a reply as they come, `Done` last. Close or drop it to cancel the request.
+
+    Attributes:
+        usage: tokens, known with the last event.
+        finish_reason: `stop` or `length`, known with the last event.
+
+    Raises:
+        DeadlineError: while it is read, if the request took too long.
+        OutOfMemoryError: while it is read, if there was no memory for it, even alone.
+        ValueError: while it is read, if the conversation doesn't fit the model.
+    """
+
+    def __init__(self, channel: Channel, timeout: float) -> None:
+        self.usage = TokenUsage()
+        self.finish_reason: str | None = None
+        self._channel, self._ended = channel, False
+        late = DeadlineError(timeout)
+        self._timer = channel.loop.call_later(timeout, channel.items.put_nowait, late)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._ended:
+            raise StopAsyncIteration
+        item = await self._channel.items.get()
+        if not isinstance(item, Exception | Finished):
+            return item
+        await self.aclose()
+        if isinstance(item, Exception):
+            raise item
+        self.usage, self.finish_reason = item.usage, item.finish_reason
+        return Done(item.message)
+
+    async def aclose(self) -> None:
+        """Cancel what is left of the request; it ends at its next step."""
+        self._ended = True
+        self._timer.cancel()
+        self._channel.cancelled.set()
+
+    def __del__(self) -> None:
+        self._channel.cancelled.set()

@@ -1,0 +1,245 @@
+"""Writes the texts of all requests in one running batch."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from anymodal.chat.orders import ordered
+from anymodal.language.continuous import BatchRow, ContinuousBatch
+from anymodal.language.generation import Prompt, SpanReady, TextToken
+from anymodal.serving.job import Job
+from anymodal.serving.media_worker import MediaTask
+from anymodal.serving.memory import free_memory, is_out_of_memory
+from anymodal.serving.prefix_store import PrefixStore
+from anymodal.serving.requests import (
+    EngineClosedError,
+    ModelFaultError,
+    OutOfMemoryError,
+    TokenUsage,
+)
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+Ready = tuple[Job, Prompt]
+T = TypeVar("T")
+
+
+class TextWorker:
+    """Owns the running batch, in its own thread: jobs join and leave it at every token.
+
+    Where memory runs out, half of the batch is parked and takes turns later.
+
+    Args:
+        model: who writes.
+        prefixes: keys and values of earlier replies.
+        batch_size: the most replies in the batch.
+        order_medium: takes what a reply asks for.
+    """
+
+    def __init__(
+        self,
+        model: ComposedModel,
+        prefixes: PrefixStore,
+        batch_size: int,
+        order_medium: Callable[[MediaTask], None],
+    ) -> None:
+        self.model, self.prefixes, self.order_medium = model, prefixes, order_medium
+        self.batch_size = self._limit = batch_size
+        self._batch = ContinuousBatch(model.language, model.signals)
+        self._jobs: dict[BatchRow, Job] = {}
+        self._parked: deque[BatchRow] = deque()
+        self._ready: SimpleQueue[Ready | None] = SimpleQueue()
+        self._failed_alone: BatchRow | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name="text")
+        self._thread.start()
+
+    @property
+    def running(self) -> int:
+        """How many replies are being written."""
+        return len(self._jobs)
+
+    def submit(self, job: Job, prompt: Prompt) -> None:
+        """Queue a job whose prompt is ready."""
+        self._ready.put((job, prompt))
+
+    def close(self) -> None:
+        """End the thread at its next step."""
+        self._closed = True
+        self._ready.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._drop_ended()
+            self._admit()
+            if len(self._batch):
+                self._step()
+        for job in self._jobs.values():
+            job.fail(EngineClosedError())
+        while not self._ready.empty():
+            if (ready := self._ready.get()) is not None:
+                ready[0].fail(EngineClosedError())
+
+    # ---- Joining ------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        """Let rows join while there is room; wait for one where the batch is empty."""
+        while self._parked and len(self._batch) < self._limit:
+            self._reenter(self._parked.popleft())
+        while len(self._batch) < self._limit and not self._closed:
+            idle = not len(self._batch) and not self._parked
+            try:
+                ready = self._ready.get(block=idle)
+            except Empty:
+                return
+            if ready is not None and ready[0].alive:
+                self._join(*ready)
+
+    def _join(self, job: Job, prompt: Prompt) -> None:
+        generator = torch.Generator().manual_seed(job.settings.seed)
+
+        def join() -> BatchRow:
+            return self._batch.join(
+                prompt,
+                job.settings.sampling,
+                generator=generator,
+                cache=self.prefixes.find(prompt.keys),
+                forced=job.request.forced,
+            )
+
+        try:
+            row = self._retried(join)
+        except Exception as error:
+            job.fail(OutOfMemoryError() if is_out_of_memory(error) else error)
+            return
+        self._jobs[row] = job
+        job.usage = TokenUsage(len(prompt.keys), row.cached)
+        self._deliver(row)
+
+    def _reenter(self, row: BatchRow) -> None:
+        """Let a row go on that left the batch before its end."""
+        job = self._jobs[row]
+        try:
+            self._retried(lambda: self._batch.rejoin(row))
+        except Exception as error:
+            self._forget(row)
+            job.fail(_failure(error))
+        else:
+            self._deliver(row)
+
+    def _retried(self, work: Callable[[], T]) -> T:
+        """Do something, and once more with half of the batch where memory runs out."""
+        try:
+            return work()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self._make_room()
+        return work()
+
+    def _make_room(self) -> None:
+        """Park half of the batch, and give back what is only kept for later."""
+        self._limit = max(1, len(self._batch) // 2)
+        for row in self._batch.rows[self._limit :]:
+            self._batch.leave(row)
+            self._parked.append(row)
+        self.prefixes.clear()
+        free_memory()
+
+    # ---- Stepping -----------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        rows = list(self._batch.rows)
+        try:
+            apart = self._batch.step()
+        except Exception as error:
+            failed = error
+        else:
+            self._failed_alone = None
+            for row in rows:
+                self._deliver(row)
+            for row in apart:
+                if row in self._jobs:
+                    self._reenter(row)
+            return
+        self._recover(failed)
+
+    def _recover(self, error: Exception) -> None:
+        """Go on after a step that failed: with half of the batch, once more with a single row, or
+        without those that it failed for.
+        """
+        if not is_out_of_memory(error):
+            self._fail(list(self._batch.rows), _failure(error))
+        elif len(self._batch) > 1:
+            self._make_room()
+        elif self._failed_alone is not self._batch.rows[0]:
+            self._failed_alone = self._batch.rows[0]
+            self._make_room()
+        else:
+            self._fail(list(self._batch.rows), OutOfMemoryError())
+
+    def _fail(self, rows: Sequence[BatchRow], error: Exception) -> None:
+        for row in rows:
+            job = self._jobs[row]
+            self._forget(row)
+            job.fail(error)
+
+    def _drop_ended(self) -> None:
+        for row, job in list(self._jobs.items()):
+            if not job.alive:
+                self._forget(row)
+
+    def _forget(self, row: BatchRow) -> None:
+        self._batch.leave(row)
+        self._jobs.pop(row, None)
+        if row in self._parked:
+            self._parked.remove(row)
+
+    # ---- Telling ------------------------------------------------------------------------------
+
+    def _deliver(self, row: BatchRow) -> None:
+        """Pass on what a row has written, and end it where it has ended."""
+        job = self._jobs[row]
+        try:
+            for event in row.drain():
+                self._tell(job, event)
+                if job.stops.hit:
+                    row.state.finish_reason = "stop"
+                    break
+        except Exception as error:
+            row.error = error
+        if not (row.ended or row.error or job.stops.hit):
+            return
+        self._forget(row)
+        if row.error is not None:
+            job.fail(_failure(row.error))
+            return
+        self._limit = min(self._limit + 1, self.batch_size)
+        self.prefixes.put(row.cache)
+        usage = TokenUsage(job.usage.prompt, job.usage.cached, row.state.tokens)
+        job.finish_text(row.state.finish_reason or "stop", usage)
+
+    def _tell(self, job: Job, event: TextToken | SpanReady) -> None:
+        if isinstance(event, TextToken):
+            job.write(event.text)
+            return
+        index = job.start_medium(event.name)
+        order = ordered(self.model, event, index, job.settings.seed)
+        self.order_medium(MediaTask(job, order))
+
+
+def _failure(error: Exception) -> Exception:
+    """What a request is told of an error in the middle of its reply."""
+    if is_out_of_memory(error):
+        return OutOfMemoryError()
+    fault = ModelFaultError(f"the model failed in the middle of a reply: {error}")
+    fault.__cause__ = error
+    return fault
