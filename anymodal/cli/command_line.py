@@ -21,6 +21,7 @@ COMMANDS = {
         "anymodal.cli.demo",
         "a scripted chat through every modality, with an HTML report",
     ),
+    "serve": ("anymodal.cli.serve", "answer requests over HTTP, in the manner of OpenAI's API"),
     "train": ("anymodal.cli.train", "train as configurations say"),
     "cache": ("anymodal.cli.cache", "fill the feature cache of a training run ahead of it"),
     "export": ("anymodal.cli.export", "put a model and all its parts into one folder"),

@@ -251,6 +251,7 @@ def test_memory_that_runs_out_in_the_text_parks_half_of_the_batch(
                 raise torch.OutOfMemoryError("no room")
 
     asked = ["hello", "what can you do?", "thank you", "who are you?", "good morning"]
+    asked = asked if most else asked[:2]
 
     async def work(engine: Engine) -> Any:
         reads = (read(engine, request(each)) for each in asked)

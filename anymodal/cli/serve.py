@@ -1,0 +1,141 @@
+"""`anymodal serve`: models behind OpenAI's API."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anymodal.cli.options import DEFAULT_MODEL, add_allow, add_device, add_limits, count, limits_of
+from anymodal.config.printable import printable
+
+if TYPE_CHECKING:
+    from anymodal.serving.api.settings import ServerSettings
+    from anymodal.serving.served import ServedModel
+
+EXTRA = ("fastapi", "uvicorn", "prometheus_client")
+GRACE = 30
+"""Seconds that answers under way have when the server is told to end."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `anymodal serve`."""
+    parser.epilog = (
+        "API keys come from --api-keys, or from the environment's ANYMODAL_API_KEYS, parted by "
+        "commas. Without any, everybody who reaches the port may ask."
+    )
+    add = parser.add_argument
+    add(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help="model folders, names of shipped ones, or encoders, each as MODEL or NAME=MODEL "
+        f"(default: {DEFAULT_MODEL})",
+    )
+    add("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    add("--port", type=_port, default=8000, help="default: %(default)s; 0 takes a free one")
+    add("--api-keys", type=Path, metavar="FILE", help="a file with API keys, one a line")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="fetch media of requests from this host, as *.example.org (default: from none)",
+    )
+    add(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let pages of this site ask (default: of none)",
+    )
+    add("--batch", type=count, help="replies written together (default: 16)")
+    add("--max-requests", type=count, help="requests under way, more get 429 (default: 128)")
+    add("--timeout", type=float, help="the longest that a request may take, in s (default: 600)")
+    add("--max-body", type=count, metavar="MIB", help="the longest body (default: 96)")
+    add("--dtype", metavar="TYPE", help="the weights' precision (default: that of the files)")
+    add_allow(parser)
+    add_limits(parser)
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until it is told to end."""
+    try:
+        import uvicorn
+
+        from anymodal.serving.api.app import create_app
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        raise ValueError(
+            f"serving needs the package {error.name}; pip install 'anymodal[serve]'"
+        ) from None
+    settings = _settings(args)
+    models = _models(args)
+    app = create_app(models, settings)
+    config = uvicorn.Config(
+        app, args.host, args.port, log_level="warning", timeout_graceful_shutdown=GRACE
+    )
+    listener = config.bind_socket()
+    listener.listen(config.backlog)  # whoever reads the line below may connect
+    host, port = listener.getsockname()[:2]
+    names = ", ".join(served.name for served in models)
+    address = f"[{host}]" if ":" in host else host
+    print(f"serving {printable(names)} at http://{address}:{port}/v1", flush=True)
+    uvicorn.Server(config).run([listener])
+    return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 to 65535")
+    return int(text)
+
+
+def _settings(args: argparse.Namespace) -> ServerSettings:
+    import dataclasses
+
+    from anymodal.media.limits import MIB
+    from anymodal.serving.api.settings import ServerSettings, read_api_keys
+
+    default = ServerSettings()
+    given = limits_of(args)
+    names = {item.partition("=")[0] for item in args.limit}
+    limits = dataclasses.replace(default.limits, **{name: getattr(given, name) for name in names})
+    return ServerSettings(
+        limits=limits,
+        max_body_bytes=args.max_body * MIB if args.max_body else default.max_body_bytes,
+        api_keys=read_api_keys(args.api_keys),
+        allowed_hosts=args.allow_host,
+        cors_origins=args.cors_origin,
+    )
+
+
+def _models(args: argparse.Namespace) -> list[ServedModel]:
+    from anymodal.serving.engine import EngineSettings
+    from anymodal.serving.served import ServedModel
+
+    chosen = {
+        "batch_size": args.batch, "max_requests": args.max_requests, "timeout": args.timeout
+    }  # fmt: skip
+    settings = EngineSettings(**{name: v for name, v in chosen.items() if v is not None})
+    return [
+        ServedModel.open(
+            name,
+            path,
+            trusted_packages=args.trusted_packages,
+            dtype=args.dtype,
+            device=args.device or "auto",
+            settings=settings,
+        )
+        for name, path in map(_named, args.models or [DEFAULT_MODEL])
+    ]
+
+
+def _named(given: str) -> tuple[str, str]:
+    """The name that clients use and the path: a folder's path is not for them to see."""
+    name, equals, path = given.partition("=")
+    if equals:
+        return name, path
+    return Path(given).name or given, given

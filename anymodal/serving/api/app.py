@@ -1,0 +1,67 @@
+"""The application: endpoints, errors and limits put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from anymodal import __version__
+from anymodal.serving.api import chat, completions, embeddings, images, status
+from anymodal.serving.api.errors import api_error, validation_error
+from anymodal.serving.api.middleware import Gate
+from anymodal.serving.api.settings import ServerSettings
+from anymodal.serving.api.state import ServerState
+from anymodal.serving.served import ServedModel
+
+
+def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = None) -> FastAPI:
+    """An application that serves models; when it ends, it closes them.
+
+    Args:
+        models: what to serve.
+        settings: what to allow.
+
+    Raises:
+        ValueError: for two models of one name.
+    """
+    state = ServerState(models, settings or ServerSettings())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(state.close)
+
+    # No pages of documents: their scripts would come from another host.
+    app = FastAPI(
+        title="AnyModal", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.server = state
+    for module in (chat, completions, images, embeddings, status):
+        app.include_router(module.router)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_middleware(Gate, settings=state.settings, metrics=state.metrics)
+    if state.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(state.settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    return app
+
+
+async def _invalid(_: Request, error: Any) -> Response:
+    return validation_error(error.errors()).response()
+
+
+async def _refused(_: Request, error: Any) -> Response:
+    return api_error(error).response()

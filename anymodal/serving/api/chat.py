@@ -1,0 +1,153 @@
+"""`/v1/chat/completions`: conversations with media in, replies with media in order out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.replies import (
+    DeltaWriter,
+    Json,
+    MediaEncoder,
+    message_json,
+    new_id,
+    usage_json,
+)
+from anymodal.serving.api.schemas import ChatBody
+from anymodal.serving.api.state import (
+    ServerState,
+    media_settings,
+    state_of,
+    submit_all,
+    while_connected,
+)
+from anymodal.serving.api.streaming import event_stream
+from anymodal.serving.requests import ReplyRequest, ReplyStream
+from anymodal.serving.served import ServedModel
+from anymodal.types import Done, Event, Message
+
+router = APIRouter()
+TEXT = "text"
+
+
+@router.post("/v1/chat/completions", response_model=None)
+async def create_chat_completion(request: Request, body: ChatBody) -> Response:
+    """Answer a conversation, in text and in whatever media the model makes."""
+    state = state_of(request)
+    served, engine = state.engine(body.model)
+    messages = await asyncio.to_thread(state.reader.messages, body.messages)
+    streams = await submit_all(engine, _requests(state, served, body, messages))
+    answer = _ChatAnswer(state, served, body)
+    if body.stream:
+        return answer.stream(streams)
+    return JSONResponse(await while_connected(request, answer.whole(streams)))
+
+
+def _requests(
+    state: ServerState, served: ServedModel, body: ChatBody, messages: Sequence[Message]
+) -> list[ReplyRequest]:
+    text = body.text_settings()
+    if body.modalities is not None:
+        text["modalities"] = _modalities(served, body.modalities)
+    seed = secrets.randbelow(2**31) if body.seed is None else body.seed
+    return [
+        ReplyRequest(
+            messages,
+            seed=seed + index,
+            text=text,
+            sampling=media_settings(body, served),
+            stop=body.stops(),
+        )
+        for index in range(state.choices(body.n))
+    ]
+
+
+def _modalities(served: ServedModel, kinds: Sequence[str]) -> list[str]:
+    """The model's own names of the kinds of media that a reply may hold."""
+    makers = served.makers
+    if TEXT not in kinds:
+        raise ApiError(
+            400, "a reply always has text; give 'text' among the modalities", param="modalities"
+        )
+    for kind in kinds:
+        if kind != TEXT and kind not in makers:
+            known = ", ".join([TEXT, *makers])
+            raise ApiError(
+                400, f"this model makes no {kind[:80]!r}; it makes {known}", param="modalities"
+            )
+    return [makers[kind] for kind in kinds if kind != TEXT]
+
+
+class _ChatAnswer:
+    """One answer of this endpoint."""
+
+    def __init__(self, state: ServerState, served: ServedModel, body: ChatBody) -> None:
+        self.state, self.served, self.body = state, served, body
+        self.id, self.created = new_id("chatcmpl"), int(time.time())
+        sound = body.audio.format if body.audio is not None else "wav"
+        self.encoder = MediaEncoder({"audio": f".{sound}"})
+
+    async def whole(self, streams: Sequence[ReplyStream]) -> Json:
+        """The answer as one object."""
+        try:
+            choices = await asyncio.gather(*map(self._choice, range(len(streams)), streams))
+        finally:
+            for stream in streams:
+                await stream.aclose()
+        usage = usage_json([stream.usage for stream in streams], len(streams))
+        return {**self._head("chat.completion"), "choices": choices, "usage": usage}
+
+    async def _choice(self, index: int, stream: ReplyStream) -> Json:
+        async for event in self.state.metrics.watched(self.served.name, stream):
+            if isinstance(event, Done):
+                told = await asyncio.to_thread(
+                    message_json, event.message, self.encoder, self.created
+                )
+        return {
+            "index": index, "message": told, "logprobs": None,
+            "finish_reason": stream.finish_reason,
+        }  # fmt: skip
+
+    def stream(self, streams: Sequence[ReplyStream]) -> Response:
+        """The answer as a stream."""
+        model = self.served.model
+        assert model is not None
+
+        def kind_of(modality: str) -> str:
+            return model.modalities[modality].media.kind
+
+        writers = [DeltaWriter(self.encoder, self.created, kind_of) for _ in streams]
+
+        def delta(index: int, event: Event) -> Json | None:
+            return writers[index].delta(event)
+
+        def usage() -> Json:
+            used = usage_json([each.usage for each in streams], len(streams))
+            return {**self._head("chat.completion.chunk"), "choices": [], "usage": used}
+
+        options = self.body.stream_options
+        return event_stream(
+            self.served.name,
+            streams,
+            self.state.metrics,
+            self._chunk,
+            delta,
+            opening={"role": "assistant", "content": ""},
+            usage=usage if options is not None and options.include_usage else None,
+        )
+
+    def _chunk(self, index: int, delta: Json | None, finish_reason: str | None) -> Json:
+        choice = {"index": index, "delta": delta or {}, "finish_reason": finish_reason}
+        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": self.id, "object": kind, "created": self.created, "model": self.served.name
+        }  # fmt: skip

@@ -1,0 +1,98 @@
+"""Messages of a request as conversations; media are decoded here, within limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anymodal.chat.messages import MAX_MEDIA
+from anymodal.io.message_content import open_message
+from anymodal.io.message_parts import PartReader, holds_text
+from anymodal.media import Media
+from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.remote import RemoteMedia
+from anymodal.types import Message
+
+PARTS = "parts"
+"""The field of a reply's message that has its texts and media in order."""
+_PLACES = {"images": "image_url", "videos": "video_url"}
+_SENT_BACK = ("refusal", "annotations", "tool_calls", "function_call", "name", "reasoning")
+
+
+class ConversationReader:
+    """Reads messages of a request.
+
+    Args:
+        reader: reads parts; it names no files.
+        remote: fetches media from hosts that are allowed.
+    """
+
+    def __init__(self, reader: PartReader, remote: RemoteMedia) -> None:
+        self.reader, self.remote = reader, remote
+
+    def messages(self, given: Sequence[Mapping[str, Any]]) -> list[Message]:
+        """The conversation.
+
+        Raises:
+            ApiError: naming the message and part, for what can't be read.
+        """
+        if not given:
+            raise ApiError(400, "there are no messages; give at least one", param="messages")
+        opened = [self._opened(place, each) for place, each in enumerate(given)]
+        count = sum(not holds_text(part) for _, parts in opened for part in parts)
+        if count > MAX_MEDIA:  # before any of them is decoded
+            text = f"{count} media in one conversation; the limit is {MAX_MEDIA}"
+            raise ApiError(400, text, param="messages")
+        return [
+            Message(role, [self._part(part, f"messages.{place}.content.{i}")
+                           for i, part in enumerate(parts)])
+            for place, (role, parts) in enumerate(opened)
+        ]  # fmt: skip
+
+    def item(self, part: Any, place: str) -> str | Media:
+        """A text or medium on its own."""
+        return self._part(part, place)
+
+    def _opened(self, place: int, message: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+        try:
+            return open_message(_normal(message))
+        except ValueError as error:
+            raise ApiError(400, str(error), param=f"messages.{place}") from error
+
+    def _part(self, part: Any, place: str) -> str | Media:
+        try:
+            read = self.reader.read(self.remote.fetched(part))
+            if not isinstance(read, str | Media):
+                raise ValueError("a target is for training; give the medium itself")
+            return read
+        except ValueError as error:
+            raise ApiError(400, f"{place}: {error}", param=place) from error
+
+
+def _normal(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message with all its parts in its content. A reply that a client sends back whole has them
+    in order in `parts`; one of other servers has media in fields of their own.
+    """
+    message = {key: value for key, value in message.items() if key not in _SENT_BACK or value}
+    message.pop("name", None)  # who of several users; templates don't tell it
+    if message.get("role") != "assistant":
+        return message
+    parts = message.pop(PARTS, None)
+    media = [part for name in _PLACES for part in message.pop(name, None) or ()]
+    sound = message.pop("audio", None)
+    if isinstance(parts, list) and parts:
+        return {**message, "content": [_without_index(part) for part in parts]}
+    if isinstance(sound, Mapping) and sound.get("data"):
+        media.append({"type": "input_audio", "input_audio": {"data": sound["data"]}})
+    elif sound:
+        raise ValueError("sounds are not kept by their id; send the message back with its `parts`")
+    if not media:
+        return message
+    content = message.get("content") or []
+    return {**message, "content": [*([content] if isinstance(content, str) else content), *media]}
+
+
+def _without_index(part: Any) -> Any:
+    if not isinstance(part, Mapping):
+        return part
+    return {key: value for key, value in part.items() if key != "index"}

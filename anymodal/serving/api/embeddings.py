@@ -1,0 +1,51 @@
+"""`/v1/embeddings`: texts and media as vectors."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from anymodal.media import Media
+from anymodal.serving.api.schemas import EmbeddingBody
+from anymodal.serving.api.state import (
+    MOST_INPUTS,
+    check_count,
+    check_media,
+    state_of,
+    while_connected,
+)
+
+router = APIRouter()
+
+
+@router.post("/v1/embeddings", response_model=None)
+async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
+    """Embed texts and media; an input may be a part of a message, with a medium inside."""
+    state = state_of(request)
+    served = state.find(body.model)
+    inputs: list[Any] = [body.input] if isinstance(body.input, str) else list(body.input)
+    check_count(inputs, "input", "inputs", MOST_INPUTS)
+    check_media(inputs, "input")
+
+    def work() -> list[Any]:
+        items: list[str | Media] = [
+            state.reader.item(item, f"input.{place}") for place, item in enumerate(inputs)
+        ]
+        as_text = body.encoding_format == "base64"
+        vectors = (vector.numpy() for vector in served.embed(items))
+        return [
+            b64encode(vector.astype("<f4").tobytes()).decode() if as_text else vector.tolist()
+            for vector in vectors
+        ]
+
+    vectors = await while_connected(request, asyncio.to_thread(work))
+    data = [
+        {"object": "embedding", "index": index, "embedding": vector}
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": 0, "total_tokens": 0}  # encoders count none
+    return JSONResponse({"object": "list", "data": data, "model": served.name, "usage": usage})

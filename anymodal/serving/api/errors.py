@@ -1,0 +1,111 @@
+"""Errors in the shape of OpenAI's API."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic_core import PydanticCustomError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from anymodal.serving.requests import (
+    DeadlineError,
+    EngineClosedError,
+    ModelFaultError,
+    OutOfMemoryError,
+    QueueFullError,
+)
+
+_LOG = logging.getLogger("anymodal.serving")
+INVALID = "invalid_request_error"
+SERVER = "server_error"
+
+
+class ApiError(HTTPException):
+    """An error as a client gets it.
+
+    Args:
+        status: of HTTP.
+        message: for a person; it holds no path of this machine.
+        kind: OpenAI's `type`.
+        param: the field of the request that it is about.
+        code: for programs.
+        headers: of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        kind: str = INVALID,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, dict(headers or {}))
+        self.message, self.kind, self.param, self.code = message, kind, param, code
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The answer's JSON."""
+        told = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": told}
+
+    def response(self) -> JSONResponse:
+        """The whole answer."""
+        return JSONResponse(self.body, self.status_code, self.headers)
+
+
+def api_error(error: BaseException) -> ApiError:
+    """The error that a client gets for whatever a request ended in."""
+    match error:
+        case ApiError():
+            return error
+        case HTTPException():
+            return ApiError(error.status_code, str(error.detail), headers=error.headers)
+        case ClientDisconnect():  # nobody reads this answer
+            return ApiError(499, "the client has left", SERVER)
+        case QueueFullError():
+            wait = {"Retry-After": str(error.retry_after)}
+            return ApiError(429, str(error), "rate_limit_error", None, "queue_full", wait)
+        case DeadlineError():
+            return ApiError(504, str(error), SERVER, None, "timeout")
+        case OutOfMemoryError():
+            return ApiError(503, str(error), SERVER, None, "out_of_memory", {"Retry-After": "5"})
+        case EngineClosedError():
+            return ApiError(503, str(error), SERVER, None, "shutting_down", {"Retry-After": "5"})
+        case ValueError() if not isinstance(error, UnicodeError):
+            return ApiError(400, str(error))
+    return _fault(error)
+
+
+def _fault(error: BaseException) -> ApiError:
+    """A fault of ours, by a number under which the log has it: its text may hold anything."""
+    number = secrets.token_hex(4)
+    cause = error.__cause__ if isinstance(error, ModelFaultError) else error
+    _LOG.error("request failed, number %s", number, exc_info=cause or error)
+    return ApiError(500, f"the server failed on this request; its log has it as {number}", SERVER)
+
+
+def unsupported(name: str, advice: str = "leave it out") -> PydanticCustomError:
+    """The error of a field that this server knows and doesn't serve."""
+    text = f"{name!r} isn't supported by this server; {advice}"
+    return PydanticCustomError("unsupported", "{text}", {"text": text, "param": name})
+
+
+def validation_error(errors: Sequence[Mapping[str, Any]]) -> ApiError:
+    """The error of a body that doesn't fit its schema, by the first field that doesn't."""
+    first = errors[0]
+    context = first.get("ctx") or {}
+    place = [str(step) for step in first["loc"] if step != "body"]
+    param = context.get("param") or ".".join(place) or None
+    if first["type"] == "extra_forbidden":
+        return ApiError(400, f"there is no field {param!r}", INVALID, param, "unknown_field")
+    if first["type"] == "json_invalid":
+        return ApiError(400, "the body is no JSON", INVALID, None, "json_invalid")
+    text = first["msg"] if "param" in context or param is None else f"{param}: {first['msg']}"
+    return ApiError(400, text, INVALID, param, first["type"])

@@ -1,0 +1,93 @@
+"""What a server tells Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from anymodal.serving.requests import ReplyStream
+from anymodal.serving.served import ServedModel
+from anymodal.types import Event, MediumReady, TextDelta
+
+NAMESPACE = "anymodal"
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """Counters of one server.
+
+    Args:
+        models: the models that it serves.
+    """
+
+    def __init__(self, models: Sequence[ServedModel]) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.registry.register(_Engines(models))
+        self.requests = self._counter("requests", "Answered requests.", "path", "status")
+        self.seconds = self._histogram("request_seconds", "Time to an answer's end.", "path")
+        self.first_token = self._histogram(
+            "time_to_first_token_seconds", "Time to the first piece of text.", "model"
+        )
+        self.tokens = self._counter("tokens", "Tokens read and written.", "model", "kind")
+        self.media = self._counter("media", "Media made.", "model", "modality")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(
+            name, text, labels, namespace=NAMESPACE, registry=self.registry, buckets=_SECONDS
+        )
+
+    def page(self) -> bytes:
+        """All metrics as text."""
+        return generate_latest(self.registry)
+
+    async def watched(self, model: str, stream: ReplyStream) -> AsyncIterator[Event]:
+        """The events of a reply, counted as they pass."""
+        began, first = time.perf_counter(), True
+        async for event in stream:
+            if first and isinstance(event, TextDelta):
+                first = False
+                self.first_token.labels(model).observe(time.perf_counter() - began)
+            elif isinstance(event, MediumReady):
+                self.media.labels(model, event.modality).inc()
+            yield event
+        self.tokens.labels(model, "prompt").inc(stream.usage.prompt)
+        self.tokens.labels(model, "cached").inc(stream.usage.cached)
+        self.tokens.labels(model, "completion").inc(stream.usage.completion)
+
+
+class _Engines:
+    """What engines and devices are at, looked up when it is asked for."""
+
+    def __init__(self, models: Iterable[ServedModel]) -> None:
+        self.models = list(models)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics."""
+        under_way = GaugeMetricFamily("anymodal_requests_running", "Under way.", labels=["model"])
+        writing = GaugeMetricFamily("anymodal_batch_rows", "In the text batch.", labels=["model"])
+        for served in self.models:
+            if served.engine is not None:
+                under_way.add_metric([served.name], served.engine.requests)
+                writing.add_metric([served.name], served.engine.writing)
+        yield from (under_way, writing)
+        if torch.cuda.is_available():
+            used: Any = torch.cuda.memory_allocated()
+            yield GaugeMetricFamily("anymodal_device_bytes", "Memory of the device.", value=used)

@@ -1,0 +1,94 @@
+"""What every request passes before anything reads it: its key, its size, and the count of it."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from anymodal.media.limits import mib
+from anymodal.serving.api.errors import ApiError, api_error
+from anymodal.serving.api.metrics import Metrics
+from anymodal.serving.api.settings import ServerSettings
+
+OPEN_PATHS = frozenset({"/health", "/ready"})
+"""Answered without an API key."""
+
+
+class Gate:
+    """Checks keys and sizes, counts requests, and answers errors.
+
+    Args:
+        app: what is behind it.
+        settings: of the server.
+        metrics: that count.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            self._check_key(scope)
+            self._check_length(scope)
+            await self.app(scope, self._limited(receive), noted)
+        except Exception as error:
+            if status:  # the answer has begun, and can only break off
+                raise
+            await api_error(error).response()(scope, receive, noted)
+        finally:
+            route = scope.get("route")
+            path = getattr(route, "path", "unknown")  # never one that a client made up
+            self.metrics.requests.labels(path, str(status)).inc()
+            self.metrics.seconds.labels(path).observe(time.perf_counter() - began)
+
+    def _check_key(self, scope: Scope) -> None:
+        if not self.settings.api_keys or scope["path"] in OPEN_PATHS:
+            return
+        given = _header(scope, b"authorization")
+        scheme, _, key = given.partition(" ")
+        if scheme.lower() != "bearer" or not self.settings.knows(key.strip()):
+            raise ApiError(
+                401, "give a valid API key: Authorization: Bearer KEY", code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+
+    def _check_length(self, scope: Scope) -> None:
+        length = _header(scope, b"content-length")
+        if length.isdecimal() and int(length[:20]) > self.settings.max_body_bytes:
+            raise self._too_long()
+
+    def _limited(self, receive: Receive) -> Receive:
+        """The body as it comes, as far as it may go."""
+        size = 0
+
+        async def limited() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.settings.max_body_bytes:
+                raise self._too_long()
+            return message
+
+        return limited
+
+    def _too_long(self) -> ApiError:
+        most = mib(self.settings.max_body_bytes)
+        return ApiError(413, f"the body is over the limit of {most}", code="body_too_large")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    found = (value for key, value in scope["headers"] if key == name)
+    return bytes(next(found, b"")).decode("latin-1")

@@ -1,0 +1,142 @@
+"""Replies as JSON: where typed clients expect texts and media, and in order in `parts`."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from mimetypes import guess_type
+from typing import Any
+
+from anymodal.media import Media
+from anymodal.media.base import data_uri
+from anymodal.serving.api.conversation import PARTS
+from anymodal.serving.requests import TokenUsage
+from anymodal.types import (
+    Event,
+    MediumProgress,
+    MediumReady,
+    MediumStarted,
+    Message,
+    TextDelta,
+)
+
+Json = dict[str, Any]
+_MIMES = {".csv": "text/csv", ".ply": "application/ply", ".npy": "application/x-npy"}
+
+
+def new_id(prefix: str) -> str:
+    """An identifier that nothing else has."""
+    return f"{prefix}-{secrets.token_hex(12)}"
+
+
+def usage_json(usages: Sequence[TokenUsage], choices: int = 1) -> Json:
+    """Tokens as clients read them, of replies of which so many have one prompt, in order."""
+    prompts = usages[::choices]
+    prompt = sum(usage.prompt for usage in prompts)
+    completion = sum(usage.completion for usage in usages)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": sum(usage.cached for usage in prompts)},
+    }
+
+
+class MediaEncoder:
+    """Media as files inside JSON.
+
+    Args:
+        suffixes: of the files, by kind; others have their kind's own.
+    """
+
+    def __init__(self, suffixes: Mapping[str, str] | None = None) -> None:
+        self.suffixes = dict(suffixes or {})
+
+    def part(self, medium: Media) -> Json:
+        """A medium as a part of a message, with a data URL."""
+        suffix = self.suffixes.get(medium.kind, medium.suffix)
+        mime = _MIMES.get(suffix) or guess_type(f"x{suffix}")[0] or "application/octet-stream"
+        name = f"{medium.kind}_url"
+        return {"type": name, name: {"url": data_uri(mime, medium.encode(suffix))}}
+
+    def base64(self, medium: Media) -> str:
+        """A medium's file in base64."""
+        suffix = self.suffixes.get(medium.kind, medium.suffix)
+        return b64encode(medium.encode(suffix)).decode()
+
+
+def placed(parts: list[Json], created: int) -> Json:
+    """Fields in which clients of other servers expect media: `images`, `videos` and `audio`."""
+    fields: Json = {}
+    for part in parts:
+        kind = part["type"].removesuffix("_url")
+        if kind in ("image", "video"):
+            own = {key: part[key] for key in ("type", f"{kind}_url")}
+            fields.setdefault(f"{kind}s", []).append(own)
+        elif kind == "audio" and "audio" not in fields:  # it is one to a message
+            data = part["audio_url"]["url"].partition(",")[2]
+            fields["audio"] = {
+                "id": new_id("audio"), "data": data, "expires_at": created, "transcript": ""
+            }  # fmt: skip
+    return fields
+
+
+def message_json(message: Message, encoder: MediaEncoder, created: int) -> Json:
+    """A whole reply."""
+    parts = [
+        encoder.part(part) if isinstance(part, Media) else {"type": "text", "text": part}
+        for part in message.content
+    ]
+    fields = placed([part for part in parts if part["type"] != "text"], created)
+    reply: Json = {"role": "assistant", "content": message.text, "refusal": None, **fields}
+    return {**reply, PARTS: parts} if fields or len(parts) > 1 else reply
+
+
+class DeltaWriter:
+    """Events of one reply as deltas of a stream.
+
+    A part of the reply, a text or a medium, has an index in order. Text comes as `content`; a
+    medium's `parts` say that it has begun, how far it is, and in the end what it is.
+
+    Args:
+        encoder: of media.
+        created: when the request came.
+        kind_of: the kind of media of a modality.
+    """
+
+    def __init__(self, encoder: MediaEncoder, created: int, kind_of: Callable[[str], str]) -> None:
+        self.encoder, self.created, self.kind_of = encoder, created, kind_of
+        self._parts = 0
+        self._in_text = False
+        self._places: dict[int, int] = {}
+        self._has_sound = False
+
+    def delta(self, event: Event) -> Json | None:
+        """What a stream tells of an event; None for nothing."""
+        match event:
+            case TextDelta(text):
+                self._parts += not self._in_text
+                self._in_text = True
+                return {"content": text}
+            case MediumStarted(index, modality):
+                self._places[index], self._in_text = self._parts, False
+                self._parts += 1
+                return self._status(index, modality, status="started")
+            case MediumProgress(index, modality, step, steps):
+                return self._status(index, modality, status="in_progress", step=step, steps=steps)
+            case MediumReady(index, _, medium):
+                return self._ready(index, medium)
+        return None
+
+    def _status(self, index: int, modality: str, **told: Any) -> Json:
+        part = {"index": self._places[index], "type": f"{self.kind_of(modality)}_url", **told}
+        return {PARTS: [part]}
+
+    def _ready(self, index: int, medium: Media) -> Json:
+        part = {"index": self._places[index], **self.encoder.part(medium), "status": "completed"}
+        fields = placed([part], self.created)
+        if self._has_sound:
+            fields.pop("audio", None)
+        self._has_sound = self._has_sound or "audio" in fields
+        return {PARTS: [part], **fields}

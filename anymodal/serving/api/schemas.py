@@ -1,0 +1,171 @@
+"""Bodies of requests. A field that would have no effect is refused, not passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from anymodal.serving.api.errors import unsupported
+
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("none", "auto"),
+    "function_call": ("none", "auto"),
+    "parallel_tool_calls": (True, False),
+    "response_format": ({"type": "text"},),
+    "best_of": (1,),
+    "echo": (False,),
+    "suffix": ("",),
+    "dimensions": (),
+    "prediction": (),
+    "reasoning_effort": (),
+    "verbosity": (),
+    "web_search_options": (),
+}
+"""Fields of OpenAI's that aren't served, and the values by which they ask for nothing."""
+
+UNREAD = ("metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user")
+"""Fields that only say something of the client; they change no answer."""
+
+
+class Body(BaseModel):
+    """What all bodies have: fields under `extra_body` count as fields of the body."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = NEUTRAL
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normal(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        more = values.pop("extra_body", None)
+        if more is not None and not isinstance(more, dict):
+            raise PydanticCustomError("extra_body", "'extra_body' holds fields by name")
+        if twice := sorted(set(more or {}) & set(values)):
+            raise PydanticCustomError(
+                "twice", "'{param}' stands in the body and in 'extra_body'", {"param": twice[0]}
+            )
+        values.update(more or {})
+        for name, neutral in cls.neutral.items():
+            if name not in cls.model_fields and name in values:
+                value = values.pop(name)
+                if value is not None and value not in neutral:
+                    raise unsupported(name)
+        for name in UNREAD:
+            values.pop(name, None)
+        return values
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    include_usage: bool | None = None
+
+
+class MediaBody(Body):
+    """A body with settings of media: for all that are made, and by modality."""
+
+    n: int | None = Field(
+        None, ge=1, description="How many answers; the one at index i has seed+i."
+    )
+    seed: int | None = Field(None, ge=0, description="Of sampled text and of media.")
+    steps: int | None = Field(None, description="Denoising steps of media.")
+    guidance: float | None = Field(None, description="Strength of guidance of media.")
+    sampling: dict[str, dict[str, Any]] | None = Field(
+        None, description="Settings of media by modality, over `steps` and `guidance`."
+    )
+
+
+class TextBody(MediaBody):
+    """A body with settings of text."""
+
+    model: str
+    max_tokens: int | None = Field(None, description="The longest reply.")
+    temperature: float | None = Field(None, description="0, the default, is greedy.")
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    def stops(self) -> list[str]:
+        """The stop strings as a list."""
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
+
+    def text_settings(self) -> dict[str, Any]:
+        """Settings of the text by the names that `Sampling` has."""
+        names = ("temperature", "top_p", "top_k", "repetition_penalty")
+        given = {name: getattr(self, name) for name in names}
+        given["max_new_tokens"] = self.max_tokens
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class AudioOptions(BaseModel):
+    """How sounds are encoded."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: Literal["wav", "flac"] = "wav"
+    voice: Any = Field(None, description="Accepted for clients that require it; changes nothing.")
+
+
+class ChatBody(TextBody):
+    """Body of `/v1/chat/completions`."""
+
+    messages: list[dict[str, Any]] = Field(description="OpenAI's messages, with media parts.")
+    max_completion_tokens: int | None = Field(None, description="The longest reply.")
+    modalities: list[str] | None = Field(
+        None,
+        description="What a reply may hold, `text` among it; all that the model makes if left out.",
+    )
+    audio: AudioOptions | None = None
+
+    def text_settings(self) -> dict[str, Any]:
+        """Settings of the text by the names that `Sampling` has."""
+        given = super().text_settings()
+        if self.max_completion_tokens is not None:
+            given["max_new_tokens"] = self.max_completion_tokens
+        return given
+
+
+class CompletionBody(TextBody):
+    """Body of `/v1/completions`."""
+
+    prompt: str | list[str]
+
+
+class ImageBody(MediaBody):
+    """Body of `/v1/images/generations`."""
+
+    neutral = {**NEUTRAL, "quality": ("auto",), "style": (), "background": ("auto", "opaque"),
+               "size": ("auto",), "moderation": ("auto", "low"), "output_compression": (100,),
+               "partial_images": (0,), "stream": (False,)}  # fmt: skip
+
+    model: str | None = Field(None, description="May be left out where one model makes images.")
+    prompt: str
+    response_format: Literal["b64_json", "url"] | None = Field(
+        None, description="`url` gives data URLs."
+    )
+    output_format: Literal["png", "jpeg", "webp"] | None = None
+
+
+class EmbeddingBody(Body):
+    """Body of `/v1/embeddings`."""
+
+    model: str
+    input: str | list[str | dict[str, Any]] = Field(
+        description="Texts, and media as parts of a message."
+    )
+    encoding_format: Literal["float", "base64"] | None = None

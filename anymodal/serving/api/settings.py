@@ -1,0 +1,80 @@
+"""What a server allows."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anymodal.config import ranges
+from anymodal.media import Limits
+from anymodal.media.limits import MIB
+
+API_KEYS = "ANYMODAL_API_KEYS"
+"""The environment's variable with API keys, parted by commas."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What a server allows; the default is for strangers' requests.
+
+    Args:
+        limits: what is too much of a medium in a request.
+        max_body_bytes: the longest body of a request.
+        max_choices: the most replies, or images, to one request.
+        api_keys: who may ask; everybody where there are none.
+        allowed_hosts: from where media may be fetched, as `example.org` or `*.example.org`; none.
+        fetch_seconds: the longest that fetching one of them may take.
+        cors_origins: pages of which sites a browser lets ask; none.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    limits: Limits = field(
+        default_factory=lambda: Limits(
+            max_pixels=32_000_000, max_frames=3_000, max_bytes=64 * MIB,
+            max_decode_seconds=60.0,
+        )
+    )  # fmt: skip
+    max_body_bytes: int = 96 * MIB
+    max_choices: int = 8
+    api_keys: Sequence[str] = ()
+    allowed_hosts: Sequence[str] = ()
+    fetch_seconds: float = 10.0
+    cors_origins: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        ranges.whole("max_body_bytes", self.max_body_bytes, 1, 2**40)
+        ranges.whole("max_choices", self.max_choices, 1, 1000)
+        ranges.number("fetch_seconds", self.fetch_seconds, 0.001, 3600)
+        if any(len(key) < 8 for key in self.api_keys):
+            raise ValueError("an API key is shorter than 8 characters, which is easily guessed")
+
+    def knows(self, key: str) -> bool:
+        """Whether a key is one of the API keys, in a time that tells nothing of them."""
+        digests = [_digest(each) for each in self.api_keys]
+        return sum(hmac.compare_digest(_digest(key), each) for each in digests) > 0
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()
+
+
+def read_api_keys(file: Path | None) -> list[str]:
+    """The API keys of a file, one a line, or of the environment.
+
+    Raises:
+        OSError: if the file can't be read.
+        ValueError: if the file has none.
+    """
+    if file is None:
+        return [key for key in os.environ.get(API_KEYS, "").split(",") if key.strip()]
+    lines = (line.strip() for line in file.read_text("utf-8").splitlines())
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if not keys:
+        raise ValueError(f"{file} has no API key; write one a line")
+    return keys

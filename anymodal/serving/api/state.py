@@ -1,0 +1,167 @@
+"""What the endpoints of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from anymodal.chat.messages import MAX_MEDIA
+from anymodal.io.message_parts import PartReader
+from anymodal.serving.api.conversation import ConversationReader
+from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.metrics import Metrics
+from anymodal.serving.api.remote import RemoteMedia
+from anymodal.serving.api.settings import ServerSettings
+from anymodal.serving.requests import ReplyRequest, ReplyStream
+from anymodal.serving.served import ServedModel
+
+if TYPE_CHECKING:
+    from anymodal.serving.api.schemas import MediaBody
+    from anymodal.serving.engine import Engine
+
+T = TypeVar("T")
+MOST_INPUTS = 2048
+
+
+class ServerState:
+    """Models, settings and metrics of a server.
+
+    Args:
+        models: what it serves; names are different.
+        settings: what it allows.
+
+    Raises:
+        ValueError: for two models of one name.
+    """
+
+    def __init__(self, models: Sequence[ServedModel], settings: ServerSettings) -> None:
+        self.models = {served.name: served for served in models}
+        if len(self.models) < len(models):
+            raise ValueError("two models have one name; give one of them another: NAME=MODEL")
+        self.settings, self.metrics = settings, Metrics(models)
+        remote = RemoteMedia(settings.allowed_hosts, settings.limits, settings.fetch_seconds)
+        self.reader = ConversationReader(PartReader(settings.limits, files=False), remote)
+        self.closing = False
+
+    def find(self, name: str) -> ServedModel:
+        """A model by its name.
+
+        Raises:
+            ApiError: if there is none.
+        """
+        if name not in self.models:
+            known = ", ".join(self.models)
+            text = f"there is no model {name[:80]!r}; there are: {known}"
+            raise ApiError(404, text, param="model", code="model_not_found")
+        return self.models[name]
+
+    def engine(self, name: str) -> tuple[ServedModel, Engine]:
+        """A model that replies, and its engine.
+
+        Raises:
+            ApiError: if there is none of this name, or it only embeds.
+        """
+        served = self.find(name)
+        if served.engine is None:
+            text = f"the model {name!r} only embeds; ask /v1/embeddings"
+            raise ApiError(400, text, param="model")
+        return served, served.engine
+
+    def choices(self, n: int | None) -> int:
+        """How many answers are asked for.
+
+        Raises:
+            ApiError: if they are too many.
+        """
+        if n is not None and n > self.settings.max_choices:
+            raise ApiError(400, f"n={n}; the limit is {self.settings.max_choices}", param="n")
+        return n or 1
+
+    def close(self) -> None:
+        """End all that is under way."""
+        self.closing = True
+        for served in self.models.values():
+            served.close()
+
+
+def state_of(request: Request) -> ServerState:
+    """The state of the server that a request came to."""
+    state: ServerState = request.app.state.server
+    return state
+
+
+def media_settings(body: MediaBody, served: ServedModel) -> dict[str, dict[str, Any]]:
+    """Settings of media by modality: those for all, where nothing else is said for one."""
+    assert served.model is not None
+    both = {"steps": body.steps, "guidance": body.guidance}
+    shared = {name: value for name, value in both.items() if value is not None}
+    own: Mapping[str, Mapping[str, Any]] = body.sampling or {}
+    if not shared:
+        return {name: dict(settings) for name, settings in own.items()}
+    names = dict.fromkeys([*served.model.decoders, *own])
+    return {name: {**shared, **own.get(name, {})} for name in names}
+
+
+async def submit_all(engine: Engine, requests: Sequence[ReplyRequest]) -> list[ReplyStream]:
+    """Submit several requests, or none of them if one is refused."""
+    streams: list[ReplyStream] = []
+    try:
+        for each in requests:
+            streams.append(await engine.submit(each))
+    except BaseException:
+        for stream in streams:
+            await stream.aclose()
+        raise
+    return streams
+
+
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """The result of some work, which is cancelled when the client leaves.
+
+    Raises:
+        ClientDisconnect: if it leaves.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        for each in (task, gone):
+            each.cancel()
+        with contextlib.suppress(BaseException):
+            await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def check_count(items: Sequence[Any], param: str, what: str, most: int) -> None:
+    """Refuse an empty list, or one of too many items.
+
+    Raises:
+        ApiError: for either.
+    """
+    if not items:
+        raise ApiError(400, f"there are no {what}; give at least one", param=param)
+    if len(items) > most:
+        raise ApiError(400, f"{len(items)} {what}; the limit is {most}", param=param)
+
+
+def check_media(items: Sequence[Any], param: str) -> None:
+    """Refuse more media than a request may have, before any is decoded.
+
+    Raises:
+        ApiError: if there are too many.
+    """
+    count = sum(not isinstance(item, str) for item in items)
+    if count > MAX_MEDIA:
+        raise ApiError(400, f"{count} media in one request; the limit is {MAX_MEDIA}", param=param)

@@ -1,0 +1,54 @@
+"""Endpoints about the server itself: models, health, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from anymodal.serving.api.state import state_of
+from anymodal.serving.served import ServedModel
+
+router = APIRouter()
+
+
+@router.get("/v1/models")
+async def list_models(request: Request) -> dict[str, Any]:
+    """List the models, with the kinds of media that each reads and makes."""
+    return {"object": "list", "data": [_model(each) for each in state_of(request).models.values()]}
+
+
+@router.get("/v1/models/{model}")
+async def retrieve_model(request: Request, model: str) -> dict[str, Any]:
+    """Tell of one model."""
+    return _model(state_of(request).find(model))
+
+
+def _model(served: ServedModel) -> dict[str, Any]:
+    modalities = {"input": served.reads, "output": served.writes}
+    return {
+        "id": served.name, "object": "model", "created": served.created, "owned_by": "anymodal",
+        "modalities": modalities,
+    }  # fmt: skip
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Whether the server runs."""
+    return {"status": "ok"}
+
+
+@router.get("/ready", response_model=None)
+async def ready(request: Request) -> Response:
+    """Whether the server takes requests: its models are loaded, and it isn't going down."""
+    if state_of(request).closing:
+        return JSONResponse({"status": "going down"}, 503)
+    return JSONResponse({"status": "ready"})
+
+
+@router.get("/metrics", response_model=None)
+async def metrics(request: Request) -> Response:
+    """Metrics for Prometheus."""
+    page = state_of(request).metrics.page()
+    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,320 @@
+"""The official `openai` client against a server: every endpoint, streamed and whole."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from PIL import Image as Pillow
+
+from anymodal.media import Audio, Image, Video, load
+from anymodal.media.base import data_uri
+from anymodal.model import AnyModal
+from anymodal.toybox.render import render
+from anymodal.toybox.scene import Scene
+from anymodal.types import Message
+from tests.support.serving import served, serving
+
+QUICK: dict[str, Any] = {"steps": 2, "guidance": 1.0}
+SETTINGS = dict.fromkeys(("image", "audio", "video"), QUICK)
+DRAW = "draw a small blue ball"
+
+
+@pytest.fixture(scope="module")
+def model() -> AnyModal:
+    return AnyModal.from_pretrained("nano")
+
+
+@pytest.fixture(scope="module")
+def url(model: AnyModal) -> Iterator[str]:
+    with serving([served(model)]) as url:
+        yield f"{url}/v1"
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=60) as client:
+        yield client
+
+
+def ask(client: openai.OpenAI, text: Any, **more: Any) -> ChatCompletion:
+    extra = {**QUICK, **more.pop("extra_body", {})}
+    return client.chat.completions.create(
+        model="nano", messages=[{"role": "user", "content": text}], seed=3, extra_body=extra, **more
+    )
+
+
+def duck() -> Image:
+    scene = Scene("duck", "orange", "big", "still", "slow")
+    medium = render(scene, "image", np.random.default_rng(0))
+    assert isinstance(medium, Image)
+    return medium
+
+
+def test_a_text_is_answered_as_in_python(client: openai.OpenAI, model: AnyModal) -> None:
+    answer = ask(client, "what can you do?")
+    (choice,) = answer.choices
+    assert choice.message.content == model.chat("what can you do?").text
+    assert choice.finish_reason == "stop" and choice.message.role == "assistant"
+    assert answer.model == "nano" and answer.object == "chat.completion" and answer.usage
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    short = ask(client, "what can you do?", max_completion_tokens=3)
+    assert short.choices[0].finish_reason == "length"
+    assert short.usage is not None and short.usage.completion_tokens == 3
+
+
+def test_sampling_choices_and_stops_reach_the_model(client: openai.OpenAI, model: AnyModal) -> None:
+    how = {"temperature": 1.5, "top_p": 0.9}
+    answer = ask(client, "what can you do?", n=3, **how)
+    wanted = [model.chat("what can you do?", seed=seed, **how).text for seed in (3, 4, 5)]
+    assert [choice.message.content for choice in answer.choices] == wanted
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    cut = ask(client, "what can you do?", stop=["hear s", "never"]).choices[0].message.content
+    assert cut and cut == model.chat("what can you do?").text.partition("hear s")[0]
+
+
+def test_media_stand_in_their_fields_and_in_order(client: openai.OpenAI, model: AnyModal) -> None:
+    reply = ask(client, DRAW).choices[0].message
+    wanted = model.chat(DRAW, seed=3, sampling=SETTINGS)
+    extra = reply.model_extra or {}
+    (image,), parts = extra["images"], extra["parts"]
+    assert reply.content == wanted.text
+    assert [part["type"] for part in parts] == ["text", "image_url"]
+    assert parts[1] == image and image["image_url"]["url"].startswith("data:image/png;base64,")
+    picture = load(b64decode(image["image_url"]["url"].partition(",")[2]))
+    assert isinstance(picture, Image) and np.array_equal(picture.pixels, wanted.media[0].pixels)
+
+    heard = ask(client, "play the sound of a bell").choices[0].message
+    assert heard.audio is not None and heard.audio.transcript == ""
+    assert isinstance(load(b64decode(heard.audio.data)), Audio)
+    flac = ask(client, "play the sound of a bell", audio={"format": "flac", "voice": "alloy"})
+    sound = flac.choices[0].message.audio
+    assert sound is not None and b64decode(sound.data)[:4] == b"fLaC"
+
+    seen = ask(client, "make a video of a duck moving left").choices[0].message
+    (video,) = (seen.model_extra or {})["videos"]
+    assert isinstance(load(b64decode(video["video_url"]["url"].partition(",")[2])), Video)
+
+
+def test_media_are_read_and_a_reply_can_be_sent_back(
+    client: openai.OpenAI, model: AnyModal
+) -> None:
+    picture = duck()
+    url = data_uri("image/png", picture.encode(".png"))
+    first: list[Any] = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": url, "detail": "low"}},
+            {"type": "text", "text": "what is this?"},
+        ]},
+    ]  # fmt: skip
+    answer = client.chat.completions.create(model="nano", messages=first[1:], seed=3)
+    asked = [Message("user", [picture, "what is this?"])]
+    reply = model.chat(asked, seed=3)
+    assert answer.choices[0].message.content == reply.text
+
+    drawn = ask(client, DRAW).choices[0].message
+    history: list[Any] = [{"role": "user", "content": DRAW}, drawn,
+                          {"role": "user", "content": "make it green"}]  # fmt: skip
+    again = client.chat.completions.create(
+        model="nano", messages=history, seed=3, extra_body={"extra_body": QUICK}
+    )
+    before = model.chat(DRAW, seed=3, sampling=SETTINGS)
+    talk = [Message("user", DRAW), before, Message("user", "make it green")]
+    wanted = model.chat(talk, seed=3, sampling=SETTINGS)
+    assert again.choices[0].message.content == wanted.text and "green" in wanted.text
+    assert again.usage is not None and again.usage.prompt_tokens_details is not None
+    # As others keep it: the text, and the pictures in a field of their own.
+    plain = {"role": "assistant", "content": drawn.content, "images": drawn.model_extra["images"]}  # type: ignore[index]
+    other = client.chat.completions.create(
+        model="nano", messages=[history[0], plain, history[2]], seed=3, extra_body=QUICK
+    )
+    assert other.choices[0].message.content == wanted.text
+
+
+def test_sounds_and_movements_are_read(client: openai.OpenAI) -> None:
+    scene = Scene("bell", "red", "big", "still", "slow")
+    sound = render(scene, "audio", np.random.default_rng(0)).encode(".wav")
+    samples = np.zeros((6, 400), np.float32)
+    samples[2] = 9.81
+    table = io.BytesIO()
+    np.save(table, samples)
+    parts: list[Any] = [
+        {"type": "input_audio", "input_audio": {
+            "data": b64encode(sound).decode(), "format": "wav"}},
+        {"type": "audio_url", "audio_url": {"url": data_uri("audio/wav", sound)}},
+        {"type": "input_imu", "input_imu": {
+            "data": b64encode(table.getvalue()).decode(), "format": "npy", "sample_rate": 200}},
+    ]  # fmt: skip
+    for part in parts:
+        answer = ask(client, [part, {"type": "text", "text": "what is this?"}])
+        assert answer.choices[0].message.content
+
+
+def collect(chunks: Any) -> tuple[str, list[Any], list[ChatCompletionChunk]]:
+    """The text of a stream, its parts' notes, and all chunks."""
+    seen = list(chunks)
+    deltas = [chunk.choices[0].delta for chunk in seen if chunk.choices]
+    text = "".join(delta.content or "" for delta in deltas)
+    return text, [part for d in deltas for part in (d.model_extra or {}).get("parts", [])], seen
+
+
+def test_a_stream_tells_text_progress_media_and_usage(
+    client: openai.OpenAI, model: AnyModal
+) -> None:
+    stream = client.chat.completions.create(
+        model="nano", messages=[{"role": "user", "content": DRAW}], seed=3, stream=True,
+        stream_options={"include_usage": True}, extra_body=QUICK,
+    )  # fmt: skip
+    text, notes, chunks = collect(stream)
+    assert text == model.chat(DRAW, seed=3, sampling=SETTINGS).text
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert [note["status"] for note in notes] == ["started", "in_progress", "in_progress",
+                                                  "completed"]  # fmt: skip
+    assert {note["index"] for note in notes} == {1} and notes[1]["steps"] == 2
+    extras = [chunk.choices[0].delta.model_extra or {} for chunk in chunks if chunk.choices]
+    images = [image for extra in extras for image in extra.get("images", [])]
+    assert len(images) == 1 and images[0]["image_url"] == notes[-1]["image_url"]
+    reasons = [c.choices[0].finish_reason for c in chunks if c.choices]
+    assert reasons[-1] == "stop" and set(reasons[:-1]) == {None}
+    assert chunks[-1].usage is not None and chunks[-1].usage.completion_tokens > 0
+    assert len({chunk.id for chunk in chunks}) == 1
+
+
+def test_streams_of_several_choices_and_the_typed_helper(client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="nano", messages=[{"role": "user", "content": "hello"}], n=2, stream=True
+    )
+    texts = ["", ""]
+    for chunk in stream:
+        texts[chunk.choices[0].index] += chunk.choices[0].delta.content or ""
+    assert texts[0] and texts[1] == texts[0], "greedy"
+    with client.chat.completions.stream(
+        model="nano", messages=[{"role": "user", "content": "hello"}]
+    ) as events:
+        last = events.get_final_completion()
+    assert last.choices[0].message.content == texts[0]
+
+
+def test_the_asynchronous_client_asks_many_at_once(url: str, model: AnyModal) -> None:
+    async def main() -> list[str | None]:
+        async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
+
+            async def one(text: str) -> str | None:
+                answer = await client.chat.completions.create(
+                    model="nano", messages=[{"role": "user", "content": text}], extra_body=QUICK
+                )
+                return answer.choices[0].message.content
+
+            async def streamed(text: str) -> str:
+                told = ""
+                async for chunk in await client.chat.completions.create(
+                    model="nano", messages=[{"role": "user", "content": text}], stream=True
+                ):
+                    told += chunk.choices[0].delta.content or ""
+                return told
+
+            return await asyncio.gather(*(one(t) for t in asked), *(streamed(t) for t in asked))
+
+    asked = ["hello", "what can you do?", "thank you", "who are you?"]
+    wanted = [model.chat(text).text for text in asked]
+    assert asyncio.run(main()) == wanted * 2
+
+
+def test_modalities_say_what_a_reply_may_hold(client: openai.OpenAI) -> None:
+    extra = {"modalities": ["text"], **QUICK}
+    reply = ask(client, DRAW, extra_body=extra).choices[0].message
+    assert reply.content and "parts" not in (reply.model_extra or {})
+    extra["modalities"] = ["text", "image"]
+    assert "images" in (ask(client, DRAW, extra_body=extra).choices[0].message.model_extra or {})
+    for wrong, says in ((["image"], "always has text"), (["text", "smell"], "makes no 'smell'")):
+        with pytest.raises(openai.BadRequestError, match=says) as refused:
+            ask(client, DRAW, extra_body={"modalities": wrong})
+        assert refused.value.param == "modalities"
+
+
+def test_completions_go_on_with_texts(client: openai.OpenAI) -> None:
+    answer = client.completions.create(model="nano", prompt=["hel", "good mor"], n=2, max_tokens=4)
+    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
+    assert answer.choices[0].text == answer.choices[1].text and answer.usage is not None
+    stream = client.completions.create(
+        model="nano",
+        prompt="hel",
+        max_tokens=4,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    text = "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
+    assert text == answer.choices[0].text and chunks[-1].usage is not None
+
+
+def test_images_are_made(client: openai.OpenAI) -> None:
+    made = client.images.generate(
+        model="nano", prompt="a small red ball", n=2, extra_body={**QUICK, "seed": 1}
+    )
+    assert made.data is not None and len(made.data) == 2 and made.size == "64x64"  # type: ignore[comparison-overlap]
+    pictures = [Pillow.open(io.BytesIO(b64decode(each.b64_json or ""))) for each in made.data]
+    assert [picture.format for picture in pictures] == ["PNG", "PNG"]
+    assert pictures[0].tobytes() != pictures[1].tobytes()
+    jpeg = client.images.generate(
+        prompt="a small red ball", output_format="jpeg", response_format="url", size="auto",
+        extra_body=QUICK,
+    )  # fmt: skip
+    assert jpeg.data is not None and (jpeg.data[0].url or "").startswith("data:image/jpeg;base64,")
+    with pytest.raises(openai.BadRequestError, match="'size' isn't supported"):
+        client.images.generate(model="nano", prompt="a ball", size="1024x1024")
+
+
+def test_media_are_embedded(client: openai.OpenAI, model: AnyModal) -> None:
+    picture = duck()
+    part = {
+        "type": "image_url",
+        "image_url": {"url": data_uri("image/png", picture.encode(".png"))},
+    }
+    made = client.embeddings.create(model="nano", input=[part, part])  # type: ignore[list-item]
+    plain = client.embeddings.create(model="nano", input=[part], encoding_format="float")  # type: ignore[list-item]
+    vector = np.asarray(made.data[1].embedding)
+    assert np.allclose(vector, plain.data[0].embedding, atol=1e-6) and made.data[1].index == 1
+    encoder: Any = model.encoders["image"]
+    wanted = encoder.embed(encoder.prepare(picture)[None])[0].detach().numpy()
+    assert np.allclose(vector, wanted, atol=1e-5)
+    with pytest.raises(
+        openai.BadRequestError, match="embeds image, audio, video, imu, and no text"
+    ):
+        client.embeddings.create(model="nano", input="a ball")
+
+
+def test_models_are_listed(client: openai.OpenAI) -> None:
+    (known,) = client.models.list().data
+    assert known.id == "nano" and known.owned_by == "anymodal"
+    told = client.models.retrieve("nano").model_extra or {}
+    assert told["modalities"] == {"input": ["text", "image", "audio", "video", "imu"],
+                                  "output": ["text", "image", "audio", "video"]}  # fmt: skip
+    with pytest.raises(openai.NotFoundError, match="there is no model 'other'; there are: nano"):
+        client.models.retrieve("other")
+
+
+def test_a_client_that_leaves_cancels_its_request(url: str, client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="nano", messages=[{"role": "user", "content": DRAW}], stream=True,
+        extra_body={"steps": 900},
+    )  # fmt: skip
+    next(iter(stream))
+    stream.close()
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.5).chat.completions.create(
+            model="nano", messages=[{"role": "user", "content": DRAW}], extra_body={"steps": 900}
+        )
+    # Both would take half a minute; what comes after them doesn't wait for them.
+    answer = client.with_options(timeout=20).chat.completions.create(
+        model="nano", messages=[{"role": "user", "content": DRAW}], extra_body=QUICK
+    )
+    assert answer.choices[0].message.content

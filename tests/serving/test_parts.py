@@ -1,0 +1,70 @@
+"""Small parts of serving: stop strings, and what is kept of earlier requests."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anymodal.language.kv_cache import PrefixCache
+from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
+from anymodal.serving.stop_strings import StopStrings
+from tests.support.tiny import compose
+
+TEXTS = st.text("abc", max_size=12)
+
+
+@given(st.lists(TEXTS), st.lists(st.text("abc", min_size=1, max_size=4), max_size=3))
+def test_stop_strings_cut_wherever_pieces_end(pieces: list[str], strings: list[str]) -> None:
+    stops = StopStrings(strings)
+    told = "".join(stops.push(piece) for piece in pieces) + stops.flush()
+    text = "".join(pieces)
+    places = [text.find(each) for each in strings if each in text]
+    assert stops.hit == bool(places)
+    assert told == (text[: min(places)] if places else text)
+
+
+def test_text_passes_as_soon_as_no_stop_string_can_begin_in_it() -> None:
+    stops = StopStrings(["END"])
+    assert [stops.push(piece) for piece in ("a", "bE", "N", "x", "END", "y")] == [
+        "a", "b", "", "ENx", "", ""
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def language() -> object:
+    return compose().language
+
+
+@torch.inference_mode()
+def fed(language: object, keys: list[int]) -> PrefixCache:
+    cache = PrefixCache(language)  # type: ignore[arg-type]
+    cache.feed(language.embed(keys), keys)  # type: ignore[attr-defined]
+    return cache
+
+
+def test_the_longest_beginning_is_found_and_the_oldest_goes_first(language: object) -> None:
+    one, two, other = fed(language, [1, 2, 3]), fed(language, [1, 2, 4, 5]), fed(language, [9, 8])
+    store = PrefixStore(language, one.nbytes + two.nbytes + other.nbytes)  # type: ignore[arg-type]
+    for cache in (one, two, other):
+        store.put(cache)
+    found = store.find([1, 2, 4, 7])
+    assert found.keys == [1, 2, 4, 5] and found is not two
+    assert found.reuse([1, 2, 4, 7]) == 3 and two.past.get_seq_length() == 4
+    assert store.find([7]).keys == []
+    store.put(fed(language, [1, 2, 3, 4]))  # goes on from the first, in whose place it stands
+    assert store.find([9, 8, 7]).keys == [] and store.find([1, 2, 3]).keys == [1, 2, 3, 4]
+    assert store.find([1, 2, 4]).keys == [1, 2, 4, 5]
+    assert store.nbytes <= store.budget
+    store.clear()
+    assert store.nbytes == 0
+
+
+def test_soft_tokens_are_kept_within_their_budget() -> None:
+    store = SoftTokenStore(3 * 40)
+    tokens = {name: torch.full((10,), float(place)) for place, name in enumerate("abc")}
+    store.put(tokens)
+    assert store.find("ax").keys() == {"a"}
+    store.put({"d": torch.zeros(10)})
+    assert store.find("abcd").keys() == {"a", "c", "d"}, "b was asked for least recently"

@@ -1,0 +1,358 @@
+"""The server against strangers: bodies, sizes, keys, hosts, and what it tells of itself."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from anymodal.media import Limits
+from anymodal.media.base import data_uri
+from anymodal.model import AnyModal
+from anymodal.serving.api.settings import ServerSettings, read_api_keys
+from tests.support.paths import ROOT
+from tests.support.serving import served, serving
+from tests.support.tiny import picture
+
+CHAT = "/v1/chat/completions"
+HELLO: dict[str, Any] = {"model": "nano", "messages": [{"role": "user", "content": "hello"}]}
+SECRET = "a-long-enough-secret"
+
+
+@pytest.fixture(scope="module")
+def model() -> AnyModal:
+    return AnyModal.from_pretrained("nano")
+
+
+@pytest.fixture(scope="module")
+def url(model: AnyModal) -> Iterator[str]:
+    limits = Limits(max_pixels=10_000, max_bytes=100_000)
+    settings = ServerSettings(limits=limits, max_body_bytes=200_000, allowed_hosts=["localhost"])
+    with serving([served(model, timeout=20)], settings) as url:
+        yield url
+
+
+class Answer:
+    """Status, headers and body of an answer."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.text = response.status, response.headers, response.read()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        body = self.json
+        assert body.keys() == {"error"}
+        assert body["error"].keys() == {"message", "type", "param", "code"}
+        found: dict[str, Any] = body["error"]
+        return found
+
+
+def ask(url: str, path: str, body: Any = None, method: str = "", **headers: str) -> Answer:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    given = {"Content-Type": "application/json", **headers}
+    connection.request(method or ("GET" if body is None else "POST"), path, data, given)
+    answer = Answer(connection.getresponse())
+    connection.close()
+    return answer
+
+
+def message(*parts: Any, **more: Any) -> dict[str, Any]:
+    return {"model": "nano", "messages": [{"role": "user", "content": list(parts)}], **more}
+
+
+def image(link: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": link}}
+
+
+GOOD = data_uri("image/png", picture().encode(".png"))
+WRONG: dict[str, tuple[Any, str, str | None]] = {
+    "no JSON": (b"{", "no JSON", None),
+    "no UTF-8": (b"\xff\xfe", "", None),
+    "deep": (b"[" * 50_000, "", None),
+    "a list": ([], "", None),
+    "no model": ({"messages": HELLO["messages"]}, "model", "model"),
+    "no messages": ({"model": "nano", "messages": []}, "no messages", "messages"),
+    "an unknown field": ({**HELLO, "temprature": 1}, "no field 'temprature'", "temprature"),
+    "a field twice": ({**HELLO, "seed": 1, "extra_body": {"seed": 2}}, "'seed' stands", "seed"),
+    "tools": ({**HELLO, "tools": [{"type": "function"}]}, "'tools' isn't supported", "tools"),
+    "penalties": ({**HELLO, "presence_penalty": 1}, "isn't supported", "presence_penalty"),
+    "a temperature": ({**HELLO, "temperature": -1}, "temperature=-1", None),
+    "infinity": (json.dumps({**HELLO, "temperature": float("inf")}).encode(), "", None),
+    "a text for a number": ({**HELLO, "seed": "1"}, "seed", "seed"),
+    "a negative seed": ({**HELLO, "seed": -1}, "seed", "seed"),
+    "a huge seed": ({**HELLO, "seed": 2**80}, "seed", None),
+    "many choices": ({**HELLO, "n": 9}, "the limit is 8", "n"),
+    "no choices": ({**HELLO, "n": 0}, "n", "n"),
+    "a role": ({"model": "nano", "messages": [{"role": "robot", "content": "x"}]},
+               "no role 'robot'", "messages.0"),
+    "no content": ({"model": "nano", "messages": [{"role": "user"}]}, "no content", "messages.0"),
+    "steps": ({**HELLO, "steps": 0}, "steps=0", None),
+    "a modality": ({**HELLO, "sampling": {"smell": {}}}, "makes no 'smell'", None),
+    "too long": (message({"type": "text", "text": "hello " * 9_000}), "positions", None),
+    "an unknown part": (message({"type": "smell", "smell": "x"}), "smell", "messages.0.content.0"),
+    "no base64": (message(image("data:image/png;base64,%%%")), "no base64", "messages.0.content.0"),
+    "garbage": (message(image(data_uri("image/png", b"\0" * 50))), "", "messages.0.content.0"),
+    "empty": (message(image("data:image/png;base64,")), "empty", "messages.0.content.0"),
+    "half a picture": (message(image(GOOD[: len(GOOD) // 2 // 4 * 4 + 2])), "",
+                       "messages.0.content.0"),
+    "many pixels": (message(image(data_uri("image/png", picture(size=128).encode(".png")))),
+                    "over the limit", "messages.0.content.0"),
+    "many media": (message(*[image(GOOD)] * 33), "33 media", "messages"),
+    "a file": (message(image("/etc/passwd")), "names a file", "messages.0.content.0"),
+    "a file's URL": (message(image("file:///etc/passwd")), "names a file", "messages.0.content.0"),
+    "a path": (message({"type": "image", "image": {"path": "/etc/passwd"}}), "names a file",
+               "messages.0.content.0"),
+    "a forbidden host": (message(image("https://example.org/a.png")), "fetches nothing from",
+                         "messages.0.content.0"),
+    "a private host": (message(image("http://localhost/a.png")), "public Internet",
+                       "messages.0.content.0"),
+    "an FTP": (message(image("ftp://localhost/a.png")), "remote URL", "messages.0.content.0"),
+    "a number as URL": (message(image(5)), "", "messages.0.content.0"),
+    "a target": (message({"type": "target", "target": {"modality": "image", "caption": "x"}}),
+                 "", "messages.0.content.0"),
+    "a sound by its id": ({"model": "nano", "messages": [
+        {"role": "assistant", "audio": {"id": "audio-1"}}, *HELLO["messages"]]},
+        "not kept by their id", "messages.0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_request_is_told_what_is_wrong(url: str, case: str) -> None:
+    body, says, param = WRONG[case]
+    answer = ask(url, CHAT, body)
+    assert answer.status == 400, answer.text
+    error = answer.error
+    assert error["type"] == "invalid_request_error" and says in error["message"]
+    if param is not None:
+        assert error["param"] == param
+    assert str(ROOT) not in answer.text.decode() and "Traceback" not in answer.text.decode()
+
+
+def test_an_error_in_a_stream_is_told_in_it(url: str) -> None:
+    body = {**message({"type": "text", "text": "hello " * 9_000}), "stream": True}
+    answer = ask(url, CHAT, body)
+    events = [line for line in answer.text.decode().splitlines() if line]
+    assert "positions" in json.loads(events[-1].removeprefix("data: "))["error"]["message"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused(url: str, chunked: bool) -> None:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    body: Any = iter([b"x" * 1000] * 300) if chunked else b"x" * 300_000
+    connection.request(
+        "POST", CHAT, body, {"Content-Type": "application/json"}, encode_chunked=chunked
+    )
+    answer = Answer(connection.getresponse())
+    assert answer.status == 413 and "195.3 KiB" not in answer.error["message"]
+    assert answer.error["code"] == "body_too_large"
+    connection.close()
+
+
+def test_unknown_paths_models_and_methods(url: str) -> None:
+    assert ask(url, CHAT, {**HELLO, "model": "../../etc"}).error["code"] == "model_not_found"
+    assert ask(url, CHAT, {**HELLO, "model": "../../etc"}).status == 404
+    assert ask(url, "/v1/nothing").status == 404 and ask(url, "/v1/nothing").error["message"]
+    assert ask(url, CHAT).status == 405
+    assert ask(url, "/docs").status == 404, "its scripts would come from elsewhere"
+    assert "/v1/chat/completions" in ask(url, "/openapi.json").json["paths"]
+
+
+def test_fields_that_say_nothing_of_the_answer_are_taken(url: str) -> None:
+    """As Open WebUI, LibreChat and LM Studio send them."""
+    more = {"user": "me", "metadata": {"a": "b"}, "store": False, "frequency_penalty": 0,
+            "presence_penalty": 0.0, "logit_bias": {}, "n": 1, "tools": [], "tool_choice": "auto",
+            "response_format": {"type": "text"}, "stop": None, "max_tokens": 20,
+            "stream": False, "stream_options": None}  # fmt: skip
+    system = {"role": "developer", "content": ""}
+    answer = ask(url, CHAT, {**HELLO, "messages": [system, *HELLO["messages"]], **more})
+    assert answer.status == 200, answer.text
+
+
+def test_other_endpoints_refuse_too(url: str) -> None:
+    assert ask(url, "/v1/images/generations", {"prompt": " "}).status == 400
+    assert ask(url, "/v1/completions", {"model": "nano", "prompt": []}).status == 400
+    assert ask(url, "/v1/completions", {"model": "nano", "prompt": ""}).status == 400
+    assert (
+        ask(url, "/v1/embeddings", {"model": "nano", "input": [image("/etc/passwd")]}).status == 400
+    )
+    assert ask(url, "/v1/embeddings", {"model": "nano", "input": []}).status == 400
+
+
+def test_health_and_metrics(url: str) -> None:
+    assert ask(url, "/health").json == {"status": "ok"}
+    assert ask(url, "/ready").json == {"status": "ready"}
+    ask(url, CHAT, HELLO)
+    ask(url, "/v1/images/generations", {"prompt": "a ball", "steps": 1})
+    page = ask(url, "/metrics").text.decode()
+    for line in (
+        f'anymodal_requests_total{{path="{CHAT}",status="200"}}',
+        'anymodal_tokens_total{kind="completion",model="nano"}',
+        'anymodal_media_total{modality="image",model="nano"}',
+        'anymodal_requests_running{model="nano"} 0.0',
+        "anymodal_time_to_first_token_seconds_count",
+        "process_resident_memory_bytes",
+    ):
+        assert line in page, line
+    assert "nothing" not in page, "paths that clients make up are no labels"
+
+
+def test_the_server_outlives_connections_that_break_off(url: str) -> None:
+    host, port = urlsplit(url).hostname, urlsplit(url).port
+    for data in (
+        b"",
+        b"\0\0\0",
+        b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 10\r\n\r\n{",
+    ):
+        with socket.create_connection((host, port), timeout=5) as connection:
+            connection.sendall(data)
+    assert ask(url, CHAT, HELLO).status == 200
+
+
+def test_keys_and_origins(model: AnyModal) -> None:
+    settings = ServerSettings(
+        api_keys=[SECRET, "another-secret"], cors_origins=["https://a.example"]
+    )
+    with serving([served(model, "one"), served(model, "two", max_requests=1)], settings) as url:
+        hello = {**HELLO, "model": "one"}
+        for header in ({}, {"Authorization": "Bearer wrong-secret"}, {"Authorization": SECRET},
+                       {"Authorization": f"Basic {SECRET}"}):  # fmt: skip
+            answer = ask(url, CHAT, hello, **header)
+            assert answer.status == 401 and answer.error["code"] == "invalid_api_key"
+            assert ask(url, "/metrics", **header).status == 401
+            assert ask(url, "/openapi.json", **header).status == 401
+        assert ask(url, "/health").status == ask(url, "/ready").status == 200
+        key = {"Authorization": f"Bearer {SECRET}"}
+        answer = ask(url, CHAT, hello, Origin="https://a.example", **key)
+        assert answer.status == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
+        other = ask(url, CHAT, hello, Origin="https://b.example", **key)
+        assert other.headers["Access-Control-Allow-Origin"] is None
+        assert (
+            ask(url, "/v1/images/generations", {"prompt": "a ball"}, **key).error["param"]
+            == "model"
+        )
+
+        slow = {"prompt": "a ball", "model": "two", "steps": 500, "n": 1}
+        thread = threading.Thread(
+            target=ask, args=(url, "/v1/images/generations", slow), kwargs=key
+        )
+        thread.start()
+        while (
+            'anymodal_requests_running{model="two"} 1'
+            not in ask(url, "/metrics", **key).text.decode()
+        ):
+            time.sleep(0.01)
+        full = ask(url, CHAT, {**hello, "model": "two"}, **key)
+        assert full.status == 429 and int(full.headers["Retry-After"]) >= 1
+        assert full.error["code"] == "queue_full"
+    thread.join(30)
+
+
+def test_without_origins_no_page_may_ask(url: str) -> None:
+    answer = ask(url, CHAT, HELLO, Origin="https://a.example")
+    assert answer.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_a_request_that_takes_too_long(model: AnyModal) -> None:
+    with serving([served(model, timeout=0.3)]) as url:
+        answer = ask(url, "/v1/images/generations", {"prompt": "a ball", "steps": 900})
+        assert answer.status == 504 and answer.error["code"] == "timeout"
+
+
+def test_a_fault_is_told_by_its_number_alone(model: AnyModal) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError(f"secrets of {ROOT}")
+
+    hook = model.decoders["image"].family.network.register_forward_pre_hook(fail)
+    try:
+        with serving([served(model)]) as url:
+            answer = ask(url, "/v1/images/generations", {"prompt": "a ball"})
+            assert answer.status == 500 and re.search(
+                r"log has it as \w{8}", answer.error["message"]
+            )
+            assert b"secret" not in answer.text
+            assert ask(url, CHAT, HELLO).status == 200
+    finally:
+        hook.remove()
+
+
+def test_api_keys_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"# of the team\n{SECRET}\n\nanother-secret\n")
+    assert read_api_keys(file) == [SECRET, "another-secret"]
+    file.write_text("# none\n")
+    with pytest.raises(ValueError, match="has no API key"):
+        read_api_keys(file)
+    monkeypatch.setenv("ANYMODAL_API_KEYS", f"{SECRET},another-secret")
+    assert read_api_keys(None) == [SECRET, "another-secret"]
+    monkeypatch.delenv("ANYMODAL_API_KEYS")
+    assert read_api_keys(None) == []
+    with pytest.raises(ValueError, match="shorter than 8"):
+        ServerSettings(api_keys=["short"])
+    assert not ServerSettings(api_keys=[SECRET]).knows(SECRET[:-1])
+
+
+def test_two_models_of_one_name_are_refused(model: AnyModal) -> None:
+    from anymodal.serving.api.app import create_app
+
+    models = [served(model), served(model)]
+    with pytest.raises(ValueError, match="two models have one name"):
+        create_app(models)
+    for each in models:
+        each.close()
+
+
+def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "anymodal", "serve", "small=nano", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--limit", "max_pixels=100", "--max-body", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"serving small at (http://127\.0\.0\.1:\d+)/v1\n", line)
+        assert found, line + (process.stderr.read() if process.stderr else "")
+        assert ask(found[1], CHAT, {**HELLO, "model": "small"}).status == 200
+        assert ask(found[1], CHAT, message(image(GOOD), model="small")).status == 400
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "70000"], "is no port"),
+        (["--timeout", "-1"], "timeout=-1"),
+        (["--api-keys", "no/such/file"], "No such file"),
+        (["no/such/model"], "no/such/model"),
+        (["--limit", "max_smell=1"], "max_smell"),
+    ],
+)
+def test_a_wrong_command_line_is_told(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from anymodal.cli.main import main
+
+    assert main(["serve", *arguments]) == 2
+    assert says in capsys.readouterr().err
