@@ -32,6 +32,8 @@ class TextSettings(TypedDict, total=False):
     (Keskar et al. 2019, section 4.1)."""
     max_spans: int | None
     """The most media that a reply asks for; None, the default, sets no limit."""
+    modalities: Sequence[str] | None
+    """The modalities that a reply may ask for; None, the default, stands for all."""
 
 
 class MediaSettings(TypedDict, total=False):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymodal.cli.options import DEFAULT_MODEL, add_allow, add_device, add_limits, count, limits_of
+from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
@@ -61,19 +62,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until it is told to end."""
-    try:
-        import uvicorn
+    with quick_start():
+        try:
+            import uvicorn
 
-        from anymodal.serving.api.app import create_app
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRA:
-            raise
-        raise ValueError(
-            f"serving needs the package {error.name}; pip install 'anymodal[serve]'"
-        ) from None
-    settings = _settings(args)
-    models = _models(args)
-    app = create_app(models, settings)
+            from anymodal.serving.api.app import create_app
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRA:
+                raise
+            raise ValueError(
+                f"serving needs the package {error.name}; pip install 'anymodal[serve]'"
+            ) from None
+        settings = _settings(args)
+        models = _models(args)
+        app = create_app(models, settings)
     config = uvicorn.Config(
         app, args.host, args.port, log_level="warning", timeout_graceful_shutdown=GRACE
     )

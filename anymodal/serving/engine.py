@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from anymodal.chat.messages import conversation_of
-from anymodal.chat.turn import check_settings
+from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
 from anymodal.serving.job import Job, JobSettings
 from anymodal.serving.media_worker import MediaTask, MediaWorker
@@ -26,6 +27,7 @@ from anymodal.serving.preparer import Preparer
 from anymodal.serving.requests import (
     Channel,
     EngineClosedError,
+    Mailbox,
     QueueFullError,
     ReplyRequest,
     ReplyStream,
@@ -98,6 +100,7 @@ class Engine:
         self._last_end = time.monotonic()
         self._lock = threading.Lock()
         self._closed = False
+        self._box: Mailbox | None = None
 
     @property
     def requests(self) -> int:
@@ -126,11 +129,12 @@ class Engine:
         try:
             messages: Sequence[Message] = ()
             if not request.completes:
-                messages = await asyncio.to_thread(conversation_of, request.conversation)
+                messages = await _messages(request.conversation)
+            self._check_length(request, messages)
         except BaseException:
             self._leave()
             raise
-        channel = Channel(asyncio.get_running_loop())
+        channel = Channel(self._mailbox())
         job = Job(request, messages, settings, channel, lambda _: self._leave())
         self._preparer.submit(job)
         return ReplyStream(channel, settings.timeout)
@@ -145,6 +149,12 @@ class Engine:
         self._text.close()
         for worker in self._media.values():
             worker.close()
+
+    def _mailbox(self) -> Mailbox:
+        loop = asyncio.get_running_loop()
+        if self._box is None or self._box.loop is not loop:
+            self._box = Mailbox(loop)
+        return self._box
 
     def _check(self, request: ReplyRequest) -> JobSettings:
         if request.completes and not isinstance(request.conversation, str):
@@ -161,6 +171,22 @@ class Engine:
         if request.timeout is not None:
             timeout = min(timeout, ranges.number("timeout", request.timeout, 0.001, MOST_SECONDS))
         return JobSettings(choose, media, seed, timeout)
+
+    def _check_length(self, request: ReplyRequest, messages: Sequence[Message]) -> None:
+        """Refuse by its characters what can't fit, since reading it would hold up all others."""
+        positions = self.model.language.max_positions
+        texts = [request.conversation] if request.completes else [each.text for each in messages]
+        count = sum(map(len, texts))
+        if positions is not None and count > (most := positions * self._longest_token):
+            raise ValueError(
+                f"the conversation has {count:,} characters, and the {positions} positions of the "
+                f"language model hold at most {most:,}; drop earlier turns"
+            )
+
+    @cached_property
+    def _longest_token(self) -> int:
+        """In characters; a multiple of it, since a tokenizer may join blanks."""
+        return 4 * max(map(len, self.model.language.tokenizer.get_vocab()))
 
     def _enter(self) -> None:
         with self._lock:
@@ -181,3 +207,10 @@ class Engine:
 
     def _order_medium(self, task: MediaTask) -> None:
         self._media[task.order.name].submit(task)
+
+
+async def _messages(conversation: Any) -> list[Message]:
+    """A conversation's messages; files are read in a thread."""
+    if isinstance(conversation, list) and all(isinstance(each, Message) for each in conversation):
+        return conversation_of(conversation)
+    return await asyncio.to_thread(conversation_of, conversation)

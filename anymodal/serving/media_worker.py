@@ -119,7 +119,7 @@ class MediaWorker:
         try:
             media = make(self.model, self.modality, orders, self._settings(batch[0]), progress)
         except NonFiniteError as error:  # of some; the others are whole
-            for task, medium in zip(batch, error.made, strict=True):
+            for task, medium in zip(batch, error.partial, strict=True):
                 if medium is None:
                     task.job.fail(_fault(error))
                 else:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from anymodal.chat.settings import TextSettings
 from anymodal.types import Done, Event, Message
 
 
@@ -55,7 +57,7 @@ class ReplyRequest:
         conversation: see `messages.conversation_of`; or a text to go on with, if `completes`.
         completes: whether the text is continued as it stands, without a chat template.
         seed: of the sampled text and of the media; None draws one.
-        text: settings of the text by name, see `sampling.Sampling`.
+        text: settings of the text.
         sampling: settings of media by modality, over the model's own.
         stop: strings that end the reply; they are left out of it.
         forced: the reply consists of media of these modalities and nothing else.
@@ -65,7 +67,7 @@ class ReplyRequest:
     conversation: Any
     completes: bool = False
     seed: int | None = None
-    text: Mapping[str, Any] = field(default_factory=dict)
+    text: TextSettings = field(default_factory=lambda: TextSettings())
     sampling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stop: Sequence[str] = ()
     forced: Sequence[str] = ()
@@ -90,22 +92,48 @@ class Finished:
     usage: TokenUsage
 
 
+Item = Event | Finished | Exception
+"""What a reply consists of, and what ends it."""
+
+
+class Mailbox:
+    """Carries what an engine's threads tell to one event loop, many items by one wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._items: deque[tuple[asyncio.Queue[Item], Item]] = deque()
+        self._woken = False
+
+    def put(self, queue: asyncio.Queue[Item], item: Item) -> None:
+        """Put an item into a queue of the loop, from any thread."""
+        self._items.append((queue, item))
+        if not self._woken:
+            self._woken = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its readers with it
+                self.loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._woken = False  # first, so that what is put from now on wakes the loop again
+        while self._items:
+            queue, item = self._items.popleft()
+            queue.put_nowait(item)
+
+
 class Channel:
-    """Carries events from an engine's threads to the event loop of who asked.
+    """Carries one reply from an engine's threads to who asked.
 
     Attributes:
         cancelled: set when nobody reads any more.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.items: asyncio.Queue[Event | Finished | Exception] = asyncio.Queue()
+    def __init__(self, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
+        self.items: asyncio.Queue[Item] = asyncio.Queue()
         self.cancelled = threading.Event()
 
-    def put(self, item: Event | Finished | Exception) -> None:
+    def put(self, item: Item) -> None:
         """Hand over an event, or what ends the reply."""
-        with contextlib.suppress(RuntimeError):  # the reader's loop has ended
-            self.loop.call_soon_threadsafe(self.items.put_nowait, item)
+        self.mailbox.put(self.items, item)
 
 
 class ReplyStream(AsyncIterator[Event]):
@@ -126,7 +154,7 @@ class ReplyStream(AsyncIterator[Event]):
         self.finish_reason: str | None = None
         self._channel, self._ended = channel, False
         late = DeadlineError(timeout)
-        self._timer = channel.loop.call_later(timeout, channel.items.put_nowait, late)
+        self._timer = channel.mailbox.loop.call_later(timeout, channel.items.put_nowait, late)
 
     def __aiter__(self) -> Self:
         return self

@@ -16,7 +16,8 @@ from anymodal.io.checkpoint import MANIFEST
 from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.serving.engine import Engine, EngineSettings
-from anymodal.tools.embed.opening import TEXT, open_encoders
+from anymodal.tools.embed.files import TEXT
+from anymodal.tools.embed.opening import open_encoders
 
 if TYPE_CHECKING:
     from anymodal.encoders import Encoder, TextEncoder

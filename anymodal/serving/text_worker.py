@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from anymodal.chat.orders import ordered
+from anymodal.chat.orders import order_of
 from anymodal.language.continuous import BatchRow, ContinuousBatch
 from anymodal.language.generation import Prompt, SpanReady, TextToken
 from anymodal.serving.job import Job
@@ -232,7 +232,7 @@ class TextWorker:
             job.write(event.text)
             return
         index = job.start_medium(event.name)
-        order = ordered(self.model, event, index, job.settings.seed)
+        order = order_of(self.model, event, index, job.settings.seed)
         self.order_medium(MediaTask(job, order))
 
 

@@ -6,8 +6,10 @@ Each page has a folder and, for its Python, a namespace of its own. A block afte
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -51,10 +53,14 @@ def without_make(code: str) -> str:
 
 def run_bash(name: str, block: Block, folder: Path) -> None:
     # The tests' own Python, whether or not it has the command installed.
-    commands = f'anymodal() {{ "{sys.executable}" -m anymodal "$@"; }}\n'
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = folder / ".bin" / "anymodal"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m anymodal "$@"\n')
+    command.chmod(0o755)
+    places = (command.parent, Path(sys.executable).parent, os.environ["PATH"])
+    programs = os.pathsep.join(map(str, places))
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands + without_make(block.code)],
+        ["bash", "-euo", "pipefail", "-c", without_make(block.code)],
         cwd=folder,
         env={**os.environ, "PATH": programs, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
@@ -88,6 +94,9 @@ def run_page(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             code = compile("\n" * (block.line - 1) + block.code, name, "exec")
             exec(code, module.__dict__)
     finally:
+        for file in folder.glob("*.pid"):  # of what a block started, and a later one should end
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(file.read_text()), signal.SIGTERM)
         written = {path.stem for path in folder.glob("*.py")}
         for extra in ({*sys.modules} - before) & written:
             del sys.modules[extra]

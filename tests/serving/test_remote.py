@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Location", leads[self.path])
             self.end_headers()
             return
+        with contextlib.suppress(ConnectionError):  # whoever had enough has gone
+            self._answer()
+
+    def _answer(self) -> None:
         self.send_response(404 if self.path == "/missing" else 200)
         self.end_headers()
         if self.path == "/long":

@@ -105,7 +105,7 @@ WRONG: dict[str, tuple[Any, str, str | None]] = {
     "no content": ({"model": "nano", "messages": [{"role": "user"}]}, "no content", "messages.0"),
     "steps": ({**HELLO, "steps": 0}, "steps=0", None),
     "a modality": ({**HELLO, "sampling": {"smell": {}}}, "makes no 'smell'", None),
-    "too long": (message({"type": "text", "text": "hello " * 9_000}), "positions", None),
+    "too long": (message({"type": "text", "text": "hello " * 2_000}), "positions", None),
     "an unknown part": (message({"type": "smell", "smell": "x"}), "smell", "messages.0.content.0"),
     "no base64": (message(image("data:image/png;base64,%%%")), "no base64", "messages.0.content.0"),
     "garbage": (message(image(data_uri("image/png", b"\0" * 50))), "", "messages.0.content.0"),
@@ -145,11 +145,10 @@ def test_a_wrong_request_is_told_what_is_wrong(url: str, case: str) -> None:
     assert str(ROOT) not in answer.text.decode() and "Traceback" not in answer.text.decode()
 
 
-def test_an_error_in_a_stream_is_told_in_it(url: str) -> None:
-    body = {**message({"type": "text", "text": "hello " * 9_000}), "stream": True}
-    answer = ask(url, CHAT, body)
-    events = [line for line in answer.text.decode().splitlines() if line]
-    assert "positions" in json.loads(events[-1].removeprefix("data: "))["error"]["message"]
+def test_a_stream_that_is_refused_has_a_status_of_its_own(url: str) -> None:
+    for text, says in (("hello " * 2_000, "positions"), ("x" * 150_000, "150,000 characters")):
+        answer = ask(url, CHAT, message({"type": "text", "text": text}, stream=True))
+        assert answer.status == 400 and says in answer.error["message"]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -288,6 +287,12 @@ def test_a_fault_is_told_by_its_number_alone(model: AnyModal) -> None:
                 r"log has it as \w{8}", answer.error["message"]
             )
             assert b"secret" not in answer.text
+            drawing = message({"type": "text", "text": "draw a small blue ball"}, stream=True)
+            events = [line for line in ask(url, CHAT, drawing).text.decode().splitlines() if line]
+            assert (
+                "its log has it"
+                in json.loads(events[-1].removeprefix("data: "))["error"]["message"]
+            )
             assert ask(url, CHAT, HELLO).status == 200
     finally:
         hook.remove()
@@ -352,7 +357,7 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
 def test_a_wrong_command_line_is_told(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from anymodal.cli.main import main
+    from anymodal.cli.command_line import main
 
     assert main(["serve", *arguments]) == 2
     assert says in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -42,12 +42,19 @@ async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     """Answer a conversation, in text and in whatever media the model makes."""
     state = state_of(request)
     served, engine = state.engine(body.model)
-    messages = await asyncio.to_thread(state.reader.messages, body.messages)
+    messages = await _read(state, body.messages)
     streams = await submit_all(engine, _requests(state, served, body, messages))
     answer = _ChatAnswer(state, served, body)
     if body.stream:
-        return answer.stream(streams)
+        return await answer.stream(request, streams)
     return JSONResponse(await while_connected(request, answer.whole(streams)))
+
+
+async def _read(state: ServerState, messages: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """The conversation; where it may hold media, they are decoded in a thread."""
+    if all(isinstance(each.get("content"), str) and len(each) == 2 for each in messages):
+        return state.reader.messages(messages)
+    return await asyncio.to_thread(state.reader.messages, messages)
 
 
 def _requests(
@@ -115,7 +122,7 @@ class _ChatAnswer:
             "finish_reason": stream.finish_reason,
         }  # fmt: skip
 
-    def stream(self, streams: Sequence[ReplyStream]) -> Response:
+    async def stream(self, request: Request, streams: Sequence[ReplyStream]) -> Response:
         """The answer as a stream."""
         model = self.served.model
         assert model is not None
@@ -133,7 +140,8 @@ class _ChatAnswer:
             return {**self._head("chat.completion.chunk"), "choices": [], "usage": used}
 
         options = self.body.stream_options
-        return event_stream(
+        return await event_stream(
+            request,
             self.served.name,
             streams,
             self.state.metrics,

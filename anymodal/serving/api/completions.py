@@ -9,6 +9,7 @@ import time
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from anymodal.chat.settings import TextSettings
 from anymodal.serving.api.replies import Json, new_id, usage_json
 from anymodal.serving.api.schemas import CompletionBody
 from anymodal.serving.api.state import check_count, state_of, submit_all, while_connected
@@ -28,7 +29,7 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     check_count(prompts, "prompt", "prompts", MOST_PROMPTS)
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
-    text = {**body.text_settings(), "modalities": []}
+    text: TextSettings = {**body.text_settings(), "modalities": []}
     n = state.choices(body.n)
     requests = [
         ReplyRequest(prompt, completes=True, seed=seed + index, text=text, stop=body.stops())
@@ -52,8 +53,9 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
 
     if body.stream:
         wanted = body.stream_options is not None and body.stream_options.include_usage
-        return event_stream(
-            served.name, streams, state.metrics, chunk, _delta, usage=usage if wanted else None
+        last = usage if wanted else None
+        return await event_stream(
+            request, served.name, streams, state.metrics, chunk, _delta, usage=last
         )
 
     async def whole() -> Json:

@@ -10,6 +10,7 @@ from anymodal.media.limits import mib
 from anymodal.serving.api.errors import ApiError, api_error
 from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.settings import ServerSettings
+from anymodal.serving.requests import QueueFullError
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Answered without an API key."""
@@ -26,6 +27,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -40,8 +42,10 @@ class Gate:
                 status = message["status"]
             await send(message)
 
+        self._open += 1
         try:
             self._check_key(scope)
+            self._check_room(scope)
             self._check_length(scope)
             await self.app(scope, self._limited(receive), noted)
         except Exception as error:
@@ -49,6 +53,7 @@ class Gate:
                 raise
             await api_error(error).response()(scope, receive, noted)
         finally:
+            self._open -= 1
             route = scope.get("route")
             path = getattr(route, "path", "unknown")  # never one that a client made up
             self.metrics.requests.labels(path, str(status)).inc()
@@ -64,6 +69,11 @@ class Gate:
                 401, "give a valid API key: Authorization: Bearer KEY", code="invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
+
+    def _check_room(self, scope: Scope) -> None:
+        limit = self.settings.max_open
+        if self._open > limit and scope["method"] == "POST":
+            raise QueueFullError(limit, 1)
 
     def _check_length(self, scope: Scope) -> None:
         length = _header(scope, b"content-length")

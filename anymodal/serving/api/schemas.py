@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from anymodal.chat.settings import TextSettings
 from anymodal.serving.api.errors import unsupported
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -105,12 +106,12 @@ class TextBody(MediaBody):
         """The stop strings as a list."""
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
 
-    def text_settings(self) -> dict[str, Any]:
-        """Settings of the text by the names that `Sampling` has."""
+    def text_settings(self) -> TextSettings:
+        """Settings of the text, of those that are given."""
         names = ("temperature", "top_p", "top_k", "repetition_penalty")
         given = {name: getattr(self, name) for name in names}
         given["max_new_tokens"] = self.max_tokens
-        return {name: value for name, value in given.items() if value is not None}
+        return cast(TextSettings, {k: value for k, value in given.items() if value is not None})
 
 
 class AudioOptions(BaseModel):
@@ -132,12 +133,12 @@ class ChatBody(TextBody):
     )
     audio: AudioOptions | None = None
 
-    def text_settings(self) -> dict[str, Any]:
-        """Settings of the text by the names that `Sampling` has."""
-        given = super().text_settings()
+    def text_settings(self) -> TextSettings:
+        """Settings of the text, of those that are given."""
+        settings = super().text_settings()
         if self.max_completion_tokens is not None:
-            given["max_new_tokens"] = self.max_completion_tokens
-        return given
+            settings["max_new_tokens"] = self.max_completion_tokens
+        return settings
 
 
 class CompletionBody(TextBody):

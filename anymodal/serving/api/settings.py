@@ -24,6 +24,7 @@ class ServerSettings:
     Args:
         limits: what is too much of a medium in a request.
         max_body_bytes: the longest body of a request.
+        max_open: the most requests whose bodies are held at once; more are refused.
         max_choices: the most replies, or images, to one request.
         api_keys: who may ask; everybody where there are none.
         allowed_hosts: from where media may be fetched, as `example.org` or `*.example.org`; none.
@@ -41,6 +42,7 @@ class ServerSettings:
         )
     )  # fmt: skip
     max_body_bytes: int = 96 * MIB
+    max_open: int = 256
     max_choices: int = 8
     api_keys: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
@@ -49,6 +51,7 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         ranges.whole("max_body_bytes", self.max_body_bytes, 1, 2**40)
+        ranges.whole("max_open", self.max_open, 1, 100_000)
         ranges.whole("max_choices", self.max_choices, 1, 1000)
         ranges.number("fetch_seconds", self.fetch_seconds, 0.001, 3600)
         if any(len(key) < 8 for key in self.api_keys):

@@ -19,7 +19,7 @@ async def list_models(request: Request) -> dict[str, Any]:
     return {"object": "list", "data": [_model(each) for each in state_of(request).models.values()]}
 
 
-@router.get("/v1/models/{model}")
+@router.get("/v1/models/{model:path}")
 async def retrieve_model(request: Request, model: str) -> dict[str, Any]:
     """Tell of one model."""
     return _model(state_of(request).find(model))

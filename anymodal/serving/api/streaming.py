@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from anymodal.serving.api.errors import api_error
 from anymodal.serving.api.metrics import Metrics
+from anymodal.serving.api.state import while_connected
 from anymodal.serving.requests import ReplyStream
 from anymodal.types import Done, Event, MediumReady
 
@@ -61,7 +62,8 @@ async def merged(
             task.cancel()
 
 
-def event_stream(
+async def event_stream(
+    request: Request,
     name: str,
     streams: Sequence[ReplyStream],
     metrics: Metrics,
@@ -70,9 +72,11 @@ def event_stream(
     opening: Json | None = None,
     usage: Callable[[], Json] | None = None,
 ) -> StreamingResponse:
-    """The answer to a request with `stream`.
+    """The answer to a request with `stream`. It begins with the first event, so that a request that
+    is refused gets a status of its own.
 
     Args:
+        request: whose client may leave.
         name: of the model, for the metrics.
         streams: the replies; they are cancelled when the client leaves.
         metrics: that count.
@@ -80,32 +84,49 @@ def event_stream(
         delta: what to tell of an event; None for nothing.
         opening: the delta with which each choice begins; None for none.
         usage: makes the last chunk, with the usage; None for none.
+
+    Raises:
+        Exception: what a reply ended in before its first event.
     """
+    events = merged(name, streams, metrics)
+
+    async def close() -> None:
+        await events.aclose()
+        for stream in streams:
+            await stream.aclose()
+
+    try:
+        first = await while_connected(request, anext(events))
+    except BaseException:
+        await close()
+        raise
+
+    async def told(index: int, event: Event) -> AsyncIterator[bytes]:
+        if isinstance(event, MediumReady):  # encoding one takes a while
+            change = await asyncio.to_thread(delta, index, event)
+        else:
+            change = delta(index, event)
+        if change is not None:
+            yield sse(chunk(index, change, None))
+        if isinstance(event, Done):
+            yield sse(chunk(index, None, streams[index].finish_reason))
 
     async def body() -> AsyncIterator[bytes]:
-        async with AsyncExitStack() as stack:
-            for stream in streams:
-                stack.push_async_callback(stream.aclose)
-            if opening is not None:
-                for index in range(len(streams)):
-                    yield sse(chunk(index, opening, None))
-            events = await stack.enter_async_context(aclosing(merged(name, streams, metrics)))
-            try:
-                async for index, event in events:
-                    if isinstance(event, MediumReady):  # encoding one takes a while
-                        told = await asyncio.to_thread(delta, index, event)
-                    else:
-                        told = delta(index, event)
-                    if told is not None:
-                        yield sse(chunk(index, told, None))
-                    if isinstance(event, Done):
-                        yield sse(chunk(index, None, streams[index].finish_reason))
-            except Exception as error:
-                yield sse(api_error(error).body)
-                return
+        try:
+            for index in range(len(streams) if opening is not None else 0):
+                yield sse(chunk(index, opening, None))
+            async for each in told(*first):
+                yield each
+            async for index, event in events:
+                async for each in told(index, event):
+                    yield each
             if usage is not None:
                 yield sse(usage())
             yield _END
+        except Exception as error:
+            yield sse(api_error(error).body)
+        finally:
+            await close()
 
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(body(), media_type="text/event-stream", headers=headers)
