@@ -136,6 +136,10 @@ class Channel:
         self.mailbox.put(self.items, item)
 
 
+_CLOSED = StopAsyncIteration()
+"""Wakes a reader whose stream is closed by somebody else."""
+
+
 class ReplyStream(AsyncIterator[Event]):
     """The events of a reply as they come, `Done` last. Close or drop it to cancel the request.
 
@@ -163,6 +167,8 @@ class ReplyStream(AsyncIterator[Event]):
         if self._ended:
             raise StopAsyncIteration
         item = await self._channel.items.get()
+        if self._ended:  # closed while this waited
+            raise StopAsyncIteration
         if not isinstance(item, Exception | Finished):
             return item
         await self.aclose()
@@ -176,6 +182,7 @@ class ReplyStream(AsyncIterator[Event]):
         self._ended = True
         self._timer.cancel()
         self._channel.cancelled.set()
+        self._channel.items.put_nowait(_CLOSED)
 
     def __del__(self) -> None:
         self._channel.cancelled.set()

@@ -156,6 +156,21 @@ def test_a_closed_stream_ends_its_request(model: AnyModal, moment: type) -> None
     assert len(steps) < 200
 
 
+def test_a_reader_of_a_stream_that_somebody_else_closes_ends(model: AnyModal) -> None:
+    async def work(engine: Engine) -> None:
+        stream = await engine.submit(request(DRAW, sampling=SLOW))
+        events = asyncio.create_task(_all(stream))
+        await asyncio.sleep(0.3)
+        await stream.aclose()
+        assert not any(isinstance(event, Done) for event in await asyncio.wait_for(events, 5))
+        await settled(engine)
+
+    async def _all(stream: ReplyStream) -> list[Event]:
+        return [event async for event in stream]
+
+    run(model, work)
+
+
 def test_of_a_batch_of_media_the_others_go_on(model: AnyModal) -> None:
     async def work(engine: Engine) -> None:
         how = {"image": {"steps": 20, "guidance": 1.0}}

@@ -282,7 +282,7 @@ def test_a_fault_is_told_by_its_number_alone(model: AnyModal) -> None:
     hook = model.decoders["image"].family.network.register_forward_pre_hook(fail)
     try:
         with serving([served(model)]) as url:
-            answer = ask(url, "/v1/images/generations", {"prompt": "a ball"})
+            answer = ask(url, "/v1/images/generations", {"prompt": "a ball", "n": 3})
             assert answer.status == 500 and re.search(
                 r"log has it as \w{8}", answer.error["message"]
             )

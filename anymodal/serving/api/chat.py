@@ -23,6 +23,7 @@ from anymodal.serving.api.replies import (
 from anymodal.serving.api.schemas import ChatBody
 from anymodal.serving.api.state import (
     ServerState,
+    all_of,
     media_settings,
     state_of,
     submit_all,
@@ -103,11 +104,7 @@ class _ChatAnswer:
 
     async def whole(self, streams: Sequence[ReplyStream]) -> Json:
         """The answer as one object."""
-        try:
-            choices = await asyncio.gather(*map(self._choice, range(len(streams)), streams))
-        finally:
-            for stream in streams:
-                await stream.aclose()
+        choices = await all_of(streams, map(self._choice, range(len(streams)), streams))
         usage = usage_json([stream.usage for stream in streams], len(streams))
         return {**self._head("chat.completion"), "choices": choices, "usage": usage}
 

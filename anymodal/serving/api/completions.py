@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 
@@ -12,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from anymodal.chat.settings import TextSettings
 from anymodal.serving.api.replies import Json, new_id, usage_json
 from anymodal.serving.api.schemas import CompletionBody
-from anymodal.serving.api.state import check_count, state_of, submit_all, while_connected
+from anymodal.serving.api.state import all_of, check_count, state_of, submit_all, while_connected
 from anymodal.serving.api.streaming import event_stream
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.types import Done, Event, TextDelta
@@ -59,11 +58,7 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
         )
 
     async def whole() -> Json:
-        try:
-            texts = await asyncio.gather(*map(_text, streams))
-        finally:
-            for stream in streams:
-                await stream.aclose()
+        texts = await all_of(streams, map(_text, streams))
         choices = [
             {"index": place, "text": told, "logprobs": None, "finish_reason": each.finish_reason}
             for place, (told, each) in enumerate(zip(texts, streams, strict=True))

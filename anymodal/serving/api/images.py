@@ -16,6 +16,7 @@ from anymodal.serving.api.replies import Json, MediaEncoder
 from anymodal.serving.api.schemas import ImageBody
 from anymodal.serving.api.state import (
     ServerState,
+    all_of,
     media_settings,
     state_of,
     submit_all,
@@ -69,11 +70,7 @@ async def _answer(
 ) -> Json:
     suffix = body.output_format or "png"
     encoder = MediaEncoder({"image": f".{suffix}"})
-    try:
-        pictures = await asyncio.gather(*(_picture(state, served, each) for each in streams))
-    finally:
-        for stream in streams:
-            await stream.aclose()
+    pictures = await all_of(streams, (_picture(state, served, each) for each in streams))
     data = await asyncio.to_thread(
         lambda: [_datum(encoder, each, body.response_format) for each in pictures]
     )

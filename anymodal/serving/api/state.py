@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -104,6 +104,21 @@ def media_settings(body: MediaBody, served: ServedModel) -> dict[str, dict[str, 
         return {name: dict(settings) for name, settings in own.items()}
     names = dict.fromkeys([*served.model.decoders, *own])
     return {name: {**shared, **own.get(name, {})} for name in names}
+
+
+async def all_of(
+    streams: Sequence[ReplyStream], works: Iterable[Coroutine[Any, Any, T]]
+) -> list[T]:
+    """The results of works that read streams. If one fails, the others end; streams are closed."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for stream in streams:
+            await stream.aclose()
 
 
 async def submit_all(engine: Engine, requests: Sequence[ReplyRequest]) -> list[ReplyStream]:
