@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymodal.cli.options import DEFAULT_MODEL, add_allow, add_device, add_limits, count, limits_of
+from anymodal.cli.options import DEFAULT_MODEL, add_device, add_limits, add_trust, count, limits_of
 from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=float, help="the longest that a request may take, in s (default: 600)")
     add("--max-body", type=count, metavar="MIB", help="the longest body (default: 96)")
     add("--dtype", metavar="TYPE", help="the weights' precision (default: that of the files)")
-    add_allow(parser)
+    add_trust(parser)
     add_limits(parser)
     add_device(parser)
 

@@ -273,6 +273,18 @@ def test_images_are_made(client: openai.OpenAI) -> None:
         client.images.generate(model="nano", prompt="a ball", size="1024x1024")
 
 
+def test_audio_is_made(client: openai.OpenAI) -> None:
+    how: dict[str, Any] = {"model": "nano", "voice": "alloy", "extra_body": {**QUICK, "seed": 2}}
+    made = client.audio.speech.create(input="play the sound of a bell", **how)
+    assert made.response.headers["content-type"] == "audio/wav"
+    sound = load(made.content)
+    assert isinstance(sound, Audio) and sound.samples.std() > 0
+    flac = client.audio.speech.create(input="a bell", response_format="flac", **how)
+    assert flac.content[:4] == b"fLaC"
+    with pytest.raises(openai.BadRequestError, match="response_format"):
+        client.audio.speech.create(input="a bell", response_format="mp3", **how)
+
+
 def test_media_are_embedded(client: openai.OpenAI, model: AnyModal) -> None:
     picture = duck()
     part = {

@@ -29,7 +29,7 @@ from anymodal.serving.api.state import (
     submit_all,
     while_connected,
 )
-from anymodal.serving.api.streaming import event_stream
+from anymodal.serving.api.streaming import EventStream, StreamFormat
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ServedModel
 from anymodal.types import Done, Event, Message
@@ -137,16 +137,14 @@ class _ChatAnswer:
             return {**self._head("chat.completion.chunk"), "choices": [], "usage": used}
 
         options = self.body.stream_options
-        return await event_stream(
-            request,
-            self.served.name,
-            streams,
-            self.state.metrics,
+        form = StreamFormat(
             self._chunk,
             delta,
             opening={"role": "assistant", "content": ""},
             usage=usage if options is not None and options.include_usage else None,
         )
+        answer = EventStream(self.served.name, streams, self.state.metrics, form)
+        return await answer.response(request)
 
     def _chunk(self, index: int, delta: Json | None, finish_reason: str | None) -> Json:
         choice = {"index": index, "delta": delta or {}, "finish_reason": finish_reason}

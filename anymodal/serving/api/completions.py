@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -11,8 +12,15 @@ from starlette.responses import JSONResponse, Response
 from anymodal.chat.settings import TextSettings
 from anymodal.serving.api.replies import Json, new_id, usage_json
 from anymodal.serving.api.schemas import CompletionBody
-from anymodal.serving.api.state import all_of, check_count, state_of, submit_all, while_connected
-from anymodal.serving.api.streaming import event_stream
+from anymodal.serving.api.state import (
+    ServerState,
+    all_of,
+    check_count,
+    state_of,
+    submit_all,
+    while_connected,
+)
+from anymodal.serving.api.streaming import EventStream, StreamFormat
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.types import Done, Event, TextDelta
 
@@ -25,54 +33,65 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
     """Go on with a text, or with several."""
     state = state_of(request)
     served, engine = state.engine(body.model)
+    n = state.choices(body.n)
+    streams = await submit_all(engine, _requests(body, n))
+    answer = _CompletionAnswer(state, served.name, n)
+    if not body.stream:
+        return JSONResponse(await while_connected(request, answer.whole(streams)))
+    options = body.stream_options
+    wanted = options is not None and options.include_usage
+    usage = (lambda: answer.usage(streams)) if wanted else None
+    form = StreamFormat(answer.chunk, _delta, usage=usage)
+    return await EventStream(served.name, streams, state.metrics, form).response(request)
+
+
+def _requests(body: CompletionBody, n: int) -> list[ReplyRequest]:
     prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
     check_count(prompts, "prompt", "prompts", MOST_PROMPTS)
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
     text: TextSettings = {**body.text_settings(), "modalities": []}
-    n = state.choices(body.n)
-    requests = [
+    return [
         ReplyRequest(prompt, completes=True, seed=seed + index, text=text, stop=body.stops())
         for prompt in prompts
         for index in range(n)
     ]
-    streams = await submit_all(engine, requests)
-    head = {
-        "id": new_id("cmpl"),
-        "object": "text_completion",
-        "created": int(time.time()),
-        "model": served.name,
-    }
 
-    def chunk(index: int, delta: Json | None, finish_reason: str | None) -> Json:
-        choice = {"index": index, "text": "", "logprobs": None, "finish_reason": finish_reason}
-        return {**head, "choices": [{**choice, **(delta or {})}]}
 
-    def usage() -> Json:
-        return {**head, "choices": [], "usage": usage_json([each.usage for each in streams], n)}
+class _CompletionAnswer:
+    """One answer of this endpoint."""
 
-    if body.stream:
-        wanted = body.stream_options is not None and body.stream_options.include_usage
-        last = usage if wanted else None
-        return await event_stream(
-            request, served.name, streams, state.metrics, chunk, _delta, usage=last
-        )
+    def __init__(self, state: ServerState, name: str, n: int) -> None:
+        self.state, self.name, self.n = state, name, n
+        created = int(time.time())
+        self.head = {
+            "id": new_id("cmpl"), "object": "text_completion", "created": created, "model": name
+        }  # fmt: skip
 
-    async def whole() -> Json:
-        texts = await all_of(streams, map(_text, streams))
+    async def whole(self, streams: Sequence[ReplyStream]) -> Json:
+        """The answer as one object."""
+        texts = await all_of(streams, map(self._text, streams))
         choices = [
-            {"index": place, "text": told, "logprobs": None, "finish_reason": each.finish_reason}
-            for place, (told, each) in enumerate(zip(texts, streams, strict=True))
+            {"index": place, "text": text, "logprobs": None, "finish_reason": each.finish_reason}
+            for place, (text, each) in enumerate(zip(texts, streams, strict=True))
         ]
-        return {**usage(), "choices": choices}
+        return {**self.usage(streams), "choices": choices}
 
-    async def _text(stream: ReplyStream) -> str:
-        told = ""
-        async for event in state.metrics.watched(served.name, stream):
+    async def _text(self, stream: ReplyStream) -> str:
+        text = ""
+        async for event in self.state.metrics.watched(self.name, stream):
             if isinstance(event, Done):
-                told = event.message.text
-        return told
+                text = event.message.text
+        return text
 
-    return JSONResponse(await while_connected(request, whole()))
+    def chunk(self, index: int, delta: Json | None, finish_reason: str | None) -> Json:
+        """A chunk of a stream."""
+        choice = {"index": index, "text": "", "logprobs": None, "finish_reason": finish_reason}
+        return {**self.head, "choices": [{**choice, **(delta or {})}]}
+
+    def usage(self, streams: Sequence[ReplyStream]) -> Json:
+        """The last chunk of a stream."""
+        used = usage_json([stream.usage for stream in streams], self.n)
+        return {**self.head, "choices": [], "usage": used}
 
 
 def _delta(_: int, event: Event) -> Json | None:

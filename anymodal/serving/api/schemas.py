@@ -162,6 +162,18 @@ class ImageBody(MediaBody):
     output_format: Literal["png", "jpeg", "webp"] | None = None
 
 
+class SpeechBody(MediaBody):
+    """Body of `/v1/audio/speech`."""
+
+    neutral = {**NEUTRAL, "speed": (1,), "stream_format": ("audio",), "instructions": ("",)}
+
+    n: int | None = Field(None, ge=1, le=1)
+    model: str
+    input: str
+    voice: Any = Field(None, description="Accepted for clients that require it; changes nothing.")
+    response_format: Literal["wav", "flac"] | None = None
+
+
 class EmbeddingBody(Body):
     """Body of `/v1/embeddings`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -62,71 +63,83 @@ async def merged(
             task.cancel()
 
 
-async def event_stream(
-    request: Request,
-    name: str,
-    streams: Sequence[ReplyStream],
-    metrics: Metrics,
-    chunk: Chunk,
-    delta: Callable[[int, Event], Json | None],
-    opening: Json | None = None,
-    usage: Callable[[], Json] | None = None,
-) -> StreamingResponse:
-    """The answer to a request with `stream`. It begins with the first event, so that a request that
-    is refused gets a status of its own.
+@dataclass(frozen=True)
+class StreamFormat:
+    """How an endpoint tells of replies.
 
     Args:
-        request: whose client may leave.
-        name: of the model, for the metrics.
-        streams: the replies; they are cancelled when the client leaves.
-        metrics: that count.
         chunk: makes chunks.
         delta: what to tell of an event; None for nothing.
         opening: the delta with which each choice begins; None for none.
         usage: makes the last chunk, with the usage; None for none.
-
-    Raises:
-        Exception: what a reply ended in before its first event.
     """
-    events = merged(name, streams, metrics)
 
-    async def close() -> None:
-        await events.aclose()
-        for stream in streams:
-            await stream.aclose()
+    chunk: Chunk
+    delta: Callable[[int, Event], Json | None]
+    opening: Json | None = None
+    usage: Callable[[], Json] | None = None
 
-    try:
-        first = await while_connected(request, anext(events))
-    except BaseException:
-        await close()
-        raise
 
-    async def told(index: int, event: Event) -> AsyncIterator[bytes]:
-        if isinstance(event, MediumReady):  # encoding one takes a while
-            change = await asyncio.to_thread(delta, index, event)
-        else:
-            change = delta(index, event)
-        if change is not None:
-            yield sse(chunk(index, change, None))
-        if isinstance(event, Done):
-            yield sse(chunk(index, None, streams[index].finish_reason))
+class EventStream:
+    """The answer to a request with `stream`.
 
-    async def body() -> AsyncIterator[bytes]:
+    Args:
+        name: of the model, for the metrics.
+        streams: the replies; they are cancelled when the client leaves.
+        metrics: that count.
+        form: how to tell of them.
+    """
+
+    def __init__(
+        self, name: str, streams: Sequence[ReplyStream], metrics: Metrics, form: StreamFormat
+    ) -> None:
+        self.streams, self.form = streams, form
+        self._events = merged(name, streams, metrics)
+
+    async def response(self, request: Request) -> StreamingResponse:
+        """The answer. It begins with the first event, so that a request that is refused gets a
+        status of its own.
+
+        Raises:
+            Exception: what a reply ended in before its first event.
+        """
         try:
-            for index in range(len(streams) if opening is not None else 0):
-                yield sse(chunk(index, opening, None))
-            async for each in told(*first):
-                yield each
-            async for index, event in events:
-                async for each in told(index, event):
-                    yield each
-            if usage is not None:
-                yield sse(usage())
+            first = await while_connected(request, anext(self._events))
+        except BaseException:
+            await self._close()
+            raise
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._body(first), media_type="text/event-stream", headers=headers)
+
+    async def _body(self, first: tuple[int, Event]) -> AsyncIterator[bytes]:
+        try:
+            for index in range(len(self.streams) if self.form.opening is not None else 0):
+                yield sse(self.form.chunk(index, self.form.opening, None))
+            for item in await self._chunks(*first):
+                yield item
+            async for index, event in self._events:
+                for item in await self._chunks(index, event):
+                    yield item
+            if self.form.usage is not None:
+                yield sse(self.form.usage())
             yield _END
         except Exception as error:
             yield sse(api_error(error).body)
         finally:
-            await close()
+            await self._close()
 
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(body(), media_type="text/event-stream", headers=headers)
+    async def _chunks(self, index: int, event: Event) -> list[bytes]:
+        """What is sent for an event."""
+        if isinstance(event, MediumReady):  # encoding one takes a while
+            delta = await asyncio.to_thread(self.form.delta, index, event)
+        else:
+            delta = self.form.delta(index, event)
+        chunks = [] if delta is None else [self.form.chunk(index, delta, None)]
+        if isinstance(event, Done):
+            chunks.append(self.form.chunk(index, None, self.streams[index].finish_reason))
+        return [sse(chunk) for chunk in chunks]
+
+    async def _close(self) -> None:
+        await self._events.aclose()
+        for stream in self.streams:
+            await stream.aclose()

@@ -1,0 +1,79 @@
+"""Media of one kind, by the whole model: the reply to a prompt is that medium and nothing else."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from anymodal.media import Media
+from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.schemas import MediaBody
+from anymodal.serving.api.state import ServerState, all_of, media_settings, submit_all
+from anymodal.serving.requests import ReplyRequest, ReplyStream, TokenUsage
+from anymodal.serving.served import ServedModel
+from anymodal.types import Done, Message
+
+
+def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[ServedModel, str]:
+    """The model that is asked for, and its modality that makes a kind of media.
+
+    Args:
+        state: of the server.
+        model: its name; None where only one makes this kind.
+        kind: of media.
+
+    Raises:
+        ApiError: if there is none, or several and no name.
+    """
+    if model is None:
+        names = [name for name, served in state.models.items() if kind in served.makers]
+        if len(names) != 1:
+            known = ", ".join(names) or "none"
+            raise ApiError(400, f"name the model; of those that make {kind}, there are: {known}",
+                           param="model")  # fmt: skip
+        model = names[0]
+    served = state.find(model)
+    if kind not in served.makers:
+        raise ApiError(400, f"the model {model!r} makes no {kind}", param="model")
+    return served, served.makers[kind]
+
+
+async def make_media(
+    state: ServerState,
+    served: ServedModel,
+    modality: str,
+    conversation: Sequence[Message],
+    body: MediaBody,
+) -> tuple[list[Media], list[TokenUsage]]:
+    """Media of a modality, as many as the body asks for, and the tokens of each."""
+    _, engine = state.engine(served.name)
+    seed = secrets.randbelow(2**31) if body.seed is None else body.seed
+    sampling = media_settings(body, served)
+    requests = [
+        ReplyRequest(conversation, seed=seed + index, sampling=sampling, forced=[modality])
+        for index in range(state.choices(body.n))
+    ]
+    streams = await submit_all(engine, requests)
+    media = await all_of(streams, (_medium(state, served, each) for each in streams))
+    return media, [stream.usage for stream in streams]
+
+
+async def _medium(state: ServerState, served: ServedModel, stream: ReplyStream) -> Media:
+    message: Message | None = None
+    async for event in state.metrics.watched(served.name, stream):
+        if isinstance(event, Done):
+            message = event.message
+    if message is None or not message.media:
+        raise ApiError(400, "the prompt leaves no room for a reply; shorten it", param="prompt")
+    return message.media[0]
+
+
+def prompt_message(prompt: str, param: str) -> list[Message]:
+    """A prompt as a conversation.
+
+    Raises:
+        ApiError: if it is empty.
+    """
+    if not prompt.strip():
+        raise ApiError(400, "the prompt is empty; say what to make", param=param)
+    return [Message("user", prompt)]

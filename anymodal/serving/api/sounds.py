@@ -1,0 +1,31 @@
+"""`/v1/audio/speech`: audio of a prompt, by the whole model."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from anymodal.media import Audio
+from anymodal.serving.api.making import make_media, maker_of, prompt_message
+from anymodal.serving.api.schemas import SpeechBody
+from anymodal.serving.api.state import state_of, while_connected
+
+router = APIRouter()
+
+
+@router.post("/v1/audio/speech", response_model=None)
+async def create_speech(request: Request, body: SpeechBody) -> Response:
+    """Make audio: speech, music or any sound, as the model's decoder does. The answer is the file.
+
+    The language model reads the input as a user's message, and its reply is the audio alone.
+    """
+    state = state_of(request)
+    served, modality = maker_of(state, body.model, Audio.kind)
+    asked = prompt_message(body.input, "input")
+    work = make_media(state, served, modality, asked, body)
+    (medium,), _ = await while_connected(request, work)
+    form = body.response_format or "wav"
+    data = await asyncio.to_thread(medium.encode, f".{form}")
+    return Response(data, media_type=f"audio/{form}")
