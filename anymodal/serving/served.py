@@ -100,6 +100,11 @@ class ServedModel:
         modalities = {} if self.model is None else self.model.modalities
         return {each.media.kind: name for name, each in modalities.items() if each.decoder}
 
+    def kind_of(self, modality: str) -> str:
+        """The kind of media of a modality of the model."""
+        assert self.model is not None
+        return self.model.modalities[modality].media.kind
+
     @torch.inference_mode()
     def embed(self, items: Sequence[str | Media]) -> list[Tensor]:
         """One embedding (E,) an item, on the CPU.

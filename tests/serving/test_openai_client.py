@@ -240,6 +240,58 @@ def test_modalities_say_what_a_reply_may_hold(client: openai.OpenAI) -> None:
         assert refused.value.param == "modalities"
 
 
+def test_responses_hold_texts_and_images(client: openai.OpenAI, model: AnyModal) -> None:
+    asked: Any = {"model": "nano", "extra_body": {**QUICK, "seed": 3}}
+    plain = client.responses.create(input="what can you do?", **asked)
+    assert plain.output_text == model.chat("what can you do?").text
+    assert plain.status == "completed" and plain.usage and plain.usage.output_tokens > 0
+    short = client.responses.create(input="hello", max_output_tokens=2, **asked)
+    assert short.status == "incomplete" and short.incomplete_details is not None
+    assert short.incomplete_details.reason == "max_output_tokens"
+
+    drawn = client.responses.create(input=DRAW, tools=[{"type": "image_generation"}], **asked)
+    wanted = model.chat(DRAW, seed=3, sampling=SETTINGS)
+    assert [item.type for item in drawn.output] == ["message", "image_generation_call"]
+    call: Any = drawn.output[1]
+    picture = load(b64decode(call.result))
+    assert isinstance(picture, Image) and np.array_equal(picture.pixels, wanted.media[0].pixels)
+    items: list[Any] = [{"role": "user", "content": DRAW}, *drawn.output,
+                        {"role": "user", "content": "make it green"}]  # fmt: skip
+    again = client.responses.create(input=items, **asked)
+    talk = [Message("user", DRAW), wanted, Message("user", "make it green")]
+    assert again.output_text == model.chat(talk, seed=3, sampling=SETTINGS).text
+
+    url = data_uri("image/png", duck().encode(".png"))
+    shown: list[Any] = [{"role": "user", "content": [
+        {"type": "input_image", "image_url": url, "detail": "auto"},
+        {"type": "input_text", "text": "what is this?"}]}]  # fmt: skip
+    seen = client.responses.create(input=shown, **asked)
+    assert seen.output_text == model.chat([duck(), "what is this?"]).text
+    for wrong, says in (({"previous_response_id": "resp_1"}, "isn't supported"),
+                        ({"input": [{"type": "function_call"}]}, "isn't read here")):  # fmt: skip
+        with pytest.raises(openai.BadRequestError, match=says):
+            client.responses.create(**{"input": "hello", **asked, **wrong})
+
+
+def test_responses_are_streamed_as_the_typed_helper_reads_them(client: openai.OpenAI) -> None:
+    kinds, text = [], ""
+    with client.responses.stream(
+        model="nano", input=DRAW, extra_body={**QUICK, "seed": 3}
+    ) as events:
+        for event in events:
+            kinds.append(event.type)
+            if event.type == "response.output_text.delta":
+                text += event.delta
+        last = events.get_final_response()
+    assert last.output_text == text and [item.type for item in last.output] == [
+        "message", "image_generation_call"
+    ]  # fmt: skip
+    assert kinds[:2] == ["response.created", "response.in_progress"]
+    assert kinds[-1] == "response.completed"
+    assert kinds.count("response.image_generation_call.generating") == 2
+    assert kinds.count("response.output_item.done") == 2
+
+
 def test_completions_go_on_with_texts(client: openai.OpenAI) -> None:
     answer = client.completions.create(model="nano", prompt=["hel", "good mor"], n=2, max_tokens=4)
     assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]

@@ -121,36 +121,48 @@ class _ChatAnswer:
 
     async def stream(self, request: Request, streams: Sequence[ReplyStream]) -> Response:
         """The answer as a stream."""
-        model = self.served.model
-        assert model is not None
-
-        def kind_of(modality: str) -> str:
-            return model.modalities[modality].media.kind
-
-        writers = [DeltaWriter(self.encoder, self.created, kind_of) for _ in streams]
-
-        def delta(index: int, event: Event) -> Json | None:
-            return writers[index].delta(event)
-
-        def usage() -> Json:
-            used = usage_json([each.usage for each in streams], len(streams))
-            return {**self._head("chat.completion.chunk"), "choices": [], "usage": used}
-
-        options = self.body.stream_options
-        form = StreamFormat(
-            self._chunk,
-            delta,
-            opening={"role": "assistant", "content": ""},
-            usage=usage if options is not None and options.include_usage else None,
-        )
+        form = _ChatStream(self, streams)
         answer = EventStream(self.served.name, streams, self.state.metrics, form)
         return await answer.response(request)
-
-    def _chunk(self, index: int, delta: Json | None, finish_reason: str | None) -> Json:
-        choice = {"index": index, "delta": delta or {}, "finish_reason": finish_reason}
-        return {**self._head("chat.completion.chunk"), "choices": [choice]}
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {
             "id": self.id, "object": kind, "created": self.created, "model": self.served.name
         }  # fmt: skip
+
+    def chunk(self, index: int, delta: Json, finish_reason: str | None = None) -> Json:
+        """A chunk of a stream, about one choice."""
+        choice = {"index": index, "delta": delta, "finish_reason": finish_reason}
+        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+
+    def last_chunk(self, streams: Sequence[ReplyStream]) -> Json:
+        """The chunk with the usage."""
+        used = usage_json([each.usage for each in streams], len(streams))
+        return {**self._head("chat.completion.chunk"), "choices": [], "usage": used}
+
+
+class _ChatStream(StreamFormat):
+    """Chunks of OpenAI's chat completions."""
+
+    def __init__(self, answer: _ChatAnswer, streams: Sequence[ReplyStream]) -> None:
+        self.answer, self.streams = answer, streams
+        kind_of = answer.served.kind_of
+        self._writers = [DeltaWriter(answer.encoder, answer.created, kind_of) for _ in streams]
+
+    def opening(self) -> list[Json]:
+        """Each choice begins with its role."""
+        delta = {"role": "assistant", "content": ""}
+        return [self.answer.chunk(index, delta) for index in range(len(self.streams))]
+
+    def told(self, index: int, event: Event) -> list[Json]:
+        """A delta; at the end, the reason."""
+        if isinstance(event, Done):
+            return [self.answer.chunk(index, {}, self.streams[index].finish_reason)]
+        return [self.answer.chunk(index, self._writers[index].delta(event))]
+
+    def closing(self) -> list[Json]:
+        """The usage, if it was asked for."""
+        options = self.answer.body.stream_options
+        if options is None or not options.include_usage:
+            return []
+        return [self.answer.last_chunk(self.streams)]

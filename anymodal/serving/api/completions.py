@@ -39,9 +39,8 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
     if not body.stream:
         return JSONResponse(await while_connected(request, answer.whole(streams)))
     options = body.stream_options
-    wanted = options is not None and options.include_usage
-    usage = (lambda: answer.usage(streams)) if wanted else None
-    form = StreamFormat(answer.chunk, _delta, usage=usage)
+    with_usage = options is not None and bool(options.include_usage)
+    form = _CompletionStream(answer, streams, with_usage)
     return await EventStream(served.name, streams, state.metrics, form).response(request)
 
 
@@ -83,10 +82,10 @@ class _CompletionAnswer:
                 text = event.message.text
         return text
 
-    def chunk(self, index: int, delta: Json | None, finish_reason: str | None) -> Json:
-        """A chunk of a stream."""
-        choice = {"index": index, "text": "", "logprobs": None, "finish_reason": finish_reason}
-        return {**self.head, "choices": [{**choice, **(delta or {})}]}
+    def chunk(self, index: int, text: str, finish_reason: str | None = None) -> Json:
+        """A chunk of a stream, about one choice."""
+        choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+        return {**self.head, "choices": [choice]}
 
     def usage(self, streams: Sequence[ReplyStream]) -> Json:
         """The last chunk of a stream."""
@@ -94,5 +93,20 @@ class _CompletionAnswer:
         return {**self.head, "choices": [], "usage": used}
 
 
-def _delta(_: int, event: Event) -> Json | None:
-    return {"text": event.text} if isinstance(event, TextDelta) else None
+class _CompletionStream(StreamFormat):
+    """Chunks of OpenAI's completions."""
+
+    def __init__(
+        self, answer: _CompletionAnswer, streams: Sequence[ReplyStream], with_usage: bool
+    ) -> None:
+        self.answer, self.streams, self.with_usage = answer, streams, with_usage
+
+    def told(self, index: int, event: Event) -> list[Json]:
+        """A piece of text; at the end, the reason."""
+        if isinstance(event, Done):
+            return [self.answer.chunk(index, "", self.streams[index].finish_reason)]
+        return [self.answer.chunk(index, event.text)] if isinstance(event, TextDelta) else []
+
+    def closing(self) -> list[Json]:
+        """The usage, if it was asked for."""
+        return [self.answer.usage(self.streams)] if self.with_usage else []

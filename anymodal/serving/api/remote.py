@@ -64,17 +64,16 @@ class RemoteMedia:
         Raises:
             ValueError: if the URL may not be fetched, or can't be.
         """
-        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+        if not isinstance(part, Mapping) or holds_text(part):
             return part
-        if holds_text(part):
-            return part
-        key = part["type"]
-        body = part.get(key)
+        return {key: self._fetched(body) for key, body in part.items()}
+
+    def _fetched(self, body: Any) -> Any:
+        """What stands under a key of a part, with the content of its URL in the URL's place."""
         url = body.get("url") if isinstance(body, Mapping) else body
         if not isinstance(url, str) or urlsplit(url[:16]).scheme.lower() not in _SCHEMES:
-            return part
-        data = self.fetch(url)
-        return {**part, key: {**(body if isinstance(body, Mapping) else {}), "url": data}}
+            return body
+        return {**(body if isinstance(body, Mapping) else {}), "url": self.fetch(url)}
 
     def fetch(self, url: str) -> bytes:
         """The bytes that a URL names.

@@ -112,8 +112,8 @@ class DeltaWriter:
         self._places: dict[int, int] = {}
         self._has_sound = False
 
-    def delta(self, event: Event) -> Json | None:
-        """What a stream tells of an event; None for nothing."""
+    def delta(self, event: Event) -> Json:
+        """What a stream tells of an event before the last."""
         match event:
             case TextDelta(text):
                 self._parts += not self._in_text
@@ -127,7 +127,7 @@ class DeltaWriter:
                 return self._status(index, modality, status="in_progress", step=step, steps=steps)
             case MediumReady(index, _, medium):
                 return self._ready(index, medium)
-        return None
+        return {}
 
     def _status(self, index: int, modality: str, **told: Any) -> Json:
         part = {"index": self._places[index], "type": f"{self.kind_of(modality)}_url", **told}

@@ -89,17 +89,28 @@ class MediaBody(Body):
     )
 
 
-class TextBody(MediaBody):
-    """A body with settings of text."""
+class SamplingBody(MediaBody):
+    """A body with settings of how text is sampled."""
 
     model: str
-    max_tokens: int | None = Field(None, description="The longest reply.")
     temperature: float | None = Field(None, description="0, the default, is greedy.")
     top_p: float | None = None
     top_k: int | None = None
     repetition_penalty: float | None = None
-    stop: str | list[str] | None = None
     stream: bool | None = None
+
+    def text_settings(self) -> TextSettings:
+        """Settings of the text, of those that are given."""
+        names = ("temperature", "top_p", "top_k", "repetition_penalty")
+        given = {name: getattr(self, name) for name in names}
+        return cast(TextSettings, {k: value for k, value in given.items() if value is not None})
+
+
+class TextBody(SamplingBody):
+    """A body of completions, with a limit and ends of the text."""
+
+    max_tokens: int | None = Field(None, description="The longest reply.")
+    stop: str | list[str] | None = None
     stream_options: StreamOptions | None = None
 
     def stops(self) -> list[str]:
@@ -108,10 +119,10 @@ class TextBody(MediaBody):
 
     def text_settings(self) -> TextSettings:
         """Settings of the text, of those that are given."""
-        names = ("temperature", "top_p", "top_k", "repetition_penalty")
-        given = {name: getattr(self, name) for name in names}
-        given["max_new_tokens"] = self.max_tokens
-        return cast(TextSettings, {k: value for k, value in given.items() if value is not None})
+        settings = super().text_settings()
+        if self.max_tokens is not None:
+            settings["max_new_tokens"] = self.max_tokens
+        return settings
 
 
 class AudioOptions(BaseModel):
@@ -145,6 +156,28 @@ class CompletionBody(TextBody):
     """Body of `/v1/completions`."""
 
     prompt: str | list[str]
+
+
+class ResponseBody(SamplingBody):
+    """Body of `/v1/responses`."""
+
+    neutral = {**NEUTRAL, "tools": ([], [{"type": "image_generation"}]), "include": ([],),
+               "text": ({"format": {"type": "text"}},), "truncation": ("disabled",),
+               "background": (False,), "previous_response_id": (), "conversation": (),
+               "reasoning": (), "prompt": (), "max_tool_calls": (), "n": (1,),
+               "stream_options": ({},)}  # fmt: skip
+
+    n: None = None
+    input: str | list[dict[str, Any]] = Field(description="A text, or messages and images.")
+    instructions: str | None = Field(None, description="A system message before the input.")
+    max_output_tokens: int | None = Field(None, description="The longest reply.")
+
+    def text_settings(self) -> TextSettings:
+        """Settings of the text, of those that are given."""
+        settings = super().text_settings()
+        if self.max_output_tokens is not None:
+            settings["max_new_tokens"] = self.max_output_tokens
+        return settings
 
 
 class ImageBody(MediaBody):

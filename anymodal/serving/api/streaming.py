@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from anymodal.serving.api.errors import api_error
+from anymodal.serving.api.errors import ApiError, api_error
 from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.state import while_connected
 from anymodal.serving.requests import ReplyStream
 from anymodal.types import Done, Event, MediumReady
 
 Json = dict[str, Any]
-Chunk = Callable[[int, Json | None, str | None], Json]
-"""Makes a chunk of a choice's index, its delta, and its reason to end."""
-_END = b"data: [DONE]\n\n"
 
 
 def sse(item: Mapping[str, Any]) -> bytes:
-    """An object as a server-sent event."""
-    return f"data: {json.dumps(item, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    """An object as a server-sent event, under the name of its type if it has one."""
+    name = f"event: {item['type']}\n" if "type" in item else ""
+    data = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+    return f"{name}data: {data}\n\n".encode()
 
 
 async def merged(
@@ -63,21 +62,30 @@ async def merged(
             task.cancel()
 
 
-@dataclass(frozen=True)
-class StreamFormat:
+class StreamFormat(ABC):
     """How an endpoint tells of replies.
 
-    Args:
-        chunk: makes chunks.
-        delta: what to tell of an event; None for nothing.
-        opening: the delta with which each choice begins; None for none.
-        usage: makes the last chunk, with the usage; None for none.
+    Attributes:
+        end: what stands behind the last object.
     """
 
-    chunk: Chunk
-    delta: Callable[[int, Event], Json | None]
-    opening: Json | None = None
-    usage: Callable[[], Json] | None = None
+    end = b"data: [DONE]\n\n"
+
+    def opening(self) -> list[Json]:
+        """What comes before all events."""
+        return []
+
+    @abstractmethod
+    def told(self, index: int, event: Event) -> list[Json]:
+        """What is told of an event of the reply at an index."""
+
+    def closing(self) -> list[Json]:
+        """What comes after all events."""
+        return []
+
+    def failure(self, error: ApiError) -> list[Json]:
+        """What is told of an error in the middle."""
+        return [error.body]
 
 
 class EventStream:
@@ -113,33 +121,26 @@ class EventStream:
 
     async def _body(self, first: tuple[int, Event]) -> AsyncIterator[bytes]:
         try:
-            for index in range(len(self.streams) if self.form.opening is not None else 0):
-                yield sse(self.form.chunk(index, self.form.opening, None))
-            for item in await self._chunks(*first):
-                yield item
+            yield _joined(self.form.opening())
+            yield _joined(await self._told(*first))
             async for index, event in self._events:
-                for item in await self._chunks(index, event):
-                    yield item
-            if self.form.usage is not None:
-                yield sse(self.form.usage())
-            yield _END
+                yield _joined(await self._told(index, event))
+            yield _joined(self.form.closing()) + self.form.end
         except Exception as error:
-            yield sse(api_error(error).body)
+            yield _joined(self.form.failure(api_error(error)))
         finally:
             await self._close()
 
-    async def _chunks(self, index: int, event: Event) -> list[bytes]:
-        """What is sent for an event."""
+    async def _told(self, index: int, event: Event) -> list[Json]:
         if isinstance(event, MediumReady):  # encoding one takes a while
-            delta = await asyncio.to_thread(self.form.delta, index, event)
-        else:
-            delta = self.form.delta(index, event)
-        chunks = [] if delta is None else [self.form.chunk(index, delta, None)]
-        if isinstance(event, Done):
-            chunks.append(self.form.chunk(index, None, self.streams[index].finish_reason))
-        return [sse(chunk) for chunk in chunks]
+            return await asyncio.to_thread(self.form.told, index, event)
+        return self.form.told(index, event)
 
     async def _close(self) -> None:
         await self._events.aclose()
         for stream in self.streams:
             await stream.aclose()
+
+
+def _joined(items: Sequence[Json]) -> bytes:
+    return b"".join(map(sse, items))

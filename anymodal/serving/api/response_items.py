@@ -1,0 +1,88 @@
+"""Items of `/v1/responses`: a conversation of them in, a reply as them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anymodal.media import Image, Media
+from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.replies import Json, MediaEncoder, new_id
+from anymodal.types import Message
+
+IMAGE_CALL = "image_generation_call"
+
+
+def messages_of(given: str | Sequence[Any], instructions: str | None) -> list[dict[str, Any]]:
+    """Input items as messages of chat completions.
+
+    Items of a reply that follow one another, texts and images, are one message of the assistant.
+
+    Raises:
+        ApiError: for an item of another type.
+    """
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    messages: list[dict[str, Any]] = []
+    if instructions:
+        messages.append({"role": "system", "content": instructions})
+    for place, item in enumerate(items):
+        role, content = _item(item, place)
+        if role == "assistant" and messages and messages[-1]["role"] == "assistant":
+            messages[-1]["content"] += content
+        else:
+            messages.append({"role": role, "content": content})
+    return messages
+
+
+def _item(item: Any, place: int) -> tuple[Any, list[Any]]:
+    """Role and parts of an item."""
+    kind = item.get("type", "message") if isinstance(item, Mapping) else None
+    if kind == "message":
+        content = item.get("content")
+        parts = content if isinstance(content, list) else [content]
+        return item.get("role"), [_part(part) for part in parts]
+    if kind == IMAGE_CALL:
+        source = {"data": item.get("result")}
+        return "assistant", [{"type": "input_image", "input_image": source}]
+    raise ApiError(
+        400, f"an input item of type {str(kind)[:80]!r} isn't read here; give messages and images",
+        param=f"input.{place}",
+    )  # fmt: skip
+
+
+def _part(part: Any) -> Any:
+    """A part without what only tells of a text that a model wrote."""
+    if isinstance(part, Mapping) and part.get("type") == "output_text":
+        return {"type": "text", "text": part.get("text")}
+    return part
+
+
+def text_item(identity: str, text: str | None, status: str = "completed") -> Json:
+    """A text of a reply; None where none of it is known yet."""
+    content = [] if text is None else [text_part(text)]
+    return {
+        "id": identity, "type": "message", "status": status, "role": "assistant",
+        "content": content,
+    }  # fmt: skip
+
+
+def text_part(text: str) -> Json:
+    """The content of a text item."""
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def image_item(identity: str, result: str | None, status: str = "completed") -> Json:
+    """An image of a reply, in base64; None where it isn't made yet."""
+    return {"id": identity, "type": IMAGE_CALL, "status": status, "result": result}
+
+
+def output_items(message: Message, encoder: MediaEncoder) -> list[Json]:
+    """A whole reply."""
+    items: list[Json] = []
+    for part in message.content:
+        if isinstance(part, Media):
+            assert isinstance(part, Image), "others are not asked for"
+            items.append(image_item(new_id("ig"), encoder.base64(part)))
+        else:
+            items.append(text_item(new_id("msg"), str(part)))
+    return items

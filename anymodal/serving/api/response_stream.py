@@ -1,0 +1,116 @@
+"""Streamed events of `/v1/responses`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.replies import Json, MediaEncoder, new_id
+from anymodal.serving.api.response_items import image_item, text_item, text_part
+from anymodal.serving.api.streaming import StreamFormat
+from anymodal.types import Done, Event, MediumProgress, MediumReady, MediumStarted, TextDelta
+
+
+class ResponseStream(StreamFormat):
+    """Tells a reply as items that are added, grow and are done.
+
+    Args:
+        encoder: of images.
+        response: makes the response object, of a status and its output.
+        last_status: gives the status in the end, `completed` or `incomplete`.
+    """
+
+    end = b""
+
+    def __init__(
+        self,
+        encoder: MediaEncoder,
+        response: Callable[[str, list[Json]], Json],
+        last_status: Callable[[], str],
+    ) -> None:
+        self.encoder, self.response, self.last_status = encoder, response, last_status
+        self._output: list[Json] = []
+        self._number = -1
+        self._text: str | None = None  # of the open text item, the last of the output
+        self._images: dict[int, int] = {}  # places in the output
+
+    def opening(self) -> list[Json]:
+        """The response, with nothing in it."""
+        empty = self.response("in_progress", [])
+        return [
+            self._event("response.created", response=empty),
+            self._event("response.in_progress", response=empty),
+        ]
+
+    def told(self, index: int, event: Event) -> list[Json]:
+        """What changes in the output."""
+        match event:
+            case TextDelta(text):
+                return self._write(text)
+            case MediumStarted(place):
+                return [*self._close_text(), *self._start_image(place)]
+            case MediumProgress(place):
+                return [self._image_event("generating", self._images[place])]
+            case MediumReady(place, _, medium):
+                return self._finish_image(self._images[place], self.encoder.base64(medium))
+            case Done():
+                return [*self._close_text(), *self._finish()]
+
+    def failure(self, error: ApiError) -> list[Json]:
+        """The response has failed."""
+        told = {"code": "server_error", "message": error.message}
+        response = {**self.response("failed", self._output), "error": told}
+        return [self._event("response.failed", response=response)]
+
+    def _event(self, kind: str, **fields: Any) -> Json:
+        self._number += 1
+        return {"type": kind, "sequence_number": self._number, **fields}
+
+    def _text_event(self, kind: str, **fields: Any) -> Json:
+        place = len(self._output) - 1
+        where = {"item_id": self._output[-1]["id"], "output_index": place, "content_index": 0}
+        return self._event(f"response.{kind}", **where, **fields)
+
+    def _image_event(self, kind: str, place: int) -> Json:
+        where = {"item_id": self._output[place]["id"], "output_index": place}
+        return self._event(f"response.image_generation_call.{kind}", **where)
+
+    def _item_event(self, kind: str, place: int) -> Json:
+        item = self._output[place]
+        return self._event(f"response.output_item.{kind}", output_index=place, item=item)
+
+    def _write(self, text: str) -> list[Json]:
+        events = []
+        if self._text is None:
+            self._text = ""
+            self._output.append(text_item(new_id("msg"), None, "in_progress"))
+            events.append(self._item_event("added", len(self._output) - 1))
+            events.append(self._text_event("content_part.added", part=text_part("")))
+        self._text += text
+        return [*events, self._text_event("output_text.delta", delta=text, logprobs=[])]
+
+    def _close_text(self) -> list[Json]:
+        if self._text is None:
+            return []
+        text, self._text = self._text, None
+        self._output[-1] = text_item(self._output[-1]["id"], text)
+        return [
+            self._text_event("output_text.done", text=text, logprobs=[]),
+            self._text_event("content_part.done", part=text_part(text)),
+            self._item_event("done", len(self._output) - 1),
+        ]
+
+    def _start_image(self, index: int) -> list[Json]:
+        self._images[index] = place = len(self._output)
+        self._output.append(image_item(new_id("ig"), None, "in_progress"))
+        return [self._item_event("added", place), self._image_event("in_progress", place)]
+
+    def _finish_image(self, place: int, result: str) -> list[Json]:
+        self._output[place] = image_item(self._output[place]["id"], result)
+        return [self._image_event("completed", place), self._item_event("done", place)]
+
+    def _finish(self) -> list[Json]:
+        status = self.last_status()
+        response = self.response(status, self._output)
+        return [self._event(f"response.{status}", response=response)]

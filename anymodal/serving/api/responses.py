@@ -1,0 +1,101 @@
+"""`/v1/responses`: OpenAI's newer API, as far as texts and images go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from anymodal.chat.settings import TextSettings
+from anymodal.media import Image
+from anymodal.serving.api.replies import Json, MediaEncoder, new_id
+from anymodal.serving.api.response_items import messages_of, output_items
+from anymodal.serving.api.response_stream import ResponseStream
+from anymodal.serving.api.schemas import ResponseBody
+from anymodal.serving.api.state import (
+    ServerState,
+    all_of,
+    media_settings,
+    state_of,
+    submit_all,
+    while_connected,
+)
+from anymodal.serving.api.streaming import EventStream
+from anymodal.serving.requests import ReplyRequest, ReplyStream
+from anymodal.serving.served import ServedModel
+from anymodal.types import Done, Message
+
+router = APIRouter()
+
+
+@router.post("/v1/responses", response_model=None)
+async def create_response(request: Request, body: ResponseBody) -> Response:
+    """Answer in text and images. Nothing is stored: send all items of a conversation."""
+    state = state_of(request)
+    served, engine = state.engine(body.model)
+    given = messages_of(body.input, body.instructions)
+    messages = await asyncio.to_thread(state.reader.messages, given)
+    maker = served.makers.get(Image.kind)
+    text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
+    asked = ReplyRequest(messages, seed=body.seed, text=text, sampling=media_settings(body, served))
+    streams = await submit_all(engine, [asked])
+    answer = _ResponseAnswer(state, served, body, streams[0])
+    if not body.stream:
+        return JSONResponse(await while_connected(request, answer.whole()))
+    form = ResponseStream(answer.encoder, answer.response, answer.status)
+    return await EventStream(served.name, streams, state.metrics, form).response(request)
+
+
+class _ResponseAnswer:
+    """One answer of this endpoint."""
+
+    def __init__(
+        self, state: ServerState, served: ServedModel, body: ResponseBody, stream: ReplyStream
+    ) -> None:
+        self.state, self.served, self.body, self.stream = state, served, body, stream
+        self.id, self.created = new_id("resp"), int(time.time())
+        self.encoder = MediaEncoder()
+
+    async def whole(self) -> Json:
+        """The answer as one object."""
+        (message,) = await all_of([self.stream], [self._message()])
+        output = await asyncio.to_thread(output_items, message, self.encoder)
+        return self.response(self.status(), output)
+
+    async def _message(self) -> Message:
+        message = Message("assistant", "")
+        async for event in self.state.metrics.watched(self.served.name, self.stream):
+            if isinstance(event, Done):
+                message = event.message
+        return message
+
+    def status(self) -> str:
+        """Whether the reply came to its end."""
+        return "incomplete" if self.stream.finish_reason == "length" else "completed"
+
+    def response(self, status: str, output: list[Json]) -> Json:
+        """The response object."""
+        body = self.body
+        reason = {"reason": "max_output_tokens"} if status == "incomplete" else None
+        return {
+            "id": self.id, "object": "response", "created_at": self.created, "status": status,
+            "model": self.served.name, "output": output, "error": None,
+            "incomplete_details": reason, "instructions": body.instructions, "metadata": {},
+            "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+            "temperature": body.temperature, "top_p": body.top_p,
+            "max_output_tokens": body.max_output_tokens,
+            "usage": self._usage() if status in ("completed", "incomplete") else None,
+        }  # fmt: skip
+
+    def _usage(self) -> dict[str, Any]:
+        usage = self.stream.usage
+        return {
+            "input_tokens": usage.prompt,
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+            "output_tokens": usage.completion,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": usage.prompt + usage.completion,
+        }
