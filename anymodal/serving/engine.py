@@ -68,10 +68,10 @@ class EngineSettings:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "media_batch_size", "max_requests"):
-            ranges.whole(name, getattr(self, name), 1, 100_000)
-        ranges.number("timeout", self.timeout, 0.001, MOST_SECONDS)
+            ranges.check_integer(name, getattr(self, name), 1, 100_000)
+        ranges.check_real("timeout", self.timeout, 0.001, MOST_SECONDS)
         for name in ("prefix_bytes", "soft_token_bytes"):
-            ranges.whole(name, getattr(self, name), 0, 2**50)
+            ranges.check_integer(name, getattr(self, name), 0, 2**50)
 
 
 class Engine:
@@ -166,10 +166,12 @@ class Engine:
                 raise ValueError(f"this model makes no {name!r}; it makes {known}")
         if len(request.stop) > MOST_STOPS:
             raise ValueError(f"{len(request.stop)} stop strings; give at most {MOST_STOPS}")
-        seed = secrets.randbelow(2**31) if request.seed is None else ranges.seed(request.seed)
+        seed = secrets.randbelow(2**31) if request.seed is None else ranges.check_seed(request.seed)
         timeout = self.settings.timeout
         if request.timeout is not None:
-            timeout = min(timeout, ranges.number("timeout", request.timeout, 0.001, MOST_SECONDS))
+            timeout = min(
+                timeout, ranges.check_real("timeout", request.timeout, 0.001, MOST_SECONDS)
+            )
         return JobSettings(choose, media, seed, timeout)
 
     def _check_length(self, request: ReplyRequest, messages: Sequence[Message]) -> None:

@@ -50,10 +50,10 @@ class ServerSettings:
     cors_origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        ranges.whole("max_body_bytes", self.max_body_bytes, 1, 2**40)
-        ranges.whole("max_open", self.max_open, 1, 100_000)
-        ranges.whole("max_choices", self.max_choices, 1, 1000)
-        ranges.number("fetch_seconds", self.fetch_seconds, 0.001, 3600)
+        ranges.check_integer("max_body_bytes", self.max_body_bytes, 1, 2**40)
+        ranges.check_integer("max_open", self.max_open, 1, 100_000)
+        ranges.check_integer("max_choices", self.max_choices, 1, 1000)
+        ranges.check_real("fetch_seconds", self.fetch_seconds, 0.001, 3600)
         if any(len(key) < 8 for key in self.api_keys):
             raise ValueError("an API key is shorter than 8 characters, which is easily guessed")
 
