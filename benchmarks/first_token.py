@@ -21,7 +21,7 @@ from anymodal import AnyModal, Message
 from anymodal.chat.session import Session
 from anymodal.io.results import markdown_table
 from anymodal.media import Media
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 from anymodal.types import Done, Event, TextDelta
 
@@ -36,7 +36,7 @@ def pictures(seed: int, turns: int) -> list[Media]:
         Scene("ball", "blue", "small", "still", "slow"),
     ]
     return [
-        render(scenes[turn % 2], "image", np.random.default_rng([seed, turn]))
+        render_scene(scenes[turn % 2], "image", np.random.default_rng([seed, turn]))
         for turn in range(turns)
     ]
 

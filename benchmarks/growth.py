@@ -15,7 +15,7 @@ from measure import Taken
 from anymodal import AnyModal
 from anymodal.io.results import markdown_table
 from anymodal.media import Media
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 
 SIZES = (1, 2, 4, 8, 16)
@@ -25,7 +25,7 @@ LISTS = (16, 32, 64)
 def pictures(count: int) -> list[Media]:
     """Pictures, no two alike."""
     scene = Scene("duck", "orange", "big", "still", "slow")
-    return [render(scene, "image", np.random.default_rng(seed)) for seed in range(count)]
+    return [render_scene(scene, "image", np.random.default_rng(seed)) for seed in range(count)]
 
 
 def grown(

@@ -23,7 +23,7 @@ from anymodal.projection import UniversalProjection
 from anymodal.toybox.dataset import toybox_tokenizer
 from anymodal.toybox.decoders import nano_image
 from anymodal.toybox.language_model import small_language_model
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 from anymodal.training.objectives import Dialogue
 from anymodal.training.run import train_model
@@ -70,7 +70,9 @@ def main() -> None:
     model = compose()
 
     scene = Scene("duck", "yellow", "big", "still", "slow")
-    heard, seen = (render(scene, name, np.random.default_rng(0)) for name in ("audio", "image"))
+    heard, seen = (
+        render_scene(scene, name, np.random.default_rng(0)) for name in ("audio", "image")
+    )
     said = [heard, "draw what you hear"]
     talk = [
         Message("user", said),

@@ -24,7 +24,7 @@ from anymodal.data.captioned import Captioned
 from anymodal.media import Media
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.oracles.text import score_text
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene, sample_scene
 from anymodal.toybox.trajectory import trajectory
 from anymodal.training.objectives import Binding
@@ -93,7 +93,7 @@ def record(count: int, seed: int) -> list[Recording]:
         rng = np.random.default_rng((seed, index))
         scene = sample_scene(rng)
         told = scene.observable("imu")
-        felt = press(scene, rng), render(scene, "imu", rng)
+        felt = press(scene, rng), render_scene(scene, "imu", rng)
         recordings.append(Recording(*felt, told, caption(told, "imu")))
     return recordings
 

@@ -49,7 +49,7 @@ def write_samples(
     """
     import numpy as np
 
-    from anymodal.toybox.render import MODALITIES, render
+    from anymodal.toybox.render import MODALITIES, render_scene
     from anymodal.toybox.scene import sample_scene
 
     names = list(dict.fromkeys(modalities or MODALITIES))
@@ -65,7 +65,7 @@ def write_samples(
         stem = f"{index:04d}"
         media = {}
         for name in names:
-            medium = render(scene, name, rng)
+            medium = render_scene(scene, name, rng)
             path = medium.save(out / f"{stem}-{name}{medium.suffix}")
             media[name] = {"file": path.name, "tells": scene.observable(name)}
         description = {"scene": asdict(scene), "held_out": scene.held_out, "media": media}
@@ -106,9 +106,9 @@ def _message(turn: DialogueTurn, stem: Path, rng: np.random.Generator) -> dict[s
 
 
 def _part(part: MediaItem, stem: Path, rng: np.random.Generator) -> dict[str, str]:
-    from anymodal.toybox.render import render
+    from anymodal.toybox.render import render_scene
 
-    medium = render(part.scene, part.modality, rng)
+    medium = render_scene(part.scene, part.modality, rng)
     path = medium.save(stem.with_name(f"{stem.name}-{part.modality}{medium.suffix}"))
     file = path.relative_to(stem.parents[1]).as_posix()
     return {"kind": part.modality, "file": file, "caption": part.caption}

@@ -1,1 +1,1 @@
-"""The Toybox: scenes as words, pictures, sounds and movements, and oracles that read them."""
+"""The Toybox: a synthetic world of scenes in five modalities, and oracles that read them."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,10 +29,16 @@ def augment(media: Media, rng: np.random.Generator) -> Media:
     Raises:
         TypeError: for a class of media that the Toybox doesn't render.
     """
-    if type(media) not in _AUGMENTATIONS:
-        names = ", ".join(kind.__name__ for kind in _AUGMENTATIONS)
-        raise TypeError(f"only {names} are augmented, not {type(media).__name__}")
-    return _AUGMENTATIONS[type(media)](media, rng)
+    if isinstance(media, Image):
+        return Image(add_pixel_noise(media.pixels, _log_uniform(PIXEL_NOISE, rng), rng))
+    if isinstance(media, Audio):
+        return _augment_audio(media, rng)
+    if isinstance(media, Video):  # one level of noise for all frames, drawn anew in each
+        noisy = add_pixel_noise(media.frames, _log_uniform(PIXEL_NOISE, rng), rng)
+        return Video(noisy, media.fps)
+    if isinstance(media, IMU):
+        return _augment_imu(media, rng)
+    raise TypeError(f"only Image, Audio, Video, IMU are augmented, not {type(media).__name__}")
 
 
 def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
@@ -72,21 +75,3 @@ def _augment_imu(imu: IMU, rng: np.random.Generator) -> IMU:
     samples = _random_crop(resampled.samples, rng)  # (6, n)
     noisy = samples + rng.normal(0, _log_uniform(IMU_NOISE, rng), samples.shape)
     return IMU(noisy.astype(np.float32), resampled.rate)
-
-
-def _augment_image(image: Image, rng: np.random.Generator) -> Image:
-    return Image(add_pixel_noise(image.pixels, _log_uniform(PIXEL_NOISE, rng), rng))
-
-
-def _augment_video(video: Video, rng: np.random.Generator) -> Video:
-    # One level of noise for all frames, drawn anew in each.
-    return Video(add_pixel_noise(video.frames, _log_uniform(PIXEL_NOISE, rng), rng), video.fps)
-
-
-# The table's key is the argument's class, which a type can't say.
-_AUGMENTATIONS: dict[type[Media], Callable[[Any, np.random.Generator], Media]] = {
-    Image: _augment_image,
-    Audio: _augment_audio,
-    Video: _augment_video,
-    IMU: _augment_imu,
-}

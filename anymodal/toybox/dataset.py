@@ -18,8 +18,8 @@ from anymodal.media import Image, Media, Video
 from anymodal.toybox.augmentation import augment
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_dialogue
-from anymodal.toybox.grammar.types import Dialogue, MediaItem
-from anymodal.toybox.render import render
+from anymodal.toybox.grammar.types import MediaItem, ReferenceDialogue
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import OBSERVABLE, Scene, all_scenes, sample_scene
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.types import Message, Target
@@ -73,7 +73,7 @@ class ToyboxMedia:
     def __getitem__(self, index: int) -> Captioned:
         if index not in self._samples:
             scene = self.scene(index)
-            media = render(scene, self.modality, np.random.default_rng((self.seed, index, 1)))
+            media = render_scene(scene, self.modality, np.random.default_rng((self.seed, index, 1)))
             rng = np.random.default_rng((self.seed, index, 6))
             if rng.random() < self.augment_prob:
                 media = augment(media, rng)
@@ -183,7 +183,7 @@ class ToyboxDialogues:
     def __len__(self) -> int:
         return self.size
 
-    def dialogue(self, index: int) -> Dialogue:
+    def dialogue(self, index: int) -> ReferenceDialogue:
         """The conversation of a sample, before its media are rendered."""
         rng = np.random.default_rng((self.seed, index, 2))
         count = int(rng.integers(1, self.max_joined + 1))
@@ -194,7 +194,7 @@ class ToyboxDialogues:
         parts = [part for turn in self.dialogue(index).turns for part in turn.parts]
         return sum(len(part) if isinstance(part, str) else MEDIA_LENGTH for part in parts)
 
-    def _sample(self, rng: np.random.Generator) -> Dialogue:
+    def _sample(self, rng: np.random.Generator) -> ReferenceDialogue:
         kind = None
         if self.kinds:
             weights = np.array(list(self.kinds.values()), float)
@@ -236,7 +236,7 @@ class ToyboxDialogues:
         seed = [self.seed, variant, *(" ".join(f"{k}={v}" for k, v in attributes)).encode()]
         rng = np.random.default_rng(seed)
         rest = {"thing": "ball", "color": "blue", "size": "big", "motion": "still", "tempo": "slow"}
-        media = render(Scene(**{**rest, **dict(attributes)}), modality, rng)
+        media = render_scene(Scene(**{**rest, **dict(attributes)}), modality, rng)
         return augment(media, rng) if augmented else media
 
 

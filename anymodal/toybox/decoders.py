@@ -1,8 +1,8 @@
-"""Builders of small pipelines with random weights, to be trained on a CPU in minutes.
+"""Builders of nano's diffusion pipelines with random weights, to train on a CPU in minutes.
 
-All three are transformers over few tokens, conditioned by a small T5 encoder of their own, and
-predict the flow, which a second-order solver integrates in few steps. They save and load as any
-diffusers pipeline.
+All three are diffusion transformers over few tokens, conditioned by a small T5 encoder of their
+own. They predict the flow, which a second-order solver integrates in few steps, and save and load
+as any diffusers pipeline.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import torch
 from diffusers import (
@@ -29,12 +29,19 @@ from diffusers.models.autoencoders.autoencoder_oobleck import OobleckResidualUni
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
-NARROW = -4.0
-"""Where the posteriors' spread starts, so that latents aren't drowned in noise at first."""
+POSTERIOR_BIAS = -4.0
+"""Initial bias of the posteriors' spread, so that latents aren't drowned in noise at first."""
+
+RANDOM_SHARE = 0.1
+"""Share of its random weights that a layer keeps where it is initialised to a known transform."""
 
 
-FAINT = 0.1
-"""Share of its random weights that a layer keeps where it starts as something known."""
+class WeightNormalised(Protocol):
+    """A layer under `torch.nn.utils.weight_norm`."""
+
+    weight_g: Tensor
+    weight_v: Tensor
+    bias: Tensor | None
 
 
 def caption_encoder(
@@ -62,7 +69,7 @@ def caption_encoder(
 
 
 def caption_tokenizer(tokenizer: PreTrainedTokenizerBase, length: int) -> PreTrainedTokenizerBase:
-    """Copy a tokenizer with the captions' length set, which is where decoders read it."""
+    """Copy a tokenizer with the captions' length as its own, which is where decoders read it."""
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.model_max_length = length
     return tokenizer
@@ -70,7 +77,8 @@ def caption_tokenizer(tokenizer: PreTrainedTokenizerBase, length: int) -> PreTra
 
 def flow_scheduler() -> DPMSolverMultistepScheduler:
     """Build the flow-predicting second-order solver (Lu et al. 2022, arXiv:2211.01095)."""
-    with torch.device("cpu"):  # where it computes, whatever device networks are built on
+    # Its tables are read on the CPU, also where networks are built on another device.
+    with torch.device("cpu"):
         return DPMSolverMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
 
 
@@ -82,7 +90,7 @@ def image_autoencoder(
     layers: int = 1,
     groups: int = 8,
 ) -> AutoencoderKL:
-    """Build the autoencoder of pictures: (3, size, size) -> (latent_channels, size/4, size/4)."""
+    """Build the autoencoder of images: (3, size, size) -> (latent_channels, size/4, size/4)."""
     autoencoder = AutoencoderKL(
         block_out_channels=tuple(channels),
         down_block_types=("DownEncoderBlock2D",) * len(channels),
@@ -94,7 +102,7 @@ def image_autoencoder(
         scaling_factor=1.0,
     )
     with torch.no_grad():
-        autoencoder.quant_conv.bias[latent_channels:] = NARROW  # the log variances
+        autoencoder.quant_conv.bias[latent_channels:] = POSTERIOR_BIAS  # the log variances
     return autoencoder
 
 
@@ -106,10 +114,10 @@ def audio_autoencoder(
     rate: int = 16000,
     channels: int = 1,
 ) -> AutoencoderOobleck:
-    """Build the autoencoder of sound: (channels, n) -> (width / 2, n / prod(ratios)).
+    """Build the autoencoder of audio: (channels, n) -> (width / 2, n / prod(ratios)).
 
-    It starts close to a cascade of lapped transforms and their inverse, and so has not to learn
-    from random filters how a waveform is taken apart and put together.
+    It is initialised close to a cascade of lapped transforms and their inverse, so that training
+    needn't find out from random filters how a waveform is analysed and synthesised.
     """
     autoencoder = AutoencoderOobleck(
         encoder_hidden_size=width,
@@ -120,27 +128,27 @@ def audio_autoencoder(
         audio_channels=channels,
         sampling_rate=rate,
     )
-    _start_as_transform(autoencoder)
+    _initialise_as_transform(autoencoder)
     with torch.no_grad():
         last = autoencoder.encoder.conv2
-        last.bias[width // 2 :] = NARROW  # the deviations, before softplus
+        last.bias[width // 2 :] = POSTERIOR_BIAS  # the deviations, before softplus
     return autoencoder
 
 
 @torch.no_grad()
-def _start_as_transform(autoencoder: AutoencoderOobleck) -> None:
-    """Let the encoder's strided layers be lapped transforms, and the decoder's their inverse.
+def _initialise_as_transform(autoencoder: AutoencoderOobleck) -> None:
+    """Initialise the encoder's strided layers as lapped transforms, the decoder's as their inverse.
 
     The first channel of the first layer carries the waveform; every strided layer splits each
     channel that carries signal into as many bands as its stride, while there is room for them.
     """
     encoder, decoder = autoencoder.encoder, autoencoder.decoder
     for unit in (m for m in autoencoder.modules() if isinstance(m, OobleckResidualUnit)):
-        unit.conv2.weight_g *= FAINT
+        unit.conv2.weight_g *= RANDOM_SHARE  # nearly the identity, by the unit's skip connection
     through = torch.zeros_like(encoder.conv1.weight_v)  # (width, 1, 7)
     through[0, 0, through.shape[-1] // 2] = 1
-    _start(encoder.conv1, through)
-    _start(decoder.conv2, through.transpose(0, 1))
+    _initialise(encoder.conv1, through)
+    _initialise(decoder.conv2, through.transpose(0, 1))
     used = 1
     for down, up in zip(encoder.block, reversed(decoder.block), strict=True):
         stride = down.conv1.stride[0]
@@ -150,8 +158,8 @@ def _start_as_transform(autoencoder: AutoencoderOobleck) -> None:
         for channel in range(wide):
             split[channel, channel // stride] = bands[channel % stride]
         used = wide
-        _start(down.conv1, split)
-        _start(up.conv_t1, split)  # a transposed layer's weights lie the same way
+        _initialise(down.conv1, split)
+        _initialise(up.conv_t1, split)  # a transposed layer's weights lie the same way
     narrow = torch.empty_like(encoder.conv2.weight_v)  # (2 * latents, used, 3)
     nn.init.orthogonal_(narrow.view(len(narrow), -1))
     latents, taps = len(narrow) // 2, narrow.shape[-1]
@@ -159,13 +167,14 @@ def _start_as_transform(autoencoder: AutoencoderOobleck) -> None:
     first = (widen.shape[-1] - taps) // 2
     widen[..., first : first + taps] = narrow[:latents].transpose(0, 1).flip(-1)
     narrow[latents:] = 0  # the deviations
-    _start(encoder.conv2, narrow)
-    _start(decoder.conv1, widen)
+    _initialise(encoder.conv2, narrow)
+    _initialise(decoder.conv1, widen)
 
 
-def _start(layer: Any, weight: Tensor) -> None:
-    """Set a weight-normalised layer to some weights, with a faint rest of its random ones."""
-    weight = weight + FAINT * layer.weight_v
+def _initialise(layer: WeightNormalised, weight: Tensor) -> None:
+    """Set a weight-normalised layer to some weights, plus a small share of its random ones."""
+    # Rows of zeros would have no norm that weight normalisation could divide by.
+    weight = weight + RANDOM_SHARE * layer.weight_v
     layer.weight_v.copy_(weight)
     layer.weight_g.copy_(weight.flatten(1).norm(dim=1).view_as(layer.weight_g))
     if layer.bias is not None:
@@ -173,7 +182,7 @@ def _start(layer: Any, weight: Tensor) -> None:
 
 
 def lapped_transform(bands: int) -> Tensor:
-    """Give the modulated lapped transform (bands, 2 * bands), with orthonormal shifts.
+    """The modulated lapped transform (bands, 2 * bands), whose shifts are orthonormal.
 
     Source: Malvar 1990, "Lapped transforms for efficient transform/subband coding".
     """
@@ -194,11 +203,23 @@ def nano_image(
     layers: int = 6,
     patch: int = 2,
     length: int = 24,
-    **caption: Any,
+    width: int = 128,
 ) -> PixArtSigmaPipeline:
-    """Build a small PixArt-Σ (Chen et al. 2024, https://arxiv.org/abs/2403.04692)."""
+    """Build a small PixArt-Σ (Chen et al. 2024, https://arxiv.org/abs/2403.04692).
+
+    Args:
+        tokenizer: of the captions.
+        vae: the autoencoder; a new one if None.
+        size: of the images, in pixels.
+        heads: attention heads.
+        head_width: of a head.
+        layers: transformer blocks.
+        patch: latents along a side of a token.
+        length: of the captions, in tokens.
+        width: of the caption encoder.
+    """
     vae = vae or image_autoencoder(size=size)
-    encoder = caption_encoder(tokenizer, **caption)
+    encoder = caption_encoder(tokenizer, width=width)
     transformer = PixArtTransformer2DModel(
         sample_size=size // 2 ** (len(vae.config.block_out_channels) - 1),
         in_channels=vae.config.latent_channels,
@@ -231,11 +252,24 @@ def nano_video(
     layers: int = 4,
     patch: int = 4,
     length: int = 24,
-    **caption: Any,
+    width: int = 128,
 ) -> LattePipeline:
-    """Build a small Latte over a picture autoencoder (Ma et al. 2024, arXiv:2401.03048)."""
+    """Build a small Latte over an image autoencoder (Ma et al. 2024, arXiv:2401.03048).
+
+    Args:
+        tokenizer: of the captions.
+        vae: the autoencoder of frames; a new one if None.
+        size: of the frames, in pixels.
+        frames: of a video.
+        heads: attention heads.
+        head_width: of a head.
+        layers: transformer blocks.
+        patch: latents along a side of a token.
+        length: of the captions, in tokens.
+        width: of the caption encoder.
+    """
     vae = vae or image_autoencoder(size=size)
-    encoder = caption_encoder(tokenizer, **caption)
+    encoder = caption_encoder(tokenizer, width=width)
     transformer = LatteTransformer3DModel(
         sample_size=size // 2 ** (len(vae.config.block_out_channels) - 1),
         in_channels=vae.config.latent_channels,
@@ -272,13 +306,23 @@ def nano_audio(
     head_width: int = 32,
     layers: int = 6,
     length: int = 24,
-    **caption: Any,
+    width: int = 128,
 ) -> StableAudioPipeline:
-    """Build a small Stable Audio (Evans et al. 2024, https://arxiv.org/abs/2407.14358)."""
+    """Build a small Stable Audio (Evans et al. 2024, https://arxiv.org/abs/2407.14358).
+
+    Args:
+        tokenizer: of the captions.
+        vae: the autoencoder; a new one if None.
+        seconds: the longest audio.
+        heads: attention heads.
+        head_width: of a head.
+        layers: transformer blocks.
+        length: of the captions, in tokens.
+        width: of the caption encoder.
+    """
     vae = vae or audio_autoencoder()
-    encoder = caption_encoder(tokenizer, **caption)
+    encoder = caption_encoder(tokenizer, width=width)
     scheduler = flow_scheduler()
-    width = encoder.config.d_model
     latent_channels = vae.config.decoder_input_channels
     rate, hop = vae.config.sampling_rate, vae.hop_length
     size = math.ceil(seconds * rate / hop)

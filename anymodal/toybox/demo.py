@@ -15,7 +15,7 @@ from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.oracles.media import read_media
 from anymodal.toybox.oracles.text import score_text
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 
 TITLE = "A conversation with AnyModal"
 
@@ -27,7 +27,7 @@ def write_inputs(steps: Sequence[DemoStep], folder: Path, seed: int) -> list[lis
     for index, step in enumerate(steps):
         files.append([])
         for item in step.inputs:
-            media = render(item.scene, item.modality, np.random.default_rng([seed, index]))
+            media = render_scene(item.scene, item.modality, np.random.default_rng([seed, index]))
             name = f"{index + 1:02d}-{item.modality}{media.suffix}"
             files[-1].append(media.save(folder / name))
     return files

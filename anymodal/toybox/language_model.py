@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
 from anymodal.language.model import LanguageModel
 
 
 def small_language_model(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     *,
     width: int = 256,
     layers: int = 4,
@@ -20,7 +18,7 @@ def small_language_model(
     hidden: int = 640,
     positions: int = 2048,
 ) -> LanguageModel:
-    """A Qwen3 (Yang et al. 2025, arXiv:2505.09388) of a few million weights, embeddings tied.
+    """Build a Qwen3 (Yang et al. 2025, arXiv:2505.09388) of a few million weights, embeddings tied.
 
     Args:
         tokenizer: its vocabulary sizes the embeddings, and its chat template is the model's.

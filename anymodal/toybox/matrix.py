@@ -19,11 +19,11 @@ from anymodal.evaluation.store import Store
 from anymodal.media import Media
 from anymodal.toybox.gallery import write_gallery
 from anymodal.toybox.grammar.dialogues import KINDS, sample_dialogue
-from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
+from anymodal.toybox.grammar.types import DialogueTurn, MediaItem, ReferenceDialogue
 from anymodal.toybox.matrix_report import MatrixResults, summarize
 from anymodal.toybox.paraphrases import sample_paraphrase
 from anymodal.toybox.records import DialogueRecord, MediaPart, TurnRecord
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scoring import chance_level, read_attributes, score_reply
 from anymodal.toybox.variations import render_varied
 from anymodal.types import Message
@@ -80,7 +80,7 @@ class MatrixSample:
         return [self.seed, self.index, int(self.unseen), *self.task.encode()]
 
     @cached_property
-    def dialogue(self) -> Dialogue:
+    def dialogue(self) -> ReferenceDialogue:
         """The conversation, with its answers."""
         rng = np.random.default_rng([*self.entropy, 0])
         if self.task == PARAPHRASE:
@@ -96,7 +96,7 @@ class MatrixSample:
     def request(self, turn: int) -> Message:
         """The user's message of one turn, its media rendered."""
         rng = np.random.default_rng([*self.entropy, 2, turn])
-        renderer = render_varied if self.varied else render
+        renderer = render_varied if self.varied else render_scene
         return Message(
             "user",
             [
@@ -256,7 +256,7 @@ def _save_media(
         part["path"] = save(item, f"{name}-{number}")
 
 
-def _score_turn(dialogue: Dialogue, turn: int, reply: Message) -> TurnRecord:
+def _score_turn(dialogue: ReferenceDialogue, turn: int, reply: Message) -> TurnRecord:
     """Score the reply of one turn; its record comes back."""
     request, reference = dialogue.turns[2 * turn : 2 * turn + 2]
     asked = [item.modality for item in reference.media]

@@ -9,7 +9,7 @@ import numpy as np
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.scenes import SceneSampler
-from anymodal.toybox.grammar.types import Dialogue
+from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import Draw, sound_phrase, visual_phrase
 
 NAMED: dict[str, tuple[str, ...]] = {
@@ -65,17 +65,18 @@ GIVEN: dict[tuple[str, str], tuple[str, ...]] = {
 """Questions about a medium, and requests for another medium of the same thing."""
 
 
-def sample_paraphrase(rng: np.random.Generator, *, unseen: bool = False) -> Dialogue:
-    """A conversation of one turn whose request is in none of the grammar's templates."""
+def sample_paraphrase(rng: np.random.Generator, *, unseen: bool = False) -> ReferenceDialogue:
+    """Sample a conversation of one turn whose request is in none of the grammar's templates."""
     scenes = SceneSampler(Draw(rng), unseen)
+    # Three options for each target in words, or requests about given media would be most of them.
     options = [("text", target) for target in NAMED for _ in range(3)] + list(GIVEN)
     source, target = scenes.choice(options)
     if source == "text":
-        return _named(scenes, target)
-    return _given(scenes, source, target)
+        return _generation(scenes, target)
+    return _about_media(scenes, source, target)
 
 
-def _named(scenes: SceneSampler, target: str) -> Dialogue:
+def _generation(scenes: SceneSampler, target: str) -> ReferenceDialogue:
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((target,))
     scene, stated = scenes.omit_defaults(scene, scene.observable(target), (target,), (target,))
@@ -85,18 +86,17 @@ def _named(scenes: SceneSampler, target: str) -> Dialogue:
     return builder.build("paraphrase")
 
 
-def _given(scenes: SceneSampler, source: str, target: str) -> Dialogue:
+def _about_media(scenes: SceneSampler, source: str, target: str) -> ReferenceDialogue:
     builder = DialogueBuilder(scenes)
-    shown = (source,) if target == "text" else (source, target)
-    scene = scenes.sample(shown)
-    medium = scenes.media_item(scene, source)
-    builder.add_request(scenes.choice(GIVEN[source, target]), [medium])
+    scene = scenes.sample((source,) if target == "text" else (source, target))
+    item = scenes.media_item(scene, source)
+    builder.add_request(scenes.choice(GIVEN[source, target]), [item])
     if target == "text":
-        builder.add_description(medium.attributes, source)
-        return builder.build("paraphrase", medium.attributes)
-    made = scenes.media_item(scene, target)
-    builder.add_media_reply([made])
-    # What the given medium doesn't tell is left to the answer.
-    known = {name: value for name, value in made.attributes.items() if name in medium.attributes}
-    builder.answers[-1] = (known,)
-    return builder.build("paraphrase", known)
+        builder.add_description(item.attributes, source)
+        return builder.build("paraphrase", item.attributes)
+    result = scenes.media_item(scene, target)
+    builder.add_media_reply([result])
+    # Nothing states the attributes that the given item doesn't show, so any value is right.
+    expected = {n: value for n, value in result.attributes.items() if n in item.attributes}
+    builder.answers[-1] = (expected,)
+    return builder.build("paraphrase", expected)

@@ -26,7 +26,7 @@ MODALITIES = tuple(_RENDERERS)
 """The modalities that a scene can be rendered into."""
 
 
-def render(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
+def render_scene(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
     """Render a media item of a scene, with random jitter.
 
     Raises:

@@ -11,7 +11,7 @@ from anymodal.media import Media
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.oracles.media import read_media
 from anymodal.toybox.oracles.text import read_text, score_text
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import VALUES, sample_scene
 
 
@@ -87,5 +87,5 @@ class SceneSet:
         for index in range(self.count):
             rng = np.random.default_rng((self.seed, index, 8))
             scene = sample_scene(rng, unseen=self.unseen)
-            samples.append((render(scene, modality, rng), scene.observable(modality)))
+            samples.append((render_scene(scene, modality, rng), scene.observable(modality)))
         return samples

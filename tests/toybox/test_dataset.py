@@ -16,7 +16,7 @@ from anymodal.toybox.dataset import (
     toybox_tokenizer,
 )
 from anymodal.toybox.grammar.types import MediaItem
-from anymodal.toybox.render import MODALITIES, render
+from anymodal.toybox.render import MODALITIES, render_scene
 from anymodal.toybox.scene import Scene, all_scenes, is_held_out, sample_scene
 from anymodal.types import Target
 
@@ -48,7 +48,7 @@ def test_poorer_instruments_are_no_worse_than_they_say() -> None:
     scene = sample_scene(np.random.default_rng(0))
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        sound, movement = render(scene, "audio", rng), render(scene, "imu", rng)
+        sound, movement = render_scene(scene, "audio", rng), render_scene(scene, "imu", rng)
         dull, shaken = augment(sound, rng), augment(movement, rng)
         assert isinstance(dull, Audio) and isinstance(shaken, IMU)
         assert augmentation.MIN_CROP - 0.01 <= dull.duration / sound.duration <= 1
@@ -128,6 +128,6 @@ def test_unknown_values_and_modalities_are_named() -> None:
     with pytest.raises(ValueError, match="color='beige'"):
         Scene("ball", "beige", "big", "still", "slow")
     with pytest.raises(ValueError, match="not 'smell'"):
-        render(all_scenes()[0], "smell", np.random.default_rng(0))
+        render_scene(all_scenes()[0], "smell", np.random.default_rng(0))
     with pytest.raises(ValueError, match="no training scene"):
         sample_scene(np.random.default_rng(0), thing="ball", color="red")

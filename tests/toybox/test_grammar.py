@@ -13,7 +13,7 @@ from anymodal.toybox.grammar.dialogues import KINDS, as_text, sample_dialogue
 from anymodal.toybox.grammar.loose_requests import with_surroundings
 from anymodal.toybox.grammar.phrases import attributes, questions, replies, requests, talk
 from anymodal.toybox.grammar.phrases.questions import ASK, ASK_STRENGTH, DESCRIBE_IT
-from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
+from anymodal.toybox.grammar.types import DialogueTurn, MediaItem, ReferenceDialogue
 from anymodal.toybox.grammar.words import Draw
 from anymodal.toybox.oracles.text import read_text, score_text
 from anymodal.toybox.paraphrases import GIVEN, NAMED, sample_paraphrase
@@ -34,7 +34,7 @@ MADE = re.compile(r"image|audio|video")
 
 
 @cache
-def samples(kind: str | None, count: int, unseen: bool = False) -> tuple[Dialogue, ...]:
+def samples(kind: str | None, count: int, unseen: bool = False) -> tuple[ReferenceDialogue, ...]:
     rng = np.random.default_rng(7)
     return tuple(sample_dialogue(rng, kind=kind, unseen=unseen) for _ in range(count))
 
@@ -280,7 +280,7 @@ def test_the_same_seed_gives_the_same_conversation() -> None:
 def test_plain_rendering_shows_captions_where_the_assistant_sees_media() -> None:
     red = MediaItem(Scene("car", "red", "small", "left", "fast"), "image")
     green = MediaItem(red.scene.replace(color="green"), "image")
-    dialogue = Dialogue(
+    dialogue = ReferenceDialogue(
         (
             DialogueTurn("user", (red, "draw it in green")),
             DialogueTurn("assistant", ("Here is a small green car: ", green)),

@@ -21,7 +21,7 @@ from anymodal.toybox.matrix import (
     run_dialogues,
 )
 from anymodal.toybox.matrix_report import matrix_table
-from anymodal.toybox.render import MODALITIES, render
+from anymodal.toybox.render import MODALITIES, render_scene
 from anymodal.toybox.scene import Scene
 from anymodal.toybox.scoring import read_attributes
 from anymodal.toybox.variations import render_varied
@@ -56,7 +56,7 @@ class Knowing:
     def _reply(self, seed: int) -> Message:
         rng = np.random.default_rng(seed)
         parts = [
-            render(part.scene, part.modality, rng) if isinstance(part, MediaItem) else part
+            render_scene(part.scene, part.modality, rng) if isinstance(part, MediaItem) else part
             for part in self.told[seed]
         ]
         return Message("assistant", parts)
@@ -123,7 +123,7 @@ def test_missing_and_unrequested_media_are_noticed():
     assert nothing["text>image"]["media"]["share"] == 0
     assert nothing["text>image"]["share"] == 0
     assert nothing["talk"]["media"]["share"] == 1
-    picture = render(BELL, "image", np.random.default_rng(0))
+    picture = render_scene(BELL, "image", np.random.default_rng(0))
     always = lines_of(evaluate_matrix(_Silent(picture), plan))
     assert always["text>image"]["media"]["share"] == 1
     assert always["talk"]["media"]["share"] == 0
@@ -132,7 +132,7 @@ def test_missing_and_unrequested_media_are_noticed():
 
 def test_the_history_is_the_answerers_own():
     plan = MatrixPlan(("edit:color",), count=2)
-    picture = render(BELL, "image", np.random.default_rng(0))
+    picture = render_scene(BELL, "image", np.random.default_rng(0))
     predictor = _Silent("Look: ", picture)
     records = run_dialogues(predictor, plan.samples())
     later = [messages for messages in predictor.seen if len(messages) > 1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anymodal.media import Audio, Image, Video
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 from anymodal.toybox.scoring import chance_level, read_attributes, score, score_reply
 
@@ -16,14 +16,14 @@ BELL = Scene("bell", "red", "big", "still", "fast")
 @pytest.mark.parametrize("modality", ["image", "audio", "video", "imu"])
 def test_a_rendered_medium_is_judged_right(modality):
     told = BELL.replace(motion="left").observable(modality)
-    medium = render(BELL.replace(motion="left"), modality, np.random.default_rng(0))
+    medium = render_scene(BELL.replace(motion="left"), modality, np.random.default_rng(0))
     assert score(read_attributes(modality, medium), told) == dict.fromkeys(told, True)
 
 
 def test_what_is_absent_or_of_another_kind_is_all_wrong():
     told = BELL.observable("image")
     wrong = dict.fromkeys(told, False)
-    sound = render(BELL, "audio", np.random.default_rng(0))
+    sound = render_scene(BELL, "audio", np.random.default_rng(0))
     assert score_reply("image", None, told) == wrong
     assert score_reply("image", sound, told) == wrong
     assert score_reply("image", "a red bell", told) == wrong
@@ -48,6 +48,6 @@ def test_chance_levels():
 
 
 def test_media_of_other_shapes_than_rendered_are_judged():
-    video = render(BELL.replace(motion="left"), "video", np.random.default_rng(0))
+    video = render_scene(BELL.replace(motion="left"), "video", np.random.default_rng(0))
     twice = Video(video.frames.repeat(2, 0), 2 * video.fps)
     assert read_attributes("video", twice)["motion"] == "left"

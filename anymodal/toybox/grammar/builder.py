@@ -10,7 +10,7 @@ from anymodal.toybox.grammar.phrases.questions import ANSWER
 from anymodal.toybox.grammar.phrases.replies import REPLY, REPLY_CHANGED, REPLY_NEXT, REPLY_TAIL
 from anymodal.toybox.grammar.requests import question, yes_no_question
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
-from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
+from anymodal.toybox.grammar.types import DialogueTurn, MediaItem, ReferenceDialogue
 from anymodal.toybox.grammar.words import Attributes, capitalized, value_phrase
 from anymodal.toybox.scene import VALUES
 
@@ -99,14 +99,14 @@ class DialogueBuilder:
         trained = [value for value in others if not shows_held_out({**attributes, name: value})]
         return self.scenes.choice(trained or others)
 
-    def build(self, kind: str, from_input: Collection[str] = ()) -> Dialogue:
+    def build(self, kind: str, from_input: Collection[str] = ()) -> ReferenceDialogue:
         """The conversation so far.
 
         Args:
             kind: of the conversation.
             from_input: attributes of the last answer that only the user's media show.
         """
-        return Dialogue(
+        return ReferenceDialogue(
             tuple(self.turns),
             kind,
             tuple(self.answers),

@@ -17,11 +17,11 @@ from anymodal.toybox.grammar.single_turn import (
     multi_media,
     single_turn,
 )
-from anymodal.toybox.grammar.types import Dialogue, DialogueTurn, MediaItem
+from anymodal.toybox.grammar.types import DialogueTurn, MediaItem, ReferenceDialogue
 from anymodal.toybox.grammar.words import Draw
 from anymodal.toybox.scene import VALUES
 
-_Production = Callable[[SceneSampler], Dialogue]
+_Production = Callable[[SceneSampler], ReferenceDialogue]
 
 _GROUPS = (
     (1.0, ("image", "audio")),
@@ -72,7 +72,7 @@ _CUMULATIVE = np.cumsum(list(KINDS.values())) / sum(KINDS.values())
 
 def sample_dialogue(
     rng: np.random.Generator, *, kind: str | None = None, unseen: bool = False
-) -> Dialogue:
+) -> ReferenceDialogue:
     """Sample a conversation whose answers are known.
 
     Args:
@@ -91,9 +91,9 @@ def sample_dialogue(
     return _PRODUCTIONS[kind][1](SceneSampler(Draw(rng), unseen))
 
 
-def join_dialogues(dialogues: Sequence[Dialogue]) -> Dialogue:
+def join_dialogues(dialogues: Sequence[ReferenceDialogue]) -> ReferenceDialogue:
     """Conversations one after another, as one, with the last one's `from_input`."""
-    return Dialogue(
+    return ReferenceDialogue(
         turns=tuple(turn for dialogue in dialogues for turn in dialogue.turns),
         kind="; ".join(dialogue.kind for dialogue in dialogues),
         answers=tuple(answer for dialogue in dialogues for answer in dialogue.answers),
@@ -101,7 +101,7 @@ def join_dialogues(dialogues: Sequence[Dialogue]) -> Dialogue:
     )
 
 
-def as_text(dialogue: Dialogue) -> list[DialogueTurn]:
+def as_text(dialogue: ReferenceDialogue) -> list[DialogueTurn]:
     """The conversation as text alone, media as their captions in brackets.
 
     A reply's media stand at the head of the user's next turn, as in the prompt of a multimodal

@@ -10,7 +10,7 @@ from anymodal.toybox.grammar.requests import conversion_request, describe_reques
 from anymodal.toybox.grammar.scenes import SceneSampler, default_value
 from anymodal.toybox.grammar.single_turn import story_text
 from anymodal.toybox.grammar.talk import GENERATED, add_exchange, add_talk
-from anymodal.toybox.grammar.types import Dialogue
+from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import as_typed, sound_phrase, visual_phrase
 from anymodal.toybox.scene import Scene
 
@@ -97,13 +97,13 @@ def _add_inquiry(builder: DialogueBuilder, scene: Scene, modality: str) -> None:
         builder.add_question(attributes, modality)
 
 
-def single_edit(scenes: SceneSampler, name: str) -> Dialogue:
+def single_edit(scenes: SceneSampler, name: str) -> ReferenceDialogue:
     """A generated media item, then the same with one attribute changed."""
     modality = scenes.choice(EDITABLE[name])
     return _edit_sequence(scenes, [(modality, ()), (modality, (name,))]).build(f"edit:{name}")
 
 
-def edit_chain(scenes: SceneSampler) -> Dialogue:
+def edit_chain(scenes: SceneSampler) -> ReferenceDialogue:
     """A generated media item, then two or three edits, some of which change the modality."""
     modality = scenes.choice(GENERATED)
     steps: list[Step] = [(modality, ())]
@@ -118,7 +118,7 @@ def edit_chain(scenes: SceneSampler) -> Dialogue:
     return _edit_sequence(scenes, steps).build("edit:chain")
 
 
-def modality_switch(scenes: SceneSampler) -> Dialogue:
+def modality_switch(scenes: SceneSampler) -> ReferenceDialogue:
     """A generated media item, then the same thing in another modality, perhaps with a change."""
     first, second = scenes.shuffled(GENERATED)[:2]
     names = _editable_in(first, second)
@@ -135,7 +135,7 @@ def _editable_in(first: str, second: str) -> list[str]:
     ]
 
 
-def description_of_generated(scenes: SceneSampler) -> Dialogue:
+def description_of_generated(scenes: SceneSampler) -> ReferenceDialogue:
     """A generated media item, then a description of it or a question about it."""
     builder = DialogueBuilder(scenes)
     modality = scenes.choice(GENERATED)
@@ -155,7 +155,7 @@ def _add_generation(builder: DialogueBuilder, modality: str) -> Scene:
     return scene
 
 
-def question_series(scenes: SceneSampler) -> Dialogue:
+def question_series(scenes: SceneSampler) -> ReferenceDialogue:
     """A description of a given media item, or a question about it, then more questions."""
     source = scenes.choice((*GENERATED, "imu"))
     builder = DialogueBuilder(scenes)
@@ -170,7 +170,7 @@ def question_series(scenes: SceneSampler) -> Dialogue:
     return builder.build("ask")
 
 
-def verification(scenes: SceneSampler) -> Dialogue:
+def verification(scenes: SceneSampler) -> ReferenceDialogue:
     """Yes-no questions about a given media item, a generated one, or a scene in words."""
     builder = DialogueBuilder(scenes)
     source = scenes.choice((*GENERATED, "imu", "text"))
@@ -189,7 +189,7 @@ def verification(scenes: SceneSampler) -> Dialogue:
     return builder.build("verify")
 
 
-def description_then_generation(scenes: SceneSampler) -> Dialogue:
+def description_then_generation(scenes: SceneSampler) -> ReferenceDialogue:
     """A given media item is described, then generated again with changes or in another modality."""
     source, target = scenes.choice(GENERATED), scenes.choice(GENERATED)
     builder = DialogueBuilder(scenes)
@@ -209,7 +209,7 @@ def description_then_generation(scenes: SceneSampler) -> Dialogue:
     return builder.build("describe>make")
 
 
-def request_amid_talk(scenes: SceneSampler) -> Dialogue:
+def request_amid_talk(scenes: SceneSampler) -> ReferenceDialogue:
     """A request among plain talk: after it, before it, or as the answer to "of what?"."""
     modality = scenes.choice(GENERATED)
     builder = DialogueBuilder(scenes)
@@ -234,7 +234,7 @@ def request_amid_talk(scenes: SceneSampler) -> Dialogue:
     return builder.build("mixed")
 
 
-def reaction(scenes: SceneSampler) -> Dialogue:
+def reaction(scenes: SceneSampler) -> ReferenceDialogue:
     """A generated media item, then a reaction to it, which asks for nothing."""
     builder = _edit_sequence(scenes, [(scenes.choice(GENERATED), ())])
     add_exchange(builder, REACTIONS)

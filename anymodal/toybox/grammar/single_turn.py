@@ -21,7 +21,7 @@ from anymodal.toybox.grammar.requests import (
     question,
 )
 from anymodal.toybox.grammar.scenes import SceneSampler, observable_in
-from anymodal.toybox.grammar.types import Dialogue
+from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import (
     Attributes,
     as_typed,
@@ -35,7 +35,7 @@ OUTPUTS = ("text", "image", "audio", "video")
 INPUTS = (*OUTPUTS, "imu")
 
 
-def single_turn(scenes: SceneSampler, source: str, target: str) -> Dialogue:
+def single_turn(scenes: SceneSampler, source: str, target: str) -> ReferenceDialogue:
     """A conversation of one cell of the matrix, from a source modality to a target modality."""
     if source == "text":
         return _text_question(scenes) if target == "text" else _generation(scenes, target)
@@ -46,7 +46,7 @@ def single_turn(scenes: SceneSampler, source: str, target: str) -> Dialogue:
     return _conversion(scenes, source, target)
 
 
-def _generation(scenes: SceneSampler, target: str) -> Dialogue:
+def _generation(scenes: SceneSampler, target: str) -> ReferenceDialogue:
     """A media item of a thing that the words name."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((target,))
@@ -56,7 +56,7 @@ def _generation(scenes: SceneSampler, target: str) -> Dialogue:
     return builder.build(f"text>{target}")
 
 
-def _text_question(scenes: SceneSampler) -> Dialogue:
+def _text_question(scenes: SceneSampler) -> ReferenceDialogue:
     """A question about a scene that the words describe."""
     builder = DialogueBuilder(scenes)
     every = scenes.sample(("video",)).observable("video")
@@ -87,7 +87,7 @@ def story_text(scenes: SceneSampler, attributes: Attributes) -> str:
     return (capitalized(text) if scenes.chance(0.3) else text) + " "
 
 
-def _perception(scenes: SceneSampler, source: str) -> Dialogue:
+def _perception(scenes: SceneSampler, source: str) -> ReferenceDialogue:
     """A description of a media item, or a question about it."""
     builder = DialogueBuilder(scenes)
     item = scenes.media_item(scenes.sample((source,)), source)
@@ -99,7 +99,7 @@ def _perception(scenes: SceneSampler, source: str) -> Dialogue:
     return builder.build(f"{source}>text", builder.answers[-1][0])
 
 
-def _conversion(scenes: SceneSampler, source: str, target: str) -> Dialogue:
+def _conversion(scenes: SceneSampler, source: str, target: str) -> ReferenceDialogue:
     """The same thing in another modality, or another version of it, perhaps with changes."""
     builder = DialogueBuilder(scenes)
     # Audio shows no color and no motion, so the split is decided by what both items show.
@@ -133,7 +133,7 @@ def _changed_attributes(scenes: SceneSampler, scene: Scene, source: str, target:
     return scenes.shuffled(both)[:count]
 
 
-def _imu_conditioning(scenes: SceneSampler, target: str) -> Dialogue:
+def _imu_conditioning(scenes: SceneSampler, target: str) -> ReferenceDialogue:
     """A media item of a named thing that takes size, motion and tempo from an IMU recording."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((target,), moves=target != "video")
@@ -152,7 +152,7 @@ def _imu_conditioning(scenes: SceneSampler, target: str) -> Dialogue:
     return builder.build(f"imu>{target}", from_input)
 
 
-def image_animation(scenes: SceneSampler) -> Dialogue:
+def image_animation(scenes: SceneSampler) -> ReferenceDialogue:
     """A video with the looks of an image and the motion of an IMU recording."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample(("video",))
@@ -171,7 +171,7 @@ def image_animation(scenes: SceneSampler) -> Dialogue:
     return builder.build("image+imu>video", from_input)
 
 
-def audio_image_matching(scenes: SceneSampler) -> Dialogue:
+def audio_image_matching(scenes: SceneSampler) -> ReferenceDialogue:
     """Whether audio belongs to an image, and why."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample(("image", "audio"))
@@ -194,7 +194,7 @@ def audio_image_matching(scenes: SceneSampler) -> Dialogue:
     return builder.build("image+audio>text", expected)
 
 
-def multi_media(scenes: SceneSampler, targets: Sequence[str]) -> Dialogue:
+def multi_media(scenes: SceneSampler, targets: Sequence[str]) -> ReferenceDialogue:
     """Several media of one scene in one reply, in the order asked for."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample(targets)

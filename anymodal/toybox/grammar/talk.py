@@ -18,7 +18,7 @@ from anymodal.toybox.grammar.phrases.talk import (
     WHICH,
 )
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
-from anymodal.toybox.grammar.types import Dialogue
+from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import (
     Draw,
     as_typed,
@@ -34,7 +34,7 @@ GENERATED = ("image", "audio", "video")
 _OPENING_TALK = (*TALK, *FIRST_TALK, *WHICH.values())
 
 
-def plain_talk(scenes: SceneSampler) -> Dialogue:
+def plain_talk(scenes: SceneSampler) -> ReferenceDialogue:
     """Up to three exchanges without media."""
     builder = DialogueBuilder(scenes)
     for _ in range(scenes.choice((1, 1, 1, 2, 3))):
@@ -69,7 +69,7 @@ def _fact(draw: Draw) -> tuple[str, str]:
     return text.replace("{x}", name), capitalized(reply)
 
 
-def unknown_thing(scenes: SceneSampler) -> Dialogue:
+def unknown_thing(scenes: SceneSampler) -> ReferenceDialogue:
     """A request for a thing that the Toybox doesn't have, and so a reply without media."""
     builder = DialogueBuilder(scenes)
     modality = scenes.choice(GENERATED)

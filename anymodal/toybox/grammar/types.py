@@ -45,7 +45,7 @@ class DialogueTurn:
 
 
 @dataclass(frozen=True)
-class Dialogue:
+class ReferenceDialogue:
     """A conversation with the attributes that its replies must show.
 
     Args:

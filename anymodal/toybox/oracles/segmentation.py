@@ -29,7 +29,7 @@ _CROP = 2.2
 
 
 @dataclass(frozen=True)
-class Segment:
+class IconSegment:
     """The icon that was segmented in one image.
 
     Args:
@@ -130,7 +130,7 @@ def _unmix(difference: Floats, ground: Floats, fill: Floats) -> Floats:
     return np.asarray(np.clip(amounts, 0, 1).transpose(2, 0, 1))
 
 
-def segment(frame: Floats) -> Segment | None:
+def segment(frame: Floats) -> IconSegment | None:
     """Segment the icon in a frame of `resize_frame`; None if there is none."""
     background = _fit_background(frame)
     difference = frame - background
@@ -152,7 +152,7 @@ def segment(frame: Floats) -> Segment | None:
         return None
     fill = np.median(frame[saturated], 0)
     amounts = _unmix(difference, background[int(cy), int(cx)], fill) * mask
-    return Segment(
+    return IconSegment(
         x=float(cx + 0.5 - width / 2) / IMAGE_SIZE,
         y=float(height / 2 - cy - 0.5) / IMAGE_SIZE,
         spread=spread / IMAGE_SIZE,

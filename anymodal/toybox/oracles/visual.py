@@ -17,7 +17,7 @@ from anymodal.toybox.oracles.common import MOVES, nearest_size
 from anymodal.toybox.oracles.segmentation import (
     GRID,
     Floats,
-    Segment,
+    IconSegment,
     median_hue,
     resize_frame,
     segment,
@@ -61,7 +61,7 @@ def _references() -> tuple[Floats, Floats]:
     return np.stack(crops).reshape(*shape, 2 * GRID**2), np.array(ratios).reshape(shape)
 
 
-def _classify_thing(segments: list[Segment]) -> tuple[str, Floats]:
+def _classify_thing(segments: list[IconSegment]) -> tuple[str, Floats]:
     """The thing that the frames show together, and the icon's radius in each."""
     crops, ratios = _references()
     similarity = crops @ np.stack([s.crop for s in segments], -1)  # (12, R, T)
@@ -141,7 +141,9 @@ def _trajectories(times: tuple[float, ...]) -> tuple[Floats, Floats]:
     return moves - moves.mean(1, keepdims=True), log_scales
 
 
-def _fit_motion(times: tuple[float, ...], segments: list[Segment]) -> tuple[dict[str, str], Floats]:
+def _fit_motion(
+    times: tuple[float, ...], segments: list[IconSegment]
+) -> tuple[dict[str, str], Floats]:
     """The nearest motion and tempo of a track, and the motion's log scale at the times.
 
     A move may be up to half smaller or larger than the Toybox's; less than that is still.
