@@ -42,6 +42,7 @@ from anymodal.toybox import decoders as nano
 from anymodal.training.losses import alignment_loss
 from anymodal.types import Conditioning
 from tests.support.paths import ROOT as REPOSITORY
+from tests.support.pipeline_parts import small_vae, tokenizer
 from tests.support.pipelines import (
     FAMILIES,
     Family,
@@ -53,11 +54,9 @@ from tests.support.pipelines import (
     latte,
     ltx,
     sigma,
-    small_vae,
     stable_audio,
     stable_audio_open,
     stable_diffusion,
-    tokenizer,
     wan,
     z_image,
 )

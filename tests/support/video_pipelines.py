@@ -1,0 +1,143 @@
+"""Tiny pipelines of the video families, with random weights."""
+
+from __future__ import annotations
+
+from diffusers import (
+    AutoencoderKLCogVideoX,
+    AutoencoderKLLTXVideo,
+    AutoencoderKLWan,
+    CogVideoXDDIMScheduler,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
+    DDIMScheduler,
+    DiffusionPipeline,
+    FlowMatchEulerDiscreteScheduler,
+    LTXPipeline,
+    LTXVideoTransformer3DModel,
+    TextToVideoSDPipeline,
+    UNet3DConditionModel,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
+)
+
+from anymodal.toybox import decoders as nano
+from tests.support.pipeline_parts import LENGTH, SMALL, clip, small_vae, t5, tokenizer, words
+
+
+def latte() -> DiffusionPipeline:
+    longer = SMALL | {"length": 120}  # to which its pipeline pads, whatever the tokenizer says
+    return nano.nano_video(tokenizer(), small_vae(), size=16, frames=3, **longer)
+
+
+def text_to_video() -> DiffusionPipeline:
+    return TextToVideoSDPipeline(
+        vae=small_vae(),
+        text_encoder=clip(),
+        tokenizer=words(),
+        unet=UNet3DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            norm_num_groups=4,
+            attention_head_dim=8,
+            cross_attention_dim=16,
+            down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"),
+            up_block_types=("UpBlock3D", "CrossAttnUpBlock3D"),
+        ),
+        scheduler=DDIMScheduler(beta_schedule="scaled_linear"),
+    )
+
+
+def ltx(timed: bool = False) -> DiffusionPipeline:
+    """LTX-Video; from 0.9.1 on its autoencoder is told how much noise is left."""
+    return LTXPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=AutoencoderKLLTXVideo(
+            latent_channels=8,
+            block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            down_block_types=("LTXVideoDownBlock3D",) * 2,
+            downsample_type=("conv",) * 2,
+            layers_per_block=(1, 1, 1),
+            decoder_layers_per_block=(1, 1, 1),
+            spatio_temporal_scaling=(True, False),
+            decoder_spatio_temporal_scaling=(True, False),
+            decoder_inject_noise=(False,) * 3,
+            upsample_residual=(False,) * 2,
+            upsample_factor=(1,) * 2,
+            patch_size=2,
+            timestep_conditioning=timed,
+        ),
+        text_encoder=t5(),
+        tokenizer=words(),
+        transformer=LTXVideoTransformer3DModel(
+            in_channels=8,
+            out_channels=8,
+            num_attention_heads=2,
+            attention_head_dim=8,
+            cross_attention_dim=16,
+            num_layers=1,
+            caption_channels=16,
+        ),
+    )
+
+
+def wan(expanded: bool = False) -> DiffusionPipeline:
+    return WanPipeline(
+        tokenizer=words(),
+        text_encoder=t5(),
+        vae=AutoencoderKLWan(
+            base_dim=4,
+            z_dim=16,
+            dim_mult=[1, 1, 1, 1],
+            num_res_blocks=1,
+        ),
+        scheduler=UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+        ),
+        transformer=WanTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=12,
+            text_dim=16,
+            freq_dim=32,
+            ffn_dim=32,
+            num_layers=1,
+            rope_max_seq_len=32,
+        ),
+        expand_timesteps=expanded,
+    )
+
+
+def cogvideox(rotary: bool = False) -> DiffusionPipeline:
+    return CogVideoXPipeline(
+        tokenizer=words(),
+        text_encoder=t5(),
+        vae=AutoencoderKLCogVideoX(
+            block_out_channels=(8, 8, 8, 8),
+            latent_channels=4,
+            layers_per_block=1,
+            norm_num_groups=2,
+            sample_height=16,
+            sample_width=16,
+        ),
+        transformer=CogVideoXTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=16,
+            in_channels=4,
+            out_channels=4,
+            time_embed_dim=4,
+            text_embed_dim=16,
+            num_layers=1,
+            sample_width=2,
+            sample_height=2,
+            sample_frames=9,
+            max_text_seq_length=LENGTH,
+            use_rotary_positional_embeddings=rotary,
+        ),
+        scheduler=CogVideoXDDIMScheduler(
+            prediction_type="v_prediction",
+            rescale_betas_zero_snr=True,
+            timestep_spacing="trailing",
+        ),
+    )
