@@ -279,9 +279,9 @@ def test_what_decides_captions_is_named(case: Any) -> None:
     origin = decoder.captioning()
     named = {id(weight) for part in origin.modules for weight in part.parameters()}
     assert used and used <= {n for n, p in decoder.named_parameters() if id(p) in named}
-    facts = json.dumps([dict(origin.facts()), dict(decoder.encoding().facts())])
+    facts = json.dumps([dict(origin.metadata()), dict(decoder.encoding().metadata())])
     decoder.sample(decoder.unconditional(1), steps=2, guidance=3.0)
-    assert json.dumps([dict(origin.facts()), dict(decoder.encoding().facts())]) == facts
+    assert json.dumps([dict(origin.metadata()), dict(decoder.encoding().metadata())]) == facts
 
 
 def test_loss_passes_gradients_to_conditioning(case: Any) -> None:
