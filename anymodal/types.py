@@ -20,7 +20,7 @@ from anymodal.media import Limits, Media
 
 
 class Features(NamedTuple):
-    """What an encoder gives a projection.
+    """An encoder's output, a projection's input.
 
     Shapes: values (B, N, D); mask (B, N), bool, True where a token is real.
     """
@@ -30,7 +30,7 @@ class Features(NamedTuple):
 
 
 class Conditioning(NamedTuple):
-    """What a head, or a decoder's own caption encoder, gives a decoder.
+    """A decoder's input, from a head or its own caption encoder.
 
     Shapes: embeds (B, L, C); mask (B, L), bool; pooled (B, P) where the pipeline wants one.
     """

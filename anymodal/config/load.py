@@ -118,7 +118,7 @@ def _exists(path: Path) -> bool:
 
 
 def resolve_here(node: object, folder: Path) -> Any:
-    """What was read from a file in `folder`, with that folder for every `${here}`."""
+    """A node of a file in `folder`, with that folder for every `${here}`."""
     if isinstance(node, dict):
         return {key: resolve_here(value, folder) for key, value in node.items()}
     if isinstance(node, list):

@@ -68,7 +68,7 @@ def check_sampling(
     before = f"{place}: " if place else ""
     if not isinstance(given, Mapping):
         raise ValueError(f"{before}settings are given by name, as {{'steps': 20}}, not {given!r}")
-    known, open_ended = _taken(sample)
+    known, open_ended = _settings_of(sample)
     found = dict(given)
     for name, value in given.items():
         if name not in known and not open_ended:
@@ -82,7 +82,7 @@ def check_sampling(
     return found
 
 
-def _taken(sample: Callable[..., object] | None) -> tuple[list[str], bool]:
+def _settings_of(sample: Callable[..., object] | None) -> tuple[list[str], bool]:
     """The settings that a decoder's `sample` takes, and whether it takes any other."""
     if sample is None:
         return ["steps", "guidance"], False

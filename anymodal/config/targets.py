@@ -1,4 +1,4 @@
-"""What a `_target_` may name, and the object that it names."""
+"""Targets: the trusted names that a `_target_` may have, and their objects."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _inside(dotted: str, roots: Iterable[str]) -> bool:
 
 
 def _walk_attributes(found: object, names: list[str], dotted: str) -> Any:
-    """What a dotted path ends at: a class, a function, or a class's own constructor."""
+    """The end of a dotted path: a class, a function, or a class's own constructor."""
     for name in names:
         if name.startswith("_") or not hasattr(found, name):
             known = getattr(found, "__all__", None) or [n for n in dir(found) if n[0] != "_"]

@@ -22,7 +22,7 @@ _MERGE = "<<"
 
 
 def read_yaml(path: Path) -> object:
-    """What a YAML file holds: mappings, lists, texts, numbers, truth values and null.
+    """The content of a YAML file: mappings, lists, texts, numbers, truth values and null.
 
     Numbers and words are told apart as OmegaConf does it: 1e-3 is a number, a date is a text.
 
@@ -113,7 +113,7 @@ def _count_key(inside: _Open, event: yaml.NodeEvent) -> None:
     if not inside.mapping:
         return
     if inside.at_key and isinstance(event, yaml.ScalarEvent) and event.value != _MERGE:
-        rules = _Words.yaml_implicit_resolvers.get(event.value[:1], ())
+        rules = _PlainScalars.yaml_implicit_resolvers.get(event.value[:1], ())
         special = not event.style and any(rule.match(event.value) for _, rule in rules)
         key = event.value, special
         if key in inside.keys:
@@ -142,8 +142,8 @@ def _reason(error: Exception) -> str:
     return line if isinstance(error, ValueError | yaml.YAMLError) else "a value is not of its type"
 
 
-class _Words:
-    """What plain words mean."""
+class _PlainScalars:
+    """The types of plain scalars."""
 
     yaml_implicit_resolvers = {
         first: [
@@ -155,11 +155,11 @@ class _Words:
     }
 
 
-class _Loader(_Words, _BASE):  # type: ignore[misc, valid-type]
+class _Loader(_PlainScalars, _BASE):  # type: ignore[misc, valid-type]
     pass
 
 
-class _Dumper(_Words, yaml.SafeDumper):
+class _Dumper(_PlainScalars, yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
 

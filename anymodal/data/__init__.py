@@ -1,1 +1,1 @@
-"""What models learn from: data sets, tokenizers, and the synthetic world they come from."""
+"""Data sets of conversations: schemas, files, mixtures."""

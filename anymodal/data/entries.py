@@ -21,7 +21,7 @@ from anymodal.data.entry_keys import (
     output_of,
     supplies,
 )
-from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, settle, taken
+from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, settle, take_medium
 from anymodal.io.message_parts import PartReader
 from anymodal.media import Media
 from anymodal.types import Message, Target
@@ -66,7 +66,7 @@ class EntryReader:
     def _captioned(self, entry: Mapping[str, Any]) -> list[Message]:
         check_keys(entry, caption_keys(), "a caption")
         kind, file = only_medium(supplies(entry, {}))
-        caption = _said(entry["caption"], "the caption")
+        caption = _as_text(entry["caption"], "the caption")
         medium = self._load(file, kind) if self.load_targets or not self.make else None
         if not self.make:
             return [Message("user", [medium, self.ask]), Message("assistant", [caption])]
@@ -81,14 +81,14 @@ class EntryReader:
             if not isinstance(turn, dict):
                 raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
             check_keys(turn, _TURN_KEYS, f"turn {number} comes")
-        media = supplies(entry, _told(given))
+        media = supplies(entry, _captions_of(given))
         turns = [self._turn(turn, media) for turn in given]
         turns = [*_system(entry, turns), *turns]
         _check_talk(entry, turns)
         rename(turns, media)
         for kind, supply in media.items():
             settle(turns, kind, supply)
-        return [Message(turn.role, list(self._filled(turn, media))) for turn in turns]
+        return [Message(turn.role, list(self._fill_marks(turn, media))) for turn in turns]
 
     def _turn(self, turn: Mapping[str, Any], media: Mapping[str, Supply]) -> MarkedTurn:
         for old, new in (("from", "role"), ("value", "content")):
@@ -102,7 +102,7 @@ class EntryReader:
         kinds = named if role == "assistant" else set(media)
         value = turn.get("value", turn.get("content"))
         if not isinstance(value, list):
-            text = _said(value, "a turn's value")
+            text = _as_text(value, "a turn's value")
             if role == "assistant":
                 text += _own_marks(turn, text)
             return MarkedTurn(role, list(pieces_of(text, kinds)))
@@ -122,17 +122,17 @@ class EntryReader:
             raise ValueError("a target stands in a reply, not in what is asked")
         return list(pieces_of(read, kinds)) if isinstance(read, str) else [read]
 
-    def _filled(self, turn: MarkedTurn, media: Mapping[str, Supply]) -> Iterator[Any]:
-        """What a turn holds, each mark's medium in its place."""
+    def _fill_marks(self, turn: MarkedTurn, media: Mapping[str, Supply]) -> Iterator[Any]:
+        """The parts of a turn, each mark's medium in its place."""
         for piece in turn.pieces:
             if not isinstance(piece, Mark):
                 yield piece
                 continue
-            file, caption = taken(media[piece.kind], piece, turn.side)
+            file, caption = take_medium(media[piece.kind], piece, turn.side)
             if turn.side == "shown":
                 yield self._load(file, piece.kind)
                 continue
-            said = "" if caption is None else _said(caption, f"a caption of {piece.kind}")
+            said = "" if caption is None else _as_text(caption, f"a caption of {piece.kind}")
             opened = file is not None and self.load_targets
             yield Target(piece.kind, said, self._load(file, piece.kind) if opened else None)
 
@@ -142,14 +142,14 @@ class EntryReader:
         return self.parts.load(name, kind)
 
 
-def _said(value: object, place: str) -> str:
-    """What is said, where it is a text or a number."""
+def _as_text(value: object, place: str) -> str:
+    """A value as text, where it is a text or a number."""
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise ValueError(f"{place} is {value!r}; give a text, if an empty one")
     return str(value)
 
 
-def _told(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def _captions_of(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Captions by kind that turns tell themselves, as T2M's do."""
     found: dict[str, list[Any]] = {}
     for turn in turns:
@@ -176,7 +176,7 @@ def _system(entry: Mapping[str, Any], turns: Sequence[MarkedTurn]) -> list[Marke
         return []
     if len(keys) > 1 or any(turn.role == "system" for turn in turns):
         raise ValueError(f"the system message stands twice, under {keys[0]!r} and somewhere else")
-    return [MarkedTurn("system", [_said(entry[keys[0]], keys[0])])]
+    return [MarkedTurn("system", [_as_text(entry[keys[0]], keys[0])])]
 
 
 def _check_talk(entry: Mapping[str, Any], turns: Sequence[MarkedTurn]) -> None:

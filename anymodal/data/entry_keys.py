@@ -1,4 +1,4 @@
-"""What the keys of an entry name: media that are shown, media that are made, and metadata."""
+"""Keys of an entry: its input media, its output media, and metadata."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _listed_media(value: object, key: str, kind: str) -> list[OutputMedia]:
 
 
 def as_list(value: object) -> list[Any]:
-    """What is given, one or several."""
+    """A value as a list: of one, or of several."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -18,7 +18,7 @@ class Entries(NamedTuple):
     lines: list[int]
 
     def place(self, index: int) -> str:
-        """Where an entry is, for errors."""
+        """The place of an entry, for errors."""
         return f"line {self.lines[index]}" if self.lines else f"entry {index}"
 
 

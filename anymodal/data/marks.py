@@ -137,7 +137,7 @@ def _mark_first(turns: Sequence[MarkedTurn], kind: str, count: int) -> int:
     return 1
 
 
-def taken(supply: Supply, mark: Mark, side: str) -> OutputMedia:
+def take_medium(supply: Supply, mark: Mark, side: str) -> OutputMedia:
     """The medium of a mark; its supply loses it, unless it is called by name."""
     if mark.name:
         return next(made for made in supply.listed if _base(made.file) == mark.name)

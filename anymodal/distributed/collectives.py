@@ -57,6 +57,6 @@ def all_gather_with_grad(rows: Tensor) -> Tensor:
 
 
 def _place() -> torch.device:
-    """Where tensors must be to travel: with gloo on the CPU, else on the accelerator."""
+    """The device of tensors in collectives: with gloo the CPU, else the accelerator."""
     accelerator = torch.accelerator.current_accelerator()
     return torch.device("cpu") if dist.get_backend() == "gloo" or not accelerator else accelerator

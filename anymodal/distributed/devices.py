@@ -1,4 +1,4 @@
-"""Where models compute."""
+"""Devices that models compute on."""
 
 from __future__ import annotations
 

@@ -33,5 +33,5 @@ class CopiedLock:
         self._lock.release()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What stands for it in a copy and in a pickle: locks themselves can't be in either."""
+        """A new lock in a copy and in a pickle: locks themselves can't be in either."""
         return type(self), ()

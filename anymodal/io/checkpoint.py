@@ -168,7 +168,7 @@ def log_licence(name: str, origin: Mapping[str, Any]) -> None:
 
 
 def notice(name: str, origin: Mapping[str, Any]) -> str:
-    """What to tell of the licence of weights."""
+    """A sentence on the licence of weights."""
     return f"the weights in {printable(name)} are under {_terms(origin)}"
 
 

@@ -56,7 +56,7 @@ MEMORY = 4 << 30
 
 
 class ValueStore(Protocol):
-    """Where values are kept, by section and key.
+    """A place for values, by section and key.
 
     Attributes:
         failure: why nothing more can be kept, if so.

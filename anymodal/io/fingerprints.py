@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from anymodal.io.protocols import TextTokenizer
 from anymodal.io.segments import tensor_bytes
 
 SAMPLED = 256
@@ -87,17 +87,7 @@ def hash_weights(weights: Iterable[tuple[str, Tensor]]) -> str:
 # ---- Tokenizers ----------------------------------------------------------------------------------
 
 
-class Tokenizer(Protocol):
-    """What transformers' tokenizers have in common, as far as they are hashed."""
-
-    chat_template: str | None
-    model_max_length: int
-
-    def get_vocab(self) -> dict[str, int]:
-        """Ids by token, those of added tokens included."""
-
-
-def tokenizer_fingerprint(tokenizer: Tokenizer, *, options: bool = False) -> dict[str, object]:
+def tokenizer_fingerprint(tokenizer: TextTokenizer, *, options: bool = False) -> dict[str, object]:
     """How a tokenizer splits texts: hashes of its vocabulary by ranges of ids, and its steps.
 
     Padding and truncation, which a call leaves set, are no part of it.
@@ -126,7 +116,7 @@ def tokenizer_fingerprint(tokenizer: Tokenizer, *, options: bool = False) -> dic
     return found
 
 
-def _options(tokenizer: Tokenizer, steps: Mapping[str, object]) -> list[object]:
+def _options(tokenizer: TextTokenizer, steps: Mapping[str, object]) -> list[object]:
     left = {name: value for name, value in steps.items() if name not in ("padding", "truncation")}
     # Tokenizers without the Rust backend keep merges, or sentencepiece's model, to themselves.
     merges = sorted(getattr(tokenizer, "bpe_ranks", {}).items(), key=str)

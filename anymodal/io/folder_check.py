@@ -51,7 +51,7 @@ def check_folder(folder: Path) -> None:
         limit = MAX_PARSED if _SMALL.fullmatch(name) else _SIZES.get(path.suffix.lower())
         if limit is not None and size > limit:
             raise ValueError(
-                f"{_shown(path)} has {size:,} bytes, and no such file needs more than {limit:,}; "
+                f"{_label(path)} has {size:,} bytes, and no such file needs more than {limit:,}; "
                 "fetch it anew, or don't trust this folder"
             )
         if path.suffix == ".safetensors":
@@ -71,11 +71,11 @@ def read_text_file(path: Path, limit: int) -> str:
     with open(path, "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise ValueError(f"{_shown(path)} is larger than {limit:,} bytes; it is no such file")
+        raise ValueError(f"{_label(path)} is larger than {limit:,} bytes; it is no such file")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{_shown(path)} is not in UTF-8") from error
+        raise ValueError(f"{_label(path)} is not in UTF-8") from error
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -86,7 +86,7 @@ def _files(folder: Path) -> Iterator[Path]:
         folders[:] = [] if deep else [name for name in folders if name != ".git"]
         count += len(names) + len(folders)
         if count > MAX_FILES:
-            raise ValueError(f"{_shown(folder)} holds more than {MAX_FILES:,} files")
+            raise ValueError(f"{_label(folder)} holds more than {MAX_FILES:,} files")
         paths = [Path(top, name) for name in sorted(names)]
         yield from (path for path in paths if path.exists())  # or a link to nothing
 
@@ -95,11 +95,11 @@ def _check_kind(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except RuntimeError as error:
-        raise ValueError(f"{_shown(path)} is a link to itself; copy the file there") from error
+        raise ValueError(f"{_label(path)} is a link to itself; copy the file there") from error
     real = Path(os.path.realpath(path))
     if not stat.S_ISREG(mode) or real.parts[:2] in (("/", "proc"), ("/", "sys"), ("/", "dev")):
         raise ValueError(
-            f"{_shown(path)} is no regular file (but a folder, a pipe, a device, or the system's); "
+            f"{_label(path)} is no regular file (but a folder, a pipe, a device, or the system's); "
             "no checkpoint has one, so don't trust this folder"
         )
 
@@ -111,7 +111,7 @@ def _check_header(path: Path, size: int) -> None:
         return  # cut short, or git-lfs's pointer: told by who reads it
     if length > MAX_HEADER:
         raise ValueError(
-            f"{_shown(path)} has a header of {length:,} bytes, and no model needs more than "
+            f"{_label(path)} has a header of {length:,} bytes, and no model needs more than "
             f"{MAX_HEADER:,}"
         )
 
@@ -120,9 +120,9 @@ def _check_json(path: Path) -> None:
     try:
         held = json.loads(read_text_file(path, 256 * _MIB))
     except (ValueError, RecursionError) as error:
-        if isinstance(error, ValueError) and _shown(path) in str(error):
+        if isinstance(error, ValueError) and _label(path) in str(error):
             raise
-        raise ValueError(f"{_shown(path)} is not valid JSON, or nests too deep") from error
+        raise ValueError(f"{_label(path)} is not valid JSON, or nests too deep") from error
     if _INDEX.fullmatch(path.name.lower()):
         _check_index(path, held)
     else:
@@ -132,12 +132,12 @@ def _check_json(path: Path) -> None:
 def _check_index(path: Path, held: object) -> None:
     files = held.get("weight_map") if isinstance(held, Mapping) else None
     if not isinstance(files, Mapping):
-        raise ValueError(f"{_shown(path)} has no 'weight_map' of files by weight")
+        raise ValueError(f"{_label(path)} has no 'weight_map' of files by weight")
     for file in set(map(str, files.values())):
         pure = PurePosixPath(file.replace("\\", "/"))
         if pure.is_absolute() or ".." in pure.parts or ":" in file or not pure.name:
             raise ValueError(
-                f"{_shown(path)} says that weights are in {printable(file)!r}, which is outside of "
+                f"{_label(path)} says that weights are in {printable(file)!r}, which is outside of "
                 "its folder; don't trust this folder"
             )
 
@@ -155,7 +155,7 @@ def _check_numbers(path: Path, held: object, key: str = "") -> None:
         sized = re.search(r"size|width|dim|channels|hidden|length|vocab|positions|frames", key)
         if (limit == _MAX_COUNT or sized) and abs(held) > limit and not _endless(key, held):
             raise ValueError(
-                f"{_shown(path)} has {printable(key)}={_digits(held)}, and {limit:,} is the most "
+                f"{_label(path)} has {printable(key)}={_digits(held)}, and {limit:,} is the most "
                 "that a model here may have"
             )
 
@@ -169,5 +169,5 @@ def _digits(value: int) -> str:
     return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"
 
 
-def _shown(path: Path) -> str:
+def _label(path: Path) -> str:
     return printable(str(path), None)

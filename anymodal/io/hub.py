@@ -15,19 +15,19 @@ def offline() -> bool:
 
 
 def endpoint() -> str:
-    """Where the hub is."""
+    """The hub's address."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
 
 
 def cache() -> Path:
-    """Where what it gave is kept."""
+    """The folder of files that were fetched from the hub."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
 
 
 def answer() -> str | None:
-    """What comes of asking the hub for nothing; None where it can't be reached."""
+    """The hub's answer to an empty request; None where it can't be reached."""
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 

@@ -1,4 +1,4 @@
-"""What a message consists of, before its parts are read: roles, texts, targets."""
+"""Roles, texts and targets of messages, before their parts are read."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from anymodal.io.code_versions import is_library
 from anymodal.io.fingerprints import (
-    Tokenizer,
     hash_settings,
     hash_weights,
     tokenizer_fingerprint,
 )
+from anymodal.io.protocols import TextTokenizer
 
 _IGNORED = {"training", "name_or_path"}
 """Attributes that decide no result of a frozen part: a folder that was moved is the same."""
@@ -58,7 +58,7 @@ def hidden_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
 
 
 def _inner(value: object) -> Iterable[object]:
-    """What a container, or an object of no library, has in it."""
+    """The values in a container, or in an object of no library."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, list | tuple | set | frozenset):
@@ -126,7 +126,7 @@ def _described_object(value: object, described: dict[int, object]) -> object:
 def _written(value: object, described: dict[int, object]) -> object:
     """An object's settings: a tokenizer's, a configuration's, or its attributes."""
     if hasattr(value, "get_vocab") and hasattr(value, "model_max_length"):
-        return tokenizer_fingerprint(cast(Tokenizer, value), options=True)
+        return tokenizer_fingerprint(cast(TextTokenizer, value), options=True)
     to_dict = getattr(value, "to_dict", None)
     if to_dict is not None and is_library(type(value).__module__):
         return hash_settings(to_dict())

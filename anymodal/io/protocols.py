@@ -1,4 +1,4 @@
-"""What models of transformers bring with them, as far as AnyModal uses it.
+"""Protocols of configurations, tokenizers and processors of transformers.
 
 Structural types, since the libraries' own classes take seconds to import, and differ by model.
 """

@@ -1,4 +1,4 @@
-"""Where parts come from: a folder or a hub's repository, its licence, and what of it is missing."""
+"""Provenance of parts: a folder or a hub's repository, its licence, and its missing files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _FORBIDS = ("-nc", "noncommercial", "non-commercial", "research")
 
 
 def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
-    """What a manifest says of a part's origin.
+    """A part's origin, as a manifest has it.
 
     The licence is what the part's own card says; by its name on the hub it allows commercial use,
     forbids it, or (None) has conditions.
@@ -75,7 +75,7 @@ def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
 
 
 def licence_of(name: str) -> dict[str, Any]:
-    """What a manifest says of a licence by its name on the hub."""
+    """A licence by its name on the hub, as a manifest has it."""
     return {"licence": name, "commercial_use": _allows(name)}
 
 
@@ -92,7 +92,7 @@ def write_card(folder: Path, source: Mapping[str, Any]) -> None:
 
 
 def folder_of(path_or_name: str, revision: str | None) -> Path | None:
-    """Where a part's files are: its path, or a snapshot in the hub's cache; None if nowhere."""
+    """The folder of a part's files: its path, or a snapshot in the hub's cache; None if absent."""
     with contextlib.suppress(OSError):  # a text too long to be a path
         if Path(path_or_name).exists():
             return Path(path_or_name)

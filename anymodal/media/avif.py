@@ -77,7 +77,7 @@ def _coded(blob: Blob, parts: dict[bytes, tuple[int, int]]) -> list[int]:
 
 
 def _items(blob: Blob, parts: dict[bytes, tuple[int, int]]) -> Iterator[Extents]:
-    """Where the data of each AV1 item is (iloc, section 8.11.3)."""
+    """Offsets of each AV1 item's data (iloc, section 8.11.3)."""
     wanted = _coded_items(blob, parts)
     at, end = parts.get(b"iloc", (0, 0))
     read = _Reader(blob.data[at:end])

@@ -1,4 +1,4 @@
-"""What all media share: loading by content, saving, comparing, and showing themselves."""
+"""Base class of media items: loaded by content, saved, compared and displayed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SUFFIXES = {suffix: kinds for suffixes, kinds in _NAMED for suffix in suffixes.
 
 
 class Media(ABC):
-    """A medium as NumPy arrays, with the numbers that give them meaning.
+    """A media item: NumPy arrays, with the numbers that give them meaning.
 
     A subclass is a dataclass of arrays and numbers; two media are equal if all of them are.
     """

@@ -17,7 +17,7 @@ _FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def chunked_end(blob: Blob, fmt: Format) -> int:
-    """Where a blob ends as a file of its format, as far as that tells.
+    """The end of a blob as a file of its format, as far as that tells.
 
     Raises:
         ValueError: if it ends before its own structure does.
@@ -117,7 +117,7 @@ def _asf_end(blob: Blob) -> int:
 
 
 def _matroska_end(blob: Blob) -> int:
-    """Where the segment ends (RFC 8794, sections 4 and 6); 0 for a live stream of unknown size."""
+    """The end of the segment (RFC 8794, sections 4 and 6); 0 for a live stream of unknown size."""
     data, at = blob.data, 4
     for _ in range(2):  # the EBML header, then the segment
         if at >= len(data):

@@ -1,4 +1,4 @@
-"""Files of frames and samples read with PyAV, and what a blob of any format can be loaded as."""
+"""Files of frames and samples read with PyAV, and the kinds of media in a blob of any format."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def header_seconds(container: InputContainer, stream: Stream) -> float:
 
 
 def _end(blob: Blob, fmt: Format, limits: Limits) -> int:
-    """Where the content ends; a file that ends before its own structure does is refused."""
+    """The end of the content; a file that ends before its own structure does is refused."""
     if fmt is MP4:
         return mp4_end(blob, limits)
     if fmt is GIF:

@@ -178,7 +178,7 @@ class Alpha:
         return cls(decoder)
 
     def of_packet(self, packet: Packet[VideoStream], count: int) -> list[NDArray[np.uint8] | None]:
-        """What belongs to each of a packet's frames; where there is nothing new, the last.
+        """The opacity of each of a packet's frames; where there is nothing new, the last.
 
         Shapes: each (H, W).
         """

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _LEAST_SIDE = 224  # pixels: what a clip is scaled down to at most; encoders look no closer
 _LEAST_FRAMES = 32  # what a clip is thinned down to at most
-_KEPT, _LEAST_KEPT = 17, 2**26  # frames of a decoder at most, and bytes that they always may take
+_BUFFERED_FRAMES = 17  # frames that a decoder keeps at most
+_MIN_BUFFER_BYTES = 2**26  # what those may always take, whatever the limits
 
 _log = logging.getLogger("anymodal")
 
@@ -44,19 +45,19 @@ def read_clip(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.uint8
     Raises:
         ValueError: if it is damaged, cut short, over a limit, or holds no frames.
     """
-    told = _told(blob, fmt, limits)
+    header = _read_header(blob, fmt, limits)
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
         assert stream is not None, "a clip has pictures"
         rate = float(stream.average_rate or 0)
-        clip = _Clip(blob, limits, _shape(blob, limits, told), told)
-        for shown in _shown(blob, fmt, limits, container, stream):
+        clip = _Clip(blob, limits, _shape(blob, limits, header), header)
+        for shown in _timed_frames(blob, fmt, limits, container, stream):
             clip.take(shown)
     return clip.constant(rate)
 
 
-class _Told(NamedTuple):
-    """What is known of a clip before its frames are decoded."""
+class _ClipHeader(NamedTuple):
+    """Size, length and shape of a clip, from its header or its packets."""
 
     height: int
     width: int
@@ -65,8 +66,8 @@ class _Told(NamedTuple):
     seconds: float
 
 
-def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
-    """What the header tells, and where it doesn't count the frames, the packets."""
+def _read_header(blob: Blob, fmt: Format, limits: Limits) -> _ClipHeader:
+    """Read the header, and where it doesn't count the frames, the packets."""
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
         assert stream is not None, "a clip has pictures"
@@ -79,18 +80,18 @@ def _told(blob: Blob, fmt: Format, limits: Limits) -> _Told:
         limits.check_seconds(blob.name, seconds)
         if 0 < stream.frames <= len(blob.data):
             aspect = pixel_aspect(blob, fmt, stream)
-            return _Told(*size, aspect, stream.frames, seconds)
-        counted = _counted(blob, fmt, limits, container, stream)
+            return _ClipHeader(*size, aspect, stream.frames, seconds)
+        counted = _count_packets(blob, fmt, limits, container, stream)
         guessed = seconds * float(stream.average_rate or 0)
     if abs(counted.seconds - seconds) > 0.02 * seconds:  # the header tells nothing, or wrong
         seconds = counted.seconds
     return counted._replace(frames=max(1, guessed, counted.frames), seconds=seconds)
 
 
-def _counted(
+def _count_packets(
     blob: Blob, fmt: Format, limits: Limits, container: InputContainer, stream: VideoStream
-) -> _Told:
-    """What a stream's packets tell, and a first frame where FFmpeg has not decoded one."""
+) -> _ClipHeader:
+    """Count packets, and decode a first frame where FFmpeg has not decoded one."""
     from av.error import FFmpegError
 
     times, size, count = list[int](), (stream.codec_context.height, stream.codec_context.width), 0
@@ -105,12 +106,12 @@ def _counted(
             times += [] if packet.pts is None else [packet.pts]
     lasted = (max(times) - min(times)) * float(stream.time_base or 0) if times else 0.0
     aspect = pixel_aspect(blob, fmt, stream)
-    return _Told(*(first or size), aspect, count, lasted * count / max(1, count - 1))
+    return _ClipHeader(*(first or size), aspect, count, lasted * count / max(1, count - 1))
 
 
-def _shape(blob: Blob, limits: Limits, told: _Told) -> tuple[int, int]:
+def _shape(blob: Blob, limits: Limits, header: _ClipHeader) -> tuple[int, int]:
     """Height and width of frames as they are shown, before they are turned upright."""
-    most, height, width = frame_pixels(limits), told.height, told.width
+    most, height, width = frame_pixels(limits), header.height, header.width
     if 0 in (height, width):  # FFmpeg found no frame, or none of so few pixels
         raise MediaError(
             f"{blob.name} has no frames, or frames over the limit of {most:,} pixels; "
@@ -119,7 +120,7 @@ def _shape(blob: Blob, limits: Limits, told: _Told) -> tuple[int, int]:
         )
     if width * height > most:
         raise _too_large(blob, width, height, f"{most:,} pixels")
-    shape = displayed(height, width, told.aspect)
+    shape = displayed(height, width, header.aspect)
     limits.check_pixels(blob.name, shape[1], shape[0])
     return shape
 
@@ -131,15 +132,15 @@ def _too_large(blob: Blob, width: int, height: int, most: str) -> MediaError:
     )
 
 
-def _check_kept(blob: Blob, limits: Limits, stream: VideoStream, frame: VideoFrame) -> None:
+def _check_frame_buffer(blob: Blob, limits: Limits, stream: VideoStream, frame: VideoFrame) -> None:
     """Refuse frames of which a decoder may keep more than the memory there is for them."""
     size = frame.width * frame.height * frame.format.padded_bits_per_pixel / 8
-    most = 2 * max(limits.max_decoded_bytes, _LEAST_KEPT)
-    if _KEPT * size > most and not stream.codec_context.codec.intra_only:
-        raise _too_large(blob, frame.width, frame.height, mib(most / _KEPT))
+    most = 2 * max(limits.max_decoded_bytes, _MIN_BUFFER_BYTES)
+    if _BUFFERED_FRAMES * size > most and not stream.codec_context.codec.intra_only:
+        raise _too_large(blob, frame.width, frame.height, mib(most / _BUFFERED_FRAMES))
 
 
-class _Shown(NamedTuple):
+class _TimedFrame(NamedTuple):
     """A decoded frame, when it begins and ends, and its opacity where that is decoded apart."""
 
     frame: VideoFrame
@@ -148,16 +149,16 @@ class _Shown(NamedTuple):
     opacity: NDArray[np.uint8] | None
 
 
-def _shown(
+def _timed_frames(
     blob: Blob, fmt: Format, limits: Limits, container: InputContainer, stream: VideoStream
-) -> Iterator[_Shown]:
+) -> Iterator[_TimedFrame]:
     alpha, checked = Alpha.of(stream, limits), ""
     ends, offset, count = 0.0, 0.0, 0
     for packet in packets(blob, container, stream):
         found = decoded(blob, fmt, packet, count > 0)
         for frame, opacity in zip(found, alpha.of_packet(packet, len(found)), strict=True):
             if frame.format.name != checked:
-                _check_kept(blob, limits, stream, frame)
+                _check_frame_buffer(blob, limits, stream, frame)
                 checked = frame.format.name
             count += 1
             limits.check_frames(blob.name, count)
@@ -166,15 +167,17 @@ def _shown(
                 offset += ends - begin
                 begin = ends
             ends = begin + float((frame.duration or 0) * (frame.time_base or 0))
-            yield _Shown(frame, begin, ends, opacity)
+            yield _TimedFrame(frame, begin, ends, opacity)
 
 
 class _Clip:
     """Frames as they are decoded: all of them, or those to be seen at even steps of time."""
 
-    def __init__(self, blob: Blob, limits: Limits, shape: tuple[int, int], told: _Told) -> None:
+    def __init__(
+        self, blob: Blob, limits: Limits, shape: tuple[int, int], header: _ClipHeader
+    ) -> None:
         self.blob, self.limits = blob, limits
-        count, seconds = told.frames, told.seconds
+        count, seconds = header.frames, header.seconds
         scale = _fitting(limits, count, shape)
         height, width = _scaled(shape[0], scale), _scaled(shape[1], scale)
         limits.check_pixels(blob.name, width, height)
@@ -189,7 +192,7 @@ class _Clip:
             self.step = math.ceil(count / self.room) * seconds / count
             self.half = seconds / count / 2
         self.times, self.seen, self.ticks = list[float](), 0, 0
-        self._last: _Shown | None = None
+        self._last: _TimedFrame | None = None
         self._first = 0.0
         self._decoded = bytearray()
         self._upright: tuple[int, ...] = ()
@@ -199,7 +202,7 @@ class _Clip:
         what = f"{count:,.0f} frames of {width}×{height}"
         self.limits.check_decoded(self.blob.name, 3 * height * width * count, what)
 
-    def take(self, shown: _Shown) -> None:
+    def take(self, shown: _TimedFrame) -> None:
         """Keep a frame, or where they are too many, the last one for all steps before this."""
         if self._last is None:
             self._first = shown.begin
@@ -216,7 +219,7 @@ class _Clip:
         begun = math.ceil((until - self._first - self.half) / self.step)
         return max(0, begun - self.ticks)
 
-    def _keep(self, shown: _Shown, count: int) -> None:
+    def _keep(self, shown: _TimedFrame, count: int) -> None:
         if not count:
             return
         self.ticks += count

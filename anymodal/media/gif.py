@@ -78,7 +78,7 @@ def _colors(flags: int) -> int:
 
 
 def _skip(blob: Blob, at: int, before: int) -> tuple[int, int]:
-    """Where a chain of sub-blocks ends, and how many there are."""
+    """The end of a chain of sub-blocks, and their number."""
     data, count = blob.data, 0
     while at < len(data) and data[at]:
         at += 1 + data[at]
@@ -113,7 +113,7 @@ def read_gif(blob: Blob) -> PictureFile:
 
 
 def gif_end(blob: Blob) -> int:
-    """Where a GIF's trailer ends; what stands behind it is none of the file's.
+    """The end of a GIF's trailer; bytes behind it are none of the file's.
 
     Raises:
         ValueError: if it ends before its trailer, or holds what is no block.

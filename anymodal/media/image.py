@@ -28,7 +28,7 @@ class PillowOptions(TypedDict, total=False):
     lossless: bool
 
 
-_SHOWN = 1024  # the longest side of a picture in a notebook or a page
+_MAX_DISPLAY_SIDE = 1024  # the longest side of a picture in a notebook or a page
 _WRITTEN: dict[str, PillowOptions] = {
     ".png": {"format": "PNG"},
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -41,19 +41,19 @@ class _Picture(Media):
     """A medium that is one picture."""
 
     @property
-    def _shown(self) -> NDArray[np.uint8]:
+    def _display_pixels(self) -> NDArray[np.uint8]:
         raise NotImplementedError
 
     def _repr_png_(self) -> bytes:
         from PIL import Image as pil
 
-        picture = pil.fromarray(self._shown)
-        picture.thumbnail((_SHOWN, _SHOWN))
+        picture = pil.fromarray(self._display_pixels)
+        picture.thumbnail((_MAX_DISPLAY_SIDE, _MAX_DISPLAY_SIDE))
         return _write(picture, format="PNG")
 
     def html(self) -> str:
         """An `<img>` with the picture inside."""
-        height, width = self._shown.shape[:2]
+        height, width = self._display_pixels.shape[:2]
         return (
             f'<img alt="{self.kind}, {width}×{height}" '
             f'src="{data_uri("image/png", self._repr_png_())}">'
@@ -91,7 +91,7 @@ class Image(_Picture):
         return f"Image({self.pixels.shape[1]}×{self.pixels.shape[0]})"
 
     @property
-    def _shown(self) -> NDArray[np.uint8]:
+    def _display_pixels(self) -> NDArray[np.uint8]:
         return self.pixels
 
     @classmethod
@@ -140,7 +140,7 @@ class Depth(_Picture):
         return f"Depth({self.values.shape[1]}×{self.values.shape[0]}, {low:g} to {high:g})"
 
     @property
-    def _shown(self) -> NDArray[np.uint8]:
+    def _display_pixels(self) -> NDArray[np.uint8]:
         values = self.values.astype(np.float64)
         low = float(values.min())
         span = max(float(values.max()) - low, 1e-12)
@@ -182,7 +182,7 @@ class Thermal(_Picture):
         return f"Thermal({self.values.shape[1]}×{self.values.shape[0]})"
 
     @property
-    def _shown(self) -> NDArray[np.uint8]:
+    def _display_pixels(self) -> NDArray[np.uint8]:
         return self.values
 
     @classmethod
@@ -224,7 +224,7 @@ class Normal(_Picture):
         return f"Normal({self.values.shape[1]}×{self.values.shape[0]})"
 
     @property
-    def _shown(self) -> NDArray[np.uint8]:
+    def _display_pixels(self) -> NDArray[np.uint8]:
         return ((self.values.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
 
     @classmethod
@@ -243,7 +243,7 @@ class Normal(_Picture):
             return write_npy(self.values)
         from PIL import Image as pil
 
-        return _write(pil.fromarray(self._shown), format="PNG")
+        return _write(pil.fromarray(self._display_pixels), format="PNG")
 
 
 def _write(picture: PilImage, **options: Unpack[PillowOptions]) -> bytes:

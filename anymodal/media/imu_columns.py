@@ -129,7 +129,7 @@ def find_columns(names: Sequence[str], where: str) -> Columns | tuple[str, ...]:
 
 
 def _read_name(index: int, name: str) -> Iterator[tuple[str, Column]]:
-    """What a column's name tells: an axis (`ax`) or `t`, its unit, and how well it fits."""
+    """The meaning of a column's name: an axis (`ax`) or `t`, its unit, and how well it fits."""
     if not 0 < len(name) <= _MAX_NAME:
         return
     bare, unit = _split_unit(name.strip().lstrip("#%"))

@@ -30,7 +30,7 @@ class NoTable(MediaError):
 
 @dataclass(frozen=True)
 class TableHeader:
-    """Where each column is, what stands before it, and the line behind which rows begin."""
+    """Places of columns, and the line behind which rows begin."""
 
     names: tuple[str, ...]
     columns: Columns

@@ -30,7 +30,7 @@ class Times:
     unit: str | None
 
     def at(self, row: int) -> str:
-        """Where a row stands, and its time."""
+        """A row's line and time, for errors."""
         return f"line {self.lines[row]} ({self.column}={self.clock[row]:.15g})"
 
 

@@ -21,7 +21,7 @@ _NS_PER_BYTE, _NS_PER_SAMPLE, _NS_PER_SCAN_SAMPLE = 30, 2.5, 1.2
 
 
 class _Frame:
-    """What the frame header says, and the samples that the scans so far went over."""
+    """The frame header, and the samples that the scans so far went over."""
 
     def __init__(self, blob: Blob, marker: int, content: bytes) -> None:
         count = content[5] if len(content) > 5 else 0

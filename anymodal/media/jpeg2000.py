@@ -38,7 +38,7 @@ def read_jpeg2000(blob: Blob) -> PictureFile:
 
 
 class _Codestream:
-    """What the markers of a codestream say about what OpenJPEG will allocate and go over."""
+    """Markers of a codestream that determine OpenJPEG's memory and time."""
 
     def __init__(self, blob: Blob, start: int, end: int) -> None:
         self.blob, self.end = blob, end

@@ -23,7 +23,7 @@ _SAMPLES_PER_BYTE = 8  # no format of sound in use packs more
 
 
 def mp4_end(blob: Blob, limits: Limits) -> int:
-    """Where the last box ends; what stands behind it, as a phone's trailer, is none of ours.
+    """The end of the last box; bytes behind it, as a phone's trailer, are left out.
 
     Raises:
         ValueError: if a box is cut short, or claims more samples than there is room for.

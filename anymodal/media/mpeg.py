@@ -1,4 +1,4 @@
-"""What the first frame of an MP3 tells of its length: the headers of Xing, LAME and Fraunhofer."""
+"""The length of an MP3 by its first frame: headers of Xing, LAME and Fraunhofer."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SupportsArray(Protocol):
-    """What NumPy reads as an array."""
+    """An object that NumPy reads as an array."""
 
     def __array__(self) -> NDArray[np.generic]:
         """The array."""

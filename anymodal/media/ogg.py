@@ -11,7 +11,7 @@ _FIRST, _LAST = 2, 4  # flags of the first and the last page of a stream
 
 
 def ogg_links(blob: Blob) -> list[tuple[int, int]]:
-    """Where each link starts and ends: groups of streams that follow one another (section 4).
+    """The start and end of each link: groups of streams that follow one another (section 4).
 
     Raises:
         ValueError: if the last page is not marked as such, or not whole.

@@ -1,4 +1,4 @@
-"""What the header of a picture file tells before anything is decoded."""
+"""Headers of image files, read before anything is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What media show, as pictures, for whoever measures pictures of any kind."""
+"""Media of any kind as images, for metrics of images."""
 
 from __future__ import annotations
 

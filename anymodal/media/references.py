@@ -19,7 +19,7 @@ _BLANK = str.maketrans("", "", " \t\r\n")
 def resolve(
     text: str, limits: Limits, *, files: bool = True, folder: Path | None = None
 ) -> Path | bytes:
-    """What a text names: the bytes inside a data URL, or the path of a file of this machine.
+    """The content that a text names: bytes inside a data URL, or a file of this machine.
 
     Args:
         text: `data:image/png;base64,…`, `file:///…`, or a path.

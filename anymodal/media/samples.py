@@ -57,7 +57,7 @@ def read_sound(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.floa
 
 
 def _files(blob: Blob, fmt: Format, limits: Limits) -> list[Spans]:
-    """What is read one after the other: the links of Ogg, of anything else the whole."""
+    """Parts that are read one after the other: the links of Ogg, of anything else the whole."""
     data = memoryview(blob.data)
     if fmt in (WAV, W64):
         return [wav_file(blob, fmt, limits)]

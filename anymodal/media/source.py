@@ -1,4 +1,4 @@
-"""Where media come from and go to: bytes, their true format, and files that appear at once."""
+"""Bytes of media, their true format, and files that appear at once."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ _ZEROS = 4096  # how much padding is looked through behind a tag
 
 
 def audio_start(data: bytes) -> int:
-    """Where the content begins behind ID3v2 tags, of which there may be several; 0 without one.
+    """The start of the content behind ID3v2 tags, of which there may be several; 0 without one.
 
     A tag's size has 7 bits in each of four bytes (ID3v2.4, section 3.1); some programs fill up
     with zeros behind it.
@@ -23,7 +23,7 @@ def audio_start(data: bytes) -> int:
 
 
 def audio_end(data: bytes) -> int:
-    """Where the content ends before APEv2 and ID3v1 tags."""
+    """The end of the content before APEv2 and ID3v1 tags."""
     end = len(data)
     if data[end - 128 : end - 125] == b"TAG":
         end -= 128

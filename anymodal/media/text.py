@@ -27,7 +27,7 @@ _LOOKS = (
 
 def is_text(head: bytes) -> bool:
     """Whether the first bytes of a file read as text, in UTF-8, UTF-16, UTF-32 or cp1252."""
-    encoding = _told(head)
+    encoding = _describe(head)
     if encoding is not None:
         return _is_printable(_decode_head(head, encoding))
     if _is_printable(_decode_head(head, "utf-8")):
@@ -44,7 +44,7 @@ def is_marked_text(head: bytes) -> bool:
 
 def encoding_of(data: bytes) -> str:
     """The encoding of a text: its mark's, UTF-16 by its zeros, UTF-8 if all is, else cp1252."""
-    if (told := _told(data[:4096])) is not None:
+    if (told := _describe(data[:4096])) is not None:
         return told
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -69,12 +69,12 @@ def lines(data: bytes) -> Iterator[tuple[int, str]]:
 
 
 def describe_text(data: bytes) -> str:
-    """What a text is, for a message: `JSON`, `HTML`, `XML`, `RTF` or `text`."""
+    """The kind of a text, for a message: `JSON`, `HTML`, `XML`, `RTF` or `text`."""
     head = data[:4096].decode(encoding_of(data[:4096]), "ignore").lstrip("\ufeff \t\r\n")
     return next((f"{name} text" for look, name in _LOOKS if re.match(look, head)), "text")
 
 
-def _told(head: bytes) -> str | None:
+def _describe(head: bytes) -> str | None:
     """The encoding that a byte order mark, or a zero in every other byte, tells of."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):

@@ -205,6 +205,6 @@ def test_values_that_are_no_colours_are_not_managed() -> None:
         assert np.array_equal(Thermal.load(data).values, GREY)
         assert not np.array_equal(Image.load(data).pixels[..., 0], GREY)
         facing = Normal.load(written(fmt, SMOOTH, icc_profile=p3_profile()))
-        assert np.array_equal(facing._shown, SMOOTH)
+        assert np.array_equal(facing._display_pixels, SMOOTH)
     managed = png_with(chunk(b"gAMA", struct.pack(">I", 100_000)), picture=DEEP)
     assert np.array_equal(Depth.load(managed).values, DEEP)

@@ -65,7 +65,7 @@ class Embedder:
         self.width: int | None = None
 
     def settings(self) -> dict[str, Settings]:
-        """What determines the embeddings of each kind, and whether results are still the same."""
+        """Metadata of each kind's encoder, and the fingerprint of its results."""
         return {
             name: {
                 **encoder.identity(),
@@ -81,7 +81,7 @@ class Embedder:
         """The cache's key of a file as it was."""
         return "\0".join([str(Path(entry.path).absolute()), *map(str, entry[2:]), str(self.kind)])
 
-    def take_known(self, paths: Iterable[Path]) -> list[Path]:
+    def take_cached(self, paths: Iterable[Path]) -> list[Path]:
         """Enter the files whose embeddings are in the cache; the others come back."""
         paths = list(paths)
         entries = {path: entry for path in paths if (entry := _entry_or_none(path)) is not None}

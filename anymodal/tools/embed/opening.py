@@ -73,7 +73,7 @@ def open_encoders(
 
 
 def _json(path: Path) -> Mapping[str, Any]:
-    """What a JSON file holds; nothing where there is none."""
+    """The mapping of a JSON file; empty where there is none."""
     try:
         held = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

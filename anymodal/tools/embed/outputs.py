@@ -46,7 +46,7 @@ def check_output(out: Path) -> None:
 
 
 def entries_file(out: Path) -> Path:
-    """Where the entries of an NPY file stand."""
+    """The file of an NPY file's entries."""
     return out.with_name(f"{out.name}.json")
 
 

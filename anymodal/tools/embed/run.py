@@ -25,7 +25,7 @@ CHUNK = 4096
 
 
 class Report(NamedTuple):
-    """What a run did: files in the output, how many of them are new, and what was skipped."""
+    """Counts of a run: files in the output, new ones among them, and those it skipped."""
 
     files: int
     new: int
@@ -79,7 +79,7 @@ def embed_files(
         _take_up(out, embedder)
         with tqdm(total=len(files), unit="file") as bar:
             for start in range(0, len(files), CHUNK):
-                unknown = embedder.take_known(files[start : start + CHUNK])
+                unknown = embedder.take_cached(files[start : start + CHUNK])
                 bar.update(len(files[start : start + CHUNK]) - len(unknown))
                 for path in unknown:
                     embedder.take(path, limits)
