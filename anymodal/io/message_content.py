@@ -81,4 +81,5 @@ def open_message(given: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def name_of(item: object) -> str:
+    """An object for an error, by its class."""
     return f"a {type(item).__name__}"
