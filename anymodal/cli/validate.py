@@ -40,7 +40,7 @@ def check_configuration(path: Path) -> None:
     from anymodal import composition
     from anymodal import config as configuration
 
-    config = configuration.load(path)
+    config = configuration.load_config(path)
     # Keys tell of which kind a configuration is; none has to say it.
     if "modalities" in config:
         trusted_packages = config.get("trusted_packages") or []

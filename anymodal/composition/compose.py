@@ -85,7 +85,7 @@ def _composed(
     build_part: BuildPart,
 ) -> Model:
     if isinstance(config, str | Path):
-        config = configuration.load(config)
+        config = configuration.load_config(config)
     trusted_packages = [*trusted_packages, *config.get("trusted_packages", [])]
     validate(config, trusted_packages)
     folders = [Path(folder) for folder in config.get("weights", [])] if weights else []

@@ -51,7 +51,7 @@ def validate(config: Mapping[str, Any], trusted_packages: Sequence[str] = ()) ->
     except ValueError as error:
         raise ConfigError(str(error)) from error
     parts = configuration.validate_parts(config.get("parts"), trusted_packages)
-    configuration.validate(
+    configuration.validate_node(
         config["language"], parts=parts, trusted_packages=trusted_packages, place="language"
     )
     for name, node in config["modalities"].items():
@@ -62,7 +62,7 @@ def validate(config: Mapping[str, Any], trusted_packages: Sequence[str] = ()) ->
     read = [name for name, node in config["modalities"].items() if node.get("encoder")]
     if read and not config.get("projection"):
         raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
-    configuration.validate(
+    configuration.validate_node(
         config.get("projection"),
         provided=("widths", "output_width", "output_scale"),
         parts=parts,
@@ -132,7 +132,7 @@ def _validate_modality(
 ) -> None:
     given = ("input_width", "num_signal_tokens", "spec")
     for key, provided in (("encoder", ()), ("decoder", ()), ("head", given)):
-        configuration.validate(
+        configuration.validate_node(
             node.get(key),
             provided=provided,
             parts=parts,

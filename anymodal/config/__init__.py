@@ -1,14 +1,14 @@
 """Configuration: load, override, validate and instantiate, with OmegaConf underneath.
 
 A *part* is a mapping with `_target_`, a dotted path to a class, function or classmethod, and its
-keyword arguments. `validate` binds every part against its signature without building anything,
+keyword arguments. `validate_node` binds every part against its signature without building anything,
 `instantiate` builds it. `{_part_: name}` stands for the one shared object built from `parts.name`.
 """
 
 from anymodal.config.instantiate import BuildPart, build_parts, call, instantiate, takes
-from anymodal.config.load import HERE, explain, load, resolve_here, structured
+from anymodal.config.load import HERE, explain, load_config, resolve_here, structured
 from anymodal.config.targets import TRUSTED, resolve_target
-from anymodal.config.validate import check_arguments, check_base, validate, validate_parts
+from anymodal.config.validate import check_arguments, check_base, validate_node, validate_parts
 from anymodal.config.values import ConfigError, shorten, suggest
 
 __all__ = [
@@ -22,13 +22,13 @@ __all__ = [
     "check_base",
     "explain",
     "instantiate",
-    "load",
+    "load_config",
     "resolve_here",
     "resolve_target",
     "shorten",
     "structured",
     "suggest",
     "takes",
-    "validate",
+    "validate_node",
     "validate_parts",
 ]

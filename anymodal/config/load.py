@@ -23,7 +23,7 @@ HERE = "${here}"
 """In a configuration file, the folder that it lies in."""
 
 
-def load(
+def load_config(
     path: str | Path, overrides: Iterable[str] = (), schema: type | None = None
 ) -> dict[str, Any]:
     """Read a YAML file, apply `key=value` overrides, resolve `${…}`, and return plain containers.

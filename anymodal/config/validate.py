@@ -13,7 +13,7 @@ from anymodal.config.targets import resolve_target
 from anymodal.config.values import ConfigError, check_argument, shorten, suggest
 
 
-def validate(
+def validate_node(
     node: object,
     *,
     provided: Iterable[str] = (),
@@ -37,7 +37,7 @@ def validate(
     """
     if isinstance(node, list):
         for index, item in enumerate(node):
-            validate(
+            validate_node(
                 item, parts=parts, trusted_packages=trusted_packages, place=f"{place}[{index}]"
             )
     if not isinstance(node, Mapping):
@@ -53,7 +53,7 @@ def validate(
             check_base(target, base, where)
         check_arguments(target, given, where, provided)
     for key, value in node.items():
-        validate(
+        validate_node(
             value,
             parts=parts,
             trusted_packages=trusted_packages,
@@ -86,7 +86,7 @@ def validate_parts(
         raise ConfigError(f"parts must be a mapping by name, not {shorten(parts)}")
     known: list[str] = []
     for name, node in (parts or {}).items():
-        validate(node, parts=known, trusted_packages=trusted_packages, place=f"parts.{name}")
+        validate_node(node, parts=known, trusted_packages=trusted_packages, place=f"parts.{name}")
         known.append(name)
     return known
 

@@ -137,10 +137,12 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
 
 def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluation:
     """Load and validate an evaluation's configuration, building nothing."""
-    evaluation = Evaluation.from_config(configuration.load(path, overrides, Evaluation))
+    evaluation = Evaluation.from_config(configuration.load_config(path, overrides, Evaluation))
     parts = configuration.validate_parts(evaluation.parts, evaluation.trusted)
     for name in ("model", "data", "metrics"):
         node = getattr(evaluation, name)
         shared = parts if name == "metrics" else ()
-        configuration.validate(node, parts=shared, trusted_packages=evaluation.trusted, place=name)
+        configuration.validate_node(
+            node, parts=shared, trusted_packages=evaluation.trusted, place=name
+        )
     return evaluation

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from anymodal.media.color import coded_profile
-from anymodal.media.picture_file import PictureFile, boxes, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, boxes, damaged, image_cut_short
 from anymodal.media.source import AVIF, Blob
 
 Extents = tuple[tuple[int, int], ...]
@@ -102,7 +102,7 @@ def _items(blob: Blob, parts: dict[bytes, tuple[int, int]]) -> Iterator[Extents]
             read.number(index)
             first, size = start + read.number(offset), read.number(length)
             if method > 1 or first + size > len(blob.data):
-                raise cut_short(blob, first + size)
+                raise image_cut_short(blob, first + size)
             if item in wanted:
                 extents.append((first, first + size if size else len(blob.data)))
         if item in wanted:

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, damaged, image_cut_short
 from anymodal.media.source import GIF, Blob
 
 _BLOCKS = 4_000_000
@@ -43,7 +43,7 @@ def gif_start(blob: Blob) -> GifStart:
     """
     data = blob.data
     if len(data) < 13:
-        raise cut_short(blob)
+        raise image_cut_short(blob)
     width, height = struct.unpack_from("<HH", data, 6)
     at = 13 + _colors(data[10])
     end = pictures = first = total = covered = 0
@@ -58,7 +58,7 @@ def gif_start(blob: Blob) -> GifStart:
         elif kind == b"!":
             at += 2
         elif kind == b"" or kind == b",":
-            raise cut_short(blob)
+            raise image_cut_short(blob)
         elif kind == b";" or pictures:  # bytes behind the picture that are no block end it
             break
         else:
@@ -86,7 +86,7 @@ def _skip(blob: Blob, at: int, before: int) -> tuple[int, int]:
         if before + count > _BLOCKS:
             raise MediaError(f"{blob.name} is GIF of more than {_BLOCKS:,} blocks; save it anew")
     if at >= len(data):
-        raise cut_short(blob)
+        raise image_cut_short(blob)
     return at + 1, count
 
 
@@ -130,11 +130,11 @@ def gif_end(blob: Blob) -> int:
         elif kind == b"!":
             at += 2
         elif kind == b",":
-            raise cut_short(blob)
+            raise image_cut_short(blob)
         else:
             raise damaged(blob, GIF, "an unknown block")
         at, count = _skip(blob, at, total)
         total += count
     if at >= len(data):
-        raise cut_short(blob)
+        raise image_cut_short(blob)
     return at + 1

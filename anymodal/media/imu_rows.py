@@ -19,7 +19,7 @@ _LARGEST = 1e30  # in any unit of readings, it still fits float32
 
 
 @dataclass(frozen=True)
-class Rows:
+class TableRows:
     """The numbers of a table (n, columns asked for), the line of each row, and the end rows."""
 
     values: NDArray[np.float64]
@@ -51,7 +51,7 @@ def read_rows_of_numbers(
     rows: Iterable[tuple[int, list[str]]],
     *,
     dated: bool,
-) -> Rows:
+) -> TableRows:
     """The numbers in some columns of all rows; where `dated`, the first is seconds of its dates.
 
     Raises:
@@ -101,7 +101,7 @@ def read_rows_of_numbers(
         values.extend(found)
         lines.append(number)
         limits.check_decoded(blob.name, 8 * len(values), f"rows of {len(columns)} numbers")
-    return Rows(
+    return TableRows(
         np.frombuffer(values, np.float64).reshape(-1, len(columns)),
         np.frombuffer(lines, np.dtype("L")),
         (first, row),

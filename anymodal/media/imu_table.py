@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anymodal.config.printable import printable
 from anymodal.media.imu_columns import Clock, Column
 from anymodal.media.imu_header import TableHeader, find_header, read_rows
-from anymodal.media.imu_rows import Rows, read_rows_of_numbers, to_date, to_number
+from anymodal.media.imu_rows import TableRows, read_rows_of_numbers, to_date, to_number
 from anymodal.media.imu_time import MAX_RATE, MIN_RATE, Times, even_out, to_samples
 from anymodal.media.imu_units import ACCELERATION, ROTATION, TIME, factor, find_factor, parse_units
 from anymodal.media.limits import Limits, MediaError
@@ -154,7 +154,7 @@ def _times(clock: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _check_other_clocks(
-    blob: Blob, header: TableHeader, used: Clock, times: Times, table: Rows
+    blob: Blob, header: TableHeader, used: Clock, times: Times, table: TableRows
 ) -> None:
     """Refuse a table in which a clock with a unit disagrees with the one that is used."""
     if times.unit is None or find_factor(times.unit, TIME) is None:

@@ -6,7 +6,7 @@ import re
 
 from anymodal.media.color import ADOBE_RGB, matrix_profile
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, damaged, image_cut_short
 from anymodal.media.source import JPEG, Blob
 from anymodal.media.tiff_tags import orientation, says_adobe_rgb
 
@@ -67,7 +67,7 @@ def read_jpeg(blob: Blob) -> PictureFile:
     for _ in range(_SEGMENTS):
         found = _MARKER.search(data, at)
         if found is None:
-            raise cut_short(blob)
+            raise image_cut_short(blob)
         marker, at = found[1][0], found.end()
         if marker == _EOI:
             kept.append(b"\xff\xd9")
@@ -76,7 +76,7 @@ def read_jpeg(blob: Blob) -> PictureFile:
             continue
         end = at + int.from_bytes(data[at : at + 2], "big")
         if end > len(data) or end < at + 2:
-            raise cut_short(blob)
+            raise image_cut_short(blob)
         content, stop = data[at + 2 : end], end
         if marker in _SOF and frame is None:
             frame = _Frame(blob, marker, content)

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, boxes, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, boxes, damaged, image_cut_short
 from anymodal.media.source import JPEG2000, Blob
 
 _SIZ, _COD, _COC, _SOT, _SOD, _EOC = 0xFF51, 0xFF52, 0xFF53, 0xFF90, 0xFF93, 0xFFD9
@@ -69,7 +69,7 @@ class _Codestream:
         data = self.blob.data
         while True:
             if at + 4 > self.end:
-                raise cut_short(self.blob)
+                raise image_cut_short(self.blob)
             marker, size = struct.unpack_from(">HH", data, at)
             if marker in (_SOT, _SOD, _EOC):
                 return
@@ -99,11 +99,11 @@ class _Codestream:
         data = self.blob.data
         while data[at : at + 2] == b"\xff\x90":
             if at + 12 > self.end:
-                raise cut_short(self.blob)
+                raise image_cut_short(self.blob)
             size = int.from_bytes(data[at + 6 : at + 10], "big")
             stop = self.end - 2 if size == 0 else at + size
             if stop + 2 > self.end or stop < at + 12:
-                raise cut_short(self.blob, stop + 2)
+                raise image_cut_short(self.blob, stop + 2)
             for marker, content, _ in self._markers(at + 12):
                 self._coding(marker, content)
             self.parts += 1
@@ -113,7 +113,7 @@ class _Codestream:
                 )
             at = stop
         if data[at : at + 2] != b"\xff\xd9" or not self.parts:
-            raise cut_short(self.blob, at + 2)
+            raise image_cut_short(self.blob, at + 2)
 
     def file(self, profile: bytes) -> PictureFile:
         """The picture, with what its decoding takes."""

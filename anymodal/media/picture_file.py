@@ -61,7 +61,7 @@ class PictureFile:
             raise self.error
 
 
-def cut_short(blob: Blob, needed: int | None = None) -> MediaError:
+def image_cut_short(blob: Blob, needed: int | None = None) -> MediaError:
     """The error for a file that ends before its own structure does."""
     more = "" if needed is None else f" of at least {needed:,}"
     return MediaError(
@@ -97,8 +97,8 @@ def boxes(blob: Blob, start: int = 0, end: int | None = None) -> Iterator[tuple[
             size, inside = int.from_bytes(data[start + 8 : start + 16], "big"), start + 16
         stop = end if size == 0 else start + size
         if stop > end or stop < inside:
-            raise cut_short(blob, stop if stop > end else None)
+            raise image_cut_short(blob, stop if stop > end else None)
         yield name, inside, stop
         start = stop
     if start < end:
-        raise cut_short(blob, start + 8)
+        raise image_cut_short(blob, start + 8)

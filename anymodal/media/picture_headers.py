@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from anymodal.media.picture_file import PictureFile, animated, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, animated, damaged, image_cut_short
 from anymodal.media.png import read_png
 from anymodal.media.source import BMP, ICO, PNM, QOI, WEBP, Blob
 from anymodal.media.tiff_tags import orientation
@@ -32,7 +32,7 @@ def read_webp(blob: Blob) -> PictureFile:
     data = blob.data
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
-        raise cut_short(blob, end)
+        raise image_cut_short(blob, end)
     chunks = dict[bytes, bytes]()
     frames, at = 0, 12
     for _ in range(_CHUNKS):
@@ -40,7 +40,7 @@ def read_webp(blob: Blob) -> PictureFile:
             break
         name, size = struct.unpack_from("<4sI", data, at)
         if at + 8 + size > end:
-            raise cut_short(blob)
+            raise image_cut_short(blob)
         if name in (b"ICCP", b"EXIF", b"VP8X", b"VP8L", b"VP8 "):
             some = size if name in (b"ICCP", b"EXIF") else min(size, 10)
             chunks.setdefault(name, data[at + 8 : at + 8 + some])
@@ -80,7 +80,7 @@ def read_bmp(blob: Blob) -> PictureFile:
     """
     data = blob.data
     if len(data) < 26 or len(data) < 14 + (size := int.from_bytes(data[14:18], "little")):
-        raise cut_short(blob)
+        raise image_cut_short(blob)
     offset, kind = int.from_bytes(data[10:14], "little"), 0
     if size == 12:
         width, height, bits = struct.unpack_from("<HH2xH", data, 18)
@@ -92,12 +92,12 @@ def read_bmp(blob: Blob) -> PictureFile:
     else:
         end = offset + int.from_bytes(data[34:38], "little")
     if end > len(data):
-        raise cut_short(blob, end)
+        raise image_cut_short(blob, end)
     profile = b""
     if size == 124 and data[70:74] == b"DEBM":
         place, length = struct.unpack_from("<II", data, 14 + 112)
         if 14 + place + length > len(data):
-            raise cut_short(blob, 14 + place + length)
+            raise image_cut_short(blob, 14 + place + length)
         profile = data[14 + place : 14 + place + length]
     packed = kind in (1, 2)  # run lengths, which Pillow goes through in Python
     return PictureFile(
@@ -145,7 +145,7 @@ def read_pnm(blob: Blob) -> PictureFile:
     deep = top == 65535
     needed = pixels * channels * (1 + deep)
     if len(body) < needed:
-        raise cut_short(blob, start + needed)
+        raise image_cut_short(blob, start + needed)
     if deep and channels == 3:
         top, body, scale = 255, memoryview(_upper(body[:needed], white)), 0
     else:
@@ -169,7 +169,7 @@ def _upper(body: memoryview, white: int) -> bytes:
 
 def _sized(blob: Blob, start: int, needed: int, file: PictureFile) -> PictureFile:
     if len(blob.data) - start < needed:
-        raise cut_short(blob, start + needed)
+        raise image_cut_short(blob, start + needed)
     return file
 
 
@@ -180,7 +180,7 @@ def read_qoi(blob: Blob) -> PictureFile:
         ValueError: if it is cut short.
     """
     if len(blob.data) < 22 or not blob.data.endswith(b"\0\0\0\0\0\0\0\1"):
-        raise cut_short(blob)
+        raise image_cut_short(blob)
     width, height = struct.unpack_from(">II", blob.data, 4)
     pixels = width * height
     if blob.data[12] not in (3, 4):
@@ -198,11 +198,11 @@ def read_ico(blob: Blob) -> PictureFile:
     data = blob.data
     count = int.from_bytes(data[4:6], "little")
     if len(data) < 6 + 16 * count:
-        raise cut_short(blob)
+        raise image_cut_short(blob)
     entries = [struct.unpack_from("<4B2H2I", data, 6 + 16 * index) for index in range(count)]
     end = max(entry[6] + entry[7] for entry in entries)
     if end > len(data):
-        raise cut_short(blob, end)
+        raise image_cut_short(blob, end)
     best = max(entries, key=lambda e: ((e[0] or 256) * (e[1] or 256), e[5]))
     inside = data[best[7] : best[7] + best[6]]
     if inside.startswith(b"\x89PNG"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from anymodal.media.color import coded_profile, matrix_profile
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, animated, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, animated, damaged, image_cut_short
 from anymodal.media.source import PNG, Blob
 from anymodal.media.tiff_tags import orientation
 
@@ -54,7 +54,7 @@ def read_png(blob: Blob) -> PictureFile:
         effort=25 * width * height,
         profile=_profile(about, grey=kind in (0, 4)),
         orientation=orientation(about.get(b"eXIf", b"")),
-        error=None if name == b"IEND" else cut_short(blob),
+        error=None if name == b"IEND" else image_cut_short(blob),
     )
 
 

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, cut_short, damaged
+from anymodal.media.picture_file import PictureFile, damaged, image_cut_short
 from anymodal.media.source import TIFF, Blob
 from anymodal.media.tiff_tags import Directory, directory, first
 
@@ -69,7 +69,7 @@ def _page(blob: Blob) -> Directory:
         seen.add(at)
         page = directory(data, at, order, big)
         if page is None:
-            raise cut_short(blob)
+            raise image_cut_short(blob)
         copy = page.number(_SUBFILE) & 5 or (found and _THUMBNAIL in page.entries)
         (smaller if copy else found).append(page)
         at = page.next
@@ -95,13 +95,13 @@ def _layout(blob: Blob, page: Directory, width: int, height: int) -> tuple[float
     """Samples of a strip or tile, and how many there are, each checked to be in the file."""
     end = max((entry.at + entry.size for entry in page.entries.values()), default=0)
     if end > len(blob.data):
-        raise cut_short(blob, end)
+        raise image_cut_short(blob, end)
     if not width or not height:
         raise damaged(blob, TIFF, "it has no size")
     if page.number(_COMPRESSION, 1) == _OLD_JPEG and _THUMBNAIL in page.entries:
         at, size = page.number(_THUMBNAIL), page.number(514)
         if at + size > len(blob.data):
-            raise cut_short(blob, at + size)
+            raise image_cut_short(blob, at + size)
         return float(width * height) * 3, 1
     tiled = _TILE_WIDTH in page.entries  # as libtiff decides
     across = page.number(_TILE_WIDTH) if tiled else width
@@ -122,7 +122,7 @@ def _layout(blob: Blob, page: Directory, width: int, height: int) -> tuple[float
     if len(counts) >= pieces:
         end = int((offsets[:pieces] + counts[:pieces]).max())
         if end > len(blob.data):
-            raise cut_short(blob, end)
+            raise image_cut_short(blob, end)
     return float(across) * down * (samples // planes), pieces
 
 

@@ -59,7 +59,7 @@ def _check(node: Any, base: type, place: str, run: Run) -> None:
         )
     trusted_packages = [*run.trusted, *KNOWN]
     given = GIVEN[base]
-    configuration.validate(
+    configuration.validate_node(
         node, trusted_packages=trusted_packages, place=place, base=base, provided=given
     )
     for name in given:

@@ -46,7 +46,7 @@ _LOG = logging.getLogger("anymodal")
 
 def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
     """Load and validate a training configuration, building nothing."""
-    run = Run.from_config(configuration.load(path, overrides, Run))
+    run = Run.from_config(configuration.load_config(path, overrides, Run))
     parts = configuration.validate_parts(run.parts, run.trusted)
     base: type | None = ComposedModel
     if run.objective is not None:
@@ -76,7 +76,7 @@ def _check_part(
 ) -> None:
     if not _is_part(node):
         raise ConfigError(f"{place} must be a part, {{_target_: …}}, not {shorten(node)}")
-    configuration.validate(
+    configuration.validate_node(
         node, parts=parts, trusted_packages=run.trusted, place=place, base=base, provided=provided
     )
 

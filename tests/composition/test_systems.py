@@ -19,7 +19,7 @@ import transformers as hf
 import yaml
 
 from anymodal import AnyModal
-from anymodal.config import load
+from anymodal.config import load_config
 from anymodal.encoders import ImageBind
 from anymodal.media import IMU, Audio, Depth, Image, Media, Normal, PointCloud, Video
 from anymodal.tools.convert.importers import convert
@@ -215,12 +215,12 @@ def test_a_system_trains_and_answers(
     for folder in parts.iterdir():
         Path(folder.name).symlink_to(folder)
     here = Path(shutil.copytree(CONFIGS, "configs/systems")) / system
-    config = merged(load(here / "model.yaml"), SMALL[system])
+    config = merged(load_config(here / "model.yaml"), SMALL[system])
     (here / "model.yaml").write_text(yaml.safe_dump(config))
     finished = None
     for stage in sorted(here.glob("[0-9]*.yaml")):
         before = None if finished is None else AnyModal.from_pretrained(finished).state_dict()
-        count = write_data(load(stage))
+        count = write_data(load_config(stage))
         small = [
             "steps=1",
             "accumulate_grad_batches=1",

@@ -42,11 +42,11 @@ def test_a_file_lies_over_its_bases_and_overrides_over_it(tmp_path: Path) -> Non
     write(tmp_path, "a: 1\nb: {c: 2, d: 3}\nhome: ${here}/x", "first.yaml")
     write(tmp_path, "b: {d: 4}", "second.yaml")
     path = write(tmp_path, "base: [first.yaml, second.yaml]\nb: {c: 5}\ncopy: ${b.c}")
-    found = config.load(path, ["a=7", "+new.deep=[1, two]", "b.d=2e-3"])
+    found = config.load_config(path, ["a=7", "+new.deep=[1, two]", "b.d=2e-3"])
     assert found["b"] == {"c": 5, "d": 0.002}
     assert (found["a"], found["copy"], found["new"]) == (7, 5, {"deep": [1, "two"]})
     assert found["home"] == f"{tmp_path.resolve()}/x"
-    assert config.load(write(tmp_path, "base: first.yaml", "b.yaml"))["a"] == 1
+    assert config.load_config(write(tmp_path, "base: first.yaml", "b.yaml"))["a"] == 1
 
 
 def test_here_is_the_folder_of_the_file_that_says_it(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_here_is_the_folder_of_the_file_that_says_it(tmp_path: Path) -> None:
     mine.mkdir()
     base = write(theirs, "parts: [{folder: '${here}/eye'}]\nname: eye\nother: ${here}/${name}")
     path = write(mine, f"base: {json.dumps(str(base))}\nhead: ${{here}}/head\nname: ear")
-    found = config.load(path, ["+tail=${here}/tail"])
+    found = config.load_config(path, ["+tail=${here}/tail"])
     assert found["parts"] == [{"folder": f"{theirs}/eye"}] and found["other"] == f"{theirs}/ear"
     assert found["head"] == f"{mine}/head" and found["tail"] == f"{mine}/tail"
     assert "here" not in found
@@ -79,18 +79,18 @@ def test_what_cannot_be_read_is_told(
     tmp_path: Path, text: str, overrides: list[str], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        config.load(write(tmp_path, text), overrides)
+        config.load_config(write(tmp_path, text), overrides)
 
 
 def test_a_missing_file_has_its_neighbour_suggested(tmp_path: Path) -> None:
     write(tmp_path, "a: 1", "perceive.yaml")
     with pytest.raises(ConfigError, match=r"did you mean perceive\.yaml"):
-        config.load(tmp_path / "percieve.yaml")
+        config.load_config(tmp_path / "percieve.yaml")
 
 
 def test_a_schema_gives_types_and_defaults(tmp_path: Path) -> None:
     path = write(tmp_path, "anything: {x: 1}")
-    found = config.load(path, ["steps=3", "inner.rate=1", "anything.x=two"], Schema)
+    found = config.load_config(path, ["steps=3", "inner.rate=1", "anything.x=two"], Schema)
     assert found["steps"] == 3 and found["inner"] == {"rate": 1.0}
     assert found["anything"] == {"x": "two"}
 
@@ -111,7 +111,7 @@ def test_what_breaks_a_schema_is_told(
     tmp_path: Path, text: str, overrides: list[str], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        config.load(write(tmp_path, text), overrides, Schema)
+        config.load_config(write(tmp_path, text), overrides, Schema)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_arguments_are_bound_before_anything_is_built(
 ) -> None:
     node = {"_target_": EXPLODES, **arguments}
     with pytest.raises(ConfigError, match=message):
-        config.validate(node, trusted_packages=["tests"], place="top", parts=["m"])
+        config.validate_node(node, trusted_packages=["tests"], place="top", parts=["m"])
 
 
 @pytest.mark.parametrize(
@@ -177,13 +177,13 @@ def test_arguments_are_bound_before_anything_is_built(
     ],
 )
 def test_good_arguments_pass_and_nothing_is_built(node: dict[str, Any]) -> None:
-    config.validate(node, trusted_packages=["tests"], parts=["m"])
+    config.validate_node(node, trusted_packages=["tests"], parts=["m"])
     with pytest.raises(AssertionError, match="built"):
         config.instantiate(node, trusted_packages=["tests"], parts={"m": None})
 
 
 def test_the_framework_may_fill_arguments_in() -> None:
-    config.validate({"_target_": EXPLODES}, provided=["size"], trusted_packages=["tests"])
+    config.validate_node({"_target_": EXPLODES}, provided=["size"], trusted_packages=["tests"])
     made = config.instantiate(
         {"_target_": "tests.support.composed.Shared"}, trusted_packages=["tests"], inner=4
     )
@@ -235,7 +235,7 @@ def test_a_shared_part_is_built_once_and_may_use_earlier_ones() -> None:
 )
 def test_a_target_outside_the_trusted_parts_is_refused(target: Any) -> None:
     with pytest.raises(ConfigError, match="_target_"):
-        config.validate({"_target_": target})
+        config.validate_node({"_target_": target})
     with pytest.raises(ConfigError, match="_target_"):
         config.instantiate({"_target_": target})
 
@@ -272,5 +272,5 @@ def test_wild_targets_are_refused_in_order(text: str, root: str) -> None:
     )
 )
 def test_plain_values_come_out_as_they_went_in(value: Any) -> None:
-    config.validate(value)
+    config.validate_node(value)
     assert config.instantiate(value) == value

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from anymodal.cli.validate import check_configuration
-from anymodal.config import ConfigError, load
+from anymodal.config import ConfigError, load_config
 from anymodal.training.configuration import Run
 from anymodal.training.run import read_run
 from tests.support.paths import ROOT as REPOSITORY
@@ -85,7 +85,7 @@ def mutated(config: dict[str, Any], drawn: random.Random) -> dict[str, Any]:
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(ROOT)) for path in FILES])
 def test_a_mistake_is_a_line(path: Path, tmp_path: Path) -> None:
     drawn = random.Random(str(path.relative_to(ROOT)))
-    good = load(path)
+    good = load_config(path)
     for _ in range(EACH):
         file = tmp_path / "mutated.yaml"
         file.write_text(yaml.safe_dump(mutated(good, drawn), sort_keys=False))

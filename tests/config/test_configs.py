@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from anymodal.cli.validate import check_configuration
-from anymodal.config import ConfigError, load
+from anymodal.config import ConfigError, load_config
 from anymodal.evaluation.schema import read_evaluation
 from anymodal.training.run import read_run
 from tests.support.paths import ROOT as REPOSITORY
@@ -28,7 +28,7 @@ def test_a_shipped_configuration_can_work(path: Path) -> None:
     check_configuration(path)
 
 
-@pytest.mark.parametrize("path", [p for p in ALL if "stage" in load(p)])
+@pytest.mark.parametrize("path", [p for p in ALL if "stage" in load_config(p)])
 def test_a_run_takes_overrides_and_refuses_typos(path: Path) -> None:
     run = read_run(path, ["steps=7", "optimizer.lr=0.5"])
     assert run.steps == 7 and run.optimizer.lr == 0.5
@@ -39,7 +39,7 @@ def test_a_run_takes_overrides_and_refuses_typos(path: Path) -> None:
         read_run(path, ["+data.sizes=3"])
 
 
-@pytest.mark.parametrize("path", [p for p in ALL if "metrics" in load(p)])
+@pytest.mark.parametrize("path", [p for p in ALL if "metrics" in load_config(p)])
 def test_an_evaluation_takes_overrides_and_refuses_typos(path: Path) -> None:
     job = read_evaluation(path, ["data=mine.jsonl", "+settings.max_new_tokens=9"])
     assert job.data == "mine.jsonl" and job.settings["max_new_tokens"] == 9
@@ -66,7 +66,7 @@ def named(node: Any) -> Iterator[tuple[str, str | None]]:
 
 
 def test_parts_on_the_hub_are_pinned_to_a_commit() -> None:
-    parts = {part for path in ALL for part in named(load(path))}
+    parts = {part for path in ALL for part in named(load_config(path))}
     local = {name for name, _ in parts if name.split("/")[0] in ("", "weights", "runs")}
     assert all(revision is None for name, revision in parts if name in local)
     pinned = {
@@ -80,5 +80,5 @@ def test_parts_on_the_hub_are_pinned_to_a_commit() -> None:
 
 
 def test_no_two_runs_share_a_folder() -> None:
-    folders = [load(path)["output_dir"] for path in ALL if "output_dir" in load(path)]
+    folders = [load_config(path)["output_dir"] for path in ALL if "output_dir" in load_config(path)]
     assert len(folders) == len(set(folders))

@@ -140,4 +140,4 @@ def test_a_configuration_is_read_within_the_limits(tmp_path: Path) -> None:
         (tmp_path / "b.yaml").write_text("a: 1")
         (tmp_path / "c.yaml").write_text("base: {a: 1}")
         with pytest.raises(config.ConfigError, match=message):
-            config.load(tmp_path / name, overrides)
+            config.load_config(tmp_path / name, overrides)

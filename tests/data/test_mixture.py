@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import ConcatDataset
 
-from anymodal.config import load, validate
+from anymodal.config import load_config, validate_node
 from anymodal.data.mixture import Mixture
 from anymodal.training.batches import Batches
 from tests.support.paths import ROOT
@@ -114,8 +114,8 @@ def recipes() -> list[str]:
 
 @pytest.mark.parametrize("recipe", recipes())
 def test_recipes_have_the_order_of_concatenated_data(recipe: str) -> None:
-    config = load(ROOT / recipe)
-    validate(config["data"], trusted_packages=["anymodal"])  # and no other
+    config = load_config(ROOT / recipe)
+    validate_node(config["data"], trusted_packages=["anymodal"])  # and no other
     assert "weights" not in config["data"]
     data = several([5 + place for place in range(len(config["data"]["datasets"]))])
     orders = [

@@ -18,7 +18,7 @@ import transformers as hf
 from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from safetensors.torch import load_file, save_file
 
-from anymodal.config import load
+from anymodal.config import load_config
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.io.fingerprints import weights_fingerprint
@@ -212,7 +212,7 @@ def test_a_language_model_opens_as_it_was_published(
     for folder, write in ((old, publish), (new, language_models.FAMILIES[family].write)):
         folder.mkdir()
         write(folder)
-    template = load(LLAVA)["parts"]["language"]["chat_template"]
+    template = load_config(LLAVA)["parts"]["language"]["chat_template"]
     template = template if publish is publish_vicuna else None
     known = {"chat_template": template, "dtype": "float32"}
     found, wanted = (LanguageModel.from_pretrained(str(each), **known) for each in (old, new))

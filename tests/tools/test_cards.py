@@ -17,7 +17,7 @@ import pytest
 from huggingface_hub import constants
 
 from anymodal.composition import identities
-from anymodal.config import ConfigError, load, resolve_target
+from anymodal.config import ConfigError, load_config, resolve_target
 from anymodal.data.conversations import Conversations
 from anymodal.io.sources import folder_of
 from anymodal.media import IMU, Audio, Image, Video
@@ -64,7 +64,7 @@ def write_data(folder: Path) -> None:
 
 def parts_of(card: str) -> dict[str, dict[str, Any]]:
     """A card's parts by their names on the hub."""
-    nodes = load(ROOT / "configs" / "models" / f"{card}.yaml")["parts"].values()
+    nodes = load_config(ROOT / "configs" / "models" / f"{card}.yaml")["parts"].values()
     named = {str(node.get("path_or_name", node.get("folder", ""))): node for node in nodes}
     return {name: node for name, node in named.items() if name}
 

@@ -128,7 +128,7 @@ def read_model(name: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any
         ValueError: if there is none, with the nearest name; or for an override of a folder's.
     """
     if str(name).endswith((".yaml", ".yml")):
-        return configuration.load(name, overrides)
+        return configuration.load_config(name, overrides)
     if overrides:
         raise ConfigError(
             f"{overrides[0]} can't change {name}, which is a model with its parts beside it; name "

@@ -87,7 +87,7 @@ def is_model(name: str) -> bool:
     """
     if not name.endswith((".yaml", ".yml")) or Path(name).name == CONFIG:
         return True
-    config = configuration.load(name)
+    config = configuration.load_config(name)
     if "modalities" not in config and "stage" not in config:
         raise configuration.ConfigError(
             f"{name} is neither a model, which has 'modalities', nor a training run, which has "
