@@ -59,6 +59,13 @@ class Decoder(Recorded, nn.Module, ABC):
         super().__init__()
         self.lock = CopiedLock()
 
+    @classmethod
+    def source_on_disk(cls, **arguments: Any) -> dict[str, Any] | None:
+        """Where what `from_pretrained` would read comes from, as `source_of` tells it; None if
+        not all of its files are on this machine, or nobody knows which they are.
+        """
+        return None
+
     @abstractmethod
     def prepare(self, media: Media) -> Tensor:
         """Turn one medium into the tensor that `encode` takes a batch of (on the CPU)."""

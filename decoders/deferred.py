@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class DeferDecoders:
         files = [file for path in paths for file in _files(path)]
         if not files:
             return target(**arguments)
-        load = partial(_quietly, target, arguments)
+        load = partial(open_quietly, target, arguments)
         if self.cache is None:
             return load()
         code = code_versions([owner])
@@ -67,10 +67,11 @@ class DeferDecoders:
             name = hash_json([versions, kind, dict(arguments), files])
         except TypeError:  # an argument that isn't plain: nobody knows whether it is the same
             return load()
-        return DeferredDecoder(Path(self.cache) / f"{name}.decoder.json", load)
+        return _with_note(Path(self.cache) / f"{name}.decoder.json", load)
 
 
-def _quietly(target: Callable[..., Decoder], arguments: Mapping[str, Any]) -> Decoder:
+def open_quietly(target: Callable[..., Decoder], arguments: Mapping[str, Any]) -> Decoder:
+    """Open a decoder, and leave torch's random numbers as they were."""
     with torch.random.fork_rng(devices=[]):
         return target(**arguments)
 
@@ -82,57 +83,82 @@ def _files(path: Path) -> Iterator[tuple[str, int, int, int, int]]:
         yield str(file), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
 
 
+@dataclasses.dataclass(frozen=True)
+class DecoderNote:
+    """What is known of a decoder that isn't open.
+
+    Attributes:
+        spec: the conditioning's shape and scale.
+        media: the class of media that come out.
+        min_steps: the fewest denoising steps that it takes.
+        identity: what a manifest records of it.
+        parameters: their names.
+        captioning: the hash by which the conditioning of captions is kept, where it is known.
+    """
+
+    spec: ConditioningSpec
+    media: type[Media]
+    min_steps: int
+    identity: Mapping[str, Any]
+    parameters: Sequence[str] = ()
+    captioning: str | None = None
+
+    @classmethod
+    def of(cls, interface: Mapping[str, Any], **rest: Any) -> Self:
+        """A note by what `interface` gave.
+
+        Raises:
+            KeyError: it lacks something, or there is no such class of media here.
+            TypeError: it isn't of that shape.
+        """
+        return cls(
+            ConditioningSpec(**interface["spec"]),
+            _media()[interface["media"]],
+            interface["min_steps"],
+            **rest,
+        )
+
+
+def interface(decoder: Decoder) -> dict[str, Any]:
+    """What a model asks of a decoder before it makes anything, ready for JSON."""
+    return {
+        "spec": dataclasses.asdict(decoder.spec),
+        "media": decoder.media.__qualname__,
+        "min_steps": decoder.min_steps,
+    }
+
+
 class DeferredDecoder(Decoder):
     """A frozen decoder that is opened when something is asked of it that its note doesn't tell.
 
-    The note has its spec, its identity and the hash by which the conditioning of captions is kept.
-    It holds for the very files that the decoder was read from, and the code of its caption encoder.
-
     Args:
-        note: a JSON file; written if it isn't there.
+        note: what is known of it.
         load: opens the decoder.
     """
 
     place: Tensor
 
-    def __init__(self, note: Path, load: Callable[[], Decoder]) -> None:
+    def __init__(self, note: DecoderNote, load: Callable[[], Decoder]) -> None:
         super().__init__()
-        self.load = load
+        self.note, self.load = note, load
         self._held: list[Decoder] = []  # in a list, so that it is no sub-module
         self.register_buffer("place", torch.empty(0), persistent=False)
-        self.known = _read(note) or self._learn(note)
-        self.spec = ConditioningSpec(**self.known["spec"])
-        self.media = _media()[self.known["media"]]
+        self.spec, self.media, self.min_steps = note.spec, note.media, note.min_steps
 
     def opened(self) -> Decoder:
         """The decoder itself, where this one has been moved."""
         with self.lock:
             if not self._held:
-                self._held.append(self.load().requires_grad_(False))
+                # A chat asks in inference mode, whose tensors don't tell when they change.
+                with torch.inference_mode(False):
+                    self._held.append(self.load().requires_grad_(False))
             return self._held[0].to(self.place.device)
 
-    def _learn(self, note: Path) -> dict[str, Any]:
-        decoder = self.opened()
-        key = decoder.captioning()
-        modules = modules_of([*key.modules, *key.code])
-        known: dict[str, Any] = {
-            "spec": dataclasses.asdict(decoder.spec),
-            "identity": decoder.identity(),
-            "media": decoder.media.__qualname__,
-            "parameters": [name for name, _ in decoder.named_parameters()],
-            "content": FeatureCache().content(key),
-            "modules": modules,
-            "code": module_versions(modules),
-        }
-        # Without a note, as on a full disk, the next run opens it again.
-        if UNKNOWN not in known["code"].values():
-            with contextlib.suppress(OSError), replacing(note) as file:
-                file.write_text(json.dumps(known))
-        return known
-
     def captioning(self) -> CacheKey:
-        """Give what the note tells."""
-        return CacheKey("conditioning", (), dict, content=self.known["content"])
+        """Give what decides `embed_captions`, from the note where it tells."""
+        if self.note.captioning is None:
+            return self.opened().captioning()
+        return CacheKey("conditioning", (), dict, content=self.note.captioning)
 
     def encoding(self) -> CacheKey:
         """Give what decides `prepare` and `encode`."""
@@ -140,7 +166,7 @@ class DeferredDecoder(Decoder):
 
     def identity(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
-        return dict(self.known["identity"])
+        return dict(self.note.identity)
 
     @property
     def source(self) -> dict[str, Any] | None:
@@ -187,6 +213,51 @@ class DeferredDecoder(Decoder):
         self.opened().save_pretrained(folder)
 
 
+def _with_note(path: Path, load: Callable[[], Decoder]) -> DeferredDecoder:
+    """A decoder by its note in a file, which is written where it isn't there.
+
+    The note holds for the very files that the decoder was read from, and the code of its caption
+    encoder.
+    """
+    decoder = None
+    if (known := _read(path)) is None:
+        decoder = load().requires_grad_(False)
+        known = _learn(decoder)
+        # Without a note, as on a full disk, the next run opens it again.
+        if UNKNOWN not in known["code"].values():
+            with contextlib.suppress(OSError), replacing(path) as file:
+                file.write_text(json.dumps(known))
+    rest = {"identity": known["identity"], "parameters": known["parameters"]}
+    note = DecoderNote.of(known["interface"], **rest, captioning=known["content"])
+    deferred = DeferredDecoder(note, load)
+    if decoder is not None:
+        deferred._held.append(decoder)
+    return deferred
+
+
+def _learn(decoder: Decoder) -> dict[str, Any]:
+    key = decoder.captioning()
+    modules = modules_of([*key.modules, *key.code])
+    return {
+        "interface": interface(decoder),
+        "identity": decoder.identity(),
+        "parameters": [name for name, _ in decoder.named_parameters()],
+        "content": FeatureCache().content(key),
+        "modules": modules,
+        "code": module_versions(modules),
+    }
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A note that is whole and of today's code, if there is one."""
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    same = module_versions(known["modules"]) == known["code"]
+    return known if same and known["interface"]["media"] in _media() else None
+
+
 def _media() -> dict[str, type[Media]]:
     """Classes of media by name; a decoder's own is defined by now, with the decoder's class."""
     found, waiting = {}, [Media]
@@ -195,13 +266,3 @@ def _media() -> dict[str, type[Media]]:
         found[kind.__qualname__] = kind
         waiting += kind.__subclasses__()
     return found
-
-
-def _read(note: Path) -> dict[str, Any] | None:
-    """A note that is whole and of today's code, if there is one."""
-    try:
-        known: dict[str, Any] = json.loads(note.read_text())
-    except (OSError, ValueError):
-        return None
-    same = module_versions(known["modules"]) == known["code"]
-    return known if same and known["media"] in _media() else None

@@ -7,26 +7,27 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
-from anymodal.decoders import offload as pipeline_settings
 from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
 from anymodal.decoders.families.table import find_family
+from anymodal.decoders.files import is_complete
 from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
 from anymodal.decoders.pipeline import Pipeline
-from anymodal.decoders.pretrained import open_pipeline, torch_dtype
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.fingerprints import tokenizer_fingerprint
 from anymodal.io.sources import source_of
 from anymodal.media import Media
 from anymodal.types import Conditioning, ConditioningSpec
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 # Measures the conditioning's scale, where heads start.
 _PLAIN = ("a big red ball", "the sound of rain", "a small bird flying to the left")
@@ -65,6 +66,9 @@ class DiffusionDecoder(Decoder):
         offload: str | None = None,
         **options: Any,
     ) -> None:
+        # Here, since diffusers takes a second that a reply in words can do without.
+        from anymodal.decoders import offload as pipeline_settings
+
         super().__init__()
         self.pipeline: Pipeline = pipeline
         name = type(pipeline).__name__
@@ -112,11 +116,19 @@ class DiffusionDecoder(Decoder):
                 weights hold more than tensors.
             FileNotFoundError: a file is missing, and how to get it.
         """
+        from anymodal.decoders.pretrained import open_pipeline, torch_dtype
+
         name = str(folder)
         pipeline = open_pipeline(name, torch_dtype(dtype), revision, weights=weights)
         decoder = cls(pipeline, **options).eval()
         decoder.source = source_of(name, revision)
         return decoder
+
+    @classmethod
+    def source_on_disk(cls, **arguments: Any) -> dict[str, Any] | None:
+        """Where the pipeline comes from, if all of its files are on this machine."""
+        name, revision = str(arguments["folder"]), arguments.get("revision")
+        return source_of(name, revision) if is_complete(name, revision) else None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DiffusionDecoder:
         """Move the weights, unless they wait in the CPU's memory."""

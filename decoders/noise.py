@@ -14,13 +14,15 @@ level, so the training objective needs no setting of its own:
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from diffusers import SchedulerMixin
 from torch import Tensor
 
 from anymodal.decoders.pipeline import Scheduler
+
+if TYPE_CHECKING:
+    from diffusers import SchedulerMixin
 
 
 class DenoisingExample(NamedTuple):

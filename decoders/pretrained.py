@@ -11,20 +11,9 @@ import torch
 from diffusers import DiffusionPipeline, ModelMixin
 
 from anymodal.decoders.families.table import find_family
+from anymodal.decoders.files import DIFFUSERS_WEIGHTS, SETTINGS
 from anymodal.decoders.meta_device import PipelineIndex, network_classes, pipeline_on_meta_device
 from anymodal.io.sources import INDEX, WEIGHTS, explain_load_errors, list_files
-
-_SETTINGS = (
-    *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
-    *("preprocessor_config.json", "vocab.json"),
-)
-
-_WEIGHTS = [
-    f"diffusion_pytorch_model.{end}{index}"
-    for end in ("safetensors", "bin")
-    for index in ("", INDEX)
-]
-"""Where a network of diffusers may have its weights."""
 
 
 def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
@@ -59,7 +48,7 @@ def open_pipeline(
         index: PipelineIndex = DiffusionPipeline.load_config(name, revision=revision)
     parts = [k for k, v in index.items() if isinstance(v, list) and v[0]]
     find_family(str(index.get("_class_name"))).check(parts)
-    files = [[f"{part}/{file}" for file in _SETTINGS] for part in parts]
+    files = [[f"{part}/{file}" for file in SETTINGS] for part in parts]
     files += _weight_files(index).values() if weights else []
     with _without_notices(), explain_load_errors("pipeline", name, revision, files):
         read = _read_pipeline if weights else pipeline_on_meta_device
@@ -69,7 +58,10 @@ def open_pipeline(
 def _weight_files(index: PipelineIndex) -> dict[str, list[str]]:
     """The files that each network's weights may be in, by a pipeline's index."""
     return {
-        part: [f"{part}/{name}" for name in (_WEIGHTS if issubclass(kind, ModelMixin) else WEIGHTS)]
+        part: [
+            f"{part}/{name}"
+            for name in (DIFFUSERS_WEIGHTS if issubclass(kind, ModelMixin) else WEIGHTS)
+        ]
         for part, kind in network_classes(index).items()
     }
 

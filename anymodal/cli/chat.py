@@ -71,7 +71,7 @@ def _session(args: argparse.Namespace, limits: Limits) -> Session:
 
     if sys.stderr.isatty():
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
-    model = open_model(args)
+    model = open_model(args, defer_decoders=True)
     if sys.stderr.isatty():
         # Clears the line that says `loading`.
         print("\x1b[K", end="", file=sys.stderr, flush=True)

@@ -110,15 +110,26 @@ def _module(name: str) -> str:
     return name
 
 
-def open_model(args: argparse.Namespace) -> AnyModal:
+def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyModal:
     """Load the model that the options of `add_model` tell of.
+
+    Args:
+        args: the command's.
+        defer_decoders: open each decoder when something is first made by it.
 
     Raises:
         ValueError: if there is no such device or precision.
     """
+    from anymodal import composition
+    from anymodal.config import call
     from anymodal.model import AnyModal
 
     device = args.device or "auto"
+    waits = defer_decoders and args.dtype is None  # weights must be there to get a precision
     return AnyModal.from_pretrained(
-        args.model, trusted_packages=args.trusted_packages, dtype=args.dtype, device=device
+        args.model,
+        trusted_packages=args.trusted_packages,
+        dtype=args.dtype,
+        device=device,
+        build_part=composition.OpenOnFirstUse(args.model) if waits else call,
     )

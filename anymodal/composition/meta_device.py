@@ -6,11 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import diffusers
 from torch import nn
 
 from anymodal.config import ConfigError, takes
-from anymodal.decoders.meta_device import network_on_meta_device
 from anymodal.io.recorded import OPENS
 
 
@@ -28,6 +26,10 @@ def build_without_weights(target: Callable[..., Any], arguments: Mapping[str, An
     owner = getattr(target, "__self__", None)
     if not inspect.isclass(owner) or getattr(target, "__name__", "") != OPENS:
         return target(**arguments)
+    import diffusers  # here, since only a plan wants it at once
+
+    from anymodal.decoders.meta_device import network_on_meta_device
+
     if issubclass(owner, diffusers.ModelMixin):
         settings = dict(arguments)
         return network_on_meta_device(

@@ -14,7 +14,7 @@ from anymodal import config as configuration
 from anymodal.composition.describe import Description, Node, has_files, nodes, opening_node
 from anymodal.config import ConfigError
 from anymodal.config.yaml_files import dump_yaml
-from anymodal.decoders.deferred import DeferredDecoder
+from anymodal.decoders.deferred import DeferredDecoder, interface
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CONFIG, WEIGHTS
 from anymodal.io.fingerprints import weights_fingerprint
@@ -115,6 +115,9 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
         model.config = {**model.config, "trained": trained}
     opened = [part for part in model.modules() if is_opened(part)]
     manifest = identities(model)
+    for name, modality in model.modalities.items():
+        if modality.decoder is not None:  # so that it can be opened on first use
+            manifest[f"decoder.{name}"]["interface"] = interface(modality.decoder)
     with checkpoint.replacing_folder(folder) as temporary:
         lies = partial(_lies_in, folder=folder.resolve())  # the old folder goes, with what is in it
         written = _save_parts(model, description, temporary, lambda n: with_parts or lies(n))

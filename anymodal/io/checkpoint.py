@@ -206,7 +206,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
         raise CheckpointError(f"{path} is not a readable manifest") from error
 
 
-_TOLD = ("source", "licence", "commercial_use")
+_TOLD = ("source", "licence", "commercial_use", "interface")
 """What a manifest tells of a part without it being another one for that."""
 _LATER = ("weights", "template", "tokenizer", "words", "settings")
 """What not every manifest has."""

@@ -9,9 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Blip2QFormerConfig, InstructBlipQFormerConfig
-from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel
-from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
 
 from anymodal.projection.base import Projection
 from anymodal.projection.linear import scaled_linear
@@ -91,6 +88,10 @@ class QFormerProjection(_QFormer):
         dropout: float = 0.0,
         output_scale: float = 1.0,
     ) -> None:
+        # Here, since a model without a Q-Former would import its networks for nothing.
+        from transformers import Blip2QFormerConfig
+        from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel
+
         bert = Blip2QFormerConfig(**_bert(widths, width, depth, heads, dropout))
         super().__init__(
             Blip2QFormerModel(bert),
@@ -145,6 +146,9 @@ class InstructQFormerProjection(_QFormer):
     ) -> None:
         if not 3 <= context <= POSITIONS:
             raise ValueError(f"context={context} tokens of text; give 3 to {POSITIONS}")
+        from transformers import InstructBlipQFormerConfig
+        from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
+
         bert = InstructBlipQFormerConfig(
             **_bert(widths, width, depth, heads, dropout),
             vocab_size=tokenizer.size,

@@ -237,7 +237,7 @@ def _deferred(model: nn.Module) -> Iterator[str]:
     """Names that parameters on disk would have in the model."""
     for place, module in model.named_modules():
         if isinstance(module, DeferredDecoder):
-            yield from (f"{place}.{name}" for name in module.known["parameters"])
+            yield from (f"{place}.{name}" for name in module.note.parameters)
 
 
 def _fit(

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from anymodal.decoders.families.audios import StableAudio
-from anymodal.decoders.families.base import Family as Family
-from anymodal.decoders.families.causal_videos import LTX, CogVideoX, Wan
-from anymodal.decoders.families.flow_images import Flux, Sana, StableDiffusion3, ZImage
-from anymodal.decoders.families.images import (
-    PixArt,
-    PixArtSigma,
-    StableDiffusion,
-    StableDiffusionXL,
-)
-from anymodal.decoders.families.spectrograms import AudioLDM, AudioLDM2
-from anymodal.decoders.families.videos import Latte, TextToVideo
+import importlib
 
-FAMILIES: dict[str, type[Family]] = {
-    "PixArtAlphaPipeline": PixArt,
-    "PixArtSigmaPipeline": PixArtSigma,
-    "LattePipeline": Latte,
-    "StableAudioPipeline": StableAudio,
-    "StableDiffusionPipeline": StableDiffusion,
-    "StableDiffusionXLPipeline": StableDiffusionXL,
-    "StableDiffusion3Pipeline": StableDiffusion3,
-    "FluxPipeline": Flux,
-    "SanaPipeline": Sana,
-    "ZImagePipeline": ZImage,
-    "AudioLDMPipeline": AudioLDM,
-    "AudioLDM2Pipeline": AudioLDM2,
-    "TextToVideoSDPipeline": TextToVideo,
-    "LTXPipeline": LTX,
-    "WanPipeline": Wan,
-    "CogVideoXPipeline": CogVideoX,
+from anymodal.decoders.families.base import Family
+
+FAMILIES = {
+    "PixArtAlphaPipeline": "images.PixArt",
+    "PixArtSigmaPipeline": "images.PixArtSigma",
+    "LattePipeline": "videos.Latte",
+    "StableAudioPipeline": "audios.StableAudio",
+    "StableDiffusionPipeline": "images.StableDiffusion",
+    "StableDiffusionXLPipeline": "images.StableDiffusionXL",
+    "StableDiffusion3Pipeline": "flow_images.StableDiffusion3",
+    "FluxPipeline": "flow_images.Flux",
+    "SanaPipeline": "flow_images.Sana",
+    "ZImagePipeline": "flow_images.ZImage",
+    "AudioLDMPipeline": "spectrograms.AudioLDM",
+    "AudioLDM2Pipeline": "spectrograms.AudioLDM2",
+    "TextToVideoSDPipeline": "videos.TextToVideo",
+    "LTXPipeline": "causal_videos.LTX",
+    "WanPipeline": "causal_videos.Wan",
+    "CogVideoXPipeline": "causal_videos.CogVideoX",
 }
-"""The families by the class name of their pipelines."""
+"""The families by the class name of their pipelines: module and class, imported when asked for."""
 
 
 def find_family(name: str) -> type[Family]:
@@ -48,4 +39,6 @@ def find_family(name: str) -> type[Family]:
             "A new family is a subclass of anymodal.decoders.families.base.Family, "
             "entered in FAMILIES"
         )
-    return FAMILIES[name]
+    module, _, family = FAMILIES[name].partition(".")
+    found: type[Family] = getattr(importlib.import_module(f"{__package__}.{module}"), family)
+    return found

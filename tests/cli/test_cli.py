@@ -176,7 +176,7 @@ def test_ls_names_configs_and_modalities(
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The tiny model where a shipped one would be loaded; a folder to work in."""
     for module in (chat, demo_command):
-        monkeypatch.setattr(module, "open_model", lambda *_: tiny_model())
+        monkeypatch.setattr(module, "open_model", lambda *_, **__: tiny_model())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

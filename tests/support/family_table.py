@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from anymodal.decoders.families.table import FAMILIES as ADAPTERS
+from anymodal.decoders.families.table import find_family
 from anymodal.encoders.transformers.families import FAMILIES as ENCODERS
 from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.encoders.universal.kinds import KINDS
@@ -56,7 +56,7 @@ def decoders() -> Rows:
         parts = ["embeds", *["mask"] * known.masked, *["pooled"] * (known.pooled is not None)]
         others = [name.removesuffix("Scheduler") for name in known.schedulers]
         yield (
-            ADAPTERS[known.pipeline].media.kind,
+            find_family(known.pipeline).media.kind,
             known.title,
             f"`{known.pipeline.removesuffix('Pipeline')}`",
             ", ".join(parts),

@@ -1,0 +1,80 @@
+"""Decoders of a saved model that wait on disk until something is first made by them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from anymodal.composition.compose import find
+from anymodal.composition.validate import read_config
+from anymodal.decoders import Decoder
+from anymodal.decoders.deferred import DecoderNote, DeferredDecoder, open_quietly
+from anymodal.io.checkpoint import compare_parts, read_manifest
+from anymodal.io.fingerprints import weights_fingerprint
+
+
+class _Saved(NamedTuple):
+    """A decoder of a model's folder: what opens it, and what the manifest says of it."""
+
+    arguments: dict[str, Any]
+    name: str
+    entry: Mapping[str, Any]
+
+
+class OpenOnFirstUse:
+    """Builds the parts of one saved model, for `config.instantiate`; its decoders are opened later.
+
+    What a model asks of a decoder before it makes anything stands in the model's manifest. A
+    decoder is opened at once where that is missing, or where its files aren't all here, so that
+    what is amiss is told before a conversation begins. Whether the files are those that the
+    manifest was written for is checked when they are opened.
+
+    Args:
+        path: the model's folder, or the name of one that ships with the package.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+
+    def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        owner = getattr(target, "__self__", None)
+        if not (inspect.isclass(owner) and issubclass(owner, Decoder)):
+            return target(**arguments)
+        saved = next((each for each in self._saved if each.arguments == arguments), None)
+        source = owner.source_on_disk(**arguments)
+        if saved is None or source is None:
+            return target(**arguments)
+        try:
+            note = DecoderNote.of(
+                saved.entry["interface"], identity={**saved.entry, "source": source}
+            )
+        except (KeyError, TypeError):  # an older manifest, or media of a package of one's own
+            return target(**arguments)
+
+        def load() -> Decoder:
+            decoder = open_quietly(target, arguments)
+            now = {**decoder.identity(), "weights": weights_fingerprint(decoder)}
+            compare_parts({saved.name: saved.entry}, {saved.name: now}, str(find(self.path)))
+            return decoder
+
+        return DeferredDecoder(note, load)
+
+    @cached_property
+    def _saved(self) -> list[_Saved]:
+        """Read when the first part is built, and the folder has been looked over."""
+        folder = find(self.path)
+        return list(_saved_decoders(read_config(folder), read_manifest(folder)))
+
+
+def _saved_decoders(
+    config: Mapping[str, Any], manifest: Mapping[str, Mapping[str, Any]]
+) -> Iterator[_Saved]:
+    for modality, settings in config["modalities"].items():
+        name, node = f"decoder.{modality}", settings.get("decoder") or {}
+        node = config.get("parts", {}).get(node.get("_part_"), node)
+        arguments = {key: value for key, value in node.items() if key != "_target_"}
+        if name in manifest:
+            yield _Saved(arguments, name, manifest[name])

@@ -1,0 +1,116 @@
+"""Decoders that a chat opens when something is asked of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+from anymodal import AnyModal
+from anymodal.cli.options import open_model
+from anymodal.composition import SHIPPED, OpenOnFirstUse
+from anymodal.decoders.deferred import DeferredDecoder, interface
+from anymodal.io.checkpoint import CheckpointError, read_manifest
+from tests.support.paths import ROOT
+
+DRAW = "draw a small red ball"
+
+
+def nano() -> AnyModal:
+    return AnyModal.from_pretrained("nano")
+
+
+def waiting(path: str | Path) -> AnyModal:
+    return AnyModal.from_pretrained(path, build_part=OpenOnFirstUse(path))
+
+
+def is_open(model: AnyModal) -> dict[str, bool]:
+    return {
+        name: not isinstance(decoder, DeferredDecoder) or bool(decoder._held)
+        for name, decoder in model.decoders.items()
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SHIPPED / "nano", tmp_path / "nano"))
+
+
+def test_only_the_decoder_that_is_asked_is_opened_and_replies_are_the_same() -> None:
+    deferred, whole = waiting("nano"), nano()
+    assert is_open(deferred) == {"image": False, "audio": False, "video": False}
+    assert deferred.chat("what can you do?").text == whole.chat("what can you do?").text
+    assert not any(is_open(deferred).values())
+    drawn = [model.chat(DRAW, seed=3) for model in (deferred, whole)]
+    assert is_open(deferred) == {"image": True, "audio": False, "video": False}
+    assert drawn[0].text == drawn[1].text
+    pictures = [reply.media[0].pixels for reply in drawn]
+    assert np.array_equal(*pictures)
+
+
+def test_settings_are_checked_before_anything_is_opened() -> None:
+    model = waiting("nano")
+    with pytest.raises(ValueError, match="steps=0"):
+        model.chat(DRAW, sampling={"image": {"steps": 0}})
+    assert not any(is_open(model).values())
+
+
+def test_a_manifest_tells_what_its_decoders_tell() -> None:
+    manifest = read_manifest(SHIPPED / "nano")
+    for name, decoder in nano().decoders.items():
+        told, now = manifest[f"decoder.{name}"]["interface"], interface(decoder)
+        assert told["spec"].pop("scale") == pytest.approx(now["spec"].pop("scale"), rel=1e-5)
+        assert told == now
+
+
+def test_a_saved_model_s_decoders_wait_too(tmp_path: Path) -> None:
+    nano().save_pretrained(tmp_path / "saved", with_parts=True)
+    model = waiting(tmp_path / "saved")
+    assert not any(is_open(model).values())
+
+
+def test_a_file_that_is_missing_is_told_at_once(folder: Path) -> None:
+    (folder / "audio_decoder/transformer/diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks transformer/diffusion_pytorch_model"):
+        waiting(folder)
+
+
+def test_other_weights_are_told_when_they_are_opened(folder: Path) -> None:
+    file = folder / "image_decoder/transformer/diffusion_pytorch_model.safetensors"
+    save_file({name: value + 1 for name, value in load_file(file).items()}, file)
+    model = waiting(folder)
+    with pytest.raises(CheckpointError, match=r"decoder.image.weights: .* saved, .* now"):
+        model.chat(DRAW)
+    assert model.chat("what can you do?").text
+
+
+def test_what_a_manifest_does_not_tell_is_opened_at_once(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["parts"]["decoder.video"]["interface"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    model = waiting(folder)
+    assert is_open(model) == {"image": False, "audio": False, "video": True}
+
+
+@pytest.mark.parametrize(("dtype", "opened"), [(None, False), ("bfloat16", True)])
+def test_with_a_precision_the_command_opens_all(dtype: str | None, opened: bool) -> None:
+    args = argparse.Namespace(model="nano", trusted_packages=[], dtype=dtype, device="cpu")
+    assert set(is_open(open_model(args, defer_decoders=True)).values()) == {opened}
+
+
+def test_a_reply_in_words_imports_no_diffusers(tmp_path: Path) -> None:
+    code = (
+        "import sys; from anymodal import cli; cli.main(['chat', 'what can you do?'])\n"
+        "sys.exit(bool({'diffusers', 'lightning', 'scipy.stats'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    env = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
