@@ -15,7 +15,7 @@ from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.evaluation.report import Failure, Results, metric_table
 from anymodal.evaluation.schema import Evaluation, read_evaluation
-from anymodal.evaluation.store import Store
+from anymodal.evaluation.store import RecordStore
 from anymodal.io.results import write_results
 from anymodal.metrics import Metric
 from anymodal.metrics.samples import EvaluationSample
@@ -64,7 +64,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     metrics = job.build_metrics(samples)
     predictor = ModelPredictor(_model(job), **job.settings)
     head = {"answerer": predictor.identity(), "seed": job.seed}
-    store = Store[Reply](Path(job.output_dir), head, lambda record: record["id"])
+    store = RecordStore[Reply](Path(job.output_dir), head, lambda record: record["id"])
     failed = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics
     failed += measure_replies(metrics, samples, store, devices.choose_device(job.device))
@@ -92,7 +92,7 @@ def _model(job: Evaluation) -> AnyModal:
 def collect_replies(
     predictor: Predictor,
     samples: Sequence[EvaluationSample],
-    store: Store[Reply],
+    store: RecordStore[Reply],
     *,
     seed: int,
     batch_size: int,
@@ -128,7 +128,7 @@ def collect_replies(
     return failed
 
 
-def _is_answered(store: Store[Reply], sample: EvaluationSample) -> bool:
+def _is_answered(store: RecordStore[Reply], sample: EvaluationSample) -> bool:
     """Whether the store has a reply to just what the sample asks, with all its media."""
     record = store.records.get(sample.id)
     if record is None:
@@ -166,7 +166,7 @@ def _ask(
     yield from zip(readable, replies, strict=True)
 
 
-def _record(sample: EvaluationSample, message: Message, store: Store[Reply]) -> Reply:
+def _record(sample: EvaluationSample, message: Message, store: RecordStore[Reply]) -> Reply:
     """A reply, ready for JSON: its texts, and the paths of its media, which are saved."""
     reply: list[str | ReplySampleFile] = []
     for place, part in enumerate(message.content):
@@ -187,7 +187,7 @@ def _record(sample: EvaluationSample, message: Message, store: Store[Reply]) -> 
 def measure_replies(
     metrics: Mapping[str, Metric],
     samples: Sequence[EvaluationSample],
-    store: Store[Reply],
+    store: RecordStore[Reply],
     device: str,
 ) -> list[Failure]:
     """Let every metric take in every reply; what couldn't be measured comes back, and why."""

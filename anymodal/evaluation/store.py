@@ -14,7 +14,7 @@ Record = TypeVar("Record", bound=Mapping[str, object])
 """What is kept of one sample, as JSON values."""
 
 
-class Store(Generic[Record]):
+class RecordStore(Generic[Record]):
     """Records in a folder, one line of JSON each, whole even if a run was killed.
 
     Args:

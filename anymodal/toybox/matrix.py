@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from anymodal.config import suggest
 from anymodal.evaluation.predictor import Predictor
-from anymodal.evaluation.store import Store
+from anymodal.evaluation.store import RecordStore
 from anymodal.media import Media
 from anymodal.toybox.gallery import write_gallery
 from anymodal.toybox.grammar.dialogues import KINDS, sample_dialogue
@@ -170,7 +170,7 @@ def evaluate_matrix(
     """
     samples = {sample.key: sample for sample in plan.samples()}
     head = {"answerer": predictor.identity(), "seed": plan.seed, "varied": plan.varied}
-    store: Store[DialogueRecord] | None = Store(out, head, _key) if out is not None else None
+    store: RecordStore[DialogueRecord] | None = RecordStore(out, head, _key) if out is not None else None
     stored = store.records if store else {}
     records = {key: stored[key] for key in samples if key in stored}
     missing = [sample for key, sample in samples.items() if key not in records]

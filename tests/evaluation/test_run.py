@@ -10,7 +10,7 @@ import pytest
 
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.run import collect_replies
-from anymodal.evaluation.store import Store
+from anymodal.evaluation.store import RecordStore
 from anymodal.media import Media, Video
 from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage, read_samples
 from tests.support.samples import write_samples
@@ -31,8 +31,8 @@ class Counting(ModelPredictor):
         return super().__call__(conversations, seeds)
 
 
-def open_store(folder: Path) -> Store:
-    return Store(folder, {"answerer": "tiny"}, lambda record: record["id"])
+def open_store(folder: Path) -> RecordStore:
+    return RecordStore(folder, {"answerer": "tiny"}, lambda record: record["id"])
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_what_changed_is_asked_anew(asked: list[EvaluationSample], tmp_path: Pat
     assert again.calls == 2
     assert len(open_store(out).records) == 4
     with pytest.raises(ValueError, match="choose another folder"):
-        Store(out, {"answerer": "other"}, lambda record: record["id"])
+        RecordStore(out, {"answerer": "other"}, lambda record: record["id"])
 
 
 def test_a_bad_sample_fails_alone(asked: list[EvaluationSample], tmp_path: Path) -> None:
