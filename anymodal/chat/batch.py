@@ -83,7 +83,8 @@ def reply_many(
             choice,
             generators=[torch.Generator().manual_seed(seed) for seed in seeds[some]],
         )
-        drafts += map(_draft, [model] * len(answers), answers, seeds[some])
+        both = zip(answers, seeds[some], strict=True)
+        drafts += [_draft(model, answer, seed) for answer, seed in both]
     # After all texts, so that media of one modality share batches across replies.
     for name in model.decoders:
         _make_media(model, name, drafts, media_settings[name], batch_size)
