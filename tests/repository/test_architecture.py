@@ -179,6 +179,18 @@ def texts() -> Iterator[Path]:
             yield path
 
 
+def test_only_the_command_line_prints() -> None:
+    """What the rest has to say goes through `logging.getLogger("anymodal")`."""
+    printing = [
+        f"{name}:{node.lineno}"
+        for name, tree in TREES.items()
+        if part_of(name) != "cli"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id == "print"
+    ]
+    assert not printing, "\n".join(printing)
+
+
 def test_no_path_of_one_machine_stands_in_the_tree() -> None:
     homes = "|".join(["work", "root", "home", "Users", "opt", "mnt"])
     pattern = re.compile(rf"(?<![\w.~/$}}])/(?:{homes})/\w")
