@@ -170,7 +170,7 @@ def evaluate_matrix(
     """
     samples = {sample.key: sample for sample in plan.samples()}
     head = {"answerer": predictor.identity(), "seed": plan.seed, "varied": plan.varied}
-    store: RecordStore[DialogueRecord] | None = RecordStore(out, head, _key) if out is not None else None
+    store = RecordStore[DialogueRecord](out, head, _key) if out is not None else None
     stored = store.records if store else {}
     records = {key: stored[key] for key in samples if key in stored}
     missing = [sample for key, sample in samples.items() if key not in records]
