@@ -36,9 +36,9 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "a24edf730cad6044", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "efdd827266d9dcd0", ("anymodal.decoders.families", "anymodal.types")
+        1, "ce68ced42ad1c7b6", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "c9b0a43b1fcfa98f", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "ff6c9ae3b8ba1099", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")
