@@ -10,7 +10,7 @@ import numpy as np
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.types import ReferenceDialogue
-from anymodal.toybox.grammar.words import Draw, sound_phrase, visual_phrase
+from anymodal.toybox.grammar.words import Draw, noun_phrase
 
 NAMED: dict[str, tuple[str, ...]] = {
     "image": (
@@ -80,7 +80,7 @@ def _generation(scenes: SceneSampler, target: str) -> ReferenceDialogue:
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((target,))
     scene, stated = scenes.omit_defaults(scene, scene.observable(target), (target,), (target,))
-    phrase = (sound_phrase if target == "audio" else visual_phrase)(scenes, stated, compact=True)
+    phrase = noun_phrase(scenes, target, stated, compact=True)
     builder.add_request(scenes.choice(NAMED[target]).replace("{x}", phrase))
     builder.add_media_reply([scenes.media_item(scene, target)])
     return builder.build("paraphrase")

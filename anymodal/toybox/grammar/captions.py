@@ -11,8 +11,7 @@ from anymodal.toybox.grammar.words import (
     Draw,
     capitalized,
     movement_phrase,
-    sound_phrase,
-    visual_phrase,
+    noun_phrase,
 )
 
 _MOTIONS = {
@@ -82,7 +81,6 @@ def describe(attributes: Mapping[str, str], modality: str, rng: np.random.Genera
     if modality == "imu":
         phrase = movement_phrase(draw, attributes)
     else:
-        noun_phrase = sound_phrase if modality == "audio" else visual_phrase
         # Amid a sentence, a phrase with commas would run into the words that follow it.
-        phrase = noun_phrase(draw, attributes, compact=not template.endswith("{x}."))
+        phrase = noun_phrase(draw, modality, attributes, compact=not template.endswith("{x}."))
     return capitalized(template.replace("{x}", phrase))

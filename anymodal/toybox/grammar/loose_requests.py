@@ -45,6 +45,7 @@ def loose_generate_request(draw: Draw, target: str, phrase: str) -> str:
 def loose_conversion_request(draw: Draw, source: str, target: str, *, follow: bool) -> str:
     """A request for a media item of the thing in another one, given or generated before."""
     only = ABOUT_ONLY.get((source, target), ())
+    # A few templates fit one pair of modalities alone, as "make it audible".
     template = draw.choice(only if only and draw.chance(0.2) else ABOUT)
     referred = ("it", "that", "this one") if follow else REFERRED[source]
     return _fill_loose(draw, template, _generation_words(draw, target) | {"r": referred})
@@ -62,6 +63,7 @@ def loose_describe_request(draw: Draw, source: str) -> str:
 
 def with_surroundings(draw: Draw, text: str) -> str:
     """A request with irrelevant talk before it or after it."""
+    # None of it names an attribute, so the answer stays what the request alone asks for.
     choice = draw.rng.random()
     if choice < 0.35:
         return draw.choice(OPENINGS) + text
@@ -69,7 +71,7 @@ def with_surroundings(draw: Draw, text: str) -> str:
         return f"{_clause(draw)}, so {text}"
     if choice < 0.7:
         return f"{_clause(draw)}{draw.choice(('. ', '. ', ', ', '! '))}{text}"
-    if text.endswith((".", "!", "?")):
+    if text.endswith((".", "!", "?")):  # what ends a sentence can't be continued by a comma
         return f"{text} {_clause(draw)}"
     if choice < 0.85:
         return text + draw.choice(CLOSINGS)
@@ -84,7 +86,7 @@ def _clause(draw: Draw) -> str:
     plural = who in ("we", "the children")
     if verb == "am" and plural:
         verb = "are"
-    elif who != "i" and not plural and verb not in _PAST:
+    elif who != "i" and not plural and verb not in _PAST:  # third person singular
         verb = _THIRD.get(verb) or f"{verb}s"
     return f"{who} {verb} {rest}"
 

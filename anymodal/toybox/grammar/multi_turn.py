@@ -11,7 +11,7 @@ from anymodal.toybox.grammar.scenes import SceneSampler, default_value
 from anymodal.toybox.grammar.single_turn import story_text
 from anymodal.toybox.grammar.talk import GENERATED, add_exchange, add_talk
 from anymodal.toybox.grammar.types import ReferenceDialogue
-from anymodal.toybox.grammar.words import as_typed, sound_phrase, visual_phrase
+from anymodal.toybox.grammar.words import as_typed, noun_phrase
 from anymodal.toybox.scene import Scene
 
 EDITABLE = {
@@ -30,6 +30,7 @@ Step = tuple[str, tuple[str, ...]]
 def _edit_sequence(scenes: SceneSampler, steps: Sequence[Step]) -> DialogueBuilder:
     """A generated media item, then edits of it, one a turn."""
     builder = DialogueBuilder(scenes)
+    # A tempo shows in a video only of what moves, so its edits need a motion throughout.
     moves = any("tempo" in changed for _, changed in steps)
     modalities = {modality for modality, _ in steps}
     last = steps[-1][0]
@@ -222,9 +223,9 @@ def request_amid_talk(scenes: SceneSampler) -> ReferenceDialogue:
         messages, replies = WHICH[modality]
         builder.add_request(as_typed(scenes, scenes.choice(messages)))
         builder.add_reply(scenes.choice(replies))
+        # Asked what to make, people name the thing alone.
         if scenes.chance(0.7) and "thing" in stated:
-            noun_phrase = sound_phrase if modality == "audio" else visual_phrase
-            text = as_typed(scenes, noun_phrase(scenes, stated))
+            text = as_typed(scenes, noun_phrase(scenes, modality, stated))
     elif choice < 0.7:
         add_talk(builder)
     builder.add_request(text)

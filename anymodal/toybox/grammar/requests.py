@@ -49,6 +49,7 @@ from anymodal.toybox.grammar.words import (
     as_typed,
     infinitive,
     look_phrase,
+    noun_phrase,
     participle,
     sound_phrase,
     value_phrase,
@@ -64,31 +65,27 @@ def _polite(draw: Draw, verb: str, *, follow: bool = False) -> str:
     if follow and draw.chance(0.6):
         return draw.choice(FOLLOW) + verb
     template = draw.choice(POLITE)
+    # "draw me a ball for me" and "draw it, but red for me" aren't English.
     if "for me" in template and any(word in verb for word in (",", " me ", " that ")):
         template = "{v}"
     text = template.replace("{v}", verb)
     return draw.choice(GREETINGS) + text if not follow and draw.chance(0.06) else text
 
 
-def _article(noun: str) -> str:
-    return f"a {noun}"
-
-
 def generate_request(draw: Draw, modality: str, stated: Attributes) -> str:
     """A request for a media item of a thing that the words name."""
     if draw.chance(_LOOSE):
-        phrase = (sound_phrase if modality == "audio" else visual_phrase)(
-            draw, stated, compact=True
-        )
+        phrase = noun_phrase(draw, modality, stated, compact=True)
         return as_typed(draw, loose_generate_request(draw, modality, phrase))
     moves = stated.get("motion", "still") != "still"
     verb = draw.chance(0.65)
     templates = MAKE_VERBS[modality] if verb else WANT[modality]
+    # "show me a ball moving left" asks for a video; of a ball at rest it would ask for an image.
     if modality == "video" and moves and draw.chance(0.3):
         verb, templates = True, SHOW_MOVING
     template = draw.choice(templates)
     inner = not template.endswith("{x}")
-    phrase = (sound_phrase if modality == "audio" else visual_phrase)(draw, stated, compact=inner)
+    phrase = noun_phrase(draw, modality, stated, compact=inner)
     text = template.replace("{x}", phrase)
     return as_typed(draw, _polite(draw, text) if verb else text)
 
@@ -101,11 +98,7 @@ def edit_request(draw: Draw, modality: str, stated: Attributes, *, follow: bool)
     elif names == {"size"}:
         text = _edit_size(draw, modality, stated["size"])
     elif names == {"tempo"}:
-        other = TEMPOS[1 - TEMPOS.index(stated["tempo"])]
-        text = draw.choice(EDIT_TEMPO).replace("{more}", draw.choice(MORE_TEMPO[stated["tempo"]]))
-        text = text.replace("{v}", draw.choice(TEMPO_WORDS[stated["tempo"]])).replace(
-            "{other}", other
-        )
+        text = _edit_tempo(draw, stated["tempo"])
     elif "motion" in names:
         text = motion_request(draw, stated["motion"], stated.get("tempo"))
     else:
@@ -121,6 +114,13 @@ def _edit_size(draw: Draw, modality: str, size: str) -> str:
     return text.replace("{v}", draw.choice(SIZE_WORDS[size]))
 
 
+def _edit_tempo(draw: Draw, tempo: str) -> str:
+    text = draw.choice(EDIT_TEMPO).replace("{more}", draw.choice(MORE_TEMPO[tempo]))
+    text = text.replace("{v}", draw.choice(TEMPO_WORDS[tempo]))
+    # "not so fast" names the tempo to be left.
+    return text.replace("{other}", TEMPOS[1 - TEMPOS.index(tempo)])
+
+
 def motion_request(draw: Draw, motion: str, tempo: str | None) -> str:
     """A request for a motion, as "make it bounce slowly"."""
     template = draw.choice(EDIT_MOTION)
@@ -130,6 +130,7 @@ def motion_request(draw: Draw, motion: str, tempo: str | None) -> str:
 
 
 def _with_follow_up(draw: Draw, text: str) -> str:
+    # "and now" before "please make it red" or "not so fast" reads badly.
     alone = text.startswith(("now ", "and ", "too ", "that ", "not ", "i ", "i'd ", "please "))
     return text if alone else draw.choice(FOLLOW) + text
 
@@ -149,6 +150,7 @@ def conversion_request(
     """
     same = source == target
     only = set(stated)
+    # One change of the same item is an edit, mostly; a new thing replaces the old one.
     if same and stated and (len(only) == 1 or only == {"motion", "tempo"}) and draw.chance(0.7):
         return edit_request(draw, target, stated, follow=follow)
     if moving and "motion" in only and only <= {"motion", "tempo"} and draw.chance(0.5):
@@ -177,6 +179,7 @@ def _base_request(
         return draw.choice(questions), False
     if not same and draw.chance(0.15):
         return draw.choice(IT_WANTS[target]), False
+    # Drawn pool first, then template, so that a small pool comes as often as a large one.
     pools: list[Sequence[str]] = [AGAIN_VERBS[target] if same else IT_VERBS[target]]
     if not follow:
         pools.append(GIVEN_VERBS[source, target])
@@ -186,6 +189,7 @@ def _base_request(
 
 
 def _with_changes(draw: Draw, text: str, change: str, same: bool) -> str:
+    # To copy an item with a change is a contrast more often than to convert it with one.
     joint = draw.choice((", ", ", but ", ", only ") if same else (", ", ", ", ", but "))
     if text.endswith("?"):
         return f"{text[:-1]}{joint}{change}?"
@@ -210,7 +214,7 @@ def changes(draw: Draw, target: str, stated: Attributes) -> str:
 
 
 def _thing_request(draw: Draw, target: str, stated: Attributes, *, follow: bool) -> str:
-    phrase = (sound_phrase if target == "audio" else visual_phrase)(draw, stated, compact=True)
+    phrase = noun_phrase(draw, target, stated, compact=True)
     if draw.chance(0.5):
         return as_typed(draw, draw.choice(EDIT_THING).replace("{x}", phrase))
     text = draw.choice(FIRST_VERBS[target]).replace("{x}", phrase) + " instead"
@@ -219,8 +223,9 @@ def _thing_request(draw: Draw, target: str, stated: Attributes, *, follow: bool)
 
 def imu_conditioned_request(draw: Draw, modality: str, stated: Attributes) -> str:
     """A request for a media item of a named thing, the rest being taken from an IMU recording."""
-    facts = {name: value for name, value in stated.items() if name in ("thing", "size", "color")}
-    phrase = (sound_phrase if modality == "audio" else look_phrase)(draw, facts, compact=True)
+    # Motion and tempo are the recording's, so the words must not state any.
+    looks = {name: value for name, value in stated.items() if name in ("thing", "size", "color")}
+    phrase = (sound_phrase if modality == "audio" else look_phrase)(draw, looks, compact=True)
     return as_typed(draw, _polite(draw, draw.choice(LIKE_THIS[modality]).replace("{x}", phrase)))
 
 
@@ -248,19 +253,15 @@ def multi_media_request(draw: Draw, modalities: Sequence[str], stated: Attribute
     if stated.get("motion") == "still" or modalities[0] == "video" or draw.chance(0.4):
         later = {}
     first = {name: value for name, value in stated.items() if name not in later}
-    verbs = [
-        draw.choice(FIRST_VERBS[modalities[0]]).replace(
-            "{x}", visual_phrase(draw, first, compact=True)
-        )
-    ]
+    template = draw.choice(FIRST_VERBS[modalities[0]])
+    verbs = [template.replace("{x}", visual_phrase(draw, first, compact=True))]
     for modality in modalities[1:]:
         verb = draw.choice(NEXT_VERBS[modality])
         if later and modality == "video":
             verb += f" {participle(draw, later['motion'], later.get('tempo'))}"
         verbs.append(verb)
-    return as_typed(
-        draw, _polite(draw, _listed(verbs, draw.choice((" and ", ", then ", " and then "))))
-    )
+    text = _listed(verbs, draw.choice((" and ", ", then ", " and then ")))
+    return as_typed(draw, _polite(draw, text))
 
 
 def _listed(items: Sequence[str], last: str = " and ") -> str:
@@ -277,7 +278,7 @@ def describe_request(draw: Draw, modality: str) -> str:
 
 def question(draw: Draw, modality: str, name: str) -> str:
     """A question about one attribute."""
-    strength = modality == "imu" and name == "size"
+    strength = modality == "imu" and name == "size"  # a recording has no size to ask for
     return as_typed(draw, draw.choice(ASK_STRENGTH if strength else ASK[name]))
 
 
@@ -285,7 +286,7 @@ def yes_no_question(draw: Draw, name: str, value: str) -> str:
     """A question whether an attribute has a value."""
     text = value_phrase(name, value)
     if name == "thing":
-        text = _article(text)
+        text = f"a {text}"
     templates = (
         "is it {v}?", "is it {v}?", "is this {v}?", "would you say it is {v}?",
         "it is {v}, is it not?",

@@ -67,7 +67,7 @@ def as_typed(draw: Draw, text: str) -> str:
         text = text if draw.chance(0.8) else text[:-1]
     elif not text.endswith((".", "!")):
         text += draw.choice(("", "", "", "", ".", ".", ".", "!"))
-    if draw.chance(0.3):
+    if draw.chance(0.3):  # few people type capitals
         return _LONELY_I.sub("I", capitalized(text))
     return text
 
@@ -86,6 +86,7 @@ def _fill_slots(draw: Draw, template: str, attributes: Attributes) -> str:
     for slot, options in words.items():
         if slot in template:
             template = template.replace(slot, draw.choice(options))
+    # The only word before a noun that begins with a vowel.
     return template.replace("a orange", "an orange")
 
 
@@ -106,24 +107,30 @@ def visual_phrase(draw: Draw, attributes: Attributes, *, compact: bool = False) 
     motion, tempo = attributes.get("motion"), attributes.get("tempo")
     if motion is None and tempo is None:
         return look_phrase(draw, attributes, compact=compact)
+    # Audio shows a tempo without a motion: then the phrase is of a sound.
     if tempo and "color" not in attributes and motion is None:
         return sound_phrase(draw, attributes, compact=compact)
+    # A long phrase, as "a ball that is red", can't bear another clause behind it.
     plain = compact or draw.chance(0.75)
     text = look_phrase(draw, attributes, compact=plain)
     if tempo and motion != "still" and draw.chance(0.15 if motion else 0.5):
         text, tempo = f"a {draw.choice(TEMPO_WORDS[tempo])} {text.split(' ', 1)[1]}", None
     if motion is None:
         return f"{text}, {draw.choice(TEMPO_WORDS[tempo])}" if tempo else text
-    say_tempo = None if motion == "still" else tempo
-    # After a clause, as in "a ball that is red", another would be one too many.
-    tail = (
-        motion_phrase(draw, motion, say_tempo)
-        if plain
-        else f", {participle(draw, motion, say_tempo)}"
-    )
+    pace = None if motion == "still" else tempo  # what rests can't do so slowly
+    if plain:
+        tail = motion_phrase(draw, motion, pace)
+    else:
+        tail = f", {participle(draw, motion, pace)}"
     if tempo and motion == "still":
         tail += f", sounding {draw.choice(TEMPO_WORDS[tempo])}"
     return text + tail
+
+
+def noun_phrase(draw: Draw, modality: str, attributes: Attributes, *, compact: bool = False) -> str:
+    """The noun phrase of a thing in a modality: of its sound for audio, else of its looks."""
+    phrase = sound_phrase if modality == "audio" else visual_phrase
+    return phrase(draw, attributes, compact=compact)
 
 
 def motion_phrase(draw: Draw, motion: str, tempo: str | None = None) -> str:
@@ -160,10 +167,12 @@ def _with_tempo(draw: Draw, verb: str, way: str, tempo: str | None) -> str:
     template = draw.choice(
         ("{v} {w} {a}", "{v} {a} {w}", "{a} {v} {w}", "{v} {w}, {t}", "{v} {w} {a}")
     )
+    # "fast" is an adverb too, but only at the end, as in "moves left fast".
     if template == "{v} {w} {a}" and tempo == "fast" and draw.chance(0.5):
         adverb = "fast"
     text = template.replace("{v}", verb).replace("{w}", way).replace("{a}", adverb)
     text = text.replace("{t}", draw.choice(TEMPO_WORDS[tempo]))
+    # Verbs such as "bounce" have no direction, whose slot leaves a space behind.
     return text.replace("  ", " ").replace(" ,", ",").rstrip()
 
 
