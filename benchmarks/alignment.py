@@ -1,22 +1,20 @@
-"""Alignment training against a plain PyTorch loop, with identical parts, data order and losses.
+"""Alignment training: `anymodal train` beside NExT-GPT's step, Hugging Face's Trainer, a bare loop.
 
-In the plain loop media are encoded and captions embedded at every step, each conversation has a row
-of its own, padded to the longest of the batch, and the language model scores its whole vocabulary
-at every position. `--ladder` takes that away one thing at a time, and then adds AnyModal's
-switches. Half of the samples are media to be captioned (encoding-side alignment), half captions to
-be made media of (decoding-side). Every medium and caption occurs once an epoch.
+All sides train the same parts on the same samples with the same losses, an epoch of which is
+measured: half of the samples are media to be captioned (encoding-side alignment), half captions to
+be made media of (decoding-side). `alignment_peers.py` has the other sides, `alignment_parts.py` the
+parts and the samples.
 
-    OMP_NUM_THREADS=1 python benchmarks/alignment.py --size small-lm --ladder
+    OMP_NUM_THREADS=1 python benchmarks/alignment.py --size small-lm
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -24,197 +22,33 @@ from typing import Any
 
 import diffusers
 import measure
-import numpy as np
 import torch
-import torch.nn.functional as F
 import transformers
-import yaml
-from alignment_parts import MADE, PROJECTIONS, SIZES, write_parts
-from torch import Tensor
+from alignment_parts import KINDS, SIZES, write_parts, write_run
+from alignment_peers import PEERS
 
-from anymodal.core import ComposedModel
-from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.results import markdown_table
-from anymodal.language.packing import Packed, Place, pack
-from anymodal.language.prompt import Prompt
-from anymodal.toybox.dataset import ToyboxMedia
-from anymodal.training.batches import Batches
-from anymodal.training.configuration import freeze_all_but, train_mode
-from anymodal.training.losses import alignment_loss
 from anymodal.training.objectives import Dialogue
-from anymodal.training.objectives.base import values_of
-from anymodal.training.optimizers import build_optimizer
 from anymodal.training.precompute import fill
-from anymodal.training.run import build, fit, read_run
-from anymodal.types import Conditioning, Message, Target
+from anymodal.training.run import fit, read_run
 
-TRAINABLE = ["projection.*", "heads.*", "language.rows"]
+Results = dict[str, list[dict[str, float]]]
+"""Of each side, run after run: an epoch's seconds, and those ahead of it."""
 
-
-# ---- Data --------------------------------------------------------------------------------------
-
-
-class Pairs:
-    """Media with captions: even samples are to be captioned, odd ones to be made."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.media = {name: ToyboxMedia(name, size) for name in MADE}
-
-    def __len__(self) -> int:
-        return self.size
-
-    def length(self, index: int) -> int:
-        """About how long a sample is: media come with a longer request."""
-        return len(self.media[MADE[index // 2 % len(MADE)]][index].caption) + 20 * (index % 2 == 0)
-
-    def __getitem__(self, index: int) -> list[Message]:
-        name = MADE[index // 2 % len(MADE)]
-        shown = self.media[name][index]
-        words = f"{shown.caption}, number {index}"
-        if index % 2:
-            return [Message("user", [words]), Message("assistant", [Target(name, words)])]
-        asked: list[Any] = [shown.media, "generate a caption"]
-        return [Message("user", asked), Message("assistant", [words])]
+DEFAULT = "`anymodal train`"
+GROUPED = "`anymodal train`, rows of their own, sorted by length"
+SWITCHES = {
+    "`anymodal train`, fused AdamW": ["optimizer.fused=true"],
+    "`anymodal train`, regional compile": ["compile=true"],
+    "`anymodal train`, activation checkpointing": ["activation_checkpointing=true"],
+    "`anymodal train`, bf16": ["precision=bf16-mixed"],
+    "`anymodal train`, rows of their own": ["packed=false"],
+}
+"""What `--switches` changes of the run, one at a time."""
 
 
-# ---- The plain loop ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Loop:
-    """The plain loop, and what of AnyModal's it does already."""
-
-    supervised: bool = False  # score supervised positions only
-    packed: bool = False  # several conversations in a row
-    features: bool = False  # encode every medium once
-    captions: bool = False  # embed every caption once
-
-    def rows(self, prompts: Sequence[Prompt]) -> tuple[Packed, Tensor | None]:
-        """Rows of token ids, and the mask of what is real, where padding is seen otherwise."""
-        ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
-        if self.packed:
-            return pack(ids, labels), None
-        width = max(map(len, ids))
-        padded = torch.zeros(len(ids), width, dtype=torch.long)
-        wanted, mask = torch.full_like(padded, -100), torch.zeros_like(padded)
-        for row, (one, other) in enumerate(zip(ids, labels, strict=True)):
-            padded[row, : len(one)], wanted[row, : len(one)] = torch.tensor((one, other))
-            mask[row, : len(one)] = 1
-        places = [Place(row, 0) for row in range(len(ids))]
-        return Packed(padded, wanted, torch.empty(0), places), mask
-
-    def losses(
-        self, objective: Dialogue, samples: Sequence[Sequence[Message]], known: dict[str, Any]
-    ) -> dict[str, Tensor]:
-        """Cross-entropy of replies, and the distance from captions' conditioning."""
-        model = objective.model
-        prompts = [model.layout.prompt(messages, reply=False) for messages in samples]
-        (ids, labels, positions, places), mask = self.rows(prompts)
-        embeds = model.embed(prompts, ids, places, encode=objective.features)
-        if mask is None:
-            hidden = model.language(embeds, positions=positions)
-        else:
-            hidden = model.language(embeds, attention_mask=mask)
-        if self.supervised:
-            text = model.language.loss(hidden, labels)
-        else:
-            scores = model.language.logits(hidden)[:, :-1].float()  # (B, T-1, V)
-            text = F.cross_entropy(scores.flatten(0, 1), labels[:, 1:].flatten())
-        align = []
-        for name, head in model.heads.items():
-            spans = [
-                (row, start + span.start, span.target.caption)
-                for (row, start), prompt in zip(places, prompts, strict=True)
-                for span in prompt.spans
-                if span.target.modality == name
-            ]
-            if spans:
-                rows = torch.tensor([row for row, *_ in spans])[:, None]
-                steps = torch.arange(model.signals.counts[name])
-                columns = torch.tensor([first for _, first, _ in spans])[:, None] + steps
-                made = head(hidden[rows, columns], embeds[rows, columns])
-                target = self._embedded(model, name, [words for *_, words in spans], known)
-                align.append(alignment_loss(made, target, "mse"))
-        return {"text": text, "align": torch.stack(align).sum()} if align else {"text": text}
-
-    @torch.no_grad()
-    def _embedded(
-        self, model: ComposedModel, name: str, captions: list[str], known: dict[str, Any]
-    ) -> Conditioning:
-        decoder = model.decoders[name]
-        missing = [words for words in captions if not self.captions or (name, words) not in known]
-        if missing:
-            found = decoder.embed_captions(missing)
-            known.update(
-                {(name, w): found_at for w, *found_at in zip(missing, *found[:2], strict=True)}
-            )
-        embeds, masks = zip(*(known[name, words] for words in captions), strict=True)
-        return Conditioning(torch.stack(embeds), torch.stack(masks))
-
-
-def plain(config: Path, loop: Loop) -> dict[str, Any]:
-    """Train as a run's configuration says, in a plain loop; the seconds and losses of its steps."""
-    run = read_run(config)
-    objective, data = build(run)
-    assert isinstance(objective, Dialogue), "it is the objective of composed models"
-    model = objective.model
-    freeze_all_but(model, run.stage.trainable)
-    train_mode(model)
-    optimizer = build_optimizer(model, run.optimizer)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    batches = Batches(data, list, run.batch_size, run.seed)
-    known: dict[str, Any] = {}
-    if loop.features:
-        objective.feature_cache = FeatureCache()
-        for step in range(run.steps):
-            samples = [data[index] for index in batches.indices(step)]
-            with torch.no_grad():
-                objective.precompute(objective.collate(samples))
-                if loop.captions:
-                    loop.losses(objective, samples, known)
-    times, found = [measure.seconds()], []
-    for step in range(run.steps):
-        samples = [data[index] for index in batches.indices(step)]
-        losses = loop.losses(objective, samples, known)
-        torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(trained, run.optimizer.max_grad_norm)
-        for group in optimizer.param_groups:
-            group["lr"] = run.optimizer.lr * run.optimizer.rate(step, run.steps)
-        optimizer.step()
-        optimizer.zero_grad()
-        found.append({name: float(loss.detach()) for name, loss in losses.items()})
-        times.append(measure.seconds())
-    return {"seconds": list(np.diff(times)), "losses": found}
-
-
-# ---- AnyModal ----------------------------------------------------------------------------------
-
-
-def trained(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """Train as `anymodal train` does; the seconds and losses of its steps."""
-    times: list[float] = []
-    found: list[dict[str, float]] = []
-
-    def before(module: torch.nn.Module, given: Any) -> None:
-        if isinstance(module, Dialogue):
-            times.append(measure.seconds())
-
-    def after(module: torch.nn.Module, given: Any, losses: Any) -> None:
-        if isinstance(module, Dialogue):
-            values = {name: values_of(parts) for name, parts in losses.items()}
-            found.append({name: float(sum(v)) for name, v in values.items() if v})
-
-    torch.nn.modules.module.register_module_forward_pre_hook(before)
-    torch.nn.modules.module.register_module_forward_hook(after)
-    with tempfile.TemporaryDirectory() as out:
-        # The last step is followed by a checkpoint and the end, so its end isn't the next's start.
-        fit(read_run(config, [*overrides, f"output_dir={out}"]))
-    return {"seconds": list(np.diff(times)), "losses": found}
-
-
-def filled(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """Fill the cache as `anymodal cache` does; the seconds that it took a sample, opening apart."""
+def filled(config: Path, cache: str) -> dict[str, float]:
+    """Fill the cache by what `anymodal cache` runs; the seconds from the first batch on."""
     times: list[float] = []
     precompute = Dialogue.precompute
 
@@ -223,162 +57,121 @@ def filled(config: Path, overrides: Sequence[str]) -> dict[str, Any]:
         precompute(objective, batch)
 
     Dialogue.precompute = timed  # type: ignore[method-assign]
-    samples = fill(config, overrides)
-    times.append(measure.seconds())
-    return {"seconds": [(times[-1] - times[0]) / samples]}
+    fill(config, [cache])
+    return {"ahead": measure.seconds() - times[0]}
+
+
+def trained(config: Path, overrides: Sequence[str]) -> dict[str, float]:
+    """Train as `anymodal train` does, two epochs and a step; the seconds of the second epoch."""
+    times: list[float] = []
+
+    def before(module: torch.nn.Module, given: Any) -> None:
+        if isinstance(module, Dialogue):
+            times.append(measure.seconds())
+
+    torch.nn.modules.module.register_module_forward_pre_hook(before)
+    epoch = read_run(config).steps
+    with tempfile.TemporaryDirectory() as out:
+        # The last step is followed by a checkpoint and the end, so its end isn't the next's start.
+        fit(read_run(config, [*overrides, f"output_dir={out}", f"steps={2 * epoch + 1}"]))
+    return {"seconds": times[2 * epoch] - times[epoch]}
 
 
 # ---- Comparison --------------------------------------------------------------------------------
-
-PLAIN = Loop()
-RUNGS = {
-    "plain loop": PLAIN,
-    "+ loss at supervised positions": (third := replace(PLAIN, supervised=True)),
-    "+ packed rows": (fourth := replace(third, packed=True)),
-    "+ media encoded once": (fifth := replace(fourth, features=True)),
-    "+ captions embedded once": replace(fifth, captions=True),
-}
-SWITCHES: dict[str, tuple[list[str], float]] = {
-    "`anymodal train` with a filled cache": ([], 1e-3),
-    "the same, with fused AdamW": (["optimizer.fused=true"], 1e-3),
-    "the same, with regional compile": (["compile=true"], 1e-3),
-    "the same, with activation checkpointing": (["activation_checkpointing=true"], 1e-3),
-    "the same, with bf16": (["precision=bf16-mixed"], 5e-2),
-    "the same, rows of their own": (["packed=false"], 1e-3),
-    "the same, rows grouped by length": (["packed=false", "length_group_batches=3"], math.inf),
-}
-"""What is changed of the run, and how far losses may be from the plain loop's, relatively.
-
-Grouping deals samples to other batches, so its losses aren't the plain loop's.
-"""
-
-
-def agree(found: Sequence[dict[str, float]], plain: Sequence[dict[str, float]], by: float) -> None:
-    """Check that two sides lose the same at every step, since else they don't do the same."""
-    for step, (one, other) in enumerate(zip(found, plain, strict=True)):
-        for name in other:
-            if abs(one[name] - other[name]) > by * max(abs(other[name]), 0.1):
-                raise AssertionError(f"step {step}: {name} is {one[name]}, not {other[name]}")
 
 
 def main() -> None:
     """Measure in alternating runs, and print the tables."""
     parser = measure.arguments(__doc__)
     parser.add_argument("--size", choices=[*SIZES], default="small-lm")
-    parser.add_argument("--projection", choices=[*PROJECTIONS], default="linear")
     parser.add_argument("--runs", type=int, default=3, help="of each; default: %(default)s")
-    parser.add_argument("--steps", type=int, default=8, help="two more warm up")
+    parser.add_argument("--steps", type=int, default=8, help=f"in an epoch, a multiple of {KINDS}")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--ladder", action="store_true", help="one switch at a time")
+    parser.add_argument("--switches", action="store_true", help="one at a time")
     args = parser.parse_args()
+    if args.steps % KINDS:
+        parser.error(f"--steps {args.steps} must be a multiple of {KINDS}, one for each data set")
     transformers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.disable_progress_bar()
     warnings.simplefilter("ignore")
+    logging.getLogger("anymodal").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        sizes = measure.apart(lambda: write_parts(folder, SIZES[args.size], args.projection))
-        sizes.pop("peak_mb")
-        config = write_run(folder, args.steps + 2, args.batch)
-        for text in compare(config, args, sizes):  # after every run, since the whole takes long
-            measure.write_section(f"alignment {args.size} {args.projection}", text, args.page)
+        sizes = write_parts(folder, SIZES[args.size])
+        config = write_run(folder, args.steps, args.batch)
+        commit = measure.library_commit()  # now, since a checkout may move on while this runs
+        for results in compare(config, args):  # after every run, since the whole takes long
+            text = report(args, sizes, commit, results)
+            measure.write_section(f"alignment {args.size}", text, args.page)
 
 
-def write_run(folder: Path, steps: int, batch: int) -> Path:
-    """Write the run that both sides read: each sample is drawn once."""
-    run = {
-        "model": {"_target_": "anymodal.AnyModal.compose", "config": str(folder / "model.yaml")},
-        "data": {"_target_": "alignment.Pairs", "size": steps * batch},
-        "trusted_packages": ["alignment"],
-        "stage": {"trainable": TRAINABLE, "losses": {"text": 1, "align": 1}},
-        "output_dir": str(folder / "out"),
-        "steps": steps,
-        "batch_size": batch,
-        "trainer": {"accelerator": "cpu", "enable_progress_bar": False},
+def compare(config: Path, args: argparse.Namespace) -> Iterator[Results]:
+    """Measure every side in turn, run after run; the results so far."""
+    changes = {
+        DEFAULT: [],
+        GROUPED: ["packed=false", f"length_group_batches={args.steps}"],
+        **(SWITCHES if args.switches else {}),
     }
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump(run))
-    return path
-
-
-def compare(config: Path, args: argparse.Namespace, sizes: dict[str, float]) -> Iterator[str]:
-    """Measure every side in turn, run after run; the tables of all runs so far."""
-    rungs = RUNGS if args.ladder else {"plain loop": PLAIN}
-    switches = SWITCHES if args.ladder else dict([*SWITCHES.items()][:1])
-    cache = [f"feature_cache.dir={config.parent / 'cache'}"]
-    tasks: dict[str, Callable[[], dict[str, Any]]] = {
-        name: partial(plain, config, loop) for name, loop in rungs.items()
-    }
-    tolerances = dict.fromkeys(rungs, 1e-3)
-    for name, (changes, tolerance) in switches.items():
-        tasks[name] = partial(trained, config, [*cache, *changes])
-        tolerances[name] = tolerance
-    build_seconds = []
+    results: Results = {name: [] for name in (*PEERS, *changes)}
     for run in range(args.runs):
-        ahead = [f"feature_cache.dir={config.parent / f'cache-{run}'}"]
-        build_seconds.append(measure.apart(partial(filled, config, ahead))["seconds"][0])
-    for changes in ([], ["precision=bf16-mixed"]) if args.ladder else ([],):
-        measure.apart(partial(filled, config, [*cache, *changes]))
-    results: dict[str, list[dict[str, Any]]] = {name: [] for name in tasks}
-    for run in range(args.runs):
-        for name in measure.turns(tasks, run + 1):
-            results[name].append(measure.apart(tasks[name]))
-            seconds = median(results[name][-1]["seconds"][2:])
-            print(f"run {run + 1}: {name}: {args.batch / seconds:.2f} samples/s", flush=True)
-        for name, tolerance in tolerances.items():
-            if tolerance < math.inf:
-                lost = [results[side][-1]["losses"] for side in (name, "plain loop")]
-                agree(*lost, tolerance)
-        yield report(args, sizes, results, build_seconds)
+        cache = f"feature_cache.dir={config.parent / f'cache-{run}'}"
+        ahead = measure.apart(partial(filled, config, cache))["ahead"]
+        sides: dict[str, Callable[[], dict[str, float]]] = {
+            name: partial(peer, config) for name, peer in PEERS.items()
+        }
+        for name, overrides in changes.items():
+            # What another precision makes isn't in the cache yet; its first epoch adds it.
+            sides[name] = partial(trained, config, [cache, *overrides])
+        for name in measure.turns(sides, run + 1):
+            found = {"ahead": ahead, **measure.apart(sides[name])}
+            results[name].append(found)
+            rate = args.steps * args.batch / found["seconds"]
+            print(f"run {run + 1}: {name}: {rate:.2f} samples/s", flush=True)
+        yield results
 
 
-def report(
-    args: argparse.Namespace,
-    sizes: dict[str, float],
-    results: dict[str, list[dict[str, Any]]],
-    build_seconds: Sequence[float],
-) -> str:
+# ---- Tables ------------------------------------------------------------------------------------
+
+
+def report(args: argparse.Namespace, sizes: dict[str, float], commit: str, results: Results) -> str:
     """The tables of one size."""
-    rates = {
-        name: [args.batch / median(run["seconds"][2:]) for run in runs]
-        for name, runs in results.items()
-    }
-    slowest = rates["plain loop"]
+    count = args.steps * args.batch
     rows = [
         [
             name,
-            measure.spread(rates[name], 2),
-            measure.spread([a / b for a, b in zip(rates[name], slowest, strict=True)], 1),
+            measure.spread([count / run["seconds"] for run in runs], 1),
+            measure.spread([run["ahead"] / count for run in runs], 1, 1e3),
             f"{median(run['peak_mb'] for run in runs):.0f}",
         ]
         for name, runs in results.items()
     ]
-    best = next(name for name in results if name in SWITCHES)
-    once = median(build_seconds)
-    amortised = [
-        [f"{epochs} epoch{'s' * (epochs > 1)}", *_amortised(epochs, once, rates[best], slowest)]
-        for epochs in (1, 3)
+    ratios = [
+        [f"{ours} / {peer}", *(_ratio(results, ours, peer, epochs) for epochs in (None, 1, 3))]
+        for ours in (DEFAULT, GROUPED)
+        for peer in PEERS
     ]
-    made = ", ".join(f"{name} {millions:.1f} M" for name, millions in sizes.items())
+    parts = ", ".join(f"{name} {millions:.1f} M" for name, millions in sizes.items())
     return "\n\n".join(
         [
-            f"**`--size {args.size} --projection {args.projection}`**, in the proportions of "
-            f"{SIZES[args.size].like}: {made}.",
-            f"{len(slowest)} alternating runs of {args.steps} steps of {args.batch} samples, after "
-            "two that warm up.",
-            markdown_table(["loop", "samples/s", "× plain", "peak MB"], rows),
-            f"Building the cache takes {measure.spread(build_seconds, 0, 1e3)} ms a sample. "
-            "With it:",
-            markdown_table(["cache built for", "samples/s", "× plain"], amortised),
+            f"**`--size {args.size}`**, in the proportions of {SIZES[args.size].like}: {parts}.",
+            f"Alternating runs: {len(results[DEFAULT])}, of an epoch of {args.steps} steps of "
+            f"{args.batch} samples, the library as of commit {commit}.",
+            markdown_table(["training", "samples/s", "ahead, ms a sample", "peak MB"], rows),
+            "How many times as fast, below 1 where slower, of a step alone and with what is "
+            "computed ahead counted on both sides:",
+            markdown_table(["", "a step", "one epoch", "three epochs"], ratios),
         ]
     )
 
 
-def _amortised(
-    epochs: int, once: float, rates: Sequence[float], slowest: Sequence[float]
-) -> tuple[str, str]:
-    """Samples a second and gain where the cache is built for some epochs."""
-    rate = epochs / (once + epochs / median(rates))
-    return f"{rate:.2f}", f"{rate / median(slowest):.1f}"
+def _ratio(results: Results, ours: str, peer: str, epochs: int | None) -> str:
+    """How many times as fast the first is as the second, run by run."""
+
+    def taken(run: dict[str, float]) -> float:
+        return run["seconds"] if epochs is None else run["ahead"] + epochs * run["seconds"]
+
+    pairs = zip(results[ours], results[peer], strict=True)
+    return measure.spread([taken(b) / taken(a) for a, b in pairs], 2)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The parts that `alignment.py` trains with: random weights, in the proportions of known models."""
+"""What the alignment benchmark trains: captioned media, small parts in stated proportions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,55 @@ from typing import Any
 
 import torch
 import yaml
+from torch import nn
 
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import ImageBind
 from anymodal.toybox import decoders as nano
-from anymodal.toybox.dataset import toybox_tokenizer
+from anymodal.toybox.dataset import ToyboxMedia, toybox_tokenizer
 from anymodal.toybox.language_model import small_language_model
+from anymodal.types import Message, Target
 
-MADE = ("image", "audio")
-"""The modalities that are read and made."""
+SIGNALS = {"image": 4, "audio": 8}
+"""Modalities, and their signal tokens as in NExT-GPT."""
+
+KINDS = 2 * len(SIGNALS)
+"""Kinds of samples: media of each modality to be captioned, and captions to be made such media of.
+
+Sample k is of kind k modulo their number.
+"""
+
+EMBEDDING = 128
+"""Width of what ImageBind's stand-in embeds in."""
+
+
+class Pairs:
+    """Media with captions in memory, of every kind alike; each medium and caption occurs once."""
+
+    def __init__(self, size: int) -> None:
+        media = {name: ToyboxMedia(name, size) for name in SIGNALS}
+        self.samples = [media[modality_of(index)][index] for index in range(size)]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def length(self, index: int) -> int:
+        """About how long a sample is: media come with a longer request."""
+        return len(self.samples[index].caption) + 20 * (index % 2 == 0)
+
+    def __getitem__(self, index: int) -> list[Message]:
+        captioned = self.samples[index]
+        words = f"{captioned.caption}, number {index}"
+        if index % 2:
+            target = Target(modality_of(index), words)
+            return [Message("user", [words]), Message("assistant", [target])]
+        request: list[Any] = [captioned.media, "generate a caption"]
+        return [Message("user", request), Message("assistant", [words])]
+
+
+def modality_of(index: int) -> str:
+    """The modality of a sample."""
+    return [*SIGNALS][index // 2 % len(SIGNALS)]
 
 
 @dataclass(frozen=True)
@@ -43,14 +83,29 @@ SIZES = {
 }
 
 
-def write_parts(folder: Path, size: Size, projection: str) -> dict[str, float]:
+def write_parts(folder: Path, size: Size) -> dict[str, float]:
     """Write parts and the configuration that composes them; their parameters in millions."""
     torch.manual_seed(0)
-    tokenizer = toybox_tokenizer()
-    language = small_language_model(tokenizer, layers=size.layers)
+    language = small_language_model(toybox_tokenizer(), layers=size.layers)
     language.model.resize_token_embeddings(size.rows)
+    binder = _binder(size)
+    decoders = {name: DiffusionDecoder(pipeline) for name, pipeline in _pipelines(size).items()}
+    language.save_pretrained(folder / "language")
+    binder.save_pretrained(folder / "binder")
+    for name, decoder in decoders.items():
+        decoder.save_pretrained(folder / name)
+    (folder / "model.yaml").write_text(yaml.safe_dump(_configuration(folder)))
+    return {
+        "language model's layers": _count(language.backbone.layers),
+        "its vocabulary": _count(language.embedding),
+        **{f"{name} encoder": _count(t) for name, t in binder.modality_trunks.items()},
+        "caption encoder": _count(decoders["image"].parts["text_encoder"]),
+    }
+
+
+def _binder(size: Size) -> ImageBind:
     trunk = ("width", "blocks", "heads")
-    binder = ImageBind(
+    return ImageBind(
         {
             "vision": {
                 **dict(zip(trunk, size.vision, strict=True)),
@@ -58,79 +113,75 @@ def write_parts(folder: Path, size: Size, projection: str) -> dict[str, float]:
             },
             "audio": dict(zip(trunk, size.audio, strict=True)),
         },
-        embedding=128,
+        embedding=EMBEDDING,
     )
+
+
+def _pipelines(size: Size) -> dict[str, Any]:
     words = toybox_tokenizer(append_end=True)
+    width, layers = size.captions
     pipelines = {
-        "image": nano.nano_image(words, heads=8, length=77, width=size.captions[0]),
-        "audio": nano.nano_audio(words, heads=8, length=77, width=size.captions[0]),
+        "image": nano.nano_image(words, heads=8, length=77, width=width),
+        "audio": nano.nano_audio(words, heads=8, length=77, width=width),
     }
     for pipeline in pipelines.values():
-        width, layers = size.captions
-        pipeline.register_modules(
-            text_encoder=nano.caption_encoder(words, width=width, layers=layers)
-        )
-    decoders = {name: DiffusionDecoder(pipeline) for name, pipeline in pipelines.items()}
-    language.save_pretrained(folder / "language")
-    binder.save_pretrained(folder / "binder")
-    for name, decoder in decoders.items():
-        decoder.save_pretrained(folder / name)
-    (folder / "model.yaml").write_text(yaml.safe_dump(configuration(folder, projection)))
-    return {
-        "language model's layers": count(language.backbone.layers),
-        "its vocabulary": count(language.embedding),
-        **{f"{name} encoder": count(t) for name, t in binder.modality_trunks.items()},
-        "caption encoder": count(decoders["image"].parts["text_encoder"]),
-    }
+        encoder = nano.caption_encoder(words, width=width, layers=layers)
+        pipeline.register_modules(text_encoder=encoder)
+    return pipelines
 
 
-def count(module: torch.nn.Module) -> float:
+def _count(module: nn.Module) -> float:
     """Parameters in millions."""
     return sum(p.numel() for p in module.parameters()) / 1e6
 
 
-PROJECTIONS: dict[str, dict[str, Any]] = {
-    "linear": {"_target_": "anymodal.projection.LinearProjection", "num_tokens": 8},
-    "universal": {
-        "_target_": "anymodal.projection.UniversalProjection",
-        **{"width": 128, "depth": 2, "heads": 4, "num_tokens": 8},
-    },
-}
-"""NExT-GPT's published model has a linear one; AnyModal's own costs more than these parts do."""
-
-
-def configuration(folder: Path, projection: str) -> dict[str, Any]:
-    """A composition of the parts in a folder."""
-    load = "from_pretrained"
-    parts = {
-        "binder": {"_target_": f"anymodal.encoders.ImageBind.{load}", "folder": "binder"},
-        "language": {
-            "_target_": f"anymodal.language.LanguageModel.{load}",
-            "path_or_name": "language",
-            "dtype": "float32",
-        },
-        **{
-            name: {"_target_": f"anymodal.decoders.DiffusionDecoder.{load}", "folder": name}
-            for name in MADE
-        },
-    }
-    for part in parts.values():
-        for key in ("folder", "path_or_name"):
-            if key in part:
-                part[key] = str(folder / part[key])
-    head = {"_target_": "anymodal.heads.MapperHead", "hidden_width": 128, "depth": 1}
+def _configuration(folder: Path) -> dict[str, Any]:
+    """A composition of the parts in a folder, as NExT-GPT's: a soft token a medium, mappers."""
+    binder = {"_target_": "anymodal.encoders.ImageBind.from_pretrained"}
+    language = {"_target_": "anymodal.language.LanguageModel.from_pretrained", "dtype": "float32"}
+    decoder = {"_target_": "anymodal.decoders.DiffusionDecoder.from_pretrained"}
     encoder = {"_target_": "anymodal.encoders.ImageBindEncoder", "model": {"_part_": "binder"}}
+    pooled = {"_target_": "anymodal.encoders.PooledEncoder", "width": EMBEDDING}
+    head = {"_target_": "anymodal.heads.MapperHead", "hidden_width": 128, "depth": 1}
     return {
-        "parts": parts,
+        "parts": {
+            "binder": {**binder, "folder": str(folder / "binder")},
+            "language": {**language, "path_or_name": str(folder / "language")},
+            **{name: {**decoder, "folder": str(folder / name)} for name in SIGNALS},
+        },
         "language": {"_part_": "language"},
-        "projection": PROJECTIONS[projection],
+        "projection": {"_target_": "anymodal.projection.LinearProjection", "num_tokens": 1},
         "modalities": {
             name: {
-                "encoder": {**encoder, "modality": name},
+                "encoder": {**pooled, "encoder": {**encoder, "modality": name}},
                 "decoder": {"_part_": name},
                 "head": head,
-                "num_signal_tokens": 4,
+                "num_signal_tokens": signals,
             }
-            for name in MADE
+            for name, signals in SIGNALS.items()
         },
     }
+
+
+def write_run(folder: Path, steps: int, batch: int) -> Path:
+    """Write the run that all sides read: an epoch, with the settings that NExT-GPT trains with."""
+    run = {
+        "model": {"_target_": "anymodal.AnyModal.compose", "config": str(folder / "model.yaml")},
+        "data": {"_target_": "alignment_parts.Pairs", "size": steps * batch},
+        "trusted_packages": ["alignment_parts"],
+        "stage": {
+            "trainable": ["projection.*", "heads.*", "language.rows"],
+            "losses": {"text": 1, "align": {"weight": 1, "kind": "l2"}},
+        },
+        "output_dir": str(folder / "out"),
+        "steps": steps,
+        "batch_size": batch,
+        "optimizer": {
+            **{"lr": 4e-4, "betas": [0.9, 0.95], "weight_decay": 0.0, "max_grad_norm": 1.0},
+            **{"warmup_ratio": 0.1, "schedule": "linear", "min_lr_ratio": 0.0},
+        },
+        "trainer": {"accelerator": "cpu", "enable_progress_bar": False},
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(run))
+    return path

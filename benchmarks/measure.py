@@ -205,6 +205,22 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
+def library_commit() -> str:
+    """The last commit that changed the library, and whether it has been changed since."""
+    folders = ["anymodal", "encoders", "decoders"]
+    root = Path(__file__).parent.parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments, "--", *folders]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain")
+        return f"{git('log', '-1', '--format=%h')}{', changed' * bool(changed)}"
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"  # not in a checkout
+
+
 def verdict(met: bool) -> str:
     """Whether a figure is what it should be."""
     return "met" if met else "missed"

@@ -123,7 +123,7 @@ def test_every_benchmark_that_writes_has_its_place() -> None:
 
 
 SMALLEST = {
-    "alignment.py": "--runs 1 --steps 2 --batch 2",
+    "alignment.py": "--size large-lm --runs 1 --steps 4 --batch 1",
     "dataset_growth.py": "--runs 1 --steps 8 --sizes 64 128",
     "first_token.py": "--runs 1 --turns 7 --memory 4",
     "growth.py": "--runs 1 --sizes 1 2 --lists 1 2",
