@@ -62,6 +62,7 @@ class Modality:
                     "a modality is of one class of media, so make two modalities of them"
                 )
         given = self.sampling
+        # Defaults first: `settings` lays the given ones over what is there.
         object.__setattr__(self, "sampling", dict(SAMPLING))  # frozen for everybody else
         object.__setattr__(self, "sampling", self.settings(given))
 
@@ -71,6 +72,7 @@ class Modality:
         Raises:
             ValueError: one is unknown, of the wrong type or out of its range.
         """
+        # Checked twice: alone, so that errors name what was given, and joined, as it is used.
         check = ranges.check_sampling if self.decoder is None else self.decoder.check_settings
         given = check(given, place=place)
         return check({**self.sampling, **given}, place=place)

@@ -96,6 +96,7 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
         raise ConfigError(
             f"{path}: base must be a file's name or a list of them, not {shorten(bases)}"
         )
+    # A base may have bases; `above` has the files on the way here, so that a circle ends.
     below = [_read(path.parent / base, (*above, path.resolve())) for base in bases]
     with _explained(str(path)):
         merged = OmegaConf.merge(OmegaConf.create({}), *below, resolve_here(config, path.parent))

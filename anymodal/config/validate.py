@@ -42,11 +42,13 @@ def validate_node(
             )
     if not isinstance(node, Mapping):
         return
+    # A reference has no arguments, so nothing within it is checked.
     if "_part_" in node:
         check_part(node, parts, place)
         return
     if "_target_" in node:
         target = resolve_target(node["_target_"], trusted_packages)
+        # Arguments are bound here; that parts among them fit is checked on the way down.
         given = {key: value for key, value in node.items() if key != "_target_"}
         where = f"{place or 'configuration'} ({node['_target_']})"
         if base is not None:

@@ -81,6 +81,7 @@ def _check(text: str) -> None:
     around = [_Open(None, False, 0)]
     sizes: dict[str, int] = {}
     total = 0
+    # Events, not nodes: an alias to an alias would build gigabytes before anything is counted.
     for event in yaml.parse(text, _BASE):
         if isinstance(event, yaml.CollectionEndEvent):
             done = around.pop()
@@ -145,6 +146,7 @@ def _reason(error: Exception) -> str:
 class _PlainScalars:
     """The types of plain scalars."""
 
+    # Dates would become objects, and `=` a special value, which OmegaConf takes neither of.
     yaml_implicit_resolvers = {
         first: [
             (tag, pattern)

@@ -52,6 +52,7 @@ class EntryReader:
             FileNotFoundError: if a file isn't there.
         """
         keys = [key for key in TURNS if key in entry]
+        # Reading one and dropping the other would train on half of it without a word.
         if len(keys) > 1:
             raise ValueError(f"the turns stand twice, under {' and '.join(keys)}")
         if keys:
@@ -67,6 +68,7 @@ class EntryReader:
         check_keys(entry, caption_keys(), "a caption")
         kind, file = only_medium(supplies(entry, {}))
         caption = _as_text(entry["caption"], "the caption")
+        # Where media are asked for, their captions are enough for alignment, and files stay unread.
         medium = self._load(file, kind) if self.load_targets or not self.make else None
         if not self.make:
             return [Message("user", [medium, self.ask]), Message("assistant", [caption])]
@@ -81,6 +83,7 @@ class EntryReader:
             if not isinstance(turn, dict):
                 raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
             check_keys(turn, _TURN_KEYS, f"turn {number} comes")
+        # All marks are known before media are dealt to them: numbers and names have to agree.
         media = supplies(entry, _captions_of(given))
         turns = [self._turn(turn, media) for turn in given]
         turns = [*_system(entry, turns), *turns]
@@ -98,6 +101,7 @@ class EntryReader:
         role = _ROLES.get(who) if isinstance(who, str) else None
         if role is None:
             raise ValueError(f"a turn is from {who!r}{suggest(str(who), _ROLES)}")
+        # A reply may quote a mark as text; it stands for a medium only where the entry has one.
         named = {kind for kind, supply in media.items() if supply.made or supply.listed}
         kinds = named if role == "assistant" else set(media)
         value = turn.get("value", turn.get("content"))
@@ -115,6 +119,7 @@ class EntryReader:
         """A part of a list: a text with its marks, a place for a medium, or one itself."""
         fields = part if isinstance(part, dict) else {}
         named = {key for key, value in fields.items() if not is_empty(value)}
+        # OpenAI's form with the file elsewhere: a place for a medium, as a mark in a text is.
         if "type" in named <= {"type", "index"} and fields["type"] in [*Media.kinds]:
             return [Mark(fields["type"])]
         read = self.parts.read(part)

@@ -70,6 +70,7 @@ def code_versions(objects: Iterable[object]) -> dict[str, str]:
     stated: dict[str, str] = {}
     modules: set[str] = set()
     for kind in {kind for each in objects for kind in _kinds_of(each)}:
+        # In its own dictionary: a subclass that overrides a method must not inherit the version.
         version = vars(kind).get("cache_version") if isinstance(kind, type) else None
         if version is None:
             modules.add(kind.__module__)
@@ -101,6 +102,7 @@ def _kinds_of(top: object) -> Iterator[Kind]:
     yield from _kinds_behind(top)
     if isinstance(top, type):
         return
+    # Attributes too, since what prepares media or picks tokens is often no module.
     for each in top.modules() if isinstance(top, nn.Module) else (top,):
         yield from type(each).__mro__
         for value in getattr(each, "__dict__", {}).values():
@@ -159,6 +161,7 @@ def _without_file(name: str, top: str) -> Mapping[str, str]:
         return release
     if name not in sys.modules:
         return {name: "absent"}  # what is imported only where it is installed
+    # A namespace package has no code; a module without a file is typed into a notebook.
     return {} if hasattr(sys.modules[name], "__path__") else {name: UNKNOWN}
 
 
@@ -167,6 +170,7 @@ def _release(top: str, path: Path) -> Mapping[str, str] | None:
     if not str(path).startswith(_SITES):
         return {} if str(path).startswith(_STANDARD) else None
     names = _distributions().get(top, [])
+    # A file that somebody put there by hand, or a copy of a folder: only its source tells.
     if not names or any(map(_is_from_a_folder, names)):
         return None
     return {name: str(_version(name)) for name in names}
@@ -188,6 +192,7 @@ def _read_source(path: Path) -> bytes | None:
     """A file's bytes; None where the code in memory may be older than they are."""
     try:
         status = path.stat()
+        # Both, since a copy may keep the time of content, and nobody can set the other.
         changed = max(status.st_mtime_ns, status.st_ctime_ns)
         return path.read_bytes() if changed < _STARTED else None
     except OSError:
@@ -199,6 +204,7 @@ def file_of(name: str) -> Path | None:
     if (module := sys.modules.get(name)) is not None:
         path = getattr(module, "__file__", None)
         return None if path is None else Path(path)
+    # Found as an import would, but not run: a cache key must have no side effects.
     spec = _spec_of(name)
     return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
 

@@ -132,6 +132,7 @@ class FeatureCache:
         So that an accelerator doesn't wait while files are read. It changes no result: what isn't
         there yet is looked for again. Does nothing in memory, or before the key was asked for.
         """
+        # Not computed here: a worker may prefetch, and hashing weights belongs to the first use.
         section = self._latest.get(key.place)
         if section is None or not isinstance(self.store, TensorStore):
             return
@@ -166,6 +167,7 @@ class FeatureCache:
                 missing.setdefault(item, position)
         if missing:
             columns = [column.detach() for column in compute(list(missing.values()))]
+            # Columns to rows: each item's value has one tensor of every column.
             new: dict[str, Value] = dict(zip(missing, zip(*columns, strict=True), strict=True))
             self.store.add(section, new)
             self.computed_bytes += sum(map(size_of, new.values()))
@@ -205,6 +207,7 @@ class FeatureCache:
         That is the libraries' versions, and the precision that is chosen for the process: autocast
         and matrix products in float32.
         """
+        # Of this very moment: a stage may compute the same part under autocast and without.
         cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
         precision = [str(cast), torch.get_float32_matmul_precision()]
         return hash_json([library_versions(), precision, key.content or self.content(key)])
@@ -219,6 +222,8 @@ class FeatureCache:
             self._modules[key.place] = key, [*key.modules, *hidden_modules(key.modules)]
         modules = self._modules[key.place][1]
         weights = tuple(named_weights(modules))
+        # A tensor's version counts its changes in place, so that weights needn't be hashed to be
+        # compared at every batch.
         state = tuple((name, w.data_ptr(), w._version) for name, w in weights)
         if key.place not in self._contents or self._contents[key.place][0] != state:
             if state not in self._weights:

@@ -59,6 +59,7 @@ def weights_fingerprint(module: nn.Module, cast: torch.dtype | None = None) -> s
     """
     state = hashlib.sha256()
     for name, value in sorted(module.named_parameters()):
+        # What a stage trained beside them is saved by the model itself.
         if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
             continue
         flat = value.detach().reshape(-1)
@@ -98,6 +99,7 @@ def tokenizer_fingerprint(tokenizer: TextTokenizer, *, options: bool = False) ->
             tokens, the chat template, the longest text. Without it the result is the same in other
             releases of tokenizers, as a manifest needs it.
     """
+    # In ranges, so that a manifest's difference says which ids are others.
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
     found: dict[str, object] = {"size": len(vocabulary)}
     step = -(-len(vocabulary) // BLOCKS)

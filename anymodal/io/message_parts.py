@@ -61,6 +61,7 @@ class PartReader:
             return part
         if isinstance(part, Mapping):
             return self._of_mapping(part)
+        # A pair is an array with its rate; every other list here was meant for `chat`.
         if isinstance(part, list | tuple) and not is_pair(part):
             raise MediaError(
                 f"a message holds texts, media and paths, not a {type(part).__name__}; several "
@@ -104,6 +105,7 @@ class PartReader:
     def _medium(self, kind: str | None, body: dict[str, Any]) -> Media:
         """The medium of a kind, where it is known, from one source or from its fields."""
         named = [key for key in _SOURCES if key in body]
+        # Hugging Face's data sets have a path beside the bytes that were read from it.
         if named[:-1] == ["path"]:  # only where the content came from
             body.pop(named.pop(0))
         if len(named) > 1:
@@ -114,10 +116,12 @@ class PartReader:
         source = body.pop(key)
         if key == "array":
             source = np.asarray(source)
+        # As `load_object` takes an array and its rate: a pair.
         if is_array(source) and (rate := next((r for r in _RATES if r in body), None)):
             source = (source, body.pop(rate))
         hints = _hints(kind, body)
         if isinstance(source, str):
+            # Bare base64, as services send audio, is no path.
             if key in ("data", "bytes") and not source.startswith("data:"):
                 data = decode_base64(source, self.limits)
                 return load(data, kind=kind, limits=self.limits, **hints)

@@ -41,6 +41,7 @@ def hidden_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
     """Modules that objects among the attributes hold, which torch takes for no sub-modules."""
     seen = {id(each): each for top in modules for each in top.modules()}
     hidden: list[nn.Module] = []
+    # A list, or an object of one's own, hides its modules from torch, not from forward().
     todo = [value for each in seen.values() for value in _attributes(each).values()]
     reached: set[int] = set()
     while todo:
@@ -97,6 +98,7 @@ def _described(value: object, described: dict[int, object]) -> object:
         # A folder that was moved is the same.
         return type(value).__name__ if isinstance(value, PurePath) else str(value)
     if id(value) not in described:
+        # Before its attributes: an object may refer back to itself.
         described[id(value)] = _name_of(type(value))  # for what refers back to it
         described[id(value)] = _described_object(value, described)
     return described[id(value)]
@@ -128,6 +130,7 @@ def _written(value: object, described: dict[int, object]) -> object:
     if hasattr(value, "get_vocab") and hasattr(value, "model_max_length"):
         return tokenizer_fingerprint(cast(TextTokenizer, value), options=True)
     to_dict = getattr(value, "to_dict", None)
+    # A library's attributes are its own affair and change with releases; its configuration lasts.
     if to_dict is not None and is_library(type(value).__module__):
         return hash_settings(to_dict())
     return {name: _described(inner, described) for name, inner in _attributes(value).items()}

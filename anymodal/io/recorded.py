@@ -46,6 +46,7 @@ class Recorded:
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
         part = super().__new__(cls)
+        # In `vars`: a torch module takes attributes only after its own __init__.
         vars(part)["_construction"] = (None, _bound(cls.__init__, part, args, kwargs))
         return part
 
@@ -73,6 +74,7 @@ def _bound(
 ) -> dict[str, Any]:
     """Arguments by name, without the first; nothing where they don't fit, which the call tells."""
     signature = inspect.signature(function)
+    # The call that follows raises the same error, with a better message.
     try:
         bound = signature.bind(first, *args, **kwargs).arguments
     except TypeError:

@@ -78,6 +78,7 @@ class Media(ABC):
         limits = limits or Limits()
         blob = read_source(source, limits)
         wanted = getattr(cls, "kind", None) or _kind_of_its_own(blob)
+        # A kind of a user's own: no content tells of it, so the class alone decides.
         if wanted is not None and wanted not in TOLD:
             fmt = sniff(blob, or_else=OTHER)  # what is inside, its class alone can tell
         else:
@@ -85,10 +86,12 @@ class Media(ABC):
             found = _kinds_within(blob, fmt, limits, wanted)
             named = _SUFFIXES.get(blob.suffix, found)
             _check_kind(blob, fmt, found, wanted)
+            # Of several kinds in one file, such as a video's sound, the name says which is meant.
             wanted = wanted or next((kind for kind in found if kind in named), found[0])
         target = cls.kinds[wanted]
         if extra := sorted(set(hints) - target.hints):
             raise MediaError(f"{blob.name} is loaded as {wanted}, which takes no {extra[0]}=")
+        # Hints were checked against the class's own names above, so `_decode` gets no other.
         medium = target._decode(blob, fmt, limits, **hints)
         assert isinstance(medium, cls)
         return medium
@@ -150,6 +153,7 @@ class Media(ABC):
         known, digest = getattr(self, "_frozen", ((), None))
         for field, was in zip(fields(self), known, strict=False):  # type: ignore[arg-type]
             value = getattr(self, field.name)
+            # A caller may have set another array, or lifted the write protection.
             if value is not was or (isinstance(value, np.ndarray) and value.flags.writeable):
                 return None
         return digest
@@ -161,6 +165,7 @@ class Media(ABC):
         state = hashlib.sha256(self.kind.encode())
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
+            # With type and shape: the same bytes may be another array.
             if isinstance(value, np.ndarray):
                 state.update(f"{field.name}:{value.dtype}:{value.shape}:".encode())
                 state.update(np.ascontiguousarray(value).data)

@@ -75,6 +75,7 @@ def _read_header(blob: Blob, fmt: Format, limits: Limits) -> _ClipHeader:
         if all(size):
             limits.check_pixels(blob.name, size[1], size[0])
         seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
+        # No frame takes less than a byte.
         if stream.frames > len(blob.data):  # what is written where nobody knows it yet
             seconds = 0.0
         limits.check_seconds(blob.name, seconds)

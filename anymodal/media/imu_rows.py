@@ -58,9 +58,9 @@ def read_rows_of_numbers(
         ValueError: naming line and value, if a row has too few or too many cells, a value is no
             finite number, or decimal commas and points are mixed; if there are too many rows.
     """
+    # Arrays of machine numbers: lists of Python's take four times as much.
     values, lines = array("d"), array("L")
-    first: list[str] = []
-    row: list[str] = []
+    first, row = list[str](), list[str]()
     origin: datetime | None = None
     marks: set[str] = set()
     for number, row in rows:
@@ -75,14 +75,10 @@ def read_rows_of_numbers(
             origin = origin or date
             seconds = _since(date, origin)
         joined = "".join(cells)
+        # Seldom new: a table of a million rows has one mark, seen in its first.
         if not marks.issuperset(mark for mark in ".," if mark in joined):
-            marks.update(mark for mark in ".," if mark in joined)
-            if len(marks) == 2:
-                raise MediaError(
-                    f"{where}: a decimal {'comma' if ',' in joined else 'point'} in a table of "
-                    f"the other ({printable(' '.join(cells))}); write all numbers in one way, "
-                    "without separators of thousands"
-                )
+            _add_marks(marks, cells, where)
+        # Python's float() takes digits of other scripts, and 1_000.
         plain = joined.isascii() and "_" not in joined
         try:
             found = [*seconds, *map(float, cells if "," not in marks else map(_point, cells))]
@@ -100,12 +96,25 @@ def read_rows_of_numbers(
             )
         values.extend(found)
         lines.append(number)
+        # After each row, so that a table of endless rows ends here and not in a full memory.
         limits.check_decoded(blob.name, 8 * len(values), f"rows of {len(columns)} numbers")
     return TableRows(
         np.frombuffer(values, np.float64).reshape(-1, len(columns)),
         np.frombuffer(lines, np.dtype("L")),
         (first, row),
     )
+
+
+def _add_marks(marks: set[str], cells: Sequence[str], where: str) -> None:
+    """Take in a row's decimal marks, of which a table has one kind."""
+    joined = "".join(cells)
+    marks.update(mark for mark in ".," if mark in joined)
+    if len(marks) == 2:
+        raise MediaError(
+            f"{where}: a decimal {'comma' if ',' in joined else 'point'} in a table of the other "
+            f"({printable(' '.join(cells))}); write all numbers in one way, without separators of "
+            "thousands"
+        )
 
 
 def _point(cell: str) -> str:

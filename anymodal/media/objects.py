@@ -139,6 +139,7 @@ def _with_rate(array: Numbers, rate: float, limits: Limits) -> Media:
             "(T, H, W, 3)"
         )
     samples = np.atleast_2d(array)  # (n,) -> (1, n)
+    # Either axis may be time in libraries; sound has far more samples than channels.
     if array.ndim == 2 and len(samples) > samples.shape[1]:
         samples = samples.T  # (n, C) -> (C, n)
     if len(samples) == len(AXES) or not rate >= LOWEST_SOUND:

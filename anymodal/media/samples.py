@@ -199,6 +199,7 @@ class _Resampler:
 
         pieces: list[AudioFrame] = []
         shape = self._for if frame is None else _shape(frame)
+        # FFmpeg's resampler keeps some samples back; they belong before the new layout's.
         if self._made is not None and (frame is None or shape != self._for):
             pieces += self._made.resample(None)
             self._made = None

@@ -85,6 +85,7 @@ class Embedder:
         """Enter the files whose embeddings are in the cache; the others come back."""
         paths = list(paths)
         entries = {path: entry for path in paths if (entry := _entry_or_none(path)) is not None}
+        # A file's kind is known once it is read, so every encoder's results are looked through.
         items = {self.item(entry): path for path, entry in entries.items()}
         for kind, key in self.keys.items():
             for item, (value,) in self.cache.find(key, list(items), self.device).items():
@@ -125,6 +126,7 @@ class Embedder:
             embeds = encoder.embed(encoder.to_weights(batch)).float().cpu()  # (B, E)
             embeds = F.normalize(embeds, dim=1) if self.unit else embeds
             values = {self.item(e): (row,) for e, row in zip(entries, embeds, strict=True)}
+            # Before they are counted: what is reported as done is on disk.
             self.keep(kind, values)
             for entry, row in zip(entries, embeds, strict=True):
                 self.new += self._enter(entry, row)

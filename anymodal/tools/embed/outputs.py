@@ -62,6 +62,7 @@ def write(out: Path, embedder: Embedder, entries: Sequence[FileEntry]) -> None:
         with replacing(out) as temporary:
             _write_parquet(temporary, embedder, entries, embedder.width)
         return
+    # Mapped: the rows of a million files are larger than memory.
     with replacing(out) as temporary:
         shape = len(entries), embedder.width
         rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,28 +70,36 @@ def embed_files(
         raise ValueError(f"no encoder for {kind!r}; there are {', '.join(encoders)}")
     chosen = dict(encoders) if kind is None else {kind: encoders[kind]}
     folder = out.with_name(f"{out.name}.cache")
+    # The output may lie in a folder that is embedded; a second run must not read it.
     files = find_files(paths, (out, outputs.entries_file(out), folder))
     if not files:
         raise ValueError("there is nothing to write: no file is there")
+    # On disk from the first batch on, so that a killed run goes on where it stopped.
     cache = FeatureCache(folder=folder)
     try:
         embedder = Embedder(chosen, cache, batch=batch, kind=kind, unit=unit, device=device)
         _take_up(out, embedder)
-        with tqdm(total=len(files), unit="file") as bar:
-            for start in range(0, len(files), CHUNK):
-                unknown = embedder.take_cached(files[start : start + CHUNK])
-                bar.update(len(files[start : start + CHUNK]) - len(unknown))
-                for path in unknown:
-                    embedder.take(path, limits)
-                    bar.update()
-            embedder.encode()
+        _embed(files, embedder, limits)
         entries = [embedder.entries[p] for p in map(str, files) if p in embedder.entries]
         outputs.write(out, embedder, entries)
     except ValueError:
         _remove_empty(folder)
         raise
+    # The output has every row now, and the next run takes them from there.
     shutil.rmtree(folder, ignore_errors=True)
     return Report(len(entries), embedder.new, embedder.skipped)
+
+
+def _embed(files: Sequence[Path], embedder: Embedder, limits: media.Limits | None) -> None:
+    with tqdm(total=len(files), unit="file") as bar:
+        # In chunks: the embeddings of a million files are gigabytes.
+        for start in range(0, len(files), CHUNK):
+            unknown = embedder.take_cached(files[start : start + CHUNK])
+            bar.update(len(files[start : start + CHUNK]) - len(unknown))
+            for path in unknown:
+                embedder.take(path, limits)
+                bar.update()
+        embedder.encode()
 
 
 def _take_up(out: Path, embedder: Embedder) -> None:
@@ -109,6 +117,7 @@ def _take_up(out: Path, embedder: Embedder) -> None:
         chunk = zip(held.entries[start : start + CHUNK], held.embeds[start:], strict=False)
         for entry, row in chunk:
             values.setdefault(entry.kind, {})[embedder.item(entry)] = (torch.tensor(row),)
+        # Rows of kinds that aren't asked for now are left out of the new output.
         for kind in values.keys() & settings.keys():
             embedder.keep(kind, values[kind])
 
