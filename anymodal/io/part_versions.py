@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "c78d4e747fe0aebc", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "496c64f89d91d9df"),
+    "anymodal.media": PartVersion(1, "43d182d6b28e4730"),
     "anymodal.encoders": PartVersion(1, "8c092723123f3c66", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "90c3627d816d5fd2", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "fa8e9fe7bcc4fc8b", ("anymodal.encoders",)),
