@@ -130,7 +130,7 @@ class Session:
 
     def _shown(self, count: int) -> list[Message]:
         """Of the first `count` turns those that the model is shown, as messages."""
-        recent = self.turns[_first_shown(count, self.model.history_turns) : count]
+        recent = self.turns[first_shown(count, self.model.history_turns) : count]
         return [message for turn in recent for message in (turn.question, turn.reply)]
 
     def attach(self, path: str | Path) -> Attachment:
@@ -259,7 +259,7 @@ class Session:
         return path
 
 
-def _first_shown(count: int, history_turns: int | None) -> int:
+def first_shown(count: int, history_turns: int | None) -> int:
     """The index of the earliest of `count` turns that a model with this memory is shown."""
     if history_turns is None or count <= history_turns:
         return 0

@@ -100,6 +100,11 @@ class ServedModel:
         modalities = {} if self.model is None else self.model.modalities
         return {each.media.kind: name for name, each in modalities.items() if each.decoder}
 
+    @property
+    def history_turns(self) -> int | None:
+        """How many earlier turns the model is shown; None for all."""
+        return None if self.model is None else self.model.history_turns
+
     def kind_of(self, modality: str) -> str:
         """The kind of media of a modality of the model."""
         assert self.model is not None

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymodal.language.kv_cache import PrefixCache
+from anymodal.serving.api.conversation import recent
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
 from anymodal.serving.stop_strings import StopStrings
+from anymodal.types import Message
 from tests.support.tiny import compose
 
 TEXTS = st.text("abc", max_size=12)
@@ -30,6 +32,17 @@ def test_text_passes_as_soon_as_no_stop_string_can_begin_in_it() -> None:
     assert [stops.push(piece) for piece in ("a", "bE", "N", "x", "END", "y")] == [
         "a", "b", "", "ENx", "", ""
     ]  # fmt: skip
+
+
+def test_a_long_conversation_is_shown_as_in_a_session() -> None:
+    system = Message("system", "Be brief.")
+    turns = [[Message("user", f"q{n}"), Message("assistant", f"a{n}")] for n in range(9)]
+    talk = [system, *(message for turn in turns for message in turn), Message("user", "last")]
+    assert recent(talk, None) == talk and recent(talk, 9) == talk
+    assert [message.text for message in recent(talk, 6)] == [
+        "Be brief.", *(message.text for turn in turns[3:] for message in turn), "last"
+    ]  # fmt: skip
+    assert recent([system], 1) == [system]
 
 
 @pytest.fixture(scope="module")

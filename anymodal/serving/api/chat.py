@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.replies import (
     DeltaWriter,
@@ -43,7 +44,7 @@ async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     """Answer a conversation, in text and in whatever media the model makes."""
     state = state_of(request)
     served, engine = state.engine(body.model)
-    messages = await _read(state, body.messages)
+    messages = recent(await _read(state, body.messages), served.history_turns)
     streams = await submit_all(engine, _requests(state, served, body, messages))
     answer = _ChatAnswer(state, served, body)
     if body.stream:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from anymodal.chat.settings import TextSettings
 from anymodal.media import Image
+from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.replies import Json, MediaEncoder, new_id
 from anymodal.serving.api.response_items import messages_of, output_items
 from anymodal.serving.api.response_stream import ResponseStream
@@ -38,6 +39,7 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     served, engine = state.engine(body.model)
     given = messages_of(body.input, body.instructions)
     messages = await asyncio.to_thread(state.reader.messages, given)
+    messages = recent(messages, served.history_turns)
     maker = served.makers.get(Image.kind)
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
     asked = ReplyRequest(messages, seed=body.seed, text=text, sampling=media_settings(body, served))
