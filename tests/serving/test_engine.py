@@ -23,7 +23,7 @@ from anymodal.serving.requests import (
     ReplyRequest,
     ReplyStream,
 )
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 from anymodal.types import Done, Event, MediumProgress, MediumReady, Message, TextDelta
 
@@ -40,7 +40,7 @@ def model() -> AnyModal:
 @pytest.fixture(scope="module")
 def duck() -> Media:
     scene = Scene("duck", "orange", "big", "still", "slow")
-    return render(scene, "image", np.random.default_rng(0))
+    return render_scene(scene, "image", np.random.default_rng(0))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from anymodal.media import Audio, Image, Video, load
 from anymodal.media.base import data_uri
 from anymodal.model import AnyModal
-from anymodal.toybox.render import render
+from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 from anymodal.types import Message
 from tests.support.serving import served, serving
@@ -53,7 +53,7 @@ def ask(client: openai.OpenAI, text: Any, **more: Any) -> ChatCompletion:
 
 def duck() -> Image:
     scene = Scene("duck", "orange", "big", "still", "slow")
-    medium = render(scene, "image", np.random.default_rng(0))
+    medium = render_scene(scene, "image", np.random.default_rng(0))
     assert isinstance(medium, Image)
     return medium
 
@@ -141,7 +141,7 @@ def test_media_are_read_and_a_reply_can_be_sent_back(
 
 def test_sounds_and_movements_are_read(client: openai.OpenAI) -> None:
     scene = Scene("bell", "red", "big", "still", "slow")
-    sound = render(scene, "audio", np.random.default_rng(0)).encode(".wav")
+    sound = render_scene(scene, "audio", np.random.default_rng(0)).encode(".wav")
     samples = np.zeros((6, 400), np.float32)
     samples[2] = 9.81
     table = io.BytesIO()
