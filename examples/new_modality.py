@@ -2,8 +2,8 @@
 
     python examples/new_modality.py
 
-`touch.py` is all there is to write for it: a medium and its encoder, in 40 lines. `bind` teaches
-that encoder to embed a scene where the model's own encoder of movements embeds it (ImageBind's
+`touch.py` is all there is to write for it: a class of media and its encoder, in 40 lines. `bind`
+teaches that encoder to embed a scene where the model's own IMU encoder embeds it (ImageBind's
 recipe). `perceive` teaches the projection's new entries to tell the language model what the mat
 feels. Only they train: what the model knew before stays as it was.
 """
@@ -34,11 +34,11 @@ QUESTION = "what do you feel?"
 
 
 def learn(model: AnyModal, encoder: TouchEncoder, recordings: list[Recording], steps: int) -> None:
-    """Bind the encoder to the model's encoder of movements, then train the projection's entries."""
+    """Bind the encoder to the model's IMU encoder, then train the projection's entries."""
     scenes = [
         {
             "touch": Captioned("touch", Touch(r.pressure), r.caption),
-            "imu": Captioned("imu", r.movement, r.caption),
+            "imu": Captioned("imu", r.imu, r.caption),
         }
         for r in recordings
     ]
@@ -63,26 +63,26 @@ def learn(model: AnyModal, encoder: TouchEncoder, recordings: list[Recording], s
 
 
 def accuracy(model: AnyModal, recordings: list[Recording]) -> float:
-    """The share of recordings of which a reply tells everything right and nothing else."""
+    """The share of recordings whose reply states all attributes right, and no others."""
     asked = [[Touch(r.pressure), QUESTION] for r in recordings]
     replies = reply_many(model, asked, seeds=range(len(asked)), max_new_tokens=24)
     pairs = zip(replies, recordings, strict=True)
-    right = [all(score_text(reply.text, r.told).values()) for reply, r in pairs]
+    right = [all(score_text(reply.text, r.attributes).values()) for reply, r in pairs]
     return sum(right) / len(right)
 
 
-# ---- Recordings: what somebody would have measured, made up from Toybox scenes -------------------
+# ---- Recordings, synthesised from Toybox scenes in place of measured ones -----------------------
 
 RATE, FRAMES, CELLS = 10, 20, 8
 PRESSURE = {"small": 0.4, "big": 1.0}
 
 
 class Recording(NamedTuple):
-    """One scene: the mat's readings (20, 8, 8) at 10 Hz, the IMU's, and what they tell."""
+    """One scene: the mat's readings (20, 8, 8) at 10 Hz, an IMU recording, and its attributes."""
 
     pressure: NDArray[np.float32]
-    movement: Media
-    told: dict[str, str]  # size, motion and tempo
+    imu: Media
+    attributes: dict[str, str]  # size, motion and tempo
     caption: str  # the same in words
 
 
@@ -92,14 +92,14 @@ def record(count: int, seed: int) -> list[Recording]:
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         scene = sample_scene(rng)
-        told = scene.observable("imu")
-        felt = press(scene, rng), render_scene(scene, "imu", rng)
-        recordings.append(Recording(*felt, told, caption(told, "imu")))
+        attributes = scene.observable("imu")
+        pressure, imu = press(scene, rng), render_scene(scene, "imu", rng)
+        recordings.append(Recording(pressure, imu, attributes, caption(attributes, "imu")))
     return recordings
 
 
 def press(scene: Scene, rng: np.random.Generator) -> NDArray[np.float32]:
-    """What the mat feels: a soft spot that moves as the scene does, wider as it comes nearer."""
+    """The mat's readings: a soft spot that moves as the scene does, wider as it comes nearer."""
     x, y, nearness = trajectory(scene.motion, scene.tempo, np.arange(FRAMES) / RATE).T[..., None]
     cells = np.linspace(-0.35, 0.35, CELLS)
     width = 0.12 * np.exp(nearness)

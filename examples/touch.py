@@ -1,4 +1,4 @@
-"""A mat that feels where and how hard it is pressed: a medium, and an encoder that reads it."""
+"""A mat that feels where and how hard it is pressed: a class of media, and its encoder."""
 
 from dataclasses import dataclass
 

@@ -65,8 +65,8 @@ def write_samples(
         stem = f"{index:04d}"
         media = {}
         for name in names:
-            medium = render_scene(scene, name, rng)
-            path = medium.save(out / f"{stem}-{name}{medium.suffix}")
+            item = render_scene(scene, name, rng)
+            path = item.save(out / f"{stem}-{name}{item.suffix}")
             media[name] = {"file": path.name, "tells": scene.observable(name)}
         description = {"scene": asdict(scene), "held_out": scene.held_out, "media": media}
         (out / f"{stem}.json").write_text(json.dumps(description, indent=2) + "\n", "utf-8")
@@ -108,7 +108,7 @@ def _message(turn: DialogueTurn, stem: Path, rng: np.random.Generator) -> dict[s
 def _part(part: MediaItem, stem: Path, rng: np.random.Generator) -> dict[str, str]:
     from anymodal.toybox.render import render_scene
 
-    medium = render_scene(part.scene, part.modality, rng)
-    path = medium.save(stem.with_name(f"{stem.name}-{part.modality}{medium.suffix}"))
+    item = render_scene(part.scene, part.modality, rng)
+    path = item.save(stem.with_name(f"{stem.name}-{part.modality}{item.suffix}"))
     file = path.relative_to(stem.parents[1]).as_posix()
     return {"kind": part.modality, "file": file, "caption": part.caption}
