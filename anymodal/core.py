@@ -117,7 +117,7 @@ class ComposedModel(nn.Module):
             )
 
     def build_layout(self) -> Layout:
-        """What lays conversations out as the parts need it."""
+        """The prompt layout that the parts need."""
         names = by_media(self.encoders.by_name(), "read")
         makers = by_media(self.decoders.by_name(), "make")
         if self.projection is None:
@@ -272,7 +272,7 @@ class ComposedModel(nn.Module):
     def conditioning(
         self, name: str, samples: Sequence[Sequence[Message]]
     ) -> tuple[list[Target], Conditioning] | None:
-        """What a modality's head asks its decoder for, where the replies are already written.
+        """A head's conditioning for its decoder, where the replies are already written.
 
         Args:
             name: the modality.
@@ -293,7 +293,7 @@ class ComposedModel(nn.Module):
     def span_conditioning(
         self, name: str, rows: Rows, hidden: Tensor, embeds: Tensor
     ) -> Conditioning:
-        """What a modality's head makes of the spans in rows that have a caption, at least one.
+        """A head's conditioning of the spans in rows that have a caption, at least one.
 
         Shapes: last hidden states and input embeddings (R, T, D).
         """

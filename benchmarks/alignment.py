@@ -29,7 +29,7 @@ from alignment_peers import PEERS
 
 from anymodal.io.results import markdown_table
 from anymodal.training.objectives import Dialogue
-from anymodal.training.precompute import fill
+from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import fit, read_run
 
 Results = dict[str, list[dict[str, float]]]
@@ -57,7 +57,7 @@ def filled(config: Path, cache: str) -> dict[str, float]:
         precompute(objective, batch)
 
     Dialogue.precompute = timed  # type: ignore[method-assign]
-    fill(config, [cache])
+    fill_feature_cache(config, [cache])
     return {"ahead": measure.seconds() - times[0]}
 
 

@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from anymodal import AnyModal
 from anymodal.io.results import markdown_table
 from anymodal.language.model import supervised
-from anymodal.training.precompute import fill
+from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import fit, read_run
 from anymodal.types import Features
 
@@ -199,7 +199,7 @@ def trained(model: AnyModal, folder: Path, stage: str, args: argparse.Namespace)
     """Fill a stage's cache and train it; the row of the table."""
     path = write_run(folder, stage, args)
     start = time.perf_counter()
-    filled = fill(path) / (time.perf_counter() - start)
+    filled = fill_feature_cache(path) / (time.perf_counter() - start)
     with profiled(args, stage) as profiler:
         meter = Meter(model, args.warm, profiler)
         with meter.watching():

@@ -30,9 +30,10 @@ from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.scoring import SceneSet
-from anymodal.training.configuration import MuonConfig, Optimizer, freeze_all_but
+from anymodal.training.configuration import MuonConfig, OptimizerConfig
 from anymodal.training.objectives import Dialogue
 from anymodal.training.optimizers import build_optimizer
+from anymodal.training.trainable import freeze_all_but
 from anymodal.types import Message, Target
 
 KINDS = ("text>image", "text>audio", "text>video")
@@ -96,7 +97,7 @@ def learn(model: AnyModal, steps: int, adapters: bool) -> float:
         model.language.enable_lora(r=32, alpha=64, dropout=0.0)
         trained.append("*lora_*")
     freeze_all_but(model, trained)
-    settings = Optimizer(lr=1e-3, muon=MuonConfig(["heads.*"], 1e-2))
+    settings = OptimizerConfig(lr=1e-3, muon=MuonConfig(["heads.*"], 1e-2))
     optimizer = build_optimizer(model, settings)
     rates = [group["lr"] for group in optimizer.param_groups]
     data = conversations(1, steps * BATCH)

@@ -46,8 +46,10 @@ def share(text: str) -> tuple[int, int]:
 def run(args: argparse.Namespace) -> int:
     """Fill the cache of one configuration."""
     with quick_start():
-        from anymodal.training.precompute import fill
+        from anymodal.training.precompute import fill_feature_cache
 
-    samples = fill(args.config, args.overrides, args.limit, args.share, args.processes)
+    samples = fill_feature_cache(
+        args.config, args.overrides, args.limit, args.share, args.processes
+    )
     print(f"{samples} samples gone through")
     return 0

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     for config in configs:
         if args.ray:
-            from anymodal.training.cluster import train_on_ray
+            from anymodal.training.ray_train import train_on_ray
 
             done = train_on_ray(config, overrides, workers=args.ray)
         else:

@@ -6,7 +6,7 @@ import logging
 import random
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +16,14 @@ _LOG = logging.getLogger("anymodal")
 
 SPARES = 10
 """How many samples are tried instead of one that can't be used; more of them in a row end a run."""
+
+
+@runtime_checkable
+class HasLengths(Protocol):
+    """Data whose samples' lengths are known without reading them, in any unit."""
+
+    def length(self, index: int) -> float:
+        """The length of a sample."""
 
 
 class Batches(IterableDataset[Any]):
@@ -51,7 +59,7 @@ class Batches(IterableDataset[Any]):
     ) -> None:
         if len(data) == 0:
             raise ValueError("the data set is empty; check its path and filters")
-        if length_group_batches > 1 and not hasattr(data, "length"):
+        if length_group_batches > 1 and not isinstance(data, HasLengths):
             raise ValueError(
                 f"length_group_batches={length_group_batches} sorts samples by length, which "
                 f"{type(data).__name__} doesn't "
@@ -79,7 +87,8 @@ class Batches(IterableDataset[Any]):
 
     def _deal(self, group: int) -> list[list[int]]:
         drawn = self._drawn(group * self.length_group_batches, self.length_group_batches)
-        drawn.sort(key=getattr(self.data, "length"))  # noqa: B009 (no Sequence declares it)
+        assert isinstance(self.data, HasLengths), "checked in the constructor"
+        drawn.sort(key=self.data.length)
         order = np.random.default_rng((self.seed, group, 1)).permutation(self.length_group_batches)
         size = self.batch_size
         return [drawn[k * size : (k + 1) * size] for k in order]

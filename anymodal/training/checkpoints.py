@@ -11,7 +11,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
@@ -29,25 +28,6 @@ _END_LENGTH = 22
 
 class DamagedError(ValueError):
     """A checkpoint that isn't what was written."""
-
-
-class SaveEvery(L.Callback):
-    """Write a checkpoint every so many optimiser steps, and when the run stops."""
-
-    def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every = path, every
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.last = trainer.global_step  # just read, or nothing to save yet
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
-    ) -> None:
-        step = trainer.global_step
-        due = step % self.every == 0 and step != self.last
-        if due or trainer.should_stop or step >= trainer.max_steps:
-            self.last = step
-            trainer.save_checkpoint(self.path)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -77,7 +57,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | os.PathLike[str], *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        """What the newest whole checkpoint holds.
+        """The newest whole checkpoint.
 
         Raises:
             ValueError: if there is none, naming the damaged ones.
@@ -155,14 +135,14 @@ def check_seal(path: Path) -> bool:
             while left > 0 and (piece := file.read(min(left, 1 << 20))):
                 digest.update(piece)
                 left -= len(piece)
-            told = file.read()
+            seal_bytes = file.read()
     except OSError as error:
         if error.errno != errno.EIO:
             raise
         raise DamagedError(f"{path} is damaged (the disk can't read it)") from error
-    if told == _MARK + digest.hexdigest().encode():
+    if seal_bytes == _MARK + digest.hexdigest().encode():
         return True
-    unsealed = told[-_END_LENGTH:].startswith(_END) and told.endswith(b"\0\0")
+    unsealed = seal_bytes[-_END_LENGTH:].startswith(_END) and seal_bytes.endswith(b"\0\0")
     if not unsealed:
         raise DamagedError(f"{path} is damaged (its checksum is another, or it is cut short)")
     return False

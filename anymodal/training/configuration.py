@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 from omegaconf import MISSING
-from torch import nn
 
 from anymodal.config import ConfigError, shorten, structured, suggest
 from anymodal.io.feature_cache import FeatureCache
@@ -18,8 +16,8 @@ from anymodal.training.precision import PRECISIONS
 
 
 @dataclass
-class Stage:
-    """What a stage trains, and on which losses.
+class StageConfig:
+    """A stage's trainable parameters and losses.
 
     Args:
         trainable: globs over parameter names, such as `projection.*`; all else is frozen.
@@ -33,7 +31,7 @@ class Stage:
 
 @dataclass
 class MuonConfig:
-    """What Muon trains instead of AdamW: the weights of linear layers whose names match a glob.
+    """Muon, instead of AdamW, for the weights of linear layers whose names match a glob.
 
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. Embeddings and output
     layers are better left to AdamW.
@@ -48,7 +46,7 @@ class MuonConfig:
 
 
 @dataclass
-class Optimizer:
+class OptimizerConfig:
     """AdamW with a warm-up and a decay, and Muon for the matrices that `muon` names.
 
     Args:
@@ -78,7 +76,7 @@ class Optimizer:
 
     @property
     def name(self) -> str:
-        """What steps, as a checkpoint knows it."""
+        """The optimizer's name in checkpoints."""
         if self.algorithm is not None:
             return str(self.algorithm["_target_"])
         return "AdamW and Muon" if self.muon.params else "AdamW"
@@ -159,7 +157,7 @@ class FeatureCacheConfig:
         return FeatureCache(limit, self.dir)
 
 
-OWN = {
+RUN_KEYS = {
     "accumulate_grad_batches": "give it beside `trainer`",
     "default_root_dir": "give output_dir",
     "log_every_n_steps": "give log_every",
@@ -210,7 +208,7 @@ class Run:
 
     model: Any = MISSING
     data: Any = MISSING
-    stage: Stage = MISSING
+    stage: StageConfig = MISSING
     output_dir: str = MISSING
     steps: int = MISSING
     objective: Any = None
@@ -220,7 +218,7 @@ class Run:
     length_group_batches: int = 1
     compile: bool = False
     activation_checkpointing: bool = False
-    optimizer: Optimizer = field(default_factory=Optimizer)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     ema: float | None = None
     precision: str = "32-true"
     seed: int = 0
@@ -252,17 +250,17 @@ class Run:
     def _check(self) -> None:
         for name, value, least, most in self._ranges():
             if not least <= value <= most:  # as NaN is not
-                wanted, hint = _range(least, most), _HINTS.get(name, "")
-                raise ConfigError(f"{name} must be {wanted}, not {shorten(value)}{hint}")
+                limits, hint = _range(least, most), _HINTS.get(name, "")
+                raise ConfigError(f"{name} must be {limits}, not {shorten(value)}{hint}")
         for name in self.trainer:
-            if name in OWN:
-                raise ConfigError(f"trainer.{name} is the run's own to say; {OWN[name]}")
+            if name in RUN_KEYS:
+                raise ConfigError(f"trainer.{name} is the run's own to say; {RUN_KEYS[name]}")
         for name, chosen in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
             if not chosen:
                 raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")
-        for name, given in self.stage.losses.items():
-            if not isinstance(given, Mapping):
-                check_weight(given, f"stage.losses.{name}")
+        for name, setting in self.stage.losses.items():
+            if not isinstance(setting, Mapping):
+                check_weight(setting, f"stage.losses.{name}")
         for name, folder in (
             ("output_dir", self.output_dir),
             ("feature_cache.dir", self.feature_cache.dir),
@@ -315,46 +313,3 @@ _EMPTY = {
     "losses": "name at least one loss and its weight",
     "trainable": 'give globs over the names of parameters, such as "*" for all',
 }
-
-
-def match_names(names: Iterable[str], patterns: Iterable[str], place: str, what: str) -> set[str]:
-    """The names that match a glob.
-
-    Raises:
-        ConfigError: for a glob that matches none: its place, and what it should have matched.
-    """
-    names = list(names)
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matched = {name for name in names if fnmatchcase(name, pattern)}
-        if not matched:
-            raise ConfigError(f"{place}: {pattern!r} matches no {what}")
-        chosen |= matched
-    return chosen
-
-
-def freeze_all_but(model: nn.Module, patterns: Iterable[str]) -> list[str]:
-    """Let only the parameters whose names match a glob train; their names come back.
-
-    Raises:
-        ConfigError: for a glob that matches no parameter, with the names that there are.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    tops = sorted({".".join(name.split(".")[:2]) for name in names})
-    chosen = match_names(names, patterns, "trainable", f"parameter; there are {tops}")
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in chosen)
-    return [name for name in names if name in chosen]
-
-
-def train_mode(model: nn.Module) -> None:
-    """Put what trains into training mode, and leave what is frozen in evaluation mode."""
-    model.eval()
-    for module in model.modules():
-        own = list(module.parameters())
-        if own and all(parameter.requires_grad for parameter in own):
-            module.train()
-        elif any(parameter.requires_grad for parameter in own):
-            for child in module.children():  # such as the dropout before an adapter
-                if next(child.parameters(), None) is None:
-                    child.train()

@@ -17,15 +17,15 @@ from anymodal.distributed import collectives
 from anymodal.language.model import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.batches import seed_all
-from anymodal.training.callbacks import StopAndSave
-from anymodal.training.configuration import Run, freeze_all_but, train_mode
+from anymodal.training.callbacks import GradientCheck, MeanLosses, StopAndSave
+from anymodal.training.configuration import Run
 from anymodal.training.loader import MicroBatch
-from anymodal.training.monitors import GradientCheck, MeanLosses
 from anymodal.training.objectives import Objective
 from anymodal.training.optimizers import build_optimizer
-from anymodal.training.precision import cast
+from anymodal.training.precision import cast_weights
 from anymodal.training.progress import Progress
 from anymodal.training.steps import Step
+from anymodal.training.trainable import freeze_all_but, train_mode
 
 
 class StageModule(L.LightningModule):
@@ -34,7 +34,7 @@ class StageModule(L.LightningModule):
     Checkpoints hold the trainable weights alone: what is frozen is read from where it came from.
 
     Args:
-        objective: what to train; it is told the stage's losses.
+        objective: what to train; it computes the stage's losses.
         run: the run's settings.
     """
 
@@ -47,7 +47,7 @@ class StageModule(L.LightningModule):
         vars(self)["objective"] = objective
         self.run = run
         self.trainable = freeze_all_but(self.model, run.stage.trainable)
-        cast(self.model, run.precision)
+        cast_weights(self.model, run.precision)
         objective.use_losses(run.stage.losses)
         objective.packed = run.packed
         objective.feature_cache = run.feature_cache.open()
@@ -139,20 +139,20 @@ class StageModule(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        wanted = {f"model.{name}" for name in self.trainable}
+        trained = {f"model.{name}" for name in self.trainable}
         checkpoint["state_dict"] = {
-            k: v for k, v in checkpoint["state_dict"].items() if k in wanted
+            k: v for k, v in checkpoint["state_dict"].items() if k in trained
         }
         checkpoint["optimizer"] = self.run.optimizer.name
         self.progress.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = set(checkpoint["state_dict"])
-        wanted = {f"model.{name}" for name in self.trainable}
-        if saved != wanted:
+        trained = {f"model.{name}" for name in self.trainable}
+        if saved != trained:
             raise ConfigError(
                 f"the checkpoint trained other parameters than this run: only there "
-                f"{sorted(saved - wanted)[:5]}, only here {sorted(wanted - saved)[:5]}; "
+                f"{sorted(saved - trained)[:5]}, only here {sorted(trained - saved)[:5]}; "
                 f"choose another output_dir= folder or the old configuration"
             )
         before, now = checkpoint.get("optimizer"), self.run.optimizer.name

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
 from anymodal.config import resolve_target
-from anymodal.training import configuration as stage
+from anymodal.training.configuration import OptimizerConfig
+from anymodal.training.trainable import match_names
 
 
 class MuonAdamW(Optimizer):
@@ -95,24 +96,24 @@ class MasterWeights(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's own, with each float32 copy beside the state of its weight."""
         _copy_settings(self.param_groups, self.inner.param_groups)
-        known: dict[str, Any] = self.inner.state_dict()
+        states: dict[str, Any] = self.inner.state_dict()
         copies = {id(master) for _, master in self.pairs}
         masters = [p for group in self.inner.param_groups for p in group["params"]]
         for place, master in enumerate(masters):
             if id(master) in copies:
-                held = known["state"].get(place, {})
-                known["state"][place] = {**held, _MASTER: master.detach()}
-        return known
+                state = states["state"].get(place, {})
+                states["state"][place] = {**state, _MASTER: master.detach()}
+        return states
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state, which must come from the same groups."""
         states: dict[int, Any] = {}
         masters = [p for group in self.inner.param_groups for p in group["params"]]
-        for place, held in state_dict["state"].items():
-            if _MASTER in held:
-                masters[place].copy_(held[_MASTER])
-            rest = {key: value for key, value in held.items() if key != _MASTER}
+        for place, state in state_dict["state"].items():
+            if _MASTER in state:
+                masters[place].copy_(state[_MASTER])
+            rest = {key: value for key, value in state.items() if key != _MASTER}
             if rest:
                 states[place] = rest
         self.inner.load_state_dict({**state_dict, "state": states})
@@ -141,7 +142,7 @@ def kept_tensors(optimizer: Optimizer) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def build_optimizer(
-    model: nn.Module, settings: stage.Optimizer, trusted_packages: Iterable[str] = ()
+    model: nn.Module, settings: OptimizerConfig, trusted_packages: Iterable[str] = ()
 ) -> Optimizer:
     """Build the optimizer of what trains in a model; vectors get no weight decay.
 
@@ -162,7 +163,7 @@ def build_optimizer(
 
 
 def _master(weight: nn.Parameter) -> nn.Parameter:
-    """What is stepped for a weight: itself, or in half precision a copy that is not."""
+    """The parameter that is stepped for a weight: itself, or a float32 copy of a half one."""
     if weight.dtype.itemsize >= 4:
         return weight
     return nn.Parameter(weight.detach().float())
@@ -171,7 +172,7 @@ def _master(weight: nn.Parameter) -> nn.Parameter:
 def _optimizer_of(
     model: nn.Module,
     trained: dict[str, nn.Parameter],
-    settings: stage.Optimizer,
+    settings: OptimizerConfig,
     trusted_packages: Iterable[str],
 ) -> Optimizer:
     matrices = _matrices(model, trained, settings.muon.params)
@@ -183,11 +184,11 @@ def _optimizer_of(
     ]
     groups = [group for group in groups if group["params"]]
     if settings.algorithm is not None:
-        given: dict[str, Any] = {"params": groups, "lr": settings.lr}
+        arguments: dict[str, Any] = {"params": groups, "lr": settings.lr}
         target = resolve_target(settings.algorithm["_target_"], ["torch.optim", *trusted_packages])
         more = {key: value for key, value in settings.algorithm.items() if key != "_target_"}
-        made: Optimizer = target(**given, **more)
-        return made
+        optimizer: Optimizer = target(**arguments, **more)
+        return optimizer
     first, second = settings.betas
     adamw = AdamW(
         groups,
@@ -218,5 +219,5 @@ def _matrices(
             linear.add(f"{name}.in_proj_weight")
     names = [name for name in trained if name in linear]
     what = f"linear layer that trains; such are {names[:5]}"
-    chosen = stage.match_names(names, patterns, "optimizer.muon.params", what)
+    chosen = match_names(names, patterns, "optimizer.muon.params", what)
     return [trained[name] for name in names if name in chosen]

@@ -1,4 +1,4 @@
-"""How numbers are held in training: of all weights, or in passes alone."""
+"""Precisions of training: of all weights, or of passes under autocast."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PRECISIONS = {
     "bf16-true": torch.bfloat16,
     "64-true": torch.float64,
 }
-"""How numbers are held, by name, and the type that all of a model gets for it."""
+"""Precisions by Lightning's name, and the type that all weights get, if any."""
 
 
-def cast(model: nn.Module, precision: str) -> None:
+def cast_weights(model: nn.Module, precision: str) -> None:
     """Give a model's weights the type of a precision, where that is not a matter of passes alone.
 
     Not Lightning's way, which has every new tensor be of that type while a model works: positions
@@ -33,7 +33,7 @@ def cast(model: nn.Module, precision: str) -> None:
     ]
     model.to(kind)
     for module, name, buffer in rates:
-        setattr(module, name, buffer)
+        module.register_buffer(name, buffer, name not in module._non_persistent_buffers_set)
 
 
 def allow_tf32() -> None:
@@ -44,6 +44,6 @@ def allow_tf32() -> None:
     torch.set_float32_matmul_precision("high")
 
 
-def passes(precision: str) -> str:
-    """What is left of a precision for Lightning to do, once a model is `cast`."""
+def lightning_precision(precision: str) -> str:
+    """The precision that Lightning applies, once weights are cast."""
     return precision if PRECISIONS[precision] is None else "32-true"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,23 @@ from anymodal.config import ConfigError
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.tensor_store import TensorStore
 from anymodal.training.batches import Batches
-from anymodal.training.configuration import train_mode
+from anymodal.training.configuration import Run
 from anymodal.training.loader import Loader
 from anymodal.training.module import StageModule
-from anymodal.training.precision import allow_tf32, passes
+from anymodal.training.objectives import Objective
+from anymodal.training.precision import allow_tf32, lightning_precision
 from anymodal.training.run import build, read_run
+from anymodal.training.trainable import train_mode
 
 
-def fill(
+def fill_feature_cache(
     path: str | Path,
     overrides: Iterable[str] = (),
     limit: int | None = None,
     share: tuple[int, int] = (1, 1),
     processes: int | None = None,
 ) -> int:
-    """Compute and keep what a run's frozen parts make of the samples that it will draw.
+    """Compute the results of a run's frozen parts for the samples that it will draw.
 
     The batches are those that the run draws, so results are the same to the bit as those that it
     would have computed. What is there already is read and checked, not computed again.
@@ -57,15 +59,8 @@ def fill(
     StageModule(objective, run)  # checks the stage, freezes the rest, opens the cache
     train_mode(objective.model)
     allow_tf32()
-    place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
-    fabric = L.Fabric(devices=1, precision=passes(run.precision), **place)  # type: ignore[arg-type]
-    fabric.setup_module(objective.model)
-    drawn = (
-        run.steps
-        * run.accumulate_grad_batches
-        * run.batch_size
-        * (processes or _processes(run.trainer))
-    )
+    drawn = run.steps * run.accumulate_grad_batches * run.batch_size
+    drawn *= processes or _processes(run.trainer)
     count = min(len(data), drawn if limit is None else limit)
     first, every = share[0] - 1, share[1]
     batches = Batches(
@@ -77,7 +72,16 @@ def fill(
         every,
         run.length_group_batches,
     )
-    numbers = range(first, batches.covering(count), every)
+    return _fill(objective, run, batches, range(first, batches.covering(count), every))
+
+
+def _fill(
+    objective: Objective[Any, Any], run: Run, batches: Batches, numbers: Sequence[int]
+) -> int:
+    """Go through batches of these numbers, which come in their order; how many samples that is."""
+    place = {key: run.trainer[key] for key in ("accelerator",) if key in run.trainer}
+    fabric = L.Fabric(devices=1, precision=lightning_precision(run.precision), **place)  # type: ignore[arg-type]
+    fabric.setup_module(objective.model)
     samples = len(numbers) * run.batch_size
     assert objective.feature_cache is not None, "it was opened"
     room = _Room(objective.feature_cache, samples)
@@ -90,7 +94,7 @@ def fill(
 
 
 def _processes(trainer: Mapping[str, Any]) -> int:
-    """How many processes a trainer is configured for; one where its launcher decides."""
+    """The world size that a trainer is configured for; 1 where its launcher decides."""
     devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
     count = len(devices) if isinstance(devices, list) else devices
     return int(nodes) * (count if isinstance(count, int) and count > 0 else 1)
@@ -103,12 +107,12 @@ class _Room:
     is counted. Looked at by the first of them, and whenever twice as many have been seen.
 
     Args:
-        kept: what is being filled.
+        feature_cache: the one that is being filled.
         samples: how many there are in all.
     """
 
-    def __init__(self, kept: FeatureCache, samples: int) -> None:
-        self.feature_cache, self.samples = kept, samples
+    def __init__(self, feature_cache: FeatureCache, samples: int) -> None:
+        self.feature_cache, self.samples = feature_cache, samples
         self.seen, self.filled, self.fresh, self.next = 0, 0, 0, 0
 
     def check(self, count: int) -> None:
@@ -130,17 +134,19 @@ class _Room:
         if store.failure is not None:
             raise OSError(
                 f"{store.folder} can't be written any more ({store.failure.strerror}): "
-                f"{_told(there)} are kept and {_told(free)} free; {advice}, then run it again to "
-                "go on"
+                f"{_size_text(there)} are kept and {_size_text(free)} free; {advice}, then run it "
+                "again to go on"
             )
         to_come = self.fresh * max(0, self.samples - self.seen) // self.filled
-        tqdm.write(f"{store.folder}: up to {_told(to_come)} to come, {_told(there)} there")
+        tqdm.write(
+            f"{store.folder}: up to {_size_text(to_come)} to come, {_size_text(there)} there"
+        )
         if to_come > free:
             raise ValueError(
-                f"{store.folder} would take up to {_told(to_come)} more than the {_told(there)} "
-                f"there, and has room for {_told(free)}; {advice}"
+                f"{store.folder} would take up to {_size_text(to_come)} more than the "
+                f"{_size_text(there)} there, and has room for {_size_text(free)}; {advice}"
             )
 
 
-def _told(size: int) -> str:
+def _size_text(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

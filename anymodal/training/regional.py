@@ -1,4 +1,4 @@
-"""What a model repeats, compiled or computed anew in the backward pass."""
+"""Regional torch.compile and activation checkpointing of repeated blocks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.utils.checkpoint import checkpoint
 
 
 def find_regions(model: nn.Module) -> list[nn.Module]:
-    """The blocks that a model repeats: what stands in lists of one class, outermost.
+    """The blocks that a model repeats: members of lists of one class, outermost.
 
     Lists of single layers, such as linear ones, aren't worth it.
     """
-    found: list[nn.Module] = []
+    regions: list[nn.Module] = []
     inside: set[nn.Module] = set()
     for module in model.modules():  # parents come before children
         if module in inside or not isinstance(module, nn.ModuleList):
@@ -25,13 +25,13 @@ def find_regions(model: nn.Module) -> list[nn.Module]:
         members = list(module)
         alike = len({type(member) for member in members}) == 1
         if alike and not isinstance(members[0], nn.ModuleList) and any(members[0].children()):
-            found += [member for member in members if member not in inside]
+            regions += [member for member in members if member not in inside]
             inside.update(part for member in members for part in member.modules())
-    return found
+    return regions
 
 
 @contextmanager
-def switched(model: nn.Module, *, compiled: bool, checkpointed: bool) -> Iterator[None]:
+def transform_regions(model: nn.Module, *, compiled: bool, checkpointed: bool) -> Iterator[None]:
     """Run a model's blocks compiled, or recompute their activations, where a gradient is wanted.
 
     Compiling block by block takes seconds where a whole model takes minutes: blocks of one class

@@ -22,20 +22,25 @@ from anymodal.config import BuildPart, ConfigError, call, shorten
 from anymodal.core import ComposedModel
 from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.io.checkpoint import replacing_folder, sweep
-from anymodal.training import extras
+from anymodal.training import plugins
 from anymodal.training.batches import Batches
-from anymodal.training.callbacks import MovingAverage, StopAndSave
-from anymodal.training.checkpoints import AtomicCheckpointIO, SaveEvery, resumable
+from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
+from anymodal.training.checkpoints import AtomicCheckpointIO, resumable
 from anymodal.training.configuration import Run
-from anymodal.training.extras import Samples
 from anymodal.training.loader import StepLoader
 from anymodal.training.losses import LATENTS, LossSettings, build_losses, needs_of
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
 from anymodal.training.objectives.dialogue import DIALOGUE_LOSSES
-from anymodal.training.precision import allow_tf32, passes
-from anymodal.training.regional import switched
-from anymodal.training.strategies import SHARDED, arguments, find_unused_parameters, unsharded
+from anymodal.training.plugins import Samples
+from anymodal.training.precision import allow_tf32, lightning_precision
+from anymodal.training.regional import transform_regions
+from anymodal.training.strategies import (
+    SHARDED,
+    find_unused_parameters,
+    trainer_arguments,
+    unsharded,
+)
 
 FINISHED = "model"
 
@@ -83,7 +88,7 @@ def _check_part(
 
 def check_trainer(run: Run) -> None:
     """Check what a run gives its trainer, building nothing."""
-    extras.check(run)
+    plugins.check(run)
     configuration.check_arguments(L.Trainer, run.trainer, "trainer")
 
 
@@ -153,15 +158,15 @@ def train_model(
     objective = model if isinstance(model, Objective) else Dialogue(model)
     with tempfile.TemporaryDirectory() as temporary:
         stage = {"trainable": list(trainable), "losses": dict(losses)}
-        known = {"model": None, "data": None, "stage": stage, "steps": steps}
-        run = Run.from_config({**settings, **known, "output_dir": str(output_dir or temporary)})
+        fixed = {"model": None, "data": None, "stage": stage, "steps": steps}
+        run = Run.from_config({**settings, **fixed, "output_dir": str(output_dir or temporary)})
         if run.trainer.get("strategy") == SHARDED:
             raise ConfigError(
                 f"strategy {SHARDED!r} leaves a model in pieces, and train_model trains in place; "
                 "train from a configuration, or choose strategy 'ddp'"
             )
         check_trainer(run)
-        extras.check_object(data, Samples, "data")
+        plugins.check_object(data, Samples, "data")
         L.seed_everything(run.seed, verbose=False)
         trainer, _ = _fit(objective, data, run, callbacks, logger)
     if _interrupted(trainer):
@@ -211,16 +216,16 @@ def objective_of(
     """
     if run.objective is None:
         return Dialogue(model)
-    found = configuration.instantiate(
+    objective = configuration.instantiate(
         run.objective,
         parts=dict(parts),
         trusted_packages=run.trusted,
         build_part=build_part,
         model=model,
     )
-    if not isinstance(found, Objective):
-        raise ConfigError(f"objective gives a {type(found).__name__}, which is no Objective")
-    return found
+    if not isinstance(objective, Objective):
+        raise ConfigError(f"objective gives a {type(objective).__name__}, which is no Objective")
+    return objective
 
 
 def _build_objective(run: Run, cache: str | None) -> tuple[Objective[Any, Any], dict[str, Any]]:
@@ -259,7 +264,7 @@ def _fit(
     )
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
-    users = [*average, *extras.callbacks(run, callbacks)]
+    users = [*average, *plugins.callbacks(run, callbacks)]
     # The one that saves comes after all that have a state to save.
     saving = [
         module.means,
@@ -276,7 +281,9 @@ def _fit(
     batches.every = trainer.world_size
     batches.start = lambda: progress.batches * trainer.world_size + trainer.global_rank
     progress.samples_of = batches.indices
-    with switched(module.model, compiled=run.compile, checkpointed=run.activation_checkpointing):
+    with transform_regions(
+        module.model, compiled=run.compile, checkpointed=run.activation_checkpointing
+    ):
         steps = StepLoader(batches, objective, run.workers, run.accumulate_grad_batches)
         trainer.fit(module, steps, ckpt_path=resumable(last))
     for callback in average:
@@ -292,13 +299,13 @@ def _trainer(
     settings = {
         "enable_checkpointing": False,
         "enable_model_summary": False,
-        **arguments(run.trainer, AtomicCheckpointIO()),
+        **trainer_arguments(run.trainer, AtomicCheckpointIO()),
         "max_steps": run.steps,
         "max_epochs": -1,
         "accumulate_grad_batches": run.accumulate_grad_batches,
-        "precision": passes(run.precision),
+        "precision": lightning_precision(run.precision),
         "callbacks": [*callbacks, *bar],
-        "logger": extras.loggers(run, out, logger),
+        "logger": plugins.loggers(run, out, logger),
         "log_every_n_steps": run.log_every,
         "default_root_dir": out,
     }

@@ -13,7 +13,7 @@ from anymodal.distributed import collectives
 from anymodal.training.losses import WeightedLoss
 
 Counts = Mapping[str, Mapping[str, int]]
-"""How many things each part of each loss is a mean over."""
+"""Numbers of things that parts of losses are means over."""
 
 
 def sum_counts(counts: Iterable[Counts]) -> dict[str, dict[str, int]]:
@@ -21,21 +21,21 @@ def sum_counts(counts: Iterable[Counts]) -> dict[str, dict[str, int]]:
     total: dict[str, dict[str, int]] = {}
     for each in counts:
         for name, parts in each.items():
-            known = total.setdefault(name, {})
+            sums = total.setdefault(name, {})
             for part, count in parts.items():
-                known[part] = known.get(part, 0) + count
+                sums[part] = sums.get(part, 0) + count
     return total
 
 
 class StepReport(NamedTuple):
-    """What a step came to, over all processes.
+    """An optimiser step's outcome, over all processes.
 
     Args:
         figures: each loss that something was counted for.
         loss: their weighted sum.
         bad: places, among all micro-batches of all processes in order, whose loss isn't finite.
         norm: of the gradient.
-        flags: sums over processes of what else was to be told.
+        flags: sums over processes of the further flags.
     """
 
     figures: dict[str, float]
@@ -102,7 +102,7 @@ class Step:
         return factor / (max(total, 1) if isinstance(total, int) else total.clamp(min=1))
 
     def end(self, norm: Tensor, flags: Tensor) -> StepReport:
-        """What the step came to; this is where the host waits for the device.
+        """The step's outcome; this is where the host waits for the device.
 
         Args:
             norm: of the gradient over all processes.
@@ -120,16 +120,18 @@ class Step:
         totals = [each for each in self.totals.values() if isinstance(each, Tensor)]
         rest = [norm.detach().to(self.device).float(), *totals]
         whole: list[float] = torch.cat([table, torch.stack(rest).float()]).tolist()
-        sums, spoiled, told, (size, *counted) = _split(
+        sums, bad_flags, other_flags, (norm_value, *counted) = _split(
             whole, (len(names), bad.numel(), len(flags), len(rest))
         )
-        found = dict(zip(self.totals, counted, strict=True)) if counted else self.totals
-        there = {name for (name, _), total in found.items() if total}
+        counts = dict(zip(self.totals, counted, strict=True)) if counted else self.totals
+        there = {name for (name, _), total in counts.items() if total}
         values = {
             n: v / (self.size * count) for n, v in zip(names, sums, strict=True) if n in there
         }
         loss = sum(self.weights[name] * value for name, value in values.items())
-        return StepReport(values, loss, [i for i, flag in enumerate(spoiled) if flag], size, told)
+        return StepReport(
+            values, loss, [i for i, flag in enumerate(bad_flags) if flag], norm_value, other_flags
+        )
 
 
 def _split(values: Sequence[float], sizes: Sequence[int]) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""How several processes share a training: whole models (DDP), or pieces of one (FSDP2).
+"""Data parallelism: whole models (DDP), or one that is sharded (FSDP2).
 
 The file of a checkpoint is the same for both and for one process, so that any of them can go on
 from it.
@@ -26,28 +26,28 @@ from anymodal.language.model import LanguageModel
 SHARDED = "fsdp2"
 
 
-def arguments(settings: Mapping[str, Any], *plugins: Any) -> dict[str, Any]:
+def trainer_arguments(settings: Mapping[str, Any], *plugins: Any) -> dict[str, Any]:
     """Arguments of a `lightning.Trainer`, completed from how this process was launched.
 
     torchrun, Ray and srun tell each process how many there are, so a configuration need not.
     """
-    given = settings.get("plugins") or ()
-    given = given if isinstance(given, list | tuple) else (given,)
-    known = {**settings, "plugins": [*plugins, *given]}
-    if known.get("strategy") == SHARDED:
-        known["strategy"] = FSDP2Strategy()
+    own = settings.get("plugins") or ()
+    own = own if isinstance(own, list | tuple) else (own,)
+    completed = {**settings, "plugins": [*plugins, *own]}
+    if completed.get("strategy") == SHARDED:
+        completed["strategy"] = FSDP2Strategy()
     if {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= os.environ.keys():
         here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
-        known.setdefault("devices", here)
-        known.setdefault("num_nodes", everywhere // here)
-        known["plugins"].append(TorchElasticEnvironment())
+        completed.setdefault("devices", here)
+        completed.setdefault("num_nodes", everywhere // here)
+        completed["plugins"].append(TorchElasticEnvironment())
     elif SLURMEnvironment.detect():
-        for name, told in (("devices", "SLURM_NTASKS_PER_NODE"), ("num_nodes", "SLURM_NNODES")):
-            if told in os.environ:
-                known.setdefault(name, int(os.environ[told]))
+        for name, variable in (("devices", "SLURM_NTASKS_PER_NODE"), ("num_nodes", "SLURM_NNODES")):
+            if variable in os.environ:
+                completed.setdefault(name, int(os.environ[variable]))
         # Lightning's own checkpoint, made at any moment, isn't where a run can go on exactly.
-        known["plugins"].append(SLURMEnvironment(auto_requeue=False))
-    return known
+        completed["plugins"].append(SLURMEnvironment(auto_requeue=False))
+    return completed
 
 
 def find_unused_parameters(strategy: Any) -> None:
@@ -86,22 +86,22 @@ class FSDP2Strategy(ModelParallelStrategy):
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         state: dict[str, Any] = optimizer.state_dict()
-        kept = {
+        states = {
             place: {key: full_tensor(value) for key, value in values.items()}
             for place, values in state["state"].items()
         }
-        return {**state, "state": kept}
+        return {**state, "state": states}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            kept = {
+            states = {
                 place: {
                     key: distribute_like(value, parameters[place]) for key, value in values.items()
                 }
                 for place, values in state["state"].items()
             }
-            optimizer.load_state_dict({**state, "state": kept})
+            optimizer.load_state_dict({**state, "state": states})
 
     # One file, written and read as by every other strategy.
     save_checkpoint = ParallelStrategy.save_checkpoint

@@ -317,7 +317,7 @@ def by_ray(rank: int, count: int, port: int) -> dict[str, str]:
 
 def test_a_worker_of_ray_s_trains_its_share(tmp_path: Path) -> None:
     """In a thread, as there, and from another folder."""
-    from anymodal.training.cluster import work
+    from anymodal.training.ray_train import run_worker
 
     config = write(tmp_path, "run", **{**TOY, "output_dir": "run"})
     overrides = ["+trainer.strategy=ddp"]
@@ -327,7 +327,7 @@ def test_a_worker_of_ray_s_trains_its_share(tmp_path: Path) -> None:
         torch.distributed.init_process_group("gloo")
         os.chdir("/")
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(work, settings).result()
+            pool.submit(run_worker, settings).result()
 
     run_together(worker, tmp_path / "two", launcher=by_ray)
     straight = train(write(tmp_path, "straight", **TOY), ["batch_size=8"])
@@ -338,7 +338,7 @@ def test_a_worker_of_ray_s_trains_its_share(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
 def test_without_ray_its_name_is_told(tmp_path: Path) -> None:
-    from anymodal.training.cluster import train_on_ray
+    from anymodal.training.ray_train import train_on_ray
 
     with pytest.raises(ConfigError, match=r"needs Ray: pip install 'anymodal\[ray\]'"):
         train_on_ray(write(tmp_path, "run", **TOY), workers=2)
@@ -347,7 +347,7 @@ def test_without_ray_its_name_is_told(tmp_path: Path) -> None:
 @pytest.mark.extended
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray isn't installed")
 def test_ray_itself_trains(tmp_path: Path) -> None:
-    from anymodal.training.cluster import train_on_ray
+    from anymodal.training.ray_train import train_on_ray
 
     config = write(tmp_path, "run", **TOY)
     made = train_on_ray(config, ["+trainer.strategy=ddp"], workers=2)

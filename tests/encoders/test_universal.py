@@ -24,7 +24,7 @@ from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
 from anymodal.tools.plan import memory
 from anymodal.tools.plan.meta_models import compose_model
-from anymodal.training.configuration import freeze_all_but
+from anymodal.training.trainable import freeze_all_but
 from anymodal.types import Message
 from tests.encoders.test_encoders import noise, pixels
 from tests.support import huggingface_models as tiny

@@ -10,7 +10,7 @@ import pytest
 from anymodal import cli
 from anymodal.config import ConfigError
 from anymodal.io.tensor_store import TensorStore
-from anymodal.training.precompute import fill
+from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import fit, read_run
 from tests.support.cached_runs import SIZE, Calls, leave_free, losses_of, noting, write
 from tests.support.composed import small_disk, write_model
@@ -39,7 +39,7 @@ def test_memory_a_cold_and_a_warm_folder_and_one_filled_ahead_train_alike(
     assert calls.taken() == (0, 0, 0)
     ahead = {**same, "feature_cache": {"dir": str(tmp_path / "ahead")}}
     config = write(parts, tmp_path, "ahead", **ahead)
-    assert fill(config) == 15  # of 13 samples; the run draws 30
+    assert fill_feature_cache(config) == 15  # of 13 samples; the run draws 30
     assert calls.taken() == in_memory
     readers: list[str] = []
     monkeypatch.setattr(TensorStore, "find", noting(readers))
@@ -72,7 +72,7 @@ def test_an_autoencoder_s_latents_are_kept_too(
     config = write(
         parts, tmp_path, "disk", **changes, feature_cache={"dir": str(tmp_path / "cache")}
     )
-    fill(config)
+    fill_feature_cache(config)
     assert calls.taken()[2] == 4
     assert losses_of(config) == held
     assert calls.taken()[2] == 0
@@ -82,7 +82,7 @@ def test_a_limit_that_is_reached_ends_the_command(parts: Path, tmp_path: Path) -
     limited = {"dir": str(tmp_path / "cache"), "max_gb": 2**-20}
     with pytest.warns(UserWarning, match="is reached"):
         with pytest.raises(OSError, match="max_gb=9.54e-07 is reached.*make room"):
-            fill(write(parts, tmp_path, "run", feature_cache=limited))
+            fill_feature_cache(write(parts, tmp_path, "run", feature_cache=limited))
 
 
 def test_a_folder_that_cant_be_written_is_told(parts: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_another_data_set_left_there_is_not_taken_for_this_one_s(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     kept = str(tmp_path / "cache")
-    fill(
+    fill_feature_cache(
         write(
             parts,
             tmp_path,
@@ -128,19 +128,21 @@ def test_a_filled_folder_needs_no_room(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = write(parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "cache")})
-    samples = fill(config)
+    samples = fill_feature_cache(config)
     leave_free(monkeypatch, 0)
-    assert fill(config) == samples
+    assert fill_feature_cache(config) == samples
 
 
 def test_each_process_of_the_run_has_batches_of_its_own(parts: Path, tmp_path: Path) -> None:
     data = {"_target_": "tests.support.composed.talks"}
     run = {"data": data, "steps": 1, "feature_cache": {"dir": str(tmp_path / "cache")}}
     config = write(parts, tmp_path, "run", **run)
-    assert fill(config) == SIZE
-    assert fill(config, processes=2) == 2 * SIZE
-    assert fill(config, ["+trainer.devices=2"]) == 2 * SIZE
-    assert fill(config, ["+trainer.devices=[0,1]", "+trainer.num_nodes=2"]) == 15, "all there are"
+    assert fill_feature_cache(config) == SIZE
+    assert fill_feature_cache(config, processes=2) == 2 * SIZE
+    assert fill_feature_cache(config, ["+trainer.devices=2"]) == 2 * SIZE
+    assert fill_feature_cache(config, ["+trainer.devices=[0,1]", "+trainer.num_nodes=2"]) == 15, (
+        "all there are"
+    )
 
 
 def test_a_disk_that_fills_up_ends_the_command(parts: Path, tmp_path: Path) -> None:
@@ -150,15 +152,15 @@ def test_a_disk_that_fills_up_ends_the_command(parts: Path, tmp_path: Path) -> N
     )
     with small_disk(6000), pytest.warns(UserWarning, match="can't be written any more"):
         with pytest.raises(OSError, match="are kept and .* free; make room.*run it again to go on"):
-            fill(config)
-    assert fill(config) == 15
+            fill_feature_cache(config)
+    assert fill_feature_cache(config) == 15
 
 
 def test_the_command_names_what_it_lacks(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no folder for its feature cache; name one"):
-        fill(write(parts, tmp_path, "none"))
+        fill_feature_cache(write(parts, tmp_path, "none"))
     with pytest.raises(ConfigError, match="did you mean 'feature_cache'"):
-        fill(write(parts, tmp_path, "wrong", feature_cach="x"))
+        fill_feature_cache(write(parts, tmp_path, "wrong", feature_cach="x"))
     toy = {
         "model": {"_target_": "tests.support.composed.Toy"},
         "objective": {"_target_": "tests.support.composed.Regression"},
@@ -166,7 +168,9 @@ def test_the_command_names_what_it_lacks(parts: Path, tmp_path: Path) -> None:
         "stage": {"trainable": ["layer.*"], "losses": {"square": 1.0}},
     }
     with pytest.raises(ConfigError, match="Regression has no frozen part whose results are kept"):
-        fill(write(parts, tmp_path, "toy", **toy, feature_cache={"dir": str(tmp_path / "cache")}))
+        fill_feature_cache(
+            write(parts, tmp_path, "toy", **toy, feature_cache={"dir": str(tmp_path / "cache")})
+        )
 
 
 @pytest.mark.parametrize("share", ["0/2", "3/2", "1", "a/b"])
@@ -187,7 +191,7 @@ def test_the_command_goes_on_where_it_stopped(
         parts, tmp_path, "run", feature_cache={"dir": str(tmp_path / "cache")}, data=data
     )
     with pytest.raises(OSError, match="the power is cut"):
-        fill(config)
+        fill_feature_cache(config)
     assert calls.taken()[0] == 2 * 5, "one batch of five"
     assert cli.main(["cache", str(config), "data.cut=100"]) == 0
     assert calls.taken()[0] == 2 * (13 - 5)

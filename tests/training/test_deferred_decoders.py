@@ -12,7 +12,7 @@ import torch
 
 from anymodal.decoders.deferred import DeferredDecoder
 from anymodal.model import AnyModal
-from anymodal.training.precompute import fill
+from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import build, fit, read_run
 from tests.support.cached_runs import SIZE, losses_of, write
 from tests.support.composed import write_model
@@ -40,7 +40,7 @@ def aligned(parts: Path, folder: Path, name: str, **changes: Any) -> Path:
 
 def test_alignment_with_a_filled_cache_opens_no_decoder(parts: Path, tmp_path: Path) -> None:
     held = losses_of(aligned(parts, tmp_path, "memory", feature_cache={}))
-    fill(aligned(parts, tmp_path, "ahead"))
+    fill_feature_cache(aligned(parts, tmp_path, "ahead"))
     config = aligned(parts, tmp_path, "ahead")
     _, module = fit(read_run(config))
     assert logged(tmp_path / "ahead") == held
@@ -64,7 +64,7 @@ def test_a_glob_that_reaches_no_decoder_leaves_them_on_disk(parts: Path, tmp_pat
 
 def test_a_caption_that_isn_t_kept_opens_its_decoder(parts: Path, tmp_path: Path) -> None:
     held = losses_of(aligned(parts, tmp_path, "memory", feature_cache={}))
-    fill(aligned(parts, tmp_path, "ahead"), limit=SIZE)
+    fill_feature_cache(aligned(parts, tmp_path, "ahead"), limit=SIZE)
     _, module = fit(read_run(aligned(parts, tmp_path, "ahead")))
     assert opened(module.model) == ["image"] and logged(tmp_path / "ahead") == held
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from anymodal.config import ConfigError
-from anymodal.training.configuration import MuonConfig, Optimizer
+from anymodal.training.configuration import MuonConfig, OptimizerConfig
 from anymodal.training.optimizers import build_optimizer
 from tests.support.composed import write_model
 
@@ -21,7 +21,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_rate_warms_up_and_decays() -> None:
     for schedule, end in (("constant", 1.0), ("linear", 0.1), ("cosine", 0.1)):
-        settings = Optimizer(warmup_ratio=0.1, schedule=schedule, min_lr_ratio=0.1)
+        settings = OptimizerConfig(warmup_ratio=0.1, schedule=schedule, min_lr_ratio=0.1)
         rates = [settings.rate(step, 100) for step in range(101)]
         assert rates[:10] == pytest.approx([(k + 1) / 10 for k in range(10)])
         assert rates[10] == pytest.approx(1.0) and rates[100] == pytest.approx(end)
@@ -42,7 +42,9 @@ def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
     torch.manual_seed(0)
     model = Small()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    settings = Optimizer(lr=1e-3, weight_decay=0.0, muon=MuonConfig(["layer.*", "mixer.*"], 1e-2))
+    settings = OptimizerConfig(
+        lr=1e-3, weight_decay=0.0, muon=MuonConfig(["layer.*", "mixer.*"], 1e-2)
+    )
     optimizer = build_optimizer(model, settings)
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
@@ -59,7 +61,9 @@ def test_muon_takes_the_matrices_of_layers_and_adamw_the_rest() -> None:
 
 
 def test_one_schedule_moves_both_rates() -> None:
-    optimizer = build_optimizer(Small(), Optimizer(lr=1e-3, muon=MuonConfig(["layer.*"], 1e-2)))
+    optimizer = build_optimizer(
+        Small(), OptimizerConfig(lr=1e-3, muon=MuonConfig(["layer.*"], 1e-2))
+    )
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
     assert [group["lr"] for part in optimizer.parts for group in part.param_groups] == [
         pytest.approx(lr) for lr in (5e-3, 5e-4, 5e-4)
@@ -70,4 +74,4 @@ def test_muon_names_what_matches_nothing() -> None:
     with pytest.raises(
         ConfigError, match=r"'frozen\.\*' matches no linear layer that trains.*layer"
     ):
-        build_optimizer(Small(), Optimizer(muon=MuonConfig(["frozen.*"])))
+        build_optimizer(Small(), OptimizerConfig(muon=MuonConfig(["frozen.*"])))

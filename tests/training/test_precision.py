@@ -10,7 +10,7 @@ import torch
 
 from anymodal.model import AnyModal
 from anymodal.training.module import StageModule
-from anymodal.training.precompute import fill
+from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import build, fit, read_run, train
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
@@ -120,7 +120,7 @@ def test_a_filled_cache_is_what_the_run_looks_for(
         "feature_cache": {"dir": str(tmp_path / "cache")},
     }
     path = write(tmp_path, **{**stage, **more}, steps=2)
-    fill(path)
+    fill_feature_cache(path)
     assert calls.taken()[0] > 0
     fit(read_run(path))
     assert calls.taken()[0] == 0, "all features were there"

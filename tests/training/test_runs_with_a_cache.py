@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from anymodal import cli
 from anymodal.io.segments import RECORD
 from anymodal.io.tensor_store import TensorStore
-from anymodal.training.precompute import fill
+from anymodal.training.precompute import fill_feature_cache
 from tests.support.cached_runs import SIZE, Calls, losses_of, write
 from tests.support.composed import write_model
 from tests.support.together import run_together
@@ -128,7 +128,7 @@ def test_processes_that_fill_the_same_items_at_once_break_nothing(
 ) -> None:
     cache = tmp_path / "cache"
     config = write(parts, tmp_path, "run", data=TALKS, feature_cache={"dir": str(cache)})
-    run_together(lambda rank: fill(config), tmp_path / "said", count=3)
+    run_together(lambda rank: fill_feature_cache(config), tmp_path / "said", count=3)
     found = entries(cache)
     assert len(found) == 3 * COUNT and max(found.values()) <= 3
     held = losses_of(write(parts, tmp_path, "held", data=TALKS))

@@ -13,8 +13,8 @@ from anymodal import composition
 from anymodal import config as configuration
 from anymodal.config import ConfigError
 from anymodal.model import AnyModal
-from anymodal.training.configuration import freeze_all_but, train_mode
 from anymodal.training.run import build, fit, read_run, train
+from anymodal.training.trainable import freeze_all_but, train_mode
 from tests.support.composed import write_model
 from tests.support.runs import TOY, logged, stages, write
 from tests.support.tiny import tiny_model

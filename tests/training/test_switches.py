@@ -22,8 +22,8 @@ from anymodal.toybox.dataset import ToyboxDialogues
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
 from anymodal.training.objectives import Dialogue
-from anymodal.training.precompute import fill
-from anymodal.training.regional import find_regions, switched
+from anymodal.training.precompute import fill_feature_cache
+from anymodal.training.regional import find_regions, transform_regions
 from anymodal.training.run import fit, read_run
 from anymodal.types import Message
 from tests.language import test_language
@@ -207,7 +207,7 @@ def losses_of(parts: Path, folder: Path, name: str, **changes: Any) -> list[floa
     }
     path = write(folder, name, **run)
     if "feature_cache" in changes:
-        fill(path)
+        fill_feature_cache(path)
     _, module = fit(read_run(path))
     for part in module.modules():
         assert "forward" not in vars(part), "switched back"
@@ -338,7 +338,7 @@ def test_checkpointed_blocks_have_the_same_gradients_and_hold_less() -> None:
 
     found = []
     for checkpointed in (False, True):
-        with switched(stack, compiled=False, checkpointed=checkpointed):
+        with transform_regions(stack, compiled=False, checkpointed=checkpointed):
             found.append(gradients(stack, values))
             held.append(0)
             with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
@@ -353,7 +353,7 @@ def test_compiled_blocks_share_code_and_run_as_they_are_without_a_gradient(
     torch.manual_seed(0)
     stack, values = Stack().eval(), torch.randn(16, 8)
     plain, expected = stack(values), gradients(stack, values)
-    with switched(stack, compiled=True, checkpointed=False):
+    with transform_regions(stack, compiled=True, checkpointed=False):
         found = gradients(stack, values)
         gradients(stack, torch.randn(5, 8))
         with torch.no_grad():

@@ -28,7 +28,7 @@ from anymodal.training.losses import CAPTION_CONDITIONING, LATENTS
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
 from anymodal.training.optimizers import build_optimizer, kept_tensors
-from anymodal.training.regional import switched
+from anymodal.training.regional import transform_regions
 from anymodal.training.run import defers_decoders
 from anymodal.types import Conditioning, ConditioningSpec
 
@@ -268,7 +268,7 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
     with (
         _set_aside(model, idle and isinstance(objective, Dialogue)),
         fake_tensors(objective) as working,
-        switched(working.model, compiled=False, checkpointed=run.activation_checkpointing),
+        transform_regions(working.model, compiled=False, checkpointed=run.activation_checkpointing),
     ):
         working.feature_cache = _Anew()
         if assumed:

@@ -17,7 +17,7 @@ def alignment_loss(predicted: Conditioning, target: Conditioning, kind: str = "l
 
 
 def alignment_errors(predicted: Conditioning, target: Conditioning, kind: str = "l2") -> Tensor:
-    """How far each caption's conditioning is from a head's, with padding pulled to the zero vector.
+    """Distances of a head's conditioning from captions', with padding pulled to the zero vector.
 
     The mean error over the caption's real positions, plus the mean error of its padded positions
     against zero, plus the error of the pooled conditioning where there is one. `l2` is the norm of

@@ -59,7 +59,7 @@ class Loss(ABC, Generic[BatchT, StatesT]):
 
     @abstractmethod
     def count(self, batch: BatchT) -> dict[str, int]:
-        """How many things each part of the loss is a mean over; no part is left out, empty or not.
+        """Numbers of things that the loss's parts are means over; every part, empty or not.
 
         Asked before the batch's step begins, so it reads no tensor on a device.
         """
@@ -95,16 +95,16 @@ def build_losses(
         ConfigError: for an unknown loss or argument, with the nearest right one, or a wrong value.
     """
     losses = {}
-    for name, given in settings.items():
+    for name, setting in settings.items():
         if name not in known:
             raise ConfigError(f"{place}: there is no loss {name!r}{suggest(name, known)}")
         here = f"{place}.{name}"
-        if not isinstance(given, Mapping):
-            check_weight(given, here)
-            given = {"weight": given}
-        check_arguments(known[name], given, here)
+        if not isinstance(setting, Mapping):
+            check_weight(setting, here)
+            setting = {"weight": setting}
+        check_arguments(known[name], setting, here)
         kind: Any = known[name]  # whose arguments were checked
-        losses[name] = kind(**given)
+        losses[name] = kind(**setting)
         losses[name].name = name
     return losses
 

@@ -1,4 +1,4 @@
-"""What losses are computed from: batches that tell their counts, and a model's states.
+"""Inputs of losses: batches with their counts, and a model's states.
 
 Shapes: R rows, T tokens, D width of the language model, n targets.
 """
@@ -25,7 +25,7 @@ class TextBatch(Protocol):
 
     @property
     def supervised(self) -> int:
-        """How many positions are."""
+        """Number of supervised positions."""
 
 
 class TargetBatch(Protocol):
@@ -33,11 +33,11 @@ class TargetBatch(Protocol):
 
     @property
     def num_captions(self) -> Mapping[str, int]:
-        """How many have a caption."""
+        """Number of those with a caption."""
 
     @property
     def num_media(self) -> Mapping[str, int]:
-        """How many are there themselves."""
+        """Number of those with a media item."""
 
 
 @dataclass(frozen=True)

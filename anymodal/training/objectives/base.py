@@ -31,7 +31,7 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
 
     Attributes:
         losses: those in use.
-        feature_cache: results of frozen parts, kept while a run trains; None keeps nothing.
+        feature_cache: results of frozen parts while a run trains; None computes them anew.
         packed: several sequences in a row of a batch, for an objective that lays out rows.
     """
 
@@ -73,7 +73,7 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
 
     @abstractmethod
     def states(self, batch: BatchT) -> Any:
-        """What the losses are computed from, on the model's device."""
+        """Inputs of the losses, on the model's device."""
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:
@@ -85,13 +85,13 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         return {name: loss(batch, states) for name, loss in self.losses.items()}
 
     def counts(self, batch: BatchT) -> dict[str, dict[str, int]]:
-        """How many things each part of each loss is a mean over; the same parts for any batch."""
+        """Numbers of things that parts of losses are means over; the same parts for any batch."""
         return {name: loss.count(batch) for name, loss in self.losses.items()}
 
     def named_losses(self, batch: BatchT) -> dict[str, Tensor]:
         """The losses of a batch alone, those that it has targets for."""
-        found = {name: values_of(parts) for name, parts in self(batch).items()}
-        return {name: torch.stack(values).sum() for name, values in found.items() if values}
+        values = {name: values_of(parts) for name, parts in self(batch).items()}
+        return {name: torch.stack(some).sum() for name, some in values.items() if some}
 
     def prefetch(self, batch: BatchT) -> None:
         """Begin to read the cached results of a batch that comes next."""

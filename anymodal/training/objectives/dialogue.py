@@ -62,11 +62,11 @@ class DialogueBatch(NamedTuple):
 
     def items(self) -> dict[str, list[Item]]:
         """Media shown, by modality, in order."""
-        found: dict[str, list[Item]] = {}
+        items: dict[str, list[Item]] = {}
         for prompt in self.prompts:
             for item in prompt.items:
-                found.setdefault(item.modality, []).append(item)
-        return found
+                items.setdefault(item.modality, []).append(item)
+        return items
 
     def targets(self, name: str) -> list[Target]:
         """Media of a modality that are asked for by a caption, in order."""
@@ -160,7 +160,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
     def _target(
         self, name: str, batch: DialogueBatch, hidden: Tensor, embeds: Tensor
     ) -> TargetStates:
-        """What the losses of one modality's targets are computed from."""
+        """Inputs of the losses of one modality's targets."""
         decoder = self.model.decoders.get(name)
         targets = batch.targets(name)
         conditioning = self.model.span_conditioning(name, batch, hidden, embeds)

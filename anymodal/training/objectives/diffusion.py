@@ -24,12 +24,12 @@ class CaptionedBatch(NamedTuple):
 
     @property
     def num_captions(self) -> Mapping[str, int]:
-        """How many have a caption, which is all."""
+        """Number of those with a caption: all."""
         return {"": len(self.samples)}
 
     @property
     def num_media(self) -> Mapping[str, int]:
-        """How many there are."""
+        """Number of media."""
         return self.num_captions
 
 

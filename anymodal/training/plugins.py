@@ -1,4 +1,4 @@
-"""What a run's user adds to it: loggers, callbacks and an optimizer of their own."""
+"""Loggers, callbacks and optimizers of a user's own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from anymodal import config as configuration
 from anymodal.config import ConfigError, shorten
 from anymodal.training.configuration import Run
 
-KNOWN = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim")
+PLUGIN_PACKAGES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim")
 """Packages of what may be added that need no `trusted_packages`."""
-GIVEN = {L.Callback: (), Logger: (), Optimizer: ("params", "lr")}
+PROVIDED = {L.Callback: (), Logger: (), Optimizer: ("params", "lr")}
 """By base, the arguments that a run fills in."""
 
 
@@ -45,7 +45,7 @@ def check(run: Run) -> None:
 
 
 def _listed(node: Any) -> Sequence[Any]:
-    """What a trainer takes one or several of; a truth value is for the trainer itself."""
+    """The nodes of a key that takes one or several; a truth value is for the trainer itself."""
     if node is None or isinstance(node, bool):
         return ()
     return node if isinstance(node, list | tuple) else (node,)
@@ -57,27 +57,27 @@ def _check(node: Any, base: type, place: str, run: Run) -> None:
         raise ConfigError(
             f"{place} must be of class {base.__name__}, as {{_target_: …}}, not {shorten(node)}"
         )
-    trusted_packages = [*run.trusted, *KNOWN]
-    given = GIVEN[base]
+    trusted_packages = [*run.trusted, *PLUGIN_PACKAGES]
+    provided = PROVIDED[base]
     configuration.validate_node(
-        node, trusted_packages=trusted_packages, place=place, base=base, provided=given
+        node, trusted_packages=trusted_packages, place=place, base=base, provided=provided
     )
-    for name in given:
+    for name in provided:
         if name in node:
             raise ConfigError(f"{place} is given {name!r} by the run; take it out")
     _refuse_checkpoints(configuration.resolve_target(node["_target_"], trusted_packages), place)
 
 
-def check_object(made: Any, base: type, place: str) -> Any:
+def check_object(value: Any, base: type, place: str) -> Any:
     """An object of a base.
 
     Raises:
         ConfigError: for one of another.
     """
-    if not isinstance(made, base):
-        raise ConfigError(f"{place} must be of class {base.__name__}, not {type(made).__name__}")
-    _refuse_checkpoints(type(made), place)
-    return made
+    if not isinstance(value, base):
+        raise ConfigError(f"{place} must be of class {base.__name__}, not {type(value).__name__}")
+    _refuse_checkpoints(type(value), place)
+    return value
 
 
 def _refuse_checkpoints(kind: Any, place: str) -> None:
@@ -103,5 +103,5 @@ def loggers(run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()) ->
 
 
 def _built(node: Any, base: type, place: str, run: Run) -> Any:
-    made = configuration.instantiate(node, trusted_packages=[*run.trusted, *KNOWN])
-    return check_object(made, base, place)
+    value = configuration.instantiate(node, trusted_packages=[*run.trusted, *PLUGIN_PACKAGES])
+    return check_object(value, base, place)

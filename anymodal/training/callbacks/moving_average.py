@@ -1,9 +1,7 @@
-"""Callbacks: a moving average of weights, and a stop with a checkpoint on a signal."""
+"""A moving average of the weights."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from typing import Any
 
 import lightning as L
@@ -62,39 +60,3 @@ class MovingAverage(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.average, self.updates = state_dict["average"], state_dict["updates"]
-
-
-class StopAndSave(L.Callback):
-    """On Ctrl-C or SIGTERM, finish the step under way, save, and end.
-
-    Attributes:
-        asked: whether this process got a signal.
-        agreed: whether any process had, as all learned at the end of the last step; the module
-            that trains sets it.
-        stopped: whether it ended the run.
-    """
-
-    def __init__(self) -> None:
-        self.asked = self.agreed = self.stopped = False
-        self.previous: dict[int, Any] = {}
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        # Not in `setup`: Lightning's own handler, set after that, ends the run before it is saved.
-        if threading.current_thread() is threading.main_thread():  # it isn't in a worker of Ray's
-            numbers = (signal.SIGINT, signal.SIGTERM)
-            self.previous = {number: signal.signal(number, self._ask) for number in numbers}
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt  # asked twice: stop at once
-        self.asked = True
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
-    ) -> None:
-        if self.agreed and trainer.fit_loop.epoch_loop._accumulated_batches_reached():
-            self.stopped = trainer.should_stop = True  # gradients aren't saved, so between steps

@@ -1,4 +1,4 @@
-"""What a run looks at in itself: the means of its losses, and whether it learns anything."""
+"""Whether a run learns anything, and all of what it trains."""
 
 from __future__ import annotations
 
@@ -22,45 +22,6 @@ _LOG = logging.getLogger("anymodal")
 
 SHOWN = 8
 """Parameters that a message names."""
-
-
-class MeanLosses(L.Callback):
-    """Log each loss as its mean over all steps since the last line, and how much was skipped.
-
-    Args:
-        progress: of the run.
-    """
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.sums: dict[str, list[float]] = {}  # of the values, and how many they are
-
-    def add(self, values: Mapping[str, float]) -> None:
-        """Add a step's losses."""
-        for name, value in values.items():
-            total, count = self.sums.get(name, (0.0, 0))
-            self.sums[name] = [total + value, count + 1]
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
-    ) -> None:
-        if trainer.fit_loop._should_accumulate():
-            return  # Lightning writes lines at the ends of steps
-        if not trainer._logger_connector.should_update_logs:
-            return
-        means: dict[str, Any] = {name: total / count for name, (total, count) in self.sums.items()}
-        self.sums = {}
-        for name, mean in means.items():  # for the progress bar, and callbacks that watch
-            pl_module.log(name, mean, prog_bar=name == "loss", logger=False, batch_size=1)
-        # Not by `log`, which tells a loss that there was none of again, as it was in the last line.
-        means["skipped"] = float(self.progress.skipped_in_all)
-        trainer._logger_connector.log_metrics(means)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"sums": self.sums}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.sums = dict(state_dict["sums"])
 
 
 class GradientCheck(L.Callback):
@@ -118,7 +79,7 @@ class GradientCheck(L.Callback):
             self.waiting = [name for name, flag in pairs if not flag]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.global_step >= self.first:  # it went on, and what was before isn't known
+        if trainer.global_step >= self.first:  # resumed, and earlier steps are unknown
             self.first += trainer.global_step
 
     def on_train_batch_end(

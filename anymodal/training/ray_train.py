@@ -41,7 +41,7 @@ def train_on_ray(
         ) from error
     out = Path(run.output_dir).absolute()
     trainer = TorchTrainer(
-        work,
+        run_worker,
         train_loop_config={
             "path": str(Path(path).absolute()),
             "overrides": list(overrides),
@@ -61,8 +61,8 @@ def train_on_ray(
     return finished if finished.exists() else None
 
 
-def work(settings: dict[str, Any]) -> None:
-    """What each process does; Ray has told it, as torchrun would, who and where it is."""
+def run_worker(settings: dict[str, Any]) -> None:
+    """Train in one of Ray's workers, which have the environment that torchrun would give them."""
     os.chdir(settings["folder"])  # what the configuration names is relative to where it was given
     os.environ["GROUP_RANK"] = os.environ.get("NODE_RANK", "0")
     train(settings["path"], settings["overrides"])

@@ -1,0 +1,49 @@
+"""Loss lines of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+
+from anymodal.training.progress import Progress
+
+
+class MeanLosses(L.Callback):
+    """Log each loss as its mean over all steps since the last line, and how much was skipped.
+
+    Args:
+        progress: of the run.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.sums: dict[str, list[float]] = {}  # of the values, and how many they are
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Add a step's losses."""
+        for name, value in values.items():
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = [total + value, count + 1]
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+    ) -> None:
+        if trainer.fit_loop._should_accumulate():
+            return  # Lightning writes lines at the ends of steps
+        if not trainer._logger_connector.should_update_logs:
+            return
+        means: dict[str, Any] = {name: total / count for name, (total, count) in self.sums.items()}
+        self.sums = {}
+        for name, mean in means.items():  # for the progress bar, and callbacks that watch
+            pl_module.log(name, mean, prog_bar=name == "loss", logger=False, batch_size=1)
+        # Not by `log`, which tells a loss that there was none of again, as it was in the last line.
+        means["skipped"] = float(self.progress.skipped_in_all)
+        trainer._logger_connector.log_metrics(means)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self.sums}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.sums = dict(state_dict["sums"])
