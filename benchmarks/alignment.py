@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import diffusers
 import measure
@@ -29,6 +28,7 @@ from alignment_peers import PEERS
 
 from anymodal.io.results import markdown_table
 from anymodal.training.objectives import Dialogue
+from anymodal.training.objectives.dialogue import DialogueBatch
 from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import fit, read_run
 
@@ -52,9 +52,9 @@ def filled(config: Path, cache: str) -> dict[str, float]:
     times: list[float] = []
     precompute = Dialogue.precompute
 
-    def timed(objective: Dialogue, batch: Any) -> None:
+    def timed(self: Dialogue, batch: DialogueBatch) -> None:
         times.append(measure.seconds())
-        precompute(objective, batch)
+        precompute(self, batch)
 
     Dialogue.precompute = timed  # type: ignore[method-assign]
     fill_feature_cache(config, [cache])
@@ -65,7 +65,7 @@ def trained(config: Path, overrides: Sequence[str]) -> dict[str, float]:
     """Train as `anymodal train` does, two epochs and a step; the seconds of the second epoch."""
     times: list[float] = []
 
-    def before(module: torch.nn.Module, given: Any) -> None:
+    def before(module: torch.nn.Module, inputs: object) -> None:
         if isinstance(module, Dialogue):
             times.append(measure.seconds())
 
@@ -123,9 +123,9 @@ def compare(config: Path, args: argparse.Namespace) -> Iterator[Results]:
             # What another precision makes isn't in the cache yet; its first epoch adds it.
             sides[name] = partial(trained, config, [cache, *overrides])
         for name in measure.turns(sides, run + 1):
-            found = {"ahead": ahead, **measure.apart(sides[name])}
-            results[name].append(found)
-            rate = args.steps * args.batch / found["seconds"]
+            result = {"ahead": ahead, **measure.apart(sides[name])}
+            results[name].append(result)
+            rate = args.steps * args.batch / result["seconds"]
             print(f"run {run + 1}: {name}: {rate:.2f} samples/s", flush=True)
         yield results
 

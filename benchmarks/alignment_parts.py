@@ -96,9 +96,9 @@ def write_parts(folder: Path, size: Size) -> dict[str, float]:
         decoder.save_pretrained(folder / name)
     (folder / "model.yaml").write_text(yaml.safe_dump(_configuration(folder)))
     return {
-        "language model's layers": _count(language.backbone.layers),
+        "language model's layers": _count(*language.blocks),
         "its vocabulary": _count(language.embedding),
-        **{f"{name} encoder": _count(t) for name, t in binder.modality_trunks.items()},
+        **{f"{name} encoder": _count(trunk) for name, trunk in binder.modality_trunks.items()},
         "caption encoder": _count(decoders["image"].parts["text_encoder"]),
     }
 
@@ -130,9 +130,9 @@ def _pipelines(size: Size) -> dict[str, Any]:
     return pipelines
 
 
-def _count(module: nn.Module) -> float:
+def _count(*modules: nn.Module) -> float:
     """Parameters in millions."""
-    return sum(p.numel() for p in module.parameters()) / 1e6
+    return sum(p.numel() for module in modules for p in module.parameters()) / 1e6
 
 
 def _configuration(folder: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ LONGEST = 512
 class Example:
     """A conversation as the language model reads it: one medium is shown in it, or asked for.
 
-    Shapes: ids and labels (T,), features (N, D_m), wanted (L, C), zero where it is padded.
+    Shapes: ids and labels (T,), features (N, D_m), conditioning (L, C), zero where it is padded.
     """
 
     modality: str
@@ -49,7 +49,7 @@ class Example:
     labels: Tensor
     place: int
     features: Tensor | None = None
-    wanted: Tensor | None = None
+    conditioning: Tensor | None = None
 
 
 def example_of(prompt: Prompt) -> Example:
@@ -77,14 +77,14 @@ def padded(examples: Sequence[Example]) -> Batch:
         "asked": {},
     }
     for name in {example.modality for example in examples}:
-        for key, kept in (("shown", "features"), ("asked", "wanted")):
-            found = [
-                (row, example.place, getattr(example, kept))
+        for key, result in (("shown", "features"), ("asked", "conditioning")):
+            entries = [
+                (row, example.place, getattr(example, result))
                 for row, example in enumerate(examples)
-                if example.modality == name and getattr(example, kept) is not None
+                if example.modality == name and getattr(example, result) is not None
             ]
-            if found:
-                rows, places, tensors = zip(*found, strict=True)
+            if entries:
+                rows, places, tensors = zip(*entries, strict=True)
                 batch[key][name] = torch.tensor([rows, places]), torch.stack(tensors)
     return batch
 
@@ -92,8 +92,8 @@ def padded(examples: Sequence[Example]) -> Batch:
 # ---- A forward pass ----------------------------------------------------------------------------
 
 
-def read(model: ComposedModel, batch: Batch, keep_all: bool) -> tuple[Tensor, Tensor]:
-    """Input embeddings and last hidden states (B, T, D); all layers' are computed if `keep_all`."""
+def read(model: ComposedModel, batch: Batch, keep_all: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Input embeddings (B, T, D), and hidden states of the last layer, or of all if `keep_all`."""
     embeds = model.language.embed(batch["ids"])
     assert model.projection is not None, "parts have one"
     for name, ((rows, places), features) in batch["shown"].items():
@@ -107,7 +107,7 @@ def read(model: ComposedModel, batch: Batch, keep_all: bool) -> tuple[Tensor, Te
         use_cache=False,
         output_hidden_states=keep_all,
     )
-    return embeds, output.hidden_states[-1] if keep_all else output.last_hidden_state
+    return embeds, output.hidden_states if keep_all else (output.last_hidden_state,)
 
 
 def everywhere(model: ComposedModel, hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,12 +119,12 @@ def everywhere(model: ComposedModel, hidden: Tensor, labels: Tensor) -> tuple[Te
 def aligned(model: ComposedModel, batch: Batch, hidden: Tensor, embeds: Tensor) -> list[Tensor]:
     """The mean L2 norm between a head's conditioning and its captions', by modality."""
     losses = []
-    for name, ((rows, places), wanted) in batch["asked"].items():
+    for name, ((rows, places), conditioning) in batch["asked"].items():
         columns = places[:, None] + torch.arange(model.signals.counts[name])
         rows = rows[:, None]
-        made = model.heads.get(name)(hidden[rows, columns], embeds[rows, columns])
-        real = wanted.ne(0).any(-1)
-        losses.append(alignment_loss(made, Conditioning(wanted, real), "l2"))
+        predicted = model.heads.get(name)(hidden[rows, columns], embeds[rows, columns])
+        target = Conditioning(conditioning, conditioning.ne(0).any(-1))
+        losses.append(alignment_loss(predicted, target, "l2"))
     return losses
 
 
@@ -144,7 +144,7 @@ class Losses(nn.Module):
         self, ids: Tensor, labels: Tensor, mask: Tensor, shown: Batch, asked: Batch
     ) -> dict[str, Tensor]:
         batch = {"ids": ids, "mask": mask, "shown": shown, "asked": asked}
-        embeds, hidden = read(self.model, batch, keep_all=False)
+        embeds, (hidden,) = read(self.model, batch, keep_all=False)
         if self.supervised:
             text = self.model.language.loss(hidden, labels)
         else:
@@ -200,13 +200,13 @@ class Side:
         """
         batch = self.objective.collate([self.data[index] for index in self.first])
         with torch.no_grad():
-            wanted = float(torch.stack([*self.objective.named_losses(batch).values()]).sum())
-        if abs(loss.item() - wanted) > 1e-4 * abs(wanted):
-            raise AssertionError(f"a loss is {loss.item()}, and {wanted} in AnyModal")
+            own = float(torch.stack([*self.objective.named_losses(batch).values()]).sum())
+        if abs(loss.item() - own) > 1e-4 * abs(own):
+            raise AssertionError(f"a loss is {loss.item()}, and {own} in AnyModal")
 
     def update(self, loss: Tensor, optimizer: torch.optim.Optimizer, schedule: LambdaLR) -> None:
         """Take an optimiser step."""
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(trained, self.run.optimizer.max_grad_norm)
         optimizer.step()
@@ -225,15 +225,16 @@ class Side:
     @torch.no_grad()
     def embed_captions(self, prompts: Sequence[Prompt]) -> dict[int, Tensor]:
         """The decoders' conditioning of captions by the prompt's number, zero where padded."""
-        found = {}
+        by_number: dict[int, Tensor] = {}
         for name in {span.target.modality for prompt in prompts for span in prompt.spans}:
             places = [
                 k for k, p in enumerate(prompts) if p.spans and p.spans[0].target.modality == name
             ]
             captions = [prompts[k].spans[0].target.caption for k in places]
             embeds, mask, *_ = self.model.decoders.get(name).embed_captions(captions)
-            found |= dict(zip(places, embeds.masked_fill(~mask[..., None], 0), strict=True))
-        return found
+            rows = embeds.masked_fill(~mask[..., None], 0)
+            by_number |= dict(zip(places, rows, strict=True))
+        return by_number
 
     def batches(self) -> list[range]:
         """All samples, in batches, in their order."""
@@ -248,8 +249,8 @@ def as_nextgpt(config: Path) -> dict[str, float]:
         files = Path(folder)
         start = measure.seconds()
         for indices in side.batches():
-            for k, wanted in side.embed_captions(side.prompts(indices)).items():
-                np.save(files / f"{indices[k]}.npy", wanted.numpy())
+            for k, conditioning in side.embed_captions(side.prompts(indices)).items():
+                np.save(files / f"{indices[k]}.npy", conditioning.numpy())
         ahead = measure.seconds() - start
         # `resize_token_embeddings` gives matrices that train, whole; here both are one.
         side.model.language.embedding.weight.requires_grad_(True)
@@ -260,11 +261,11 @@ def as_nextgpt(config: Path) -> dict[str, float]:
         schedule = side.schedule(optimizer, side.run.steps)
         loss = _nextgpt_loss(side, side.first, files)
         side.check(loss)
-        loss.backward()  # type: ignore[no-untyped-call]  # so that nothing is done for the first time below
+        loss.backward()  # so that nothing is done for the first time below
         optimizer.zero_grad()
         start = measure.seconds()
-        for indices in _by_kind(side):
-            side.update(_nextgpt_loss(side, indices, files), optimizer, schedule)
+        for batch in _by_kind(side):
+            side.update(_nextgpt_loss(side, batch, files), optimizer, schedule)
         return {"seconds": measure.seconds() - start, "ahead": ahead}
 
 
@@ -285,15 +286,15 @@ def _nextgpt_loss(side: Side, indices: Sequence[int], files: Path) -> Tensor:
     examples = [example_of(prompt) for prompt in prompts]
     for index, prompt, example in zip(indices, prompts, examples, strict=True):
         if prompt.spans:  # its data set reads one file a sample
-            example.wanted = torch.from_numpy(np.load(files / f"{index}.npy"))
+            example.conditioning = torch.from_numpy(np.load(files / f"{index}.npy"))
     side.encode(prompts, examples)  # at every step
     batch = padded(examples)  # to the longest of the batch, then cut
-    embeds, hidden = read(side.model, batch, keep_all=True)
-    text, scores = everywhere(side.model, hidden, batch["labels"])
+    embeds, states = read(side.model, batch, keep_all=True)  # until the losses are there
+    text, scores = everywhere(side.model, states[-1], batch["labels"])
     chosen, labels = scores.argmax(-1), batch["labels"][:, 1:]  # for the accuracy that it logs
     real = labels != -100
     ((chosen == labels) & real).sum().float().div(real.sum()).item()
-    return torch.stack([text, *aligned(side.model, batch, hidden, embeds)]).sum()
+    return torch.stack([text, *aligned(side.model, batch, states[-1], embeds)]).sum()
 
 
 def examples_ahead(side: Side) -> tuple[list[Example], float]:
@@ -304,8 +305,8 @@ def examples_ahead(side: Side) -> tuple[list[Example], float]:
         prompts = side.prompts(indices)
         some = [example_of(prompt) for prompt in prompts]
         side.encode(prompts, some)
-        for k, wanted in side.embed_captions(prompts).items():
-            some[k].wanted = wanted
+        for k, conditioning in side.embed_captions(prompts).items():
+            some[k].conditioning = conditioning
         examples += some
     return examples, measure.seconds() - start
 
@@ -335,16 +336,16 @@ def bare(config: Path) -> dict[str, float]:
     return {"seconds": measure.seconds() - start, "ahead": ahead}
 
 
-class _Epochs(transformers.TrainerCallback):
+class _Epochs(transformers.TrainerCallback):  # type: ignore[misc]
     """Notes when epochs begin and end."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    def on_epoch_begin(self, *given: Any, **more: Any) -> None:
+    def on_epoch_begin(self, *args: object, **kwargs: object) -> None:
         self.start = measure.seconds()
 
-    def on_epoch_end(self, *given: Any, **more: Any) -> None:
+    def on_epoch_end(self, *args: object, **kwargs: object) -> None:
         self.seconds.append(measure.seconds() - self.start)
 
 
