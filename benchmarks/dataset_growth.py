@@ -25,6 +25,7 @@ from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.results import markdown_table
 from anymodal.training.losses import Loss, WeightedLoss
 from anymodal.training.objectives import Objective
+from anymodal.training.precision import allow_tf32
 from anymodal.training.run import train_model
 
 SIZES = (1_000, 10_000, 100_000)
@@ -105,6 +106,7 @@ class Reader(Objective[int, list[int]]):
 
 def filled(folder: Path, size: int) -> dict[str, Any]:
     """Fill a cache; seconds an item."""
+    allow_tf32()  # as a run does: a result's key has the precision that it was computed in
     model = Reader()
     model.feature_cache = FeatureCache(folder=folder)
     start = measure.seconds()
@@ -115,6 +117,7 @@ def filled(folder: Path, size: int) -> dict[str, Any]:
 
 def opened(folder: Path, size: int) -> dict[str, Any]:
     """Seconds until the first item of a filled cache is there."""
+    allow_tf32()
     model = Reader()
     model.feature_cache = FeatureCache()
     model.precompute([0])  # what is loaded at the first call, and the hash of the code

@@ -26,7 +26,6 @@ from anymodal.io.results import markdown_table
 from anymodal.language.model import LanguageModel
 from anymodal.modality import Modality
 from anymodal.toybox.diagnosis import head_accuracy
-from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.scoring import SceneSet
@@ -73,9 +72,7 @@ def conversations(seed: int, count: int) -> Iterator[list[Message]]:
             Message(
                 turn.role,
                 [
-                    Target(part.modality, caption(part.told, part.modality))
-                    if isinstance(part, MediaItem)
-                    else part
+                    Target(part.modality, part.caption) if isinstance(part, MediaItem) else part
                     for part in turn.parts
                 ],
             )
