@@ -216,7 +216,8 @@ class FeatureCache:
         """The hash of a key: weights and buffers with their types, settings, versions of code.
 
         Weights are hashed once, at over a gigabyte a second, and again when they have changed; a
-        change behind autograd's back, through `.data`, isn't noticed.
+        change behind autograd's back, through `.data`, isn't noticed. Settings and code are read
+        with them, so a part whose attributes are set afterwards needs a cache of its own.
         """
         if key.place not in self._modules:
             self._modules[key.place] = key, [*key.modules, *hidden_modules(key.modules)]
