@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 Side = TypeVar("Side")
 
-RESULTS = Path(__file__).parent / "README.md"
+RESULTS = Path(__file__).resolve().parent / "README.md"
 PACKAGES = ("torch", "transformers", "diffusers")
 
 
@@ -175,12 +175,19 @@ def _resident() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a fresh Python to its end."""
-    root = str(Path(__file__).parent.parent)  # whatever is installed, this checkout is measured
-    env = {**os.environ, "PYTHONPATH": root}
+def python(
+    *arguments: str, root: Path = RESULTS.parents[1], folder: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a fresh Python to its end, on a checkout, whatever is installed.
+
+    Args:
+        arguments: of Python.
+        root: the checkout.
+        folder: where it works.
+    """
+    env = {**os.environ, "PYTHONPATH": str(root)}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=env)
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=folder)
 
 
 def environment() -> str:

@@ -1,15 +1,19 @@
-"""From cold: `import anymodal`, the help, and a first reply, in fresh processes.
+"""From cold: `import anymodal`, the help, a first reply and other commands, in fresh processes.
 
 The first reply by hand opens the same language model and pipelines with transformers and diffusers
 alone; AnyModal opens encoders, projection and heads beside them.
 
     OMP_NUM_THREADS=1 python benchmarks/startup.py
+    OMP_NUM_THREADS=1 python benchmarks/startup.py --against FOLDER  # another checkout's commands
 """
 
 from __future__ import annotations
 
 import resource
+import subprocess
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import measure
@@ -18,7 +22,8 @@ from measure import Taken
 from anymodal.composition import SHIPPED
 from anymodal.io.results import markdown_table
 
-TEXT = "what can you do?"
+TEXT, DRAW = "what can you do?", "draw a small red ball"
+ROOT = Path(__file__).resolve().parents[1]
 BY_HAND = """
 import sys, torch
 from pathlib import Path
@@ -42,12 +47,31 @@ print(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True))
 """
 
 
-def fresh(said: set[str], *arguments: str) -> Callable[[], Any]:
+COMMANDS = {
+    "`import anymodal`": ("-c", "import anymodal"),
+    "`anymodal --help`": ("-m", "anymodal", "--help"),
+    "a reply in words": ("-m", "anymodal", "chat", TEXT),
+    "a drawing": ("-m", "anymodal", "chat", "--seed", "1", DRAW),
+    "`anymodal plan nano`": ("-m", "anymodal", "plan", "nano"),
+    "`anymodal validate`": (
+        "-m",
+        "anymodal",
+        "validate",
+        "{root}/anymodal/checkpoints/nano/config.yaml",
+    ),
+    "`anymodal ls`": ("-m", "anymodal", "ls"),
+}
+"""What is compared with another checkout."""
+
+
+def fresh(said: set[str], *arguments: str, root: Path = ROOT) -> Callable[[], Any]:
     """Run Python to its end; what is measured is that process, and what it said is kept."""
 
     def run() -> Taken:
         watch, before = measure.Watch(), _children()
-        said.add(measure.python(*arguments).stdout)
+        with tempfile.TemporaryDirectory() as folder:  # where a drawing goes
+            command = [part.replace("{root}", str(root)) for part in arguments]
+            said.add(measure.python(*command, root=root, folder=folder).stdout)
         clock = watch.taken().clock
         return Taken(clock, _children() - before if measure.threads() == 1 else clock)
 
@@ -64,24 +88,58 @@ def main() -> None:
     parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--warm", type=int, default=1, help="rounds before; default: %(default)s")
+    parser.add_argument(
+        "--against", type=Path, metavar="FOLDER", help="another checkout, to compare commands with"
+    )
     args = parser.parse_args()
-    ours, hand = ("-m", "anymodal", "chat", TEXT), ("-c", BY_HAND, str(SHIPPED / "nano"), TEXT)
+    if args.against is None:
+        rows = _beside_libraries(args.runs, args.warm)
+        header = ["what", "ms", "compared with", "its ms", "ratio"]
+        measure.write_section("startup", markdown_table(header, rows), args.page)
+    else:
+        rows = _beside_checkout(args.against.resolve(), args.runs, args.warm)
+        header = ["what", "ms", f"ms at {_commit(args.against)}", "ratio"]
+        measure.write_section("startup against", markdown_table(header, rows), args.page)
+
+
+def _beside_libraries(runs: int, warm: int) -> list[list[str]]:
+    ours, hand = COMMANDS["a reply in words"], ("-c", BY_HAND, str(SHIPPED / "nano"), TEXT)
     rows = []
     for name, mine, other, what in (
-        ("`import anymodal`", ("-c", "import anymodal"), ("-c", "pass"), "`python -c pass`"),
-        ("`anymodal --help`", ("-m", "anymodal", "--help"), ("-c", "pass"), "`python -c pass`"),
+        ("`import anymodal`", COMMANDS["`import anymodal`"], ("-c", "pass"), "`python -c pass`"),
+        ("`anymodal --help`", COMMANDS["`anymodal --help`"], ("-c", "pass"), "`python -c pass`"),
         ("first reply (`anymodal chat`)", ours, hand, "by hand"),
     ):
-        runs = args.runs if mine is ours else 4 * args.runs
         said: dict[str, set[str]] = {"ours": set(), "other": set()}
         sides = {"ours": fresh(said["ours"], *mine), "other": fresh(said["other"], *other)}
-        taken = measure.alternating(sides, runs, args.warm)
+        taken = measure.alternating(sides, runs if mine is ours else 4 * runs, warm)
         assert mine is not ours or said["ours"] == said["other"], f"not the same reply: {said}"
-        times = [measure.milliseconds(taken[side]) for side in ("ours", "other")]
-        rows.append([name, times[0], what, times[1], measure.ratio(taken["ours"], taken["other"])])
+        rows.append([name, *_times(taken, what)])
         print(rows[-1], flush=True)
-    header = ["what", "ms", "compared with", "its ms", "ratio"]
-    measure.write_section("startup", markdown_table(header, rows), args.page)
+    return rows
+
+
+def _times(taken: dict[str, list[Taken]], *what: str) -> list[str]:
+    ours, other = (measure.milliseconds(taken[side]) for side in ("ours", "other"))
+    return [ours, *what, other, measure.ratio(taken["ours"], taken["other"])]
+
+
+def _beside_checkout(root: Path, runs: int, warm: int) -> list[list[str]]:
+    rows = []
+    for name, command in COMMANDS.items():
+        quick = command[0] == "-c" or "--help" in command
+        said: set[str] = set()
+        sides = {"ours": fresh(said, *command), "other": fresh(set(), *command, root=root)}
+        taken = measure.alternating(sides, 4 * runs if quick else runs, warm)
+        assert len(said) == 1, f"not the same each time: {said}"
+        rows.append([name, *_times(taken)])
+        print(rows[-1], flush=True)
+    return rows
+
+
+def _commit(root: Path) -> str:
+    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from typing import NoReturn
 
 from anymodal import __version__
 from anymodal.cli.process import leave
-from anymodal.cli.terminal import log_to_terminal
 
 COMMANDS = {
     "chat": ("anymodal.cli.chat", "talk with a model, in words and with files"),
@@ -63,8 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.path.append("")  # parts of one's own lie where one works; what is installed wins
     debug = "--debug" in argv
     try:
-        with log_to_terminal():
-            return _run(argv)
+        return _run(argv)
     except KeyboardInterrupt:
         if debug:
             raise
@@ -97,7 +95,10 @@ def _run(argv: list[str]) -> int:
     if name is None:
         parser.print_help()
         return 0
-    status: int = importlib.import_module(COMMANDS[name][0]).run(args)
+    from anymodal.cli.terminal import log_to_terminal  # with logging, which no help needs
+
+    with log_to_terminal():
+        status: int = importlib.import_module(COMMANDS[name][0]).run(args)
     return status
 
 
