@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from anymodal.language.model import LanguageModel
 from anymodal.language.packing import Packed, Place, pack
-from anymodal.language.prompt import Item, Layout, Prompt
+from anymodal.language.prompt import ChatPrompt, MediaReference, PromptBuilder
 from anymodal.language.signal_tokens import Signals
 from anymodal.media import Media
 from anymodal.modality import Modality, Parts, by_media, check_head
@@ -25,7 +25,7 @@ from anymodal.types import Conditioning, Features, Message, Target
 ENCODED_AT_ONCE = 8
 """The most media of a modality in one batch of chatting, so that memory doesn't grow with them."""
 
-Encode = Callable[[str, Sequence[Item]], Features]
+Encode = Callable[[str, Sequence[MediaReference]], Features]
 """Features of one modality's items in one batch, such as cached ones."""
 
 _REPLACE = "model.replace_decoder(name, decoder) does it, and checks that head and decoder fit"
@@ -36,7 +36,7 @@ class Rows(Protocol):
     """Conversations in rows, such as `PromptRows`."""
 
     @property
-    def prompts(self) -> list[Prompt]:
+    def prompts(self) -> list[ChatPrompt]:
         """The conversations."""
 
     @property
@@ -47,7 +47,7 @@ class Rows(Protocol):
 class PromptRows(NamedTuple):
     """Conversations in rows, from `ComposedModel.lay_out`."""
 
-    prompts: list[Prompt]
+    prompts: list[ChatPrompt]
     packed: Packed
 
 
@@ -88,7 +88,7 @@ class ComposedModel(nn.Module):
         self._check()  # before the language model gets tokens, which nothing takes back
         counts = {name: modalities[name].num_signal_tokens for name in self.decoders}
         self.signals = Signals.add_to(language, counts, list(self.encoders))
-        self.layout = self.build_layout()
+        self.prompts = self.build_prompt_builder()
         self.eval()
 
     @property
@@ -116,14 +116,16 @@ class ComposedModel(nn.Module):
                 name, head, self.decoders.get(name), self._modalities[name].num_signal_tokens
             )
 
-    def build_layout(self) -> Layout:
-        """The prompt layout that the parts need."""
-        names = by_media(self.encoders.by_name(), "read")
-        makers = by_media(self.decoders.by_name(), "make")
-        if self.projection is None:
-            return Layout(self.language, self.signals, names, 0, makers=makers)
-        slots, reads_text = self.projection.num_tokens, self.projection.reads_text
-        return Layout(self.language, self.signals, names, slots, reads_text, makers)
+    def build_prompt_builder(self) -> PromptBuilder:
+        """A builder of prompts for the parts that there are now."""
+        return PromptBuilder(
+            self.language,
+            self.signals,
+            by_media(self.encoders.by_name(), "read"),
+            0 if self.projection is None else self.projection.num_tokens,
+            self.projection is not None and self.projection.reads_text,
+            by_media(self.decoders.by_name(), "make"),
+        )
 
     def set_modality(self, name: str, modality: Modality) -> None:
         """Set a modality's parts; `composition.editing` does, which checks that they fit."""
@@ -180,7 +182,7 @@ class ComposedModel(nn.Module):
 
     def embed(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[ChatPrompt],
         ids: Tensor,
         places: Sequence[Place],
         soft: dict[Hashable, Tensor] | None = None,
@@ -199,17 +201,17 @@ class ComposedModel(nn.Module):
             encode: gives features where `soft` isn't given; None encodes every item.
         """
         embeds = self.language.embed(ids)
-        given: dict[str, list[Item]] = {}
+        given: dict[str, list[MediaReference]] = {}
         where: dict[str, list[tuple[int, int]]] = {}
         for (row, start), prompt in zip(places, prompts, strict=True):
-            for item in prompt.items:
+            for item in prompt.media:
                 given.setdefault(item.modality, []).append(item)
                 where.setdefault(item.modality, []).append((row, start + item.start))
         if not given:
             return embeds
         firsts = torch.tensor([place for name in given for place in where[name]])
         firsts = firsts.to(ids.device, non_blocking=True)
-        slot = torch.arange(self.layout.slots, device=ids.device)
+        slot = torch.arange(self.prompts.num_placeholders, device=ids.device)
         rows = firsts[:, :1].expand(-1, len(slot))  # (items, 1) -> (items, K)
         columns = firsts[:, 1:] + slot  # (items, K)
         if soft is None:
@@ -218,23 +220,23 @@ class ComposedModel(nn.Module):
             values = self._known_soft(given, soft)
         return embeds.index_put((rows, columns), values.to(embeds))
 
-    def _encode_items(self, name: str, items: Sequence[Item]) -> Features:
+    def _encode_items(self, name: str, items: Sequence[MediaReference]) -> Features:
         return self.encode(name, [item.media for item in items])
 
-    def _all_soft(self, given: Mapping[str, list[Item]], encode: Encode) -> Tensor:
+    def _all_soft(self, given: Mapping[str, list[MediaReference]], encode: Encode) -> Tensor:
         """Soft tokens (items, K, D) in the order given."""
         features = {name: encode(name, items) for name, items in given.items()}
         texts = {name: [item.text for item in items] for name, items in given.items()}
         return torch.cat(list(self._projected(features, texts).values()))
 
-    def _known_soft(self, given: Mapping[str, list[Item]], known: dict[Hashable, Tensor]) -> Tensor:
+    def _known_soft(self, given: Mapping[str, list[MediaReference]], known: dict[Hashable, Tensor]) -> Tensor:
         """The same, of which those that are known aren't computed again."""
         for name, items in given.items():
             new = {item.key: item for item in items if item.key not in known}
             known.update(self._new_soft(name, list(new.values())))
         return torch.stack([known[item.key] for items in given.values() for item in items])
 
-    def _new_soft(self, name: str, items: Sequence[Item]) -> Iterator[tuple[Hashable, Tensor]]:
+    def _new_soft(self, name: str, items: Sequence[MediaReference]) -> Iterator[tuple[Hashable, Tensor]]:
         """Keys and soft tokens (K, D) of items of one modality.
 
         A medium is encoded once, whatever is said beside it, and few of them at a time.
@@ -258,7 +260,7 @@ class ComposedModel(nn.Module):
             ValueError: for media that no encoder reads, or a conversation longer than the language
                 model reads.
         """
-        prompts = [self.layout.prompt(messages, reply=False) for messages in samples]
+        prompts = [self.prompts.build(messages, reply=False) for messages in samples]
         limit = self.language.max_positions
         if limit is not None and (longest := max(len(prompt.ids) for prompt in prompts)) > limit:
             raise ValueError(

@@ -14,6 +14,7 @@ from anymodal.composition import editing, placement
 from anymodal.config import BuildPart, call
 from anymodal.decoders import Decoder
 from anymodal.heads import Head
+from anymodal.language.lora import LoraSettings
 from anymodal.modality import Modality
 
 
@@ -41,7 +42,7 @@ class AnyModal(ChatModel):
     def from_pretrained(
         cls,
         path: str | Path,
-        lora: Mapping[str, Any] | None = None,
+        lora: LoraSettings | None = None,
         trusted_packages: Sequence[str] = (),
         *,
         dtype: str | torch.dtype | Mapping[str, Any] | None = None,
@@ -70,7 +71,7 @@ class AnyModal(ChatModel):
             ValueError: for a precision, a device or a part that there isn't.
             CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
         """
-        dtypes, where = placement.precisions(dtype), placement.places(device, device_map)
+        dtypes, where = placement.parse_dtypes(dtype), placement.parse_devices(device, device_map)
         model = composition.from_pretrained(
             cls, path, lora, trusted_packages, weights=weights, build_part=build_part
         )

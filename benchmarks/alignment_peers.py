@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.core import ComposedModel
-from anymodal.language.prompt import Prompt
+from anymodal.language.prompt import ChatPrompt
 from anymodal.training.configuration import Run
 from anymodal.training.losses import alignment_loss
 from anymodal.training.objectives import Dialogue
@@ -52,11 +52,11 @@ class Example:
     conditioning: Tensor | None = None
 
 
-def example_of(prompt: Prompt) -> Example:
+def example_of(prompt: ChatPrompt) -> Example:
     """A prompt in tensors, without the results of frozen parts."""
     ids, labels = torch.tensor(prompt.ids), torch.tensor(prompt.labels)
-    if prompt.items:
-        return Example(prompt.items[0].modality, ids, labels, prompt.items[0].start)
+    if prompt.media:
+        return Example(prompt.media[0].modality, ids, labels, prompt.media[0].start)
     span = prompt.spans[0]
     return Example(span.target.modality, ids, labels, span.start)
 
@@ -184,9 +184,9 @@ class Side:
         """Samples of every kind, which losses are compared on."""
         return range(min(2 * KINDS, len(self.data)))
 
-    def prompts(self, indices: Iterable[int]) -> list[Prompt]:
+    def prompts(self, indices: Iterable[int]) -> list[ChatPrompt]:
         """Samples laid out."""
-        return [self.model.layout.prompt(self.data[index], reply=False) for index in indices]
+        return [self.model.prompts.build(self.data[index], reply=False) for index in indices]
 
     def schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
         """The run's learning rates."""
@@ -214,16 +214,16 @@ class Side:
         optimizer.zero_grad()
 
     @torch.no_grad()
-    def encode(self, prompts: Sequence[Prompt], examples: Sequence[Example]) -> None:
+    def encode(self, prompts: Sequence[ChatPrompt], examples: Sequence[Example]) -> None:
         """Give examples the features of their media, one batch a modality."""
-        for name in {item.modality for prompt in prompts for item in prompt.items}:
+        for name in {item.modality for prompt in prompts for item in prompt.media}:
             places = [k for k, p in enumerate(prompts) if p.items and p.items[0].modality == name]
             values, _ = self.model.encode(name, [prompts[k].items[0].media for k in places])
             for place, features in zip(places, values, strict=True):
                 examples[place].features = features
 
     @torch.no_grad()
-    def embed_captions(self, prompts: Sequence[Prompt]) -> dict[int, Tensor]:
+    def embed_captions(self, prompts: Sequence[ChatPrompt]) -> dict[int, Tensor]:
         """The decoders' conditioning of captions by the prompt's number, zero where padded."""
         by_number: dict[int, Tensor] = {}
         for name in {span.target.modality for prompt in prompts for span in prompt.spans}:

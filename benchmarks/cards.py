@@ -13,7 +13,7 @@ from pathlib import Path
 
 from anymodal.io.results import markdown_table
 from anymodal.tools.plan.budget import read_budget
-from anymodal.tools.plan.plan import Plan, make_plans
+from anymodal.tools.plan.plan import MemoryPlan, make_plans
 
 STAGES = ("1-perceive", "2-express", "3-instruct")
 CONTEXT = 2048
@@ -40,7 +40,7 @@ def main() -> None:
     print(table, end="")
 
 
-def plans(card: str, runs: list[str]) -> list[Plan]:
+def plans(card: str, runs: list[str]) -> list[MemoryPlan]:
     """What a card's model takes to chat, and what runs on it take."""
     configs = [f"configs/models/{card}.yaml", *runs]
     return make_plans(configs, [], read_budget(card.upper()), context=CONTEXT)
@@ -51,7 +51,7 @@ def label(card: str) -> str:
     return f"{card[:-2]} {card[-2:].upper()}"
 
 
-def cell(plan: Plan) -> str:
+def cell(plan: MemoryPlan) -> str:
     """The peak in GB."""
     return f"{plan.need.peak / 1e9:.1f}" + ("" if plan.fits else ", too much")
 

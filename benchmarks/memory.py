@@ -24,8 +24,8 @@ from torch.profiler import ProfilerActivity, profile
 from anymodal import AnyModal
 from anymodal import config as configuration
 from anymodal.io.results import markdown_table
-from anymodal.tools.plan.budget import Budget
-from anymodal.tools.plan.memory import LOOK, cache_size, weights_of, works_of
+from anymodal.tools.plan.budget import MemoryBudget
+from anymodal.tools.plan.memory import LOOK, cache_size, weights_of, workloads_of
 from anymodal.tools.plan.plan import is_model, make_plans
 from anymodal.training.run import objective_of, read_run, train_model
 
@@ -48,7 +48,7 @@ def answer(name: str) -> int:
     weights = sum(weights_of(model).values())
     cache = cache_size(model.language, CONTEXT)
     with torch.inference_mode():
-        works = [work for part in model.modules() for work in works_of(part, CONTEXT)]
+        works = [work for part in model.modules() for work in workloads_of(part, CONTEXT)]
         most = max(peak_of(partial(work, None)) for work in works)
     return weights + cache + most
 
@@ -80,7 +80,7 @@ def main() -> None:
     rows = []
     for name in parser.parse_args().configs:
         measured = answer(name) if is_model(name) else train(name)
-        (plan,) = make_plans([name], [], Budget("any", 10**15), context=CONTEXT)
+        (plan,) = make_plans([name], [], MemoryBudget("any", 10**15), context=CONTEXT)
         planned = plan.need.peak
         cells = [f"{planned / 1e6:.1f}", f"{measured / 1e6:.1f}"]
         rows.append([Path(name).stem, *cells, f"{100 * (planned / measured - 1):+.1f}"])

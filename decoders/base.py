@@ -120,14 +120,14 @@ class Decoder(Recorded, nn.Module, ABC):
 
     def captioning(self) -> CacheKey:
         """The cache key of `embed_captions`: the whole decoder, where no subclass knows better."""
-        return CacheKey("conditioning", (self,), self.identity)
+        return CacheKey("conditioning", (self,), self.metadata)
 
     def encoding(self) -> CacheKey:
         """The cache key of `prepare` and `encode`, likewise."""
-        return CacheKey("latents", (self,), self.identity)
+        return CacheKey("latents", (self,), self.metadata)
 
     @abstractmethod
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """What a checkpoint's manifest records of this decoder, as JSON values."""
 
 

@@ -91,7 +91,7 @@ class DecoderNote:
         spec: the conditioning's shape and scale.
         media: the class of media that come out.
         min_steps: the fewest denoising steps that it takes.
-        identity: what a manifest records of it.
+        metadata: what a manifest records of it.
         parameters: their names.
         captioning: the hash by which the conditioning of captions is kept, where it is known.
     """
@@ -99,7 +99,7 @@ class DecoderNote:
     spec: ConditioningSpec
     media: type[Media]
     min_steps: int
-    identity: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     parameters: Sequence[str] = ()
     captioning: str | None = None
 
@@ -164,14 +164,14 @@ class DeferredDecoder(Decoder):
         """Give what decides `prepare` and `encode`."""
         return self.opened().encoding()
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
-        return dict(self.note.identity)
+        return dict(self.note.metadata)
 
     @property
     def source(self) -> dict[str, Any] | None:
         """Where the decoder comes from, and its licence."""
-        return self.identity().get("source")
+        return self.metadata().get("source")
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """Give the conditioning of captions by the decoder's own caption encoder."""
@@ -227,7 +227,7 @@ def _with_note(path: Path, load: Callable[[], Decoder]) -> DeferredDecoder:
         if UNKNOWN not in known["code"].values():
             with contextlib.suppress(OSError), replacing(path) as file:
                 file.write_text(json.dumps(known))
-    rest = {"identity": known["identity"], "parameters": known["parameters"]}
+    rest = {"metadata": known["metadata"], "parameters": known["parameters"]}
     note = DecoderNote.of(known["interface"], **rest, captioning=known["content"])
     deferred = DeferredDecoder(note, load)
     if decoder is not None:
@@ -240,7 +240,7 @@ def _learn(decoder: Decoder) -> dict[str, Any]:
     modules = modules_of([*key.modules, *key.code])
     return {
         "interface": interface(decoder),
-        "identity": decoder.identity(),
+        "metadata": decoder.metadata(),
         "parameters": [name for name, _ in decoder.named_parameters()],
         "content": FeatureCache().content(key),
         "modules": modules,

@@ -363,11 +363,11 @@ class DiffusionDecoder(Decoder):
         return {"length": self.family.length, "width": self.family.width, **pooled}
 
     @cached_property
-    def _told_words(self) -> dict[str, Any]:
-        """What its tokenizers do: large vocabularies take a while, and identity is asked often."""
+    def _tokenizer_fingerprints(self) -> dict[str, Any]:
+        """Fingerprints of its tokenizers; cached, since large vocabularies take a while."""
         return {name: tokenizer_fingerprint(each) for name, each in self._tokenizers()}
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
         return {
             "pipeline": type(self.pipeline).__name__,
@@ -378,7 +378,7 @@ class DiffusionDecoder(Decoder):
                 "scheduler": _settings(self.pipeline.scheduler),
                 "vae": _settings(self.pipeline.vae),
             },
-            "words": self._told_words,
+            "words": self._tokenizer_fingerprints,
             **({} if self.source is None else {"source": self.source}),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -59,13 +59,13 @@ class Encoder(Recorded, _Placed, ABC):
     def embed(self, batch: Tensor) -> Tensor:
         """One embedding (B, E) per medium, for binding and retrieval."""
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """What a manifest and a feature cache know this encoder by; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
     def cache_key(self, result: str) -> CacheKey:
         """What determines a result of this encoder: its `features` or its `embeddings`."""
-        return CacheKey(result, (self,), self.identity)
+        return CacheKey(result, (self,), self.metadata)
 
 
 class TextEncoder(Recorded, _Placed, ABC):
@@ -87,10 +87,10 @@ class TextEncoder(Recorded, _Placed, ABC):
         Shapes: embeds (M, E) of media, texts (C, E), both as `embed` gives them; (M, C).
         """
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """What embeddings are known to be made by; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
     def cache_key(self, result: str) -> CacheKey:
         """What determines a result of this encoder: its `embeddings`."""
-        return CacheKey(result, (self,), self.identity)
+        return CacheKey(result, (self,), self.metadata)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -51,7 +49,7 @@ class PooledEncoder(Encoder):
         """The embedding."""
         return self.encoder.embed(batch)
 
-    def identity(self) -> dict[str, Any]:
-        """The other encoder's identity, with its class and this one's."""
-        other = self.encoder.identity()
-        return {**other, **super().identity(), "encoder": other["class"]}
+    def metadata(self) -> dict[str, object]:
+        """The other encoder's metadata, with its class and this one's."""
+        other = self.encoder.metadata()
+        return {**other, **super().metadata(), "encoder": other["class"]}

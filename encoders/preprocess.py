@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -183,7 +182,9 @@ def imu_windows(readings: NDArray[np.float32], *, samples: int, clips: int) -> T
     return torch.from_numpy(windows.astype(np.float32))
 
 
-def map_square(values: NDArray[Any], *, size: int, mean: float, std: float) -> Tensor:
+def map_square(
+    values: NDArray[np.floating] | NDArray[np.uint8], *, size: int, mean: float, std: float
+) -> Tensor:
     """One normalised square (1, size, size) of a map (H, W), such as disparity or heat.
 
     8-bit maps are scaled to [0, 1] first.

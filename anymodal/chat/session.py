@@ -143,7 +143,7 @@ class Session:
         path = Path(path).expanduser()
         # Frozen, so that it is hashed once and not at every turn.
         medium = media.load(path, limits=self.limits).freeze()
-        readable = self.model.layout.names
+        readable = self.model.prompts.encoders
         if type(medium) not in readable:
             kinds = ", ".join(sorted(cls.kind for cls in readable)) or "no media"
             raise ValueError(f"{path.name} is {medium.kind}; this model reads {kinds}")

@@ -132,16 +132,17 @@ def embed_prompts(
             conversations are dropped from it.
     """
     soft = {} if soft is None else soft
-    laid = [model.layout.prompt(messages, reply=True) for messages in conversations]
+    laid = [model.prompts.build(messages, reply=True) for messages in conversations]
     packed = pack([prompt.ids for prompt in laid], [prompt.labels for prompt in laid])
     embeds = model.embed(laid, packed.ids.to(model.device), packed.places, soft)
     # Media that left the conversation would only take memory.
-    in_use = {item.key for prompt in laid for item in prompt.items}
+    in_use = {item.key for prompt in laid for item in prompt.media}
     for key in soft.keys() - in_use:
         del soft[key]
     return [
         generation.Prompt(
-            embeds[row, start : start + len(prompt.ids)], prompt.keys(model.layout.slots)
+            embeds[row, start : start + len(prompt.ids)],
+            prompt.keys(model.prompts.num_placeholders),
         )
         for prompt, (row, start) in zip(laid, packed.places, strict=True)
     ]

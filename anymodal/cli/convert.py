@@ -60,11 +60,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _imagebind(args: argparse.Namespace) -> tuple[Mapping[str, object], str]:
     with quick_start():
-        from anymodal.encoders.imagebind.convert import convert
+        from anymodal.encoders.imagebind.convert import convert_imagebind
 
     if args.only:
         raise ValueError("--only is for systems; ImageBind.from_pretrained takes modalities")
-    origin = convert(args.checkpoint, args.folder, args.tokenizer)
+    origin = convert_imagebind(args.checkpoint, args.folder, args.tokenizer)
     if args.tokenizer is None:
         print("no tokenizer lies beside it, so it reads no texts; --tokenizer adds one")
     return origin, f"preset {origin['preset']}"

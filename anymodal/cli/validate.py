@@ -48,7 +48,7 @@ def check_configuration(path: Path) -> None:
             isinstance(name, str) for name in trusted_packages
         ):
             raise configuration.ConfigError("trusted_packages must be a list of packages")
-        composition.validate(config, trusted_packages)
+        composition.validate_model(config, trusted_packages)
     elif "metrics" in config:
         from anymodal.evaluation.schema import read_evaluation
 

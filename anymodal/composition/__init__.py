@@ -2,8 +2,14 @@
 
 from anymodal.composition.compose import SHIPPED, compose, find, from_pretrained, start_from
 from anymodal.composition.first_use import OpenOnFirstUse
-from anymodal.composition.save import identities, own_weights, save_pretrained
-from anymodal.composition.validate import KEYS, MODALITY_KEYS, check_shape, read_config, validate
+from anymodal.composition.save import model_metadata, own_weights, save_pretrained
+from anymodal.composition.validate import (
+    KEYS,
+    MODALITY_KEYS,
+    check_shape,
+    read_config,
+    validate_model,
+)
 
 __all__ = [
     "KEYS",
@@ -14,10 +20,10 @@ __all__ = [
     "compose",
     "find",
     "from_pretrained",
-    "identities",
+    "model_metadata",
     "own_weights",
     "read_config",
     "save_pretrained",
     "start_from",
-    "validate",
+    "validate_model",
 ]

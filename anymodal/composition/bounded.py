@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +32,7 @@ def building_at_most(weights: int, where: str, build_part: BuildPart) -> BuildPa
     """
     left = weights
 
-    def bounded(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    def bounded(target: Callable[..., object], arguments: Mapping[str, object]) -> object:
         nonlocal left
         if is_part(target) and getattr(target, "__name__", "") != OPENS:
             left -= _size(target, arguments, left, where)
@@ -42,7 +41,9 @@ def building_at_most(weights: int, where: str, build_part: BuildPart) -> BuildPa
     return bounded
 
 
-def _size(target: Any, arguments: Mapping[str, Any], most: int, where: str) -> int:
+def _size(
+    target: Callable[..., object], arguments: Mapping[str, object], most: int, where: str
+) -> int:
     """How many weights a target builds, told as soon as they are too many."""
     thread = threading.get_ident()
     counts = {"modules": 0, "weights": 0}

@@ -9,10 +9,10 @@ folder has that configuration, the trained weights and a manifest of what each p
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -20,8 +20,8 @@ from torch import Tensor
 from anymodal import config as configuration
 from anymodal.composition.bounded import building_at_most
 from anymodal.composition.meta_device import build_without_weights, check_meta_device
-from anymodal.composition.save import identities, own_weights
-from anymodal.composition.validate import read_config, validate
+from anymodal.composition.save import model_metadata, own_weights
+from anymodal.composition.validate import Config, read_config, validate_model
 from anymodal.config import BuildPart, ConfigError, suggest
 from anymodal.decoders import Decoder
 from anymodal.decoders.deferred import DeferDecoders
@@ -30,6 +30,7 @@ from anymodal.heads import Head
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.io.folder_check import check_folder
+from anymodal.language.lora import LoraSettings
 from anymodal.language.model import LanguageModel
 from anymodal.language.signal_tokens import token_names
 from anymodal.modality import Modality
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
 Model = TypeVar("Model", bound="ComposedModel")
+Part = TypeVar("Part")
 
 _SLACK = 10_000_000
 """Weights that may be missing in a folder, so that the difference is told name by name."""
@@ -49,7 +51,7 @@ SHIPPED = Path(__file__).parents[1] / "checkpoints"
 
 def compose(
     cls: type[Model],
-    config: Mapping[str, Any] | str | Path,
+    config: Config | str | Path,
     trusted_packages: Sequence[str] = (),
     *,
     weights: bool = True,
@@ -73,13 +75,13 @@ def compose(
     if not weights and build_part is configuration.call:
         build_part = build_without_weights
     model = _composed(cls, config, trusted_packages, weights, build_part)
-    checkpoint.log_origins(identities(model))
+    checkpoint.log_origins(model_metadata(model))
     return model
 
 
 def _composed(
     cls: type[Model],
-    config: Mapping[str, Any] | str | Path,
+    config: Config | str | Path,
     trusted_packages: Sequence[str],
     weights: bool,
     build_part: BuildPart,
@@ -87,7 +89,7 @@ def _composed(
     if isinstance(config, str | Path):
         config = configuration.load_config(config)
     trusted_packages = [*trusted_packages, *config.get("trusted_packages", [])]
-    validate(config, trusted_packages)
+    validate_model(config, trusted_packages)
     folders = [Path(folder) for folder in config.get("weights", [])] if weights else []
     # A decoder whose weights are in one of them is opened at once, so that they find it.
     if isinstance(build_part, DeferDecoders) and _hold_decoders(folders):
@@ -108,13 +110,13 @@ def _hold_decoders(folders: Iterable[Path]) -> bool:
 
 def _built(
     cls: type[Model],
-    config: Mapping[str, Any],
+    config: Config,
     trusted_packages: Sequence[str],
     build_part: BuildPart,
 ) -> Model:
     parts = configuration.build_parts(config.get("parts"), trusted_packages, build_part)
 
-    def build(node: Any, **extra: Any) -> Any:
+    def build(node: Config | None, **extra: object) -> object:
         return configuration.instantiate(
             node,
             parts=parts,
@@ -126,25 +128,14 @@ def _built(
     language = _of_kind(build(config["language"]), LanguageModel, "language")
     if config.get("lora"):
         language.enable_lora(**config["lora"])
-    modalities = {}
-    for name, node in config["modalities"].items():
-        settings = dict(node)
-        place = f"modalities.{name}"
-        settings["encoder"] = _of_kind(build(node.get("encoder")), Encoder, f"{place}.encoder")
-        decoder = _of_kind(build(node.get("decoder")), Decoder, f"{place}.decoder")
-        settings["decoder"] = decoder
-        if decoder is not None:
-            known = {
-                "input_width": language.width,
-                "num_signal_tokens": node.get("num_signal_tokens", 0),
-            }
-            head = build(node.get("head"), spec=decoder.spec, **known)
-            settings["head"] = _of_kind(head, Head, f"{place}.head")
-        modalities[name] = Modality(**settings)
+    modalities = {
+        name: _modality(name, node, build, language) for name, node in config["modalities"].items()
+    }
     widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
     fitting = {"output_width": language.width, "output_scale": language.embedding_scale}
     projection = build(config.get("projection"), widths=widths, **fitting)
-    _of_kind(projection, Projection, "projection")
+    if projection is not None:
+        projection = _of_kind(projection, Projection, "projection")
     kept = copy.deepcopy(dict(config))
     model = cls(language, projection, modalities, kept, config.get("history_turns"))
     for part in (*model.encoders.values(), *model.decoders.values()):
@@ -153,12 +144,28 @@ def _built(
     return model
 
 
-def _of_kind(part: Any, kind: type, place: str) -> Any:
-    if part is not None and not isinstance(part, kind):
+def _modality(
+    name: str, node: Config, build: Callable[..., object], language: LanguageModel
+) -> Modality:
+    place = f"modalities.{name}"
+    encoder = decoder = head = None
+    if node.get("encoder"):
+        encoder = _of_kind(build(node["encoder"]), Encoder, f"{place}.encoder")
+    if node.get("decoder"):
+        decoder = _of_kind(build(node["decoder"]), Decoder, f"{place}.decoder")
+        widths = {"input_width": language.width, "num_signal_tokens": node["num_signal_tokens"]}
+        head = _of_kind(build(node.get("head"), spec=decoder.spec, **widths), Head, f"{place}.head")
+    settings = {key: node[key] for key in ("num_signal_tokens", "sampling") if key in node}
+    return Modality(encoder=encoder, decoder=decoder, head=head, **settings)
+
+
+def _of_kind(part: object, kind: Callable[..., Part], place: str) -> Part:
+    assert isinstance(kind, type)
+    if not isinstance(part, kind):
         raise ConfigError(
             f"{place} must be a {kind.__name__}, and what it names gives a {type(part).__name__}"
         )
-    return part
+    return cast(Part, part)
 
 
 def start_from(model: ComposedModel, folder: Path) -> None:
@@ -173,7 +180,9 @@ def start_from(model: ComposedModel, folder: Path) -> None:
     saved = checkpoint.load_weights(folder / WEIGHTS)
     rows: list[str] = [n for n in ("language.rows", "language.output_rows") if n in saved]
     names = _token_names(model, folder) if rows else []
-    own: dict[str, Any] = model.state_dict(keep_vars=True)  # shared weights by each of their names
+    own: dict[str, Tensor] = model.state_dict(
+        keep_vars=True
+    )  # shared weights by each of their names
     places = {name: place for place, name in enumerate(model.signals.names)}
     where = f"{folder / WEIGHTS}"
     for name in rows:
@@ -224,7 +233,7 @@ def find(path: str | Path) -> Path:
 def from_pretrained(
     cls: type[Model],
     path: str | Path,
-    lora: Mapping[str, Any] | None,
+    lora: LoraSettings | None,
     trusted_packages: Sequence[str] = (),
     *,
     weights: bool = True,
@@ -247,7 +256,7 @@ def from_pretrained(
     _look_over(folder)
     config = read_config(folder)
     if weights:
-        validate(config, trusted_packages)
+        validate_model(config, trusted_packages)
         model = _with_saved_weights(cls, folder, config, trusted_packages, build_part)
     else:
         model = compose(cls, config, trusted_packages, weights=False, build_part=build_part)
@@ -260,7 +269,7 @@ def from_pretrained(
 def _with_saved_weights(
     cls: type[Model],
     folder: Path,
-    config: Mapping[str, Any],
+    config: Config,
     trusted_packages: Sequence[str],
     build_part: BuildPart,
 ) -> Model:
@@ -272,11 +281,11 @@ def _with_saved_weights(
     held = sum(value.numel() for value in saved.values())
     bounded = building_at_most(2 * held + _SLACK, str(folder / CONFIG), build_part)
     model = _composed(cls, config, trusted_packages, True, bounded)
-    checkpoint.compare_parts(manifest, identities(model, False), str(folder))
+    checkpoint.compare_parts(manifest, model_metadata(model, False), str(folder))
     checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
     model.load_state_dict(saved, strict=False)
     # Again, with the weights, now that what stages have changed is in its place.
-    parts = identities(model)
+    parts = model_metadata(model)
     checkpoint.compare_parts(manifest, parts, str(folder))
     checkpoint.log_origins(parts)
     return model
@@ -289,7 +298,7 @@ def _look_over(folder: Path) -> None:
         raise CheckpointError(str(error)) from error
 
 
-def _check_adapters(config: Mapping[str, Any], saved: Mapping[str, Tensor], folder: Path) -> None:
+def _check_adapters(config: Config, saved: Mapping[str, Tensor], folder: Path) -> None:
     """Refuse adapters that the weights don't hold before they are built."""
     ranks = {len(value) for name, value in saved.items() if "lora_A" in name}
     rank = (config.get("lora") or {}).get("r", 16)

@@ -1,4 +1,4 @@
-"""What a model's parts are, as a configuration says it: from the one it has, or from the parts."""
+"""A model's complete configuration, from the one it has and from how its parts were built."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from anymodal.composition.validate import Config
 from anymodal.io.recorded import OPENS, Recorded, UnknownArgument, construction_of, is_opened
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Description:
     def __init__(self, model: ComposedModel) -> None:
         self.model = model
         self.config: Node = copy.deepcopy(dict(model.config or {}))
-        self.unsaved: dict[str, Any] = {}
+        self.unsaved: dict[str, object] = {}
         # Of parts, by the object's id.
         self._nodes: dict[int, Node] = {}
         self._labels: dict[int, str] = {}
@@ -76,7 +77,7 @@ class Description:
         if model.history_turns is not None:
             config["history_turns"] = model.history_turns
         outside = {key: value for key, value in config.items() if key != "parts"}
-        used = _mentioned(outside, config["parts"])
+        used = _references(outside, config["parts"])
         config["parts"] = {name: node for name, node in config["parts"].items() if name in used}
         if not config["parts"]:
             del config["parts"]
@@ -92,7 +93,7 @@ class Description:
         if self.model.language.lora is not None:
             config["lora"] = copy.deepcopy(self.model.language.lora)
 
-    def _node(self, part: Any, label: str, kind: str | None = None) -> Node:
+    def _node(self, part: object, label: str, kind: str | None = None) -> Node:
         if id(part) in self._nodes:
             return self._shared(part, label)
         built = construction_of(part)
@@ -101,18 +102,18 @@ class Description:
         taken = built.arguments if built is not None else {}
         plain = {k: v for k, v in taken.items() if k not in _FILLED.get(kind or label, ())}
         if built is not None and built.method is not None:
-            node = {"_target_": f"{where}.{OPENS}", **self._said(plain, label, part)}
+            node = {"_target_": f"{where}.{OPENS}", **self._arguments(plain, label, part)}
         elif has_files(owner):
             node = opening_node(part, label)
             self.unsaved[label] = part
         elif built is not None:
-            node = {"_target_": where, **self._said(plain, label, part)}
+            node = {"_target_": where, **self._arguments(plain, label, part)}
         else:
             raise ValueError(_knows_nothing(label, owner, "how it was built"))
         self._nodes[id(part)], self._labels[id(part)] = node, label
         return node
 
-    def _shared(self, part: Any, label: str) -> Node:
+    def _shared(self, part: object, label: str) -> Node:
         """A reference to what stands elsewhere, which moves under `parts`."""
         node, parts = self._nodes[id(part)], self.config["parts"]
         for name, known in parts.items():
@@ -129,10 +130,10 @@ class Description:
         self._nodes[id(part)] = parts[name]
         return {"_part_": name}
 
-    def _said(self, arguments: Mapping[str, Any], label: str, part: Any) -> Node:
+    def _arguments(self, arguments: Mapping[str, object], label: str, part: object) -> Node:
         return {key: self._value(value, f"{label}-{key}", part) for key, value in arguments.items()}
 
-    def _value(self, value: Any, label: str, part: Any) -> Any:
+    def _value(self, value: object, label: str, part: object) -> object:
         if isinstance(value, UnknownArgument):
             argument = label.rpartition("-")[2]
             lacks = f"its argument {argument!r}, a {value.type},"
@@ -146,16 +147,16 @@ class Description:
         return value
 
 
-def _mentioned(node: Any, parts: Mapping[str, Node]) -> set[str]:
+def _references(node: object, parts: Mapping[str, Node]) -> set[str]:
     """The shared parts that a node stands on, itself or through others."""
     if isinstance(node, list):
-        return {name for item in node for name in _mentioned(item, parts)}
+        return {name for item in node for name in _references(item, parts)}
     if not isinstance(node, Mapping):
         return set()
     if node.get("_part_") in parts:
         name = node["_part_"]
-        return {name} | _mentioned(parts[name], parts)
-    return {name for item in node.values() for name in _mentioned(item, parts)}
+        return {name} | _references(parts[name], parts)
+    return {name for item in node.values() for name in _references(item, parts)}
 
 
 def has_files(owner: type) -> bool:
@@ -176,7 +177,7 @@ def _dotted(owner: type, label: str) -> str:
     return f"{home}.{owner.__qualname__}"
 
 
-def opening_node(part: Any, label: str) -> Node:
+def opening_node(part: object, label: str) -> Node:
     """How a configuration opens the files that a part writes, all but where they are.
 
     Of the constructor's arguments those that its `from_pretrained` takes too, and the precision.
@@ -208,7 +209,7 @@ def _knows_nothing(label: str, owner: type, lacks: str) -> str:
     )
 
 
-def nodes(model: ComposedModel, config: Mapping[str, Any]) -> Iterator[tuple[str, Node, Any]]:
+def nodes(model: ComposedModel, config: Config) -> Iterator[tuple[str, Node, object]]:
     """What a configuration builds: a label, its place in the configuration, and its object.
 
     A shared object's label is its name under `parts`, and it comes as often as it is named.
@@ -225,8 +226,8 @@ def nodes(model: ComposedModel, config: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def _with_inner(
-    label: str, node: Node, part: Any, parts: Mapping[str, Node]
-) -> Iterator[tuple[str, Node, Any]]:
+    label: str, node: Node, part: object, parts: Mapping[str, Node]
+) -> Iterator[tuple[str, Node, object]]:
     """A part, and its arguments that are objects themselves."""
     if "_part_" in node:
         label, node = node["_part_"], parts[node["_part_"]]

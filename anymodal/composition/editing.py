@@ -29,7 +29,7 @@ def replace_decoder(
     if head is not None:
         head.to(model.device, dtype).eval()
     model.set_modality(name, modality)
-    model.layout.makers = makers
+    model.prompts.decoders = makers
     _forget_nodes(model, name, "decoder", *(["head"] if head is not None else []))
 
 
@@ -48,7 +48,7 @@ def add_modality(
             f"{name!r} can't be added: only a modality with an encoder and no decoder can, to "
             "a model with a projection; compose a new model from the parts of this one"
         )
-    if (reader := model.layout.names.get(modality.media)) is not None:
+    if (reader := model.prompts.encoders.get(modality.media)) is not None:
         kind = modality.media.__name__
         raise ValueError(
             f"{kind} is read already, by {reader!r}, so {name!r} can't read it too; let its "
@@ -66,7 +66,7 @@ def add_modality(
     model.signals = signals
     part.to(model.device).eval()
     model.set_modality(name, modality)
-    model.layout = model.build_layout()
+    model.prompts = model.build_prompt_builder()
     _forget_nodes(model, name, "encoder")
     if encoder is not None:
         config = model.config or {"modalities": {name: {}}}  # the other parts tell themselves

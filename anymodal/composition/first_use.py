@@ -49,14 +49,14 @@ class OpenOnFirstUse:
             return target(**arguments)
         try:
             note = DecoderNote.of(
-                saved.entry["interface"], identity={**saved.entry, "source": source}
+                saved.entry["interface"], metadata={**saved.entry, "source": source}
             )
         except (KeyError, TypeError):  # an older manifest, or media of a package of one's own
             return target(**arguments)
 
         def load() -> Decoder:
             decoder = open_quietly(target, arguments)
-            now = {**decoder.identity(), "weights": weights_fingerprint(decoder)}
+            now = {**decoder.metadata(), "weights": weights_fingerprint(decoder)}
             compare_parts({saved.name: saved.entry}, {saved.name: now}, str(find(self.path)))
             return decoder
 

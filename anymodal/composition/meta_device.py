@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from torch import nn
 
@@ -12,7 +11,7 @@ from anymodal.config import ConfigError, takes
 from anymodal.io.recorded import OPENS
 
 
-def build_without_weights(target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+def build_without_weights(target: Callable[..., object], arguments: Mapping[str, object]) -> object:
     """Build a part without reading a weight, for `config.instantiate`.
 
     A target with an argument `weights` is called with False; networks of diffusers are built of
@@ -33,7 +32,7 @@ def build_without_weights(target: Callable[..., Any], arguments: Mapping[str, An
     if issubclass(owner, diffusers.ModelMixin):
         settings = dict(arguments)
         return network_on_meta_device(
-            owner, settings.pop("pretrained_model_name_or_path"), **settings
+            owner, str(settings.pop("pretrained_model_name_or_path")), **settings
         )
     if not issubclass(owner, nn.Module):
         return target(**arguments)  # a tokenizer, say

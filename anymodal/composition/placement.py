@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from anymodal.config import suggest
 from anymodal.distributed import devices
 
-Wanted = dict[str, Any]
+Setting = TypeVar("Setting", torch.dtype, torch.device)
+ByName = dict[str, Setting | None]
 """A device or a precision by the name of a module, of which the longest that fits counts; None
 leaves a module as it is.
 """
@@ -20,17 +21,17 @@ KEPT = ("inv_freq", "original_inv_freq")
 """Buffers whose precision stays, as in transformers: far positions rotate by small differences."""
 
 
-def precisions(given: Any) -> Wanted:
-    """What `dtype` may be: a precision for all, or one by the name of a part; None for as saved.
+def parse_dtypes(dtype: object) -> ByName[torch.dtype]:
+    """The argument `dtype`: a precision for all, or one by the name of a part; None for as saved.
 
     Raises:
         ValueError: there is no such precision.
     """
-    return _by_name(given, _precision, "dtype")
+    return _by_name(dtype, _precision, "dtype")
 
 
-def places(device: Any, device_map: Any) -> Wanted:
-    """What `device` or `device_map` may be: a device for all, or one by the name of a part.
+def parse_devices(device: object, device_map: object) -> ByName[torch.device]:
+    """The arguments `device` and `device_map`: a device for all, or one by the name of a part.
 
     `auto` is a GPU where there is one.
 
@@ -46,20 +47,22 @@ def places(device: Any, device_map: Any) -> Wanted:
     return _by_name(device_map, _device, "device_map")
 
 
-def _by_name(given: Any, read: Callable[[str, Any], Any], what: str) -> Wanted:
-    found = given if isinstance(given, Mapping) else {"": given}
-    for name in found:
+def _by_name(
+    setting: object, read: Callable[[str, object], Setting | None], what: str
+) -> ByName[Setting]:
+    named = setting if isinstance(setting, Mapping) else {"": setting}
+    for name in named:
         if not isinstance(name, str):
             raise ValueError(f"{what} has {name!r}; its keys are names of parts, as 'language'")
     return {
         name: None
         if value is None
-        else read(f"{what}[{name!r}]" if isinstance(given, Mapping) else what, value)
-        for name, value in found.items()
+        else read(f"{what}[{name!r}]" if isinstance(setting, Mapping) else what, value)
+        for name, value in named.items()
     }
 
 
-def _precision(what: str, value: Any) -> torch.dtype | None:
+def _precision(what: str, value: object) -> torch.dtype | None:
     if value == "auto":  # as each part is saved, or its configuration says
         return None
     name = value.removeprefix("torch.") if isinstance(value, str) else ""
@@ -69,7 +72,7 @@ def _precision(what: str, value: Any) -> torch.dtype | None:
     return found
 
 
-def _device(what: str, value: Any) -> torch.device:
+def _device(what: str, value: object) -> torch.device:
     if isinstance(value, bool) or not isinstance(value, str | int | torch.device):
         raise ValueError(f"{what}={value!r}; give the name of a device, as cuda:0, or auto")
     if value == "auto":
@@ -87,7 +90,7 @@ def _device(what: str, value: Any) -> torch.device:
     return found
 
 
-def place(model: nn.Module, dtypes: Wanted, where: Wanted) -> None:
+def place(model: nn.Module, dtypes: ByName[torch.dtype], where: ByName[torch.device]) -> None:
     """Move a model's modules, and turn their weights into other precisions.
 
     A decoder whose weights wait in the CPU's memory stays as it is.
@@ -124,9 +127,9 @@ def _parts(model: nn.Module) -> list[str]:
     return found
 
 
-def _of(name: str, wanted: Wanted) -> Any:
-    fitting = [key for key in wanted if not key or f"{name}.".startswith(f"{key}.")]
-    return wanted[max(fitting, key=len)] if fitting else None
+def _of(name: str, settings: ByName[Setting]) -> Setting | None:
+    fitting = [key for key in settings if not key or f"{name}.".startswith(f"{key}.")]
+    return settings[max(fitting, key=len)] if fitting else None
 
 
 def _move(module: nn.Module, dtype: torch.dtype | None, device: torch.device | None) -> None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from torch import Tensor, nn
 
@@ -25,6 +25,14 @@ from anymodal.language.signal_tokens import check_name
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
+
+class WithFiles(Protocol):
+    """A part that writes files of its own."""
+
+    def save_pretrained(self, folder: Path, /) -> object:
+        """Write them."""
+
+
 _OWN = ("projection.", "heads.", "language.rows", "language.output_rows")
 
 
@@ -37,9 +45,12 @@ def own_weights(model: ComposedModel) -> dict[str, Tensor]:
 
 
 def _beside(
-    model: ComposedModel, opened: Iterable[Any], changed: Iterable[str], written: Iterable[Any]
+    model: ComposedModel,
+    opened: Iterable[object],
+    changed: Iterable[str],
+    written: Iterable[object],
 ) -> dict[str, Tensor]:
-    """What is in no file of a part that was opened, or has changed, and of none that is written."""
+    """Tensors that are in no file of a part, since it has none, or since they have changed."""
     now = {id(tensor) for part in written for tensor in _tensors(part)}
     held = now | {id(tensor) for part in opened for tensor in _tensors(part)}
     moved = tuple(f"{name}." for name in changed)
@@ -53,7 +64,7 @@ def _beside(
     }
 
 
-def _tensors(part: Any) -> Iterable[Tensor]:
+def _tensors(part: object) -> Iterable[Tensor]:
     return _state(part).values() if isinstance(part, nn.Module) else ()
 
 
@@ -77,15 +88,15 @@ def _changed(model: ComposedModel) -> set[str]:
     return {".".join(name.split(".")[:2]) for name in names}
 
 
-def identities(model: ComposedModel, weights: bool = True) -> dict[str, Any]:
+def model_metadata(model: ComposedModel, weights: bool = True) -> dict[str, Any]:
     """What each part is, for the manifest, with a hash of the weights that it has in memory."""
-    found: dict[str, Any] = {"language": model.language.identity()}
+    found: dict[str, Any] = {"language": model.language.metadata()}
     for name, modality in model.modalities.items():
         if modality.encoder is not None:
-            found[f"encoder.{name}"] = modality.encoder.identity()
+            found[f"encoder.{name}"] = modality.encoder.metadata()
         if modality.decoder is not None:
-            found[f"decoder.{name}"] = modality.decoder.identity()
-    if model.projection is not None and (told := model.projection.identity()):
+            found[f"decoder.{name}"] = modality.decoder.metadata()
+    if model.projection is not None and (told := model.projection.metadata()):
         found["projection"] = told
     for name, part in _held(model):
         here = [not weight.is_meta for weight in part.parameters()]
@@ -114,7 +125,7 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
     if model.config is not None:
         model.config = {**model.config, "trained": trained}
     opened = [part for part in model.modules() if is_opened(part)]
-    manifest = identities(model)
+    manifest = model_metadata(model)
     for name, modality in model.modalities.items():
         if modality.decoder is not None:  # so that it can be opened on first use
             manifest[f"decoder.{name}"]["interface"] = interface(modality.decoder)
@@ -135,7 +146,7 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
 
 def _save_parts(
     model: ComposedModel, description: Description, folder: Path, asked: Callable[[Node], bool]
-) -> list[Any]:
+) -> list[object]:
     """Write parts beside the configuration, point it at them, and say which: those whose nodes are
     asked for, and those that can't be saved otherwise.
     """
@@ -151,7 +162,7 @@ def _save_parts(
                 lost.add(label)
             continue  # its weights are saved beside, and it is built anew
         written[id(part)] = part
-        _save_part(real, node, folder, label)
+        _save_part(cast(WithFiles, real), node, folder, label)
     if lost:
         raise ConfigError(
             f"with_parts=True saves parts that a `from_pretrained` builds, which "
@@ -167,7 +178,7 @@ def _lies_in(node: Node, folder: Path) -> bool:
     return any(folder in path.parents for path in named if path.is_absolute())
 
 
-def _save_part(part: Any, node: Node, folder: Path, label: str) -> None:
+def _save_part(part: WithFiles, node: Node, folder: Path, label: str) -> None:
     """Write a part's files, with its licence, and let its node open them."""
     check_name(label, "a part's folder")
     part.save_pretrained(folder / label)

@@ -35,10 +35,12 @@ _MOST_OF_ALL = 1_000_000
 """What a folder's configuration may ask for, under which key; more than any model has."""
 _BUILT = ("parts", "language", "projection", "modalities")
 _FACTORIES = (OPENS, "preset")
+Config = Mapping[str, Any]
+"""A resolved configuration: plain containers by name."""
 _NAMES = re.compile(r"[\w.-]{1,256}", re.ASCII)
 
 
-def validate(config: Mapping[str, Any], trusted_packages: Sequence[str] = ()) -> None:
+def validate_model(config: Config, trusted_packages: Sequence[str] = ()) -> None:
     """Check a model's configuration, building nothing.
 
     Raises:
@@ -78,7 +80,7 @@ def validate(config: Mapping[str, Any], trusted_packages: Sequence[str] = ()) ->
         configuration.check_arguments(LanguageModel.enable_lora, lora, "lora")
 
 
-def check_shape(config: Mapping[str, Any]) -> None:
+def check_shape(config: Config) -> None:
     """Check that everything in a model's configuration is of its kind: names, nodes and numbers.
 
     Raises:
@@ -114,7 +116,7 @@ def check_shape(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"trained must be a list of parts, not {shorten(trained)}")
 
 
-def _check_node(node: Any, place: str) -> None:
+def _check_node(node: object, place: str) -> None:
     """Whether a node builds something; what it builds is checked elsewhere."""
     if node and not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
         raise ConfigError(f"{place} must name what builds it (_target_: …), not {shorten(node)}")
@@ -128,7 +130,7 @@ def _check_label(name: object, what: str, place: str) -> None:
 
 
 def _validate_modality(
-    place: str, node: Any, parts: Sequence[str], trusted_packages: Sequence[str]
+    place: str, node: Config, parts: Sequence[str], trusted_packages: Sequence[str]
 ) -> None:
     given = ("input_width", "num_signal_tokens", "spec")
     for key, provided in (("encoder", ()), ("decoder", ()), ("head", given)):
@@ -159,7 +161,7 @@ def _validate_modality(
 
 
 def _validate_sampling(
-    place: str, node: Mapping[str, Any], parts: Mapping[str, Any], trusted_packages: Sequence[str]
+    place: str, node: Config, parts: Config, trusted_packages: Sequence[str]
 ) -> None:
     decoder = node.get("decoder") or {}
     decoder = parts[decoder["_part_"]] if "_part_" in decoder else decoder
@@ -173,13 +175,13 @@ def _validate_sampling(
         raise ConfigError(str(error)) from error
 
 
-def _check_keys(node: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+def _check_keys(node: Config, known: Sequence[str], place: str) -> None:
     for key in node:
         if key not in known:
             raise ConfigError(f"{place} has no {key!r}{suggest(key, known)}")
 
 
-def _check_targets(node: Any, trusted_packages: Sequence[str], place: str) -> None:
+def _check_targets(node: object, trusted_packages: Sequence[str], place: str) -> None:
     """Of AnyModal's own, a model's configuration names parts alone: classes of `Recorded`, and
     their classmethods that open or build one. What a user allows beside them, the user trusts.
     """
@@ -204,7 +206,7 @@ def _inside(home: str, roots: Sequence[str]) -> bool:
     return any(home == root or home.startswith(f"{root}.") for root in roots)
 
 
-def is_part(target: Any) -> bool:
+def is_part(target: object) -> bool:
     """Whether a target gives a part of a model and does nothing else."""
     owner = getattr(target, "__self__", target)
     if not (inspect.isclass(owner) and issubclass(owner, Recorded)) or inspect.isabstract(owner):
@@ -234,11 +236,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         _check_patterns(config, "")
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    found: dict[str, Any] = configuration.resolve_here(config, folder)
-    return found
+    resolved: dict[str, Any] = configuration.resolve_here(config, folder)
+    return resolved
 
 
-def _check_amounts(node: Any, place: str, key: str = "") -> None:
+def _check_amounts(node: object, place: str, key: str = "") -> None:
     """Refuse numbers beyond what any model has."""
     where = printable(place)
     if isinstance(node, Mapping):
@@ -256,7 +258,7 @@ def _check_amounts(node: Any, place: str, key: str = "") -> None:
             raise ValueError(f"{where} is {printable(repr(node)[:40])}; {most:,} is the most here")
 
 
-def _check_patterns(node: Any, place: str) -> None:
+def _check_patterns(node: Config | list[object], place: str) -> None:
     """Refuse patterns where names would do."""
     items = node.items() if isinstance(node, Mapping) else enumerate(node)
     for name, value in items:
@@ -266,7 +268,7 @@ def _check_patterns(node: Any, place: str) -> None:
             _check_patterns(value, f"{place}.{name}".lstrip("."))
 
 
-def _check_names(value: Any, place: str) -> None:
+def _check_names(value: object, place: str) -> None:
     """Of modules that get adapters a folder gives names: a pattern could take for ever."""
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) and _NAMES.fullmatch(name) for name in names) or (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Predictor(Protocol):
     """Replies to conversations: a model, or what stands in for one."""
 
-    def identity(self) -> str:
+    def metadata(self) -> str:
         """Tell this predictor from others, so that their samples are not mixed."""
 
     def __call__(
@@ -52,7 +52,7 @@ class ModelPredictor:
         check_settings(model, sampling, text, BATCH_SETTINGS)
         self.model, self.sampling, self.batch_size, self.text = model, sampling, batch_size, text
 
-    def identity(self) -> str:
+    def metadata(self) -> str:
         """A hash of the weights and the settings."""
         settings = {"sampling": self.sampling, "batch_size": self.batch_size, **self.text}
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())

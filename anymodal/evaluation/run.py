@@ -63,7 +63,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
         find(job.model)
     metrics = job.build_metrics(samples)
     predictor = ModelPredictor(_model(job), **job.settings)
-    head = {"answerer": predictor.identity(), "seed": job.seed}
+    head = {"answerer": predictor.metadata(), "seed": job.seed}
     store = RecordStore[Reply](Path(job.output_dir), head, lambda record: record["id"])
     failed = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics

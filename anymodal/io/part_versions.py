@@ -29,16 +29,16 @@ class PartVersion(NamedTuple):
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "c78d4e747fe0aebc", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "43d182d6b28e4730"),
-    "anymodal.encoders": PartVersion(1, "8c092723123f3c66", ("anymodal.types",)),
-    "anymodal.encoders.imagebind": PartVersion(1, "90c3627d816d5fd2", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "fa8e9fe7bcc4fc8b", ("anymodal.encoders",)),
+    "anymodal.encoders": PartVersion(1, "2688edb4e0467bf8", ("anymodal.types",)),
+    "anymodal.encoders.imagebind": PartVersion(1, "af47a9418f25be6f", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "7911bd7a000161b7", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
-        1, "a24edf730cad6044", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
+        1, "7f3ae9092ecb0012", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "ce68ced42ad1c7b6", ("anymodal.decoders.families", "anymodal.types")
+        1, "f43a15e779ef02fc", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "ff6c9ae3b8ba1099", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "f97c9aa0cea0a757", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2.exceptions import TemplateError
 
 from anymodal.config.printable import printable
 from anymodal.distributed import locks
-from anymodal.language.sandbox import render
+from anymodal.io.protocols import TextTokenizer
+from anymodal.language.sandbox import render_template
 from anymodal.language.sandbox_budget import BudgetError
 
 ASSISTANT = "assistant"
@@ -28,11 +29,11 @@ PLAIN_TEMPLATE = (
 Piece = str | list[int]
 
 
-class Segment(NamedTuple):
+class TemplateSegment(NamedTuple):
     """A stretch of a rendered conversation.
 
-    `is_content` tells what somebody said from what the template wrote around it; `supervised` is
-    true for what the assistant has to produce: its content and the end of its turn.
+    `is_content` tells contents from what the template wrote around them; `supervised` is true for
+    what the assistant has to produce: its content and the end of its turn.
     """
 
     ids: list[int]
@@ -56,7 +57,7 @@ class ChatTemplate:
         ValueError: if no special token ends an assistant's turn.
     """
 
-    def __init__(self, tokenizer: Any, stops: Collection[int]) -> None:
+    def __init__(self, tokenizer: TextTokenizer, stops: Collection[int]) -> None:
         self.tokenizer = tokenizer
         self.jinja = _text_of(tokenizer.chat_template)
         if tokenizer.chat_template is None and tokenizer.eos_token is None:
@@ -93,7 +94,7 @@ class ChatTemplate:
 
     def render(
         self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
-    ) -> list[Segment]:
+    ) -> list[TemplateSegment]:
         """A conversation as segments in order; their ids joined are the prompt.
 
         Args:
@@ -111,7 +112,7 @@ class ChatTemplate:
         spaces = [text[len(kept) :] for text, kept in zip((first, *rest[:-1]), bare, strict=True)]
         opening = self._encode(bare[0], split=False)
         written = [self._within(text, split=False) for text in (*bare[1:], rest[-1])]
-        segments = [Segment(opening, roles[0], False, False)]
+        segments = [TemplateSegment(opening, roles[0], False, False)]
         for (role, pieces), following, after, space in zip(
             messages, [*roles[1:], ASSISTANT], written, spaces, strict=True
         ):
@@ -120,10 +121,10 @@ class ChatTemplate:
                 if place == 0 and isinstance(piece, str):
                     piece = space + piece
                 ids = self.encode_text(piece) if isinstance(piece, str) else list(piece)
-                segments.append(Segment(ids, role, True, said))
+                segments.append(TemplateSegment(ids, role, True, said))
             end = next((at + 1 for at, token in enumerate(after) if token in self.stops), 0)
-            segments.append(Segment(after[:end], role, False, said))
-            segments.append(Segment(after[end:], following, False, False))
+            segments.append(TemplateSegment(after[:end], role, False, said))
+            segments.append(TemplateSegment(after[end:], following, False, False))
         return [segment for segment in segments if segment.ids]
 
     def _encode(self, text: str, *, split: bool) -> list[int]:
@@ -145,7 +146,7 @@ class ChatTemplate:
         return self._encode(text, split=split)  # the line's end is part of a longer token
 
     def _frame(self, roles: Sequence[str], add_generation_prompt: bool) -> list[str]:
-        """What the template writes before, between and after contents: len(roles) + 1 texts."""
+        """The template's own texts before, between and after contents: len(roles) + 1 of them."""
         for role in roles:
             if not role.isidentifier():
                 raise ValueError(f"role {role!r} is no word; use system, user or assistant")
@@ -153,7 +154,7 @@ class ChatTemplate:
             raise ValueError("a conversation needs at least one message")
         marks = [f"\ue000{index}\ue001" for index in range(len(roles))]
         try:
-            rest = render(
+            rest = render_template(
                 self.jinja,
                 **_special_tokens(self.tokenizer),
                 messages=[{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)],
@@ -174,8 +175,8 @@ class ChatTemplate:
             ) from error
         frame = []
         for role, mark in zip(roles, marks, strict=True):
-            before, found, rest = rest.partition(mark)
-            if not found or mark in rest:
+            before, separator, rest = rest.partition(mark)
+            if not separator or mark in rest:
                 raise ValueError(
                     f"the model's chat template does not write a {role} message exactly once and "
                     "in order; set another tokenizer.chat_template"
@@ -196,17 +197,17 @@ class ChatTemplate:
 
     def _plain_marks(self) -> list[str]:
         """Words that end a message without a special token, as Llama 2's [/INST]."""
-        found = set()
+        words = set()
         for roles in (["user", ASSISTANT, "user"], ["system", "user"]):
             with contextlib.suppress(ValueError):  # some know no system
                 for text in self._frame(roles, True)[1:]:
                     ids = self._within(text, split=False)
                     plain = itertools.takewhile(lambda token: token not in self.reserved, ids)
-                    found.add(self.tokenizer.decode(list(plain)).strip())
-        return sorted(mark for mark in found if len(mark) > 1)
+                    words.add(self.tokenizer.decode(list(plain)).strip())
+        return sorted(word for word in words if len(word) > 1)
 
 
-def _text_of(template: Any) -> str:
+def _text_of(template: object) -> str:
     """A tokenizer's template; of several the one that its model talks by."""
     if isinstance(template, Mapping):
         template = template.get("default")
@@ -221,7 +222,7 @@ def _text_of(template: Any) -> str:
     return template or PLAIN_TEMPLATE
 
 
-def _special_tokens(tokenizer: Any) -> dict[str, Any]:
+def _special_tokens(tokenizer: TextTokenizer) -> dict[str, object]:
     """Texts of special tokens by the names that templates know them by."""
     return {
         name: [str(each) for each in token] if isinstance(token, list | tuple) else str(token)
@@ -229,7 +230,7 @@ def _special_tokens(tokenizer: Any) -> dict[str, Any]:
     }
 
 
-def _reserved_ids(tokenizer: Any) -> frozenset[int]:
+def _reserved_ids(tokenizer: TextTokenizer) -> frozenset[int]:
     """Ids that no typed text may have: special and added tokens, except for blank ones.
 
     Some tokenizers keep runs of spaces as added tokens. An unknown token stays allowed as long as

@@ -13,12 +13,17 @@ import mmap
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from anymodal.io.sources import licence_of
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+Scalar = int | float | bool | str
+"""A value of a file's keys, but for arrays, which are passed over."""
 SUFFIX = ".gguf"
 MOST_TENSORS, MOST_KEYS, MOST_COUNT = 1 << 16, 1 << 12, 1 << 16
 """Larger numbers of tensors, keys, and of layers, heads or experts are in no model."""
@@ -27,10 +32,10 @@ _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: 
 _TEXT, _ARRAY = 8, 9
 
 
-class Header(NamedTuple):
-    """What a GGUF file says before its weights: scalars and texts by key, elements altogether."""
+class GGUFHeader(NamedTuple):
+    """A GGUF file's header: scalars and texts by key, and the number of weights altogether."""
 
-    keys: dict[str, Any]
+    keys: dict[str, Scalar | None]
     elements: int
 
 
@@ -46,11 +51,12 @@ class _Reader:
             raise _Damaged("it ends early")
         self.place += count
 
-    def scalar(self, kind: str) -> Any:
+    def scalar(self, kind: str) -> int:
         """One number."""
         start = self.place
         self.skip(struct.calcsize("<" + kind))
-        return struct.unpack_from("<" + kind, self.data, start)[0]
+        value: int = struct.unpack_from("<" + kind, self.data, start)[0]
+        return value
 
     def text(self) -> str:
         """One text, its length before it."""
@@ -59,7 +65,7 @@ class _Reader:
         self.skip(length)
         return self.data[start : start + length].decode("utf-8", "replace")
 
-    def value(self, kind: int) -> Any:
+    def value(self, kind: int) -> Scalar | None:
         """A key's value; None for an array, which is passed over."""
         if kind in _SCALARS:
             return self.scalar(_SCALARS[kind])
@@ -82,7 +88,7 @@ class _Damaged(Exception):
     """What is wrong with a file."""
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> GGUFHeader:
     """Read a file's header, and check that all it announces is there.
 
     Raises:
@@ -101,14 +107,14 @@ def read_header(path: Path) -> Header:
         raise ValueError(f"{path} is no GGUF file that can be read: {error}") from None
 
 
-def _header(reader: _Reader) -> Header:
+def _header(reader: _Reader) -> GGUFHeader:
     reader.skip(4)
     version, tensors, count = (reader.scalar(kind) for kind in "IQQ")
     if version not in (2, 3):
         raise _Damaged(f"it says version {version}; 2 and 3 in little-endian order are read")
     if tensors > MOST_TENSORS or count > MOST_KEYS:
         raise _Damaged(f"it announces {tensors} tensors and {count} keys")
-    keys: dict[str, Any] = {}
+    keys: dict[str, Scalar | None] = {}
     for _ in range(count):
         key = reader.text()
         keys[key] = reader.value(reader.scalar("I"))
@@ -128,7 +134,7 @@ def _header(reader: _Reader) -> Header:
     for name, _, size, offset in table:
         if offset + size > room:
             raise _Damaged(f"it ends before the tensor {name} does")
-    return Header(keys, sum(elements for _, elements, _, _ in table))
+    return GGUFHeader(keys, sum(elements for _, elements, _, _ in table))
 
 
 def _tensor(reader: _Reader) -> tuple[str, int, int, int]:
@@ -148,8 +154,8 @@ def _tensor(reader: _Reader) -> tuple[str, int, int, int]:
 
 
 def open_gguf(
-    path: Path, config: Any, dtype: str | torch.dtype | None
-) -> tuple[Any, Any, list[str]]:
+    path: Path, config: PreTrainedConfig, dtype: str | torch.dtype | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str]]:
     """The model of a GGUF file with its weights unpacked, its tokenizer, and missing weights.
 
     Args:
@@ -179,7 +185,7 @@ def open_gguf(
     return model, tokenizer_of(path), sorted(report["missing_keys"])
 
 
-def config_of(path: Path) -> Any:
+def config_of(path: Path) -> PreTrainedConfig:
     """The configuration of a GGUF file's model, which is no larger than the file.
 
     Raises:
@@ -204,7 +210,7 @@ def config_of(path: Path) -> Any:
     return config
 
 
-def tokenizer_of(path: Path) -> Any:
+def tokenizer_of(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer that a GGUF file describes.
 
     Raises:
@@ -218,7 +224,7 @@ def tokenizer_of(path: Path) -> Any:
         )
 
 
-def source_of_gguf(path: Path, source: Mapping[str, Any]) -> dict[str, Any]:
+def source_of_gguf(path: Path, source: Mapping[str, object]) -> dict[str, object]:
     """What a manifest says of a GGUF file's origin: its name, and its licence, where it has one."""
     licence = read_header(path).keys.get("general.license")
     told = {} if not isinstance(licence, str) or "licence" in source else licence_of(licence)

@@ -19,7 +19,8 @@ class PrefixCache:
     """What was computed of a conversation, so that a next turn computes only what is new.
 
     That is keys and values of the positions seen last, and the soft tokens of the media seen last
-    by `Item.key`: dropping early turns moves all positions, and media are the dear part of them.
+    by `MediaReference.key`: dropping early turns moves all positions, and media are the dear part
+    of them.
 
     It belongs to the weights it was filled with: `clear()` it after training them.
     """

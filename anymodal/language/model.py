@@ -6,22 +6,23 @@ import contextlib
 import copy
 import hashlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AddedToken
+from transformers import AddedToken, Cache, PreTrainedModel
 
 from anymodal.distributed import locks
 from anymodal.io.fingerprints import tokenizer_fingerprint
+from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
-from anymodal.language.chat_template import ChatTemplate, Piece, Segment
+from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment
+from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
 from anymodal.language.pretrained import Bits, Opened, open_pretrained
-from anymodal.language.probes import Finish, backbone_of, measured, packs
+from anymodal.language.probes import Finish, backbone_of, can_pack, measure_finish
 
 IGNORED = -100
 
@@ -37,7 +38,7 @@ class LanguageModel(Recorded, nn.Module):
     The model's own parameters start frozen. Where a model scales embeddings (Gemma's √D), the
     new rows are stored unscaled and scaled alike by `embed`; soft tokens that go into `forward`
     beside them are taken at the scale of `embed`'s result. What a model does to its scores is
-    measured once, and compared with the model's own (`probes.measured`).
+    measured once, and compared with the model's own (`probes.measure_finish`).
 
     Shapes: B batch, T positions, D width, V ids (old and new), N new ids.
 
@@ -46,14 +47,21 @@ class LanguageModel(Recorded, nn.Module):
             can't be computed here as its own are.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, name: str = "", revision: str | None = None):
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: TextTokenizer,
+        *,
+        name: str = "",
+        revision: str | None = None,
+    ) -> None:
         super().__init__()
         self.model = model.requires_grad_(False)
         self.tokenizer = tokenizer
         self._plain_tokenizer = copy.deepcopy(tokenizer)
         self.name, self.revision = name, revision
-        self.source: dict[str, Any] = {"name": name, "revision": revision}
-        self.lora: dict[str, Any] | None = None  # what `enable_lora` was asked for
+        self.source: Mapping[str, object] = {"name": name, "revision": revision}
+        self.lora: LoraSettings | None = None
         self.quantize: Bits | None = None  # on the meta device: how linear layers would be kept
         self.first_new = int(max(tokenizer.get_vocab().values())) + 1
         self.new_count = 0
@@ -67,16 +75,16 @@ class LanguageModel(Recorded, nn.Module):
             raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
         self.tied = self._output.weight is self.embedding.weight
         self.words = tokenizer_fingerprint(tokenizer)  # before anybody adds to it
-        self.template = ChatTemplate(tokenizer, _known_stops(model, tokenizer))
+        self.template = ChatTemplate(tokenizer, _stop_ids(model, tokenizer))
         self._takes_positions = (
             "position_ids" in inspect.signature(self.backbone.forward).parameters
         )
         self.rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
         if not self.tied:
             self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
-        self.finish = self._measured()
+        self.finish = self._measure_finish()
 
-    def _measured(self) -> Finish:
+    def _measure_finish(self) -> Finish:
         """How the model makes scores of hidden states, from a few ids in the middle of its words.
 
         That is where words are; what stands at both ends may have a meaning of its own.
@@ -84,11 +92,11 @@ class LanguageModel(Recorded, nn.Module):
         ids = [self.first_new * (4 + place) // 12 for place in (0, 1, 2, 3, 3)]
         other = [*ids[:-1], self.first_new * 8 // 12]
         rows = torch.tensor([ids, other], device=self.device)
-        with self._trying():
-            return measured(self.model, rows, lambda ids: self(self.embed(ids)))
+        with self._in_eval_mode():
+            return measure_finish(self.model, rows, lambda ids: self(self.embed(ids)))
 
     @contextlib.contextmanager
-    def _trying(self) -> Iterator[None]:
+    def _in_eval_mode(self) -> Iterator[None]:
         """A block in which nothing is dropped at random."""
         training = [module for module in self.modules() if module.training]
         self.eval()
@@ -103,7 +111,7 @@ class LanguageModel(Recorded, nn.Module):
         cls,
         path_or_name: str,
         *,
-        lora: dict[str, Any] | None = None,
+        lora: LoraSettings | None = None,
         dtype: str | torch.dtype | None = None,
         quantize: Bits | None = None,
         chat_template: str | None = None,
@@ -130,7 +138,7 @@ class LanguageModel(Recorded, nn.Module):
 
         Raises:
             ValueError: if it is no causal language model, or one whose scores can't be computed
-                here as its own are (`probes.measured`); if the model and its tokenizer do not
+                here as its own are (`probes.measure_finish`); if the model and its tokenizer do not
                 belong together, weights are missing or damaged, or nothing here can quantise.
             OSError: if there is no such folder or repository.
             ImportError: if it is a GGUF file, and the package gguf isn't there.
@@ -150,14 +158,22 @@ class LanguageModel(Recorded, nn.Module):
 
     @classmethod
     def _of(
-        cls, opened: Opened, lora: dict[str, Any] | None, chat_template: str | None
+        cls, opened: Opened, lora: LoraSettings | None, chat_template: str | None
     ) -> LanguageModel:
         model, tokenizer, source = opened
         if chat_template is not None:
             tokenizer.chat_template = chat_template
-        language = cls(model, tokenizer, name=source["name"], revision=source["revision"]).eval()
+        revision = source["revision"]
+        language = cls(
+            model,
+            tokenizer,
+            name=str(source["name"]),
+            revision=None if revision is None else str(revision),
+        ).eval()
         language.source = source
-        return language if lora is None else _adapted(language, lora)
+        if lora is not None:
+            language.enable_lora(**lora)
+        return language.eval()
 
     # Looked up once: transformers searches for them at each call, which a token of a reply feels.
     # Outside torch's registry, where what stands twice would be saved twice.
@@ -216,13 +232,13 @@ class LanguageModel(Recorded, nn.Module):
     def packs(self) -> bool:
         """Whether several sequences may share a row, parted by positions that start again.
 
-        It is tried (`probes.packs`). On the meta device, where it can't be, the answer is yes.
+        It is tried (`probes.can_pack`). On the meta device, where it can't be, the answer is yes.
         """
         if self.device.type == "meta":
             return True
-        with self._trying():
+        with self._in_eval_mode():
             rows = self.embedding.weight
-            return packs(rows, lambda embeds, positions: self(embeds, positions=positions))
+            return can_pack(rows, lambda embeds, positions: self(embeds, positions=positions))
 
     def add_tokens(self, names: Sequence[str]) -> list[int]:
         """Add special tokens with rows of their own; their ids are contiguous.
@@ -233,9 +249,9 @@ class LanguageModel(Recorded, nn.Module):
         Raises:
             ValueError: if a name is given twice or the tokenizer has it already.
         """
-        known = self.tokenizer.get_vocab()
+        vocabulary = self.tokenizer.get_vocab()
         for index, name in enumerate(names):
-            if name in known or name in names[:index]:
+            if name in vocabulary or name in names[:index]:
                 raise ValueError(f"the tokenizer already has a token {name!r}; choose another name")
         tokens = [AddedToken(name, special=True, normalized=False) for name in names]
         self.tokenizer.add_tokens(tokens, special_tokens=True)
@@ -243,10 +259,10 @@ class LanguageModel(Recorded, nn.Module):
         expected = list(range(self.vocab_size, self.vocab_size + len(names)))
         if ids != expected:
             raise ValueError(f"the tokenizer numbers new tokens {ids}, not {expected} as supported")
-        self.rows = _grown(self.rows, self.embedding.weight[: self.first_new], len(names))
+        self.rows = _append_rows(self.rows, self.embedding.weight[: self.first_new], len(names))
         if not self.tied:
             old = self._output.weight[: self.first_new]
-            self.output_rows = _grown(self.output_rows, old, len(names))
+            self.output_rows = _append_rows(self.output_rows, old, len(names))
         self.new_count += len(names)
         self.template = ChatTemplate(self.tokenizer, self.stops)
         return ids
@@ -268,38 +284,11 @@ class LanguageModel(Recorded, nn.Module):
         Raises:
             ValueError: if the model has adapters, or no module has such a name.
         """
-        from peft import LoraConfig, inject_adapter_in_model
-
         if hasattr(self.model, "peft_config"):
             raise ValueError("the language model has LoRA adapters already; enable them once")
-        targets = target_modules if isinstance(target_modules, str) else list(target_modules)
-        if targets == "all-linear" and any(p.ndim == 3 for p in self.model.parameters()):
-            # All experts are one tensor, of which peft would make adapters without dropout that it
-            # can't merge: a mixture of experts gets them on its linear layers alone.
-            targets = [
-                name
-                for name, module in self.model.named_modules()
-                if isinstance(module, nn.Linear) and module is not self._output
-            ]
-        inject_adapter_in_model(
-            LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets),
-            self.model,
-        )
+        targets = inject_lora(self.model, self._output, r, alpha, dropout, target_modules)
         self._look_again()
-        if isinstance(target_modules, str) and target_modules != "all-linear":
-            targets = self._adapted_names()  # a folder says which they are, not by what pattern
-        elif target_modules == "all-linear":
-            targets = target_modules
         self.lora = {"r": r, "alpha": alpha, "dropout": dropout, "target_modules": targets}
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_("lora_" in name)
-            if "lora_" in name:  # in bfloat16 most of an optimizer's steps would round to nothing
-                parameter.data = parameter.data.float()
-
-    def _adapted_names(self) -> list[str]:
-        from peft.tuners.lora import LoraLayer
-
-        return [n for n, module in self.model.named_modules() if isinstance(module, LoraLayer)]
 
     def merge_adapters(self) -> None:
         """Add the adapters to the weights they adapt, and leave a plain model.
@@ -308,20 +297,12 @@ class LanguageModel(Recorded, nn.Module):
             ValueError: if those weights are quantised, in which most of what adapters learned would
                 be rounded away.
         """
-        from peft.tuners.lora import LoraLayer
-
         if self.lora is not None and getattr(self.model, "is_quantized", False):
             raise ValueError(
                 "adapters can't be merged into quantised weights; open the model with the language "
                 "part's `quantize` left out, and merge then"
             )
-        for name, module in list(self.model.named_modules()):
-            if isinstance(module, LoraLayer):
-                module.merge()
-                parent, _, child = name.rpartition(".")
-                setattr(self.model.get_submodule(parent), child, module.get_base_layer())
-        if hasattr(self.model, "peft_config"):
-            del self.model.peft_config
+        merge_lora(self.model)
         self.lora = None
         self._look_again()
 
@@ -336,7 +317,7 @@ class LanguageModel(Recorded, nn.Module):
 
     def render_chat(
         self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
-    ) -> list[Segment]:
+    ) -> list[TemplateSegment]:
         """A conversation as token ids, see `ChatTemplate.render`."""
         return self.template.render(messages, add_generation_prompt)
 
@@ -365,7 +346,7 @@ class LanguageModel(Recorded, nn.Module):
         self,
         inputs_embeds: Tensor,
         attention_mask: Tensor | None = None,
-        past_key_values: Any = None,
+        past_key_values: Cache | None = None,
         positions: Tensor | None = None,
     ) -> Tensor:
         """Last layer's hidden states, after the final norm; the output layer is not computed.
@@ -381,7 +362,7 @@ class LanguageModel(Recorded, nn.Module):
         Returns:
             (B, T, D).
         """
-        more: dict[str, Any] = {}
+        more: dict[str, Tensor] = {}
         if positions is not None and self._takes_positions:
             more["position_ids"] = positions
         if attention_mask is not None:
@@ -438,7 +419,7 @@ class LanguageModel(Recorded, nn.Module):
         self.model.save_pretrained(folder, state_dict=plain)
         self._plain_tokenizer.save_pretrained(folder)
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """What a checkpoint's manifest records, to recognise the model it was trained on."""
         return {
             "class": type(self.model).__name__,
@@ -455,18 +436,13 @@ def supervised(labels: Tensor) -> int:
     return int((labels[:, 1:] != IGNORED).sum())
 
 
-def _adapted(language: LanguageModel, lora: dict[str, Any]) -> LanguageModel:
-    language.enable_lora(**lora)
-    return language.eval()
-
-
-def _grown(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
+def _append_rows(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
     old = old.detach().float()
     noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)
     return nn.Parameter(torch.cat([rows.detach(), old.mean(0) + 0.1 * noise]), rows.requires_grad)
 
 
-def _known_stops(model: Any, tokenizer: Any) -> set[int]:
+def _stop_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> set[int]:
     generation = getattr(model, "generation_config", None)
     configured = getattr(generation, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]

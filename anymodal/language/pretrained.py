@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from transformers import (
     BitsAndBytesConfig,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -43,11 +44,11 @@ _WANTED = "a language model here continues a text: Llama, Qwen, Gemma, SmolLM an
 
 
 class Opened(NamedTuple):
-    """A causal language model, its tokenizer, and what a manifest says of their origin."""
+    """A causal language model, its tokenizer, and their source as a manifest records it."""
 
-    model: Any
-    tokenizer: Any
-    source: dict[str, Any]
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    source: Mapping[str, object]
 
 
 def open_pretrained(
@@ -148,7 +149,7 @@ def _gguf(path_or_name: str, revision: str | None, gguf_file: str | None) -> Pat
     return file
 
 
-def _config(path_or_name: str, revision: str | None) -> Any:
+def _config(path_or_name: str, revision: str | None) -> PreTrainedConfig:
     _check_folder(path_or_name, folder_of(path_or_name, revision))
     with explain_load_errors(_WHAT, path_or_name, revision, _FILES[:1]):
         return AutoConfig.from_pretrained(path_or_name, revision=revision, trust_remote_code=False)
@@ -181,7 +182,7 @@ def _is_of_transformers(folder: Path) -> bool:
     return isinstance(told, dict) and bool(told.get("model_type"))
 
 
-def _check_kind(name: str, config: Any) -> None:
+def _check_kind(name: str, config: PreTrainedConfig) -> None:
     """Refuse a model of transformers that doesn't continue texts, and say what it is for.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a language model does that configurations tell in no one way, tried on the model itself.
+"""Behaviour of language models that no configuration key tells alike, measured on the model.
 
 Around the output layer, models scale hidden states (MiniCPM3), scale scores (Cohere, Granite,
 HyperCLOVAX) or cap them (Gemma, RecurrentGemma, xLSTM), each by a configuration key of its own, and
@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
 
 SMALL = 2.0**-10
 """A score that no cap bends."""
@@ -43,7 +45,7 @@ class Finish(NamedTuple):
         return scores if self.cap is None else torch.tanh(scores / self.cap) * self.cap
 
 
-def backbone_of(model: Any) -> nn.Module:
+def backbone_of(model: PreTrainedModel) -> nn.Module:
     """A causal language model without its output layer."""
     backbone: nn.Module = model.base_model
     # Llama 4's has another name than the one that transformers looks for, and gives itself.
@@ -65,12 +67,12 @@ class Trial(NamedTuple):
     logits: Tensor  # what the model gave (B, T, V)
 
 
-class Unknown(Exception):
-    """What a model does that isn't known here."""
+class UnsupportedError(Exception):
+    """The model computes its scores in a way that isn't supported here."""
 
 
 @torch.no_grad()
-def measured(model: Any, ids: Tensor, own: Callable[[Tensor], Tensor]) -> Finish:
+def measure_finish(model: PreTrainedModel, ids: Tensor, own: Callable[[Tensor], Tensor]) -> Finish:
     """How a causal language model of transformers makes scores of its last hidden states.
 
     On the meta device, where hidden states have no values, only what stands around the output
@@ -87,11 +89,11 @@ def measured(model: Any, ids: Tensor, own: Callable[[Tensor], Tensor]) -> Finish
     """
     refused = f"{type(model).__name__} can't be a language model here: "
     try:
-        trial = _tried(model, ids)
+        trial = _run_trial(model, ids)
         finish = Finish(_scale_before(trial), *_after(trial))
         if not ids.is_meta:
             _compare(model, trial, finish, own(ids))
-    except Unknown as error:
+    except UnsupportedError as error:
         raise ValueError(f"{refused}{error}") from None
     except Exception as error:
         if ids.is_meta:
@@ -101,7 +103,7 @@ def measured(model: Any, ids: Tensor, own: Callable[[Tensor], Tensor]) -> Finish
 
 
 @torch.no_grad()
-def packs(embedding: Tensor, run: Callable[[Tensor, Tensor], Tensor]) -> bool:
+def can_pack(embedding: Tensor, run: Callable[[Tensor, Tensor], Tensor]) -> bool:
     """Whether several sequences may share a row, parted by positions that start again.
 
     Models differ and say nothing: some (OPT) count positions on their own, some (BLOOM) take none,
@@ -119,13 +121,13 @@ def packs(embedding: Tensor, run: Callable[[Tensor, Tensor], Tensor]) -> bool:
     return _apart(first, second) <= 1e-5
 
 
-def _tried(model: Any, ids: Tensor) -> Trial:
+def _run_trial(model: PreTrainedModel, ids: Tensor) -> Trial:
     """Run the model with hidden states and scores of our choice, as far as it lets itself."""
     seen: dict[str, Tensor] = {}
     backbone, output = backbone_of(model), model.get_output_embeddings()
     device = torch.device("cpu") if ids.is_meta else ids.device
 
-    def after_backbone(_module: Any, _inputs: Any, result: Any) -> Any:
+    def after_backbone(_module: nn.Module, _inputs: object, result: ModelOutput) -> object:
         seen["hidden"] = result[0]
         # In float32 whatever the weights are, so that what is done to it shows exactly.
         flat = torch.linspace(1.0, 2.0, result[0].numel(), device=device, dtype=torch.float32)
@@ -135,13 +137,13 @@ def _tried(model: Any, ids: Tensor) -> Trial:
         result.last_hidden_state = seen["put"]
         return result
 
-    def before_output(_module: Any, inputs: Any) -> Any:
+    def before_output(_module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         seen["given"] = inputs[0]
         kind = output.weight.dtype if output.weight.is_floating_point() else model.dtype
         place = output.weight.device if ids.is_meta else inputs[0].device
         return torch.zeros(inputs[0].shape, dtype=kind, device=place)
 
-    def after_output(_module: Any, _inputs: Any, result: Tensor) -> Tensor:
+    def after_output(_module: nn.Module, _inputs: object, result: Tensor) -> Tensor:
         seen["scores"] = _ramp(result.shape, device)
         return seen["scores"]
 
@@ -165,7 +167,7 @@ class _Skipped:
     def __init__(self, hidden: Tensor) -> None:
         self.last_hidden_state = hidden
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: int) -> Tensor:
         return (self.last_hidden_state,)[index]
 
     def __getattr__(self, name: str) -> None:
@@ -203,7 +205,7 @@ def _scale_before(trial: Trial) -> float:
         factor = float(given.flatten()[0] / put.flatten()[0])
         if torch.allclose(given, put * factor, rtol=_rtol(trial.given), atol=0):
             return factor
-    raise Unknown("it has more layers between its last hidden states and its output layer")
+    raise UnsupportedError("it has more layers between its last hidden states and its output layer")
 
 
 def _after(trial: Trial) -> tuple[float, float | None]:
@@ -211,7 +213,7 @@ def _after(trial: Trial) -> tuple[float, float | None]:
     if trial.scores is None:
         return 1.0, None
     if trial.logits.shape != trial.scores.shape:
-        raise Unknown("it drops or adds scores after its output layer")
+        raise UnsupportedError("it drops or adds scores after its output layer")
     logits, scores = trial.logits.float(), trial.scores
     one, most, least = logits.flatten()[:3].tolist()
     scale, cap = one, None
@@ -220,15 +222,17 @@ def _after(trial: Trial) -> tuple[float, float | None]:
     expected = Finish(1.0, scale, cap).scores(scores)
     rtol = _rtol(trial.logits)
     if not torch.allclose(logits, expected, rtol=rtol, atol=rtol * SMALL):
-        raise Unknown("it changes scores after its output layer in a way that isn't known here")
+        raise UnsupportedError(
+            "it changes scores after its output layer in a way that isn't known here"
+        )
     return scale, cap
 
 
-def _compare(model: Any, trial: Trial, finish: Finish, hidden: Tensor) -> None:
+def _compare(model: PreTrainedModel, trial: Trial, finish: Finish, hidden: Tensor) -> None:
     """Check that AnyModal's hidden states are the model's own, and that it doesn't look ahead."""
     output = model.get_output_embeddings()
     if hidden.ndim != 3 or hidden.shape[-1] != output.weight.shape[-1]:
-        raise Unknown("its last hidden states are of another width than its output layer")
+        raise UnsupportedError("its last hidden states are of another width than its output layer")
     pairs = []
     if trial.hidden is not None:
         pairs.append((trial.hidden, hidden))
@@ -240,9 +244,11 @@ def _compare(model: Any, trial: Trial, finish: Finish, hidden: Tensor) -> None:
     rtol = 10 * _rtol(hidden)
     for theirs, ours in pairs:
         if theirs.shape != ours.shape or _apart(ours, theirs) > rtol:
-            raise Unknown("its hidden states or scores differ from those that are computed here")
+            raise UnsupportedError(
+                "its hidden states or scores differ from those that are computed here"
+            )
     if _apart(hidden[0, :-1], hidden[1, :-1]) > rtol:
-        raise Unknown("it looks at tokens to come, so it is no causal language model")
+        raise UnsupportedError("it looks at tokens to come, so it is no causal language model")
 
 
 def _apart(one: Tensor, other: Tensor) -> float:

@@ -13,11 +13,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import islice
-from typing import Any
 
-from jinja2 import nodes, pass_context
+from jinja2 import Template, nodes, pass_context
 from jinja2.exceptions import SecurityError, TemplateError
-from jinja2.runtime import BlockReference, LoopContext, Macro, Undefined
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
@@ -27,8 +26,8 @@ from anymodal.language.sandbox_budget import (
     MAX_BITS,
     MAX_NUMBER,
     MAX_TEMPLATE,
-    Budget,
     BudgetError,
+    TemplateBudget,
     numbers_in,
 )
 from anymodal.language.sandbox_syntax import Generation, rewrite
@@ -42,21 +41,21 @@ _HARMLESS = frozenset(
     (
         *("length", "count", "first", "last", "default", "d", "items", "trim", "lower", "upper"),
         *("capitalize", "title", "select", "reject", "selectattr", "rejectattr", "map", "int"),
-        *("_counted", "_joined", "_made"),
+        *("_counted", "_joined", "_measured"),
     )
 )
-"""Filters that make nothing larger than what they are given."""
+"""Filters whose results are no larger than their arguments."""
 
 
-def render(source: str, **values: Any) -> str:
-    """What a chat template writes of plain values.
+def render_template(source: str, **values: object) -> str:
+    """Render a chat template with plain values.
 
     Raises:
         TemplateError: if it is no template, or refuses the values.
         BudgetError: if it would take too long, or too much memory.
     """
     sandbox = _sandbox()
-    return sandbox.written(_compiled(source), values)
+    return sandbox.render(_compiled(source), values)
 
 
 @cache
@@ -65,14 +64,14 @@ def _sandbox() -> Sandbox:
 
 
 @lru_cache(64)
-def _compiled(source: str) -> Any:
-    return _sandbox().compiled(source)
+def _compiled(source: str) -> Template:
+    return _sandbox().compile_template(source)
 
 
 class _Names(Namespace):
     """A namespace without names that begin with an underscore."""
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         if name.startswith("_"):
             raise SecurityError(f"it sets {name!r}, and no name may begin with an underscore")
         Namespace.__setitem__(self, name, value)
@@ -84,7 +83,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("+", "*", "**", "%"))
 
     def __init__(self) -> None:
-        self.budget = Budget()
+        self.budget = TemplateBudget()
         super().__init__(
             trim_blocks=True,
             lstrip_blocks=True,
@@ -105,15 +104,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self._plain = ImmutableSandboxedEnvironment()
         self._plain.filters["tojson"] = _to_json
         self._plain.filters |= {"_counted": self._counted, "_joined": self._joined}
-        self._plain.filters["_made"] = self._made
+        self._plain.filters["_measured"] = self._measured
         for name in _NO_FILTERS:
             del self._plain.filters[name]
         self.filters = {name: self._guarded(name) for name in self._plain.filters}
         # What is computed one by one goes on to be.
         self.filters |= {"_counted": pass_context(lambda _, value: self._counted(value))}
 
-    def written(self, template: Any, values: Mapping[str, Any]) -> str:
-        """What a compiled template writes.
+    def render(self, template: Template, values: Mapping[str, object]) -> str:
+        """Render a compiled template within the budget.
 
         Raises:
             TemplateError: if it refuses the values, or takes more than the budget.
@@ -129,8 +128,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise TemplateError(f"{type(error).__name__}: {str(error)[:200]}") from error
         return text
 
-    def compiled(self, source: str) -> Any:
-        """A template, ready to be rendered.
+    def compile_template(self, source: str) -> Template:
+        """Compile a template.
 
         Raises:
             TemplateError: if it is too long or no template.
@@ -154,36 +153,36 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def concat(self, parts: Iterable[str]) -> str:
         """Join what a block wrote."""
-        held: list[str] = []
+        texts: list[str] = []
         for part in parts:
             self.budget.spend(1, len(part))
-            held.append(part)
-        return "".join(held)
+            texts.append(part)
+        return "".join(texts)
 
-    def _written(self, value: Any) -> Any:
+    def _written(self, value: object) -> object:
         self.budget.spend(1, self.budget.size(value))
         return value
 
-    def _counted(self, value: Any) -> Any:
-        """What a loop goes over, paid for beforehand where its length is known."""
+    def _counted(self, value: object) -> object:
+        """The values of a loop, charged beforehand where their number is known."""
         if isinstance(value, Undefined):
             return value
         if isinstance(value, str | list | tuple | dict | range):
             self.budget.spend(1 + len(value))
             return value
-        return self._counting(value)
+        return self._counting(value) if isinstance(value, Iterable) else value
 
-    def _counting(self, values: Iterable[Any]) -> Iterator[Any]:
+    def _counting(self, values: Iterable[object]) -> Iterator[object]:
         for value in values:
             self.budget.spend()
             yield value
 
-    def _joined(self, parts: Sequence[Any]) -> str:
+    def _joined(self, parts: Sequence[object]) -> str:
         self.budget.spend(1, self.budget.size(parts))
         return "".join(map(str, parts))
 
-    def _gathered(self, values: Iterable[Any]) -> list[Any]:
-        """Values of which those that are computed one by one are there as lists."""
+    def _as_lists(self, values: Iterable[object]) -> list[object]:
+        """Values, of which iterators are read into lists."""
         return [
             self._up_to(value)
             if isinstance(value, Iterator | range) and not isinstance(value, LoopContext)
@@ -191,27 +190,27 @@ class Sandbox(ImmutableSandboxedEnvironment):
             for value in values
         ]
 
-    def _up_to(self, values: Iterable[Any]) -> list[Any]:
-        held = list(islice(self._counting(values), ITEMS + 1))
-        if len(held) > ITEMS:
+    def _up_to(self, values: Iterable[object]) -> list[object]:
+        listed = list(islice(self._counting(values), ITEMS + 1))
+        if len(listed) > ITEMS:
             raise BudgetError(f"a list of it holds more than {ITEMS:,} values")
-        return held
+        return listed
 
-    def _made(self, value: Any) -> Any:
+    def _measured(self, value: object) -> object:
         self.budget.spend(1)
         self.budget.size(value)
         return value
 
     def _range(self, *args: int) -> range:
-        made = range(*args)
-        if len(made) > ITEMS:
-            raise BudgetError(f"range() gives {len(made):,} numbers, and {ITEMS:,} is the most")
-        return made
+        numbers = range(*args)
+        if len(numbers) > ITEMS:
+            raise BudgetError(f"range() gives {len(numbers):,} numbers, and {ITEMS:,} is the most")
+        return numbers
 
-    def _allow(self, what: str, owner: Any, given: Sequence[Any]) -> None:
-        """Refuse a call whose result could be too large by the sizes of what it is given."""
-        values = [owner, *given]
-        most = max(numbers_in(given), default=0)
+    def _allow(self, what: str, owner: object, arguments: Sequence[object]) -> None:
+        """Refuse a call whose result could be too large, by the sizes of its arguments."""
+        values = [owner, *arguments]
+        most = max(numbers_in(arguments), default=0)
         if most > MAX_NUMBER:
             raise BudgetError(f"it hands {most} to {what}, and {MAX_NUMBER:,} is the most")
         sizes = sorted((self.budget.size(value) for value in values), reverse=True)
@@ -223,12 +222,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise BudgetError(f"{what} of it could make more than {10 * LETTERS:,} letters")
         self.budget.spend(1 + (first + second) // 1000)
 
-    def _guarded(self, name: str) -> Callable[..., Any]:
-        """A filter that is charged for what it is given and what it gives."""
+    def _guarded(self, name: str) -> Callable[..., object]:
+        """A filter that is charged for its arguments and its result."""
 
         @pass_context
-        def called(context: Any, value: Any = None, *args: Any, **more: Any) -> Any:
-            value, *rest = self._gathered([value, *args])
+        def called(context: Context, value: object = None, *args: object, **more: object) -> object:
+            value, *rest = self._as_lists([value, *args])
             if name not in _HARMLESS:
                 self._allow(name, value, [*rest, *more.values()])
             self.budget.spend()
@@ -242,10 +241,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
         return called
 
-    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(__self, __context: Context, __obj: object, *args: object, **kwargs: object) -> object:
         """Call what a template calls: a macro, a method, a loop within itself."""
-        args = tuple(__self._gathered(args))
-        given = [*args, *kwargs.values()]
+        args = tuple(__self._as_lists(args))
+        arguments = [*args, *kwargs.values()]
         if isinstance(__obj, LoopContext):
             args = (__self._counted(args[0]), *args[1:]) if args else args
         __self.budget.spend()
@@ -254,16 +253,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
             wrapped = getattr(__obj, "__wrapped__", None)  # how the sandbox hands out str.format
             owner = getattr(wrapped, "__self__", owner)
             name = getattr(__obj, "__name__", type(__obj).__name__)
-            known = isinstance(owner, str | bytes | list | tuple | dict | int)
+            sized = isinstance(owner, str | bytes | list | tuple | dict | int)
             if name != "_range":
-                __self._allow(name, owner if known else None, given)
+                __self._allow(name, owner if sized else None, arguments)
         result = super().call(__context, __obj, *args, **kwargs)
         if isinstance(result, str | list | tuple | dict | int):
             size = __self.budget.size(result)
             __self.budget.spend(1, size if isinstance(result, str) else 0)
         return result
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
         """Compute an operation whose result can be larger than what it is of."""
         self.budget.spend()
         numbers = [value for value in (left, right) if isinstance(value, int)]
@@ -292,7 +291,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise BudgetError(f"it computes a number of {bits} bits, and {MAX_BITS:,} is the most")
 
 
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+_OPERATORS: dict[str, Callable[[object, object], object]] = {
     "+": operator.add,
     "*": operator.mul,
     "**": operator.pow,
@@ -300,7 +299,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _refuse(message: Any) -> None:
+def _refuse(message: object) -> None:
     raise TemplateError(str(message)[:1000])
 
 
@@ -313,7 +312,7 @@ _GATHERS = (dict, _Names)
 
 
 def _to_json(
-    value: Any,
+    value: object,
     ensure_ascii: bool = False,
     indent: int | None = None,
     separators: tuple[str, str] | None = None,

@@ -1,4 +1,4 @@
-"""What rendering a chat template may take."""
+"""The budget of rendering a chat template: steps, letters, time and sizes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
 
 from jinja2.exceptions import SecurityError
 from jinja2.utils import Namespace
@@ -30,8 +29,8 @@ class BudgetError(SecurityError):
     """A template that would take too long, or too much memory."""
 
 
-class Budget(threading.local):
-    """What is left of one rendering."""
+class TemplateBudget(threading.local):
+    """Steps, letters and time that are left of one rendering, for each thread."""
 
     def __init__(self) -> None:
         self.begin()
@@ -50,10 +49,10 @@ class Budget(threading.local):
         if time.thread_time() > self.end:
             raise BudgetError(f"it computes for more than {SECONDS:g} seconds")
 
-    def size(self, value: Any) -> int:
+    def size(self, value: object) -> int:
         """Letters that a value has or would be written in, up to the limits."""
         letters = items = 0
-        waiting: list[Any] = [value]
+        waiting: list[object] = [value]
         while waiting:
             inner = waiting.pop()
             items += 1
@@ -80,7 +79,7 @@ class Budget(threading.local):
         return letters + items
 
 
-def numbers_in(values: Iterable[Any]) -> Iterator[int]:
+def numbers_in(values: Iterable[object]) -> Iterator[int]:
     for value in values:
         if isinstance(value, int):
             yield abs(value)

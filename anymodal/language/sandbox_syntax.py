@@ -1,12 +1,12 @@
-"""What is changed in a chat template before it is compiled, so that it can be charged."""
+"""Changes to a chat template's syntax tree that let the sandbox charge what it computes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from jinja2 import Environment, nodes
 from jinja2.ext import Extension
+from jinja2.parser import Parser
 
 
 class Generation(Extension):
@@ -14,8 +14,8 @@ class Generation(Extension):
 
     tags = {"generation"}
 
-    def parse(self, parser: Any) -> nodes.Node:
-        """What is inside of it, in a scope of its own."""
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Parse the block's body into a scope of its own."""
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return nodes.Scope(body, lineno=line)
@@ -24,26 +24,27 @@ class Generation(Extension):
 def rewrite(tree: nodes.Node, environment: Environment) -> None:
     """Put a charge wherever values are gone over, joined, or gathered."""
 
-    def filtered(node: Any, name: str) -> nodes.Filter:
-        made = nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-        made.set_environment(environment)
-        return made
+    def add_filter(node: nodes.Expr, name: str) -> nodes.Filter:
+        call = nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+        call.set_environment(environment)
+        return call
 
     for node in [*tree.find_all(nodes.For)]:
-        node.iter = filtered(node.iter, "_counted")
+        assert isinstance(node.iter, nodes.Expr)
+        node.iter = add_filter(node.iter, "_counted")
     for parent in [tree, *tree.find_all(nodes.Node)]:
         for name, value in list(parent.iter_fields()):
             if isinstance(value, list):
-                value[:] = [_replaced(item, filtered) for item in value]  # others may hold it
+                value[:] = [_charge(item, add_filter) for item in value]  # others may hold it
             else:
-                setattr(parent, name, _replaced(value, filtered))
+                setattr(parent, name, _charge(value, add_filter))
 
 
-def _replaced(node: Any, filtered: Callable[[Any, str], nodes.Filter]) -> Any:
+def _charge(node: object, add_filter: Callable[[nodes.Expr, str], nodes.Filter]) -> object:
     if isinstance(node, nodes.Concat):
-        return filtered(nodes.List(node.nodes, lineno=node.lineno), "_joined")
+        return add_filter(nodes.List(node.nodes, lineno=node.lineno), "_joined")
     if isinstance(node, nodes.List | nodes.Dict):
-        return filtered(node, "_made")
+        return add_filter(node, "_measured")
     if isinstance(node, nodes.Tuple) and node.ctx == "load":
-        return filtered(node, "_made")
+        return add_filter(node, "_measured")
     return node

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +98,7 @@ class Projection(Recorded, nn.Module, ABC):
             return {modality: self(modality, each) for modality, each in features.items()}
         return {name: self(name, each, texts.get(name)) for name, each in features.items()}
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """What a manifest tells of it beside its weights, as a tokenizer; most have nothing."""
         return {}
 

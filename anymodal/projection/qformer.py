@@ -5,7 +5,6 @@ et al. 2023, arXiv:2305.06500, section 2.3), those of transformers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +19,23 @@ POSITIONS = 512
 
 
 class _QFormer(Projection):
-    """What both have: queries and a Linear of each modality, around a BERT that they share.
+    """Queries and a Linear of each modality, around a BERT that they share.
 
     The BERT reads the first modality's width, and others come to it by a Linear.
     """
 
-    def __init__(self, qformer: Any, widths: Mapping[str, int], **sizes: Any) -> None:
-        super().__init__(**sizes)
+    def __init__(
+        self,
+        qformer: PreTrainedModel,
+        widths: Mapping[str, int],
+        *,
+        output_width: int,
+        num_tokens: int,
+        output_scale: float,
+    ) -> None:
+        super().__init__(
+            output_width=output_width, num_tokens=num_tokens, output_scale=output_scale
+        )
         self.width: int = qformer.config.hidden_size
         self.encoder_width: int = qformer.config.encoder_hidden_size
         self.qformer = qformer
@@ -176,15 +185,15 @@ class InstructQFormerProjection(_QFormer):
         seen = torch.cat([queries, real], dim=1)  # (B, K + T)
         return self._read(modality, features, input_ids=ids, attention_mask=seen)
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """That of the tokenizer, whose ids the weights were trained with."""
-        return self.tokenizer.identity()
+        return self.tokenizer.metadata()
 
 
 def _bert(
     widths: Mapping[str, int], width: int, depth: int, heads: int, dropout: float
-) -> dict[str, Any]:
-    """Sizes as transformers calls them."""
+) -> dict[str, int | float]:
+    """Sizes by transformers' names."""
     if width % heads:
         raise ValueError(f"width={width} must be a multiple of heads={heads}")
     return {

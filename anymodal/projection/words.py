@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from anymodal.distributed import locks
 from anymodal.io.fingerprints import tokenizer_fingerprint
+from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
 from anymodal.io.sources import TOKENIZER_FILES, check_files, explain_load_errors, source_of
 
@@ -23,11 +23,11 @@ class Words(Recorded):
         ValueError: if it can't fill up the shorter texts of a batch.
     """
 
-    def __init__(self, tokenizer: Any, subfolder: str = "") -> None:
+    def __init__(self, tokenizer: TextTokenizer, subfolder: str = "") -> None:
         if tokenizer.pad_token_id is None:
             raise ValueError("the tokenizer has no padding token; give it one, as BERT's has [PAD]")
         self.tokenizer, self.subfolder = tokenizer, subfolder
-        self.source: dict[str, Any] = {}
+        self.source: Mapping[str, object] = {}
 
     @classmethod
     def from_pretrained(
@@ -81,7 +81,7 @@ class Words(Recorded):
         """Write the tokenizer, for `from_pretrained` with the same arguments."""
         self.tokenizer.save_pretrained(Path(folder) / self.subfolder)
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """The class, tokens by ranges of ids, and where they come from; JSON values only."""
         return {
             "class": f"{type(self).__module__}.{type(self).__qualname__}",

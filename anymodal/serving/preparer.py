@@ -83,9 +83,9 @@ class Preparer:
             if not ids:
                 raise ValueError("the prompt is empty; give a text to go on with")
             return Prompt(model.language.embed(ids), list(ids))
-        laid = model.layout.prompt(job.messages, reply=True)
+        laid = model.prompts.build(job.messages, reply=True)
         packed = pack([laid.ids], [laid.labels])
-        soft = self.soft.find(item.key for item in laid.items)
+        soft = self.soft.find(item.key for item in laid.media)
         embeds = model.embed([laid], packed.ids.to(model.device), packed.places, soft)
         self.soft.put(soft)
-        return Prompt(embeds[0, : len(laid.ids)], laid.keys(model.layout.slots))
+        return Prompt(embeds[0, : len(laid.ids)], laid.keys(model.prompts.num_placeholders))

@@ -169,7 +169,7 @@ def evaluate_matrix(
         ValueError: if the folder holds samples of another predictor or seed.
     """
     samples = {sample.key: sample for sample in plan.samples()}
-    head = {"answerer": predictor.identity(), "seed": plan.seed, "varied": plan.varied}
+    head = {"answerer": predictor.metadata(), "seed": plan.seed, "varied": plan.varied}
     store = RecordStore[DialogueRecord](out, head, _key) if out is not None else None
     stored = store.records if store else {}
     records = {key: stored[key] for key in samples if key in stored}

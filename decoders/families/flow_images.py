@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from anymodal.decoders.families.base import attend_all
-from anymodal.decoders.families.images import MaskedPixels, Pixels
+from anymodal.decoders.families.images import MaskedImages, SquareImages
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.types import Conditioning
 
 
-class Patches(Pixels):
+class Patches(SquareImages):
     """Transformers over patches of 2 × 2 latents, whose number may shift the schedule."""
 
     @property
@@ -162,7 +162,7 @@ class Flux(Patches):
         } | ({"guidance_scale": guidance} if self.distilled else {"true_cfg_scale": guidance})
 
 
-class Sana(MaskedPixels):
+class Sana(MaskedImages):
     """Sana (https://arxiv.org/abs/2410.10629): Gemma's tokens over a deeper autoencoder.
 
     Captions stand behind the instruction that the pipeline's `__call__` has by default, the empty

@@ -14,7 +14,7 @@ from anymodal.media import Image, Media
 from anymodal.types import Conditioning
 
 
-class Pixels(Family):
+class SquareImages(Family):
     """Families over an `AutoencoderKL` of square pictures, `size` wide.
 
     Where `size` is None, the network's configuration tells it.
@@ -49,7 +49,7 @@ class Pixels(Family):
         return Image(to_bytes(output))
 
 
-class MaskedPixels(Pixels):
+class MaskedImages(SquareImages):
     """Transformers that are told the mask of the caption's padding, and the pictures' size."""
 
     def call_kwargs(
@@ -64,7 +64,7 @@ class MaskedPixels(Pixels):
         }
 
 
-class PixArt(MaskedPixels):
+class PixArt(MaskedImages):
     """PixArt-α (https://arxiv.org/abs/2310.00426)."""
 
     max_tokens = 120
@@ -100,7 +100,7 @@ class PixArtSigma(PixArt):
     min_steps = 1
 
 
-class StableDiffusion(Pixels):
+class StableDiffusion(SquareImages):
     """Stable Diffusion 1 and 2 (https://arxiv.org/abs/2112.10752), a UNet that takes no mask."""
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -116,7 +116,7 @@ class StableDiffusion(Pixels):
         return output
 
 
-class StableDiffusionXL(Pixels):
+class StableDiffusionXL(SquareImages):
     """Stable Diffusion XL (https://arxiv.org/abs/2307.01952), conditioned on sizes, too.
 
     Two caption encoders stand side by side in the width; the second's pooled output goes with

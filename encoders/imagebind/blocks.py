@@ -23,13 +23,14 @@ IMU_CHANNELS = 6
 class Tokens(NamedTuple):
     """A trunk's input.
 
-    Shapes: values (B, N, D); mask (B, N), bool, True where real; read (B,), the place of the
-    token that stands for all; causal (N, N), added to attention scores, or None.
+    Shapes: values (B, N, D); mask (B, N), bool, True where real; pooled_index (B,), the
+    position of the token that the embedding is read from; causal (N, N), added to attention
+    scores, or None.
     """
 
     values: Tensor
     mask: Tensor
-    read: Tensor
+    pooled_index: Tensor
     causal: Tensor | None = None
 
 
@@ -138,9 +139,9 @@ class TextTokens(nn.Module):
                 f"{ids.shape[1]} token ids per text where the trunk takes {len(self.mask)}; "
                 f"use tokenize(tokenizer, texts, {len(self.mask)})"
             )
-        read = ids.argmax(dim=1)
-        mask = torch.arange(ids.shape[1], device=ids.device) <= read[:, None]  # (B, N)
-        return Tokens(self.token_embedding(ids) + self.pos_embed, mask, read, self.mask)
+        pooled_index = ids.argmax(dim=1)
+        mask = torch.arange(ids.shape[1], device=ids.device) <= pooled_index[:, None]  # (B, N)
+        return Tokens(self.token_embedding(ids) + self.pos_embed, mask, pooled_index, self.mask)
 
 
 def vision_stem(size: int, patch: int, frames: int, width: int) -> StemTokens:
@@ -220,7 +221,7 @@ class Block(nn.Module):
         return x
 
 
-class Trunk(nn.Module):
+class TransformerTrunk(nn.Module):
     """Transformer blocks, behind a LayerNorm where `pre_norm`: (B, N, D) -> (B, N, D)."""
 
     def __init__(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +173,9 @@ PRESETS: dict[str, tuple[int, dict[str, TrunkConfig]]] = {"huge": (1024, HUGE), 
 """Every preset's embedding width and trunks."""
 
 
-def choose(options: Mapping[str, Any], names: Sequence[str], what: str) -> dict[str, Any]:
+def select_entries(
+    options: Mapping[str, Entry], names: Sequence[str], what: str
+) -> dict[str, Entry]:
     """The entries of `options` called `names`, in that order.
 
     Raises:
@@ -190,7 +194,7 @@ def trunk_config(name: str, config: TrunkConfig | Mapping[str, Any]) -> TrunkCon
         ValueError: if there is no such trunk, or a field is missing or unknown.
         TypeError: if the config is another trunk's or no mapping.
     """
-    kind: type[TrunkConfig] = choose(CONFIGS, [name], "trunk")[name]
+    kind: type[TrunkConfig] = select_entries(CONFIGS, [name], "trunk")[name]
     if isinstance(config, kind):
         return config
     if not isinstance(config, Mapping):
@@ -203,15 +207,15 @@ def trunk_config(name: str, config: TrunkConfig | Mapping[str, Any]) -> TrunkCon
 
 
 def preset_configs(
-    name: str, modalities: Sequence[str] | None, changes: Mapping[str, Mapping[str, Any]]
+    name: str, modalities: Sequence[str] | None, changes: Mapping[str, Mapping[str, object]]
 ) -> tuple[int, dict[str, TrunkConfig]]:
     """A preset's embedding width and chosen trunks, with some of their fields changed.
 
     Raises:
         ValueError: if the preset, a trunk or a field is unknown.
     """
-    embedding, trunks = choose(PRESETS, [name], "preset")[name]
-    chosen = choose(trunks, list(trunks) if modalities is None else modalities, "trunk")
-    for trunk in choose(chosen, list(changes), "trunk"):
+    embedding, trunks = select_entries(PRESETS, [name], "preset")[name]
+    chosen = select_entries(trunks, list(trunks) if modalities is None else modalities, "trunk")
+    for trunk in select_entries(chosen, list(changes), "trunk"):
         chosen[trunk] = trunk_config(trunk, {**asdict(chosen[trunk]), **changes[trunk]})
     return embedding, chosen

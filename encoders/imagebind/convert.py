@@ -7,7 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -26,7 +26,9 @@ TOKENIZER = "tokenizer"
 """The folder, beside the weights, of the tokenizer that the text trunk reads with."""
 
 
-def convert(source: Path, folder: Path, tokenizer: str | Path | None = None) -> dict[str, Any]:
+def convert_imagebind(
+    source: Path, folder: Path, tokenizer: str | Path | None = None
+) -> dict[str, object]:
     """Write a checkpoint's weights as safetensors, with a manifest of origin and licence.
 
     The weights keep their precision. A folder that is there already is replaced as a whole.

@@ -12,23 +12,27 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from anymodal.encoders import preprocess
 from anymodal.encoders.base import Encoder, like_weights
 from anymodal.encoders.imagebind import blocks
-from anymodal.encoders.imagebind.config import TrunkConfig, choose, preset_configs, trunk_config
-from anymodal.encoders.lengths import tell_cut
+from anymodal.encoders.imagebind.config import (
+    TrunkConfig,
+    preset_configs,
+    select_entries,
+    trunk_config,
+)
+from anymodal.encoders.imagebind.views import VIEWS, View
 from anymodal.io.checkpoint import MANIFEST, log_licence, read_manifest, write_manifest
 from anymodal.io.folder_check import check_folder
 from anymodal.io.recorded import Recorded
 from anymodal.io.sources import source_of
-from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
+from anymodal.media import Media
 from anymodal.types import Features
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -37,7 +41,8 @@ PART = "imagebind"
 TRUNK_OF = {"image": "vision", "video": "vision"}
 """Which trunk takes a modality that has none of its own name."""
 
-STEMS: dict[str, Callable[[Any], nn.Module]] = {
+# Functions of one trunk's config each, of that trunk's own class.
+STEMS: dict[str, Callable[..., nn.Module]] = {
     "vision": lambda c: blocks.vision_stem(c.size, c.patch, c.frames, c.width),
     "text": lambda c: blocks.TextTokens(c.context, c.vocab_size, c.width),
     "audio": lambda c: blocks.patch_stem(
@@ -47,7 +52,7 @@ STEMS: dict[str, Callable[[Any], nn.Module]] = {
     "thermal": lambda c: blocks.patch_stem("rgbt_stem", c.size, c.size, c.patch, c.patch, c.width),
     "imu": lambda c: blocks.imu_stem(c.samples, c.kernel, c.width),
 }
-HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
+HEADS: dict[str, Callable[..., nn.Module]] = {
     "text": lambda c, embedding: blocks.text_head(c.width, embedding),
     "imu": lambda c, embedding: blocks.head(c.width, embedding, c.head_dropout),
 }
@@ -73,11 +78,11 @@ class ImageBind(Recorded, nn.Module):
         ValueError: if there is no trunk, or one that is unknown or has unknown fields.
     """
 
-    origin: dict[str, Any] | None = None
-    source: dict[str, Any] | None = None
+    origin: Mapping[str, object] | None = None
+    source: Mapping[str, object] | None = None
 
     def __init__(
-        self, trunks: Mapping[str, TrunkConfig | Mapping[str, Any]], embedding: int = 1024
+        self, trunks: Mapping[str, TrunkConfig | Mapping[str, object]], embedding: int = 1024
     ) -> None:
         super().__init__()
         if not trunks:
@@ -90,7 +95,7 @@ class ImageBind(Recorded, nn.Module):
         self.modality_postprocessors = nn.ModuleDict()
         for name, c in self.trunks.items():
             self.modality_preprocessors[name] = STEMS[name](c)
-            self.modality_trunks[name] = blocks.Trunk(
+            self.modality_trunks[name] = blocks.TransformerTrunk(
                 c.width, c.blocks, c.heads, c.kv_bias, c.pre_norm, c.drop_path
             )
             build = HEADS.get(name)
@@ -107,7 +112,7 @@ class ImageBind(Recorded, nn.Module):
         name: str,
         modalities: Sequence[str] | None = None,
         embedding: int | None = None,
-        **changes: Mapping[str, Any],
+        **changes: Mapping[str, object],
     ) -> Self:
         """A new model of a known size, `huge` or `nano`, with all trunks or those in `modalities`.
 
@@ -132,7 +137,7 @@ class ImageBind(Recorded, nn.Module):
             ValueError: if this model has no such trunk.
         """
         name = TRUNK_OF.get(modality, modality)
-        choose(self.trunks, [name], "trunk")
+        select_entries(self.trunks, [name], "trunk")
         return name
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -173,8 +178,9 @@ class ImageBind(Recorded, nn.Module):
     def _embed(self, modality: str, batch: Tensor) -> Tensor:
         name = self.trunk_of(modality)
         tokens, clips = self._encode(modality, batch)
-        read = tokens.values[torch.arange(len(tokens.read)), tokens.read]  # (B * S, D)
-        embeds: Tensor = self.modality_postprocessors[name](self.modality_heads[name](read))
+        rows = torch.arange(len(tokens.pooled_index))
+        pooled = tokens.values[rows, tokens.pooled_index]  # (B * S, D)
+        embeds: Tensor = self.modality_postprocessors[name](self.modality_heads[name](pooled))
         if clips is not None:
             embeds = embeds.reshape(-1, clips, self.embedding).mean(dim=1)  # (B, E)
         return embeds
@@ -226,7 +232,7 @@ class ImageBind(Recorded, nn.Module):
     ) -> Self:
         """A model of the constructor's arguments, or only some trunks, without values."""
         trunks = config["trunks"]
-        trunks = choose(trunks, list(trunks) if modalities is None else modalities, "trunk")
+        trunks = select_entries(trunks, list(trunks) if modalities is None else modalities, "trunk")
         with torch.device("meta"):
             return cls(trunks, config["embedding"]).eval()
 
@@ -256,74 +262,6 @@ class ImageBind(Recorded, nn.Module):
             log_licence(str(folder), self.origin)
 
 
-class View(NamedTuple):
-    """How one modality reaches its trunk: what media it takes, and how they are prepared."""
-
-    media: type[Media]
-    prepare: Callable[[Any, Any], Tensor]
-
-
-_MORE = "give the encoder more `clips`, which are spread over a recording"
-
-
-def _prepare_video(video: Video, c: Any) -> Tensor:
-    if c.clips == 1:
-        paced = None if c.frame_seconds is None else c.frames * c.frame_seconds
-        tell_cut(video, paced or c.clip_seconds, _MORE)
-    return preprocess.video_clips(
-        video.frames,
-        video.fps,
-        size=c.size,
-        frames=c.frames,
-        clips=c.clips,
-        clip_seconds=c.clip_seconds,
-        crops=c.crops,
-        frame_seconds=c.frame_seconds,
-    )
-
-
-def _prepare_audio(audio: Audio, c: Any) -> Tensor:
-    if c.clips == 1:
-        tell_cut(audio, c.clip_seconds, _MORE)
-    return preprocess.audio_mels(
-        audio.mono().resample(c.rate).samples[0],
-        rate=c.rate,
-        mel_bins=c.mel_bins,
-        mel_frames=c.mel_frames,
-        clips=c.clips,
-        clip_seconds=c.clip_seconds,
-        mean=c.mean,
-        std=c.std,
-        repeat=c.repeat,
-    )
-
-
-def _prepare_imu(imu: IMU, c: Any) -> Tensor:
-    if c.clips == 1:
-        tell_cut(imu, c.clip_seconds, _MORE)
-    readings = imu.resample(c.samples / c.clip_seconds).samples
-    return preprocess.imu_windows(readings, samples=c.samples, clips=c.clips)
-
-
-def _prepare_image(image: Image, c: Any) -> Tensor:
-    return preprocess.image_pixels(image.pixels, c.size)
-
-
-def _prepare_map(field: Any, c: Any) -> Tensor:
-    return preprocess.map_square(field.values, size=c.size, mean=c.mean, std=c.std)
-
-
-# No lambdas: an encoder holds its view, and is pickled with it.
-VIEWS = {
-    "image": View(Image, _prepare_image),
-    "video": View(Video, _prepare_video),
-    "audio": View(Audio, _prepare_audio),
-    "imu": View(IMU, _prepare_imu),
-    "depth": View(Depth, _prepare_map),
-    "thermal": View(Thermal, _prepare_map),
-}
-
-
 class ImageBindEncoder(Encoder):
     """One modality of an ImageBind as an encoder; several may share one model.
 
@@ -340,7 +278,7 @@ class ImageBindEncoder(Encoder):
 
     def __init__(self, model: ImageBind, modality: str, clips: int | None = None) -> None:
         super().__init__()
-        self.view: View = choose(VIEWS, [modality], "modality")[modality]
+        self.view: View = select_entries(VIEWS, [modality], "modality")[modality]
         self.model, self.modality = model, modality
         self.config = model.trunks[model.trunk_of(modality)]
         if clips is not None:
@@ -377,17 +315,17 @@ class ImageBindEncoder(Encoder):
         """The joint embedding (B, E), scaled as published: see `ImageBind.forward`."""
         return self.model({self.modality: batch})[self.modality]  # type: ignore[no-any-return]
 
-    def identity(self) -> dict[str, Any]:
-        """The class, the modality, a hash of everything in its trunk's config, where the weights
-        come from and their licence.
-        """
+    def metadata(self) -> dict[str, object]:
+        """Class, modality, a hash of the trunk's config, and the weights' source and licence."""
         text = json.dumps([self.model.embedding, asdict(self.config)], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        known = {**super().identity(), "modality": self.modality, "config": digest}
+        metadata = {**super().metadata(), "modality": self.modality, "config": digest}
         if self.model.source is not None:
-            known["source"] = self.model.source
+            metadata["source"] = self.model.source
         origin = self.model.origin or {}
-        return known | {key: origin[key] for key in ("licence", "commercial_use") if key in origin}
+        return metadata | {
+            key: origin[key] for key in ("licence", "commercial_use") if key in origin
+        }
 
 
 def views(model: ImageBind) -> list[ImageBindEncoder]:

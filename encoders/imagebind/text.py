@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -53,11 +53,11 @@ class ImageBindText(TextEncoder):
         """Products (M, C), both sides scaled as published (section 3.2, equation 1)."""
         return embeds @ texts.T
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """The class, and hashes of the trunk's config and of the tokenizer."""
         known = {**self.model.config["trunks"]["text"], "embedding": self.model.embedding}
         return {
-            **super().identity(),
+            **super().metadata(),
             "config": hash_settings(known),
             "words": hash_settings(tokenizer_fingerprint(self.tokenizer, options=True)),
         }

@@ -6,20 +6,24 @@ import contextlib
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.missing import check_missing
-from anymodal.encoders.transformers.families import FAMILIES, TOWERS, Family, Sizes
-from anymodal.encoders.transformers.processors import open_processor, steps
+from anymodal.encoders.transformers.families import FAMILIES, TOWERS, EncoderFamily, Sizes
+from anymodal.encoders.transformers.processors import open_processor, processing_steps
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.fingerprints import hash_settings
+from anymodal.io.protocols import MediaProcessor, ModelConfig
 from anymodal.io.sources import WEIGHTS, explain_load_errors, source_of
 from anymodal.media import IMU, Audio, Image, Media, Video
 from anymodal.types import Features
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 _PROCESSORS = (
     "preprocessor_config.json",
@@ -59,8 +63,8 @@ class TransformersEncoder(Encoder):
 
     def __init__(
         self,
-        model: Any,
-        processor: Any,
+        model: PreTrainedModel,
+        processor: MediaProcessor,
         sizes: Sizes,
         name: str = "",
         revision: str | None = None,
@@ -76,18 +80,18 @@ class TransformersEncoder(Encoder):
                 setattr(model, unused, None)
         self.processor, self.sizes = processor, sizes
         self.name, self.revision = name, revision
-        self.source: dict[str, Any] = {"name": name, "revision": revision}
+        self.source: dict[str, object] = {"name": name, "revision": revision}
         self.media = self.family.media
         self.width = self.family.width(model.config)
-        # What the processor makes of a blank medium tells the inputs and their shapes.
+        # A blank medium shows which inputs the processor gives, and their shapes.
         blank = self.family.prepare(processor, BLANK[self.media], sizes)
         self.pieces = [
             Piece(name, tuple(value.shape[1:]), value.dtype) for name, value in blank.items()
         ]
 
     @property
-    def family(self) -> Family:
-        """What is known of the model's type; looked up, since a pickle can't hold its functions."""
+    def family(self) -> EncoderFamily:
+        """The model's family; looked up each time, since a pickle can't hold its functions."""
         return family_of(self.model.config)
 
     @classmethod
@@ -138,14 +142,11 @@ class TransformersEncoder(Encoder):
             raise ValueError(f"seconds={seconds} and frames={frames}; give more than 0 of each")
         sizes = Sizes(seconds, frames or family.frames(config) or 16)
         files = [["config.json"], *([WEIGHTS] if weights else []), _PROCESSORS]
-        absent: Iterable[str] = ()
+        read = _read_model if weights else _model_on_meta_device
         with explain_load_errors("encoder", path_or_name, revision, files), quiet():
-            if weights:
-                model, absent = _read_model(path_or_name, config, dtype, revision)
-            else:
-                model = _model_on_meta_device(config, dtype)
+            model, absent = read(path_or_name, config, dtype, revision)
         source = source_of(path_or_name, revision)
-        with torch.device("cpu"):  # the processor is asked what it makes of a blank medium
+        with torch.device("cpu"):  # for the blank medium, whatever the caller's device is
             with explain_load_errors("encoder", path_or_name, revision, files):
                 processor = open_processor(path_or_name, family.media, revision)
             name, commit = source["name"], source["revision"]
@@ -211,7 +212,7 @@ class TransformersEncoder(Encoder):
         if self.tokens == "patches":
             tokens = tokens[:, 1:]
         elif self.tokens == "class":
-            tokens = self.family.summary(self.model, tokens[:, 0])[:, None]  # (B, 1, D)
+            tokens = self.family.post_norm(self.model, tokens[:, 0])[:, None]  # (B, 1, D)
         if mask is None:
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         return Features(tokens, mask)
@@ -220,16 +221,16 @@ class TransformersEncoder(Encoder):
         """The model's own pooled output, or its joint embedding; the tokens' mean without one."""
         return self.family.run(self.model, self._inputs(batch)).pooled
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """The class, the model's type, hashes of the settings of model and processor, and where
         they come from.
         """
         chosen = (self.tokens, self.layer)
         return {
-            **super().identity(),
+            **super().metadata(),
             "model": self.model.config.model_type,
             "config": hash_settings(self.model.config.to_dict()),
-            "processor": hash_settings(steps(self.processor)),
+            "processor": hash_settings(processing_steps(self.processor)),
             "sizes": list(self.sizes),
             **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
             "source": self.source,
@@ -245,7 +246,7 @@ class TransformersEncoder(Encoder):
         self.processor.save_pretrained(folder)
 
 
-def family_of(config: Any) -> Family:
+def family_of(config: ModelConfig) -> EncoderFamily:
     """The family of a model's configuration.
 
     Raises:
@@ -260,8 +261,8 @@ def family_of(config: Any) -> Family:
 
 
 def _read_model(
-    path_or_name: str, config: Any, dtype: str, revision: str | None
-) -> tuple[Any, Iterable[str]]:
+    path_or_name: str, config: ModelConfig, dtype: str, revision: str | None
+) -> tuple[PreTrainedModel, Iterable[str]]:
     """A model, and the names of the weights that its checkpoint lacks."""
     from transformers import AutoModel
 
@@ -276,14 +277,16 @@ def _read_model(
     return model, report["missing_keys"]
 
 
-def _model_on_meta_device(config: Any, dtype: str) -> Any:
+def _model_on_meta_device(
+    path_or_name: str, config: ModelConfig, dtype: str, revision: str | None
+) -> tuple[PreTrainedModel, Iterable[str]]:
     from transformers import AutoModel
 
     with torch.device("meta"):
-        return AutoModel.from_config(config, dtype=getattr(torch, dtype))
+        return AutoModel.from_config(config, dtype=getattr(torch, dtype)), ()
 
 
-def _of_tower(config: Any, tower: str | None) -> Any:
+def _of_tower(config: ModelConfig, tower: str | None) -> ModelConfig:
     """The configuration of a model's tower, or the model's own where it has none.
 
     A tower that was saved apart is what `tower` asks for, too.
@@ -304,7 +307,7 @@ def _of_tower(config: Any, tower: str | None) -> Any:
     return _with_timm(config)
 
 
-def _with_timm(config: Any) -> Any:
+def _with_timm(config: ModelConfig) -> ModelConfig:
     """The configuration of a model of which timm may build a part, as wide as it was trained.
 
     transformers 5 reads `num_classes` of timm's models that stand alone, of a part it does not.
@@ -312,18 +315,18 @@ def _with_timm(config: Any) -> Any:
     Raises:
         ValueError: if timm isn't there.
     """
-    held: Any = getattr(getattr(config, "video_config", None), "vision_config", None)
-    if getattr(held, "model_type", None) == "timm_wrapper":
+    vision = getattr(getattr(config, "video_config", None), "vision_config", None)
+    if vision is not None and vision.model_type == "timm_wrapper":
         if importlib.util.find_spec("timm") is None:
             raise ValueError(f"a {config.model_type!r} wants timm: pip install 'anymodal[timm]'")
-        held.num_labels = getattr(held, "num_classes", held.num_labels)
+        vision.num_labels = getattr(vision, "num_classes", vision.num_labels)
     return config
 
 
-def _check_choice(family: Family, tokens: str, layer: int) -> None:
+def _check_choice(family: EncoderFamily, tokens: str, layer: int) -> None:
     if tokens not in get_args(Tokens):
         raise ValueError(f"tokens={tokens!r} is unknown; choose {', '.join(get_args(Tokens))}")
-    if (tokens, layer) != ("all", -1) and not family.classed:
+    if (tokens, layer) != ("all", -1) and not family.has_cls_token:
         raise ValueError(
             f"tokens={tokens!r} and layer={layer}: {family.label} has no class token to tell "
             "apart; leave both out"

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image as PILImage
 from torch import Tensor
 
-from anymodal.encoders.lengths import tell_cut
+from anymodal.encoders.lengths import warn_if_cut
+from anymodal.io.protocols import MediaProcessor, ModelConfig
 from anymodal.media import Audio, Image, Media, Video
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SHORTEST = 0.1  # seconds of sound, for filter banks need at least one window
 LONGEST_SIDE = 8  # times the shorter one; what lies outside is cut off by the processor anyway
 
 
 class Output(NamedTuple):
-    """What a model gives.
+    """A model's outputs that encoding uses.
 
     Shapes: tokens (B, N, D); pooled (B, E); mask (B, N), bool, or None where all are real; layers
     (B, N, D) each, the embeddings' and every layer's output, where they were asked for.
@@ -35,48 +39,58 @@ class Output(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """What a user may choose, where the family has no fixed size of its own."""
+    """Lengths that a user chooses, where the family has no fixed size of its own."""
 
     seconds: float
     frames: int
 
 
-Prepare = Callable[[Any, Any, Sizes], Mapping[str, Any]]
-"""Processor, medium and sizes to the model's inputs, as a batch of one."""
+Inputs = Mapping[str, Tensor]
+"""A model's inputs by name."""
+
+Prepare = Callable[[MediaProcessor, Media, Sizes], Inputs]
+"""Processor, media item and sizes to the model's inputs, as a batch of one."""
+
+Run = Callable[["PreTrainedModel", Inputs], Output]
+"""A model and its inputs to its outputs."""
 
 
 @dataclass(frozen=True)
-class Family:
+class EncoderFamily:
     """How the models of one type are used.
 
     Args:
-        label: what readers call it.
+        label: its name in messages and documents.
         media: the media it reads.
         prepare: how its processor is called.
         run: a model and its inputs to its outputs.
         width: a model's configuration to the width of the tokens.
         unused: modules that encoding has no use for and that aren't kept in memory.
         frames: a model's configuration to the frames it was trained with, 0 for none.
-        classed: whether a class token stands before the patches, so that either may be chosen, and
-            the layer that they are read at.
-        summary: a model and its class token (B, D) to what the model itself goes on with.
+        has_cls_token: whether a class token stands before the patches, so that either may be
+            chosen, and the layer that they are read at.
+        post_norm: a model and its class token (B, D) to the token that the model itself
+            pools.
     """
 
     label: str
     media: type[Media]
     prepare: Prepare
-    run: Callable[[Any, Mapping[str, Tensor]], Output]
-    width: Callable[[Any], int]
+    run: Run
+    width: Callable[[ModelConfig], int]
     unused: tuple[str, ...] = ()
-    frames: Callable[[Any], int] = field(default=lambda config: 0)
-    classed: bool = False
-    summary: Callable[[Any, Tensor], Tensor] = field(default=lambda model, token: token)
+    frames: Callable[[ModelConfig], int] = field(default=lambda config: 0)
+    has_cls_token: bool = False
+    post_norm: Callable[[PreTrainedModel, Tensor], Tensor] = field(
+        default=lambda model, token: token
+    )
 
 
 # ---- Media to inputs ---------------------------------------------------------------------------
 
 
-def _pictures(processor: Any, image: Image, _sizes: Sizes) -> Mapping[str, Any]:
+def _pictures(processor: MediaProcessor, image: Media, _sizes: Sizes) -> Inputs:
+    assert isinstance(image, Image), "TransformersEncoder.prepare refuses others"
     pixels = image.pixels
     if getattr(processor, "do_center_crop", None):
         # A thread-like picture would be resized to gigabytes before its middle is cut out.
@@ -84,49 +98,49 @@ def _pictures(processor: Any, image: Image, _sizes: Sizes) -> Mapping[str, Any]:
         most = LONGEST_SIDE * min(height, width)
         top, left = max(height - most, 0) // 2, max(width - most, 0) // 2
         pixels = pixels[top : top + most, left : left + most]
-    inputs: Mapping[str, Any] = processor(images=PILImage.fromarray(pixels), return_tensors="pt")
+    inputs: Inputs = processor(images=PILImage.fromarray(pixels), return_tensors="pt")
     return inputs
 
 
-def _sounds(window: Callable[[Any], int] | None = None, **settings: Any) -> Prepare:
+def _sounds(window: Callable[[MediaProcessor], int] | None = None, **settings: object) -> Prepare:
     """Samples at the processor's rate, no more of them than its window, from the start.
 
-    What is left out of a longer recording is told.
+    A longer recording is cut with a warning.
     """
 
-    def prepare(processor: Any, audio: Audio, sizes: Sizes) -> Mapping[str, Any]:
+    def prepare(processor: MediaProcessor, audio: Media, sizes: Sizes) -> Inputs:
+        assert isinstance(audio, Audio), "TransformersEncoder.prepare refuses others"
         rate = processor.sampling_rate
         wave = audio.mono().resample(rate).samples[0]
-        known = dict(settings)
+        arguments = dict(settings)
         if window is None:  # a model without a length of its own
             step = getattr(processor, "hop_length", 1)
             most = -(-round(sizes.seconds * rate) // step) * step
-            known |= {"padding": "max_length", "max_length": most}
-            way = "open the encoder with more `seconds`"
+            arguments |= {"padding": "max_length", "max_length": most}
+            remedy = "open the encoder with more `seconds`"
         else:
             most = window(processor)
-            way = "the model reads no more at once, so give it the recording in pieces"
-        tell_cut(audio, most / rate, way)
+            remedy = "the model reads no more at once, so give it the recording in pieces"
+        warn_if_cut(audio, most / rate, remedy)
         wave = wave[:most]
         wave = np.pad(wave, (0, max(0, round(SHORTEST * rate) - len(wave))))
-        inputs: Mapping[str, Any] = processor(
-            wave, sampling_rate=rate, return_tensors="pt", **known
-        )
+        inputs: Inputs = processor(wave, sampling_rate=rate, return_tensors="pt", **arguments)
         return inputs
 
     return prepare
 
 
-def _clips(processor: Any, video: Video, sizes: Sizes) -> Mapping[str, Any]:
+def _clips(processor: MediaProcessor, video: Media, sizes: Sizes) -> Inputs:
     """Frames spread evenly from the first to the last, both included."""
+    assert isinstance(video, Video), "TransformersEncoder.prepare refuses others"
     index = np.linspace(0, len(video.frames) - 1, sizes.frames).round().astype(np.int64)
-    inputs: Mapping[str, Any] = processor(
+    inputs: Inputs = processor(
         videos=[video.frames[index]], do_sample_frames=False, return_tensors="pt"
     )
     return inputs
 
 
-def _ast_window(processor: Any) -> int:
+def _ast_window(processor: MediaProcessor) -> int:
     """Samples of as many frames as an AST reads: windows of 25 ms every 10 ms."""
     rate: int = processor.sampling_rate
     return round(0.025 * rate) + (int(processor.max_length) - 1) * round(0.010 * rate)
@@ -135,35 +149,35 @@ def _ast_window(processor: Any) -> int:
 # ---- Inputs to outputs -------------------------------------------------------------------------
 
 
-def _features(method: str, mask: str | None = None) -> Callable[..., Output]:
+def _features(method: str, mask: str | None = None) -> Run:
     """A model with a joint space: its `get_…_features` has both outputs."""
 
-    def run(model: Any, inputs: Mapping[str, Tensor]) -> Output:
-        given = getattr(model, method)(**inputs)
+    def run(model: PreTrainedModel, inputs: Inputs) -> Output:
+        output = getattr(model, method)(**inputs)
         real = None if mask is None else inputs[mask].bool()
-        layers = getattr(given, "hidden_states", None)
-        return Output(given.last_hidden_state, given.pooler_output, real, layers)
+        layers = getattr(output, "hidden_states", None)
+        return Output(output.last_hidden_state, output.pooler_output, real, layers)
 
     return run
 
 
-def _pooling(model: Any, inputs: Mapping[str, Tensor]) -> Output:
-    given = model(**inputs)
-    layers = getattr(given, "hidden_states", None)
-    return Output(given.last_hidden_state, given.pooler_output, layers=layers)
+def _pooling(model: PreTrainedModel, inputs: Inputs) -> Output:
+    output = model(**inputs)
+    layers = getattr(output, "hidden_states", None)
+    return Output(output.last_hidden_state, output.pooler_output, layers=layers)
 
 
-def _seeing(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+def _seeing(model: PreTrainedModel, inputs: Inputs) -> Output:
     return _pooling(model.vision_model, inputs)
 
 
-def _clap(model: Any, inputs: Mapping[str, Tensor]) -> Output:
-    given = model.get_audio_features(**inputs)
-    tokens = given.last_hidden_state.flatten(2).transpose(1, 2)  # (B, D, F, T) -> (B, F * T, D)
-    return Output(tokens, given.pooler_output)
+def _clap(model: PreTrainedModel, inputs: Inputs) -> Output:
+    output = model.get_audio_features(**inputs)
+    tokens = output.last_hidden_state.flatten(2).transpose(1, 2)  # (B, D, F, T) -> (B, F * T, D)
+    return Output(tokens, output.pooler_output)
 
 
-def _whisper(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+def _whisper(model: PreTrainedModel, inputs: Inputs) -> Output:
     """The encoder's states; those of the silence that fills its 30 seconds are masked."""
     tokens = model.encoder(inputs["input_features"]).last_hidden_state
     mask = inputs["attention_mask"].bool()[:, ::2]  # its second convolution has stride 2
@@ -171,103 +185,107 @@ def _whisper(model: Any, inputs: Mapping[str, Tensor]) -> Output:
     return Output(tokens, (tokens * weights).sum(dim=1) / weights.sum(dim=1), mask)
 
 
-def _waves(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+def _waves(model: PreTrainedModel, inputs: Inputs) -> Output:
     """Wav2vec 2.0 and its kin: states of real samples, and their mean.
 
     Those that normalise their first layer over time were trained on silence unmasked, as
     transformers says of them, and see no mask.
     """
     mask = inputs["attention_mask"]
-    seen = None if getattr(model.config, "feat_extract_norm", "") == "group" else mask
-    tokens = model(inputs["input_values"], attention_mask=seen).last_hidden_state
+    attended = None if getattr(model.config, "feat_extract_norm", "") == "group" else mask
+    tokens = model(inputs["input_values"], attention_mask=attended).last_hidden_state
     real = model._get_feature_vector_attention_mask(tokens.shape[1], mask).bool()
     weights = real.to(tokens.dtype)[..., None]
     return Output(tokens, (tokens * weights).sum(dim=1) / weights.sum(dim=1), real)
 
 
-def _classing(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+def _classing(model: PreTrainedModel, inputs: Inputs) -> Output:
     """The class token, without a pooling layer that most checkpoints lack."""
-    given = model(**inputs)
-    layers = getattr(given, "hidden_states", None)
-    return Output(given.last_hidden_state, given.last_hidden_state[:, 0], layers=layers)
+    output = model(**inputs)
+    layers = getattr(output, "hidden_states", None)
+    return Output(output.last_hidden_state, output.last_hidden_state[:, 0], layers=layers)
 
 
-def _patching(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+def _patching(model: PreTrainedModel, inputs: Inputs) -> Output:
     return _pooling(model, inputs)._replace(mask=inputs["pixel_attention_mask"].bool())
 
 
-def _vjepa2(model: Any, inputs: Mapping[str, Tensor]) -> Output:
+def _vjepa2(model: PreTrainedModel, inputs: Inputs) -> Output:
     tokens = model(**inputs, skip_predictor=True).last_hidden_state
     return Output(tokens, tokens.mean(dim=1))
 
 
-def _pe_audio(model: Any, inputs: Mapping[str, Tensor]) -> Output:
-    given = model.audio_encoder(**inputs)
-    pooled = model.audio_head(given.pooler_output)
-    return Output(given.last_hidden_state, pooled, given.output_mask.bool())
+def _pe_audio(model: PreTrainedModel, inputs: Inputs) -> Output:
+    output = model.audio_encoder(**inputs)
+    pooled = model.audio_head(output.pooler_output)
+    return Output(output.last_hidden_state, pooled, output.output_mask.bool())
 
 
-def _pe_video(model: Any, inputs: Mapping[str, Tensor]) -> Output:
-    given = model.video_encoder(**inputs)
-    return Output(given.last_hidden_state, model.video_head(given.pooler_output))
+def _pe_video(model: PreTrainedModel, inputs: Inputs) -> Output:
+    output = model.video_encoder(**inputs)
+    return Output(output.last_hidden_state, model.video_head(output.pooler_output))
 
 
-def _vision(config: Any) -> int:
+def _vision(config: ModelConfig) -> int:
     return int(config.vision_config.hidden_size)
 
 
-def _hidden(config: Any) -> int:
+def _hidden(config: ModelConfig) -> int:
     return int(config.hidden_size)
 
 
-def _adapted(config: Any) -> int:
+def _adapted(config: ModelConfig) -> int:
     """The width behind wav2vec 2.0's adapter, where it has one."""
     return int(config.output_hidden_size if config.add_adapter else config.hidden_size)
 
 
-def _listening(label: str, width: Callable[[Any], int]) -> Family:
+def _listening(label: str, width: Callable[[ModelConfig], int]) -> EncoderFamily:
     """Wav2vec 2.0 or one of its kin."""
-    return Family(label, Audio, _sounds(truncation=True, return_attention_mask=True), _waves, width)
+    return EncoderFamily(
+        label, Audio, _sounds(truncation=True, return_attention_mask=True), _waves, width
+    )
 
 
 _TEXT = ("text_model", "text_projection")
 _ASKING = ("query_tokens", "qformer", "language_projection", "language_model")
 
-FAMILIES: dict[str, Family] = {
-    "clip": Family(
+FAMILIES: dict[str, EncoderFamily] = {
+    "clip": EncoderFamily(
         "CLIP",
         Image,
         _pictures,
         _features("get_image_features"),
         _vision,
         _TEXT,
-        classed=True,
-        summary=lambda model, token: model.vision_model.post_layernorm(token),
+        has_cls_token=True,
+        post_norm=lambda model, token: model.vision_model.post_layernorm(token),
     ),
-    "clip_vision_model": Family(
+    "clip_vision_model": EncoderFamily(
         "CLIP's vision tower",
         Image,
         _pictures,
         _pooling,
         _hidden,
-        classed=True,
+        has_cls_token=True,
         # Some versions of transformers nest it.
-        summary=lambda model, token: getattr(model, "vision_model", model).post_layernorm(token),
+        post_norm=lambda model, token: getattr(model, "vision_model", model).post_layernorm(token),
     ),
-    "blip-2": Family(
+    "blip-2": EncoderFamily(
         "BLIP-2's ViT-g",
         Image,
         _pictures,
         _seeing,
         _vision,
         _ASKING,
-        classed=True,
+        has_cls_token=True,
     ),
-    "instructblip": Family(
-        "InstructBLIP's ViT-g", Image, _pictures, _seeing, _vision, _ASKING, classed=True
+    "instructblip": EncoderFamily(
+        "InstructBLIP's ViT-g", Image, _pictures, _seeing, _vision, _ASKING, has_cls_token=True
     ),
-    "siglip": Family("SigLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT),
-    "siglip2": Family(
+    "siglip": EncoderFamily(
+        "SigLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT
+    ),
+    "siglip2": EncoderFamily(
         "SigLIP 2",
         Image,
         _pictures,
@@ -275,14 +293,22 @@ FAMILIES: dict[str, Family] = {
         _vision,
         _TEXT,
     ),
-    "siglip_vision_model": Family("SigLIP's vision tower", Image, _pictures, _pooling, _hidden),
-    "siglip2_vision_model": Family("SigLIP 2's vision tower", Image, _pictures, _patching, _hidden),
-    "vit": Family("ViT", Image, _pictures, _classing, _hidden, ("pooler",), classed=True),
-    "deit": Family("DeiT", Image, _pictures, _classing, _hidden, ("pooler",)),
-    "dinov2": Family("DINOv2", Image, _pictures, _pooling, _hidden, classed=True),
-    "dinov2_with_registers": Family("DINOv2 with registers", Image, _pictures, _pooling, _hidden),
-    "dinov3_vit": Family("DINOv3", Image, _pictures, _pooling, _hidden),
-    "clap": Family(
+    "siglip_vision_model": EncoderFamily(
+        "SigLIP's vision tower", Image, _pictures, _pooling, _hidden
+    ),
+    "siglip2_vision_model": EncoderFamily(
+        "SigLIP 2's vision tower", Image, _pictures, _patching, _hidden
+    ),
+    "vit": EncoderFamily(
+        "ViT", Image, _pictures, _classing, _hidden, ("pooler",), has_cls_token=True
+    ),
+    "deit": EncoderFamily("DeiT", Image, _pictures, _classing, _hidden, ("pooler",)),
+    "dinov2": EncoderFamily("DINOv2", Image, _pictures, _pooling, _hidden, has_cls_token=True),
+    "dinov2_with_registers": EncoderFamily(
+        "DINOv2 with registers", Image, _pictures, _pooling, _hidden
+    ),
+    "dinov3_vit": EncoderFamily("DINOv3", Image, _pictures, _pooling, _hidden),
+    "clap": EncoderFamily(
         "CLAP",
         Audio,
         _sounds(lambda processor: processor.nb_max_samples),
@@ -290,8 +316,10 @@ FAMILIES: dict[str, Family] = {
         lambda config: int(config.audio_config.hidden_size),
         _TEXT,
     ),
-    "audio-spectrogram-transformer": Family("AST", Audio, _sounds(_ast_window), _pooling, _hidden),
-    "whisper": Family(
+    "audio-spectrogram-transformer": EncoderFamily(
+        "AST", Audio, _sounds(_ast_window), _pooling, _hidden
+    ),
+    "whisper": EncoderFamily(
         "Whisper's encoder",
         Audio,
         _sounds(lambda processor: processor.n_samples, return_attention_mask=True),
@@ -303,7 +331,7 @@ FAMILIES: dict[str, Family] = {
     "hubert": _listening("HuBERT", _hidden),
     "wavlm": _listening("WavLM", _adapted),
     "data2vec-audio": _listening("data2vec audio", _adapted),
-    "vjepa2": Family(
+    "vjepa2": EncoderFamily(
         "V-JEPA 2",
         Video,
         _clips,
@@ -312,7 +340,7 @@ FAMILIES: dict[str, Family] = {
         ("predictor",),
         lambda config: int(config.frames_per_clip),
     ),
-    "pe_audio": Family(
+    "pe_audio": EncoderFamily(
         "PE audio",
         Audio,
         _sounds(),
@@ -320,7 +348,7 @@ FAMILIES: dict[str, Family] = {
         lambda config: int(config.audio_config.hidden_size),
         (*_TEXT, "text_audio_head"),
     ),
-    "pe_video": Family(
+    "pe_video": EncoderFamily(
         "PE video",
         Video,
         _clips,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from anymodal.distributed import locks
 from anymodal.encoders.base import TextEncoder
 from anymodal.encoders.transformers.encoder import quiet
 from anymodal.io.fingerprints import hash_settings, tokenizer_fingerprint
+from anymodal.io.protocols import ModelConfig, TextTokenizer
 from anymodal.io.sources import (
     TOKENIZER_FILES,
     WEIGHTS,
@@ -22,9 +23,12 @@ from anymodal.io.sources import (
     source_of,
 )
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 @dataclass(frozen=True)
-class Tower:
+class TextTower:
     """How the text towers of models of one type are used.
 
     Args:
@@ -34,20 +38,20 @@ class Tower:
     """
 
     unused: tuple[str, ...]
-    context: Callable[[Any], int]
+    context: Callable[[ModelConfig], int]
     scale: str = "logit_scale"
 
 
-def _positions(config: Any) -> int:
+def _positions(config: ModelConfig) -> int:
     return int(config.text_config.max_position_embeddings)
 
 
 _SEEING = ("vision_model", "visual_projection")
-TEXT_TOWERS: dict[str, Tower] = {
-    "clip": Tower(_SEEING, _positions),
-    "siglip": Tower(_SEEING, _positions),
-    "siglip2": Tower(_SEEING, _positions),
-    "clap": Tower(
+TEXT_TOWERS: dict[str, TextTower] = {
+    "clip": TextTower(_SEEING, _positions),
+    "siglip": TextTower(_SEEING, _positions),
+    "siglip2": TextTower(_SEEING, _positions),
+    "clap": TextTower(
         ("audio_model", "audio_projection"),
         # It was trained on so many, of the positions that its RoBERTa has (Wu et al. 2023).
         lambda config: min(77, _positions(config) - 2),
@@ -68,7 +72,7 @@ class TransformersText(TextEncoder):
         ValueError: if the model's type has no text tower that is known here.
     """
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: TextTokenizer) -> None:
         super().__init__()
         tower = _tower(model.config.model_type)
         for unused in tower.unused:
@@ -92,13 +96,13 @@ class TransformersText(TextEncoder):
         # transformers takes seconds to import.
         from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-        known = {"revision": revision, "trust_remote_code": False}
+        where = {"revision": revision, "trust_remote_code": False}
         files = [["config.json"], WEIGHTS, TOKENIZER_FILES]
         with explain_load_errors("text encoder", path_or_name, revision, files[:1]):
-            config = AutoConfig.from_pretrained(path_or_name, **known)
+            config = AutoConfig.from_pretrained(path_or_name, **where)
         tower = _tower(config.model_type)
         with explain_load_errors("text encoder", path_or_name, revision, files), quiet():
-            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **where)
             # Without a file of its words a tokenizer opens all the same, and knows none.
             check_files("text encoder", path_or_name, revision, files[-1:])
             model, report = AutoModel.from_pretrained(
@@ -106,7 +110,7 @@ class TransformersText(TextEncoder):
                 config=config,
                 dtype=getattr(torch, dtype),
                 output_loading_info=True,
-                **known,
+                **where,
             )
         absent = sorted(k for k in report["missing_keys"] if k.split(".")[0] not in tower.unused)
         if absent:
@@ -119,7 +123,7 @@ class TransformersText(TextEncoder):
         return encoder
 
     def _tokens(self, text: str) -> dict[str, list[int]]:
-        """What the tokenizer makes of a text; special tokens typed in it stay text."""
+        """Ids and masks of a text by name; special tokens typed in it stay text."""
         with locks.TOKENIZERS:
             return dict(
                 self.tokenizer(
@@ -133,8 +137,8 @@ class TransformersText(TextEncoder):
 
     def prepare(self, text: str) -> Tensor:
         """Ids, and the mask where the model wants one: (inputs, context)."""
-        found = self._tokens(text)
-        return torch.tensor([found[name] for name in self.inputs])
+        tokens = self._tokens(text)
+        return torch.tensor([tokens[name] for name in self.inputs])
 
     def embed(self, batch: Tensor) -> Tensor:
         """The model's joint embedding (B, E)."""
@@ -150,10 +154,10 @@ class TransformersText(TextEncoder):
         scaled: Tensor = cosines * scale
         return scaled if bias is None else scaled + bias.detach().float()
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """The class, hashes of the settings of model and tokenizer, and where they come from."""
         return {
-            **super().identity(),
+            **super().metadata(),
             "model": self.model.config.model_type,
             "config": hash_settings(self.model.config.to_dict()),
             "words": hash_settings(tokenizer_fingerprint(self.tokenizer, options=True)),
@@ -161,7 +165,7 @@ class TransformersText(TextEncoder):
         }
 
 
-def _tower(model_type: str) -> Tower:
+def _tower(model_type: str) -> TextTower:
     if model_type not in TEXT_TOWERS:
         raise ValueError(
             f"models of type {model_type!r} read no texts here; choose one of "

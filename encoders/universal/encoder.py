@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,20 +17,24 @@ from torch import Tensor, nn
 
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.imagebind.blocks import sinusoids
-from anymodal.encoders.imagebind.config import choose
+from anymodal.encoders.imagebind.config import select_entries
 from anymodal.encoders.transformers.encoder import quiet
 from anymodal.encoders.universal.kinds import KINDS
-from anymodal.encoders.universal.tokenizers import Tokenizer, Trunk, build
+from anymodal.encoders.universal.tokenizers import Tokenizer, TrunkSizes, build_tokenizer
 from anymodal.io.checkpoint import compare_shapes, load_weights, log_licence, read_manifest
 from anymodal.io.fingerprints import hash_settings
 from anymodal.io.folder_check import check_folder
+from anymodal.io.protocols import ModelConfig
 from anymodal.io.recorded import Recorded
 from anymodal.io.sources import WEIGHTS, explain_load_errors, source_of
 from anymodal.media import Media
 from anymodal.types import Features
 
+if TYPE_CHECKING:
+    from transformers import CLIPVisionModel
+
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
-Modalities = Mapping[str, Mapping[str, Any] | None]
+Modalities = Mapping[str, Mapping[str, object] | None]
 """Settings of each modality's tokenizer; see `universal_tokenizers.build`."""
 
 
@@ -51,21 +55,24 @@ class UniversalTrunk(Recorded, nn.Module):
     """
 
     def __init__(
-        self, vision: Any, modalities: Modalities, source: Mapping[str, Any] | None = None
+        self,
+        vision: CLIPVisionModel,
+        modalities: Modalities,
+        source: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__()
         vision = getattr(vision, "vision_model", vision)  # some versions nest it
-        self.config: Any = vision.config
-        self.source: dict[str, Any] = dict(source or {})
+        self.config: ModelConfig = vision.config
+        self.source: dict[str, object] = dict(source or {})
         self.width = int(self.config.hidden_size)
         self.patch_embedding = vision.embeddings.patch_embedding
         self.class_embedding = vision.embeddings.class_embedding
         self.position_embedding = vision.embeddings.position_embedding
         self.pre_norm, self.post_norm = vision.pre_layrnorm, vision.post_layernorm
         self.encoder = vision.encoder
-        told = Trunk(self.width, int(self.config.image_size))
+        sizes = TrunkSizes(self.width, int(self.config.image_size))
         self.tokenizers = nn.ModuleDict(
-            {name: build(name, settings, told) for name, settings in modalities.items()}
+            {name: build_tokenizer(name, settings, sizes) for name, settings in modalities.items()}
         )
 
     @classmethod
@@ -123,9 +130,9 @@ class UniversalTrunk(Recorded, nn.Module):
         if not (Path(name) / WEIGHTS_FILE).is_file():
             raise ValueError(f"{name!r} has no {WEIGHTS_FILE}; save_pretrained writes it")
         state = load_file(Path(name) / WEIGHTS_FILE)
-        sizes = Trunk(model.width, int(model.config.image_size))
+        sizes = TrunkSizes(model.width, int(model.config.image_size))
         for new in modalities.keys() - saved["modalities"].keys():
-            first = build(new, modalities[new], sizes).state_dict()
+            first = build_tokenizer(new, modalities[new], sizes).state_dict()
             state |= {f"tokenizers.{new}.{key}": value for key, value in first.items()}
         try:
             model.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
@@ -135,7 +142,7 @@ class UniversalTrunk(Recorded, nn.Module):
 
     @classmethod
     def _on_meta_device(
-        cls, config: Any, modalities: Modalities, source: Mapping[str, Any]
+        cls, config: ModelConfig, modalities: Modalities, source: Mapping[str, object]
     ) -> Self:
         from transformers import CLIPVisionModel
 
@@ -181,7 +188,7 @@ class UniversalTrunk(Recorded, nn.Module):
         return tokenizer
 
     @property
-    def modalities(self) -> dict[str, dict[str, Any]]:
+    def modalities(self) -> dict[str, dict[str, object]]:
         """Settings of every tokenizer, by modality."""
         return {name: self._tokenizer(name).settings for name in self.tokenizers}
 
@@ -209,7 +216,7 @@ class UniversalEncoder(Encoder):
 
     def __init__(self, model: UniversalTrunk, modality: str) -> None:
         super().__init__()
-        choose(model.modalities, [modality], "modality")
+        select_entries(model.modalities, [modality], "modality")
         self.model, self.modality = model, modality
         self.media: type[Media] = model._tokenizer(modality).media
         self.width = model.width
@@ -235,20 +242,20 @@ class UniversalEncoder(Encoder):
         """The class token: see `UniversalTrunk.embed`."""
         return self.model.embed(self.modality, batch)
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """The class, the modality, a hash of the trunk's and its tokenizer's settings, and where
         the trunk comes from.
         """
         settings = [self.model.config.to_dict(), self.model.modalities[self.modality]]
         return {
-            **super().identity(),
+            **super().metadata(),
             "modality": self.modality,
             "config": hash_settings(settings),
             "source": self.model.source,
         }
 
 
-def _clip_model(name: str, config: Any, revision: str | None) -> nn.Module:
+def _clip_model(name: str, config: ModelConfig, revision: str | None) -> nn.Module:
     """The vision tower of a CLIP with its weights."""
     from transformers import CLIPVisionModel
 
@@ -296,14 +303,15 @@ def _saved_config(name: str) -> dict[str, Any] | None:
     return saved if isinstance(saved, dict) and "trunk" in saved else None
 
 
-def _clip_config(name: str, revision: str | None) -> Any:
+def _clip_config(name: str, revision: str | None) -> ModelConfig:
     from transformers import AutoConfig
 
     with explain_load_errors("encoder", name, revision, [[CONFIG_FILE]]):
         config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
     if config.model_type not in ("clip", "clip_vision_model"):
         raise ValueError(f"{name!r} is a {config.model_type!r}; the trunk is a CLIP, so name one")
-    return getattr(config, "vision_config", config)
+    vision: ModelConfig = getattr(config, "vision_config", config)
+    return vision
 
 
 def _merge(name: str, saved: Modalities, requested: Modalities) -> Modalities:

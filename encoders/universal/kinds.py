@@ -10,18 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.encoders import preprocess
-from anymodal.encoders.lengths import tell_cut
+from anymodal.encoders.lengths import warn_if_cut
 from anymodal.encoders.universal.points import CHANNELS, grouped
-from anymodal.encoders.universal.tokenizers import Patches, Tokenizer, Trunk, check, fits
+from anymodal.encoders.universal.tokenizers import (
+    Patches,
+    Tokenizer,
+    TrunkSizes,
+    check_positive,
+    count_places,
+)
 from anymodal.media import IMU, Audio, Depth, Image, Normal, PointCloud, Video
 
-_MORE = "give its tokenizer more `clips`, which are spread over a recording"
+_REMEDY = "give its tokenizer more `clips`, which are spread over a recording"
 
 
 class PictureTokenizer(Tokenizer):
     """A picture by the trunk's own patches and positions: no weights of its own."""
 
-    def __init__(self, trunk: Trunk) -> None:
+    def __init__(self, trunk: TrunkSizes) -> None:
         super().__init__()
         self.size = trunk.size
 
@@ -83,9 +89,9 @@ class VideoTokenizer(PictureTokenizer):
     kind = "video"
     media = Video
 
-    def __init__(self, trunk: Trunk, frames: int = 8, average: bool = False) -> None:
+    def __init__(self, trunk: TrunkSizes, frames: int = 8, average: bool = False) -> None:
         super().__init__(trunk)
-        check(frames=frames)
+        check_positive(frames=frames)
         self.frames, self.average = frames, average
 
     def prepare(self, media: Video) -> Tensor:
@@ -114,7 +120,7 @@ class AudioTokenizer(Tokenizer):
 
     def __init__(
         self,
-        trunk: Trunk,
+        trunk: TrunkSizes,
         mel_bins: int = 128,
         mel_frames: int = 1024,
         kernel: int = 16,
@@ -125,9 +131,9 @@ class AudioTokenizer(Tokenizer):
         std: float = 9.138,
     ) -> None:
         super().__init__()
-        check(mel_bins=mel_bins, mel_frames=mel_frames, clips=clips, rate=rate, std=std)
-        count = fits("mel_bins", mel_bins, kernel, stride)
-        count *= fits("mel_frames", mel_frames, kernel, stride)
+        check_positive(mel_bins=mel_bins, mel_frames=mel_frames, clips=clips, rate=rate, std=std)
+        count = count_places("mel_bins", mel_bins, kernel, stride)
+        count *= count_places("mel_frames", mel_frames, kernel, stride)
         self.mel_bins, self.mel_frames, self.clips, self.rate = mel_bins, mel_frames, clips, rate
         self.mean, self.std = mean, std
         self.conv = nn.Conv2d(1, trunk.width, kernel, stride)
@@ -137,7 +143,7 @@ class AudioTokenizer(Tokenizer):
         """(clips, 1, mel_bins, mel_frames)."""
         seconds = preprocess.FRAME_SECONDS + (self.mel_frames - 1) * preprocess.SHIFT_SECONDS
         if self.clips == 1:
-            tell_cut(media, seconds, _MORE)
+            warn_if_cut(media, seconds, _REMEDY)
         return preprocess.audio_mels(
             media.mono().resample(self.rate).samples[0],
             rate=self.rate,
@@ -172,7 +178,7 @@ class IMUTokenizer(Tokenizer):
 
     def __init__(
         self,
-        trunk: Trunk,
+        trunk: TrunkSizes,
         samples: int = 400,
         seconds: float = 2.0,
         kernel: int = 10,
@@ -180,8 +186,8 @@ class IMUTokenizer(Tokenizer):
         clips: int = 1,
     ) -> None:
         super().__init__()
-        check(samples=samples, seconds=seconds, clips=clips)
-        count = fits("samples", samples, kernel, stride)
+        check_positive(samples=samples, seconds=seconds, clips=clips)
+        count = count_places("samples", samples, kernel, stride)
         self.samples, self.seconds, self.clips = samples, seconds, clips
         self.conv = nn.Conv1d(6, trunk.width, kernel, stride, bias=False)
         self.positions = nn.Parameter(torch.empty(1 + count, trunk.width))
@@ -189,7 +195,7 @@ class IMUTokenizer(Tokenizer):
     def prepare(self, media: IMU) -> Tensor:
         """(clips, 6, samples)."""
         if self.clips == 1:
-            tell_cut(media, self.seconds, _MORE)
+            warn_if_cut(media, self.seconds, _REMEDY)
         readings = media.resample(self.samples / self.seconds).samples
         return preprocess.imu_windows(readings, samples=self.samples, clips=self.clips)
 
@@ -216,14 +222,14 @@ class PointsTokenizer(Tokenizer):
 
     def __init__(
         self,
-        trunk: Trunk,
+        trunk: TrunkSizes,
         groups: int = 1024,
         neighbours: int = 32,
         points: int = 8192,
         hidden: int = 128,
     ) -> None:
         super().__init__()
-        check(groups=groups, neighbours=neighbours, points=points, hidden=hidden)
+        check_positive(groups=groups, neighbours=neighbours, points=points, hidden=hidden)
         self.groups, self.neighbours, self.points = groups, neighbours, points
         self.layers = nn.Sequential(
             nn.Linear(CHANNELS, hidden), nn.GELU(), nn.Linear(hidden, trunk.width)

@@ -1,7 +1,7 @@
 """Light tokenizers: what makes tokens of a medium for a transformer that all modalities share.
 
 OneLLM's encoder (Han et al. 2024, arXiv:2312.03700, section 3.1). Those that come with AnyModal
-are in `universal_kinds`; another is a subclass of `Tokenizer`, in anyone's file.
+are in `universal/kinds.py`; another is a subclass of `Tokenizer`, in anyone's file.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Patches = Callable[[Tensor], Tensor]
 """The trunk's own convolution over pictures: (B, 3, S, S) to (B, D, S / patch, S / patch)."""
 
 
-class Trunk(NamedTuple):
-    """What a tokenizer has to know of the transformer behind it."""
+class TrunkSizes(NamedTuple):
+    """Sizes of the transformer behind a tokenizer."""
 
     width: int
     size: int  # pixels of a side of its pictures
@@ -47,7 +47,7 @@ class Tokenizer(nn.Module, ABC):
 
     positions: nn.Parameter | None
     average: bool = False
-    settings: dict[str, Any]
+    settings: dict[str, object]
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,9 @@ class Tokenizer(nn.Module, ABC):
         """Tokens (B * P, N, D) of pieces (B * P, …)."""
 
 
-def build(name: str, settings: Mapping[str, Any] | None, trunk: Trunk) -> Tokenizer:
+def build_tokenizer(
+    name: str, settings: Mapping[str, object] | None, trunk: TrunkSizes
+) -> Tokenizer:
     """The tokenizer of a modality, with weights drawn by a rule.
 
     They are the same wherever it is built, so that a model whose stages haven't come to a modality
@@ -81,28 +83,28 @@ def build(name: str, settings: Mapping[str, Any] | None, trunk: Trunk) -> Tokeni
     Raises:
         ValueError: if there is no such kind or argument, or one is out of range.
     """
-    given = dict(settings or {})
-    kind = given.pop("kind", name)
-    if kind not in Tokenizer.kinds:
+    arguments = dict(settings or {})
+    kind = arguments.pop("kind", name)
+    if not isinstance(kind, str) or kind not in Tokenizer.kinds:
         raise ValueError(
             f"modality {name!r} asks for the tokenizer {kind!r}; choose kind: one of "
             f"{', '.join(Tokenizer.kinds)}, or subclass Tokenizer"
         )
     signature = inspect.signature(Tokenizer.kinds[kind])
     try:
-        bound = signature.bind(trunk, **given)
+        bound = signature.bind(trunk, **arguments)
     except TypeError as error:
-        known = ", ".join(list(signature.parameters)[1:]) or "no arguments"
-        raise ValueError(f"the tokenizer of {name!r}: {error}; it takes {known}") from None
+        takes = ", ".join(list(signature.parameters)[1:]) or "no arguments"
+        raise ValueError(f"the tokenizer of {name!r}: {error}; it takes {takes}") from None
     bound.apply_defaults()
     tokenizer = Tokenizer.kinds[kind](**bound.arguments)
     tokenizer.settings = {"kind": kind, **dict(list(bound.arguments.items())[1:])}
-    draw(tokenizer, zlib.crc32(name.encode()))
+    init_weights(tokenizer, zlib.crc32(name.encode()))
     return tokenizer
 
 
 @torch.no_grad()
-def draw(tokenizer: Tokenizer, seed: int) -> None:
+def init_weights(tokenizer: Tokenizer, seed: int) -> None:
     """Fill a tokenizer's weights: normal, at the scale of what a weight sums up; biases with 0."""
     generator = torch.Generator().manual_seed(seed)
     for name, weight in tokenizer.named_parameters():
@@ -115,7 +117,7 @@ def draw(tokenizer: Tokenizer, seed: int) -> None:
             weight.normal_(0, std, generator=generator)
 
 
-def check(**sizes: float) -> None:
+def check_positive(**sizes: float) -> None:
     """Refuse a size that isn't positive.
 
     Raises:
@@ -126,13 +128,13 @@ def check(**sizes: float) -> None:
             raise ValueError(f"{name}={value}; give more than 0")
 
 
-def fits(name: str, length: int, kernel: int, stride: int) -> int:
-    """How many places a kernel has along a length.
+def count_places(name: str, length: int, kernel: int, stride: int) -> int:
+    """The number of positions of a kernel along a length.
 
     Raises:
         ValueError: if it is longer, or a number isn't positive.
     """
-    check(kernel=kernel, stride=stride)
+    check_positive(kernel=kernel, stride=stride)
     if length < kernel:
         raise ValueError(f"{name}={length} is less than kernel={kernel}; change one of them")
     return (length - kernel) // stride + 1

@@ -302,8 +302,8 @@ def test_kept_turns_give_the_same_reply(model: AnyModal) -> None:
 
 def test_typed_signals_are_text(model: AnyModal) -> None:
     names = "".join(model.signals.names)
-    prompt = model.layout.prompt(conversation_of(names), reply=True)
-    assert not prompt.items and not prompt.spans
+    prompt = model.prompts.build(conversation_of(names), reply=True)
+    assert not prompt.media and not prompt.spans
     assert model.language.decode(model.language.encode_text(names)) == names
     answered = model.chat(names, seed=0, max_new_tokens=3)
     written = Message("assistant", [names])  # nor in a reply that somebody else wrote

@@ -151,7 +151,7 @@ def test_an_edit_takes_the_last_message_s_place(session: Session, tmp_path: Path
     say(session, "hello")
     session.attach(picture().save(tmp_path / "a.png"))
     say(session, "draw a ball")
-    whole = len(session.model.layout.prompt(session.messages[:3], reply=True).ids)
+    whole = len(session.model.prompts.build(session.messages[:3], reply=True).ids)
     new = fed(session, session.edit("what is this?"))
     assert new < whole / 2, "what stands before the edit is not computed again"
     assert [turn.question.text for turn in session.turns] == ["hello", "what is this?"]

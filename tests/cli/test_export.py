@@ -11,8 +11,8 @@ from anymodal import AnyModal
 from anymodal.cli import main
 from anymodal.io.sources import source_of
 from anymodal.language.model import LanguageModel
-from tests.language.test_language import make
 from tests.support.composed import write_model
+from tests.support.language_kinds import make
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])

@@ -146,8 +146,8 @@ def test_a_users_own_configuration_says_whom_it_trusts(parts: Path, tmp_path: Pa
     config = model_config(parts.parent)
     config["parts"]["words"] = {"_target_": "tests.support.composed.Shared"}
     with pytest.raises(ConfigError, match="outside the allowed packages"):
-        composition.validate(config)
-    composition.validate(config, ["tests"])
+        composition.validate_model(config)
+    composition.validate_model(config, ["tests"])
 
 
 # ---- Folders -----------------------------------------------------------------------------------

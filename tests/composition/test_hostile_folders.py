@@ -20,7 +20,7 @@ import yaml
 from anymodal import config
 from anymodal.cli import main
 from anymodal.cli.terminal import log_to_terminal
-from anymodal.composition import validate
+from anymodal.composition import validate_model
 from anymodal.composition.validate import is_part
 from anymodal.io import checkpoint
 from anymodal.io.recorded import Recorded
@@ -346,8 +346,8 @@ def test_the_users_own_configuration_reaches_what_it_allows(whole: Path) -> None
     held = model_config(whole)
     held["modalities"]["imu"]["encoder"] = {"_target_": "tests.support.composed.Shared"}
     with pytest.raises(config.ConfigError, match="outside the allowed"):
-        validate(held)
-    validate(held, ["tests"])
+        validate_model(held)
+    validate_model(held, ["tests"])
 
 
 def test_a_real_size_is_no_attack() -> None:

@@ -201,7 +201,7 @@ def model(home: Path) -> AnyModal:
 
 
 def texts_of(model: AnyModal, *talk: Message) -> list[str]:
-    return [item.text for item in model.layout.prompt(talk, reply=False).items]
+    return [item.text for item in model.prompts.build(talk, reply=False).media]
 
 
 class TestPrompts:
@@ -220,8 +220,8 @@ class TestPrompts:
     def test_a_projection_that_reads_no_texts_knows_media_alone(self, tmp_path: Path) -> None:
         model = AnyModal.compose(write_model(tmp_path))
         talk = [Message("user", [picture(), WHAT]), Message("user", [picture(), WHERE])]
-        prompt = model.layout.prompt(talk, reply=False)
-        assert {item.key for item in prompt.items} == {picture().digest()}
+        prompt = model.prompts.build(talk, reply=False)
+        assert {item.key for item in prompt.media} == {picture().digest()}
         soft: dict[Any, Tensor] = {}
         packed = model.lay_out([talk]).packed
         model.embed([prompt], packed.ids, packed.places, soft)
@@ -241,7 +241,7 @@ class TestPrompts:
             assert near(model.embed(batch.prompts, ids, places, soft), together)
             assert len(soft) == 5
             for (row, start), prompt in zip(places, batch.prompts, strict=True):
-                for item in prompt.items:
+                for item in prompt.media:
                     media, texts = {item.modality: [item.media]}, {item.modality: [item.text]}
                     alone = model.soft_tokens(media, texts)[item.modality][0]
                     first = start + item.start
@@ -264,7 +264,7 @@ class TestTurns:
         assert batches == [1] and len(cache.soft) == 2
         assert torch.equal(cache.soft[key], before)
         assert not near(cache.soft[picture().digest(), WHERE], before)
-        read = len(model.layout.prompt(talk[:1], reply=True).ids)
+        read = len(model.prompts.build(talk[:1], reply=True).ids)
         for one, two in zip(held, keys_and_values(cache), strict=True):
             assert torch.equal(one[..., :read, :], two[..., :read, :])
         # And as if it had been read at once.

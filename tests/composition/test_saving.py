@@ -329,7 +329,7 @@ def test_an_added_encoder_that_shares_a_trunk_goes_on_sharing_it(
     identical(model, again)
     assert again.encoders["image"].model is again.encoders["moves"].model
     assert again.chat([tiny.felt(), "what?"], max_new_tokens=2) is not None
-    assert IMU in again.layout.names
+    assert IMU in again.prompts.encoders
 
 
 def test_an_encoder_that_cannot_tell_is_told_of(parts: Path, tmp_path: Path) -> None:
@@ -418,11 +418,11 @@ def test_a_modality_of_any_name_keeps_its_spans_in_the_history(parts: Path) -> N
     model = AnyModal.compose(config)
     for part in (tiny.picture(), Target("image", "", tiny.picture()), Target("drawing", "a ball")):
         talk = [Message("user", ["draw"]), Message("assistant", ["Here: ", part])]
-        prompt = model.layout.prompt(talk, reply=False)
+        prompt = model.prompts.build(talk, reply=False)
         assert [span.target.modality for span in prompt.spans] == ["drawing"]
     shown = [*talk[:1], Message("assistant", [tiny.picture()]), Message("user", ["and now?"])]
-    prompt = model.layout.prompt(shown, reply=True)
-    assert [item.modality for item in prompt.items] == ["photo"] and len(prompt.spans) == 1
+    prompt = model.prompts.build(shown, reply=True)
+    assert [item.modality for item in prompt.media] == ["photo"] and len(prompt.spans) == 1
 
 
 @pytest.mark.parametrize("key", ["encoder", "decoder"])
@@ -459,7 +459,7 @@ def test_a_second_encoder_reads_a_class_of_its_own(parts: Path) -> None:
         model.add_modality("photo", Modality(Colours()))
     model.add_modality("photo", Modality(PhotoColours()))
     asked = [Photo(tiny.picture().pixels), tiny.picture(), "what?"]
-    items = model.layout.prompt([Message("user", asked)], reply=True).items
+    items = model.prompts.build([Message("user", asked)], reply=True).media
     assert [item.modality for item in items] == ["photo", "image"]
     assert model.chat(asked, max_new_tokens=2) is not None
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from anymodal.composition.placement import place
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import Encoder, ImageBind, PooledEncoder, TransformersEncoder
-from anymodal.encoders.imagebind.encoder import VIEWS, ImageBindEncoder
+from anymodal.encoders.imagebind.encoder import ImageBindEncoder
+from anymodal.encoders.imagebind.views import VIEWS
 from anymodal.media import Depth, Image, Media, Thermal, Video
 from anymodal.model import AnyModal
 from anymodal.types import Features

@@ -192,13 +192,13 @@ class TestContract:
     def test_identity_is_json_and_stable(
         self, build: Callable[[], Encoder], encoder: Encoder
     ) -> None:
-        assert json.loads(json.dumps(encoder.identity())) == build().identity()
+        assert json.loads(json.dumps(encoder.metadata())) == build().metadata()
 
 
 def test_views_and_sizes_have_identities_of_their_own() -> None:
     wider = ImageBind({**TRUNKS, "imu": {**TRUNKS["imu"], "width": 32}}, embedding=24)
     views = [small_view("image"), small_view("video"), small_view("imu")]
-    identities = [view.identity() for view in (*views, ImageBindEncoder(wider, "imu"))]
+    identities = [view.metadata() for view in (*views, ImageBindEncoder(wider, "imu"))]
     assert len({json.dumps(identity) for identity in identities}) == 4
 
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from anymodal.encoders import TransformersEncoder
 from anymodal.encoders.transformers.encoder import _with_timm
 from anymodal.encoders.transformers.families import FAMILIES, Sizes
-from anymodal.encoders.transformers.processors import PillowProcessor, steps
+from anymodal.encoders.transformers.processors import PillowProcessor, processing_steps
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.fingerprints import weights_fingerprint
-from anymodal.language.prompt import Item
+from anymodal.language.prompt import MediaReference
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
@@ -181,7 +181,7 @@ class TestEveryFamily:
         _, encoder, folder = pair
         encoder.save_pretrained(tmp_path / folder.name)
         other = TransformersEncoder.from_pretrained(str(tmp_path / folder.name), seconds=0.5)
-        assert other.identity() == encoder.identity()
+        assert other.metadata() == encoder.metadata()
         batch = encoder.prepare(MEDIA[encoder.media])[None]
         torch.testing.assert_close(other.embed(batch), encoder.embed(batch))
 
@@ -284,7 +284,7 @@ def test_tokens_and_their_layer_can_be_chosen(tmp_path: Path) -> None:
     assert patches(batch).mask.shape == (1, 16)
     summed = opened(tokens="class")
     torch.testing.assert_close(summed(batch).values[:, 0], given.pooler_output)
-    assert len({str(e.identity()) for e in (opened(), patches, summed)}) == 3
+    assert len({str(e.metadata()) for e in (opened(), patches, summed)}) == 3
     torch.testing.assert_close(summed.embed(batch), opened().embed(batch))
     planned = TransformersEncoder.from_pretrained(
         str(tmp_path / "tiny"), tokens="patches", layer=-2, weights=False
@@ -312,7 +312,7 @@ def test_sizes_belong_to_the_identity(tmp_path: Path) -> None:
     eight = TransformersEncoder.from_pretrained(str(tmp_path / "tiny"), frames=8)
     assert (four.sizes.frames, eight.sizes.frames) == (4, 8)
     assert eight.prepare(MEDIA[Video]).shape == (8, 3, 32, 32)
-    assert four.identity() != eight.identity()
+    assert four.metadata() != eight.metadata()
 
 
 @pytest.mark.parametrize("build", [tiny.clip, tiny.siglip, tiny.dinov2])
@@ -320,12 +320,12 @@ def test_a_backend_is_no_part_of_the_identity(build: tiny.Build) -> None:
     """Settings tell the same steps to a processor of its own and to the one in its place."""
     own = build()[1]
     other = PillowProcessor(own.to_dict(), moving=False)
-    assert steps(other) == steps(own)
+    assert processing_steps(other) == processing_steps(own)
     picture = PILImage.fromarray(pixels(40, 52, 3))
     one, two = (made(images=picture, return_tensors="pt") for made in (own, other))
     assert torch.equal(one["pixel_values"], two["pixel_values"])
     smaller = PillowProcessor({**own.to_dict(), "size": {"height": 16, "width": 16}}, moving=False)
-    assert steps(smaller) != steps(own)
+    assert processing_steps(smaller) != processing_steps(own)
 
 
 def test_padding_is_masked() -> None:
@@ -473,7 +473,7 @@ def test_what_is_cached_of_frozen_encoders_keeps_its_mask(composed: AnyModal) ->
     dialogue = Dialogue(composed)
     dialogue.feature_cache = FeatureCache()
     for _ in range(2):  # computed, then remembered
-        kept = dialogue.features("audio", [Item("audio", MEDIA[Audio], 0)])
+        kept = dialogue.features("audio", [MediaReference("audio", MEDIA[Audio], 0)])
         assert torch.equal(kept.mask, fresh.mask) and not fresh.mask.all()
         assert torch.equal(kept.values, fresh.values)
 

@@ -15,9 +15,9 @@ from anymodal.composition import SHIPPED
 from anymodal.encoders import ImageBind, ImageBindEncoder, TransformersEncoder
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.imagebind.encoder import views
-from anymodal.encoders.lengths import _tell
+from anymodal.encoders.lengths import _warn
 from anymodal.encoders.universal.kinds import AudioTokenizer, IMUTokenizer
-from anymodal.encoders.universal.tokenizers import Trunk
+from anymodal.encoders.universal.tokenizers import TrunkSizes
 from anymodal.media import IMU, Audio, Media, Video
 from tests.encoders.test_encoders import TRUNKS, noise, pixels
 from tests.support import huggingface_models, universal_models
@@ -25,7 +25,7 @@ from tests.support import huggingface_models, universal_models
 
 @pytest.fixture(autouse=True)
 def untold() -> None:
-    _tell.cache_clear()
+    _warn.cache_clear()
 
 
 def nano(modality: str, clips: int | None = None) -> Encoder:
@@ -59,7 +59,7 @@ SPREAD = {
         for name in ("video", "audio", "imu")
     },
 }
-TRUNK = Trunk(width=16, size=32)
+TRUNK = TrunkSizes(width=16, size=32)
 CUT = {
     "imu": lambda: nano("imu"),
     "audio": lambda: nano("audio"),
@@ -122,7 +122,7 @@ def test_more_clips_are_more_tokens_and_another_identity() -> None:
     tokens = [encoder(b).values.shape[1] for encoder, b in zip((one, four), batches, strict=True)]
     assert tokens[1] == 4 * tokens[0]
     assert four.embed(batches[1]).shape == one.embed(batches[0]).shape
-    assert one.identity() != four.identity()
+    assert one.metadata() != four.metadata()
     for modality in ("image", "depth"):
         with pytest.raises(ValueError, match="clips=2 of .*, which has none"):
             ImageBindEncoder(ImageBind(TRUNKS), modality, 2)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from anymodal.encoders import UniversalEncoder, UniversalTrunk
 from anymodal.encoders.universal.points import furthest, grouped
-from anymodal.encoders.universal.tokenizers import Patches, Tokenizer, Trunk, build
+from anymodal.encoders.universal.tokenizers import Patches, Tokenizer, TrunkSizes, build_tokenizer
 from anymodal.media import IMU, Audio, Depth, Image, Normal, PointCloud, Video
 from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
@@ -203,8 +203,8 @@ class TestFolders:
         assert other.modalities == model.modalities
         state = other.state_dict()
         assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
-        identities = [UniversalEncoder(m, "audio").identity() for m in (model, other)]
-        assert identities[0] == identities[1] != UniversalEncoder(model, "imu").identity()
+        identities = [UniversalEncoder(m, "audio").metadata() for m in (model, other)]
+        assert identities[0] == identities[1] != UniversalEncoder(model, "imu").metadata()
         further = {"watch": {"kind": "imu", "samples": 20}, "imu": {"samples": 40}}
         wider = UniversalTrunk.from_pretrained(tmp_path, further)
         assert wider.modalities.keys() - model.modalities.keys() == {"watch"}
@@ -273,7 +273,7 @@ class Doubled(Tokenizer):
     kind = "rows"
     media = Image
 
-    def __init__(self, trunk: Trunk, rows: int = 4) -> None:
+    def __init__(self, trunk: TrunkSizes, rows: int = 4) -> None:
         super().__init__()
         self.rows = rows
         self.linear = torch.nn.Linear(3, trunk.width)
@@ -292,7 +292,10 @@ def test_a_tokenizer_of_ones_own_is_named_by_its_kind() -> None:
     encoder = UniversalEncoder(trunk, "scan")
     batch = encoder.prepare(Image(pixels(9, 5, 3)))[None]
     assert encoder(batch).values.shape == (1, 4, 16)
-    assert build("scan", {"kind": "rows"}, Trunk(8, 16)).settings == {"kind": "rows", "rows": 4}
+    assert build_tokenizer("scan", {"kind": "rows"}, TrunkSizes(8, 16)).settings == {
+        "kind": "rows",
+        "rows": 4,
+    }
 
 
 def test_a_model_shares_it_and_trains_a_tokenizer_alone(tmp_path: Path) -> None:

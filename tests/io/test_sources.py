@@ -11,7 +11,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from anymodal.composition import identities
+from anymodal.composition import model_metadata
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
 from anymodal.io import checkpoint
@@ -47,7 +47,7 @@ def test_a_hub_s_name_opens_from_the_cache(hub: Path) -> None:
     folder = repository(hub, "tiny/opt")
     language_models.FAMILIES["opt"].write(folder)
     (folder / "README.md").write_text("---\nlicense: other\nlicense_name: opt-research\n---\n# A\n")
-    source = LanguageModel.from_pretrained("tiny/opt").identity()["source"]
+    source = LanguageModel.from_pretrained("tiny/opt").metadata()["source"]
     assert source == {
         "name": "tiny/opt",
         "revision": COMMIT,
@@ -214,7 +214,7 @@ def test_what_each_part_is_is_told_when_a_model_is_composed_and_loaded(
     config = write_model(tmp_path)
     (tmp_path / "lm" / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
     model = AnyModal.compose(config)
-    hashes = {name: part["weights"][:12] for name, part in identities(model).items()}
+    hashes = {name: part["weights"][:12] for name, part in model_metadata(model).items()}
     composed = list(caplog.messages)
     caplog.clear()
     (language,) = [line for line in composed if line.startswith("language: ")]

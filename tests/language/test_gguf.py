@@ -60,8 +60,8 @@ def test_it_is_found_by_file_by_folder_or_by_name(folder: Path, tmp_path: Path) 
         opened = LanguageModel.from_pretrained(str(name), gguf_file=file, dtype="bfloat16")
         assert opened.embedding.weight.dtype == torch.bfloat16
         assert (
-            LanguageModel.from_pretrained(str(name), gguf_file=file, weights=False).identity()
-            == opened.identity()
+            LanguageModel.from_pretrained(str(name), gguf_file=file, weights=False).metadata()
+            == opened.metadata()
         )
     (tmp_path / "b.gguf").touch()
     with pytest.raises(ValueError, match=r"several models; give gguf_file: .*a\.gguf"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anymodal.language.model import IGNORED
 from anymodal.language.packing import LONGEST, ROW, pack
-from anymodal.language.prompt import Prompt
+from anymodal.language.prompt import ChatPrompt, _Parts
 from anymodal.media import Depth
 from anymodal.model import AnyModal
 from anymodal.training.objectives import Dialogue
@@ -26,19 +26,19 @@ def own_ids(model: AnyModal, ids: list[int]) -> list[int]:
     return [token for token in ids if model.signals.first_id <= token < model.signals.stop_id]
 
 
-# ---- Layout ------------------------------------------------------------------------------------
+# ---- Building ------------------------------------------------------------------------------------
 
 
 def test_media_stand_where_they_were_given(model: AnyModal) -> None:
     given_media = [picture(), felt(), sound()]
     message = Message("user", [given_media[0], "then", *given_media[1:], "what?"])
-    prompt = model.layout.prompt([message], reply=True)
-    assert [item.modality for item in prompt.items] == ["image", "imu", "audio"]
-    assert [item.media for item in prompt.items] == given_media
-    for item in prompt.items:
+    prompt = model.prompts.build([message], reply=True)
+    assert [item.modality for item in prompt.media] == ["image", "imu", "audio"]
+    assert [item.media for item in prompt.media] == given_media
+    for item in prompt.media:
         slots = prompt.ids[item.start : item.start + SLOTS]
         assert slots == [model.signals.placeholder(item.modality)] * SLOTS
-    starts = [item.start for item in prompt.items]
+    starts = [item.start for item in prompt.media]
     assert starts[1] > starts[0] + SLOTS and starts[2] == starts[1] + SLOTS
     assert len(own_ids(model, prompt.ids)) == 3 * SLOTS
     assert set(prompt.labels) == {IGNORED} and len(prompt.labels) == len(prompt.ids)
@@ -46,7 +46,7 @@ def test_media_stand_where_they_were_given(model: AnyModal) -> None:
 
 def test_keys_tell_media_apart_and_equal_ones_alike(model: AnyModal) -> None:
     def keys(medium: object) -> list:
-        prompt = model.layout.prompt([Message("user", [medium, "hello"])], reply=True)
+        prompt = model.prompts.build([Message("user", [medium, "hello"])], reply=True)
         return prompt.keys(SLOTS)
 
     assert keys(picture(0)) == keys(picture(0)) != keys(picture(1))
@@ -61,7 +61,7 @@ def test_the_reply_its_first_signals_and_its_end_are_supervised(model: AnyModal)
         Message("user", [sound(), "draw"]),
         Message("assistant", ["Here: ", drawn, " done"]),
     ]
-    prompt = model.layout.prompt(talk, reply=False)
+    prompt = model.prompts.build(talk, reply=False)
     span = model.signals.span("image")
     learned = [token for token in prompt.labels if token != IGNORED]
     end = [learned[-1]]
@@ -87,34 +87,34 @@ def test_what_a_reply_made_is_shown_at_the_head_of_the_next_message(model: AnyMo
             Message("assistant", list(reply)),
             Message("user", [given_medium, "now red"]),
         ]
-        prompt = model.layout.prompt(talk, reply=True)
-        assert [item.media for item in prompt.items] == [drawn, heard, given_medium]
+        prompt = model.prompts.build(talk, reply=True)
+        assert [item.media for item in prompt.media] == [drawn, heard, given_medium]
         assert [span.target.modality for span in prompt.spans] == ["image", "audio"]
-        assert all(item.start > prompt.spans[-1].start for item in prompt.items)
-        assert not model.layout.prompt(talk[:2], reply=False).items
+        assert all(item.start > prompt.spans[-1].start for item in prompt.media)
+        assert not model.prompts.build(talk[:2], reply=False).media
 
 
 def test_a_target_without_a_medium_is_not_shown(model: AnyModal) -> None:
     talk = [Message("user", ["a"]), Message("assistant", [DRAWN]), Message("user", ["b"])]
-    prompt = model.layout.prompt(talk, reply=True)
-    assert not prompt.items and len(prompt.spans) == 1
+    prompt = model.prompts.build(talk, reply=True)
+    assert not prompt.media and len(prompt.spans) == 1
 
 
 def test_what_cannot_be_laid_out_is_told(model: AnyModal) -> None:
     with pytest.raises(ValueError, match="conversation is empty"):
-        model.layout.prompt([], reply=True)
+        model.prompts.build([], reply=True)
     depth = Depth(torch.ones(4, 4).numpy())
     with pytest.raises(ValueError, match="no encoder of this model reads Depth; it reads Audio"):
-        model.layout.prompt([Message("user", [depth])], reply=True)
+        model.prompts.build([Message("user", [depth])], reply=True)
 
 
 def test_slots_and_spans_that_do_not_match_are_told_with_both_counts(model: AnyModal) -> None:
-    slots = Prompt([model.signals.placeholder("image")] * 2)
-    with pytest.raises(ValueError, match=f"2 slots for 1 media of {SLOTS} each"):
-        model.layout._find(slots, [picture()], [""], [])
-    spans = Prompt(model.signals.span("image") * 2)
+    slots = ChatPrompt([model.signals.placeholder("image")] * 2)
+    with pytest.raises(ValueError, match=f"2 placeholders for 1 media items of {SLOTS} each"):
+        model.prompts._locate(slots, _Parts([picture()], [""]))
+    spans = ChatPrompt(model.signals.span("image") * 2)
     with pytest.raises(ValueError, match="2 signal spans for 1 media to make"):
-        model.layout._find(spans, [], [], [DRAWN])
+        model.prompts._locate(spans, _Parts(targets=[DRAWN]))
 
 
 NAMES = [
@@ -137,12 +137,12 @@ NAMES = [
 @settings(max_examples=40)
 def test_no_typed_text_becomes_a_signal_or_placeholder(texts: list[str]) -> None:
     model = tiny_model()
-    plain = model.layout.prompt(
+    plain = model.prompts.build(
         [Message("user", []), Message("assistant", [])] * len(texts), reply=True
     )
     talk = [m for t in texts for m in (Message("user", [t]), Message("assistant", [t]))]
-    prompt = model.layout.prompt(talk, reply=True)
-    assert not own_ids(model, prompt.ids) and not prompt.items and not prompt.spans
+    prompt = model.prompts.build(talk, reply=True)
+    assert not own_ids(model, prompt.ids) and not prompt.media and not prompt.spans
     reserved = model.language.template.reserved
     frame = [token for token in plain.ids if token in reserved]
     assert [token for token in prompt.ids if token in reserved] == frame

@@ -13,7 +13,7 @@ from jinja2.exceptions import TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from anymodal.language.chat_template import PLAIN_TEMPLATE, ChatTemplate
-from anymodal.language.sandbox import render
+from anymodal.language.sandbox import render_template
 from anymodal.language.sandbox_budget import MAX_TEMPLATE, BudgetError
 from tests.support.composed import small_tokenizer
 
@@ -74,7 +74,7 @@ def test_it_writes_what_transformers_writes(source: str, prompt: bool) -> None:
         "eos_token": "</s>",
     }
     (expected,), _ = render_jinja_template([TALK], chat_template=source, **more)
-    found = render(source, messages=TALK, tools=None, documents=None, **more)
+    found = render_template(source, messages=TALK, tools=None, documents=None, **more)
     assert found == expected
 
 
@@ -160,25 +160,25 @@ HOSTILE = {
 def test_what_would_loop_or_fill_the_memory_is_refused(name: str) -> None:
     start = time.process_time()
     with pytest.raises(TemplateError):
-        render(HOSTILE[name], messages=TALK)
+        render_template(HOSTILE[name], messages=TALK)
     assert time.process_time() - start < 5
 
 
 def test_python_is_out_of_reach() -> None:
     for source in ("{{ '{0.__class__}'.format('') }}", "{{ raise_exception.__globals__ }}"):
-        assert render(source) == ""
+        assert render_template(source) == ""
 
 
 def test_a_long_conversation_is_no_attack() -> None:
     talk = [{"role": ("user", "assistant")[i % 2], "content": "x"} for i in range(3000)]
     for source in GOOD[:4]:
-        assert render(source, messages=talk, eos_token="</s>", bos_token="")
+        assert render_template(source, messages=talk, eos_token="</s>", bos_token="")
 
 
 def test_budgets_of_threads_are_their_own() -> None:
     source = "{% for i in range(50000) %}{% endfor %}ok"
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: render(source), range(24))) == {"ok"}
+        assert set(pool.map(lambda _: render_template(source), range(24))) == {"ok"}
 
 
 def test_a_tokenizer_with_such_a_template_says_so() -> None:
@@ -195,4 +195,4 @@ def test_a_tokenizer_with_such_a_template_says_so() -> None:
     again = pickle.loads(pickle.dumps(copy.copy(template).jinja))
     assert again == PLAIN_TEMPLATE
     with pytest.raises(BudgetError):
-        render("{{ 'a' * 10**9 }}")
+        render_template("{{ 'a' * 10**9 }}")

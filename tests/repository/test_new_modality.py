@@ -113,7 +113,7 @@ def test_what_the_model_knew_stays(model: AnyModal) -> None:
         assert torch.equal(kept, value), name
     assert model.signals.names == [*prefix, "<|pulse|>"]
     assert model.language.decode([model.signals.placeholder("pulse")]) == ""
-    assert model.layout.names[Pulse] == "pulse"
+    assert model.prompts.encoders[Pulse] == "pulse"
 
 
 def test_it_is_read_and_answered(model: AnyModal) -> None:
@@ -207,9 +207,9 @@ def test_its_encoder_tells_how_it_is_built(tmp_path: Path) -> None:
 
 def test_typed_placeholders_stay_text(model: AnyModal) -> None:
     model.add_modality("pulse", Modality(PulseEncoder()))
-    prompt = model.layout.prompt([Message("user", ["a <|pulse|> b"])], reply=True)
+    prompt = model.prompts.build([Message("user", ["a <|pulse|> b"])], reply=True)
     assert model.signals.placeholder("pulse") not in prompt.ids
-    assert not prompt.items
+    assert not prompt.media
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_bad_name_changes_nothing(
     with pytest.raises(ValueError, match=expected):
         model.add_modality(name, Modality(PulseEncoder()), like=like)
     assert weights(model).keys() == before.keys()
-    assert Pulse not in model.layout.names
+    assert Pulse not in model.prompts.encoders
 
 
 def test_media_that_are_read_already_and_decoders_are_refused(model: AnyModal) -> None:

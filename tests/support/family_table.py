@@ -10,7 +10,7 @@ from anymodal.decoders.families.table import find_family
 from anymodal.encoders.transformers.families import FAMILIES as ENCODERS
 from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.encoders.universal.kinds import KINDS
-from anymodal.encoders.universal.tokenizers import Trunk, build
+from anymodal.encoders.universal.tokenizers import TrunkSizes, build_tokenizer
 from anymodal.io.results import markdown_table
 from tests.support import huggingface_models, language_models, pipelines, universal_models
 
@@ -34,7 +34,7 @@ def tokenizers() -> Rows:
     for name in KINDS:
         assert name in universal_models.MODALITIES, f"{name} is in no test"
         with torch.device("meta"):
-            made = build(name, None, Trunk(width=1024, size=224))
+            made = build_tokenizer(name, None, TrunkSizes(width=1024, size=224))
         own = made.positions
         count = str(257 if own is None else len(own))  # CLIP's patches of 14, and its class token
         pieces = f"{made.frames} × {count}" if hasattr(made, "frames") else count

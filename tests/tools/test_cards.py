@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from anymodal.composition import identities
+from anymodal.composition import model_metadata
 from anymodal.config import ConfigError, load_config, resolve_target
 from anymodal.data.conversations import Conversations
 from anymodal.io.sources import folder_of
@@ -88,7 +88,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("card", CARDS)
 def test_parts_are_pinned_and_permissive(card: str, hub: Path) -> None:
     model = compose_model(read_model(f"configs/models/{card}.yaml"), {})
-    sources = [part["source"] for part in identities(model, False).values() if "source" in part]
+    sources = [part["source"] for part in model_metadata(model, False).values() if "source" in part]
     assert len(sources) == len(parts_of(card)) == 6
     for source in sources:
         assert source["licence"] in ("apache-2.0", "mit") and source["commercial_use"], source

@@ -16,7 +16,7 @@ from anymodal import cli
 from anymodal.encoders import ImageBind, ImageBindEncoder, load_tokenizer
 from anymodal.encoders.imagebind import config as imagebind_config
 from anymodal.encoders.imagebind.config import trunk_config
-from anymodal.encoders.imagebind.convert import LICENCE, convert
+from anymodal.encoders.imagebind.convert import LICENCE, convert_imagebind
 from anymodal.io.checkpoint import CheckpointError, read_manifest
 from tests.encoders.test_encoders import TRUNKS, clip  # noqa: F401  # a fixture
 
@@ -71,18 +71,18 @@ def test_the_folder_has_the_weights_and_their_licence(
 
 
 def test_the_licence_goes_where_the_weights_go(published: Path, tmp_path: Path) -> None:
-    origin = convert(published, tmp_path / "out")
+    origin = convert_imagebind(published, tmp_path / "out")
     model = ImageBind.from_pretrained(tmp_path / "out", modalities=["imu"])
     model.save_pretrained(tmp_path / "copy")
     assert ImageBind.from_pretrained(tmp_path / "copy").origin == origin
-    assert ImageBindEncoder(model, "imu").identity()["commercial_use"] is False
+    assert ImageBindEncoder(model, "imu").metadata()["commercial_use"] is False
     free = ImageBindEncoder(ImageBind.preset("tiny"), "imu")
-    assert "commercial_use" not in free.identity()
+    assert "commercial_use" not in free.metadata()
 
 
 def test_the_older_file_format_is_read_too(weights: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    assert convert(tmp_path / "old.pth", tmp_path / "out")["preset"] == "tiny"
+    assert convert_imagebind(tmp_path / "old.pth", tmp_path / "out")["preset"] == "tiny"
 
 
 def test_a_tokenizer_lies_beside_the_weights(
@@ -110,7 +110,7 @@ def test_a_tokenizer_that_does_not_fit_is_refused(
         told = json.loads(config.read_text())
         config.write_text(json.dumps({**told, "eos_token": "<|startoftext|>"}))
     with pytest.raises(ValueError, match="give CLIP's|no tokenizer at"):
-        convert(published, tmp_path / "out", tmp_path / name)
+        convert_imagebind(published, tmp_path / "out", tmp_path / name)
     assert not (tmp_path / "out").exists()
 
 
@@ -144,7 +144,7 @@ def test_other_files_are_refused(
     else:
         torch.save(content, source)
     with pytest.raises(CheckpointError, match=says):
-        convert(source, tmp_path / "out")
+        convert_imagebind(source, tmp_path / "out")
     assert not (tmp_path / "harmed").exists() and not (tmp_path / "out").exists()
 
 
@@ -155,7 +155,7 @@ def test_differences_are_those_from_the_nearest_preset(
     weights["modality_heads.audio.2.weight"] = torch.zeros(25, 16)
     torch.save(weights, tmp_path / "other.pth")
     with pytest.raises(CheckpointError) as caught:
-        convert(tmp_path / "other.pth", tmp_path / "out")
+        convert_imagebind(tmp_path / "other.pth", tmp_path / "out")
     text = str(caught.value)
     assert "preset 'tiny'" in text and "only in the model: modality_heads.imu.0.bias" in text
     assert "modality_heads.audio.2.weight: (25, 16) saved, (24, 16) in the model" in text

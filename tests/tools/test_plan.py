@@ -28,10 +28,10 @@ from anymodal.encoders import Encoder, TransformersEncoder
 from anymodal.language.model import LanguageModel
 from anymodal.media import Media
 from anymodal.tools.plan import memory, meta_models
-from anymodal.tools.plan.budget import CUDA_TAKES, Budget, read_budget
+from anymodal.tools.plan.budget import CUDA_TAKES, MemoryBudget, read_budget
 from anymodal.tools.plan.earlier_runs import reopen
 from anymodal.tools.plan.parts import list_parts
-from anymodal.tools.plan.plan import Plan, make_plans
+from anymodal.tools.plan.plan import MemoryPlan, make_plans
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.training.configuration import Run
 from anymodal.training.module import StageModule
@@ -42,10 +42,10 @@ from tests.support.composed import write_model
 from tests.support.paths import ROOT
 
 STAGES = sorted((ROOT / "configs" / "stages" / "nano").glob("*.yaml"))
-PLENTY = Budget("plenty", 10**15)
+PLENTY = MemoryBudget("plenty", 10**15)
 
 
-def plan(*configs: object, budget: Budget = PLENTY, overrides: Any = ()) -> list[Plan]:
+def plan(*configs: object, budget: MemoryBudget = PLENTY, overrides: Any = ()) -> list[MemoryPlan]:
     names = [str(config) for config in configs]
     return make_plans(names, overrides, budget, context=256)
 
@@ -111,8 +111,8 @@ def test_pipelines_open_without_weights(name: str, tmp_path: Path) -> None:
         without_files(tmp_path), **case.options, weights=False
     )
     assert shapes(planned) == shapes(opened)
-    told = planned.identity()
-    assert told.pop("source")["name"] == tmp_path.name and told == opened.identity()
+    told = planned.metadata()
+    assert told.pop("source")["name"] == tmp_path.name and told == opened.metadata()
     assert all(parameter.is_meta for parameter in planned.parameters())
     again = reopen(planned, {"dtype": "float16", **case.options})
     assert {p.dtype for p in again.parameters()} == {torch.float16}
@@ -309,7 +309,7 @@ def test_parts_hold_what_torch_gives_out() -> None:
     """Each part of the shipped model, reading and making."""
     model = AnyModal.from_pretrained("nano")
     with torch.inference_mode():
-        works = [work for part in model.modules() for work in memory.works_of(part, 1024)]
+        works = [work for part in model.modules() for work in memory.workloads_of(part, 1024)]
         measured = max(peak_of(partial(work, None)) for work in works)
     need = memory.inference(meta_models.compose_model(meta_models.read_model("nano"), {}), 1024)
     assert not need.unknown and need.of("activations") == pytest.approx(measured, rel=0.1)
@@ -361,7 +361,7 @@ def test_what_cannot_be_traced_is_named(tmp_path: Path) -> None:
 def test_what_fits_gets_no_advice_and_what_does_not_is_told(tiny: Path) -> None:
     (roomy,) = plan(tiny)
     assert roomy.fits and not roomy.advice and roomy.advised is None
-    (narrow,) = plan(tiny, budget=Budget("small", roomy.need.peak - 1))
+    (narrow,) = plan(tiny, budget=MemoryBudget("small", roomy.need.peak - 1))
     assert not narrow.fits
     keys = {advice.key for advice in narrow.advice}
     assert {f"parts.{name}.dtype=bfloat16" for name in ("words", "image", "audio")} <= keys
@@ -372,7 +372,7 @@ def test_what_fits_gets_no_advice_and_what_does_not_is_told(tiny: Path) -> None:
 
 
 def test_advice_does_what_it_says(tiny: Path) -> None:
-    (before,) = plan(tiny, budget=Budget("small", 1))
+    (before,) = plan(tiny, budget=MemoryBudget("small", 1))
     told = {advice.key: advice.saving for advice in before.advice}
     config = yaml.safe_load(tiny.read_text())
     config["parts"]["image"]["dtype"] = "bfloat16"
@@ -397,7 +397,7 @@ def test_a_run_is_told_the_largest_batch_that_fits(tiny: Path, tmp_path: Path) -
     file.write_text(yaml.safe_dump(config))
     (whole,) = plan(file)
     (some,) = plan(file, overrides=["batch_size=8", "accumulate_grad_batches=4"])
-    (narrow,) = plan(file, budget=Budget("small", some.need.peak))
+    (narrow,) = plan(file, budget=MemoryBudget("small", some.need.peak))
     keys = [advice.key for advice in narrow.advice]
     assert keys[0] == "batch_size=8 accumulate_grad_batches=4" and "ema=null" in keys
     assert "precision=bf16-mixed" in keys
@@ -439,7 +439,9 @@ def test_markdown_and_json_tell_the_same(tiny: Path, capsys: pytest.CaptureFixtu
 def test_a_plan_that_does_not_fit_is_status_1(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("anymodal.tools.plan.budget.read_budget", lambda name: Budget(name, 1000))
+    monkeypatch.setattr(
+        "anymodal.tools.plan.budget.read_budget", lambda name: MemoryBudget(name, 1000)
+    )
     assert run("plan", tiny) == 1
     text = capsys.readouterr().out
     assert "It doesn't fit" in text and "take a larger device" in text
@@ -541,7 +543,7 @@ class Scent(Decoder):
     def save_pretrained(self, folder: Any) -> None:
         raise NotImplementedError
 
-    def identity(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         return {}
 
 

@@ -27,8 +27,8 @@ from anymodal.projection import (
 from anymodal.tools.convert import importers as published
 from anymodal.tools.convert.importers import SYSTEMS, convert
 from anymodal.toybox.tokenizer import train_tokenizer
-from tests.language.test_language import make
 from tests.support import huggingface_models, tiny, universal_models
+from tests.support.language_kinds import make
 
 WIDE, HIDDEN = 16, 8
 

@@ -45,7 +45,7 @@ class Knowing:
             for turn in range(len(sample.dialogue.answers)):
                 self.told[sample.reply_seed(turn)] = other.dialogue.turns[2 * turn + 1].parts
 
-    def identity(self) -> str:
+    def metadata(self) -> str:
         return "knowing"
 
     def __call__(self, conversations: list[list[Message]], seeds: list[int]) -> list[Message]:
@@ -109,7 +109,7 @@ class _Silent:
         self.parts = parts
         self.seen: list[list[Message]] = []
 
-    def identity(self) -> str:
+    def metadata(self) -> str:
         return "silent"
 
     def __call__(self, conversations, seeds):
@@ -296,4 +296,4 @@ def test_a_tiny_model_is_measured_and_its_samples_kept(tmp_path):
     assert 0 <= total["share"] <= 1
     assert 0 <= total["media"]["share"] <= 1
     assert evaluate_matrix(answers, plan, tmp_path) == results
-    assert ModelPredictor(model).identity() != answers.identity()
+    assert ModelPredictor(model).metadata() != answers.metadata()

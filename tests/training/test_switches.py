@@ -182,7 +182,7 @@ def test_the_toybox_tells_lengths_near_those_of_tokens(model: AnyModal) -> None:
     data = ToyboxDialogues(60, max_joined=4, kinds={"image>text": 1, "text>audio": 1})
     talks = [data[index] for index in range(len(data))]
     told = torch.tensor([float(data.length(index)) for index in range(len(data))])
-    found = torch.tensor([float(len(model.layout.prompt(d, reply=False).ids)) for d in talks])
+    found = torch.tensor([float(len(model.prompts.build(d, reply=False).ids)) for d in talks])
     assert torch.corrcoef(torch.stack([told, found]))[0, 1] > 0.9
 
 

@@ -68,7 +68,7 @@ class Embedder:
         """Metadata of each kind's encoder, and the fingerprint of its results."""
         return {
             name: {
-                **encoder.identity(),
+                **encoder.metadata(),
                 "weights": weights_fingerprint(encoder),
                 "unit": self.unit,
                 "asked": self.kind,

@@ -85,7 +85,7 @@ def _of_model(name: str) -> Iterator[Encoder]:
     """A composed model's encoders, with the parts that they need and no others."""
     folder = composition.find(name)
     config = composition.read_config(folder)
-    composition.validate(config)
+    composition.validate_model(config)
     nodes = {
         modality: node["encoder"]
         for modality, node in config["modalities"].items()

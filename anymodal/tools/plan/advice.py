@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from anymodal import config as configuration
+from anymodal.composition.validate import Config
 from anymodal.decoders import DiffusionDecoder
 from anymodal.language.model import LanguageModel
 from anymodal.model import AnyModal
@@ -148,7 +149,7 @@ def _changed(**settings: Any) -> Callable[[Use], Use]:
 
 
 def _of_model(
-    model: AnyModal, config: Mapping[str, Any], trusted_packages: Sequence[str]
+    model: AnyModal, config: Config, trusted_packages: Sequence[str]
 ) -> Iterator[_Change]:
     """Half precision for every part that is frozen, holds full precision and can be told so."""
     for path, key, node in _nodes(config):
@@ -159,7 +160,7 @@ def _of_model(
 
 
 def _quantised(
-    model: AnyModal, config: Mapping[str, Any], trusted_packages: Sequence[str]
+    model: AnyModal, config: Config, trusted_packages: Sequence[str]
 ) -> Iterator[_Change]:
     """A language model that is frozen, in 4 bits."""
     (_, key, node) = next(each for each in _nodes(config) if each[0] == "language")
@@ -178,7 +179,7 @@ def _in_4_bits(use: Use) -> Use:
     return use.edited(edit)
 
 
-def _offloads(model: AnyModal, config: Mapping[str, Any]) -> Iterator[_Change]:
+def _offloads(model: AnyModal, config: Config) -> Iterator[_Change]:
     """Decoders whose parts wait in the processor's memory until each is needed."""
     for path, key, _ in _nodes(config):
         part = model.get_submodule(path)
@@ -196,7 +197,7 @@ def _offloaded(path: str) -> Callable[[Use], Use]:
     return lambda use: use.edited(edit)
 
 
-def _nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _nodes(config: Config) -> Iterator[tuple[str, str, Config]]:
     """Parts that may have settings, each once: name in the model, key and node in the file."""
     places = {"language": config["language"]}
     for modality, settings in config["modalities"].items():
@@ -219,7 +220,7 @@ def _key(path: str) -> str:
     return f"modalities.{modality}.{kind.removesuffix('s')}"
 
 
-def _arguments(node: Mapping[str, Any], trusted_packages: Sequence[str]) -> Mapping[str, Any]:
+def _arguments(node: Config, trusted_packages: Sequence[str]) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(
         configuration.resolve_target(node["_target_"], trusted_packages)
     ).parameters

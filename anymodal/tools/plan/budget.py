@@ -11,14 +11,14 @@ CUDA_TAKES = 600 * 10**6
 """Bytes that CUDA's own context, its libraries' kernels and workspaces take of a GPU."""
 
 
-class Budget(NamedTuple):
+class MemoryBudget(NamedTuple):
     """A device's name, and the bytes of it that a plan may use."""
 
     name: str
     bytes: int
 
 
-def read_budget(device: str) -> Budget:
+def read_budget(device: str) -> MemoryBudget:
     """The budget that `--device` names: a GPU's size (`24GB`), a GPU (`cuda:0`), or `cpu`.
 
     A GPU's budget is what it has less what CUDA itself takes.
@@ -33,9 +33,9 @@ def read_budget(device: str) -> Budget:
                 f"a GPU of {device} has no room for CUDA itself, which takes "
                 f"{CUDA_TAKES / 1e9:g} GB; give a larger one, or cpu"
             )
-        return Budget(device, size - CUDA_TAKES)
+        return MemoryBudget(device, size - CUDA_TAKES)
     if device == "cpu":
-        return Budget(device, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        return MemoryBudget(device, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     if re.fullmatch(r"cuda(:\d+)?", device):
         return _gpu(device)
     raise ValueError(
@@ -43,7 +43,7 @@ def read_budget(device: str) -> Budget:
     )
 
 
-def _gpu(device: str) -> Budget:
+def _gpu(device: str) -> MemoryBudget:
     import torch
 
     index = int(device.partition(":")[2] or 0)
@@ -52,4 +52,4 @@ def _gpu(device: str) -> Budget:
         raise ValueError(
             f"there is no {device} here, only {count} GPUs; give a size instead, such as 24GB"
         )
-    return Budget(device, torch.cuda.get_device_properties(index).total_memory - CUDA_TAKES)
+    return MemoryBudget(device, torch.cuda.get_device_properties(index).total_memory - CUDA_TAKES)

@@ -28,7 +28,7 @@ EarlierRuns = Mapping[Path, nn.Module]
 
 
 def earlier_part(
-    earlier: EarlierRuns, target: Callable[..., Any], arguments: Mapping[str, Any]
+    earlier: EarlierRuns, target: Callable[..., object], arguments: Mapping[str, object]
 ) -> nn.Module | None:
     """What a `from_pretrained` will find in a folder that an earlier run leaves; None elsewhere."""
     owner = getattr(target, "__self__", None)
@@ -65,7 +65,7 @@ def _(part: AnyModal, options: Mapping[str, Any]) -> AnyModal:
     lora = options.get("lora")
     if lora and part.language.lora is None:
         part.language.enable_lora(**lora)
-    placement.place(part, placement.precisions(options.get("dtype")), {})
+    placement.place(part, placement.parse_dtypes(options.get("dtype")), {})
     return part
 
 

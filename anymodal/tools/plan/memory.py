@@ -17,11 +17,11 @@ from torch.utils._pytree import tree_leaves
 from anymodal.decoders import Decoder, DiffusionDecoder
 from anymodal.encoders import Encoder
 from anymodal.encoders.transformers.encoder import BLANK
-from anymodal.io.feature_cache import FeatureCache
+from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.language.model import LanguageModel
 from anymodal.tools.plan.earlier_runs import detach_computed
-from anymodal.tools.plan.parts import homes, owners, root
-from anymodal.tools.plan.tracing import Held, Watch, fake_tensors
+from anymodal.tools.plan.parts import names_by_module, names_by_tensor, root
+from anymodal.tools.plan.tracing import BytesByPart, MemoryTracker, fake_tensors
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
 from anymodal.training.losses import CAPTION_CONDITIONING, LATENTS
@@ -35,18 +35,19 @@ from anymodal.types import Conditioning, ConditioningSpec
 LOOK = 4
 """Batches of which a training's largest is planned for; looking at more takes longer."""
 
-Data = Sequence[Any] | str
-"""Samples, or why there are none."""
+Data = Sequence[object] | str
+"""Samples, or the reason why there are none."""
+
+Workload = Callable[[MemoryTracker], object]
+"""A piece of work, given the tracker that records it."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a use of a model holds at its peak, in bytes by purpose and part; what isn't in it, and
-    what it takes for granted.
-    """
+    """A model's peak memory in one use, by purpose and part; what it leaves out and assumes."""
 
     use: str
-    held: Held
+    held: BytesByPart
     unknown: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
 
@@ -68,10 +69,10 @@ float32 for 256 of those (Dettmers et al. 2023, arXiv:2305.14314, section 3).
 """
 
 
-def weights_of(model: nn.Module) -> Held:
+def weights_of(model: nn.Module) -> BytesByPart:
     """Bytes of parameters and buffers by part, of what is to be quantised as it will be."""
-    held: Held = {}
-    names, bits = owners(model), _quantised(model)
+    held: BytesByPart = {}
+    names, bits = names_by_tensor(model), _quantised(model)
     for tensor in {id(t): t for t in [*model.parameters(), *model.buffers()]}.values():
         key = "weights", names.get(id(tensor), "")
         size = round(tensor.numel() * bits[id(tensor)] / 8) if id(tensor) in bits else tensor.nbytes
@@ -96,14 +97,14 @@ def _quantised(model: nn.Module) -> dict[int, float]:
 # ---- Answering -----------------------------------------------------------------------------------
 
 
-Traces = dict[tuple[str, torch.dtype, int], "dict[str, Held] | str"]
-"""What parts held at work, by name, precision and context, in each phase of theirs; or why that
-can't be told.
+Traces = dict[tuple[str, torch.dtype, int], "dict[str, BytesByPart] | str"]
+"""Bytes that parts hold at work, by name, precision and context, in each phase; or the reason why
+that can't be measured.
 """
 
 
 def inference(model: nn.Module, context: int, traces: Traces | None = None) -> Need:
-    """What answering holds: weights, the cache of a full context, and the largest work at hand.
+    """Peak memory of answering: weights, the KV cache of a full context, the largest workload.
 
     Parts work one after the other: each encoder reads a medium, the language model reads the whole
     context, each decoder makes a medium with guidance. A decoder that offloads holds weights only
@@ -112,11 +113,15 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
     Args:
         model: composed, on the meta device.
         context: tokens of the conversation.
-        traces: what is known already, and what gets known.
+        traces: those of earlier calls; new ones are added.
     """
     traces = {} if traces is None else traces
-    held, unknown, places = weights_of(model), list(_left_out(model, context)), homes(model)
-    largest: Held = {}
+    held, unknown, places = (
+        weights_of(model),
+        list(_left_out(model, context)),
+        names_by_module(model),
+    )
+    largest: BytesByPart = {}
     for key, part in _workers(model, context):
         if key not in traces:
             traces.update(_traced(model, context, traces))
@@ -133,19 +138,19 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
 
 
 def _left_out(model: nn.Module, context: int) -> Iterator[str]:
-    """Encoders and decoders whose work nobody here can try, each with why."""
+    """Encoders and decoders whose work can't be measured here, each with the reason."""
     inside: set[int] = set()
     for name, part in model.named_modules():
         if id(part) in inside or not isinstance(part, Encoder | Decoder):
             continue
         inside |= {id(inner) for inner in part.modules()}
-        if next(works_of(part, context), None) is None:
+        if next(workloads_of(part, context), None) is None:
             kind = getattr(getattr(part, "media", None), "__name__", "medium")
             yield f"{name} (what it holds at work: there is no {kind} here to try it on)"
 
 
-def _largest(found: Mapping[str, Held], waiting: Mapping[str, int]) -> Held:
-    """The phase in which most is held, with what weights come to the device for it."""
+def _largest(found: Mapping[str, BytesByPart], waiting: Mapping[str, int]) -> BytesByPart:
+    """The phase that holds most, with the weights that come to the device for it."""
     phases = [
         {**held, ("weights", phase): waiting[phase]} if phase in waiting else held
         for phase, held in found.items()
@@ -153,7 +158,7 @@ def _largest(found: Mapping[str, Held], waiting: Mapping[str, int]) -> Held:
     return max(phases, key=_sum)
 
 
-def _sum(held: Held) -> int:
+def _sum(held: BytesByPart) -> int:
     return sum(held.values())
 
 
@@ -171,18 +176,18 @@ def _workers(
     model: nn.Module, context: int
 ) -> Iterator[tuple[tuple[str, torch.dtype, int], nn.Module]]:
     for name, part in model.named_modules():
-        if next(works_of(part, context), None) is not None:
+        if next(workloads_of(part, context), None) is not None:
             dtype = next((weight.dtype for weight in part.parameters()), torch.float32)
             yield (name, dtype, context), part
 
 
 def _traced(model: nn.Module, context: int, known: Traces) -> Traces:
-    """What those parts hold at work that nothing is known of yet."""
+    """The traces that aren't known yet."""
     found: Traces = {}
     with fake_tensors(model) as working, torch.no_grad():
         for key, part in _workers(working, context):
             if key not in known:
-                (work,) = works_of(part, context)
+                (work,) = workloads_of(part, context)
                 found[key] = _watched(work, working)
     return found
 
@@ -209,7 +214,7 @@ def _size(module: nn.Module) -> int:
     return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()])
 
 
-def works_of(part: nn.Module, context: int) -> Iterator[Callable[[Watch], Any]]:
+def workloads_of(part: nn.Module, context: int) -> Iterator[Workload]:
     """What a part does in one go while a model answers; each is given what watches it."""
     if isinstance(part, LanguageModel):
         yield lambda _: part(part.embed(torch.zeros(1, context, dtype=torch.long)))
@@ -239,16 +244,16 @@ def cache_size(language: LanguageModel, context: int) -> int:
 
 
 def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
-    """What a stage holds: its steps are run on tensors without values, on its own samples.
+    """Peak memory of a training stage: steps on its own samples, on tensors without values.
 
     Args:
         objective: around a model on the meta device, whose `requires_grad` becomes the stage's.
         run: the stage.
-        data: its samples; without any, what passes leave isn't in it.
+        data: its samples; without any, activations are left out.
     """
     StageModule(objective, run)  # tells the model what trains, and the objective its losses
     model = root(objective)
-    held, waiting, assumed = weights_of(model), _waiting(model, homes(model)), []
+    held, waiting, assumed = weights_of(model), _waiting(model, names_by_module(model)), []
     if stays_on_disk(model, run):
         waiting = {}
         held = {(why, who): size for (why, who), size in held.items() if not _made_by(who)}
@@ -256,7 +261,7 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
     for name in waiting:
         held.pop(("weights", name), None)
     if run.ema:
-        names = owners(model)
+        names = names_by_tensor(model)
         for parameter in model.parameters():
             if parameter.requires_grad:
                 key = "average", names[id(parameter)]
@@ -266,17 +271,17 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
     batch = None if isinstance(data, str) else _large_batch(objective, run, data)
     idle = assumed or not objective.needs & {CAPTION_CONDITIONING, LATENTS}
     with (
-        _set_aside(model, idle and isinstance(objective, Dialogue)),
+        _set_aside(model, bool(idle) and isinstance(objective, Dialogue)),
         fake_tensors(objective) as working,
         transform_regions(working.model, compiled=False, checkpointed=run.activation_checkpointing),
     ):
         working.feature_cache = _Anew()
         if assumed:
-            _know_captions(working.model)
-        found = _watched(lambda watch: _steps(working, run, batch, watch), root(working))
+            _skip_caption_encoders(working.model)
+        found = _watched(lambda tracker: _steps(working, run, batch, tracker), root(working))
         if isinstance(found, str):
             unknown.append(f"what passes leave ({found})")
-            found = _watched(lambda watch: _steps(working, run, None, watch), root(working))
+            found = _watched(lambda tracker: _steps(working, run, None, tracker), root(working))
     assert not isinstance(found, str), found
     return Need(run.output_dir, {**held, **_largest(found, waiting)}, unknown, assumed)
 
@@ -284,7 +289,13 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
 class _Anew(FeatureCache):
     """Keeps nothing: every medium is met for the first time, and no two are alike."""
 
-    def get_or_compute(self, origin: Any, keys: Sequence[str], compute: Any, device: Any) -> Any:
+    def get_or_compute(
+        self,
+        origin: CacheKey,
+        keys: Sequence[str],
+        compute: Callable[[list[int]], Sequence[Tensor]],
+        device: torch.device,
+    ) -> tuple[Tensor, ...]:
         return tuple(compute(list(range(len(keys)))))
 
 
@@ -301,13 +312,12 @@ def _made_by(name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _set_aside(model: Any, idle: Any) -> Iterator[None]:
+def _set_aside(model: nn.Module, idle: bool) -> Iterator[None]:
     """Take the networks out of a model's decoders where they are idle, for a block that is then
     quicker; their specs stay known.
     """
     decoders = getattr(model, "decoders", {}).values() if idle else ()
-    known = [each for each in decoders if isinstance(each, DiffusionDecoder)]
-    networks = {decoder: decoder.parts for decoder in known}
+    networks = {each: each.parts for each in decoders if isinstance(each, DiffusionDecoder)}
     for decoder in networks:
         decoder.spec  # noqa: B018 (computed once, while it has its networks)
         detach_computed(decoder)  # its pipeline has them still
@@ -319,10 +329,11 @@ def _set_aside(model: Any, idle: Any) -> Iterator[None]:
             decoder.parts = parts
 
 
-def _know_captions(model: Any) -> None:
-    """Let decoders give a caption's conditioning without computing it, as a filled cache does."""
-    for decoder in model.decoders.values():
-        decoder.embed_captions = partial(_blank, decoder.spec)
+def _skip_caption_encoders(model: nn.Module) -> None:
+    """Give decoders a caption's conditioning without computing it, as a filled cache does."""
+    for decoder in model.get_submodule("decoders").children():
+        assert isinstance(decoder, Decoder)
+        setattr(decoder, "embed_captions", partial(_blank, decoder.spec))  # noqa: B010
 
 
 def _blank(spec: ConditioningSpec, captions: Sequence[str]) -> Conditioning:
@@ -332,48 +343,48 @@ def _blank(spec: ConditioningSpec, captions: Sequence[str]) -> Conditioning:
     return Conditioning(torch.zeros(count, spec.length, spec.width), mask, pooled)
 
 
-def _large_batch(objective: Objective[Any, Any], run: Run, data: Sequence[Any]) -> Any:
+def _large_batch(objective: Objective[Any, Any], run: Run, data: Sequence[Any]) -> object:
     """The largest of a run's first batches, by the values in its tensors."""
     batches = Batches(data, objective.collate, run.batch_size, run.seed)
 
-    def size(batch: Any) -> int:
+    def size(batch: object) -> int:
         return sum(leaf.numel() for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
 
     return max(itertools.islice(batches, LOOK), key=size)
 
 
-def _steps(objective: Objective[Any, Any], run: Run, batch: Any, watch: Watch) -> None:
+def _steps(objective: Objective[Any, Any], run: Run, batch: object, tracker: MemoryTracker) -> None:
     """Two optimiser steps, of which the second has a batch: it stands on the states that the first
     made, and where batches accumulate on the gradients of an earlier one.
     """
     model = objective.model
-    names = owners(root(objective))
+    names = names_by_tensor(root(objective))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = build_optimizer(model, run.optimizer, run.trusted)
     for step in (1, 2):
         if step == 2 and run.accumulate_grad_batches > 1:
-            _fill_gradients(trained, names, watch)
+            _fill_gradients(trained, names, tracker)
         if step == 2 and batch is not None:
             _backward(objective, run, batch)
-        _fill_gradients(trained, names, watch)
+        _fill_gradients(trained, names, tracker)
         nn.utils.clip_grad_norm_(trained, run.optimizer.max_grad_norm)
         optimizer.step()
         for weight, kept in kept_tensors(optimizer):
-            watch.own(kept, "optimizer", names[id(weight)])
+            tracker.own(kept, "optimizer", names[id(weight)])
         optimizer.zero_grad()
 
 
 def _fill_gradients(
-    trained: Sequence[nn.Parameter], names: Mapping[int, str], watch: Watch
+    trained: Sequence[nn.Parameter], names: Mapping[int, str], tracker: MemoryTracker
 ) -> None:
     """Have a gradient for every parameter, and say whose it is."""
     for parameter in trained:
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)
-        watch.own(parameter.grad, "gradients", names[id(parameter)])
+        tracker.own(parameter.grad, "gradients", names[id(parameter)])
 
 
-def _backward(objective: Objective[Any, Any], run: Run, batch: Any) -> None:
+def _backward(objective: Objective[Any, Any], run: Run, batch: object) -> None:
     half = torch.float16 if run.precision.startswith("16") else torch.bfloat16
     with torch.autocast("cpu", half, enabled=run.precision.endswith("mixed")):
         losses = objective.named_losses(batch)
@@ -383,12 +394,12 @@ def _backward(objective: Objective[Any, Any], run: Run, batch: Any) -> None:
     torch.stack(terms).sum().backward()
 
 
-def _watched(work: Callable[[Watch], Any], model: nn.Module) -> dict[str, Held] | str:
-    """What a piece of work held at its peak in each phase, or why it can't be done like that.
+def _watched(work: Workload, model: nn.Module) -> dict[str, BytesByPart] | str:
+    """Bytes that a workload holds at its peak in each phase, or the reason why it can't run here.
 
     A phase is the time from when a network of a decoder begins to work to when the next one does.
     """
-    places = homes(model)
+    places = names_by_module(model)
     networks = [
         network
         for part in model.modules()
@@ -396,10 +407,10 @@ def _watched(work: Callable[[Watch], Any], model: nn.Module) -> dict[str, Held] 
         for network in part.parts.values()
     ]
     phases = {id(m): places[id(m)] for network in networks for m in network.modules()}
-    watch = Watch(model, places, phases)
+    tracker = MemoryTracker(model, places, phases)
     try:
-        with watch.watching():
-            work(watch)
+        with tracker.tracking():
+            work(tracker)
     except Exception as error:  # of code that wasn't written to run without values
         return str(error).splitlines()[0] if str(error) else type(error).__name__
-    return watch.peaks()
+    return tracker.peaks()

@@ -13,9 +13,11 @@ from diffusers.utils import logging
 from anymodal import composition
 from anymodal import config as configuration
 from anymodal.composition.meta_device import build_without_weights, check_meta_device
+from anymodal.composition.validate import Config
 from anymodal.config import ConfigError
 from anymodal.model import AnyModal
 from anymodal.tools.plan.earlier_runs import EarlierRuns, earlier_part
+from anymodal.tools.plan.memory import Data
 from anymodal.training.configuration import Run
 from anymodal.training.objectives import Objective
 from anymodal.training.run import objective_of
@@ -31,7 +33,7 @@ class MetaBuilder:
     def __init__(self, earlier: EarlierRuns) -> None:
         self.earlier = earlier
 
-    def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    def __call__(self, target: Callable[..., object], arguments: Mapping[str, object]) -> object:
         part = earlier_part(self.earlier, target, arguments)
         if part is not None:
             return part
@@ -48,7 +50,7 @@ class MetaBuilder:
 
 
 def compose_model(
-    config: Mapping[str, Any], earlier: EarlierRuns, trusted_packages: Sequence[str] = ()
+    config: Config, earlier: EarlierRuns, trusted_packages: Sequence[str] = ()
 ) -> AnyModal:
     """A composed model with every parameter's shape and dtype, and none of its values.
 
@@ -62,7 +64,7 @@ def compose_model(
         )
 
 
-def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Sequence[Any] | str]:
+def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Data]:
     """A training run's objective, with a model without values, and its data, or why there are none.
 
     Raises:
@@ -80,7 +82,7 @@ def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Sequ
         )
         objective = objective_of(run, model, parts, build)
     check_meta_device(objective.model, weights=False)
-    data: Sequence[Any] | str
+    data: Data
     try:
         data = configuration.instantiate(
             run.data, parts=parts, trusted_packages=run.trusted, build_part=build
@@ -101,11 +103,11 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
-def _references(node: Any, parts: Mapping[str, Any]) -> list[str]:
+def _references(node: object, parts: Mapping[str, object]) -> list[str]:
     """The shared parts that a node stands on, in the order they are built."""
     names: set[str] = set()
 
-    def look(inner: Any) -> None:
+    def look(inner: object) -> None:
         if isinstance(inner, Mapping):
             name = str(inner.get("_part_", ""))
             if name in parts and name not in names:

@@ -39,7 +39,7 @@ def list_parts(model: nn.Module, held: Mapping[tuple[str, str], int]) -> list[Pa
         model: on the meta device or not.
         held: bytes by purpose and part; what belongs to no part comes last.
     """
-    names = owners(model)
+    names = names_by_tensor(model)
     kinds = {name: type(unit).__name__ for unit, name in _named(model)}
     counts = dict.fromkeys([*names.values(), *(part for _, part in held)], (0, 0))
     for parameter in model.parameters():
@@ -68,7 +68,7 @@ def root(objective: Objective[Any, Any]) -> nn.Module:
     return model if isinstance(model, ComposedModel | nn.ModuleDict) else objective
 
 
-def owners(model: nn.Module) -> dict[int, str]:
+def names_by_tensor(model: nn.Module) -> dict[int, str]:
     """The part that each parameter and buffer belongs to, by the tensor's `id`."""
     found: dict[int, str] = {}
     for unit, name in _named(model):
@@ -77,7 +77,7 @@ def owners(model: nn.Module) -> dict[int, str]:
     return found
 
 
-def homes(model: nn.Module) -> dict[int, str]:
+def names_by_module(model: nn.Module) -> dict[int, str]:
     """The part that each module belongs to, by the module's `id`."""
     return {id(module): name for unit, name in _named(model) for module in unit.modules()}
 

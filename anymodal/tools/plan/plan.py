@@ -13,7 +13,7 @@ from torch import nn
 from anymodal import config as configuration
 from anymodal.io.checkpoint import CONFIG
 from anymodal.tools.plan.advice import Advice, Use, advise
-from anymodal.tools.plan.budget import Budget
+from anymodal.tools.plan.budget import MemoryBudget
 from anymodal.tools.plan.memory import Need
 from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
 from anymodal.tools.plan.parts import Part, list_parts
@@ -21,7 +21,7 @@ from anymodal.training.run import FINISHED, read_run
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """One configuration: its parts, what it takes of a device, whether that fits, and if not what
     saves memory and the peak with all of that done.
     """
@@ -47,8 +47,8 @@ class Plan:
 
 
 def make_plans(
-    configs: Iterable[str], overrides: Iterable[str], budget: Budget, *, context: int
-) -> list[Plan]:
+    configs: Iterable[str], overrides: Iterable[str], budget: MemoryBudget, *, context: int
+) -> list[MemoryPlan]:
     """Plan configurations in order; a run may stand on the finished models of those before it.
 
     Args:
@@ -96,11 +96,11 @@ def is_model(name: str) -> bool:
     return "modalities" in config
 
 
-def _plan(name: str, use: Use, budget: Budget, trusted_packages: list[str]) -> Plan:
+def _plan(name: str, use: Use, budget: MemoryBudget, trusted_packages: list[str]) -> MemoryPlan:
     need = use.need()  # of a run, this sets what trains
     advice, advised = (
         ([], None)
         if need.peak <= budget.bytes
         else advise(use, budget.bytes, trusted_packages, offload=budget.name != "cpu")
     )
-    return Plan(name, list_parts(use.model, need.held), need, *budget, advice, advised)
+    return MemoryPlan(name, list_parts(use.model, need.held), need, *budget, advice, advised)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from anymodal.io.results import markdown_table
 from anymodal.tools.plan.parts import Part
-from anymodal.tools.plan.plan import Plan
+from anymodal.tools.plan.plan import MemoryPlan
 
 
-def plan_report(plan: Plan) -> str:
+def plan_report(plan: MemoryPlan) -> str:
     """The table of parts with their share of the peak, whether it fits, and the advice."""
     purposes = list(dict.fromkeys(purpose for part in plan.parts for purpose in part.bytes))
     whole = Part(
@@ -45,7 +45,7 @@ def megabytes(count: int) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
 
 
-def _verdict(plan: Plan) -> str:
+def _verdict(plan: MemoryPlan) -> str:
     room = f"{megabytes(plan.budget)} MB of {plan.device}"
     if plan.fits:
         return f"It fits into the {room}."

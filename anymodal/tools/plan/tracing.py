@@ -1,4 +1,4 @@
-"""Real work on tensors that have shapes and no values, and what it holds of memory meanwhile.
+"""A model's own code on tensors without values, and the memory that it holds meanwhile.
 
 A model's own code runs under torch's `FakeTensorMode`, whose tensors know shape, type and device
 and hold nothing. Each storage that comes is noted until it goes, so the peak is that of what
@@ -15,11 +15,12 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.modules.module import (
     register_module_forward_hook,
@@ -32,7 +33,9 @@ from torch.utils._pytree import tree_leaves
 from anymodal.tools.plan.earlier_runs import copy_model
 
 Model = TypeVar("Model", bound=nn.Module)
-Held = dict[tuple[str, str], int]
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+BytesByPart = dict[tuple[str, str], int]
 """Bytes by purpose and part."""
 
 _aten = torch.ops.aten
@@ -44,51 +47,58 @@ def fake_tensors(planned: Model) -> Iterator[Model]:
     model = copy_model(planned)
     for part in model.modules():
         if prepare := getattr(part, "prepare", None):
-            setattr(part, "prepare", _really(prepare))  # noqa: B010 (no Module declares it)
+            setattr(part, "prepare", _outside_fake_mode(prepare))  # noqa: B010 (no Module declares it)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        _come_down(model)
+        _to_fake_cpu(model)
         yield model
 
 
-def _really(work: Callable[..., Any]) -> Callable[..., Any]:
-    """Work with values all the same: processors look at theirs, and a device holds none of it."""
+def _outside_fake_mode(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """A function that computes with values: processors look at theirs, in the CPU's memory."""
 
     @functools.wraps(work)
-    def call(*given: Any, **more: Any) -> Any:
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         with _disable_current_modes():
-            return work(*given, **more)
+            return work(*args, **kwargs)
 
     return call
 
 
-def _come_down(model: nn.Module) -> None:
-    """From the meta device to a processor that has no values either."""
-    made: dict[int, Tensor] = {}  # tied weights stay tied
+def _to_fake_cpu(model: nn.Module) -> None:
+    """Replace tensors on the meta device by fake ones on the CPU, without values either."""
+    replaced: dict[int, Tensor] = {}  # tied weights stay tied
 
     def empty(tensor: Tensor) -> Tensor:
-        if id(tensor) not in made:
+        if id(tensor) not in replaced:
             new = torch.empty_like(tensor, device="cpu")
             if isinstance(tensor, nn.Parameter):
                 new = nn.Parameter(new, tensor.requires_grad)
-            made[id(tensor)] = new
-        return made[id(tensor)]
+            replaced[id(tensor)] = new
+        return replaced[id(tensor)]
 
     for module in model.modules():
-        stores: list[dict[str, Any]] = [module._parameters, module._buffers, vars(module)]
+        stores: list[dict[str, object]] = [
+            cast(dict[str, object], module._parameters),
+            cast(dict[str, object], module._buffers),
+            vars(module),
+        ]
         for store in stores:
             for name, value in list(store.items()):
                 if isinstance(value, Tensor) and value.is_meta:
                     store[name] = empty(value)
 
 
-class Watch(TorchDispatchMode):
-    """Notes storages as they come and go, each with the part whose code made it.
+class MemoryTracker(TorchDispatchMode):
+    """Records storages as they come and go, each with the part whose code made it.
+
+    torch's own `MemTracker` tells what a peak is made of by kind (weights, gradients, activations),
+    not by part, and knows nothing of networks that wait elsewhere.
 
     Args:
-        model: what works; its weights are there already.
+        model: the model at work; its weights are there already.
         parts: names of its parts by the `id` of every module in them.
-        phases: names of those that wait elsewhere until they work, in the same way; what was held
-            is told apart by which of them worked last.
+        phases: likewise, names of networks that wait elsewhere until they work; each begins a
+            phase of its own.
     """
 
     def __init__(
@@ -100,26 +110,32 @@ class Watch(TorchDispatchMode):
         self.weights = {weight.untyped_storage()._cdata for weight in weights}
         self.at_work = [""]
         self.living: dict[int, int] = {}  # a storage's address: its number
-        self.owners: list[tuple[str, str]] = []  # by number: purpose and part
+        self.names_by_tensor: list[tuple[str, str]] = []  # by number: purpose and part
         # A storage's number, bytes that came (or went: negative), and the phase it was in.
         self.events: list[tuple[int, int, str]] = []
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = _without_value(func, args)
-        if made is None:
-            made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        result = _without_value(func, args)
+        if result is None:
+            result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
             if isinstance(tensor, FakeTensor):
-                self._note(tensor.untyped_storage())
-        return made
+                self._record(tensor.untyped_storage())
+        return result
 
-    def _note(self, storage: torch.UntypedStorage) -> None:
+    def _record(self, storage: torch.UntypedStorage) -> None:
         address = storage._cdata
         if address in self.living or address in self.weights:
             return
-        number, size = len(self.owners), storage.nbytes()
+        number, size = len(self.names_by_tensor), storage.nbytes()
         self.living[address] = number
-        self.owners.append(("activations", self.at_work[-1]))
+        self.names_by_tensor.append(("activations", self.at_work[-1]))
         self.events.append((number, size, self.phase))
         weakref.finalize(storage, self._forget, address, number, size)
 
@@ -129,20 +145,20 @@ class Watch(TorchDispatchMode):
         self.events.append((number, -size, self.phase))
 
     def own(self, tensor: Tensor, purpose: str, part: str) -> None:
-        """Say what a tensor is for, and whose."""
+        """Record a tensor's purpose and part."""
         number = self.living.get(tensor.untyped_storage()._cdata)
         if number is not None:
-            self.owners[number] = purpose, part
+            self.names_by_tensor[number] = purpose, part
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[Watch]:
-        """A block of work."""
+    def tracking(self) -> Iterator[MemoryTracker]:
+        """A block in which storages are recorded."""
 
-        def enter(module: nn.Module, _given: Any) -> None:
+        def enter(module: nn.Module, _inputs: object) -> None:
             self.at_work.append(self.parts.get(id(module), self.at_work[-1]))
             self.phase = self.phases.get(id(module), self.phase)
 
-        def leave(_module: nn.Module, _given: Any, _made: Any) -> None:
+        def leave(_module: nn.Module, _inputs: object, _output: object) -> None:
             self.at_work.pop()
 
         hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
@@ -153,8 +169,8 @@ class Watch(TorchDispatchMode):
             for hook in hooks:
                 hook.remove()
 
-    def peaks(self) -> dict[str, Held]:
-        """What was held at the moment when it was most, in each phase; the first is ''."""
+    def peaks(self) -> dict[str, BytesByPart]:
+        """Bytes by part at the peak of each phase; the first phase is ''."""
         held, most = 0, {"": (0, 0)}  # bytes, and how many events had been
         for count, (_, size, phase) in enumerate(self.events, 1):
             held += size
@@ -162,16 +178,16 @@ class Watch(TorchDispatchMode):
                 most[phase] = held, count
         return {phase: self._held(count) for phase, (_, count) in most.items()}
 
-    def _held(self, count: int) -> Held:
-        found: Held = {}
+    def _held(self, count: int) -> BytesByPart:
+        total: BytesByPart = {}
         for number, size, _ in self.events[:count]:
-            owner = self.owners[number]
-            found[owner] = found.get(owner, 0) + size
-        return found
+            owner = self.names_by_tensor[number]
+            total[owner] = total.get(owner, 0) + size
+        return total
 
 
-def _without_value(func: Any, args: Any) -> Any:
-    """What an operation gives that would ask tensors for values; None for every other one."""
+def _without_value(func: OpOverload, args: tuple[Any, ...]) -> object:
+    """The result of an operation that would read values of tensors; None for every other one."""
     if func is _aten._local_scalar_dense.default:
         kind = args[0].dtype
         return False if kind == torch.bool else 1.0 if kind.is_floating_point else 0
@@ -189,7 +205,13 @@ def _without_value(func: Any, args: Any) -> Any:
 class _Arrays(TorchFunctionMode):
     """Gives arrays of zeros, and addresses of zero, for tensors that have no values."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         if args and isinstance(args[0], FakeTensor):
             if func in (Tensor.numpy, Tensor.__array__):
                 return np.zeros(tuple(args[0].shape), str(args[0].dtype).removeprefix("torch."))

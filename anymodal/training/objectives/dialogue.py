@@ -15,7 +15,7 @@ from anymodal.distributed import collectives
 from anymodal.io.feature_cache import CacheKey
 from anymodal.language.model import supervised
 from anymodal.language.packing import Packed
-from anymodal.language.prompt import Item, Prompt
+from anymodal.language.prompt import ChatPrompt, MediaReference
 from anymodal.model import AnyModal
 from anymodal.training.losses import (
     CAPTION_CONDITIONING,
@@ -49,7 +49,7 @@ class DialogueBatch(NamedTuple):
         num_media: those of them that have media.
     """
 
-    prompts: list[Prompt]
+    prompts: list[ChatPrompt]
     packed: Packed
     supervised: int
     num_captions: dict[str, int]
@@ -60,11 +60,11 @@ class DialogueBatch(NamedTuple):
         """Ids (R, T), `IGNORED` where unsupervised."""
         return self.packed.labels
 
-    def items(self) -> dict[str, list[Item]]:
+    def items(self) -> dict[str, list[MediaReference]]:
         """Media shown, by modality, in order."""
-        items: dict[str, list[Item]] = {}
+        items: dict[str, list[MediaReference]] = {}
         for prompt in self.prompts:
-            for item in prompt.items:
+            for item in prompt.media:
                 items.setdefault(item.modality, []).append(item)
         return items
 
@@ -112,7 +112,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         prompts, packed = self.model.lay_out(samples, self.packed)
         if self.feature_cache is not None:
             for prompt in prompts:  # here, where workers do it; the cache knows items by them
-                for item in prompt.items:
+                for item in prompt.media:
                     item.digest  # noqa: B018
         batch = DialogueBatch(prompts, packed, supervised(packed.labels), {}, {})
         for name in self.model.heads:
@@ -203,10 +203,10 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         key: CacheKey = self.model.encoders.get(name).cache_key("features")
         return key
 
-    def features(self, name: str, items: Sequence[Item]) -> Features:
+    def features(self, name: str, items: Sequence[MediaReference]) -> Features:
         """Features of one modality's media in one batch."""
 
-        def encode(some: list[Item]) -> Features:
+        def encode(some: list[MediaReference]) -> Features:
             return self.model.encode(name, [item.media for item in some])
 
         return Features(*self.cached(self._encoding(name), items, lambda i: i.digest, encode))

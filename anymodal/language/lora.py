@@ -1,0 +1,79 @@
+"""Low-rank adapters of a language model's linear layers (Hu et al. 2021, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from torch import nn
+from transformers import PreTrainedModel
+
+
+class LoraSettings(TypedDict, total=False):
+    """Arguments of `LanguageModel.enable_lora`."""
+
+    r: int
+    alpha: int
+    dropout: float
+    target_modules: str | Sequence[str]
+
+
+def inject_lora(
+    model: PreTrainedModel,
+    output: nn.Module,
+    r: int,
+    alpha: int,
+    dropout: float,
+    target_modules: str | Sequence[str],
+) -> str | list[str]:
+    """Put adapters on linear layers, which alone train afterwards.
+
+    Args:
+        model: changed in place.
+        output: its output layer, which `all-linear` leaves out.
+        r: the adapters' rank.
+        alpha: their scale times `r`.
+        dropout: of their inputs while they train.
+        target_modules: names, a pattern of names, or `all-linear`.
+
+    Returns:
+        The targets as a folder's configuration says them: names, never a pattern.
+    """
+    # peft takes seconds to import.
+    from peft import LoraConfig, inject_adapter_in_model
+    from peft.tuners.lora import LoraLayer
+
+    targets = target_modules if isinstance(target_modules, str) else list(target_modules)
+    if targets == "all-linear" and any(p.ndim == 3 for p in model.parameters()):
+        # All experts are one tensor, of which peft would make adapters without dropout that it
+        # can't merge: a mixture of experts gets them on its linear layers alone.
+        targets = [
+            name
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear) and module is not output
+        ]
+    inject_adapter_in_model(
+        LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets), model
+    )
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+        if "lora_" in name:  # in bfloat16 most of an optimizer's steps would round to nothing
+            parameter.data = parameter.data.float()
+    if target_modules == "all-linear":
+        return "all-linear"
+    if isinstance(target_modules, str):
+        return [n for n, module in model.named_modules() if isinstance(module, LoraLayer)]
+    return list(target_modules)
+
+
+def merge_lora(model: PreTrainedModel) -> None:
+    """Add the adapters to the weights they adapt, and leave a plain model."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, LoraLayer):
+            module.merge()
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, module.get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config

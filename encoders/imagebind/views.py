@@ -1,0 +1,94 @@
+"""Media to the inputs of ImageBind's trunks, by modality, at the sizes of a trunk's config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor
+
+from anymodal.encoders import preprocess
+from anymodal.encoders.imagebind.config import (
+    AudioConfig,
+    IMUConfig,
+    MapConfig,
+    TrunkConfig,
+    VisionConfig,
+)
+from anymodal.encoders.lengths import warn_if_cut
+from anymodal.media import IMU, Audio, Depth, Image, Media, Thermal, Video
+
+_REMEDY = "give the encoder more `clips`, which are spread over a recording"
+
+
+class View(NamedTuple):
+    """How one modality reaches its trunk: the class of its media, and how they are prepared."""
+
+    media: type[Media]
+    prepare: Callable[[Media, TrunkConfig], Tensor]
+
+
+def _prepare_image(image: Media, c: TrunkConfig) -> Tensor:
+    assert isinstance(image, Image) and isinstance(c, VisionConfig)
+    return preprocess.image_pixels(image.pixels, c.size)
+
+
+def _prepare_video(video: Media, c: TrunkConfig) -> Tensor:
+    assert isinstance(video, Video) and isinstance(c, VisionConfig)
+    if c.clips == 1:
+        paced = None if c.frame_seconds is None else c.frames * c.frame_seconds
+        warn_if_cut(video, paced or c.clip_seconds, _REMEDY)
+    return preprocess.video_clips(
+        video.frames,
+        video.fps,
+        size=c.size,
+        frames=c.frames,
+        clips=c.clips,
+        clip_seconds=c.clip_seconds,
+        crops=c.crops,
+        frame_seconds=c.frame_seconds,
+    )
+
+
+def _prepare_audio(audio: Media, c: TrunkConfig) -> Tensor:
+    assert isinstance(audio, Audio) and isinstance(c, AudioConfig)
+    _warn_if_one_clip(audio, c)
+    return preprocess.audio_mels(
+        audio.mono().resample(c.rate).samples[0],
+        rate=c.rate,
+        mel_bins=c.mel_bins,
+        mel_frames=c.mel_frames,
+        clips=c.clips,
+        clip_seconds=c.clip_seconds,
+        mean=c.mean,
+        std=c.std,
+        repeat=c.repeat,
+    )
+
+
+def _prepare_imu(imu: Media, c: TrunkConfig) -> Tensor:
+    assert isinstance(imu, IMU) and isinstance(c, IMUConfig)
+    _warn_if_one_clip(imu, c)
+    readings = imu.resample(c.samples / c.clip_seconds).samples
+    return preprocess.imu_windows(readings, samples=c.samples, clips=c.clips)
+
+
+def _warn_if_one_clip(recording: Audio | IMU, c: AudioConfig | IMUConfig) -> None:
+    if c.clips == 1:
+        warn_if_cut(recording, c.clip_seconds, _REMEDY)
+
+
+def _prepare_map(field: Media, c: TrunkConfig) -> Tensor:
+    assert isinstance(field, Depth | Thermal) and isinstance(c, MapConfig)
+    return preprocess.map_square(field.values, size=c.size, mean=c.mean, std=c.std)
+
+
+# No lambdas: an encoder holds its view, and is pickled with it.
+VIEWS = {
+    "image": View(Image, _prepare_image),
+    "video": View(Video, _prepare_video),
+    "audio": View(Audio, _prepare_audio),
+    "imu": View(IMU, _prepare_imu),
+    "depth": View(Depth, _prepare_map),
+    "thermal": View(Thermal, _prepare_map),
+}

@@ -1,0 +1,41 @@
+"""Public names: what can be imported has a name of its own in the package."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+COMMANDS = {"add_arguments", "run"}
+"""What every module of a command has, since the command line calls them."""
+
+SEVERAL = {
+    *("Entry", "Sample", "Segment", "Store", "Turn", "bytes_of", "check", "cut_short", "listed"),
+    *("Dialogue", "Rows", "Step", "load", "main", "read_text", "seed", "summary", "values_of"),
+}
+"""Names that several modules have still. Whoever renames one takes it out; none comes in."""
+
+
+def modules() -> Iterator[Path]:
+    """Every module of the package by its file, without the links to encoders and decoders."""
+    links = [ROOT / "anymodal" / name for name in ("encoders", "decoders")]
+    for folder in ("anymodal", "encoders", "decoders"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            if not any(file.is_relative_to(link) for link in links):
+                yield file
+
+
+def test_public_classes_and_functions_have_names_of_their_own() -> None:
+    places: dict[str, set[str]] = defaultdict(set)
+    for file in modules():
+        for node in ast.parse(file.read_text("utf-8")).body:
+            defined = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            if defined and not node.name.startswith("_"):
+                places[node.name].add(str(file.relative_to(ROOT)))
+    assert len(places) > 500, "the modules were found"
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    new = twice.keys() - COMMANDS - SEVERAL
+    assert not new, {name: twice[name] for name in new}

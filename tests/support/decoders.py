@@ -1,0 +1,80 @@
+"""Media, captions and latents for the decoders that are tested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anymodal.decoders import DiffusionDecoder
+from anymodal.decoders.calls import isolated_state
+from anymodal.media import Audio, Image, Video
+from tests.support.pipelines import Family
+
+CAPTIONS = [
+    "a Big red ball",
+    "a small blue bird moving left " * 3,
+]  # shorter and longer than LENGTH
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def medium(decoder: DiffusionDecoder, seed: int = 0) -> Any:
+    """A medium of the decoder's class, larger or longer than what it makes."""
+    rng = np.random.default_rng(seed)
+    if decoder.media is Image:
+        return Image(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
+    if decoder.media is Video:
+        return Video(rng.integers(0, 256, (7, 24, 20, 3), dtype=np.uint8), 16.0)
+    return Audio(rng.uniform(-1, 1, (2, 1600)).astype(np.float32), 1600)
+
+
+def values(media: Any) -> np.ndarray:
+    for name in ("pixels", "frames", "samples"):
+        if hasattr(media, name):
+            return np.asarray(getattr(media, name), dtype=np.float32)
+    raise AssertionError(type(media))
+
+
+def latents(decoder: DiffusionDecoder, count: int = 2) -> Tensor:
+    return torch.randn(count, *decoder.family.latent_shape, generator=seeded(1))
+
+
+def ours(decoder: DiffusionDecoder, captions: list[str], guidance: float) -> list[Any]:
+    conditioning = decoder.embed_captions(captions)
+    return decoder.sample(conditioning, steps=3, guidance=guidance, generator=seeded(9))
+
+
+def theirs(
+    known: Family, decoder: DiffusionDecoder, captions: list[str], guidance: float
+) -> list[Any]:
+    argument, offset = known.guidance
+    generator = seeded(9)
+    with isolated_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
+        made = decoder.pipeline(
+            list(captions),
+            **known.call,
+            **{argument: guidance + offset},
+            num_inference_steps=3,
+            generator=generator,
+            output_type="np",
+        )[0]
+    return [decoder.family.postprocess(each) for each in made]
+
+
+def assert_made_alike(decoder: DiffusionDecoder, made: list[Any], wanted: list[Any]) -> None:
+    for each, their in zip(made, wanted, strict=True):
+        spread = values(their).std()
+        assert spread > 0
+        tolerance = 1e-3 * spread if decoder.media is Audio else 1  # or one step of 255
+        np.testing.assert_allclose(values(each), values(their), rtol=0, atol=tolerance)
+
+
+def named(decoder: DiffusionDecoder) -> dict[str, Any]:
+    """What a decoder is, wherever it came from and whatever its parts are set to."""
+    beside = ("source", "settings")
+    return {key: value for key, value in decoder.metadata().items() if key not in beside}
