@@ -5,6 +5,7 @@ et al. 2023, arXiv:2305.06500, section 2.3), those of transformers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from anymodal.projection.base import Projection
 from anymodal.projection.linear import scaled_linear
 from anymodal.projection.words import Words
 from anymodal.types import Features
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 POSITIONS = 512
 """The tokens of a text that BERT has positions for."""

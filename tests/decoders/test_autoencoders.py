@@ -18,10 +18,10 @@ from anymodal.decoders.autoencoders import (
     normalise_latents,
 )
 from anymodal.toybox import decoders as nano
+from tests.support.audio_pipelines import stable_audio
 from tests.support.decoders import CAPTIONS, latents, seeded
 from tests.support.image_pipelines import sigma
 from tests.support.pipeline_parts import small_vae, tokenizer
-from tests.support.audio_pipelines import stable_audio
 from tests.support.video_pipelines import latte
 
 

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from anymodal.decoders import DiffusionDecoder
 from anymodal.media import Audio, Video
+from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, stable_audio_open
 from tests.support.decoders import CAPTIONS, medium, named, seeded, values
 from tests.support.image_pipelines import alpha, flux, sigma, stable_diffusion, z_image
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.pipelines import FAMILIES
-from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, stable_audio_open
 from tests.support.video_pipelines import cogvideox, latte, ltx, wan
 
 
