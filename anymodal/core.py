@@ -229,14 +229,18 @@ class ComposedModel(nn.Module):
         texts = {name: [item.text for item in items] for name, items in given.items()}
         return torch.cat(list(self._projected(features, texts).values()))
 
-    def _known_soft(self, given: Mapping[str, list[MediaReference]], known: dict[Hashable, Tensor]) -> Tensor:
+    def _known_soft(
+        self, given: Mapping[str, list[MediaReference]], known: dict[Hashable, Tensor]
+    ) -> Tensor:
         """The same, of which those that are known aren't computed again."""
         for name, items in given.items():
             new = {item.key: item for item in items if item.key not in known}
             known.update(self._new_soft(name, list(new.values())))
         return torch.stack([known[item.key] for items in given.values() for item in items])
 
-    def _new_soft(self, name: str, items: Sequence[MediaReference]) -> Iterator[tuple[Hashable, Tensor]]:
+    def _new_soft(
+        self, name: str, items: Sequence[MediaReference]
+    ) -> Iterator[tuple[Hashable, Tensor]]:
         """Keys and soft tokens (K, D) of items of one modality.
 
         A medium is encoded once, whatever is said beside it, and few of them at a time.
