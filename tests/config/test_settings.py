@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from anymodal.chat.batch import reply_many
 from anymodal.chat.session import Session
 from anymodal.cli import main
-from anymodal.composition import validate
+from anymodal.composition import validate_model
 from anymodal.config import ConfigError, ranges
 from anymodal.decoders import Decoder
 from anymodal.evaluation.predictor import ModelPredictor
@@ -194,7 +194,7 @@ def test_a_model_s_own_settings_are_checked_before_it_is_built(
     config = model_config(Path("nowhere"))
     config["modalities"]["image"]["sampling"] = sampling
     with pytest.raises(ConfigError, match=match):
-        validate(config)
+        validate_model(config)
 
 
 def test_settings_left_out_have_their_defaults(model: AnyModal) -> None:
@@ -278,4 +278,4 @@ def test_yaml_writes_numbers_that_are_texts() -> None:
     config = model_config(Path("nowhere"))
     config["modalities"]["image"]["sampling"] = yaml.safe_load("{steps: 1e1}")
     with pytest.raises(ConfigError, match="steps='1e1'"):
-        validate(config)
+        validate_model(config)
