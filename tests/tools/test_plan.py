@@ -265,7 +265,8 @@ def test_a_processs_peak_agrees_within_15_percent(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.plan_measured", small, large],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # What the C library keeps of freed memory differs between machines; so it gives it back.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"},
         capture_output=True,
         text=True,
         check=False,
