@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable, Sequence
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -86,17 +86,17 @@ class BatchCache:
 
     def __init__(self, language: LanguageModel) -> None:
         self.language = language
-        self.past: Any = None
+        self.past: DynamicCache | None = None
         self.lengths: list[int] = []
 
     @staticmethod
-    def takes(past: Any) -> bool:
+    def takes(past: DynamicCache) -> bool:
         """Whether rows of such a cache can stand side by side. A recurrent state can't, since
         padding would run through it.
         """
         return all(type(each) in (DynamicLayer, DynamicSlidingWindowLayer) for each in past.layers)
 
-    def join(self, past: Any) -> None:
+    def join(self, past: DynamicCache) -> None:
         """Add a cache of one row, as the last."""
         width, length = max(self.lengths, default=0), int(past.get_seq_length())
         if self.past is None:
@@ -112,7 +112,7 @@ class BatchCache:
                     mine.values = torch.cat([mine.values, new.values])
         self.lengths.append(length)
 
-    def take(self, row: int) -> Any:
+    def take(self, row: int) -> DynamicCache:
         """A cache of one row, copied; the row stays."""
         past = _fork(self.past)
         for layer in past.layers:
@@ -129,6 +129,7 @@ class BatchCache:
             self.past = None
             return
         kept = torch.tensor(list(rows), dtype=torch.long, device=self.language.device)
+        assert self.past is not None, "there are rows"
         self.past.batch_select_indices(kept)
         for layer in self.past.layers:
             if layer.is_initialized:
@@ -139,6 +140,7 @@ class BatchCache:
 
         Where it fails, as for want of memory, rows are as they were before.
         """
+        assert self.past is not None, "there are rows"
         width = max(self.lengths)
         # The others can be cut back, so their old tensors needn't be held beside the new ones.
         before = [copy.copy(layer) if layer.is_sliding else None for layer in self.past.layers]
@@ -172,7 +174,7 @@ def common_prefix(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
     return min(len(one), len(other))
 
 
-def _fork(past: Any) -> Any:
+def _fork(past: DynamicCache) -> DynamicCache:
     """A cache with the same tensors, that grows on its own."""
     if not BatchCache.takes(past):
         return copy.deepcopy(past)  # a recurrent state is written to in place
@@ -181,7 +183,7 @@ def _fork(past: Any) -> Any:
     return twin
 
 
-def _resize(layer: Any, length: int) -> None:
+def _resize(layer: DynamicLayer, length: int) -> None:
     """Let a layer's rows have so many positions: cut or padded with zeros, on the left."""
     columns = min(length, layer.sliding_window - 1) if layer.is_sliding else length
     missing = columns - layer.keys.shape[-2]

@@ -40,7 +40,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self.damaged: Path | None = None
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+        self,
+        checkpoint: dict[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: object = None,
     ) -> None:
         path = Path(path)
         for name, state in checkpoint.get("callbacks", {}).items():
@@ -55,7 +58,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self.damaged = None
 
     def load_checkpoint(
-        self, path: str | os.PathLike[str], *args: Any, **kwargs: Any
+        self, path: str | os.PathLike[str], *args: object, **kwargs: object
     ) -> dict[str, Any]:
         """The newest whole checkpoint.
 
@@ -87,7 +90,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         )
 
 
-def _check_plain(name: str, state: Any) -> None:
+def _check_plain(name: str, state: object) -> None:
     """Refuse what a checkpoint could not be read with: it builds tensors and runs no code."""
     if isinstance(state, dict | list | tuple):
         for item in [*state.keys(), *state.values()] if isinstance(state, dict) else state:

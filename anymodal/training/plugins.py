@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 from anymodal import config as configuration
 from anymodal.config import ConfigError, shorten
 from anymodal.training.configuration import Run
+
+PluginT = TypeVar("PluginT")
 
 PLUGIN_PACKAGES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "torch.optim")
 """Packages of what may be added that need no `trusted_packages`."""
@@ -27,7 +29,7 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: Any, /) -> Any: ...
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 def check(run: Run) -> None:
@@ -44,14 +46,14 @@ def check(run: Run) -> None:
         _check(run.optimizer.algorithm, Optimizer, "optimizer.algorithm", run)
 
 
-def _listed(node: Any) -> Sequence[Any]:
+def _listed(node: object) -> Sequence[object]:
     """The nodes of a key that takes one or several; a truth value is for the trainer itself."""
     if node is None or isinstance(node, bool):
         return ()
     return node if isinstance(node, list | tuple) else (node,)
 
 
-def _check(node: Any, base: type, place: str, run: Run) -> None:
+def _check(node: object, base: type, place: str, run: Run) -> None:
     """Check a part of a base before it is built."""
     if not (isinstance(node, dict) and "_target_" in node):
         raise ConfigError(
@@ -68,7 +70,7 @@ def _check(node: Any, base: type, place: str, run: Run) -> None:
     _refuse_checkpoints(configuration.resolve_target(node["_target_"], trusted_packages), place)
 
 
-def check_object(value: Any, base: type, place: str) -> Any:
+def check_object(value: object, base: type[PluginT], place: str) -> PluginT:
     """An object of a base.
 
     Raises:
@@ -80,7 +82,7 @@ def check_object(value: Any, base: type, place: str) -> Any:
     return value
 
 
-def _refuse_checkpoints(kind: Any, place: str) -> None:
+def _refuse_checkpoints(kind: object, place: str) -> None:
     if isinstance(kind, type) and issubclass(kind, Checkpoint):
         raise ConfigError(f"{place} names {kind.__name__}, and a run saves itself; give save_every")
 
@@ -91,7 +93,9 @@ def callbacks(run: Run, more: Iterable[L.Callback] = ()) -> list[L.Callback]:
     return [_built(node, L.Callback, "callbacks", run) for node in nodes]
 
 
-def loggers(run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()) -> Any:
+def loggers(
+    run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()
+) -> list[Logger] | bool:
     """A run's own loggers, those that it names and those given to it; none where one is false."""
     named = run.trainer.get("logger")
     if named is False or more is False:
@@ -99,9 +103,9 @@ def loggers(run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()) ->
     nodes = [*_listed(named), *_listed(more if isinstance(more, Logger | bool) else list(more))]
     # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
     own = [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")]
-    return [*own, *(_built(node, Logger, "logger", run) for node in nodes)]
+    return [*own, *(_built(node, Logger, "logger", run) for node in nodes)]  # type: ignore[type-abstract]
 
 
-def _built(node: Any, base: type, place: str, run: Run) -> Any:
+def _built(node: object, base: type[PluginT], place: str, run: Run) -> PluginT:
     value = configuration.instantiate(node, trusted_packages=[*run.trusted, *PLUGIN_PACKAGES])
     return check_object(value, base, place)

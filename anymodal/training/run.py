@@ -166,7 +166,7 @@ def train_model(
                 "train from a configuration, or choose strategy 'ddp'"
             )
         check_trainer(run)
-        plugins.check_object(data, Samples, "data")
+        plugins.check_object(data, Samples, "data")  # type: ignore[type-abstract]
         L.seed_everything(run.seed, verbose=False)
         trainer, _ = _fit(objective, data, run, callbacks, logger)
     if _interrupted(trainer):

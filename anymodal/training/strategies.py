@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, ParallelStrategy
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -23,10 +24,12 @@ from torch.optim import Optimizer
 
 from anymodal.language.model import LanguageModel
 
+ValueT = TypeVar("ValueT")
+
 SHARDED = "fsdp2"
 
 
-def trainer_arguments(settings: Mapping[str, Any], *plugins: Any) -> dict[str, Any]:
+def trainer_arguments(settings: Mapping[str, Any], *plugins: object) -> dict[str, Any]:
     """Arguments of a `lightning.Trainer`, completed from how this process was launched.
 
     torchrun, Ray and srun tell each process how many there are, so a configuration need not.
@@ -50,7 +53,7 @@ def trainer_arguments(settings: Mapping[str, Any], *plugins: Any) -> dict[str, A
     return completed
 
 
-def find_unused_parameters(strategy: Any) -> None:
+def find_unused_parameters(strategy: object) -> None:
     """Let a process' batch lack what some parameters are for, such as a modality."""
     if isinstance(strategy, DDPStrategy):
         strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
@@ -64,7 +67,7 @@ class FSDP2Strategy(ModelParallelStrategy):
         self._tensor_parallel_size = 1
         super().setup_environment()
 
-    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+    def training_step(self, *args: object, **kwargs: object) -> STEP_OUTPUT:
         # Through the module's own forward, around which FSDP2 puts weights together.
         with self.precision_plugin.train_step_context():
             module = self.lightning_module
@@ -141,7 +144,7 @@ def unsharded(module: nn.Module) -> Iterator[None]:
             part.reshard()
 
 
-def full_tensor(value: Any) -> Any:
+def full_tensor(value: ValueT) -> ValueT | Tensor:
     """A tensor put together from its pieces, on the CPU; anything else as it is."""
     if not isinstance(value, DTensor):
         return value
@@ -149,7 +152,7 @@ def full_tensor(value: Any) -> Any:
     return full.detach().cpu()
 
 
-def distribute_like(value: Any, like: Tensor) -> Any:
+def distribute_like(value: ValueT, like: Tensor) -> ValueT | DTensor:
     """A tensor cut as another of its shape is, in its own type; anything else as it is."""
     if not isinstance(like, DTensor) or not isinstance(value, Tensor) or value.shape != like.shape:
         return value

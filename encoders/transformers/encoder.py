@@ -149,8 +149,9 @@ class TransformersEncoder(Encoder):
         with torch.device("cpu"):  # for the blank medium, whatever the caller's device is
             with explain_load_errors("encoder", path_or_name, revision, files):
                 processor = open_processor(path_or_name, family.media, revision)
-            name, commit = source["name"], source["revision"]
-            encoder = cls(model, processor, sizes, name, commit, tokens, layer)
+            encoder = cls(
+                model, processor, sizes, source["name"], source["revision"], tokens, layer
+            )
             encoder.source = source
             if weights:
                 blank = encoder.eval().prepare(BLANK[family.media])[None]

@@ -12,12 +12,6 @@ from tests.support.paths import ROOT
 COMMANDS = {"add_arguments", "run"}
 """What every module of a command has, since the command line calls them."""
 
-SEVERAL = {
-    *("Entry", "Sample", "Segment", "Store", "Turn", "bytes_of", "check", "cut_short", "listed"),
-    *("Dialogue", "Rows", "Step", "load", "main", "read_text", "seed", "summary", "values_of"),
-}
-"""Names that several modules have still. Whoever renames one takes it out; none comes in."""
-
 
 def modules() -> Iterator[Path]:
     """Every module of the package by its file, without the links to encoders and decoders."""
@@ -37,5 +31,5 @@ def test_public_classes_and_functions_have_names_of_their_own() -> None:
                 places[node.name].add(str(file.relative_to(ROOT)))
     assert len(places) > 500, "the modules were found"
     twice = {name: where for name, where in places.items() if len(where) > 1}
-    new = twice.keys() - COMMANDS - SEVERAL
+    new = twice.keys() - COMMANDS
     assert not new, {name: twice[name] for name in new}

@@ -50,7 +50,7 @@ class ConversationReader:
             for place, (role, parts) in enumerate(opened)
         ]  # fmt: skip
 
-    def item(self, part: Any, place: str) -> str | Media:
+    def item(self, part: object, place: str) -> str | Media:
         """A text or medium on its own."""
         return self._part(part, place)
 
@@ -60,7 +60,7 @@ class ConversationReader:
         except ValueError as error:
             raise ApiError(400, str(error), param=f"messages.{place}") from error
 
-    def _part(self, part: Any, place: str) -> str | Media:
+    def _part(self, part: object, place: str) -> str | Media:
         try:
             read = self.reader.read(self.remote.fetched(part))
             if not isinstance(read, str | Media):
@@ -102,7 +102,7 @@ def _normal(message: Mapping[str, Any]) -> dict[str, Any]:
     return {**message, "content": [*([content] if isinstance(content, str) else content), *media]}
 
 
-def _without_index(part: Any) -> Any:
+def _without_index(part: object) -> object:
     if not isinstance(part, Mapping):
         return part
     return {key: value for key, value in part.items() if key != "index"}

@@ -8,7 +8,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from anymodal.config.printable import printable
@@ -58,7 +57,7 @@ class RemoteMedia:
         self.hosts = [host.lower().rstrip(".") for host in hosts]
         self.limits, self.seconds, self.public = limits, seconds, public
 
-    def fetched(self, part: Any) -> Any:
+    def fetched(self, part: object) -> object:
         """A part with what its URL gives in the URL's place; other parts as they are.
 
         Raises:
@@ -68,7 +67,7 @@ class RemoteMedia:
             return part
         return {key: self._fetched(body) for key, body in part.items()}
 
-    def _fetched(self, body: Any) -> Any:
+    def _fetched(self, body: object) -> object:
         """What stands under a key of a part, with the content of its URL in the URL's place."""
         url = body.get("url") if isinstance(body, Mapping) else body
         if not isinstance(url, str) or urlsplit(url[:16]).scheme.lower() not in _SCHEMES:

@@ -129,7 +129,7 @@ class DeltaWriter:
                 return self._ready(index, medium)
         return {}
 
-    def _status(self, index: int, modality: str, **told: Any) -> Json:
+    def _status(self, index: int, modality: str, **told: object) -> Json:
         part = {"index": self._places[index], "type": f"{self.kind_of(modality)}_url", **told}
         return {PARTS: [part]}
 

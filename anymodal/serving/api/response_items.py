@@ -34,9 +34,10 @@ def messages_of(given: str | Sequence[Any], instructions: str | None) -> list[di
     return messages
 
 
-def _item(item: Any, place: int) -> tuple[Any, list[Any]]:
+def _item(item: object, place: int) -> tuple[object, list[object]]:
     """Role and parts of an item."""
-    kind = item.get("type", "message") if isinstance(item, Mapping) else None
+    item = item if isinstance(item, Mapping) else {"type": None}
+    kind = item.get("type", "message")
     if kind == "message":
         content = item.get("content")
         parts = content if isinstance(content, list) else [content]
@@ -50,7 +51,7 @@ def _item(item: Any, place: int) -> tuple[Any, list[Any]]:
     )  # fmt: skip
 
 
-def _part(part: Any) -> Any:
+def _part(part: object) -> object:
     """A part without what only tells of a text that a model wrote."""
     if isinstance(part, Mapping) and part.get("type") == "output_text":
         return {"type": "text", "text": part.get("text")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.replies import Json, MediaEncoder, new_id
@@ -63,11 +62,11 @@ class ResponseStream(StreamFormat):
         response = {**self.response("failed", self._output), "error": told}
         return [self._event("response.failed", response=response)]
 
-    def _event(self, kind: str, **fields: Any) -> Json:
+    def _event(self, kind: str, **fields: object) -> Json:
         self._number += 1
         return {"type": kind, "sequence_number": self._number, **fields}
 
-    def _text_event(self, kind: str, **fields: Any) -> Json:
+    def _text_event(self, kind: str, **fields: object) -> Json:
         place = len(self._output) - 1
         where = {"item_id": self._output[-1]["id"], "output_index": place, "content_index": 0}
         return self._event(f"response.{kind}", **where, **fields)

@@ -46,7 +46,7 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _normal(cls, values: Any) -> Any:
+    def _normal(cls, values: object) -> object:
         if not isinstance(values, dict):
             return values
         values = dict(values)
@@ -130,7 +130,9 @@ class AudioOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     format: Literal["wav", "flac"] = "wav"
-    voice: Any = Field(None, description="Accepted for clients that require it; changes nothing.")
+    voice: object = Field(
+        None, description="Accepted for clients that require it; changes nothing."
+    )
 
 
 class ChatBody(TextBody):
@@ -203,7 +205,9 @@ class SpeechBody(MediaBody):
     n: int | None = Field(None, ge=1, le=1)
     model: str
     input: str
-    voice: Any = Field(None, description="Accepted for clients that require it; changes nothing.")
+    voice: object = Field(
+        None, description="Accepted for clients that require it; changes nothing."
+    )
     response_format: Literal["wav", "flac"] | None = None
 
 
