@@ -31,7 +31,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.media": PartVersion(1, "43d182d6b28e4730"),
     "anymodal.encoders": PartVersion(1, "2688edb4e0467bf8", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "af47a9418f25be6f", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "b36ff2d62575a4a1", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "cdc1e730c2b3b1a1", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
         1, "7f3ae9092ecb0012", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),

@@ -115,8 +115,7 @@ class TransformersEncoder(Encoder):
             revision: the hub revision to pin.
             dtype: the weights' precision.
             seconds: how much of a sound is read, by models without a window of their own.
-            frames: how many frames of a clip are read; None for as many as the model was trained
-                with, or 16.
+            frames: of a clip; None for as many as the model was trained with, or 16.
             tokens: all of them, or the patches or the class token alone, where there is one.
             layer: whose output they are; -2 for that of the last but one, as LLaVA reads CLIP.
             tower: which part of a model of several, as `audio` or `video` of PE audio-video.
@@ -149,9 +148,8 @@ class TransformersEncoder(Encoder):
         with torch.device("cpu"):  # for the blank medium, whatever the caller's device is
             with explain_load_errors("encoder", path_or_name, revision, files):
                 processor = open_processor(path_or_name, family.media, revision)
-            encoder = cls(
-                model, processor, sizes, source["name"], source["revision"], tokens, layer
-            )
+            origin = source["name"], source["revision"]
+            encoder = cls(model, processor, sizes, *origin, tokens, layer)
             encoder.source = source
             if weights:
                 blank = encoder.eval().prepare(BLANK[family.media])[None]
