@@ -24,10 +24,11 @@ from anymodal.encoders import ImageBind
 from anymodal.media import IMU, Audio, Depth, Image, Media, Normal, PointCloud, Video
 from anymodal.tools.convert.importers import convert
 from anymodal.training.run import train
-from tests.encoders.test_encoders import TRUNKS, noise, pixels
 from tests.support import huggingface_models, language_models, pipelines
 from tests.support.hub_parts import pickle_weights, publish_opt, publish_vicuna
+from tests.support.imagebind_models import TRUNKS
 from tests.support.paths import ROOT as REPOSITORY
+from tests.support.random_media import noise, pixels
 
 CONFIGS = REPOSITORY / "configs" / "systems"
 SYSTEMS = sorted(path.name for path in CONFIGS.iterdir())

@@ -19,8 +19,9 @@ from anymodal.encoders.lengths import _warn
 from anymodal.encoders.universal.kinds import AudioTokenizer, IMUTokenizer
 from anymodal.encoders.universal.tokenizers import TrunkSizes
 from anymodal.media import IMU, Audio, Media, Video
-from tests.encoders.test_encoders import TRUNKS, noise, pixels
 from tests.support import huggingface_models, universal_models
+from tests.support.imagebind_models import TRUNKS
+from tests.support.random_media import noise, pixels
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,9 @@ from anymodal.media import IMU, Audio, Image
 from anymodal.tools.embed import outputs
 from anymodal.tools.embed.files import TEXT
 from anymodal.tools.embed.opening import open_encoders
-from tests.encoders.test_encoders import TRUNKS, clip, noise, pixels  # noqa: F401  # a fixture
 from tests.support import huggingface_models as tiny
+from tests.support.imagebind_models import TRUNKS
+from tests.support.random_media import noise, pixels
 
 MEDIA: dict[Any, list[Any]] = {
     Image: [Image(pixels(40, 30, 3)), Image(pixels(32, 64, 3))],
@@ -144,7 +145,7 @@ def test_texts_are_embedded_beside_pictures(tree: Path, capsys: pytest.CaptureFi
 @torch.no_grad()
 def test_imagebinds_text_trunk_reads_files(
     tree: Path,
-    clip: Any,  # noqa: F811
+    clip: Any,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     torch.manual_seed(0)

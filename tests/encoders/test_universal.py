@@ -26,10 +26,10 @@ from anymodal.tools.plan import memory
 from anymodal.tools.plan.meta_models import compose_model
 from anymodal.training.trainable import freeze_all_but
 from anymodal.types import Message
-from tests.encoders.test_encoders import noise, pixels
 from tests.support import huggingface_models as tiny
 from tests.support import universal_models
 from tests.support.composed import model_config, write_model
+from tests.support.random_media import noise, pixels
 from tests.support.runs import text_loss
 
 CLOUD = PointCloud(noise(60, 3), pixels(60, 3))

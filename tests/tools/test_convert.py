@@ -18,10 +18,10 @@ from anymodal.encoders.imagebind import config as imagebind_config
 from anymodal.encoders.imagebind.config import trunk_config
 from anymodal.encoders.imagebind.convert import LICENCE, convert_imagebind
 from anymodal.io.checkpoint import CheckpointError, read_manifest
-from tests.encoders.test_encoders import TRUNKS, clip  # noqa: F401  # a fixture
+from tests.support.imagebind_models import TRUNKS
 
 LETTERS = 192
-"""Ids of the alphabet's tokenizer in test_encoders: twice 94 letters, and four more."""
+"""Ids of the fixture `clip`: twice 94 letters, and four more."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_the_older_file_format_is_read_too(weights: dict[str, Tensor], tmp_path:
 
 def test_a_tokenizer_lies_beside_the_weights(
     published: Path,
-    clip: Any,  # noqa: F811
+    clip: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_tokenizer_lies_beside_the_weights(
 def test_a_tokenizer_that_does_not_fit_is_refused(
     name: str,
     published: Path,
-    clip: Any,  # noqa: F811
+    clip: Any,
     tmp_path: Path,
 ) -> None:
     if name == "short":

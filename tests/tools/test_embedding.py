@@ -23,9 +23,10 @@ from anymodal.media import IMU, Audio, Image
 from anymodal.tools.embed import outputs, run
 from anymodal.tools.embed.files import read_file
 from anymodal.tools.embed.opening import open_encoders
-from tests.encoders.test_encoders import TRUNKS, noise, pixels
 from tests.support.composed import small_disk
+from tests.support.imagebind_models import TRUNKS
 from tests.support.paths import ROOT
+from tests.support.random_media import noise, pixels
 
 SUFFIXES = [
     ".npy",
