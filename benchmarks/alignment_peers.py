@@ -217,8 +217,8 @@ class Side:
     def encode(self, prompts: Sequence[ChatPrompt], examples: Sequence[Example]) -> None:
         """Give examples the features of their media, one batch a modality."""
         for name in {item.modality for prompt in prompts for item in prompt.media}:
-            places = [k for k, p in enumerate(prompts) if p.items and p.items[0].modality == name]
-            values, _ = self.model.encode(name, [prompts[k].items[0].media for k in places])
+            places = [k for k, p in enumerate(prompts) if p.media and p.media[0].modality == name]
+            values, _ = self.model.encode(name, [prompts[k].media[0].media for k in places])
             for place, features in zip(places, values, strict=True):
                 examples[place].features = features
 

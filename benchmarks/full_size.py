@@ -204,8 +204,9 @@ def trained(model: AnyModal, folder: Path, stage: str, args: argparse.Namespace)
         meter = Meter(model, args.warm, profiler)
         with meter.watching():
             trainer, module = fit(read_run(path))
-    if trainer.global_step != args.steps or module.skipped_in_all:
-        raise AssertionError(f"{stage}: {trainer.global_step} steps, {module.skipped_in_all} bad")
+    bad = module.progress.skipped_in_all
+    if trainer.global_step != args.steps or bad:
+        raise AssertionError(f"{stage}: {trainer.global_step} steps, {bad} bad")
     memory = torch.cuda.max_memory_allocated() / 1e9 if args.full else None
     model.to(args.device)  # which training has moved away
     total, seconds = meter.total, meter.seconds

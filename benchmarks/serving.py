@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/serving.py
     OMP_NUM_THREADS=1 python benchmarks/serving.py --soak 2000
 
-The first prints figures of the engine, in turns with the model alone. The second starts
+The first writes figures of the engine, in turns with the model alone. The second starts
 `anymodal serve` in a process of its own and asks it from 16 threads: texts, images and audio in and
 out, of them 5 % malformed, 5 % cancelled and 5 % oversized. Every whole answer is compared with the
 model's own at the same seed.
@@ -11,7 +11,6 @@ model's own at the same seed.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import http.client
 import json
@@ -31,6 +30,7 @@ import numpy as np
 from measure import Taken, Watch
 
 from anymodal import AnyModal, Message
+from anymodal.io.results import markdown_table
 from anymodal.media import load
 from anymodal.serving.engine import Engine, EngineSettings
 from anymodal.serving.requests import ReplyRequest
@@ -56,8 +56,8 @@ async def first_token(engine: Engine, text: str, seed: int = 0) -> Taken:
     return first
 
 
-def engine_figures(model: AnyModal, runs: int) -> None:
-    """Print how the engine compares with the model alone."""
+def engine_figures(model: AnyModal, runs: int, warm: int) -> str:
+    """A table of how the engine compares with the model alone."""
     loop = asyncio.new_event_loop()
     engine = Engine(model, EngineSettings(prefix_bytes=0))
 
@@ -88,18 +88,16 @@ def engine_figures(model: AnyModal, runs: int) -> None:
         "16 replies": (lambda: one_by_one(TALK), lambda: together(TALK)),
         "16 drawings": (lambda: one_by_one([DRAW] * 16), lambda: together([DRAW] * 16)),
     }
+    rows = []
     for name, (alone, served) in pairs.items():
-        times = measure.alternating({"alone": alone, "served": served}, runs)
-        sides = {side: measure.milliseconds(taken) for side, taken in times.items()}
-        for clock in ("work", "clock"):
-            ratios = [
-                getattr(a, clock) / getattr(b, clock)
-                for a, b in zip(times["alone"], times["served"], strict=True)
-            ]
-            shown = measure.spread(ratios, 2)
-            print(f"{name}: {clock}, alone over served {shown}; ms of work {sides}")
+        times = measure.alternating({"alone": alone, "served": served}, runs, warm)
+        sides = times["alone"], times["served"]
+        ratios = [measure.ratio(*sides, clock=clock) for clock in (False, True)]
+        rows.append([name, *map(measure.milliseconds, sides), *ratios])
+    header = ["what", "the model alone, ms", "served, ms", "ratio", "ratio by the clock"]
     engine.close()
     loop.close()
+    return markdown_table(header, rows)
 
 
 # ---- The soak -----------------------------------------------------------------------------------
@@ -210,16 +208,18 @@ def soak(model: AnyModal, count: int) -> None:
 
 
 def main() -> None:
-    """Print the engine's figures, or those of a soak."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    """Write the engine's figures, or print those of a soak."""
+    parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=20, help="rounds; default: %(default)s")
+    parser.add_argument("--warm", type=int, default=1, help="rounds before; default: %(default)s")
     parser.add_argument("--soak", type=int, metavar="N", help="ask a server N things instead")
     args = parser.parse_args()
     model = AnyModal.from_pretrained("nano")
     if args.soak:
         soak(model, args.soak)
     else:
-        engine_figures(model, args.runs)
+        table = engine_figures(model, args.runs, args.warm)
+        measure.write_section("serving", table, args.page)
 
 
 if __name__ == "__main__":

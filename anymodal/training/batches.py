@@ -6,7 +6,7 @@ import logging
 import random
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +18,11 @@ SPARES = 10
 """How many samples are tried instead of one that can't be used; more of them in a row end a run."""
 
 
-@runtime_checkable
-class HasLengths(Protocol):
-    """Data whose samples' lengths are known without reading them, in any unit."""
-
-    def length(self, index: int) -> float:
-        """The length of a sample."""
+def _lengths(data: object) -> Callable[[int], float] | None:
+    """What tells the length of a sample without reading it, in any unit, where data have it."""
+    # Asked of the object: a mixture has lengths only where all its data sets have.
+    length: Callable[[int], float] | None = getattr(data, "length", None)
+    return length
 
 
 class Batches(IterableDataset[Any]):
@@ -59,7 +58,7 @@ class Batches(IterableDataset[Any]):
     ) -> None:
         if len(data) == 0:
             raise ValueError("the data set is empty; check its path and filters")
-        if length_group_batches > 1 and not isinstance(data, HasLengths):
+        if length_group_batches > 1 and _lengths(data) is None:
             raise ValueError(
                 f"length_group_batches={length_group_batches} sorts samples by length, which "
                 f"{type(data).__name__} doesn't "
@@ -87,8 +86,7 @@ class Batches(IterableDataset[Any]):
 
     def _deal(self, group: int) -> list[list[int]]:
         drawn = self._drawn(group * self.length_group_batches, self.length_group_batches)
-        assert isinstance(self.data, HasLengths), "checked in the constructor"
-        drawn.sort(key=self.data.length)
+        drawn.sort(key=_lengths(self.data))
         order = np.random.default_rng((self.seed, group, 1)).permutation(self.length_group_batches)
         size = self.batch_size
         return [drawn[k * size : (k + 1) * size] for k in order]

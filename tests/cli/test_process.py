@@ -130,6 +130,7 @@ def test_only_under_a_profiler_are_objects_taken_apart(
 def test_a_training_s_logs_are_whole(tmp_path: Path) -> None:
     run = {
         "model": {"_target_": "tests.support.composed.Toy"},
+        "objective": {"_target_": "tests.support.composed.Regression"},
         "data": {"_target_": "tests.support.composed.Numbers"},
         "stage": {"trainable": ["layer.*"], "losses": {"square": 1.0}},
         "output_dir": str(tmp_path / "run"),

@@ -187,7 +187,7 @@ def test_a_tokenizer_with_such_a_template_says_so() -> None:
     with pytest.raises(ValueError, match="asks for more than one may: it takes more than"):
         ChatTemplate(tokenizer, [])
     tokenizer.chat_template = "{{ raise_exception('\x1b[31m') }}"
-    with pytest.raises(ValueError, match=r"refuses the roles user, assistant: '\\x1b\[31m'"):
+    with pytest.raises(ValueError, match=r"refuses the roles user, assistant: \\x1b\[31m"):
         ChatTemplate(tokenizer, [])
     tokenizer.chat_template = {"default": PLAIN_TEMPLATE, "tool_use": "x"}
     template = ChatTemplate(tokenizer, [])

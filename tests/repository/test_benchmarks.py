@@ -130,6 +130,7 @@ SMALLEST = {
     "heads.py": "--steps 1 --n 2 --only 'linear, 4 signals'",
     "memory.py": "nano",
     "rows.py": "--runs 1 --batches 1",
+    "serving.py": "--runs 1 --warm 0",
     "startup.py": "--runs 1 --warm 0",
     "turn.py": "--runs 1",
 }

@@ -26,8 +26,9 @@ from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.regional import find_regions, transform_regions
 from anymodal.training.run import fit, read_run
 from anymodal.types import Message
-from tests.language import test_language
+from tests.support import language_kinds
 from tests.support.composed import write_model
+from tests.support.language_kinds import tiny_tokenizer
 from tests.support.runs import logged, write
 from tests.support.tiny import conversations, felt, picture, tiny_model
 
@@ -35,7 +36,7 @@ from tests.support.tiny import conversations, felt, picture, tiny_model
 
 
 def _bloom() -> Any:
-    size = len(test_language._tokenizer())
+    size = len(tiny_tokenizer())
     config = BloomConfig(
         vocab_size=size, hidden_size=16, n_layer=2, n_head=2, initializer_range=0.3
     )
@@ -43,20 +44,20 @@ def _bloom() -> Any:
 
 
 def _mamba() -> Any:
-    size = len(test_language._tokenizer())
+    size = len(tiny_tokenizer())
     config = MambaConfig(
         vocab_size=size, hidden_size=16, num_hidden_layers=2, state_size=4, initializer_range=0.3
     )
     return MambaForCausalLM(config)
 
 
-BUILDERS = {**test_language.BUILDERS, "bloom": _bloom, "mamba": _mamba}
+BUILDERS = {**language_kinds.BUILDERS, "bloom": _bloom, "mamba": _mamba}
 
 
 @pytest.fixture(params=list(BUILDERS))
 def language(request: pytest.FixtureRequest) -> LanguageModel:
     torch.manual_seed(0)
-    return LanguageModel(BUILDERS[request.param](), test_language._tokenizer()).eval()
+    return LanguageModel(BUILDERS[request.param](), tiny_tokenizer()).eval()
 
 
 def loss_of(language: LanguageModel, sequences: list[list[int]], together: bool) -> torch.Tensor:
