@@ -33,7 +33,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from anymodal import AnyModal
 from anymodal.io.results import markdown_table
-from anymodal.language.model import supervised
+from anymodal.training.objectives import Dialogue
+from anymodal.training.objectives.dialogue import DialogueBatch
 from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import fit, read_run
 from anymodal.types import Features
@@ -79,7 +80,8 @@ class Meter:
     def watching(self) -> Iterator[None]:
         """Watch the model's calls."""
         model = self.model
-        hooks = [model.register_forward_pre_hook(self._step)]
+        # Of every module: the objective, whose forward a step is, is made within the run.
+        hooks = [nn.modules.module.register_module_forward_pre_hook(self._step)]
         if model.projection is not None:
             hooks.append(model.projection.register_forward_pre_hook(self._projected))
         for name, head in model.heads.items():
@@ -92,19 +94,21 @@ class Meter:
         for hook in hooks:
             hook.remove()
 
-    def _step(self, model: nn.Module, given: Any) -> None:
+    def _step(self, module: nn.Module, given: Any) -> None:
+        if not isinstance(module, Dialogue):
+            return
         if len(self.starts) == self.warm and torch.cuda.is_available():
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
         if self.profiler is not None and self.starts:
             self.profiler.step()
         self.starts.append(time.perf_counter())
-        prompts, packed = given[0]
+        batch: DialogueBatch = given[0]
         counts = {
-            "samples": len(prompts),
-            "tokens": sum(len(prompt.ids) for prompt in prompts),
-            "positions": packed.ids.numel(),
-            "supervised": supervised(packed.labels),
+            "samples": len(batch.prompts),
+            "tokens": sum(len(prompt.ids) for prompt in batch.prompts),
+            "positions": batch.packed.ids.numel(),
+            "supervised": batch.supervised,
         }
         self.counts.append(Counter(counts))
 
