@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TextSettings(TypedDict, total=False):
-    """How the text of a reply is generated.
+    """Settings of text generation.
 
     `anymodal.language.sampling.Sampling` checks the values and has the defaults.
     """
@@ -37,7 +37,7 @@ class TextSettings(TypedDict, total=False):
 
 
 class MediaSettings(TypedDict, total=False):
-    """How media of one modality are made.
+    """Settings of sampling media of one modality.
 
     A setting that is left out is the modality's own. Where a decoder of your own takes more, give a
     subclass that has them.

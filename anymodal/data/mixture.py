@@ -16,7 +16,7 @@ class SampleSource(Protocol[T_co]):
     """Samples by index, as in a list; `length(index)` may tell how long one is."""
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Number of samples in an epoch."""
 
     def __getitem__(self, index: int, /) -> T_co:
         """The sample of an index."""

@@ -89,7 +89,7 @@ def hash_weights(weights: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def tokenizer_fingerprint(tokenizer: TextTokenizer, *, options: bool = False) -> dict[str, object]:
-    """How a tokenizer splits texts: hashes of its vocabulary by ranges of ids, and its steps.
+    """Fingerprint of a tokenizer: hashes of its vocabulary by ranges of ids, and its steps.
 
     Padding and truncation, which a call leaves set, are no part of it.
 

@@ -167,7 +167,7 @@ class BatchCache:
 
 
 def common_prefix(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
-    """How many of the first keys are equal."""
+    """Length of the common prefix of two sequences of keys."""
     for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
         if mine != theirs:
             return place

@@ -155,7 +155,7 @@ class _ChatStream(StreamFormat):
         delta = {"role": "assistant", "content": ""}
         return [self.answer.chunk(index, delta) for index in range(len(self.streams))]
 
-    def told(self, index: int, event: Event) -> list[Json]:
+    def event_json(self, index: int, event: Event) -> list[Json]:
         """A delta; at the end, the reason."""
         if isinstance(event, Done):
             return [self.answer.chunk(index, {}, self.streams[index].finish_reason)]

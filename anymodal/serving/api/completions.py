@@ -101,7 +101,7 @@ class _CompletionStream(StreamFormat):
     ) -> None:
         self.answer, self.streams, self.with_usage = answer, streams, with_usage
 
-    def told(self, index: int, event: Event) -> list[Json]:
+    def event_json(self, index: int, event: Event) -> list[Json]:
         """A piece of text; at the end, the reason."""
         if isinstance(event, Done):
             return [self.answer.chunk(index, "", self.streams[index].finish_reason)]

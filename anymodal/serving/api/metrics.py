@@ -74,7 +74,7 @@ class Metrics:
 
 
 class _Engines:
-    """What engines and devices are at, looked up when it is asked for."""
+    """Gauges of engines and devices, read at each request."""
 
     def __init__(self, models: Iterable[ServedModel]) -> None:
         self.models = list(models)

@@ -68,7 +68,7 @@ class RemoteMedia:
         return {key: self._fetched(body) for key, body in part.items()}
 
     def _fetched(self, body: object) -> object:
-        """What stands under a key of a part, with the content of its URL in the URL's place."""
+        """The value of a part's key, with the content of its URL in the URL's place."""
         url = body.get("url") if isinstance(body, Mapping) else body
         if not isinstance(url, str) or urlsplit(url[:16]).scheme.lower() not in _SCHEMES:
             return body

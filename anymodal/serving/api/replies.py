@@ -66,7 +66,7 @@ class MediaEncoder:
         return b64encode(medium.encode(suffix)).decode()
 
 
-def placed(parts: list[Json], created: int) -> Json:
+def media_fields(parts: list[Json], created: int) -> Json:
     """Fields in which clients of other servers expect media: `images`, `videos` and `audio`."""
     fields: Json = {}
     for part in parts:
@@ -88,7 +88,7 @@ def message_json(message: Message, encoder: MediaEncoder, created: int) -> Json:
         encoder.part(part) if isinstance(part, Media) else {"type": "text", "text": part}
         for part in message.content
     ]
-    fields = placed([part for part in parts if part["type"] != "text"], created)
+    fields = media_fields([part for part in parts if part["type"] != "text"], created)
     reply: Json = {"role": "assistant", "content": message.text, "refusal": None, **fields}
     return {**reply, PARTS: parts} if fields or len(parts) > 1 else reply
 
@@ -113,7 +113,7 @@ class DeltaWriter:
         self._has_sound = False
 
     def delta(self, event: Event) -> Json:
-        """What a stream tells of an event before the last."""
+        """Deltas for an event before the last."""
         match event:
             case TextDelta(text):
                 self._parts += not self._in_text
@@ -135,7 +135,7 @@ class DeltaWriter:
 
     def _ready(self, index: int, medium: Media) -> Json:
         part = {"index": self._places[index], **self.encoder.part(medium), "status": "completed"}
-        fields = placed([part], self.created)
+        fields = media_fields([part], self.created)
         if self._has_sound:
             fields.pop("audio", None)
         self._has_sound = self._has_sound or "audio" in fields

@@ -42,7 +42,7 @@ class ResponseStream(StreamFormat):
             self._event("response.in_progress", response=empty),
         ]
 
-    def told(self, index: int, event: Event) -> list[Json]:
+    def event_json(self, index: int, event: Event) -> list[Json]:
         """What changes in the output."""
         match event:
             case TextDelta(text):

@@ -76,15 +76,15 @@ class StreamFormat(ABC):
         return []
 
     @abstractmethod
-    def told(self, index: int, event: Event) -> list[Json]:
-        """What is told of an event of the reply at an index."""
+    def event_json(self, index: int, event: Event) -> list[Json]:
+        """Chunks for an event of the reply at an index."""
 
     def closing(self) -> list[Json]:
         """What comes after all events."""
         return []
 
     def failure(self, error: ApiError) -> list[Json]:
-        """What is told of an error in the middle."""
+        """Chunks for an error in the middle."""
         return [error.body]
 
 
@@ -133,8 +133,8 @@ class EventStream:
 
     async def _told(self, index: int, event: Event) -> list[Json]:
         if isinstance(event, MediumReady):  # encoding one takes a while
-            return await asyncio.to_thread(self.form.told, index, event)
-        return self.form.told(index, event)
+            return await asyncio.to_thread(self.form.event_json, index, event)
+        return self.form.event_json(index, event)
 
     async def _close(self) -> None:
         await self._events.aclose()

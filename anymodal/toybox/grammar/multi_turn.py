@@ -8,7 +8,7 @@ from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.phrases.talk import REACTIONS, WHICH
 from anymodal.toybox.grammar.requests import conversion_request, describe_request, generate_request
 from anymodal.toybox.grammar.scenes import SceneSampler, default_value
-from anymodal.toybox.grammar.single_turn import story_text
+from anymodal.toybox.grammar.single_turn import add_perception, story_text
 from anymodal.toybox.grammar.talk import GENERATED, add_exchange, add_talk
 from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import as_typed, noun_phrase
@@ -160,14 +160,9 @@ def question_series(scenes: SceneSampler) -> ReferenceDialogue:
     """A description of a given media item, or a question about it, then more questions."""
     source = scenes.choice((*GENERATED, "imu"))
     builder = DialogueBuilder(scenes)
-    item = scenes.media_item(scenes.sample((source,)), source)
-    if scenes.chance(0.6):
-        builder.add_request(describe_request(scenes, source), [item])
-        builder.add_description(item.attributes, source)
-    else:
-        builder.add_question(item.attributes, source, [item])
+    attributes = add_perception(builder, scenes, source)
     for _ in range(scenes.choice((1, 1, 2))):
-        builder.add_question(item.attributes, source)
+        builder.add_question(attributes, source)
     return builder.build("ask")
 
 

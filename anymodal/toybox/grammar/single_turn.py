@@ -87,15 +87,21 @@ def story_text(scenes: SceneSampler, attributes: Attributes) -> str:
     return (capitalized(text) if scenes.chance(0.3) else text) + " "
 
 
-def _perception(scenes: SceneSampler, source: str) -> ReferenceDialogue:
-    """A description of a media item, or a question about it."""
-    builder = DialogueBuilder(scenes)
+def add_perception(builder: DialogueBuilder, scenes: SceneSampler, source: str) -> dict[str, str]:
+    """A description of a new media item, or a question about it; the attributes that it shows."""
     item = scenes.media_item(scenes.sample((source,)), source)
     if scenes.chance(0.6):
         builder.add_request(describe_request(scenes, source), [item])
         builder.add_description(item.attributes, source)
     else:
         builder.add_question(item.attributes, source, [item])
+    return item.attributes
+
+
+def _perception(scenes: SceneSampler, source: str) -> ReferenceDialogue:
+    """A description of a media item, or a question about it."""
+    builder = DialogueBuilder(scenes)
+    add_perception(builder, scenes, source)
     return builder.build(f"{source}>text", builder.answers[-1][0])
 
 
