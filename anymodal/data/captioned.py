@@ -1,4 +1,4 @@
-"""A medium with words that say what it shows: the sample of every captioned data set."""
+"""Captioned media: the samples of captioning data sets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Captioned(_Captioned):
     and are empty where a sample has nothing to tell of it. Lone surrogates become U+FFFD.
     """
 
-    __slots__ = ()
+    __slots__ = ()  # else each sample would carry a dictionary
 
     def __new__(
         cls, modality: str, media: Media, caption: str, details: tuple[str, ...] = ()
     ) -> Self:
-        told = tuple(map(valid_text, details))
-        return super().__new__(cls, modality, media, valid_text(caption), told)
+        texts = tuple(map(valid_text, details))
+        return super().__new__(cls, modality, media, valid_text(caption), texts)

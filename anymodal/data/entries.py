@@ -58,13 +58,13 @@ class EntryReader:
         if keys:
             return self._conversation(entry, entry[keys[0]])
         if "caption" in entry:
-            return self._captioned(entry)
+            return self._caption_messages(entry)
         raise ValueError(
             "there is neither a conversation nor a caption with a file; there is "
             f"{', '.join(map(str, entry)) or 'nothing'}"
         )
 
-    def _captioned(self, entry: Mapping[str, Any]) -> list[Message]:
+    def _caption_messages(self, entry: Mapping[str, Any]) -> list[Message]:
         check_keys(entry, caption_keys(), "a caption")
         kind, file = only_medium(supplies(entry, {}))
         caption = _as_text(entry["caption"], "the caption")
@@ -72,20 +72,20 @@ class EntryReader:
         medium = self._load(file, kind) if self.load_targets or not self.make else None
         if not self.make:
             return [Message("user", [medium, self.ask]), Message("assistant", [caption])]
-        asked = f"{self.ask} {caption}".strip()
-        return [Message("user", [asked]), Message("assistant", [Target(kind, caption, medium)])]
+        request = f"{self.ask} {caption}".strip()
+        return [Message("user", [request]), Message("assistant", [Target(kind, caption, medium)])]
 
-    def _conversation(self, entry: Mapping[str, Any], given: object) -> list[Message]:
+    def _conversation(self, entry: Mapping[str, Any], turn_values: object) -> list[Message]:
         check_keys(entry, conversation_keys(), "a conversation")
-        if not isinstance(given, list):
-            raise ValueError(f"conversations are {given!r}, not a list of turns")
-        for number, turn in enumerate(given, 1):
+        if not isinstance(turn_values, list):
+            raise ValueError(f"conversations are {turn_values!r}, not a list of turns")
+        for number, turn in enumerate(turn_values, 1):
             if not isinstance(turn, dict):
                 raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
             check_keys(turn, _TURN_KEYS, f"turn {number} comes")
         # All marks are known before media are dealt to them: numbers and names have to agree.
-        media = supplies(entry, _captions_of(given))
-        turns = [self._turn(turn, media) for turn in given]
+        media = supplies(entry, _captions_of(turn_values))
+        turns = [self._turn(turn, media) for turn in turn_values]
         turns = [*_system(entry, turns), *turns]
         _check_talk(entry, turns)
         rename(turns, media)
@@ -102,8 +102,8 @@ class EntryReader:
         if role is None:
             raise ValueError(f"a turn is from {who!r}{suggest(str(who), _ROLES)}")
         # A reply may quote a mark as text; it stands for a medium only where the entry has one.
-        named = {kind for kind, supply in media.items() if supply.made or supply.listed}
-        kinds = named if role == "assistant" else set(media)
+        output_kinds = {kind for kind, supply in media.items() if supply.outputs or supply.items}
+        kinds = output_kinds if role == "assistant" else set(media)
         value = turn.get("value", turn.get("content"))
         if not isinstance(value, list):
             text = _as_text(value, "a turn's value")
@@ -118,9 +118,9 @@ class EntryReader:
     def _piece(self, part: object, role: str, kinds: set[str]) -> list[Piece]:
         """A part of a list: a text with its marks, a place for a medium, or one itself."""
         fields = part if isinstance(part, dict) else {}
-        named = {key for key, value in fields.items() if not is_empty(value)}
+        keys = {key for key, value in fields.items() if not is_empty(value)}
         # OpenAI's form with the file elsewhere: a place for a medium, as a mark in a text is.
-        if "type" in named <= {"type", "index"} and fields["type"] in [*Media.kinds]:
+        if "type" in keys <= {"type", "index"} and fields["type"] in [*Media.kinds]:
             return [Mark(fields["type"])]
         read = self.parts.read(part)
         if isinstance(read, Target) and role != "assistant":
@@ -134,12 +134,12 @@ class EntryReader:
                 yield piece
                 continue
             file, caption = take_medium(media[piece.kind], piece, turn.side)
-            if turn.side == "shown":
+            if turn.side == "input":
                 yield self._load(file, piece.kind)
                 continue
-            said = "" if caption is None else _as_text(caption, f"a caption of {piece.kind}")
-            opened = file is not None and self.load_targets
-            yield Target(piece.kind, said, self._load(file, piece.kind) if opened else None)
+            text = "" if caption is None else _as_text(caption, f"a caption of {piece.kind}")
+            has_target = file is not None and self.load_targets
+            yield Target(piece.kind, text, self._load(file, piece.kind) if has_target else None)
 
     def _load(self, name: object, kind: str) -> Media:
         if not isinstance(name, str):
@@ -156,14 +156,14 @@ def _as_text(value: object, place: str) -> str:
 
 def _captions_of(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Captions by kind that turns tell themselves, as T2M's do."""
-    found: dict[str, list[Any]] = {}
+    captions: dict[str, list[Any]] = {}
     for turn in turns:
         kind = output_of(turn)
         if kind:
-            found.setdefault(kind, []).extend(as_list(turn.get("caption")))
+            captions.setdefault(kind, []).extend(as_list(turn.get("caption")))
         elif not is_empty(turn.get("caption")):
             raise ValueError("a turn has a caption without the output_modality that it makes")
-    return found
+    return captions
 
 
 def _own_marks(turn: Mapping[str, Any], text: str) -> str:
@@ -195,7 +195,7 @@ def _check_talk(entry: Mapping[str, Any], turns: Sequence[MarkedTurn]) -> None:
     if not is_empty(caption) and not any(caption in pieces for pieces in replies):
         raise ValueError("the caption beside the conversation is none of its replies; take one out")
     for turn in turns:
-        if turn.side == "shown" and any(
+        if turn.side == "input" and any(
             isinstance(p, str) and _QWEN.search(p) for p in turn.pieces
         ):
             raise ValueError(

@@ -12,9 +12,9 @@ from anymodal.media import Media
 
 TURNS = ("conversations", "conversation", "messages")
 SYSTEM = ("system", "system_prompt")
-_SHOWN = ("{}", "{}s", "input_{}", "{}_name")
-_MADE = ("output_{}", "{}_captions")
-_LIST = "{}_list"
+_INPUT_KEYS = ("{}", "{}s", "input_{}", "{}_name")
+_OUTPUT_KEYS = ("output_{}", "{}_captions")
+_LIST_KEY = "{}_list"
 _METADATA = (
     *("id", "uid", "uuid", "idx", "index", "question_id", "conversation_id", "dialogue_id"),
     *("sample_id", "metadata"),
@@ -38,15 +38,15 @@ class Supply:
     """Media of one kind that an entry names, in the order in which `<M>` takes them.
 
     Args:
-        shown: files, for the marks of what is asked.
-        made: for the marks of the replies.
-        listed: media for the marks of both, one after the other, or by their names.
-        key: where `shown` or `listed` stand, for errors.
+        inputs: files, for the marks of user turns.
+        outputs: for the marks of replies.
+        items: media for the marks of both, one after the other, or by their names.
+        key: the key of `inputs` or `items` in the entry, for errors.
     """
 
-    shown: list[Any] = field(default_factory=list)
-    made: list[OutputMedia] = field(default_factory=list)
-    listed: list[OutputMedia] = field(default_factory=list)
+    inputs: list[Any] = field(default_factory=list)
+    outputs: list[OutputMedia] = field(default_factory=list)
+    items: list[OutputMedia] = field(default_factory=list)
     key: str = ""
 
 
@@ -56,23 +56,23 @@ def of_kinds(patterns: Iterable[str]) -> list[str]:
 
 
 def is_empty(value: object) -> bool:
-    """Whether a key's value says nothing, as where a table has a column for other rows."""
+    """Return True for an empty value, as a table has in a column that other rows use."""
     return value is None or (isinstance(value, str | list | dict) and not value)
 
 
-def check_keys(entry: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+def check_keys(entry: Mapping[str, Any], allowed: Iterable[str], what: str) -> None:
     """Refuse keys that are not read; those with nothing in them and metadata are left alone.
 
     Raises:
         ValueError: with the key, and the nearest one that is read.
     """
-    known = set(known)
-    ignored = {*_METADATA, *of_kinds(_METADATA_OF_KIND)}
+    allowed = set(allowed)
+    metadata = {*_METADATA, *of_kinds(_METADATA_OF_KIND)}
     for key, value in entry.items():
-        if key in known or key in ignored or is_empty(value):
+        if key in allowed or key in metadata or is_empty(value):
             continue
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-        some = sorted(known - {*of_kinds([*_SHOWN, *_MADE, _LIST])})
+        near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.6)
+        some = sorted(allowed - {*of_kinds([*_INPUT_KEYS, *_OUTPUT_KEYS, _LIST_KEY])})
         hint = f"did you mean {near[0]!r}?" if near else f"read are {', '.join(some)}"
         media = "" if near else " and keys of media, such as M, Ms, input_M, output_M, M_captions"
         raise ValueError(f"{what} with the key {key!r}, which is not read; {hint}{media}")
@@ -80,46 +80,46 @@ def check_keys(entry: Mapping[str, Any], known: Iterable[str], what: str) -> Non
 
 def conversation_keys() -> list[str]:
     """Keys that are read of an entry with a conversation."""
-    more = of_kinds([*_SHOWN, *_MADE, _LIST])
+    more = of_kinds([*_INPUT_KEYS, *_OUTPUT_KEYS, _LIST_KEY])
     return [*TURNS, *SYSTEM, *more, "caption", "output_modality"]
 
 
 def caption_keys() -> list[str]:
     """Keys that are read of an entry with a caption."""
-    return ["caption", *of_kinds([*_SHOWN, _MADE[0]])]
+    return ["caption", *of_kinds([*_INPUT_KEYS, _OUTPUT_KEYS[0]])]
 
 
-def supplies(entry: Mapping[str, Any], told: Mapping[str, list[Any]]) -> dict[str, Supply]:
+def supplies(entry: Mapping[str, Any], captions: Mapping[str, list[Any]]) -> dict[str, Supply]:
     """Media of every kind that an entry names.
 
     Args:
         entry: its keys.
-        told: captions by kind that turns tell themselves.
+        captions: captions by kind that turns have of their own.
 
     Raises:
         ValueError: if media are named under two keys, or files and captions differ in number.
     """
     entry = _with_output(entry)
-    return {kind: _supply(entry, kind, told.get(kind, [])) for kind in Media.kinds}
+    return {kind: _supply(entry, kind, captions.get(kind, [])) for kind in Media.kinds}
 
 
 def _with_output(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """T2M's entries: `output_modality` tells that `M_name` is made, and of which kind it is."""
+    """T2M's entries: with `output_modality`, the file of `M_name` is an output of that kind."""
     kind = output_of(entry)
     if not kind:
         return entry
     names = [key for key in of_kinds(["{}_name"]) if not is_empty(entry.get(key))]
-    made = {f"output_{kind}": [entry[key] for key in names]} if names else {}
-    return {**{key: value for key, value in entry.items() if key not in names}, **made}
+    outputs = {f"output_{kind}": [entry[key] for key in names]} if names else {}
+    return {**{key: value for key, value in entry.items() if key not in names}, **outputs}
 
 
-def output_of(given: Mapping[str, Any]) -> str:
+def output_of(fields: Mapping[str, Any]) -> str:
     """The kind of medium that an entry or a turn says it makes, or nothing.
 
     Raises:
         ValueError: if there is no such kind.
     """
-    kind = given.get("output_modality")
+    kind = fields.get("output_modality")
     if is_empty(kind) or kind == "text":
         return ""
     if kind not in [*Media.kinds]:  # a list, for what can't be a key
@@ -127,24 +127,25 @@ def output_of(given: Mapping[str, Any]) -> str:
     return str(kind)
 
 
-def _supply(entry: Mapping[str, Any], kind: str, told: list[Any]) -> Supply:
-    keys = [pattern.format(kind) for pattern in (*_SHOWN, _LIST)]
+def _supply(entry: Mapping[str, Any], kind: str, turn_captions: list[Any]) -> Supply:
+    keys = [pattern.format(kind) for pattern in (*_INPUT_KEYS, _LIST_KEY)]
     keys = [key for key in keys if not is_empty(entry.get(key))]
     if len(keys) > 1:
         raise ValueError(f"media are named twice, under {' and '.join(map(repr, keys))}")
     key = keys[0] if keys else ""
-    if key == _LIST.format(kind):
-        return Supply(listed=_listed_media(entry[key], key, kind), key=key)
-    files, captions = (as_list(entry.get(pattern.format(kind))) for pattern in _MADE)
-    if told and captions and told != captions:
+    if key == _LIST_KEY.format(kind):
+        return Supply(items=_listed_media(entry[key], key, kind), key=key)
+    # Captions may stand in turns and in the entry; where they differ, neither is surely right.
+    files, captions = (as_list(entry.get(pattern.format(kind))) for pattern in _OUTPUT_KEYS)
+    if turn_captions and captions and turn_captions != captions:
         raise ValueError(f"turns tell other captions of {kind} than {kind}_captions does")
-    captions = captions or told
+    captions = captions or turn_captions
     if files and captions and len(files) != len(captions):
         raise ValueError(
             f"{len(files)} files under 'output_{kind}' and {len(captions)} captions; give each one"
         )
-    made = [OutputMedia(*pair) for pair in zip_longest(files, captions)]
-    return Supply(as_list(entry.get(key)) if key else [], made, key=key)
+    outputs = [OutputMedia(*pair) for pair in zip_longest(files, captions)]
+    return Supply(as_list(entry.get(key)) if key else [], outputs, key=key)
 
 
 def _listed_media(value: object, key: str, kind: str) -> list[OutputMedia]:
@@ -173,7 +174,7 @@ def only_medium(all_supplies: Mapping[str, Supply]) -> tuple[str, Any]:
     files: Sequence[tuple[str, Any]] = [
         (kind, file)
         for kind, supply in all_supplies.items()
-        for file in [*supply.shown, *(made.file for made in supply.made)]
+        for file in [*supply.inputs, *(output.file for output in supply.outputs)]
     ]
     if len(files) != 1:
         raise ValueError(f"one caption and {len(files)} files; give one file for each caption")

@@ -44,7 +44,7 @@ def read_entries(path: Path) -> Entries:
 def _text(path: Path) -> str:
     data = path.read_bytes()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
+        return data.decode("utf-16", "replace")  # as PowerShell's redirection writes
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -58,11 +58,12 @@ def _text(path: Path) -> str:
 
 
 def _looks_like_lines(text: str) -> bool:
-    """Whether several lines hold an object each, whatever the file is called."""
-    first, _, rest = text.strip().partition("\n")
-    if not first.startswith("{") or not rest.strip():
+    """Return True if the first of several lines is an object, whatever the file's extension."""
+    first, _, following = text.strip().partition("\n")
+    if not first.startswith("{") or not following.strip():
         return False
     try:
+        # A lone "{" is a JSON object over several lines, and fails here.
         return isinstance(json.loads(first), dict)
     except (ValueError, RecursionError):
         return False
@@ -70,10 +71,11 @@ def _looks_like_lines(text: str) -> bool:
 
 def _of_lines(path: Path, text: str) -> Entries:
     entries = Entries([], [])
+    # Not splitlines(): U+2028 and its like may stand unescaped inside a JSON string.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        value = _parsed(line, f"{path}, line {number}")
+        value = _parse_json(line, f"{path}, line {number}")
         if not isinstance(value, dict):
             raise ValueError(f"{path}, line {number} holds {_short(value)}, not an object")
         entries.values.append(value)
@@ -82,7 +84,7 @@ def _of_lines(path: Path, text: str) -> Entries:
 
 
 def _of_list(path: Path, text: str) -> Entries:
-    values = _parsed(text, str(path)) if text.strip() else []
+    values = _parse_json(text, str(path)) if text.strip() else []
     if not isinstance(values, list):
         raise ValueError(
             f"{path} must hold a list of entries at the top, or an object on each line; it holds "
@@ -94,7 +96,7 @@ def _of_list(path: Path, text: str) -> Entries:
     return Entries(values, [])
 
 
-def _parsed(text: str, place: str) -> Any:
+def _parse_json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:

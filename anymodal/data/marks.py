@@ -14,7 +14,7 @@ from anymodal.media import Media
 from anymodal.types import Target
 
 _ANY = "<image>".strip("<>")
-"""The mark that LLaVA and its followers write for the entry's file, be it a film."""
+"""The mark that LLaVA and its followers write for the entry's file, be it a video."""
 
 
 class Mark(NamedTuple):
@@ -36,8 +36,8 @@ class MarkedTurn:
 
     @property
     def side(self) -> str:
-        """Which media its marks take: those made in replies, or those shown in all else."""
-        return "made" if self.role == "assistant" else "shown"
+        """The media that its marks take: outputs in replies, inputs in all other turns."""
+        return "output" if self.role == "assistant" else "input"
 
     @property
     def marks(self) -> list[Mark]:
@@ -50,6 +50,7 @@ def pieces_of(text: str, kinds: set[str]) -> Iterator[str | Mark]:
 
     `<M>file</M>` stands for the one of that name (MosIT).
     """
+    # A name has no bracket, no line's end and a bound, so that no text makes matching slow.
     names = "|".join(map(re.escape, sorted(kinds)))
     pattern = rf"\n?<((?i:{names}))>([^<>\n]{{1,255}})</\1>\n?|\n?<({names})>\n?"
     marks = list(re.finditer(pattern, text)) if kinds else []
@@ -57,36 +58,37 @@ def pieces_of(text: str, kinds: set[str]) -> Iterator[str | Mark]:
     for mark in marks:
         if before := text[start : mark.start()].strip():
             yield before
+        # With a file's name either case is a mark; alone only lower case is, since prose has tags.
         yield Mark(mark[1].lower(), mark[2]) if mark[1] else Mark(mark[3])
         start = mark.end()
-    if rest := text[start:].strip() if marks else text:
-        yield rest
+    if tail := text[start:].strip() if marks else text:
+        yield tail
 
 
 def settle(turns: Sequence[MarkedTurn], kind: str, supply: Supply) -> None:
     """Make marks of a kind and its media agree, or refuse the entry with both counts."""
-    if supply.listed:
+    if supply.items:
         return _check_listed(turns, kind, supply)
     places = [(turn, mark) for turn in turns for mark in turn.marks if mark.kind == kind]
-    if named := next((mark.name for _, mark in places if mark.name), ""):
+    if file_name := next((mark.name for _, mark in places if mark.name), ""):
         raise ValueError(
-            f"<{kind}>{named}</{kind}> is read with {kind}_list alone; name the file under "
+            f"<{kind}>{file_name}</{kind}> is read with {kind}_list alone; name the file under "
             f"{kind!r} and write <{kind}>"
         )
     marks = Counter(turn.side for turn, _ in places)
-    if supply.shown and not marks["shown"]:
-        marks["shown"] = _mark_first(turns, kind, len(supply.shown))
-    asked, said = marks["shown"], marks["made"]
-    if asked != len(supply.shown):
+    if supply.inputs and not marks["input"]:
+        marks["input"] = _mark_first(turns, kind, len(supply.inputs))
+    num_inputs, num_outputs = marks["input"], marks["output"]
+    if num_inputs != len(supply.inputs):
         under = f" under {supply.key!r}" if supply.key else ""
         raise ValueError(
-            f"{asked} <{kind}> in what is asked and {len(supply.shown)} files of {kind}{under}; "
-            f"give each mark its file, and each file its mark"
+            f"{num_inputs} <{kind}> in what is asked and {len(supply.inputs)} files of "
+            f"{kind}{under}; give each mark its file, and each file its mark"
         )
-    if said != len(supply.made):
+    if num_outputs != len(supply.outputs):
         raise ValueError(
-            f"{said} <{kind}> in the replies and {len(supply.made)} named to be made; give each "
-            "mark its file or caption, and each of these its mark"
+            f"{num_outputs} <{kind}> in the replies and {len(supply.outputs)} named to be made; "
+            "give each mark its file or caption, and each of these its mark"
         )
     return None
 
@@ -94,16 +96,16 @@ def settle(turns: Sequence[MarkedTurn], kind: str, supply: Supply) -> None:
 def _check_listed(turns: Sequence[MarkedTurn], kind: str, supply: Supply) -> None:
     marks = [mark for turn in turns for mark in turn.marks if mark.kind == kind]
     names = {mark.name for mark in marks}
-    bases = Counter(_base(made.file) for made in supply.listed)
-    known = set(bases)
-    if unknown := sorted(names - known - {""}):
+    bases = Counter(_base(item.file) for item in supply.items)
+    file_names = set(bases)
+    if unknown := sorted(names - file_names - {""}):
         raise ValueError(f"{kind} {unknown[0]!r} is none of {supply.key!r}")
     if twice := [name for name in names - {""} if bases[name] > 1]:
         raise ValueError(f"{kind} {twice[0]!r} stands twice under {supply.key!r}")
-    named = names == known and "" not in names  # each may stand several times
-    if not named and (len(marks) != len(supply.listed) or names - {""}):
+    by_name = names == file_names and "" not in names  # each may stand several times
+    if not by_name and (len(marks) != len(supply.items) or names - {""}):
         raise ValueError(
-            f"{len(marks)} <{kind}> and {len(supply.listed)} of it under {supply.key!r}; give each "
+            f"{len(marks)} <{kind}> and {len(supply.items)} of it under {supply.key!r}; give each "
             "mark its item, and each item its mark"
         )
 
@@ -117,12 +119,13 @@ def rename(turns: Sequence[MarkedTurn], media: Mapping[str, Supply]) -> None:
 
     Only at an end of what is asked, where LLaVA has it, so that no quoted one is taken for it.
     """
-    shown = [turn for turn in turns if turn.side == "shown"]
-    marked = {mark.kind for turn in shown for mark in turn.marks}
-    kinds = [kind for kind, supply in media.items() if supply.shown]
-    if len(kinds) != 1 or kinds[0] in marked or marked != {_ANY}:
+    inputs = [turn for turn in turns if turn.side == "input"]
+    mark_kinds = {mark.kind for turn in inputs for mark in turn.marks}
+    kinds = [kind for kind, supply in media.items() if supply.inputs]
+    if len(kinds) != 1 or kinds[0] in mark_kinds or mark_kinds != {_ANY}:
         return
-    for turn in shown:
+    for turn in inputs:
+        # A set: a turn of one piece has one end.
         for place in {0, len(turn.pieces) - 1} if turn.pieces else ():
             if turn.pieces[place] == Mark(_ANY):
                 turn.pieces[place] = Mark(kinds[0])
@@ -140,7 +143,7 @@ def _mark_first(turns: Sequence[MarkedTurn], kind: str, count: int) -> int:
 def take_medium(supply: Supply, mark: Mark, side: str) -> OutputMedia:
     """The medium of a mark; its supply loses it, unless it is called by name."""
     if mark.name:
-        return next(made for made in supply.listed if _base(made.file) == mark.name)
-    if supply.listed:
-        return supply.listed.pop(0)
-    return supply.made.pop(0) if side == "made" else OutputMedia(supply.shown.pop(0), None)
+        return next(item for item in supply.items if _base(item.file) == mark.name)
+    if supply.items:
+        return supply.items.pop(0)
+    return supply.outputs.pop(0) if side == "output" else OutputMedia(supply.inputs.pop(0), None)
