@@ -15,11 +15,11 @@ from torch.utils.data import IterableDataset, get_worker_info
 _LOG = logging.getLogger("anymodal")
 
 SPARES = 10
-"""How many samples are tried instead of one that can't be used; more of them in a row end a run."""
+"""Samples tried in place of one that can't be used; more of them in a row end a run."""
 
 
 def _lengths(data: object) -> Callable[[int], float] | None:
-    """What tells the length of a sample without reading it, in any unit, where data have it."""
+    """The data's length of a sample by index, in any unit, if it has one without reading it."""
     # Asked of the object: a mixture has lengths only where all its data sets have.
     length: Callable[[int], float] | None = getattr(data, "length", None)
     return length
@@ -67,31 +67,33 @@ class Batches(IterableDataset[Any]):
         self.data, self.collate, self.batch_size = data, collate, batch_size
         self.seed, self.start, self.every = seed, start, every
         self.length_group_batches = length_group_batches
-        self._shuffled = -1, np.empty(0, np.int64)  # the last epoch's order
+        # One epoch's order, not all: batches are asked for in order.
+        self._epoch_order = -1, np.empty(0, np.int64)
         self._dealt: tuple[int, list[list[int]]] = (-1, [])  # the last group's batches
 
     def indices(self, batch: int) -> list[int]:
         """The samples of a batch, by number."""
         if self.length_group_batches == 1:
-            return self._drawn(batch, 1)
+            return self._indices_of(batch, 1)
         group, place = divmod(batch, self.length_group_batches)
         if self._dealt[0] != group:
             self._dealt = (group, self._deal(group))
         return self._dealt[1][place]
 
     def covering(self, samples: int) -> int:
-        """How many batches hold the first samples that are drawn: whole groups of them."""
+        """The number of batches that hold the first samples drawn, in whole groups of batches."""
         size = self.batch_size * self.length_group_batches
         return -(-samples // size) * self.length_group_batches
 
     def _deal(self, group: int) -> list[list[int]]:
-        drawn = self._drawn(group * self.length_group_batches, self.length_group_batches)
-        drawn.sort(key=_lengths(self.data))
+        indices = self._indices_of(group * self.length_group_batches, self.length_group_batches)
+        indices.sort(key=_lengths(self.data))
+        # The 1 keeps this stream apart from the epochs', which are seeded by (seed, epoch).
         order = np.random.default_rng((self.seed, group, 1)).permutation(self.length_group_batches)
         size = self.batch_size
-        return [drawn[k * size : (k + 1) * size] for k in order]
+        return [indices[k * size : (k + 1) * size] for k in order]
 
-    def _drawn(self, batch: int, count: int) -> list[int]:
+    def _indices_of(self, batch: int, count: int) -> list[int]:
         """The samples of some batches in the order of the permutations."""
         first = batch * self.batch_size
         places = range(first, first + count * self.batch_size)
@@ -101,10 +103,10 @@ class Batches(IterableDataset[Any]):
         ]
 
     def _permutation(self, epoch: int) -> np.ndarray:
-        if self._shuffled[0] != epoch:
+        if self._epoch_order[0] != epoch:
             random = np.random.default_rng((self.seed, epoch))
-            self._shuffled = epoch, random.permutation(len(self.data))
-        return self._shuffled[1]
+            self._epoch_order = epoch, random.permutation(len(self.data))
+        return self._epoch_order[1]
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
@@ -115,7 +117,7 @@ class Batches(IterableDataset[Any]):
             seed_all(self.seed, batch, 1)
             item: Any
             try:
-                item = self._collated(self.indices(batch))
+                item = self._collate(self.indices(batch))
             except (OSError, ValueError) as error:
                 if worker is None:
                     raise
@@ -126,8 +128,8 @@ class Batches(IterableDataset[Any]):
             yield item
             batch += step
 
-    def _collated(self, indices: Sequence[int]) -> Any:
-        """The batch of some samples; for one that can't be used another stands in, and it is told.
+    def _collate(self, indices: Sequence[int]) -> Any:
+        """The batch of some samples; for one that can't be used another stands in, with a warning.
 
         Raises:
             OSError: if a sample can't be read, nor any of `SPARES` that might stand in for it.
@@ -137,15 +139,15 @@ class Batches(IterableDataset[Any]):
         try:
             return self.collate(samples)
         except ValueError:  # of one of them, or several
-            return self.collate([self._usable(index, collated=True) for index in indices])
+            return self.collate([self._usable(index, collates=True) for index in indices])
 
-    def _usable(self, index: int, collated: bool = False) -> Any:
+    def _usable(self, index: int, collates: bool = False) -> Any:
         """The sample of a number, or the first after it that can be read (and makes a batch)."""
         first: Exception | None = None
         for number in range(index, index + SPARES + 1):
             try:
                 sample = self.data[number % len(self.data)]
-                if collated:
+                if collates:
                     self.collate([sample])
             except (OSError, ValueError) as error:
                 first = first or _with_sample(index, error)
@@ -164,6 +166,7 @@ def _with_sample(index: int, error: Exception) -> Exception:
         result: Exception = OSError(f"sample {index}: {_file_error(error)}")
     else:
         result = ValueError(f"sample {index}: {error}")
+    # Set by hand: the error is raised later, by another process where a worker read the sample.
     result.__cause__ = error
     return result
 
@@ -175,6 +178,7 @@ def _file_error(error: OSError) -> str:
 
 def seed_all(seed: int, number: int, use: int = 0) -> None:
     """Seed Python's, NumPy's and torch's random numbers for a batch and one of its uses."""
+    # One 64-bit number: the seed and the use in the upper half, the batch in the lower.
     torch.manual_seed((2 * seed + use << 32) + number)
     state = np.random.SeedSequence((seed, number, use)).generate_state(2)
     random.seed(int(state[0]))

@@ -22,7 +22,7 @@ _LOG = logging.getLogger("anymodal")
 
 _MARK = b"sha256:"
 _SEAL = len(_MARK) + 2 * hashlib.sha256().digest_size
-_END = b"PK\x05\x06"
+_END = b"PK\x05\x06"  # a zip's end of central directory record
 _END_LENGTH = 22
 
 
@@ -37,7 +37,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def __init__(self) -> None:
-        self.damaged: Path | None = None
+        self.damaged_path: Path | None = None
 
     def save_checkpoint(
         self,
@@ -53,9 +53,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             seal(temporary)
             # Now, with the new one written: a kill from here on leaves the older or both. What is
             # damaged never takes the place of what is whole.
-            if path.exists() and path != self.damaged:
+            if path.exists() and path != self.damaged_path:
                 os.replace(path, previous(path))
-        self.damaged = None
+        self.damaged_path = None
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], *args: object, **kwargs: object
@@ -73,17 +73,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if not place.exists():
                 continue
             try:
-                loaded = _load(place)
+                checkpoint = _load(place)
             except DamagedError as error:
                 errors.append(str(error))
                 continue
             if errors:
-                self.damaged = path
+                self.damaged_path = path
             if place != path and collectives.is_rank_zero():
                 why = errors[0] if errors else f"{path} is missing"
-                step = loaded["global_step"]
+                step = checkpoint["global_step"]
                 _LOG.warning("%s; going on from %s, of step %d", why, place, step)
-            return loaded
+            return checkpoint
         raise DamagedError(
             f"{' and '.join(errors)}; put a whole copy there, or delete the folder {path.parent} "
             "to start again"
@@ -103,7 +103,7 @@ def _check_plain(name: str, state: object) -> None:
 
 
 def previous(path: Path) -> Path:
-    """Where the checkpoint before the last one is."""
+    """The path of the checkpoint before the last one."""
     return path.with_name("previous.ckpt")
 
 
@@ -115,8 +115,10 @@ def resumable(path: Path) -> Path | None:
 def seal(path: Path) -> None:
     """End a file of torch's, which is a zip archive, with a comment: the checksum of the rest."""
     with open(path, "r+b") as file:
+        # The end record closes with the length of a comment; as a comment the seal leaves a zip
+        # that torch.load reads as before.
         file.seek(-2, os.SEEK_END)
-        file.write(struct.pack("<H", _SEAL))  # the comment's length
+        file.write(struct.pack("<H", _SEAL))
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256")
         file.seek(0, os.SEEK_END)
@@ -134,29 +136,30 @@ def check_seal(path: Path) -> bool:
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
-            left = os.fstat(file.fileno()).st_size - _SEAL
-            while left > 0 and (piece := file.read(min(left, 1 << 20))):
+            remaining = os.fstat(file.fileno()).st_size - _SEAL
+            while remaining > 0 and (piece := file.read(min(remaining, 1 << 20))):
                 digest.update(piece)
-                left -= len(piece)
+                remaining -= len(piece)
             seal_bytes = file.read()
     except OSError as error:
         if error.errno != errno.EIO:
-            raise
+            raise  # such as a missing right, which an older checkpoint wouldn't mend
         raise DamagedError(f"{path} is damaged (the disk can't read it)") from error
     if seal_bytes == _MARK + digest.hexdigest().encode():
         return True
-    unsealed = seal_bytes[-_END_LENGTH:].startswith(_END) and seal_bytes.endswith(b"\0\0")
-    if not unsealed:
+    # A zip's end record is its last 22 bytes where its comment is empty (APPNOTE 4.3.16).
+    is_zip_end = seal_bytes[-_END_LENGTH:].startswith(_END) and seal_bytes.endswith(b"\0\0")
+    if not is_zip_end:
         raise DamagedError(f"{path} is damaged (its checksum is another, or it is cut short)")
     return False
 
 
 def _load(path: Path) -> dict[str, Any]:
-    sealed = check_seal(path)
+    has_seal = check_seal(path)
     try:
-        loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        if sealed:
-            raise
+        if has_seal:
+            raise  # the bytes are those written, so what is wrong is not the disk
         raise DamagedError(f"{path} is damaged ({error})") from error
-    return loaded
+    return checkpoint

@@ -120,11 +120,11 @@ class OptimizerConfig:
         warmup = max(1, round(self.warmup_ratio * steps))
         if step < warmup:
             return (step + 1) / warmup
-        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
         shape = {
             "constant": 1.0,
-            "linear": 1 - done,
-            "cosine": (1 + math.cos(math.pi * done)) / 2,
+            "linear": 1 - progress,
+            "cosine": (1 + math.cos(math.pi * progress)) / 2,
         }[self.schedule]
         return (
             self.min_lr_ratio + (1 - self.min_lr_ratio) * shape
@@ -135,7 +135,7 @@ class OptimizerConfig:
 
 @dataclass
 class FeatureCacheConfig:
-    """Where results of frozen parts are kept, so that each is computed once.
+    """The store of results of frozen parts, so that each is computed once.
 
     Args:
         dir: a folder, for later runs and other processes too; null for memory. Decoders of which
@@ -255,8 +255,8 @@ class Run:
         for name in self.trainer:
             if name in RUN_KEYS:
                 raise ConfigError(f"trainer.{name} is the run's own to say; {RUN_KEYS[name]}")
-        for name, chosen in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
-            if not chosen:
+        for name, entries in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
+            if not entries:
                 raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")
         for name, setting in self.stage.losses.items():
             if not isinstance(setting, Mapping):

@@ -60,7 +60,7 @@ class StageModule(L.LightningModule):
         self.gradients = GradientCheck(self.trainable, run, objective.losses, self.progress)
         self.means = MeanLosses(self.progress)
         self.stopping = StopAndSave()
-        self.strict_loading = False
+        self.strict_loading = False  # checkpoints lack the frozen weights
 
     def configure_model(self) -> None:
         if self.device_mesh is not None and not isinstance(self, FSDPModule):
@@ -87,16 +87,16 @@ class StageModule(L.LightningModule):
             self.gradients.see(batch.counts)
         total = self.step.add(self.objective(batch.batch))
         if collectives.world_size() > 1:
-            return self._tied(total)
+            return self._connected_loss(total)
         if total is not None and total.requires_grad:
             return total
         # Nothing here may train, as where a projection trains alone and nobody shows a medium.
         # Lightning does without a loss, but where it scales losses (fp16): there a step that ends
         # with a batch without one would lose its other batches.
         scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        return self._tied(None) if scales else None
+        return self._connected_loss(None) if scales else None
 
-    def _tied(self, total: Tensor | None) -> Tensor:
+    def _connected_loss(self, total: Tensor | None) -> Tensor:
         """A loss that every process can go backward from, in step with the others."""
         if not isinstance(self, FSDPModule) and total is not None and total.requires_grad:
             return total  # DDP itself fills in what a batch has no use for
@@ -104,7 +104,7 @@ class StageModule(L.LightningModule):
         if not isinstance(self, FSDPModule):
             own = own[:1]
         # FSDP2 sums the gradients of all that is together now, so each needs one, if of zeros.
-        zero = torch.stack([parameter.sum() for parameter in own]).sum() * 0.0
+        zero = torch.stack([parameter.sum() for parameter in own]).sum() * 0.0  # in the graph
         return zero if total is None else total + zero
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -113,15 +113,16 @@ class StageModule(L.LightningModule):
         if isinstance(norm, DTensor):
             norm = norm.full_tensor()
         waiting = self.gradients.flags(dict(self.model.named_parameters()), self.device)
-        stop = torch.tensor([float(self.stopping.asked)]).to(self.device, non_blocking=True)
+        stop = torch.tensor([float(self.stopping.has_signal)]).to(self.device, non_blocking=True)
         report = self.step.end(norm, torch.cat([stop, waiting]))
-        self.stopping.agreed = bool(report.flags[0])
+        self.stopping.any_signal = bool(report.flags[0])
         if self.progress.take(report):
             self.means.add(
                 {"loss": report.loss} | {f"loss/{n}": v for n, v in report.figures.items()}
             )
             self.gradients.note(report.flags[1:], report.norm)
         else:
+            # Lightning steps all the same; without gradients the step changes nothing.
             optimizer.zero_grad()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -139,20 +140,18 @@ class StageModule(L.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        trained = {f"model.{name}" for name in self.trainable}
-        checkpoint["state_dict"] = {
-            k: v for k, v in checkpoint["state_dict"].items() if k in trained
-        }
+        names = {f"model.{name}" for name in self.trainable}
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in names}
         checkpoint["optimizer"] = self.run.optimizer.name
         self.progress.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        saved = set(checkpoint["state_dict"])
-        trained = {f"model.{name}" for name in self.trainable}
-        if saved != trained:
+        saved_names = set(checkpoint["state_dict"])
+        names = {f"model.{name}" for name in self.trainable}
+        if saved_names != names:
             raise ConfigError(
                 f"the checkpoint trained other parameters than this run: only there "
-                f"{sorted(saved - trained)[:5]}, only here {sorted(trained - saved)[:5]}; "
+                f"{sorted(saved_names - names)[:5]}, only here {sorted(names - saved_names)[:5]}; "
                 f"choose another output_dir= folder or the old configuration"
             )
         before, now = checkpoint.get("optimizer"), self.run.optimizer.name

@@ -32,6 +32,7 @@ class MuonAdamW(Optimizer):
 
     def _share(self) -> None:
         """Let both parts work on this optimizer's own groups and state."""
+        # By slices, which share the groups' dictionaries: a schedule sets rates in them.
         first = len(self.parts[0].param_groups)
         for part, groups in zip(self.parts, (slice(first), slice(first, None)), strict=True):
             part.param_groups = self.param_groups[groups]
@@ -89,7 +90,7 @@ class MasterWeights(Optimizer):
         self.inner.step()
         for weight, master in self.pairs:
             if master.grad is not None:
-                weight.copy_(master)
+                weight.copy_(master)  # rounds to the weight's own dtype
                 master.grad = None
         return loss
 
@@ -97,6 +98,7 @@ class MasterWeights(Optimizer):
         """The optimizer's own, with each float32 copy beside the state of its weight."""
         _copy_settings(self.param_groups, self.inner.param_groups)
         states: dict[str, Any] = self.inner.state_dict()
+        # Copies alone: a float32 weight is its own master and is in the model's part already.
         copies = {id(master) for _, master in self.pairs}
         masters = [p for group in self.inner.param_groups for p in group["params"]]
         for place, master in enumerate(masters):
@@ -113,9 +115,9 @@ class MasterWeights(Optimizer):
         for place, state in state_dict["state"].items():
             if _MASTER in state:
                 masters[place].copy_(state[_MASTER])
-            rest = {key: value for key, value in state.items() if key != _MASTER}
-            if rest:
-                states[place] = rest
+            own_state = {key: value for key, value in state.items() if key != _MASTER}
+            if own_state:
+                states[place] = own_state
         self.inner.load_state_dict({**state_dict, "state": states})
         self.state = self.inner.state
         _copy_settings(self.inner.param_groups, self.param_groups)
@@ -135,10 +137,10 @@ def kept_tensors(optimizer: Optimizer) -> Iterator[tuple[Tensor, Tensor]]:
     pairs = optimizer.pairs if isinstance(optimizer, MasterWeights) else []
     yield from pairs
     weights = {id(master): weight for weight, master in pairs}
-    for stepped, states in optimizer.state.items():
+    for parameter, states in optimizer.state.items():
         for state in states.values():
             if isinstance(state, Tensor):
-                yield weights.get(id(stepped), stepped), state
+                yield weights.get(id(parameter), parameter), state
 
 
 def build_optimizer(
@@ -176,11 +178,11 @@ def _optimizer_of(
     trusted_packages: Iterable[str],
 ) -> Optimizer:
     matrices = _matrices(model, trained, settings.muon.params)
-    chosen = {id(matrix) for matrix in matrices}
-    rest = [parameter for parameter in trained.values() if id(parameter) not in chosen]
+    matrix_ids = {id(matrix) for matrix in matrices}
+    others = [parameter for parameter in trained.values() if id(parameter) not in matrix_ids]
     groups = [
-        {"params": [p for p in rest if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     if settings.algorithm is not None:
@@ -219,5 +221,5 @@ def _matrices(
             linear.add(f"{name}.in_proj_weight")
     names = [name for name in trained if name in linear]
     what = f"linear layer that trains; such are {names[:5]}"
-    chosen = match_names(names, patterns, "optimizer.muon.params", what)
-    return [trained[name] for name in names if name in chosen]
+    matches = match_names(names, patterns, "optimizer.muon.params", what)
+    return [trained[name] for name in names if name in matches]

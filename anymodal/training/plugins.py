@@ -38,15 +38,15 @@ def check(run: Run) -> None:
     Raises:
         ConfigError: for a class of another base, or arguments that don't fit it.
     """
-    for node in _listed(run.trainer.get("callbacks")):
+    for node in _nodes(run.trainer.get("callbacks")):
         _check(node, L.Callback, "trainer.callbacks", run)
-    for node in _listed(run.trainer.get("logger")):
+    for node in _nodes(run.trainer.get("logger")):
         _check(node, Logger, "trainer.logger", run)
     if run.optimizer.algorithm is not None:
         _check(run.optimizer.algorithm, Optimizer, "optimizer.algorithm", run)
 
 
-def _listed(node: object) -> Sequence[object]:
+def _nodes(node: object) -> Sequence[object]:
     """The nodes of a key that takes one or several; a truth value is for the trainer itself."""
     if node is None or isinstance(node, bool):
         return ()
@@ -60,11 +60,11 @@ def _check(node: object, base: type, place: str, run: Run) -> None:
             f"{place} must be of class {base.__name__}, as {{_target_: …}}, not {shorten(node)}"
         )
     trusted_packages = [*run.trusted, *PLUGIN_PACKAGES]
-    provided = PROVIDED[base]
+    arguments = PROVIDED[base]
     configuration.validate_node(
-        node, trusted_packages=trusted_packages, place=place, base=base, provided=provided
+        node, trusted_packages=trusted_packages, place=place, base=base, provided=arguments
     )
-    for name in provided:
+    for name in arguments:
         if name in node:
             raise ConfigError(f"{place} is given {name!r} by the run; take it out")
     _refuse_checkpoints(configuration.resolve_target(node["_target_"], trusted_packages), place)
@@ -89,23 +89,26 @@ def _refuse_checkpoints(kind: object, place: str) -> None:
 
 def callbacks(run: Run, more: Iterable[L.Callback] = ()) -> list[L.Callback]:
     """The callbacks that a run names, and those given to it."""
-    nodes = [*_listed(run.trainer.get("callbacks")), *more]
-    return [_built(node, L.Callback, "callbacks", run) for node in nodes]
+    nodes = [*_nodes(run.trainer.get("callbacks")), *more]
+    return [_build(node, L.Callback, "callbacks", run) for node in nodes]
 
 
 def loggers(
     run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()
 ) -> list[Logger] | bool:
     """A run's own loggers, those that it names and those given to it; none where one is false."""
-    named = run.trainer.get("logger")
-    if named is False or more is False:
+    setting = run.trainer.get("logger")
+    if setting is False or more is False:
         return False
-    nodes = [*_listed(named), *_listed(more if isinstance(more, Logger | bool) else list(more))]
+    nodes = [
+        *_nodes(setting),
+        *_nodes(more if isinstance(more, Logger | bool) else list(more)),
+    ]
     # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
     own = [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")]
-    return [*own, *(_built(node, Logger, "logger", run) for node in nodes)]  # type: ignore[type-abstract]
+    return [*own, *(_build(node, Logger, "logger", run) for node in nodes)]  # type: ignore[type-abstract]
 
 
-def _built(node: object, base: type[PluginT], place: str, run: Run) -> PluginT:
+def _build(node: object, base: type[PluginT], place: str, run: Run) -> PluginT:
     value = configuration.instantiate(node, trusted_packages=[*run.trusted, *PLUGIN_PACKAGES])
     return check_object(value, base, place)

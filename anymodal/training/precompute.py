@@ -59,9 +59,9 @@ def fill_feature_cache(
     StageModule(objective, run)  # checks the stage, freezes the rest, opens the cache
     train_mode(objective.model)
     allow_tf32()
-    drawn = run.steps * run.accumulate_grad_batches * run.batch_size
-    drawn *= processes or _processes(run.trainer)
-    count = min(len(data), drawn if limit is None else limit)
+    total = run.steps * run.accumulate_grad_batches * run.batch_size
+    total *= processes or _processes(run.trainer)
+    count = min(len(data), total if limit is None else limit)
     first, every = share[0] - 1, share[1]
     batches = Batches(
         data,
@@ -113,18 +113,21 @@ class _Room:
 
     def __init__(self, feature_cache: FeatureCache, samples: int) -> None:
         self.feature_cache, self.samples = feature_cache, samples
-        self.seen, self.filled, self.fresh, self.next = 0, 0, 0, 0
+        self.num_samples, self.num_computed, self.computed_bytes, self.next = 0, 0, 0, 0
 
     def check(self, count: int) -> None:
         """Count a batch's samples in, and raise where the rest won't fit."""
         store = self.feature_cache.store
         assert isinstance(store, TensorStore), "a folder was named"
-        self.seen += count
-        if self.feature_cache.computed_bytes > self.fresh:
-            self.filled, self.fresh = self.filled + count, self.feature_cache.computed_bytes
-        if store.failure is None and (not self.filled or self.seen < self.next):
+        self.num_samples += count
+        if self.feature_cache.computed_bytes > self.computed_bytes:
+            self.num_computed, self.computed_bytes = (
+                self.num_computed + count,
+                self.feature_cache.computed_bytes,
+            )
+        if store.failure is None and (not self.num_computed or self.num_samples < self.next):
             return
-        self.next = 2 * self.seen
+        self.next = 2 * self.num_samples
         there = sum(map(store.size, self.feature_cache.sections))
         free = store.free()
         advice = (
@@ -137,7 +140,8 @@ class _Room:
                 f"{_size_text(there)} are kept and {_size_text(free)} free; {advice}, then run it "
                 "again to go on"
             )
-        to_come = self.fresh * max(0, self.samples - self.seen) // self.filled
+        # An upper bound: some of the samples to come may be in the cache already.
+        to_come = self.computed_bytes * max(0, self.samples - self.num_samples) // self.num_computed
         tqdm.write(
             f"{store.folder}: up to {_size_text(to_come)} to come, {_size_text(there)} there"
         )

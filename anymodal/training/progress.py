@@ -1,4 +1,4 @@
-"""How far a run has come, and which of its steps were bad."""
+"""A run's progress: batches consumed and steps skipped."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Progress:
 
     Attributes:
         batches: consumed by each process, over all resumed sessions.
-        skipped: bad steps in a row.
+        skipped_in_row: bad steps in a row.
         skipped_in_all: batches that changed nothing.
-        blamed: the last bad batches, and why.
+        last_bad: the last bad batches, and why.
         samples_of: the samples of a batch, by its number; None where unknown.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.batches = 0
-        self.skipped = 0
+        self.skipped_in_row = 0
         self.skipped_in_all = 0
-        self.blamed = ""
+        self.last_bad = ""
         self.samples_of: Callable[[int], Sequence[int]] | None = None
 
     def check_alike(self) -> None:
@@ -56,21 +56,21 @@ class Progress:
             )
 
     def take(self, report: StepReport) -> bool:
-        """Whether a step may change the weights.
+        """Count a step as good or bad; True if it may change the weights.
 
         Raises:
             FloatingPointError: if `max_skipped` steps in a row were bad.
         """
         if why := self._fault(report):
             self._blame(report.bad, why)
-            self.skipped += 1
-            if self.skipped >= self.run.max_skipped:
+            self.skipped_in_row += 1
+            if self.skipped_in_row >= self.run.max_skipped:
                 raise FloatingPointError(
-                    f"{self.skipped} bad steps in a row, the last at {self.blamed}; "
+                    f"{self.skipped_in_row} bad steps in a row, the last at {self.last_bad}; "
                     f"lower optimizer.lr (now {self.run.optimizer.lr}) or look at those samples"
                 )
             return False
-        self.skipped = 0
+        self.skipped_in_row = 0
         return True
 
     def _fault(self, report: StepReport) -> str:
@@ -91,16 +91,16 @@ class Progress:
         if self.samples_of is not None:
             samples = [index for number in numbers for index in self.samples_of(number)]
             name += f" (samples {', '.join(map(str, samples))})"
-        self.blamed = f"{name}: {why}"
+        self.last_bad = f"{name}: {why}"
         if collectives.rank() == 0:
             others = f", and with it the {size} batches of its step" if bad and size > 1 else ""
-            _LOG.warning("%s, skipped%s", self.blamed, others)
+            _LOG.warning("%s, skipped%s", self.last_bad, others)
 
     def save(self, checkpoint: dict[str, Any]) -> None:
         """Write it into a checkpoint."""
         checkpoint["batches"] = self.batches
         checkpoint["samples"] = self.batches * self._drawn_at_once
-        checkpoint["skipped"] = [self.skipped, self.skipped_in_all]
+        checkpoint["skipped"] = [self.skipped_in_row, self.skipped_in_all]
 
     def load(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint, which may be of another number of processes.
@@ -117,7 +117,7 @@ class Progress:
                 "batch_size so that all processes together draw as many as before"
             )
         self.batches = samples // self._drawn_at_once
-        self.skipped, self.skipped_in_all = checkpoint.get("skipped", [0, 0])
+        self.skipped_in_row, self.skipped_in_all = checkpoint.get("skipped", [0, 0])
         size = self.run.accumulate_grad_batches
         if self.batches != checkpoint["batches"] or self.batches % size:
             # Lightning counts them too, to know where an optimiser step ends.

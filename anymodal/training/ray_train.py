@@ -57,8 +57,8 @@ def train_on_ray(
         ),
     )
     trainer.fit()
-    finished = out / FINISHED
-    return finished if finished.exists() else None
+    model_folder = out / FINISHED
+    return model_folder if model_folder.exists() else None
 
 
 def run_worker(settings: dict[str, Any]) -> None:

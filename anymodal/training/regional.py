@@ -51,14 +51,16 @@ def transform_regions(model: nn.Module, *, compiled: bool, checkpointed: bool) -
         yield
     finally:
         for region, forward in before.items():
+            # An attribute of the instance hides the class's method; without it that is back.
             del region.forward
             if forward is not None:
                 region.forward = forward
 
 
-def _switch(plain: Callable[..., Any], compiled: bool, checkpointed: bool) -> Callable[..., Any]:
-    quick = torch.compile(plain, dynamic=True) if compiled else plain
-    if checkpointed:
+def _switch(plain: Callable[..., Any], compiles: bool, checkpoints: bool) -> Callable[..., Any]:
+    quick = torch.compile(plain, dynamic=True) if compiles else plain
+    if checkpoints:
+        # Re-entrant checkpointing drops gradients of blocks whose inputs need none.
         quick = partial(checkpoint, quick, use_reentrant=False)
 
     def forward(*args: Any, **kwargs: Any) -> Any:

@@ -100,28 +100,30 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     """
     say = rank_zero_only(_LOG.info)
     run = read_run(path, overrides)
-    finished = Path(run.output_dir) / FINISHED
-    if finished.exists():
-        say(f"{finished} is there already; delete it to train again")
-        return finished
-    say(f"training {path} -> {finished}")
+    model_folder = Path(run.output_dir) / FINISHED
+    if model_folder.exists():
+        say(f"{model_folder} is there already; delete it to train again")
+        return model_folder
+    say(f"training {path} -> {model_folder}")
     trainer, module = fit(run)
-    if _interrupted(trainer):
+    if _was_interrupted(trainer):
         say(f"stopped at step {trainer.global_step} of {run.steps}; run it again to go on")
         return None
     if trainer.global_step < run.steps:
         say(f"a callback ended it at step {trainer.global_step} of {run.steps}")
     with unsharded(module):
         if trainer.is_global_zero:
-            with replacing_folder(finished) as folder:
+            with replacing_folder(model_folder) as folder:
                 module.objective.save_pretrained(folder)
         trainer.strategy.barrier()
-    return finished
+    return model_folder
 
 
-def _interrupted(trainer: L.Trainer) -> bool:
-    """Whether a signal stopped a run before its last step; a user's callback ends it for good."""
-    stops = [each.stopped for each in cast(Any, trainer).callbacks if isinstance(each, StopAndSave)]
+def _was_interrupted(trainer: L.Trainer) -> bool:
+    """Return True if a signal stopped a run before its end; a user's callback ends it for good."""
+    stops = [
+        each.ended_run for each in cast(Any, trainer).callbacks if isinstance(each, StopAndSave)
+    ]
     return any(stops) and trainer.global_step < trainer.max_steps
 
 
@@ -158,8 +160,10 @@ def train_model(
     objective = model if isinstance(model, Objective) else Dialogue(model)
     with tempfile.TemporaryDirectory() as temporary:
         stage = {"trainable": list(trainable), "losses": dict(losses)}
-        fixed = {"model": None, "data": None, "stage": stage, "steps": steps}
-        run = Run.from_config({**settings, **fixed, "output_dir": str(output_dir or temporary)})
+        fixed_keys = {"model": None, "data": None, "stage": stage, "steps": steps}
+        run = Run.from_config(
+            {**settings, **fixed_keys, "output_dir": str(output_dir or temporary)}
+        )
         if run.trainer.get("strategy") == SHARDED:
             raise ConfigError(
                 f"strategy {SHARDED!r} leaves a model in pieces, and train_model trains in place; "
@@ -169,7 +173,7 @@ def train_model(
         plugins.check_object(data, Samples, "data")  # type: ignore[type-abstract]
         L.seed_everything(run.seed, verbose=False)
         trainer, _ = _fit(objective, data, run, callbacks, logger)
-    if _interrupted(trainer):
+    if _was_interrupted(trainer):
         raise KeyboardInterrupt
     objective.feature_cache = None  # it holds only as long as the same parts stay frozen
     objective.model.eval()
@@ -186,8 +190,8 @@ def build(run: Run) -> tuple[Objective[Any, Any], Sequence[Any]]:
     objective, parts = _build_objective(
         run, run.feature_cache.dir if defers_decoders(run) else None
     )
-    deferred = _deferred(objective.model)
-    if any(fnmatchcase(n, glob) for n in deferred for glob in run.stage.trainable):
+    names = _deferred_names(objective.model)
+    if any(fnmatchcase(n, glob) for n in names for glob in run.stage.trainable):
         objective, parts = _build_objective(run, None)
     data = configuration.instantiate(run.data, parts=parts, trusted_packages=run.trusted)
     if not isinstance(data, Samples) or isinstance(data, Mapping):
@@ -197,8 +201,8 @@ def build(run: Run) -> tuple[Objective[Any, Any], Sequence[Any]]:
 
 
 def defers_decoders(run: Run) -> bool:
-    """Whether decoders may stay on disk: captions' conditioning is all that losses need of them,
-    and no change of all weights' type is to reach them.
+    """Return True if decoders may stay on disk: losses need no more of them than captions'
+    conditioning, and no change of all weights' type is to reach them.
     """
     if run.objective is not None or run.precision not in ("32-true", "16-mixed", "bf16-mixed"):
         return False
@@ -238,7 +242,7 @@ def _build_objective(run: Run, cache: str | None) -> tuple[Objective[Any, Any], 
     return objective_of(run, model, parts, defer), parts
 
 
-def _deferred(model: nn.Module) -> Iterator[str]:
+def _deferred_names(model: nn.Module) -> Iterator[str]:
     """Names that parameters on disk would have in the model."""
     for place, module in model.named_modules():
         if isinstance(module, DeferredDecoder):

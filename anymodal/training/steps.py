@@ -73,6 +73,7 @@ class Step:
         own = {(name, part): n for name, parts in counts.items() for part, n in parts.items()}
         self.totals = dict(own)
         if collectives.world_size() > 1:
+            # Stays on the device: these totals are factors there, and read at the step's end.
             numbers = torch.tensor(list(own.values())).to(device, non_blocking=True)
             self.totals = dict(zip(own, collectives.all_reduce_sum(numbers).unbind(), strict=True))
 
@@ -80,10 +81,10 @@ class Step:
         """A micro-batch's part in the step's loss; None if it has none."""
         terms = []
         for name, parts in losses.items():
-            weighed = [p.value * self._share(name, p) for p in parts if p.value is not None]
-            if not weighed:
+            terms_of_loss = [p.value * self._share(name, p) for p in parts if p.value is not None]
+            if not terms_of_loss:
                 continue
-            value = sum(weighed[1:], weighed[0])
+            value = sum(terms_of_loss[1:], terms_of_loss[0])
             terms.append(self.weights[name] * value)
             figure = value.detach().float()
             self.figures[name] = self.figures[name] + figure if name in self.figures else figure
@@ -114,16 +115,17 @@ class Step:
         bad = torch.zeros(len(self.totals_of_batches), count, device=self.device)
         for row, total in enumerate(self.totals_of_batches):
             if total is not None:
+                # Other processes' columns stay 0, so that the sum below is a table of all.
                 bad[row, collectives.rank()] = ~total.isfinite()
         own = torch.cat([figures, bad.flatten(), flags.to(self.device, torch.float32)])
         table = collectives.all_reduce_sum(own)
         totals = [each for each in self.totals.values() if isinstance(each, Tensor)]
-        rest = [norm.detach().to(self.device).float(), *totals]
-        whole: list[float] = torch.cat([table, torch.stack(rest).float()]).tolist()
-        sums, bad_flags, other_flags, (norm_value, *counted) = _split(
-            whole, (len(names), bad.numel(), len(flags), len(rest))
+        step_values = [norm.detach().to(self.device).float(), *totals]
+        host_values: list[float] = torch.cat([table, torch.stack(step_values).float()]).tolist()
+        sums, bad_flags, other_flags, (norm_value, *host_totals) = _split(
+            host_values, (len(names), bad.numel(), len(flags), len(step_values))
         )
-        counts = dict(zip(self.totals, counted, strict=True)) if counted else self.totals
+        counts = dict(zip(self.totals, host_totals, strict=True)) if host_totals else self.totals
         there = {name for (name, _), total in counts.items() if total}
         values = {
             n: v / (self.size * count) for n, v in zip(names, sums, strict=True) if n in there

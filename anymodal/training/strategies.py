@@ -36,21 +36,21 @@ def trainer_arguments(settings: Mapping[str, Any], *plugins: object) -> dict[str
     """
     own = settings.get("plugins") or ()
     own = own if isinstance(own, list | tuple) else (own,)
-    completed = {**settings, "plugins": [*plugins, *own]}
-    if completed.get("strategy") == SHARDED:
-        completed["strategy"] = FSDP2Strategy()
+    arguments = {**settings, "plugins": [*plugins, *own]}
+    if arguments.get("strategy") == SHARDED:
+        arguments["strategy"] = FSDP2Strategy()
     if {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= os.environ.keys():
         here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
-        completed.setdefault("devices", here)
-        completed.setdefault("num_nodes", everywhere // here)
-        completed["plugins"].append(TorchElasticEnvironment())
+        arguments.setdefault("devices", here)
+        arguments.setdefault("num_nodes", everywhere // here)
+        arguments["plugins"].append(TorchElasticEnvironment())
     elif SLURMEnvironment.detect():
         for name, variable in (("devices", "SLURM_NTASKS_PER_NODE"), ("num_nodes", "SLURM_NNODES")):
             if variable in os.environ:
-                completed.setdefault(name, int(os.environ[variable]))
+                arguments.setdefault(name, int(os.environ[variable]))
         # Lightning's own checkpoint, made at any moment, isn't where a run can go on exactly.
-        completed["plugins"].append(SLURMEnvironment(auto_requeue=False))
-    return completed
+        arguments["plugins"].append(SLURMEnvironment(auto_requeue=False))
+    return arguments
 
 
 def find_unused_parameters(strategy: object) -> None:
@@ -156,6 +156,7 @@ def distribute_like(value: ValueT, like: Tensor) -> ValueT | DTensor:
     """A tensor cut as another of its shape is, in its own type; anything else as it is."""
     if not isinstance(like, DTensor) or not isinstance(value, Tensor) or value.shape != like.shape:
         return value
+    # Every process has read the whole file, so none needs rank 0 to send its piece.
     return distribute_tensor(
         value.to(like.device), like.device_mesh, like.placements, src_data_rank=None
     )

@@ -1,4 +1,4 @@
-"""Which parameters of a model train."""
+"""Globs over parameter names: freezing, and training mode."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def match_names(names: Iterable[str], patterns: Iterable[str], place: str, what:
         ConfigError: for a glob that matches none: its place, and what it should have matched.
     """
     names = list(names)
-    chosen: set[str] = set()
+    matches: set[str] = set()
     for pattern in patterns:
-        matched = {name for name in names if fnmatchcase(name, pattern)}
-        if not matched:
+        names_of_pattern = {name for name in names if fnmatchcase(name, pattern)}
+        if not names_of_pattern:
             raise ConfigError(f"{place}: {pattern!r} matches no {what}")
-        chosen |= matched
-    return chosen
+        matches |= names_of_pattern
+    return matches
 
 
 def freeze_all_but(model: nn.Module, patterns: Iterable[str]) -> list[str]:
@@ -34,10 +34,10 @@ def freeze_all_but(model: nn.Module, patterns: Iterable[str]) -> list[str]:
     """
     names = [name for name, _ in model.named_parameters()]
     tops = sorted({".".join(name.split(".")[:2]) for name in names})
-    chosen = match_names(names, patterns, "trainable", f"parameter; there are {tops}")
+    trainable = match_names(names, patterns, "trainable", f"parameter; there are {tops}")
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in chosen)
-    return [name for name in names if name in chosen]
+        parameter.requires_grad_(name in trainable)
+    return [name for name in names if name in trainable]
 
 
 def train_mode(model: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Whether a run learns anything, and all of what it trains."""
+"""Check of gradients: that a run learns, and that every trained parameter gets one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from anymodal.training.steps import Counts
 
 _LOG = logging.getLogger("anymodal")
 
-SHOWN = 8
-"""Parameters that a message names."""
+MAX_NAMES = 8
+"""The most parameter names in a message."""
 
 
 class GradientCheck(L.Callback):
@@ -49,22 +49,22 @@ class GradientCheck(L.Callback):
         self.patterns = run.stage.trainable
         self.units = {name: loss.unit for name, loss in losses.items()}
         self.first = min(run.save_every, run.steps)  # checkpoint
-        self.tried = False  # whether a step was good, if by nothing
-        self.learned = False
-        self.checked = False
-        self.counted = dict.fromkeys(self.units, 0)  # things that each loss was a mean over
+        self.any_good_step = False  # whether a step was good, if by nothing
+        self.any_gradient = False
+        self.is_done = False
+        self.counts = dict.fromkeys(self.units, 0)  # things that each loss was a mean over
 
     def see(self, counts: Counts) -> None:
         """Count a step, and what it has to learn from in this process."""
         for name, parts in counts.items():
-            self.counted[name] += sum(parts.values())
+            self.counts[name] += sum(parts.values())
 
     @torch.no_grad()
     def flags(self, parameters: Mapping[str, nn.Parameter], device: torch.device) -> Tensor:
-        """Which of those still waiting have a gradient, (waiting,), on the device."""
+        """Flags (waiting,) on the device: which of the waiting parameters have a gradient."""
         none = torch.zeros((), dtype=torch.bool, device=device)
         flags = []
-        for name in () if self.checked else self.waiting:
+        for name in () if self.is_done else self.waiting:
             gradient = parameters[name].grad
             # In pieces (FSDP2) each process sees its own of a gradient.
             own = gradient.to_local() if isinstance(gradient, DTensor) else gradient
@@ -73,8 +73,8 @@ class GradientCheck(L.Callback):
 
     def note(self, flags: Sequence[float], norm: float) -> None:
         """Take in a good step: sums of all processes' flags, and the gradient's norm."""
-        if not self.checked:
-            self.tried, self.learned = True, self.learned or norm > 0
+        if not self.is_done:
+            self.any_good_step, self.any_gradient = True, self.any_gradient or norm > 0
             pairs = zip(self.waiting, flags, strict=True)
             self.waiting = [name for name, flag in pairs if not flag]
 
@@ -87,16 +87,19 @@ class GradientCheck(L.Callback):
     ) -> None:
         at_end = trainer.global_step >= trainer.max_steps
         # Steps that were all bad are for `max_skipped` to judge, as long as others may come.
-        if self.checked or not (at_end or (self.tried and trainer.global_step >= self.first)):
+        if self.is_done or not (
+            at_end or (self.any_good_step and trainer.global_step >= self.first)
+        ):
             return
-        self.checked = True
-        if not self.learned:  # which all processes find alike, by the norm of the whole gradient
-            raise ConfigError(self._nothing(trainer.global_step, self.progress.blamed))
+        self.is_done = True
+        # All processes decide alike here: the norm is of the whole gradient.
+        if not self.any_gradient:
+            raise ConfigError(self._nothing(trainer.global_step, self.progress.last_bad))
         if self.waiting and trainer.global_step > 1 and collectives.rank() == 0:
             _LOG.warning("%s", self._left_out(self.waiting, trainer.global_step))
 
-    def _nothing(self, steps: int, blamed: str) -> str:
-        counts = torch.tensor(list(self.counted.values()))
+    def _nothing(self, steps: int, last_bad: str) -> str:
+        counts = torch.tensor(list(self.counts.values()))
         totals = collectives.all_reduce_sum(counts).tolist()
         pairs = zip(self.units.items(), totals, strict=True)
         losses = ", ".join(f"{name}: {total} {unit}" for (name, unit), total in pairs)
@@ -104,21 +107,21 @@ class GradientCheck(L.Callback):
             f"nothing was learned in {steps} steps: no parameter that trains "
             f"({', '.join(self.patterns)}) got a gradient from {losses}"
         )
-        text += f"; the last batch skipped was {blamed}" if blamed else ""
+        text += f"; the last batch skipped was {last_bad}" if last_bad else ""
         return f"{text}; look at the data, stage.losses and stage.trainable"
 
     def _left_out(self, names: Sequence[str], steps: int) -> str:
-        shown = ", ".join(names[:SHOWN])
-        more = f" and {len(names) - SHOWN} more" if names[SHOWN:] else ""
-        return f"without a gradient in {steps} steps, though they train: {shown}{more}"
+        text = ", ".join(names[:MAX_NAMES])
+        more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
+        return f"without a gradient in {steps} steps, though they train: {text}{more}"
 
     def state_dict(self) -> dict[str, Any]:
-        if self.checked:
+        if self.is_done:
             return {"checked": True}
-        return {"checked": False, "learned": self.learned, "waiting": sorted(self.waiting)}
+        return {"checked": False, "learned": self.any_gradient, "waiting": sorted(self.waiting)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.checked = state_dict["checked"]
-        self.learned = state_dict.get("learned", True)
+        self.is_done = state_dict["checked"]
+        self.any_gradient = state_dict.get("learned", True)
         waiting = set(state_dict.get("waiting", ()))
         self.waiting = [name for name in self.names if name in waiting]

@@ -17,14 +17,14 @@ class StopAndSave(L.Callback):
     """On Ctrl-C or SIGTERM, finish the step under way, save, and end.
 
     Attributes:
-        asked: whether this process got a signal.
-        agreed: whether any process had, as all learned at the end of the last step; the module
+        has_signal: whether this process got a signal.
+        any_signal: whether any process had, as all learned at the end of the last step; the module
             that trains sets it.
-        stopped: whether it ended the run.
+        ended_run: whether it ended the run.
     """
 
     def __init__(self) -> None:
-        self.asked = self.agreed = self.stopped = False
+        self.has_signal = self.any_signal = self.ended_run = False
         self.previous: dict[int, Handler] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -38,12 +38,12 @@ class StopAndSave(L.Callback):
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.has_signal and number == signal.SIGINT:
             raise KeyboardInterrupt  # asked twice: stop at once
-        self.asked = True
+        self.has_signal = True
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:
-        if self.agreed and trainer.fit_loop.epoch_loop._accumulated_batches_reached():
-            self.stopped = trainer.should_stop = True  # gradients aren't saved, so between steps
+        if self.any_signal and trainer.fit_loop.epoch_loop._accumulated_batches_reached():
+            self.ended_run = trainer.should_stop = True  # gradients aren't saved, so between steps

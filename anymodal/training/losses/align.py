@@ -39,7 +39,7 @@ class Align(Loss[TargetBatch, HasTargets]):
     def __call__(self, batch: TargetBatch, states: HasTargets) -> list[WeightedLoss]:
         losses = []
         for name, target in states.targets.items():
-            assert target.captioned is not None, "it is among the needs"
-            value = alignment_loss(target.conditioning, target.captioned, self.kind)
+            assert target.caption_conditioning is not None, "it is among the needs"
+            value = alignment_loss(target.conditioning, target.caption_conditioning, self.kind)
             losses.append(WeightedLoss(value, batch.num_captions[name], name))
         return losses

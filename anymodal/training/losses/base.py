@@ -82,13 +82,13 @@ def check_weight(weight: object, place: str) -> None:
 
 
 def build_losses(
-    settings: LossSettings, known: Mapping[str, type[Loss[Any, Any]]], place: str = "stage.losses"
+    settings: LossSettings, classes: Mapping[str, type[Loss[Any, Any]]], place: str = "stage.losses"
 ) -> dict[str, Loss[Any, Any]]:
     """Losses by name: `{text: 1, align: {weight: 0.5, kind: l2}}`.
 
     Args:
         settings: by name, a weight or a mapping of arguments.
-        known: the classes that there are.
+        classes: of losses, by name.
         place: where the settings stand, for messages.
 
     Raises:
@@ -96,19 +96,19 @@ def build_losses(
     """
     losses = {}
     for name, setting in settings.items():
-        if name not in known:
-            raise ConfigError(f"{place}: there is no loss {name!r}{suggest(name, known)}")
+        if name not in classes:
+            raise ConfigError(f"{place}: there is no loss {name!r}{suggest(name, classes)}")
         here = f"{place}.{name}"
         if not isinstance(setting, Mapping):
             check_weight(setting, here)
             setting = {"weight": setting}
-        check_arguments(known[name], setting, here)
-        kind: Any = known[name]  # whose arguments were checked
+        check_arguments(classes[name], setting, here)
+        kind: Any = classes[name]  # whose arguments were checked
         losses[name] = kind(**setting)
         losses[name].name = name
     return losses
 
 
 def needs_of(losses: Iterable[Loss[Any, Any]]) -> frozenset[str]:
-    """Which results of frozen parts some losses are computed from."""
+    """The results of frozen parts that some losses are computed from."""
     return frozenset().union(*(loss.needs for loss in losses))

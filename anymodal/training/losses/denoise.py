@@ -24,13 +24,13 @@ class Denoise(Loss[TargetBatch, HasTargets]):
         for name, target in states.targets.items():
             if target.latents is None:
                 continue
-            conditioning = _picked(target.conditioning, target.shown)
+            conditioning = _select_rows(target.conditioning, target.media_places)
             value = target.decoder.loss(target.latents, conditioning)
             losses.append(WeightedLoss(value, batch.num_media[name], name))
         return losses
 
 
-def _picked(conditioning: Conditioning, places: tuple[int, ...]) -> Conditioning:
+def _select_rows(conditioning: Conditioning, places: tuple[int, ...]) -> Conditioning:
     """The conditioning of some targets."""
     if len(places) == len(conditioning.embeds):
         return conditioning

@@ -55,16 +55,17 @@ class TargetStates:
     Args:
         decoder: what makes them.
         conditioning: what its head asks for, of all n targets.
-        captioned: the decoder's own conditioning of their captions; None where no loss needs it.
+        caption_conditioning: the decoder's own conditioning of their captions; None where no
+            loss needs it.
         latents: of the targets that have media; None where there are none or no loss needs them.
-        shown: which of the n those are.
+        media_places: which of the n those are.
     """
 
     decoder: Decoder
     conditioning: Conditioning
-    captioned: Conditioning | None = None
+    caption_conditioning: Conditioning | None = None
     latents: Tensor | None = None
-    shown: tuple[int, ...] = ()
+    media_places: tuple[int, ...] = ()
 
 
 class HasTargets(Protocol):

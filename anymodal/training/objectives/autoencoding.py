@@ -28,7 +28,7 @@ class Autoencoding(Objective[Captioned, Tensor]):
     def __init__(self, model: AutoencoderLoss, crop: int | None = None) -> None:
         super().__init__(model, dict.fromkeys(model.terms, Reconstruction))
         self.crop = crop
-        self.seen: Tensor | None = None
+        self.last_batch: Tensor | None = None
 
     def collate(self, samples: Sequence[Captioned]) -> Tensor:
         return torch.stack([self.model.prepare(sample.media) for sample in samples])
@@ -37,9 +37,9 @@ class Autoencoding(Objective[Captioned, Tensor]):
         if self.crop is not None:
             start = int(torch.randint(batch.shape[-1] - self.crop + 1, ()))
             batch = batch[..., start : start + self.crop]
-        self.seen = batch = like_weights(batch, self.model)
-        named: dict[str, Tensor] = self.model(batch)
-        return named
+        self.last_batch = batch = like_weights(batch, self.model)
+        terms: dict[str, Tensor] = self.model(batch)
+        return terms
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Scale the latents by the last batch that was seen, and write the autoencoder.
@@ -48,7 +48,7 @@ class Autoencoding(Objective[Captioned, Tensor]):
             ValueError: if there was none.
         """
         autoencoder = self.model.autoencoder.eval()
-        if self.seen is None:
+        if self.last_batch is None:
             raise ValueError("no batch has been seen to scale the latents by; train one more step")
-        normalise_latents(autoencoder, self.seen)
+        normalise_latents(autoencoder, self.last_batch)
         autoencoder.save_pretrained(folder)

@@ -55,12 +55,12 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which results of frozen parts the losses in use are computed from."""
+        """The results of frozen parts that the losses in use are computed from."""
         return needs_of(self.losses.values())
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """The device that the model computes on."""
         return next(self.model.parameters()).device
 
     @abstractmethod
@@ -125,12 +125,12 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         if self.feature_cache is None or key.trains:
             return tuple(compute(list(items)))
 
-        def missing(places: list[int]) -> Sequence[Tensor]:
+        def compute_places(places: list[int]) -> Sequence[Tensor]:
             return compute([items[place] for place in places])
 
         with torch.no_grad():
             digests = [digest(item) for item in items]
-            return self.feature_cache.get_or_compute(key, digests, missing, self.device)
+            return self.feature_cache.get_or_compute(key, digests, compute_places, self.device)
 
 
 def values_of(parts: Iterable[WeightedLoss]) -> list[Tensor]:

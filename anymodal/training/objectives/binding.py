@@ -56,8 +56,8 @@ class Binding(Objective[SceneMedia | Sequence[SceneMedia], BoundBatch]):
             views = {name: ImageBindEncoder(model, name) for name in names}
         else:
             views = model
-        if missing := [name for name in names if name not in views]:
-            raise ValueError(f"no encoder for {', '.join(missing)}; there are {', '.join(views)}")
+        if absent := [name for name in names if name not in views]:
+            raise ValueError(f"no encoder for {', '.join(absent)}; there are {', '.join(views)}")
         if anchor == "text" and (tokenizer is None or not isinstance(model, ImageBind)):
             raise ValueError(
                 "captions as the anchor need an ImageBind with a text trunk and its tokenizer; "
@@ -77,31 +77,31 @@ class Binding(Objective[SceneMedia | Sequence[SceneMedia], BoundBatch]):
         texts of a media item are its caption and its details; an empty one has the mark -1.
         """
         batch = {}
-        nested = ([sample] if isinstance(sample, Mapping) else sample for sample in samples)
-        scenes = [scene for group in nested for scene in group]
+        groups = ([sample] if isinstance(sample, Mapping) else sample for sample in samples)
+        scenes = [scene for group in groups for scene in group]
         for name in self.known_losses:
-            needed = {name} if self.anchor == "text" else {name, self.anchor}
-            whole = [scene for scene in scenes if needed <= scene.keys()]
-            if not whole:
+            modalities = {name} if self.anchor == "text" else {name, self.anchor}
+            complete = [scene for scene in scenes if modalities <= scene.keys()]
+            if not complete:
                 continue
-            texts = [self._texts(sample[name]) for sample in whole]
+            texts = [self._texts(sample[name]) for sample in complete]
             marks = torch.tensor([[_mark(text) if text else -1 for text in row] for row in texts])
             batch[name] = BoundMedia(
-                self._prepared(name, whole), self._anchors(whole, texts), marks
+                self._prepare(name, complete), self._anchors(complete, texts), marks
             )
         return batch
 
     def _texts(self, sample: Captioned) -> tuple[str, ...]:
-        """What tells a media item from others: details too, where texts are the anchor."""
+        """Texts that tell a media item from others: details too, where texts are the anchor."""
         return (sample.caption, *(sample.details if self.anchor == "text" else ()))
 
-    def _prepared(self, name: str, samples: Sequence[SceneMedia]) -> Tensor:
+    def _prepare(self, name: str, samples: Sequence[SceneMedia]) -> Tensor:
         return torch.stack([self.views[name].prepare(sample[name].media) for sample in samples])
 
     def _anchors(self, samples: Sequence[SceneMedia], texts: Sequence[tuple[str, ...]]) -> Tensor:
         """Media (B, ...), or the ids (B, T, context) of texts."""
         if self.anchor != "text":
-            return self._prepared(self.anchor, samples)
+            return self._prepare(self.anchor, samples)
         assert isinstance(self.model, ImageBind), "checked in the constructor"
         flat = [text for row in texts for text in row]
         ids = tokenize(self.tokenizer, flat, self.model.config["trunks"]["text"]["context"])
@@ -112,9 +112,9 @@ class Binding(Objective[SceneMedia | Sequence[SceneMedia], BoundBatch]):
 
         Those of a modality that a batch lacks are there, and empty: other processes may have some.
         """
-        return {name: self._embedded(name, batch) for name in self.losses}
+        return {name: self._embed(name, batch) for name in self.losses}
 
-    def _embedded(self, name: str, batch: BoundBatch) -> BoundMedia:
+    def _embed(self, name: str, batch: BoundBatch) -> BoundMedia:
         if name not in batch:
             none = torch.zeros(0, 0, device=self.device)
             return BoundMedia(none, none, torch.zeros(0, 0, dtype=torch.long))
@@ -127,8 +127,9 @@ class Binding(Objective[SceneMedia | Sequence[SceneMedia], BoundBatch]):
     def _embed_anchors(self, anchors: Tensor) -> Tensor:
         """Embeddings (B, T, E), or (B, 1, E) of media."""
         if self.anchor != "text":
-            seen: Tensor = self.views[self.anchor].embed(anchors)
-            return seen[:, None]  # (B, 1, E)
+            media_embeds: Tensor = self.views[self.anchor].embed(anchors)
+            return media_embeds[:, None]  # (B, 1, E)
+        # Equal captions go through the text trunk once.
         rows, places = torch.unique(anchors.flatten(0, 1), dim=0, return_inverse=True)
         embeds: Tensor = self.model({"text": rows})["text"][places]
         return embeds.view(*anchors.shape[:2], -1)  # (B, T, E)
@@ -144,4 +145,5 @@ class Binding(Objective[SceneMedia | Sequence[SceneMedia], BoundBatch]):
 
 def _mark(caption: str) -> int:
     """63 bits of a caption's hash, the same in every process."""
+    # Not hash(), which Python salts anew in every process; 63 bits leave -1 of an int64 free.
     return int.from_bytes(hashlib.sha256(caption.encode()).digest()[:8]) >> 1

@@ -99,7 +99,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
 
     @property
     def device(self) -> torch.device:
-        """Where the language model runs."""
+        """The device that the language model runs on."""
         return self.model.device
 
     def collate(self, samples: Sequence[Sequence[Message]]) -> DialogueBatch:
@@ -164,14 +164,16 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         decoder = self.model.decoders.get(name)
         targets = batch.targets(name)
         conditioning = self.model.span_conditioning(name, batch, hidden, embeds)
-        captioned = latents = None
-        shown = tuple(i for i, target in enumerate(targets) if target.media is not None)
+        caption_conditioning = latents = None
+        places = tuple(i for i, target in enumerate(targets) if target.media is not None)
         if CAPTION_CONDITIONING in self.needs:
-            captioned = self._captioned(name, [target.caption for target in targets])
-        if LATENTS in self.needs and shown:
+            caption_conditioning = self._caption_conditioning(
+                name, [target.caption for target in targets]
+            )
+        if LATENTS in self.needs and places:
             media = [target.media for target in targets if target.media is not None]
             latents = cached_latents(self, decoder, media)
-        return TargetStates(decoder, conditioning, captioned, latents, shown)
+        return TargetStates(decoder, conditioning, caption_conditioning, latents, places)
 
     # ---- Results of frozen parts ---------------------------------------------------------------
 
@@ -194,7 +196,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         for name in self.model.heads:
             targets = batch.targets(name)
             if targets and CAPTION_CONDITIONING in self.needs:
-                self._captioned(name, [target.caption for target in targets])
+                self._caption_conditioning(name, [target.caption for target in targets])
             media = [target.media for target in targets if target.media is not None]
             if media and LATENTS in self.needs:
                 cached_latents(self, self.model.decoders.get(name), media)
@@ -212,7 +214,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         return Features(*self.cached(self._encoding(name), items, lambda i: i.digest, encode))
 
     @torch.no_grad()
-    def _captioned(self, name: str, captions: Sequence[str]) -> Conditioning:
+    def _caption_conditioning(self, name: str, captions: Sequence[str]) -> Conditioning:
         """A decoder's own conditioning of captions."""
         decoder = self.model.decoders.get(name)
 

@@ -60,8 +60,8 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         drop = (torch.rand(len(batch.samples)) < self.dropout).tolist()
         captions = ["" if d else s.caption for d, s in zip(drop, batch.samples, strict=True)]
         conditioning = self.model.embed_captions(captions)
-        shown = tuple(range(len(captions)))
-        target = TargetStates(self.model, conditioning, latents=latents, shown=shown)
+        places = tuple(range(len(captions)))
+        target = TargetStates(self.model, conditioning, latents=latents, media_places=places)
         return DiffusionStates({"": target})
 
     def _latents(self, batch: CaptionedBatch) -> Tensor:
