@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "c78d4e747fe0aebc", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "43d182d6b28e4730"),
+    "anymodal.media": PartVersion(1, "94c794f6fbb9f3ca"),
     "anymodal.encoders": PartVersion(1, "2688edb4e0467bf8", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "af47a9418f25be6f", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "cdc1e730c2b3b1a1", ("anymodal.encoders",)),

@@ -36,6 +36,7 @@ def read_npy(
     with decoding(blob.name, NPY.label):
         file = BytesIO(blob.data)
         version = npy.read_magic(file)
+        # Never np.load, which unpickles objects.
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
         if dtype.kind not in "fiu":
@@ -48,7 +49,7 @@ def read_npy(
                 f"{blob.name} has the shape {shape}; an array of {ndim} axes is needed"
             )
         check(shape)
-        count = math.prod(shape)
+        count = math.prod(shape)  # Python's integers: no product of hostile axes wraps around
         limits.check_decoded(blob.name, count * max(4, dtype.itemsize), f"an array of {shape}")
         there = len(blob.data) - file.tell()
         if there < count * dtype.itemsize:

@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.media.containers import TOLD, contents
+from anymodal.media.containers import KNOWN_KINDS, contents
 from anymodal.media.imu_header import NoTable
 from anymodal.media.limits import Limits, MediaError
 from anymodal.media.source import OTHER, Blob, Format, Source, read_source, sniff, write_file
 
-_NAMED: tuple[tuple[str, frozenset[str]], ...] = (
+_KINDS_BY_SUFFIXES: tuple[tuple[str, frozenset[str]], ...] = (
     (".png .apng .jpg .jpeg .jpe .jfif .webp .tif .tiff .bmp .dib", frozenset({"image"})),
     (".avif .jp2 .j2k .j2c .jpc .jpf .jpx .mpo .qoi .ico", frozenset({"image"})),
     (".ppm .pgm .pbm .pnm .pfm", frozenset({"image"})),
@@ -36,8 +36,8 @@ _NAMED: tuple[tuple[str, frozenset[str]], ...] = (
     (".ply", frozenset({"points"})),
     (".npy", frozenset({"imu", "depth", "normal", "points"})),
 )
-_SUFFIXES = {suffix: kinds for suffixes, kinds in _NAMED for suffix in suffixes.split()}
-"""What a file of this name can be expected to hold; what loads as a picture counts as image."""
+_SUFFIXES = {suffix: kinds for suffixes, kinds in _KINDS_BY_SUFFIXES for suffix in suffixes.split()}
+"""Kinds that a file of this suffix may hold; all that loads as a picture counts as image."""
 
 
 class Media(ABC):
@@ -77,20 +77,22 @@ class Media(ABC):
         """
         limits = limits or Limits()
         blob = read_source(source, limits)
-        wanted = getattr(cls, "kind", None) or _kind_of_its_own(blob)
+        target_kind = getattr(cls, "kind", None) or _kind_of_its_own(blob)
         # A kind of a user's own: no content tells of it, so the class alone decides.
-        if wanted is not None and wanted not in TOLD:
+        if target_kind is not None and target_kind not in KNOWN_KINDS:
             fmt = sniff(blob, or_else=OTHER)  # what is inside, its class alone can tell
         else:
             fmt = sniff(blob)
-            found = _kinds_within(blob, fmt, limits, wanted)
-            named = _SUFFIXES.get(blob.suffix, found)
-            _check_kind(blob, fmt, found, wanted)
+            kinds = _kinds_within(blob, fmt, limits, target_kind)
+            kinds_of_name = _SUFFIXES.get(blob.suffix, kinds)
+            _check_kind(blob, fmt, kinds, target_kind)
             # Of several kinds in one file, such as a video's sound, the name says which is meant.
-            wanted = wanted or next((kind for kind in found if kind in named), found[0])
-        target = cls.kinds[wanted]
+            target_kind = target_kind or next(
+                (kind for kind in kinds if kind in kinds_of_name), kinds[0]
+            )
+        target = cls.kinds[target_kind]
         if extra := sorted(set(hints) - target.hints):
-            raise MediaError(f"{blob.name} is loaded as {wanted}, which takes no {extra[0]}=")
+            raise MediaError(f"{blob.name} is loaded as {target_kind}, which takes no {extra[0]}=")
         # Hints were checked against the class's own names above, so `_decode` gets no other.
         medium = target._decode(blob, fmt, limits, **hints)
         assert isinstance(medium, cls)
@@ -150,8 +152,8 @@ class Media(ABC):
 
     def _frozen_digest(self) -> str | None:
         """The digest that `freeze` found, unless a field is another one or was made writable."""
-        known, digest = getattr(self, "_frozen", ((), None))
-        for field, was in zip(fields(self), known, strict=False):  # type: ignore[arg-type]
+        values, digest = getattr(self, "_frozen", ((), None))
+        for field, was in zip(fields(self), values, strict=False):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             # A caller may have set another array, or lifted the write protection.
             if value is not was or (isinstance(value, np.ndarray) and value.flags.writeable):
@@ -160,8 +162,8 @@ class Media(ABC):
 
     def digest(self) -> str:
         """The SHA-256 of the content in hexadecimal: the same for equal media, for caches."""
-        if (known := self._frozen_digest()) is not None:
-            return known
+        if (digest := self._frozen_digest()) is not None:
+            return digest
         state = hashlib.sha256(self.kind.encode())
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
@@ -200,34 +202,36 @@ def _kind_of_its_own(blob: Blob) -> str | None:
     if blob.suffix in _SUFFIXES:
         return None
     own = (
-        kind for kind, cls in Media.kinds.items() if kind not in TOLD and blob.suffix in cls.saves
+        kind
+        for kind, cls in Media.kinds.items()
+        if kind not in KNOWN_KINDS and blob.suffix in cls.saves
     )
     return next(own, None)
 
 
-def _kinds_within(blob: Blob, fmt: Format, limits: Limits, wanted: str | None) -> tuple[str, ...]:
+def _kinds_within(blob: Blob, fmt: Format, limits: Limits, kind: str | None) -> tuple[str, ...]:
     """The kinds that a blob can be loaded as; none for a text where no table is asked for."""
     try:
         return contents(blob, fmt, limits)
     except NoTable:
-        named = _SUFFIXES.get(blob.suffix, frozenset({"imu"}))
-        if wanted in (None, "imu") and "imu" in named:
+        kinds = _SUFFIXES.get(blob.suffix, frozenset({"imu"}))
+        if kind in (None, "imu") and "imu" in kinds:
             raise
         return ()
 
 
-def _check_kind(blob: Blob, fmt: Format, found: tuple[str, ...], wanted: str | None) -> None:
+def _check_kind(blob: Blob, fmt: Format, kinds: tuple[str, ...], kind: str | None) -> None:
     expected = _SUFFIXES.get(blob.suffix)
-    if expected is not None and not expected & set(found):
+    if expected is not None and not expected & set(kinds):
         raise MediaError(
             f"{blob.name} is named as {' or '.join(sorted(expected))} ({blob.suffix}), but it "
             f"holds {fmt.label}; rename it to what it is, or give the right file"
         )
-    if wanted is not None and wanted not in found:
-        kinds = f" ({' or '.join(found)})" if found else ""
-        other = f", or load it as {found[0]}" if found else ""
+    if kind is not None and kind not in kinds:
+        names = f" ({' or '.join(kinds)})" if kinds else ""
+        other = f", or load it as {kinds[0]}" if kinds else ""
         raise MediaError(
-            f"{blob.name} holds {fmt.label}{kinds}, not {wanted}; give {wanted} data{other}"
+            f"{blob.name} holds {fmt.label}{names}, not {kind}; give {kind} data{other}"
         )
 
 
@@ -252,10 +256,10 @@ def check_array(
         array = array.astype(np.float32, copy=False)
     if array.dtype != dtype:
         raise MediaError(f"{name} are {array.dtype}, expected {np.dtype(dtype).name}: {advice}")
-    wanted = axes.strip("()").split(", ")
-    fits = array.ndim == len(wanted) and all(
+    sizes = axes.strip("()").split(", ")
+    fits = array.ndim == len(sizes) and all(
         size == int(want) if want.isdigit() else size > 0
-        for size, want in zip(array.shape, wanted, strict=True)
+        for size, want in zip(array.shape, sizes, strict=True)
     )
     if not fits:
         raise MediaError(

@@ -23,14 +23,14 @@ def chunked_end(blob: Blob, fmt: Format) -> int:
         ValueError: if it ends before its own structure does.
     """
     find = _ENDS.get(fmt)
-    needed = find(blob) if find else 0
-    if needed > len(blob.data):
-        raise cut_bytes(blob.name, len(blob.data), needed)
-    return needed if needed and fmt in (AVI, WEBM, FLV) else len(blob.data)
+    size = find(blob) if find else 0
+    if size > len(blob.data):
+        raise cut_bytes(blob.name, len(blob.data), size)
+    return size if size and fmt in (AVI, WEBM, FLV) else len(blob.data)
 
 
 def is_placeholder(size: int) -> bool:
-    """Whether a 32-bit size is one that programs write who don't know the length yet.
+    """Return True for a 32-bit size that programs write before they know the length.
 
     They take 2 or 4 GiB, some less the header or rounded to whole blocks.
     """
@@ -52,7 +52,7 @@ def riff_chunks(blob: Blob, at: int = 12, order: str = "<") -> Iterator[tuple[by
 
 
 def is_chunk_name(name: bytes) -> bool:
-    """Whether four bytes may name a chunk."""
+    """Return True if four bytes may name a chunk."""
     return len(name) == 4 and all(32 <= byte < 127 for byte in name) and name[0] > 32
 
 

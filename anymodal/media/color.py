@@ -39,7 +39,7 @@ _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 
 
 def srgb_converter(profile: bytes, mode: str) -> Convert:
-    """How pictures of a mode (L, RGB, CMYK, LAB, YCbCr) become RGB in sRGB.
+    """The conversion of pictures of a mode (L, RGB, CMYK, LAB, YCbCr) to RGB in sRGB.
 
     A profile that is sRGB itself changes no pixel. One that is broken, or for another kind of
     channels, counts as none: the picture is good without it.
@@ -70,20 +70,22 @@ def _converter(profile: bytes, mode: str) -> Convert:
             ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE,
         )
         probe = _probe(space)
-        shown = None if probe is None else np.asarray(ImageCms.applyTransform(probe, transform))
+        srgb_probe = (
+            None if probe is None else np.asarray(ImageCms.applyTransform(probe, transform))
+        )
     except (ImageCms.PyCMSError, OSError, KeyError, ValueError, TypeError):
         return _plain
-    if probe is not None and shown is not None:
-        off = np.abs(shown.astype(np.int16) - np.asarray(probe.convert("RGB")))
+    if probe is not None and srgb_probe is not None:
+        off = np.abs(srgb_probe.astype(np.int16) - np.asarray(probe.convert("RGB")))
         if int(off.max()) <= _SAME:
             return _plain
 
     def convert(picture: PilImage) -> PilImage:
         if picture.mode != space:
             picture = picture.convert(space)
-        converted = ImageCms.applyTransform(picture, transform)
-        assert converted is not None  # None is for inPlace
-        return converted
+        result = ImageCms.applyTransform(picture, transform)
+        assert result is not None  # None is for inPlace
+        return result
 
     return convert
 
@@ -122,7 +124,7 @@ def matrix_profile(corners: Sequence[float], curve: float | NDArray[np.float64])
         curve = np.linspace(0, 1, _STEPS) ** curve
     tone = struct.pack(">4sII", b"curv", 0, len(curve))
     tone += (curve.clip(0, 1) * 65535).round().astype(">u2").tobytes()
-    columns = _adapted(corners)
+    columns = _adapt_to_d50(corners)
     if columns is None:
         return b""
     tags = {b"wtpt": _xyz_tag(_D50)}
@@ -175,7 +177,7 @@ def _xyz_tag(values: Sequence[float] | NDArray[np.float64]) -> bytes:
     return struct.pack(">4sI3i", b"XYZ ", 0, *(round(float(v) * 65536) for v in values))
 
 
-def _adapted(corners: Sequence[float]) -> NDArray[np.float64] | None:
+def _adapt_to_d50(corners: Sequence[float]) -> NDArray[np.float64] | None:
     """XYZ of red, green and blue as columns (3, 3), adapted to D50 (Lindbloom, Bradford)."""
     xy = np.asarray(corners, np.float64).reshape(4, 2)
     if (xy[:, 1] <= 0).any():
@@ -187,5 +189,5 @@ def _adapted(corners: Sequence[float]) -> NDArray[np.float64] | None:
     except np.linalg.LinAlgError:
         return None
     cones = (_BRADFORD @ np.array(_D50)) / (_BRADFORD @ white)
-    adapted: NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ np.diag(cones) @ _BRADFORD @ columns
-    return adapted if np.abs(adapted).max() < 8 else None
+    matrix: NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ np.diag(cones) @ _BRADFORD @ columns
+    return matrix if np.abs(matrix).max() < 8 else None

@@ -32,7 +32,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "cloud": ("points",),
     "array": ("imu", "depth", "normal", "points"),
 }
-TOLD = frozenset({"video"}.union(*_GROUPS.values()))
+KNOWN_KINDS = frozenset({"video"}.union(*_GROUPS.values()))
 """The kinds that a file's content tells of; what holds others, their own classes know."""
 
 _KEPT_FRAMES = 28  # the pixels of so many frames, at 1.5 bytes or more, are what decoders keep
@@ -60,8 +60,8 @@ def contents(blob: Blob, fmt: Format, limits: Limits) -> tuple[str, ...]:
         moving = gif_start(blob).pictures > 1
         return ("video",) if moving else (*_GROUPS["picture"], "video")
     with open_container(blob, fmt, limits) as container:
-        found = {"video": moving_stream(container), "audio": sound_stream(container)}
-    kinds = tuple(kind for kind, stream in found.items() if stream is not None)
+        streams = {"video": moving_stream(container), "audio": sound_stream(container)}
+    kinds = tuple(kind for kind, stream in streams.items() if stream is not None)
     if not kinds:
         raise MediaError(f"{blob.name} is {fmt.label} without any picture or sound; record it anew")
     return kinds
@@ -91,7 +91,7 @@ def open_container(
     options = {"protocol_whitelist": "file", "max_streams": str(_MOST_STREAMS), **codec}
     if fmt in HEADLESS:
         options["codec_whitelist"] = _PROBED
-    with _timed(blob, fmt):
+    with _checked_time(blob, fmt):
         # What the library reads at once is under the time limit too, as the clock on the wall
         # tells: it looks at nothing else between the packets that it tries.
         waiting = 4 * min(blob.budget.seconds, 900.0)
@@ -100,7 +100,7 @@ def open_container(
             "r",
             format=fmt.demuxer,
             options=options,
-            metadata_errors="ignore",
+            metadata_errors="ignore",  # titles in another encoding are no reason to refuse a file
             timeout=(waiting, None),
         ) as container:
             for stream in (*container.streams.video, *container.streams.audio):
@@ -111,7 +111,7 @@ def open_container(
 
 
 @contextmanager
-def _timed(blob: Blob, fmt: Format) -> Iterator[None]:
+def _checked_time(blob: Blob, fmt: Format) -> Iterator[None]:
     """A decoder's work: its own errors are none for a reader, and those of a late one are ours."""
     try:
         with decoding(blob.name, fmt.label):
@@ -131,23 +131,27 @@ def packets(
 
 
 @overload
-def decoded(blob: Blob, fmt: Format, packet: Packet[VideoStream], begun: bool) -> list[VideoFrame]:
+def decode_packet(
+    blob: Blob, fmt: Format, packet: Packet[VideoStream], has_frames: bool
+) -> list[VideoFrame]:
     """Frames of pictures."""
 
 
 @overload
-def decoded(blob: Blob, fmt: Format, packet: Packet[AudioStream], begun: bool) -> list[AudioFrame]:
+def decode_packet(
+    blob: Blob, fmt: Format, packet: Packet[AudioStream], has_frames: bool
+) -> list[AudioFrame]:
     """Frames of sound."""
 
 
-def decoded(
-    blob: Blob, fmt: Format, packet: Packet[VideoStream] | Packet[AudioStream], begun: bool
+def decode_packet(
+    blob: Blob, fmt: Format, packet: Packet[VideoStream] | Packet[AudioStream], has_frames: bool
 ) -> Sequence[VideoFrame | AudioFrame]:
     """A packet's frames; in what may begin in the middle, none of those before the first."""
     try:
         return packet.decode()
     except Exception:
-        if begun or fmt not in BROADCAST:
+        if has_frames or fmt not in BROADCAST:
             raise
         return []
 
@@ -166,10 +170,10 @@ def sound_stream(container: InputContainer) -> AudioStream | None:
 
 
 def header_seconds(container: InputContainer, stream: Stream) -> float:
-    """How long the header says that a stream lasts; 0 where it says nothing."""
+    """Seconds that the header gives a stream; 0 where it gives none."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / 1_000_000
+    return (container.duration or 0) / 1_000_000  # AV_TIME_BASE
 
 
 def _end(blob: Blob, fmt: Format, limits: Limits) -> int:

@@ -61,9 +61,9 @@ MPEG_PS = Format("MPEG-PS", "container", "mpeg", estimates=True)
 MPEG_VIDEO = Format("MPEG video", "container", "mpegvideo", estimates=True)
 
 HEADLESS = (FLV, MPEG_TS, MPEG_PS)
-"""What tells of its streams in packets alone, so that FFmpeg must decode some to know them."""
+"""Formats that describe streams in packets alone, so that FFmpeg must decode some to know them."""
 BROADCAST = (MPEG_TS, MPEG_PS, MPEG_VIDEO)
-"""What may begin in the middle of a stream, with packets that refer to what is not there."""
+"""Formats that may begin in the middle of a stream, with packets that refer to absent ones."""
 
 SOUND_AND_VIDEO: tuple[tuple[bytes, Format], ...] = (
     (rb"(?:RIFF|RF64|BW64)....WAVE", WAV),

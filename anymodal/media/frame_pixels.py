@@ -27,15 +27,15 @@ _BLOCK_ID = 8  # bytes before what Matroska keeps beside a block, big-endian
 
 
 def pixel_aspect(blob: Blob, fmt: Format, stream: VideoStream) -> float:
-    """How many times as wide as high a stream's pixels are, by the container or the codec.
+    """Width over height of a stream's pixels, by the container or the codec.
 
     Nobody heeds a GIF's.
 
     Raises:
         ValueError: if nothing is made of such pixels.
     """
-    told = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    aspect = float(told or 1) if fmt is not GIF else 1.0
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    aspect = float(ratio or 1) if fmt is not GIF else 1.0
     if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
         raise MediaError(
             f"{blob.name} claims pixels {aspect:g} times as wide as high, and 1/{_MOST_ASPECT} to "
@@ -44,7 +44,7 @@ def pixel_aspect(blob: Blob, fmt: Format, stream: VideoStream) -> float:
     return aspect
 
 
-def displayed(height: int, width: int, aspect: float) -> tuple[int, int]:
+def square_pixel_size(height: int, width: int, aspect: float) -> tuple[int, int]:
     """Height and width with square pixels, the shorter axis made longer."""
     if aspect > 1:
         return height, round(width * aspect)
@@ -81,21 +81,19 @@ class FramePixels:
             picture = _on_white(rgba[..., :3], rgba[..., 3:].astype(np.uint16))
         else:
             picture = self._of(frame, "rgb24")
-        return turned(picture, self._matrices.of(frame))
+        return apply_display_matrix(picture, self._matrices.of(frame))
 
-    def _of(
-        self, frame: VideoFrame, fmt: str, shown: VideoFrame | None = None
-    ) -> NDArray[np.uint8]:
-        stored = shown or frame
+    def _of(self, frame: VideoFrame, fmt: str, like: VideoFrame | None = None) -> NDArray[np.uint8]:
+        size_of = like or frame
         # A frame that is only made smaller keeps its shape; one that is stretched gets the better
         # filter.
-        stretched = self.width > stored.width or self.height > stored.height
+        enlarges = self.width > size_of.width or self.height > size_of.height
         values = self._reformatter.reformat(
             frame,
             width=self.width,
             height=self.height,
             format=fmt,
-            interpolation="BICUBIC" if stretched else "BILINEAR",
+            interpolation="BICUBIC" if enlarges else "BILINEAR",
             threads=1,
         ).to_ndarray()
         return np.asarray(values, np.uint8)
@@ -106,16 +104,17 @@ def _has_alpha(fmt: VideoFormat) -> bool:
 
 
 def _on_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    shown: NDArray[np.uint8] = ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    return shown
+    pixels: NDArray[np.uint8] = ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return pixels
 
 
-def turned(picture: NDArray[np.uint8], matrix: Sequence[int]) -> NDArray[np.uint8]:
+def apply_display_matrix(picture: NDArray[np.uint8], matrix: Sequence[int]) -> NDArray[np.uint8]:
     """A picture turned and mirrored as its display matrix says (ISO/IEC 14496-12, section 6.2).
 
     A point (x, y) goes to (a x + c y, b x + d y); the matrix is (a, b, u, c, d, v, x, y, w).
     """
     a, b, _, c, d = matrix[:5]
+    # A quarter turn has its larger entries beside the diagonal.
     if abs(a) + abs(d) < abs(b) + abs(c):
         picture, a, d = picture.swapaxes(0, 1), c, b
     return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
@@ -141,9 +140,9 @@ class _Matrices:
             self._matrix = _UPRIGHT[round(frame.rotation / 90) % 4]
             with contextlib.suppress(ValueError):  # of what PyAV knows no name for
                 # By type, which PyAV's stubs leave out.
-                found = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
-                if found is not None:
-                    self._matrix = np.frombuffer(bytes(found), np.int32).tolist()
+                matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
+                if matrix is not None:
+                    self._matrix = np.frombuffer(bytes(matrix), np.int32).tolist()
         return self._matrix
 
 
@@ -169,7 +168,7 @@ class Alpha:
         import av
 
         name = stream.codec_context.name
-        codec = next((known for known in ("vp8", "vp9") if known in name), None)
+        codec = next((name_part for name_part in ("vp8", "vp9") if name_part in name), None)
         if codec is None or stream.metadata.get("alpha_mode") != "1":
             return cls()
         decoder = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
@@ -190,5 +189,6 @@ class Alpha:
             for frame in self._decoder.decode(av.Packet(beside[_BLOCK_ID:])):
                 plane = frame.planes[0]
                 rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+                # Rows are padded to line_size; and the plane dies with its frame.
                 self._last = np.ascontiguousarray(rows[: frame.height, : frame.width])
         return [self._last] * count

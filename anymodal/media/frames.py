@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.media.containers import (
-    decoded,
+    decode_packet,
     frame_pixels,
     header_seconds,
     moving_stream,
@@ -20,7 +20,7 @@ from anymodal.media.containers import (
     packets,
 )
 from anymodal.media.formats import BROADCAST, HEADLESS, Format
-from anymodal.media.frame_pixels import Alpha, FramePixels, displayed, pixel_aspect
+from anymodal.media.frame_pixels import Alpha, FramePixels, pixel_aspect, square_pixel_size
 from anymodal.media.limits import Limits, MediaError, mib
 from anymodal.media.source import Blob
 
@@ -51,8 +51,8 @@ def read_clip(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.uint8
         assert stream is not None, "a clip has pictures"
         rate = float(stream.average_rate or 0)
         clip = _Clip(blob, limits, _shape(blob, limits, header), header)
-        for shown in _timed_frames(blob, fmt, limits, container, stream):
-            clip.take(shown)
+        for timed_frame in _timed_frames(blob, fmt, limits, container, stream):
+            clip.take(timed_frame)
     return clip.constant(rate)
 
 
@@ -82,11 +82,11 @@ def _read_header(blob: Blob, fmt: Format, limits: Limits) -> _ClipHeader:
         if 0 < stream.frames <= len(blob.data):
             aspect = pixel_aspect(blob, fmt, stream)
             return _ClipHeader(*size, aspect, stream.frames, seconds)
-        counted = _count_packets(blob, fmt, limits, container, stream)
-        guessed = seconds * float(stream.average_rate or 0)
-    if abs(counted.seconds - seconds) > 0.02 * seconds:  # the header tells nothing, or wrong
-        seconds = counted.seconds
-    return counted._replace(frames=max(1, guessed, counted.frames), seconds=seconds)
+        by_packets = _count_packets(blob, fmt, limits, container, stream)
+        estimate = seconds * float(stream.average_rate or 0)
+    if abs(by_packets.seconds - seconds) > 0.02 * seconds:  # the header tells nothing, or wrong
+        seconds = by_packets.seconds
+    return by_packets._replace(frames=max(1, estimate, by_packets.frames), seconds=seconds)
 
 
 def _count_packets(
@@ -105,9 +105,9 @@ def _count_packets(
             count += 1
             limits.check_frames(blob.name, count)
             times += [] if packet.pts is None else [packet.pts]
-    lasted = (max(times) - min(times)) * float(stream.time_base or 0) if times else 0.0
+    seconds = (max(times) - min(times)) * float(stream.time_base or 0) if times else 0.0
     aspect = pixel_aspect(blob, fmt, stream)
-    return _ClipHeader(*(first or size), aspect, count, lasted * count / max(1, count - 1))
+    return _ClipHeader(*(first or size), aspect, count, seconds * count / max(1, count - 1))
 
 
 def _shape(blob: Blob, limits: Limits, header: _ClipHeader) -> tuple[int, int]:
@@ -121,7 +121,7 @@ def _shape(blob: Blob, limits: Limits, header: _ClipHeader) -> tuple[int, int]:
         )
     if width * height > most:
         raise _too_large(blob, width, height, f"{most:,} pixels")
-    shape = displayed(height, width, header.aspect)
+    shape = square_pixel_size(height, width, header.aspect)
     limits.check_pixels(blob.name, shape[1], shape[0])
     return shape
 
@@ -153,14 +153,14 @@ class _TimedFrame(NamedTuple):
 def _timed_frames(
     blob: Blob, fmt: Format, limits: Limits, container: InputContainer, stream: VideoStream
 ) -> Iterator[_TimedFrame]:
-    alpha, checked = Alpha.of(stream, limits), ""
+    alpha, format_name = Alpha.of(stream, limits), ""
     ends, offset, count = 0.0, 0.0, 0
     for packet in packets(blob, container, stream):
-        found = decoded(blob, fmt, packet, count > 0)
-        for frame, opacity in zip(found, alpha.of_packet(packet, len(found)), strict=True):
-            if frame.format.name != checked:
+        frames = decode_packet(blob, fmt, packet, count > 0)
+        for frame, opacity in zip(frames, alpha.of_packet(packet, len(frames)), strict=True):
+            if frame.format.name != format_name:
                 _check_frame_buffer(blob, limits, stream, frame)
-                checked = frame.format.name
+                format_name = frame.format.name
             count += 1
             limits.check_frames(blob.name, count)
             begin = ends if frame.time is None else frame.time + offset
@@ -179,8 +179,8 @@ class _Clip:
     ) -> None:
         self.blob, self.limits = blob, limits
         count, seconds = header.frames, header.seconds
-        scale = _fitting(limits, count, shape)
-        height, width = _scaled(shape[0], scale), _scaled(shape[1], scale)
+        scale = _fit_scale(limits, count, shape)
+        height, width = _scale_side(shape[0], scale), _scale_side(shape[1], scale)
         limits.check_pixels(blob.name, width, height)
         limits.check_seconds(blob.name, seconds)
         limits.check_frames(blob.name, count)
@@ -192,10 +192,10 @@ class _Clip:
                 self._check_room(count)
             self.step = math.ceil(count / self.room) * seconds / count
             self.half = seconds / count / 2
-        self.times, self.seen, self.ticks = list[float](), 0, 0
+        self.times, self.num_frames, self.ticks = list[float](), 0, 0
         self._last: _TimedFrame | None = None
         self._first = 0.0
-        self._decoded = bytearray()
+        self._buffer = bytearray()
         self._upright: tuple[int, ...] = ()
 
     def _check_room(self, count: float) -> None:
@@ -203,36 +203,36 @@ class _Clip:
         what = f"{count:,.0f} frames of {width}×{height}"
         self.limits.check_decoded(self.blob.name, 3 * height * width * count, what)
 
-    def take(self, shown: _TimedFrame) -> None:
+    def take(self, timed_frame: _TimedFrame) -> None:
         """Keep a frame, or where they are too many, the last one for all steps before this."""
         if self._last is None:
-            self._first = shown.begin
-        self.seen += 1
-        self.limits.check_seconds(self.blob.name, shown.end - self._first)
+            self._first = timed_frame.begin
+        self.num_frames += 1
+        self.limits.check_seconds(self.blob.name, timed_frame.end - self._first)
         if not self.step:
-            self._keep(shown, 1)
+            self._keep(timed_frame, 1)
         elif self._last is not None:
-            self._keep(self._last, self._due(shown.begin))
-        self._last = shown
+            self._keep(self._last, self._due(timed_frame.begin))
+        self._last = timed_frame
 
     def _due(self, until: float) -> int:
-        """How many steps have begun before a time, and none of them has its frame."""
-        begun = math.ceil((until - self._first - self.half) / self.step)
-        return max(0, begun - self.ticks)
+        """The number of steps that begin before a time and have no frame yet."""
+        steps = math.ceil((until - self._first - self.half) / self.step)
+        return max(0, steps - self.ticks)
 
-    def _keep(self, shown: _TimedFrame, count: int) -> None:
+    def _keep(self, timed_frame: _TimedFrame, count: int) -> None:
         if not count:
             return
         self.ticks += count
         self._check_room(self.ticks)
-        picture = self.pixels.upright(shown.frame, shown.opacity)
+        picture = self.pixels.upright(timed_frame.frame, timed_frame.opacity)
         if self._upright not in ((), picture.shape):
             raise MediaError(
                 f"{self.blob.name} turns its frames half way; convert it to one direction"
             )
         self._upright = picture.shape
-        self.times.append(shown.begin)
-        self._decoded += picture.tobytes() * count
+        self.times.append(timed_frame.begin)
+        self._buffer += picture.tobytes() * count
 
     def constant(self, rate: float) -> tuple[NDArray[np.uint8], float]:
         """All frames at a constant rate, which the header gives where none was left out."""
@@ -244,7 +244,7 @@ class _Clip:
             fps = 1 / self.step
             _log.info(
                 "%s has %d frames, thinned to %d at %.3g a second, for max_decoded_bytes",
-                self.blob.name, self.seen, self.ticks, fps,
+                self.blob.name, self.num_frames, self.ticks, fps,
             )  # fmt: skip
             return self._array(), fps
         most = self.room if self.room >= _LEAST_FRAMES else 0
@@ -257,23 +257,23 @@ class _Clip:
         return self._array()[index], fps
 
     def _array(self) -> NDArray[np.uint8]:
-        return np.frombuffer(self._decoded, np.uint8).reshape(-1, *self._upright)
+        return np.frombuffer(self._buffer, np.uint8).reshape(-1, *self._upright)
 
 
-def _fitting(limits: Limits, count: float, shape: tuple[int, int]) -> float:
+def _fit_scale(limits: Limits, count: float, shape: tuple[int, int]) -> float:
     """The factor on both sides of so many frames that fits them into the decoded bytes."""
-    fit = math.sqrt(limits.max_decoded_bytes / (3 * (count + 1) * shape[0] * shape[1]))
-    return min(1.0, max(fit, _LEAST_SIDE / min(shape)))
+    scale = math.sqrt(limits.max_decoded_bytes / (3 * (count + 1) * shape[0] * shape[1]))
+    return min(1.0, max(scale, _LEAST_SIDE / min(shape)))
 
 
-def _scaled(side: int, scale: float) -> int:
+def _scale_side(side: int, scale: float) -> int:
     return max(1, int(side * scale))
 
 
 def constant_rate(
     times: list[float], rate: float, most: int = 0
 ) -> tuple[NDArray[np.int64] | None, float]:
-    """Which frame to show at each step of a constant rate (None: each once), and that rate.
+    """The frame's index for each step of a constant rate (None: each once), and that rate.
 
     `times` are the frames' beginnings and the end of the last one. A clip is constant if no
     frame is off its place by more than two milliseconds at the header's rate, or by half a step
@@ -294,5 +294,6 @@ def constant_rate(
     end = max(times[-1] - times[0], float(starts[-1]) + step)
     if most:
         step = max(step, end / most)
+    # A thousandth of a step late, so that rounding takes no frame for the one before it.
     ticks = (np.arange(round(end / step)) + 1e-3) * step
     return np.searchsorted(np.sort(starts), ticks, side="right") - 1, 1 / step

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, damaged, image_cut_short
+from anymodal.media.picture_file import PictureFile, damaged_error, image_cut_short
 from anymodal.media.source import GIF, Blob
 
 _BLOCKS = 4_000_000
@@ -24,7 +24,7 @@ class GifStart:
         end: where the first picture ends.
         blocks: blocks up to there.
         pictures: 1, or 2 where there are more.
-        covered: pixels that the first picture has.
+        area: pixels that the first picture has.
     """
 
     width: int
@@ -32,7 +32,7 @@ class GifStart:
     end: int
     blocks: int
     pictures: int
-    covered: int
+    area: int
 
 
 def gif_start(blob: Blob) -> GifStart:
@@ -46,7 +46,7 @@ def gif_start(blob: Blob) -> GifStart:
         raise image_cut_short(blob)
     width, height = struct.unpack_from("<HH", data, 6)
     at = 13 + _colors(data[10])
-    end = pictures = first = total = covered = 0
+    end = pictures = first = total = area = 0
     while pictures < 2:
         kind = data[at : at + 1]
         if kind == b"," and at + 10 < len(data):
@@ -54,7 +54,7 @@ def gif_start(blob: Blob) -> GifStart:
             at += 11 + _colors(data[at + 9])
             pictures += 1
             if pictures == 1:
-                width, height, covered = max(width, x + w), max(height, y + h), w * h
+                width, height, area = max(width, x + w), max(height, y + h), w * h
         elif kind == b"!":
             at += 2
         elif kind == b"" or kind == b",":
@@ -62,14 +62,14 @@ def gif_start(blob: Blob) -> GifStart:
         elif kind == b";" or pictures:  # bytes behind the picture that are no block end it
             break
         else:
-            raise damaged(blob, GIF, "an unknown block")
+            raise damaged_error(blob, GIF, "an unknown block")
         at, count = _skip(blob, at, total)
         total += count
         if kind == b"," and not end:
             end, first = at, total
     if not pictures:
-        raise damaged(blob, GIF, "it holds no picture")
-    return GifStart(width, height, end, first, pictures, covered)
+        raise damaged_error(blob, GIF, "it holds no picture")
+    return GifStart(width, height, end, first, pictures, area)
 
 
 def _colors(flags: int) -> int:
@@ -98,10 +98,10 @@ def read_gif(blob: Blob) -> PictureFile:
     """
     start = gif_start(blob)
     canvas = start.width * start.height
-    if canvas > _ROOM and canvas > _MOST_ROOM * start.covered:
+    if canvas > _ROOM and canvas > _MOST_ROOM * start.area:
         raise MediaError(
             f"{blob.name} claims a canvas of {start.width}×{start.height} pixels around a picture "
-            f"of {start.covered:,}, {_MOST_ROOM} times as many at most; save it anew"
+            f"of {start.area:,}, {_MOST_ROOM} times as many at most; save it anew"
         )
     return PictureFile(
         blob.data[: start.end] + b";",
@@ -132,7 +132,7 @@ def gif_end(blob: Blob) -> int:
         elif kind == b",":
             raise image_cut_short(blob)
         else:
-            raise damaged(blob, GIF, "an unknown block")
+            raise damaged_error(blob, GIF, "an unknown block")
         at, count = _skip(blob, at, total)
         total += count
     if at >= len(data):

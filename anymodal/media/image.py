@@ -144,8 +144,8 @@ class Depth(_Picture):
         values = self.values.astype(np.float64)
         low = float(values.min())
         span = max(float(values.max()) - low, 1e-12)
-        shown: NDArray[np.uint8] = ((values - low) / span * 255).round().astype(np.uint8)
-        return shown
+        pixels: NDArray[np.uint8] = ((values - low) / span * 255).round().astype(np.uint8)
+        return pixels
 
     @classmethod
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Depth:

@@ -154,8 +154,8 @@ def _read_array(
 ) -> tuple[NDArray[np.float32], float]:
     array = read_npy(blob, limits, ndim=2, check=lambda shape: _check_shape(blob, limits, shape))
     beside = blob.path.with_suffix(".json") if blob.path else None
-    noted = _read_sidecar(beside) if beside and beside.is_file() else {}
-    rate = sample_rate or noted.get("sample_rate")
+    sidecar = _read_sidecar(beside) if beside and beside.is_file() else {}
+    rate = sample_rate or sidecar.get("sample_rate")
     if rate is None:
         raise MediaError(
             f"{blob.name} has no sample rate: {_RATE_HELP}, or write "
@@ -163,7 +163,7 @@ def _read_array(
         )
     rate = check_number(rate, "sample_rate", MIN_RATE, MAX_RATE, "Hz")
     limits.check_seconds(blob.name, max(array.shape) / rate)  # before it is copied
-    acceleration, rotation, _ = parse_units(str(units or noted.get("units") or UNITS))
+    acceleration, rotation, _ = parse_units(str(units or sidecar.get("units") or UNITS))
     axes = array.T if array.shape[1] == 6 else array  # (6, 6) counts as (n, 6)
     samples = np.empty(axes.shape, np.float32)
     for index, (row, values) in enumerate(zip(samples, axes, strict=True)):
@@ -185,17 +185,17 @@ def _check_shape(blob: Blob, limits: Limits, shape: tuple[int, ...]) -> None:
 def _read_sidecar(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            noted = json.loads(file.read(65_536))
+            value = json.loads(file.read(65_536))
     except (OSError, ValueError, RecursionError):
-        noted = None
-    if not isinstance(noted, dict):
+        value = None
+    if not isinstance(value, dict):
         raise MediaError(f'{path.name} is no JSON object such as {{"sample_rate": 200}}; fix it')
-    return noted
+    return value
 
 
 def _panel(rows: NDArray[np.float32], top: int, unit: str) -> str:
     count = rows.shape[1]
-    shown = np.linspace(0, count - 1, min(count, _PLOTTED)).round().astype(int)
+    places = np.linspace(0, count - 1, min(count, _PLOTTED)).round().astype(int)
     low, high = float(rows.min()), float(rows.max())
     span = max(high - low, 1e-9)
     lines = []
@@ -203,7 +203,7 @@ def _panel(rows: NDArray[np.float32], top: int, unit: str) -> str:
         points = " ".join(
             f"{60 + 350 * i / max(count - 1, 1):.1f},"
             f"{top + 85 - 75 * (float(row[i]) - low) / span:.1f}"
-            for i in shown
+            for i in places
         )
         lines.append(f'<polyline points="{points}" fill="none" stroke="{color}"/>')
     style = 'font-family="sans-serif" font-size="10" text-anchor="end" fill="#555"'

@@ -1,4 +1,4 @@
-"""Which columns of a table are an inertial measurement unit's, by the names that people use."""
+"""Columns of a table that are an inertial measurement unit's, by the names that people use."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _OTHER = re.compile(
 )
 """Words in a name that tell of another quantity, or of readings in no unit."""
 _NO_NAME = re.compile(r"[{}<>=:;\"'`!?$&\\#]")
-"""What is in code, markup and prose, and in no column's name."""
+"""Characters of code, markup and prose, which are in no column's name."""
 _PLAIN = (
     *("a", "acc", "accel", "acceleration", "accelerometer"),
     *("g", "w", "omega", "gyr", "gyro", "gyroscope", "angular_velocity"),
@@ -99,7 +99,7 @@ class Clock:
 
     @property
     def plain(self) -> bool:
-        """Whether the name is plainly that of a table's times."""
+        """True if the name is plainly that of a table's times."""
         return self.columns[0].rank < 0.5
 
 
@@ -117,15 +117,15 @@ def find_columns(names: Sequence[str], where: str) -> Columns | tuple[str, ...]:
     Raises:
         ValueError: if there are two columns for an axis, and none is the better one.
     """
-    found: dict[str, list[Column]] = {}
+    columns: dict[str, list[Column]] = {}
     for index, name in enumerate(names[:_MAX_COLUMNS]):
         for quantity, column in _read_name(index, name):
-            found.setdefault(quantity, []).append(column)
-    missing = tuple(axis for axis in AXES if axis not in found)
-    if missing:
-        return missing
-    axes = [*_choose(found, "a", where), *_choose(found, "g", where)]
-    return Columns(tuple(axes), _clocks(found.get("t", [])))
+            columns.setdefault(quantity, []).append(column)
+    absent = tuple(axis for axis in AXES if axis not in columns)
+    if absent:
+        return absent
+    axes = [*_choose(columns, "a", where), *_choose(columns, "g", where)]
+    return Columns(tuple(axes), _clocks(columns.get("t", [])))
 
 
 def _read_name(index: int, name: str) -> Iterator[tuple[str, Column]]:
@@ -150,19 +150,19 @@ def _read_name(index: int, name: str) -> Iterator[tuple[str, Column]]:
         yield _as_column(index, name, unit, quantity, parts)
         return
     if unit and not _OTHER.search(plain) and (match := _BARE_AXIS.fullmatch(plain)):
-        for quantity, known in (("a", ACCELERATION), ("g", ROTATION)):
-            if find_factor(unit, known) is not None:
+        for quantity, factors in (("a", ACCELERATION), ("g", ROTATION)):
+            if find_factor(unit, factors) is not None:
                 yield _as_column(index, name, unit, quantity, match.groupdict())
 
 
 def _as_column(
     index: int, name: str, unit: str | None, quantity: str, parts: dict[str, str | None]
 ) -> tuple[str, Column]:
-    known = {"a": ACCELERATION, "g": ROTATION, "t": TIME}[quantity]
+    factors = {"a": ACCELERATION, "g": ROTATION, "t": TIME}[quantity]
     prefix, word = parts.get("prefix") or "", parts.get("word") or ""
     rank = 0.5 * bool(prefix) + (word not in _PLAIN)
     rank += 2 * bool(re.fullmatch(_FREE, word)) + (word == "accel_wr")
-    rank += UNKNOWN * (unit is not None and find_factor(unit, known) is None)
+    rank += UNKNOWN * (unit is not None and find_factor(unit, factors) is None)
     axis = parts.get("axis") or ""
     key = "t" if quantity == "t" else quantity + {"0": "x", "1": "y", "2": "z"}.get(axis, axis)
     return key, Column(index, name.strip(), unit, prefix, rank)
@@ -183,20 +183,20 @@ def _split_unit(name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def _choose(found: dict[str, list[Column]], quantity: str, where: str) -> list[Column]:
+def _choose(columns_of: dict[str, list[Column]], quantity: str, where: str) -> list[Column]:
     """The three columns of the best sensor: those of one prefix and rank that has all axes."""
     axes = [quantity + axis for axis in "xyz"]
     sensors: dict[tuple[float, str], list[list[Column]]] = {}
     for position, axis in enumerate(axes):
-        for column in found[axis]:
+        for column in columns_of[axis]:
             key = column.rank, column.prefix
             sensors.setdefault(key, [[], [], []])[position].append(column)
-    whole = sorted(key for key, columns in sensors.items() if all(columns))
-    if not whole:  # each axis is named in another way
-        whole = [(max(min(c.rank for c in found[axis]) for axis in axes), "")]
-        sensors[whole[0]] = [found[axis] for axis in axes]
-    best = sensors[whole[0]]
-    rivals = [sensors[key] for key in whole[1:] if key[0] == whole[0][0]]
+    complete = sorted(key for key, columns in sensors.items() if all(columns))
+    if not complete:  # each axis is named in another way
+        complete = [(max(min(c.rank for c in columns_of[axis]) for axis in axes), "")]
+        sensors[complete[0]] = [columns_of[axis] for axis in axes]
+    best = sensors[complete[0]]
+    rivals = [sensors[key] for key in complete[1:] if key[0] == complete[0][0]]
     for position, axis in enumerate(axes):
         same = [*best[position], *(column for rival in rivals for column in rival[position])]
         if len(same) > 1:
@@ -211,12 +211,12 @@ def _clocks(columns: list[Column]) -> tuple[Clock, ...]:
     for column in columns:
         unit = (column.unit or "").lower()
         if unit in _SPLIT_CLOCK[0]:
-            rest = [
+            fractions = [
                 other
                 for other in columns
                 if (other.unit or "").lower() in _SPLIT_CLOCK[1] and other.prefix == column.prefix
             ]
-            clocks.append(Clock((column, *rest[:1])))
+            clocks.append(Clock((column, *fractions[:1])))
         elif unit not in _SPLIT_CLOCK[1] or not any(
             (other.unit or "").lower() in _SPLIT_CLOCK[0] and other.prefix == column.prefix
             for other in columns

@@ -50,8 +50,8 @@ def find_header(blob: Blob) -> TableHeader:
     notes: dict[str, str] = {}
     header: TableHeader | None = None  # to be confirmed by the line below
     first: Sequence[str] = ()
-    missing: Sequence[str] = AXES
-    searched = 0
+    absent: Sequence[str] = AXES
+    num_chars = 0
     for number, text, separator in _preamble(blob):
         comment = text.startswith(_COMMENTS)
         if comment:
@@ -59,23 +59,23 @@ def find_header(blob: Blob) -> TableHeader:
         elif header and _is_row(_split(text, header.delimiter), header):
             return header
         names = [text]
-        if len(text) + searched <= _MAX_SEARCHED:
-            searched += len(text)
-            names, delimiter, found = _read_names(text.lstrip("#%/ \t"), separator, blob.name)
-            if isinstance(found, Columns):
-                header = TableHeader(tuple(names), found, delimiter, notes, number)
+        if len(text) + num_chars <= _MAX_SEARCHED:
+            num_chars += len(text)
+            names, delimiter, columns = _read_names(text.lstrip("#%/ \t"), separator, blob.name)
+            if isinstance(columns, Columns):
+                header = TableHeader(tuple(names), columns, delimiter, notes, number)
             elif not first and not comment:
-                missing = found
+                absent = columns
         if not comment:
             header = header if header and (header.line == number or not first) else None
             first = first or names
     if header:
         return header
-    raise NoTable(_explain(blob, first, missing))
+    raise NoTable(_explain(blob, first, absent))
 
 
 def _is_row(cells: Sequence[str], header: TableHeader) -> bool:
-    """Whether a line below a header is its table's: as many cells, or a number among them."""
+    """Return True for a row of the header's table: as many cells, or a number among them."""
     if isinstance(find_columns(cells, ""), Columns):
         return False  # the header that a comment before it repeats
     if len(cells) == len(header.names) and header.delimiter != _WHITESPACE:
@@ -83,15 +83,15 @@ def _is_row(cells: Sequence[str], header: TableHeader) -> bool:
     return any(to_number(cell) is not None or to_date(cell) is not None for cell in cells)
 
 
-def _explain(blob: Blob, first: Sequence[str], missing: Sequence[str]) -> str:
+def _explain(blob: Blob, first: Sequence[str], absent: Sequence[str]) -> str:
     there = printable(", ".join(first)[:200]) or "nothing"
-    told = (
-        f"no column for {', '.join(missing)} (its first row holds {there}); "
+    reason = (
+        f"no column for {', '.join(absent)} (its first row holds {there}); "
         f"name the columns in a header, as in {EXAMPLE}"
     )
-    if tuple(missing) in (AXES[:3], AXES[3:]):
-        return f"{blob.name} has {told}; join the files of two sensors into one table"
-    return f"{blob.name} is {describe_text(blob.data)}, no table of an IMU: it has {told}"
+    if tuple(absent) in (AXES[:3], AXES[3:]):
+        return f"{blob.name} has {reason}; join the files of two sensors into one table"
+    return f"{blob.name} is {describe_text(blob.data)}, no table of an IMU: it has {reason}"
 
 
 def _preamble(blob: Blob) -> Iterator[tuple[int, str, str | None]]:
@@ -151,16 +151,16 @@ def _read_names(
 ) -> tuple[list[str], str, Columns | tuple[str, ...]]:
     """A line's cells by the delimiter that makes the most of the axes out of it, and those."""
     likely = sorted(",;\t|", key=text.count, reverse=True)
-    tried = separator if separator else [*(d for d in likely if d in text), _WHITESPACE]
+    delimiters = separator if separator else [*(d for d in likely if d in text), _WHITESPACE]
     best: tuple[list[str], str, Columns | tuple[str, ...]] = [text], ",", AXES
     fewest: tuple[str, ...] | None = None
-    for delimiter in tried:
+    for delimiter in delimiters:
         names = _split(text, delimiter)
-        found = find_columns(names, where)
-        if isinstance(found, Columns):
-            return names, delimiter, found
-        if fewest is None or len(found) < len(fewest):
-            best, fewest = (names, delimiter, found), found
+        columns = find_columns(names, where)
+        if isinstance(columns, Columns):
+            return names, delimiter, columns
+        if fewest is None or len(columns) < len(fewest):
+            best, fewest = (names, delimiter, columns), columns
     return best
 
 
@@ -190,8 +190,8 @@ def _notes(comment: str) -> dict[str, str]:
         key = "sample_rate" if key in _RATES else key
         if key in ("sample_rate", "units"):
             last = value is pieces[-1]
-            kept = value if last else value.removesuffix(_last_word(value))
-            notes[key] = kept.strip().rstrip(" \t,;")[:200]
+            text = value if last else value.removesuffix(_last_word(value))
+            notes[key] = text.strip().rstrip(" \t,;")[:200]
     return notes
 
 

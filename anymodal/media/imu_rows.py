@@ -50,9 +50,9 @@ def read_rows_of_numbers(
     columns: Sequence[int],
     rows: Iterable[tuple[int, list[str]]],
     *,
-    dated: bool,
+    has_dates: bool,
 ) -> TableRows:
-    """The numbers in some columns of all rows; where `dated`, the first is seconds of its dates.
+    """The numbers in some columns of all rows; with `has_dates`, the first is seconds of its dates.
 
     Raises:
         ValueError: naming line and value, if a row has too few or too many cells, a value is no
@@ -70,31 +70,31 @@ def read_rows_of_numbers(
             raise MediaError(f"{where}: {_cells(row, names)}")
         cells = [row[column] for column in columns]
         seconds = []
-        if dated:
+        if has_dates:
             date = to_date(cells.pop(0))
             origin = origin or date
             seconds = _since(date, origin)
-        joined = "".join(cells)
+        text = "".join(cells)
         # Seldom new: a table of a million rows has one mark, seen in its first.
-        if not marks.issuperset(mark for mark in ".," if mark in joined):
+        if not marks.issuperset(mark for mark in ".," if mark in text):
             _add_marks(marks, cells, where)
         # Python's float() takes digits of other scripts, and 1_000.
-        plain = joined.isascii() and "_" not in joined
+        plain = text.isascii() and "_" not in text
         try:
-            found = [*seconds, *map(float, cells if "," not in marks else map(_point, cells))]
+            numbers = [*seconds, *map(float, cells if "," not in marks else map(_point, cells))]
         except ValueError:
-            found = []
-        if not plain or len(found) != len(columns) or not all(map(math.isfinite, found)):
-            bad = _first_bad(row, columns, names, dated, origin)
+            numbers = []
+        if not plain or len(numbers) != len(columns) or not all(map(math.isfinite, numbers)):
+            bad = _first_bad(row, columns, names, has_dates, origin)
             raise MediaError(
                 f"{where}: {bad} is no finite number; fix, fill or cut such rows"
-                + (", or give load(..., sample_rate=200) without a column of times" * dated)
+                + (", or give load(..., sample_rate=200) without a column of times" * has_dates)
             )
-        if not -_LARGEST < min(found) <= max(found) < _LARGEST:
+        if not -_LARGEST < min(numbers) <= max(numbers) < _LARGEST:
             raise MediaError(
-                f"{where}: {max(found, key=abs):g} is no reading of a sensor; fix or cut the row"
+                f"{where}: {max(numbers, key=abs):g} is no reading of a sensor; fix or cut the row"
             )
-        values.extend(found)
+        values.extend(numbers)
         lines.append(number)
         # After each row, so that a table of endless rows ends here and not in a full memory.
         limits.check_decoded(blob.name, 8 * len(values), f"rows of {len(columns)} numbers")
@@ -107,11 +107,11 @@ def read_rows_of_numbers(
 
 def _add_marks(marks: set[str], cells: Sequence[str], where: str) -> None:
     """Take in a row's decimal marks, of which a table has one kind."""
-    joined = "".join(cells)
-    marks.update(mark for mark in ".," if mark in joined)
+    text = "".join(cells)
+    marks.update(mark for mark in ".," if mark in text)
     if len(marks) == 2:
         raise MediaError(
-            f"{where}: a decimal {'comma' if ',' in joined else 'point'} in a table of the other "
+            f"{where}: a decimal {'comma' if ',' in text else 'point'} in a table of the other "
             f"({printable(' '.join(cells))}); write all numbers in one way, without separators of "
             "thousands"
         )
@@ -145,11 +145,11 @@ def _first_bad(
     row: Sequence[str],
     columns: Sequence[int],
     names: Sequence[str],
-    dated: bool,
+    has_dates: bool,
     origin: datetime | None,
 ) -> str:
     for place, column in enumerate(columns):
-        if dated and place == 0:
+        if has_dates and place == 0:
             good = bool(_since(to_date(row[column]), origin))
         else:
             value = to_number(row[column])

@@ -37,23 +37,23 @@ def read_table(
         first = next(rows, None)
     if first is None:
         raise MediaError(f"{blob.name} has a header, but no rows below it; record it again")
-    clock, dated = _choose_clock(header, first[1], sample_rate)
+    clock, has_dates = _choose_clock(header, first[1], sample_rate)
     scales, unit = _scales(header, below, units or header.notes.get("units"))
     columns = [column.index for column in (*(clock.columns if clock else ()), *header.columns.axes)]
     table = read_rows_of_numbers(
-        blob, limits, header.names, columns, chain([first], rows), dated=dated
+        blob, limits, header.names, columns, chain([first], rows), has_dates=has_dates
     )
     values = table.values[:, -6:]
     if clock is None or len(values) < 2:
         return to_samples(values, scales), _expect_rate(blob, clock, sample_rate)
-    if not dated:
+    if not has_dates:
         unit = clock.unit or below.get(clock.columns[0].index) or unit
     times = Times(
         blob.name,
         printable(clock.columns[0].name),
         _times(table.values[:, :-6]),
         table.lines,
-        "s" if dated else unit,
+        "s" if has_dates else unit,
     )
     _check_other_clocks(blob, header, clock, times, table)
     return even_out(times, values, scales, sample_rate, limits)
@@ -61,13 +61,13 @@ def read_table(
 
 def _noted_rate(blob: Blob, header: TableHeader) -> float | None:
     """The rate that a comment states, in Hz."""
-    noted = header.notes.get("sample_rate")
-    if noted is None:
+    text = header.notes.get("sample_rate")
+    if text is None:
         return None
-    value = to_number(noted.lower().removesuffix("hz").strip())
+    value = to_number(text.lower().removesuffix("hz").strip())
     if value is None or not MIN_RATE <= value <= MAX_RATE:
         raise MediaError(
-            f"{blob.name}: sample_rate={printable(noted)!r} in a comment is out of range; give "
+            f"{blob.name}: sample_rate={printable(text)!r} in a comment is out of range; give "
             f"{MIN_RATE:g} to {MAX_RATE:g} Hz"
         )
     return value
@@ -91,15 +91,15 @@ def _units_below(header: TableHeader, row: list[str]) -> dict[int, str]:
     if len(row) != len(header.names):
         return {}
     axes = header.columns.axes
-    known = [
+    factors = [
         find_factor(row[axis.index], ACCELERATION if place < 3 else ROTATION)
         for place, axis in enumerate(axes)
     ]
-    if None in known:
+    if None in factors:
         return {}
     clocks = [column for clock in header.columns.clocks for column in clock.columns]
-    timed = [column for column in clocks if find_factor(row[column.index], TIME) is not None]
-    return {column.index: row[column.index].strip() for column in (*axes, *timed)}
+    time_columns = [column for column in clocks if find_factor(row[column.index], TIME) is not None]
+    return {column.index: row[column.index].strip() for column in (*axes, *time_columns)}
 
 
 def _choose_clock(
@@ -121,20 +121,20 @@ def _choose_clock(
 
 
 def _scales(
-    header: TableHeader, below: dict[int, str], stated: str | None
+    header: TableHeader, below: dict[int, str], units: str | None
 ) -> tuple[list[float], str | None]:
     """Factors to SI by each column's own unit, else by the stated ones, else 1; and of time."""
-    acceleration, rotation, unit = parse_units(stated) if stated else (1.0, 1.0, None)
+    acceleration, rotation, unit = parse_units(units) if units else (1.0, 1.0, None)
 
-    def scale(column: Column, known: dict[str, float], default: float) -> float:
+    def scale(column: Column, factors: dict[str, float], default: float) -> float:
         own = column.unit or below.get(column.index)
-        if own is None and not stated and re.search("user[_ .]?acc", column.name, re.IGNORECASE):
+        if own is None and not units and re.search("user[_ .]?acc", column.name, re.IGNORECASE):
             raise MediaError(
                 f"the column {printable(column.name)!r} has no unit, and Apple's devices tell it "
                 "in g, others in m/s²; give load(..., units='g, rad/s'), or a first line "
                 "'# units: g, rad/s'"
             )
-        return default if own is None else factor(own, known)
+        return default if own is None else factor(own, factors)
 
     axes = header.columns.axes
     return [
@@ -154,22 +154,23 @@ def _times(clock: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _check_other_clocks(
-    blob: Blob, header: TableHeader, used: Clock, times: Times, table: TableRows
+    blob: Blob, header: TableHeader, clock: Clock, times: Times, table: TableRows
 ) -> None:
     """Refuse a table in which a clock with a unit disagrees with the one that is used."""
     if times.unit is None or find_factor(times.unit, TIME) is None:
         return
     span = (times.clock[-1] - times.clock[0]) * factor(times.unit, TIME)
     for other in header.columns.clocks:
-        if other is used or len(other.columns) > 1 or not other.plain:
+        if other is clock or len(other.columns) > 1 or not other.plain:
             continue
         (column,) = other.columns
         ends = [to_number(row[column.index]) for row in table.ends]
         if ends[0] is None or ends[1] is None or column.unit is None:
             continue
-        told = (ends[1] - ends[0]) * factor(column.unit, TIME)
-        if abs(told - span) > 0.05 * max(told, span) + 3 * abs(span) / len(times.clock):
+        other_span = (ends[1] - ends[0]) * factor(column.unit, TIME)
+        if abs(other_span - span) > 0.05 * max(other_span, span) + 3 * abs(span) / len(times.clock):
             raise MediaError(
                 f"{blob.name}: its times in {times.column!r} last {span:g} s, those in "
-                f"{printable(column.name)!r} {told:g} s; correct the units, or keep one of them"
+                f"{printable(column.name)!r} {other_span:g} s; correct the units, or keep one of "
+                "them"
             )

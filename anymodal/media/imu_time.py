@@ -38,7 +38,7 @@ def even_out(
     times: Times,
     values: NDArray[np.float64],
     scales: Sequence[float],
-    stated: float | None,
+    stated_rate: float | None,
     limits: Limits,
 ) -> tuple[NDArray[np.float32], float]:
     """Samples (6, m) of readings (n, 6) on an even grid, and its rate in Hz.
@@ -53,22 +53,24 @@ def even_out(
             jump, tell another rate than stated, or make more samples than the limits allow.
     """
     times, values = _drop_twice(times, values)
-    seconds = _spread(times, (times.clock - times.clock[0]) * _factor(times, stated))
+    seconds = _spread_equal_times(
+        times, (times.clock - times.clock[0]) * _factor(times, stated_rate)
+    )
     limits.check_seconds(times.name, float(seconds[-1]))
-    measured = _measure(times, np.diff(seconds))
-    rate = stated or measured
-    if abs(rate / measured - 1) > 0.05:
+    mean_rate = _measure(times, np.diff(seconds))
+    rate = stated_rate or mean_rate
+    if abs(rate / mean_rate - 1) > 0.05:
         raise MediaError(
             f"{times.name} states {rate:g} Hz, but its time column {times.column!r} tells "
-            f"{measured:g} Hz; correct one of them (a time in ms is named t_ms)"
+            f"{mean_rate:g} Hz; correct one of them (a time in ms is named t_ms)"
         )
     count = len(seconds)
     if np.abs(seconds - np.arange(count) / rate).max() <= 0.01 / rate:
         return to_samples(values, scales), rate
-    wanted = math.floor(seconds[-1] * rate + 0.5) + 1
-    _check_grid(times, wanted, rate, limits)
-    grid = np.arange(wanted) / rate
-    samples = np.empty((len(scales), wanted), np.float32)
+    count_out = math.floor(seconds[-1] * rate + 0.5) + 1
+    _check_grid(times, count_out, rate, limits)
+    grid = np.arange(count_out) / rate
+    samples = np.empty((len(scales), count_out), np.float32)
     for row, column, scale in zip(samples, values.T, scales, strict=True):
         row[:] = np.interp(grid, seconds, column * scale)
     return samples, rate
@@ -82,17 +84,17 @@ def to_samples(values: NDArray[np.float64], scales: Sequence[float]) -> NDArray[
     return samples
 
 
-def _check_grid(times: Times, wanted: int, rate: float, limits: Limits) -> None:
-    limits.check_decoded(times.name, 24 * wanted, f"{wanted:,} samples at {rate:g} Hz")
-    if wanted > _MOST_FILLED * len(times.clock):
+def _check_grid(times: Times, count: int, rate: float, limits: Limits) -> None:
+    limits.check_decoded(times.name, 24 * count, f"{count:,} samples at {rate:g} Hz")
+    if count > _MOST_FILLED * len(times.clock):
         raise MediaError(
-            f"{times.name}: its {len(times.clock):,} rows would become {wanted:,} samples at "
+            f"{times.name}: its {len(times.clock):,} rows would become {count:,} samples at "
             f"{rate:g} Hz, since most times in {times.column!r} are close together and others far "
             "apart; record it anew, or give load(..., sample_rate=...) without such times"
         )
 
 
-def _factor(times: Times, stated: float | None) -> float:
+def _factor(times: Times, stated_rate: float | None) -> float:
     """Seconds in a unit of the times: the named one, else the only one that makes sense.
 
     That is the one that the stated rate tells, or that makes dates of this century out of the
@@ -108,13 +110,13 @@ def _factor(times: Times, stated: float | None) -> float:
     raw = _rate(clock - clock[0])
     for unit in _UNITS:
         rate = raw / TIME[unit]
-        if stated is not None and abs(stated / rate - 1) <= 0.05:
+        if stated_rate is not None and abs(stated_rate / rate - 1) <= 0.05:
             return TIME[unit]
-        dated = _SINCE_1970[0] <= float(clock[0]) * TIME[unit] <= _SINCE_1970[1]
-        if dated and 0.95 <= rate <= _PLAUSIBLE[1]:
+        is_unix_time = _SINCE_1970[0] <= float(clock[0]) * TIME[unit] <= _SINCE_1970[1]
+        if is_unix_time and 0.95 <= rate <= _PLAUSIBLE[1]:
             return TIME[unit]
-    whole = bool((clock == np.floor(clock)).all())
-    if not whole and (_PLAUSIBLE[0] <= raw <= _PLAUSIBLE[1] or stated is not None):
+    has_no_fractions = bool((clock == np.floor(clock)).all())
+    if not has_no_fractions and (_PLAUSIBLE[0] <= raw <= _PLAUSIBLE[1] or stated_rate is not None):
         return 1.0
     as_units = ", ".join(f"{raw / TIME[unit]:.6g} Hz in {unit}" for unit in _UNITS)
     raise MediaError(
@@ -149,7 +151,7 @@ def _starts(times: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(times, prepend=-np.inf)).astype(np.int64)
 
 
-def _spread(times: Times, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+def _spread_equal_times(times: Times, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Times that rise with every row, in seconds from the first.
 
     Equal ones are those of a clock that is coarser than the rate. Where an even rate explains

@@ -30,9 +30,9 @@ TIME = {
     "ns": 1e-9, "nsec": 1e-9, "nsecs": 1e-9, "nano": 1e-9, "nanos": 1e-9, "nanosec": 1e-9,
     "nanosecs": 1e-9, "nanosecond": 1e-9, "nanoseconds": 1e-9,
 }  # fmt: skip
-_WRITTEN = {"²": "2", "¹": "1", "⁻": "-", "−": "-", "°": "deg", "º": "deg", "˚": "deg",
+_ASCII = {"²": "2", "¹": "1", "⁻": "-", "−": "-", "°": "deg", "º": "deg", "˚": "deg",
             "µ": "u", "μ": "u"}  # fmt: skip
-_SPELLED = (
+_ABBREVIATIONS = (
     (r"radians?", "rad"), (r"degrees?", "deg"), (r"met(?:er|re)s?", "m"),
     (r"second squared", "s2"), (r"seconds?", "s"), (r"\bper\b", "/"),
 )  # fmt: skip
@@ -43,33 +43,35 @@ _HELP = {
 }
 
 
-def find_factor(unit: str, known: dict[str, float]) -> float | None:
-    """The factor from a unit, however it is written, to the table's own; None if not known."""
+def find_factor(unit: str, factors: dict[str, float]) -> float | None:
+    """The factor from a unit, however it is written, to the table's own; None if it isn't in it."""
     plain = unit.strip().lower()
     if len(plain) > 40:
         return None
-    for written, ascii_ in _WRITTEN.items():
-        plain = plain.replace(written, ascii_)
-    if known is not TIME:
+    for spelling, ascii_ in _ASCII.items():
+        plain = plain.replace(spelling, ascii_)
+    if factors is not TIME:
         plain = plain.replace("_", " ")
-        for spelled, short in _SPELLED:
-            plain = re.sub(spelled, short, plain)
+        # In order: "second squared" must go before "second".
+        for pattern, short in _ABBREVIATIONS:
+            plain = re.sub(pattern, short, plain)
         plain = re.sub(r"(?<=s)[\s^*]*-\s*1$", "", plain)  # rad s^-1 is rad/s
-    return known.get(re.sub(r"[\s_/^*·.()\[\]\-]", "", plain))
+    return factors.get(re.sub(r"[\s_/^*·.()\[\]\-]", "", plain))
 
 
-def factor(unit: str, known: dict[str, float]) -> float:
+def factor(unit: str, factors: dict[str, float]) -> float:
     """The factor from a unit to SI.
 
     Raises:
         ValueError: if it is unknown.
     """
-    found = find_factor(unit, known)
-    if found is None:
+    value = find_factor(unit, factors)
+    if value is None:
         raise MediaError(
-            f"the unit {printable(unit.strip())!r} is not known here; use one of {_HELP[id(known)]}"
+            f"the unit {printable(unit.strip())!r} is not known here; use one of "
+            f"{_HELP[id(factors)]}"
         )
-    return found
+    return value
 
 
 def parse_units(text: str) -> tuple[float, float, str | None]:
@@ -78,12 +80,12 @@ def parse_units(text: str) -> tuple[float, float, str | None]:
     Raises:
         ValueError: if there are not two or three, or one is unknown.
     """
-    given = [part.strip() for part in re.split(r"[,;]", text[:200]) if part.strip()]
-    if len(given) not in (2, 3):
+    units = [part.strip() for part in re.split(r"[,;]", text[:200]) if part.strip()]
+    if len(units) not in (2, 3):
         raise MediaError(
             f"units={printable(text)!r} are not two; give acceleration and rotation: 'g, deg/s' "
             "(a third is the unit of the times: 'g, deg/s, ms')"
         )
-    if len(given) == 3:
-        factor(given[2], TIME)
-    return factor(given[0], ACCELERATION), factor(given[1], ROTATION), (*given, None)[2]
+    if len(units) == 3:
+        factor(units[2], TIME)
+    return factor(units[0], ACCELERATION), factor(units[1], ROTATION), (*units, None)[2]

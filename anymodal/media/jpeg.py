@@ -6,7 +6,7 @@ import re
 
 from anymodal.media.color import ADOBE_RGB, matrix_profile
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, damaged, image_cut_short
+from anymodal.media.picture_file import PictureFile, damaged_error, image_cut_short
 from anymodal.media.source import JPEG, Blob
 from anymodal.media.tiff_tags import orientation, says_adobe_rgb
 
@@ -26,7 +26,7 @@ class _Frame:
     def __init__(self, blob: Blob, marker: int, content: bytes) -> None:
         count = content[5] if len(content) > 5 else 0
         if len(content) < 6 + 3 * count or not count:
-            raise damaged(blob, JPEG, "its frame header")
+            raise damaged_error(blob, JPEG, "its frame header")
         if content[0] != 8:
             raise MediaError(
                 f"{blob.name} is JPEG of {content[0]} bits per channel, and 8 are read; convert "
@@ -34,8 +34,9 @@ class _Frame:
             )
         self.height = int.from_bytes(content[1:3], "big")
         self.width = int.from_bytes(content[3:5], "big")
+        # SOF2, 6, 10 and 14 are progressive; from SOF9 on they are arithmetic (T.81, table B.1).
         self.progressive = marker & 3 == 2
-        self.arithmetic = bool(marker & 8)  # every bit of it is computed
+        self.arithmetic = bool(marker & 8)
         factors = {
             content[at]: max(1, content[at + 1] >> 4) * max(1, content[at + 1] & 15)
             for at in range(6, 6 + 3 * count, 3)
@@ -45,13 +46,13 @@ class _Frame:
         self.samples = {name: pixels * area / most for name, area in factors.items()}
         self.channels = count
         self.scans = 0
-        self.scanned = 0.0
+        self.scan_samples = 0.0
 
     def scan(self, content: bytes) -> None:
         """Count a scan by its header."""
-        named = content[1 : 1 + 2 * content[0] : 2] if content else b""
+        names = content[1 : 1 + 2 * content[0] : 2] if content else b""
         self.scans += 1
-        self.scanned += sum(self.samples.get(name, 0) for name in named)
+        self.scan_samples += sum(self.samples.get(name, 0) for name in names)
 
 
 def read_jpeg(blob: Blob) -> PictureFile:
@@ -61,16 +62,16 @@ def read_jpeg(blob: Blob) -> PictureFile:
         ValueError: if it is cut short, damaged, or of more than 8 bits.
     """
     data = blob.data
-    kept, at = [data[:2]], 2
+    parts, at = [data[:2]], 2
     exif, icc = b"", dict[int, bytes]()
     frame: _Frame | None = None
     for _ in range(_SEGMENTS):
-        found = _MARKER.search(data, at)
-        if found is None:
+        match = _MARKER.search(data, at)
+        if match is None:
             raise image_cut_short(blob)
-        marker, at = found[1][0], found.end()
+        marker, at = match[1][0], match.end()
         if marker == _EOI:
-            kept.append(b"\xff\xd9")
+            parts.append(b"\xff\xd9")
             break
         if marker in _ALONE:
             continue
@@ -88,14 +89,15 @@ def read_jpeg(blob: Blob) -> PictureFile:
             exif = exif or content
         elif marker == _ICC and content.startswith(_PROFILE) and len(content) > 14:
             icc.setdefault(content[12], content[13:])
+        # JFIF and Adobe segments tell the colour space; other APPn and comments are of no use.
         if marker in (_JFIF, _ADOBE) or not (0xE0 <= marker <= 0xEF or marker == _COM):
-            kept += [b"\xff", data[at - 1 : stop]]
+            parts += [b"\xff", data[at - 1 : stop]]
         at = stop
     else:
         raise MediaError(f"{blob.name} is JPEG of more than {_SEGMENTS:,} segments; save it anew")
     if frame is None or not frame.scans:
-        raise damaged(blob, JPEG, "it holds no picture")
-    return _file(b"".join(kept), frame, _profile(icc, exif, frame), orientation(exif))
+        raise damaged_error(blob, JPEG, "it holds no picture")
+    return _file(b"".join(parts), frame, _profile(icc, exif, frame), orientation(exif))
 
 
 def _profile(icc: dict[int, bytes], exif: bytes, frame: _Frame) -> bytes:
@@ -108,18 +110,19 @@ def _profile(icc: dict[int, bytes], exif: bytes, frame: _Frame) -> bytes:
     return b""
 
 
-def _file(data: bytes, frame: _Frame, profile: bytes, turned: int) -> PictureFile:
+def _file(data: bytes, frame: _Frame, profile: bytes, exif_orientation: int) -> PictureFile:
     samples = sum(frame.samples.values())
-    whole = frame.progressive or frame.scans > 1  # all coefficients are kept until the last scan
-    scanning = _NS_PER_SCAN_SAMPLE * frame.scanned * (10 if frame.arithmetic else 1)
+    # A decoder keeps all coefficients until the last scan.
+    keeps_coefficients = frame.progressive or frame.scans > 1
+    scanning = _NS_PER_SCAN_SAMPLE * frame.scan_samples * (10 if frame.arithmetic else 1)
     effort = _NS_PER_BYTE * len(data) + _NS_PER_SAMPLE * samples + scanning
     return PictureFile(
         data,
         frame.width,
         frame.height,
         1 if frame.channels == 1 else 4,
-        extra=2 * samples if whole else 0,
+        extra=2 * samples if keeps_coefficients else 0,
         effort=effort,
         profile=profile,
-        orientation=turned,
+        orientation=exif_orientation,
     )

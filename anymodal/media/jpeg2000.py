@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, boxes, damaged, image_cut_short
+from anymodal.media.picture_file import PictureFile, boxes, damaged_error, image_cut_short
 from anymodal.media.source import JPEG2000, Blob
 
 _SIZ, _COD, _COC, _SOT, _SOD, _EOC = 0xFF51, 0xFF52, 0xFF53, 0xFF90, 0xFF93, 0xFFD9
@@ -33,7 +33,7 @@ def read_jpeg2000(blob: Blob) -> PictureFile:
         elif name == b"jp2c" and code is None:
             code = _Codestream(blob, start, end)
     if code is None:
-        raise damaged(blob, JPEG2000, "it has no codestream")
+        raise damaged_error(blob, JPEG2000, "it has no codestream")
     return code.file(profile)
 
 
@@ -54,11 +54,11 @@ class _Codestream:
             self._coding(marker, content)
             at = following
         if not siz:
-            raise damaged(blob, JPEG2000, "it has no size")
+            raise damaged_error(blob, JPEG2000, "it has no size")
         grid = struct.unpack_from(">8I", siz, 2)
         self.width, self.height = grid[0] - grid[2], grid[1] - grid[3]
         if self.width < 1 or self.height < 1 or not grid[4] or not grid[5]:
-            raise damaged(blob, JPEG2000, "its size")
+            raise damaged_error(blob, JPEG2000, "its size")
         self.tiles = math.ceil(grid[0] / grid[4]) * math.ceil(grid[1] / grid[5])
         self.tile = min(grid[4], self.width) * min(grid[5], self.height)
         self.depth = 1 + (siz[36] & 0x7F)
@@ -74,24 +74,25 @@ class _Codestream:
             if marker in (_SOT, _SOD, _EOC):
                 return
             if marker < 0xFF00 or size < 2 or at + 2 + size > self.end:
-                raise damaged(self.blob, JPEG2000, "its markers")
+                raise damaged_error(self.blob, JPEG2000, "its markers")
             at += 2 + size
             yield marker, data[at - size + 2 : at], at
 
     def _coding(self, marker: int, content: bytes) -> None:
         """Note the sizes in a segment of coding style, the smallest of them all."""
+        # Scod, progression, layers, transform of components, then SPcod (T.800, A.6.1).
         if marker == _COD and len(content) >= 10:
             self.layers = max(self.layers, int.from_bytes(content[2:4], "big"))
-            style, rest = content[0], content[5:]
+            style, spcod = content[0], content[5:]
         elif marker == _COC and len(content) >= 8:
             wide = self.components > 256  # two bytes name the component, else one
-            style, rest = content[1 + wide], content[2 + wide :]
+            style, spcod = content[1 + wide], content[2 + wide :]
         else:
             return
-        self.levels = max(self.levels, rest[0] + 1)
-        code = 2 ** (rest[1] + rest[2] + 4) if rest[1] + rest[2] < 12 else 4096
+        self.levels = max(self.levels, spcod[0] + 1)
+        code = 2 ** (spcod[1] + spcod[2] + 4) if spcod[1] + spcod[2] < 12 else 4096
         # a precinct of 2^x by 2^y samples holds a quarter of them in each of its bands
-        sizes = [2 ** ((size & 15) + (size >> 4)) // 4 for size in rest[5:]] if style & 1 else []
+        sizes = [2 ** ((size & 15) + (size >> 4)) // 4 for size in spcod[5:]] if style & 1 else []
         self.block = max(1, min(self.block, code, *sizes))
 
     def _tile_parts(self, at: int) -> None:

@@ -1,4 +1,4 @@
-"""How much a medium may hold, and the one kind of error that hostile or broken input raises."""
+"""Limits on media, and the one kind of error that hostile or broken input raises."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ class Limits:
                 raise MediaError(f"{field.name}={value!r} is no limit; give a positive number")
 
     @classmethod
-    def of(cls, given: Limits | Mapping[str, Any] | None) -> Limits:
+    def of(cls, value: Limits | Mapping[str, Any] | None) -> Limits:
         """Limits as they are, from names and numbers as a configuration has them, or the default.
 
         Raises:
             ValueError: if a name is none of a limit's, or its value no positive number.
         """
-        if given is None or isinstance(given, Limits):
-            return given or cls()
-        if not isinstance(given, Mapping):
-            raise MediaError(f"limits={given!r} are none; give numbers by name, as max_seconds")
+        if value is None or isinstance(value, Limits):
+            return value or cls()
+        if not isinstance(value, Mapping):
+            raise MediaError(f"limits={value!r} are none; give numbers by name, as max_seconds")
         names = [field.name for field in fields(cls)]
-        if unknown := next((name for name in given if name not in names), None):
+        if unknown := next((name for name in value if name not in names), None):
             raise MediaError(f"there is no limit {unknown!r}; there are {', '.join(names)}")
-        return cls(**given)
+        return cls(**value)
 
     def budget(self, name: str, size: int) -> DecodeBudget:
         """The time that decoding a file of so many bytes may take, from now on."""
@@ -122,16 +122,16 @@ class Limits:
     def check_decoded(self, name: str, size: float, what: str) -> None:
         """Refuse what would take more than `max_decoded_bytes` of memory; `what` describes it."""
         if size > self.max_decoded_bytes:
-            measured = f"decodes to {mib(size)} ({what})"
+            size_text = f"decodes to {mib(size)} ({what})"
             limit = mib(self.max_decoded_bytes)
-            self._refuse(name, measured, "max_decoded_bytes", limit, "cut it or scale it down")
+            self._refuse(name, size_text, "max_decoded_bytes", limit, "cut it or scale it down")
 
     def check_working(self, name: str, size: float, what: str) -> None:
         """Refuse what would take more than three times `max_decoded_bytes` while it is decoded."""
         if size > _WORKING * self.max_decoded_bytes:
-            measured = f"takes {mib(size)} to decode ({what})"
+            size_text = f"takes {mib(size)} to decode ({what})"
             limit = mib(_WORKING * self.max_decoded_bytes)
-            self._refuse(name, measured, "max_decoded_bytes", limit, "scale it down")
+            self._refuse(name, size_text, "max_decoded_bytes", limit, "scale it down")
 
     def check_effort(self, name: str, nanoseconds: float) -> None:
         """Refuse what takes longer to decode than a picture of `max_pixels` should, by its header.
@@ -140,14 +140,14 @@ class Limits:
         """
         most = _NS_PER_PIXEL * self.max_pixels
         if nanoseconds > most:
-            measured = f"takes about {nanoseconds / 1e9:,.0f} s to decode"
+            time_text = f"takes about {nanoseconds / 1e9:,.0f} s to decode"
             limit = f"{most / 1e9:.3g} s"
-            self._refuse(name, measured, "max_pixels", limit, "save it anew, as PNG or plain JPEG")
+            self._refuse(name, time_text, "max_pixels", limit, "save it anew, as PNG or plain JPEG")
 
     @staticmethod
-    def _refuse(name: str, measured: str, limit: str, value: str, advice: str) -> None:
+    def _refuse(name: str, finding: str, limit: str, value: str, advice: str) -> None:
         raise LimitError(
-            f"{name} {measured}, over the limit of {value}; {advice}, "
+            f"{name} {finding}, over the limit of {value}; {advice}, "
             f"or pass limits=Limits({limit}=...), --limit {limit}=... to a command"
         )
 
@@ -165,11 +165,12 @@ class DecodeBudget:
         self, name: str = "", seconds: float = float("inf"), limit: str = "max_decode_seconds"
     ) -> None:
         self.name, self.seconds, self.limit = name, seconds, limit
+        # Not the wall's clock: a busy machine makes no file hostile.
         self._end = time.thread_time() + seconds
 
     @property
-    def spent(self) -> bool:
-        """Whether it is used up."""
+    def is_spent(self) -> bool:
+        """True once the time is used up."""
         return time.thread_time() > self._end
 
     def check(self) -> None:
@@ -178,7 +179,7 @@ class DecodeBudget:
         Raises:
             ValueError: if the budget is used up.
         """
-        if self.spent:
+        if self.is_spent:
             raise LimitError(
                 f"{self.name} takes more than {self.seconds:,.1f} s to decode, which is too much "
                 f"for its size; cut it or convert it, or pass limits=Limits({self.limit}=...), "

@@ -28,7 +28,7 @@ def mp4_end(blob: Blob, limits: Limits) -> int:
     Raises:
         ValueError: if a box is cut short, or claims more samples than there is room for.
     """
-    data, at, seen = blob.data, 0, set()
+    data, at, kinds = blob.data, 0, set()
     for kind, start, end in _boxes(blob, 0, len(data)):
         if end > len(data):
             if kind in _TOP:
@@ -36,9 +36,9 @@ def mp4_end(blob: Blob, limits: Limits) -> int:
             break
         if kind in _HOLDS:
             _check_tables(blob, limits, start, end)
-        seen.add(kind)
+        kinds.add(kind)
         at = end
-    return at if b"moov" in seen else len(data)
+    return at if b"moov" in kinds else len(data)
 
 
 def _boxes(blob: Blob, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -100,16 +100,17 @@ def _table_samples(blob: Blob, tables: dict[bytes, tuple[int, int]]) -> int:
     size, count = _number(blob, start + 4), _number(blob, start + 8)
     if size * count > len(blob.data) or (size == 0 and 4 * count > end - start):
         raise _more_than_there(blob)
-    chunked = _chunked(blob, tables)
-    if chunked > _SAMPLES_PER_BYTE * len(blob.data) + 65_536:
+    chunk_samples = _chunk_samples(blob, tables)
+    if chunk_samples > _SAMPLES_PER_BYTE * len(blob.data) + 65_536:
         raise _more_than_there(blob)
     times = tables.get(b"stts", (0, 0))[0]
     plain = times and _number(blob, times + 4) == 1 and _number(blob, times + 12) == 1
-    return chunked // 1024 if size and plain else count  # sound without a codec goes by chunks
+    # Sound without a codec goes by chunks.
+    return chunk_samples // 1024 if size and plain else count
 
 
-def _chunked(blob: Blob, tables: dict[bytes, tuple[int, int]]) -> int:
-    """How many samples the chunks hold by their table."""
+def _chunk_samples(blob: Blob, tables: dict[bytes, tuple[int, int]]) -> int:
+    """The number of samples by the table of chunks (stsc, section 8.7.4)."""
     places = tables.get(b"stco") or tables.get(b"co64")
     if places is None or b"stsc" not in tables:
         return 0

@@ -72,7 +72,7 @@ def load_object(value: object, *, limits: Limits | None = None) -> Media:
 
 
 def is_pair(value: object) -> TypeGuard[tuple[object, object]]:
-    """Whether this is an array and its rate, in either order."""
+    """Return True for an array and its rate, in either order."""
     return (
         isinstance(value, tuple)
         and len(value) == 2
@@ -82,7 +82,7 @@ def is_pair(value: object) -> TypeGuard[tuple[object, object]]:
 
 
 def is_array(value: object) -> TypeGuard[SupportsArray]:
-    """Whether NumPy can read this as an array; its own scalars are numbers."""
+    """Return True for what NumPy reads as an array; its own scalars are numbers."""
     return hasattr(value, "__array__") and not isinstance(value, np.generic | Media)
 
 

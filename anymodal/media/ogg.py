@@ -16,12 +16,12 @@ def ogg_links(blob: Blob) -> list[tuple[int, int]]:
     Raises:
         ValueError: if the last page is not marked as such, or not whole.
     """
-    starts, begun, flags, end = list[int](), False, 0, 0
+    starts, after_first, flags, end = list[int](), False, 0, 0
     for start, end, flags in _pages(blob):  # noqa: B007 - the last ones are looked at below
         first = bool(flags & _FIRST)
-        if (first and not begun) or not starts:
+        if (first and not after_first) or not starts:
             starts.append(start)
-        begun = first  # the first pages of a group's streams come together
+        after_first = first  # the first pages of a group's streams come together
     if not flags & _LAST or end > len(blob.data):
         raise cut_short(blob.name, "all pages but the last")
     return list(zip(starts, [*starts[1:], end], strict=True))
@@ -31,6 +31,7 @@ def _pages(blob: Blob) -> Iterator[tuple[int, int, int]]:
     """Each page: its start, its end, which may lie behind the file's, and its flags (section 6)."""
     data, at, count = blob.data, 0, 0
     while (at := data.find(b"OggS", at)) >= 0:
+        # A page's size is the sum of its lacing values, whose count is the 27th byte.
         lacing = data[at + 27 : at + 27 + (data[at + 26] if at + 26 < len(data) else 0)]
         end = at + 27 + len(lacing) + sum(lacing)
         if len(data) < at + 27 or len(lacing) < data[at + 26]:

@@ -27,7 +27,7 @@ class PictureFile:
         orientation: how to turn it upright, 1 to 8 as in EXIF.
         white: the value that stands for white where it is not the mode's own; 0 if it is.
         shift: bits by which Pillow moves the stored values up.
-        inverted: whether 0 is white and Pillow leaves it so.
+        min_is_white: whether 0 is white and Pillow leaves it so.
         error: why it can't be decoded although its header could be read.
     """
 
@@ -41,7 +41,7 @@ class PictureFile:
     orientation: int = 1
     white: int = 0
     shift: int = 0
-    inverted: bool = False
+    min_is_white: bool = False
     error: MediaError | None = None
 
     def check(self, blob: Blob, limits: Limits, result: int) -> None:
@@ -61,21 +61,21 @@ class PictureFile:
             raise self.error
 
 
-def image_cut_short(blob: Blob, needed: int | None = None) -> MediaError:
+def image_cut_short(blob: Blob, size: int | None = None) -> MediaError:
     """The error for a file that ends before its own structure does."""
-    more = "" if needed is None else f" of at least {needed:,}"
+    more = "" if size is None else f" of at least {size:,}"
     return MediaError(
         f"{blob.name} is cut short: it has {len(blob.data):,}{more} bytes; save or download it "
         "again"
     )
 
 
-def damaged(blob: Blob, fmt: Format, what: str) -> MediaError:
+def damaged_error(blob: Blob, fmt: Format, what: str) -> MediaError:
     """The error for a file that contradicts itself."""
     return MediaError(f"{blob.name} is a damaged {fmt.label} file ({what}); save it again")
 
 
-def animated(blob: Blob, fmt: Format) -> MediaError:
+def animated_error(blob: Blob, fmt: Format) -> MediaError:
     """The error for a format that may move where a still picture is needed."""
     return MediaError(
         f"{blob.name} is an animated {fmt.label}; convert it to GIF, MP4 or WebM, or save one frame"

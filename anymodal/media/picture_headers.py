@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from anymodal.media.picture_file import PictureFile, animated, damaged, image_cut_short
+from anymodal.media.picture_file import PictureFile, animated_error, damaged_error, image_cut_short
 from anymodal.media.png import read_png
 from anymodal.media.source import BMP, ICO, PNM, QOI, WEBP, Blob
 from anymodal.media.tiff_tags import orientation
@@ -47,7 +47,7 @@ def read_webp(blob: Blob) -> PictureFile:
         frames += name == b"ANMF"
         at += 8 + size + size % 2
     if frames > 1:
-        raise animated(blob, WEBP)
+        raise animated_error(blob, WEBP)
     width, height = _webp_size(blob, chunks)
     return PictureFile(
         data,
@@ -69,7 +69,7 @@ def _webp_size(blob: Blob, chunks: dict[bytes, bytes]) -> tuple[int, int]:
     if len(head := chunks.get(b"VP8 ", b"")) == 10:
         width, height = struct.unpack_from("<HH", head, 6)
         return width & 0x3FFF, height & 0x3FFF
-    raise damaged(blob, WEBP, "it holds no picture")
+    raise damaged_error(blob, WEBP, "it holds no picture")
 
 
 def read_bmp(blob: Blob) -> PictureFile:
@@ -120,7 +120,7 @@ def read_pnm(blob: Blob) -> PictureFile:
     """
     head = _PNM.match(blob.data)
     if head is None or (head[4] is None and head[1] not in b"14"):
-        raise damaged(blob, PNM, "its header")
+        raise damaged_error(blob, PNM, "its header")
     kind = head[1]
     width, height = int(head[2]), int(head[3])
     start = head.end() if kind not in b"14" else head.end(3) + 1
@@ -128,14 +128,14 @@ def read_pnm(blob: Blob) -> PictureFile:
     channels = 3 if kind in b"36" else 1
     pixels = width * height
     if kind == b"f":
-        return _sized(blob, start, 4 * pixels, PictureFile(blob.data, width, height, 4))
+        return _check_size(blob, start, 4 * pixels, PictureFile(blob.data, width, height, 4))
     if kind in b"14":
-        needed = (width + 7) // 8 * height if kind == b"4" else pixels
+        size = (width + 7) // 8 * height if kind == b"4" else pixels
         file = PictureFile(blob.data, width, height, 1, effort=100 * (kind == b"1") * len(body))
-        return _sized(blob, start, needed, file)
+        return _check_size(blob, start, size, file)
     white = int(head[4]) if head[4].isdigit() else 0
     if not 0 < white < 65536:
-        raise damaged(blob, PNM, f"its white is {white}")
+        raise damaged_error(blob, PNM, f"its white is {white}")
     top = 255 if white < 256 else 65535
     if kind in b"23":
         return PictureFile(
@@ -143,17 +143,17 @@ def read_pnm(blob: Blob) -> PictureFile:
             effort=120 * len(body), white=white if white != 255 else 0,
         )  # fmt: skip
     deep = top == 65535
-    needed = pixels * channels * (1 + deep)
-    if len(body) < needed:
-        raise image_cut_short(blob, start + needed)
+    size = pixels * channels * (1 + deep)
+    if len(body) < size:
+        raise image_cut_short(blob, start + size)
     if deep and channels == 3:
-        top, body, scale = 255, memoryview(_upper(body[:needed], white)), 0
+        top, body, scale = 255, memoryview(_upper(body[:size], white)), 0
     else:
         scale = white if white != 255 else 0
     file = PictureFile(blob.data, width, height, 4 if channels == 3 else 1 + 3 * deep, white=scale)
     if white == top and not (deep and channels == 3):
         return file
-    data = b"".join((b"P%b %d %d %d\n" % (kind, width, height, top), body[:needed]))
+    data = b"".join((b"P%b %d %d %d\n" % (kind, width, height, top), body[:size]))
     return replace(file, data=data, extra=2 * len(data))
 
 
@@ -167,9 +167,9 @@ def _upper(body: memoryview, white: int) -> bytes:
     return upper.tobytes()
 
 
-def _sized(blob: Blob, start: int, needed: int, file: PictureFile) -> PictureFile:
-    if len(blob.data) - start < needed:
-        raise image_cut_short(blob, start + needed)
+def _check_size(blob: Blob, start: int, size: int, file: PictureFile) -> PictureFile:
+    if len(blob.data) - start < size:
+        raise image_cut_short(blob, start + size)
     return file
 
 
@@ -184,7 +184,7 @@ def read_qoi(blob: Blob) -> PictureFile:
     width, height = struct.unpack_from(">II", blob.data, 4)
     pixels = width * height
     if blob.data[12] not in (3, 4):
-        raise damaged(blob, QOI, f"{blob.data[12]} channels")
+        raise damaged_error(blob, QOI, f"{blob.data[12]} channels")
     effort = 20 * pixels + 350 * len(blob.data)
     return PictureFile(blob.data, width, height, per_pixel=12, effort=effort)
 
@@ -208,9 +208,9 @@ def read_ico(blob: Blob) -> PictureFile:
     if inside.startswith(b"\x89PNG"):
         return read_png(Blob(inside, blob.name))
     if len(inside) < 40 or inside[:4] != b"\x28\0\0\0":
-        raise damaged(blob, ICO, "its picture")
+        raise damaged_error(blob, ICO, "its picture")
     width, height = struct.unpack_from("<ii", inside, 4)
     if width < 1 or height < 2:
-        raise damaged(blob, BMP, "its size")
+        raise damaged_error(blob, BMP, "its size")
     alone = data[:4] + struct.pack("<H4B2H2I", 1, *best[:6], len(inside), 22) + inside
     return PictureFile(alone, width, height // 2, per_pixel=12, effort=20 * width * height)

@@ -17,7 +17,7 @@ from anymodal.media.gif import read_gif
 from anymodal.media.jpeg import read_jpeg
 from anymodal.media.jpeg2000 import read_jpeg2000
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.picture_file import PictureFile, animated
+from anymodal.media.picture_file import PictureFile, animated_error
 from anymodal.media.picture_headers import (  # fmt: skip
     read_bmp,
     read_ico,
@@ -95,14 +95,14 @@ class DecodedImage:
         base = "L" if grey else self.mode if self.mode in ("CMYK", "LAB", "YCbCr") else "RGB"
         profile = self.file.profile if managed else b""
         convert = srgb_converter(profile, base) if profile or base == "LAB" else _rgb
-        return self._filled(np.uint8, (3,), lambda band: self._flat(band, base, convert))
+        return self._fill(np.uint8, (3,), lambda band: self._flat(band, base, convert))
 
     def luminance(self) -> NDArray[np.uint8]:
         """Grey of 8 bits (H, W), as stored where it is grey already."""
         from PIL import Image as pil
 
         if self.mode == "L" and not self.file.white:
-            return self._filled(np.uint8, (), np.asarray)
+            return self._fill(np.uint8, (), np.asarray)
         colors = self.colors(managed=False)
         grey = np.empty(colors.shape[:2], np.uint8)
         rows = max(1, _BAND // colors.shape[1])
@@ -123,7 +123,7 @@ class DecodedImage:
                 "save it as grey PNG or TIFF of 8 or 16 bits, or as NPY"
             )
         shift = self.file.shift
-        return self._filled(
+        return self._fill(
             np.float32, (), lambda band: np.asarray(band) >> shift if shift else np.asarray(band)
         )
 
@@ -157,14 +157,14 @@ class DecodedImage:
         values = np.asarray(band).astype(np.uint32) >> self.file.shift
         white = self.file.white or 65535
         upper = (values * 256 // (white + 1)).clip(0, 255).astype(np.uint8)
-        if self.file.inverted:
+        if self.file.min_is_white:
             upper = 255 - upper
         key = band.info.get("transparency")
         clear = values == key if isinstance(key, int) else None
         alpha = None if clear is None else pil.fromarray(np.where(clear, 0, 255).astype(np.uint8))
         return pil.fromarray(upper), alpha
 
-    def _filled(
+    def _fill(
         self,
         dtype: type[Sample],
         channels: tuple[int, ...],
@@ -172,13 +172,14 @@ class DecodedImage:
     ) -> NDArray[Sample]:
         """An upright array, filled from bands of the stored picture."""
         width, height = self.picture.size
-        turned = self.file.orientation >= 5
-        upright = np.empty(((width, height) if turned else (height, width)) + channels, dtype)
-        stored = _as_stored(upright, self.file.orientation)
+        swaps_axes = self.file.orientation >= 5
+        upright = np.empty(((width, height) if swaps_axes else (height, width)) + channels, dtype)
+        stored_view = _as_stored(upright, self.file.orientation)
+        # In bands, so that conversions of a large picture hold little beside the result.
         rows = max(1, _BAND // width)
         for top in range(0, height, rows):
             bottom = min(height, top + rows)
-            stored[top:bottom] = read(self.picture.crop((0, top, width, bottom)))
+            stored_view[top:bottom] = read(self.picture.crop((0, top, width, bottom)))
         return upright
 
 
@@ -210,7 +211,7 @@ def read_pixels(blob: Blob, fmt: Format, limits: Limits, result: int) -> Decoded
             file = replace(file, width=picture.size[0], height=picture.size[1])
             file.check(blob, limits, result)
         if getattr(picture, "is_animated", False):
-            raise animated(blob, fmt)
+            raise animated_error(blob, fmt)
         picture.load()
     return DecodedImage(blob.name, picture, file)
 
@@ -225,9 +226,11 @@ def pillow_pixels(picture: PilImage, limits: Limits) -> DecodedImage:
     profile = picture.info.get("icc_profile") or b""
     label = picture.format or picture.mode
     with decoding(name, label):
-        turned = picture.getexif().get(_ORIENTATION, 1)
-    turned = turned if turned in range(1, 9) else 1
-    file = PictureFile(b"", *picture.size, per_pixel=4, profile=profile, orientation=turned)
+        exif_orientation = picture.getexif().get(_ORIENTATION, 1)
+    exif_orientation = exif_orientation if exif_orientation in range(1, 9) else 1
+    file = PictureFile(
+        b"", *picture.size, per_pixel=4, profile=profile, orientation=exif_orientation
+    )
     file.check(Blob(b"", name), limits, 3)
     with decoding(name, label):
         picture.load()

@@ -86,11 +86,11 @@ def _header(blob: Blob) -> tuple[str, int, dict[str, str], int]:
             f"{blob.name} is PLY of the format {printable(order)!r}; save it as one of "
             f"{', '.join(_ORDERS)}"
         )
-    found = [index for index, line in enumerate(lines) if line[:1] == ["element"]]
-    first = lines[found[0]] if found else []
+    elements = [index for index, line in enumerate(lines) if line[:1] == ["element"]]
+    first = lines[elements[0]] if elements else []
     if first[1:2] != ["vertex"]:
         raise MediaError(f"{blob.name} is PLY whose first element is no vertex; put vertices first")
-    inside = lines[found[0] + 1 : found[1] if len(found) > 1 else None]
+    inside = lines[elements[0] + 1 : elements[1] if len(elements) > 1 else None]
     pairs = [_property(blob, line) for line in inside if line[:1] == ["property"]]
     types = dict(pairs)
     if len(types) < len(pairs):

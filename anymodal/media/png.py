@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from anymodal.media.color import coded_profile, matrix_profile
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, animated, damaged, image_cut_short
+from anymodal.media.picture_file import PictureFile, animated_error, damaged_error, image_cut_short
 from anymodal.media.source import PNG, Blob
 from anymodal.media.tiff_tags import orientation
 
@@ -27,27 +27,28 @@ def read_png(blob: Blob) -> PictureFile:
     Raises:
         ValueError: if it is cut short, animated, or damaged where it matters.
     """
-    kept, about = list[bytes | memoryview]([blob.data[:8]]), dict[bytes, bytes]()
+    parts, about = list[bytes | memoryview]([blob.data[:8]]), dict[bytes, bytes]()
     name = b""
     for name, chunk in _chunks(blob):
         ancillary = bool(name[0] & 0x20)  # a lower-case letter
         if name == b"IDAT" or (not ancillary or (name not in about and len(about) < 64)):
+            # Over name and content, without the length (PNG, section 5.5).
             sound = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
             if not sound and not ancillary:
-                raise damaged(blob, PNG, f"the checksum of {name.decode('ascii')} is wrong")
+                raise damaged_error(blob, PNG, f"the checksum of {name.decode('ascii')} is wrong")
             if sound and name != b"IDAT":
                 about.setdefault(name, bytes(chunk[8:-4]))
             if sound and (not ancillary or name == b"tRNS"):
-                kept.append(chunk)
+                parts.append(chunk)
     head = about.get(b"IHDR", b"")
     if len(head) != 13:
-        raise damaged(blob, PNG, "it has no header")
+        raise damaged_error(blob, PNG, "it has no header")
     if int.from_bytes(about.get(b"acTL", b"")[:4], "big") > 1:
-        raise animated(blob, PNG)
+        raise animated_error(blob, PNG)
     width, height, depth, kind = struct.unpack_from(">IIBB", head)
     per_pixel = _CHANNELS.get(kind, 4) * (2 if depth == 16 and kind == 0 else 1)
     return PictureFile(
-        b"".join(kept),
+        b"".join(parts),
         width,
         height,
         per_pixel,
@@ -68,7 +69,7 @@ def _chunks(blob: Blob) -> Iterator[tuple[bytes, memoryview]]:
             return
         name = bytes(data[at + 4 : at + 8])
         if not name.isalpha():
-            raise damaged(blob, PNG, "a chunk has no name")
+            raise damaged_error(blob, PNG, "a chunk has no name")
         yield name, data[at:end]
         if name == b"IEND":
             return
@@ -84,14 +85,14 @@ def _profile(about: dict[bytes, bytes], grey: bool) -> bytes:
     """
     codes = about.get(b"cICP", b"")
     if len(codes) == 4 and codes[2:] == b"\0\1":  # RGB of full range
-        coded = coded_profile(codes[0], codes[1])
-        if coded is not None:
-            return coded
+        coded_icc = coded_profile(codes[0], codes[1])
+        if coded_icc is not None:
+            return coded_icc
     if b"iCCP" in about:
         packed = about[b"iCCP"].partition(b"\0")[2][1:]
         unpack = zlib.decompressobj()
         try:
-            profile = unpack.decompress(packed, _PROFILE)
+            profile = unpack.decompress(packed, _PROFILE)  # bounded: it may be a zip bomb
         except zlib.error:
             profile = b""
         if unpack.eof:

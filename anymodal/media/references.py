@@ -30,8 +30,8 @@ def resolve(
     Raises:
         ValueError: for a remote URL, broken data, a file where none may be named, or one outside.
     """
-    found = _SCHEME.match(text)
-    scheme = found[0].lower() if found else ""
+    match = _SCHEME.match(text)
+    scheme = match[0].lower() if match else ""
     if scheme == "data:":
         return _data(text, limits)
     if scheme not in ("", "file:"):
@@ -44,8 +44,9 @@ def resolve(
     path = Path(text) if not scheme else _local(text)
     if folder is None:
         return path
-    inside = _resolved(folder / path)
-    if not inside.is_relative_to(_resolved(folder)):
+    # Resolved, so that neither .. nor a link leads out of the folder.
+    inside = _resolve(folder / path)
+    if not inside.is_relative_to(_resolve(folder)):
         raise MediaError(
             f"{printable(text)} lies outside {folder}; name files inside it, or another folder"
         )
@@ -89,7 +90,7 @@ def _local(url: str) -> Path:
     return Path(url2pathname(parts.path))
 
 
-def _resolved(path: Path) -> Path:
+def _resolve(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, ValueError, RuntimeError):

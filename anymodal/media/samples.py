@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.media.chunks import chunked_end
-from anymodal.media.containers import decoded, header_seconds, open_container, packets, sound_stream
+from anymodal.media.containers import (
+    decode_packet,
+    header_seconds,
+    open_container,
+    packets,
+    sound_stream,
+)
 from anymodal.media.formats import FLAC, HEADLESS, MP3, OGG, W64, WAV, Format
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.mpeg import mp3_samples
@@ -50,9 +56,9 @@ def read_sound(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.floa
                 )
             file.seek(0)
             _read_av(file, fmt, samples)
-    claimed = mp3_samples(blob.data) if fmt is MP3 else 0
-    if samples.count < claimed - min(claimed // 3, _DELAYS):
-        raise cut_short(blob.name, f"{samples.count:,} of {claimed:,} samples")
+    header_count = mp3_samples(blob.data) if fmt is MP3 else 0
+    if samples.count < header_count - min(header_count // 3, _DELAYS):
+        raise cut_short(blob.name, f"{samples.count:,} of {header_count:,} samples")
     return samples.array()
 
 
@@ -73,9 +79,9 @@ class _Samples:
     def __init__(self, blob: Blob, limits: Limits) -> None:
         self.blob, self.limits = blob, limits
         self.rate = self.channels = self.streams = self.count = 0
-        self._decoded = bytearray()
+        self._buffer = bytearray()
 
-    def begin(self, channels: int, rate: int, claimed: float) -> None:
+    def begin(self, channels: int, rate: int, count: float) -> None:
         """Take up a stream of so many samples by its header."""
         if not 1 <= rate <= MAX_RATE or not 1 <= channels <= MAX_CHANNELS:
             raise MediaError(
@@ -91,13 +97,13 @@ class _Samples:
                 "apart, or convert it to one rate"
             )
         self.channels, self.rate = channels, rate
-        self._check(self.count + claimed)
+        self._check(self.count + count)
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Keep some samples. Shapes: (n, channels)."""
         self.blob.budget.check()
         self._check(self.count + len(block))
-        self._decoded += block.tobytes()
+        self._buffer += block.tobytes()
         self.count += len(block)
 
     def _check(self, count: float) -> None:
@@ -109,7 +115,7 @@ class _Samples:
         """All samples, (channels, n), and their rate."""
         if self.count == 0:
             raise MediaError(f"{self.blob.name} holds no samples; record or export it again")
-        samples = np.frombuffer(self._decoded, np.float32)
+        samples = np.frombuffer(self._buffer, np.float32)
         return samples.reshape(-1, self.channels).T, self.rate  # (n, C) -> (C, n)
 
 
@@ -124,65 +130,65 @@ def _read_sndfile(file: Spans, fmt: Format, samples: _Samples) -> bool:
             return False
         file.seek(0)
         try:
-            opened = soundfile.SoundFile(file)
+            file_in = soundfile.SoundFile(file)
         except soundfile.LibsndfileError:
             return False
-        with opened:
-            if opened.frames >= _UNKNOWN and fmt is FLAC:  # where it could not go on reading
+        with file_in:
+            if file_in.frames >= _UNKNOWN and fmt is FLAC:  # where it could not go on reading
                 return False
-            claimed = int(opened.frames) if opened.frames < _UNKNOWN else 0
-            samples.begin(int(opened.channels), int(opened.samplerate), claimed)
-            while len(block := opened.read(_BLOCK, dtype="float32", always_2d=True)):
+            header_count = int(file_in.frames) if file_in.frames < _UNKNOWN else 0
+            samples.begin(int(file_in.channels), int(file_in.samplerate), header_count)
+            while len(block := file_in.read(_BLOCK, dtype="float32", always_2d=True)):
                 samples.add(block)
     blob.budget.check()
     count = samples.count - before
-    if count < claimed and fmt not in (WAV, W64):  # whose bytes have been counted
-        raise cut_short(blob.name, f"{count:,} of {claimed:,} samples")
+    if count < header_count and fmt not in (WAV, W64):  # whose bytes have been counted
+        raise cut_short(blob.name, f"{count:,} of {header_count:,} samples")
     return True
 
 
 def _read_av(file: Spans, fmt: Format, samples: _Samples) -> None:
     blob, resampler = samples.blob, None
-    whole = None if fmt.group == "container" else file
-    with open_container(blob, fmt, samples.limits, whole) as container:
+    spans = None if fmt.group == "container" else file
+    with open_container(blob, fmt, samples.limits, spans) as container:
         stream = sound_stream(container)
         if stream is None:
             raise MediaError(f"{blob.name} is {fmt.label} without any sound; record it anew")
-        rate, layout, claimed = int(stream.rate or 0), stream.layout, 0.0
+        rate, layout, header_count = int(stream.rate or 0), stream.layout, 0.0
         if not fmt.estimates:
-            claimed = header_seconds(container, stream) * rate
+            header_count = header_seconds(container, stream) * rate
         for frame in _frames(blob, fmt, container, stream):
             if resampler is None:
                 if fmt in HEADLESS or not rate:  # the first frame knows better
-                    rate, layout, claimed = frame.sample_rate, frame.layout, 0.0
-                samples.begin(int(layout.nb_channels), rate, claimed)
+                    rate, layout, header_count = frame.sample_rate, frame.layout, 0.0
+                samples.begin(int(layout.nb_channels), rate, header_count)
                 resampler = _Resampler(layout, rate)
             for piece in resampler.resample(frame):
                 samples.add(piece)
         for piece in resampler.resample(None) if resampler else ():
             samples.add(piece)
-    if fmt.exact and samples.count < 0.99 * claimed - 1:
-        raise cut_short(blob.name, f"{samples.count:,} of {claimed:,.0f} samples")
+    if fmt.exact and samples.count < 0.99 * header_count - 1:
+        raise cut_short(blob.name, f"{samples.count:,} of {header_count:,.0f} samples")
 
 
 def _frames(
     blob: Blob, fmt: Format, container: InputContainer, stream: AudioStream
 ) -> Iterator[AudioFrame]:
     """A stream's frames; what a format without a length has behind its end may be anything."""
-    begun = failed = False
+    has_frames = has_failed = False
     for packet in packets(blob, container, stream):
         try:
-            found = decoded(blob, fmt, packet, begun)
+            frames = decode_packet(blob, fmt, packet, has_frames)
         except Exception:
-            if not (begun and fmt.estimates):
+            if not (has_frames and fmt.estimates):
                 raise
-            failed, found = True, []
-        if failed and found:
+            has_failed, frames = True, []
+        if has_failed and frames:
             raise MediaError(
                 f"{blob.name} is damaged in its middle; save or download it again, or mend it"
             )
-        begun = begun or bool(found)
-        yield from found
+        has_frames = has_frames or bool(frames)
+        yield from frames
 
 
 class _Resampler:
@@ -190,7 +196,7 @@ class _Resampler:
 
     def __init__(self, layout: str | AudioLayout, rate: int) -> None:
         self.layout, self.rate = layout, rate
-        self._made: AudioResampler | None = None
+        self._resampler: AudioResampler | None = None
         self._for: tuple[str | int, ...] = ()
 
     def resample(self, frame: AudioFrame | None) -> list[NDArray[np.float32]]:
@@ -200,13 +206,16 @@ class _Resampler:
         pieces: list[AudioFrame] = []
         shape = self._for if frame is None else _shape(frame)
         # FFmpeg's resampler keeps some samples back; they belong before the new layout's.
-        if self._made is not None and (frame is None or shape != self._for):
-            pieces += self._made.resample(None)
-            self._made = None
+        if self._resampler is not None and (frame is None or shape != self._for):
+            pieces += self._resampler.resample(None)
+            self._resampler = None
         if frame is not None:
-            if self._made is None:
-                self._made, self._for = av.AudioResampler("fltp", self.layout, self.rate), shape
-            pieces += self._made.resample(frame)
+            if self._resampler is None:
+                self._resampler, self._for = (
+                    av.AudioResampler("fltp", self.layout, self.rate),
+                    shape,
+                )
+            pieces += self._resampler.resample(frame)
         arrays = (piece.to_ndarray().T for piece in pieces if piece.samples)
         return [array.astype(np.float32, copy=False) for array in arrays]
 

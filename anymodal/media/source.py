@@ -20,7 +20,7 @@ from anymodal.media.text import is_marked_text, is_text
 from anymodal.media.unread import unread
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
-"""What `load` takes: a path, the bytes themselves, or a binary file object."""
+"""The argument of `load`: a path, the bytes themselves, or a binary file object."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Blob:
         data: the bytes, without an ID3 tag before them.
         name: what messages call it.
         path: where it lies, if it does.
-        tagged: whether there was such a tag.
+        has_id3: whether there was such a tag.
         budget: the time that decoding may take.
     """
 
     data: bytes
     name: str = "the given data"
     path: Path | None = None
-    tagged: bool = False
+    has_id3: bool = False
     budget: DecodeBudget = field(default_factory=DecodeBudget)
 
     @classmethod
@@ -109,11 +109,12 @@ def read_source(source: Source, limits: Limits) -> Blob:
         raise MediaError(
             f"cannot load from a {type(source).__name__}; give a path, bytes or a binary file"
         )
+    # One byte more than allowed tells a file that is too large, without reading all of it.
     data = source.read(limits.max_bytes + 1)
     if not isinstance(data, bytes):
         raise MediaError("the file object gives text; open it in binary mode, open(path, 'rb')")
-    given = getattr(source, "name", None)
-    path = Path(given) if isinstance(given, str) else None
+    file_name = getattr(source, "name", None)
+    path = Path(file_name) if isinstance(file_name, str) else None
     name = printable(path.name) if path else "the given file"
     limits.check_bytes(name, len(data))
     return Blob.of(data, limits, name, path)
@@ -145,7 +146,7 @@ def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
     limits.check_bytes(name, status.st_size)
     with path.open("rb") as file:
         data = file.read(limits.max_bytes + 1)
-    limits.check_bytes(name, len(data))
+    limits.check_bytes(name, len(data))  # again: the file may have grown since
     return Blob.of(data, limits, name, path)
 
 
@@ -158,14 +159,14 @@ def sniff(blob: Blob, or_else: Format | None = None) -> Format:
     head = blob.data[:4096]
     if is_marked_text(head):
         return TEXT
-    if named := unread(head):  # before the others: HEIC, for one, is told from MP4 by its brand
+    if reason := unread(head):  # before the others: HEIC, for one, is told from MP4 by its brand
         if or_else is not None:
             return or_else
-        raise MediaError(f"{blob.name} is {named[0]}, which is not read here; {named[1]}")
-    for pattern, found in _MAGIC:
+        raise MediaError(f"{blob.name} is {reason[0]}, which is not read here; {reason[1]}")
+    for pattern, fmt in _MAGIC:
         if re.match(pattern, head, re.DOTALL):
-            return found
-    if blob.tagged:  # what stands behind an ID3 tag and is nothing else
+            return fmt
+    if blob.has_id3:  # what stands behind an ID3 tag and is nothing else
         return MP3
     if is_text(head):
         return TEXT

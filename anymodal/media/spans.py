@@ -17,9 +17,9 @@ def cut_short(name: str, what: str) -> MediaError:
     return MediaError(f"{name} is cut short: it has {what}; save or download it again")
 
 
-def cut_bytes(name: str, there: int, needed: int) -> MediaError:
+def cut_bytes(name: str, there: int, size: int) -> MediaError:
     """The error of a file of which bytes are missing."""
-    return cut_short(name, f"{there:,} of at least {needed:,} bytes")
+    return cut_short(name, f"{there:,} of at least {size:,} bytes")
 
 
 class Spans(io.RawIOBase):
@@ -45,16 +45,16 @@ class Spans(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         """Fill a buffer as far as one part reaches; 0 at the end, and once the time is up."""
-        if self._budget.spent:
+        if self._budget.is_spent:
             return 0
         at = self._at
         for part in self._parts:
             if at < len(part):
                 view = memoryview(buffer)
-                found = part[at : at + len(view)]
-                view[: len(found)] = found
-                self._at += len(found)
-                return len(found)
+                piece = part[at : at + len(view)]
+                view[: len(piece)] = piece
+                self._at += len(piece)
+                return len(piece)
             at -= len(part)
         return 0
 

@@ -26,7 +26,7 @@ _LOOKS = (
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the first bytes of a file read as text, in UTF-8, UTF-16, UTF-32 or cp1252."""
+    """Return True if the first bytes of a file read as text, in UTF-8, UTF-16, UTF-32 or cp1252."""
     encoding = _describe(head)
     if encoding is not None:
         return _is_printable(_decode_head(head, encoding))
@@ -38,14 +38,14 @@ def is_text(head: bytes) -> bool:
 
 
 def is_marked_text(head: bytes) -> bool:
-    """Whether text begins with the byte order mark of UTF-16 or UTF-32, as MPEG audio may too."""
+    """Return True for text after the byte order mark of UTF-16 or UTF-32; MPEG may have one too."""
     return head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and is_text(head)
 
 
 def encoding_of(data: bytes) -> str:
     """The encoding of a text: its mark's, UTF-16 by its zeros, UTF-8 if all is, else cp1252."""
-    if (told := _describe(data[:4096])) is not None:
-        return told
+    if (encoding := _describe(data[:4096])) is not None:
+        return encoding
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for start in range(0, len(data), _PIECE):

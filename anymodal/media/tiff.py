@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 from anymodal.media.limits import MediaError
-from anymodal.media.picture_file import PictureFile, damaged, image_cut_short
+from anymodal.media.picture_file import PictureFile, damaged_error, image_cut_short
 from anymodal.media.source import TIFF, Blob
 from anymodal.media.tiff_tags import Directory, directory, first
 
@@ -20,7 +20,7 @@ _KEPT = frozenset({
     _PLANAR, 292, 293, 317, 320, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS, 332, 338,
     339, 347, 512, 513, 514, 515, 519, 520, 521, 529, 530, 531, 532, 50674,
 })  # fmt: skip
-"""What the pixels need: layout, palette, extra channels and what the compression is told."""
+"""Tags that the pixels need: layout, palette, extra channels, settings of the compression."""
 _STRIPS = frozenset({_OFFSETS, _ROWS, _COUNTS})
 _TILES = frozenset({_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS})
 _PAGES = 1000
@@ -38,57 +38,58 @@ def read_tiff(blob: Blob) -> PictureFile:
     page = _page(blob)
     bits, samples = max(1, page.number(_BITS, 1)), max(1, page.number(_SAMPLES, 1))
     width, height = page.number(_WIDTH), page.number(_HEIGHT)
-    decoded, pieces = _layout(blob, page, width, height)
-    stored = page.number(_PHOTOMETRIC)
+    piece_samples, pieces = _layout(blob, page, width, height)
+    photometric = page.number(_PHOTOMETRIC)
     deep = samples == 1 and bits > 8
     return PictureFile(
         _rewritten(blob, page, pieces),
         width,
         height,
         per_pixel=(4 if samples > 1 or bits > 16 else 2 if bits > 8 else 1),
-        extra=decoded * bits / 8 + 200 * pieces,
-        effort=25 * width * height + _NS_PER_PIECE * pieces + 6 * decoded * pieces,
+        extra=piece_samples * bits / 8 + 200 * pieces,
+        effort=25 * width * height + _NS_PER_PIECE * pieces + 6 * piece_samples * pieces,
         profile=page.bytes(_PROFILE),
-        orientation=_turned(page),
+        orientation=_orientation_of(page),
         white=(1 << bits) - 1 if deep and bits < 16 else 0,
-        inverted=deep and stored == 0,
+        min_is_white=deep and photometric == 0,
     )
 
 
-def _turned(page: Directory) -> int:
-    turned = page.number(_ORIENTATION, 1)
-    return turned if 1 <= turned <= 8 else 1
+def _orientation_of(page: Directory) -> int:
+    value = page.number(_ORIENTATION, 1)
+    return value if 1 <= value <= 8 else 1
 
 
 def _page(blob: Blob) -> Directory:
     """The one directory that is no thumbnail, smaller copy or mask."""
     data = blob.data
     order, big, at = first(data)
-    seen, found, smaller = set[int](), list[Directory](), list[Directory]()
-    while at and at not in seen and len(seen) < _PAGES:
-        seen.add(at)
+    offsets, pages, smaller = set[int](), list[Directory](), list[Directory]()
+    while at and at not in offsets and len(offsets) < _PAGES:
+        offsets.add(at)
         page = directory(data, at, order, big)
         if page is None:
             raise image_cut_short(blob)
-        copy = page.number(_SUBFILE) & 5 or (found and _THUMBNAIL in page.entries)
-        (smaller if copy else found).append(page)
+        # NewSubfileType: bit 0 is a smaller copy, bit 2 a mask (TIFF 6.0, section 8).
+        copy = page.number(_SUBFILE) & 5 or (pages and _THUMBNAIL in page.entries)
+        (smaller if copy else pages).append(page)
         at = page.next
-    raw = [*found[:1], *smaller[:1]]
+    raw = [*pages[:1], *smaller[:1]]
     if any(_DNG in p.entries or p.number(_PHOTOMETRIC) == _CFA for p in raw) or (
-        not found and any(_SUB_DIRECTORIES in p.entries for p in smaller)
+        not pages and any(_SUB_DIRECTORIES in p.entries for p in smaller)
     ):
         raise MediaError(
             f"{blob.name} is a camera's raw picture (in TIFF), which is not read here; develop it "
             "to JPEG or TIFF (in the camera's software, darktable or RawTherapee)"
         )
-    if len(found) > 1:
+    if len(pages) > 1:
         raise MediaError(
-            f"{blob.name} holds {len(found)} pages, and a picture is one; save each as a file "
+            f"{blob.name} holds {len(pages)} pages, and a picture is one; save each as a file "
             "of its own (convert a.tiff page-%d.png)"
         )
-    if not found and not smaller:
-        raise damaged(blob, TIFF, "it has no directory")
-    return found[0] if found else smaller[0]
+    if not pages and not smaller:
+        raise damaged_error(blob, TIFF, "it has no directory")
+    return pages[0] if pages else smaller[0]
 
 
 def _layout(blob: Blob, page: Directory, width: int, height: int) -> tuple[float, int]:
@@ -97,25 +98,25 @@ def _layout(blob: Blob, page: Directory, width: int, height: int) -> tuple[float
     if end > len(blob.data):
         raise image_cut_short(blob, end)
     if not width or not height:
-        raise damaged(blob, TIFF, "it has no size")
+        raise damaged_error(blob, TIFF, "it has no size")
     if page.number(_COMPRESSION, 1) == _OLD_JPEG and _THUMBNAIL in page.entries:
         at, size = page.number(_THUMBNAIL), page.number(514)
         if at + size > len(blob.data):
             raise image_cut_short(blob, at + size)
         return float(width * height) * 3, 1
-    tiled = _TILE_WIDTH in page.entries  # as libtiff decides
-    across = page.number(_TILE_WIDTH) if tiled else width
-    down = page.number(_TILE_HEIGHT) if tiled else min(page.number(_ROWS, height), height)
+    has_tiles = _TILE_WIDTH in page.entries  # as libtiff decides
+    across = page.number(_TILE_WIDTH) if has_tiles else width
+    down = page.number(_TILE_HEIGHT) if has_tiles else min(page.number(_ROWS, height), height)
     if not across or not down:
-        raise damaged(blob, TIFF, "its strips or tiles have no size")
+        raise damaged_error(blob, TIFF, "its strips or tiles have no size")
     samples = max(1, page.number(_SAMPLES, 1))
     planes = samples if page.number(_PLANAR, 1) == 2 else 1
     pieces = -(-width // across) * -(-height // down) * planes
-    offsets = page.numbers(_TILE_OFFSETS if tiled else _OFFSETS)
-    counts = page.numbers(_TILE_COUNTS if tiled else _COUNTS)
+    offsets = page.numbers(_TILE_OFFSETS if has_tiles else _OFFSETS)
+    counts = page.numbers(_TILE_COUNTS if has_tiles else _COUNTS)
     if len(offsets) < pieces:
-        raise damaged(blob, TIFF, f"it names {len(offsets):,} of {pieces:,} strips or tiles")
-    if page.number(_COMPRESSION, 1) == _RAW and not tiled:
+        raise damaged_error(blob, TIFF, f"it names {len(offsets):,} of {pieces:,} strips or tiles")
+    if page.number(_COMPRESSION, 1) == _RAW and not has_tiles:
         row = (width * max(1, page.number(_BITS, 1)) * (samples // planes) + 7) // 8
         rows = np.minimum(down, height - down * (np.arange(pieces) % (pieces // planes)))
         counts = row * rows

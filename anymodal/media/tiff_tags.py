@@ -52,12 +52,13 @@ class Directory:
         if entry is None or entry.kind not in _NUMBERS:
             return np.zeros(0, np.int64)
         values = np.frombuffer(self.bytes(tag), self.order + _NUMBERS[entry.kind])
+        # Below 2**63 also after a size is added to an offset.
         return values.clip(0, 2**60).astype(np.int64)
 
     def number(self, tag: int, default: int = 0) -> int:
         """The first whole number of a tag."""
-        found = self.numbers(tag)[:1]
-        return int(found[0]) if len(found) else default
+        numbers = self.numbers(tag)[:1]
+        return int(numbers[0]) if len(numbers) else default
 
 
 def first(data: bytes) -> tuple[str, bool, int]:
@@ -100,17 +101,17 @@ def _exif(exif: bytes) -> Directory | None:
 
 
 def orientation(exif: bytes) -> int:
-    """How EXIF says to turn a picture upright, 1 to 8; 1 where it says nothing."""
-    found = _exif(exif)
-    turned = found.number(_ORIENTATION, 1) if found else 1
-    return turned if 1 <= turned <= 8 else 1
+    """EXIF's orientation, 1 to 8; 1 where it has none."""
+    tags = _exif(exif)
+    value = tags.number(_ORIENTATION, 1) if tags else 1
+    return value if 1 <= value <= 8 else 1
 
 
 def says_adobe_rgb(exif: bytes) -> bool:
-    """Whether EXIF has the mark R03 with which cameras declare Adobe RGB (DCF 2.0)."""
-    found = _exif(exif)
+    """Return True for EXIF with the mark R03, by which cameras declare Adobe RGB (DCF 2.0)."""
+    tags = _exif(exif)
     for tag in (_EXIF, _INTEROP):
-        if found is None or tag not in found.entries:
+        if tags is None or tag not in tags.entries:
             return False
-        found = directory(found.data, found.number(tag), found.order, False)
-    return found is not None and found.bytes(1)[:3] == b"R03"
+        tags = directory(tags.data, tags.number(tag), tags.order, False)
+    return tags is not None and tags.bytes(1)[:3] == b"R03"

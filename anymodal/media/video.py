@@ -117,7 +117,7 @@ def _write_mp4(frames: NDArray[np.uint8], fps: float) -> bytes:
     if height % 2 or width % 2:  # yuv420p halves both sides
         padding = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
         frames = np.pad(frames, padding, mode="edge")
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = Fraction(fps).limit_denominator(1001)  # exact for NTSC's, such as 30000/1001
     buffer = BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         stream = container.add_stream(
@@ -125,6 +125,7 @@ def _write_mp4(frames: NDArray[np.uint8], fps: float) -> bytes:
         )
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
+        # Named, since players guess unnamed colours by the size of the frames.
         stream.colorspace, stream.color_range = _BT601, _LIMITED_RANGE
         for picture in _pictures(frames, rate):
             container.mux(stream.encode(picture))
