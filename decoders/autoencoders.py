@@ -30,7 +30,7 @@ FLOOR = 0.1
 
 
 class AutoencoderLoss(nn.Module, ABC):
-    """What an autoencoder is trained by, in named terms.
+    """The training loss of an autoencoder, in named terms.
 
     Attributes:
         terms: their names.
@@ -128,11 +128,11 @@ class WaveformAutoencoderLoss(AutoencoderLoss):
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
         """The terms stft and l2 for a batch (B, channels, n)."""
-        decoded = _decode_noisy(self.autoencoder, batch)
-        stft = [spectral_error(decoded, batch, window) for window in self.windows]
+        output = _decode_noisy(self.autoencoder, batch)
+        stft = [spectral_error(output, batch, window) for window in self.windows]
         return {
             "stft": torch.stack(stft).mean(),
-            "l2": self.square * F.mse_loss(decoded, batch),
+            "l2": self.square * F.mse_loss(output, batch),
         }
 
 
@@ -142,8 +142,8 @@ def _decode_noisy(autoencoder: AutoencoderOobleck, batch: Tensor) -> Tensor:
     # Per channel: a channel's offset, the same for all media, says nothing of them.
     deviation = latents.std(dim=(0, 2), keepdim=True).detach()  # (1, C, 1)
     noise = NOISE * deviation * torch.randn_like(latents)
-    decoded: Tensor = autoencoder.decode(latents + noise).sample
-    return decoded.float()
+    output: Tensor = autoencoder.decode(latents + noise).sample
+    return output.float()
 
 
 def spectral_error(output: Tensor, target: Tensor, window: int) -> Tensor:

@@ -61,8 +61,8 @@ class Decoder(Recorded, nn.Module, ABC):
 
     @classmethod
     def source_on_disk(cls, **arguments: Any) -> dict[str, Any] | None:
-        """Where what `from_pretrained` would read comes from, as `source_of` tells it; None if
-        not all of its files are on this machine, or nobody knows which they are.
+        """The source, as `source_of` tells it, of what `from_pretrained` would read; None if not
+        all of its files are on this machine, or nobody knows which they are.
         """
         return None
 
@@ -128,7 +128,7 @@ class Decoder(Recorded, nn.Module, ABC):
 
     @abstractmethod
     def metadata(self) -> dict[str, object]:
-        """What a checkpoint's manifest records of this decoder, as JSON values."""
+        """The decoder's entry in a checkpoint's manifest, as JSON values."""
 
 
 def check_finite(conditioning: Conditioning) -> None:

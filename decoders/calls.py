@@ -63,10 +63,10 @@ def _copy_scheduler(scheduler: Scheduler) -> Scheduler:
     Schedulers put new tensors in the place of old ones, and write into their lists alone. Built
     anew from the configuration, one would lose what was set on it since, as a flow's shift.
     """
-    copied = copy.copy(scheduler)
-    vars(copied).update({k: list(v) for k, v in vars(scheduler).items() if isinstance(v, list)})
-    vars(copied).pop("step", None)  # one of `isolated_state`, around this call, is the other's
-    return copied
+    new = copy.copy(scheduler)
+    vars(new).update({k: list(v) for k, v in vars(scheduler).items() if isinstance(v, list)})
+    vars(new).pop("step", None)  # one of `isolated_state`, around this call, is the other's
+    return new
 
 
 @contextmanager
@@ -78,8 +78,8 @@ def decode_any_precision(autoencoder: Autoencoder) -> Iterator[None]:
     """
 
     def mark(_module: nn.Module, _inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
-        decoded = output[0] if isinstance(output, tuple) else output
-        decoded.masked_fill_(decoded.isinf(), torch.nan)
+        pixels = output[0] if isinstance(output, tuple) else output
+        pixels.masked_fill_(pixels.isinf(), torch.nan)
 
     def decode(latents: Tensor, *args: object, **options: object) -> object:
         return own_decode(latents.to(autoencoder.dtype), *args, **options)
@@ -131,24 +131,25 @@ def check_finite_media(
     """
     latents = monitor.non_finite
     non_finite = [False] * len(media) if latents is None else latents.tolist()
-    checked = [None if bad else item for item, bad in zip(media, non_finite, strict=True)]
-    whole = [item for item in checked if item is not None]
-    if len(whole) == len(checked):
-        return whole
+    items = [None if bad else item for item, bad in zip(media, non_finite, strict=True)]
+    finite = [item for item in items if item is not None]
+    if len(finite) == len(items):
+        return finite
     part: Network | Autoencoder = denoiser if any(non_finite) else pipeline.vae
     does = "denoises" if any(non_finite) else "decodes"
-    bad = [str(index + 1) for index, item in enumerate(checked) if item is None]
+    bad = [str(index + 1) for index, item in enumerate(items) if item is None]
     wide = part.dtype in (torch.float32, torch.float64)
     raise NonFiniteError(
         f"{type(pipeline).__name__} made NaN or infinity, which is no medium, for item "
-        f"{', '.join(bad)} of {len(checked)}: {type(part).__name__}, which {does} in {part.dtype}; "
+        f"{', '.join(bad)} of {len(items)}: {type(part).__name__}, which {does} in {part.dtype}; "
         + ("" if wide else "open it in float32, or ")
         + "choose another number of steps or less guidance"
         + (", or check the weights, which may hold NaN" if wide else ""),
-        checked,
+        items,
     )
 
 
 def is_finite(values: np.ndarray) -> bool:
-    """Whether there is no NaN and no infinity, without an array as large as the values."""
+    """Return True if all values are finite, without an array as large as they are."""
+    # A minimum or maximum of values with a NaN among them is NaN.
     return bool(np.isfinite(values.min()) and np.isfinite(values.max()))

@@ -50,8 +50,8 @@ class DeferDecoders:
         if not (inspect.isclass(owner) and issubclass(owner, Decoder)):
             return target(**arguments)
         revision = arguments.get("revision")
-        named = [value for value in arguments.values() if isinstance(value, str)]
-        paths = [path for value in named if (path := folder_of(value, revision)) is not None]
+        texts = [value for value in arguments.values() if isinstance(value, str)]
+        paths = [path for value in texts if (path := folder_of(value, revision)) is not None]
         files = [file for path in paths for file in _files(path)]
         if not files:
             return target(**arguments)
@@ -77,7 +77,7 @@ def open_quietly(target: Callable[..., Decoder], arguments: Mapping[str, Any]) -
 
 
 def _files(path: Path) -> Iterator[tuple[str, int, int, int, int]]:
-    """What changes with any of the files: nobody can set a file's ctime."""
+    """A record of each file that changes with it: nobody can set a file's ctime."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         s = file.stat()
         yield str(file), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
@@ -85,7 +85,7 @@ def _files(path: Path) -> Iterator[tuple[str, int, int, int, int]]:
 
 @dataclasses.dataclass(frozen=True)
 class DecoderNote:
-    """What is known of a decoder that isn't open.
+    """A record of a decoder that isn't open.
 
     Attributes:
         spec: the conditioning's shape and scale.
@@ -104,7 +104,7 @@ class DecoderNote:
     captioning: str | None = None
 
     @classmethod
-    def of(cls, interface: Mapping[str, Any], **rest: Any) -> Self:
+    def of(cls, interface: Mapping[str, Any], **fields: Any) -> Self:
         """A note by what `interface` gave.
 
         Raises:
@@ -115,12 +115,12 @@ class DecoderNote:
             ConditioningSpec(**interface["spec"]),
             _media()[interface["media"]],
             interface["min_steps"],
-            **rest,
+            **fields,
         )
 
 
 def interface(decoder: Decoder) -> dict[str, Any]:
-    """What a model asks of a decoder before it makes anything, ready for JSON."""
+    """A decoder's properties that a model reads before anything is made, ready for JSON."""
     return {
         "spec": dataclasses.asdict(decoder.spec),
         "media": decoder.media.__qualname__,
@@ -141,28 +141,28 @@ class DeferredDecoder(Decoder):
     def __init__(self, note: DecoderNote, load: Callable[[], Decoder]) -> None:
         super().__init__()
         self.note, self.load = note, load
-        self._held: list[Decoder] = []  # in a list, so that it is no sub-module
+        self._decoders: list[Decoder] = []  # in a list, so that it is no sub-module
         self.register_buffer("place", torch.empty(0), persistent=False)
         self.spec, self.media, self.min_steps = note.spec, note.media, note.min_steps
 
-    def opened(self) -> Decoder:
+    def open_decoder(self) -> Decoder:
         """The decoder itself, where this one has been moved."""
         with self.lock:
-            if not self._held:
+            if not self._decoders:
                 # A chat asks in inference mode, whose tensors don't tell when they change.
                 with torch.inference_mode(False):
-                    self._held.append(self.load().requires_grad_(False))
-            return self._held[0].to(self.place.device)
+                    self._decoders.append(self.load().requires_grad_(False))
+            return self._decoders[0].to(self.place.device)
 
     def captioning(self) -> CacheKey:
         """Give what decides `embed_captions`, from the note where it tells."""
         if self.note.captioning is None:
-            return self.opened().captioning()
+            return self.open_decoder().captioning()
         return CacheKey("conditioning", (), dict, content=self.note.captioning)
 
     def encoding(self) -> CacheKey:
         """Give what decides `prepare` and `encode`."""
-        return self.opened().encoding()
+        return self.open_decoder().encoding()
 
     def metadata(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
@@ -170,20 +170,20 @@ class DeferredDecoder(Decoder):
 
     @property
     def source(self) -> dict[str, Any] | None:
-        """Where the decoder comes from, and its licence."""
+        """The decoder's source and its licence."""
         return self.metadata().get("source")
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """Give the conditioning of captions by the decoder's own caption encoder."""
-        return self.opened().embed_captions(captions)
+        return self.open_decoder().embed_captions(captions)
 
     def prepare(self, media: Media) -> Tensor:
         """Turn one medium into the tensor that `encode` takes a batch of (on the CPU)."""
-        return self.opened().prepare(media)
+        return self.open_decoder().prepare(media)
 
     def encode(self, batch: Tensor) -> Tensor:
         """Turn a batch of prepared media into what is denoised, without a gradient."""
-        return self.opened().encode(batch)
+        return self.open_decoder().encode(batch)
 
     def loss(
         self,
@@ -192,7 +192,7 @@ class DeferredDecoder(Decoder):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Give the mean denoising loss of prepared or encoded media under a conditioning."""
-        return self.opened().loss(batch, conditioning, generator)
+        return self.open_decoder().loss(batch, conditioning, generator)
 
     def sample(
         self,
@@ -204,13 +204,13 @@ class DeferredDecoder(Decoder):
         progress: Progress | None = None,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning."""
-        return self.opened().sample(
+        return self.open_decoder().sample(
             conditioning, steps=steps, guidance=guidance, generator=generator, progress=progress
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write what `from_pretrained` of the decoder's class reads."""
-        self.opened().save_pretrained(folder)
+        self.open_decoder().save_pretrained(folder)
 
 
 def _with_note(path: Path, load: Callable[[], Decoder]) -> DeferredDecoder:
@@ -220,19 +220,19 @@ def _with_note(path: Path, load: Callable[[], Decoder]) -> DeferredDecoder:
     encoder.
     """
     decoder = None
-    if (known := _read(path)) is None:
+    if (record := _read(path)) is None:
         decoder = load().requires_grad_(False)
-        known = _learn(decoder)
+        record = _learn(decoder)
         # Without a note, as on a full disk, the next run opens it again.
-        if UNKNOWN not in known["code"].values():
+        if UNKNOWN not in record["code"].values():
             with contextlib.suppress(OSError), replacing(path) as file:
-                file.write_text(json.dumps(known))
-    rest = {"metadata": known["metadata"], "parameters": known["parameters"]}
-    note = DecoderNote.of(known["interface"], **rest, captioning=known["content"])
-    deferred = DeferredDecoder(note, load)
+                file.write_text(json.dumps(record))
+    fields = {"metadata": record["metadata"], "parameters": record["parameters"]}
+    note = DecoderNote.of(record["interface"], **fields, captioning=record["content"])
+    decoder_on_disk = DeferredDecoder(note, load)
     if decoder is not None:
-        deferred._held.append(decoder)
-    return deferred
+        decoder_on_disk._decoders.append(decoder)
+    return decoder_on_disk
 
 
 def _learn(decoder: Decoder) -> dict[str, Any]:
@@ -251,18 +251,18 @@ def _learn(decoder: Decoder) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any] | None:
     """A note that is whole and of today's code, if there is one."""
     try:
-        known: dict[str, Any] = json.loads(path.read_text())
+        record: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    same = module_versions(known["modules"]) == known["code"]
-    return known if same and known["interface"]["media"] in _media() else None
+    same = module_versions(record["modules"]) == record["code"]
+    return record if same and record["interface"]["media"] in _media() else None
 
 
 def _media() -> dict[str, type[Media]]:
     """Classes of media by name; a decoder's own is defined by now, with the decoder's class."""
-    found, waiting = {}, [Media]
+    classes, waiting = {}, [Media]
     while waiting:
         kind = waiting.pop()
-        found[kind.__qualname__] = kind
+        classes[kind.__qualname__] = kind
         waiting += kind.__subclasses__()
-    return found
+    return classes

@@ -126,7 +126,7 @@ class DiffusionDecoder(Decoder):
 
     @classmethod
     def source_on_disk(cls, **arguments: Any) -> dict[str, Any] | None:
-        """Where the pipeline comes from, if all of its files are on this machine."""
+        """The pipeline's source, if all of its files are on this machine."""
         name, revision = str(arguments["folder"]), arguments.get("revision")
         return source_of(name, revision) if is_complete(name, revision) else None
 
@@ -350,7 +350,7 @@ class DiffusionDecoder(Decoder):
         return self._module_settings(self.pipeline.vae)
 
     def _module_settings(self, module: Any) -> dict[str, Any]:
-        """What a pipeline's module, the family and its options decide beside the weights."""
+        """Settings of a pipeline's module and of its family that determine a result."""
         config = getattr(module.config, "to_dict", lambda: module.config)()
         family = {"class": type(self.family).__name__, **vars(self.family)}
         return {

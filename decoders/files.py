@@ -1,4 +1,4 @@
-"""Which files a pipeline of diffusers has, by its index alone."""
+"""Files of a pipeline of diffusers, by its index alone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ SETTINGS = (
     *("config.json", "scheduler_config.json", "tokenizer_config.json", "tokenizer.json"),
     *("preprocessor_config.json", "vocab.json"),
 )
-"""Where a part of a pipeline may have its settings."""
+"""Files in which a part of a pipeline may have its settings."""
 
 DIFFUSERS_WEIGHTS = [
     f"diffusion_pytorch_model.{end}{index}"
     for end in ("safetensors", "bin")
     for index in ("", INDEX)
 ]
-"""Where a network of diffusers may have its weights."""
+"""Files in which a network of diffusers may have its weights."""
 
 
 def is_complete(name: str, revision: str | None) -> bool:
-    """Whether a pipeline's files are all on this machine; opening it tells what is amiss.
+    """Return True if a pipeline's files are all on this machine; opening it tells what is amiss.
 
     Args:
         name: a folder, or a repository on the hub.

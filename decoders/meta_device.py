@@ -87,7 +87,7 @@ def _component(
             return cls.from_pretrained(folder, subfolder=name, revision=revision)
     network = network_on_meta_device(cls, folder, subfolder=name, revision=revision).eval()
     for weight in network.parameters():
-        weight.data = weight.data.to(dtype)
+        weight.data = weight.data.to(dtype)  # from_config has no dtype, unlike from_pretrained
     return network
 
 

@@ -34,7 +34,7 @@ class DenoisingExample(NamedTuple):
 
 
 def prediction_type(scheduler: Scheduler) -> str:
-    """What the denoiser predicts: epsilon, v_prediction, sample or flow_prediction.
+    """The denoiser's target: epsilon, v_prediction, sample or flow_prediction.
 
     Raises:
         ValueError: the scheduler is of none of the known kinds.
@@ -44,8 +44,8 @@ def prediction_type(scheduler: Scheduler) -> str:
         prediction is None and hasattr(scheduler, "scale_noise")
     ):
         return "flow_prediction"
-    supported = hasattr(scheduler, "alphas_cumprod") or hasattr(scheduler, "precondition_outputs")
-    if not supported or prediction not in ("epsilon", "v_prediction", "sample"):
+    has_target = hasattr(scheduler, "alphas_cumprod") or hasattr(scheduler, "precondition_outputs")
+    if not has_target or prediction not in ("epsilon", "v_prediction", "sample"):
         raise ValueError(
             f"{type(scheduler).__name__} with prediction_type={prediction!r} gives no training "
             "target; supported are epsilon, v_prediction, sample and flow_prediction with a "
@@ -78,8 +78,8 @@ def sample_noise_levels(
         if hasattr(scheduler, "precondition_outputs"):
             # `set_timesteps` of a sampling run replaces the table, so it is read off a copy.
             kind: type[SchedulerMixin] = type(scheduler)
-            fresh = kind.from_config(scheduler.config)
-            level = fresh.sigmas.to(where)[level]
+            copy = kind.from_config(scheduler.config)
+            level = copy.sigmas.to(where)[level]
     return level.to(device)
 
 
@@ -113,7 +113,7 @@ def add_noise(
         inputs = scheduler.precondition_inputs(noisy, level)
         timesteps = scheduler.precondition_noise(levels)
         return DenoisingExample(inputs, timesteps, (clean - offset) / slope)
-    kept = scheduler.alphas_cumprod.to(clean.device)[level].float()  # CogVideoX's are double
-    signal, sigma = kept.sqrt(), (1 - kept).sqrt()
+    alphas = scheduler.alphas_cumprod.to(clean.device)[level].float()  # CogVideoX's are double
+    signal, sigma = alphas.sqrt(), (1 - alphas).sqrt()
     targets = {"epsilon": noise, "sample": clean, "v_prediction": signal * noise - sigma * clean}
     return DenoisingExample(signal * clean + sigma * noise, levels, targets[kind])

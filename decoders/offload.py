@@ -36,25 +36,25 @@ def replace_scheduler(pipeline: Pipeline, choice: str | Mapping[str, object]) ->
         )
     check_arguments(kind, settings, name)
     old, parameters = pipeline.scheduler, inspect.signature(kind).parameters
-    learned = prediction_type(old)
-    carried: dict[str, object] = {}
-    if learned == "flow_prediction":
+    target = prediction_type(old)
+    flow_settings: dict[str, object] = {}
+    if target == "flow_prediction":
         shift = old.config.get("shift", old.config.get("flow_shift", 1.0))
-        carried = {"use_flow_sigmas": True, "flow_shift": shift, "shift": shift}
-        carried = {key: value for key, value in carried.items() if key in parameters}
+        flow_settings = {"use_flow_sigmas": True, "flow_shift": shift, "shift": shift}
+        flow_settings = {key: value for key, value in flow_settings.items() if key in parameters}
     new: Scheduler = kind.from_config(
-        old.config, **{"prediction_type": learned, **carried, **settings}
+        old.config, **{"prediction_type": target, **flow_settings, **settings}
     )
     if (
         _parametrization(new) != _parametrization(old)
-        or new.config.get("prediction_type", learned) != learned
+        or new.config.get("prediction_type", target) != target
     ):
         raise ValueError(
             f"{name} shows a network other things than {type(old).__name__} does, or asks another "
-            f"prediction of it than {learned}; choose a scheduler of the same kind"
+            f"prediction of it than {target}; choose a scheduler of the same kind"
         )
-    scaled = "init_noise_sigma" in pipeline.prepare_latents.__code__.co_names
-    if scaled and not hasattr(new, "init_noise_sigma"):
+    scales_noise = "init_noise_sigma" in pipeline.prepare_latents.__code__.co_names
+    if scales_noise and not hasattr(new, "init_noise_sigma"):
         raise ValueError(
             f"{type(pipeline).__name__} cannot call {name}, which has no init_noise_sigma; choose "
             "one that has, such as DPMSolverMultistepScheduler"

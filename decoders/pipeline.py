@@ -1,4 +1,4 @@
-"""What a pipeline of diffusers and its parts have, as far as decoders use it.
+"""Protocols of diffusers' pipelines and their parts, as far as decoders use them.
 
 diffusers names no common type for them, and gives pipelines attributes of their own; those that
 only one family reads go through `__getattr__`.

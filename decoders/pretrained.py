@@ -22,10 +22,10 @@ def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
     Raises:
         ValueError: torch has no dtype of that name.
     """
-    resolved = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if not isinstance(resolved, torch.dtype):
+    result = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(result, torch.dtype):
         raise ValueError(f"dtype={dtype!r} is none of torch's; give float32, bfloat16 or float16")
-    return resolved
+    return result
 
 
 def open_pipeline(
@@ -76,17 +76,17 @@ def _read_pipeline(
     """
     candidates, classes = _weight_files(index), network_classes(index)
     present = list_files(name, revision)
-    pickled = {
+    pickles = {
         part: files
         for part, files in candidates.items()
         if not present.intersection(_safe(files)) and present.intersection(files)
     }
-    folder = _fetch(name, pickled, revision) if pickled else name
+    folder = _fetch(name, pickles, revision) if pickles else name
     networks = {
         part: classes[part].from_pretrained(
             folder, subfolder=part, dtype=dtype, use_safetensors=False
         )
-        for part in pickled
+        for part in pickles
     }
     # With all of them given, a search for safetensors would only end in their not being there.
     return DiffusionPipeline.from_pretrained(

@@ -24,7 +24,7 @@ def like_weights(batch: Tensor, module: nn.Module) -> Tensor:
     return batch.to(weight.device, weight.dtype if batch.is_floating_point() else batch.dtype)
 
 
-class _Placed(nn.Module):
+class _DeviceModule(nn.Module):
     """A module that puts a batch where its weights are."""
 
     def to_weights(self, batch: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class _Placed(nn.Module):
         return like_weights(batch, self)
 
 
-class Encoder(Recorded, _Placed, ABC):
+class Encoder(Recorded, _DeviceModule, ABC):
     """Turns media of one class into features for a projection.
 
     `prepare` runs on the CPU, one medium at a time, and gives tensors of one fixed shape, so that
@@ -60,15 +60,15 @@ class Encoder(Recorded, _Placed, ABC):
         """One embedding (B, E) per medium, for binding and retrieval."""
 
     def metadata(self) -> dict[str, object]:
-        """What a manifest and a feature cache know this encoder by; JSON values only."""
+        """The encoder's description for a manifest and a feature cache; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
     def cache_key(self, result: str) -> CacheKey:
-        """What determines a result of this encoder: its `features` or its `embeddings`."""
+        """The cache key of a result of this encoder: its `features` or its `embeddings`."""
         return CacheKey(result, (self,), self.metadata)
 
 
-class TextEncoder(Recorded, _Placed, ABC):
+class TextEncoder(Recorded, _DeviceModule, ABC):
     """Turns texts into embeddings, in the space of the media that it was trained beside."""
 
     @abstractmethod
@@ -81,16 +81,16 @@ class TextEncoder(Recorded, _Placed, ABC):
 
     @abstractmethod
     def logits(self, embeds: Tensor, texts: Tensor) -> Tensor:
-        """How well media fit texts, as the model was trained to tell: a softmax over the texts
-        says which of them it is.
+        """Similarity of media and texts as the model was trained to tell it: a softmax over the
+        texts says which of them it is.
 
         Shapes: embeds (M, E) of media, texts (C, E), both as `embed` gives them; (M, C).
         """
 
     def metadata(self) -> dict[str, object]:
-        """What embeddings are known to be made by; JSON values only."""
+        """The encoder's description for embeddings that it made; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}
 
     def cache_key(self, result: str) -> CacheKey:
-        """What determines a result of this encoder: its `embeddings`."""
+        """The cache key of a result of this encoder: its `embeddings`."""
         return CacheKey(result, (self,), self.metadata)

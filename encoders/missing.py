@@ -11,7 +11,7 @@ from anymodal.encoders.base import Encoder
 
 
 def check_missing(
-    name: str, encoder: Encoder, model: nn.Module, missing: Iterable[str], batch: Tensor
+    name: str, encoder: Encoder, model: nn.Module, names: Iterable[str], batch: Tensor
 ) -> None:
     """Refuse a checkpoint without weights that encoding reads, and set the others to zero.
 
@@ -21,17 +21,17 @@ def check_missing(
         name: what the checkpoint is called.
         encoder: what it was opened as.
         model: the model in it, whose parts that encoding has no use for are gone.
-        missing: names of the weights, as in the model.
+        names: of the weights that the checkpoint lacks, as in the model.
         batch: anything that the encoder reads.
 
     Raises:
         ValueError: naming one of the weights.
     """
     weights = dict(model.named_parameters())
-    wanted = set(missing)
-    absent = {key: weights[key] for key in sorted(wanted.intersection(weights))}
-    read = sorted(wanted.intersection(key for key, _ in model.named_buffers()))
-    read += _read(encoder, model, absent, batch) if absent else []
+    all_names = set(names)
+    absent = {key: weights[key] for key in sorted(all_names.intersection(weights))}
+    read = sorted(all_names.intersection(key for key, _ in model.named_buffers()))
+    read += _names_read(encoder, model, absent, batch) if absent else []
     if read:
         raise ValueError(
             f"{name!r} lacks {len(read)} weights, as {read[0]}; it would encode with random ones, "
@@ -41,21 +41,22 @@ def check_missing(
         weight.data.zero_()
 
 
-def _read(
+def _names_read(
     encoder: Encoder, model: nn.Module, weights: dict[str, nn.Parameter], batch: Tensor
 ) -> list[str]:
     """The names of those weights that encoding reads."""
-    wanted = [weight.requires_grad for weight in model.parameters()]
+    requires_grad = [weight.requires_grad for weight in model.parameters()]
     model.requires_grad_(False)
     for weight in weights.values():
         weight.requires_grad_(True)
     with torch.enable_grad():
         total = encoder(batch).values.float().sum() + encoder.embed(batch).float().sum()
         if not total.requires_grad:
-            found: list[str] = []
+            names: list[str] = []
         else:
-            given = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
-            found = [key for key, grad in zip(weights, given, strict=True) if grad is not None]
-    for weight, trains in zip(model.parameters(), wanted, strict=True):
+            # A weight that nothing reads has no gradient at all, not one of zeros.
+            gradients = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
+            names = [key for key, grad in zip(weights, gradients, strict=True) if grad is not None]
+    for weight, trains in zip(model.parameters(), requires_grad, strict=True):
         weight.requires_grad_(trains)
-    return found
+    return names

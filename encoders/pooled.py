@@ -24,11 +24,11 @@ class PooledEncoder(Encoder):
         self.media = encoder.media
 
     def prepare(self, media: Media) -> Tensor:
-        """What the other encoder prepares."""
+        """The other encoder's tensor of one medium."""
         return self.encoder.prepare(media)
 
     def to_weights(self, batch: Tensor) -> Tensor:
-        """What the other encoder makes of it."""
+        """A batch as the other encoder puts it."""
         return self.encoder.to_weights(batch)
 
     def forward(self, batch: Tensor) -> Features:

@@ -39,13 +39,13 @@ def square(picture: PILImage.Image, size: int, place: float = 0.5) -> PILImage.I
 
 def image_pixels(pixels: NDArray[np.uint8], size: int, place: float = 0.5) -> Tensor:
     """One normalised square (3, size, size) of an image (H, W, 3)."""
-    cut = np.array(square(PILImage.fromarray(pixels), size, place), dtype=np.float32)
-    normal = (torch.from_numpy(cut) / 255 - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+    crop = np.array(square(PILImage.fromarray(pixels), size, place), dtype=np.float32)
+    normal = (torch.from_numpy(crop) / 255 - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
     return normal.permute(2, 0, 1).contiguous()  # (3, size, size)
 
 
 def clip_starts(total: float, length: float, clips: int) -> list[float]:
-    """Where `clips` clips begin that are spread evenly from a medium's start to its end.
+    """Starts of `clips` clips that are spread evenly from a medium's start to its end.
 
     Clip i begins at i (total - length) / (clips - 1); all at 0 where the medium is too short.
     """
@@ -60,7 +60,7 @@ def frame_indices(
     clip_seconds: float,
     frame_seconds: float | None = None,
 ) -> NDArray[np.int64]:
-    """Which frames of a video the clips hold: (clips, frames).
+    """Indices (clips, frames) of the frames of a video that the clips hold.
 
     A clip of `clip_seconds` holds evenly spread frames, its first and last included. With
     `frame_seconds` a clip's frames are so far apart, and the clips follow each other from the
@@ -72,8 +72,8 @@ def frame_indices(
         if total / fps > clips * frames * frame_seconds:
             starts = clip_starts(total / fps, frames * frame_seconds, clips)
             times = np.add.outer(starts, np.arange(frames) * frame_seconds)
-        paced = (times * fps).round().clip(0, total - 1)
-        return paced.astype(np.int64).reshape(clips, frames)
+        places = (times * fps).round().clip(0, total - 1)
+        return places.astype(np.int64).reshape(clips, frames)
     rows = []
     for start in clip_starts(total / fps, clip_seconds, clips):
         first = min(math.ceil(start * fps), total - 1)
@@ -135,8 +135,8 @@ def audio_mels(
         wave = wave.repeat(math.ceil(length / len(wave)))[:length]
     starts = [round(start) for start in clip_starts(len(wave), length, clips)]
     mels = [_fbank(wave[start : start + length], rate, mel_bins) for start in starts]
-    fitted = [F.pad(mel.T[:, :mel_frames], (0, max(mel_frames - len(mel), 0))) for mel in mels]
-    return (torch.stack(fitted).unsqueeze(1) - mean) / std  # (clips, 1, mel_bins, mel_frames)
+    padded = [F.pad(mel.T[:, :mel_frames], (0, max(mel_frames - len(mel), 0))) for mel in mels]
+    return (torch.stack(padded).unsqueeze(1) - mean) / std  # (clips, 1, mel_bins, mel_frames)
 
 
 def _fbank(wave: Tensor, rate: int, mel_bins: int) -> Tensor:
@@ -154,7 +154,7 @@ def _fbank(wave: Tensor, rate: int, mel_bins: int) -> Tensor:
         use_energy=False,
         window_type="hanning",
         num_mel_bins=mel_bins,
-        dither=0.0,
+        dither=0.0,  # the same sound must give the same features
         frame_length=1000 * FRAME_SECONDS,
         frame_shift=1000 * SHIFT_SECONDS,
     )
@@ -191,5 +191,5 @@ def map_square(
     """
     scale = 255.0 if values.dtype == np.uint8 else 1.0
     picture = PILImage.fromarray(values.astype(np.float32) / np.float32(scale))
-    cut = np.array(square(picture, size), dtype=np.float32)
-    return ((torch.from_numpy(cut) - mean) / std).unsqueeze(0)
+    crop = np.array(square(picture, size), dtype=np.float32)
+    return ((torch.from_numpy(crop) - mean) / std).unsqueeze(0)

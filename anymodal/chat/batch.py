@@ -145,14 +145,14 @@ def _make_media(
 
 
 def _messages(drafts: Sequence[_Draft]) -> list[Message]:
-    failed = [row for row, draft in enumerate(drafts) if draft.error is not None]
+    rows_of_errors = [row for row, draft in enumerate(drafts) if draft.error is not None]
     messages = [
         None if draft.error is not None else reply_message(draft.content, draft.media)
         for draft in drafts
     ]
-    if failed:
-        error = drafts[failed[0]].error
+    if rows_of_errors:
+        error = drafts[rows_of_errors[0]].error
         # Counted from 1, as people count conversations.
-        rows = ", ".join(str(row + 1) for row in failed)
+        rows = ", ".join(str(row + 1) for row in rows_of_errors)
         raise NonFiniteError(f"in conversation {rows}: {error}", messages) from error
     return [message for message in messages if message is not None]

@@ -106,11 +106,11 @@ def report_steps(work: Callable[[Report], None]) -> Generator[tuple[int, int]]:
     that nothing of this turn is under way in the next.
     """
     queue: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
-    abandoned = threading.Event()
+    stop = threading.Event()
     errors: list[BaseException] = []
 
     def report(step: int, steps: int) -> None:
-        if abandoned.is_set():
+        if stop.is_set():
             raise _AbandonedError
         queue.put((step, steps))
 
@@ -129,7 +129,7 @@ def report_steps(work: Callable[[Report], None]) -> Generator[tuple[int, int]]:
         while (step := queue.get()) is not None:
             yield step
     finally:
-        abandoned.set()
+        stop.set()
         thread.join()
     if errors:
         raise errors[0]

@@ -126,11 +126,11 @@ class Session:
         Where memory is full, half of it is dropped at once. Dropping a turn moves all those after
         it, whose keys and values are then computed anew; so that happens rarely.
         """
-        return self._shown(len(self.turns))
+        return self._visible(len(self.turns))
 
-    def _shown(self, count: int) -> list[Message]:
+    def _visible(self, count: int) -> list[Message]:
         """Of the first `count` turns those that the model is shown, as messages."""
-        recent = self.turns[first_shown(count, self.model.history_turns) : count]
+        recent = self.turns[first_visible(count, self.model.history_turns) : count]
         return [message for turn in recent for message in (turn.question, turn.reply)]
 
     def attach(self, path: str | Path) -> Attachment:
@@ -184,13 +184,13 @@ class Session:
         before = [Attachment(*pair) for pair in zip(last.files, last.question.media, strict=True)]
         yield from self._answer(text, [*before, *self.attached], len(self.turns) - 1)
 
-    def _answer(self, text: str, attached: Sequence[Attachment], place: int) -> Iterator[Event]:
+    def _answer(self, text: str, items: Sequence[Attachment], place: int) -> Iterator[Event]:
         """Answer a question as the turn at index `place`."""
         seed = self.seed + place
         texts = [text.strip()] if text.strip() else []
-        question = Message("user", [*(item.media for item in attached), *texts])
-        files = tuple(item.path for item in attached)
-        conversation, before = [*self._shown(place), question], list(self.turns)
+        question = Message("user", [*(item.media for item in items), *texts])
+        files = tuple(item.path for item in items)
+        conversation, before = [*self._visible(place), question], list(self.turns)
         # Out of reach meanwhile, as from another reply that somebody has left half read.
         cache, self.cache = self.cache, PrefixCache(self.model.language)
         reply = self.model.stream(
@@ -226,12 +226,12 @@ class Session:
         number = len(self.turns)
         while any(self.out.glob(f"reply-{number}-*")):
             number += 1
-        saved: list[Path] = []
+        paths: list[Path] = []
         for index, medium in enumerate(media):
             again = sum(other.kind == medium.kind for other in media[:index])
             name = f"reply-{number}-{medium.kind}{f'-{again + 1}' if again else ''}"
-            saved.append(medium.save(self.out / f"{name}{medium.suffix}"))
-        return tuple(saved)
+            paths.append(medium.save(self.out / f"{name}{medium.suffix}"))
+        return tuple(paths)
 
     def transcript(self) -> Transcript:
         """The conversation as JSON values, its media as the paths of their files."""
@@ -259,7 +259,7 @@ class Session:
         return path
 
 
-def first_shown(count: int, history_turns: int | None) -> int:
+def first_visible(count: int, history_turns: int | None) -> int:
     """The index of the earliest of `count` turns that a model with this memory is shown."""
     if history_turns is None or count <= history_turns:
         return 0

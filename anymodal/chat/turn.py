@@ -61,7 +61,7 @@ def stream(
     names = ("seed", "sampling", "limits", "cache")
     choice, media_settings = check_settings(model, sampling, text, names)
     seed, messages = draw_seed(seed), conversation_of(conversation, limits)
-    return _streamed(model, messages, seed, choice, media_settings, cache)
+    return _stream(model, messages, seed, choice, media_settings, cache)
 
 
 def draw_seed(seed: object) -> int:
@@ -69,7 +69,7 @@ def draw_seed(seed: object) -> int:
     return secrets.randbelow(2**31) if seed is None else ranges.check_seed(seed)
 
 
-def _streamed(
+def _stream(
     model: ComposedModel,
     messages: list[Message],
     seed: int,
@@ -132,11 +132,11 @@ def embed_prompts(
             conversations are dropped from it.
     """
     soft = {} if soft is None else soft
-    laid = [model.prompts.build(messages, reply=True) for messages in conversations]
-    packed = pack([prompt.ids for prompt in laid], [prompt.labels for prompt in laid])
-    embeds = model.embed(laid, packed.ids.to(model.device), packed.places, soft)
+    prompts = [model.prompts.build(messages, reply=True) for messages in conversations]
+    packed = pack([prompt.ids for prompt in prompts], [prompt.labels for prompt in prompts])
+    embeds = model.embed(prompts, packed.ids.to(model.device), packed.places, soft)
     # Media that left the conversation would only take memory.
-    in_use = {item.key for prompt in laid for item in prompt.media}
+    in_use = {item.key for prompt in prompts for item in prompt.media}
     for key in soft.keys() - in_use:
         del soft[key]
     return [
@@ -144,19 +144,19 @@ def embed_prompts(
             embeds[row, start : start + len(prompt.ids)],
             prompt.keys(model.prompts.num_placeholders),
         )
-        for prompt, (row, start) in zip(laid, packed.places, strict=True)
+        for prompt, (row, start) in zip(prompts, packed.places, strict=True)
     ]
 
 
 def reply_message(content: Content, media: Mapping[int, Media]) -> Message:
     """Texts and media of a reply in order, neighbouring texts as one."""
-    joined: list[str | Media] = []
+    content_parts: list[str | Media] = []
     for part in content:
         if isinstance(part, int):
-            joined.append(media[part])
+            content_parts.append(media[part])
         # A reply's text comes in pieces as small as a token.
-        elif joined and isinstance(joined[-1], str):
-            joined[-1] += part
+        elif content_parts and isinstance(content_parts[-1], str):
+            content_parts[-1] += part
         else:
-            joined.append(part)
-    return Message("assistant", joined)
+            content_parts.append(part)
+    return Message("assistant", content_parts)

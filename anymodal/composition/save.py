@@ -156,7 +156,7 @@ def _save_parts(
     for label, node, part in list(nodes(model, config)):
         if id(part) in written or not (asked(node) or id(part) in wanted):
             continue
-        real = part.opened() if isinstance(part, DeferredDecoder) else part
+        real = part.open_decoder() if isinstance(part, DeferredDecoder) else part
         if not has_files(type(real)):
             if node["_target_"].endswith(f".{OPENS}"):
                 lost.add(label)

@@ -29,16 +29,16 @@ class PartVersion(NamedTuple):
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "c78d4e747fe0aebc", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "94c794f6fbb9f3ca"),
-    "anymodal.encoders": PartVersion(1, "2688edb4e0467bf8", ("anymodal.types",)),
-    "anymodal.encoders.imagebind": PartVersion(1, "af47a9418f25be6f", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "cdc1e730c2b3b1a1", ("anymodal.encoders",)),
+    "anymodal.encoders": PartVersion(1, "85a29a229daa2939", ("anymodal.types",)),
+    "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "67cbc2de517d85f4", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
-        1, "7f3ae9092ecb0012", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
+        1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "f43a15e779ef02fc", ("anymodal.decoders.families", "anymodal.types")
+        1, "075129d2876e7e00", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "f97c9aa0cea0a757", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "211558bf19c5ae8f", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

@@ -1,4 +1,4 @@
-"""What every family of diffusers pipelines has: the contract of a small adapter.
+"""The contract of a family of diffusers pipelines: a small adapter.
 
 A family knows its pipeline's media, the way into its latents, how its network is called and how
 its `__call__` is asked. Noise, targets and sampling loops are the scheduler's and the pipeline's.
@@ -38,8 +38,8 @@ def resize_center_crop(pixels: np.ndarray, height: int, width: int) -> Tensor:
     top, left = (pixels.shape[0] - rows) // 2, (pixels.shape[1] - columns) // 2
     pixels = pixels[top : top + rows, left : left + columns]
     if pixels.shape[:2] != (height, width):
-        resized = Pillow.fromarray(pixels).resize((width, height), Pillow.Resampling.BICUBIC)
-        pixels = np.asarray(resized)
+        picture = Pillow.fromarray(pixels).resize((width, height), Pillow.Resampling.BICUBIC)
+        pixels = np.asarray(picture)
     values = torch.tensor(pixels).permute(2, 0, 1)  # (H, W, 3) -> (3, H, W)
     return values.float() / 127.5 - 1
 
@@ -104,7 +104,7 @@ class Family(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the pipeline computes, wherever its weights wait."""
+        """The device that the pipeline computes on, wherever its weights wait."""
         return torch.device(self.pipeline._execution_device)
 
     @property

@@ -149,9 +149,9 @@ class LTX(Causal):
                 factor,
             ),
         ).sample
-        return self.unpacked(output)
+        return self.unpack(output)
 
-    def unpacked(self, patches: Tensor) -> Tensor:
+    def unpack(self, patches: Tensor) -> Tensor:
         """Turn patches (B, N, C) into latents (B, C, T, h, w)."""
         return torch.as_tensor(self.pipeline._unpack_latents(patches, *self.grid, *self._patches))
 

@@ -141,9 +141,9 @@ class Flux(Patches):
             txt_ids=inputs.new_zeros(self.length, 3),
             img_ids=places,
         ).sample
-        return self.unpacked(output)
+        return self.unpack(output)
 
-    def unpacked(self, patches: Tensor) -> Tensor:
+    def unpack(self, patches: Tensor) -> Tensor:
         """Turn patches (B, N, 4C) into latents (B, C, h, w)."""
         factor = self.pipeline.vae_scale_factor
         return torch.as_tensor(self.pipeline._unpack_latents(patches, self.size, self.size, factor))
@@ -234,7 +234,7 @@ class ZImage(Patches):
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         # The network counts time from noise to picture, and gives the flow in that direction.
         output = self.pipeline.transformer(
-            list(inputs.unsqueeze(2)), (1000 - timesteps) / 1000, _unpadded(conditioning)
+            list(inputs.unsqueeze(2)), (1000 - timesteps) / 1000, _crop_padding(conditioning)
         ).sample
         return -torch.stack(list(output)).squeeze(2)  # B of (C, 1, h, w) -> (B, C, h, w)
 
@@ -242,8 +242,8 @@ class ZImage(Patches):
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
     ) -> dict[str, object]:
         return {
-            "prompt_embeds": _unpadded(positive),
-            "negative_prompt_embeds": None if negative is None else _unpadded(negative),
+            "prompt_embeds": _crop_padding(positive),
+            "negative_prompt_embeds": None if negative is None else _crop_padding(negative),
             "guidance_scale": max(guidance - 1, 0),  # its pipeline adds what others scale
             "height": self.size,
             "width": self.size,
@@ -255,7 +255,7 @@ def default(pipeline: Pipeline, argument: str) -> Any:
     return inspect.signature(pipeline.__call__).parameters[argument].default
 
 
-def _unpadded(conditioning: Conditioning) -> list[Tensor]:
+def _crop_padding(conditioning: Conditioning) -> list[Tensor]:
     """Give each item's real positions (L', C)."""
     pairs = zip(conditioning.embeds, conditioning.mask, strict=True)
     return [embeds[mask] for embeds, mask in pairs]

@@ -161,9 +161,9 @@ class StableDiffusionXL(SquareImages):
         return Conditioning(embeds, mask, pooled)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        whole = (self.size, self.size)
+        size = (self.size, self.size)
         sizes = self.pipeline._get_add_time_ids(
-            whole, (0, 0), whole, inputs.dtype, text_encoder_projection_dim=self.pooled
+            size, (0, 0), size, inputs.dtype, text_encoder_projection_dim=self.pooled
         )
         output: Tensor = self.pipeline.unet(
             inputs,

@@ -205,10 +205,10 @@ class AudioLDM2(AudioLDM):
         """Join each item's text (1, n, C'), mask (1, n) and generated states (1, G, C'')."""
         embeds, masks = [], []
         for text, mask, generated in rows:
-            rest = self.length - self.generated - text.shape[1]
+            padding = self.length - self.generated - text.shape[1]
             wide = [pad(each, (0, self.width - each.shape[2])) for each in (generated, text)]
-            embeds.append(pad(torch.cat(wide, dim=1), (0, 0, 0, rest)))
-            masks.append(pad(pad(mask.bool(), (self.generated, 0), value=True), (0, rest)))
+            embeds.append(pad(torch.cat(wide, dim=1), (0, 0, 0, padding)))
+            masks.append(pad(pad(mask.bool(), (self.generated, 0), value=True), (0, padding)))
         return Conditioning(torch.cat(embeds), torch.cat(masks))
 
     def _split(
@@ -235,8 +235,8 @@ def _with_generation(model: nn.Module) -> nn.Module:
     if not isinstance(model, GPT2Model):
         return model
     with torch.device("meta"):
-        whole = GPT2LMHeadModel(model.config)
-    whole.transformer = model
-    whole.tie_weights()
-    generating: nn.Module = whole.train(model.training)
+        head_model = GPT2LMHeadModel(model.config)
+    head_model.transformer = model
+    head_model.tie_weights()
+    generating: nn.Module = head_model.train(model.training)
     return generating

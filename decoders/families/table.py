@@ -40,5 +40,5 @@ def find_family(name: str) -> type[Family]:
             "entered in FAMILIES"
         )
     module, _, family = FAMILIES[name].partition(".")
-    found: type[Family] = getattr(importlib.import_module(f"{__package__}.{module}"), family)
-    return found
+    cls: type[Family] = getattr(importlib.import_module(f"{__package__}.{module}"), family)
+    return cls

@@ -45,8 +45,8 @@ class TrunkConfig:
             if type(value) is int and value < 1:
                 raise ValueError(f"{field.name}={value} of a trunk must be at least 1")
             # None only where it is the default, which says that there is no such time.
-            given = field.name.endswith("_seconds") and value is not field.default
-            if given and (value is None or value <= 0):
+            is_set = field.name.endswith("_seconds") and value is not field.default
+            if is_set and (value is None or value <= 0):
                 raise ValueError(f"{field.name}={value} of a trunk must be above 0 seconds")
         if self.width % self.heads:
             raise ValueError(
@@ -202,8 +202,8 @@ def trunk_config(name: str, config: TrunkConfig | Mapping[str, Any]) -> TrunkCon
     try:
         return kind(**config)
     except TypeError as error:
-        known = ", ".join(field.name for field in fields(kind))
-        raise ValueError(f"trunk {name!r}: {error}; its fields are {known}") from None
+        names = ", ".join(field.name for field in fields(kind))
+        raise ValueError(f"trunk {name!r}: {error}; its fields are {names}") from None
 
 
 def preset_configs(
@@ -215,7 +215,7 @@ def preset_configs(
         ValueError: if the preset, a trunk or a field is unknown.
     """
     embedding, trunks = select_entries(PRESETS, [name], "preset")[name]
-    chosen = select_entries(trunks, list(trunks) if modalities is None else modalities, "trunk")
-    for trunk in select_entries(chosen, list(changes), "trunk"):
-        chosen[trunk] = trunk_config(trunk, {**asdict(chosen[trunk]), **changes[trunk]})
-    return embedding, chosen
+    selection = select_entries(trunks, list(trunks) if modalities is None else modalities, "trunk")
+    for trunk in select_entries(selection, list(changes), "trunk"):
+        selection[trunk] = trunk_config(trunk, {**asdict(selection[trunk]), **changes[trunk]})
+    return embedding, selection

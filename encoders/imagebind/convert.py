@@ -82,7 +82,7 @@ def read_state_dict(source: Path, inside: Sequence[str] = ()) -> dict[str, Tenso
         raise FileNotFoundError(2, "no such file; give the checkpoint itself", str(source))
     try:
         # A file of the current format is mapped, so that it needn't fit into memory twice.
-        found = torch.load(
+        state = torch.load(
             source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
         )
     except pickle.UnpicklingError:
@@ -95,13 +95,13 @@ def read_state_dict(source: Path, inside: Sequence[str] = ()) -> dict[str, Tenso
             f"{source} is damaged or cut short; download it from its publisher again"
         ) from None
     for key in inside:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(
             f"{source} holds no mapping of names to tensors; give the state dict as published"
         )
-    return dict(found)
+    return dict(state)
 
 
 def nearest_preset(weights: Mapping[str, Tensor], where: str) -> str:
@@ -111,16 +111,16 @@ def nearest_preset(weights: Mapping[str, Tensor], where: str) -> str:
         CheckpointError: if none fits; with the differences from the nearest.
     """
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    wanted = {}
+    states = {}
     for name in PRESETS:
         with torch.device("meta"):
-            wanted[name] = ImageBind.preset(name).state_dict()
+            states[name] = ImageBind.preset(name).state_dict()
 
     def alike(name: str) -> int:
-        return sum(shapes.get(key) == tuple(value.shape) for key, value in wanted[name].items())
+        return sum(shapes.get(key) == tuple(value.shape) for key, value in states[name].items())
 
-    best = max(wanted, key=alike)
-    compare_shapes(weights, wanted[best], f"{where}, taken for ImageBind's preset {best!r}: it")
+    best = max(states, key=alike)
+    compare_shapes(weights, states[best], f"{where}, taken for ImageBind's preset {best!r}: it")
     return best
 
 

@@ -37,9 +37,9 @@ from anymodal.types import Features
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 PART = "imagebind"
-"""What a manifest calls the weights."""
+"""The name of the weights in a manifest."""
 TRUNK_OF = {"image": "vision", "video": "vision"}
-"""Which trunk takes a modality that has none of its own name."""
+"""The trunk of a modality that has none of its own name."""
 
 # Functions of one trunk's config each, of that trunk's own class.
 STEMS: dict[str, Callable[..., nn.Module]] = {
@@ -233,7 +233,7 @@ class ImageBind(Recorded, nn.Module):
         """A model of the constructor's arguments, or only some trunks, without values."""
         trunks = config["trunks"]
         trunks = select_entries(trunks, list(trunks) if modalities is None else modalities, "trunk")
-        with torch.device("meta"):
+        with torch.device("meta"):  # no values are drawn that a file replaces
             return cls(trunks, config["embedding"]).eval()
 
     def _read_weights(self, folder: Path) -> None:

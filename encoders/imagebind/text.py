@@ -55,9 +55,9 @@ class ImageBindText(TextEncoder):
 
     def metadata(self) -> dict[str, object]:
         """The class, and hashes of the trunk's config and of the tokenizer."""
-        known = {**self.model.config["trunks"]["text"], "embedding": self.model.embedding}
+        settings = {**self.model.config["trunks"]["text"], "embedding": self.model.embedding}
         return {
             **super().metadata(),
-            "config": hash_settings(known),
+            "config": hash_settings(settings),
             "words": hash_settings(tokenizer_fingerprint(self.tokenizer, options=True)),
         }

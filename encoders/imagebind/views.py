@@ -22,7 +22,7 @@ _REMEDY = "give the encoder more `clips`, which are spread over a recording"
 
 
 class View(NamedTuple):
-    """How one modality reaches its trunk: the class of its media, and how they are prepared."""
+    """One modality's input to its trunk: the class of its media, and how they are prepared."""
 
     media: type[Media]
     prepare: Callable[[Media, TrunkConfig], Tensor]
@@ -36,8 +36,8 @@ def _prepare_image(image: Media, c: TrunkConfig) -> Tensor:
 def _prepare_video(video: Media, c: TrunkConfig) -> Tensor:
     assert isinstance(video, Video) and isinstance(c, VisionConfig)
     if c.clips == 1:
-        paced = None if c.frame_seconds is None else c.frames * c.frame_seconds
-        warn_if_cut(video, paced or c.clip_seconds, _REMEDY)
+        clip_length = None if c.frame_seconds is None else c.frames * c.frame_seconds
+        warn_if_cut(video, clip_length or c.clip_seconds, _REMEDY)
     return preprocess.video_clips(
         video.frames,
         video.fps,

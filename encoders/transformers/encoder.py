@@ -75,9 +75,9 @@ class TransformersEncoder(Encoder):
         self.model = model
         _check_choice(self.family, tokens, layer)
         self.tokens, self.layer = tokens, layer
-        for unused in self.family.unused:
-            if hasattr(model, unused):
-                setattr(model, unused, None)
+        for part in self.family.unused:
+            if hasattr(model, part):
+                setattr(model, part, None)
         self.processor, self.sizes = processor, sizes
         self.name, self.revision = name, revision
         self.source: dict[str, object] = {"name": name, "revision": revision}
@@ -224,19 +224,19 @@ class TransformersEncoder(Encoder):
         """The class, the model's type, hashes of the settings of model and processor, and where
         they come from.
         """
-        chosen = (self.tokens, self.layer)
+        choice = (self.tokens, self.layer)
         return {
             **super().metadata(),
             "model": self.model.config.model_type,
             "config": hash_settings(self.model.config.to_dict()),
             "processor": hash_settings(processing_steps(self.processor)),
             "sizes": list(self.sizes),
-            **({} if chosen == ("all", -1) else {"tokens": list(chosen)}),
+            **({} if choice == ("all", -1) else {"tokens": list(choice)}),
             "source": self.source,
         }
 
     def cache_key(self, result: str) -> CacheKey:
-        """What determines a result; the family's functions may be a user's."""
+        """The cache key of a result; the family's functions may be a user's."""
         return super().cache_key(result)._replace(code=(self.family,))
 
     def save_pretrained(self, folder: str | Path) -> None:

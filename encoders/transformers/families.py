@@ -57,7 +57,7 @@ Run = Callable[["PreTrainedModel", Inputs], Output]
 
 @dataclass(frozen=True)
 class EncoderFamily:
-    """How the models of one type are used.
+    """Adapter of the models of one type.
 
     Args:
         label: its name in messages and documents.
@@ -192,8 +192,8 @@ def _waves(model: PreTrainedModel, inputs: Inputs) -> Output:
     transformers says of them, and see no mask.
     """
     mask = inputs["attention_mask"]
-    attended = None if getattr(model.config, "feat_extract_norm", "") == "group" else mask
-    tokens = model(inputs["input_values"], attention_mask=attended).last_hidden_state
+    attention_mask = None if getattr(model.config, "feat_extract_norm", "") == "group" else mask
+    tokens = model(inputs["input_values"], attention_mask=attention_mask).last_hidden_state
     real = model._get_feature_vector_attention_mask(tokens.shape[1], mask).bool()
     weights = real.to(tokens.dtype)[..., None]
     return Output(tokens, (tokens * weights).sum(dim=1) / weights.sum(dim=1), real)
@@ -234,7 +234,7 @@ def _hidden(config: ModelConfig) -> int:
     return int(config.hidden_size)
 
 
-def _adapted(config: ModelConfig) -> int:
+def _adapter_width(config: ModelConfig) -> int:
     """The width behind wav2vec 2.0's adapter, where it has one."""
     return int(config.output_hidden_size if config.add_adapter else config.hidden_size)
 
@@ -327,10 +327,10 @@ FAMILIES: dict[str, EncoderFamily] = {
         lambda config: int(config.d_model),
         ("decoder",),
     ),
-    "wav2vec2": _listening("wav2vec 2.0", _adapted),
+    "wav2vec2": _listening("wav2vec 2.0", _adapter_width),
     "hubert": _listening("HuBERT", _hidden),
-    "wavlm": _listening("WavLM", _adapted),
-    "data2vec-audio": _listening("data2vec audio", _adapted),
+    "wavlm": _listening("WavLM", _adapter_width),
+    "data2vec-audio": _listening("data2vec audio", _adapter_width),
     "vjepa2": EncoderFamily(
         "V-JEPA 2",
         Video,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TextTower:
-    """How the text towers of models of one type are used.
+    """Adapter of the text towers of models of one type.
 
     Args:
         unused: modules that texts have no use for and that aren't kept in memory.
@@ -75,9 +75,9 @@ class TransformersText(TextEncoder):
     def __init__(self, model: PreTrainedModel, tokenizer: TextTokenizer) -> None:
         super().__init__()
         tower = _tower(model.config.model_type)
-        for unused in tower.unused:
-            if hasattr(model, unused):
-                setattr(model, unused, None)
+        for name in tower.unused:
+            if hasattr(model, name):
+                setattr(model, name, None)
         self.model, self.tokenizer, self.scale = model, tokenizer, tower.scale
         self.context = tower.context(model.config)
         self.source: dict[str, Any] = {}

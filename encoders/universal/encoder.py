@@ -102,28 +102,28 @@ class UniversalTrunk(Recorded, nn.Module):
             OSError: if there is no such folder or repository.
         """
         name = str(path_or_name)
-        if (saved := _saved_config(name)) is not None:
-            return cls._from_saved(name, saved, modalities or {}, weights)
-        chosen = dict.fromkeys(KINDS) if modalities is None else modalities
+        if (config_on_disk := _saved_config(name)) is not None:
+            return cls._from_folder(name, config_on_disk, modalities or {}, weights)
+        settings = dict.fromkeys(KINDS) if modalities is None else modalities
         config, source = _clip_config(name, revision), source_of(name, revision)
         if not weights:
-            return cls._on_meta_device(config, chosen, source)
-        model = cls(_clip_model(name, config, revision), chosen, source).eval()
+            return cls._on_meta_device(config, settings, source)
+        model = cls(_clip_model(name, config, revision), settings, source).eval()
         if tokenizers is not None:
             _read_tokenizers(model.tokenizers, Path(tokenizers))
         return model
 
     @classmethod
-    def _from_saved(
-        cls, name: str, saved: Mapping[str, Any], modalities: Modalities, weights: bool
+    def _from_folder(
+        cls, name: str, config_on_disk: Mapping[str, Any], modalities: Modalities, weights: bool
     ) -> Self:
         """Open what `save_pretrained` wrote, with new tokenizers for further modalities."""
         # transformers takes seconds to import.
         from transformers import CLIPVisionConfig
 
-        config = CLIPVisionConfig.from_dict(saved["trunk"])
-        merged = _merge(name, saved["modalities"], modalities)
-        model = cls._on_meta_device(config, merged, saved["source"])
+        config = CLIPVisionConfig.from_dict(config_on_disk["trunk"])
+        all_modalities = _merge(name, config_on_disk["modalities"], modalities)
+        model = cls._on_meta_device(config, all_modalities, config_on_disk["source"])
         if not weights:
             return model
         check_folder(Path(name))
@@ -131,7 +131,7 @@ class UniversalTrunk(Recorded, nn.Module):
             raise ValueError(f"{name!r} has no {WEIGHTS_FILE}; save_pretrained writes it")
         state = load_file(Path(name) / WEIGHTS_FILE)
         sizes = TrunkSizes(model.width, int(model.config.image_size))
-        for new in modalities.keys() - saved["modalities"].keys():
+        for new in modalities.keys() - config_on_disk["modalities"].keys():
             first = build_tokenizer(new, modalities[new], sizes).state_dict()
             state |= {f"tokenizers.{new}.{key}": value for key, value in first.items()}
         try:
@@ -173,8 +173,8 @@ class UniversalTrunk(Recorded, nn.Module):
     def _encode(self, modality: str, batch: Tensor) -> Tensor:
         """Tokens (B, P, N, D) of pieces (B, P, …)."""
         tokenizer = self._tokenizer(modality)
-        folded = batch.flatten(0, 1).to(self.patch_embedding.weight.dtype)  # (B * P, …)
-        tokens = tokenizer(folded, self.patch_embedding)
+        flat = batch.flatten(0, 1).to(self.patch_embedding.weight.dtype)  # (B * P, …)
+        tokens = tokenizer(flat, self.patch_embedding)
         first = self.class_embedding.expand(len(tokens), 1, -1)
         own = tokenizer.positions
         positions = self.position_embedding.weight if own is None else own
@@ -196,8 +196,8 @@ class UniversalTrunk(Recorded, nn.Module):
         """Write trunk and tokenizers, and where the trunk comes from."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        known = {"trunk": self.config.to_dict(), "modalities": self.modalities}
-        text = json.dumps({**known, "source": self.source}, indent=2) + "\n"
+        content = {"trunk": self.config.to_dict(), "modalities": self.modalities}
+        text = json.dumps({**content, "source": self.source}, indent=2) + "\n"
         (folder / CONFIG_FILE).write_text(text, "utf-8")
         weights = {key: value.contiguous() for key, value in self.state_dict().items()}
         save_file(weights, folder / WEIGHTS_FILE)
@@ -282,14 +282,14 @@ def _clip_model(name: str, config: ModelConfig, revision: str | None) -> nn.Modu
 
 def _read_tokenizers(tokenizers: nn.ModuleDict, folder: Path) -> None:
     """Give tokenizers the published weights of a folder, and tell of their licence."""
-    saved = {
+    weights = {
         name: value
         for name, value in load_weights(folder / WEIGHTS_FILE).items()
         if name.split(".")[0] in tokenizers
     }
-    state = {name: value for name, value in tokenizers.state_dict().items() if name in saved}
-    compare_shapes(saved, state, str(folder / WEIGHTS_FILE))
-    tokenizers.load_state_dict({k: v.float() for k, v in saved.items()}, strict=False)
+    state = {name: value for name, value in tokenizers.state_dict().items() if name in weights}
+    compare_shapes(weights, state, str(folder / WEIGHTS_FILE))
+    tokenizers.load_state_dict({k: v.float() for k, v in weights.items()}, strict=False)
     for origin in read_manifest(folder).values():
         log_licence(str(folder), origin)
 
@@ -297,10 +297,10 @@ def _read_tokenizers(tokenizers: nn.ModuleDict, folder: Path) -> None:
 def _saved_config(name: str) -> dict[str, Any] | None:
     """The configuration in a folder that `save_pretrained` wrote."""
     try:
-        saved = json.loads((Path(name) / CONFIG_FILE).read_text("utf-8"))
+        config = json.loads((Path(name) / CONFIG_FILE).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return saved if isinstance(saved, dict) and "trunk" in saved else None
+    return config if isinstance(config, dict) and "trunk" in config else None
 
 
 def _clip_config(name: str, revision: str | None) -> ModelConfig:
@@ -314,14 +314,14 @@ def _clip_config(name: str, revision: str | None) -> ModelConfig:
     return vision
 
 
-def _merge(name: str, saved: Modalities, requested: Modalities) -> Modalities:
+def _merge(name: str, own: Modalities, more: Modalities) -> Modalities:
     """A folder's tokenizers and further ones; settings requested of a saved one must be its own."""
-    for modality in saved.keys() & requested.keys():
-        settings = saved[modality] or {}
-        for key, value in (requested[modality] or {}).items():
+    for modality in own.keys() & more.keys():
+        settings = own[modality] or {}
+        for key, value in (more[modality] or {}).items():
             if settings.get(key) != value:
                 raise ValueError(
                     f"{name!r} has {key}={settings.get(key)!r} in the tokenizer of {modality!r}, "
                     f"not {value!r}; leave it out, or give the new tokenizer another name"
                 )
-    return {**saved, **{key: value for key, value in requested.items() if key not in saved}}
+    return {**own, **{key: value for key, value in more.items() if key not in own}}

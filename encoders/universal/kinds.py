@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from anymodal.encoders import preprocess
 from anymodal.encoders.lengths import warn_if_cut
-from anymodal.encoders.universal.points import CHANNELS, grouped
+from anymodal.encoders.universal.points import CHANNELS, group_points
 from anymodal.encoders.universal.tokenizers import (
     Patches,
     Tokenizer,
@@ -237,15 +237,15 @@ class PointsTokenizer(Tokenizer):
         self.positions = nn.Parameter(torch.empty(1 + groups, trunk.width))
 
     def prepare(self, media: PointCloud) -> Tensor:
-        """(1, groups, neighbours, 9): see `grouped`."""
-        found = grouped(
+        """(1, groups, neighbours, 9): see `group_points`."""
+        groups = group_points(
             media.points,
             media.colors,
             most=self.points,
             groups=self.groups,
             neighbours=self.neighbours,
         )
-        return torch.from_numpy(found)[None]
+        return torch.from_numpy(groups)[None]
 
     def forward(self, batch: Tensor, patches: Patches) -> Tensor:
         """From the group of the outermost point on."""

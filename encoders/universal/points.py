@@ -9,7 +9,7 @@ CHANNELS = 9
 """Of a point in its group: x, y, z from the centre; the centre's own; red, green, blue."""
 
 
-def grouped(
+def group_points(
     points: NDArray[np.float32],
     colors: NDArray[np.uint8] | None,
     *,
@@ -31,6 +31,7 @@ def grouped(
 
     shades = np.zeros(points.shape) if colors is None else colors / 255.0 - 0.5
     rows = np.concatenate([points.astype(np.float64) + 0.0, shades], axis=1)  # -0.0 becomes 0.0
+    # By x, then y, then z, then colour: lexsort's last key counts first.
     rows = rows[np.lexsort(rows.T[::-1])]
     if len(rows) > most:
         rows = rows[np.random.default_rng(0).choice(len(rows), most, replace=False)]
@@ -42,8 +43,8 @@ def grouped(
     _, near = cKDTree(places).query(places[centres], k=np.arange(1, min(neighbours, len(rows)) + 1))
     near = np.resize(near.T, (neighbours, len(centres))).T  # (centres, neighbours), repeated
     middle = np.broadcast_to(places[centres, None], (*near.shape, 3))
-    found = np.concatenate([places[near] - middle, middle, rows[near, 3:]], axis=2)
-    return np.resize(found, (groups, *found.shape[1:])).astype(np.float32)
+    values = np.concatenate([places[near] - middle, middle, rows[near, 3:]], axis=2)
+    return np.resize(values, (groups, *values.shape[1:])).astype(np.float32)
 
 
 def furthest(places: NDArray[np.float64], count: int) -> NDArray[np.int64]:
@@ -53,13 +54,13 @@ def furthest(places: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     farthest point strategy for progressive image sampling").
     """
     x, y, z = np.ascontiguousarray(places.T)  # several times as fast as rows
-    chosen = np.empty(count, dtype=np.int64)
-    chosen[0] = (x * x + y * y + z * z).argmax()
+    indices = np.empty(count, dtype=np.int64)
+    indices[0] = (x * x + y * y + z * z).argmax()
     distances = np.full(len(places), np.inf)
     for index in range(1, count):
-        last = chosen[index - 1]
+        last = indices[index - 1]
         along, across, up = x - x[last], y - y[last], z - z[last]
         np.minimum(distances, along * along + across * across + up * up, out=distances)
-        distances[last] = -1.0
-        chosen[index] = distances.argmax()
-    return chosen
+        distances[last] = -1.0  # never again, not even where all others coincide with it
+        indices[index] = distances.argmax()
+    return indices

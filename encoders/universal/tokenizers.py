@@ -92,13 +92,14 @@ def build_tokenizer(
         )
     signature = inspect.signature(Tokenizer.kinds[kind])
     try:
-        bound = signature.bind(trunk, **arguments)
+        call = signature.bind(trunk, **arguments)
     except TypeError as error:
         takes = ", ".join(list(signature.parameters)[1:]) or "no arguments"
         raise ValueError(f"the tokenizer of {name!r}: {error}; it takes {takes}") from None
-    bound.apply_defaults()
-    tokenizer = Tokenizer.kinds[kind](**bound.arguments)
-    tokenizer.settings = {"kind": kind, **dict(list(bound.arguments.items())[1:])}
+    call.apply_defaults()
+    tokenizer = Tokenizer.kinds[kind](**call.arguments)
+    tokenizer.settings = {"kind": kind, **dict(list(call.arguments.items())[1:])}
+    # Not hash(), which differs from process to process.
     init_weights(tokenizer, zlib.crc32(name.encode()))
     return tokenizer
 
@@ -109,7 +110,7 @@ def init_weights(tokenizer: Tokenizer, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for name, weight in tokenizer.named_parameters():
         if weight.is_meta:
-            continue
+            continue  # it gets its values from a file
         if name.endswith("bias"):
             weight.zero_()
         elif weight.ndim > 1:  # what scales, as a norm's, stays at its start

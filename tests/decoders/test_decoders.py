@@ -130,7 +130,7 @@ def test_the_loss_calls_the_network_as_the_pipeline_does(
     output, time = seen.steps[0]
     if decoder.media is Video and len(output) != 2:  # frames one by one
         output = output.unflatten(0, (2, -1)).transpose(1, 2)  # (2 T, C, h, w) -> (2, C, T, h, w)
-    unpacked = getattr(decoder.family, "unpacked", lambda patches: patches)
+    unpacked = getattr(decoder.family, "unpack", lambda patches: patches)
     if getattr(decoder.family, "distilled", False):
         monkeypatch.setattr(decoder.family, "guidance", 1.0)
     with torch.no_grad():

@@ -33,7 +33,7 @@ def waiting(path: str | Path) -> AnyModal:
 
 def is_open(model: AnyModal) -> dict[str, bool]:
     return {
-        name: not isinstance(decoder, DeferredDecoder) or bool(decoder._held)
+        name: not isinstance(decoder, DeferredDecoder) or bool(decoder._decoders)
         for name, decoder in model.decoders.items()
     }
 

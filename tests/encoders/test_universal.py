@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anymodal.encoders import UniversalEncoder, UniversalTrunk
-from anymodal.encoders.universal.points import furthest, grouped
+from anymodal.encoders.universal.points import furthest, group_points
 from anymodal.encoders.universal.tokenizers import Patches, Tokenizer, TrunkSizes, build_tokenizer
 from anymodal.media import IMU, Audio, Depth, Image, Normal, PointCloud, Video
 from anymodal.model import AnyModal
@@ -134,19 +134,21 @@ class TestPoints:
             points = points.round()
         colors = rng.integers(0, 256, (count, 3), dtype=np.uint8) if colored else None
         order = rng.permutation(count)
-        shuffled = grouped(points[order], None if colors is None else colors[order], **self.sizes)
-        assert np.array_equal(grouped(points, colors, **self.sizes), shuffled)
+        shuffled = group_points(
+            points[order], None if colors is None else colors[order], **self.sizes
+        )
+        assert np.array_equal(group_points(points, colors, **self.sizes), shuffled)
 
     def test_place_and_size_change_nothing_but_rounding(self) -> None:
-        here = grouped(CLOUD.points, CLOUD.colors, **self.sizes)
-        there = grouped(4 * CLOUD.points + 2, CLOUD.colors, **self.sizes)
+        here = group_points(CLOUD.points, CLOUD.colors, **self.sizes)
+        there = group_points(4 * CLOUD.points + 2, CLOUD.colors, **self.sizes)
         assert here.shape == (12, 5, 9) and np.isfinite(here).all()
         np.testing.assert_allclose(here, there, atol=1e-5)
 
     def test_groups_hold_the_nearest_around_centres_that_lie_far_apart(self) -> None:
         cells = np.array([[x, y, z] for x in (0, 9) for y in (0, 9) for z in (0, 9)], np.float32)
         points = (cells[:, None] + noise(1, 5, 3)).reshape(-1, 3)  # 8 heaps of 5 points
-        found = grouped(points, None, most=99, groups=8, neighbours=5)
+        found = group_points(points, None, most=99, groups=8, neighbours=5)
         assert np.abs(found[..., :3]).max() < 0.2  # each group is one heap
         centres = found[:, 0, 3:6]
         apart = np.linalg.norm(centres[:, None] - centres[None], axis=2) + 9 * np.eye(8)
@@ -160,11 +162,11 @@ class TestPoints:
         assert sorted(furthest(np.ones((5, 3)), 5).tolist()) == [0, 1, 2, 3, 4]
 
     def test_small_clouds_repeat_themselves(self) -> None:
-        one = grouped(np.ones((1, 3), np.float32), None, **self.sizes)
+        one = group_points(np.ones((1, 3), np.float32), None, **self.sizes)
         assert one.shape == (12, 5, 9) and not one.any()
-        same = grouped(np.full((7, 3), 0.1, np.float32), None, **self.sizes)
+        same = group_points(np.full((7, 3), 0.1, np.float32), None, **self.sizes)
         np.testing.assert_allclose(same, 0, atol=1e-12)
-        two = grouped(np.eye(2, 3, dtype=np.float32), None, **self.sizes)
+        two = group_points(np.eye(2, 3, dtype=np.float32), None, **self.sizes)
         np.testing.assert_array_equal(two[0], two[2])
         np.testing.assert_array_equal(two[:, 0], two[:, 2])
         assert not np.array_equal(two[0], two[1])

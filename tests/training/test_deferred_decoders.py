@@ -26,7 +26,9 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(model: Any) -> list[str]:
     """The decoders that are in memory, all or none of whose parameters are the model's."""
-    found = {n for n, d in model.decoders.items() if not isinstance(d, DeferredDecoder) or d._held}
+    found = {
+        n for n, d in model.decoders.items() if not isinstance(d, DeferredDecoder) or d._decoders
+    }
     return sorted(found)
 
 

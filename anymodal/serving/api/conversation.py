@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anymodal.chat.messages import MAX_MEDIA
-from anymodal.chat.session import first_shown
+from anymodal.chat.session import first_visible
 from anymodal.io.message_content import open_message
 from anymodal.io.message_parts import PartReader, holds_text
 from anymodal.media import Media
@@ -75,7 +75,7 @@ def recent(messages: list[Message], history_turns: int | None) -> list[Message]:
     What stands before the first of the user's messages stays.
     """
     starts = [place for place, message in enumerate(messages) if message.role == "user"]
-    dropped = first_shown(len(starts) - 1, history_turns) if starts else 0
+    dropped = first_visible(len(starts) - 1, history_turns) if starts else 0
     return messages if not dropped else messages[: starts[0]] + messages[starts[dropped] :]
 
 
