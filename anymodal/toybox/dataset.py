@@ -25,7 +25,7 @@ from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.types import Message, Target
 
 MEDIA_LENGTH = 32
-"""What a media item adds to the length of a conversation, in characters: about its soft tokens'."""
+"""Length that a media item adds to a conversation, in characters: about its soft tokens'."""
 
 # A draw is seeded by the data set's seed, the sample's index and a number of its own, so that no
 # two share a stream: 1 jitter, 2 dialogues, 3 their media, 4 frames, 5 negatives, 6 augmentation.
@@ -67,8 +67,8 @@ class ToyboxMedia:
         if index == first:
             return scene
         rng = np.random.default_rng((self.seed, index, 5))
-        shared = {name: value for name, value in asdict(scene).items() if rng.random() < 0.5}
-        return sample_scene(rng, unseen=self.unseen, **shared)
+        attributes = {name: value for name, value in asdict(scene).items() if rng.random() < 0.5}
+        return sample_scene(rng, unseen=self.unseen, **attributes)
 
     def __getitem__(self, index: int) -> Captioned:
         if index not in self._samples:
@@ -224,25 +224,31 @@ class ToyboxDialogues:
         variant = int(rng.integers(variants))
         if role == "user":
             # The first variants are the augmented ones, so that the pool doesn't grow by them.
-            augmented = variant < self.augment_prob * variants
-            return self._render_cached(part.modality, attributes, variant, augmented)
+            augments = variant < self.augment_prob * variants
+            return self._render_cached(part.modality, attributes, variant, augments)
         media = self._render_cached(part.modality, attributes, variant, False)
         return Target(part.modality, part.caption, media)
 
     def _render(
-        self, modality: str, attributes: tuple[tuple[str, str], ...], variant: int, augmented: bool
+        self, modality: str, attributes: tuple[tuple[str, str], ...], variant: int, augments: bool
     ) -> Media:
         """Render one of the variants of a media item, the same for any scene that shows it."""
         seed = [self.seed, variant, *(" ".join(f"{k}={v}" for k, v in attributes)).encode()]
         rng = np.random.default_rng(seed)
-        rest = {"thing": "ball", "color": "blue", "size": "big", "motion": "still", "tempo": "slow"}
-        media = render_scene(Scene(**{**rest, **dict(attributes)}), modality, rng)
-        return augment(media, rng) if augmented else media
+        defaults = {
+            "thing": "ball",
+            "color": "blue",
+            "size": "big",
+            "motion": "still",
+            "tempo": "slow",
+        }
+        media = render_scene(Scene(**{**defaults, **dict(attributes)}), modality, rng)
+        return augment(media, rng) if augments else media
 
 
 @cache
 def _count_observable(modality: str) -> int:
-    """How many different sets of attributes media of a modality can show."""
+    """The number of different sets of attributes that media of a modality can show."""
     return len({tuple(sorted(scene.observable(modality).items())) for scene in all_scenes()})
 
 

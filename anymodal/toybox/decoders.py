@@ -149,15 +149,15 @@ def _initialise_as_transform(autoencoder: AutoencoderOobleck) -> None:
     through[0, 0, through.shape[-1] // 2] = 1
     _initialise(encoder.conv1, through)
     _initialise(decoder.conv2, through.transpose(0, 1))
-    used = 1
+    num_channels = 1
     for down, up in zip(encoder.block, reversed(decoder.block), strict=True):
         stride = down.conv1.stride[0]
         bands = lapped_transform(stride)  # (stride, 2 * stride)
         split = torch.zeros_like(down.conv1.weight_v)  # (out, in, 2 * stride)
-        wide = min(used * stride, len(split))
+        wide = min(num_channels * stride, len(split))
         for channel in range(wide):
             split[channel, channel // stride] = bands[channel % stride]
-        used = wide
+        num_channels = wide
         _initialise(down.conv1, split)
         _initialise(up.conv_t1, split)  # a transposed layer's weights lie the same way
     narrow = torch.empty_like(encoder.conv2.weight_v)  # (2 * latents, used, 3)

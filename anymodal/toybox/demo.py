@@ -39,14 +39,14 @@ def check_reply(step: DemoStep, exchange: Exchange) -> list[Check]:
     kinds = [item.kind for item in media]
     expected_kinds = [item.modality for item in step.expected_media]
     if kinds != expected_kinds:
-        return [Check(f"asked for {_listed(expected_kinds)}, got {_listed(kinds)}", False)]
+        return [Check(f"asked for {_join_names(expected_kinds)}, got {_join_names(kinds)}", False)]
     checks = [_check_item(*pair) for pair in zip(media, step.expected_media, strict=True)]
     if step.expected_attributes is not None:
         scores = score_text(exchange.reply.text, step.expected_attributes)
         wrong = [name for name, right in scores.items() if not right]
-        stated = _listed(list(step.expected_attributes.values()))
+        values = _join_names(list(step.expected_attributes.values()))
         checks.append(
-            Check(f"wrong in {_listed(wrong)}" if wrong else f"told: {stated}", not wrong)
+            Check(f"wrong in {_join_names(wrong)}" if wrong else f"told: {values}", not wrong)
         )
     return checks
 
@@ -58,7 +58,7 @@ def _check_item(media: Media, expected: MediaItem) -> Check:
     return Check(text + (f", but asked for {expected.caption}" if wrong else ""), not wrong)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 

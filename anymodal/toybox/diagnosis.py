@@ -176,8 +176,8 @@ def head_accuracy(model: AnyModal, name: str, scenes: SceneSet) -> ComponentAccu
     assert outputs is not None and modality.decoder is not None, "every sample asks for one"
     # Every scene's attributes by their caption: several scenes have the same.
     candidates = {
-        caption(observed, kind): observed
-        for observed in (scene.observable(kind) for scene in all_scenes())
+        caption(values, kind): values
+        for values in (scene.observable(kind) for scene in all_scenes())
     }
     rows = []
     for _, texts in batches_of(list(candidates), 64, f"captions of {kind}"):
@@ -186,7 +186,7 @@ def head_accuracy(model: AnyModal, name: str, scenes: SceneSet) -> ComponentAccu
     distances = torch.cdist(outputs[1].embeds.float().flatten(1), torch.cat(rows))
     nearest = [list(candidates.values())[place] for place in distances.argmin(1)]
     expected = [dialogue.answers[0][0] for dialogue in dialogues]
-    scores = [score(observed, each) for observed, each in zip(nearest, expected, strict=True)]
+    scores = [score(values, each) for values, each in zip(nearest, expected, strict=True)]
     return ComponentAccuracy(f"{kind}: head, nearest caption", attributes(scores))
 
 

@@ -37,9 +37,13 @@ def write_gallery(folder: Path, results: MatrixResults, records: Sequence[Dialog
         starts = range(0, len(group), PER_PAGE)
         files = [f"{place:02d}-{number}.html" for number in range(1, len(starts) + 1)]
         for number, start in enumerate(starts):
-            shown = group[start : start + PER_PAGE]
-            body = [_links(files, number), *_conversations(folder, shown), _links(files, number)]
-            lead = f"{start + 1} to {start + len(shown)}"
+            page_records = group[start : start + PER_PAGE]
+            body = [
+                _links(files, number),
+                *_conversations(folder, page_records),
+                _links(files, number),
+            ]
+            lead = f"{start + 1} to {start + len(page_records)}"
             write_html_report(pages / files[number], name, lead, body)
         links.append(
             f'<p><a href="{files[0]}">{escape(name)}</a>: {task["count"]} conversations, '
@@ -78,9 +82,9 @@ def _message(folder: Path, role: str, parts: Sequence[str | MediaPart]) -> Messa
 def _checks(turn: TurnRecord) -> Iterator[Check]:
     """A check of each expected attribute, with the value that was read where it differs."""
     if turn["media"]["asked"] != turn["media"]["given"]:
-        asked = ", ".join(turn["media"]["asked"]) or "none"
-        given = ", ".join(turn["media"]["given"]) or "none"
-        yield Check(f"media: {asked}, but {given} came", False)
+        expected_kinds = ", ".join(turn["media"]["asked"]) or "none"
+        kinds = ", ".join(turn["media"]["given"]) or "none"
+        yield Check(f"media: {expected_kinds}, but {kinds} came", False)
     for expected, read, right in zip(turn["wanted"], turn["read"], turn["right"], strict=True):
         for name, value in expected.items():
             instead = "" if right[name] else f", read as {read.get(name) or 'nothing'}"

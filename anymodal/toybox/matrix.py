@@ -171,12 +171,12 @@ def evaluate_matrix(
     samples = {sample.key: sample for sample in plan.samples()}
     head = {"answerer": predictor.metadata(), "seed": plan.seed, "varied": plan.varied}
     store = RecordStore[DialogueRecord](out, head, _key) if out is not None else None
-    stored = store.records if store else {}
-    records = {key: stored[key] for key in samples if key in stored}
-    missing = [sample for key, sample in samples.items() if key not in records]
+    records_on_disk = store.records if store else {}
+    records = {key: records_on_disk[key] for key in samples if key in records_on_disk}
+    remaining = [sample for key, sample in samples.items() if key not in records]
     with tqdm(total=len(samples), initial=len(records), unit="talk") as bar:
-        for start in range(0, len(missing), plan.batch_size):
-            batch = missing[start : start + plan.batch_size]
+        for start in range(0, len(remaining), plan.batch_size):
+            batch = remaining[start : start + plan.batch_size]
             bar.set_description(batch[0].task)
             results = run_dialogues(predictor, batch, store.save_medium if store else None)
             for sample, record in zip(batch, results, strict=True):
@@ -185,7 +185,7 @@ def evaluate_matrix(
                     store.add(record)
             bar.update(len(batch))
     # In the plan's order, whatever order they were run in.
-    ordered = [records[key] for key in samples]
+    all_records = [records[key] for key in samples]
     summary: MatrixResults = {
         "model": name,
         "lines": plan.tasks,
@@ -193,10 +193,10 @@ def evaluate_matrix(
         "seed": plan.seed,
         "batch_size": plan.batch_size,
         "varied": plan.varied,
-        **summarize(ordered),
+        **summarize(all_records),
     }
     if out is not None:
-        write_gallery(out, summary, ordered)
+        write_gallery(out, summary, all_records)
     return summary
 
 
@@ -259,9 +259,9 @@ def _save_media(
 def _score_turn(dialogue: ReferenceDialogue, turn: int, reply: Message) -> TurnRecord:
     """Score the reply of one turn; its record comes back."""
     request, reference = dialogue.turns[2 * turn : 2 * turn + 2]
-    asked = [item.modality for item in reference.media]
+    kinds = [item.modality for item in reference.media]
     expected = dialogue.answers[turn]
-    modalities = asked or ["text"] * len(expected)
+    modalities = kinds or ["text"] * len(expected)
     contents = _match(modalities, reply)
     return {
         "request": _describe_parts(request),
@@ -273,7 +273,7 @@ def _score_turn(dialogue: ReferenceDialogue, turn: int, reply: Message) -> TurnR
         "read": [read_attributes(*pair) for pair in zip(modalities, contents, strict=True)],
         "right": [score_reply(*each) for each in zip(modalities, contents, expected, strict=True)],
         "chance": [{name: chance_level(name, each) for name in each} for each in expected],
-        "media": {"asked": asked, "given": [item.kind for item in reply.media]},
+        "media": {"asked": kinds, "given": [item.kind for item in reply.media]},
     }
 
 

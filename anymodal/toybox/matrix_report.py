@@ -77,7 +77,7 @@ def figures(records: Sequence[DialogueRecord]) -> Figures:
     """The figures of some conversations."""
     turns = [turn for record in records for turn in record["turns"]]
     chances = [c for turn in turns for levels in turn["chance"] for c in levels.values()]
-    perceived = [
+    marks_from_input = [
         {name: mark for name, mark in marks.items() if name in record["from_input"]}
         for record in records
         for marks in record["turns"][-1]["right"]
@@ -86,7 +86,7 @@ def figures(records: Sequence[DialogueRecord]) -> Figures:
         "count": len(records),
         **attributes([marks for turn in turns for marks in turn["right"]]),
         "chance": sum(chances) / len(chances) if chances else None,
-        "input": attributes(perceived),
+        "input": attributes(marks_from_input),
         "media": proportion([t["media"]["asked"] == t["media"]["given"] for t in turns]),
     }
 
@@ -104,9 +104,9 @@ def matrix_table(results: Summary) -> str:
     for split in results["splits"]:
         head += [f"{'held out' if split['unseen'] else 'seen'} %", "95 %", "told by input %"]
     rows = [_row(name, splits) for name, splits in tasks.items()]
-    named = [(split_label(result), result) for result in results["results"]]
+    labels = [(split_label(result), result) for result in results["results"]]
     by_task = markdown_table([*head, "chance %", "media %"], rows)
-    return f"{by_task}\n\n{attribute_table('conversation', named)}"
+    return f"{by_task}\n\n{attribute_table('conversation', labels)}"
 
 
 def _row(name: str, splits: Sequence[SplitFigures]) -> list[str]:

@@ -79,8 +79,8 @@ def sample_paraphrase(rng: np.random.Generator, *, unseen: bool = False) -> Refe
 def _generation(scenes: SceneSampler, target: str) -> ReferenceDialogue:
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((target,))
-    scene, stated = scenes.omit_defaults(scene, scene.observable(target), (target,), (target,))
-    phrase = noun_phrase(scenes, target, stated, compact=True)
+    scene, attributes = scenes.omit_defaults(scene, scene.observable(target), (target,), (target,))
+    phrase = noun_phrase(scenes, target, attributes, compact=True)
     builder.add_request(scenes.choice(NAMED[target]).replace("{x}", phrase))
     builder.add_media_reply([scenes.media_item(scene, target)])
     return builder.build("paraphrase")

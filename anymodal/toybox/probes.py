@@ -81,7 +81,7 @@ def probe_accuracy(
     features = (features - mean) / (std + 1e-4)
     scores: list[dict[str, bool]] = [{} for _ in test]
     for name in OBSERVABLE[modality]:
-        values = [observed.get(name) for _, observed in (*train, *test)]
+        values = [attributes_of_item.get(name) for _, attributes_of_item in (*train, *test)]
         # Where an item doesn't show the attribute, as a tempo at rest, it is left out of both.
         labels = torch.tensor([-1 if v is None else VALUES[name].index(v) for v in values])
         classifier = _fit(features[:split], labels[:split], len(VALUES[name]))

@@ -68,7 +68,7 @@ class Scene:
 
     @property
     def held_out(self) -> bool:
-        """Whether the scene belongs to the held-out split, which no training sees."""
+        """True for a scene of the held-out split, which no training sees."""
         return is_held_out(self.thing, self.color, self.motion)
 
     def observable(self, modality: str) -> dict[str, str]:
@@ -87,7 +87,9 @@ class Scene:
 
 
 def is_held_out(thing: str, color: str | None = None, motion: str | None = None) -> bool:
-    """Whether thing i and color j have (3i + j) mod 8 = 0, or i and motion k (i + 3k) mod 8 = 5.
+    """Return True for a pair of the held-out split.
+
+    Thing i and color j with (3i + j) mod 8 = 0, or thing i and motion k with (i + 3k) mod 8 = 5.
 
     So each thing misses one color and one motion in training, and meets both there with other
     things: the split measures the recombination of known values.
@@ -103,7 +105,7 @@ def all_scenes() -> list[Scene]:
     return [Scene(*values) for values in itertools.product(*VALUES.values())]
 
 
-def sample_scene(rng: np.random.Generator, *, unseen: bool = False, **fixed: str) -> Scene:
+def sample_scene(rng: np.random.Generator, *, unseen: bool = False, **attributes: str) -> Scene:
     """A random scene with some attributes fixed, from the training split or from the held-out one.
 
     Raises:
@@ -111,9 +113,9 @@ def sample_scene(rng: np.random.Generator, *, unseen: bool = False, **fixed: str
     """
     # Rejection sampling: 23 % of all scenes are held out, so a few draws are enough.
     for _ in range(10_000):
-        values = {name: fixed.get(name) or str(rng.choice(VALUES[name])) for name in VALUES}
+        values = {name: attributes.get(name) or str(rng.choice(VALUES[name])) for name in VALUES}
         scene = Scene(**values)
         if scene.held_out == unseen:
             return scene
     split = "held-out" if unseen else "training"
-    raise ValueError(f"no {split} scene has {fixed}; fix fewer attributes")
+    raise ValueError(f"no {split} scene has {attributes}; fix fewer attributes")

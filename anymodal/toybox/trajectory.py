@@ -58,6 +58,6 @@ def trajectory(motion: str, tempo: str, t: NDArray[np.float64]) -> NDArray[np.fl
     elif motion == "bounce":
         positions[:, 1] = oscillation
     elif motion != "still":
-        known = ", ".join(["still", *_DIRECTIONS, "toward", "shake", "bounce"])
-        raise ValueError(f"motion={motion!r} is unknown; choose one of {known}")
+        motions = ", ".join(["still", *_DIRECTIONS, "toward", "shake", "bounce"])
+        raise ValueError(f"motion={motion!r} is unknown; choose one of {motions}")
     return positions

@@ -11,7 +11,7 @@ from anymodal.toybox.grammar.phrases.replies import REPLY, REPLY_CHANGED, REPLY_
 from anymodal.toybox.grammar.requests import question, yes_no_question
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
 from anymodal.toybox.grammar.types import DialogueTurn, MediaItem, ReferenceDialogue
-from anymodal.toybox.grammar.words import Attributes, capitalized, value_phrase
+from anymodal.toybox.grammar.words import Attributes, capitalize, value_phrase
 from anymodal.toybox.scene import VALUES
 
 
@@ -29,17 +29,17 @@ class DialogueBuilder:
             text = with_surroundings(self.scenes, text)
         self.turns.append(DialogueTurn("user", (*media, text)))
 
-    def add_media_reply(self, media: Sequence[MediaItem], *, changed: bool = False) -> None:
+    def add_media_reply(self, media: Sequence[MediaItem], *, is_edit: bool = False) -> None:
         """Add a reply that announces media by their captions, and holds them."""
         draw = self.scenes
         parts: list[str | MediaItem] = []
         for item in media:
             templates = REPLY_NEXT[item.modality] if parts else REPLY[item.modality]
-            if changed and not parts and draw.chance(0.3):
+            if is_edit and not parts and draw.chance(0.3):
                 templates = REPLY_CHANGED
             # The caption in the reply's words is what heads learn to turn into conditioning.
             text = draw.choice(templates).replace("{x}", item.caption)
-            parts += [text if parts else capitalized(text), item]
+            parts += [text if parts else capitalize(text), item]
         if draw.chance(0.1):
             parts.append(draw.choice(REPLY_TAIL))
         self.turns.append(DialogueTurn("assistant", tuple(parts)))
@@ -76,7 +76,7 @@ class DialogueBuilder:
         self.add_request(f"{before}{question(self.scenes, modality, name)}", media)
         answer = self.scenes.choice(ANSWER[name])
         answer = answer.replace("{v}", value_phrase(name, attributes[name]))
-        self.add_reply(capitalized(answer), {name: attributes[name]})
+        self.add_reply(capitalize(answer), {name: attributes[name]})
 
     def add_yes_no_question(
         self, attributes: dict[str, str], media: Sequence[MediaItem] = (), before: str = ""
@@ -85,19 +85,19 @@ class DialogueBuilder:
         name = self.scenes.choice(list(attributes))
         value = attributes[name]
         verdict = "yes" if self.scenes.chance(0.5) else "no"
-        asked = value if verdict == "yes" else self._other_value(name, attributes)
-        supposed, actual = _with_article(name, asked), _with_article(name, value)
-        self.add_request(f"{before}{yes_no_question(self.scenes, name, asked)}", media)
+        guess = value if verdict == "yes" else self._other_value(name, attributes)
+        guess_words, actual = _with_article(name, guess), _with_article(name, value)
+        self.add_request(f"{before}{yes_no_question(self.scenes, name, guess)}", media)
         # Both values stand side by side before the verdict: comparing them in its own words is
         # easier for a small model than across the conversation.
-        reply = f"Is it {supposed}? It is {actual}, so {verdict}."
+        reply = f"Is it {guess_words}? It is {actual}, so {verdict}."
         self.add_reply(reply, {"answer": verdict, name: value})
 
     def _other_value(self, name: str, attributes: Attributes) -> str:
         """Another value of an attribute, one of the training split if there is one."""
         others = [other for other in VALUES[name] if other != attributes[name]]
-        trained = [value for value in others if not shows_held_out({**attributes, name: value})]
-        return self.scenes.choice(trained or others)
+        seen_values = [value for value in others if not shows_held_out({**attributes, name: value})]
+        return self.scenes.choice(seen_values or others)
 
     def build(self, kind: str, from_input: Collection[str] = ()) -> ReferenceDialogue:
         """The conversation so far.

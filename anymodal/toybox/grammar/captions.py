@@ -9,7 +9,7 @@ import numpy as np
 from anymodal.toybox.grammar.phrases.attributes import DESCRIBE, NOUNS
 from anymodal.toybox.grammar.words import (
     Draw,
-    capitalized,
+    capitalize,
     movement_phrase,
     noun_phrase,
 )
@@ -83,4 +83,4 @@ def describe(attributes: Mapping[str, str], modality: str, rng: np.random.Genera
     else:
         # Amid a sentence, a phrase with commas would run into the words that follow it.
         phrase = noun_phrase(draw, modality, attributes, compact=not template.endswith("{x}."))
-    return capitalized(template.replace("{x}", phrase))
+    return capitalize(template.replace("{x}", phrase))

@@ -47,14 +47,14 @@ def loose_conversion_request(draw: Draw, source: str, target: str, *, follow: bo
     only = ABOUT_ONLY.get((source, target), ())
     # A few templates fit one pair of modalities alone, as "make it audible".
     template = draw.choice(only if only and draw.chance(0.2) else ABOUT)
-    referred = ("it", "that", "this one") if follow else REFERRED[source]
-    return _fill_loose(draw, template, _generation_words(draw, target) | {"r": referred})
+    reference = ("it", "that", "this one") if follow else REFERRED[source]
+    return _fill_loose(draw, template, _generation_words(draw, target) | {"r": reference})
 
 
 def loose_describe_request(draw: Draw, source: str) -> str:
     """A request to describe a media item."""
-    sense, doing, done = SENSED[source]
-    slots = {"s": (sense,), "i": (doing,), "p": (done,), "say": SAY, "r": REFERRED[source]}
+    sense, doing, participle = SENSED[source]
+    slots = {"s": (sense,), "i": (doing,), "p": (participle,), "say": SAY, "r": REFERRED[source]}
     text = _fill_loose(draw, draw.choice(DESCRIBED), slots)
     if draw.chance(0.2) and not text.endswith("?"):
         text += " " + draw.choice(BRIEF)
@@ -82,22 +82,22 @@ def _clause(draw: Draw) -> str:
     people, acts, asides = CLAUSE_PARTS
     if draw.chance(0.4):
         return draw.choice(asides)
-    who, (verb, _, rest) = draw.choice(people), draw.choice(acts).partition(" ")
+    who, (verb, _, object_words) = draw.choice(people), draw.choice(acts).partition(" ")
     plural = who in ("we", "the children")
     if verb == "am" and plural:
         verb = "are"
     elif who != "i" and not plural and verb not in _PAST:  # third person singular
         verb = _THIRD.get(verb) or f"{verb}s"
-    return f"{who} {verb} {rest}"
+    return f"{who} {verb} {object_words}"
 
 
 def _generation_words(draw: Draw, target: str) -> dict[str, Words]:
     """Words for generating one modality, by slot; verb and participle are drawn apart."""
     infinitives, participles = zip(*TO_MAKE[target], strict=True)
-    called = CALLED[target]
-    bare = tuple(words.split(" ", 1)[1] for words in called)
+    nouns = CALLED[target]
+    bare = tuple(words.split(" ", 1)[1] for words in nouns)
     return {
-        "n": called, "N": bare, "v": infinitives, "p": participles, "t": TOOLS[target],
+        "n": nouns, "N": bare, "v": infinitives, "p": participles, "t": TOOLS[target],
         "s": TO_SENSE[target], "get": GET, "want": WANT_OPENERS, "wish": WISH, "of": OF,
     }  # fmt: skip
 

@@ -31,25 +31,25 @@ def _edit_sequence(scenes: SceneSampler, steps: Sequence[Step]) -> DialogueBuild
     """A generated media item, then edits of it, one a turn."""
     builder = DialogueBuilder(scenes)
     # A tempo shows in a video only of what moves, so its edits need a motion throughout.
-    moves = any("tempo" in changed for _, changed in steps)
+    moves = any("tempo" in edits for _, edits in steps)
     modalities = {modality for modality, _ in steps}
     last = steps[-1][0]
     # Sampled from the last state back to the first: the last answer must be of the split.
     scene = scenes.sample(modalities if last == "audio" else (last,), moves=moves)
     states = [scene]
-    for _, changed in steps[:0:-1]:
-        if changed:
-            scene = scenes.variant(scene, changed, modalities, moves=moves)
+    for _, edits in steps[:0:-1]:
+        if edits:
+            scene = scenes.variant(scene, edits, modalities, moves=moves)
         states.insert(0, scene)
-    shown: set[str] = set()
-    for index, ((modality, changed), state) in enumerate(zip(steps, states, strict=True)):
-        stated = _stated_attributes(scenes, state, modality, changed, shown)
+    visible: set[str] = set()
+    for index, ((modality, edits), state) in enumerate(zip(steps, states, strict=True)):
+        attributes = _stated_attributes(scenes, state, modality, edits, visible)
         if index == 0:
-            builder.add_request(generate_request(scenes, modality, stated))
+            builder.add_request(generate_request(scenes, modality, attributes))
         else:
-            builder.add_request(_follow_up(scenes, steps[index - 1][0], modality, stated))
-        builder.add_media_reply([scenes.media_item(state, modality)], changed=index > 0)
-        shown |= set(state.observable(modality))
+            builder.add_request(_follow_up(scenes, steps[index - 1][0], modality, attributes))
+        builder.add_media_reply([scenes.media_item(state, modality)], is_edit=index > 0)
+        visible |= set(state.observable(modality))
         if index < len(steps) - 1 and scenes.chance(0.15):
             _add_interlude(builder, state, modality)
     return builder
@@ -59,22 +59,24 @@ def _stated_attributes(
     scenes: SceneSampler,
     scene: Scene,
     modality: str,
-    changed: Collection[str],
-    shown: Collection[str],
+    edits: Collection[str],
+    visible: Collection[str],
 ) -> dict[str, str]:
-    """The attributes that a request states: changed ones, and new ones not at their default."""
-    stated = {}
+    """The attributes that a request states: its edits, and new ones not at their default."""
+    attributes = {}
     for name, value in scene.observable(modality).items():
-        omitted = name != "thing" and value == default_value(scene, name) and scenes.chance(0.6)
-        if name in changed or (name not in shown and not omitted):
-            stated[name] = value
-    if modality == "video" and "tempo" in stated and "motion" not in {*shown, *stated}:
-        stated["motion"] = scene.motion  # a tempo needs a motion that it is of
-    return stated
+        omit = name != "thing" and value == default_value(scene, name) and scenes.chance(0.6)
+        if name in edits or (name not in visible and not omit):
+            attributes[name] = value
+    if modality == "video" and "tempo" in attributes and "motion" not in {*visible, *attributes}:
+        attributes["motion"] = scene.motion  # a tempo needs a motion that it is of
+    return attributes
 
 
-def _follow_up(scenes: SceneSampler, source: str, target: str, stated: dict[str, str]) -> str:
-    return conversion_request(scenes, source, target, stated, follow=True, moving=target == "video")
+def _follow_up(scenes: SceneSampler, source: str, target: str, attributes: dict[str, str]) -> str:
+    return conversion_request(
+        scenes, source, target, attributes, follow=True, moving=target == "video"
+    )
 
 
 def _add_interlude(builder: DialogueBuilder, scene: Scene, modality: str) -> None:
@@ -111,11 +113,11 @@ def edit_chain(scenes: SceneSampler) -> ReferenceDialogue:
     for _ in range(scenes.choice((2, 2, 3))):
         if scenes.chance(0.25):
             modality = scenes.choice([other for other in GENERATED if other != modality])
-            changed: tuple[str, ...] = ()
+            edits: tuple[str, ...] = ()
         else:
             names = [name for name, modalities in EDITABLE.items() if modality in modalities]
-            changed = tuple(scenes.shuffled(names)[: scenes.choice((1, 1, 1, 2))])
-        steps.append((modality, changed))
+            edits = tuple(scenes.shuffled(names)[: scenes.choice((1, 1, 1, 2))])
+        steps.append((modality, edits))
     return _edit_sequence(scenes, steps).build("edit:chain")
 
 
@@ -123,8 +125,8 @@ def modality_switch(scenes: SceneSampler) -> ReferenceDialogue:
     """A generated media item, then the same thing in another modality, perhaps with a change."""
     first, second = scenes.shuffled(GENERATED)[:2]
     names = _editable_in(first, second)
-    changed = (scenes.choice(names),) if scenes.chance(0.2) else ()
-    return _edit_sequence(scenes, [(first, ()), (second, changed)]).build("switch")
+    edits = (scenes.choice(names),) if scenes.chance(0.2) else ()
+    return _edit_sequence(scenes, [(first, ()), (second, edits)]).build("switch")
 
 
 def _editable_in(first: str, second: str) -> list[str]:
@@ -150,8 +152,8 @@ def _add_generation(builder: DialogueBuilder, modality: str) -> Scene:
     scenes = builder.scenes
     scene = scenes.sample((modality,))
     names = scene.observable(modality)
-    scene, stated = scenes.omit_defaults(scene, names, (modality,), (modality,))
-    builder.add_request(generate_request(scenes, modality, stated))
+    scene, attributes = scenes.omit_defaults(scene, names, (modality,), (modality,))
+    builder.add_request(generate_request(scenes, modality, attributes))
     builder.add_media_reply([scenes.media_item(scene, modality)])
     return scene
 
@@ -190,17 +192,17 @@ def description_then_generation(scenes: SceneSampler) -> ReferenceDialogue:
     source, target = scenes.choice(GENERATED), scenes.choice(GENERATED)
     builder = DialogueBuilder(scenes)
     names = _editable_in(source, target)
-    changed = [scenes.choice(names)] if source == target or scenes.chance(0.3) else []
-    moves = "tempo" in changed
+    edits = [scenes.choice(names)] if source == target or scenes.chance(0.3) else []
+    moves = "tempo" in edits
     modalities = (source, target) if target == "audio" else (target,)
     scene = scenes.sample(modalities, moves=moves)
-    source_scene = scenes.variant(scene, changed, (source,), moves=moves) if changed else scene
-    shown = source_scene.observable(source)
-    stated = _stated_attributes(scenes, scene, target, changed, shown)
+    source_scene = scenes.variant(scene, edits, (source,), moves=moves) if edits else scene
+    visible = source_scene.observable(source)
+    attributes = _stated_attributes(scenes, scene, target, edits, visible)
     item = scenes.media_item(source_scene, source)
     builder.add_request(describe_request(scenes, source), [item])
     builder.add_description(item.attributes, source)
-    builder.add_request(_follow_up(scenes, source, target, stated))
+    builder.add_request(_follow_up(scenes, source, target, attributes))
     builder.add_media_reply([scenes.media_item(scene, target)])
     return builder.build("describe>make")
 
@@ -211,16 +213,16 @@ def request_amid_talk(scenes: SceneSampler) -> ReferenceDialogue:
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((modality,))
     names = scene.observable(modality)
-    scene, stated = scenes.omit_defaults(scene, names, (modality,), (modality,))
-    text = generate_request(scenes, modality, stated)
+    scene, attributes = scenes.omit_defaults(scene, names, (modality,), (modality,))
+    text = generate_request(scenes, modality, attributes)
     choice = scenes.rng.random()
     if choice < 0.3:
         messages, replies = WHICH[modality]
         builder.add_request(as_typed(scenes, scenes.choice(messages)))
         builder.add_reply(scenes.choice(replies))
         # Asked what to make, people name the thing alone.
-        if scenes.chance(0.7) and "thing" in stated:
-            text = as_typed(scenes, noun_phrase(scenes, modality, stated))
+        if scenes.chance(0.7) and "thing" in attributes:
+            text = as_typed(scenes, noun_phrase(scenes, modality, attributes))
     elif choice < 0.7:
         add_talk(builder)
     builder.add_request(text)

@@ -72,12 +72,12 @@ def _polite(draw: Draw, verb: str, *, follow: bool = False) -> str:
     return draw.choice(GREETINGS) + text if not follow and draw.chance(0.06) else text
 
 
-def generate_request(draw: Draw, modality: str, stated: Attributes) -> str:
+def generate_request(draw: Draw, modality: str, attributes: Attributes) -> str:
     """A request for a media item of a thing that the words name."""
     if draw.chance(_LOOSE):
-        phrase = noun_phrase(draw, modality, stated, compact=True)
+        phrase = noun_phrase(draw, modality, attributes, compact=True)
         return as_typed(draw, loose_generate_request(draw, modality, phrase))
-    moves = stated.get("motion", "still") != "still"
+    moves = attributes.get("motion", "still") != "still"
     verb = draw.chance(0.65)
     templates = MAKE_VERBS[modality] if verb else WANT[modality]
     # "show me a ball moving left" asks for a video; of a ball at rest it would ask for an image.
@@ -85,24 +85,24 @@ def generate_request(draw: Draw, modality: str, stated: Attributes) -> str:
         verb, templates = True, SHOW_MOVING
     template = draw.choice(templates)
     inner = not template.endswith("{x}")
-    phrase = noun_phrase(draw, modality, stated, compact=inner)
+    phrase = noun_phrase(draw, modality, attributes, compact=inner)
     text = template.replace("{x}", phrase)
     return as_typed(draw, _polite(draw, text) if verb else text)
 
 
-def edit_request(draw: Draw, modality: str, stated: Attributes, *, follow: bool) -> str:
+def edit_request(draw: Draw, modality: str, attributes: Attributes, *, follow: bool) -> str:
     """A request to change one thing, or a motion and its tempo, where the modality stays."""
-    names = set(stated)
+    names = set(attributes)
     if names == {"color"}:
-        text = draw.choice(EDIT_COLOR).replace("{v}", stated["color"])
+        text = draw.choice(EDIT_COLOR).replace("{v}", attributes["color"])
     elif names == {"size"}:
-        text = _edit_size(draw, modality, stated["size"])
+        text = _edit_size(draw, modality, attributes["size"])
     elif names == {"tempo"}:
-        text = _edit_tempo(draw, stated["tempo"])
+        text = _edit_tempo(draw, attributes["tempo"])
     elif "motion" in names:
-        text = motion_request(draw, stated["motion"], stated.get("tempo"))
+        text = motion_request(draw, attributes["motion"], attributes.get("tempo"))
     else:
-        phrase = f"a {value_phrase('thing', stated['thing'])}"
+        phrase = f"a {value_phrase('thing', attributes['thing'])}"
         text = draw.choice(EDIT_THING).replace("{x}", phrase)
     return as_typed(draw, _with_follow_up(draw, text) if follow else text)
 
@@ -136,7 +136,13 @@ def _with_follow_up(draw: Draw, text: str) -> str:
 
 
 def conversion_request(
-    draw: Draw, source: str, target: str, stated: Attributes, *, follow: bool, moving: bool = False
+    draw: Draw,
+    source: str,
+    target: str,
+    attributes: Attributes,
+    *,
+    follow: bool,
+    moving: bool = False,
 ) -> str:
     """A request for another media item of the thing in one at hand, with changes.
 
@@ -144,23 +150,23 @@ def conversion_request(
         draw: random draws.
         source: modality of the item at hand.
         target: modality to generate.
-        stated: attributes that the words state.
+        attributes: those that the words state.
         follow: the item at hand was generated in the turn before.
         moving: whether the words may ask for a video by asking for motion alone.
     """
     same = source == target
-    only = set(stated)
+    only = set(attributes)
     # One change of the same item is an edit, mostly; a new thing replaces the old one.
-    if same and stated and (len(only) == 1 or only == {"motion", "tempo"}) and draw.chance(0.7):
-        return edit_request(draw, target, stated, follow=follow)
+    if same and attributes and (len(only) == 1 or only == {"motion", "tempo"}) and draw.chance(0.7):
+        return edit_request(draw, target, attributes, follow=follow)
     if moving and "motion" in only and only <= {"motion", "tempo"} and draw.chance(0.5):
-        text = motion_request(draw, stated["motion"], stated.get("tempo"))
+        text = motion_request(draw, attributes["motion"], attributes.get("tempo"))
         return as_typed(draw, _with_follow_up(draw, text) if follow else text)
-    if "thing" in stated:
-        return _thing_request(draw, target, stated, follow=follow)
+    if "thing" in attributes:
+        return _thing_request(draw, target, attributes, follow=follow)
     text, polite = _base_request(draw, source, target, same, follow)
-    if stated:
-        text = _with_changes(draw, text, changes(draw, target, stated), same)
+    if attributes:
+        text = _with_changes(draw, text, changes(draw, target, attributes), same)
     if polite:
         text = _polite(draw, text, follow=follow)
     elif follow:
@@ -196,63 +202,65 @@ def _with_changes(draw: Draw, text: str, change: str, same: bool) -> str:
     return f"{text}{joint}{change}"
 
 
-def changes(draw: Draw, target: str, stated: Attributes) -> str:
+def changes(draw: Draw, target: str, attributes: Attributes) -> str:
     """Changed attributes as a list: "small, in red and moving left"."""
     items = []
-    if "color" in stated:
-        items.append(draw.choice((f"in {stated['color']}", stated["color"])))
-    if "size" in stated:
+    if "color" in attributes:
+        items.append(draw.choice((f"in {attributes['color']}", attributes["color"])))
+    if "size" in attributes:
         words = PITCH_WORDS if target == "audio" and draw.chance(0.3) else SIZE_WORDS
-        items.append(draw.choice(words[stated["size"]]))
-    if "motion" in stated:
-        items.append(participle(draw, stated["motion"], stated.get("tempo")))
-    elif "tempo" in stated:
-        tempo = draw.choice(TEMPO_WORDS[stated["tempo"]])
+        items.append(draw.choice(words[attributes["size"]]))
+    if "motion" in attributes:
+        items.append(participle(draw, attributes["motion"], attributes.get("tempo")))
+    elif "tempo" in attributes:
+        tempo = draw.choice(TEMPO_WORDS[attributes["tempo"]])
         items.append(draw.choice((tempo, f"at a {tempo} pace")))
     items = draw.shuffled(items)
     return ", ".join(items[:-1]) + (" and " if len(items) > 1 else "") + items[-1]
 
 
-def _thing_request(draw: Draw, target: str, stated: Attributes, *, follow: bool) -> str:
-    phrase = noun_phrase(draw, target, stated, compact=True)
+def _thing_request(draw: Draw, target: str, attributes: Attributes, *, follow: bool) -> str:
+    phrase = noun_phrase(draw, target, attributes, compact=True)
     if draw.chance(0.5):
         return as_typed(draw, draw.choice(EDIT_THING).replace("{x}", phrase))
     text = draw.choice(FIRST_VERBS[target]).replace("{x}", phrase) + " instead"
     return as_typed(draw, _polite(draw, text, follow=follow))
 
 
-def imu_conditioned_request(draw: Draw, modality: str, stated: Attributes) -> str:
+def imu_conditioned_request(draw: Draw, modality: str, attributes: Attributes) -> str:
     """A request for a media item of a named thing, the rest being taken from an IMU recording."""
     # Motion and tempo are the recording's, so the words must not state any.
-    looks = {name: value for name, value in stated.items() if name in ("thing", "size", "color")}
+    looks = {
+        name: value for name, value in attributes.items() if name in ("thing", "size", "color")
+    }
     phrase = (sound_phrase if modality == "audio" else look_phrase)(draw, looks, compact=True)
     return as_typed(draw, _polite(draw, draw.choice(LIKE_THIS[modality]).replace("{x}", phrase)))
 
 
-def animate_request(draw: Draw, stated: Attributes) -> str:
+def animate_request(draw: Draw, attributes: Attributes) -> str:
     """A request to animate a given image by a given IMU recording."""
     text = draw.choice(MOVE_PICTURE)
-    if stated:
-        text += draw.choice((", but ", ", ")) + changes(draw, "video", stated)
+    if attributes:
+        text += draw.choice((", but ", ", ")) + changes(draw, "video", attributes)
     return as_typed(draw, _polite(draw, text))
 
 
-def multi_media_request(draw: Draw, modalities: Sequence[str], stated: Attributes) -> str:
+def multi_media_request(draw: Draw, modalities: Sequence[str], attributes: Attributes) -> str:
     """A request for several media in one reply, in an order."""
     if draw.chance(0.5):
         nouns = [draw.choice(MEDIA_NOUNS[modality]) for modality in modalities]
         template = draw.choice(SEVERAL)
-        phrase = visual_phrase(draw, stated, compact=not template.endswith("{x}"))
-        return as_typed(draw, template.replace("{list}", _listed(nouns)).replace("{x}", phrase))
+        phrase = visual_phrase(draw, attributes, compact=not template.endswith("{x}"))
+        return as_typed(draw, template.replace("{list}", _join_words(nouns)).replace("{x}", phrase))
     # Motion is stated with the video, as "draw a ball, play its sound and film it moving left".
     later = {
-        name: stated[name]
+        name: attributes[name]
         for name in ("motion", "tempo")
-        if name in stated and "video" in modalities
+        if name in attributes and "video" in modalities
     }
-    if stated.get("motion") == "still" or modalities[0] == "video" or draw.chance(0.4):
+    if attributes.get("motion") == "still" or modalities[0] == "video" or draw.chance(0.4):
         later = {}
-    first = {name: value for name, value in stated.items() if name not in later}
+    first = {name: value for name, value in attributes.items() if name not in later}
     template = draw.choice(FIRST_VERBS[modalities[0]])
     verbs = [template.replace("{x}", visual_phrase(draw, first, compact=True))]
     for modality in modalities[1:]:
@@ -260,11 +268,11 @@ def multi_media_request(draw: Draw, modalities: Sequence[str], stated: Attribute
         if later and modality == "video":
             verb += f" {participle(draw, later['motion'], later.get('tempo'))}"
         verbs.append(verb)
-    text = _listed(verbs, draw.choice((" and ", ", then ", " and then ")))
+    text = _join_words(verbs, draw.choice((" and ", ", then ", " and then ")))
     return as_typed(draw, _polite(draw, text))
 
 
-def _listed(items: Sequence[str], last: str = " and ") -> str:
+def _join_words(items: Sequence[str], last: str = " and ") -> str:
     return ", ".join(items[:-1]) + last + items[-1]
 
 

@@ -22,7 +22,7 @@ _OMISSION = {"thing": 0.03, "color": 0.15, "size": 0.2, "motion": 0.12, "tempo":
 
 
 def shows_held_out(attributes: Attributes) -> bool:
-    """Whether a held-out pair is among some attributes."""
+    """Return True if a held-out pair is among some attributes."""
     thing = attributes.get("thing")
     if thing is None:
         return False
@@ -52,7 +52,7 @@ class SceneSampler(Draw):
         self.unseen = unseen
 
     def in_split(self, scene: Scene, modalities: Collection[str]) -> bool:
-        """Whether a scene belongs to the split, as media of these modalities show it."""
+        """Return True for a scene of the split, as media of these modalities show it."""
         if not self.unseen:
             return not scene.held_out
         names = {name for modality in modalities for name in OBSERVABLE[modality]}
@@ -74,7 +74,7 @@ class SceneSampler(Draw):
     def variant(
         self,
         scene: Scene,
-        changed: Collection[str],
+        names: Collection[str],
         modalities: Collection[str],
         *,
         moves: bool = False,
@@ -83,20 +83,20 @@ class SceneSampler(Draw):
 
         Args:
             scene: the scene to change.
-            changed: attributes that get another value.
+            names: of the attributes that get another value.
             modalities: of all media that will show the variant.
             moves: keep it moving where the motion changes.
         """
         other = scene
         for _ in range(50):  # one attribute of a held-out scene may leave no way out of its split
             values = {}
-            for name in changed:
+            for name in names:
                 options = MOVING if moves and name == "motion" else VALUES[name]
                 values[name] = self.choice([v for v in options if v != getattr(scene, name)])
             other = scene.replace(**values)
             if not shows_held_out(observable_in(other, modalities)):
                 return other
-        assert self.unseen, f"no training scene differs from {scene} in {changed}"
+        assert self.unseen, f"no training scene differs from {scene} in {names}"
         return other
 
     def omit_defaults(
@@ -104,7 +104,7 @@ class SceneSampler(Draw):
         scene: Scene,
         names: Collection[str],
         modalities: Collection[str],
-        requested: Collection[str],
+        targets: Collection[str],
     ) -> tuple[Scene, dict[str, str]]:
         """Choose the attributes that a request states; those that it omits get their default.
 
@@ -112,22 +112,22 @@ class SceneSampler(Draw):
             scene: the scene to ask for.
             names: attributes that no other part of the conversation shows.
             modalities: of all media of the scene in the conversation, for the split.
-            requested: modalities of the media asked for; without motion they have no tempo.
+            targets: modalities of the media asked for; without motion they have no tempo.
 
         Returns:
             The scene with its defaults, and the stated attributes.
         """
-        stated = {}
+        attributes = {}
         for name in VALUES:
-            if name not in names or name not in observable_in(scene, requested):
+            if name not in names or name not in observable_in(scene, targets):
                 continue
             if self.chance(_OMISSION[name]):
                 candidate = scene.replace(**{name: default_value(scene, name)})
                 if self.in_split(candidate, modalities):
                     scene = candidate
                     continue
-            stated[name] = getattr(scene, name)
-        return scene, stated
+            attributes[name] = getattr(scene, name)
+        return scene, attributes
 
     def media_item(self, scene: Scene, modality: str) -> MediaItem:
         """A media item of the scene; in training no held-out scene lies behind it either."""

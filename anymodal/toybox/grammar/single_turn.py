@@ -25,7 +25,7 @@ from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import (
     Attributes,
     as_typed,
-    capitalized,
+    capitalize,
     value_phrase,
     visual_phrase,
 )
@@ -50,8 +50,8 @@ def _generation(scenes: SceneSampler, target: str) -> ReferenceDialogue:
     """A media item of a thing that the words name."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((target,))
-    scene, stated = scenes.omit_defaults(scene, scene.observable(target), (target,), (target,))
-    builder.add_request(generate_request(scenes, target, stated))
+    scene, attributes = scenes.omit_defaults(scene, scene.observable(target), (target,), (target,))
+    builder.add_request(generate_request(scenes, target, attributes))
     builder.add_media_reply([scenes.media_item(scene, target)])
     return builder.build(f"text>{target}")
 
@@ -60,22 +60,22 @@ def _text_question(scenes: SceneSampler) -> ReferenceDialogue:
     """A question about a scene that the words describe."""
     builder = DialogueBuilder(scenes)
     every = scenes.sample(("video",)).observable("video")
-    stated = {name: every[name] for name in every if name == "thing" or scenes.chance(0.6)}
-    if "motion" not in stated:
-        stated.pop("tempo", None)
+    attributes = {name: every[name] for name in every if name == "thing" or scenes.chance(0.6)}
+    if "motion" not in attributes:
+        attributes.pop("tempo", None)
     if scenes.unseen:
-        stated = every  # the held-out pair must be among them
-    story = story_text(scenes, stated)
+        attributes = every  # the held-out pair must be among them
+    story = story_text(scenes, attributes)
     choice = scenes.rng.random()
-    missing = [name for name in ("color", "size", "motion") if name not in stated]
+    absent = [name for name in ("color", "size", "motion") if name not in attributes]
     if choice < 0.35:
         builder.add_request(story + as_typed(scenes, scenes.choice(TELL_BACK)))
-        builder.add_reply(describe(stated, "text", scenes.rng), stated)
-    elif choice < 0.45 and missing:
-        builder.add_request(story + question(scenes, "text", scenes.choice(missing)))
+        builder.add_reply(describe(attributes, "text", scenes.rng), attributes)
+    elif choice < 0.45 and absent:
+        builder.add_request(story + question(scenes, "text", scenes.choice(absent)))
         builder.add_reply(scenes.choice(NOT_SAID), {})
     else:
-        builder.add_question(stated, "text", before=story)
+        builder.add_question(attributes, "text", before=story)
     return builder.build("text>text")
 
 
@@ -84,7 +84,7 @@ def story_text(scenes: SceneSampler, attributes: Attributes) -> str:
     template = scenes.choice(TELL)
     phrase = visual_phrase(scenes, attributes, compact=not template.endswith("{x}."))
     text = template.replace("{x}", phrase)
-    return (capitalized(text) if scenes.chance(0.3) else text) + " "
+    return (capitalize(text) if scenes.chance(0.3) else text) + " "
 
 
 def add_perception(builder: DialogueBuilder, scenes: SceneSampler, source: str) -> dict[str, str]:
@@ -111,20 +111,22 @@ def _conversion(scenes: SceneSampler, source: str, target: str) -> ReferenceDial
     # Audio shows no color and no motion, so the split is decided by what both items show.
     modalities = (source, target) if target == "audio" else (target,)
     scene = scenes.sample(modalities)
-    changed = _changed_attributes(scenes, scene, source, target)
-    source_scene = scenes.variant(scene, changed, (source,)) if changed else scene
-    shown = source_scene.observable(source)
-    new = [n for n in scene.observable(target) if n not in shown and n not in changed]
-    scene, stated = scenes.omit_defaults(scene, new, modalities, (target,))
+    edits = _changed_attributes(scenes, scene, source, target)
+    source_scene = scenes.variant(scene, edits, (source,)) if edits else scene
+    visible = source_scene.observable(source)
+    new = [n for n in scene.observable(target) if n not in visible and n not in edits]
+    scene, attributes = scenes.omit_defaults(scene, new, modalities, (target,))
     # A changed motion may have been still: then the result has no tempo to state.
     result = scene.observable(target)
-    stated |= {name: result[name] for name in changed if name in result}
+    attributes |= {name: result[name] for name in edits if name in result}
     builder.add_request(
-        conversion_request(scenes, source, target, stated, follow=False, moving=target == "video"),
+        conversion_request(
+            scenes, source, target, attributes, follow=False, moving=target == "video"
+        ),
         [scenes.media_item(source_scene, source)],
     )
     builder.add_media_reply([scenes.media_item(scene, target)])
-    from_input = [name for name in result if name in shown and name not in stated]
+    from_input = [name for name in result if name in visible and name not in attributes]
     return builder.build(f"{source}>{target}", from_input)
 
 
@@ -132,8 +134,8 @@ def _changed_attributes(scenes: SceneSampler, scene: Scene, source: str, target:
     """The attributes of the given item that a request changes."""
     both = [name for name in scene.observable(target) if name in scene.observable(source)]
     if source != target:
-        rest = [name for name in both if name != "thing"]
-        return [scenes.choice(rest)] if rest and scenes.chance(0.15) else []
+        others = [name for name in both if name != "thing"]
+        return [scenes.choice(others)] if others and scenes.chance(0.15) else []
     # A few copies without any change, so that an edit isn't learned as the rule.
     count = scenes.choice((0, 1, 1, 1, 1, 1, 1, 1, 2, 2))
     return scenes.shuffled(both)[:count]
@@ -143,18 +145,18 @@ def _imu_conditioning(scenes: SceneSampler, target: str) -> ReferenceDialogue:
     """A media item of a named thing that takes size, motion and tempo from an IMU recording."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample((target,), moves=target != "video")
-    shown = scene.observable("imu")
-    names = [name for name in scene.observable(target) if name not in shown]
-    scene, stated = scenes.omit_defaults(scene, names, (target,), (target,))
+    visible = scene.observable("imu")
+    names = [name for name in scene.observable(target) if name not in visible]
+    scene, attributes = scenes.omit_defaults(scene, names, (target,), (target,))
     source_scene = scene
-    if target != "image" and "size" in shown and scenes.chance(0.4):
+    if target != "image" and "size" in visible and scenes.chance(0.4):
         # A stated size overrides the recording's strength, which is drawn anew.
-        stated["size"] = scene.size
+        attributes["size"] = scene.size
         source_scene = scene.replace(size=scenes.choice(VALUES["size"]))
-    request = imu_conditioned_request(scenes, target, stated)
+    request = imu_conditioned_request(scenes, target, attributes)
     builder.add_request(request, [scenes.media_item(source_scene, "imu")])
     builder.add_media_reply([scenes.media_item(scene, target)])
-    from_input = [n for n in scene.observable(target) if n in shown and n not in stated]
+    from_input = [n for n in scene.observable(target) if n in visible and n not in attributes]
     return builder.build(f"imu>{target}", from_input)
 
 
@@ -162,23 +164,23 @@ def image_animation(scenes: SceneSampler) -> ReferenceDialogue:
     """A video with the looks of an image and the motion of an IMU recording."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample(("video",))
-    stated = {}
+    attributes = {}
     image_scene = scene
     if scenes.chance(0.15):
         name = scenes.choice(("color", "size"))
         image_scene = scenes.variant(scene, [name], ("image",))
-        stated = {name: getattr(scene, name)}
+        attributes = {name: getattr(scene, name)}
     # The recording's strength says nothing here: size comes from the image.
     imu_scene = scene.replace(size=scenes.choice(VALUES["size"]))
     media = [scenes.media_item(image_scene, "image"), scenes.media_item(imu_scene, "imu")]
-    builder.add_request(animate_request(scenes, stated), scenes.shuffled(media))
+    builder.add_request(animate_request(scenes, attributes), scenes.shuffled(media))
     builder.add_media_reply([scenes.media_item(scene, "video")])
-    from_input = [name for name in scene.observable("video") if name not in stated]
+    from_input = [name for name in scene.observable("video") if name not in attributes]
     return builder.build("image+imu>video", from_input)
 
 
 def audio_image_matching(scenes: SceneSampler) -> ReferenceDialogue:
-    """Whether audio belongs to an image, and why."""
+    """A question whether audio belongs to an image, and why."""
     builder = DialogueBuilder(scenes)
     scene = scenes.sample(("image", "audio"))
     match = scenes.chance(0.5)
@@ -205,10 +207,10 @@ def multi_media(scenes: SceneSampler, targets: Sequence[str]) -> ReferenceDialog
     builder = DialogueBuilder(scenes)
     scene = scenes.sample(targets)
     names = observable_in(scene, targets)
-    scene, stated = scenes.omit_defaults(scene, names, targets, targets)
-    if "video" in targets and "tempo" in stated:
-        stated["motion"] = scene.motion  # a tempo alone could be the audio's
+    scene, attributes = scenes.omit_defaults(scene, names, targets, targets)
+    if "video" in targets and "tempo" in attributes:
+        attributes["motion"] = scene.motion  # a tempo alone could be the audio's
     order = scenes.shuffled(targets)
-    builder.add_request(multi_media_request(scenes, order, stated))
+    builder.add_request(multi_media_request(scenes, order, attributes))
     builder.add_media_reply([scenes.media_item(scene, modality) for modality in order])
     return builder.build(f"text>{'+'.join(targets)}")

@@ -22,7 +22,7 @@ from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import (
     Draw,
     as_typed,
-    capitalized,
+    capitalize,
     value_phrase,
     visual_phrase,
 )
@@ -66,7 +66,7 @@ def _fact(draw: Draw) -> tuple[str, str]:
     direct, indirect = draw.choice(questions)
     text = draw.choice(ONLY_WORDS).replace("{d}", direct).replace("{q}", indirect)
     reply = draw.choice(replies).replace("{x}", name).replace("{v}", facts[name])
-    return text.replace("{x}", name), capitalized(reply)
+    return text.replace("{x}", name), capitalize(reply)
 
 
 def unknown_thing(scenes: SceneSampler) -> ReferenceDialogue:
@@ -89,5 +89,5 @@ def unknown_thing(scenes: SceneSampler) -> ReferenceDialogue:
     # The reply offers a thing that exists; with the attributes stated it must not be held out.
     offers = [thing for thing in THINGS if not shows_held_out({**attributes, "thing": thing})]
     reply = reply.replace("{y}", f"a {value_phrase('thing', scenes.choice(offers))}")
-    builder.add_reply(capitalized(reply))
+    builder.add_reply(capitalize(reply))
     return builder.build("unknown")

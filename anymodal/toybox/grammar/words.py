@@ -56,7 +56,7 @@ class Draw:
         return [items[int(i)] for i in self.rng.permutation(len(items))]
 
 
-def capitalized(text: str) -> str:
+def capitalize(text: str) -> str:
     """Text with capitals where sentences start."""
     return _SENTENCE_START.sub(lambda match: match[0].upper(), text)
 
@@ -68,7 +68,7 @@ def as_typed(draw: Draw, text: str) -> str:
     elif not text.endswith((".", "!")):
         text += draw.choice(("", "", "", "", ".", ".", ".", "!"))
     if draw.chance(0.3):  # few people type capitals
-        return _LONELY_I.sub("I", capitalized(text))
+        return _LONELY_I.sub("I", capitalize(text))
     return text
 
 

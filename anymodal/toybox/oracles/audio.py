@@ -99,8 +99,8 @@ def _extract(wave: Array) -> tuple[_Features, Array]:
     """Features of a wave at `RATE`, and its loudness envelope (T,)."""
     # Long windows resolve pitch, short ones the events in time.
     fine = _powers(wave, 1024)  # (T, F)
-    bands = _denoised(fine @ _bands(1024))  # (T, P)
-    envelope = np.sqrt(_denoised(_powers(wave, 400) @ _bands(400)).sum(-1))  # (T,)
+    bands = _denoise(fine @ _bands(1024))  # (T, P)
+    envelope = np.sqrt(_denoise(_powers(wave, 400) @ _bands(400)).sum(-1))  # (T,)
     loud = bands.sum(-1)
     weights = loud / (loud.sum() + 1e-12)
     # The power compresses levels about as hearing does, or the loudest partial decided alone.
@@ -126,16 +126,16 @@ def _bands(window: int) -> Array:
     return np.asarray(np.maximum(0, 1 - np.abs(bins[:, None] - centres) / widths))
 
 
-def _denoised(bands: Array) -> Array:
+def _denoise(bands: Array) -> Array:
     """Band powers (T, P) above the noise floor: the quiet tenth of the frames."""
     return np.maximum(bands - 2 * np.quantile(bands, 0.1, axis=0), 0)
 
 
 def _autocorrelation(envelope: Array) -> Array:
     """Unbiased autocorrelation (T,) of an envelope, 1 at lag 0."""
-    centred = envelope - envelope.mean()
-    n = len(centred)
-    power = np.abs(np.fft.rfft(centred, 2 * n)) ** 2
+    deviations = envelope - envelope.mean()
+    n = len(deviations)
+    power = np.abs(np.fft.rfft(deviations, 2 * n)) ** 2
     raw = np.fft.irfft(power)[:n] / np.arange(n, 0, -1)
     return np.asarray(raw / (raw[0] + 1e-12))
 
@@ -171,5 +171,5 @@ def _texture(fine: Array, bands: Array, weights: Array) -> Array:
     share = low / low.sum(-1, keepdims=True)
     entropy = weights @ -(share * np.log(share)).sum(-1) / math.log(low.shape[-1])
     octaves = bands @ np.arange(bands.shape[1]) / (bands.sum(-1) + 1e-12) / PER_OCTAVE  # (T,)
-    spread = math.sqrt(weights @ (octaves - weights @ octaves) ** 2)
-    return np.array([entropy, 0.5 * spread])
+    deviation = math.sqrt(weights @ (octaves - weights @ octaves) ** 2)
+    return np.array([entropy, 0.5 * deviation])

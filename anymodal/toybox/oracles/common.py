@@ -11,6 +11,6 @@ MOVES = [(motion, tempo) for motion in MOTIONS if motion != "still" for tempo in
 """All pairs of a motion and a tempo. Rest is no candidate: it is what no move explains."""
 
 
-def nearest_size(measured: float, values: Mapping[str, float]) -> str:
+def nearest_size(value: float, values: Mapping[str, float]) -> str:
     """The size, small or big, whose value is nearest to a measurement, on a log scale."""
-    return "big" if measured > math.sqrt(values["small"] * values["big"]) else "small"
+    return "big" if value > math.sqrt(values["small"] * values["big"]) else "small"

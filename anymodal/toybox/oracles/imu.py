@@ -33,11 +33,11 @@ def read_imu(samples: NDArray[np.generic], rate: float) -> dict[str, str]:
     if samples.ndim != 2 or len(samples) != 6 or samples.shape[1] < 2:
         raise ValueError(f"an IMU recording must have shape (6, samples), not {samples.shape}")
     # Less the mean, gravity and the sensors' bias are gone, whatever the tilt.
-    measured = samples[:3] - samples[:3].mean(-1, keepdims=True)
+    accelerations = samples[:3] - samples[:3].mean(-1, keepdims=True)
     moves = _accelerations(rate, samples.shape[1])
     energy = np.square(moves).sum((1, 2)) + 1e-9
     # Least-squares amplitude of each move, in metres; a move backwards is another move.
-    amplitude = np.maximum((moves * measured).sum((1, 2)) / energy, 0)  # (M,)
+    amplitude = np.maximum((moves * accelerations).sum((1, 2)) / energy, 0)  # (M,)
     best = int((amplitude**2 * energy).argmax())  # the move that explains the most energy
     if amplitude[best] < METRES["small"] / 2:
         return {"motion": "still"}

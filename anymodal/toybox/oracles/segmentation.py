@@ -147,16 +147,16 @@ def segment(frame: Floats) -> IconSegment | None:
         return None
     # The hue is read off the most saturated pixels: outlines, panes and lights have none.
     chroma = np.where(mask > 0.5, _chroma(frame), 0)
-    saturated = chroma > 0.65 * np.quantile(chroma[mask > 0.3], 0.95)
-    if not saturated.any():  # an icon in grey
+    mask_of_color = chroma > 0.65 * np.quantile(chroma[mask > 0.3], 0.95)
+    if not mask_of_color.any():  # an icon in grey
         return None
-    fill = np.median(frame[saturated], 0)
+    fill = np.median(frame[mask_of_color], 0)
     amounts = _unmix(difference, background[int(cy), int(cx)], fill) * mask
     return IconSegment(
         x=float(cx + 0.5 - width / 2) / IMAGE_SIZE,
         y=float(height / 2 - cy - 0.5) / IMAGE_SIZE,
         spread=spread / IMAGE_SIZE,
-        hue=median_hue(frame[saturated]),
+        hue=median_hue(frame[mask_of_color]),
         crop=_crop(amounts, cx, cy, spread),
     )
 

@@ -87,5 +87,5 @@ def score_text(text: str, expected: Mapping[str, str]) -> dict[str, bool]:
         True or False for each expected attribute, and False for each that the text adds.
     """
     attributes = read_text(_QUESTION.sub("", text))
-    added = {name: False for name in attributes if name not in expected and name != "answer"}
-    return {name: attributes.get(name) == value for name, value in expected.items()} | added
+    extra = {name: False for name in attributes if name not in expected and name != "answer"}
+    return {name: attributes.get(name) == value for name, value in expected.items()} | extra

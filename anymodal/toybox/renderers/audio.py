@@ -79,7 +79,7 @@ def _ramp(duration: float, rate: int) -> Wave:
     return np.linspace(0, 1, max(round(duration * rate), 2))
 
 
-def _faded(wave: Wave, rate: int, attack: float, release: float) -> Wave:
+def _fade(wave: Wave, rate: int, attack: float, release: float) -> Wave:
     """The wave with raised-cosine fades at both ends, in place."""
     for seconds, part in ((attack, wave), (release, wave[::-1])):
         n = min(round(seconds * rate), len(wave))
@@ -96,7 +96,7 @@ def _modal(modes: tuple[tuple[float, float, float], ...], length: float, rate: i
         angle, radius = 2 * np.pi * frequency / rate, np.exp(-1 / (decay * rate))
         numerator = [0, radius * np.sin(angle)]
         out += level * lfilter(numerator, [1, -2 * radius * np.cos(angle), radius**2], impulse)
-    return _faded(out, rate, 0.002, 0.01)
+    return _fade(out, rate, 0.002, 0.01)
 
 
 def _bandpass_noise(frequency: float, n: int, rate: int, rng: np.random.Generator) -> Wave:
@@ -126,7 +126,7 @@ def _bell(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
 def _bird(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     """A pure chirp, rising over half an octave."""
     glide = f * 1.55 ** _ramp(0.11, rate)
-    return _faded(_tone(glide, rate, (1.0,)), rate, 0.02, 0.03)
+    return _fade(_tone(glide, rate, (1.0,)), rate, 0.02, 0.03)
 
 
 def _bee(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
@@ -134,7 +134,7 @@ def _bee(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     ramp = _ramp(SUSTAIN * period, rate)
     tremble = 1 + 0.02 * np.sin(2 * np.pi * 28 * SUSTAIN * period * ramp)
     weights = tuple(1 / k for k in range(1, 11))
-    return _faded(_tone(f * tremble, rate, weights), rate, 0.03, 0.04)
+    return _fade(_tone(f * tremble, rate, weights), rate, 0.03, 0.04)
 
 
 def _clock(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
@@ -148,7 +148,7 @@ def _drum(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     n = round(0.05 * rate)
     noise = _bandpass_noise(7 * f, n, rate, rng)
     noise = noise / max(float(np.abs(noise).max()), 1e-9)
-    thump[:n] += 0.25 * _faded(noise, rate, 0.002, 0.045)
+    thump[:n] += 0.25 * _fade(noise, rate, 0.002, 0.045)
     return thump
 
 
@@ -156,14 +156,14 @@ def _duck(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     """A nasal quack: falling pitch under one strong formant."""
     weights = tuple(float(np.exp(-(((k - 5) / 1.6) ** 2))) + 0.1 for k in range(1, 11))
     glide = f * (1.08 - 0.2 * _ramp(0.14, rate))
-    return _faded(_tone(glide, rate, weights), rate, 0.01, 0.06)
+    return _fade(_tone(glide, rate, weights), rate, 0.01, 0.06)
 
 
 def _flute(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     """A soft tone with vibrato."""
     ramp = _ramp(SUSTAIN * period, rate)
     vibrato = 1 + 0.012 * np.sin(2 * np.pi * 6 * SUSTAIN * period * ramp)
-    return _faded(_tone(f * vibrato, rate, (1.0, 0.3, 0.08)), rate, 0.05, 0.06)
+    return _fade(_tone(f * vibrato, rate, (1.0, 0.3, 0.08)), rate, 0.05, 0.06)
 
 
 def _heart(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
@@ -173,27 +173,27 @@ def _heart(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave
     for after, level in ((0.0, 1.0), (0.11, 0.65)):
         start = round(after * rate)
         beat = _tone(np.full(n, f), rate, (1.0, 0.4))
-        out[start : start + n] += level * _faded(beat, rate, 0.02, 0.07)
+        out[start : start + n] += level * _fade(beat, rate, 0.02, 0.07)
     return out
 
 
 def _rain(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     """A gust of noise around one frequency."""
     n = round(SUSTAIN * period * rate)
-    return _faded(_bandpass_noise(f, n, rate, rng), rate, 0.04, 0.06)
+    return _fade(_bandpass_noise(f, n, rate, rng), rate, 0.04, 0.06)
 
 
 def _siren(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     """A sweep up and down again, with odd harmonics."""
     glide = f * 1.9 ** np.sin(np.pi * _ramp(SUSTAIN * period, rate))
-    return _faded(_tone(glide, rate, (1.0, 0.0, 0.35)), rate, 0.02, 0.03)
+    return _fade(_tone(glide, rate, (1.0, 0.0, 0.35)), rate, 0.02, 0.03)
 
 
 def _car(f: float, period: float, rate: int, rng: np.random.Generator) -> Wave:
     """Engine pulses: a dense low series of harmonics, revving up a little."""
     weights = tuple(float(np.exp(-abs(k - 5) / 2.5)) * (-1) ** (k // 3) for k in range(1, 21))
     glide = f * (1 + 0.12 * _ramp(SUSTAIN * period, rate))
-    return _faded(_tone(glide, rate, weights), rate, 0.03, 0.05)
+    return _fade(_tone(glide, rate, weights), rate, 0.03, 0.05)
 
 
 VOICES: dict[str, tuple[Voice, float]] = {

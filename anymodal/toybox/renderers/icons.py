@@ -65,17 +65,17 @@ def _polygon(x: Grid, y: Grid, points: Sequence[Point], r: float = 0.0) -> Grid:
 
 
 def _union(*parts: Grid) -> Grid:
-    whole = parts[0]
+    union = parts[0]
     for part in parts[1:]:
-        whole = np.minimum(whole, part)
-    return whole
+        union = np.minimum(union, part)
+    return union
 
 
 def _melt(a: Grid, b: Grid, k: float) -> Grid:
     """A union with a seam rounded over a width of k (polynomial smooth minimum)."""
     near = np.maximum(k - np.abs(a - b), 0)
-    melted: Grid = np.minimum(a, b) - np.square(near) * (0.25 / k)
-    return melted
+    union: Grid = np.minimum(a, b) - np.square(near) * (0.25 / k)
+    return union
 
 
 def _ball(x: Grid, y: Grid) -> list[Layer]:
@@ -103,8 +103,8 @@ def _bird(x: Grid, y: Grid) -> list[Layer]:
     beak = _polygon(x, y, [(0.7, 0.2), (0.7, -0.02), (0.98, 0.06)], 0.03)
     wing = _polygon(x, y, [(0.2, -0.2), (-0.5, 0.85), (-0.34, -0.12)], 0.09)
     eye = _disc(x, y, 0.54, 0.17, 0.085)
-    whole = _union(tail, _melt(body, head, 0.15))
-    return [(beak, "dark"), (whole, "fill"), (wing, "fill"), (eye, "dark")]
+    body_and_tail = _union(tail, _melt(body, head, 0.15))
+    return [(beak, "dark"), (body_and_tail, "fill"), (wing, "fill"), (eye, "dark")]
 
 
 def _bee(x: Grid, y: Grid) -> list[Layer]:

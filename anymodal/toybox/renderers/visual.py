@@ -98,19 +98,19 @@ def _paint(
     """Paint an icon's layers over the image, in place, with antialiased edges."""
     fill = np.array(color, np.float32).reshape(3, 1, 1)
     # Mixing with white, or away from it, shades the fill without changing the hue to be read.
-    shaded = fill + (0.16 * y - 0.07 * x) * (_LIGHT - fill)
+    gradient = fill + (0.16 * y - 0.07 * x) * (_LIGHT - fill)
     shade = fill * 0.55
-    paints = {"fill": shaded, "pane": _LIGHT, "shade": shade, "light": _LIGHT, "dark": _DARK}
+    paints = {"fill": gradient, "pane": _LIGHT, "shade": shade, "light": _LIGHT, "dark": _DARK}
 
     def cover(distance: Planes, paint: Planes) -> None:
         alpha = np.clip(0.5 - distance * unit, 0, 1)  # a signed distance in pixels, as coverage
         image[...] += alpha * (paint - image)
 
     for distance, kind in ICONS[thing](x.astype(np.float32), y.astype(np.float32)):
-        outlined = kind in ("fill", "pane")
-        if outlined:
+        has_outline = kind in ("fill", "pane")
+        if has_outline:
             cover(distance, shade)
-        cover(distance + OUTLINE if outlined else distance, paints[kind])
+        cover(distance + OUTLINE if has_outline else distance, paints[kind])
 
 
 def render_image(scene: Scene, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Pixels:
@@ -134,9 +134,9 @@ def render_video(
     jitter = _sample_jitter(rng, size, offset=0.02, scale=0.04)
     images = []
     for x, y, log_scale in trajectory(scene.motion, scene.tempo, np.arange(frames) / fps):
-        moved = Jitter(jitter.x + x, jitter.y + y, jitter.scale, jitter.background)
+        frame_jitter = Jitter(jitter.x + x, jitter.y + y, jitter.scale, jitter.background)
         radius = RADIUS[scene.size] * np.exp(log_scale)
-        images.append(draw_icon(scene.thing, scene.color, radius, moved))
+        images.append(draw_icon(scene.thing, scene.color, radius, frame_jitter))
     return np.stack(images)
 
 

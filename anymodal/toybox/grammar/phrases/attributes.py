@@ -85,7 +85,7 @@ LOOKS: dict[Words, Words] = {
         "a {size} {noun} that is {color}",
     ),
 }  # fmt: skip
-"""How a thing looks; the first of each is the compact form."""
+"""Words for a thing's looks; the first of each is the compact form."""
 
 SOUNDS: dict[Words, Words] = {
     (): ("a {noun}",),
@@ -101,7 +101,7 @@ SOUNDS: dict[Words, Words] = {
         "a {tempo} {noun} with a {pitch} sound", "a {size} {tempo} {noun}",
     ),
 }  # fmt: skip
-"""How a thing sounds; the first of each is the compact form."""
+"""Words for a thing's sound; the first of each is the compact form."""
 
 MOVEMENTS: Words = (
     "a {size} {tempo} {move}", "a {size} {tempo} {move}", "a {tempo} {size} {move}",
