@@ -26,7 +26,7 @@ from anymodal.types import (
     TextDelta,
 )
 from tests.support.composed import model_config, write_model
-from tests.support.tiny import SAID, felt, picture, sound, tiny_model
+from tests.support.tiny import REPLIES, felt, picture, sound, tiny_model
 
 BOTH = "draw and play a ball"
 
@@ -37,7 +37,7 @@ def model() -> AnyModal:
 
 
 def said(text: str) -> str:
-    return "".join(part for part in SAID[text] if isinstance(part, str))
+    return "".join(part for part in REPLIES[text] if isinstance(part, str))
 
 
 def assert_alike(first: list[Media], second: list[Media]) -> None:
@@ -109,12 +109,12 @@ def test_a_missing_or_damaged_file_is_told(tmp_path: Path, model: AnyModal) -> N
 # ---- Replies -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", SAID)
+@pytest.mark.parametrize("text", REPLIES)
 def test_a_reply_holds_what_was_learned(model: AnyModal, text: str) -> None:
     found = model.chat(text, seed=1)
     assert found.role == "assistant"
     kinds = [part if isinstance(part, str) else part.kind for part in found.content]
-    assert kinds == [p.modality if isinstance(p, Target) else p for p in SAID[text]]
+    assert kinds == [p.modality if isinstance(p, Target) else p for p in REPLIES[text]]
 
 
 @pytest.mark.parametrize("medium", [picture(), sound(), felt()], ids=lambda medium: medium.kind)

@@ -30,7 +30,7 @@ from anymodal.media import (
 )
 from anymodal.types import Done, Message, Target, valid_text
 from tests.support.messages import data_url, parts, turn
-from tests.support.tiny import SAID, felt, picture, sound, tiny_model
+from tests.support.tiny import REPLIES, felt, picture, sound, tiny_model
 
 BALL = "This is a ball."
 
@@ -221,7 +221,9 @@ def test_a_turn_that_fails_in_any_way_leaves_the_history(tmp_path: Path) -> None
         hook.remove()
         assert session.turns == before and session.attached == attached
     events = list(session.ask("what is this?"))
-    assert isinstance(events[-1], Done) and session.turns[-1].reply.text == SAID["what is this?"][0]
+    assert (
+        isinstance(events[-1], Done) and session.turns[-1].reply.text == REPLIES["what is this?"][0]
+    )
 
 
 NAMES = st.sampled_from(

@@ -19,10 +19,10 @@ from anymodal.media import Image
 from anymodal.model import AnyModal
 from anymodal.types import Done
 from tests.support.pipelines import FAMILIES
-from tests.support.tiny import SAID, felt, picture, sound, tiny_model
+from tests.support.tiny import REPLIES, felt, picture, sound, tiny_model
 
 ASKED: list[Any] = [
-    *SAID,
+    *REPLIES,
     [picture(1), "what is this?"],
     [sound(2), "what is this?"],
     [felt(3), "what is this?"],

@@ -194,11 +194,11 @@ def test_a_shared_part_is_built_once_and_may_use_earlier_ones() -> None:
     shared = {"_target_": "tests.support.composed.Shared"}
     parts = {"one": shared, "two": {**shared, "inner": {"_part_": "one"}}}
     assert config.validate_parts(parts, ["tests"]) == ["one", "two"]
-    composed.Shared.built = 0
+    composed.Shared.num_built = 0
     built = config.build_parts(parts, ["tests"])
     node = {"a": {"_part_": "one"}, "b": [{"_part_": "one"}, {"_part_": "two"}]}
     made = config.instantiate(node, parts=built, trusted_packages=["tests"])
-    assert type(built["one"]).built == 2
+    assert type(built["one"]).num_built == 2
     assert made["a"] is made["b"][0] is made["b"][1].inner is built["one"]
     with pytest.raises(ConfigError, match=r"parts\.two\.inner: 'three' is not under `parts`"):
         config.validate_parts({"two": {**shared, "inner": {"_part_": "three"}}}, ["tests"])

@@ -19,7 +19,7 @@ from anymodal.decoders.autoencoders import (
 )
 from anymodal.toybox import decoders as nano
 from tests.support.audio_pipelines import stable_audio
-from tests.support.decoders import CAPTIONS, latents, seeded
+from tests.support.decoders import CAPTIONS, generator_of, latents
 from tests.support.image_pipelines import sigma
 from tests.support.pipeline_parts import small_vae, tokenizer
 from tests.support.video_pipelines import latte
@@ -134,7 +134,7 @@ def test_joint_training_in_bfloat16_lowers_the_loss(build: Any) -> None:
     for step in range(50):
         with torch.autocast("cpu", torch.bfloat16):
             conditioning = decoder.embed_captions([c for c in CAPTIONS for _ in range(4)])
-            loss = decoder.loss(clean, conditioning, seeded(step))
+            loss = decoder.loss(clean, conditioning, generator_of(step))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

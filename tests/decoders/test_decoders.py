@@ -20,10 +20,10 @@ from anymodal.media import Video
 from anymodal.training.losses import alignment_loss
 from tests.support.decoders import (
     CAPTIONS,
-    assert_made_alike,
+    assert_alike,
+    generator_of,
     latents,
     ours,
-    seeded,
     theirs,
 )
 from tests.support.pipelines import FAMILIES
@@ -108,7 +108,7 @@ def test_captions_give_what_the_pipeline_makes_of_them(
         assert len(mine.tensors) == len(own.tensors) and len(made) == len(wanted)
         for a, b in zip(mine.tensors, own.tensors, strict=True):
             torch.testing.assert_close(a, b)
-        assert_made_alike(decoder, made, wanted)
+        assert_alike(decoder, made, wanted)
 
 
 def test_a_caption_alone_is_what_it_is_in_company(case: Any) -> None:
@@ -156,13 +156,13 @@ def test_alignment_lowers_the_distance(case: Any) -> None:
         losses.append(float(loss))
     assert losses[-1] < 0.9 * losses[0]
     with torch.no_grad():
-        assert torch.isfinite(decoder.loss(latents(decoder), head(hidden, hidden), seeded(0)))
+        assert torch.isfinite(decoder.loss(latents(decoder), head(hidden, hidden), generator_of(0)))
 
 
 def test_captions_pass_gradients_when_they_are_wanted(case: Any) -> None:
     _, _, decoder = case
     decoder.zero_grad()
-    decoder.loss(latents(decoder), decoder.embed_captions(CAPTIONS), seeded(0)).backward()
+    decoder.loss(latents(decoder), decoder.embed_captions(CAPTIONS), generator_of(0)).backward()
     gradients = [p.grad for p in decoder.pipeline.text_encoder.parameters()]
     assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 

@@ -14,18 +14,18 @@ from torch import Tensor
 
 from anymodal.decoders.noise import sample_noise_levels
 from anymodal.types import Conditioning
-from tests.support.decoders import CAPTIONS, latents, medium, seeded
+from tests.support.decoders import CAPTIONS, generator_of, latents, medium
 from tests.support.pipelines import FAMILIES
 
 
 def test_loss_passes_gradients_to_conditioning(case: Any) -> None:
     name, _, decoder = case
     spec = decoder.spec
-    embeds = torch.randn(2, spec.length, spec.width, generator=seeded(2)).requires_grad_()
+    embeds = torch.randn(2, spec.length, spec.width, generator=generator_of(2)).requires_grad_()
     pooled = None if spec.pooled is None else torch.randn(2, spec.pooled).requires_grad_()
     mask = torch.ones(2, spec.length, dtype=torch.bool)
     mask[1, 5:] = False
-    decoder.loss(latents(decoder), Conditioning(embeds, mask, pooled), seeded(0)).backward()
+    decoder.loss(latents(decoder), Conditioning(embeds, mask, pooled), generator_of(0)).backward()
     assert embeds.grad is not None and torch.isfinite(embeds.grad).all()
     assert embeds.grad[0].abs().sum() > 0
     assert pooled is None or (pooled.grad is not None and pooled.grad.abs().sum() > 0)
@@ -41,9 +41,9 @@ def test_loss_of_media_is_the_loss_of_their_latents(case: Any) -> None:
     assert encoded.shape[1:] == decoder.family.latent_shape and not encoded.requires_grad
     with torch.no_grad():
         conditioning = decoder.embed_captions(CAPTIONS)
-        a = decoder.loss(batch, conditioning, seeded(3))
-        b = decoder.loss(encoded, conditioning, seeded(3))
-        other = decoder.loss(encoded, conditioning, seeded(4))
+        a = decoder.loss(batch, conditioning, generator_of(3))
+        b = decoder.loss(encoded, conditioning, generator_of(3))
+        other = decoder.loss(encoded, conditioning, generator_of(4))
     assert torch.equal(a, b) and not torch.equal(a, other)
 
 
@@ -67,7 +67,7 @@ def by_definition(
 
 def test_loss_is_that_of_the_scheduler_s_definition(case: Any) -> None:
     name, _, decoder = case
-    scheduler, clean, generator = decoder.pipeline.scheduler, latents(decoder), seeded(5)
+    scheduler, clean, generator = decoder.pipeline.scheduler, latents(decoder), generator_of(5)
     noise = torch.randn(clean.shape, generator=generator)
     levels = sample_noise_levels(scheduler, 2, generator, tokens=decoder.family.tokens)
     prediction = FAMILIES[name].prediction
@@ -75,7 +75,7 @@ def test_loss_is_that_of_the_scheduler_s_definition(case: Any) -> None:
     with torch.no_grad():
         conditioning = decoder.embed_captions(CAPTIONS)
         output = decoder.family.denoise(inputs, times, decoder.family.apply_mask(conditioning))
-        loss = decoder.loss(clean, conditioning, seeded(5))
+        loss = decoder.loss(clean, conditioning, generator_of(5))
     torch.testing.assert_close(loss, F.mse_loss(output, target), rtol=1e-4, atol=1e-5)
 
 
@@ -83,6 +83,6 @@ def test_loss_after_sampling_is_the_loss_before(case: Any) -> None:
     _, _, decoder = case
     with torch.no_grad():
         conditioning = decoder.embed_captions(CAPTIONS)
-        before = decoder.loss(latents(decoder), conditioning, seeded(0))
-        decoder.sample(conditioning, steps=3, guidance=1.0, generator=seeded(0))
-        assert torch.equal(before, decoder.loss(latents(decoder), conditioning, seeded(0)))
+        before = decoder.loss(latents(decoder), conditioning, generator_of(0))
+        decoder.sample(conditioning, steps=3, guidance=1.0, generator=generator_of(0))
+        assert torch.equal(before, decoder.loss(latents(decoder), conditioning, generator_of(0)))

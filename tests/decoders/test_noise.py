@@ -19,11 +19,11 @@ from diffusers import (
 
 from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
 from anymodal.toybox import decoders as nano
-from tests.support.decoders import seeded
+from tests.support.decoders import generator_of
 
-CLEAN = torch.randn(3, 2, 4, generator=seeded(10))
+CLEAN = torch.randn(3, 2, 4, generator=generator_of(10))
 
-NOISE = torch.randn(3, 2, 4, generator=seeded(11))
+NOISE = torch.randn(3, 2, 4, generator=generator_of(11))
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
@@ -112,20 +112,20 @@ def test_solver_reaches_the_clean_item_with_perfect_targets(scheduler: Any) -> N
 
 
 def test_levels_stay_in_the_scheduler_s_range() -> None:
-    flow = sample_noise_levels(nano.flow_scheduler(), 4000, seeded(0))
+    flow = sample_noise_levels(nano.flow_scheduler(), 4000, generator_of(0))
     assert flow.min() > 0 and flow.max() < 1 and math.isclose(flow.mean(), 0.5, abs_tol=0.02)
-    shifted = sample_noise_levels(FlowMatchEulerDiscreteScheduler(shift=3.0), 4000, seeded(0))
+    shifted = sample_noise_levels(FlowMatchEulerDiscreteScheduler(shift=3.0), 4000, generator_of(0))
     torch.testing.assert_close(shifted, 3 * flow / (1 + 2 * flow))
     dynamic = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
     for tokens, mu in ((256, 0.5), (4096, 1.15)):
-        moved = sample_noise_levels(dynamic, 4000, seeded(0), tokens=tokens)
+        moved = sample_noise_levels(dynamic, 4000, generator_of(0), tokens=tokens)
         torch.testing.assert_close(moved, dynamic.time_shift(mu, 1.0, flow))
-    steps = sample_noise_levels(DDPMScheduler(num_train_timesteps=50), 4000, seeded(0))
+    steps = sample_noise_levels(DDPMScheduler(num_train_timesteps=50), 4000, generator_of(0))
     assert steps.dtype == torch.int64 and (steps.min(), steps.max()) == (0, 49)
     scheduler = CosineDPMSolverMultistepScheduler()
-    before = sample_noise_levels(scheduler, 4000, seeded(0))
+    before = sample_noise_levels(scheduler, 4000, generator_of(0))
     scheduler.set_timesteps(3)
-    assert torch.equal(before, sample_noise_levels(scheduler, 4000, seeded(0)))
+    assert torch.equal(before, sample_noise_levels(scheduler, 4000, generator_of(0)))
     assert 0.299 < before.min() < 0.31 and 490 < before.max() <= 500.1
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from anymodal.decoders import DiffusionDecoder
 from anymodal.media import Audio, Video
 from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, stable_audio_open
-from tests.support.decoders import CAPTIONS, medium, named, seeded, values
+from tests.support.decoders import CAPTIONS, description, generator_of, medium, values
 from tests.support.image_pipelines import alpha, flux, sigma, stable_diffusion, z_image
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.pipelines import FAMILIES
@@ -125,7 +125,7 @@ def test_another_scheduler_is_saved_with_its_settings(tmp_path: Path) -> None:
     new = DiffusionDecoder.from_pretrained(tmp_path / "as it was", scheduler=wanted)
     new.save_pretrained(tmp_path / "as it is")
     again = DiffusionDecoder.from_pretrained(tmp_path / "as it is")
-    assert named(again) == named(new)
+    assert description(again) == description(new)
     assert again.pipeline.scheduler.config.solver_order == 3
 
 
@@ -182,7 +182,7 @@ def test_offloaded_weights_make_the_same(
         with torch.no_grad():
             conditioning = decoder.embed_captions(CAPTIONS)
             encoded = decoder.encode(decoder.prepare(medium(decoder))[None])
-            made = decoder.sample(conditioning, steps=2, guidance=3.0, generator=seeded(0))
+            made = decoder.sample(conditioning, steps=2, guidance=3.0, generator=generator_of(0))
         tensors.append([conditioning.embeds.cpu(), encoded.cpu()])
         media.append(values(made[0]))
     for there, here in zip(*tensors, strict=True):

@@ -22,10 +22,13 @@ from anymodal.types import Features
 from tests.support import huggingface_models, universal_models
 from tests.support.composed import model_config, write_model
 from tests.support.pipelines import FAMILIES
-from tests.support.tiny import SAID, felt, picture, sound, tiny_model
+from tests.support.tiny import REPLIES, felt, picture, sound, tiny_model
 
 OTHERS = [torch.bfloat16, torch.float16, torch.float64]
-ASKED: list[Any] = [*SAID, *([each, "what is this?"] for each in (picture(1), sound(2), felt(3)))]
+ASKED: list[Any] = [
+    *REPLIES,
+    *([each, "what is this?"] for each in (picture(1), sound(2), felt(3))),
+]
 
 
 def precisions(module: nn.Module) -> set[torch.dtype]:
@@ -239,7 +242,7 @@ def test_texts_and_the_universal_trunk_encode(binder: ImageBind, dtype: torch.dt
     with torch.no_grad():
         assert copy.deepcopy(binder).to(dtype)({"text": ids})["text"].dtype == dtype
         for modality in ("image", "video", "audio", "depth", "imu"):
-            encoder = universal_models.opened(modality)
+            encoder = universal_models.open_saved(modality)
             batch = encoder.prepare(MEDIA[encoder.media]())[None]
             other = encoder.to(dtype)
             assert other(batch).values.dtype == other.embed(batch).dtype == dtype

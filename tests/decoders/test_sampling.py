@@ -13,12 +13,12 @@ from anymodal.media import Audio, Video
 from anymodal.types import Conditioning
 from tests.support.decoders import (
     CAPTIONS,
-    assert_made_alike,
+    assert_alike,
+    description,
+    generator_of,
     latents,
     medium,
-    named,
     ours,
-    seeded,
     theirs,
     values,
 )
@@ -31,13 +31,13 @@ def test_items_of_a_batch_are_what_they_are_alone(case: Any, guidance: float) ->
     with torch.no_grad():
         both = decoder.embed_captions(CAPTIONS)
     ask: dict[str, Any] = {"steps": 3, "guidance": guidance}
-    batch = decoder.sample(both, **ask, generator=[seeded(7), seeded(8)])
-    again = decoder.sample(both, **ask, generator=[seeded(7), seeded(8)])
+    batch = decoder.sample(both, **ask, generator=[generator_of(7), generator_of(8)])
+    again = decoder.sample(both, **ask, generator=[generator_of(7), generator_of(8)])
     for i, (made, same) in enumerate(zip(batch, again, strict=True)):
         assert isinstance(made, decoder.media)
         assert np.array_equal(values(made), values(same))
         single = Conditioning(*(None if part is None else part[i : i + 1] for part in both))
-        (alone,) = decoder.sample(single, **ask, generator=[seeded(7 + i)])
+        (alone,) = decoder.sample(single, **ask, generator=[generator_of(7 + i)])
         tolerance = 1.0 if decoder.media is not Audio else 1e-4
         np.testing.assert_allclose(values(made), values(alone), atol=tolerance)
     assert not np.array_equal(values(batch[0]), values(batch[1]))
@@ -50,7 +50,7 @@ def test_progress_counts_the_steps(case: Any) -> None:
         decoder.unconditional(2),
         steps=4,
         guidance=2.0,
-        generator=seeded(0),
+        generator=generator_of(0),
         progress=lambda step, steps: seen.append((step, steps)),
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -59,7 +59,9 @@ def test_progress_counts_the_steps(case: Any) -> None:
 
 def test_media_come_out_as_they_go_in(case: Any) -> None:
     _, _, decoder = case
-    (made,) = decoder.sample(decoder.unconditional(1), steps=2, guidance=1.0, generator=seeded(0))
+    (made,) = decoder.sample(
+        decoder.unconditional(1), steps=2, guidance=1.0, generator=generator_of(0)
+    )
     prepared = decoder.prepare(made)
     if isinstance(made, Audio):
         assert made.rate == 800 and made.samples.shape == decoder.family.media_shape
@@ -119,17 +121,17 @@ def test_another_scheduler_keeps_what_was_learned(case: Any) -> None:
     old = decoder.pipeline.scheduler
     with torch.no_grad():
         conditioning = decoder.embed_captions(CAPTIONS)
-        before = decoder.loss(latents(decoder), conditioning, seeded(0))
+        before = decoder.loss(latents(decoder), conditioning, generator_of(0))
         for scheduler in FAMILIES[name].schedulers:
             new = DiffusionDecoder(
                 decoder.pipeline, scheduler=scheduler, **FAMILIES[name].options
             ).eval()
-            assert named(new) == named(decoder) | {"scheduler": scheduler}
-            after = new.loss(latents(new), conditioning, seeded(0))
+            assert description(new) == description(decoder) | {"scheduler": scheduler}
+            after = new.loss(latents(new), conditioning, generator_of(0))
             torch.testing.assert_close(after, before)  # the same levels, inputs and targets
             captions = CAPTIONS[:1] if FAMILIES[name].alone else CAPTIONS
             made = ours(new, captions, 1.0)
-            assert_made_alike(new, made, theirs(FAMILIES[name], new, captions, 1.0))
+            assert_alike(new, made, theirs(FAMILIES[name], new, captions, 1.0))
             again = zip(made, ours(new, captions, 1.0), strict=True)
             assert all(np.array_equal(values(a), values(b)) for a, b in again), "by the seed alone"
             decoder.pipeline.scheduler = old
@@ -149,6 +151,6 @@ def test_an_autoencoder_takes_items_one_by_one(case: Any) -> None:
     try:
         assert vae.use_slicing
         torch.testing.assert_close(sliced.encode(batch), whole)
-        assert_made_alike(decoder, ours(sliced, captions, 1.0), made)
+        assert_alike(decoder, ours(sliced, captions, 1.0), made)
     finally:
         vae.disable_slicing()

@@ -174,7 +174,7 @@ def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
     more = {"accumulate_grad_batches": 2, "feature_cache": {"dir": str(tmp_path / "cache")}}
     run = {"model": model, "data": data, "stage": stage, **more}
     compare(tmp_path, strategy, by_torchrun, whole, **run)
-    assert calls.taken() == (0, 0, 0), "the one process found what the two had kept"
+    assert calls.take_counts() == (0, 0, 0), "the one process found what the two had kept"
 
 
 def test_two_processes_bind_to_each_other_s_anchors(tmp_path: Path) -> None:

@@ -31,15 +31,15 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
     "imagebind-depth": lambda: small_view("depth"),
     "imagebind-thermal": lambda: small_view("thermal"),
     **{
-        name: functools.partial(huggingface_models.opened, build)
+        name: functools.partial(huggingface_models.open_saved, build)
         for name, build in huggingface_models.FAMILIES.items()
     },
     **{
-        name: functools.partial(huggingface_models.assembled, build)
-        for name, build in huggingface_models.ASSEMBLED.items()
+        name: functools.partial(huggingface_models.from_parts, build)
+        for name, build in huggingface_models.FROM_PARTS.items()
     },
     **{
-        f"universal-{name}": functools.partial(universal_models.opened, name)
+        f"universal-{name}": functools.partial(universal_models.open_saved, name)
         for name in universal_models.MODALITIES
     },
 }

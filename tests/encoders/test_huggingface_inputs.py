@@ -46,7 +46,7 @@ def test_tokens_and_their_layer_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_thread_like_pictures_cost_no_more_than_others() -> None:
-    encoder = tiny.opened(tiny.clip)
+    encoder = tiny.open_saved(tiny.clip)
     picture = pixels(4, 40_000, 3)
     batch = torch.stack(
         [encoder.prepare(Image(picture)), encoder.prepare(Image(picture[:, 18_000:22_000]))]
@@ -77,7 +77,7 @@ def test_a_backend_is_no_part_of_the_identity(build: tiny.Build) -> None:
 
 
 def test_padding_is_masked() -> None:
-    encoder = tiny.opened(tiny.siglip2)
+    encoder = tiny.open_saved(tiny.siglip2)
     wide, square = (
         encoder.prepare(Image(pixels(10, 90, 3))),
         encoder.prepare(Image(pixels(9, 9, 3))),
@@ -97,7 +97,7 @@ def test_a_processor_without_a_fixed_size_is_named(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_silence_behind_a_sound_changes_nothing_where_a_mask_is_read() -> None:
-    encoder = tiny.opened(tiny.FAMILIES["wav2vec2-layer"])
+    encoder = tiny.open_saved(tiny.FAMILIES["wav2vec2-layer"])
     wave = noise(1, 4000)
     values, mask = encoder(encoder.prepare(Audio(wave, 16000))[None])
     inputs = encoder.processor(wave[0], sampling_rate=16000, return_tensors="pt")
@@ -111,7 +111,7 @@ def test_silence_behind_a_sound_changes_nothing_where_a_mask_is_read() -> None:
 
 
 def test_media_are_prepared_in_full_precision_within_a_run_in_half() -> None:
-    encoder = tiny.opened(tiny.whisper)
+    encoder = tiny.open_saved(tiny.whisper)
     sound = Audio(np.sin(np.arange(8000, dtype=np.float32))[None], 16000)
     plain = encoder.prepare(sound)
     with torch.autocast("cpu", torch.bfloat16):

@@ -54,9 +54,9 @@ SPREAD = {
     "audio, as published": lambda: ImageBindEncoder(ImageBind(TRUNKS, embedding=24), "audio"),
     "imu, in more clips": lambda: nano("imu", 4),
     "audio, in more clips": lambda: nano("audio", 4),
-    "video of transformers": lambda: huggingface_models.opened(huggingface_models.vjepa2),
+    "video of transformers": lambda: huggingface_models.open_saved(huggingface_models.vjepa2),
     **{
-        f"{name} of one trunk": lambda name=name: universal_models.opened(name)
+        f"{name} of one trunk": lambda name=name: universal_models.open_saved(name)
         for name in ("video", "audio", "imu")
     },
 }
@@ -66,7 +66,7 @@ CUT = {
     "audio": lambda: nano("audio"),
     "video": lambda: nano("video", 1),
     **{
-        name: lambda build=build: huggingface_models.opened(build)
+        name: lambda build=build: huggingface_models.open_saved(build)
         for name, build in huggingface_models.FAMILIES.items()
         if name in ("clap", "audio-spectrogram-transformer", "whisper", "pe_audio", "wav2vec2")
     },

@@ -14,7 +14,7 @@ from anymodal.evaluation.store import RecordStore
 from anymodal.media import Media, Video
 from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage, read_samples
 from tests.support.samples import write_samples
-from tests.support.tiny import SAID, picture, tiny_model
+from tests.support.tiny import REPLIES, picture, tiny_model
 
 
 class Counting(ModelPredictor):
@@ -72,7 +72,7 @@ def test_a_stopped_run_ends_as_a_straight_one(
     collect_replies(done, asked, open_store(stopped), **how)
     assert done.calls == 0
     replies = {key: record["reply"] for key, record in open_store(stopped).records.items()}
-    assert replies["seen"] == ["This is a ball."] and replies["hello"] == SAID["hello"]
+    assert replies["seen"] == ["This is a ball."] and replies["hello"] == REPLIES["hello"]
     other = tmp_path / "other"
     collect_replies(Counting(), asked, open_store(other), seed=4, batch_size=2)
     assert media_of(other) != media_of(straight)

@@ -19,7 +19,7 @@ from anymodal.language.generation import (
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.sampling import Sampling
 from tests.language.test_typed_text import TYPED
-from tests.support.language_kinds import ids_in, nudge, prompt_of, sampled, with_signals
+from tests.support.language_kinds import ids_in, nudge, prompt_of, sample_events, with_signals
 
 
 def test_greedy_equals_hugging_face(kind):
@@ -69,7 +69,9 @@ def test_spans_are_whole_and_the_limits_hold(kind):
     seen = 0
     limits = ((2, None), (4, None), (30, 0), (30, 2))
     for seed, (limit, most) in itertools.product(range(4), limits):
-        events = sampled(language, signals, prompt, seed, max_new_tokens=limit, max_spans=most)
+        events = sample_events(
+            language, signals, prompt, seed, max_new_tokens=limit, max_spans=most
+        )
         ids = ids_in(signals, events)
         spans = [event for event in events if isinstance(event, SpanReady)]
         assert len(ids) <= limit
@@ -89,7 +91,7 @@ def test_hidden_states_of_a_reply_are_those_of_reading_it():
     prompt = prompt_of(language, "Draw a ball")
     events = next(
         e
-        for e in (sampled(language, signals, prompt, seed) for seed in range(200))
+        for e in (sample_events(language, signals, prompt, seed) for seed in range(200))
         if sum(isinstance(event, SpanReady) for event in e) >= 2 and isinstance(e[0], TextToken)
     )
     with torch.no_grad():
@@ -109,7 +111,7 @@ def test_hidden_states_of_a_reply_are_those_of_reading_it():
 def test_a_seed_reproduces_and_another_differs():
     language, signals = with_signals("llama")
     prompt = prompt_of(language, "Draw a ball")
-    runs = [ids_in(signals, sampled(language, signals, prompt, seed)) for seed in (1, 1, 2)]
+    runs = [ids_in(signals, sample_events(language, signals, prompt, seed)) for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
 
 
@@ -118,7 +120,7 @@ def test_narrow_sampling_is_greedy():
     prompt = prompt_of(language, "Draw a ball")
     greedy = ids_in(signals, generate(language, signals, prompt, Sampling(max_new_tokens=12)))
     for narrow in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-6}):
-        events = sampled(language, signals, prompt, 0, **{"max_new_tokens": 12, **narrow})
+        events = sample_events(language, signals, prompt, 0, **{"max_new_tokens": 12, **narrow})
         assert ids_in(signals, events) == greedy
 
 

@@ -27,7 +27,7 @@ from tests.support.language_kinds import (
     make,
     nudge,
     prompt_of,
-    sampled,
+    sample_events,
     tiny_tokenizer,
     with_signals,
 )
@@ -57,7 +57,7 @@ def test_reused_prefixes_change_nothing(kind):
                 cache=cache,
             )
         )
-        fresh = sampled(language, signals, prompt, seed, max_new_tokens=15, temperature=1.0)
+        fresh = sample_events(language, signals, prompt, seed, max_new_tokens=15, temperature=1.0)
         assert ids_in(signals, warm) == ids_in(signals, fresh)
         for one, other in zip(warm, fresh, strict=True):
             if isinstance(one, SpanReady):

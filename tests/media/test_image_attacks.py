@@ -23,8 +23,8 @@ from tests.support.image_files import (
     P3_RED,
     SMOOTH,
     chunk,
+    file_bytes,
     png_with,
-    written,
 )
 
 # Good files with odd parts
@@ -55,11 +55,11 @@ def test_png_with_large_or_damaged_chunks_beside_the_pixels() -> None:
         chunk(b"iCCP", b"x\0\0" + zlib.compress(padded)), picture=pil.new("RGB", (2, 2), P3_RED)
     )
     assert Image.load(red).pixels[0, 0, 0] >= 250
-    assert np.array_equal(Image.load(written("PNG") + b"trailer").pixels, SMOOTH)
+    assert np.array_equal(Image.load(file_bytes("PNG") + b"trailer").pixels, SMOOTH)
 
 
 def test_png_damaged_where_it_matters() -> None:
-    good = written("PNG")
+    good = file_bytes("PNG")
     at = good.index(b"IDAT")
     size = int.from_bytes(good[at - 4 : at], "big")
     for place in (at + 4 + size, 29, len(good) - 1):  # checksums of IDAT, IHDR and IEND
@@ -69,7 +69,7 @@ def test_png_damaged_where_it_matters() -> None:
 
 
 def test_jpeg_with_much_beside_the_pixels() -> None:
-    good = written("JPEG")
+    good = file_bytes("JPEG")
     plain = Image.load(good)
     odd = b"\xff\xe1" + struct.pack(">H", 60_000) + b"Exif\0\0" + bytes(59_992)
     for extra in (odd * 300, b"\xff\xfe\0\2" * 3000, b"\xff\xe2\0\x10ICC_PROFILE\0\1\2"):
@@ -82,16 +82,16 @@ def test_jpeg_with_much_beside_the_pixels() -> None:
 def test_tiff_pages() -> None:
     second = pil.fromarray(255 - SMOOTH)
     with pytest.raises(ValueError, match="holds 2 pages, and a picture is one; save each"):
-        load(written("TIFF", save_all=True, append_images=[second]))
+        load(file_bytes("TIFF", save_all=True, append_images=[second]))
     small = second.resize((9, 5))
     small.encoderinfo = {"tiffinfo": {254: 1}}  # a reduced-resolution version
     main = pil.fromarray(SMOOTH)
-    data = written("TIFF", main, save_all=True, append_images=[small])
+    data = file_bytes("TIFF", main, save_all=True, append_images=[small])
     assert np.array_equal(Image.load(data).pixels, SMOOTH)
 
 
 def moving(fmt: str) -> bytes:
-    return written(fmt, save_all=True, append_images=[pil.fromarray(255 - SMOOTH)])
+    return file_bytes(fmt, save_all=True, append_images=[pil.fromarray(255 - SMOOTH)])
 
 
 def tiff(tags: dict[int, tuple[int, int, int]], rest: bytes = b"", following: int = 0) -> bytes:
@@ -145,13 +145,13 @@ def test_what_is_not_read_is_named(data: bytes, message: str) -> None:
 
 def scans(side: int, count: int) -> bytes:
     """A progressive JPEG whose last scan, of a few bytes, stands there many times."""
-    data = written("JPEG", pil.new("RGB", (side, side)), progressive=True, subsampling=0)
+    data = file_bytes("JPEG", pil.new("RGB", (side, side)), progressive=True, subsampling=0)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * count + data[-2:]
 
 
 def flat(fmt: str, side: int, mode: str = "L", **options: Any) -> bytes:
-    return written(fmt, pil.new(mode, (side, side)), **options)
+    return file_bytes(fmt, pil.new(mode, (side, side)), **options)
 
 
 def jpeg2000(layers: int = 1, precincts: bool = False, tiles: bool = False) -> bytes:

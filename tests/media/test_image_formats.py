@@ -23,12 +23,12 @@ from tests.support.image_files import (
     P3_RED,
     SMOOTH,
     chunk,
+    file_bytes,
     grey_profile,
     ink_profile,
     p3_profile,
     png_with,
     srgb_profile,
-    written,
 )
 
 
@@ -46,7 +46,7 @@ def test_pictures_of_every_format(name: str, tmp_path: Path) -> None:
 
 
 def test_a_phones_jpeg_of_several_pictures_gives_the_first() -> None:
-    several = written("MPO", SMOOTH, save_all=True, append_images=[pil.fromarray(255 - SMOOTH)])
+    several = file_bytes("MPO", SMOOTH, save_all=True, append_images=[pil.fromarray(255 - SMOOTH)])
     assert np.abs(Image.load(several).pixels.astype(int) - SMOOTH).mean() < 6
 
 
@@ -55,7 +55,7 @@ def test_upright_in_all_eight_directions(fmt: str) -> None:
     for turn in range(1, 9):
         exif = pil.Exif()
         exif[0x0112] = turn
-        data = written(fmt, exif=exif)
+        data = file_bytes(fmt, exif=exif)
         opened = pil.open(io.BytesIO(data))
         opened.load()  # TIFF stands upright by this, the others by the next
         upright = opened if fmt == "TIFF" else ImageOps.exif_transpose(opened)
@@ -65,19 +65,19 @@ def test_upright_in_all_eight_directions(fmt: str) -> None:
 def test_deep_grey_and_floats() -> None:
     for fmt, options in (("PNG", {}), ("TIFF", {}), ("PPM", {}), ("JPEG2000", {}),
                          ("TIFF", {"compression": "tiff_lzw"})):  # fmt: skip
-        data = written(fmt, DEEP, **options)
+        data = file_bytes(fmt, DEEP, **options)
         assert np.array_equal(Depth.load(data).values, DEEP)
         assert np.array_equal(Thermal.load(data).values, GREY)
         assert np.array_equal(Image.load(data).pixels[..., 1], GREY)
     floats = GREY.astype(np.float32) / 7 - 3
-    for data in (written("TIFF", floats), written("TIFF", floats, compression="tiff_lzw"),
+    for data in (file_bytes("TIFF", floats), file_bytes("TIFF", floats, compression="tiff_lzw"),
                  b"Pf\n37 23\n-1.0\n" + floats[::-1].astype("<f4").tobytes()):  # fmt: skip
         assert np.array_equal(Depth.load(data).values, floats)
         with pytest.raises(ValueError, match="holds floats, of which none is known to be white"):
             Image.load(data)
     with pytest.raises(ValueError, match="integers of 32 bits"):
-        Image.load(written("TIFF", GREY.astype(np.int32)))
-    assert np.array_equal(Depth.load(written("TIFF", GREY.astype(np.int32))).values, GREY)
+        Image.load(file_bytes("TIFF", GREY.astype(np.int32)))
+    assert np.array_equal(Depth.load(file_bytes("TIFF", GREY.astype(np.int32))).values, GREY)
 
 
 def test_netpbm_of_any_white() -> None:
@@ -95,7 +95,7 @@ def test_netpbm_of_any_white() -> None:
 
 
 def test_white_is_zero_in_sixteen_bits() -> None:
-    data = written("TIFF", DEEP, tiffinfo={262: 0})
+    data = file_bytes("TIFF", DEEP, tiffinfo={262: 0})
     expected = 255 - GREY if pil.open(io.BytesIO(data)).tag_v2[262] == 0 else GREY
     assert np.array_equal(Image.load(data).pixels[..., 0], expected)
 
@@ -107,38 +107,40 @@ def test_white_is_zero_in_sixteen_bits() -> None:
 def test_an_embedded_profile_is_followed(fmt: str) -> None:
     lossless = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}
     options = lossless.get(fmt, {})
-    red = written(fmt, pil.new("RGB", (16, 16), P3_RED), icc_profile=p3_profile(), **options)
+    red = file_bytes(fmt, pil.new("RGB", (16, 16), P3_RED), icc_profile=p3_profile(), **options)
     assert np.abs(Image.load(red).pixels[4, 4].astype(int) - (255, 0, 0)).max() <= 3
-    plain = Image.load(written(fmt, **options))
-    assert Image.load(written(fmt, icc_profile=srgb_profile(), **options)) == plain
+    plain = Image.load(file_bytes(fmt, **options))
+    assert Image.load(file_bytes(fmt, icc_profile=srgb_profile(), **options)) == plain
     for broken in (b"no profile", srgb_profile()[:200], grey_profile(1.8), ink_profile()):
-        assert Image.load(written(fmt, icc_profile=broken, **options)) == plain
+        assert Image.load(file_bytes(fmt, icc_profile=broken, **options)) == plain
 
 
 def test_profiles_of_grey_alpha_palette_and_sixteen_bits() -> None:
     level = pil.new("L", (8, 8), 128)
-    linear = Image.load(written("PNG", level, icc_profile=grey_profile(1.0))).pixels[0, 0]
+    linear = Image.load(file_bytes("PNG", level, icc_profile=grey_profile(1.0))).pixels[0, 0]
     assert linear.tolist() == [188, 188, 188]
-    deep = written("PNG", np.full((8, 8), 0x8000, np.uint16), icc_profile=grey_profile(1.0))
+    deep = file_bytes("PNG", np.full((8, 8), 0x8000, np.uint16), icc_profile=grey_profile(1.0))
     assert Image.load(deep).pixels[0, 0].tolist() == [188, 188, 188]
-    both = Image.load(written("PNG", level, icc_profile=p3_profile())).pixels[0, 0]
+    both = Image.load(file_bytes("PNG", level, icc_profile=p3_profile())).pixels[0, 0]
     assert both.tolist() == [128, 128, 128]  # a profile of colours, followed for a grey picture
     half = pil.new("RGBA", (8, 8), (*P3_RED, 128))
-    clear = Image.load(written("PNG", half, icc_profile=p3_profile())).pixels[0, 0]
+    clear = Image.load(file_bytes("PNG", half, icc_profile=p3_profile())).pixels[0, 0]
     assert np.abs(clear.astype(int) - (255, 127, 127)).max() <= 1
     few = pil.new("RGB", (8, 8), P3_RED).quantize(4)
-    found = Image.load(written("PNG", few, icc_profile=p3_profile())).pixels[0, 0]
+    found = Image.load(file_bytes("PNG", few, icc_profile=p3_profile())).pixels[0, 0]
     assert found.tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "TIFF"])
 def test_inks_by_their_profile(fmt: str) -> None:
     inks = pil.new("CMYK", (16, 16), (255, 0, 0, 0))
-    dark = written(fmt, inks, icc_profile=ink_profile())
+    dark = file_bytes(fmt, inks, icc_profile=ink_profile())
     assert Image.load(dark).pixels[4, 4].max() <= 3
-    light = written(fmt, pil.new("CMYK", (16, 16), (0, 255, 255, 255)), icc_profile=ink_profile())
+    light = file_bytes(
+        fmt, pil.new("CMYK", (16, 16), (0, 255, 255, 255)), icc_profile=ink_profile()
+    )
     assert Image.load(light).pixels[4, 4].min() >= 252
-    assert Image.load(written(fmt, inks)).pixels[4, 4].tolist() == pytest.approx(
+    assert Image.load(file_bytes(fmt, inks)).pixels[4, 4].tolist() == pytest.approx(
         [0, 255, 255], abs=2
     )
 
@@ -146,7 +148,7 @@ def test_inks_by_their_profile(fmt: str) -> None:
 def test_lab_becomes_srgb() -> None:
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     stored = ImageCms.profileToProfile(pil.fromarray(SMOOTH), srgb, lab, outputMode="LAB")
-    pixels = Image.load(written("TIFF", stored)).pixels
+    pixels = Image.load(file_bytes("TIFF", stored)).pixels
     assert np.abs(pixels.astype(int) - SMOOTH).mean() < 2
 
 
@@ -190,9 +192,9 @@ def test_a_cameras_adobe_rgb_is_told_by_exif() -> None:
     exif = pil.Exif()
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
     told = pil.new("RGB", (16, 16), (200, 80, 60))
-    declared = Image.load(written("JPEG", told, exif=exif, quality=100)).pixels[4, 4]
+    declared = Image.load(file_bytes("JPEG", told, exif=exif, quality=100)).pixels[4, 4]
     embedded = Image.load(
-        written("JPEG", told, icc_profile=matrix_profile(*ADOBE_RGB), quality=100)
+        file_bytes("JPEG", told, icc_profile=matrix_profile(*ADOBE_RGB), quality=100)
     ).pixels[4, 4]
     assert declared.tolist() == embedded.tolist() and declared[0] > 215
 
@@ -200,11 +202,11 @@ def test_a_cameras_adobe_rgb_is_told_by_exif() -> None:
 def test_values_that_are_no_colours_are_not_managed() -> None:
     linear = grey_profile(1.0)
     for fmt in ("PNG", "TIFF"):
-        data = written(fmt, GREY, icc_profile=linear)
+        data = file_bytes(fmt, GREY, icc_profile=linear)
         assert np.array_equal(Depth.load(data).values, GREY)
         assert np.array_equal(Thermal.load(data).values, GREY)
         assert not np.array_equal(Image.load(data).pixels[..., 0], GREY)
-        facing = Normal.load(written(fmt, SMOOTH, icc_profile=p3_profile()))
+        facing = Normal.load(file_bytes(fmt, SMOOTH, icc_profile=p3_profile()))
         assert np.array_equal(facing._display_pixels, SMOOTH)
     managed = png_with(chunk(b"gAMA", struct.pack(">I", 100_000)), picture=DEEP)
     assert np.array_equal(Depth.load(managed).values, DEEP)

@@ -37,7 +37,7 @@ from tests.support.media_files import (
     VALID,
     clip,
     picture,
-    spoken,
+    speech,
 )
 
 # Loading what is right
@@ -98,7 +98,7 @@ def test_transparency_orientation_palette_and_sixteen_bits() -> None:
 
 
 def test_cover_art_is_no_clip_and_a_clip_gives_its_sound(tmp_path: Path) -> None:
-    assert load(spoken("mp4", "aac", cover=True)).kind in ("audio", "video")
+    assert load(speech("mp4", "aac", cover=True)).kind in ("audio", "video")
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
         moving: Any = container.add_stream("libx264", rate=10)

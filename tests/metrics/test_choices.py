@@ -9,7 +9,7 @@ from anymodal.metrics import (
     YesNo,
 )
 from anymodal.metrics.choices import choices_in
-from tests.support.samples import figures, said, sample
+from tests.support.samples import figures, reply_of, sample
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_named_choices(text: str, found: set[str]) -> None:
 def test_accuracy_counts_one_right_choice_alone() -> None:
     known = {"choices": ("cat", "dog", "fish", "owl"), "answer": "cat"}
     replies = ["A cat.", "a dog", "a cat or a dog", "no idea", "Cat"]
-    pairs = [(sample(n, **known), said(reply)) for n, reply in enumerate(replies)]
-    pairs.append((sample("open", answer="cat"), said("cat")))  # has no choices
+    pairs = [(sample(n, **known), reply_of(reply)) for n, reply in enumerate(replies)]
+    pairs.append((sample("open", answer="cat"), reply_of("cat")))  # has no choices
     assert figures(Accuracy(), pairs) == {
         **{"accuracy": 2 / 5, "named": 3 / 5, "chance": pytest.approx(1 / 4)},
         "count": 5,
@@ -48,8 +48,8 @@ def test_yes_and_no_on_a_table_counted_by_hand() -> None:
         ("no", "no, there is none"),  # right no: 2
         ("No.", "There is no dog in it."),
     ]
-    pairs = [(sample(n, answer=a), said(reply)) for n, (a, reply) in enumerate(table)]
-    pairs.append((sample("other", answer="a cat"), said("yes")))
+    pairs = [(sample(n, answer=a), reply_of(reply)) for n, (a, reply) in enumerate(table)]
+    pairs.append((sample("other", answer="a cat"), reply_of("yes")))
     assert figures(YesNo(), pairs) == {
         "accuracy": pytest.approx(5 / 8),
         "precision": pytest.approx(3 / 4),

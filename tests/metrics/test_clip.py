@@ -12,7 +12,7 @@ from anymodal.media import Video
 from anymodal.metrics import (
     ClipScore,
 )
-from tests.support.samples import figures, said, sample
+from tests.support.samples import figures, reply_of, sample
 from tests.support.tiny import picture, sound
 
 
@@ -57,10 +57,13 @@ def test_clip_score_is_the_cosine_by_hand(clip: Path) -> None:
     by_hand = [cosine(clip, c, p.pixels) for c, p in zip(captions, shown, strict=True)]
     assert max(by_hand) > 1, "nothing to compare"
     pairs = [
-        (sample(n, caption=c), said("Look: ", p))
+        (sample(n, caption=c), reply_of("Look: ", p))
         for n, (c, p) in enumerate(zip(captions, shown, strict=True))
     ]
-    pairs += [(sample("none", caption="a ball"), said("I can't")), (sample("not"), said("hi"))]
+    pairs += [
+        (sample("none", caption="a ball"), reply_of("I can't")),
+        (sample("not"), reply_of("hi")),
+    ]
     assert figures(ClipScore(str(clip)), pairs) == {
         "clip_score": pytest.approx(np.mean([max(0, x) for x in by_hand]), abs=1e-3),
         "count": 7,
@@ -72,5 +75,5 @@ def test_clip_score_of_a_clip_is_the_mean_over_its_frames(clip: Path) -> None:
     frames = np.stack([picture(n, 16).pixels for n in range(5)])
     by_hand = [cosine(clip, "zebra", frames[place]) for place in (0, 2, 4)]
     metric = ClipScore(str(clip), frames=3)
-    found = figures(metric, [(sample(caption="zebra"), said(sound(), Video(frames, 5.0)))])
+    found = figures(metric, [(sample(caption="zebra"), reply_of(sound(), Video(frames, 5.0)))])
     assert found["clip_score"] == pytest.approx(max(0, np.mean(by_hand)), abs=1e-3)

@@ -26,7 +26,7 @@ from anymodal.metrics import (
 )
 from anymodal.metrics.samples import EvaluationSample, SampleFile
 from anymodal.types import Features, Message
-from tests.support.samples import figures, said, sample
+from tests.support.samples import figures, reply_of, sample
 from tests.support.tiny import picture, sound, tiny_model
 
 
@@ -56,7 +56,7 @@ def against(
     folder.mkdir(exist_ok=True)
     paths = [medium.save(folder / str(place)) for place, medium in enumerate(real)]
     return [
-        (sample(n, media=(SampleFile(path, path.name),)), said(medium))
+        (sample(n, media=(SampleFile(path, path.name),)), reply_of(medium))
         for n, (path, medium) in enumerate(zip(paths, made, strict=True))
     ]
 
@@ -138,7 +138,7 @@ def test_distances_tell_what_was_not_made(tmp_path: Path) -> None:
     assert figures(metric, pairs) == {"real": 3, "made": 1, "count": 3, "missing": 2}
     wrong = sample(media=(SampleFile(sound().save(tmp_path / "a.wav"), "a.wav"),))
     with pytest.raises(ValueError, match=r"a\.wav is Audio"):
-        metric.update(wrong, said(flat(1)))
+        metric.update(wrong, reply_of(flat(1)))
     assert metric.compute()["count"] == 3
 
 

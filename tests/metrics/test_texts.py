@@ -12,14 +12,14 @@ from anymodal.metrics import (
     WordErrorRate,
 )
 from anymodal.metrics.words import words
-from tests.support.samples import figures, said, sample
+from tests.support.samples import figures, reply_of, sample
 
 
 def texts(metric: Metric, replies: list[str], references: list[list[str]]) -> dict[str, float]:
     return figures(
         metric,
         [
-            (sample(place, references=tuple(told)), said(reply))
+            (sample(place, references=tuple(told)), reply_of(reply))
             for place, (reply, told) in enumerate(zip(replies, references, strict=True))
         ],
     )

@@ -31,6 +31,6 @@ def test_a_table_has_a_row_for_each_family(name: str) -> None:
 def test_what_there_is_is_tested() -> None:
     assert ADAPTERS.keys() == {family.pipeline for family in pipelines.FAMILIES.values()}
     own = {k for k, v in Tokenizer.kinds.items() if v.__module__.startswith("anymodal.")}
-    assert own == universal_models.TOLD.keys()
-    tested = huggingface_models.FAMILIES.keys() | huggingface_models.ASSEMBLED.keys()
+    assert own == universal_models.DESCRIPTIONS.keys()
+    tested = huggingface_models.FAMILIES.keys() | huggingface_models.FROM_PARTS.keys()
     assert tested >= huggingface_models.EMBEDDINGS.keys() >= TEXT_TOWERS.keys()

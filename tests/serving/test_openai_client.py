@@ -20,7 +20,7 @@ from anymodal.model import AnyModal
 from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 from anymodal.types import Message
-from tests.support.serving import served, serving
+from tests.support.serving import model_to_serve, serving
 
 QUICK: dict[str, Any] = {"steps": 2, "guidance": 1.0}
 SETTINGS = dict.fromkeys(("image", "audio", "video"), QUICK)
@@ -34,7 +34,7 @@ def model() -> AnyModal:
 
 @pytest.fixture(scope="module")
 def url(model: AnyModal) -> Iterator[str]:
-    with serving([served(model)]) as url:
+    with serving([model_to_serve(model)]) as url:
         yield f"{url}/v1"
 
 

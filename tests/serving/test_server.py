@@ -23,7 +23,7 @@ from anymodal.media.base import data_uri
 from anymodal.model import AnyModal
 from anymodal.serving.api.settings import ServerSettings, read_api_keys
 from tests.support.paths import ROOT
-from tests.support.serving import served, serving
+from tests.support.serving import model_to_serve, serving
 from tests.support.tiny import picture
 
 CHAT = "/v1/chat/completions"
@@ -40,7 +40,7 @@ def model() -> AnyModal:
 def url(model: AnyModal) -> Iterator[str]:
     limits = Limits(max_pixels=10_000, max_bytes=100_000)
     settings = ServerSettings(limits=limits, max_body_bytes=200_000, allowed_hosts=["localhost"])
-    with serving([served(model, timeout=20)], settings) as url:
+    with serving([model_to_serve(model, timeout=20)], settings) as url:
         yield url
 
 
@@ -228,7 +228,9 @@ def test_keys_and_origins(model: AnyModal) -> None:
     settings = ServerSettings(
         api_keys=[SECRET, "another-secret"], cors_origins=["https://a.example"]
     )
-    with serving([served(model, "one"), served(model, "two", max_requests=1)], settings) as url:
+    with serving(
+        [model_to_serve(model, "one"), model_to_serve(model, "two", max_requests=1)], settings
+    ) as url:
         hello = {**HELLO, "model": "one"}
         for header in ({}, {"Authorization": "Bearer wrong-secret"}, {"Authorization": SECRET},
                        {"Authorization": f"Basic {SECRET}"}):  # fmt: skip
@@ -270,7 +272,7 @@ def test_without_origins_no_page_may_ask(url: str) -> None:
 
 
 def test_a_request_that_takes_too_long(model: AnyModal) -> None:
-    with serving([served(model, timeout=0.3)]) as url:
+    with serving([model_to_serve(model, timeout=0.3)]) as url:
         answer = ask(url, "/v1/images/generations", {"prompt": "a ball", "steps": 900})
         assert answer.status == 504 and answer.error["code"] == "timeout"
 
@@ -281,7 +283,7 @@ def test_a_fault_is_told_by_its_number_alone(model: AnyModal) -> None:
 
     hook = model.decoders["image"].family.network.register_forward_pre_hook(fail)
     try:
-        with serving([served(model)]) as url:
+        with serving([model_to_serve(model)]) as url:
             answer = ask(url, "/v1/images/generations", {"prompt": "a ball", "n": 3})
             assert answer.status == 500 and re.search(
                 r"log has it as \w{8}", answer.error["message"]
@@ -317,7 +319,7 @@ def test_api_keys_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_two_models_of_one_name_are_refused(model: AnyModal) -> None:
     from anymodal.serving.api.app import create_app
 
-    models = [served(model), served(model)]
+    models = [model_to_serve(model), model_to_serve(model)]
     with pytest.raises(ValueError, match="two models have one name"):
         create_app(models)
     for each in models:

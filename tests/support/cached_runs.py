@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anymodal.io.tensor_store import TensorStore
 from anymodal.training.run import fit, read_run
-from tests.support.runs import logged
+from tests.support.runs import read_log
 
 SIZE = 5
 
@@ -44,7 +44,7 @@ def write(parts: Path, folder: Path, name: str, **changes: Any) -> Path:
 def losses_of(config: Path) -> list[float]:
     run = read_run(config)
     fit(run)
-    return logged(Path(run.output_dir))
+    return read_log(Path(run.output_dir))
 
 
 class Calls:
@@ -58,26 +58,26 @@ class Calls:
         prepare, embed = ImageBindEncoder.prepare, DiffusionDecoder.embed_captions
         encode = DiffusionDecoder.encode
 
-        def prepared(encoder: Any, media: Any) -> Tensor:
+        def count_media(encoder: Any, media: Any) -> Tensor:
             self.media += 1
             return prepare(encoder, media)
 
-        def embedded(decoder: Any, captions: Sequence[str]) -> Any:
+        def count_captions(decoder: Any, captions: Sequence[str]) -> Any:
             self.captions += len(captions)
             return embed(decoder, captions)
 
-        def encoded(decoder: Any, batch: Tensor) -> Tensor:
+        def count_latents(decoder: Any, batch: Tensor) -> Tensor:
             self.latents += len(batch)
             return encode(decoder, batch)
 
-        monkeypatch.setattr(ImageBindEncoder, "prepare", prepared)
-        monkeypatch.setattr(DiffusionDecoder, "embed_captions", embedded)
-        monkeypatch.setattr(DiffusionDecoder, "encode", encoded)
+        monkeypatch.setattr(ImageBindEncoder, "prepare", count_media)
+        monkeypatch.setattr(DiffusionDecoder, "embed_captions", count_captions)
+        monkeypatch.setattr(DiffusionDecoder, "encode", count_latents)
 
-    def taken(self) -> tuple[int, int, int]:
-        found = self.media, self.captions, self.latents
+    def take_counts(self) -> tuple[int, int, int]:
+        counts = self.media, self.captions, self.latents
         self.media = self.captions = self.latents = 0
-        return found
+        return counts
 
 
 def leave_free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -90,8 +90,8 @@ def noting(readers: list[str]) -> Any:
     """`TensorStore.find` that notes which thread calls it."""
     find = TensorStore.find
 
-    def noted(store: TensorStore, part: str, keys: Sequence[str]) -> Any:
+    def find_and_note(store: TensorStore, part: str, keys: Sequence[str]) -> Any:
         readers.append(threading.current_thread().name)
         return find(store, part, keys)
 
-    return noted
+    return find_and_note

@@ -22,7 +22,7 @@ def start(work: Callable[..., Any], *args: Any) -> BaseProcess:
 
 
 def exit_code(child: BaseProcess, seconds: float = 120) -> int:
-    """How it ended: its status, or minus the signal that killed it.
+    """Its exit status, or minus the signal that killed it.
 
     Raises:
         AssertionError: if it still runs after `seconds`; it is killed first.

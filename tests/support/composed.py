@@ -25,7 +25,7 @@ from anymodal.training.losses import Loss, WeightedLoss
 from anymodal.training.objectives import Objective
 from anymodal.types import Message, Target
 from tests.support.huggingface_models import bert_words
-from tests.support.tiny import SAID, SLOTS, compose, conversations, felt, picture, sound
+from tests.support.tiny import REPLIES, SLOTS, compose, conversations, felt, picture, sound
 
 
 @cache
@@ -66,7 +66,7 @@ def write_asking_model(folder: Path) -> Path:
 def model_config(folder: Path) -> dict[str, Any]:
     """The configuration of a model whose parts lie in a folder."""
     load = {"_target_": "anymodal.decoders.DiffusionDecoder.from_pretrained"}
-    made = {
+    outputs = {
         name: {
             "decoder": {"_part_": name},
             "head": {"_target_": "anymodal.heads.LinearHead"},
@@ -95,31 +95,31 @@ def model_config(folder: Path) -> dict[str, Any]:
         "language": {"_part_": "words"},
         "projection": {"_target_": "anymodal.projection.LinearProjection", "num_tokens": SLOTS},
         "modalities": {
-            name: {"encoder": {**encoder, "modality": name}, **made.get(name, {})}
+            name: {"encoder": {**encoder, "modality": name}, **outputs.get(name, {})}
             for name in ("image", "audio", "imu")
         },
     }
 
 
 def plain_conversations() -> list[list[Message]]:
-    """What the tiny model says, as plain text."""
+    """The tiny model's replies, as plain text."""
     return [
-        [Message("user", [text]), Message("assistant", [p for p in said if isinstance(p, str)])]
-        for text, said in SAID.items()
+        [Message("user", [text]), Message("assistant", [p for p in reply if isinstance(p, str)])]
+        for text, reply in REPLIES.items()
     ]
 
 
 def talks(count: int = 13) -> list[list[Message]]:
     """Conversations that each have a picture, a reading and a caption of their own."""
-    made = []
+    conversation_list = []
     for seed in range(count):
         question = Message("user", [picture(seed), felt(seed), "draw a ball"])
         answer = [f"Here is ball {seed}: ", Target("image", f"a ball {seed}", picture(seed + 100))]
-        made.append([question, Message("assistant", answer)])
-    return made
+        conversation_list.append([question, Message("assistant", answer)])
+    return conversation_list
 
 
-def captioned(modality: str = "image", count: int = 4) -> list[Captioned]:
+def captioned_media(modality: str = "image", count: int = 4) -> list[Captioned]:
     """Media of random content with captions."""
     make = {"image": picture, "audio": sound, "imu": felt}[modality]
     return [Captioned(modality, make(seed), f"a ball {seed}") for seed in range(count)]
@@ -127,7 +127,7 @@ def captioned(modality: str = "image", count: int = 4) -> list[Captioned]:
 
 def scenes(count: int = 4) -> list[dict[str, Captioned]]:
     """One caption in three media each."""
-    columns = {name: captioned(name, count) for name in ("image", "audio", "imu")}
+    columns = {name: captioned_media(name, count) for name in ("image", "audio", "imu")}
     return [{name: column[index] for name, column in columns.items()} for index in range(count)]
 
 
@@ -145,8 +145,8 @@ class Toy(nn.Module):
         self.frozen, self.layer = nn.Linear(width, width), nn.Linear(width, 1)
 
     def forward(self, batch: Tensor) -> Tensor:
-        made: Tensor = self.layer(self.frozen(batch + self.noise * torch.randn_like(batch)))
-        return made
+        output: Tensor = self.layer(self.frozen(batch + self.noise * torch.randn_like(batch)))
+        return output
 
 
 class Square(Loss[Tensor, Tensor]):
@@ -177,7 +177,7 @@ class Rare(Square):
 
 
 class Regression(Objective[Tensor, Tensor]):
-    """What a toy gives is pulled to zero."""
+    """An objective that pulls a toy's output to zero."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model, {"square": Square, "root": Root, "rare": Rare})
@@ -186,8 +186,8 @@ class Regression(Objective[Tensor, Tensor]):
         return torch.stack(list(samples))
 
     def states(self, batch: Tensor) -> Tensor:
-        made: Tensor = self.model(like_weights(batch, self.model))
-        return made
+        output: Tensor = self.model(like_weights(batch, self.model))
+        return output
 
     def save_pretrained(self, folder: Path) -> None:
         save_weights(dict(self.model.named_parameters()), folder / "toy.safetensors")
@@ -265,10 +265,10 @@ class Explodes:
 class Shared:
     """Counts how often it is built."""
 
-    built = 0
+    num_built = 0
 
     def __init__(self, inner: Any = None) -> None:
-        type(self).built += 1
+        type(self).num_built += 1
         self.inner = inner
 
 

@@ -19,7 +19,7 @@ CAPTIONS = [
 ]  # shorter and longer than LENGTH
 
 
-def seeded(seed: int) -> torch.Generator:
+def generator_of(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
@@ -41,40 +41,40 @@ def values(media: Any) -> np.ndarray:
 
 
 def latents(decoder: DiffusionDecoder, count: int = 2) -> Tensor:
-    return torch.randn(count, *decoder.family.latent_shape, generator=seeded(1))
+    return torch.randn(count, *decoder.family.latent_shape, generator=generator_of(1))
 
 
 def ours(decoder: DiffusionDecoder, captions: list[str], guidance: float) -> list[Any]:
     conditioning = decoder.embed_captions(captions)
-    return decoder.sample(conditioning, steps=3, guidance=guidance, generator=seeded(9))
+    return decoder.sample(conditioning, steps=3, guidance=guidance, generator=generator_of(9))
 
 
 def theirs(
-    known: Family, decoder: DiffusionDecoder, captions: list[str], guidance: float
+    family: Family, decoder: DiffusionDecoder, captions: list[str], guidance: float
 ) -> list[Any]:
-    argument, offset = known.guidance
-    generator = seeded(9)
+    argument, offset = family.guidance
+    generator = generator_of(9)
     with isolated_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
-        made = decoder.pipeline(
+        output = decoder.pipeline(
             list(captions),
-            **known.call,
+            **family.call,
             **{argument: guidance + offset},
             num_inference_steps=3,
             generator=generator,
             output_type="np",
         )[0]
-    return [decoder.family.postprocess(each) for each in made]
+    return [decoder.family.postprocess(each) for each in output]
 
 
-def assert_made_alike(decoder: DiffusionDecoder, made: list[Any], wanted: list[Any]) -> None:
-    for each, their in zip(made, wanted, strict=True):
-        spread = values(their).std()
-        assert spread > 0
-        tolerance = 1e-3 * spread if decoder.media is Audio else 1  # or one step of 255
+def assert_alike(decoder: DiffusionDecoder, media: list[Any], references: list[Any]) -> None:
+    for each, their in zip(media, references, strict=True):
+        deviation = values(their).std()
+        assert deviation > 0
+        tolerance = 1e-3 * deviation if decoder.media is Audio else 1  # or one step of 255
         np.testing.assert_allclose(values(each), values(their), rtol=0, atol=tolerance)
 
 
-def named(decoder: DiffusionDecoder) -> dict[str, Any]:
-    """What a decoder is, wherever it came from and whatever its parts are set to."""
+def description(decoder: DiffusionDecoder) -> dict[str, Any]:
+    """A decoder's metadata without its source and its parts' settings."""
     beside = ("source", "settings")
     return {key: value for key, value in decoder.metadata().items() if key not in beside}

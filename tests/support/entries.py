@@ -17,16 +17,16 @@ def read(folder: Path, entry: Any, **how: Any) -> list[tuple[str, list[Any]]]:
     return [(m.role, m.content) for m in Conversations(folder / "d.json", **how)[0]]
 
 
-def share(asked: str, said: str, *more: str) -> list[dict[str, str]]:
+def share(question: str, reply: str, *more: str) -> list[dict[str, str]]:
     """Turns as ShareGPT and LLaVA have them."""
     roles = ("human", "gpt")
-    turns = enumerate((asked, said, *more))
+    turns = enumerate((question, reply, *more))
     return [{"from": roles[n % 2], "value": text} for n, text in turns]
 
 
-def talk(asked: Any, said: Any) -> list[dict[str, Any]]:
+def talk(question: Any, reply: Any) -> list[dict[str, Any]]:
     """Turns as OpenAI, LLaMA-Factory and ms-swift have them."""
-    return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
 
 
 QUESTION = ("assistant", ["red"])

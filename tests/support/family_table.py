@@ -20,12 +20,12 @@ Rows = Iterable[Iterable[str]]
 def encoders() -> Rows:
     """Models of transformers, each of which the contract suite opens."""
     yield "family", "`model_type`", "reads", "embedding"
-    tested = huggingface_models.FAMILIES.keys() | huggingface_models.ASSEMBLED.keys()
-    for name, known in ENCODERS.items():
-        assert name in tested, f"{name} has no tiny model in tests/support/huggingface_models.py"
-        told = huggingface_models.EMBEDDINGS[name]
+    names = huggingface_models.FAMILIES.keys() | huggingface_models.FROM_PARTS.keys()
+    for name, family in ENCODERS.items():
+        assert name in names, f"{name} has no tiny model in tests/support/huggingface_models.py"
+        embedding = huggingface_models.EMBEDDINGS[name]
         texts = "; reads texts" if name in TEXT_TOWERS else ""
-        yield known.label, f"`{name}`", known.media.kind, told + texts
+        yield family.label, f"`{name}`", family.media.kind, embedding + texts
 
 
 def tokenizers() -> Rows:
@@ -34,33 +34,33 @@ def tokenizers() -> Rows:
     for name in KINDS:
         assert name in universal_models.MODALITIES, f"{name} is in no test"
         with torch.device("meta"):
-            made = build_tokenizer(name, None, TrunkSizes(width=1024, size=224))
-        own = made.positions
+            tokenizer = build_tokenizer(name, None, TrunkSizes(width=1024, size=224))
+        own = tokenizer.positions
         count = str(257 if own is None else len(own))  # CLIP's patches of 14, and its class token
-        pieces = f"{made.frames} × {count}" if hasattr(made, "frames") else count
-        yield f"`{name}`", *universal_models.TOLD[name], pieces
+        pieces = f"{tokenizer.frames} × {count}" if hasattr(tokenizer, "frames") else count
+        yield f"`{name}`", *universal_models.DESCRIPTIONS[name], pieces
 
 
 def languages() -> Rows:
     """Language models of the suite of their contract."""
     yield "family", "`model_type`", "chat template", "embeddings in the test"
-    for known in language_models.FAMILIES.values():
-        tied = "tied" if known.tied else "untied"
-        yield known.label, f"`{known.model_type}`", known.template, tied
+    for family in language_models.FAMILIES.values():
+        tied = "tied" if family.tied else "untied"
+        yield family.label, f"`{family.model_type}`", family.template, tied
 
 
 def decoders() -> Rows:
     """Pipelines: what their contract tests have been told, and hold them to."""
     yield "makes", "family", "pipeline", "conditioning", "tested predicting", "other schedulers"
-    for known in pipelines.FAMILIES.values():
-        parts = ["embeds", *["mask"] * known.masked, *["pooled"] * (known.pooled is not None)]
-        others = [name.removesuffix("Scheduler") for name in known.schedulers]
+    for family in pipelines.FAMILIES.values():
+        parts = ["embeds", *["mask"] * family.masked, *["pooled"] * (family.pooled is not None)]
+        others = [name.removesuffix("Scheduler") for name in family.schedulers]
         yield (
-            find_family(known.pipeline).media.kind,
-            known.title,
-            f"`{known.pipeline.removesuffix('Pipeline')}`",
+            find_family(family.pipeline).media.kind,
+            family.title,
+            f"`{family.pipeline.removesuffix('Pipeline')}`",
             ", ".join(parts),
-            known.prediction.removesuffix("_prediction"),
+            family.prediction.removesuffix("_prediction"),
             ", ".join(others) or "–",
         )
 

@@ -32,12 +32,12 @@ LAYERS = {
 def _name(key: str) -> str:
     if key in NAMES:
         return NAMES[key]
-    _, _, layer, rest = key.split(".", 3)
-    part, _, kind = rest.rpartition(".")
+    _, _, layer, module = key.split(".", 3)
+    part, _, kind = module.rpartition(".")
     return f"blk.{layer}.{LAYERS[part]}.{kind}"
 
 
-def _permuted(weight: np.ndarray, heads: int) -> np.ndarray:
+def _permute(weight: np.ndarray, heads: int) -> np.ndarray:
     """Rows of rotary pairs as llama.cpp wants them, from halves as transformers has them."""
     rows = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
     return rows.swapaxes(1, 2).reshape(weight.shape)
@@ -78,7 +78,7 @@ def write(folder: Path, file: Path, *, half: bool = False, **keys: Any) -> Any:
             continue
         values = weight.numpy()
         if (part := key.split(".")[-2]) in heads:
-            values = _permuted(values, heads[part])
+            values = _permute(values, heads[part])
         writer.add_tensor(_name(key), np.ascontiguousarray(values))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -89,9 +89,11 @@ def write(folder: Path, file: Path, *, half: bool = False, **keys: Any) -> Any:
 
 def _add_words(writer: Any, gguf: Any, tokenizer: Any, size: int) -> None:
     words = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    added = tokenizer.get_added_vocab()
+    special = tokenizer.get_added_vocab()
     tokens = [word for word, _ in words]
-    kinds = [gguf.TokenType.CONTROL if word in added else gguf.TokenType.NORMAL for word in tokens]
+    kinds = [
+        gguf.TokenType.CONTROL if word in special else gguf.TokenType.NORMAL for word in tokens
+    ]
     spare = size - len(tokens)
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     writer.add_tokenizer_model("gpt2")

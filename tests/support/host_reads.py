@@ -1,4 +1,4 @@
-"""Where the package's code waits for a device: reads of tensors' values by the host."""
+"""Reads of tensors' values by the host, at which the package's code waits for a device."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def host_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def _noting(plain: Any, name: str, reads: list[str]) -> Any:
-    def noted(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def read(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         if place := caller():
             reads.append(f"{place} ({name})")
         return plain(tensor, *args, **kwargs)
 
-    return noted
+    return read

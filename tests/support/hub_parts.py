@@ -92,9 +92,9 @@ def pickle_weights(folder: Path, shards: int = 1) -> None:
         places: dict[str, str] = {}
         for shard in range(shards):
             name = f"{stem}-{shard + 1:05}-of-{shards:05}.bin"
-            held = dict(list(weights.items())[shard::shards])
-            torch.save(held, file.with_name(name))
-            places |= dict.fromkeys(held, name)
+            shard_weights = dict(list(weights.items())[shard::shards])
+            torch.save(shard_weights, file.with_name(name))
+            places |= dict.fromkeys(shard_weights, name)
         index = {"metadata": {"total_size": 1}, "weight_map": places}
         file.with_name(f"{stem}.bin.index.json").write_text(json.dumps(index))
 
@@ -199,8 +199,8 @@ def publish_vicuna(folder: Path) -> None:
     model.trainer_spec.byte_fallback = True
     for piece, rank in sorted(words.get_vocab().items(), key=lambda item: item[1]):
         kind = "CONTROL" if rank in (1, 2) else "BYTE" if piece.startswith("<0x") else "NORMAL"
-        added = model.pieces.add(piece=piece, score=-float(rank))
-        added.type = getattr(added, "UNKNOWN" if rank == 0 else kind)
+        entry = model.pieces.add(piece=piece, score=-float(rank))
+        entry.type = getattr(entry, "UNKNOWN" if rank == 0 else kind)
     _forget_words(folder)
     (folder / "tokenizer.model").write_bytes(model.SerializeToString())
     marks = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
@@ -210,8 +210,8 @@ def publish_vicuna(folder: Path) -> None:
         **{k: {"__type": "AddedToken", "content": v, **MARK} for k, v in marks.items()},
     }  # fmt: skip
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "pad_token": None}))
-    held = {k: {"content": v, **MARK} for k, v in marks.items()}
-    (folder / "special_tokens_map.json").write_text(json.dumps({**held, "pad_token": "<unk>"}))
+    special = {k: {"content": v, **MARK} for k, v in marks.items()}
+    (folder / "special_tokens_map.json").write_text(json.dumps({**special, "pad_token": "<unk>"}))
     pickle_weights(folder, shards=2)
 
 

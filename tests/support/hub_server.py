@@ -19,7 +19,7 @@ class Hub(BaseHTTPRequestHandler):
     """Repositories are folders owner/name, of one commit; a file `GATED` in one shuts it."""
 
     root: Path
-    asked: list[str]
+    paths: list[str]
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
@@ -27,11 +27,15 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
-        self.asked.append(path)
+        self.paths.append(path)
         listing = path.startswith("api/models/")
-        owner, name, *rest = [*path.removeprefix("api/models/").split("/"), "", ""]
+        owner, name, *segments = [*path.removeprefix("api/models/").split("/"), "", ""]
         folder = self.root / owner / name
-        kind, revision, file = rest[0], rest[1] if len(rest) > 1 else "", "/".join(rest[2:-2])
+        kind, revision, file = (
+            segments[0],
+            segments[1] if len(segments) > 1 else "",
+            "/".join(segments[2:-2]),
+        )
         if not path:
             self.send(200)
         elif not (owner and name and folder.is_dir()):
@@ -39,7 +43,7 @@ class Hub(BaseHTTPRequestHandler):
         elif revision not in ("", "main", COMMIT):
             self.send(404, code="RevisionNotFound")
         elif listing:
-            self.list(folder, kind, "/".join(rest[2:]).strip("/"))
+            self.list(folder, kind, "/".join(segments[2:]).strip("/"))
         elif (folder / "GATED").exists():
             self.send(403, code="GatedRepo")
         elif not (folder / file).is_file():
@@ -53,18 +57,18 @@ class Hub(BaseHTTPRequestHandler):
         if kind == "tree" and not files:
             self.send(404, code="EntryNotFound")
         elif kind == "tree":
-            found: Any = [
+            content: Any = [
                 {"type": "file", "path": n, "size": f.stat().st_size, "oid": _hash(f.read_bytes())}
                 for n, f in zip(names, files, strict=True)
             ]
-            self.send(200, json.dumps(found).encode())
+            self.send(200, json.dumps(content).encode())
         else:
-            found = {
+            content = {
                 "id": folder.name,
                 "sha": COMMIT,
                 "siblings": [{"rfilename": n} for n in names],
             }
-            self.send(200, json.dumps(found).encode())
+            self.send(200, json.dumps(content).encode())
 
     def send(self, status: int, body: bytes = b"", code: str = "") -> None:
         self.send_response(status)
@@ -78,7 +82,7 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: what was asked is in `asked`."""
+        """Nothing: what was asked is in `paths`."""
 
 
 def _hash(body: bytes) -> str:
@@ -88,13 +92,13 @@ def _hash(body: bytes) -> str:
 @contextlib.contextmanager
 def serving(root: Path) -> Iterator[tuple[str, list[str]]]:
     """Its address, for HF_ENDPOINT, and the paths that it was asked for."""
-    asked: list[str] = []
-    handler = type("Serving", (Hub,), {"root": root, "asked": asked})
+    paths: list[str] = []
+    handler = type("Serving", (Hub,), {"root": root, "paths": paths})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        yield f"http://127.0.0.1:{server.server_address[1]}", paths
     finally:
         server.shutdown()
         server.server_close()

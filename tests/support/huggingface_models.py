@@ -56,12 +56,12 @@ def blip2() -> tuple[Any, Any]:
 
 def instructblip() -> tuple[Any, Any]:
     """BLIP-2's parts, and a Q-Former of as many words as `bert_words` has."""
-    seen, processor = blip2()
-    qformer = {**seen.config.qformer_config.to_dict(), "vocab_size": len(bert_words())}
+    model, processor = blip2()
+    qformer = {**model.config.qformer_config.to_dict(), "vocab_size": len(bert_words())}
     config = hf.InstructBlipConfig(
         vision_config={**VISION, "initializer_range": 0.02},
         qformer_config={k: v for k, v in qformer.items() if k != "model_type"},
-        text_config=seen.config.text_config.to_dict(),
+        text_config=model.config.text_config.to_dict(),
         num_query_tokens=3,
     )
     return hf.InstructBlipForConditionalGeneration(config), processor
@@ -96,8 +96,8 @@ def siglip_vision() -> tuple[Any, Any]:
 
 
 def siglip2_vision() -> tuple[Any, Any]:
-    seen, processor = siglip2()
-    return hf.Siglip2VisionModel(seen.config.vision_config), processor
+    model, processor = siglip2()
+    return hf.Siglip2VisionModel(model.config.vision_config), processor
 
 
 def vit(name: str = "ViT") -> tuple[Any, Any]:
@@ -165,11 +165,11 @@ def whisper() -> tuple[Any, Any]:
 
 def waves(name: str = "Wav2Vec2", **settings: Any) -> tuple[Any, Any]:
     """Wav2vec 2.0 or one of its kin."""
-    known = {"conv_dim": (8, 8), "conv_kernel": (10, 4), "conv_stride": (80, 4)}
-    known |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
+    sizes = {"conv_dim": (8, 8), "conv_kernel": (10, 4), "conv_stride": (80, 4)}
+    sizes |= {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
     if name == "Data2VecAudio":
-        known |= {"conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 2}
-    config = getattr(hf, f"{name}Config")(**SMALL, **known, vocab_size=40, **settings)
+        sizes |= {"conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 2}
+    config = getattr(hf, f"{name}Config")(**SMALL, **sizes, vocab_size=40, **settings)
     return getattr(hf, f"{name}Model")(config), hf.Wav2Vec2FeatureExtractor(
         return_attention_mask=getattr(config, "feat_extract_norm", "layer") == "layer"
     )
@@ -218,7 +218,7 @@ def pe_audio() -> tuple[Any, Any]:
 
 
 def _has_timm() -> bool:
-    """Whether it can be imported, with the torchvision that it wants."""
+    """Return True if timm can be imported, with the torchvision that it wants."""
     try:
         import timm  # noqa: F401
     except (ImportError, OSError, RuntimeError):
@@ -230,7 +230,7 @@ TIMM = _has_timm()
 
 
 def pe_frames() -> Any:
-    """What sees a PE video's frames: timm's ViT, or one of transformers where timm isn't."""
+    """The configuration of a PE video's frame encoder: timm's ViT, or transformers' if absent."""
     if not TIMM:
         return hf.ViTConfig(**VISION, num_labels=12)
     sizes = {"embed_dim": 32, "depth": 2, "num_heads": 2, "img_size": 32, "patch_size": 8}
@@ -290,11 +290,11 @@ FAMILIES: dict[str, Build] = {
 }
 
 
-ASSEMBLED: dict[str, Build] = {"pe_video": pe_video}
+FROM_PARTS: dict[str, Build] = {"pe_video": pe_video}
 """Of these, transformers opens no folder without another library (timm)."""
 if TIMM:
-    FAMILIES |= ASSEMBLED
-    ASSEMBLED = {}
+    FAMILIES |= FROM_PARTS
+    FROM_PARTS = {}
 
 
 EMBEDDINGS = {
@@ -322,10 +322,10 @@ EMBEDDINGS = {
     "pe_audio": "joint with text",
     "pe_video": "joint with text; needs `anymodal[timm]`",
 }
-"""What the documents say of each one's embedding."""
+"""The documents' description of each one's embedding."""
 
 
-def assembled(build: Build) -> TransformersEncoder:
+def from_parts(build: Build) -> TransformersEncoder:
     """A new model as an encoder, from no folder."""
     model, processor = build()
     return TransformersEncoder(model.eval(), processor, Sizes(0.5, 4))
@@ -343,7 +343,7 @@ def write(build: Build, folder: Path) -> Any:
     return model
 
 
-def opened(build: Build) -> TransformersEncoder:
+def open_saved(build: Build) -> TransformersEncoder:
     """A new model, opened as a hub's would be."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tiny"

@@ -24,7 +24,7 @@ DEEP = GREY.astype(np.uint16) * 257
 P3_RED = (234, 51, 35)  # in Display P3: sRGB's own red
 
 
-def written(fmt: str, picture: Any = SMOOTH, **options: Any) -> bytes:
+def file_bytes(fmt: str, picture: Any = SMOOTH, **options: Any) -> bytes:
     picture = pil.fromarray(picture) if isinstance(picture, np.ndarray) else picture
     buffer = io.BytesIO()
     picture.save(buffer, fmt, **options)
@@ -37,7 +37,7 @@ def chunk(name: bytes, content: bytes, crc: int | None = None) -> bytes:
 
 
 def png_with(*chunks: bytes, picture: Any = SMOOTH, **options: Any) -> bytes:
-    data = written("PNG", picture, **options)
+    data = file_bytes("PNG", picture, **options)
     return data[:33] + b"".join(chunks) + data[33:]
 
 
@@ -138,6 +138,6 @@ LOSSY: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 FILES = {
-    name: written(name.split()[0], picture, **options)
+    name: file_bytes(name.split()[0], picture, **options)
     for name, (picture, options) in (EXACT | LOSSY).items()
 }

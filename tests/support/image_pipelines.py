@@ -49,8 +49,10 @@ def sigma() -> DiffusionPipeline:
     return nano.nano_image(tokenizer(), small_vae(), size=16, **SMALL)
 
 
-def published(pipeline: DiffusionPipeline, scheduler: Any, kind: Any = None) -> DiffusionPipeline:
-    """What nano has, as its family was published: it predicts the noise, and its variance."""
+def published_variant(
+    pipeline: DiffusionPipeline, scheduler: Any, kind: Any = None
+) -> DiffusionPipeline:
+    """Nano's pipeline as its family was published: it predicts the noise, and its variance."""
     parts = pipeline.components
     parts["scheduler"] = scheduler
     config = dict(parts["transformer"].config)
@@ -60,7 +62,7 @@ def published(pipeline: DiffusionPipeline, scheduler: Any, kind: Any = None) -> 
 
 
 def alpha() -> DiffusionPipeline:
-    return published(sigma(), DPMSolverMultistepScheduler(), PixArtAlphaPipeline)
+    return published_variant(sigma(), DPMSolverMultistepScheduler(), PixArtAlphaPipeline)
 
 
 def stable_diffusion_1() -> DiffusionPipeline:

@@ -26,6 +26,6 @@ def is_right(medium: Any, rate: float = 100, scale: tuple[float, float] = (1, 1)
     """Samples of 1 to 6 in other units, at a rate."""
     assert isinstance(medium, IMU)
     assert medium.rate == pytest.approx(rate, rel=1e-3)
-    wanted = np.repeat(scale, 3) * np.arange(1, 7)
-    np.testing.assert_allclose(medium.samples, wanted[:, None] + np.zeros(medium.samples.shape),
+    expected = np.repeat(scale, 3) * np.arange(1, 7)
+    np.testing.assert_allclose(medium.samples, expected[:, None] + np.zeros(medium.samples.shape),
                                rtol=1e-5)  # fmt: skip

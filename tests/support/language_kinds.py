@@ -151,7 +151,7 @@ def nudge(language: LanguageModel, signals: Signals) -> None:
         rows[[start - signals.first_id for start in signals.starts]] = 2.5 * towards
 
 
-def sampled(language, signals, prompt, seed, **more):
+def sample_events(language, signals, prompt, seed, **more):
     settings_ = Sampling(**{"max_new_tokens": 40, "temperature": 1.5, **more})
     generator = torch.Generator().manual_seed(seed)
     return list(generate(language, signals, prompt, settings_, generator=generator))

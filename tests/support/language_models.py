@@ -247,8 +247,8 @@ class Family:
         tokenizer = self.tokenizer()
         size = int(max(tokenizer.get_vocab().values())) + 1 + SPARE
         ends = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id")}
-        known = {**SMALL, "vocab_size": size, "tie_word_embeddings": self.tied, **ends}
-        config = self.model.config_class(**{**known, "pad_token_id": None, **self.config})
+        settings = {**SMALL, "vocab_size": size, "tie_word_embeddings": self.tied, **ends}
+        config = self.model.config_class(**{**settings, "pad_token_id": None, **self.config})
         model = self.model(config).eval()
         model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.save_pretrained(folder)

@@ -66,15 +66,15 @@ def clip(
         if rotation:
             stream.set_display_rotation(rotation)
         for index, frame in enumerate(frames):
-            shown = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            shown.time_base = Fraction(1, 1000)
-            shown.pts = round(1000 * times[index]) if times else 100 * index
-            container.mux(stream.encode(shown))
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.time_base = Fraction(1, 1000)
+            picture.pts = round(1000 * times[index]) if times else 100 * index
+            container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return buffer.getvalue()
 
 
-def spoken(fmt: str, codec: str, *, rate: int = 16000, cover: bool = False) -> bytes:
+def speech(fmt: str, codec: str, *, rate: int = 16000, cover: bool = False) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=fmt) as container:
         stream: Any = container.add_stream(codec, rate=rate, layout="mono")
@@ -131,9 +131,9 @@ VALID: dict[str, tuple[str, bytes]] = {
     "a.flac": ("audio", sound("FLAC")),
     "a.ogg": ("audio", sound("OGG", subtype="VORBIS")),
     "a.opus": ("audio", sound("OGG", subtype="OPUS")),
-    "a.mp3": ("audio", spoken("mp3", "libmp3lame")),
-    "a.m4a": ("audio", spoken("mp4", "aac")),
-    "a.aac": ("audio", spoken("adts", "aac")),
+    "a.mp3": ("audio", speech("mp3", "libmp3lame")),
+    "a.m4a": ("audio", speech("mp4", "aac")),
+    "a.aac": ("audio", speech("adts", "aac")),
     "a.mp4": ("video", clip("mp4", "libx264")),
     "a.webm": ("video", clip("webm", "libvpx-vp9")),
     "a.avi": ("video", clip("avi", "mpeg4")),

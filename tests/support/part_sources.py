@@ -39,21 +39,21 @@ _UNREAD = {"annotation", "returns", "type_params", "type_comment", "kind", "ctx"
 
 
 def code_of(source: str) -> str:
-    """What of a source file decides what it does: no comment, docstring, annotation or layout."""
-    return _written(ast.parse(source))
+    """A source file's code alone: without comments, docstrings, annotations and layout."""
+    return _dump(ast.parse(source))
 
 
-def _written(node: object) -> str:
+def _dump(node: object) -> str:
     if isinstance(node, list):
-        return f"[{' '.join(_written(each) for each in node if not _decides_nothing(each))}]"
+        return f"[{' '.join(_dump(each) for each in node if not _decides_nothing(each))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = (_written(value) for name, value in ast.iter_fields(node) if name not in _UNREAD)
+    fields = (_dump(value) for name, value in ast.iter_fields(node) if name not in _UNREAD)
     return f"({type(node).__name__} {' '.join(fields)})"
 
 
 def _decides_nothing(node: object) -> bool:
-    """Whether it is a docstring, or imports for type checks."""
+    """Return True for a docstring, and for imports for type checks."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return isinstance(node.value.value, str)
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
@@ -69,16 +69,16 @@ def hash_of_part(part: str) -> str:
 
 def imports_of(part: str) -> set[str]:
     """Modules that a part imports, and names from modules; not those for type checks."""
-    found = set()
+    modules = set()
     for file in files_of(part):
         tree = ast.parse(file.read_text("utf-8"))
         tree.body = [node for node in tree.body if not _decides_nothing(node)]
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
-                found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+                modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
             elif isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-    return found
+                modules |= {alias.name for alias in node.names}
+    return modules
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Where the repository is."""
+"""The repository's path."""
 
 from __future__ import annotations
 

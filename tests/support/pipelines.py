@@ -12,7 +12,7 @@ from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, st
 from tests.support.image_pipelines import (
     alpha,
     flux,
-    published,
+    published_variant,
     sana,
     sigma,
     stable_diffusion,
@@ -137,7 +137,7 @@ FAMILIES: dict[str, Family] = {
     "sigma_published": Family(
         "PixArt-Σ",
         "PixArtSigmaPipeline",
-        lambda: published(sigma(), DPMSolverMultistepScheduler()),
+        lambda: published_variant(sigma(), DPMSolverMultistepScheduler()),
         "epsilon",
         call=BINLESS,
         schedulers=(LCM, DPM),
@@ -215,7 +215,7 @@ FAMILIES: dict[str, Family] = {
     "latte_published": Family(
         "Latte",
         "LattePipeline",
-        lambda: published(latte(), DDIMScheduler(beta_schedule="linear")),
+        lambda: published_variant(latte(), DDIMScheduler(beta_schedule="linear")),
         "epsilon",
         length=120,
         options={"padded": True},

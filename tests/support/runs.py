@@ -42,13 +42,13 @@ def write(folder: Path, name: str = "run", **changes: Any) -> Path:
     return path
 
 
-def logged(out: Path, column: str = "loss") -> list[float]:
+def read_log(out: Path, column: str = "loss") -> list[float]:
     """A column of all sessions' CSV logs, in order."""
-    found = []
+    values = []
     for path in sorted((out / "logs").glob("version_*/metrics.csv")):
         with open(path, newline="") as file:
-            found += [float(row[column]) for row in csv.DictReader(file) if row.get(column)]
-    return found
+            values += [float(row[column]) for row in csv.DictReader(file) if row.get(column)]
+    return values
 
 
 def last(out: Path) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def stages(parts: Path, folder: Path) -> dict[str, dict[str, Any]]:
         "diffusion": {
             "model": {**load, "folder": str(parts.parent / "image")},
             "objective": {"_target_": f"{objectives}.CaptionedDiffusion"},
-            "data": {"_target_": "tests.support.composed.captioned"},
+            "data": {"_target_": "tests.support.composed.captioned_media"},
             "stage": {
                 "trainable": ["parts.transformer.*", "parts.text_encoder.*"],
                 "losses": {"denoise": 1},
@@ -159,7 +159,7 @@ def stages(parts: Path, folder: Path) -> dict[str, dict[str, Any]]:
                 },
             },
             "objective": {"_target_": f"{objectives}.Autoencoding"},
-            "data": {"_target_": "tests.support.composed.captioned"},
+            "data": {"_target_": "tests.support.composed.captioned_media"},
             "stage": {"losses": {"l1": 1, "l2": 1, "edge": 1, "kl": 1}},
         },
     }

@@ -15,11 +15,11 @@ from anymodal.types import Message
 ASKED = (SampleMessage("user", ("what is this?",)),)
 
 
-def sample(name: object = "1", **known: Any) -> EvaluationSample:
-    return EvaluationSample(str(name), ASKED, **known)
+def sample(name: object = "1", **fields: Any) -> EvaluationSample:
+    return EvaluationSample(str(name), ASKED, **fields)
 
 
-def said(*parts: Any) -> Message:
+def reply_of(*parts: Any) -> Message:
     return Message("assistant", list(parts))
 
 

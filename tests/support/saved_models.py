@@ -27,8 +27,8 @@ def identical(first: AnyModal, second: AnyModal) -> None:
     assert left.keys() == right.keys()
     for name, value in left.items():
         assert torch.equal(value, right[name]), name
-    asked = [tiny.picture(), "what is this?"]
-    replies = [m.chat(asked, seed=1, max_new_tokens=6, max_spans=1) for m in (first, second)]
+    question = [tiny.picture(), "what is this?"]
+    replies = [m.chat(question, seed=1, max_new_tokens=6, max_spans=1) for m in (first, second)]
     assert replies[0] == replies[1]
 
 

@@ -38,6 +38,6 @@ def serving(models: Sequence[ServedModel], settings: ServerSettings | None = Non
         assert not thread.is_alive(), "the server doesn't end"
 
 
-def served(model: AnyModal, name: str = "nano", **settings: Any) -> ServedModel:
+def model_to_serve(model: AnyModal, name: str = "nano", **settings: Any) -> ServedModel:
     """A model to serve."""
     return ServedModel(name, model, None, EngineSettings(**settings))

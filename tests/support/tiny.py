@@ -42,39 +42,42 @@ def felt(seed: int = 0) -> IMU:
 
 DRAWN = Target("image", "a ball")
 PLAYED = Target("audio", "a ball")
-SAID = {
+REPLIES = {
     "hello": ["Hello!"],
     "draw a ball": ["Here is a ball: ", DRAWN],
     "draw and play a ball": ["Look: ", DRAWN, " and listen: ", PLAYED, " Done."],
     "what is this?": ["This is a ball."],
 }
-"""What the tiny model answers in the first two turns; attach media to the question alone."""
+"""The tiny model's replies in the first two turns; attach media to the question alone."""
 
 
-def _turn(text: str, given: tuple = ()) -> list[Message]:
-    made = {"image": picture(), "audio": sound()}
+def _turn(text: str, media: tuple = ()) -> list[Message]:
+    media_by_modality = {"image": picture(), "audio": sound()}
     reply = [
-        Target(part.modality, part.caption, made[part.modality])
+        Target(part.modality, part.caption, media_by_modality[part.modality])
         if isinstance(part, Target)
         else part
-        for part in SAID[text]
+        for part in REPLIES[text]
     ]
-    return [Message("user", [*given, text]), Message("assistant", reply)]
+    return [Message("user", [*media, text]), Message("assistant", reply)]
 
 
 def conversations() -> list[list[Message]]:
     """Every answer alone and after every other one, and the question with every kind of medium."""
-    alone = [_turn(text) for text in SAID]
-    pairs = [_turn(first) + _turn(second) for first in SAID for second in SAID]
-    given = [(picture(),), (sound(),), (felt(),), (picture(), felt())]
-    attached = [_turn("what is this?", media) for media in given]
+    alone = [_turn(text) for text in REPLIES]
+    pairs = [_turn(first) + _turn(second) for first in REPLIES for second in REPLIES]
+    media_sets = [(picture(),), (sound(),), (felt(),), (picture(), felt())]
+    attached = [_turn("what is this?", media) for media in media_sets]
     return alone + pairs + attached
 
 
 def compose() -> AnyModal:
     """Compose the tiny model, with random weights."""
     torch.manual_seed(0)
-    texts = [*SAID, *("".join(p for p in reply if isinstance(p, str)) for reply in SAID.values())]
+    texts = [
+        *REPLIES,
+        *("".join(p for p in reply if isinstance(p, str)) for reply in REPLIES.values()),
+    ]
     tokenizer = train_tokenizer(texts * 5, 300)
     trunk = {"width": 16, "blocks": 1, "heads": 2}
     binder = ImageBind(
@@ -131,11 +134,13 @@ def tiny_model() -> AnyModal:
     trained = [p.requires_grad_() for p in model.language.parameters()]
     ids, labels, positions, places = (batch := model.lay_out(conversations())).packed
     with torch.no_grad():  # where soft tokens stand nothing trains, so they are computed once
-        fixed = model.embed(batch.prompts, ids, places)
-    held = torch.isin(ids, torch.tensor([model.signals.placeholder(n) for n in model.encoders]))
+        soft_tokens = model.embed(batch.prompts, ids, places)
+    is_placeholder = torch.isin(
+        ids, torch.tensor([model.signals.placeholder(n) for n in model.encoders])
+    )
     optimizer = torch.optim.AdamW(trained, lr=1e-2, weight_decay=0.0)
     for _ in range(300):
-        embeds = torch.where(held[..., None], fixed, model.language.embed(ids))
+        embeds = torch.where(is_placeholder[..., None], soft_tokens, model.language.embed(ids))
         loss = model.language.loss(model.language(embeds, positions=positions), labels)
         if loss < 0.02:
             break

@@ -18,23 +18,23 @@ Launcher = Callable[[int, int, int], Mapping[str, str]]
 
 
 def by_torchrun(rank: int, count: int, port: int) -> dict[str, str]:
-    """What torchrun tells a process, with all of them on one node."""
-    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
-    return {**_address(port), **{name: str(value) for name, value in told.items()}}
+    """Environment that torchrun gives a process, with all of them on one node."""
+    variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    return {**_address(port), **{name: str(value) for name, value in variables.items()}}
 
 
 def by_torchrun_on_nodes(rank: int, count: int, port: int) -> dict[str, str]:
     """The same, with each process on a node of its own."""
-    told = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "GROUP_RANK": str(rank)}
-    return {**by_torchrun(rank, count, port), **told}
+    variables = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "GROUP_RANK": str(rank)}
+    return {**by_torchrun(rank, count, port), **variables}
 
 
 def by_slurm(rank: int, count: int, port: int) -> dict[str, str]:
-    """What srun tells a process, with each on a node of its own."""
-    told = {"NTASKS": count, "PROCID": rank, "LOCALID": 0, "NODEID": rank, "NNODES": count}
-    known = {**told, "NTASKS_PER_NODE": 1, "JOB_ID": 7, "JOB_NAME": "train"}
-    named = {f"SLURM_{name}": str(value) for name, value in known.items()}
-    return {**named, **_address(port)}
+    """Environment that srun gives a process, with each on a node of its own."""
+    variables = {"NTASKS": count, "PROCID": rank, "LOCALID": 0, "NODEID": rank, "NNODES": count}
+    more = {**variables, "NTASKS_PER_NODE": 1, "JOB_ID": 7, "JOB_NAME": "train"}
+    slurm_variables = {f"SLURM_{name}": str(value) for name, value in more.items()}
+    return {**slurm_variables, **_address(port)}
 
 
 def _address(port: int) -> dict[str, str]:
@@ -61,12 +61,16 @@ def run_together(
     children = [_fork(work, rank, path, launcher(rank, count, port)) for rank, path in
                 enumerate(paths)]  # fmt: skip
     codes = _wait(children, time.monotonic() + limit)
-    said = [path.read_text() for path in paths]
-    assert codes == [0] * count, f"ended with {codes}\n" + "\n".join(text[-3000:] for text in said)
-    return said
+    outputs = [path.read_text() for path in paths]
+    assert codes == [0] * count, f"ended with {codes}\n" + "\n".join(
+        text[-3000:] for text in outputs
+    )
+    return outputs
 
 
-def _fork(work: Callable[[int], object], rank: int, path: Path, told: Mapping[str, str]) -> int:
+def _fork(
+    work: Callable[[int], object], rank: int, path: Path, variables: Mapping[str, str]
+) -> int:
     child = os.fork()
     if child:
         return child
@@ -76,7 +80,7 @@ def _fork(work: Callable[[int], object], rank: int, path: Path, told: Mapping[st
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = file
-        os.environ.update(told)
+        os.environ.update(variables)
         with log_to_terminal():
             work(rank)
         code = 0
@@ -91,8 +95,8 @@ def _wait(children: list[int], until: float) -> list[int | None]:
     codes: dict[int, int | None] = {}
     while len(codes) < len(children):
         for child in [child for child in children if child not in codes]:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
                 codes[child] = os.waitstatus_to_exitcode(status)
                 if codes[child]:
                     until = min(until, time.monotonic() + 5)

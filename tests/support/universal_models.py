@@ -29,7 +29,7 @@ MODALITIES: dict[str, dict[str, Any]] = {
 }
 
 
-TOLD = {
+DESCRIPTIONS = {
     "image": ("images", "CLIP's patches"),
     "video": ("videos", "CLIP's patches of 8 frames"),
     "audio": ("audio, 10.24 s", "a convolution over log-mel filter banks"),
@@ -38,7 +38,7 @@ TOLD = {
     "normal": ("maps of surface normals", "CLIP's patches of a colour image"),
     "imu": ("IMU recordings, 2 s", "a convolution over readings"),
 }
-"""What the documents say of each tokenizer: what it reads, and how."""
+"""The documents' description of each tokenizer: its input, and how it reads it."""
 
 
 def new(**changes: dict[str, Any]) -> UniversalTrunk:
@@ -47,7 +47,7 @@ def new(**changes: dict[str, Any]) -> UniversalTrunk:
     return UniversalTrunk(vision, {**MODALITIES, **changes}).eval()
 
 
-def opened(modality: str) -> UniversalEncoder:
+def open_saved(modality: str) -> UniversalEncoder:
     """A modality of a new one, opened from where it was saved."""
     with tempfile.TemporaryDirectory() as folder:
         new().save_pretrained(folder)

@@ -49,7 +49,7 @@ def text_to_video() -> DiffusionPipeline:
     )
 
 
-def ltx(timed: bool = False) -> DiffusionPipeline:
+def ltx(timestep_conditioning: bool = False) -> DiffusionPipeline:
     """LTX-Video; from 0.9.1 on its autoencoder is told how much noise is left."""
     return LTXPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
@@ -67,7 +67,7 @@ def ltx(timed: bool = False) -> DiffusionPipeline:
             upsample_residual=(False,) * 2,
             upsample_factor=(1,) * 2,
             patch_size=2,
-            timestep_conditioning=timed,
+            timestep_conditioning=timestep_conditioning,
         ),
         text_encoder=t5(),
         tokenizer=words(),
@@ -83,7 +83,7 @@ def ltx(timed: bool = False) -> DiffusionPipeline:
     )
 
 
-def wan(expanded: bool = False) -> DiffusionPipeline:
+def wan(expand_timesteps: bool = False) -> DiffusionPipeline:
     return WanPipeline(
         tokenizer=words(),
         text_encoder=t5(),
@@ -105,7 +105,7 @@ def wan(expanded: bool = False) -> DiffusionPipeline:
             num_layers=1,
             rope_max_seq_len=32,
         ),
-        expand_timesteps=expanded,
+        expand_timesteps=expand_timesteps,
     )
 
 

@@ -13,7 +13,7 @@ from anymodal.training.run import build, fit, read_run
 from anymodal.training.steps import sum_counts
 from tests.support import composed
 from tests.support.host_reads import host_reads
-from tests.support.runs import logged, stages, write
+from tests.support.runs import read_log, stages, write
 
 TALKS = {"_target_": "tests.distributed.test_processes.uneven_talks"}
 TRAINABLE = ["projection.*", "heads.*", "language.model.*", "language.rows"]
@@ -56,7 +56,7 @@ def test_accumulated_batches_have_the_gradient_of_one(
         assert cut.keys() == whole.keys()
         for key, value in whole.items():
             torch.testing.assert_close(cut[key], value, rtol=1e-3, atol=1e-6)
-        assert logged(tmp_path / name) == pytest.approx(logged(tmp_path / "whole"), rel=1e-4)
+        assert read_log(tmp_path / name) == pytest.approx(read_log(tmp_path / "whole"), rel=1e-4)
 
 
 def test_batches_of_the_language_model_weigh_by_their_words(parts: Path, tmp_path: Path) -> None:

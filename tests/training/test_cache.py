@@ -29,22 +29,22 @@ def test_memory_a_cold_and_a_warm_folder_and_one_filled_ahead_train_alike(
     calls = Calls(monkeypatch)
     held = losses_of(write(parts, tmp_path, "memory", **same))
     assert len(held) == 6 and len(set(held)) == 6
-    in_memory = calls.taken()
+    in_memory = calls.take_counts()
     own = 6  # captions by which the decoders measure their conditioning's scale
     assert in_memory == (2 * 13, 13 + own, 0)
     cache = {**same, "feature_cache": {"dir": str(tmp_path / "cache")}}
     assert losses_of(write(parts, tmp_path, "cold", **cache)) == held
-    assert calls.taken() == in_memory
+    assert calls.take_counts() == in_memory
     assert losses_of(write(parts, tmp_path, "warm", **cache)) == held
-    assert calls.taken() == (0, 0, 0)
+    assert calls.take_counts() == (0, 0, 0)
     ahead = {**same, "feature_cache": {"dir": str(tmp_path / "ahead")}}
     config = write(parts, tmp_path, "ahead", **ahead)
     assert fill_feature_cache(config) == 15  # of 13 samples; the run draws 30
-    assert calls.taken() == in_memory
+    assert calls.take_counts() == in_memory
     readers: list[str] = []
     monkeypatch.setattr(TensorStore, "find", noting(readers))
     assert losses_of(config) == held
-    assert calls.taken() == (0, 0, 0)
+    assert calls.take_counts() == (0, 0, 0)
     # Of the first two batches: the second is drawn before the first has told the parts.
     assert sum(name.startswith("prefetch") for name in readers) >= 8
     assert sum(not name.startswith("prefetch") for name in readers) <= 8
@@ -58,7 +58,7 @@ def test_an_autoencoder_s_latents_are_kept_too(
     changes = {
         "model": decoder,
         "objective": {"_target_": "anymodal.training.objectives.CaptionedDiffusion"},
-        "data": {"_target_": "tests.support.composed.captioned"},
+        "data": {"_target_": "tests.support.composed.captioned_media"},
         "stage": {
             "trainable": ["parts.transformer.*", "parts.text_encoder.*"],
             "losses": {"denoise": 1},
@@ -68,14 +68,14 @@ def test_an_autoencoder_s_latents_are_kept_too(
     }
     calls = Calls(monkeypatch)
     held = losses_of(write(parts, tmp_path, "memory", **changes))
-    assert calls.taken()[2] == 4
+    assert calls.take_counts()[2] == 4
     config = write(
         parts, tmp_path, "disk", **changes, feature_cache={"dir": str(tmp_path / "cache")}
     )
     fill_feature_cache(config)
-    assert calls.taken()[2] == 4
+    assert calls.take_counts()[2] == 4
     assert losses_of(config) == held
-    assert calls.taken()[2] == 0
+    assert calls.take_counts()[2] == 0
 
 
 def test_a_limit_that_is_reached_ends_the_command(parts: Path, tmp_path: Path) -> None:
@@ -192,12 +192,12 @@ def test_the_command_goes_on_where_it_stopped(
     )
     with pytest.raises(OSError, match="the power is cut"):
         fill_feature_cache(config)
-    assert calls.taken()[0] == 2 * 5, "one batch of five"
+    assert calls.take_counts()[0] == 2 * 5, "one batch of five"
     assert cli.main(["cache", str(config), "data.cut=100"]) == 0
-    assert calls.taken()[0] == 2 * (13 - 5)
+    assert calls.take_counts()[0] == 2 * (13 - 5)
     assert "15 samples gone through" in capsys.readouterr().out
     assert cli.main(["cache", str(config), "data.cut=100"]) == 0
-    assert calls.taken()[0] == 0
+    assert calls.take_counts()[0] == 0
 
 
 def test_shares_add_up_to_the_whole(
@@ -209,4 +209,4 @@ def test_shares_add_up_to_the_whole(
         assert cli.main(["cache", str(config), "workers=1", "--share", share]) == 0
     calls = Calls(monkeypatch)
     losses_of(config)
-    assert calls.taken()[0] == 0
+    assert calls.take_counts()[0] == 0

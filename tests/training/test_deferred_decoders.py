@@ -16,7 +16,7 @@ from anymodal.training.precompute import fill_feature_cache
 from anymodal.training.run import build, fit, read_run
 from tests.support.cached_runs import SIZE, losses_of, write
 from tests.support.composed import write_model
-from tests.support.runs import logged
+from tests.support.runs import read_log
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_alignment_with_a_filled_cache_opens_no_decoder(parts: Path, tmp_path: P
     fill_feature_cache(aligned(parts, tmp_path, "ahead"))
     config = aligned(parts, tmp_path, "ahead")
     _, module = fit(read_run(config))
-    assert logged(tmp_path / "ahead") == held
+    assert read_log(tmp_path / "ahead") == held
     model: Any = module.model
     assert opened(model) == [] and not list(model.decoders.parameters())
     model.save_pretrained(tmp_path / "model")
@@ -68,7 +68,7 @@ def test_a_caption_that_isn_t_kept_opens_its_decoder(parts: Path, tmp_path: Path
     held = losses_of(aligned(parts, tmp_path, "memory", feature_cache={}))
     fill_feature_cache(aligned(parts, tmp_path, "ahead"), limit=SIZE)
     _, module = fit(read_run(aligned(parts, tmp_path, "ahead")))
-    assert opened(module.model) == ["image"] and logged(tmp_path / "ahead") == held
+    assert opened(module.model) == ["image"] and read_log(tmp_path / "ahead") == held
 
 
 def test_a_decoder_whose_files_or_code_changed_is_opened(parts: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from anymodal.training.run import build, fit, read_run, train, train_model
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed
-from tests.support.runs import TOY, assert_same, last, logged, write
+from tests.support.runs import TOY, assert_same, last, read_log, write
 from tests.support.together import run_together
 
 CPU = {"accelerator": "cpu", "enable_progress_bar": False}
@@ -85,7 +85,7 @@ def test_a_run_names_its_loggers_and_callbacks(tmp_path: Path) -> None:
     assert last(tmp_path / "run")["callbacks"]["Steps"] == {"steps": 4}
     mine = rows(tmp_path / "mine" / "lightning_logs")
     assert "loss" in mine[0] and "lr-" in mine[0] and len(mine) > 4
-    assert len(logged(tmp_path / "run")) == 4, "the run's own log is there too"
+    assert len(read_log(tmp_path / "run")) == 4, "the run's own log is there too"
 
 
 def test_they_go_on_with_the_run(tmp_path: Path) -> None:

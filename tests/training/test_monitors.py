@@ -15,7 +15,7 @@ from anymodal.types import Message
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed, tiny
-from tests.support.runs import TOY, assert_same, last, logged, write
+from tests.support.runs import TOY, assert_same, last, read_log, write
 from tests.support.together import run_together
 
 
@@ -30,7 +30,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def every_batch(folder: Path, **changes: Any) -> list[float]:
     """The loss of each batch of a run."""
     train(write(folder, "each", log_every=1, **changes))
-    return logged(folder / "each")
+    return read_log(folder / "each")
 
 
 def means(values: list[float], size: int) -> list[float]:
@@ -41,8 +41,8 @@ def means(values: list[float], size: int) -> list[float]:
 def test_a_line_is_the_mean_since_the_last(tmp_path: Path) -> None:
     each = every_batch(tmp_path, steps=12)
     train(write(tmp_path, "fours", steps=12, log_every=4))
-    assert logged(tmp_path / "fours") == pytest.approx(means(each, 4), rel=1e-5)
-    assert logged(tmp_path / "fours", "loss/square") == pytest.approx(means(each, 4), rel=1e-5)
+    assert read_log(tmp_path / "fours") == pytest.approx(means(each, 4), rel=1e-5)
+    assert read_log(tmp_path / "fours", "loss/square") == pytest.approx(means(each, 4), rel=1e-5)
 
 
 def test_accumulated_batches_are_in_it(tmp_path: Path) -> None:
@@ -50,15 +50,15 @@ def test_accumulated_batches_are_in_it(tmp_path: Path) -> None:
     still = {"optimizer": {"lr": 1e-12, "weight_decay": 0.0}}
     each = every_batch(tmp_path, steps=12, **still)
     train(write(tmp_path, "twos", steps=6, accumulate_grad_batches=2, log_every=3, **still))
-    assert logged(tmp_path / "twos") == pytest.approx(means(each, 6), rel=1e-5)
+    assert read_log(tmp_path / "twos") == pytest.approx(means(each, 6), rel=1e-5)
 
 
 def test_skipped_batches_are_not_in_it(tmp_path: Path) -> None:
     data = {**TOY["data"], "count": 12, "bad": [0]}
     each = every_batch(tmp_path, steps=4, data=data)
     train(write(tmp_path, "four", steps=4, data=data, log_every=4))
-    assert logged(tmp_path / "four") == pytest.approx([sum(each) / len(each)], rel=1e-5)
-    assert logged(tmp_path / "four", "skipped") == [4 - len(each)] == [1]
+    assert read_log(tmp_path / "four") == pytest.approx([sum(each) / len(each)], rel=1e-5)
+    assert read_log(tmp_path / "four", "skipped") == [4 - len(each)] == [1]
 
 
 @pytest.mark.parametrize("accumulate_grad_batches", [1, 2])
@@ -78,8 +78,8 @@ def test_a_run_that_was_cut_off_between_lines_tells_the_same(
     with pytest.raises(OSError, match="the power is cut"):
         train(cut)
     train(cut, ["data.cut=null"])
-    assert len(logged(tmp_path / "straight")) == 2
-    assert logged(tmp_path / "cut") == logged(tmp_path / "straight")
+    assert len(read_log(tmp_path / "straight")) == 2
+    assert read_log(tmp_path / "cut") == read_log(tmp_path / "straight")
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
@@ -89,8 +89,8 @@ def test_it_is_over_all_processes(tmp_path: Path, strategy: str) -> None:
     config = write_together(tmp_path, "two", **more)
     together = [f"+trainer.strategy={strategy}"]
     run_together(lambda rank: train(config, together), tmp_path / "said")
-    assert len(logged(tmp_path / "one")) == 2
-    assert logged(tmp_path / "two") == pytest.approx(logged(tmp_path / "one"), rel=1e-4)
+    assert len(read_log(tmp_path / "one")) == 2
+    assert read_log(tmp_path / "two") == pytest.approx(read_log(tmp_path / "one"), rel=1e-4)
 
 
 # ---- Nothing learned ---------------------------------------------------------------------------

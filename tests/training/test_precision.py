@@ -16,7 +16,7 @@ from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed
 from tests.support.cached_runs import Calls
-from tests.support.runs import TOY, assert_same, last, logged, stages, write
+from tests.support.runs import TOY, assert_same, last, read_log, stages, write
 from tests.support.together import run_together
 
 TYPES = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
@@ -35,14 +35,14 @@ def test_every_stage_learns_in_every_precision(parts: Path, tmp_path: Path, kind
     size = 24 if kind in ("perceive", "express", "instruct", "encoder") else 4
     stage = {"steps": 3, "batch_size": size, **stages(parts, tmp_path)[kind]}
     train(write(tmp_path, "32-true", **stage))
-    expected = logged(tmp_path / "32-true")
+    expected = read_log(tmp_path / "32-true")
     for precision, dtype in TYPES.items():
         assert train(write(tmp_path, precision, precision=precision, **stage)) is not None
         assert {v.dtype for v in last(tmp_path / precision)["state_dict"].values()} == {dtype}
         assert last(tmp_path / precision)["skipped"] == [0, 0]
         rough = {torch.bfloat16: 1e-2, torch.float16: 3e-3, torch.float64: 1e-4}[dtype]
         rough = 2e-2 if kind == "autoencoder" else rough  # whose noise is drawn in that type
-        assert logged(tmp_path / precision) == pytest.approx(expected, rel=rough), precision
+        assert read_log(tmp_path / precision) == pytest.approx(expected, rel=rough), precision
 
 
 def test_steps_below_a_last_bit_add_up(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_a_filled_cache_is_what_the_run_looks_for(
     }
     path = write(tmp_path, **{**stage, **more}, steps=2)
     fill_feature_cache(path)
-    assert calls.taken()[0] > 0
+    assert calls.take_counts()[0] > 0
     fit(read_run(path))
-    assert calls.taken()[0] == 0, "all features were there"
+    assert calls.take_counts()[0] == 0, "all features were there"
 
 
 def test_an_unknown_precision_is_told(tmp_path: Path) -> None:

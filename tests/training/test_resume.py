@@ -21,7 +21,7 @@ from anymodal.training.run import fit, read_run, train
 from anymodal.training.steps import Step, StepReport
 from tests.support.children import exit_code, start
 from tests.support.composed import small_disk, write_model
-from tests.support.runs import TOY, assert_same, last, logged, stages, write
+from tests.support.runs import TOY, assert_same, last, read_log, stages, write
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_run_cut_off_goes_on_as_if_it_had_not_been(
         assert_same(first[key], second[key])
     if "ema" in changes:
         assert_same(*(c["callbacks"]["MovingAverage"] for c in (first, second)))
-    assert logged(tmp_path / "straight")[-2:] == logged(tmp_path / "cut")[-2:]
+    assert read_log(tmp_path / "straight")[-2:] == read_log(tmp_path / "cut")[-2:]
     assert finished is not None
     files = [tmp_path / name / "model" / "toy.safetensors" for name in ("straight", "cut")]
     assert_same(*map(checkpoint.load_weights, files))
@@ -79,7 +79,7 @@ def test_a_run_cut_off_twice_in_an_epoch_draws_the_same(tmp_path: Path, workers:
     first, second = last(tmp_path / "straight"), last(tmp_path / "cut")
     for key in ("state_dict", "optimizer_states", "lr_schedulers", "batches", "skipped"):
         assert_same(first[key], second[key])
-    assert logged(tmp_path / "straight")[-1:] == logged(tmp_path / "cut")[-1:]
+    assert read_log(tmp_path / "straight")[-1:] == read_log(tmp_path / "cut")[-1:]
 
 
 def test_a_run_with_a_cache_goes_on_to_the_bit(parts: Path, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_run_with_everything_at_once_goes_on_to_the_bit(
     first, second = last(tmp_path / "straight"), last(tmp_path / "cut")
     for key in ("state_dict", "optimizer_states", "lr_schedulers", "callbacks", "batches"):
         assert_same(first[key], second[key])
-    assert logged(tmp_path / "straight")[-2:] == logged(tmp_path / "cut")[-2:]
+    assert read_log(tmp_path / "straight")[-2:] == read_log(tmp_path / "cut")[-2:]
 
 
 def train_in_a_group(path: Path) -> None:
@@ -203,8 +203,8 @@ def test_a_stage_of_the_whole_model_goes_on_too(parts: Path, tmp_path: Path) -> 
     fit(read_run(other, ["data._target_=tests.support.tiny.conversations"]))
     first, second = last(tmp_path / "straight"), last(tmp_path / "other")
     torch.testing.assert_close(first["state_dict"], second["state_dict"], rtol=1e-4, atol=1e-4)
-    assert logged(tmp_path / "straight")[-2:] == pytest.approx(
-        logged(tmp_path / "other")[-2:], rel=1e-4
+    assert read_log(tmp_path / "straight")[-2:] == pytest.approx(
+        read_log(tmp_path / "other")[-2:], rel=1e-4
     )
 
 
@@ -237,7 +237,9 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
     assert train(stopped, ["data.stop=null"]) is not None
     for key in ("state_dict", "optimizer_states", "batches"):
         assert_same(last(tmp_path / "straight")[key], last(tmp_path / "stopped")[key])
-    assert logged(tmp_path / "straight") == pytest.approx(logged(tmp_path / "stopped"), rel=1e-6)
+    assert read_log(tmp_path / "straight") == pytest.approx(
+        read_log(tmp_path / "stopped"), rel=1e-6
+    )
 
 
 def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Path) -> None:
@@ -305,7 +307,7 @@ def test_a_run_that_only_lost_its_model_writes_it_again(tmp_path: Path) -> None:
     finished.rename(tmp_path / "gone")
     assert train(path) == finished
     assert_same(before, checkpoint.load_weights(finished / "toy.safetensors"))
-    assert len(logged(tmp_path / "run")) == 4
+    assert len(read_log(tmp_path / "run")) == 4
 
 
 def test_a_checkpoint_of_another_stage_is_refused(tmp_path: Path) -> None:
@@ -326,11 +328,11 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path: Path) -> None:
 def test_logs_are_written_and_none_is_lost(tmp_path: Path) -> None:
     out = tmp_path / "run"
     train(write(tmp_path, steps=2))
-    assert len(logged(out)) == 2 and len(logged(out, "loss/square")) == 2
+    assert len(read_log(out)) == 2 and len(read_log(out, "loss/square")) == 2
     assert list((out / "logs").glob("events.out.tfevents.*"))
     (out / "model").rename(tmp_path / "gone")
     train(write(tmp_path, steps=4))
-    assert len(logged(out)) == 4
+    assert len(read_log(out)) == 4
 
 
 def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:

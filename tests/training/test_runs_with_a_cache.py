@@ -41,7 +41,7 @@ def test_a_run_without_room_trains_like_one_with_it(
     held = losses_of(write(parts, tmp_path, "held", data=TALKS))
     calls = Calls(monkeypatch)
     found = losses_of(write(parts, tmp_path, "run", data=TALKS, feature_cache={"max_gb": max_gb}))
-    media = calls.taken()[0]
+    media = calls.take_counts()[0]
     assert media == 2 * 6 * SIZE if not max_gb else 2 * COUNT < media < 2 * 6 * SIZE
     # What comes again is computed in other company, which a kernel may round otherwise.
     once = COUNT // SIZE
@@ -86,10 +86,10 @@ def test_a_part_that_was_edited_never_meets_what_it_gave_before(
     )
     config, calls = write(own, tmp_path, "ahead", **kept), Calls(monkeypatch)
     assert cli.main(["cache", str(config)]) == 0
-    media, captions, _ = calls.taken()
+    media, captions, _ = calls.take_counts()
     assert (media, captions >= COUNT) == ((2 * COUNT, False) if part == "binder" else (0, True))
     assert losses_of(config) == wanted
-    assert calls.taken() == (0, 0, 0)
+    assert calls.take_counts() == (0, 0, 0)
 
 
 # ---- Several processes, and many items ---------------------------------------------------------
@@ -119,7 +119,7 @@ def test_commands_side_by_side_keep_every_item_once(
     held = losses_of(write(parts, tmp_path, "held", data=TALKS, steps=2))
     calls = Calls(monkeypatch)
     assert losses_of(config) == held
-    assert calls.taken() == (0, 0, 0)
+    assert calls.take_counts() == (0, 0, 0)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -134,7 +134,7 @@ def test_processes_that_fill_the_same_items_at_once_break_nothing(
     held = losses_of(write(parts, tmp_path, "held", data=TALKS))
     calls = Calls(monkeypatch)
     assert losses_of(config) == held
-    assert calls.taken() == (0, 0, 0)
+    assert calls.take_counts() == (0, 0, 0)
 
 
 def test_a_million_entries_fit_in_forty_megabytes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from anymodal.model import AnyModal
 from anymodal.training.run import build, fit, read_run, train
 from anymodal.training.trainable import freeze_all_but, train_mode
 from tests.support.composed import write_model
-from tests.support.runs import TOY, logged, stages, write
+from tests.support.runs import TOY, read_log, stages, write
 from tests.support.tiny import tiny_model
 
 
@@ -59,10 +59,10 @@ def test_two_steps_change_what_trains_and_nothing_else(
     }
     assert changed <= aliases, "what is frozen stays bit-identical"
     assert len(changed) > 0.5 * len(aliases)
-    losses = logged(Path(run.output_dir))
+    losses = read_log(Path(run.output_dir))
     assert len(losses) == 2 and all(loss == loss for loss in losses)
     for name in run.stage.losses:
-        assert logged(Path(run.output_dir), f"loss/{name}")
+        assert read_log(Path(run.output_dir), f"loss/{name}")
 
 
 @pytest.mark.parametrize("kind", ["encoder", "diffusion", "language", "autoencoder"])

@@ -29,7 +29,7 @@ from anymodal.types import Message
 from tests.support import language_kinds
 from tests.support.composed import write_model
 from tests.support.language_kinds import tiny_tokenizer
-from tests.support.runs import logged, write
+from tests.support.runs import read_log, write
 from tests.support.tiny import conversations, felt, picture, tiny_model
 
 # ---- Rows --------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def losses_of(parts: Path, folder: Path, name: str, **changes: Any) -> list[floa
     _, module = fit(read_run(path))
     for part in module.modules():
         assert "forward" not in vars(part), "switched back"
-    return logged(folder / name)
+    return read_log(folder / name)
 
 
 def test_every_switch_leaves_the_losses_as_they_are(parts: Path, tmp_path: Path) -> None:
