@@ -244,7 +244,7 @@ FAMILIES: dict[str, Family] = {
     "ltx_timed": Family(
         "LTX-Video from 0.9.1 on",
         "LTXPipeline",
-        lambda: ltx(timed=True),
+        lambda: ltx(timestep_conditioning=True),
         FLOW,
         options={
             "frames": 5,
@@ -277,7 +277,7 @@ FAMILIES: dict[str, Family] = {
     "wan_small": Family(
         "Wan 2.2, 5B",
         "WanPipeline",
-        lambda: wan(expanded=True),
+        lambda: wan(expand_timesteps=True),
         FLOW,
         options={"frames": 5, "height": 32, "width": 16},
         call=SHORT | {"num_frames": 5, "height": 32, "width": 16},
