@@ -137,14 +137,15 @@ def trained(
 
 
 @cache
-def _words(append_end: bool) -> PreTrainedTokenizerFast:
+def learned_tokenizer(append_end: bool) -> PreTrainedTokenizerFast:
+    """The Toybox's tokenizer, made once for every part."""
     return toybox_tokenizer(count=500, append_end=append_end)
 
 
 def _language(name: str, full: bool, device: torch.device, dtype: torch.dtype) -> LanguageModel:
     kind, sizes = LANGUAGES[name]
     sizes = {**sizes, **({} if full else TINY_LANGUAGE)}
-    tokenizer = filled_up(_words(False), sizes["vocab_size"])
+    tokenizer = filled_up(learned_tokenizer(False), sizes["vocab_size"])
     config = getattr(transformers, f"{kind}Config")(
         **sizes,
         tie_word_embeddings=False,
@@ -209,7 +210,7 @@ def _made(device: torch.device, dtype: torch.dtype, build: Callable[[], nn.Modul
 
 
 def _caption_words(length: int, full: bool) -> Any:
-    return nano.caption_tokenizer(_words(True), length if full else 12)
+    return nano.caption_tokenizer(learned_tokenizer(True), length if full else 12)
 
 
 def _clip(full: bool, words: Any, **sizes: Any) -> transformers.CLIPTextModel:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,9 @@ STAGES: dict[str, dict[str, Any]] = {
         "losses": {"text": 1, "align": 1},
     },
 }
+PARTS = ["perceive", "express", "chat", "instruct"]
+"""In the order of what matters where time is short; instruct is last, for its adapters stay."""
+
 BAR = 190
 """Samples a second that the perceive stage should reach on an H200."""
 
@@ -269,23 +273,29 @@ def peak_rate(args: argparse.Namespace) -> float | None:
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; what isn't said depends on whether there is a GPU."""
-    parts = [*STAGES, "chat"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=8,
+        help="no part begins that would end "
+        "after them, by the longest so far; default: %(default)s",
+    )
     parser.add_argument("--language", choices=[*full_parts.LANGUAGES], default="vicuna-7b")
     parser.add_argument("--projection", choices=[*full_parts.PROJECTIONS], default="universal")
     parser.add_argument("--steps", type=int, help="of each stage; default: 100, without a GPU 4")
     parser.add_argument("--warm", type=int, help="of them not counted; default: 10, else 1")
     parser.add_argument("--batch", type=int, help="default: 64, without a GPU 3")
     parser.add_argument("--workers", type=int, help="default: 4, without a GPU 0")
-    parser.add_argument("--runs", type=int, help="of each turn; default: 5, without a GPU 1")
+    parser.add_argument("--runs", type=int, help="of each turn; default: 3, without a GPU 1")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write what costs most")
     args = parser.parse_args(given)
     args.full = torch.cuda.is_available()
     args.device = "cuda" if args.full else "cpu"
     args.compile &= args.full
-    usual = (100, 10, 64, 4, 5) if args.full else (4, 1, 3, 0, 1)
+    usual = (100, 10, 64, 4, 3) if args.full else (4, 1, 3, 0, 1)
     for name, value in zip(("steps", "warm", "batch", "workers", "runs"), usual, strict=True):
         if getattr(args, name) is None:
             setattr(args, name, value)
@@ -295,32 +305,75 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print the tables, and write them where a GPU has given them."""
+    """Measure part after part while there is time; tables are written as soon as they are there."""
     args = arguments()
     for library in (transformers, diffusers):
         library.utils.logging.disable_progress_bar()
         library.utils.logging.set_verbosity_error()
     warnings.simplefilter("ignore")
-    start = time.perf_counter()
-    which = (args.full, args.device, args.language, args.projection)
-    model = full_parts.shared(*which)
-    print(f"{told(model, args)}\nBuilt in {time.perf_counter() - start:.0f} s.\n", flush=True)
-    if "chat" in args.only:  # before adapters are in the language model
-        body = f"{told(model, args)}\n\n{full_chat.compare(model, args.runs, **SHORT[args.full])}"
-        keep("full_size chat", body, args)
-    rows = []
+    budget = Budget(args.minutes)
+    model = full_parts.shared(args.full, args.device, args.language, args.projection)
+    print(f"{told(model, args)}\nBuilt in {budget.elapsed:.0f} s.\n", flush=True)
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for stage in STAGES:
-            if stage in args.only:
-                rows.append(trained(model, Path(folder), stage, args))
-                print(" | ".join(rows[-1]), flush=True)
-    if rows:
-        steps = f"{args.steps} steps of {args.batch} samples, {args.warm} of them to warm up"
-        how = f"{steps}; blocks {'compiled' if args.compile else 'as they are'}."
-        body = f"{told(model, args)} {how}\n\n{markdown_table(HEADER, rows)}"
-        if args.full:
-            body += f"\n\n{judged(rows, peak_rate(args))}"
-        keep("full_size training", body, args)
+        for part in PARTS:
+            if part in args.only:
+                with budget.part(part) as begins:
+                    if begins:
+                        measured(part, model, Path(folder), rows, args)
+    print(f"\n{budget.elapsed:.0f} s in all.", flush=True)
+    if budget.failures:
+        raise SystemExit(f"failed: {', '.join(budget.failures)}; the traces are above")
+
+
+class Budget:
+    """Time of a whole run, so that a GPU lent for minutes gives every figure that fits in them."""
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds = 60 * minutes
+        self.start = time.perf_counter()
+        self.longest = 0.0
+        self.failures: list[str] = []
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.start
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[bool]:
+        """Give whether a part begins, which takes at most as long as the longest before it.
+
+        One that fails says why and leaves the others their turn: what they measured stands.
+        """
+        begin = self.elapsed
+        fits = begin + self.longest <= self.seconds
+        if not fits:
+            print(f"{name}: not measured, {begin:.0f} s of {self.seconds:.0f} are gone", flush=True)
+        try:
+            yield fits
+        except Exception:
+            traceback.print_exc()
+            self.failures.append(name)
+        self.longest = max(self.longest, self.elapsed - begin)
+
+
+def measured(
+    part: str, model: AnyModal, folder: Path, rows: list[list[str]], args: argparse.Namespace
+) -> None:
+    """Measure a part and write its table; `rows` are those of the stages."""
+    if part == "chat":
+        table = full_chat.compare(model, args.runs, **SHORT[args.full])
+        keep("full_size chat", f"{told(model, args)}\n\n{table}", args)
+        return
+    rows.append(trained(model, folder, part, args))
+    print(" | ".join(rows[-1]), flush=True)
+    steps = f"{args.steps} steps of {args.batch} samples, {args.warm} of them to warm up"
+    blocks = f"{steps}; blocks {'compiled' if args.compile else 'as they are'}."
+    body = f"{told(model, args)} {blocks}\n\n{markdown_table(HEADER, rows)}"
+    if args.full:
+        body += f"\n\n{judged(rows, peak_rate(args))}"
+    keep("full_size training", body, args)
 
 
 SHORT: dict[bool, dict[str, int]] = {True: {}, False: {"text": 4, "before": 2}}
