@@ -44,24 +44,24 @@ SWITCHES = {
     "`anymodal train`, bf16": ["precision=bf16-mixed"],
     "`anymodal train`, rows of their own": ["packed=false"],
 }
-"""What `--switches` changes of the run, one at a time."""
+"""Changes of the run by `--switches`, one at a time."""
 
 
-def filled(config: Path, cache: str) -> dict[str, float]:
+def fill(config: Path, cache: str) -> dict[str, float]:
     """Fill the cache by what `anymodal cache` runs; the seconds from the first batch on."""
     times: list[float] = []
     precompute = Dialogue.precompute
 
-    def timed(self: Dialogue, batch: DialogueBatch) -> None:
+    def note_time(self: Dialogue, batch: DialogueBatch) -> None:
         times.append(measure.seconds())
         precompute(self, batch)
 
-    Dialogue.precompute = timed  # type: ignore[method-assign]
+    Dialogue.precompute = note_time  # type: ignore[method-assign]
     fill_feature_cache(config, [cache])
     return {"ahead": measure.seconds() - times[0]}
 
 
-def trained(config: Path, overrides: Sequence[str]) -> dict[str, float]:
+def train_two_epochs(config: Path, overrides: Sequence[str]) -> dict[str, float]:
     """Train as `anymodal train` does, two epochs and a step; the seconds of the second epoch."""
     times: list[float] = []
 
@@ -115,13 +115,13 @@ def compare(config: Path, args: argparse.Namespace) -> Iterator[Results]:
     results: Results = {name: [] for name in (*PEERS, *changes)}
     for run in range(args.runs):
         cache = f"feature_cache.dir={config.parent / f'cache-{run}'}"
-        ahead = measure.apart(partial(filled, config, cache))["ahead"]
+        ahead = measure.apart(partial(fill, config, cache))["ahead"]
         sides: dict[str, Callable[[], dict[str, float]]] = {
             name: partial(peer, config) for name, peer in PEERS.items()
         }
         for name, overrides in changes.items():
             # What another precision makes isn't in the cache yet; its first epoch adds it.
-            sides[name] = partial(trained, config, [cache, *overrides])
+            sides[name] = partial(train_two_epochs, config, [cache, *overrides])
         for name in measure.turns(sides, run + 1):
             result = {"ahead": ahead, **measure.apart(sides[name])}
             results[name].append(result)
@@ -165,13 +165,13 @@ def report(args: argparse.Namespace, sizes: dict[str, float], commit: str, resul
 
 
 def _ratio(results: Results, ours: str, peer: str, epochs: int | None) -> str:
-    """How many times as fast the first is as the second, run by run."""
+    """The second's time over the first's, run by run."""
 
-    def taken(run: dict[str, float]) -> float:
+    def total_seconds(run: dict[str, float]) -> float:
         return run["seconds"] if epochs is None else run["ahead"] + epochs * run["seconds"]
 
     pairs = zip(results[ours], results[peer], strict=True)
-    return measure.spread([taken(b) / taken(a) for a, b in pairs], 2)
+    return measure.spread([total_seconds(b) / total_seconds(a) for a, b in pairs], 2)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the alignment benchmark trains: captioned media, small parts in stated proportions."""
+"""The alignment benchmark's parts: captioned media, small models in stated proportions."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Pairs:
         return len(self.samples[index].caption) + 20 * (index % 2 == 0)
 
     def __getitem__(self, index: int) -> list[Message]:
-        captioned = self.samples[index]
-        words = f"{captioned.caption}, number {index}"
+        sample = self.samples[index]
+        words = f"{sample.caption}, number {index}"
         if index % 2:
             target = Target(modality_of(index), words)
             return [Message("user", [words]), Message("assistant", [target])]
-        request: list[Any] = [captioned.media, "generate a caption"]
+        request: list[Any] = [sample.media, "generate a caption"]
         return [Message("user", request), Message("assistant", [words])]
 
 

@@ -1,4 +1,4 @@
-"""What `anymodal train` is compared with: NExT-GPT's step, Hugging Face's Trainer, a bare loop.
+"""Peers of `anymodal train`: NExT-GPT's step, Hugging Face's Trainer, a bare loop.
 
 All of it is written for this comparison. NExT-GPT's step follows what its code at commit 60d618b
 does (https://github.com/NExT-GPT/NExT-GPT); each line that costs time there says so here.
@@ -34,7 +34,7 @@ from anymodal.training.trainable import freeze_all_but, train_mode
 from anymodal.types import Conditioning, Features, Message
 
 LONGEST = 512
-"""Where NExT-GPT cuts conversations; the longest here has a tenth of it."""
+"""Tokens at which NExT-GPT cuts conversations; the longest here has a tenth of it."""
 
 
 @dataclass
@@ -73,11 +73,11 @@ def padded(examples: Sequence[Example]) -> Batch:
         "ids": ids[:, :LONGEST],
         "labels": pad_sequence(labels, batch_first=True, padding_value=-100)[:, :LONGEST],
         "mask": (torch.arange(ids.shape[1]) < lengths[:, None])[:, :LONGEST].long(),
-        "shown": {},
-        "asked": {},
+        "media": {},
+        "targets": {},
     }
     for name in {example.modality for example in examples}:
-        for key, result in (("shown", "features"), ("asked", "conditioning")):
+        for key, result in (("media", "features"), ("targets", "conditioning")):
             entries = [
                 (row, example.place, getattr(example, result))
                 for row, example in enumerate(examples)
@@ -96,7 +96,7 @@ def read(model: ComposedModel, batch: Batch, keep_all: bool) -> tuple[Tensor, tu
     """Input embeddings (B, T, D), and hidden states of the last layer, or of all if `keep_all`."""
     embeds = model.language.embed(batch["ids"])
     assert model.projection is not None, "parts have one"
-    for name, ((rows, places), features) in batch["shown"].items():
+    for name, ((rows, places), features) in batch["media"].items():
         mask = torch.ones(features.shape[:2], dtype=torch.bool)
         soft = model.projection(name, Features(features, mask))  # (n, K, D)
         columns = places[:, None] + torch.arange(soft.shape[1])
@@ -116,10 +116,12 @@ def everywhere(model: ComposedModel, hidden: Tensor, labels: Tensor) -> tuple[Te
     return F.cross_entropy(scores.flatten(0, 1), labels[:, 1:].flatten()), scores
 
 
-def aligned(model: ComposedModel, batch: Batch, hidden: Tensor, embeds: Tensor) -> list[Tensor]:
+def align_losses(
+    model: ComposedModel, batch: Batch, hidden: Tensor, embeds: Tensor
+) -> list[Tensor]:
     """The mean L2 norm between a head's conditioning and its captions', by modality."""
     losses = []
-    for name, ((rows, places), conditioning) in batch["asked"].items():
+    for name, ((rows, places), conditioning) in batch["targets"].items():
         columns = places[:, None] + torch.arange(model.signals.counts[name])
         rows = rows[:, None]
         predicted = model.heads.get(name)(hidden[rows, columns], embeds[rows, columns])
@@ -141,15 +143,15 @@ class Losses(nn.Module):
         self.model, self.supervised = model, supervised
 
     def forward(
-        self, ids: Tensor, labels: Tensor, mask: Tensor, shown: Batch, asked: Batch
+        self, ids: Tensor, labels: Tensor, mask: Tensor, media: Batch, targets: Batch
     ) -> dict[str, Tensor]:
-        batch = {"ids": ids, "mask": mask, "shown": shown, "asked": asked}
+        batch = {"ids": ids, "mask": mask, "media": media, "targets": targets}
         embeds, (hidden,) = read(self.model, batch, keep_all=False)
         if self.supervised:
             text = self.model.language.loss(hidden, labels)
         else:
             text, _ = everywhere(self.model, hidden, labels)
-        return {"loss": torch.stack([text, *aligned(self.model, batch, hidden, embeds)]).sum()}
+        return {"loss": torch.stack([text, *align_losses(self.model, batch, hidden, embeds)]).sum()}
 
 
 # ---- Sides -------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ class Side:
 
     @property
     def model(self) -> ComposedModel:
-        """What trains."""
+        """The model that trains."""
         return self.objective.model
 
     @property
@@ -291,10 +293,10 @@ def _nextgpt_loss(side: Side, indices: Sequence[int], files: Path) -> Tensor:
     batch = padded(examples)  # to the longest of the batch, then cut
     embeds, states = read(side.model, batch, keep_all=True)  # until the losses are there
     text, scores = everywhere(side.model, states[-1], batch["labels"])
-    chosen, labels = scores.argmax(-1), batch["labels"][:, 1:]  # for the accuracy that it logs
+    token_ids, labels = scores.argmax(-1), batch["labels"][:, 1:]  # for the accuracy that it logs
     real = labels != -100
-    ((chosen == labels) & real).sum().float().div(real.sum()).item()
-    return torch.stack([text, *aligned(side.model, batch, states[-1], embeds)]).sum()
+    ((token_ids == labels) & real).sum().float().div(real.sum()).item()
+    return torch.stack([text, *align_losses(side.model, batch, states[-1], embeds)]).sum()
 
 
 def examples_ahead(side: Side) -> tuple[list[Example], float]:

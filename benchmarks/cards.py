@@ -1,4 +1,4 @@
-"""What chatting and each stage take on the cards that configurations are made for, as planned.
+"""Planned memory of chatting and of each stage, on the cards that configurations are made for.
 
 It opens the parts' settings from the hub or its cache, never a weight, and reads the data that the
 stages name. Run it from the root of the repository; `--write` puts the table into the documents:
@@ -35,13 +35,13 @@ def main() -> None:
         rows.append([label(card), *map(cell, plans(card, runs))])
     table = f"{markdown_table(head, rows)}\n"
     if args.write:
-        before, rest = PAGE.read_text("utf-8").split(BEGIN)
-        PAGE.write_text(before + BEGIN + table + END + rest.split(END, 1)[1], "utf-8")
+        before, remainder = PAGE.read_text("utf-8").split(BEGIN)
+        PAGE.write_text(before + BEGIN + table + END + remainder.split(END, 1)[1], "utf-8")
     print(table, end="")
 
 
 def plans(card: str, runs: list[str]) -> list[MemoryPlan]:
-    """What a card's model takes to chat, and what runs on it take."""
+    """Plans of a card's model in chat, and of runs on it."""
     configs = [f"configs/models/{card}.yaml", *runs]
     return make_plans(configs, [], read_budget(card.upper()), context=CONTEXT)
 

@@ -73,7 +73,7 @@ class Reader(Objective[int, list[int]]):
     def __init__(self) -> None:
         super().__init__(Network(), {"square": Square})
         self.model.frozen.requires_grad_(False)
-        self.drawn = 0
+        self.num_draws = 0
         self.starts: list[float] = []
 
     def collate(self, samples: Sequence[int]) -> list[int]:
@@ -86,7 +86,7 @@ class Reader(Objective[int, list[int]]):
         """The frozen part's results."""
 
         def draw(some: list[int]) -> list[Tensor]:
-            self.drawn += len(some)
+            self.num_draws += len(some)
             return [torch.randn(len(some), *SHAPE)]
 
         key = CacheKey("features", (self.model.frozen,), self._metadata)
@@ -97,14 +97,14 @@ class Reader(Objective[int, list[int]]):
 
     def states(self, batch: list[int]) -> Tensor:
         self.starts.append(measure.seconds())
-        made: Tensor = self.model.layer(self.read(batch))
-        return made
+        output: Tensor = self.model.layer(self.read(batch))
+        return output
 
     def save_pretrained(self, folder: str | Path) -> None:
         raise NotImplementedError("nobody reads it")
 
 
-def filled(folder: Path, size: int) -> dict[str, Any]:
+def fill(folder: Path, size: int) -> dict[str, Any]:
     """Fill a cache; seconds an item."""
     allow_tf32()  # as a run does: a result's key has the precision that it was computed in
     model = Reader()
@@ -115,7 +115,7 @@ def filled(folder: Path, size: int) -> dict[str, Any]:
     return {"seconds": (measure.seconds() - start) / size}
 
 
-def opened(folder: Path, size: int) -> dict[str, Any]:
+def open_cache(folder: Path, size: int) -> dict[str, Any]:
     """Seconds until the first item of a filled cache is there."""
     allow_tf32()
     model = Reader()
@@ -125,13 +125,13 @@ def opened(folder: Path, size: int) -> dict[str, Any]:
     cache, before = FeatureCache(folder=folder), model.feature_cache
     cache._contents, cache._modules = before._contents, before._modules
     model.feature_cache = cache
-    model.drawn = 0
+    model.num_draws = 0
     model.precompute([size - 1])
-    assert not model.drawn, "the cache has every item"
+    assert not model.num_draws, "the cache has every item"
     return {"seconds": measure.seconds() - start}
 
 
-def trained(folder: Path, size: int, steps: int) -> dict[str, Any]:
+def train_from_cache(folder: Path, size: int, steps: int) -> dict[str, Any]:
     """Train from a filled cache; seconds a step, and the memory (MB) that is the process's own."""
     before, model = own_memory(), Reader()
     train_model(
@@ -144,7 +144,7 @@ def trained(folder: Path, size: int, steps: int) -> dict[str, Any]:
         feature_cache={"dir": str(folder)},
         trainer={"accelerator": "cpu", "enable_progress_bar": False},
     )
-    assert not model.drawn, "the cache has every item"
+    assert not model.num_draws, "the cache has every item"
     times = torch.tensor(model.starts).diff()[5:]
     return {"seconds": float(times.median()), "own_mb": own_memory() - before}
 
@@ -165,13 +165,13 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as temporary:
         folders = {size: Path(temporary) / str(size) for size in args.sizes}
-        filling = {size: measure.apart(partial(filled, folders[size], size)) for size in args.sizes}
+        filling = {size: measure.apart(partial(fill, folders[size], size)) for size in args.sizes}
         opening: dict[int, list[dict[str, Any]]] = {size: [] for size in args.sizes}
         training: dict[int, list[dict[str, Any]]] = {size: [] for size in args.sizes}
         for run in range(args.runs):
             for size in measure.turns(folders, run):
-                opening[size].append(measure.apart(partial(opened, folders[size], size)))
-                task = partial(trained, folders[size], size, args.steps)
+                opening[size].append(measure.apart(partial(open_cache, folders[size], size)))
+                task = partial(train_from_cache, folders[size], size, args.steps)
                 training[size].append(measure.apart(task))
     rows = []
     for size in args.sizes:

@@ -29,12 +29,12 @@ BAR = 1.03
 
 
 class Scripted(Sampling):
-    """Chooses as told, after the work of choosing."""
+    """Gives the script's ids, after the work of choosing."""
 
     script: ClassVar[Iterator[int]] = iter(())
 
-    def pick(self, logits: Tensor, said: Any, generator: Any) -> int:
-        super().pick(logits, said, generator)
+    def pick(self, logits: Tensor, ids: Any, generator: Any) -> int:
+        super().pick(logits, ids, generator)
         return next(Scripted.script)
 
 
@@ -48,7 +48,7 @@ class ByHand(turn.ByHand):
         super().pick(scores)
         return next(Scripted.script)
 
-    def _made(self, name: str, embeds: Tensor, nothing: Tensor, settings: Any, **more: Any) -> Any:
+    def _make(self, name: str, embeds: Tensor, nothing: Tensor, settings: Any, **more: Any) -> Any:
         pipeline = self.pipelines[name]
         return pipeline(
             prompt_embeds=embeds.to(pipeline.text_encoder.dtype),
@@ -60,34 +60,34 @@ class ByHand(turn.ByHand):
             **more,
         )[0][0]
 
-    def image(self, wanted: Any, generator: Any, **settings: Any) -> Image:
+    def image(self, conditioning: Any, generator: Any, **settings: Any) -> Image:
         settings["generator"] = generator
         return Image(
-            turn.to_bytes(self._made("image", wanted.embeds, self.empty["image"], settings))
+            turn.to_bytes(self._make("image", conditioning.embeds, self.empty["image"], settings))
         )
 
-    def audio(self, wanted: Any, generator: Any, **settings: Any) -> Audio:
+    def audio(self, conditioning: Any, generator: Any, **settings: Any) -> Audio:
         settings["generator"], family = generator, self.families["audio"]
-        embeds, nothing = wanted.embeds[:, 0], self.empty["audio"][:, 0]
+        embeds, nothing = conditioning.embeds[:, 0], self.empty["audio"][:, 0]
         seconds = (family.media_shape[1] + 0.01) / family.rate
-        made = self._made("audio", embeds, nothing, settings, audio_length_in_s=seconds)
-        return Audio(made[None].clip(-1, 1), family.rate)
+        samples = self._make("audio", embeds, nothing, settings, audio_length_in_s=seconds)
+        return Audio(samples[None].clip(-1, 1), family.rate)
 
-    def video(self, wanted: Any, generator: Any, **settings: Any) -> Video:
+    def video(self, conditioning: Any, generator: Any, **settings: Any) -> Video:
         settings["generator"], family = generator, self.families["video"]
         sizes = {"num_frames": family.frames, "height": family.size[0], "width": family.size[1]}
-        made = self._made("video", wanted.embeds, self.empty["video"], settings, **sizes)
-        return Video(turn.to_bytes(made), family.fps)
+        frames = self._make("video", conditioning.embeds, self.empty["video"], settings, **sizes)
+        return Video(turn.to_bytes(frames), family.fps)
 
 
 def scripts(model: AnyModal, text: int, before: int) -> dict[str, list[int]]:
-    """What is said in each turn: text alone, or some of it and then a medium."""
+    """The ids of each turn: text alone, or some of it and then a medium."""
     words = model.language.encode_text("0123456789") * max(text, before)
     stop = min(model.language.stops)
-    found = {"text": [*words[:text], stop]}
+    ids_by_kind = {"text": [*words[:text], stop]}
     for name in model.decoders:
-        found[name] = [*words[:before], model.signals.span(name)[0], stop]
-    return found
+        ids_by_kind[name] = [*words[:before], model.signals.span(name)[0], stop]
+    return ids_by_kind
 
 
 def compare(model: AnyModal, runs: int, text: int = 64, before: int = 16) -> str:
@@ -99,28 +99,29 @@ def compare(model: AnyModal, runs: int, text: int = 64, before: int = 16) -> str
         for kind, script in scripts(model, text, before).items():
             rows.append(_row(model, by_hand, kind, script, runs))
             print(" | ".join(rows[-1]), flush=True)
-        shown = [_picture(model), REQUEST]
-        firsts = [_watched(model, shown, script)["first"] for _ in range(runs + 1)][1:]
+        prompt = [_picture(model), REQUEST]
+        firsts = [_watch_stream(model, prompt, script)["first"] for _ in range(runs + 1)][1:]
     finally:
         anymodal.chat.settings.Sampling = Sampling  # type: ignore[misc]
     header = ["output", "`chat` s", "by hand s", "ratio", "first token ms", "tokens/s", "medium s"]
-    told = (
-        f"A reply is {text} tokens, or {before} and a medium; {_told(model)}. The first token of "
-        f"an answer to a picture and a question comes after {measure.spread(firsts, 1, 1e3)} ms."
+    text_below = (
+        f"A reply is {text} tokens, or {before} and a medium; {_media_text(model)}. The first "
+        f"token of an answer to a picture and a question comes after "
+        f"{measure.spread(firsts, 1, 1e3)} ms."
     )
     if torch.cuda.is_available():
-        told = f"{told} {judged(rows)}"
-    return f"{markdown_table([*header, 'peak GB'], rows)}\n\n{told}"
+        text_below = f"{text_below} {verdicts(rows)}"
+    return f"{markdown_table([*header, 'peak GB'], rows)}\n\n{text_below}"
 
 
-def judged(rows: Sequence[Sequence[str]]) -> str:
-    """What turns cost over those by hand, beside what they may."""
+def verdicts(rows: Sequence[Sequence[str]]) -> str:
+    """The cost of turns over those by hand, beside the bar."""
     medians = {row[0]: float(row[3].split()[0]) for row in rows}
-    told = ", ".join(
+    parts = ", ".join(
         f"{kind} {100 * (ratio - 1):+.1f} % ({measure.verdict(ratio <= BAR)})"
         for kind, ratio in medians.items()
     )
-    return f"Over the turn by hand, of {100 * (BAR - 1):.0f} % at most: {told}."
+    return f"Over the turn by hand, of {100 * (BAR - 1):.0f} % at most: {parts}."
 
 
 def _row(model: AnyModal, by_hand: ByHand, kind: str, script: list[int], runs: int) -> list[str]:
@@ -132,21 +133,21 @@ def _row(model: AnyModal, by_hand: ByHand, kind: str, script: list[int], runs: i
         Scripted.script = iter(script)
         return by_hand.turn(REQUEST, SEED)
 
-    reply, (said, media) = ours(), theirs()
-    if reply.text != said or len(media) != (kind != "text"):
-        raise AssertionError(f"{kind}: {reply.text!r} is not {said!r}")
+    reply, (text, media) = ours(), theirs()
+    if reply.text != text or len(media) != (kind != "text"):
+        raise AssertionError(f"{kind}: {reply.text!r} is not {text!r}")
     for one, other in zip(reply.media, media, strict=True):
         _agree(one, other)
     peak = _peak()
-    taken = measure.alternating({"ours": ours, "hand": theirs}, runs)
-    found = [_watched(model, REQUEST, script) for _ in range(runs)]
-    speeds = [each["speed"] for each in found]
-    mediums = [each["medium"] for each in found if "medium" in each]
+    times = measure.alternating({"ours": ours, "hand": theirs}, runs)
+    streams = [_watch_stream(model, REQUEST, script) for _ in range(runs)]
+    speeds = [each["speed"] for each in streams]
+    mediums = [each["medium"] for each in streams if "medium" in each]
     return [
         kind,
-        *(measure.spread([each.clock for each in taken[side]], 3) for side in ("ours", "hand")),
-        measure.ratio(taken["ours"], taken["hand"], clock=True),
-        measure.spread([each["first"] for each in found], 1, 1e3),
+        *(measure.spread([each.clock for each in times[side]], 3) for side in ("ours", "hand")),
+        measure.ratio(times["ours"], times["hand"], clock=True),
+        measure.spread([each["first"] for each in streams], 1, 1e3),
         measure.spread(speeds, 1),
         measure.spread(mediums, 2) if mediums else "",
         peak,
@@ -163,21 +164,21 @@ def _agree(one: Media, other: Media) -> None:
                 raise AssertionError(f"{one!r} and {other!r} are not the same")
 
 
-def _watched(model: AnyModal, given: Any, script: list[int]) -> dict[str, float]:
+def _watch_stream(model: AnyModal, prompt: Any, script: list[int]) -> dict[str, float]:
     """Seconds to the first piece of text, tokens a second after it, and seconds of the medium."""
     Scripted.script = iter(script)
     start = time.perf_counter()
-    texts, found = [], {}
-    for event in model.stream(given, seed=SEED):
+    texts, times = [], {}
+    for event in model.stream(prompt, seed=SEED):
         now = time.perf_counter()
         if isinstance(event, TextDelta):
             texts.append(now)
         elif isinstance(event, MediumStarted):
-            found["medium"] = -now
+            times["medium"] = -now
         elif isinstance(event, MediumReady):
-            found["medium"] += now
+            times["medium"] += now
     speed = (len(texts) - 1) / (texts[-1] - texts[0])  # a digit is a token, and a piece of text
-    return {**found, "first": texts[0] - start, "speed": speed}
+    return {**times, "first": texts[0] - start, "speed": speed}
 
 
 def _picture(model: AnyModal) -> Image:
@@ -190,8 +191,8 @@ def _peak() -> str:
     return f"{torch.cuda.max_memory_allocated() / 1e9:.1f}" if torch.cuda.is_available() else ""
 
 
-def _told(model: AnyModal) -> str:
-    """How each medium is made."""
+def _media_text(model: AnyModal) -> str:
+    """Steps and shape of each medium, as text."""
     shapes = {name: part.family.media_shape for name, part in model.decoders.items()}
     return "; ".join(
         f"{name}: {model.modalities[name].sampling['steps']} steps to {'×'.join(map(str, shape))}"

@@ -46,19 +46,19 @@ class Samples:
 
     def __getitem__(self, index: int) -> list[Message]:
         random = np.random.default_rng(index)
-        said = _digits(random, 24, 72)
+        reply = _digits(random, 24, 72)
         kind = KINDS[index % len(KINDS)]
         what = {"perceive": "read", "express": "make"}.get(self.stage)
         what = what or ("read", "make", "talk")[index // len(KINDS) % 3]
         if what == "make":
             caption = _digits(random, 10, 30)
             return [Message("user", [caption]), Message("assistant", [Target(kind, caption)])]
-        shown: list[Any] = []
+        media: list[Any] = []
         if what == "read":
             of = self.media[kind if self.stage == "instruct" else "image"]
-            shown = [of[index % len(of)]]
-        asked = [*shown, _digits(random, 6, 7)]
-        return [Message("user", asked), Message("assistant", [said])]
+            media = [of[index % len(of)]]
+        request = [*media, _digits(random, 6, 7)]
+        return [Message("user", request), Message("assistant", [reply])]
 
 
 def _digits(random: np.random.Generator, low: int, high: int) -> str:

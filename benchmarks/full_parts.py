@@ -67,7 +67,7 @@ SAMPLING = {
     "audio": {"steps": 10, "guidance": 2.5},
     "video": {"steps": 50, "guidance": 9.0},
 }
-"""What the pipelines' own `__call__` does if nothing else is said."""
+"""The default of the pipelines' own `__call__`."""
 
 
 def build(full: bool, device: torch.device, language: str, projection: str) -> AnyModal:
@@ -89,7 +89,7 @@ def build(full: bool, device: torch.device, language: str, projection: str) -> A
         widths = {name: encoder.width for name, encoder in encoders.items()}
         sizes: Mapping[str, Any] = {} if full else {"width": 32, "depth": 1, "heads": 2}
         fit = {"output_width": words.width, "output_scale": words.embedding_scale}
-        projected = PROJECTIONS[projection](
+        connector = PROJECTIONS[projection](
             widths=widths,
             num_tokens=SOFT_TOKENS,
             **fit,
@@ -110,23 +110,23 @@ def build(full: bool, device: torch.device, language: str, projection: str) -> A
             )
             for name, decoder in decoders.items()
         }
-    model = AnyModal(words, projected, modalities)
+    model = AnyModal(words, connector, modalities)
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)
     return model.to(device)
 
 
 @cache
-def shared(full: bool, device: str, language: str, projection: str) -> AnyModal:
+def shared_model(full: bool, device: str, language: str, projection: str) -> AnyModal:
     """The one model that every stage trains and that chats."""
     return build(full, torch.device(device), language, projection)
 
 
-def trained(
+def model_of_run(
     full: bool, device: str, language: str, projection: str, lora: bool = False
 ) -> AnyModal:
-    """What a run's configuration names: the shared model, with NExT-GPT's adapters if asked."""
-    model = shared(full, device, language, projection)
+    """The model of a run's configuration: the shared one, with NExT-GPT's adapters if asked."""
+    model = shared_model(full, device, language, projection)
     if lora and not hasattr(model.language.model, "peft_config"):
         names = ["q_proj", "k_proj", "v_proj", "o_proj"]
         model.language.enable_lora(r=32, alpha=32, dropout=0.1, target_modules=names)
@@ -161,8 +161,8 @@ def _language(name: str, full: bool, device: torch.device, dtype: torch.dtype) -
 def filled_up(tokenizer: Any, count: int) -> PreTrainedTokenizerFast:
     """A tokenizer with so many ids; the new ones stand for texts that nothing is split into."""
     state = json.loads(tokenizer.backend_tokenizer.to_str())
-    known = len(tokenizer)
-    state["model"]["vocab"] |= {f"\u2400{number}": number for number in range(known, count)}
+    size = len(tokenizer)
+    state["model"]["vocab"] |= {f"\u2400{number}": number for number in range(size, count)}
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(state)),
         pad_token=tokenizer.pad_token,
@@ -193,7 +193,7 @@ Pipeline = Callable[[bool, torch.device, torch.dtype], Any]
 
 
 def _pipelines(full: bool) -> dict[str, tuple[Pipeline, dict[str, Any]]]:
-    """How each pipeline is built, and the options of its family."""
+    """Builders of the pipelines, with the options of their families."""
     film = {"frames": 24, "height": 320, "width": 576} if full else {"frames": 3}
     return {
         "image": (stable_diffusion, {}),
@@ -202,11 +202,11 @@ def _pipelines(full: bool) -> dict[str, tuple[Pipeline, dict[str, Any]]]:
     }
 
 
-def _made(device: torch.device, dtype: torch.dtype, build: Callable[[], nn.Module]) -> Any:
+def _part(device: torch.device, dtype: torch.dtype, build: Callable[[], nn.Module]) -> Any:
     """A part with weights drawn on a device."""
     with device:
-        made = build().eval()
-    return made if dtype == torch.float32 else made.to(dtype)
+        part = build().eval()
+    return part if dtype == torch.float32 else part.to(dtype)
 
 
 def _caption_words(length: int, full: bool) -> Any:
@@ -263,14 +263,14 @@ _TINY: dict[str, Any] = {
 def _beside_unet(
     full: bool, device: torch.device, dtype: torch.dtype, text: dict[str, Any]
 ) -> dict[str, Any]:
-    """What Stable Diffusion, and what was made from it, has beside its UNet."""
+    """Parts of Stable Diffusion, and of its descendants, beside the UNet."""
     words = _caption_words(77, full)
     text = {**text, "vocab_size": 49408, "max_position_embeddings": 77}
     return {
-        "vae": _made(
+        "vae": _part(
             device, dtype, lambda: _autoencoder(full, 128, 256, 512, 512, scaling_factor=0.18215)
         ),
-        "text_encoder": _made(device, dtype, lambda: _clip(full, words, **text)),
+        "text_encoder": _part(device, dtype, lambda: _clip(full, words, **text)),
         "tokenizer": words,
         "scheduler": _schedule(0.00085, 0.012),
     }
@@ -287,7 +287,7 @@ def stable_diffusion(full: bool, device: torch.device, dtype: torch.dtype) -> An
     blocks = _crossing("2D", len(sizes["block_out_channels"]), first=False)
     return diffusers.StableDiffusionPipeline(
         **_beside_unet(full, device, dtype, text),
-        unet=_made(device, dtype, lambda: diffusers.UNet2DConditionModel(**sizes, **blocks)),
+        unet=_part(device, dtype, lambda: diffusers.UNet2DConditionModel(**sizes, **blocks)),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -315,7 +315,7 @@ def audioldm(full: bool, device: torch.device, dtype: torch.dtype) -> Any:
         vocab_size=50265 if full else len(words), pad_token_id=1, **text
     )
     width = text["projection_dim"]
-    conditioned = {
+    class_dim = {
         "cross_attention_dim": sizes["block_out_channels"],
         "class_embed_type": "simple_projection",
         "projection_class_embeddings_input_dim": width,
@@ -324,20 +324,20 @@ def audioldm(full: bool, device: torch.device, dtype: torch.dtype) -> Any:
     }
     one = {"in_channels": 1, "out_channels": 1, "scaling_factor": 0.9227914214134216}
     return diffusers.AudioLDMPipeline(
-        vae=_made(
+        vae=_part(
             device,
             dtype,
             lambda: _autoencoder(
                 full, 128, 256, 512, latent_channels=sizes.get("in_channels", 4), **one
             ),
         ),
-        text_encoder=_made(
+        text_encoder=_part(
             device, dtype, lambda: transformers.ClapTextModelWithProjection(text_config)
         ),
         tokenizer=words,
-        unet=_made(device, dtype, lambda: diffusers.UNet2DConditionModel(**sizes, **conditioned)),
+        unet=_part(device, dtype, lambda: diffusers.UNet2DConditionModel(**sizes, **class_dim)),
         scheduler=_schedule(0.0015, 0.0195),
-        vocoder=_made(
+        vocoder=_part(
             device,
             dtype,
             lambda: transformers.SpeechT5HifiGan(
@@ -358,5 +358,5 @@ def zeroscope(full: bool, device: torch.device, dtype: torch.dtype) -> Any:
     blocks = _crossing("3D", len(sizes["block_out_channels"]), first=False)
     return diffusers.TextToVideoSDPipeline(
         **_beside_unet(full, device, dtype, text),
-        unet=_made(device, dtype, lambda: diffusers.UNet3DConditionModel(**sizes, **blocks)),
+        unet=_part(device, dtype, lambda: diffusers.UNet3DConditionModel(**sizes, **blocks)),
     )

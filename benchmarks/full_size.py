@@ -87,18 +87,18 @@ class Meter:
         # Of every module: the objective, whose forward a step is, is made within the run.
         hooks = [nn.modules.module.register_module_forward_pre_hook(self._step)]
         if model.projection is not None:
-            hooks.append(model.projection.register_forward_pre_hook(self._projected))
+            hooks.append(model.projection.register_forward_pre_hook(self._note_projection))
         for name, head in model.heads.items():
             hooks.append(
                 head.register_forward_pre_hook(
-                    lambda _, given, name=name: self._count(("head", name), len(given[0]))
+                    lambda _, arguments, name=name: self._count(("head", name), len(arguments[0]))
                 )
             )
         yield
         for hook in hooks:
             hook.remove()
 
-    def _step(self, module: nn.Module, given: Any) -> None:
+    def _step(self, module: nn.Module, arguments: Any) -> None:
         if not isinstance(module, Dialogue):
             return
         if len(self.starts) == self.warm and torch.cuda.is_available():
@@ -107,7 +107,7 @@ class Meter:
         if self.profiler is not None and self.starts:
             self.profiler.step()
         self.starts.append(time.perf_counter())
-        batch: DialogueBatch = given[0]
+        batch: DialogueBatch = arguments[0]
         counts = {
             "samples": len(batch.prompts),
             "tokens": sum(len(prompt.ids) for prompt in batch.prompts),
@@ -116,8 +116,8 @@ class Meter:
         }
         self.counts.append(Counter(counts))
 
-    def _projected(self, module: nn.Module, given: Any) -> None:
-        name, features = given
+    def _note_projection(self, module: nn.Module, arguments: Any) -> None:
+        name, features = arguments
         self._count(("projection", name, features.values.shape[1]), len(features.values))
 
     def _count(self, what: Any, number: int) -> None:
@@ -126,12 +126,12 @@ class Meter:
 
     @property
     def total(self) -> Counter[Any]:
-        """What was read in the steps that count."""
+        """Counts of the steps that count."""
         return sum(self.counts[self.warm : -1], Counter())
 
     @property
     def seconds(self) -> float:
-        """What they took."""
+        """Their time."""
         return self.starts[-1] - self.starts[self.warm]
 
 
@@ -143,16 +143,16 @@ def floating_operations(model: AnyModal, total: Counter[Any]) -> float:
     adapters 6 a weight and token; of projection and heads three times their forward pass.
     """
     language = model.language
-    named = list(language.backbone.named_parameters())
+    parameters = list(language.backbone.named_parameters())
     table = language.embedding.weight.numel()
-    adapters = sum(p.numel() for name, p in named if "lora_" in name)
-    layers = sum(p.numel() for _, p in named) - table - adapters
-    needed = 4.0 * (layers * total["tokens"] + table * total["supervised"])
-    needed += 6.0 * adapters * total["tokens"] * any(p.requires_grad for _, p in named)
+    adapters = sum(p.numel() for name, p in parameters if "lora_" in name)
+    layers = sum(p.numel() for _, p in parameters) - table - adapters
+    operations = 4.0 * (layers * total["tokens"] + table * total["supervised"])
+    operations += 6.0 * adapters * total["tokens"] * any(p.requires_grad for _, p in parameters)
     for what, number in total.items():
         if isinstance(what, tuple):
-            needed += 3 * number * _forward_operations(model, *what)
-    return needed
+            operations += 3 * number * _forward_operations(model, *what)
+    return operations
 
 
 def _forward_operations(model: AnyModal, part: str, name: str, tokens: int = 0) -> float:
@@ -176,7 +176,7 @@ def write_run(folder: Path, stage: str, args: argparse.Namespace) -> Path:
     which = {"full": full, "device": args.device}
     which |= {"language": args.language, "projection": args.projection}
     run = {
-        "model": {"_target_": "full_parts.trained", "lora": stage == "instruct", **which},
+        "model": {"_target_": "full_parts.model_of_run", "lora": stage == "instruct", **which},
         "data": {
             "_target_": "full_data.Samples",
             **{"stage": stage, "size": args.steps * args.batch},
@@ -203,12 +203,12 @@ def write_run(folder: Path, stage: str, args: argparse.Namespace) -> Path:
 TINY_DATA = {"media": 2, "side": 16}
 
 
-def trained(model: AnyModal, folder: Path, stage: str, args: argparse.Namespace) -> list[str]:
+def train_stage(model: AnyModal, folder: Path, stage: str, args: argparse.Namespace) -> list[str]:
     """Fill a stage's cache and train it; the row of the table."""
     path = write_run(folder, stage, args)
     start = time.perf_counter()
-    filled = fill_feature_cache(path) / (time.perf_counter() - start)
-    with profiled(args, stage) as profiler:
+    fill_rate = fill_feature_cache(path) / (time.perf_counter() - start)
+    with profile_steps(args, stage) as profiler:
         meter = Meter(model, args.warm, profiler)
         with meter.watching():
             trainer, module = fit(read_run(path))
@@ -229,7 +229,7 @@ def trained(model: AnyModal, folder: Path, stage: str, args: argparse.Namespace)
         f"{rate / 1e12:.1f}" if args.full else f"{rate / 1e12:.4f}",
         f"{100 * rate / peak:.1f}" if peak else "",
         f"{memory:.1f}" if memory else "",
-        f"{filled:.1f}",
+        f"{fill_rate:.1f}",
     ]
 
 
@@ -238,7 +238,7 @@ HEADER = ["stage", "samples/s", "tokens/s", "tokens a sample", "positions a toke
 
 
 @contextmanager
-def profiled(args: argparse.Namespace, stage: str) -> Iterator[Any]:
+def profile_steps(args: argparse.Namespace, stage: str) -> Iterator[Any]:
     """Profile three steps after the first ones, if asked, and write what costs most."""
     if args.profile is None:
         yield None
@@ -246,32 +246,34 @@ def profiled(args: argparse.Namespace, stage: str) -> Iterator[Any]:
     from torch.profiler import ProfilerActivity, profile, schedule
 
     kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * args.full
-    when = schedule(wait=max(0, args.warm - 1), warmup=1, active=PROFILED, repeat=1)
+    when = schedule(wait=max(0, args.warm - 1), warmup=1, active=PROFILED_STEPS, repeat=1)
     with profile(activities=kinds, schedule=when) as profiler:
         yield profiler
     events = profiler.key_averages()
     by = "self_device_time_total" if args.full else "self_cpu_time_total"
     costly = events.table(sort_by=by, row_limit=40, max_name_column_width=80)
     busy = sum(event.self_device_time_total for event in events) / 1e6
-    told = f"{stage}: in {PROFILED} steps the GPU worked {busy:.3f} s\n" if args.full else ""
+    busy_text = (
+        f"{stage}: in {PROFILED_STEPS} steps the GPU worked {busy:.3f} s\n" if args.full else ""
+    )
     args.profile.mkdir(parents=True, exist_ok=True)
-    (args.profile / f"{stage}.txt").write_text(told + costly)
-    print(told + "\n".join(costly.splitlines()[:20]), flush=True)
+    (args.profile / f"{stage}.txt").write_text(busy_text + costly)
+    print(busy_text + "\n".join(costly.splitlines()[:20]), flush=True)
 
 
-PROFILED = 3
+PROFILED_STEPS = 3
 
 
 def peak_rate(args: argparse.Namespace) -> float | None:
     """The GPU's FLOP/s by its data sheet, None of one that isn't known."""
     name = torch.cuda.get_device_name() if args.full else ""
-    return next((rate for known, rate in PEAKS.items() if known in name), None)
+    return next((rate for part, rate in PEAKS.items() if part in name), None)
 
 
 # ---- The command -------------------------------------------------------------------------------
 
 
-def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; what isn't said depends on whether there is a GPU."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
@@ -291,7 +293,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="of each turn; default: 3, without a GPU 1")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write what costs most")
-    args = parser.parse_args(given)
+    args = parser.parse_args(argv)
     args.full = torch.cuda.is_available()
     args.device = "cuda" if args.full else "cpu"
     args.compile &= args.full
@@ -312,15 +314,15 @@ def main() -> None:
         library.utils.logging.set_verbosity_error()
     warnings.simplefilter("ignore")
     budget = Budget(args.minutes)
-    model = full_parts.shared(args.full, args.device, args.language, args.projection)
-    print(f"{told(model, args)}\nBuilt in {budget.elapsed:.0f} s.\n", flush=True)
+    model = full_parts.shared_model(args.full, args.device, args.language, args.projection)
+    print(f"{about(model, args)}\nBuilt in {budget.elapsed:.0f} s.\n", flush=True)
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder:
         for part in PARTS:
             if part in args.only:
                 with budget.part(part) as begins:
                     if begins:
-                        measured(part, model, Path(folder), rows, args)
+                        measure_part(part, model, Path(folder), rows, args)
     print(f"\n{budget.elapsed:.0f} s in all.", flush=True)
     if budget.failures:
         raise SystemExit(f"failed: {', '.join(budget.failures)}; the traces are above")
@@ -358,54 +360,54 @@ class Budget:
         self.longest = max(self.longest, self.elapsed - begin)
 
 
-def measured(
+def measure_part(
     part: str, model: AnyModal, folder: Path, rows: list[list[str]], args: argparse.Namespace
 ) -> None:
     """Measure a part and write its table; `rows` are those of the stages."""
     if part == "chat":
         table = full_chat.compare(model, args.runs, **SHORT[args.full])
-        keep("full_size chat", f"{told(model, args)}\n\n{table}", args)
+        keep("full_size chat", f"{about(model, args)}\n\n{table}", args)
         return
-    rows.append(trained(model, folder, part, args))
+    rows.append(train_stage(model, folder, part, args))
     print(" | ".join(rows[-1]), flush=True)
     steps = f"{args.steps} steps of {args.batch} samples, {args.warm} of them to warm up"
     blocks = f"{steps}; blocks {'compiled' if args.compile else 'as they are'}."
-    body = f"{told(model, args)} {blocks}\n\n{markdown_table(HEADER, rows)}"
+    body = f"{about(model, args)} {blocks}\n\n{markdown_table(HEADER, rows)}"
     if args.full:
-        body += f"\n\n{judged(rows, peak_rate(args))}"
+        body += f"\n\n{verdicts(rows, peak_rate(args))}"
     keep("full_size training", body, args)
 
 
 SHORT: dict[bool, dict[str, int]] = {True: {}, False: {"text": 4, "before": 2}}
 
 
-def told(model: AnyModal, args: argparse.Namespace) -> str:
-    """What is measured."""
+def about(model: AnyModal, args: argparse.Namespace) -> str:
+    """The model that is measured, in a sentence."""
 
     def count(part: nn.Module) -> str:
         return f"{sum(p.numel() for p in part.parameters()) / 1e6:.4g} M"
 
     size = args.language if args.full else "tiny parts, a Llama"
     parts = {"projection": model.projection, "encoders": model.encoders, **model.decoders}
-    named = ", ".join(f"{name} {count(part)}" for name, part in parts.items() if part is not None)
+    sizes = ", ".join(f"{name} {count(part)}" for name, part in parts.items() if part is not None)
     return (
-        f"{size} ({count(model.language)}) with random weights; {named}; "
+        f"{size} ({count(model.language)}) with random weights; {sizes}; "
         f"{args.projection} projection, {full_parts.SOFT_TOKENS} soft tokens."
     )
 
 
-def judged(rows: Sequence[Sequence[str]], peak: float | None) -> str:
+def verdicts(rows: Sequence[Sequence[str]], peak: float | None) -> str:
     """The figures beside what they should be."""
-    known = f"{peak / 1e12:.1f} TFLOP/s, dense bfloat16 by NVIDIA's data sheet" if peak else "?"
-    said = [f"MFU is of {known}."]
+    peak_text = f"{peak / 1e12:.1f} TFLOP/s, dense bfloat16 by NVIDIA's data sheet" if peak else "?"
+    sentences = [f"MFU is of {peak_text}."]
     for stage, rate, share in ((row[0], row[1], row[6]) for row in rows):
         if stage == "perceive":
-            met = measure.verdict(float(rate) >= BAR)
-            said.append(f"perceive: {rate} of {BAR} samples/s wanted on an H200, {met}.")
+            outcome = measure.verdict(float(rate) >= BAR)
+            sentences.append(f"perceive: {rate} of {BAR} samples/s wanted on an H200, {outcome}.")
         if stage == "express" and share:
-            met = measure.verdict(float(share) >= BOUND)
-            said.append(f"express: MFU {share} % of {BOUND} % wanted, {met}.")
-    return " ".join(said)
+            outcome = measure.verdict(float(share) >= BOUND)
+            sentences.append(f"express: MFU {share} % of {BOUND} % wanted, {outcome}.")
+    return " ".join(sentences)
 
 
 def keep(section: str, body: str, args: argparse.Namespace) -> None:

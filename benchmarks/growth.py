@@ -10,7 +10,7 @@ from typing import Any
 
 import measure
 import numpy as np
-from measure import Taken
+from measure import Elapsed
 
 from anymodal import AnyModal
 from anymodal.io.results import markdown_table
@@ -28,18 +28,18 @@ def pictures(count: int) -> list[Media]:
     return [render_scene(scene, "image", np.random.default_rng(seed)) for seed in range(count)]
 
 
-def grown(
+def measure_growth(
     make: Callable[[int], Callable[[], Any]], sizes: Sequence[int], runs: int
 ) -> list[list[str]]:
     """A row of the table for each size, smallest first, whose memory is measured in that order."""
     work = {str(size): make(size) for size in sizes}
     work[str(sizes[0])]()  # what is loaded at the first call is nobody's growth
     peaks = [measure.peak_memory(do) for do in work.values()]
-    taken = measure.alternating(work, runs)
+    times = measure.alternating(work, runs)
     rows = []
     for size, peak in zip(sizes, peaks, strict=True):
-        mine, first = taken[str(size)], taken[str(sizes[0])]
-        share = [Taken(*(part / (size / sizes[0]) for part in each)) for each in mine]
+        mine, first = times[str(size)], times[str(sizes[0])]
+        share = [Elapsed(*(part / (size / sizes[0]) for part in each)) for each in mine]
         row = [size, measure.milliseconds(mine), measure.ratio(share, first)]
         rows.append([str(cell) for cell in [*row, f"{peak:.0f}", f"{peak - peaks[0]:+.0f}"]])
     return rows
@@ -54,26 +54,26 @@ def main() -> None:
     parser.add_argument("--lists", type=int, nargs="+", default=LISTS)
     args = parser.parse_args()
     model = AnyModal.from_pretrained(args.model)
-    given = pictures(max(args.sizes))
+    images = pictures(max(args.sizes))
 
     def prompt(size: int) -> Callable[[], Any]:
-        return lambda: model.chat([*given[:size], "what is this?"], seed=0, max_new_tokens=1)
+        return lambda: model.chat([*images[:size], "what is this?"], seed=0, max_new_tokens=1)
 
-    def asked(size: int) -> Callable[[], Any]:
-        talks = [[medium, "what is this?"] for medium in (given * size)[:size]]
+    def batch_about(size: int) -> Callable[[], Any]:
+        talks = [[medium, "what is this?"] for medium in (images * size)[:size]]
         return lambda: model.chat(talks, seed=0)
 
-    def drawn(size: int) -> Callable[[], Any]:
+    def batch_drawing(size: int) -> Callable[[], Any]:
         return lambda: model.chat([["draw a small red ball"]] * size, seed=0)
 
     sections = []
     for title, make, sizes in (
         ("Pictures in a prompt, to the first token", prompt, args.sizes),
-        ("Conversations in a batch, each about a picture", asked, args.sizes),
-        ("Conversations in a batch, each answered with a picture", drawn, args.sizes),
-        ("Conversations in a list, 16 at once, each about a picture", asked, args.lists),
+        ("Conversations in a batch, each about a picture", batch_about, args.sizes),
+        ("Conversations in a batch, each answered with a picture", batch_drawing, args.sizes),
+        ("Conversations in a list, 16 at once, each about a picture", batch_about, args.lists),
     ):
-        rows = grown(make, sizes, args.runs)
+        rows = measure_growth(make, sizes, args.runs)
         header = ["number", "ms", "each, to the first row", "peak MB", "more MB"]
         sections.append(f"{title}:\n\n{markdown_table(header, rows)}")
         print(sections[-1], flush=True)

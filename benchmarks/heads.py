@@ -47,17 +47,17 @@ HEADS: dict[str, tuple[Callable[..., Head], dict[str, Any], int, bool]] = {
     "mapper, 4 signals": (MapperHead, {"hidden_width": 128, "depth": 1}, 4, True),
     "mapper, 8 signals": (MapperHead, {"hidden_width": 128, "depth": 1}, 8, True),
 }  # fmt: skip
-"""What is compared: a head, its arguments, its signals, and whether adapters learn with it."""
+"""Heads to compare: class, arguments, signals, and whether adapters learn with it."""
 
 
 def compose(
     language: str, make: Callable[..., Head], how: dict[str, Any], signals: int
 ) -> AnyModal:
     """A model that only writes and makes, with the shipped decoders and fresh heads."""
-    shipped = AnyModal.from_pretrained("nano")
+    nano = AnyModal.from_pretrained("nano")
     words = LanguageModel.from_pretrained(language, dtype="float32")
     modalities = {}
-    for name, decoder in shipped.decoders.items():
+    for name, decoder in nano.decoders.items():
         head = make(input_width=words.width, num_signal_tokens=signals, spec=decoder.spec, **how)
         modalities[name] = Modality(decoder=decoder, head=head, num_signal_tokens=signals)
     return AnyModal(words, None, modalities)
@@ -89,11 +89,11 @@ def aligning(model: AnyModal) -> Dialogue:
 
 def learn(model: AnyModal, steps: int, adapters: bool) -> float:
     """Train heads and signal rows, with adapters or without; seconds per step."""
-    trained = ["heads.*", "language.rows"]
+    globs = ["heads.*", "language.rows"]
     if adapters:
         model.language.enable_lora(r=32, alpha=64, dropout=0.0)
-        trained.append("*lora_*")
-    freeze_all_but(model, trained)
+        globs.append("*lora_*")
+    freeze_all_but(model, globs)
     settings = OptimizerConfig(lr=1e-3, muon=MuonConfig(["heads.*"], 1e-2))
     optimizer = build_optimizer(model, settings)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -113,7 +113,7 @@ def learn(model: AnyModal, steps: int, adapters: bool) -> float:
 
 
 @torch.no_grad()
-def judged(model: AnyModal, count: int) -> list[str]:
+def measure_heads(model: AnyModal, count: int) -> list[str]:
     """The alignment error over all modalities, and the share of right attributes of each."""
     dialogue = aligning(model)
     batch = dialogue.collate(list(conversations(2, count)))
@@ -138,10 +138,10 @@ def main() -> None:
         model = compose(args.language, make, how, signals)
         size = sum(p.numel() for p in model.heads.parameters()) / len(model.heads)
         pace = learn(model, args.steps, adapters)
-        rows.append([name, f"{size / 1e3:.0f} k", *judged(model, args.n), f"{pace:.2f}"])
+        rows.append([name, f"{size / 1e3:.0f} k", *measure_heads(model, args.n), f"{pace:.2f}"])
         print(rows[-1], flush=True)
-    made = [f"{name} right %" for name in model.heads]
-    print(markdown_table(["head", "weights", "alignment", *made, "s / step"], rows))
+    columns = [f"{name} right %" for name in model.heads]
+    print(markdown_table(["head", "weights", "alignment", *columns, "s / step"], rows))
     print(f"\n{measure.environment()}")
 
 

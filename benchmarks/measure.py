@@ -1,4 +1,4 @@
-"""What the benchmarks share: alternating runs, medians with their spread, memory, the environment.
+"""Helpers of the benchmarks: alternating runs, medians with their spread, memory, environment.
 
 Each benchmark writes its section of `benchmarks/README.md` by `write_section`. How many threads it
 runs on is torch's own setting, `OMP_NUM_THREADS`.
@@ -27,9 +27,9 @@ RESULTS = Path(__file__).resolve().parent / "README.md"
 PACKAGES = ("torch", "transformers", "diffusers")
 
 
-def arguments(described: str | None) -> argparse.ArgumentParser:
+def arguments(docstring: str | None) -> argparse.ArgumentParser:
     """The command line of a benchmark, with what all that write a section have."""
-    parser = argparse.ArgumentParser(description=(described or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(docstring or "").split("\n")[0])
     parser.add_argument(
         "--page", type=Path, default=RESULTS, help="where its section is; default: the README here"
     )
@@ -37,7 +37,7 @@ def arguments(described: str | None) -> argparse.ArgumentParser:
 
 
 def threads() -> int:
-    """How many threads torch computes on."""
+    """The number of threads that torch computes on."""
     import torch
 
     return torch.get_num_threads()
@@ -48,7 +48,7 @@ def seconds() -> float:
     return time.process_time() if threads() == 1 else time.perf_counter()
 
 
-class Taken(NamedTuple):
+class Elapsed(NamedTuple):
     """Seconds on the clock, and of work.
 
     Where all work is one thread's, that is the processor's time: what the clock shows on an idle
@@ -66,10 +66,10 @@ class Watch:
     def __init__(self) -> None:
         self.start = time.perf_counter(), seconds()
 
-    def taken(self) -> Taken:
-        """What has passed since the start."""
+    def elapsed(self) -> Elapsed:
+        """Time since the start."""
         clock, work = self.start
-        return Taken(time.perf_counter() - clock, seconds() - work)
+        return Elapsed(time.perf_counter() - clock, seconds() - work)
 
 
 def turns(sides: Iterable[Side], number: int) -> list[Side]:
@@ -84,20 +84,20 @@ def turns(sides: Iterable[Side], number: int) -> list[Side]:
 
 def alternating(
     sides: Mapping[str, Callable[[], Any]], runs: int, warm: int = 1
-) -> dict[str, list[Taken]]:
-    """What each side takes, in rounds that run every side once, in the order of `turns`.
+) -> dict[str, list[Elapsed]]:
+    """The times of each side, in rounds that run every side once, in the order of `turns`.
 
-    The first `warm` rounds are not counted. A side that returns `Taken` has measured itself, such
+    The first `warm` rounds are not counted. A side that returns `Elapsed` has measured itself, such
     as the time to a first token.
     """
-    found: dict[str, list[Taken]] = {name: [] for name in sides}
+    times: dict[str, list[Elapsed]] = {name: [] for name in sides}
     for number in range(warm + runs):
         for name in turns(sides, number):
             watch = Watch()
-            told = sides[name]()
+            result = sides[name]()
             if number >= warm:
-                found[name].append(told if isinstance(told, Taken) else watch.taken())
-    return found
+                times[name].append(result if isinstance(result, Elapsed) else watch.elapsed())
+    return times
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -114,13 +114,13 @@ def spread(values: Sequence[float], digits: int = 0, scale: float = 1.0) -> str:
     return f"{middle} ({low}–{high})"
 
 
-def milliseconds(found: Sequence[Taken]) -> str:
+def milliseconds(laps: Sequence[Elapsed]) -> str:
     """The time of work as a median and quartiles in milliseconds."""
-    times = [each.work for each in found]
+    times = [each.work for each in laps]
     return spread(times, 0 if statistics.median(times) >= 0.1 else 1, 1e3)
 
 
-def ratio(ours: Sequence[Taken], theirs: Sequence[Taken], clock: bool = False) -> str:
+def ratio(ours: Sequence[Elapsed], theirs: Sequence[Elapsed], clock: bool = False) -> str:
     """The ratio of each round, by work or the clock, as a median and quartiles."""
     at = 0 if clock else 1
     return spread([a[at] / b[at] for a, b in zip(ours, theirs, strict=True)], 3)
@@ -138,7 +138,7 @@ def peak_memory(work: Callable[[], Any]) -> float:
 
 
 def apart(task: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a task gives in a forked process, with its peak memory (MB) beyond what it began with.
+    """A task's result in a forked process, with its peak memory (MB) beyond that at its start.
 
     Raises:
         RuntimeError: the process failed; its traceback is on the standard error.
@@ -148,11 +148,11 @@ def apart(task: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if child == 0:
         code = 1
         try:
-            found: dict[str, Any] = {}
+            result: dict[str, Any] = {}
             before = _resident()
-            found["peak_mb"] = peak_memory(lambda: found.update(task())) - before
+            result["peak_mb"] = peak_memory(lambda: result.update(task())) - before
             with os.fdopen(writing, "w") as file:
-                file.write(json.dumps(found))
+                file.write(json.dumps(result))
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -191,7 +191,7 @@ def python(
 
 
 def environment() -> str:
-    """What the figures were measured on, in a line."""
+    """The machine and versions that figures were measured on, in a line."""
     import torch
 
     count = f"{threads()} thread{'s' * (threads() > 1)}"
@@ -208,8 +208,8 @@ def environment() -> str:
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def library_commit() -> str:
@@ -222,15 +222,15 @@ def library_commit() -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain")
-        return f"{git('log', '-1', '--format=%h')}{', changed' * bool(changed)}"
+        status = git("status", "--porcelain")
+        return f"{git('log', '-1', '--format=%h')}{', changed' * bool(status)}"
     except (OSError, subprocess.CalledProcessError):
         return "unknown"  # not in a checkout
 
 
-def verdict(met: bool) -> str:
-    """Whether a figure is what it should be."""
-    return "met" if met else "missed"
+def verdict(is_met: bool) -> str:
+    """A figure's verdict as a word."""
+    return "met" if is_met else "missed"
 
 
 def write_section(name: str, body: str, path: Path = RESULTS) -> None:
@@ -250,9 +250,9 @@ def write_section(name: str, body: str, path: Path = RESULTS) -> None:
             page = page.replace(closing, marks)
         name, closing = several, f"<!-- /{several} -->"
     opening = f"<!-- {name} -->\n"
-    before, found, rest = page.partition(opening)
-    _, also, after = rest.partition(closing)
-    if not found or not also:
+    before, opening_found, tail = page.partition(opening)
+    _, also, after = tail.partition(closing)
+    if not opening_found or not also:
         raise ValueError(
             f"{path.name} has no section {opening.strip()} … {closing}; add both marks"
         )

@@ -79,11 +79,11 @@ def main() -> None:
     parser.add_argument("configs", nargs="+")
     rows = []
     for name in parser.parse_args().configs:
-        measured = answer(name) if is_model(name) else train(name)
+        peak = answer(name) if is_model(name) else train(name)
         (plan,) = make_plans([name], [], MemoryBudget("any", 10**15), context=CONTEXT)
-        planned = plan.need.peak
-        cells = [f"{planned / 1e6:.1f}", f"{measured / 1e6:.1f}"]
-        rows.append([Path(name).stem, *cells, f"{100 * (planned / measured - 1):+.1f}"])
+        planned_peak = plan.need.peak
+        cells = [f"{planned_peak / 1e6:.1f}", f"{peak / 1e6:.1f}"]
+        rows.append([Path(name).stem, *cells, f"{100 * (planned_peak / peak - 1):+.1f}"])
         print(rows[-1], flush=True)
     head = ["configuration", "planned MB", "measured MB", "difference %"]
     print(f"{markdown_table(head, rows)}\n\n{measure.environment()}")

@@ -46,29 +46,29 @@ def main() -> None:
         "packed": (True, 1),
     }
     for name, (objective.packed, grouped) in sides.items():
-        drawn = iter(Batches(data, objective.collate, 12, 0, length_group_batches=grouped))
-        batches[name] = [next(drawn) for _ in range(args.batches)]
+        loader = iter(Batches(data, objective.collate, 12, 0, length_group_batches=grouped))
+        batches[name] = [next(loader) for _ in range(args.batches)]
     with torch.no_grad():
-        lost = {name: total(objective, of) for name, of in batches.items()}
-    first = next(iter(lost.values()))
-    if any(abs(other - first) > 1e-4 * first for other in lost.values()):
-        raise AssertionError(f"the sides don't lose the same: {lost}")
+        losses = {name: total(objective, of) for name, of in batches.items()}
+    first = next(iter(losses.values()))
+    if any(abs(other - first) > 1e-4 * first for other in losses.values()):
+        raise AssertionError(f"the sides don't lose the same: {losses}")
     times: dict[str, list[float]] = {name: [] for name in batches}
     for run in range(args.runs):
         for name in measure.turns(batches, run):
             times[name].append(sum(seconds(objective, batch) for batch in batches[name]))
     rows = []
     for name, some in batches.items():
-        taken = sum(batch.packed.ids.numel() for batch in some)
+        positions = sum(batch.packed.ids.numel() for batch in some)
         gains = [
             other / one for one, other in zip(times[name], times[next(iter(times))], strict=True)
         ]
         rows.append(
-            [name, f"{taken / real(batches['a row for each']):.2f}", measure.spread(gains, 2)]
+            [name, f"{positions / real(batches['a row for each']):.2f}", measure.spread(gains, 2)]
         )
-    told = f"{args.batches} batches of 12, {args.runs} alternating runs."
-    shown = markdown_table(["rows", "positions a token", "× a row for each"], rows)
-    measure.write_section("rows", f"{told}\n\n{shown}", args.page)
+    caption = f"{args.batches} batches of 12, {args.runs} alternating runs."
+    table = markdown_table(["rows", "positions a token", "× a row for each"], rows)
+    measure.write_section("rows", f"{caption}\n\n{table}", args.page)
 
 
 def real(batches: list[TokenBatch]) -> int:
@@ -78,8 +78,8 @@ def real(batches: list[TokenBatch]) -> int:
 
 def total(objective: LanguageModeling, batches: list[TokenBatch]) -> float:
     """The loss over all supervised positions of all batches, which no dealing may change."""
-    found = [(float(objective.named_losses(b)["text"]), b.supervised) for b in batches]
-    return sum(loss * count for loss, count in found) / sum(count for _, count in found)
+    pairs = [(float(objective.named_losses(b)["text"]), b.supervised) for b in batches]
+    return sum(loss * count for loss, count in pairs) / sum(count for _, count in pairs)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 import measure
 import numpy as np
-from measure import Taken, Watch
+from measure import Elapsed, Watch
 
 from anymodal import AnyModal, Message
 from anymodal.io.results import markdown_table
@@ -46,12 +46,12 @@ ASKED = ["hello", QUESTION, "thank you", DRAW, "draw a big red duck", "play the 
 # ---- The engine ---------------------------------------------------------------------------------
 
 
-async def first_token(engine: Engine, text: str, seed: int = 0) -> Taken:
+async def first_token(engine: Engine, text: str, seed: int = 0) -> Elapsed:
     """The time to the first piece of text; the reply is read to its end."""
     watch, first = Watch(), None
     async for event in await engine.submit(ReplyRequest([Message("user", text)], seed=seed)):
         if first is None and isinstance(event, TextDelta):
-            first = watch.taken()
+            first = watch.elapsed()
     assert first is not None
     return first
 
@@ -61,21 +61,21 @@ def engine_figures(model: AnyModal, runs: int, warm: int) -> str:
     loop = asyncio.new_event_loop()
     engine = Engine(model, EngineSettings(prefix_bytes=0))
 
-    async def gathered(texts: list[str]) -> None:
+    async def gather(texts: list[str]) -> None:
         await asyncio.gather(*(first_token(engine, each, seed) for seed, each in enumerate(texts)))
 
     def together(texts: list[str]) -> None:
-        loop.run_until_complete(gathered(texts))
+        loop.run_until_complete(gather(texts))
 
     def one_by_one(texts: list[str]) -> None:
         for seed, text in enumerate(texts):
             list(model.stream(text, seed=seed))
 
-    def first_alone() -> Taken:
+    def first_alone() -> Elapsed:
         watch, first = Watch(), None
         for event in model.stream(QUESTION, seed=0):
             if first is None and isinstance(event, TextDelta):
-                first = watch.taken()
+                first = watch.elapsed()
         assert first is not None
         return first
 
@@ -89,8 +89,8 @@ def engine_figures(model: AnyModal, runs: int, warm: int) -> str:
         "16 drawings": (lambda: one_by_one([DRAW] * 16), lambda: together([DRAW] * 16)),
     }
     rows = []
-    for name, (alone, served) in pairs.items():
-        times = measure.alternating({"alone": alone, "served": served}, runs, warm)
+    for name, (alone, by_engine) in pairs.items():
+        times = measure.alternating({"alone": alone, "served": by_engine}, runs, warm)
         sides = times["alone"], times["served"]
         ratios = [measure.ratio(*sides, clock=clock) for clock in (False, True)]
         rows.append([name, *map(measure.milliseconds, sides), *ratios])
@@ -139,15 +139,17 @@ def ask(netloc: str, job: Job) -> tuple[str, Any]:
     return "answered", answer["choices"][0]["message"]
 
 
-def same(message: dict[str, Any], wanted: Message) -> bool:
-    """Whether an answer has the model's own text, and its media but for one grey level."""
+def same(message: dict[str, Any], expected: Message) -> bool:
+    """Return True for the model's own text, and its media but for one grey level."""
     urls = [
         part[part["type"]]["url"] for part in message.get("parts", ()) if part["type"] != "text"
     ]
     media = [load(b64decode(url.partition(",")[2])) for url in urls]
-    if message["content"] != wanted.text or len(media) != len(wanted.media):
+    if message["content"] != expected.text or len(media) != len(expected.media):
         return False
-    return all(distance(one, other) <= 1.0 for one, other in zip(media, wanted.media, strict=True))
+    return all(
+        distance(one, other) <= 1.0 for one, other in zip(media, expected.media, strict=True)
+    )
 
 
 def distance(one: Any, other: Any) -> float:
@@ -162,9 +164,9 @@ def resident(netloc: str) -> float:
     connection = http.client.HTTPConnection(netloc, timeout=30)
     connection.request("GET", "/metrics")
     page = connection.getresponse().read().decode()
-    found = re.search(r"^process_resident_memory_bytes (\S+)$", page, re.MULTILINE)
-    assert found is not None
-    return float(found[1]) / 1e6
+    match = re.search(r"^process_resident_memory_bytes (\S+)$", page, re.MULTILINE)
+    assert match is not None
+    return float(match[1]) / 1e6
 
 
 def soak(model: AnyModal, count: int) -> None:
@@ -178,7 +180,7 @@ def soak(model: AnyModal, count: int) -> None:
         for _ in range(count)
     ]
     sampling = {name: {"steps": STEPS} for name in model.decoders}
-    wanted = {
+    expected = {
         (text, seed): model.chat(text, seed=seed, sampling=sampling)  # type: ignore[arg-type]
         for text in ASKED
         for seed in range(3)
@@ -193,12 +195,12 @@ def soak(model: AnyModal, count: int) -> None:
         with ThreadPoolExecutor(16) as pool:
             answers = pool.map(lambda job: ask(netloc, job), jobs)
             for place, (job, (outcome, message)) in enumerate(zip(jobs, answers, strict=True)):
-                if message is not None and not same(message, wanted[job.text, job.seed]):
+                if message is not None and not same(message, expected[job.text, job.seed]):
                     outcome = "WRONG"
                 results[f"{job.kind}: {outcome}"] += 1
                 if place == min(200, count // 4):
                     early = resident(netloc)
-        took, late = watch.taken().clock, resident(netloc)
+        took, late = watch.elapsed().clock, resident(netloc)
         for name, number in sorted(results.items()):
             print(f"{number:5d} {name}")
         print(f"{took:.0f} s; memory {early:.0f} MB after the first 200, {late:.0f} MB in the end")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
-from measure import Taken
+from measure import Elapsed
 
 from anymodal.composition import SHIPPED
 from anymodal.io.results import markdown_table
@@ -61,26 +61,26 @@ COMMANDS = {
     ),
     "`anymodal ls`": ("-m", "anymodal", "ls"),
 }
-"""What is compared with another checkout."""
+"""Commands that are compared with another checkout."""
 
 
-def fresh(said: set[str], *arguments: str, root: Path = ROOT) -> Callable[[], Any]:
-    """Run Python to its end; what is measured is that process, and what it said is kept."""
+def run_fresh(texts: set[str], *arguments: str, root: Path = ROOT) -> Callable[[], Any]:
+    """Run Python to its end, measuring that process; its output is added to `texts`."""
 
-    def run() -> Taken:
+    def run() -> Elapsed:
         watch, before = measure.Watch(), _children()
         with tempfile.TemporaryDirectory() as folder:  # where a drawing goes
             command = [part.replace("{root}", str(root)) for part in arguments]
-            said.add(measure.python(*command, root=root, folder=folder).stdout)
-        clock = watch.taken().clock
-        return Taken(clock, _children() - before if measure.threads() == 1 else clock)
+            texts.add(measure.python(*command, root=root, folder=folder).stdout)
+        clock = watch.elapsed().clock
+        return Elapsed(clock, _children() - before if measure.threads() == 1 else clock)
 
     return run
 
 
 def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -110,29 +110,35 @@ def _beside_libraries(runs: int, warm: int) -> list[list[str]]:
         ("`anymodal --help`", COMMANDS["`anymodal --help`"], ("-c", "pass"), "`python -c pass`"),
         ("first reply (`anymodal chat`)", ours, hand, "by hand"),
     ):
-        said: dict[str, set[str]] = {"ours": set(), "other": set()}
-        sides = {"ours": fresh(said["ours"], *mine), "other": fresh(said["other"], *other)}
-        taken = measure.alternating(sides, runs if mine is ours else 4 * runs, warm)
-        assert mine is not ours or said["ours"] == said["other"], f"not the same reply: {said}"
-        rows.append([name, *_times(taken, what)])
+        texts: dict[str, set[str]] = {"ours": set(), "other": set()}
+        sides = {
+            "ours": run_fresh(texts["ours"], *mine),
+            "other": run_fresh(texts["other"], *other),
+        }
+        times = measure.alternating(sides, runs if mine is ours else 4 * runs, warm)
+        assert mine is not ours or texts["ours"] == texts["other"], f"not the same reply: {texts}"
+        rows.append([name, *_times(times, what)])
         print(rows[-1], flush=True)
     return rows
 
 
-def _times(taken: dict[str, list[Taken]], *what: str) -> list[str]:
-    ours, other = (measure.milliseconds(taken[side]) for side in ("ours", "other"))
-    return [ours, *what, other, measure.ratio(taken["ours"], taken["other"])]
+def _times(times: dict[str, list[Elapsed]], *what: str) -> list[str]:
+    ours, other = (measure.milliseconds(times[side]) for side in ("ours", "other"))
+    return [ours, *what, other, measure.ratio(times["ours"], times["other"])]
 
 
 def _beside_checkout(root: Path, runs: int, warm: int) -> list[list[str]]:
     rows = []
     for name, command in COMMANDS.items():
         quick = command[0] == "-c" or "--help" in command
-        said: set[str] = set()
-        sides = {"ours": fresh(said, *command), "other": fresh(set(), *command, root=root)}
-        taken = measure.alternating(sides, 4 * runs if quick else runs, warm)
-        assert len(said) == 1, f"not the same each time: {said}"
-        rows.append([name, *_times(taken)])
+        texts: set[str] = set()
+        sides = {
+            "ours": run_fresh(texts, *command),
+            "other": run_fresh(set(), *command, root=root),
+        }
+        times = measure.alternating(sides, 4 * runs if quick else runs, warm)
+        assert len(texts) == 1, f"not the same each time: {texts}"
+        rows.append([name, *_times(times)])
         print(rows[-1], flush=True)
     return rows
 

@@ -40,7 +40,7 @@ class ByHand:
         language, signals = model.language, model.signals
         self.tokenizer, self.stops, self.starts = language.tokenizer, language.stops, signals.starts
         self.device = language.device
-        self.spans = {name: self.fed(signals.span(name)) for name in signals.counts}
+        self.spans = {name: self.as_batch(signals.span(name)) for name in signals.counts}
         self.network = copy.deepcopy(language.model)
         self.network.resize_token_embeddings(language.vocab_size, mean_resizing=False)
         with torch.no_grad():
@@ -63,56 +63,56 @@ class ByHand:
         )
         return pipeline.text_encoder(**tokens)[0], tokens.attention_mask
 
-    def fed(self, ids: list[int]) -> Tensor:
+    def as_batch(self, ids: list[int]) -> Tensor:
         return torch.tensor([ids], device=self.device)
 
     def pick(self, scores: Tensor) -> int:
         return int(scores.argmax())
 
     def ids(self, text: str) -> Tensor:
-        rendered = self.tokenizer.apply_chat_template(
+        prompt = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": text}],
             add_generation_prompt=True,
             enable_thinking=False,
             tokenize=False,
         )
-        return self.fed(self.tokenizer(rendered, add_special_tokens=False).input_ids)
+        return self.as_batch(self.tokenizer(prompt, add_special_tokens=False).input_ids)
 
     @torch.inference_mode()
     def turn(self, text: str, seed: int) -> tuple[str, list[Media]]:
         feed, past = self.ids(text), DynamicCache(config=self.network.config)
-        said: list[int] = []
-        awaited = ""
+        ids: list[int] = []
+        pending = ""
         spans: list[tuple[str, Tensor, Tensor]] = []
         while True:
             embeds = self.network.get_input_embeddings()(feed)
             hidden = self.network.model(
                 inputs_embeds=embeds, past_key_values=past, use_cache=True
             ).last_hidden_state
-            if awaited:
-                spans.append((awaited, hidden, embeds))
-                awaited = ""
+            if pending:
+                spans.append((pending, hidden, embeds))
+                pending = ""
             token = self.pick(self.network.lm_head(hidden[:, -1]))
             if token in self.stops:
                 break
             if token in self.starts:
-                awaited = self.starts[token]
-                feed = self.spans[awaited]
+                pending = self.starts[token]
+                feed = self.spans[pending]
             else:
-                said.append(token)
-                feed = self.fed([token])
+                ids.append(token)
+                feed = self.as_batch([token])
         media = []
         for index, (name, hidden, embeds) in enumerate(spans):
-            wanted = self.heads[name](hidden, embeds)
+            conditioning = self.heads[name](hidden, embeds)
             generator = torch.Generator().manual_seed(seed + index)
-            media.append(getattr(self, name)(wanted, generator, **self.settings[name]))
-        return self.tokenizer.decode(said, skip_special_tokens=True), media
+            media.append(getattr(self, name)(conditioning, generator, **self.settings[name]))
+        return self.tokenizer.decode(ids, skip_special_tokens=True), media
 
-    def image(self, wanted: Any, generator: Any, steps: int, guidance: float) -> Image:
+    def image(self, conditioning: Any, generator: Any, steps: int, guidance: float) -> Image:
         pipeline, (nothing, mask) = self.pipelines["image"], self.empty["image"]
-        made = pipeline(
-            prompt_embeds=wanted.embeds,
-            prompt_attention_mask=wanted.mask.long(),
+        picture = pipeline(
+            prompt_embeds=conditioning.embeds,
+            prompt_attention_mask=conditioning.mask.long(),
             negative_prompt=None,
             negative_prompt_embeds=nothing,
             negative_prompt_attention_mask=mask,
@@ -124,13 +124,13 @@ class ByHand:
             use_resolution_binning=False,
             output_type="np",
         ).images[0]
-        return Image(to_bytes(made))
+        return Image(to_bytes(picture))
 
-    def audio(self, wanted: Any, generator: Any, steps: int, guidance: float) -> Audio:
+    def audio(self, conditioning: Any, generator: Any, steps: int, guidance: float) -> Audio:
         pipeline, (nothing, mask) = self.pipelines["audio"], self.empty["audio"]
-        made = pipeline(
-            prompt_embeds=wanted.embeds * wanted.mask.unsqueeze(-1),
-            attention_mask=wanted.mask.long(),
+        samples = pipeline(
+            prompt_embeds=conditioning.embeds * conditioning.mask.unsqueeze(-1),
+            attention_mask=conditioning.mask.long(),
             negative_prompt_embeds=nothing * mask.unsqueeze(-1),
             negative_attention_mask=mask,
             num_inference_steps=steps,
@@ -139,12 +139,12 @@ class ByHand:
             audio_end_in_s=self.families["audio"].seconds,
             output_type="np",
         ).audios[0]
-        return Audio(made.clip(-1, 1), pipeline.vae.config.sampling_rate)
+        return Audio(samples.clip(-1, 1), pipeline.vae.config.sampling_rate)
 
-    def video(self, wanted: Any, generator: Any, steps: int, guidance: float) -> Video:
+    def video(self, conditioning: Any, generator: Any, steps: int, guidance: float) -> Video:
         pipeline, (nothing, mask) = self.pipelines["video"], self.empty["video"]
-        made = pipeline(
-            prompt_embeds=wanted.embeds * wanted.mask.unsqueeze(-1),
+        frames = pipeline(
+            prompt_embeds=conditioning.embeds * conditioning.mask.unsqueeze(-1),
             negative_prompt=None,
             negative_prompt_embeds=nothing * mask.unsqueeze(-1),
             num_inference_steps=steps,
@@ -156,16 +156,16 @@ class ByHand:
             mask_feature=False,
             output_type="np",
         ).frames[0]
-        return Video(to_bytes(made), self.families["video"].fps)
+        return Video(to_bytes(frames), self.families["video"].fps)
 
     @torch.inference_mode()
-    def generated(self, text: str) -> str:
+    def generate(self, text: str) -> str:
         """A text alone, by transformers' own `generate`."""
         ids = self.ids(text)
-        made = self.network.generate(
+        ids_out = self.network.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=256
         )
-        return self.tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
+        return self.tokenizer.decode(ids_out[0, ids.shape[1] :], skip_special_tokens=True)
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
@@ -181,7 +181,7 @@ def check(model: AnyModal, by_hand: ByHand) -> None:
         assert reply.text == text, (reply.text, text)
         assert reply.media == media and [m.kind for m in media] == [kind] * len(media), kind
         assert len(media) == (kind != "text")
-    assert model.chat(REQUESTS["text"]).text == by_hand.generated(REQUESTS["text"])
+    assert model.chat(REQUESTS["text"]).text == by_hand.generate(REQUESTS["text"])
 
 
 def main() -> None:
@@ -200,17 +200,17 @@ def main() -> None:
             "hand": lambda request=request: by_hand.turn(request, SEED),
         }
         if kind == "text":
-            sides["generate"] = lambda request=request: by_hand.generated(request)
-        taken = measure.alternating(sides, args.runs)
+            sides["generate"] = lambda request=request: by_hand.generate(request)
+        times = measure.alternating(sides, args.runs)
         for other, name in (("hand", kind), ("generate", f"{kind}, against `generate`")):
-            if other in taken:
+            if other in times:
                 rows.append(
                     [
                         name,
-                        measure.milliseconds(taken["ours"]),
-                        measure.milliseconds(taken[other]),
-                        measure.ratio(taken["ours"], taken[other]),
-                        measure.ratio(taken["ours"], taken[other], clock=True),
+                        measure.milliseconds(times["ours"]),
+                        measure.milliseconds(times[other]),
+                        measure.ratio(times["ours"], times[other]),
+                        measure.ratio(times["ours"], times[other], clock=True),
                     ]
                 )
                 print(rows[-1], flush=True)

@@ -58,15 +58,15 @@ def test_both_clocks_tell_waiting_from_working(measure: ModuleType, one_thread: 
     torch.set_num_threads(2)  # whose times would add up
     slept = measure.alternating(sleep, runs=1, warm=0)["sleep"][0]
     assert min(slept) >= 0.05
-    told = measure.alternating({"own": lambda: measure.Taken(1.0, 2.0)}, runs=2)["own"]
+    told = measure.alternating({"own": lambda: measure.Elapsed(1.0, 2.0)}, runs=2)["own"]
     assert told == [(1.0, 2.0)] * 2
 
 
 def test_medians_and_ratios_by_hand(measure: ModuleType) -> None:
     assert measure.quartiles([1, 2, 3, 4, 5]) == (2, 3, 4)
     assert measure.quartiles([7]) == (7, 7, 7)
-    ours = [measure.Taken(1, 0.2), measure.Taken(8, 0.6), measure.Taken(3, 0.4)]
-    theirs = [measure.Taken(1, 0.1), measure.Taken(2, 0.2), measure.Taken(1, 0.4)]
+    ours = [measure.Elapsed(1, 0.2), measure.Elapsed(8, 0.6), measure.Elapsed(3, 0.4)]
+    theirs = [measure.Elapsed(1, 0.1), measure.Elapsed(2, 0.2), measure.Elapsed(1, 0.4)]
     assert measure.milliseconds(ours) == "400 (300–500)"
     assert measure.ratio(ours, theirs) == "2.000 (1.500–2.500)"
     assert measure.ratio(ours, theirs, clock=True) == "3.000 (2.000–3.500)"
@@ -183,15 +183,15 @@ def test_full_size_figures_are_judged_by_their_bars(monkeypatch: pytest.MonkeyPa
     def row(stage: str, rate: str, share: str) -> list[str]:
         return [stage, rate, "", "", "", "", share, "", ""]
 
-    said = full_size.judged(
+    said = full_size.verdicts(
         [row("perceive", "189.9", "44.9"), row("express", "80.0", "46.2")], 989.4e12
     )
     assert "989.4 TFLOP/s" in said
     assert "perceive: 189.9 of 190 samples/s wanted on an H200, missed." in said
     assert "express: MFU 46.2 % of 45 % wanted, met." in said
-    assert "met" not in full_size.judged([row("instruct", "9.0", "30.0")], None)
+    assert "met" not in full_size.verdicts([row("instruct", "9.0", "30.0")], None)
     turns = [["text", "1", "1", "1.031 (1.020–1.040)"], ["image", "1", "1", "0.998 (0.990–1.010)"]]
-    assert full_chat.judged(turns) == (
+    assert full_chat.verdicts(turns) == (
         "Over the turn by hand, of 3 % at most: text +3.1 % (missed), image -0.2 % (met)."
     )
 
