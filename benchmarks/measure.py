@@ -250,9 +250,9 @@ def write_section(name: str, body: str, path: Path = RESULTS) -> None:
             page = page.replace(closing, marks)
         name, closing = several, f"<!-- /{several} -->"
     opening = f"<!-- {name} -->\n"
-    before, opening_found, tail = page.partition(opening)
+    before, mark, tail = page.partition(opening)
     _, also, after = tail.partition(closing)
-    if not opening_found or not also:
+    if not mark or not also:
         raise ValueError(
             f"{path.name} has no section {opening.strip()} … {closing}; add both marks"
         )

@@ -68,7 +68,7 @@ LANGUAGES: dict[str, tuple[str, dict[str, Any]]] = {
 """Sizes by the models' own configuration files."""
 
 TINY = {"vocab_size": 1000, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
-"""What `--tiny` puts in their place, to show that the benchmark runs."""
+"""Sizes by `--tiny`, to show that the benchmark runs."""
 
 
 @cache
@@ -120,7 +120,7 @@ class Pictures:
 
 
 def answer_digits(model: AnyModal) -> int:
-    """How many digits of an answer make a conversation as long as is measured."""
+    """The number of digits of an answer that make a conversation of the measured length."""
     batch = Dialogue(model).collate([Pictures(1, 1)[0]])
     return POSITIONS - len(batch.prompts[0].ids) + 1
 
