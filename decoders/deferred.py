@@ -72,12 +72,13 @@ class DeferDecoders:
 
 def open_quietly(target: Callable[..., Decoder], arguments: Mapping[str, Any]) -> Decoder:
     """Open a decoder, and leave torch's random numbers as they were."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # the CPU's alone, where initial weights are drawn
         return target(**arguments)
 
 
 def _files(path: Path) -> Iterator[tuple[str, int, int, int, int]]:
     """A record of each file that changes with it: nobody can set a file's ctime."""
+    # Sorted, since a file system gives entries in any order.
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         s = file.stat()
         yield str(file), s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns

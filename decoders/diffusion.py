@@ -82,6 +82,7 @@ class DiffusionDecoder(Decoder):
         )
         self.family = family(pipeline, **options)
         self.media = self.family.media
+        # The pipeline is no module; registered here, its networks move with the decoder.
         self.parts = nn.ModuleDict(
             {k: v for k, v in pipeline.components.items() if isinstance(v, nn.Module)}
         )
@@ -136,7 +137,7 @@ class DiffusionDecoder(Decoder):
             return self
         with self.lock:
             super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-            self._unconditional = None
+            self._unconditional = None  # it stayed on the old device
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -224,6 +225,7 @@ class DiffusionDecoder(Decoder):
         Weights changed through `.data` are not noticed.
         """
         weights = [p for part in self._captioners for p in part.parameters()]
+        # `_version` counts writes in place, `data_ptr` tells another storage.
         key = (*(p._version for p in weights), *(p.data_ptr() for p in weights))
         with self.lock:
             if self._unconditional is None or self._unconditional[0] != key:
@@ -264,11 +266,13 @@ class DiffusionDecoder(Decoder):
             self.pipeline.scheduler, len(clean), generator, clean.device, self.family.tokens
         )
         inputs, timesteps, target = add_noise(self.pipeline.scheduler, clean, noise, levels)
+        # Autocast chooses types itself; without it inputs need the type of the network.
         if not torch.is_autocast_enabled(clean.device.type):
             dtype = self.family.network.dtype
             inputs, conditioning = inputs.to(dtype), _cast(conditioning, dtype)
         with self.lock, _cpu_attention(clean.device):
             output = self.family.denoise(inputs, timesteps, conditioning)
+        # In float32: squares of small errors are 0 in float16.
         return (output.float() - target.float()).square().mean()
 
     def sample(

@@ -102,6 +102,7 @@ def add_noise(
     level = levels.view(-1, *[1] * (clean.ndim - 1))  # (B,) -> (B, 1, …)
     if kind == "flow_prediction":
         inputs = (1 - level) * clean + level * noise
+        # Levels run to 1, timesteps to the length of the schedule.
         return DenoisingExample(inputs, levels * len(scheduler), noise - clean)
     if hasattr(scheduler, "precondition_outputs"):
         noisy = clean + level * noise

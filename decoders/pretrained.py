@@ -108,6 +108,7 @@ def _fetch(name: str, parts: Mapping[str, Sequence[str]], revision: str | None) 
     if Path(name).is_dir():
         return name
     files = [file for names in parts.values() for file in names if file not in _safe(names)]
+    # The names that huggingface_hub gives to shards.
     shards = [file.replace(".bin", "-?????-of-?????.bin") for file in files if INDEX not in file]
     patterns = [*files, *shards, *(f"{part}/config.json" for part in parts)]
     return str(snapshot_download(name, revision=revision, allow_patterns=patterns))

@@ -31,7 +31,7 @@ def square(picture: PILImage.Image, size: int, place: float = 0.5) -> PILImage.I
         return picture
     resized = int(size * long / short)
     start = round((resized - size) * place) * long / resized
-    end = min(start + size * long / resized, long)
+    end = min(start + size * long / resized, long)  # Pillow refuses a box beyond the picture
     wide = picture.width == long
     box = (start, 0, end, short) if wide else (0, start, short, end)
     return picture.resize((size, size), PILImage.Resampling.BICUBIC, box=box)

@@ -76,6 +76,7 @@ def _aiff_end(blob: Blob) -> int:
 
 
 def _au_end(blob: Blob) -> int:
+    # Offset and size of the data.
     start, size = struct.unpack_from(">II", blob.data.ljust(12, b"\0"), 4)
     return 0 if size == 0 or is_placeholder(size) else int(start + size)
 
@@ -112,6 +113,7 @@ def _asf_end(blob: Blob) -> int:
     fields = blob.data[at + 40 : at + 92]
     if at < 0 or len(fields) < 52:
         return 0
+    # File Properties Object (ASF, section 3.2): bit 0 of the flags means broadcast.
     size, flags = int.from_bytes(fields[:8], "little"), fields[48]
     return 0 if flags & 1 else size
 
@@ -122,6 +124,7 @@ def _matroska_end(blob: Blob) -> int:
     for _ in range(2):  # the EBML header, then the segment
         if at >= len(data):
             return at + 1
+        # Leading zeros tell a size's length; a size of ones alone is unknown.
         length = 9 - data[at].bit_length()
         if length > 8:
             return 0

@@ -106,6 +106,7 @@ def open_container(
             for stream in (*container.streams.video, *container.streams.audio):
                 if stream.codec_context is not None:
                     stream.codec_context.options = codec
+                    # The budget counts this thread's time, and each thread keeps frames.
                     stream.codec_context.thread_count = 1
             yield container
 

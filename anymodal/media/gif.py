@@ -74,6 +74,7 @@ def gif_start(blob: Blob) -> GifStart:
 
 def _colors(flags: int) -> int:
     """Bytes of the palette that a byte of flags announces."""
+    # Three bytes for each of 2^(n + 1) colours (GIF89a, section 18).
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 

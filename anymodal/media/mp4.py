@@ -97,6 +97,7 @@ def _table_samples(blob: Blob, tables: dict[bytes, tuple[int, int]]) -> int:
     if b"stsz" not in tables:
         return 0
     start, end = tables[b"stsz"]
+    # A size of 0 means a table of sizes (stsz, section 8.7.3).
     size, count = _number(blob, start + 4), _number(blob, start + 8)
     if size * count > len(blob.data) or (size == 0 and 4 * count > end - start):
         raise _more_than_there(blob)

@@ -94,8 +94,9 @@ def boxes(blob: Blob, start: int = 0, end: int | None = None) -> Iterator[tuple[
         size, name = struct.unpack_from(">I4s", data, start)
         inside = start + 8
         if size == 1 and start + 16 <= end:
+            # 64 bits of size follow.
             size, inside = int.from_bytes(data[start + 8 : start + 16], "big"), start + 16
-        stop = end if size == 0 else start + size
+        stop = end if size == 0 else start + size  # 0: to the end of what holds it
         if stop > end or stop < inside:
             raise image_cut_short(blob, stop if stop > end else None)
         yield name, inside, stop

@@ -199,6 +199,7 @@ def read_ico(blob: Blob) -> PictureFile:
     count = int.from_bytes(data[4:6], "little")
     if len(data) < 6 + 16 * count:
         raise image_cut_short(blob)
+    # Width, height, colours, reserved, planes, bits, then size and offset of the data.
     entries = [struct.unpack_from("<4B2H2I", data, 6 + 16 * index) for index in range(count)]
     end = max(entry[6] + entry[7] for entry in entries)
     if end > len(data):
@@ -212,5 +213,6 @@ def read_ico(blob: Blob) -> PictureFile:
     width, height = struct.unpack_from("<ii", inside, 4)
     if width < 1 or height < 2:
         raise damaged_error(blob, BMP, "its size")
+    # A bitmap in an icon counts its mask, which lies below, in its height.
     alone = data[:4] + struct.pack("<H4B2H2I", 1, *best[:6], len(inside), 22) + inside
     return PictureFile(alone, width, height // 2, per_pixel=12, effort=20 * width * height)

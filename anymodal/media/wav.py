@@ -73,6 +73,7 @@ def _find_long(blob: Blob) -> _Chunks | None:
     """The chunks of a W64, whose names have 16 bytes and whose sizes have 8 and count both."""
     data, at, chunks = blob.data, 40, dict[bytes, bytes]()
     while at + 24 <= len(data):
+        # Names are GUIDs whose first four bytes are RIFF's names.
         name, size = data[at : at + 4], int.from_bytes(data[at + 16 : at + 24], "little")
         start = at + 24
         if name == b"data":

@@ -84,6 +84,7 @@ class MasterWeights(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        # A schedule sets rates on this optimizer's groups; the inner one steps by its own.
         _copy_settings(self.param_groups, self.inner.param_groups)
         for weight, master in self.pairs:
             master.grad = None if weight.grad is None else weight.grad.to(master.dtype)

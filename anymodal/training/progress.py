@@ -85,6 +85,7 @@ class Progress:
         size, count = self.run.accumulate_grad_batches, collectives.world_size()
         self.skipped_in_all += size
         before = self.batches - size
+        # Of P processes, process k takes batches k, k + P, …, so places count on through all.
         numbers = [before * count + place for place in bad or range(size * count)]
         first, last = numbers[0] // count + 1, numbers[-1] // count + 1
         name = f"batch {first}" if first == last else f"batches {first} to {last}"

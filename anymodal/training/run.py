@@ -233,6 +233,7 @@ def objective_of(
 
 
 def _build_objective(run: Run, cache: str | None) -> tuple[Objective[Any, Any], dict[str, Any]]:
+    # Here, since `build` may come twice, and new weights must be the same both times.
     L.seed_everything(run.seed, verbose=False)
     defer = DeferDecoders(cache)
     parts = configuration.build_parts(run.parts, run.trusted, defer)
@@ -283,6 +284,7 @@ def _fit(
         sweep(last)
     progress = module.progress
     batches.every = trainer.world_size
+    # Called when iteration begins, by when the checkpoint's progress is loaded.
     batches.start = lambda: progress.batches * trainer.world_size + trainer.global_rank
     progress.samples_of = batches.indices
     with transform_regions(
@@ -301,11 +303,11 @@ def _trainer(
     out = Path(run.output_dir)
     bar = [TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []
     settings = {
-        "enable_checkpointing": False,
+        "enable_checkpointing": False,  # `SaveEvery` saves
         "enable_model_summary": False,
         **trainer_arguments(run.trainer, AtomicCheckpointIO()),
         "max_steps": run.steps,
-        "max_epochs": -1,
+        "max_epochs": -1,  # the data are endless, and steps end a run
         "accumulate_grad_batches": run.accumulate_grad_batches,
         "precision": lightning_precision(run.precision),
         "callbacks": [*callbacks, *bar],

@@ -100,6 +100,7 @@ class Step:
                 f"the loss {name!r} gives a part {part.part!r} that its count() leaves out"
             )
         factor = self.size * collectives.world_size() * part.over
+        # Over at least 1, so that a loss of nothing is 0 and not NaN.
         return factor / (max(total, 1) if isinstance(total, int) else total.clamp(min=1))
 
     def end(self, norm: Tensor, flags: Tensor) -> StepReport:

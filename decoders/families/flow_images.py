@@ -134,7 +134,7 @@ class Flux(Patches):
         )
         output = pipeline.transformer(
             hidden_states=pipeline._pack_latents(inputs, count, channels, side, side),
-            timestep=timesteps / 1000,
+            timestep=timesteps / 1000,  # the network multiplies by 1000 itself
             guidance=inputs.new_full((count,), self.guidance) if self.distilled else None,
             pooled_projections=conditioning.pooled,
             encoder_hidden_states=conditioning.embeds,

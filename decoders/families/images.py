@@ -107,6 +107,7 @@ class StableDiffusion(SquareImages):
         super().__init__(pipeline, pipeline.unet)
 
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+        # One image for each prompt, and no empty prompt beside it.
         return attend_all(self.pipeline.encode_prompt(list(captions), self.device, 1, False)[0])
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
@@ -162,6 +163,7 @@ class StableDiffusionXL(SquareImages):
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         size = (self.size, self.size)
+        # Original size, corner of the crop, target size (SDXL, section 2.2).
         sizes = self.pipeline._get_add_time_ids(
             size, (0, 0), size, inputs.dtype, text_encoder_projection_dim=self.pooled
         )

@@ -79,8 +79,10 @@ class AudioLDM(Family):
         filters = mel_filter_bank(
             waves.shape[1], self.bands, 0, self.rate / 2, self.rate, "slaney", "slaney"
         )
+        # Centred windows give one row more than there are hops.
         mel = torch.from_numpy(filters).to(waves).T @ waves[..., : self.rows]
         vae = self.pipeline.vae
+        # HiFi-GAN's floor under the logarithm.
         rows = mel.clamp(min=1e-5).log().transpose(1, 2).unsqueeze(1)  # (B, 1, rows, bands)
         latents = vae.encode(rows.to(batch.dtype)).latent_dist.mode()
         return torch.as_tensor(latents * vae.config.scaling_factor)
@@ -237,6 +239,6 @@ def _with_generation(model: nn.Module) -> nn.Module:
     with torch.device("meta"):
         head_model = GPT2LMHeadModel(model.config)
     head_model.transformer = model
-    head_model.tie_weights()
+    head_model.tie_weights()  # the output layer is the embedding, so nothing stays on meta
     generating: nn.Module = head_model.train(model.training)
     return generating

@@ -190,6 +190,7 @@ class ImageBind(Recorded, nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG_FILE).write_text(json.dumps(self.config, indent=2) + "\n")
+        # safetensors refuses views that aren't contiguous.
         weights = {key: value.contiguous() for key, value in self.state_dict().items()}
         save_file(weights, folder / WEIGHTS_FILE)
         if self.origin is not None:
@@ -244,7 +245,7 @@ class ImageBind(Recorded, nn.Module):
             weights = {
                 key: file.get_tensor(key).float()
                 for key in list(file.keys())
-                if key.split(".")[1] in self.trunks
+                if key.split(".")[1] in self.trunks  # modality_trunks.TRUNK.…, and the like
             }
         try:
             self.load_state_dict(weights, assign=True)

@@ -182,6 +182,7 @@ class TransformersEncoder(Encoder):
         if len(self.pieces) == 1:
             only: Tensor = inputs[self.pieces[0].name][0]
             return only.float()
+        # Masks and grids too: whole numbers below 2**24 are exact in float32.
         return torch.cat([inputs[piece.name][0].float().flatten() for piece in self.pieces])
 
     def to_weights(self, batch: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ def _sounds(window: Callable[[MediaProcessor], int] | None = None, **settings: o
         assert isinstance(audio, Audio), "TransformersEncoder.prepare refuses others"
         rate = processor.sampling_rate
         wave = audio.mono().resample(rate).samples[0]
-        arguments = dict(settings)
+        arguments = dict(settings)  # a copy, since all calls share the settings
         if window is None:  # a model without a length of its own
             step = getattr(processor, "hop_length", 1)
             most = -(-round(sizes.seconds * rate) // step) * step
@@ -211,6 +211,7 @@ def _patching(model: PreTrainedModel, inputs: Inputs) -> Output:
 
 
 def _vjepa2(model: PreTrainedModel, inputs: Inputs) -> Output:
+    # The predictor isn't kept in memory, see `unused`.
     tokens = model(**inputs, skip_predictor=True).last_hidden_state
     return Output(tokens, tokens.mean(dim=1))
 

@@ -68,6 +68,7 @@ class UniversalTrunk(Recorded, nn.Module):
         self.patch_embedding = vision.embeddings.patch_embedding
         self.class_embedding = vision.embeddings.class_embedding
         self.position_embedding = vision.embeddings.position_embedding
+        # `pre_layrnorm` is transformers' own spelling.
         self.pre_norm, self.post_norm = vision.pre_layrnorm, vision.post_layernorm
         self.encoder = vision.encoder
         sizes = TrunkSizes(self.width, int(self.config.image_size))
