@@ -54,12 +54,12 @@ def show_model(name: str) -> None:
         ValueError: if there is no such model.
     """
     with quick_start():
-        from anymodal import composition
+        from anymodal.composition import check_shape, find, read_config
 
-    folder = composition.find(name)
+    folder = find(name)
     # From the configuration alone: a model of any size is listed at once.
-    config = composition.read_config(folder)
-    composition.check_shape(config)
+    config = read_config(folder)
+    check_shape(config)
     parts = config.get("parts") or {}
     print(folder)
     for key in ("language", "projection"):

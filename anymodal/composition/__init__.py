@@ -1,29 +1,46 @@
-"""Models from configurations and folders, and back."""
+"""Models from configurations and folders, and back; exports load on first use."""
 
-from anymodal.composition.compose import SHIPPED, compose, find, from_pretrained, start_from
-from anymodal.composition.first_use import OpenOnFirstUse
-from anymodal.composition.save import model_metadata, own_weights, save_pretrained
-from anymodal.composition.validate import (
-    KEYS,
-    MODALITY_KEYS,
-    check_shape,
-    read_config,
-    validate_model,
-)
+from __future__ import annotations
 
-__all__ = [
-    "KEYS",
-    "MODALITY_KEYS",
-    "SHIPPED",
-    "OpenOnFirstUse",
-    "check_shape",
-    "compose",
-    "find",
-    "from_pretrained",
-    "model_metadata",
-    "own_weights",
-    "read_config",
-    "save_pretrained",
-    "start_from",
-    "validate_model",
-]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anymodal.composition.building import compose as compose
+    from anymodal.composition.building import from_pretrained as from_pretrained
+    from anymodal.composition.building import start_from as start_from
+    from anymodal.composition.first_use import OpenOnFirstUse as OpenOnFirstUse
+    from anymodal.composition.folders import SHIPPED as SHIPPED
+    from anymodal.composition.folders import find as find
+    from anymodal.composition.folders import read_config as read_config
+    from anymodal.composition.save import model_metadata as model_metadata
+    from anymodal.composition.save import own_weights as own_weights
+    from anymodal.composition.save import save_pretrained as save_pretrained
+    from anymodal.composition.shape import KEYS as KEYS
+    from anymodal.composition.shape import MODALITY_KEYS as MODALITY_KEYS
+    from anymodal.composition.shape import check_shape as check_shape
+    from anymodal.composition.validate import validate_model as validate_model
+
+_HOMES = {
+    "KEYS": "shape",
+    "MODALITY_KEYS": "shape",
+    "SHIPPED": "folders",
+    "OpenOnFirstUse": "first_use",
+    "check_shape": "shape",
+    "compose": "building",
+    "find": "folders",
+    "from_pretrained": "building",
+    "model_metadata": "save",
+    "own_weights": "save",
+    "read_config": "folders",
+    "save_pretrained": "save",
+    "start_from": "building",
+    "validate_model": "validate",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from anymodal.composition.validate import Config
+from anymodal.composition.shape import Config
 from anymodal.io.recorded import OPENS, Recorded, UnknownArgument, construction_of, is_opened
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from anymodal.composition.compose import find
-from anymodal.composition.validate import read_config
+from anymodal.composition.folders import find, read_config
 from anymodal.decoders import Decoder
 from anymodal.decoders.deferred import DecoderNote, DeferredDecoder, open_quietly
 from anymodal.io.checkpoint import compare_parts, read_manifest

@@ -20,7 +20,7 @@ from anymodal.io.checkpoint import CONFIG, WEIGHTS
 from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.io.recorded import OPENS, is_cast, is_changed, is_opened
 from anymodal.io.sources import write_card
-from anymodal.language.signal_tokens import check_name
+from anymodal.language.token_names import check_name
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel

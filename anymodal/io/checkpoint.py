@@ -11,15 +11,16 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from torch import Tensor
 
 from anymodal import __version__
 from anymodal.config.printable import printable
-from anymodal.distributed import collectives
 from anymodal.io.folder_check import MAX_PARSED, read_text_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _LOG = logging.getLogger("anymodal")
 CONFIG, WEIGHTS, MANIFEST = "config.yaml", "model.safetensors", "manifest.json"
@@ -163,6 +164,8 @@ def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], wh
 
 def log_licence(name: str, origin: Mapping[str, Any]) -> None:
     """Log under which licence weights are, once among processes."""
+    from anymodal.distributed import collectives  # with torch, which names of files do without
+
     if collectives.is_rank_zero():
         _LOG.log(_level(origin), notice(name, origin))
 
@@ -220,6 +223,8 @@ def _level(origin: Mapping[str, Any]) -> int:
 
 def log_origins(parts: Mapping[str, Mapping[str, Any]]) -> None:
     """Log a line for each place that parts come from, once among processes."""
+    from anymodal.distributed import collectives
+
     if collectives.is_rank_zero():
         for line, level in origins(parts).items():
             _LOG.log(level, line)

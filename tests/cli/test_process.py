@@ -61,6 +61,19 @@ def test_output_and_open_files_are_written(tmp_path: Path) -> None:
     assert written == {"text": "kept", "log": "early", "raw": "kept"}
 
 
+def test_objects_are_searched_only_where_a_file_may_be_open(tmp_path: Path) -> None:
+    code = (
+        "import gc, io, os, sys\n"
+        "find = gc.get_objects\n"
+        "gc.get_objects = lambda: os.write(2, b'searched') and find()\n"
+    )
+    stream = "sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, 'w')))\nprint('x')\n"
+    done = python(f"{LEAVING}{code}{stream}leave(0)", tmp_path)
+    assert (done.stdout, done.stderr) == ("x\n", "")
+    done = python(f"{LEAVING}{code}file = open('file', 'w')\nfile.write('x')\nleave(0)", tmp_path)
+    assert (done.stderr, (tmp_path / "file").read_text()) == ("searched", "x")
+
+
 def test_threads_and_functions_of_the_end_run_and_temporary_folders_go(tmp_path: Path) -> None:
     done = python(
         LEAVING + "import atexit, logging, logging.handlers, tempfile, threading, time\n"

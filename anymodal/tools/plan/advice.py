@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from anymodal import config as configuration
-from anymodal.composition.validate import Config
+from anymodal.composition.shape import Config
 from anymodal.decoders import DiffusionDecoder
 from anymodal.language.model import LanguageModel
 from anymodal.model import AnyModal

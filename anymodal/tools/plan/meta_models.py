@@ -13,7 +13,7 @@ from diffusers.utils import logging
 from anymodal import composition
 from anymodal import config as configuration
 from anymodal.composition.meta_device import build_without_weights, check_meta_device
-from anymodal.composition.validate import Config
+from anymodal.composition.shape import Config
 from anymodal.config import ConfigError
 from anymodal.model import AnyModal
 from anymodal.tools.plan.earlier_runs import EarlierRuns, earlier_part

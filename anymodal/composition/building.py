@@ -19,10 +19,12 @@ from torch import Tensor
 
 from anymodal import config as configuration
 from anymodal.composition.bounded import building_at_most
+from anymodal.composition.folders import find, read_config
 from anymodal.composition.meta_device import build_without_weights, check_meta_device
 from anymodal.composition.save import model_metadata, own_weights
-from anymodal.composition.validate import Config, read_config, validate_model
-from anymodal.config import BuildPart, ConfigError, suggest
+from anymodal.composition.shape import Config
+from anymodal.composition.validate import validate_model
+from anymodal.config import BuildPart, ConfigError
 from anymodal.decoders import Decoder
 from anymodal.decoders.deferred import DeferDecoders
 from anymodal.encoders import Encoder
@@ -32,7 +34,7 @@ from anymodal.io.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.io.folder_check import check_folder
 from anymodal.language.lora import LoraSettings
 from anymodal.language.model import LanguageModel
-from anymodal.language.signal_tokens import token_names
+from anymodal.language.token_names import token_names
 from anymodal.modality import Modality
 from anymodal.projection import Projection
 
@@ -44,9 +46,6 @@ Part = TypeVar("Part")
 
 _SLACK = 10_000_000
 """Weights that may be missing in a folder, so that the difference is told name by name."""
-
-SHIPPED = Path(__file__).parents[1] / "checkpoints"
-"""Where the models that come with the package lie."""
 
 
 def compose(
@@ -210,24 +209,6 @@ def _token_names(model: ComposedModel, folder: Path) -> list[str]:
         name: node["num_signal_tokens"] for name, node in modalities.items() if node.get("decoder")
     }
     return token_names(makes, [name for name, node in modalities.items() if node.get("encoder")])
-
-
-def find(path: str | Path) -> Path:
-    """The folder of a model: a path, or the name of one that ships with the package.
-
-    Raises:
-        CheckpointError: if there is neither.
-    """
-    if "://" in str(path):
-        raise CheckpointError(f"models are read from local folders, not from {path}")
-    for folder in (Path(path), SHIPPED / str(path)):
-        if (folder / CONFIG).is_file():
-            return folder
-    shipped = [p.name for p in SHIPPED.iterdir()] if SHIPPED.is_dir() else []
-    raise CheckpointError(
-        f"no model at {path!s}: neither a folder with a {CONFIG} nor a shipped model"
-        f"{suggest(str(path), shipped)}"
-    )
 
 
 def from_pretrained(

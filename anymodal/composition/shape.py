@@ -1,0 +1,100 @@
+"""The shape of a model's configuration: keys, names, nodes and amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from anymodal.config import ConfigError, shorten, suggest
+from anymodal.config.printable import printable
+from anymodal.language.token_names import MAX_SIGNALS, check_name
+
+Config = Mapping[str, Any]
+"""A resolved configuration: plain containers by name."""
+
+KEYS = (
+    *("parts", "language", "projection", "modalities", "history_turns"),
+    *("lora", "weights", "trained", "trusted_packages"),
+)
+MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling")
+
+_MOST = {
+    **dict.fromkeys(("depth", "blocks", "layers", "heads", "experts", "r", "frames"), 4096),
+    **dict.fromkeys(("size", "height", "width", "num_tokens", "seconds"), 65_536),
+    **{"num_signal_tokens": MAX_SIGNALS, "steps": 1000},
+}
+_MOST_OF_ALL = 1_000_000
+"""What a folder's configuration may ask for, under which key; more than any model has."""
+
+
+def check_shape(config: Config) -> None:
+    """Check that everything in a model's configuration is of its kind: names, nodes and numbers.
+
+    Raises:
+        ConfigError: naming the place and what must be there.
+    """
+    _check_keys(config, KEYS, "a model")
+    for key in ("parts", "modalities"):
+        if not isinstance(config.get(key) or {}, Mapping):
+            raise ConfigError(f"{key} must be a mapping by name, not {shorten(config[key])}")
+    for key in ("language", "modalities"):
+        if not config.get(key):
+            raise ConfigError(f"a model needs {key!r}")
+    for name, node in (config.get("parts") or {}).items():
+        _check_label(name, "a part", "parts")
+        _check_node(node, f"parts.{name}")
+    for key in ("language", "projection"):
+        _check_node(config.get(key), key)
+    for name, node in config["modalities"].items():
+        _check_label(name, "a modality", "modalities")
+        place = f"modalities.{name}"
+        if not isinstance(node, Mapping):
+            raise ConfigError(
+                f"{place} must hold an encoder, a decoder or both, not {shorten(node)}"
+            )
+        _check_keys(node, MODALITY_KEYS, place)
+        for key in ("encoder", "decoder", "head"):
+            _check_node(node.get(key), f"{place}.{key}")
+    turns = config.get("history_turns")
+    if not isinstance(turns, int | None) or isinstance(turns, bool):
+        raise ConfigError(f"history_turns must be a number of turns, not {shorten(turns)}")
+    trained = config.get("trained") or []
+    if not isinstance(trained, list) or not all(isinstance(name, str) for name in trained):
+        raise ConfigError(f"trained must be a list of parts, not {shorten(trained)}")
+
+
+def _check_node(node: object, place: str) -> None:
+    """Whether a node builds something; what it builds is checked elsewhere."""
+    if node and not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
+        raise ConfigError(f"{place} must name what builds it (_target_: …), not {shorten(node)}")
+
+
+def _check_label(name: object, what: str, place: str) -> None:
+    try:
+        check_name(name, what)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _check_keys(node: Config, known: Sequence[str], place: str) -> None:
+    for key in node:
+        if key not in known:
+            raise ConfigError(f"{place} has no {key!r}{suggest(key, known)}")
+
+
+def check_amounts(node: object, place: str, key: str = "") -> None:
+    """Refuse numbers beyond what any model has."""
+    where = printable(place)
+    if isinstance(node, Mapping):
+        if not str(node.get("_target_", "anymodal.")).startswith("anymodal."):
+            return  # what somebody's own part takes, its author knows
+        for name, value in node.items():
+            if name != "sampling":  # `ranges` knows the limits of those
+                check_amounts(value, f"{place}.{name}".lstrip("."), str(name))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            check_amounts(value, f"{place}[{index}]", key)
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        most = _MOST.get(key, _MOST_OF_ALL)
+        if not abs(node) <= most:  # NaN isn't, either
+            raise ValueError(f"{where} is {printable(repr(node)[:40])}; {most:,} is the most here")
