@@ -94,11 +94,11 @@ class GradientCheck(L.Callback):
         self.is_done = True
         # All processes decide alike here: the norm is of the whole gradient.
         if not self.any_gradient:
-            raise ConfigError(self._nothing(trainer.global_step, self.progress.last_bad))
+            raise ConfigError(self._no_gradient_text(trainer.global_step, self.progress.last_bad))
         if self.waiting and trainer.global_step > 1 and collectives.rank() == 0:
-            _LOG.warning("%s", self._left_out(self.waiting, trainer.global_step))
+            _LOG.warning("%s", self._left_out_text(self.waiting, trainer.global_step))
 
-    def _nothing(self, steps: int, last_bad: str) -> str:
+    def _no_gradient_text(self, steps: int, last_bad: str) -> str:
         counts = torch.tensor(list(self.counts.values()))
         totals = collectives.all_reduce_sum(counts).tolist()
         pairs = zip(self.units.items(), totals, strict=True)
@@ -110,7 +110,7 @@ class GradientCheck(L.Callback):
         text += f"; the last batch skipped was {last_bad}" if last_bad else ""
         return f"{text}; look at the data, stage.losses and stage.trainable"
 
-    def _left_out(self, names: Sequence[str], steps: int) -> str:
+    def _left_out_text(self, names: Sequence[str], steps: int) -> str:
         text = ", ".join(names[:MAX_NAMES])
         more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
         return f"without a gradient in {steps} steps, though they train: {text}{more}"

@@ -31,15 +31,15 @@ class MovingAverage(L.Callback):
         self.average = {
             n: distribute_like(v, weights[n]).to(pl_module.device) for n, v in self.average.items()
         }
-        self.seen_step = trainer.global_step
+        self.last_step = trainer.global_step
 
     @torch.no_grad()
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
     ) -> None:
-        if trainer.global_step == self.seen_step:
+        if trainer.global_step == self.last_step:
             return
-        self.seen_step = trainer.global_step
+        self.last_step = trainer.global_step
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for name, parameter in pl_module.named_parameters():
