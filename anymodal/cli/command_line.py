@@ -102,7 +102,7 @@ def _run(argv: list[str]) -> int:
     return status
 
 
-def _parsers(selected: str | None) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+def _parsers(command_name: str | None) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """The whole parser and that of one command; only that one gets its arguments."""
     parser = _Parser(
         prog="anymodal",
@@ -115,11 +115,11 @@ def _parsers(selected: str | None) -> tuple[argparse.ArgumentParser, argparse.Ar
     command: argparse.ArgumentParser = parser
     for name, (module, line) in COMMANDS.items():
         # No abbreviations: what one means would change with the next option that is added.
-        added = commands.add_parser(
+        subparser = commands.add_parser(
             name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False
         )
-        if name == selected:
-            command = added
+        if name == command_name:
+            command = subparser
             importlib.import_module(module).add_arguments(command)
             # Given after the command it must not be reset by this parser's own default.
             command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS)

@@ -19,11 +19,11 @@ _ROOM = 2e9  # bytes: a checkpoint and its optimizer, with some to spare
 
 
 class Finding(NamedTuple):
-    """One line of the report, with one line of advice; `wrong` where it has to be followed."""
+    """One line of the report, with one line of advice; `is_fault` where it must be followed."""
 
     text: str
     advice: str
-    wrong: bool = False
+    is_fault: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(_args: argparse.Namespace) -> int:
     """Print every finding; 1 if something has to be mended."""
     status = 0
-    for text, advice, wrong in findings():
-        print(f"{'!!' if wrong else 'ok'}  {text}: {advice}")
-        status = 1 if wrong else status
+    for text, advice, is_fault in findings():
+        print(f"{'!!' if is_fault else 'ok'}  {text}: {advice}")
+        status = 1 if is_fault else status
     return status
 
 
@@ -58,10 +58,10 @@ def findings() -> Iterator[Finding]:
 
 def _requirements() -> list[str]:
     """Required packages, as requirement lines."""
-    return [line for line in _declared() if "extra ==" not in line]
+    return [line for line in _all_requirements() if "extra ==" not in line]
 
 
-def _declared() -> list[str]:
+def _all_requirements() -> list[str]:
     """Requirements and extras, from the installed package or the source tree that it runs from."""
     try:
         return metadata.requires("anymodal") or []
@@ -84,7 +84,7 @@ def _extras() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     extras: dict[str, list[str]] = {}
-    for line in _declared():
+    for line in _all_requirements():
         requirement = Requirement(line)
         extra = line.rpartition("extra ==")[2].strip(" \"'")
         if "extra ==" in line and requirement.name != "anymodal" and extra != "dev":
@@ -157,14 +157,14 @@ def _processors() -> Iterator[Finding]:
 
 def _disks() -> Iterator[Finding]:
     """The disk that published weights go to, and the one that is worked on, if it is another."""
-    seen = set()
+    devices = set()
     for purpose, folder in (("the hub's cache", hub.cache()), ("this folder", Path.cwd())):
         # A cache that nothing was fetched into has no folder yet.
         existing = next(path for path in (folder, *folder.parents) if path.exists())
         # Both often lie on one disk, which is told once.
-        if (disk := existing.stat().st_dev) in seen:
+        if (disk := existing.stat().st_dev) in devices:
             continue
-        seen.add(disk)
+        devices.add(disk)
         free = shutil.disk_usage(existing).free
         text = f"{free / 1e9:.1f} GB free for {purpose}, {folder}"
         if free < _ROOM:
@@ -174,7 +174,7 @@ def _disks() -> Iterator[Finding]:
 
 
 def _hub() -> Finding:
-    """Whether the hub of Hugging Face answers; doing without it is no fault of an installation."""
+    """Ask the hub of Hugging Face; that it doesn't answer is no fault of an installation."""
     if hub.offline():
         return Finding(
             "the hub is switched off by HF_HUB_OFFLINE",

@@ -69,6 +69,6 @@ def run(args: argparse.Namespace) -> int:
     for path, reason in report.skipped:
         # Names come from a folder that may be a stranger's.
         print(printable(f"skipped {path}: {reason}", None), file=sys.stderr)
-    skipped = f", {len(report.skipped)} skipped" if report.skipped else ""
-    print(f"{args.out}: {report.files} files, {report.new} of them new{skipped}")
+    suffix = f", {len(report.skipped)} skipped" if report.skipped else ""
+    print(f"{args.out}: {report.files} files, {report.new} of them new{suffix}")
     return 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anymodal.toybox.diagnosis import ComponentAccuracy
 
 SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
-"""Whether the scenes of a split are held out from training, one value for each table."""
+"""For each table of a split: True for scenes that are held out from training."""
 
 LEAST = {"n": 1, "batch": 1, "steps": 1, "seed": 0}
 """The least that options may be."""

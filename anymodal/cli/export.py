@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         from anymodal.model import AnyModal
 
         model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
+    # Merged in the precision that they were trained in, and rounded only once, afterwards.
     model.language.merge_adapters()
     model.to(getattr(torch, args.dtype))
     model.save_pretrained(args.folder, with_parts=True)

@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
     configs = sorted(CONFIGS.rglob("*.yaml"))
     for path in configs:
         # A shipped configuration begins with a line that says what it is.
-        first = path.read_text("utf-8").partition("\n")[0]
-        note = first.lstrip("# ") if first.startswith("#") else ""
+        heading = path.read_text("utf-8").partition("\n")[0]
+        note = heading.lstrip("# ") if heading.startswith("#") else ""
         print(f"  configs/{path.relative_to(CONFIGS).as_posix():<44} {note}".rstrip())
     if not configs:
         print("  none here; they are in the source tree, under configs/")

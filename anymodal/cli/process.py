@@ -43,6 +43,7 @@ def leave(status: int) -> NoReturn:
     """
     if sys.gettrace() or sys.getprofile() or sys.flags.inspect:
         sys.exit(status)  # somebody wants to see what comes after us
+    # In the order of `Py_FinalizeEx`: threads may still register functions, and both may write.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:

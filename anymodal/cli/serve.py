@@ -102,9 +102,12 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
     from anymodal.serving.api.settings import ServerSettings, read_api_keys
 
     default = ServerSettings()
-    given = limits_of(args)
+    limit_values = limits_of(args)
+    # Only limits that were named: a server's defaults are stricter than those of `limits_of`.
     names = {item.partition("=")[0] for item in args.limit}
-    limits = dataclasses.replace(default.limits, **{name: getattr(given, name) for name in names})
+    limits = dataclasses.replace(
+        default.limits, **{name: getattr(limit_values, name) for name in names}
+    )
     return ServerSettings(
         limits=limits,
         max_body_bytes=args.max_body * MIB if args.max_body else default.max_body_bytes,
@@ -118,10 +121,10 @@ def _models(args: argparse.Namespace) -> list[ServedModel]:
     from anymodal.serving.engine import EngineSettings
     from anymodal.serving.served import ServedModel
 
-    chosen = {
+    options = {
         "batch_size": args.batch, "max_requests": args.max_requests, "timeout": args.timeout
     }  # fmt: skip
-    settings = EngineSettings(**{name: v for name, v in chosen.items() if v is not None})
+    settings = EngineSettings(**{name: v for name, v in options.items() if v is not None})
     return [
         ServedModel.open(
             name,
@@ -131,13 +134,13 @@ def _models(args: argparse.Namespace) -> list[ServedModel]:
             device=args.device or "auto",
             settings=settings,
         )
-        for name, path in map(_named, args.models or [DEFAULT_MODEL])
+        for name, path in map(_name_and_path, args.models or [DEFAULT_MODEL])
     ]
 
 
-def _named(given: str) -> tuple[str, str]:
+def _name_and_path(argument: str) -> tuple[str, str]:
     """The name that clients use and the path: a folder's path is not for them to see."""
-    name, equals, path = given.partition("=")
+    name, equals, path = argument.partition("=")
     if equals:
         return name, path
-    return Path(given).name or given, given
+    return Path(argument).name or argument, argument

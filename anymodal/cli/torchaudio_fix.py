@@ -21,7 +21,7 @@ _CUDA_LIBRARY = b"libc10_cuda.so"
 
 
 def state() -> str:
-    """Whether torchaudio fits torch; neither is imported.
+    """Compare torchaudio with torch by their files; neither is imported.
 
     Returns:
         "absent", "fine", "aside" (mended by `set_aside`) or "broken".
@@ -39,19 +39,20 @@ def state() -> str:
 
 def set_aside() -> int:
     """Rename the extension's files if they cannot load, and say what was done."""
-    before = state()
+    status = state()
     torchaudio = _folder("torchaudio")
-    if before != "broken" or torchaudio is None:
-        print(f"torchaudio: {before}, nothing to do")
+    if status != "broken" or torchaudio is None:
+        print(f"torchaudio: {status}, nothing to do")
         return 0
     for file in _extensions(torchaudio):
+        # Renamed, not deleted, so that it can be put back by hand.
         file.replace(file.with_name(file.name + ".aside"))
         print(f"set aside {file}")
     return 0
 
 
 def _folder(package: str) -> Path | None:
-    spec = find_spec(package)
+    spec = find_spec(package)  # finds a package without running it, and so without its error
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 

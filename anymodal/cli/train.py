@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> int:
         if args.ray:
             from anymodal.training.ray_train import train_on_ray
 
-            done = train_on_ray(config, overrides, workers=args.ray)
+            folder = train_on_ray(config, overrides, workers=args.ray)
         else:
-            done = train(config, overrides)
+            folder = train(config, overrides)
         # Stopped, not finished: the next run may build on this one.
-        if done is None:
+        if folder is None:
             return INTERRUPTED
     return 0

@@ -42,9 +42,11 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: saying that the old file is still there, when the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        # Before the rename: else a power cut could leave an empty file under the final name.
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -55,9 +57,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def sweep(path: Path) -> None:
-    """Delete what processes that were killed while `replacing` a file left beside it."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        left.unlink(missing_ok=True)
+    """Delete temporary files that killed processes left beside `path` while `replacing` it."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -69,6 +71,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     temporary.mkdir(parents=True)
     try:
         yield temporary
+        # A folder that isn't empty can't be renamed over, so the old one steps aside first.
         if path.exists():
             path.rename(old)
         temporary.rename(path)
@@ -82,12 +85,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 _UNWRITTEN = (OSError, SafetensorError, RuntimeError)
-"""What a full disk raises, in Python, in safetensors and in `torch.save`."""
+"""Errors of a full disk, in Python, in safetensors and in `torch.save`."""
 
 
 def _unwritten(path: Path, error: Exception) -> OSError:
-    why = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
-    text = f"could not write {path}: {why}; what was there before, if anything, is untouched"
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    reason = getattr(error, "strerror", None) or line
+    text = f"could not write {path}: {reason}; what was there before, if anything, is untouched"
     number = getattr(error, "errno", None)
     return OSError(number, text) if number else OSError(text)
 
@@ -115,11 +119,11 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no weights at {path}; is this an AnyModal checkpoint folder?")
     try:
         with safe_open(path, framework="pt") as file:
-            told = (file.metadata() or {}).get(_CHECKSUM)
+            checksum = (file.metadata() or {}).get(_CHECKSUM)
         tensors = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is truncated or not a safetensors file") from error
-    if told is not None and told != _checksum(tensors):
+    if checksum is not None and checksum != _checksum(tensors):
         raise CheckpointError(
             f"{path} is damaged: its values aren't those that were written; put a whole copy there"
         )
@@ -144,22 +148,26 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def compare_shapes(saved: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str) -> None:
+def compare_shapes(
+    checkpoint: Mapping[str, Tensor], model: Mapping[str, Tensor], label: str
+) -> None:
     """Refuse weights whose names or shapes differ, with a readable difference.
 
     Raises:
         CheckpointError: listing up to eight differences.
     """
-    lines = [f"  only in the checkpoint: {printable(name)}" for name in saved if name not in wanted]
-    lines += [f"  only in the model: {name}" for name in wanted if name not in saved]
+    lines = [
+        f"  only in the checkpoint: {printable(name)}" for name in checkpoint if name not in model
+    ]
+    lines += [f"  only in the model: {name}" for name in model if name not in checkpoint]
     lines += [
-        f"  {name}: {tuple(saved[name].shape)} saved, {tuple(wanted[name].shape)} in the model"
-        for name in saved
-        if name in wanted and saved[name].shape != wanted[name].shape
+        f"  {name}: {tuple(checkpoint[name].shape)} saved, {tuple(model[name].shape)} in the model"
+        for name in checkpoint
+        if name in model and checkpoint[name].shape != model[name].shape
     ]
     if lines:
-        shown = "\n".join(lines[:8]) + (f"\n  … and {len(lines) - 8} more" if lines[8:] else "")
-        raise CheckpointError(f"{where} does not fit the model:\n{shown}")
+        text = "\n".join(lines[:8]) + (f"\n  … and {len(lines) - 8} more" if lines[8:] else "")
+        raise CheckpointError(f"{label} does not fit the model:\n{text}")
 
 
 def log_licence(name: str, origin: Mapping[str, Any]) -> None:
@@ -178,29 +186,29 @@ def notice(name: str, origin: Mapping[str, Any]) -> str:
 def _terms(origin: Mapping[str, Any]) -> str:
     if not origin.get("licence"):
         return "an unknown licence: ask who published them before you use them"
-    told = {True: "commercial use allowed", False: "not for commercial use"}
-    return f"{printable(str(origin['licence']))}: " + told.get(
+    terms = {True: "commercial use allowed", False: "not for commercial use"}
+    return f"{printable(str(origin['licence']))}: " + terms.get(
         origin.get("commercial_use", True), "read it before commercial use"
     )
 
 
 def write_manifest(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write what each part is: class, sizes, tokenizer hash, conditioning shape."""
+    """Write the parts' metadata: class, sizes, tokenizer hash, conditioning shape."""
     manifest = {"format": 1, "anymodal": __version__, "parts": parts}
     with replacing(folder / MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read what each part was.
+    """Read the parts' metadata.
 
     Raises:
         CheckpointError: if the manifest is missing or damaged.
     """
     path = folder / MANIFEST
     try:
-        held = json.loads(read_text_file(path, MAX_PARSED))
-        return {name: dict(part) for name, part in held["parts"].items()}
+        manifest = json.loads(read_text_file(path, MAX_PARSED))
+        return {name: dict(part) for name, part in manifest["parts"].items()}
     except FileNotFoundError as error:
         raise CheckpointError(
             f"no {MANIFEST} in {folder}; is this an AnyModal checkpoint?"
@@ -209,10 +217,10 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
         raise CheckpointError(f"{path} is not a readable manifest") from error
 
 
-_TOLD = ("source", "licence", "commercial_use", "interface")
-"""What a manifest tells of a part without it being another one for that."""
-_LATER = ("weights", "template", "tokenizer", "words", "settings")
-"""What not every manifest has."""
+_PROVENANCE = ("source", "licence", "commercial_use", "interface")
+"""Keys of a part's metadata that may differ while the part is the same."""
+_OPTIONAL = ("weights", "template", "tokenizer", "words", "settings")
+"""Keys that not every manifest has."""
 
 
 def _level(origin: Mapping[str, Any]) -> int:
@@ -235,7 +243,7 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
 
     A line has the parts, their source's name, revision, weights' hash and licence.
     """
-    told: dict[tuple[str, int], list[str]] = {}
+    names_by_line: dict[tuple[str, int], list[str]] = {}
     for name, part in parts.items():
         source = {**part, **part.get("source", {})}
         if not (source.get("name") or source.get("licence")):
@@ -247,23 +255,23 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
         line = f"{' '.join(facts)}, under {_terms(source)}"
         if not source.get("licence"):
             line += f", and note it (`license: NAME` between lines of ---) in its {CARD}"
-        told.setdefault((line, _level(source)), []).append(name)
-    return {f"{', '.join(names)}: {line}": level for (line, level), names in told.items()}
+        names_by_line.setdefault((line, _level(source)), []).append(name)
+    return {f"{', '.join(names)}: {line}": level for (line, level), names in names_by_line.items()}
 
 
-def _differences(name: str, before: object, now: object) -> list[str]:
+def _differences(name: str, old: object, new: object) -> list[str]:
     """A line for each setting that both have, and not alike."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        both = sorted(before.keys() & now.keys())
-        return [line for k in both for line in _differences(f"{name}.{k}", before[k], now[k])]
-    if before == now:
+    if isinstance(old, dict) and isinstance(new, dict):
+        both = sorted(old.keys() & new.keys())
+        return [line for k in both for line in _differences(f"{name}.{k}", old[k], new[k])]
+    if old == new:
         return []
-    told = [printable(repr(value)) for value in (before, now)]
-    return [f"  {printable(name)}: {told[0]} saved, {told[1]} now"]
+    texts = [printable(repr(value)) for value in (old, new)]
+    return [f"  {printable(name)}: {texts[0]} saved, {texts[1]} now"]
 
 
 def compare_parts(
-    saved: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], where: str
+    manifest: Mapping[str, Mapping[str, Any]], parts: Mapping[str, Mapping[str, Any]], label: str
 ) -> None:
     """Refuse parts that aren't the ones the checkpoint was trained with.
 
@@ -274,17 +282,18 @@ def compare_parts(
     Raises:
         CheckpointError: naming each part's difference.
     """
+    # Through JSON, as the manifest was: tuples become lists and keys become texts on both sides.
     current = json.loads(json.dumps(parts))
     lines = []
-    for name in sorted(saved.keys() | current.keys()):
-        before, now = saved.get(name, {}), current.get(name, {})
-        for key in sorted(before.keys() | now.keys()):
-            unknown = key in _LATER and (key not in before or key not in now)
-            if key not in _TOLD and not unknown:
-                lines += _differences(f"{name}.{key}", before.get(key), now.get(key))
+    for name in sorted(manifest.keys() | current.keys()):
+        old, new = manifest.get(name, {}), current.get(name, {})
+        for key in sorted(old.keys() | new.keys()):
+            unknown = key in _OPTIONAL and (key not in old or key not in new)
+            if key not in _PROVENANCE and not unknown:
+                lines += _differences(f"{name}.{key}", old.get(key), new.get(key))
     if lines:
         raise CheckpointError(
-            f"{where}: parts differ from those it was trained with:\n"
+            f"{label}: parts differ from those it was trained with:\n"
             + "\n".join(lines)
             + ";\nput those parts' files back, or train a model composed of the ones there are now"
         )

@@ -20,19 +20,19 @@ from types import FunctionType, MethodType, ModuleType
 from torch import Tensor, nn
 
 from anymodal import __version__
-from anymodal.io.part_versions import PART_VERSIONS, WITHOUT_RESULTS, part_of, with_used
+from anymodal.io.part_versions import PART_VERSIONS, WITHOUT_RESULTS, part_of, with_dependencies
 
 LIBRARIES = (
     *("torch", "torchaudio", "torchvision", "transformers", "diffusers", "tokenizers", "timm"),
     *("sentencepiece", "numpy", "scipy", "pillow", "soundfile", "av", "peft"),
 )
-"""What computes the results that are kept, and what decodes and prepares the media they are of."""
+"""Libraries that compute cached results, or decode and prepare the media they are of."""
 
 UNKNOWN = ""
 """Stands for the version of code that can't be told: nothing computed by it may be found later."""
 
 Kind = type | FunctionType
-"""What has code: classes and functions."""
+"""Objects with code: classes and functions."""
 
 _STARTED = time.time_ns()
 _SITES = (*site.getsitepackages(), site.getusersitepackages())
@@ -67,7 +67,7 @@ def code_versions(objects: Iterable[object]) -> dict[str, str]:
         objects: torch modules, which count with their sub-modules, and others; each with the
             objects and functions that it has as attributes.
     """
-    stated: dict[str, str] = {}
+    class_versions: dict[str, str] = {}
     modules: set[str] = set()
     for kind in {kind for each in objects for kind in _kinds_of(each)}:
         # In its own dictionary: a subclass that overrides a method must not inherit the version.
@@ -75,8 +75,8 @@ def code_versions(objects: Iterable[object]) -> dict[str, str]:
         if version is None:
             modules.add(kind.__module__)
         else:
-            stated[f"{kind.__module__}.{kind.__qualname__}"] = f"version {version}"
-    return stated | module_versions(modules)
+            class_versions[f"{kind.__module__}.{kind.__qualname__}"] = f"version {version}"
+    return class_versions | module_versions(modules)
 
 
 def modules_of(objects: Iterable[object]) -> list[str]:
@@ -87,10 +87,10 @@ def modules_of(objects: Iterable[object]) -> list[str]:
 def module_versions(names: Iterable[str]) -> dict[str, str]:
     """Versions of Python modules' code, in memory or not, as `code_versions` tells them."""
     versions: dict[str, str] = {}
-    todo, seen = list(names), set[str]()
+    todo, visited = list(names), set[str]()
     while todo:
-        if (name := todo.pop()) not in seen:
-            seen.add(name)
+        if (name := todo.pop()) not in visited:
+            visited.add(name)
             more, imported = _versions_of(name)
             versions |= more
             todo += imported
@@ -127,7 +127,7 @@ def _versions_of(name: str) -> tuple[Mapping[str, str], Iterable[str]]:
     """The versions of a Python module's code, and the modules whose code counts with it."""
     top = name.partition(".")[0]
     if (part := part_of(name)) is not None:
-        return {used: f"version {PART_VERSIONS[used].version}" for used in with_used(part)}, ()
+        return {p: f"version {PART_VERSIONS[p].version}" for p in with_dependencies(part)}, ()
     if top == "anymodal":
         return ({} if name.startswith(WITHOUT_RESULTS) else {top: __version__}), ()
     path = file_of(name)
@@ -144,7 +144,7 @@ def _versions_of(name: str) -> tuple[Mapping[str, str], Iterable[str]]:
 
 @cache
 def is_library(name: str) -> bool:
-    """Whether a Python module is AnyModal's, Python's or a library's, whose version counts."""
+    """Return whether a module is AnyModal's, Python's or a library's, so that a version counts."""
     path = file_of(name)
     if name.partition(".")[0] == "anymodal" or path is None:
         return name != "__main__"
@@ -183,7 +183,7 @@ def _distributions() -> Mapping[str, list[str]]:
 
 @cache
 def _is_from_a_folder(name: str) -> bool:
-    """Whether a library was installed from a folder, of whose content a version says nothing."""
+    """Return whether a library was installed from a folder, whose content has no version."""
     text = distribution(name).read_text("direct_url.json")
     return text is not None and "dir_info" in json.loads(text)
 
@@ -193,8 +193,8 @@ def _read_source(path: Path) -> bytes | None:
     try:
         status = path.stat()
         # Both, since a copy may keep the time of content, and nobody can set the other.
-        changed = max(status.st_mtime_ns, status.st_ctime_ns)
-        return path.read_bytes() if changed < _STARTED else None
+        change_time = max(status.st_mtime_ns, status.st_ctime_ns)
+        return path.read_bytes() if change_time < _STARTED else None
     except OSError:
         return None
 

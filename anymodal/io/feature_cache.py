@@ -38,7 +38,7 @@ class CacheKey(NamedTuple):
 
     @property
     def trains(self) -> bool:
-        """Whether any of it is being trained, so that none of its results may be kept."""
+        """True while any of its modules is trained, so that no result may be kept."""
         return any(p.requires_grad for module in self.modules for p in module.parameters())
 
     @property
@@ -86,7 +86,9 @@ class MemoryStore:
     def add(self, section: str, values: Mapping[str, Value]) -> None:
         """Keep values, as far as there is room."""
         for key, value in values.items():
+            # Nothing is evicted: an epoch goes through all items, so no newer one is wanted sooner.
             if self.size + size_of(value) <= self.limit:
+                # A copy: a row is a view that would hold its whole batch in memory.
                 self.values[section, key] = tuple(t.to("cpu", copy=True) for t in value)
                 self.size += size_of(value)
 
@@ -118,8 +120,8 @@ class FeatureCache:
         self._modules: dict[Hashable, tuple[CacheKey, list[nn.Module]]] = {}
         self._contents: dict[Hashable, tuple[Hashable, str]] = {}  # state of weights, and hash
         self._weights: dict[Hashable, str] = {}  # hashes by state: views of a model share them
-        self._latest: dict[Hashable, str] = {}  # the section of a key's place, when last asked for
-        self._pending: dict[Hashable, Future[dict[str, Value]]] = {}
+        self._sections: dict[Hashable, str] = {}  # by a key's place, as of its last use
+        self._futures: dict[Hashable, Future[dict[str, Value]]] = {}
         self._reader: ThreadPoolExecutor | None = None
 
     def __deepcopy__(self, memo: object) -> FeatureCache:
@@ -133,15 +135,15 @@ class FeatureCache:
         there yet is looked for again. Does nothing in memory, or before the key was asked for.
         """
         # Not computed here: a worker may prefetch, and hashing weights belongs to the first use.
-        section = self._latest.get(key.place)
+        section = self._sections.get(key.place)
         if section is None or not isinstance(self.store, TensorStore):
             return
         if self._reader is None:
             self._reader = ThreadPoolExecutor(1, "prefetch")
-        if len(self._pending) >= PENDING:  # a caller that stopped early left them
-            self._pending.clear()
-        read = self._reader.submit(self.store.find, section, list(dict.fromkeys(items)))
-        self._pending[section, tuple(items)] = read
+        if len(self._futures) >= PENDING:  # a caller that stopped early left them
+            self._futures.clear()
+        future = self._reader.submit(self.store.find, section, list(dict.fromkeys(items)))
+        self._futures[section, tuple(items)] = future
 
     def get_or_compute(
         self,
@@ -161,14 +163,14 @@ class FeatureCache:
         """
         section = self._open(key, device)
         values = self._find(section, items)
-        missing: dict[str, int] = {}
+        misses: dict[str, int] = {}
         for position, item in enumerate(items):
             if item not in values:
-                missing.setdefault(item, position)
-        if missing:
-            columns = [column.detach() for column in compute(list(missing.values()))]
+                misses.setdefault(item, position)
+        if misses:
+            columns = [column.detach() for column in compute(list(misses.values()))]
             # Columns to rows: each item's value has one tensor of every column.
-            new: dict[str, Value] = dict(zip(missing, zip(*columns, strict=True), strict=True))
+            new: dict[str, Value] = dict(zip(misses, zip(*columns, strict=True), strict=True))
             self.store.add(section, new)
             self.computed_bytes += sum(map(size_of, new.values()))
             values.update(new)
@@ -177,7 +179,7 @@ class FeatureCache:
 
     @property
     def failure(self) -> OSError | None:
-        """Why nothing more can be kept, if so: a full disk, or the limit."""
+        """The error after which nothing more is kept, if any: a full disk, or the limit."""
         return self.store.failure
 
     def find(self, key: CacheKey, items: Sequence[str], device: torch.device) -> dict[str, Value]:
@@ -189,16 +191,16 @@ class FeatureCache:
         self.store.add(self._open(key, device), values)
 
     def _open(self, key: CacheKey, device: torch.device) -> str:
-        section = self._latest[key.place] = self.fingerprint(key, device)
+        section = self._sections[key.place] = self.fingerprint(key, device)
         self.sections.add(section)
         return section
 
     def _find(self, section: str, items: Sequence[str]) -> dict[str, Value]:
         """The values there are, prefetched or now."""
-        read = self._pending.pop((section, tuple(items)), None)
-        values = {} if read is None else read.result()
-        if rest := [item for item in dict.fromkeys(items) if item not in values]:
-            values.update(self.store.find(section, rest))
+        future = self._futures.pop((section, tuple(items)), None)
+        values = {} if future is None else future.result()
+        if misses := [item for item in dict.fromkeys(items) if item not in values]:
+            values.update(self.store.find(section, misses))
         return values
 
     def fingerprint(self, key: CacheKey, device: torch.device) -> str:
@@ -208,8 +210,8 @@ class FeatureCache:
         and matrix products in float32.
         """
         # Of this very moment: a stage may compute the same part under autocast and without.
-        cast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
-        precision = [str(cast), torch.get_float32_matmul_precision()]
+        autocast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
+        precision = [str(autocast), torch.get_float32_matmul_precision()]
         return hash_json([library_versions(), precision, key.content or self.content(key)])
 
     def content(self, key: CacheKey) -> str:

@@ -13,7 +13,7 @@ from anymodal.io.protocols import TextTokenizer
 from anymodal.io.segments import tensor_bytes
 
 SAMPLED = 256
-"""How many values of each weight `weights_fingerprint` looks at."""
+"""Values of each weight that `weights_fingerprint` hashes."""
 
 BLOCKS = 16
 """Ranges of ids by which vocabularies are compared."""
@@ -42,8 +42,8 @@ def hash_settings(settings: object) -> str:
 
 def _lasting(node: object) -> object:
     if isinstance(node, Mapping):
-        kept = {str(k): _lasting(v) for k, v in node.items() if k not in _SHORT_LIVED}
-        return {key: value for key, value in kept.items() if value is not None}
+        values = {str(k): _lasting(v) for k, v in node.items() if k not in _SHORT_LIVED}
+        return {key: value for key, value in values.items() if value is not None}
     return [_lasting(item) for item in node] if isinstance(node, list | tuple) else node
 
 
@@ -51,7 +51,7 @@ def _lasting(node: object) -> object:
 
 
 @torch.no_grad()
-def weights_fingerprint(module: nn.Module, cast: torch.dtype | None = None) -> str:
+def weights_fingerprint(module: nn.Module, dtype: torch.dtype | None = None) -> str:
     """A hash of some values of each weight, in whatever precision they are, or after a `cast`.
 
     It tells trained weights from others, which differ everywhere, and isn't proof against somebody
@@ -63,9 +63,10 @@ def weights_fingerprint(module: nn.Module, cast: torch.dtype | None = None) -> s
         if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
             continue
         flat = value.detach().reshape(-1)
-        picked = flat[:: max(1, len(flat) // SAMPLED)].to(cast or value.dtype).double().cpu()
+        # Widened after the cast: NumPy has no bfloat16, and a float64 keeps every value.
+        sample = flat[:: max(1, len(flat) // SAMPLED)].to(dtype or value.dtype).double().cpu()
         state.update(f"{name.replace('.base_layer.', '.')}:{tuple(value.shape)}:".encode())
-        state.update(picked.numpy().tobytes())
+        state.update(sample.numpy().tobytes())
     return state.hexdigest()[:16]
 
 
@@ -101,31 +102,33 @@ def tokenizer_fingerprint(tokenizer: TextTokenizer, *, options: bool = False) ->
     """
     # In ranges, so that a manifest's difference says which ids are others.
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
-    found: dict[str, object] = {"size": len(vocabulary)}
+    hashes: dict[str, object] = {"size": len(vocabulary)}
     step = -(-len(vocabulary) // BLOCKS)
     for start in range(0, len(vocabulary), step):
         block = vocabulary[start : start + step]
-        found[f"ids {block[0][1]} to {block[-1][1]}"] = _short_hash(block)
+        hashes[f"ids {block[0][1]} to {block[-1][1]}"] = _short_hash(block)
     fast = getattr(tokenizer, "backend_tokenizer", None)
     steps = {} if fast is None else json.loads(fast.to_str())
     if steps:
-        found["merges"] = _short_hash(steps["model"].pop("merges", None))
+        hashes["merges"] = _short_hash(steps["model"].pop("merges", None))
         for name in ("normalizer", "pre_tokenizer", "post_processor"):
-            found[name] = steps.pop(name)
+            hashes[name] = steps.pop(name)
         steps["model"].pop("vocab", None)
     if options:
-        found["options"] = _short_hash(_options(tokenizer, steps))
-    return found
+        hashes["options"] = _short_hash(_options(tokenizer, steps))
+    return hashes
 
 
 def _options(tokenizer: TextTokenizer, steps: Mapping[str, object]) -> list[object]:
-    left = {name: value for name, value in steps.items() if name not in ("padding", "truncation")}
+    options = {
+        name: value for name, value in steps.items() if name not in ("padding", "truncation")
+    }
     # Tokenizers without the Rust backend keep merges, or sentencepiece's model, to themselves.
     merges = sorted(getattr(tokenizer, "bpe_ranks", {}).items(), key=str)
     pieces = getattr(tokenizer, "sp_model", None)
     model = "" if pieces is None else hashlib.sha256(pieces.serialized_model_proto()).hexdigest()
     name = f"{type(tokenizer).__module__}.{type(tokenizer).__qualname__}"
-    return [name, tokenizer.chat_template, tokenizer.model_max_length, left, merges, model]
+    return [name, tokenizer.chat_template, tokenizer.model_max_length, options, merges, model]
 
 
 def _short_hash(value: object) -> str:

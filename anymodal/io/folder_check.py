@@ -69,7 +69,7 @@ def read_text_file(path: Path, limit: int) -> str:
     """
     _check_kind(path)
     with open(path, "rb") as file:
-        data = file.read(limit + 1)
+        data = file.read(limit + 1)  # not by the file's size, which may grow meanwhile
     if len(data) > limit:
         raise ValueError(f"{_label(path)} is larger than {limit:,} bytes; it is no such file")
     try:
@@ -96,6 +96,7 @@ def _check_kind(path: Path) -> None:
         mode = path.stat().st_mode
     except RuntimeError as error:
         raise ValueError(f"{_label(path)} is a link to itself; copy the file there") from error
+    # A pipe would block its reader for ever, and a device never ends.
     real = Path(os.path.realpath(path))
     if not stat.S_ISREG(mode) or real.parts[:2] in (("/", "proc"), ("/", "sys"), ("/", "dev")):
         raise ValueError(
@@ -118,22 +119,23 @@ def _check_header(path: Path, size: int) -> None:
 
 def _check_json(path: Path) -> None:
     try:
-        held = json.loads(read_text_file(path, 256 * _MIB))
+        content = json.loads(read_text_file(path, 256 * _MIB))
     except (ValueError, RecursionError) as error:
         if isinstance(error, ValueError) and _label(path) in str(error):
             raise
         raise ValueError(f"{_label(path)} is not valid JSON, or nests too deep") from error
     if _INDEX.fullmatch(path.name.lower()):
-        _check_index(path, held)
+        _check_index(path, content)
     else:
-        _check_numbers(path, held)
+        _check_numbers(path, content)
 
 
-def _check_index(path: Path, held: object) -> None:
-    files = held.get("weight_map") if isinstance(held, Mapping) else None
+def _check_index(path: Path, content: object) -> None:
+    files = content.get("weight_map") if isinstance(content, Mapping) else None
     if not isinstance(files, Mapping):
         raise ValueError(f"{_label(path)} has no 'weight_map' of files by weight")
     for file in set(map(str, files.values())):
+        # On Windows, backslashes part folders, and a colon ends a drive's name.
         pure = PurePosixPath(file.replace("\\", "/"))
         if pure.is_absolute() or ".." in pure.parts or ":" in file or not pure.name:
             raise ValueError(
@@ -142,26 +144,26 @@ def _check_index(path: Path, held: object) -> None:
             )
 
 
-def _check_numbers(path: Path, held: object, key: str = "") -> None:
-    if isinstance(held, Mapping):
-        for name, value in held.items():
+def _check_numbers(path: Path, content: object, key: str = "") -> None:
+    if isinstance(content, Mapping):
+        for name, value in content.items():
             # Tokens and labels by number stand under names that say nothing of a size.
             _check_numbers(path, value, str(name))
-    elif isinstance(held, list):
-        for value in held:
+    elif isinstance(content, list):
+        for value in content:
             _check_numbers(path, value, key)
-    elif isinstance(held, int) and not isinstance(held, bool):
+    elif isinstance(content, int) and not isinstance(content, bool):
         limit = _MAX_COUNT if _COUNTS.search(key.lower()) else _MAX_WIDTH
-        sized = re.search(r"size|width|dim|channels|hidden|length|vocab|positions|frames", key)
-        if (limit == _MAX_COUNT or sized) and abs(held) > limit and not _endless(key, held):
+        is_size = re.search(r"size|width|dim|channels|hidden|length|vocab|positions|frames", key)
+        if (limit == _MAX_COUNT or is_size) and abs(content) > limit and not _endless(key, content):
             raise ValueError(
-                f"{_label(path)} has {printable(key)}={_digits(held)}, and {limit:,} is the most "
-                "that a model here may have"
+                f"{_label(path)} has {printable(key)}={_digits(content)}, and {limit:,} is the "
+                "most that a model here may have"
             )
 
 
 def _endless(key: str, value: int) -> bool:
-    """Whether a number stands for no limit, as tokenizers write it."""
+    """Return whether a number stands for no limit, as tokenizers write it."""
     return "length" in key and value >= 10**20
 
 

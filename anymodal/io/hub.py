@@ -10,7 +10,7 @@ PATIENCE = 3.0
 
 
 def offline() -> bool:
-    """Whether the environment forbids to ask the hub."""
+    """Return whether the environment forbids requests to the hub."""
     return os.environ.get("HF_HUB_OFFLINE", "0").lower() in ("1", "true", "yes", "on")
 
 

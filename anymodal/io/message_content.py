@@ -14,7 +14,7 @@ ROLES = ("system", "user", "assistant")
 """Who says a message."""
 _NEWER_NAMES = {"developer": "system"}
 _WITH_MESSAGES = {"seed"}
-"""What a transcript tells of a message that says nothing of its content."""
+"""Keys of a transcript's message that say nothing of its content."""
 
 
 def valid_text(text: str) -> str:
@@ -57,24 +57,24 @@ class Target:
         object.__setattr__(self, "caption", valid_text(self.caption))
 
 
-def open_message(given: Mapping[str, Any]) -> tuple[str, list[Any]]:
+def open_message(message: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """Role and parts of a message's dictionary; keys with nothing in them say nothing."""
-    if not isinstance(given, Mapping):
-        raise ValueError(f"a message is a dictionary with role and content, not {name_of(given)}")
-    role = given.get("role")
+    if not isinstance(message, Mapping):
+        raise ValueError(f"a message is a dictionary with role and content, not {name_of(message)}")
+    role = message.get("role")
     role = _NEWER_NAMES.get(role, role) if isinstance(role, str) else role
     if role not in ROLES:
         raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
-    if "content" not in given:
+    if "content" not in message:
         raise ValueError(
-            f"the {role}'s message has no content; it has {', '.join(map(str, given))}"
+            f"the {role}'s message has no content; it has {', '.join(map(str, message))}"
         )
-    for key in given.keys() - {"role", "content"} - _WITH_MESSAGES:
-        if given[key] not in (None, "", [], {}):
+    for key in message.keys() - {"role", "content"} - _WITH_MESSAGES:
+        if message[key] not in (None, "", [], {}):
             raise ValueError(
                 f"a message's {key!r} is not read here{suggest(str(key), ('role', 'content'))}"
             )
-    content = given["content"]
+    content = message["content"]
     if content is None:  # OpenAI's way of an assistant that says nothing
         return role, []
     return role, parts_of(content)

@@ -28,7 +28,7 @@ _SAYS_NOTHING = {"detail", "format", "mime_type", "media_type", "filename", "cac
 
 
 def holds_text(part: object) -> bool:
-    """Whether a part that is not read yet is a text."""
+    """Return whether a part that is not read yet is a text."""
     if isinstance(part, Mapping):
         return part.get("type") in _TEXTS or ("type" not in part and "text" in part)
     return isinstance(part, str)
@@ -39,7 +39,7 @@ class PartReader:
     """Reads one part of a message, whatever form it has.
 
     Args:
-        limits: what is too much of a medium.
+        limits: the largest media that are read.
         files: whether a text may name a file.
         folder: the only folder whose files may be named; None for any.
     """
@@ -69,9 +69,9 @@ class PartReader:
             )
         return load_object(part, limits=self.limits)
 
-    def load(self, named: str, kind: str | None = None, **hints: object) -> Media:
+    def load(self, reference: str, kind: str | None = None, **hints: object) -> Media:
         """The medium in a data URL or a file, see `references.resolve`."""
-        source = resolve(named, self.limits, files=self.files, folder=self.folder)
+        source = resolve(reference, self.limits, files=self.files, folder=self.folder)
         return load(source, kind=kind, limits=self.limits, **hints)
 
     def _of_mapping(self, part: Mapping[str, Any]) -> str | Media | Target:
@@ -92,27 +92,27 @@ class PartReader:
         body = body.pop("target", None) if body.keys() == {"target"} else body
         if not isinstance(body, Mapping) or body.keys() - {"modality", "caption", "media"}:
             raise MediaError("a target holds a modality, a caption and, where there is one, media")
-        modality, caption, held = (body.get(key) for key in ("modality", "caption", "media"))
-        if isinstance(held, Mapping) and held.get("type") == "target":
+        modality, caption, media = (body.get(key) for key in ("modality", "caption", "media"))
+        if isinstance(media, Mapping) and media.get("type") == "target":
             raise MediaError("a target is no medium of a target")
         if not isinstance(modality, str) or not isinstance(caption, str):
             raise MediaError("a target's modality and caption are texts")
-        medium = self._of_mapping(held) if isinstance(held, Mapping) else held
+        medium = self._of_mapping(media) if isinstance(media, Mapping) else media
         if not isinstance(medium, Media | None):
             raise MediaError("a target's media is one medium, as a part")
         return Target(modality, caption, medium)
 
     def _medium(self, kind: str | None, body: dict[str, Any]) -> Media:
         """The medium of a kind, where it is known, from one source or from its fields."""
-        named = [key for key in _SOURCES if key in body]
+        keys = [key for key in _SOURCES if key in body]
         # Hugging Face's data sets have a path beside the bytes that were read from it.
-        if named[:-1] == ["path"]:  # only where the content came from
-            body.pop(named.pop(0))
-        if len(named) > 1:
-            raise MediaError(f"a part has its medium twice, under {' and '.join(named)}")
-        if not named and kind is not None:
+        if keys[:-1] == ["path"]:  # only where the content came from
+            body.pop(keys.pop(0))
+        if len(keys) > 1:
+            raise MediaError(f"a part has its medium twice, under {' and '.join(keys)}")
+        if not keys and kind is not None:
             return _of_fields(Media.kinds[kind], body, self.limits)
-        key = named[0]
+        key = keys[0]
         source = body.pop(key)
         if key == "array":
             source = np.asarray(source)
@@ -146,8 +146,8 @@ def kind_of(name: object) -> str:
     for kind in (text, text.removesuffix("_url"), text.removeprefix("input_")):
         if kind in Media.kinds:
             return kind
-    known = [*_TEXTS[:1], *Media.kinds, *(f"{kind}_url" for kind in Media.kinds)]
-    raise MediaError(f"no part has the type {name!r}{suggest(str(name), known)}")
+    types = [*_TEXTS[:1], *Media.kinds, *(f"{kind}_url" for kind in Media.kinds)]
+    raise MediaError(f"no part has the type {name!r}{suggest(str(name), types)}")
 
 
 def _text(body: dict[str, Any], name: str) -> str:
@@ -175,13 +175,11 @@ def _flattened(body: dict[str, Any], kind: str | None) -> dict[str, Any]:
 
 def _hints(kind: str | None, body: dict[str, Any]) -> dict[str, Any]:
     """Settings for loading; what else a part has is refused."""
-    known = Media.kinds[kind].hints if kind is not None else frozenset()
-    if extra := sorted(body.keys() - known - _SAYS_NOTHING):
-        what = kind or "medium"
-        raise MediaError(
-            f"a part that is {what} has no {extra[0]!r}{suggest(extra[0], [*known, *_SOURCES[1:]])}"
-        )
-    return {key: value for key, value in body.items() if key in known}
+    hints = Media.kinds[kind].hints if kind is not None else frozenset()
+    if extra := sorted(body.keys() - hints - _SAYS_NOTHING):
+        near = suggest(extra[0], [*hints, *_SOURCES[1:]])
+        raise MediaError(f"a part that is {kind or 'medium'} has no {extra[0]!r}{near}")
+    return {key: value for key, value in body.items() if key in hints}
 
 
 def _of_fields(cls: type[Media], body: dict[str, Any], limits: Limits) -> Media:
@@ -256,9 +254,9 @@ def write_part(part: object) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": valid_text(part)}
     if isinstance(part, Target):
-        held = None if part.media is None else write_part(part.media)
-        told = {"modality": part.modality, "caption": part.caption, "media": held}
-        return {"type": "target", "target": told}
+        media = None if part.media is None else write_part(part.media)
+        target = {"modality": part.modality, "caption": part.caption, "media": media}
+        return {"type": "target", "target": target}
     if not isinstance(part, Media):
         raise MediaError(
             f"{type(part).__name__} can't be written as JSON; give a text or one of anymodal.media"

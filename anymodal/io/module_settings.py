@@ -33,25 +33,25 @@ def module_settings(modules: Iterable[nn.Module]) -> list[object]:
     Settings are numbers, texts and arrays among the attributes, and those of objects among them; of
     a library's object, what it writes into its configuration.
     """
-    described: dict[int, object] = {}
-    return [_described(each, described) for top in modules for each in top.modules()]
+    memo: dict[int, object] = {}
+    return [_describe(each, memo) for top in modules for each in top.modules()]
 
 
 def hidden_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
     """Modules that objects among the attributes hold, which torch takes for no sub-modules."""
-    seen = {id(each): each for top in modules for each in top.modules()}
+    modules_by_id = {id(each): each for top in modules for each in top.modules()}
     hidden: list[nn.Module] = []
     # A list, or an object of one's own, hides its modules from torch, not from forward().
-    todo = [value for each in seen.values() for value in _attributes(each).values()]
-    reached: set[int] = set()
+    todo = [value for each in modules_by_id.values() for value in _attributes(each).values()]
+    visited: set[int] = set()
     while todo:
         value = todo.pop()
-        if id(value) in seen or id(value) in reached:
+        if id(value) in modules_by_id or id(value) in visited:
             continue
-        reached.add(id(value))
+        visited.add(id(value))
         if isinstance(value, nn.Module):
             hidden.append(value)
-            seen |= {id(each): each for each in value.modules()}
+            modules_by_id |= {id(each): each for each in value.modules()}
             todo += [v for each in value.modules() for v in _attributes(each).values()]
         else:
             todo += _inner(value)
@@ -59,7 +59,7 @@ def hidden_modules(modules: Iterable[nn.Module]) -> list[nn.Module]:
 
 
 def _inner(value: object) -> Iterable[object]:
-    """The values in a container, or in an object of no library."""
+    """The values of a container, or the attributes of an object of no library."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, list | tuple | set | frozenset):
@@ -90,21 +90,21 @@ def _attributes(value: object) -> dict[str, object]:
     }
 
 
-def _described(value: object, described: dict[int, object]) -> object:
+def _describe(value: object, memo: dict[int, object]) -> object:
     """A value as JSON: itself, a hash of what is large, or its class and attributes."""
     if value is None or isinstance(value, bool | int | float | str | bytes | np.generic):
         return repr(value)
     if isinstance(value, torch.dtype | torch.device | Enum | PurePath):
         # A folder that was moved is the same.
         return type(value).__name__ if isinstance(value, PurePath) else str(value)
-    if id(value) not in described:
+    if id(value) not in memo:
         # Before its attributes: an object may refer back to itself.
-        described[id(value)] = _name_of(type(value))  # for what refers back to it
-        described[id(value)] = _described_object(value, described)
-    return described[id(value)]
+        memo[id(value)] = _name_of(type(value))  # for what refers back to it
+        memo[id(value)] = _describe_object(value, memo)
+    return memo[id(value)]
 
 
-def _described_object(value: object, described: dict[int, object]) -> object:
+def _describe_object(value: object, memo: dict[int, object]) -> object:
     if isinstance(value, Tensor):
         return "meta" if value.is_meta else hash_weights([("", value)])
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -112,20 +112,20 @@ def _described_object(value: object, described: dict[int, object]) -> object:
         state.update(np.ascontiguousarray(value).data)
         return state.hexdigest()
     if isinstance(value, dict):
-        return {repr(key): _described(inner, described) for key, inner in value.items()}
+        return {repr(key): _describe(inner, memo) for key, inner in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(str(_described(inner, described)) for inner in value)
+        return sorted(str(_describe(inner, memo)) for inner in value)
     if isinstance(value, list | tuple):
-        return [_described(inner, described) for inner in value]
+        return [_describe(inner, memo) for inner in value]
     if isinstance(value, partial):
         inner = [value.func, value.args, value.keywords]
-        return [_described(each, described) for each in inner]
+        return [_describe(each, memo) for each in inner]
     if hasattr(value, "__qualname__"):
         return _name_of(value)
-    return [_name_of(type(value)), _written(value, described)]
+    return [_name_of(type(value)), _settings_of(value, memo)]
 
 
-def _written(value: object, described: dict[int, object]) -> object:
+def _settings_of(value: object, memo: dict[int, object]) -> object:
     """An object's settings: a tokenizer's, a configuration's, or its attributes."""
     if hasattr(value, "get_vocab") and hasattr(value, "model_max_length"):
         return tokenizer_fingerprint(cast(TextTokenizer, value), options=True)
@@ -133,7 +133,7 @@ def _written(value: object, described: dict[int, object]) -> object:
     # A library's attributes are its own affair and change with releases; its configuration lasts.
     if to_dict is not None and is_library(type(value).__module__):
         return hash_settings(to_dict())
-    return {name: _described(inner, described) for name, inner in _attributes(value).items()}
+    return {name: _describe(inner, memo) for name, inner in _attributes(value).items()}
 
 
 def _name_of(kind: object) -> str:

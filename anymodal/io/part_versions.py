@@ -54,12 +54,12 @@ def part_of(module: str) -> str | None:
     return module
 
 
-def with_used(part: str) -> Iterator[str]:
+def with_dependencies(part: str) -> Iterator[str]:
     """A part and those that it uses, directly or through others."""
-    seen, todo = set[str](), [part]
+    visited, todo = set[str](), [part]
     while todo:
         name = todo.pop()
-        if name not in seen:
-            seen.add(name)
+        if name not in visited:
+            visited.add(name)
             todo += PART_VERSIONS[name].uses
             yield name

@@ -26,7 +26,7 @@ class UnknownArgument(NamedTuple):
 
 
 class Construction(NamedTuple):
-    """How a part was built: its class, the arguments by name, and the classmethod, if any.
+    """Recipe of a part: its class, the arguments by name, and the classmethod, if any.
 
     `fingerprints` are those of the weights that its files hold, first as they were opened, then in
     each precision that they may be cast to; nothing for a part that wasn't opened from files.
@@ -47,48 +47,48 @@ class Recorded:
     def __new__(cls, *args: object, **kwargs: object) -> Self:
         part = super().__new__(cls)
         # In `vars`: a torch module takes attributes only after its own __init__.
-        vars(part)["_construction"] = (None, _bound(cls.__init__, part, args, kwargs))
+        vars(part)["_construction"] = (None, _bind(cls.__init__, part, args, kwargs))
         return part
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         opens = vars(cls).get(OPENS)
         if isinstance(opens, classmethod):
-            setattr(cls, OPENS, classmethod(_recording(opens.__func__)))
+            setattr(cls, OPENS, classmethod(_record_calls(opens.__func__)))
 
 
-def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
+def _record_calls(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def opened(cls: object, *args: object, **kwargs: object) -> Any:
+    def wrapper(cls: object, *args: object, **kwargs: object) -> Any:
         part = function(cls, *args, **kwargs)
         if isinstance(part, Recorded):
-            arguments = _bound(function, cls, args, kwargs)
+            arguments = _bind(function, cls, args, kwargs)
             vars(part)["_construction"] = (OPENS, arguments, _fingerprints(part))
         return part
 
-    return opened
+    return wrapper
 
 
-def _bound(
-    function: Callable[..., object], first: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+def _bind(
+    function: Callable[..., object], owner: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Arguments by name, without the first; nothing where they don't fit, which the call tells."""
     signature = inspect.signature(function)
     # The call that follows raises the same error, with a better message.
     try:
-        bound = signature.bind(first, *args, **kwargs).arguments
+        bindings = signature.bind(owner, *args, **kwargs).arguments
     except TypeError:
         return {}
-    found: dict[str, Any] = {}
-    for name, value in list(bound.items())[1:]:
+    arguments: dict[str, Any] = {}
+    for name, value in list(bindings.items())[1:]:
         kind = signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
-            found |= {key: _plain(inner) for key, inner in value.items()}
+            arguments |= {key: _plain(inner) for key, inner in value.items()}
         elif kind is inspect.Parameter.VAR_POSITIONAL:
-            found[name] = UnknownArgument("arguments without a name")
+            arguments[name] = UnknownArgument("arguments without a name")
         else:
-            found[name] = _plain(value)
-    return found
+            arguments[name] = _plain(value)
+    return arguments
 
 
 def _plain(value: object) -> Any:
@@ -114,25 +114,27 @@ def _plain(value: object) -> Any:
 def _fingerprints(part: object) -> tuple[str, ...]:
     if not isinstance(part, nn.Module) or any(weight.is_meta for weight in part.parameters()):
         return ()
-    return tuple(weights_fingerprint(part, cast) for cast in (None, torch.bfloat16, torch.float16))
+    return tuple(
+        weights_fingerprint(part, dtype) for dtype in (None, torch.bfloat16, torch.float16)
+    )
 
 
 def construction_of(part: object) -> Construction | None:
-    """How a part was built, if it knows."""
+    """The recipe of a part; None for one that doesn't record it."""
     if not isinstance(part, Recorded) or "_construction" not in vars(part):
         return None
-    method, arguments, *prints = vars(part)["_construction"]
-    return Construction(type(part), arguments, method, *prints)
+    method, arguments, *fingerprints = vars(part)["_construction"]
+    return Construction(type(part), arguments, method, *fingerprints)
 
 
 def is_opened(part: object) -> bool:
-    """Whether a part was opened from files, which hold its weights as they were then."""
-    built = construction_of(part)
-    return built is not None and built.method is not None
+    """Return whether a part was opened from files, which hold its weights as they were then."""
+    construction = construction_of(part)
+    return construction is not None and construction.method is not None
 
 
 def is_changed(part: nn.Module) -> bool:
-    """Whether the weights of a part that was opened are no longer those of its files.
+    """Return whether the weights of a part that was opened differ from those of its files.
 
     What it holds in another precision now is unchanged: that is how it was opened, not what it is.
     """
@@ -141,7 +143,7 @@ def is_changed(part: nn.Module) -> bool:
 
 
 def is_cast(part: nn.Module) -> bool:
-    """Whether a part that was opened holds the weights of its files in another precision."""
+    """Return whether a part that was opened holds its files' weights in another precision."""
     prints = _prints(part)
     return (
         bool(prints)
@@ -151,6 +153,6 @@ def is_cast(part: nn.Module) -> bool:
 
 
 def _prints(part: nn.Module) -> tuple[str, ...]:
-    built = construction_of(part)
+    construction = construction_of(part)
     meta = any(weight.is_meta for weight in part.parameters())
-    return () if meta or built is None else built.fingerprints
+    return () if meta or construction is None else construction.fingerprints

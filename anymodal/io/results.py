@@ -10,7 +10,7 @@ from pathlib import Path
 from anymodal.io.checkpoint import replacing
 
 _NUMBER = re.compile(r"[-+×]?\d|–$|$")
-"""How a cell begins that holds a figure, an interval, or a dash or nothing in a figure's place."""
+"""The beginning of a figure or an interval; a dash or an empty cell may stand in its place."""
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -31,12 +31,12 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str
     ]
 
     def line(cells: Sequence[str]) -> str:
-        aligned = zip(cells, widths, numeric, strict=True)
-        padded = (c.rjust(width) if right else c.ljust(width) for c, width, right in aligned)
-        return f"| {' | '.join(padded)} |"
+        triples = zip(cells, widths, numeric, strict=True)
+        texts = (c.rjust(width) if is_figure else c.ljust(width) for c, width, is_figure in triples)
+        return f"| {' | '.join(texts)} |"
 
     dashes = ["-" * (width - 1) for width in widths]
-    rule = [f"{d}:" if right else f":{d}" for d, right in zip(dashes, numeric, strict=True)]
+    rule = [f"{d}:" if is_figure else f":{d}" for d, is_figure in zip(dashes, numeric, strict=True)]
     return "\n".join(map(line, (lines[0], rule, *lines[1:])))
 
 

@@ -37,6 +37,7 @@ def size_of(value: Value) -> int:
 
 def tensor_bytes(tensor: Tensor) -> bytes:
     """A tensor's content; every type keeps its bits."""
+    # As uint8, since NumPy has no bfloat16.
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().tobytes()
 
@@ -97,7 +98,7 @@ class StoreSegment:
         self.schema = RecordSchema(stem.name.rpartition("-")[0])
         self.data, self.index = Path(f"{stem}.data"), Path(f"{stem}.index")
         self.read_rows = 0
-        self.mapped: np.memmap[tuple[int], np.dtype[np.uint8]] | None = None
+        self.memmap: np.memmap[tuple[int], np.dtype[np.uint8]] | None = None
 
     def new_records(self) -> Records:
         """Records that were written since the last call; a torn one waits until it is whole."""
@@ -114,11 +115,12 @@ class StoreSegment:
         start, end = number * self.schema.size, (number + 1) * self.schema.size
         if start == end:
             return np.empty(0, np.uint8)
-        if self.mapped is None or len(self.mapped) < end:
+        if self.memmap is None or len(self.memmap) < end:
             if file_length(self.data) < end:
                 return None
-            self.mapped = np.memmap(self.data, np.uint8, "r")
-        return np.array(self.mapped[start:end])
+            self.memmap = np.memmap(self.data, np.uint8, "r")
+        # A copy: a view would keep its map open, and with it a file descriptor.
+        return np.array(self.memmap[start:end])
 
 
 class SegmentWriter:
@@ -127,6 +129,7 @@ class SegmentWriter:
     def __init__(self, folder: Path, schema: str) -> None:
         stem = folder / f"{schema}-{uuid4().hex}"
         self.process, self.size = os.getpid(), 0
+        # Without Python's buffers, of which a forked process would write a second copy.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self.data = os.open(f"{stem}.data", flags, 0o666)
         self.index = os.open(f"{stem}.index", flags, 0o666)
@@ -158,6 +161,6 @@ class SegmentWriter:
 
 def _write(file: int, data: bytes) -> None:
     """Write all of it; a nearly full disk takes a part and refuses the rest."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]

@@ -25,7 +25,7 @@ from anymodal.io.folder_check import check_folder
 _LOG = logging.getLogger("anymodal")
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 INDEX = ".index.json"
-"""How the name of a file ends that says in which files weights are."""
+"""Suffix of the file that maps weights to the files they are in."""
 WEIGHTS = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
@@ -37,7 +37,7 @@ TOKENIZER_FILES = (
 )
 """Where a tokenizer of transformers may have its words."""
 _UNREAD = (pickle.UnpicklingError, SafetensorError, EOFError)
-"""What torch and safetensors say of files that aren't weights."""
+"""Errors of torch and safetensors for files that aren't weights."""
 
 FileAlternatives = Sequence[Sequence[str]]
 """Files that a part needs, each with what may stand in its place."""
@@ -47,7 +47,7 @@ FileAlternatives = Sequence[Sequence[str]]
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
 
 _CARD_LETTERS = 1 << 18
-"""What is read of a card; its licence stands at the top."""
+"""Letters that are read of a card; its licence stands at the top."""
 
 _FREE = ("apache-2.0", "mit", "bsd", "cc0", "cc-by-4.0", "cc-by-sa-4.0", "unlicense")
 _FORBIDS = ("-nc", "noncommercial", "non-commercial", "research")
@@ -64,14 +64,14 @@ def source_of(path_or_name: str, revision: str | None) -> dict[str, Any]:
         revision: as it was asked for; what is told is the commit that it stands for.
     """
     folder = Path(path_or_name)
-    found: dict[str, Any] = {
+    source: dict[str, Any] = {
         "name": folder.name if folder.is_dir() else path_or_name,
         # Of a folder nobody knows which revision it is.
         "revision": None if folder.is_dir() else _commit(path_or_name, revision) or revision,
     }
     if (licence := _licence(path_or_name, revision)) is not None:
-        return found | licence_of(licence)
-    return found
+        return source | licence_of(licence)
+    return source
 
 
 def licence_of(name: str) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def folder_of(path_or_name: str, revision: str | None) -> Path | None:
 def _commit(path_or_name: str, revision: str | None) -> str | None:
     """The commit whose files the cache gives for a revision."""
     folder = None if Path(path_or_name).is_dir() else folder_of(path_or_name, revision)
-    known = folder is not None and folder.parent.name == "snapshots"
-    return folder.name if folder is not None and known else None
+    is_snapshot = folder is not None and folder.parent.name == "snapshots"
+    return folder.name if folder is not None and is_snapshot else None
 
 
 def _licence(path_or_name: str, revision: str | None) -> str | None:
@@ -153,7 +153,7 @@ def _reachable() -> bool:
 
 
 def _allows(licence: str) -> bool | None:
-    plain = licence.lower()
+    plain = licence.lower()  # "cc-by-nc" begins as a free licence does, so refusals come first
     if any(word in plain for word in _FORBIDS):
         return False
     return True if plain.startswith(_FREE) else None
@@ -161,7 +161,7 @@ def _allows(licence: str) -> bool | None:
 
 @contextlib.contextmanager
 def explain_load_errors(
-    what: str, path_or_name: str, revision: str | None, wanted: FileAlternatives
+    kind: str, path_or_name: str, revision: str | None, files: FileAlternatives
 ) -> Iterator[None]:
     """Say what is amiss, and what mends it, where a part can't be opened.
 
@@ -176,37 +176,37 @@ def explain_load_errors(
     try:
         yield
     except (OSError, ValueError, RuntimeError, *_UNREAD) as error:
-        _explain(what, path_or_name, error)
-        check_files(what, path_or_name, revision, wanted, error)
+        _explain(kind, path_or_name, error)
+        check_files(kind, path_or_name, revision, files, error)
         raise
 
 
-def _explain(what: str, name: str, error: BaseException) -> None:
+def _explain(kind: str, name: str, error: BaseException) -> None:
     """Say it where a library's error, or one that led to it, is of a kind that has a way out."""
     from huggingface_hub.errors import GatedRepoError
 
-    seen: BaseException | None = error
-    while seen is not None:
-        if _is_unread(seen):
+    cause: BaseException | None = error
+    while cause is not None:
+        if _is_unread(cause):
             raise ValueError(
-                f"weights of the {what} {name} can't be read: a file is damaged (or git-lfs's "
+                f"weights of the {kind} {name} can't be read: a file is damaged (or git-lfs's "
                 "pointer to one), or holds more than tensors, whose code would run; none of it "
                 "has. Fetch it anew, or take a copy in safetensors"
             ) from error
-        if isinstance(seen, GatedRepoError):
+        if isinstance(cause, GatedRepoError):
             raise PermissionError(
-                f"the hub gives the {what} {name} to those alone who accepted its licence: do so "
+                f"the hub gives the {kind} {name} to those alone who accepted its licence: do so "
                 f"at {hub.endpoint()}/{name}, log in with `hf auth login` (or set HF_TOKEN), and "
                 "try again"
             ) from error
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
 
 
 def check_files(
-    what: str,
+    kind: str,
     path_or_name: str,
     revision: str | None,
-    wanted: FileAlternatives,
+    files: FileAlternatives,
     cause: Exception | None = None,
 ) -> None:
     """Check that a part's files are on this machine.
@@ -214,40 +214,44 @@ def check_files(
     Raises:
         FileNotFoundError: saying which aren't, and how to get them.
     """
-    missing = [
-        " or ".join(names) for names in wanted if not _is_local(path_or_name, names, revision)
+    missing_files = [
+        " or ".join(names) for names in files if not _is_local(path_or_name, names, revision)
     ]
-    missing += [f for names in wanted for f in _missing_shards(path_or_name, names, revision)]
-    if missing:
-        raise FileNotFoundError(_absent(what, path_or_name, revision, missing)) from cause
+    missing_files += [f for names in files for f in _missing_shards(path_or_name, names, revision)]
+    if missing_files:
+        raise FileNotFoundError(_absent(kind, path_or_name, revision, missing_files)) from cause
 
 
-def _absent(what: str, name: str, revision: str | None, missing: Sequence[str]) -> str:
+def _absent(kind: str, name: str, revision: str | None, files: Sequence[str]) -> str:
     from huggingface_hub import constants
 
-    lacks = ", ".join(missing)
+    lacks = ", ".join(files)
     if Path(name).is_dir():
-        return f"the {what} in {name} lacks {lacks}; copy it there, or name another folder"
+        return f"the {kind} in {name} lacks {lacks}; copy it there, or name another folder"
     if not REPOSITORY.fullmatch(name):
-        return f"no {what} at {name}: there is no such folder, and a hub's names are owner/name"
+        return f"no {kind} at {name}: there is no such folder, and a hub's names are owner/name"
     at = f" at revision {revision}" if revision else ""
     pinned = f" --revision {revision}" if revision else ""
-    why = (
+    reason = (
         "offline mode is on (HF_HUB_OFFLINE), so nothing is fetched"
         if constants.HF_HUB_OFFLINE
         else "the hub could not be reached, or has no such repository or revision"
     )
     return (
-        f"no {what} {name}{at}: {why}. Missing in {constants.HF_HUB_CACHE}: {lacks}. Get it where "
-        f"there is a network with `hf download {name}{pinned}`, and copy that cache here; or add "
-        "`--local-dir FOLDER`, copy the folder, and name it in the configuration"
+        f"no {kind} {name}{at}: {reason}. Missing in {constants.HF_HUB_CACHE}: {lacks}. Get it "
+        f"where there is a network with `hf download {name}{pinned}`, and copy that cache here; or "
+        "add `--local-dir FOLDER`, copy the folder, and name it in the configuration"
     )
 
 
 def _is_unread(error: BaseException) -> bool:
-    """Whether an error says that a file isn't weights; torch has two for one that is cut short."""
-    cut = getattr(error, "errno", None) == errno.EINVAL or "PytorchStreamReader" in str(error)
-    return cut or isinstance(error, _UNREAD)
+    """Return whether an error says that a file isn't weights.
+
+    Of a file that is cut short, torch raises an OSError or a RuntimeError of its own.
+    """
+    if getattr(error, "errno", None) == errno.EINVAL or "PytorchStreamReader" in str(error):
+        return True
+    return isinstance(error, _UNREAD)
 
 
 def list_files(path_or_name: str, revision: str | None) -> set[str]:
@@ -259,8 +263,8 @@ def list_files(path_or_name: str, revision: str | None) -> set[str]:
     if not Path(path_or_name).is_dir() and not constants.HF_HUB_OFFLINE and _reachable():
         with contextlib.suppress(HfHubHTTPError, OSError, ValueError):
             return set(HfApi().list_repo_files(path_or_name, revision=revision))
-    found = () if folder is None else folder.rglob("*")
-    return {path.relative_to(folder).as_posix() for path in found if folder and path.is_file()}
+    paths = () if folder is None else folder.rglob("*")
+    return {path.relative_to(folder).as_posix() for path in paths if folder and path.is_file()}
 
 
 def _is_local(path_or_name: str, names: Sequence[str], revision: str | None) -> bool:
@@ -275,8 +279,8 @@ def _missing_shards(path_or_name: str, names: Sequence[str], revision: str | Non
         return []
     files = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
     home = name.rpartition("/")[0]
-    wanted = sorted(f"{home}/{file}" if home else file for file in files)
-    return [file for file in wanted if _local_file(path_or_name, file, revision) is None]
+    shards = sorted(f"{home}/{file}" if home else file for file in files)
+    return [file for file in shards if _local_file(path_or_name, file, revision) is None]
 
 
 def _local_file(path_or_name: str, file: str, revision: str | None) -> Path | None:
@@ -288,5 +292,5 @@ def _local_file(path_or_name: str, file: str, revision: str | None) -> Path | No
         return path if path.is_file() else None
     if not REPOSITORY.fullmatch(path_or_name):
         return None
-    found = try_to_load_from_cache(path_or_name, file, revision=revision)
-    return Path(found) if isinstance(found, str) else None
+    cached_path = try_to_load_from_cache(path_or_name, file, revision=revision)
+    return Path(cached_path) if isinstance(cached_path, str) else None

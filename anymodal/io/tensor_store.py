@@ -54,7 +54,7 @@ class Section:
         self.folder = folder
         self.segments: list[StoreSegment] = []
         self.names: set[str] = set()
-        self.sorted: Records = np.empty(0, LOCATION)
+        self.index: Records = np.empty(0, LOCATION)
         self.high = np.empty(0, np.uint64)  # of those, contiguous, as a binary search wants them
         self.recent: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         self.writers: dict[str, SegmentWriter] = {}
@@ -68,23 +68,26 @@ class Section:
                 with contextlib.suppress(ValueError):  # a file that isn't the store's
                     self.segments.append(StoreSegment(path.with_suffix("")))
         for number, segment in enumerate(self.segments):
-            first, records = segment.read_rows, segment.new_records()
-            most = min(RECENT_MAX, max(RECENT_MIN, len(self.sorted) // 8))
+            start_row, records = segment.read_rows, segment.new_records()
+            most = min(RECENT_MAX, max(RECENT_MIN, len(self.index) // 8))
             if len(records) + len(self.recent) <= most:
-                for row, (high, low, check) in enumerate(records.tolist(), first):
+                for row, (high, low, check) in enumerate(records.tolist(), start_row):
                     self.recent.setdefault((high, low), []).append((check, number, row))
                 continue
-            located = np.empty(len(records), LOCATION)
+            locations = np.empty(len(records), LOCATION)
             for name in RECORD.names or ():
-                located[name] = records[name]
-            located["segment"], located["row"] = number, np.arange(first, first + len(records))
-            self._sort(located)
+                locations[name] = records[name]
+            locations["segment"], locations["row"] = (
+                number,
+                np.arange(start_row, start_row + len(records)),
+            )
+            self._sort(locations)
 
-    def _sort(self, located: Records) -> None:
+    def _sort(self, locations: Records) -> None:
         recent = [(*key, *place) for key, places in self.recent.items() for place in places]
-        joined = np.concatenate([self.sorted, np.array(recent, LOCATION), located])
-        self.sorted = joined[np.argsort(joined["high"], kind="stable")]
-        self.high, self.recent = np.ascontiguousarray(self.sorted["high"]), {}
+        entries = np.concatenate([self.index, np.array(recent, LOCATION), locations])
+        self.index = entries[np.argsort(entries["high"], kind="stable")]
+        self.high, self.recent = np.ascontiguousarray(self.index["high"]), {}
 
     def find(self, key: bytes) -> Value | None:
         """The value of a key's digest; None where there is none that is whole."""
@@ -95,8 +98,8 @@ class Section:
         start, end = self.high.searchsorted(value), self.high.searchsorted(value, "right")
         places += [
             (check, segment, row)
-            for _, other, check, segment, row in self.sorted[start:end].tolist()
-            if other == low
+            for _, entry_low, check, segment, row in self.index[start:end].tolist()
+            if entry_low == low
         ]
         for check, number, row in places:
             data = self._row(self.segments[number], row)
@@ -105,10 +108,11 @@ class Section:
         return None
 
     def _row(self, segment: StoreSegment, row: int) -> Row | None:
-        if segment.mapped is None:
+        # The oldest map goes first; each holds a file descriptor, of which a process has few.
+        if segment.memmap is None:
             self.maps.append(segment)
             if len(self.maps) > MAX_MAPS:
-                self.maps.pop(0).mapped = None
+                self.maps.pop(0).memmap = None
         return segment.row(row)
 
     def add(self, values: Mapping[bytes, Value]) -> None:
@@ -126,6 +130,7 @@ class Section:
         if writer is None or writer.process != os.getpid() or writer.size >= SEGMENT_BYTES:
             if writer is not None:
                 writer.close()
+            # A name of its own, so no two processes ever append to one file.
             self.writers[schema] = writer = SegmentWriter(self.folder, schema)
         return writer
 
@@ -170,9 +175,9 @@ class TensorStore:
         with self.lock:
             index = self._section(section)
             values = {key: index.find(_digest(key)) for key in keys}
-            if missing := [key for key, value in values.items() if value is None]:
+            if misses := [key for key, value in values.items() if value is None]:
                 index.refresh()
-                values.update({key: index.find(_digest(key)) for key in missing})
+                values.update({key: index.find(_digest(key)) for key in misses})
         return {key: value for key, value in values.items() if value is not None}
 
     def add(self, section: str, values: Mapping[str, Value]) -> None:

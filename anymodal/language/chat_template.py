@@ -66,7 +66,9 @@ class ChatTemplate:
                 "reply could end; set tokenizer.chat_template or tokenizer.eos_token"
             )
         self.reserved = _reserved_ids(tokenizer)
-        self._prepends = self._encode("a", split=True) != self._continued("a", split=True)
+        self._prepends = self._encode("a", split_special=True) != self._continued(
+            "a", split_special=True
+        )
         self.stops = frozenset(stops)
         self.stops |= {self._end_of_turn()}
         self.marks = self._plain_marks()
@@ -82,7 +84,7 @@ class ChatTemplate:
             if mark in text:
                 middle = text.index(mark) + len(mark) // 2
                 return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
-        ids = self._within(text, split=True)
+        ids = self._within(text, split_special=True)
         if self.reserved.isdisjoint(ids):
             return ids
         # Tokenizers honour the split only for tokens marked special, and some hold special ones
@@ -105,45 +107,53 @@ class ChatTemplate:
             ValueError: for no messages, a role that is no word, or roles the template refuses.
         """
         roles = [role for role, _ in messages]
-        first, *rest = self._frame(roles, add_generation_prompt)
+        head, *tails = self._frame(roles, add_generation_prompt)
         # A space that ends what stands before a content belongs to its first word, as its token
         # does; and a reply's opening ends without it.
-        bare = [text.rstrip(" ") for text in (first, *rest[:-1])]
-        spaces = [text[len(kept) :] for text, kept in zip((first, *rest[:-1]), bare, strict=True)]
-        opening = self._encode(bare[0], split=False)
-        written = [self._within(text, split=False) for text in (*bare[1:], rest[-1])]
+        bare = [text.rstrip(" ") for text in (head, *tails[:-1])]
+        spaces = [
+            text[len(stripped) :] for text, stripped in zip((head, *tails[:-1]), bare, strict=True)
+        ]
+        opening = self._encode(bare[0], split_special=False)
+        tail_ids = [self._within(text, split_special=False) for text in (*bare[1:], tails[-1])]
         segments = [TemplateSegment(opening, roles[0], False, False)]
-        for (role, pieces), following, after, space in zip(
-            messages, [*roles[1:], ASSISTANT], written, spaces, strict=True
+        for (role, pieces), following, tail, space in zip(
+            messages, [*roles[1:], ASSISTANT], tail_ids, spaces, strict=True
         ):
-            said = role == ASSISTANT
+            supervised = role == ASSISTANT
             for place, piece in enumerate(pieces):
                 if place == 0 and isinstance(piece, str):
                     piece = space + piece
                 ids = self.encode_text(piece) if isinstance(piece, str) else list(piece)
-                segments.append(TemplateSegment(ids, role, True, said))
-            end = next((at + 1 for at, token in enumerate(after) if token in self.stops), 0)
-            segments.append(TemplateSegment(after[:end], role, False, said))
-            segments.append(TemplateSegment(after[end:], following, False, False))
+                segments.append(TemplateSegment(ids, role, True, supervised))
+            end = next((at + 1 for at, token in enumerate(tail) if token in self.stops), 0)
+            segments.append(TemplateSegment(tail[:end], role, False, supervised))
+            segments.append(TemplateSegment(tail[end:], following, False, False))
         return [segment for segment in segments if segment.ids]
 
-    def _encode(self, text: str, *, split: bool) -> list[int]:
+    def _encode(self, text: str, *, split_special: bool) -> list[int]:
         if not text:
             return []
         with locks.TOKENIZERS:
-            encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=split)
-        return list(encoded["input_ids"])
+            encoding = self.tokenizer(
+                text, add_special_tokens=False, split_special_tokens=split_special
+            )
+        return list(encoding["input_ids"])
 
-    def _within(self, text: str, *, split: bool) -> list[int]:
+    def _within(self, text: str, *, split_special: bool) -> list[int]:
         """The ids of a text within another, where SentencePiece would put a space before it."""
-        return (self._continued if self._prepends else self._encode)(text, split=split)
+        return (self._continued if self._prepends else self._encode)(
+            text, split_special=split_special
+        )
 
-    def _continued(self, text: str, *, split: bool) -> list[int]:
-        before = self._encode("\n", split=split)
-        ids = self._encode("\n" + text, split=split)
-        if ids[: len(before)] == before:
-            return ids[len(before) :]
-        return self._encode(text, split=split)  # the line's end is part of a longer token
+    def _continued(self, text: str, *, split_special: bool) -> list[int]:
+        newline = self._encode("\n", split_special=split_special)
+        ids = self._encode("\n" + text, split_special=split_special)
+        if ids[: len(newline)] == newline:
+            return ids[len(newline) :]
+        return self._encode(
+            text, split_special=split_special
+        )  # the line's end is part of a longer token
 
     def _frame(self, roles: Sequence[str], add_generation_prompt: bool) -> list[str]:
         """The template's own texts before, between and after contents: len(roles) + 1 of them."""
@@ -154,7 +164,7 @@ class ChatTemplate:
             raise ValueError("a conversation needs at least one message")
         marks = [f"\ue000{index}\ue001" for index in range(len(roles))]
         try:
-            rest = render_template(
+            remainder = render_template(
                 self.jinja,
                 **_special_tokens(self.tokenizer),
                 messages=[{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)],
@@ -175,19 +185,19 @@ class ChatTemplate:
             ) from error
         frame = []
         for role, mark in zip(roles, marks, strict=True):
-            before, separator, rest = rest.partition(mark)
-            if not separator or mark in rest:
+            prefix, separator, remainder = remainder.partition(mark)
+            if not separator or mark in remainder:
                 raise ValueError(
                     f"the model's chat template does not write a {role} message exactly once and "
                     "in order; set another tokenizer.chat_template"
                 )
-            frame.append(before)
-        return [*frame, rest]
+            frame.append(prefix)
+        return [*frame, remainder]
 
     def _end_of_turn(self) -> int:
-        after = self._encode(self._frame(["user", ASSISTANT], False)[-1], split=False)
+        ids = self._encode(self._frame(["user", ASSISTANT], False)[-1], split_special=False)
         # The first one, since more may follow it, as the end of the whole text (Phi-3).
-        for token in after:
+        for token in ids:
             if token in self.stops | self.reserved:
                 return token
         raise ValueError(
@@ -201,7 +211,7 @@ class ChatTemplate:
         for roles in (["user", ASSISTANT, "user"], ["system", "user"]):
             with contextlib.suppress(ValueError):  # some know no system
                 for text in self._frame(roles, True)[1:]:
-                    ids = self._within(text, split=False)
+                    ids = self._within(text, split_special=False)
                     plain = itertools.takewhile(lambda token: token not in self.reserved, ids)
                     words.add(self.tokenizer.decode(list(plain)).strip())
         return sorted(word for word in words if len(word) > 1)
@@ -236,7 +246,7 @@ def _reserved_ids(tokenizer: TextTokenizer) -> frozenset[int]:
     Some tokenizers keep runs of spaces as added tokens. An unknown token stays allowed as long as
     it has no other meaning.
     """
-    added = {token for text, token in tokenizer.get_added_vocab().items() if text.strip()}
-    reserved = added | set(tokenizer.all_special_ids)
+    added_ids = {token for text, token in tokenizer.get_added_vocab().items() if text.strip()}
+    ids = added_ids | set(tokenizer.all_special_ids)
     ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
-    return frozenset(reserved - ({tokenizer.unk_token_id} - ends))
+    return frozenset(ids - ({tokenizer.unk_token_id} - ends))

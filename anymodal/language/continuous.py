@@ -20,15 +20,15 @@ class BatchRow:
     Attributes:
         state: the reply so far; `state.drain()` gives its new events.
         cache: its keys and values, while it isn't in the batch.
-        cached: how many of its prompt's positions were in the cache it came with.
-        ended: whether it is complete.
-        error: what it ended in, if it failed. The others go on.
+        num_cached: positions of its prompt that were in the cache it came with.
+        is_done: True once it is complete.
+        error: the error that ended it, if one did. The others go on.
     """
 
     def __init__(self, state: ReplyState, cache: PrefixCache) -> None:
         self.state, self.cache = state, cache
-        self.cached = 0
-        self.ended = False
+        self.num_cached = 0
+        self.is_done = False
         self.error: Exception | None = None
         self.follow: list[int] = []  # ids to feed next
 
@@ -51,7 +51,7 @@ class ContinuousBatch:
         self.language, self.signals = language, signals
         self.rows: list[BatchRow] = []
         self._cache = BatchCache(language)
-        self._together = BatchCache.takes(new_cache(language))
+        self._is_batched = BatchCache.takes(new_cache(language))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,8 +82,8 @@ class ContinuousBatch:
         sampling = sampling or Sampling()
         state = ReplyState(language, self.signals, prompt, sampling, generator, forced)
         row = BatchRow(state, PrefixCache(language) if cache is None else cache)
-        row.cached = row.cache.reuse(prompt.keys)
-        embeds, keys = prompt.embeds[row.cached :], prompt.keys[row.cached :]
+        row.num_cached = row.cache.reuse(prompt.keys)
+        embeds, keys = prompt.embeds[row.num_cached :], prompt.keys[row.num_cached :]
         self._advance(row, row.cache.feed(embeds, keys), embeds)
         self._enter(row)
         return row
@@ -101,19 +101,19 @@ class ContinuousBatch:
         if not rows:
             return []
         embeds = self.language.embed([row.follow[0] for row in rows])  # (B, D)
-        hidden = self._fed(embeds)
+        hidden = self._feed(embeds)
         logits = self.language.logits(hidden)  # (B, V)
         for place, row in enumerate(rows):
             here = slice(place, place + 1)
             self._choose(row, hidden[here], embeds[here], logits[place])
-        apart = [row for row in rows if row.ended or len(row.follow) > 1]
+        apart = [row for row in rows if row.is_done or len(row.follow) > 1]
         for row in apart:
             self.leave(row)
         return apart
 
-    def _fed(self, embeds: Tensor) -> Tensor:
+    def _feed(self, embeds: Tensor) -> Tensor:
         """Hidden states (B, D) after every row's next position (B, D)."""
-        if not self._together:
+        if not self._is_batched:
             pairs = zip(self.rows, embeds, strict=True)
             return torch.cat([row.cache.feed(each[None], row.follow) for row, each in pairs])
         hidden = self._cache.feed(embeds)
@@ -127,20 +127,20 @@ class ContinuousBatch:
         if row not in self.rows:
             return
         place = self.rows.index(row)
-        kept = [other for other in range(len(self.rows)) if other != place]
-        if self._together:
+        indices = [index for index in range(len(self.rows)) if index != place]
+        if self._is_batched:
             row.cache.past = self._cache.take(place)
-            self._cache.keep(kept)
-        self.rows = [self.rows[other] for other in kept]
+            self._cache.keep(indices)
+        self.rows = [self.rows[index] for index in indices]
 
     @torch.inference_mode()
     def rejoin(self, row: BatchRow) -> None:
         """Put a row back that left before its end; where it fails, the row is as it was before."""
-        before, follow = row.cache.fork(), list(row.follow)
+        cache, follow = row.cache.fork(), list(row.follow)
         try:
             self._enter(row)
         except BaseException:
-            row.cache, row.follow = before, follow
+            row.cache, row.follow = cache, follow
             raise
 
     def _enter(self, row: BatchRow) -> None:
@@ -148,8 +148,8 @@ class ContinuousBatch:
         while len(row.follow) > 1:
             embeds, keys = self.language.embed(row.follow), list(row.follow)
             self._advance(row, row.cache.feed(embeds, keys), embeds)
-        if not row.ended:
-            if self._together:
+        if not row.is_done:
+            if self._is_batched:
                 self._cache.join(row.cache.past)
             self.rows.append(row)
 
@@ -159,6 +159,7 @@ class ContinuousBatch:
     def _choose(self, row: BatchRow, hidden: Tensor, embeds: Tensor, logits: Tensor) -> None:
         try:
             row.follow = row.state.step(hidden, embeds, logits)
-        except ValueError as error:  # scores that aren't finite, of this reply alone
+        # Scores that aren't finite, of this reply alone: the rest of the batch is sound.
+        except ValueError as error:
             row.follow, row.error = [], error
-        row.ended = not row.follow
+        row.is_done = not row.follow

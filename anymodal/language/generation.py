@@ -67,8 +67,8 @@ def generate(
     """
     reply = ReplyState(language, signals, prompt, sampling or Sampling(), generator)
     cache = PrefixCache(language) if cache is None else cache
-    done = cache.reuse(prompt.keys)
-    embeds, keys = prompt.embeds[done:], prompt.keys[done:]
+    start = cache.reuse(prompt.keys)
+    embeds, keys = prompt.embeds[start:], prompt.keys[start:]
     while True:
         hidden = cache.feed(embeds, keys)  # (T, D)
         ids = reply.step(hidden, embeds, language.logits(hidden[-1]))
@@ -112,21 +112,22 @@ def generate_batch(
     embeds = [prompt.embeds for prompt in prompts]
     mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=language.device)
     while active:
+        # On the left, so that the last column is every row's last position.
         block, real = _pad_left(embeds)  # (B, W, D), (B, W)
         mask = torch.cat([mask, real], 1)  # (B, past + W)
         hidden = language(block, mask, past)  # (B, W, D)
         logits = language.logits(hidden[:, -1])  # (B, V)
         follow = []
         for row, index in enumerate(active):
-            own = hidden[row, hidden.shape[1] - len(embeds[row]) :]
-            follow.append(replies[index].step(own, embeds[row], logits[row]))
+            states = hidden[row, hidden.shape[1] - len(embeds[row]) :]  # without its padding
+            follow.append(replies[index].step(states, embeds[row], logits[row]))
             answers[index].extend(replies[index].drain())
         rows = [row for row, ids in enumerate(follow) if ids]
         if len(rows) < len(active):
-            kept = torch.tensor(rows, dtype=torch.long, device=language.device)
-            active, mask = [active[row] for row in rows], mask[kept]
+            indices = torch.tensor(rows, dtype=torch.long, device=language.device)
+            active, mask = [active[row] for row in rows], mask[indices]
             if rows:
-                past.batch_select_indices(kept)
+                past.batch_select_indices(indices)
         embeds = [language.embed(follow[row]) for row in rows]
     return answers
 
@@ -161,14 +162,14 @@ class ReplyState:
     ) -> None:
         self.language, self.signals = language, signals
         self.sampling, self.generator = sampling, generator
-        self.left = min(sampling.max_new_tokens, _room(language, prompt))
-        self.forced, self.rest = bool(forced), list(forced)
+        self.num_left = min(sampling.max_new_tokens, _room(language, prompt))
+        self.is_forced, self.forced_names = bool(forced), list(forced)
         self.finish_reason: str | None = None
         self.tokens = 0
         self.spans = 0
-        self.said: list[int] = []
+        self.text_ids: list[int] = []
         self.text = TextStream(language)
-        self.awaited: str | None = None
+        self.span_name: str | None = None
         self.events: list[TextToken | SpanReady] = []
 
     def step(self, hidden: Tensor, embeds: Tensor, logits: Tensor) -> list[int]:
@@ -176,10 +177,10 @@ class ReplyState:
 
         Nothing to feed means that the reply has ended.
         """
-        if self.awaited is not None:
-            self.events.append(SpanReady(self.awaited, hidden, embeds))
-            self.awaited = None
-        ids = self._choose(logits) if self.left > 0 else []
+        if self.span_name is not None:
+            self.events.append(SpanReady(self.span_name, hidden, embeds))
+            self.span_name = None
+        ids = self._choose(logits) if self.num_left > 0 else []
         if not ids:
             self._flush()
             self.finish_reason = self.finish_reason or "length"
@@ -191,47 +192,47 @@ class ReplyState:
         return events
 
     def _choose(self, logits: Tensor) -> list[int]:
-        if self.forced:
+        if self.is_forced:
             return self._next_forced()
         logits = self.signals.constrain(logits, self._open_spans())
-        token = self.sampling.pick(logits, self.said, self.generator)
+        token = self.sampling.pick(logits, self.text_ids, self.generator)
         if token in self.language.stops:
             self.finish_reason = "stop"
             return []
         if token in self.signals.starts:
             return self._begin_span(self.signals.starts[token])
-        self.said.append(token)
+        self.text_ids.append(token)
         self.tokens += 1
-        self.left -= 1
+        self.num_left -= 1
         if event := self.text.push(token):
             self.events.append(event)
-        return [token] if self.left else []
+        return [token] if self.num_left else []
 
     def _next_forced(self) -> list[int]:
-        if not self.rest:
+        if not self.forced_names:
             self.finish_reason = "stop"
             return []
-        if self.signals.counts[self.rest[0]] > self.left:
-            return []
-        return self._begin_span(self.rest.pop(0))
+        if self.signals.counts[self.forced_names[0]] > self.num_left:
+            return []  # a span is written whole or not at all
+        return self._begin_span(self.forced_names.pop(0))
 
     def _begin_span(self, name: str) -> list[int]:
         self._flush()
         ids = self.signals.span(name)
         self.tokens += len(ids)
-        self.awaited = name
+        self.span_name = name
         self.spans += 1
-        self.left -= len(ids)
+        self.num_left -= len(ids)
         return ids
 
     def _open_spans(self) -> list[str]:
         if self.sampling.max_spans is not None and self.spans >= self.sampling.max_spans:
             return []
-        allowed = self.sampling.modalities
+        names = self.sampling.modalities
         return [
             name
             for name, count in self.signals.counts.items()
-            if count <= self.left and (allowed is None or name in allowed)
+            if count <= self.num_left and (names is None or name in names)
         ]
 
     def _flush(self) -> None:
@@ -249,35 +250,37 @@ class TextStream:
 
     def __init__(self, language: LanguageModel) -> None:
         self.language = language
-        self.context: list[int] = []
-        self.held: list[int] = []
+        self.context_ids: list[int] = []
+        self.ids: list[int] = []
 
     def push(self, token: int) -> TextToken | None:
         """Add an id; the text that is complete by now, if any."""
-        self.held.append(token)
+        self.ids.append(token)
         text = self._gain()
+        # U+FFFD at the end: a character of which only some bytes have come.
         if not text or text.endswith("\ufffd"):
             return None
         return self._emit(text)
 
     def flush(self) -> TextToken | None:
-        """What is held, complete or not."""
-        return self._emit(self._gain()) if self.held else None
+        """The text of the ids that are left, complete or not."""
+        return self._emit(self._gain()) if self.ids else None
 
     def _gain(self) -> str:
-        before = self.language.decode(self.context)
-        return self.language.decode(self.context + self.held)[len(before) :]
+        # The difference of two decodings: alone, the new ids would lose the space before a word.
+        context = self.language.decode(self.context_ids)
+        return self.language.decode(self.context_ids + self.ids)[len(context) :]
 
     def _emit(self, text: str) -> TextToken:
-        event = TextToken(text, tuple(self.held))
+        event = TextToken(text, tuple(self.ids))
         # A broken character must not join with what follows, which isn't the reply's start either.
         broken = text.endswith("\ufffd")
-        self.context, self.held = self.language.encode_text("a") if broken else self.held, []
+        self.context_ids, self.ids = self.language.encode_text("a") if broken else self.ids, []
         return event
 
 
 def _room(language: LanguageModel, prompt: Prompt) -> int:
-    """How many positions the model has left after a prompt."""
+    """Number of positions that the model has left after a prompt."""
     length = len(prompt.keys)
     if length == 0 or prompt.embeds.shape != (length, language.width):
         raise ValueError(

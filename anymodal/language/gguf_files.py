@@ -47,6 +47,7 @@ class _Reader:
 
     def skip(self, count: int) -> None:
         """Go on, if there is so much."""
+        # Compared before anything is read: a count of a damaged file may be any 64 bits.
         if count > len(self.data) - self.place:
             raise _Damaged("it ends early")
         self.place += count
@@ -85,7 +86,7 @@ class _Reader:
 
 
 class _Damaged(Exception):
-    """What is wrong with a file."""
+    """Message of a fault in a file, without the file's name."""
 
 
 def read_header(path: Path) -> GGUFHeader:
@@ -168,17 +169,17 @@ def open_gguf(
     """
     import transformers
 
-    known = {"gguf_file": path.name, "trust_remote_code": False}
-    packed = getattr(transformers, "GgufConfig", None)  # older versions always unpack
-    more = {} if packed is None else {"quantization_config": packed(dequantize=True)}
+    location = {"gguf_file": path.name, "trust_remote_code": False}
+    config_class = getattr(transformers, "GgufConfig", None)  # older versions always unpack
+    options = {} if config_class is None else {"quantization_config": config_class(dequantize=True)}
     with _reading(path):
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
             str(path.parent),
             config=config,
             dtype=dtype or "auto",
             output_loading_info=True,
-            **known,
-            **more,
+            **location,
+            **options,
         )
     if (quantizer := getattr(model, "hf_quantizer", None)) is not None:
         quantizer.remove_quantization_config(model)  # all is unpacked, and can be saved
@@ -200,6 +201,7 @@ def config_of(path: Path) -> PreTrainedConfig:
         config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name)
         if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
             return config
+        # Counted before it is built: a small file must not have a huge model allocated.
         with torch.device("meta"):
             empty = AutoModelForCausalLM.from_config(config)
     size = sum(weight.numel() for weight in empty.parameters())
@@ -225,10 +227,10 @@ def tokenizer_of(path: Path) -> PreTrainedTokenizerBase:
 
 
 def source_of_gguf(path: Path, source: Mapping[str, object]) -> dict[str, object]:
-    """What a manifest says of a GGUF file's origin: its name, and its licence, where it has one."""
+    """The origin of a GGUF file for a manifest: its name, and its licence, where it has one."""
     licence = read_header(path).keys.get("general.license")
-    told = {} if not isinstance(licence, str) or "licence" in source else licence_of(licence)
-    return {**source, **told, "name": path.name}
+    terms = {} if not isinstance(licence, str) or "licence" in source else licence_of(licence)
+    return {**source, **terms, "name": path.name}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What is kept from turn to turn: keys and values, and the soft tokens of media."""
+"""Caches of conversations: keys and values, and the soft tokens of media."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from anymodal.language.model import LanguageModel
 
 
 class PrefixCache:
-    """What was computed of a conversation, so that a next turn computes only what is new.
+    """Keys, values and soft tokens of a conversation, so that a turn computes only what is new.
 
     That is keys and values of the positions seen last, and the soft tokens of the media seen last
     by `MediaReference.key`: dropping early turns moves all positions, and media are the dear part
@@ -73,8 +73,8 @@ class PrefixCache:
     @property
     def nbytes(self) -> int:
         """Bytes of the keys and values, or of what stands for them."""
-        held = (value for layer in self.past.layers for value in vars(layer).values())
-        return sum(value.nbytes for value in held if isinstance(value, Tensor))
+        values = (value for layer in self.past.layers for value in vars(layer).values())
+        return sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
 class BatchCache:
@@ -91,7 +91,7 @@ class BatchCache:
 
     @staticmethod
     def takes(past: DynamicCache) -> bool:
-        """Whether rows of such a cache can stand side by side. A recurrent state can't, since
+        """Return whether rows of such a cache can be batched. A recurrent state can't, since
         padding would run through it.
         """
         return all(type(each) in (DynamicLayer, DynamicSlidingWindowLayer) for each in past.layers)
@@ -104,12 +104,12 @@ class BatchCache:
         else:
             most = max(width, length)
             row = _fork(past)
-            for mine, new in zip(self.past.layers, row.layers, strict=True):
-                if mine.is_initialized:
-                    _resize(mine, most)
-                    _resize(new, most)
-                    mine.keys = torch.cat([mine.keys, new.keys])
-                    mine.values = torch.cat([mine.values, new.values])
+            for layer, addition in zip(self.past.layers, row.layers, strict=True):
+                if layer.is_initialized:
+                    _resize(layer, most)
+                    _resize(addition, most)
+                    layer.keys = torch.cat([layer.keys, addition.keys])
+                    layer.values = torch.cat([layer.values, addition.values])
         self.lengths.append(length)
 
     def take(self, row: int) -> DynamicCache:
@@ -119,6 +119,7 @@ class BatchCache:
             if layer.is_initialized:
                 layer.keys, layer.values = layer.keys[row : row + 1], layer.values[row : row + 1]
                 _resize(layer, self.lengths[row])
+                # Cloned: a slice would hold the whole batch's memory after the row has left.
                 layer.keys, layer.values = layer.keys.clone(), layer.values.clone()
         return past
 
@@ -128,9 +129,9 @@ class BatchCache:
         if not rows:
             self.past = None
             return
-        kept = torch.tensor(list(rows), dtype=torch.long, device=self.language.device)
+        indices = torch.tensor(list(rows), dtype=torch.long, device=self.language.device)
         assert self.past is not None, "there are rows"
-        self.past.batch_select_indices(kept)
+        self.past.batch_select_indices(indices)
         for layer in self.past.layers:
             if layer.is_initialized:
                 _resize(layer, max(self.lengths))
@@ -143,13 +144,13 @@ class BatchCache:
         assert self.past is not None, "there are rows"
         width = max(self.lengths)
         # The others can be cut back, so their old tensors needn't be held beside the new ones.
-        before = [copy.copy(layer) if layer.is_sliding else None for layer in self.past.layers]
+        copies = [copy.copy(layer) if layer.is_sliding else None for layer in self.past.layers]
         try:
             hidden = self.language(embeds.unsqueeze(1), self._mask(width), self.past)
         except BaseException:
             for place, layer in enumerate(self.past.layers):
-                if before[place] is not None:
-                    self.past.layers[place] = before[place]
+                if copies[place] is not None:
+                    self.past.layers[place] = copies[place]
                 elif layer.is_initialized:
                     layer.keys = layer.keys[..., :width, :]
                     layer.values = layer.values[..., :width, :]
@@ -158,20 +159,20 @@ class BatchCache:
         return torch.as_tensor(hidden[:, 0])
 
     def _mask(self, width: int) -> Tensor | None:
-        """Which columns are real, (B, width + 1); None if all are."""
+        """Attention mask of columns without padding, (B, width + 1); None if all are so."""
         if min(self.lengths) == width:
-            return None
+            return None  # without a mask, faster attention kernels apply
         device = self.language.device
         padding = width - torch.tensor(self.lengths, device=device)
         return (torch.arange(width + 1, device=device) >= padding[:, None]).long()
 
 
-def common_prefix(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
+def common_prefix(left: Sequence[Hashable], right: Sequence[Hashable]) -> int:
     """Length of the common prefix of two sequences of keys."""
-    for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
-        if mine != theirs:
+    for place, (left_key, right_key) in enumerate(zip(left, right, strict=False)):
+        if left_key != right_key:
             return place
-    return min(len(one), len(other))
+    return min(len(left), len(right))
 
 
 def _fork(past: DynamicCache) -> DynamicCache:
@@ -185,13 +186,14 @@ def _fork(past: DynamicCache) -> DynamicCache:
 
 def _resize(layer: DynamicLayer, length: int) -> None:
     """Let a layer's rows have so many positions: cut or padded with zeros, on the left."""
+    # transformers keeps one position less than the window; the next token fills it.
     columns = min(length, layer.sliding_window - 1) if layer.is_sliding else length
-    missing = columns - layer.keys.shape[-2]
-    if missing > 0:
-        padding = (0, 0, missing, 0)
+    num_new = columns - layer.keys.shape[-2]
+    if num_new > 0:
+        padding = (0, 0, num_new, 0)
         layer.keys, layer.values = F.pad(layer.keys, padding), F.pad(layer.values, padding)
-    elif missing < 0:
-        layer.keys, layer.values = layer.keys[..., -missing:, :], layer.values[..., -missing:, :]
+    elif num_new < 0:
+        layer.keys, layer.values = layer.keys[..., -num_new:, :], layer.values[..., -num_new:, :]
     if layer.is_sliding:
         layer.cumulative_length = length
 

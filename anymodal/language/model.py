@@ -21,7 +21,7 @@ from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
 from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment
 from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
-from anymodal.language.pretrained import Bits, Opened, open_pretrained
+from anymodal.language.pretrained import Bits, PretrainedModelParts, open_pretrained
 from anymodal.language.probes import Finish, backbone_of, can_pack, measure_finish
 
 IGNORED = -100
@@ -58,7 +58,7 @@ class LanguageModel(Recorded, nn.Module):
         super().__init__()
         self.model = model.requires_grad_(False)
         self.tokenizer = tokenizer
-        self._plain_tokenizer = copy.deepcopy(tokenizer)
+        self._plain_tokenizer = copy.deepcopy(tokenizer)  # saved later, without new tokens
         self.name, self.revision = name, revision
         self.source: Mapping[str, object] = {"name": name, "revision": revision}
         self.lora: LoraSettings | None = None
@@ -85,13 +85,13 @@ class LanguageModel(Recorded, nn.Module):
         self.finish = self._measure_finish()
 
     def _measure_finish(self) -> Finish:
-        """How the model makes scores of hidden states, from a few ids in the middle of its words.
+        """Measure what the model does around its output layer, on ids from its vocabulary's middle.
 
-        That is where words are; what stands at both ends may have a meaning of its own.
+        Words are there; ids at both ends may have a meaning of their own.
         """
         ids = [self.first_new * (4 + place) // 12 for place in (0, 1, 2, 3, 3)]
-        other = [*ids[:-1], self.first_new * 8 // 12]
-        rows = torch.tensor([ids, other], device=self.device)
+        variant = [*ids[:-1], self.first_new * 8 // 12]
+        rows = torch.tensor([ids, variant], device=self.device)
         with self._in_eval_mode():
             return measure_finish(self.model, rows, lambda ids: self(self.embed(ids)))
 
@@ -143,7 +143,7 @@ class LanguageModel(Recorded, nn.Module):
             OSError: if there is no such folder or repository.
             ImportError: if it is a GGUF file, and the package gguf isn't there.
         """
-        opened = open_pretrained(
+        parts = open_pretrained(
             path_or_name,
             revision=revision,
             dtype=dtype,
@@ -151,16 +151,16 @@ class LanguageModel(Recorded, nn.Module):
             gguf_file=gguf_file,
             weights=weights,
         )
-        language = cls._of(opened, lora, chat_template)
+        language = cls._of(parts, lora, chat_template)
         if not weights:
             language.quantize = quantize
         return language
 
     @classmethod
     def _of(
-        cls, opened: Opened, lora: LoraSettings | None, chat_template: str | None
+        cls, parts: PretrainedModelParts, lora: LoraSettings | None, chat_template: str | None
     ) -> LanguageModel:
-        model, tokenizer, source = opened
+        model, tokenizer, source = parts
         if chat_template is not None:
             tokenizer.chat_template = chat_template
         revision = source["revision"]
@@ -209,7 +209,7 @@ class LanguageModel(Recorded, nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the embeddings are."""
+        """The device of the embeddings."""
         return torch.device(self.embedding.weight.device)
 
     @property
@@ -230,7 +230,7 @@ class LanguageModel(Recorded, nn.Module):
 
     @cached_property
     def packs(self) -> bool:
-        """Whether several sequences may share a row, parted by positions that start again.
+        """True if several sequences may share a row, parted by positions that start again.
 
         It is tried (`probes.can_pack`). On the meta device, where it can't be, the answer is yes.
         """
@@ -256,9 +256,11 @@ class LanguageModel(Recorded, nn.Module):
         tokens = [AddedToken(name, special=True, normalized=False) for name in names]
         self.tokenizer.add_tokens(tokens, special_tokens=True)
         ids = [int(self.tokenizer.convert_tokens_to_ids(name)) for name in names]
-        expected = list(range(self.vocab_size, self.vocab_size + len(names)))
-        if ids != expected:
-            raise ValueError(f"the tokenizer numbers new tokens {ids}, not {expected} as supported")
+        contiguous_ids = list(range(self.vocab_size, self.vocab_size + len(names)))
+        if ids != contiguous_ids:
+            raise ValueError(
+                f"the tokenizer numbers new tokens {ids}, not {contiguous_ids} as supported"
+            )
         self.rows = _append_rows(self.rows, self.embedding.weight[: self.first_new], len(names))
         if not self.tied:
             old = self._output.weight[: self.first_new]
@@ -339,8 +341,8 @@ class LanguageModel(Recorded, nn.Module):
         new = ids >= self.first_new
         old = embedding(ids.masked_fill(new, 0))  # (..., D)
         scale = getattr(embedding, "embed_scale", 1.0)
-        own = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
-        return torch.where(new.unsqueeze(-1), own.to(old.dtype), old)
+        new_embeds = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
+        return torch.where(new.unsqueeze(-1), new_embeds.to(old.dtype), old)
 
     def forward(
         self,
@@ -383,8 +385,8 @@ class LanguageModel(Recorded, nn.Module):
         """Scores of old and new ids at the positions passed, (…, D) → (…, V)."""
         hidden = self.finish.hidden(hidden)
         old = self._output(hidden)[..., : self.first_new]
-        own = self.rows if self.tied else self.output_rows
-        new = F.linear(hidden, own.to(hidden.dtype))  # (..., N)
+        rows = self.rows if self.tied else self.output_rows
+        new = F.linear(hidden, rows.to(hidden.dtype))  # (..., N)
         return self.finish.scores(torch.cat([old, new], -1))
 
     def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
@@ -401,13 +403,14 @@ class LanguageModel(Recorded, nn.Module):
         targets = labels[:, 1:]  # (B, T-1)
         rows, columns = (targets != IGNORED).nonzero(as_tuple=True)
         if not len(rows):
-            return hidden.sum() * 0.0
+            return hidden.sum() * 0.0  # a zero that reaches backward, as FSDP2's collectives need
         rows, columns, targets = (
             each.to(hidden.device, non_blocking=True)
             for each in (rows, columns, targets[rows, columns])
         )
-        picked = hidden[:, :-1][rows, columns]  # (supervised, D)
-        return F.cross_entropy(self.logits(picked).float(), targets)
+        states = hidden[:, :-1][rows, columns]  # (supervised, D)
+        # In float32: a log-sum-exp over a whole vocabulary loses too much in half precision.
+        return F.cross_entropy(self.logits(states).float(), targets)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its tokenizer as they were loaded: no new tokens, no adapters."""
@@ -420,7 +423,7 @@ class LanguageModel(Recorded, nn.Module):
         self._plain_tokenizer.save_pretrained(folder)
 
     def metadata(self) -> dict[str, object]:
-        """What a checkpoint's manifest records, to recognise the model it was trained on."""
+        """Metadata for a checkpoint's manifest, to recognise the model it was trained on."""
         return {
             "class": type(self.model).__name__,
             "source": self.source,
@@ -432,7 +435,7 @@ class LanguageModel(Recorded, nn.Module):
 
 
 def supervised(labels: Tensor) -> int:
-    """How many positions `LanguageModel.loss` is a mean over, of labels (B, T)."""
+    """Number of positions that `LanguageModel.loss` is a mean over, of labels (B, T)."""
     return int((labels[:, 1:] != IGNORED).sum())
 
 

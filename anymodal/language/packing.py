@@ -11,11 +11,11 @@ from torch import Tensor
 from anymodal.language.model import IGNORED
 
 ROW, LONGEST, STEP = 192, 1024, 64
-"""Positions in a row, at least and at most, and what lies between the lengths that are tried."""
+"""Positions in a row, at least and at most, and the step between the lengths that are tried."""
 
 
 class Place(NamedTuple):
-    """Where a sequence begins in a packed batch."""
+    """Position of a sequence's first token in a packed batch."""
 
     row: int
     start: int
@@ -41,7 +41,7 @@ class Packed(NamedTuple):
 def pack(
     sequences: Sequence[Sequence[int]],
     labels: Sequence[Sequence[int]],
-    together: bool = True,
+    share_rows: bool = True,
     width: int | None = None,
 ) -> Packed:
     """Lay token ids and their labels out in rows.
@@ -49,53 +49,53 @@ def pack(
     Args:
         sequences: token ids.
         labels: of the same lengths.
-        together: several in a row, first fit in the order given; else each in a row of its own.
+        share_rows: several in a row, first fit in the order given; else each in a row of its own.
         width: of the language model. Rows then have the length that costs it least: long ones have
             less padding, and more attention. None for `ROW`. No row is shorter than a sequence.
     """
     sizes = [len(sequence) for sequence in sequences]
-    least = max(ROW, *sizes) if together else 0
-    tried = range(least, LONGEST + 1, STEP) if together and width is not None else ()
-    places, filled = min(
-        (_fitted(sizes, length) for length in tried or (least,)),
+    least = max(ROW, *sizes) if share_rows else 0
+    candidates = range(least, LONGEST + 1, STEP) if share_rows and width is not None else ()
+    places, lengths = min(
+        (_first_fit(sizes, length) for length in candidates or (least,)),
         key=lambda fit: _cost(fit[1], width or 1),
     )
-    shape = (len(filled), max(filled))
-    packed = Packed(
+    shape = (len(lengths), max(lengths))
+    batch = Packed(
         torch.zeros(shape, dtype=torch.long),
         torch.full(shape, IGNORED),
         torch.zeros(shape, dtype=torch.long)
-        if together
+        if share_rows
         else torch.arange(shape[1]).repeat(shape[0], 1),
         places,
     )
-    for (row, start), ids, wanted in zip(places, sequences, labels, strict=True):
+    for (row, start), ids, targets in zip(places, sequences, labels, strict=True):
         stop = start + len(ids)
-        packed.ids[row, start:stop] = torch.tensor(ids)
-        packed.labels[row, start:stop] = torch.tensor([IGNORED, *wanted[1:]])
-        packed.positions[row, start:stop] = torch.arange(len(ids))
-    return packed
+        batch.ids[row, start:stop] = torch.tensor(ids)
+        batch.labels[row, start:stop] = torch.tensor([IGNORED, *targets[1:]])
+        batch.positions[row, start:stop] = torch.arange(len(ids))
+    return batch
 
 
-def _fitted(sizes: Sequence[int], length: int) -> tuple[list[Place], list[int]]:
-    """Where sequences go in rows of a length, first fit, and how far each row is filled."""
-    filled: list[int] = []
+def _first_fit(sizes: Sequence[int], length: int) -> tuple[list[Place], list[int]]:
+    """Places of sequences in rows of a length, first fit, and the filled length of each row."""
+    lengths: list[int] = []
     places = []
     for size in sizes:
-        row = next((r for r, used in enumerate(filled) if used + size <= length), None)
+        row = next((r for r, total in enumerate(lengths) if total + size <= length), None)
         if row is None:
-            row = len(filled)
-            filled.append(0)
-        places.append(Place(row, filled[row]))
-        filled[row] += size
-    return places, filled
+            row = len(lengths)
+            lengths.append(0)
+        places.append(Place(row, lengths[row]))
+        lengths[row] += size
+    return places, lengths
 
 
-def _cost(filled: Sequence[int], width: int) -> float:
-    """What rows cost a transformer, relatively.
+def _cost(lengths: Sequence[int], width: int) -> float:
+    """Relative cost of rows for a transformer.
 
     A layer of width D has about 24 D² FLOPs a position in its matrices, and 4 T D in attention over
     T positions.
     """
-    length = max(filled)
-    return len(filled) * length * (1 + length / (6 * width))
+    length = max(lengths)
+    return len(lengths) * length * (1 + length / (6 * width))

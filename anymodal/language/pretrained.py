@@ -43,7 +43,7 @@ _FILES = [["config.json"], WEIGHTS, [*TOKENIZER_FILES, "tiktoken.model", "tekken
 _WANTED = "a language model here continues a text: Llama, Qwen, Gemma, SmolLM and their like"
 
 
-class Opened(NamedTuple):
+class PretrainedModelParts(NamedTuple):
     """A causal language model, its tokenizer, and their source as a manifest records it."""
 
     model: PreTrainedModel
@@ -59,7 +59,7 @@ def open_pretrained(
     quantize: Bits | None = None,
     gguf_file: str | None = None,
     weights: bool = True,
-) -> Opened:
+) -> PretrainedModelParts:
     """Load a model and its tokenizer; see `LanguageModel.from_pretrained`."""
     if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
         return _open_gguf(file, dtype, quantize, weights)
@@ -76,10 +76,12 @@ def open_pretrained(
         )
     # Without a file of its words a tokenizer opens all the same, and knows none.
     check_files(_WHAT, path_or_name, revision, _FILES[-1:])
-    return Opened(model, tokenizer, source_of(path_or_name, revision))
+    return PretrainedModelParts(model, tokenizer, source_of(path_or_name, revision))
 
 
-def _open_gguf(file: Path, dtype: DType, quantize: Bits | None, weights: bool) -> Opened:
+def _open_gguf(
+    file: Path, dtype: DType, quantize: Bits | None, weights: bool
+) -> PretrainedModelParts:
     config = gguf_files.config_of(file)
     _check_kind(str(file), config)
     if quantize is not None:
@@ -88,12 +90,12 @@ def _open_gguf(file: Path, dtype: DType, quantize: Bits | None, weights: bool) -
             "gguf FILE FOLDER"
         )
     if weights:
-        model, tokenizer, missing = gguf_files.open_gguf(file, config, dtype)
-        _check_complete(str(file), model, missing)
+        model, tokenizer, missing_keys = gguf_files.open_gguf(file, config, dtype)
+        _check_complete(str(file), model, missing_keys)
     else:
         model, tokenizer = _on_meta_device(config, dtype), gguf_files.tokenizer_of(file)
     source = gguf_files.source_of_gguf(file, source_of(str(file.parent), None))
-    return Opened(model, tokenizer, source)
+    return PretrainedModelParts(model, tokenizer, source)
 
 
 def _read_model(
@@ -113,11 +115,11 @@ def _read_model(
 
 
 def _on_meta_device(config: PreTrainedConfig, dtype: DType) -> PreTrainedModel:
-    chosen = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
-    if not isinstance(chosen, torch.dtype):
-        chosen = config.dtype or torch.float32
+    precision = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
+    if not isinstance(precision, torch.dtype):
+        precision = config.dtype or torch.float32
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=chosen)
+        return AutoModelForCausalLM.from_config(config, dtype=precision)
 
 
 def _gguf(path_or_name: str, revision: str | None, gguf_file: str | None) -> Path | None:
@@ -159,13 +161,13 @@ def _check_folder(name: str, folder: Path | None) -> None:
     """Refuse a folder that is something else by its files."""
     if folder is None or not folder.is_dir():
         return
-    for file, what, way in (
+    for file, description, way in (
         ("model_index.json", "a diffusers pipeline", "DiffusionDecoder.from_pretrained opens it"),
         ("manifest.json", "AnyModal's own", "AnyModal.from_pretrained opens a whole model"),
         ("adapter_config.json", "adapters alone", "merge them into their model first"),
     ):
         if (folder / file).is_file() and not _is_of_transformers(folder):
-            raise ValueError(f"{name!r} is no language model but {what}; {way}")
+            raise ValueError(f"{name!r} is no language model but {description}; {way}")
     if (folder / "config.json").is_file() and not _is_of_transformers(folder):
         raise ValueError(
             f"the config.json of {name!r} names no model_type, so it is no model of transformers "
@@ -174,12 +176,12 @@ def _check_folder(name: str, folder: Path | None) -> None:
 
 
 def _is_of_transformers(folder: Path) -> bool:
-    """Whether a folder's configuration says that it is a model of transformers."""
+    """Return whether a folder's configuration says that it is a model of transformers."""
     try:
-        told = json.loads((folder / "config.json").read_text("utf-8"))
+        config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and bool(told.get("model_type"))
+    return isinstance(config, dict) and bool(config.get("model_type"))
 
 
 def _check_kind(name: str, config: PreTrainedConfig) -> None:
@@ -191,21 +193,23 @@ def _check_kind(name: str, config: PreTrainedConfig) -> None:
     from anymodal.encoders.transformers.families import FAMILIES, TOWERS
 
     kind = config.model_type
-    told = f"{name!r} is no causal language model but a {kind!r}"
+    refusal = f"{name!r} is no causal language model but a {kind!r}"
     if kind in FAMILIES or kind in TOWERS:
-        raise ValueError(f"{told}, which reads media: TransformersEncoder.from_pretrained opens it")
+        raise ValueError(
+            f"{refusal}, which reads media: TransformersEncoder.from_pretrained opens it"
+        )
     if getattr(config, "is_encoder_decoder", False):
-        raise ValueError(f"{told}, an encoder-decoder; {_WANTED}")
+        raise ValueError(f"{refusal}, an encoder-decoder; {_WANTED}")
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise ValueError(f"{told}; {_WANTED}")
+        raise ValueError(f"{refusal}; {_WANTED}")
     if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
-        raise ValueError(f"{told}, which fills gaps and sees what comes; {_WANTED}")
+        raise ValueError(f"{refusal}, which fills gaps and sees what comes; {_WANTED}")
 
 
-def _check_complete(name: str, model: nn.Module, missing: Iterable[str]) -> None:
+def _check_complete(name: str, model: nn.Module, missing_keys: Iterable[str]) -> None:
     """Refuse a checkpoint that lacks weights; buffers, as of positions, a model makes itself."""
-    own = {name for name, _ in model.named_parameters()}
-    if absent := sorted(own.intersection(missing)):
+    parameters = {name for name, _ in model.named_parameters()}
+    if absent := sorted(parameters.intersection(missing_keys)):
         raise ValueError(
             f"{name!r} lacks {len(absent)} weights, as {absent[0]}; it would speak with random "
             "ones, so give a complete checkpoint"

@@ -25,21 +25,21 @@ HUGE = 1e30
 
 
 class Finish(NamedTuple):
-    """Hidden states times `before`, the output layer, scores times `scale`, softly capped at `cap`.
+    """Scale of hidden states before the output layer; scale and soft cap of scores after it.
 
     The soft cap is cap · tanh(score / cap), as in Gemma 2 (arXiv:2408.00118, section 2).
     """
 
-    before: float = 1.0
+    hidden_scale: float = 1.0
     scale: float = 1.0
     cap: float | None = None
 
     def hidden(self, hidden: Tensor) -> Tensor:
-        """What the output layer is given of hidden states."""
-        return hidden if self.before == 1.0 else hidden * self.before
+        """Scale hidden states as the output layer's input."""
+        return hidden if self.hidden_scale == 1.0 else hidden * self.hidden_scale
 
     def scores(self, scores: Tensor) -> Tensor:
-        """What is made of the output layer's scores."""
+        """Scale and cap the output layer's scores."""
         if self.scale != 1.0:
             scores = scores * self.scale
         return scores if self.cap is None else torch.tanh(scores / self.cap) * self.cap
@@ -61,10 +61,10 @@ class Trial(NamedTuple):
     """
 
     hidden: Tensor | None  # the backbone's own (B, T, D)
-    put: Tensor | None  # what was put in its place
-    given: Tensor | None  # what the output layer was then given
-    scores: Tensor | None  # what was put in place of the output layer's (B, T, V)
-    logits: Tensor  # what the model gave (B, T, V)
+    replacement: Tensor | None  # of those (B, T, D)
+    output_input: Tensor | None  # the output layer's, after the replacement (B, T, D)
+    scores: Tensor | None  # a replacement of the output layer's (B, T, V)
+    logits: Tensor  # the model's result (B, T, V)
 
 
 class UnsupportedError(Exception):
@@ -72,8 +72,10 @@ class UnsupportedError(Exception):
 
 
 @torch.no_grad()
-def measure_finish(model: PreTrainedModel, ids: Tensor, own: Callable[[Tensor], Tensor]) -> Finish:
-    """How a causal language model of transformers makes scores of its last hidden states.
+def measure_finish(
+    model: PreTrainedModel, ids: Tensor, hidden_of: Callable[[Tensor], Tensor]
+) -> Finish:
+    """Measure how a causal language model of transformers turns last hidden states into scores.
 
     On the meta device, where hidden states have no values, only what stands around the output
     layer is measured; a model that can't run there is taken for one with nothing around it.
@@ -81,30 +83,30 @@ def measure_finish(model: PreTrainedModel, ids: Tensor, own: Callable[[Tensor], 
     Args:
         model: the model, in eval mode.
         ids: two rows of token ids (2, T) that differ in the last one alone.
-        own: AnyModal's path from ids to the last hidden states (2, T, D), to compare.
+        hidden_of: AnyModal's path from ids to the last hidden states (2, T, D), to compare.
 
     Raises:
         ValueError: if the model isn't causal, wants more than tokens, or computes what isn't known
             here, so that its scores would come out wrong.
     """
-    refused = f"{type(model).__name__} can't be a language model here: "
+    refusal = f"{type(model).__name__} can't be a language model here: "
     try:
         trial = _run_trial(model, ids)
-        finish = Finish(_scale_before(trial), *_after(trial))
+        finish = Finish(_scale_before(trial), *_scale_and_cap(trial))
         if not ids.is_meta:
-            _compare(model, trial, finish, own(ids))
+            _compare(model, trial, finish, hidden_of(ids))
     except UnsupportedError as error:
-        raise ValueError(f"{refused}{error}") from None
+        raise ValueError(f"{refusal}{error}") from None
     except Exception as error:
         if ids.is_meta:
             return Finish()
-        raise ValueError(f"{refused}it doesn't run on tokens alone ({error})") from error
+        raise ValueError(f"{refusal}it doesn't run on tokens alone ({error})") from error
     return finish
 
 
 @torch.no_grad()
 def can_pack(embedding: Tensor, run: Callable[[Tensor, Tensor], Tensor]) -> bool:
-    """Whether several sequences may share a row, parted by positions that start again.
+    """Try whether several sequences may share a row, parted by positions that start again.
 
     Models differ and say nothing: some (OPT) count positions on their own, some (BLOOM) take none,
     and a state (Mamba) or a part of the layers (Qwen3-Next) may run on from one sequence into the
@@ -116,36 +118,36 @@ def can_pack(embedding: Tensor, run: Callable[[Tensor, Tensor], Tensor]) -> bool
     """
     embeds = embedding[:12].unflatten(0, (3, 4))  # (sequences, 4, D)
     positions = torch.arange(8, device=embedding.device)[None] % 4  # (1, 8)
-    rows = [torch.cat([embeds[first], embeds[2]])[None] for first in (0, 1)]
-    first, second = (run(row, positions)[0, 4:] for row in rows)
-    return _apart(first, second) <= 1e-5
+    rows = [torch.cat([embeds[one], embeds[2]])[None] for one in (0, 1)]
+    one, two = (run(row, positions)[0, 4:] for row in rows)
+    return _relative_error(one, two) <= 1e-5
 
 
 def _run_trial(model: PreTrainedModel, ids: Tensor) -> Trial:
     """Run the model with hidden states and scores of our choice, as far as it lets itself."""
-    seen: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     backbone, output = backbone_of(model), model.get_output_embeddings()
     device = torch.device("cpu") if ids.is_meta else ids.device
 
     def after_backbone(_module: nn.Module, _inputs: object, result: ModelOutput) -> object:
-        seen["hidden"] = result[0]
+        tensors["hidden"] = result[0]
         # In float32 whatever the weights are, so that what is done to it shows exactly.
         flat = torch.linspace(1.0, 2.0, result[0].numel(), device=device, dtype=torch.float32)
-        seen["put"] = flat.reshape(result[0].shape)
+        tensors["replacement"] = flat.reshape(result[0].shape)
         if isinstance(result, tuple):
-            return (seen["put"], *result[1:])
-        result.last_hidden_state = seen["put"]
+            return (tensors["replacement"], *result[1:])
+        result.last_hidden_state = tensors["replacement"]
         return result
 
     def before_output(_module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-        seen["given"] = inputs[0]
+        tensors["output_input"] = inputs[0]
         kind = output.weight.dtype if output.weight.is_floating_point() else model.dtype
         place = output.weight.device if ids.is_meta else inputs[0].device
         return torch.zeros(inputs[0].shape, dtype=kind, device=place)
 
     def after_output(_module: nn.Module, _inputs: object, result: Tensor) -> Tensor:
-        seen["scores"] = _ramp(result.shape, device)
-        return seen["scores"]
+        tensors["scores"] = _ramp(result.shape, device)
+        return tensors["scores"]
 
     hooks = [
         backbone.register_forward_hook(after_backbone),
@@ -153,15 +155,21 @@ def _run_trial(model: PreTrainedModel, ids: Tensor) -> Trial:
         output.register_forward_hook(after_output),
     ]
     try:
-        with _skipped(backbone, (*ids.shape, output.weight.shape[-1])):
+        with _without_backbone(backbone, (*ids.shape, output.weight.shape[-1])):
             logits = model(input_ids=ids, use_cache=False).logits
     finally:
         for hook in hooks:
             hook.remove()
-    return Trial(seen.get("hidden"), seen.get("put"), seen.get("given"), seen.get("scores"), logits)
+    return Trial(
+        tensors.get("hidden"),
+        tensors.get("replacement"),
+        tensors.get("output_input"),
+        tensors.get("scores"),
+        logits,
+    )
 
 
-class _Skipped:
+class _BackboneOutput:
     """A backbone's output with hidden states alone: whatever else is asked for is None."""
 
     def __init__(self, hidden: Tensor) -> None:
@@ -175,13 +183,13 @@ class _Skipped:
 
 
 @contextlib.contextmanager
-def _skipped(backbone: nn.Module, shape: tuple[int, ...]) -> Iterator[None]:
+def _without_backbone(backbone: nn.Module, shape: tuple[int, ...]) -> Iterator[None]:
     """A block in which a backbone on the meta device, where masks can't be made, isn't run."""
     if not next(backbone.parameters()).is_meta:
         yield
         return
     hidden = torch.empty(shape, device="meta")
-    backbone.forward = lambda *_, **__: _Skipped(hidden)
+    backbone.forward = lambda *_, **__: _BackboneOutput(hidden)
     try:
         yield
     finally:
@@ -198,17 +206,19 @@ def _ramp(shape: torch.Size, device: torch.device) -> Tensor:
 
 def _scale_before(trial: Trial) -> float:
     """The factor between the backbone's hidden states and what the output layer is given."""
-    if trial.put is None or trial.given is None:
+    if trial.replacement is None or trial.output_input is None:
         return 1.0
-    if trial.given.shape == trial.put.shape:
-        given, put = trial.given.float(), trial.put
-        factor = float(given.flatten()[0] / put.flatten()[0])
-        if torch.allclose(given, put * factor, rtol=_rtol(trial.given), atol=0):
+    if trial.output_input.shape == trial.replacement.shape:
+        output_input, replacement = trial.output_input.float(), trial.replacement
+        factor = float(output_input.flatten()[0] / replacement.flatten()[0])
+        if torch.allclose(
+            output_input, replacement * factor, rtol=_rtol(trial.output_input), atol=0
+        ):
             return factor
     raise UnsupportedError("it has more layers between its last hidden states and its output layer")
 
 
-def _after(trial: Trial) -> tuple[float, float | None]:
+def _scale_and_cap(trial: Trial) -> tuple[float, float | None]:
     """Scale and cap of scores after the output layer."""
     if trial.scores is None:
         return 1.0, None
@@ -219,9 +229,9 @@ def _after(trial: Trial) -> tuple[float, float | None]:
     scale, cap = one, None
     if abs(most) < 0.5 * abs(one) * HUGE:
         scale, cap = float(f"{least / SMALL:.6g}"), most
-    expected = Finish(1.0, scale, cap).scores(scores)
+    capped = Finish(1.0, scale, cap).scores(scores)
     rtol = _rtol(trial.logits)
-    if not torch.allclose(logits, expected, rtol=rtol, atol=rtol * SMALL):
+    if not torch.allclose(logits, capped, rtol=rtol, atol=rtol * SMALL):
         raise UnsupportedError(
             "it changes scores after its output layer in a way that isn't known here"
         )
@@ -236,27 +246,27 @@ def _compare(model: PreTrainedModel, trial: Trial, finish: Finish, hidden: Tenso
     pairs = []
     if trial.hidden is not None:
         pairs.append((trial.hidden, hidden))
-    elif trial.given is not None:
-        pairs.append((trial.given, hidden))
+    elif trial.output_input is not None:
+        pairs.append((trial.output_input, hidden))
     if trial.scores is None:  # then its scores are its own, of what it was given
-        read = hidden if trial.put is None else trial.put
-        pairs.append((trial.logits, output(read.to(model.dtype))))
+        states = hidden if trial.replacement is None else trial.replacement
+        pairs.append((trial.logits, output(states.to(model.dtype))))
     rtol = 10 * _rtol(hidden)
-    for theirs, ours in pairs:
-        if theirs.shape != ours.shape or _apart(ours, theirs) > rtol:
+    for reference, value in pairs:
+        if reference.shape != value.shape or _relative_error(value, reference) > rtol:
             raise UnsupportedError(
                 "its hidden states or scores differ from those that are computed here"
             )
-    if _apart(hidden[0, :-1], hidden[1, :-1]) > rtol:
+    if _relative_error(hidden[0, :-1], hidden[1, :-1]) > rtol:
         raise UnsupportedError("it looks at tokens to come, so it is no causal language model")
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
+def _relative_error(left: Tensor, right: Tensor) -> float:
     """The largest difference, in parts of the second one's root mean square."""
-    one, other = one.float(), other.float()
-    return float((one - other).abs().max() / other.square().mean().sqrt().clamp(min=1e-30))
+    left, right = left.float(), right.float()
+    return float((left - right).abs().max() / right.square().mean().sqrt().clamp(min=1e-30))
 
 
 def _rtol(tensor: Tensor) -> float:
-    """What a tensor's precision lets differ."""
+    """Relative tolerance at a tensor's precision."""
     return max(1e-5, 4 * torch.finfo(tensor.dtype).eps)

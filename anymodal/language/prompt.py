@@ -190,18 +190,18 @@ class PromptBuilder:
     def _placeholders(self, item: Media, parts: _Parts) -> list[int]:
         name = self.encoders.get(type(item))
         if name is None:
-            read = ", ".join(sorted(cls.__name__ for cls in self.encoders))
+            names = ", ".join(sorted(cls.__name__ for cls in self.encoders))
             raise ValueError(
-                f"no encoder of this model reads {type(item).__name__}; it reads {read}"
+                f"no encoder of this model reads {type(item).__name__}; it reads {names}"
             )
         parts.media.append(item)
         return [self.signals.placeholder(name)] * self.num_placeholders
 
     def _labels(self, ids: list[int]) -> list[int]:
         # Only a span's first signal token is ever chosen; the rest follows by construction.
-        first = self.signals.starts
+        starts = self.signals.starts
         return [
-            IGNORED if self.signals.is_signal(token) and token not in first else token
+            IGNORED if self.signals.is_signal(token) and token not in starts else token
             for token in ids
         ]
 

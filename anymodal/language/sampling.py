@@ -1,4 +1,4 @@
-"""How the next token is chosen."""
+"""Sampling: settings, and the choice of the next token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_TOKENS = 1_000_000
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen.
+    """Settings by which tokens are chosen.
 
     Args:
         max_new_tokens: the longest reply; a span counts whole, and is not begun if it won't fit.
@@ -56,45 +56,48 @@ class Sampling:
             raise ValueError(f"modalities={self.modalities!r}; give a list of names")
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], beside: Sequence[str] = ()) -> Self:
-        """Build it from settings by name; `beside` is what else might have been meant.
+    def of(cls, settings: Mapping[str, Any], other_names: Sequence[str] = ()) -> Self:
+        """Build it from settings by name; `other_names` are further names to suggest.
 
         Raises:
             ValueError: for an unknown name, and for a value out of its range.
         """
-        known = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in known:
-                near = suggest(str(name), [*known, *beside])
+        names = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in names:
+                near = suggest(str(name), [*names, *other_names])
                 raise ValueError(f"there is no setting {name!r}{near}")
-        return cls(**given)
+        return cls(**settings)
 
-    def pick(self, logits: Tensor, said: Sequence[int], generator: torch.Generator | None) -> int:
+    def pick(
+        self, logits: Tensor, text_ids: Sequence[int], generator: torch.Generator | None
+    ) -> int:
         """The next id from scores (V,); the nucleus is Holtzman et al. 2019, section 3.1.
 
         Raises:
             ValueError: if the scores are not finite.
         """
-        if self.temperature == 0 and not (self.repetition_penalty != 1.0 and said):
+        if self.temperature == 0 and not (self.repetition_penalty != 1.0 and text_ids):
             best = int(logits.argmax())  # where they are: of the likeliest, the first
             _check_finite(float(logits[best]), logits.dtype)
             return best
         # On the CPU, so that a seed means the same on every device.
         dtype, logits = logits.dtype, logits.float().cpu()
         _check_finite(float(logits.max()), dtype)
-        if self.repetition_penalty != 1.0 and said:
-            seen = torch.tensor(sorted(set(said)))
-            scores = logits[seen]
+        if self.repetition_penalty != 1.0 and text_ids:
+            unique_ids = torch.tensor(sorted(set(text_ids)))
+            scores = logits[unique_ids]
             penalty = torch.where(scores > 0, 1 / self.repetition_penalty, self.repetition_penalty)
-            logits[seen] = scores * penalty
+            logits[unique_ids] = scores * penalty
         if self.temperature == 0:
             return int(logits.argmax())
         scores, ids = logits.sort(descending=True)
         if self.top_k:
             scores, ids = scores[: self.top_k], ids[: self.top_k]
         shares = (scores / self.temperature).softmax(-1)
-        before = shares.cumsum(-1) - shares
-        shares = shares.masked_fill(before >= self.top_p, 0.0)
+        # Without its own share, so the likeliest token always stays.
+        preceding = shares.cumsum(-1) - shares
+        shares = shares.masked_fill(preceding >= self.top_p, 0.0)
         return int(ids[torch.multinomial(shares, 1, generator=generator)])
 
 

@@ -41,7 +41,7 @@ _HARMLESS = frozenset(
     (
         *("length", "count", "first", "last", "default", "d", "items", "trim", "lower", "upper"),
         *("capitalize", "title", "select", "reject", "selectattr", "rejectattr", "map", "int"),
-        *("_counted", "_joined", "_measured"),
+        *("_charge_loop", "_concat", "_charge_size"),
     )
 )
 """Filters whose results are no larger than their arguments."""
@@ -80,6 +80,7 @@ class _Names(Namespace):
 class Sandbox(ImmutableSandboxedEnvironment):
     """Renders chat templates as transformers does, within a budget."""
 
+    # Operators whose result can be far larger than their operands.
     intercepted_binops = frozenset(("+", "*", "**", "%"))
 
     def __init__(self) -> None:
@@ -88,7 +89,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             optimized=False,  # constants would be computed while it is compiled, out of budget
-            finalize=pass_context(lambda _, value: self._written(value)),
+            finalize=pass_context(lambda _, value: self._charge_output(value)),
             extensions=[Generation, "jinja2.ext.loopcontrols"],
             cache_size=0,
         )
@@ -103,13 +104,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         }
         self._plain = ImmutableSandboxedEnvironment()
         self._plain.filters["tojson"] = _to_json
-        self._plain.filters |= {"_counted": self._counted, "_joined": self._joined}
-        self._plain.filters["_measured"] = self._measured
+        self._plain.filters |= {"_charge_loop": self._charge_loop, "_concat": self._concat}
+        self._plain.filters["_charge_size"] = self._charge_size
         for name in _NO_FILTERS:
             del self._plain.filters[name]
         self.filters = {name: self._guarded(name) for name in self._plain.filters}
         # What is computed one by one goes on to be.
-        self.filters |= {"_counted": pass_context(lambda _, value: self._counted(value))}
+        self.filters |= {"_charge_loop": pass_context(lambda _, value: self._charge_loop(value))}
 
     def render(self, template: Template, values: Mapping[str, object]) -> str:
         """Render a compiled template within the budget.
@@ -149,7 +150,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         rewrite(tree, self)
         return tree
 
-    # ---- What is charged -----------------------------------------------------------------------
+    # ---- Charges -------------------------------------------------------------------------------
 
     def concat(self, parts: Iterable[str]) -> str:
         """Join what a block wrote."""
@@ -159,25 +160,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
             texts.append(part)
         return "".join(texts)
 
-    def _written(self, value: object) -> object:
+    def _charge_output(self, value: object) -> object:
         self.budget.spend(1, self.budget.size(value))
         return value
 
-    def _counted(self, value: object) -> object:
+    def _charge_loop(self, value: object) -> object:
         """The values of a loop, charged beforehand where their number is known."""
         if isinstance(value, Undefined):
             return value
         if isinstance(value, str | list | tuple | dict | range):
             self.budget.spend(1 + len(value))
             return value
-        return self._counting(value) if isinstance(value, Iterable) else value
+        return self._charge_each(value) if isinstance(value, Iterable) else value
 
-    def _counting(self, values: Iterable[object]) -> Iterator[object]:
+    def _charge_each(self, values: Iterable[object]) -> Iterator[object]:
         for value in values:
             self.budget.spend()
             yield value
 
-    def _joined(self, parts: Sequence[object]) -> str:
+    def _concat(self, parts: Sequence[object]) -> str:
         self.budget.spend(1, self.budget.size(parts))
         return "".join(map(str, parts))
 
@@ -191,12 +192,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         ]
 
     def _up_to(self, values: Iterable[object]) -> list[object]:
-        listed = list(islice(self._counting(values), ITEMS + 1))
-        if len(listed) > ITEMS:
+        items = list(islice(self._charge_each(values), ITEMS + 1))  # one more tells an endless one
+        if len(items) > ITEMS:
             raise BudgetError(f"a list of it holds more than {ITEMS:,} values")
-        return listed
+        return items
 
-    def _measured(self, value: object) -> object:
+    def _charge_size(self, value: object) -> object:
         self.budget.spend(1)
         self.budget.size(value)
         return value
@@ -207,46 +208,49 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise BudgetError(f"range() gives {len(numbers):,} numbers, and {ITEMS:,} is the most")
         return numbers
 
-    def _allow(self, what: str, owner: object, arguments: Sequence[object]) -> None:
+    def _allow(self, name: str, owner: object, arguments: Sequence[object]) -> None:
         """Refuse a call whose result could be too large, by the sizes of its arguments."""
         values = [owner, *arguments]
         most = max(numbers_in(arguments), default=0)
         if most > MAX_NUMBER:
-            raise BudgetError(f"it hands {most} to {what}, and {MAX_NUMBER:,} is the most")
+            raise BudgetError(f"it hands {most} to {name}, and {MAX_NUMBER:,} is the most")
         sizes = sorted((self.budget.size(value) for value in values), reverse=True)
-        written = [value for value in values if isinstance(value, str)]
-        if what in _FORMATS and any(re.search(r"\d{5}", value) for value in written):
-            raise BudgetError(f"{what} of it asks for a width of more than {MAX_NUMBER:,}")
-        first, second = [*sizes, 1, 1][:2]
-        if first * max(second, most if most > 1 else 1) > 10 * LETTERS:
-            raise BudgetError(f"{what} of it could make more than {10 * LETTERS:,} letters")
-        self.budget.spend(1 + (first + second) // 1000)
+        texts = [value for value in values if isinstance(value, str)]
+        if name in _FORMATS and any(re.search(r"\d{5}", value) for value in texts):
+            raise BudgetError(f"{name} of it asks for a width of more than {MAX_NUMBER:,}")
+        largest, second = [*sizes, 1, 1][:2]
+        if largest * max(second, most if most > 1 else 1) > 10 * LETTERS:
+            raise BudgetError(f"{name} of it could make more than {10 * LETTERS:,} letters")
+        self.budget.spend(1 + (largest + second) // 1000)
 
     def _guarded(self, name: str) -> Callable[..., object]:
         """A filter that is charged for its arguments and its result."""
 
         @pass_context
-        def called(context: Context, value: object = None, *args: object, **more: object) -> object:
-            value, *rest = self._as_lists([value, *args])
+        def wrapper(
+            context: Context, value: object = None, *args: object, **more: object
+        ) -> object:
+            value, *arguments = self._as_lists([value, *args])
             if name not in _HARMLESS:
-                self._allow(name, value, [*rest, *more.values()])
+                self._allow(name, value, [*arguments, *more.values()])
             self.budget.spend()
             result = self._plain.call_filter(
-                name, value, rest, more, context=context, eval_ctx=context.eval_ctx
+                name, value, arguments, more, context=context, eval_ctx=context.eval_ctx
             )
             if isinstance(result, str | list | dict):
                 self.budget.spend(0, self.budget.size(result) if isinstance(result, str) else 0)
                 self.budget.size(result)
             return result
 
-        return called
+        return wrapper
 
+    # Names as in Jinja: a template may pass keywords of any other name.
     def call(__self, __context: Context, __obj: object, *args: object, **kwargs: object) -> object:
         """Call what a template calls: a macro, a method, a loop within itself."""
         args = tuple(__self._as_lists(args))
         arguments = [*args, *kwargs.values()]
         if isinstance(__obj, LoopContext):
-            args = (__self._counted(args[0]), *args[1:]) if args else args
+            args = (__self._charge_loop(args[0]), *args[1:]) if args else args
         __self.budget.spend()
         if not isinstance(__obj, LoopContext | Macro | BlockReference) and __obj not in _GATHERS:
             owner = getattr(__obj, "__self__", None)
@@ -269,10 +273,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if len(numbers) == 2:
             self._check_bits(operator, *numbers)
         elif operator == "*" and numbers:
-            other = right if isinstance(left, int) else left
-            if isinstance(other, str | bytes | list | tuple):
-                letters = self.budget.size(other) * max(numbers[0], 0)
-                if letters > LETTERS or len(other) * max(numbers[0], 0) > LETTERS:
+            sequence = right if isinstance(left, int) else left
+            if isinstance(sequence, str | bytes | list | tuple):
+                letters = self.budget.size(sequence) * max(numbers[0], 0)
+                if letters > LETTERS or len(sequence) * max(numbers[0], 0) > LETTERS:
                     raise BudgetError(f"it repeats a value {numbers[0]} times")
                 self.budget.spend(0, letters)
         elif operator == "%" and isinstance(left, str | bytes):

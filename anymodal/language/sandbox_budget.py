@@ -51,10 +51,11 @@ class TemplateBudget(threading.local):
 
     def size(self, value: object) -> int:
         """Letters that a value has or would be written in, up to the limits."""
+        # A stack instead of recursion: a value nested without end must not overflow Python's own.
         letters = items = 0
-        waiting: list[object] = [value]
-        while waiting:
-            inner = waiting.pop()
+        stack: list[object] = [value]
+        while stack:
+            inner = stack.pop()
             items += 1
             if isinstance(inner, str | bytes):
                 letters += len(inner)
@@ -63,15 +64,15 @@ class TemplateBudget(threading.local):
             elif isinstance(inner, int):
                 letters += 1 + inner.bit_length() // 3
             elif isinstance(inner, Mapping):
-                waiting += islice(inner.keys(), ITEMS)
-                waiting += islice(inner.values(), ITEMS)
+                stack += islice(inner.keys(), ITEMS)
+                stack += islice(inner.values(), ITEMS)
             elif isinstance(inner, list | tuple | set | frozenset):
-                waiting += islice(inner, ITEMS)
+                stack += islice(inner, ITEMS)
             elif isinstance(inner, Namespace):
-                waiting.append(getattr(inner, "_Namespace__attrs"))  # noqa: B009 (its own way)
+                stack.append(getattr(inner, "_Namespace__attrs"))  # noqa: B009 (its own way)
             elif isinstance(inner, range):
                 items += len(inner)
-            if items > ITEMS or len(waiting) > 2 * ITEMS:
+            if items > ITEMS or len(stack) > 2 * ITEMS:
                 raise BudgetError(f"a list of it holds more than {ITEMS:,} values")
             if letters > LETTERS:
                 raise BudgetError(f"a text of it is longer than {LETTERS:,} letters")

@@ -31,7 +31,7 @@ def rewrite(tree: nodes.Node, environment: Environment) -> None:
 
     for node in [*tree.find_all(nodes.For)]:
         assert isinstance(node.iter, nodes.Expr)
-        node.iter = add_filter(node.iter, "_counted")
+        node.iter = add_filter(node.iter, "_charge_loop")
     for parent in [tree, *tree.find_all(nodes.Node)]:
         for name, value in list(parent.iter_fields()):
             if isinstance(value, list):
@@ -42,9 +42,9 @@ def rewrite(tree: nodes.Node, environment: Environment) -> None:
 
 def _charge(node: object, add_filter: Callable[[nodes.Expr, str], nodes.Filter]) -> object:
     if isinstance(node, nodes.Concat):
-        return add_filter(nodes.List(node.nodes, lineno=node.lineno), "_joined")
+        return add_filter(nodes.List(node.nodes, lineno=node.lineno), "_concat")
     if isinstance(node, nodes.List | nodes.Dict):
-        return add_filter(node, "_measured")
+        return add_filter(node, "_charge_size")
     if isinstance(node, nodes.Tuple) and node.ctx == "load":
-        return add_filter(node, "_measured")
+        return add_filter(node, "_charge_size")
     return node

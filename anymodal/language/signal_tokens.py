@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Signals:
-    """Which ids mean what: a span of `counts[name]` signals per output, a placeholder per input.
+    """Ids of signal tokens: a span of `counts[name]` per output, and a placeholder per input.
 
     A span's tokens are `<|name_0|>`, `<|name_1|>`, …, a placeholder is `<|name|>`. Only a span's
     first token is ever sampled, and the others follow by themselves in the same pass. So a broken
@@ -37,7 +37,7 @@ class Signals:
         self.names = token_names(self.counts, self.inputs)
         self.first_id = first_id
         self.stop_id = first_id + len(self.names)
-        self._closed: dict[tuple[tuple[str, ...], torch.device], Tensor] = {}
+        self._excluded: dict[tuple[tuple[str, ...], torch.device], Tensor] = {}
         self._spans: dict[str, list[int]] = {}
         at = first_id
         for name, count in self.counts.items():
@@ -73,20 +73,21 @@ class Signals:
             ValueError: if there is no such input.
         """
         if name not in self._placeholders:
-            known = ", ".join(self._placeholders)
-            raise ValueError(f"no input is called {name!r}; there are: {known}")
+            names = ", ".join(self._placeholders)
+            raise ValueError(f"no input is called {name!r}; there are: {names}")
         return self._placeholders[name]
 
     def is_signal(self, token: int) -> bool:
-        """Whether an id belongs to a span, at whatever place of it."""
+        """Return whether an id belongs to a span, at any place of it."""
         return self.first_id <= token < self.stop_id - len(self.inputs)
 
-    def constrain(self, logits: Tensor, allowed: Collection[str]) -> Tensor:
+    def constrain(self, logits: Tensor, names: Collection[str]) -> Tensor:
         """Scores (…, V) in which, of all tokens here, only the first of allowed spans remain."""
-        key = tuple(name for name in self.counts if name in allowed), logits.device
-        if key not in self._closed:  # sent to the device once, not with every token
+        key = tuple(name for name in self.counts if name in names), logits.device
+        if key not in self._excluded:  # sent to the device once, not with every token
             still = {self._spans[name][0] for name in key[0]}
             ids = [n for n in range(self.first_id, self.stop_id) if n not in still]
+            # An inference tensor couldn't be used where a gradient is computed later.
             with torch.inference_mode(False):
-                self._closed[key] = torch.tensor(ids, dtype=torch.long, device=logits.device)
-        return logits.index_fill(-1, self._closed[key], float("-inf"))
+                self._excluded[key] = torch.tensor(ids, dtype=torch.long, device=logits.device)
+        return logits.index_fill(-1, self._excluded[key], float("-inf"))

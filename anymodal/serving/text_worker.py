@@ -121,7 +121,7 @@ class TextWorker:
             job.fail(OutOfMemoryError() if is_out_of_memory(error) else error)
             return
         self._jobs[row] = job
-        job.usage = TokenUsage(len(prompt.keys), row.cached)
+        job.usage = TokenUsage(len(prompt.keys), row.num_cached)
         self._deliver(row)
 
     def _reenter(self, row: BatchRow) -> None:
@@ -216,7 +216,7 @@ class TextWorker:
                     break
         except Exception as error:
             row.error = error
-        if not (row.ended or row.error or job.stops.hit):
+        if not (row.is_done or row.error or job.stops.hit):
             return
         self._forget(row)
         if row.error is not None:

@@ -69,11 +69,11 @@ def test_what_was_read_pending_is_what_is_there_when_asked(
     assert torch.equal(found[:2], held) and asked == [[0, 1], [0]]
     for number in range(200):  # nobody comes for these
         second.prefetch(key, [str(number)])
-    assert len(second._pending) <= 64
+    assert len(second._futures) <= 64
     kept = FeatureCache()
     kept.get_or_compute(key, ["a"], compute, CPU)
     kept.prefetch(key, ["a"])
-    assert not kept._pending, "what is in memory needs no reading"
+    assert not kept._futures, "what is in memory needs no reading"
 
 
 def test_beyond_the_limit_nothing_is_kept_and_nothing_changes() -> None:

@@ -62,12 +62,12 @@ def run(batch: ContinuousBatch, arrivals: dict[int, Any]) -> list[list[TextToken
             rows.append(join())
             events.append([])
         for row in batch.step():
-            if not row.ended:
+            if not row.is_done:
                 batch.rejoin(row)
         for row, told in zip(rows, events, strict=True):
             told.extend(row.drain())
         step += 1
-    assert all(row.ended and row.error is None for row in rows)
+    assert all(row.is_done and row.error is None for row in rows)
     return events
 
 
@@ -129,7 +129,7 @@ def test_a_row_that_leaves_can_rejoin_and_its_cache_goes_on(model: Model) -> Non
         elif out:
             batch.rejoin(out.pop())
         for row in batch.step():
-            if not row.ended:
+            if not row.is_done:
                 batch.rejoin(row)
     assert [facts(row.drain()) for row in rows] == alone
     for row, prompt, told in zip(rows, prompts, alone, strict=True):
@@ -154,12 +154,12 @@ def test_a_step_that_fails_changes_nothing(model: Model) -> None:
 
     hook = last.register_forward_pre_hook(fail)
     try:
-        while any(not row.ended for row in rows):
+        while any(not row.is_done for row in rows):
             failing = True
             with pytest.raises(torch.OutOfMemoryError):
                 batch.step()
             failing = False
-            apart = [row for row in batch.step() if not row.ended]
+            apart = [row for row in batch.step() if not row.is_done]
             for row in apart:
                 failing = True
                 with pytest.raises(torch.OutOfMemoryError):
@@ -176,7 +176,7 @@ def test_a_forced_reply_is_its_spans_alone(model: Model) -> None:
     prompt = prompts_of(language)[0]
     batch = ContinuousBatch(language, signals)
     row = batch.join(prompt, forced=["tune", "pic"])
-    assert row.ended and row.state.finish_reason == "stop" and row.state.tokens == 8
+    assert row.is_done and row.state.finish_reason == "stop" and row.state.tokens == 8
     assert facts(row.drain()) == ["tune", "pic"] and len(batch) == 0
     short = batch.join(prompt, Sampling(max_new_tokens=4), forced=["tune", "pic"])
     assert short.state.finish_reason == "length" and facts(short.drain()) == ["tune"]

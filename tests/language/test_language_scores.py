@@ -48,7 +48,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Finish]] = {
         Finish(cap=2.0),
     ),
     "capped by a constant": ("NanoChat", {}, Finish(cap=15.0)),
-    "scaled before": ("MiniCPM3", {"dim_model_base": 64, **LOW_RANK}, Finish(before=2.0)),
+    "scaled before": ("MiniCPM3", {"dim_model_base": 64, **LOW_RANK}, Finish(hidden_scale=2.0)),
     "its body by another name": (
         "Llama4Text",
         {"intermediate_size_mlp": 48, "num_local_experts": 2, "head_dim": 16},

@@ -8,7 +8,7 @@ from importlib.metadata import packages_distributions
 import pytest
 
 from anymodal.io.code_versions import LIBRARIES
-from anymodal.io.part_versions import PART_VERSIONS, WITHOUT_RESULTS, part_of, with_used
+from anymodal.io.part_versions import PART_VERSIONS, WITHOUT_RESULTS, part_of, with_dependencies
 from tests.support.part_sources import code_of, files_of, hash_of_part, imports_of
 from tests.support.paths import ROOT
 
@@ -27,7 +27,7 @@ def test_a_changed_part_has_a_new_version(part: str) -> None:
 
 @pytest.mark.parametrize("part", PART_VERSIONS)
 def test_a_part_names_the_parts_that_it_uses(part: str) -> None:
-    used = set(with_used(part))
+    used = set(with_dependencies(part))
     for name in (each for each in imports_of(part) if each.startswith("anymodal.")):
         allowed = part_of(name) in used or name.startswith((*WITHOUT_RESULTS, "anymodal.__"))
         assert allowed, f"{part} imports {name}, of no part that it uses"
