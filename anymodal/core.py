@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from anymodal.language.model import LanguageModel
-from anymodal.language.packing import Packed, Place, pack
-from anymodal.language.prompt import ChatPrompt, MediaReference, PromptBuilder
+from anymodal.language.packing import Place
+from anymodal.language.prompt import (
+    ChatPrompt,
+    MediaReference,
+    PromptBuilder,
+    Rows,
+    caption_spans,
+)
 from anymodal.language.signal_tokens import Signals
 from anymodal.media import Media
-from anymodal.modality import Modality, Parts, by_media, check_head
+from anymodal.modality import Modality, Parts, by_media, check_head, check_projection
 from anymodal.projection import Projection
 from anymodal.types import Conditioning, Features, Message, Target
 
@@ -30,25 +36,6 @@ Encode = Callable[[str, Sequence[MediaReference]], Features]
 
 _REPLACE = "model.replace_decoder(name, decoder) does it, and checks that head and decoder fit"
 _ANOTHER_MODEL = "compose a new model of the parts, or add one by model.add_modality(…)"
-
-
-class Rows(Protocol):
-    """Conversations in rows, such as `PromptRows`."""
-
-    @property
-    def prompts(self) -> list[ChatPrompt]:
-        """The conversations."""
-
-    @property
-    def packed(self) -> Packed:
-        """Their tokens, and where each conversation begins."""
-
-
-class PromptRows(NamedTuple):
-    """Conversations in rows, from `ComposedModel.lay_out`."""
-
-    prompts: list[ChatPrompt]
-    packed: Packed
 
 
 class ComposedModel(nn.Module):
@@ -99,22 +86,10 @@ class ComposedModel(nn.Module):
     def _check(self) -> None:
         by_media(self.encoders.by_name(), "read")
         by_media(self.decoders.by_name(), "make")
-        known = self.projection.widths if self.projection is not None else {}
-        for name, encoder in self.encoders.by_name().items():
-            if known.get(name) != encoder.width:
-                raise ValueError(
-                    f"the encoder of {name!r} is {encoder.width} wide; the projection expects "
-                    f"{known.get(name, 'no such modality')}"
-                )
-        if self.projection is not None and self.projection.output_width != self.language.width:
-            raise ValueError(
-                f"the projection gives width {self.projection.output_width}, the language model "
-                f"takes {self.language.width}"
-            )
+        check_projection(self.projection, self.encoders.by_name(), self.language.width)
         for name, head in self.heads.by_name().items():
-            check_head(
-                name, head, self.decoders.get(name), self._modalities[name].num_signal_tokens
-            )
+            signals = self._modalities[name].num_signal_tokens
+            check_head(name, head, self.decoders.get(name), signals)
 
     def build_prompt_builder(self) -> PromptBuilder:
         """A builder of prompts for the parts that there are now."""
@@ -142,7 +117,7 @@ class ComposedModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the language model runs."""
+        """The device of the language model."""
         return self.language.device
 
     def soft_tokens(
@@ -158,7 +133,7 @@ class ComposedModel(nn.Module):
                 nothing.
         """
         features = {name: self.encode(name, items) for name, items in media.items()}
-        return self._projected(features, texts)
+        return self._project(features, texts)
 
     def encode(self, name: str, media: Sequence[Media]) -> Features:
         """Features of one modality's media in one batch."""
@@ -167,13 +142,14 @@ class ComposedModel(nn.Module):
         features: Features = encoder(encoder.to_weights(torch.stack(prepared)))
         return features
 
-    def _projected(
+    def _project(
         self, features: Mapping[str, Features], texts: Mapping[str, Sequence[str]] | None
     ) -> dict[str, Tensor]:
         assert self.projection is not None, "checked when the model was composed"
-        where = next((each.device for each in self.projection.parameters()), self.device)
+        # Encoders may be on devices of their own (`device_map`).
+        device = next((each.device for each in self.projection.parameters()), self.device)
         features = {
-            name: Features(values.to(where), mask.to(where))
+            name: Features(values.to(device), mask.to(device))
             for name, (values, mask) in features.items()
         }
         if texts is None or not self.projection.reads_text:
@@ -201,42 +177,43 @@ class ComposedModel(nn.Module):
             encode: gives features where `soft` isn't given; None encodes every item.
         """
         embeds = self.language.embed(ids)
-        given: dict[str, list[MediaReference]] = {}
-        where: dict[str, list[tuple[int, int]]] = {}
+        references: dict[str, list[MediaReference]] = {}
+        positions: dict[str, list[tuple[int, int]]] = {}
         for (row, start), prompt in zip(places, prompts, strict=True):
             for item in prompt.media:
-                given.setdefault(item.modality, []).append(item)
-                where.setdefault(item.modality, []).append((row, start + item.start))
-        if not given:
+                references.setdefault(item.modality, []).append(item)
+                positions.setdefault(item.modality, []).append((row, start + item.start))
+        if not references:
             return embeds
-        firsts = torch.tensor([place for name in given for place in where[name]])
-        firsts = firsts.to(ids.device, non_blocking=True)
+        firsts = torch.tensor([place for name in references for place in positions[name]])
+        firsts = firsts.to(ids.device, non_blocking=True)  # the host need not wait for it
         slot = torch.arange(self.prompts.num_placeholders, device=ids.device)
         rows = firsts[:, :1].expand(-1, len(slot))  # (items, 1) -> (items, K)
         columns = firsts[:, 1:] + slot  # (items, K)
         if soft is None:
-            values = self._all_soft(given, encode or self._encode_items)
+            values = self._all_soft(references, encode or self._encode_items)
         else:
-            values = self._known_soft(given, soft)
+            values = self._cached_soft(references, soft)
+        # Not in place: the embeddings of ids have a gradient, where new rows train.
         return embeds.index_put((rows, columns), values.to(embeds))
 
     def _encode_items(self, name: str, items: Sequence[MediaReference]) -> Features:
         return self.encode(name, [item.media for item in items])
 
-    def _all_soft(self, given: Mapping[str, list[MediaReference]], encode: Encode) -> Tensor:
+    def _all_soft(self, references: Mapping[str, list[MediaReference]], encode: Encode) -> Tensor:
         """Soft tokens (items, K, D) in the order given."""
-        features = {name: encode(name, items) for name, items in given.items()}
-        texts = {name: [item.text for item in items] for name, items in given.items()}
-        return torch.cat(list(self._projected(features, texts).values()))
+        features = {name: encode(name, items) for name, items in references.items()}
+        texts = {name: [item.text for item in items] for name, items in references.items()}
+        return torch.cat(list(self._project(features, texts).values()))
 
-    def _known_soft(
-        self, given: Mapping[str, list[MediaReference]], known: dict[Hashable, Tensor]
+    def _cached_soft(
+        self, references: Mapping[str, list[MediaReference]], cache: dict[Hashable, Tensor]
     ) -> Tensor:
-        """The same, of which those that are known aren't computed again."""
-        for name, items in given.items():
-            new = {item.key: item for item in items if item.key not in known}
-            known.update(self._new_soft(name, list(new.values())))
-        return torch.stack([known[item.key] for items in given.values() for item in items])
+        """Soft tokens (items, K, D) in the order given, those of the cache not computed again."""
+        for name, items in references.items():
+            new = {item.key: item for item in items if item.key not in cache}
+            cache.update(self._new_soft(name, list(new.values())))
+        return torch.stack([cache[item.key] for items in references.values() for item in items])
 
     def _new_soft(
         self, name: str, items: Sequence[MediaReference]
@@ -249,31 +226,13 @@ class ComposedModel(nn.Module):
         for start in range(0, len(media), ENCODED_AT_ONCE):
             places = {d: row for row, d in enumerate(list(media)[start : start + ENCODED_AT_ONCE])}
             values, mask = self.encode(name, [media[digest] for digest in places])
-            these = [item for item in items if item.digest in places]
-            rows = [places[item.digest] for item in these]
+            group = [item for item in items if item.digest in places]
+            rows = [places[item.digest] for item in group]
             features = {name: Features(values[rows], mask[rows])}  # (media, N, D_m) -> (items, …)
-            made = self._projected(features, {name: [item.text for item in these]})[name]
-            yield from zip((item.key for item in these), made, strict=True)
+            tokens = self._project(features, {name: [item.text for item in group]})[name]
+            yield from zip((item.key for item in group), tokens, strict=True)
 
     # ---- Conversations that are written already -------------------------------------------------
-
-    def lay_out(self, samples: Sequence[Sequence[Message]], packed: bool = True) -> PromptRows:
-        """Conversations in rows, several in each where they may be `packed`.
-
-        Raises:
-            ValueError: for media that no encoder reads, or a conversation longer than the language
-                model reads.
-        """
-        prompts = [self.prompts.build(messages, reply=False) for messages in samples]
-        limit = self.language.max_positions
-        if limit is not None and (longest := max(len(prompt.ids) for prompt in prompts)) > limit:
-            raise ValueError(
-                f"the conversation takes {longest} positions and the language model reads {limit}; "
-                "cut it, or give fewer media"
-            )
-        ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
-        together = packed and self.language.packs
-        return PromptRows(prompts, pack(ids, labels, together, self.language.width))
 
     def conditioning(
         self, name: str, samples: Sequence[Sequence[Message]]
@@ -287,8 +246,8 @@ class ComposedModel(nn.Module):
         Returns:
             The targets of that modality, in order, and their conditioning; None if there are none.
         """
-        rows = self.lay_out(samples)
-        targets = [target for *_, target in _spans(name, rows)]
+        rows = self.prompts.lay_out(samples)
+        targets = [target for *_, target in caption_spans(name, rows)]
         if not targets:
             return None
         ids, _, positions, places = rows.packed
@@ -303,18 +262,10 @@ class ComposedModel(nn.Module):
 
         Shapes: last hidden states and input embeddings (R, T, D).
         """
-        spans = [(row, start) for row, start, _ in _spans(name, rows)]
+        spans = [(row, start) for row, start, _ in caption_spans(name, rows)]
         firsts = torch.tensor(spans).to(hidden.device, non_blocking=True)  # (n, 2)
         signal = torch.arange(self.signals.counts[name], device=hidden.device)
         row, column = firsts[:, :1], firsts[:, 1:] + signal  # (n, 1), (n, S)
         head = self.heads.get(name)
         conditioning: Conditioning = head(hidden[row, column], embeds[row, column])
         return conditioning
-
-
-def _spans(name: str, rows: Rows) -> Iterator[tuple[int, int, Target]]:
-    """Row, first signal and target of a modality's spans that have a caption, in order."""
-    for place, prompt in zip(rows.packed.places, rows.prompts, strict=True):
-        for span in prompt.spans:
-            if span.target.modality == name and span.target.caption:
-                yield place.row, place.start + span.start, span.target

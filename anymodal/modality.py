@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anymodal.decoders import Decoder
     from anymodal.encoders import Encoder
     from anymodal.heads import Head
+    from anymodal.projection import Projection
 
 SAMPLING: Mapping[str, Any] = {"steps": 20, "guidance": 4.0}
 """The settings that a modality's media are made by where nothing else is said."""
@@ -140,6 +141,28 @@ def by_media(parts: Mapping[str, Encoder | Decoder], verb: str) -> dict[type[Med
             )
         found[media] = name
     return found
+
+
+def check_projection(
+    projection: Projection | None, encoders: Mapping[str, Encoder], output_width: int
+) -> None:
+    """Check that a projection fits the encoders, and the width of the language model.
+
+    Raises:
+        ValueError: naming both sides.
+    """
+    widths = {} if projection is None else projection.widths
+    for name, encoder in encoders.items():
+        if widths.get(name) != encoder.width:
+            raise ValueError(
+                f"the encoder of {name!r} is {encoder.width} wide; the projection expects "
+                f"{widths.get(name, 'no such modality')}"
+            )
+    if projection is not None and projection.output_width != output_width:
+        raise ValueError(
+            f"the projection gives width {projection.output_width}, the language model "
+            f"takes {output_width}"
+        )
 
 
 def check_head(name: str, head: Head, decoder: Decoder, num_signal_tokens: int) -> None:

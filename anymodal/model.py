@@ -71,11 +71,11 @@ class AnyModal(ChatModel):
             ValueError: for a precision, a device or a part that there isn't.
             CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
         """
-        dtypes, where = placement.parse_dtypes(dtype), placement.parse_devices(device, device_map)
+        dtypes, places = placement.parse_dtypes(dtype), placement.parse_devices(device, device_map)
         model = composition.from_pretrained(
             cls, path, lora, trusted_packages, weights=weights, build_part=build_part
         )
-        placement.place(model, dtypes, where if weights else {})
+        placement.place(model, dtypes, places if weights else {})
         return model
 
     def replace_decoder(self, name: str, decoder: Decoder, head: Head | None = None) -> None:

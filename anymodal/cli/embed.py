@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
         device=device,
         limits=limits,
     )
-    for path, reason in report.skipped:
+    for path, reason in report.skipped_files:
         # Names come from a folder that may be a stranger's.
         print(printable(f"skipped {path}: {reason}", None), file=sys.stderr)
-    suffix = f", {len(report.skipped)} skipped" if report.skipped else ""
+    suffix = f", {len(report.skipped_files)} skipped" if report.skipped_files else ""
     print(f"{args.out}: {report.files} files, {report.new} of them new{suffix}")
     return 0

@@ -18,7 +18,7 @@ MAX_MODULES = 100_000
 """The most modules of one part."""
 
 
-def building_at_most(weights: int, where: str, build_part: BuildPart) -> BuildPart:
+def building_at_most(weights: int, label: str, build_part: BuildPart) -> BuildPart:
     """A way to build parts of which AnyModal's own constructors make at most so many weights.
 
     Each part is built without values first (on torch's meta device), so that nothing is allocated
@@ -30,32 +30,35 @@ def building_at_most(weights: int, where: str, build_part: BuildPart) -> BuildPa
         where: the file that names the parts, for the message.
         build_part: how a part that is small enough is built.
     """
-    left = weights
+    budget = weights
 
-    def bounded(target: Callable[..., object], arguments: Mapping[str, object]) -> object:
-        nonlocal left
+    def build_within_budget(
+        target: Callable[..., object], arguments: Mapping[str, object]
+    ) -> object:
+        nonlocal budget
         if is_part(target) and getattr(target, "__name__", "") != OPENS:
-            left -= _size(target, arguments, left, where)
+            budget -= _size(target, arguments, budget, label)
         return build_part(target, arguments)
 
-    return bounded
+    return build_within_budget
 
 
 def _size(
-    target: Callable[..., object], arguments: Mapping[str, object], most: int, where: str
+    target: Callable[..., object], arguments: Mapping[str, object], most: int, label: str
 ) -> int:
-    """How many weights a target builds, told as soon as they are too many."""
+    """Number of weights that a target builds; refused as soon as they are too many."""
     thread = threading.get_ident()
     counts = {"modules": 0, "weights": 0}
     name = f"{getattr(target, '__qualname__', target)}"
 
     def count(kind: str, number: int, limit: int) -> None:
+        # torch's registration hooks are global: other threads may build models meanwhile.
         if threading.get_ident() != thread:
             return
         counts[kind] += number
         if counts[kind] > limit:
             raise CheckpointError(
-                f"{where} builds a {name} of more than {limit:,} {kind}, and its weights hold no "
+                f"{label} builds a {name} of more than {limit:,} {kind}, and its weights hold no "
                 "more; take another copy of it, or don't trust it"
             )
 
@@ -65,14 +68,15 @@ def _size(
     def on_parameter(module: nn.Module, key: str, value: Tensor | None) -> None:
         count("weights", 0 if value is None else value.numel(), most)
 
-    added = (
+    handles = (
         hooks.register_module_module_registration_hook(on_module),
         hooks.register_module_parameter_registration_hook(on_parameter),
     )
     try:
+        # Apart from the random numbers, so that the part itself is drawn as without this trial.
         with torch.device("meta"), torch.random.fork_rng(devices=[]):
             target(**arguments)
     finally:
-        for hook in added:
+        for hook in handles:
             hook.remove()
     return counts["weights"]

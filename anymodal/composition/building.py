@@ -73,12 +73,12 @@ def compose(
     """
     if not weights and build_part is configuration.call:
         build_part = build_without_weights
-    model = _composed(cls, config, trusted_packages, weights, build_part)
+    model = _compose(cls, config, trusted_packages, weights, build_part)
     checkpoint.log_origins(model_metadata(model))
     return model
 
 
-def _composed(
+def _compose(
     cls: type[Model],
     config: Config | str | Path,
     trusted_packages: Sequence[str],
@@ -94,7 +94,7 @@ def _composed(
     if isinstance(build_part, DeferDecoders) and _hold_decoders(folders):
         build_part = configuration.call
     with nullcontext() if weights else torch.device("meta"):
-        model = _built(cls, config, trusted_packages, build_part)
+        model = _build_model(cls, config, trusted_packages, build_part)
     check_meta_device(model, weights)
     for folder in folders:
         start_from(model, folder)
@@ -102,12 +102,12 @@ def _composed(
 
 
 def _hold_decoders(folders: Iterable[Path]) -> bool:
-    """Whether any of the folders' weights are a decoder's."""
+    """Return whether any of the folders' weights are a decoder's."""
     names = (name for folder in folders for name in checkpoint.load_weights(folder / WEIGHTS))
     return any(name.startswith("decoders.") for name in names)
 
 
-def _built(
+def _build_model(
     cls: type[Model],
     config: Config,
     trusted_packages: Sequence[str],
@@ -135,11 +135,11 @@ def _built(
     projection = build(config.get("projection"), widths=widths, **fitting)
     if projection is not None:
         projection = _of_kind(projection, Projection, "projection")
-    kept = copy.deepcopy(dict(config))
-    model = cls(language, projection, modalities, kept, config.get("history_turns"))
+    own_config = copy.deepcopy(dict(config))
+    model = cls(language, projection, modalities, own_config, config.get("history_turns"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
-    kept.pop("weights", None)
+    own_config.pop("weights", None)
     return model
 
 
@@ -176,26 +176,26 @@ def start_from(model: ComposedModel, folder: Path) -> None:
     Raises:
         CheckpointError: if a name or a shape is none of the model's.
     """
-    saved = checkpoint.load_weights(folder / WEIGHTS)
-    rows: list[str] = [n for n in ("language.rows", "language.output_rows") if n in saved]
+    tensors = checkpoint.load_weights(folder / WEIGHTS)
+    rows: list[str] = [n for n in ("language.rows", "language.output_rows") if n in tensors]
     names = _token_names(model, folder) if rows else []
-    own: dict[str, Tensor] = model.state_dict(
+    state: dict[str, Tensor] = model.state_dict(
         keep_vars=True
     )  # shared weights by each of their names
     places = {name: place for place, name in enumerate(model.signals.names)}
-    where = f"{folder / WEIGHTS}"
+    label = f"{folder / WEIGHTS}"
     for name in rows:
-        if len(names) != len(saved[name]) or name not in own:
+        if len(names) != len(tensors[name]) or name not in state:
             continue  # told with the other differences
-        of_tokens = zip(names, saved.pop(name), strict=True)
-        saved |= {f"{name} of {token}": row for token, row in of_tokens}
-        held = own.pop(name).detach()  # views of it: what is copied there is the model's
-        own |= {f"{name} of {token}": held[place] for token, place in places.items()}
-    wanted = {name: own[name] for name in saved if name in own}
-    checkpoint.compare_shapes(saved, wanted, where)
+        of_tokens = zip(names, tensors.pop(name), strict=True)
+        tensors |= {f"{name} of {token}": row for token, row in of_tokens}
+        matrix = state.pop(name).detach()  # views of it: what is copied there is the model's
+        state |= {f"{name} of {token}": matrix[place] for token, place in places.items()}
+    targets = {name: state[name] for name in tensors if name in state}
+    checkpoint.compare_shapes(tensors, targets, label)
     with torch.no_grad():
-        for name, value in saved.items():
-            wanted[name].copy_(value)
+        for name, value in tensors.items():
+            targets[name].copy_(value)
     for origin in checkpoint.read_manifest(folder).values():
         checkpoint.log_licence(str(folder), origin)
 
@@ -255,16 +255,17 @@ def _with_saved_weights(
     build_part: BuildPart,
 ) -> Model:
     manifest = checkpoint.read_manifest(folder)
-    saved = checkpoint.load_weights(folder / WEIGHTS)
+    tensors = checkpoint.load_weights(folder / WEIGHTS)
     if any(name.startswith("decoders.") for name in config.get("trained", ())):
         build_part = configuration.call  # opened at once, so that these weights find the decoder
-    _check_adapters(config, saved, folder)
-    held = sum(value.numel() for value in saved.values())
-    bounded = building_at_most(2 * held + _SLACK, str(folder / CONFIG), build_part)
-    model = _composed(cls, config, trusted_packages, True, bounded)
+    _check_adapters(config, tensors, folder)
+    count = sum(value.numel() for value in tensors.values())
+    build_bounded = building_at_most(2 * count + _SLACK, str(folder / CONFIG), build_part)
+    model = _compose(cls, config, trusted_packages, True, build_bounded)
+    # First without weights, which is quick and names a wrong part before tensors are compared.
     checkpoint.compare_parts(manifest, model_metadata(model, False), str(folder))
-    checkpoint.compare_shapes(saved, own_weights(model), str(folder / WEIGHTS))
-    model.load_state_dict(saved, strict=False)
+    checkpoint.compare_shapes(tensors, own_weights(model), str(folder / WEIGHTS))
+    model.load_state_dict(tensors, strict=False)
     # Again, with the weights, now that what stages have changed is in its place.
     parts = model_metadata(model)
     checkpoint.compare_parts(manifest, parts, str(folder))
@@ -279,9 +280,9 @@ def _look_over(folder: Path) -> None:
         raise CheckpointError(str(error)) from error
 
 
-def _check_adapters(config: Config, saved: Mapping[str, Tensor], folder: Path) -> None:
+def _check_adapters(config: Config, tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Refuse adapters that the weights don't hold before they are built."""
-    ranks = {len(value) for name, value in saved.items() if "lora_A" in name}
+    ranks = {len(value) for name, value in tensors.items() if "lora_A" in name}
     rank = (config.get("lora") or {}).get("r", 16)
     if config.get("lora") and ranks != {rank}:
         raise CheckpointError(

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 
-_FILLED = {
+_FRAMEWORK_ARGUMENTS = {
     "projection": ("widths", "output_width"),
     "head": ("input_width", "num_signal_tokens", "spec"),
 }
-"""Arguments that composing fills in."""
+"""Arguments that composing fills in, by kind of part."""
 
 
 class Description:
@@ -48,8 +48,8 @@ class Description:
         for label, node, part in nodes(model, self.config):
             self._nodes[id(part)] = node
             opens = str(node.get("_target_")).endswith(f".{OPENS}")
-            built = isinstance(part, Recorded) and has_files(type(part)) and not is_opened(part)
-            if opens and built:  # it was given beside a configuration that opens files
+            is_built = isinstance(part, Recorded) and has_files(type(part)) and not is_opened(part)
+            if opens and is_built:  # it was given beside a configuration that opens files
                 self.unsaved[label] = part
         self._describe()
         self._describe_adapters()
@@ -61,9 +61,9 @@ class Description:
             config["language"] = self._node(model.language, "language")
         if not config.get("projection") and model.projection is not None:
             config["projection"] = self._node(model.projection, "projection")
-        known = config.setdefault("modalities", {})
+        nodes_by_name = config.setdefault("modalities", {})
         for name, modality in model.modalities.items():
-            node = known.setdefault(name, {})
+            node = nodes_by_name.setdefault(name, {})
             parts = {"encoder": modality.encoder, "decoder": modality.decoder}
             for key, part in parts.items():
                 if not node.get(key) and part is not None:
@@ -73,12 +73,12 @@ class Description:
             if modality.decoder is not None:
                 node["num_signal_tokens"] = modality.num_signal_tokens
                 node["sampling"] = copy.deepcopy(dict(modality.sampling))
-            known[name] = {key: value for key, value in node.items() if value is not None}
+            nodes_by_name[name] = {key: value for key, value in node.items() if value is not None}
         if model.history_turns is not None:
             config["history_turns"] = model.history_turns
         outside = {key: value for key, value in config.items() if key != "parts"}
-        used = _references(outside, config["parts"])
-        config["parts"] = {name: node for name, node in config["parts"].items() if name in used}
+        names = _references(outside, config["parts"])
+        config["parts"] = {name: node for name, node in config["parts"].items() if name in names}
         if not config["parts"]:
             del config["parts"]
 
@@ -95,36 +95,41 @@ class Description:
 
     def _node(self, part: object, label: str, kind: str | None = None) -> Node:
         if id(part) in self._nodes:
-            return self._shared(part, label)
-        built = construction_of(part)
+            return self._share(part, label)
+        construction = construction_of(part)
         owner = type(part)
-        where = _dotted(owner, label)
-        taken = built.arguments if built is not None else {}
-        plain = {k: v for k, v in taken.items() if k not in _FILLED.get(kind or label, ())}
-        if built is not None and built.method is not None:
-            node = {"_target_": f"{where}.{OPENS}", **self._arguments(plain, label, part)}
+        path = _dotted(owner, label)
+        arguments = construction.arguments if construction is not None else {}
+        plain = {
+            k: v
+            for k, v in arguments.items()
+            if k not in _FRAMEWORK_ARGUMENTS.get(kind or label, ())
+        }
+        if construction is not None and construction.method is not None:
+            node = {"_target_": f"{path}.{OPENS}", **self._arguments(plain, label, part)}
         elif has_files(owner):
             node = opening_node(part, label)
             self.unsaved[label] = part
-        elif built is not None:
-            node = {"_target_": where, **self._arguments(plain, label, part)}
+        elif construction is not None:
+            node = {"_target_": path, **self._arguments(plain, label, part)}
         else:
             raise ValueError(_knows_nothing(label, owner, "how it was built"))
         self._nodes[id(part)], self._labels[id(part)] = node, label
         return node
 
-    def _shared(self, part: object, label: str) -> Node:
+    def _share(self, part: object, label: str) -> Node:
         """A reference to what stands elsewhere, which moves under `parts`."""
         node, parts = self._nodes[id(part)], self.config["parts"]
-        for name, known in parts.items():
-            if known is node:
+        for name, value in parts.items():
+            if value is node:
                 return {"_part_": name}
         label = self._labels.get(id(part), label)
         name = label if label not in parts else f"{label}-{len(parts)}"
         parts[name] = dict(node)
-        if (given := next((k for k, v in self.unsaved.items() if v is part), None)) is not None:
-            del self.unsaved[given]
+        if (old_label := next((k for k, v in self.unsaved.items() if v is part), None)) is not None:
+            del self.unsaved[old_label]
             self.unsaved[name] = part
+        # In place: the node stands in the configuration already.
         node.clear()
         node["_part_"] = name
         self._nodes[id(part)] = parts[name]
@@ -160,7 +165,7 @@ def _references(node: object, parts: Mapping[str, Node]) -> set[str]:
 
 
 def has_files(owner: type) -> bool:
-    """Whether a class writes files of its own and opens them again."""
+    """Return whether a class writes files of its own and opens them again."""
     return hasattr(owner, OPENS) and hasattr(owner, "save_pretrained")
 
 
@@ -178,26 +183,26 @@ def _dotted(owner: type, label: str) -> str:
 
 
 def opening_node(part: object, label: str) -> Node:
-    """How a configuration opens the files that a part writes, all but where they are.
+    """The node by which a configuration opens a part's own files, but for their folder.
 
     Of the constructor's arguments those that its `from_pretrained` takes too, and the precision.
     """
-    built = construction_of(part)
+    construction = construction_of(part)
     parameters = inspect.signature(getattr(type(part), OPENS)).parameters
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    given = {
+    arguments = {
         key: value
-        for key, value in (built.arguments if built is not None else {}).items()
+        for key, value in (construction.arguments if construction is not None else {}).items()
         if (key in parameters or (anything and value is not None))
         and not isinstance(value, UnknownArgument | Recorded)
     }
-    given.pop("revision", None)  # of what is published; these files are not
-    given.pop(next(iter(parameters)), None)
+    arguments.pop("revision", None)  # of what is published; these files are not
+    arguments.pop(next(iter(parameters)), None)
     if "dtype" in parameters and isinstance(part, nn.Module):
         kinds = {weight.dtype for weight in part.parameters() if weight.is_floating_point()}
         if len(kinds) == 1 and (kind := kinds.pop()) is not torch.float32:
-            given["dtype"] = str(kind).removeprefix("torch.")
-    return {"_target_": f"{_dotted(type(part), label)}.{OPENS}", **given}
+            arguments["dtype"] = str(kind).removeprefix("torch.")
+    return {"_target_": f"{_dotted(type(part), label)}.{OPENS}", **arguments}
 
 
 def _knows_nothing(label: str, owner: type, lacks: str) -> str:
@@ -210,7 +215,7 @@ def _knows_nothing(label: str, owner: type, lacks: str) -> str:
 
 
 def nodes(model: ComposedModel, config: Config) -> Iterator[tuple[str, Node, object]]:
-    """What a configuration builds: a label, its place in the configuration, and its object.
+    """Objects that a configuration builds, each with its label and its node.
 
     A shared object's label is its name under `parts`, and it comes as often as it is named.
     """
@@ -220,9 +225,9 @@ def nodes(model: ComposedModel, config: Config) -> Iterator[tuple[str, Node, obj
     if model.projection is not None and config.get("projection"):
         yield from _with_inner("projection", config["projection"], model.projection, parts)
     for name, settings in config.get("modalities", {}).items():
-        for key, held in (("encoder", model.encoders), ("decoder", model.decoders)):
-            if settings.get(key) and name in held:
-                yield from _with_inner(f"{name}-{key}", settings[key], held[name], parts)
+        for key, parts_by_name in (("encoder", model.encoders), ("decoder", model.decoders)):
+            if settings.get(key) and name in parts_by_name:
+                yield from _with_inner(f"{name}-{key}", settings[key], parts_by_name[name], parts)
 
 
 def _with_inner(
@@ -232,10 +237,10 @@ def _with_inner(
     if "_part_" in node:
         label, node = node["_part_"], parts[node["_part_"]]
     yield label, node, part
-    built = construction_of(part)
+    construction = construction_of(part)
     for argument, inner in node.items():
         if isinstance(inner, dict) and inner.keys() & {"_part_", "_target_"}:
-            known = None if built is None else built.arguments.get(argument)
+            default = None if construction is None else construction.arguments.get(argument)
             yield from _with_inner(
-                f"{label}-{argument}", inner, getattr(part, argument, known), parts
+                f"{label}-{argument}", inner, getattr(part, argument, default), parts
             )

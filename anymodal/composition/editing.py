@@ -18,12 +18,12 @@ def replace_decoder(
 ) -> None:
     """Let a modality be made by another decoder: see `AnyModal.replace_decoder`."""
     if name not in model.decoders:
-        known = ", ".join(model.decoders) or "none"
-        raise ValueError(f"no decoder is called {name!r}; there are: {known}")
-    chosen: Head = model.heads.get(name) if head is None else head
-    modality = replace(model.modalities[name], decoder=decoder, head=chosen)
+        names = ", ".join(model.decoders) or "none"
+        raise ValueError(f"no decoder is called {name!r}; there are: {names}")
+    new_head: Head = model.heads.get(name) if head is None else head
+    modality = replace(model.modalities[name], decoder=decoder, head=new_head)
     makers = by_media({**model.decoders.by_name(), name: decoder}, "make")
-    check_head(name, chosen, decoder, modality.num_signal_tokens)
+    check_head(name, new_head, decoder, modality.num_signal_tokens)
     dtype = next((p.dtype for p in model.heads.get(name).parameters()), None)
     decoder.to(model.device).requires_grad_(False).eval()
     if head is not None:
@@ -62,6 +62,7 @@ def add_modality(
     if model.language.vocab_size != model.signals.stop_id:
         raise ValueError("the language model got tokens from elsewhere; add the modality first")
     model.projection.add_modality(name, part.width, like=like)
+    # Placeholders stand last, so a new one leaves all other ids as they are.
     model.language.add_tokens(signals.names[len(model.signals.names) :])
     model.signals = signals
     part.to(model.device).eval()
@@ -78,8 +79,8 @@ def _forget_nodes(model: ComposedModel, name: str, *keys: str) -> None:
     """Let the configuration ask parts that it didn't build how they were built."""
     if model.config is None:
         return
-    known = model.config["modalities"]
-    node = {**known.get(name, {}), **dict.fromkeys(keys)}
-    gone = [f"{key}s.{name}" for key in keys]
-    trained = [each for each in model.config.get("trained", ()) if each not in gone]
-    model.config = {**model.config, "modalities": {**known, name: node}, "trained": trained}
+    nodes = model.config["modalities"]
+    node = {**nodes.get(name, {}), **dict.fromkeys(keys)}
+    labels = [f"{key}s.{name}" for key in keys]
+    part_names = [each for each in model.config.get("trained", ()) if each not in labels]
+    model.config = {**model.config, "modalities": {**nodes, name: node}, "trained": part_names}

@@ -15,7 +15,7 @@ from anymodal.io.checkpoint import compare_parts, read_manifest
 from anymodal.io.fingerprints import weights_fingerprint
 
 
-class _Saved(NamedTuple):
+class _SavedDecoder(NamedTuple):
     """A decoder of a model's folder: what opens it, and what the manifest says of it."""
 
     arguments: dict[str, Any]
@@ -42,27 +42,28 @@ class OpenOnFirstUse:
         owner = getattr(target, "__self__", None)
         if not (inspect.isclass(owner) and issubclass(owner, Decoder)):
             return target(**arguments)
-        saved = next((each for each in self._saved if each.arguments == arguments), None)
+        record = next((each for each in self._decoders if each.arguments == arguments), None)
         source = owner.source_on_disk(**arguments)
-        if saved is None or source is None:
+        if record is None or source is None:
             return target(**arguments)
         try:
             note = DecoderNote.of(
-                saved.entry["interface"], metadata={**saved.entry, "source": source}
+                record.entry["interface"], metadata={**record.entry, "source": source}
             )
         except (KeyError, TypeError):  # an older manifest, or media of a package of one's own
             return target(**arguments)
 
         def load() -> Decoder:
             decoder = open_quietly(target, arguments)
-            now = {**decoder.metadata(), "weights": weights_fingerprint(decoder)}
-            compare_parts({saved.name: saved.entry}, {saved.name: now}, str(find(self.path)))
+            metadata = {**decoder.metadata(), "weights": weights_fingerprint(decoder)}
+            folder = str(find(self.path))
+            compare_parts({record.name: record.entry}, {record.name: metadata}, folder)
             return decoder
 
         return DeferredDecoder(note, load)
 
     @cached_property
-    def _saved(self) -> list[_Saved]:
+    def _decoders(self) -> list[_SavedDecoder]:
         """Read when the first part is built, and the folder has been looked over."""
         folder = find(self.path)
         return list(_saved_decoders(read_config(folder), read_manifest(folder)))
@@ -70,10 +71,10 @@ class OpenOnFirstUse:
 
 def _saved_decoders(
     config: Mapping[str, Any], manifest: Mapping[str, Mapping[str, Any]]
-) -> Iterator[_Saved]:
+) -> Iterator[_SavedDecoder]:
     for modality, settings in config["modalities"].items():
         name, node = f"decoder.{modality}", settings.get("decoder") or {}
         node = config.get("parts", {}).get(node.get("_part_"), node)
         arguments = {key: value for key, value in node.items() if key != "_target_"}
         if name in manifest:
-            yield _Saved(arguments, name, manifest[name])
+            yield _SavedDecoder(arguments, name, manifest[name])

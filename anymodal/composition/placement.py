@@ -1,4 +1,4 @@
-"""Where a model's parts compute, and in which precision."""
+"""Placement of a model's parts: devices and precisions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ByName = dict[str, Setting | None]
 leaves a module as it is.
 """
 
-KEPT = ("inv_freq", "original_inv_freq")
+PRECISE_BUFFERS = ("inv_freq", "original_inv_freq")
 """Buffers whose precision stays, as in transformers: far positions rotate by small differences."""
 
 
@@ -48,49 +48,49 @@ def parse_devices(device: object, device_map: object) -> ByName[torch.device]:
 
 
 def _by_name(
-    setting: object, read: Callable[[str, object], Setting | None], what: str
+    setting: object, parse: Callable[[str, object], Setting | None], label: str
 ) -> ByName[Setting]:
-    named = setting if isinstance(setting, Mapping) else {"": setting}
-    for name in named:
+    mapping = setting if isinstance(setting, Mapping) else {"": setting}
+    for name in mapping:
         if not isinstance(name, str):
-            raise ValueError(f"{what} has {name!r}; its keys are names of parts, as 'language'")
+            raise ValueError(f"{label} has {name!r}; its keys are names of parts, as 'language'")
     return {
         name: None
         if value is None
-        else read(f"{what}[{name!r}]" if isinstance(setting, Mapping) else what, value)
-        for name, value in named.items()
+        else parse(f"{label}[{name!r}]" if isinstance(setting, Mapping) else label, value)
+        for name, value in mapping.items()
     }
 
 
-def _precision(what: str, value: object) -> torch.dtype | None:
+def _precision(label: str, value: object) -> torch.dtype | None:
     if value == "auto":  # as each part is saved, or its configuration says
         return None
     name = value.removeprefix("torch.") if isinstance(value, str) else ""
-    found = getattr(torch, name, None) if name else value
-    if not (isinstance(found, torch.dtype) and found.is_floating_point and found.itemsize > 1):
-        raise ValueError(f"{what}={value!r}; give auto, float32, bfloat16, float16 or float64")
-    return found
+    dtype = getattr(torch, name, None) if name else value
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point and dtype.itemsize > 1):
+        raise ValueError(f"{label}={value!r}; give auto, float32, bfloat16, float16 or float64")
+    return dtype
 
 
-def _device(what: str, value: object) -> torch.device:
+def _device(label: str, value: object) -> torch.device:
     if isinstance(value, bool) or not isinstance(value, str | int | torch.device):
-        raise ValueError(f"{what}={value!r}; give the name of a device, as cuda:0, or auto")
+        raise ValueError(f"{label}={value!r}; give the name of a device, as cuda:0, or auto")
     if value == "auto":
         return torch.device(devices.choose_device(None))
     try:
-        found = torch.device(value)
+        device = torch.device(value)
     except (RuntimeError, AssertionError) as error:
         line = str(error).splitlines()[0]
-        raise ValueError(f"{what}={value!r}: {line}; give auto, cpu or cuda") from None
-    if found.type == "meta":
+        raise ValueError(f"{label}={value!r}: {line}; give auto, cpu or cuda") from None
+    if device.type == "meta":
         raise ValueError(
-            f"{what}='meta', where nothing is computed; give weights=False instead, for a plan"
+            f"{label}='meta', where nothing is computed; give weights=False instead, for a plan"
         )
-    devices.choose_device(str(found))
-    return found
+    devices.choose_device(str(device))
+    return device
 
 
-def place(model: nn.Module, dtypes: ByName[torch.dtype], where: ByName[torch.device]) -> None:
+def place(model: nn.Module, dtypes: ByName[torch.dtype], places: ByName[torch.device]) -> None:
     """Move a model's modules, and turn their weights into other precisions.
 
     A decoder whose weights wait in the CPU's memory stays as it is.
@@ -100,12 +100,12 @@ def place(model: nn.Module, dtypes: ByName[torch.dtype], where: ByName[torch.dev
     """
     modules = dict(model.named_modules())
     parts = _parts(model)
-    for name in (*dtypes, *where):
+    for name in (*dtypes, *places):
         # What is within a part computes where the part does.
-        if name not in (parts if name in where else modules):
+        if name not in (parts if name in places else modules):
             raise ValueError(f"the model has no part {name!r}{suggest(name, parts)}")
-    waiting = [name for name, module in modules.items() if getattr(module, "offload", None)]
-    for name in waiting:
+    offload_names = [name for name, module in modules.items() if getattr(module, "offload", None)]
+    for name in offload_names:
         inside = [value for key, value in dtypes.items() if key.startswith(f"{name}.")]
         if any(value is not None for value in (_of(name, dtypes), *inside)):
             raise ValueError(
@@ -113,18 +113,18 @@ def place(model: nn.Module, dtypes: ByName[torch.dtype], where: ByName[torch.dev
                 f"`dtype` in the configuration, and here {{..., {name!r}: 'auto'}}"
             )
     for name, module in modules.items():
-        if not any(f"{name}.".startswith(f"{each}.") for each in waiting):
-            _move(module, _of(name, dtypes), _of(name, where))
+        if not any(f"{name}.".startswith(f"{each}.") for each in offload_names):
+            _move(module, _of(name, dtypes), _of(name, places))
 
 
 def _parts(model: nn.Module) -> list[str]:
     """Names of what has a place of its own: the parts, and the groups that they are in."""
-    found = [""]
+    names = [""]
     for name, part in model.named_children():
-        found.append(name)
+        names.append(name)
         if isinstance(part, nn.ModuleDict):
-            found += [f"{name}.{each}" for each in part]
-    return found
+            names += [f"{name}.{each}" for each in part]
+    return names
 
 
 def _of(name: str, settings: ByName[Setting]) -> Setting | None:
@@ -133,12 +133,17 @@ def _of(name: str, settings: ByName[Setting]) -> Setting | None:
 
 
 def _move(module: nn.Module, dtype: torch.dtype | None, device: torch.device | None) -> None:
-    def moved(tensor: Tensor) -> Tensor:
+    def move(tensor: Tensor) -> Tensor:
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
     if dtype is None and device is None:
         return
-    kept = {name: buffer for name, buffer in module.named_buffers(recurse=False) if name in KEPT}
-    module._apply(moved, recurse=False)
-    for name, buffer in kept.items():
+    buffers = {
+        name: buffer
+        for name, buffer in module.named_buffers(recurse=False)
+        if name in PRECISE_BUFFERS
+    }
+    # Module by module, not `to()`, which would reach the parts within that have other settings.
+    module._apply(move, recurse=False)
+    for name, buffer in buffers.items():
         setattr(module, name, buffer.to(device))

@@ -40,27 +40,27 @@ def own_weights(model: ComposedModel) -> dict[str, Tensor]:
     """The weights that no part's own files hold: projection, heads, new rows, adapters, parts that
     were built and not opened from files, and the parts that have changed since.
     """
-    opened = [part for part in model.modules() if is_opened(part)]
-    return _beside(model, opened, (model.config or {}).get("trained", ()), [])
+    file_parts = [part for part in model.modules() if is_opened(part)]
+    return _model_weights(model, file_parts, (model.config or {}).get("trained", ()), [])
 
 
-def _beside(
+def _model_weights(
     model: ComposedModel,
-    opened: Iterable[object],
-    changed: Iterable[str],
-    written: Iterable[object],
+    file_parts: Iterable[object],
+    trained_names: Iterable[str],
+    saved_parts: Iterable[object],
 ) -> dict[str, Tensor]:
     """Tensors that are in no file of a part, since it has none, or since they have changed."""
-    now = {id(tensor) for part in written for tensor in _tensors(part)}
-    held = now | {id(tensor) for part in opened for tensor in _tensors(part)}
-    moved = tuple(f"{name}." for name in changed)
+    saved_ids = {id(tensor) for part in saved_parts for tensor in _tensors(part)}
+    file_ids = saved_ids | {id(tensor) for part in file_parts for tensor in _tensors(part)}
+    prefixes = tuple(f"{name}." for name in trained_names)
     return {
         name: tensor
         for name, tensor in _state(model).items()
         if name.startswith(_OWN)
         or "lora_" in name
-        or id(tensor) not in held
-        or (name.startswith(moved) and id(tensor) not in now)
+        or id(tensor) not in file_ids
+        or (name.startswith(prefixes) and id(tensor) not in saved_ids)
     }
 
 
@@ -70,42 +70,42 @@ def _tensors(part: object) -> Iterable[Tensor]:
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
     """Parameters and what else a state dict has, each under its first name."""
-    found: dict[str, Tensor] = dict(module.named_parameters())
+    tensors: dict[str, Tensor] = dict(module.named_parameters())
     for prefix, part in module.named_modules():
         for name, buffer in part.named_buffers(recurse=False):
             if name not in part._non_persistent_buffers_set:
-                found[f"{prefix}.{name}".lstrip(".")] = buffer
-    return found
+                tensors[f"{prefix}.{name}".lstrip(".")] = buffer
+    return tensors
 
 
-def _changed(model: ComposedModel) -> set[str]:
+def _changed_parts(model: ComposedModel) -> set[str]:
     """Parts whose own files don't hold their weights, since a stage or adapters changed them."""
-    own = own_weights(model)
-    names = [n for n, p in model.named_parameters() if p.requires_grad and n not in own]
-    moved = [part for part in model.modules() if is_opened(part) and is_changed(part)]
-    tensors = {id(tensor) for part in moved for tensor in part.parameters()}
-    names += [n for n, p in model.named_parameters() if id(p) in tensors and n not in own]
+    state = own_weights(model)
+    names = [n for n, p in model.named_parameters() if p.requires_grad and n not in state]
+    parts = [part for part in model.modules() if is_opened(part) and is_changed(part)]
+    tensors = {id(tensor) for part in parts for tensor in part.parameters()}
+    names += [n for n, p in model.named_parameters() if id(p) in tensors and n not in state]
     return {".".join(name.split(".")[:2]) for name in names}
 
 
 def model_metadata(model: ComposedModel, weights: bool = True) -> dict[str, Any]:
-    """What each part is, for the manifest, with a hash of the weights that it has in memory."""
-    found: dict[str, Any] = {"language": model.language.metadata()}
+    """Metadata of each part for the manifest, with a hash of the weights that it has in memory."""
+    metadata: dict[str, Any] = {"language": model.language.metadata()}
     for name, modality in model.modalities.items():
         if modality.encoder is not None:
-            found[f"encoder.{name}"] = modality.encoder.metadata()
+            metadata[f"encoder.{name}"] = modality.encoder.metadata()
         if modality.decoder is not None:
-            found[f"decoder.{name}"] = modality.decoder.metadata()
-    if model.projection is not None and (told := model.projection.metadata()):
-        found["projection"] = told
-    for name, part in _held(model):
+            metadata[f"decoder.{name}"] = modality.decoder.metadata()
+    if model.projection is not None and (entry := model.projection.metadata()):
+        metadata["projection"] = entry
+    for name, part in _named_parts(model):
         here = [not weight.is_meta for weight in part.parameters()]
         if weights and here and all(here):
-            found[name] = {**found[name], "weights": weights_fingerprint(part)}
-    return found
+            metadata[name] = {**metadata[name], "weights": weights_fingerprint(part)}
+    return metadata
 
 
-def _held(model: ComposedModel) -> Iterator[tuple[str, nn.Module]]:
+def _named_parts(model: ComposedModel) -> Iterator[tuple[str, nn.Module]]:
     yield "language", model.language
     yield from ((f"encoder.{name}", part) for name, part in model.encoders.items())
     yield from ((f"decoder.{name}", part) for name, part in model.decoders.items())
@@ -121,22 +121,24 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
         ValueError: for a part of which nobody knows how it was built.
     """
     description = Description(model)
-    trained = sorted({*description.config.pop("trained", ()), *_changed(model)})
+    trained_names = sorted({*description.config.pop("trained", ()), *_changed_parts(model)})
     if model.config is not None:
-        model.config = {**model.config, "trained": trained}
-    opened = [part for part in model.modules() if is_opened(part)]
+        model.config = {**model.config, "trained": trained_names}
+    file_parts = [part for part in model.modules() if is_opened(part)]
     manifest = model_metadata(model)
     for name, modality in model.modalities.items():
         if modality.decoder is not None:  # so that it can be opened on first use
             manifest[f"decoder.{name}"]["interface"] = interface(modality.decoder)
     with checkpoint.replacing_folder(folder) as temporary:
         lies = partial(_lies_in, folder=folder.resolve())  # the old folder goes, with what is in it
-        written = _save_parts(model, description, temporary, lambda n: with_parts or lies(n))
-        weights = _beside(model, opened, trained, written)
-        if trained := [each for each in trained if any(n.startswith(f"{each}.") for n in weights)]:
-            description.config["trained"] = trained
-        ids = {id(part) for part in written}
-        for name, part in _held(model):  # in another precision than its files have
+        saved_parts = _save_parts(model, description, temporary, lambda n: with_parts or lies(n))
+        weights = _model_weights(model, file_parts, trained_names, saved_parts)
+        if trained_names := [
+            each for each in trained_names if any(n.startswith(f"{each}.") for n in weights)
+        ]:
+            description.config["trained"] = trained_names
+        ids = {id(part) for part in saved_parts}
+        for name, part in _named_parts(model):  # in another precision than its files have
             if any(is_cast(m) for m in part.modules() if is_opened(m) and id(m) not in ids):
                 manifest[name].pop("weights", None)
         (temporary / CONFIG).write_text(dump_yaml(description.config), "utf-8")
@@ -145,37 +147,37 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
 
 
 def _save_parts(
-    model: ComposedModel, description: Description, folder: Path, asked: Callable[[Node], bool]
+    model: ComposedModel, description: Description, folder: Path, selects: Callable[[Node], bool]
 ) -> list[object]:
     """Write parts beside the configuration, point it at them, and say which: those whose nodes are
     asked for, and those that can't be saved otherwise.
     """
-    config, written = description.config, {}
-    wanted = {id(part) for part in description.unsaved.values()}
-    lost = set()
+    config, saved_parts = description.config, {}
+    unsaved_ids = {id(part) for part in description.unsaved.values()}
+    labels = set()
     for label, node, part in list(nodes(model, config)):
-        if id(part) in written or not (asked(node) or id(part) in wanted):
+        if id(part) in saved_parts or not (selects(node) or id(part) in unsaved_ids):
             continue
         real = part.open_decoder() if isinstance(part, DeferredDecoder) else part
         if not has_files(type(real)):
             if node["_target_"].endswith(f".{OPENS}"):
-                lost.add(label)
+                labels.add(label)
             continue  # its weights are saved beside, and it is built anew
-        written[id(part)] = part
+        saved_parts[id(part)] = part
         _save_part(cast(WithFiles, real), node, folder, label)
-    if lost:
+    if labels:
         raise ConfigError(
             f"with_parts=True saves parts that a `from_pretrained` builds, which "
-            f"{', '.join(sorted(lost))} is not; give its class a save_pretrained, or save it "
+            f"{', '.join(sorted(labels))} is not; give its class a save_pretrained, or save it "
             "yourself and point the configuration at its folder"
         )
-    return list(written.values())
+    return list(saved_parts.values())
 
 
 def _lies_in(node: Node, folder: Path) -> bool:
-    """Whether a node names something that is inside of a folder."""
-    named = [Path(value) for value in node.values() if isinstance(value, str) and len(value) < 4096]
-    return any(folder in path.parents for path in named if path.is_absolute())
+    """Return whether a node names something that is inside of a folder."""
+    paths = [Path(value) for value in node.values() if isinstance(value, str) and len(value) < 4096]
+    return any(folder in path.parents for path in paths if path.is_absolute())
 
 
 def _save_part(part: WithFiles, node: Node, folder: Path, label: str) -> None:

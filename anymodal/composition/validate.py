@@ -38,9 +38,9 @@ def validate_model(config: Config, trusted_packages: Sequence[str] = ()) -> None
         _validate_sampling(
             f"modalities.{name}.sampling", node, config.get("parts") or {}, trusted_packages
         )
-    read = [name for name, node in config["modalities"].items() if node.get("encoder")]
-    if read and not config.get("projection"):
-        raise ConfigError(f"a model that reads {', '.join(read)} needs a 'projection'")
+    inputs = [name for name, node in config["modalities"].items() if node.get("encoder")]
+    if inputs and not config.get("projection"):
+        raise ConfigError(f"a model that reads {', '.join(inputs)} needs a 'projection'")
     configuration.validate_node(
         config.get("projection"),
         provided=("widths", "output_width", "output_scale"),
@@ -60,8 +60,8 @@ def validate_model(config: Config, trusted_packages: Sequence[str] = ()) -> None
 def _validate_modality(
     place: str, node: Config, parts: Sequence[str], trusted_packages: Sequence[str]
 ) -> None:
-    given = ("input_width", "num_signal_tokens", "spec")
-    for key, provided in (("encoder", ()), ("decoder", ()), ("head", given)):
+    head_arguments = ("input_width", "num_signal_tokens", "spec")
+    for key, provided in (("encoder", ()), ("decoder", ()), ("head", head_arguments)):
         configuration.validate_node(
             node.get(key),
             provided=provided,
@@ -129,7 +129,7 @@ def _inside(home: str, roots: Sequence[str]) -> bool:
 
 
 def is_part(target: object) -> bool:
-    """Whether a target gives a part of a model and does nothing else."""
+    """Return whether a target gives a part of a model and does nothing else."""
     owner = getattr(target, "__self__", target)
     if not (inspect.isclass(owner) and issubclass(owner, Recorded)) or inspect.isabstract(owner):
         return False

@@ -49,18 +49,18 @@ def instantiate(
     if "_part_" in node:
         check_part(node, parts or {}, "configuration")
         return (parts or {})[node["_part_"]]
-    built = {key: inner(value) for key, value in node.items() if key != "_target_"}
+    values = {key: inner(value) for key, value in node.items() if key != "_target_"}
     if "_target_" not in node:
-        return built
+        return values
     target = resolve_target(node["_target_"], trusted_packages)
-    arguments = {**extra, **built}
+    arguments = {**extra, **values}
     if build_part is not call and takes(target, "build_part"):
         arguments["build_part"] = build_part
     return build_part(target, arguments)
 
 
 def takes(target: Callable[..., Any], name: str) -> bool:
-    """Whether a target has an argument of this very name."""
+    """Return whether a target has an argument of this very name."""
     return name in inspect.signature(target).parameters
 
 
@@ -70,9 +70,9 @@ def build_parts(
     build_part: BuildPart = call,
 ) -> dict[str, Any]:
     """Build the shared objects in order; a later one may refer to an earlier one."""
-    built: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     for name, node in (parts or {}).items():
-        built[name] = instantiate(
-            node, parts=built, trusted_packages=trusted_packages, build_part=build_part
+        objects[name] = instantiate(
+            node, parts=objects, trusted_packages=trusted_packages, build_part=build_part
         )
-    return built
+    return objects

@@ -36,20 +36,20 @@ def load_config(
     Raises:
         ConfigError: for a missing file, bad YAML, an unknown key or a broken interpolation.
     """
-    config = _read(Path(path))
-    with _explained(str(path)):
+    config = _read_file(Path(path))
+    with _explain_errors(str(path)):
         if schema is not None:
             check_schema(schema, OmegaConf.to_container(config, resolve=False))
             config = typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(schema), config))
         for override in overrides:
             _override(config, override, Path(path).parent, schema)
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(resolved, dict)
-    return typing.cast(dict[str, Any], resolved)
+        container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    return typing.cast(dict[str, Any], container)
 
 
 @contextlib.contextmanager
-def _explained(place: str) -> Iterator[None]:
+def _explain_errors(place: str) -> Iterator[None]:
     """Within it, what OmegaConf refuses is a `ConfigError`."""
     try:
         yield
@@ -67,15 +67,15 @@ def structured(schema: type[Schema], config: Mapping[str, Any], place: str) -> S
     Raises:
         ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
     """
-    with _explained(place):
+    with _explain_errors(place):
         check_schema(schema, config)
-        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(config)))
-        found = OmegaConf.to_object(merged)
-    assert isinstance(found, schema)
-    return found
+        node = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(config)))
+        settings = OmegaConf.to_object(node)
+    assert isinstance(settings, schema)
+    return settings
 
 
-def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
+def _read_file(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     if not _exists(path):
         raise ConfigError(
             f"no configuration file at {shorten(str(path), 500)[1:-1]}{_neighbour(path)}"
@@ -97,11 +97,11 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
             f"{path}: base must be a file's name or a list of them, not {shorten(bases)}"
         )
     # A base may have bases; `above` has the files on the way here, so that a circle ends.
-    below = [_read(path.parent / base, (*above, path.resolve())) for base in bases]
-    with _explained(str(path)):
-        merged = OmegaConf.merge(OmegaConf.create({}), *below, resolve_here(config, path.parent))
-    assert isinstance(merged, DictConfig)
-    return merged
+    below = [_read_file(path.parent / base, (*above, path.resolve())) for base in bases]
+    with _explain_errors(str(path)):
+        node = OmegaConf.merge(OmegaConf.create({}), *below, resolve_here(config, path.parent))
+    assert isinstance(node, DictConfig)
+    return node
 
 
 def _neighbour(path: Path) -> str:
@@ -144,24 +144,25 @@ def _override(config: DictConfig, override: str, folder: Path, schema: type | No
         for name in reversed(key.split(".")):
             nested = {name: nested}
         check_schema(schema, nested)
+    # Merged: `optimizer={lr: 1}` leaves the mapping's other keys as they are.
     OmegaConf.update(config, key, value, merge=True)
 
 
 def _require_key(config: DictConfig, dotted: str) -> None:
     node: Node | None = config
-    done: list[str] = []
+    prefix: list[str] = []
     for name in dotted.split("."):
         # Among the keys: `in` denies those of a schema that have no value yet.
-        known = [str(key) for key in node.keys()] if isinstance(node, DictConfig) else []  # noqa: SIM118
-        if name not in known:
-            place = ".".join(done) or "the configuration"
+        names = [str(key) for key in node.keys()] if isinstance(node, DictConfig) else []  # noqa: SIM118
+        if name not in names:
+            place = ".".join(prefix) or "the configuration"
             raise ConfigError(
-                f"{place} has no key {name!r}{suggest(name, known)}"
+                f"{place} has no key {name!r}{suggest(name, names)}"
                 f" (write +{dotted}=… to add a new key)"
             )
         assert isinstance(node, DictConfig), "a key was found in it"
         node = node._get_node(name)
-        done.append(name)
+        prefix.append(name)
 
 
 def explain(error: OmegaConfBaseException) -> str:
@@ -169,8 +170,8 @@ def explain(error: OmegaConfBaseException) -> str:
     line, key = _first_line(error), str(error.full_key or "")
     unknown = isinstance(error, ConfigKeyError | ConfigAttributeError)
     if unknown and dataclasses.is_dataclass(error.object_type):
-        known = [field.name for field in dataclasses.fields(error.object_type)]
-        return f"there is no key {key!r}{suggest(str(error.key), known)}"
+        names = [field.name for field in dataclasses.fields(error.object_type)]
+        return f"there is no key {key!r}{suggest(str(error.key), names)}"
     return f"{key}: {line}" if key and key not in line else line
 
 

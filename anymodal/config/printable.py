@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 _JOINERS = "\u200c\u200d"
-"""What Persian, Indic scripts and emoji are written with; they show nothing of their own."""
+"""Joiners of Persian, Indic scripts and emoji; they show nothing of their own."""
 
 
 def printable(text: str, limit: int | None = 120, keep: str = "") -> str:

@@ -24,7 +24,7 @@ def check_integer(name: str, value: object, least: int, most: int) -> int:
     Raises:
         ValueError: it is none, or out of the range.
     """
-    good = isinstance(value, Integral) and not isinstance(value, bool)
+    good = isinstance(value, Integral) and not isinstance(value, bool)  # True is an int in Python
     if not (good and least <= cast(int, value) <= most):
         raise ValueError(f"{name}={value!r}; it must be a whole number from {least} to {most}")
     return int(cast(int, value))
@@ -52,7 +52,10 @@ def check_seed(value: object, most: int = MOST_SEED) -> int:
 
 
 def check_sampling(
-    given: object, sample: Callable[..., object] | None = None, fewest: int = 1, place: str = ""
+    settings: object,
+    sample: Callable[..., object] | None = None,
+    min_steps: int = 1,
+    place: str = "",
 ) -> dict[str, object]:
     """Give the settings by which a decoder makes media, each in its range.
 
@@ -65,21 +68,23 @@ def check_sampling(
     Raises:
         ValueError: a setting is unknown, of the wrong type or out of its range.
     """
-    before = f"{place}: " if place else ""
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{before}settings are given by name, as {{'steps': 20}}, not {given!r}")
-    known, open_ended = _settings_of(sample)
-    found = dict(given)
-    for name, value in given.items():
-        if name not in known and not open_ended:
-            raise ValueError(f"{before}there is no setting {name!r}{suggest(str(name), known)}")
+    prefix = f"{place}: " if place else ""
+    if not isinstance(settings, Mapping):
+        raise ValueError(
+            f"{prefix}settings are given by name, as {{'steps': 20}}, not {settings!r}"
+        )
+    names, open_ended = _settings_of(sample)
+    values = dict(settings)
+    for name, value in settings.items():
+        if name not in names and not open_ended:
+            raise ValueError(f"{prefix}there is no setting {name!r}{suggest(str(name), names)}")
         if name == "steps":
-            found[name] = check_integer(f"{before}steps", value, fewest, MOST_STEPS)
+            values[name] = check_integer(f"{prefix}steps", value, min_steps, MOST_STEPS)
         elif name == "guidance":
-            found[name] = check_real(f"{before}guidance", value, 0, MOST_GUIDANCE)
+            values[name] = check_real(f"{prefix}guidance", value, 0, MOST_GUIDANCE)
         elif isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{before}{name}={value!r}; it must be a finite number")
-    return found
+            raise ValueError(f"{prefix}{name}={value!r}; it must be a finite number")
+    return values
 
 
 def _settings_of(sample: Callable[..., object] | None) -> tuple[list[str], bool]:
@@ -87,7 +92,9 @@ def _settings_of(sample: Callable[..., object] | None) -> tuple[list[str], bool]
     if sample is None:
         return ["steps", "guidance"], False
     parameters = inspect.signature(sample).parameters.values()
-    ours = ("conditioning", "generator", "progress", "self")
-    named = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    known = [name for name in named if name not in ours]
-    return known, any(p.kind == p.VAR_KEYWORD for p in parameters)
+    internal = ("conditioning", "generator", "progress", "self")
+    parameter_names = [
+        p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    names = [name for name in parameter_names if name not in internal]
+    return names, any(p.kind == p.VAR_KEYWORD for p in parameters)

@@ -28,28 +28,30 @@ def resolve_target(dotted: str, trusted_packages: Iterable[str] = ()) -> Callabl
     """
     if not isinstance(dotted, str):
         raise ConfigError(f"_target_ must be a dotted path, not {shorten(dotted)}")
+    # Before any import: importing runs a module's code.
     if len(dotted) > 300 or not all(name.isidentifier() for name in dotted.split(".")):
         raise ConfigError(f"_target_ {shorten(dotted)} is no dotted path")
-    allowed = (*TRUSTED, *trusted_packages)
-    if not _inside(dotted, allowed):
+    packages = (*TRUSTED, *trusted_packages)
+    if not _inside(dotted, packages):
         raise ConfigError(
-            f"_target_ {dotted!r} is outside the allowed packages ({', '.join(allowed)}); if you "
+            f"_target_ {dotted!r} is outside the allowed packages ({', '.join(packages)}); if you "
             f"trust it, add its package to `trusted_packages:` at the top of your own configuration"
         )
     names = dotted.split(".")
-    for split in range(len(names), 0, -1):
-        module_name = ".".join(names[:split])
+    for count in range(len(names), 0, -1):
+        module_name = ".".join(names[:count])
         try:
-            found: object = importlib.import_module(module_name)
+            target: object = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name and not module_name.startswith(error.name):
                 raise ConfigError(f"_target_ {dotted!r} needs {error.name!r} installed") from error
             continue
-        found = _walk_attributes(found, names[split:], dotted)
-        home = getattr(found, "__module__", None) or ""
-        if not _inside(home, allowed):
+        target = _walk_attributes(target, names[count:], dotted)
+        # Trusted packages import others' functions, which a dotted path could reach through them.
+        home = getattr(target, "__module__", None) or ""
+        if not _inside(home, packages):
             raise ConfigError(f"_target_ {dotted!r} is defined in {home!r}; name it there")
-        return typing.cast(Callable[..., Any], found)
+        return typing.cast(Callable[..., Any], target)
     raise ConfigError(f"_target_ {dotted!r}: there is no module {names[0]!r} to import")
 
 
@@ -57,17 +59,17 @@ def _inside(dotted: str, roots: Iterable[str]) -> bool:
     return any(dotted == root or dotted.startswith(root + ".") for root in roots)
 
 
-def _walk_attributes(found: object, names: list[str], dotted: str) -> Any:
+def _walk_attributes(target: object, names: list[str], dotted: str) -> Any:
     """The end of a dotted path: a class, a function, or a class's own constructor."""
     for name in names:
-        if name.startswith("_") or not hasattr(found, name):
-            known = getattr(found, "__all__", None) or [n for n in dir(found) if n[0] != "_"]
-            raise ConfigError(f"_target_ {dotted!r}: no {name!r} there{suggest(name, known)}")
-        owner, found = found, getattr(found, name)
-        if isinstance(found, types.ModuleType):
+        if name.startswith("_") or not hasattr(target, name):
+            choices = getattr(target, "__all__", None) or [n for n in dir(target) if n[0] != "_"]
+            raise ConfigError(f"_target_ {dotted!r}: no {name!r} there{suggest(name, choices)}")
+        owner, target = target, getattr(target, name)
+        if isinstance(target, types.ModuleType):
             raise ConfigError(f"_target_ {dotted!r} reaches into another module; name it directly")
-        if inspect.isclass(owner) and inspect.isfunction(found):
+        if inspect.isclass(owner) and inspect.isfunction(target):
             raise ConfigError(f"_target_ {dotted!r} is a method of objects, not of the class")
-    if not callable(found):
+    if not callable(target):
         raise ConfigError(f"_target_ {dotted!r} is not a class or function")
-    return found
+    return target

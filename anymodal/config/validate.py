@@ -49,11 +49,11 @@ def validate_node(
     if "_target_" in node:
         target = resolve_target(node["_target_"], trusted_packages)
         # Arguments are bound here; that parts among them fit is checked on the way down.
-        given = {key: value for key, value in node.items() if key != "_target_"}
-        where = f"{place or 'configuration'} ({node['_target_']})"
+        arguments = {key: value for key, value in node.items() if key != "_target_"}
+        label = f"{place or 'configuration'} ({node['_target_']})"
         if base is not None:
-            check_base(target, base, where)
-        check_arguments(target, given, where, provided)
+            check_base(target, base, label)
+        check_arguments(target, arguments, label, provided)
     for key, value in node.items():
         validate_node(
             value,
@@ -63,21 +63,21 @@ def validate_node(
         )
 
 
-def check_base(target: Callable[..., Any], base: type, where: str) -> None:
+def check_base(target: Callable[..., Any], base: type, label: str) -> None:
     """Refuse a class that isn't a base's, a constructor of one, or a function that says it gives
     something else. What a function gives without saying it is known only once it is built.
 
     Raises:
         ConfigError: naming what it must be.
     """
-    made: object = target
+    cls: object = target
     if inspect.ismethod(target):
-        made = target.__self__
+        cls = target.__self__
     elif not inspect.isclass(target):
         hint = _hints(target).get("return")
-        made = typing.get_origin(hint) or hint
-    if inspect.isclass(made) and not issubclass(made, base):
-        raise ConfigError(f"{where} must be of class {base.__name__}, not {made.__name__}")
+        cls = typing.get_origin(hint) or hint
+    if inspect.isclass(cls) and not issubclass(cls, base):
+        raise ConfigError(f"{label} must be of class {base.__name__}, not {cls.__name__}")
 
 
 def validate_parts(
@@ -86,11 +86,11 @@ def validate_parts(
     """Check the shared objects, each of which may refer to those before it; their names."""
     if not isinstance(parts or {}, Mapping):
         raise ConfigError(f"parts must be a mapping by name, not {shorten(parts)}")
-    known: list[str] = []
+    names: list[str] = []
     for name, node in (parts or {}).items():
-        validate_node(node, parts=known, trusted_packages=trusted_packages, place=f"parts.{name}")
-        known.append(name)
-    return known
+        validate_node(node, parts=names, trusted_packages=trusted_packages, place=f"parts.{name}")
+        names.append(name)
+    return names
 
 
 def check_part(node: Mapping[str, Any], parts: Iterable[str], place: str) -> None:
@@ -105,40 +105,43 @@ def check_part(node: Mapping[str, Any], parts: Iterable[str], place: str) -> Non
 
 
 def check_arguments(
-    target: Callable[..., Any], given: Mapping[str, Any], where: str, provided: Iterable[str] = ()
+    target: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    label: str,
+    provided: Iterable[str] = (),
 ) -> None:
     """Bind keyword arguments against a signature, without a call.
 
     Raises:
         ConfigError: for an unknown argument, a missing one, or one that can't be of its type.
     """
-    named = {
+    parameters = {
         name: parameter
         for name, parameter in inspect.signature(target).parameters.items()
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         and name != "self"
     }
     kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
-    for name in given:
+    for name in arguments:
         open_ended = isinstance(name, str) and inspect.Parameter.VAR_KEYWORD in kinds
-        if name not in named and not open_ended:
-            raise ConfigError(f"{where} takes no {shorten(name)}{suggest(name, named)}")
-    filled = {*given, *provided}
-    missing = [n for n, p in named.items() if p.default is p.empty and n not in filled]
-    if missing:
-        raise ConfigError(f"{where} needs {', '.join(missing)}")
+        if name not in parameters and not open_ended:
+            raise ConfigError(f"{label} takes no {shorten(name)}{suggest(name, parameters)}")
+    names = {*arguments, *provided}
+    absent = [n for n, p in parameters.items() if p.default is p.empty and n not in names]
+    if absent:
+        raise ConfigError(f"{label} needs {', '.join(absent)}")
     hints = _hints(target)
-    for name, value in given.items():
-        if name in named and name in hints:
-            check_argument(value, hints[name], f"{where}.{name}")
+    for name, value in arguments.items():
+        if name in parameters and name in hints:
+            check_argument(value, hints[name], f"{label}.{name}")
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     """Type hints by argument, without those that only a type checker can resolve."""
     function: object = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
-    found: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
         alone = types.SimpleNamespace(__annotations__={name: hint})
         with contextlib.suppress(NameError, AttributeError):
-            found |= typing.get_type_hints(alone, getattr(function, "__globals__", {}))
-    return found
+            hints |= typing.get_type_hints(alone, getattr(function, "__globals__", {}))
+    return hints

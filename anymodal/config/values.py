@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 MISSING = "???"
-"""What OmegaConf has in the place of a value that must be given."""
+"""OmegaConf's placeholder of a value that must be given."""
 
 
 class ConfigError(ValueError):
@@ -25,30 +25,30 @@ def shorten(value: object, most: int = 100) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def suggest(name: object, known: Iterable[object]) -> str:
+def suggest(name: object, choices: Iterable[object]) -> str:
     """`; did you mean 'x'?`, or the known names where none is near."""
-    known = sorted(str(k) for k in known)
-    near = difflib.get_close_matches(str(name)[:100], known, n=1, cutoff=0.6)
+    choices = sorted(str(k) for k in choices)
+    near = difflib.get_close_matches(str(name)[:100], choices, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(choices)}" if choices else ""
 
 
-def check_argument(value: object, hint: object, where: str) -> None:
+def check_argument(value: object, hint: object, label: str) -> None:
     """Refuse a value for which the hint has no room, or which holds such a value."""
-    check_type(value, hint, where)
-    held = [option for option in _options(hint) if _holds(option, value)]
-    if len(held) != 1:
+    check_type(value, hint, label)
+    containers = [option for option in _options(hint) if _holds(option, value)]
+    if len(containers) != 1:
         return  # nothing, or one of several kinds
-    inner = typing.get_args(held[0])[-1]
+    inner = typing.get_args(containers[0])[-1]
     assert isinstance(value, list | Mapping), "something holds what is inside"
     for key, item in enumerate(value) if isinstance(value, list) else value.items():
-        place = f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}"
+        place = f"{label}[{key}]" if isinstance(value, list) else f"{label}.{key}"
         check_argument(item, inner, place)
 
 
 def _holds(option: object, value: object) -> bool:
-    """Whether a hint says what is in a list or a mapping."""
+    """Return whether a hint has types for the items of this list or mapping."""
     kinds = _LISTS if isinstance(value, list) else _MAPPINGS if isinstance(value, Mapping) else ()
     part = isinstance(value, Mapping) and ("_target_" in value or "_part_" in value)
     return typing.get_origin(option) in kinds and bool(typing.get_args(option)) and not part
@@ -58,14 +58,14 @@ def _options(hint: object) -> tuple[object, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) in _UNIONS else (hint,)
 
 
-def check_type(value: object, hint: object, where: str) -> None:
+def check_type(value: object, hint: object, label: str) -> None:
     """Refuse a value for which the hint has no room; what containers hold isn't looked at."""
     options = _options(hint)
     if not any(_fits(value, option) for option in options):
         names = " or ".join(
             _PLAIN.get(cast(type, o), getattr(o, "__name__", str(o))) for o in options
         )
-        raise ConfigError(f"{where} must be {names}, not {shorten(value)}")
+        raise ConfigError(f"{label} must be {names}, not {shorten(value)}")
 
 
 def _fits(value: object, option: object) -> bool:
@@ -82,6 +82,7 @@ def _fits(value: object, option: object) -> bool:
         return origin not in (*_PLAIN, *_MAPPINGS)
     if isinstance(value, Mapping):
         return origin not in (*_PLAIN, *_LISTS)
+    # By the very type: a bool is an int to isinstance().
     return type(value) is origin or (type(value), origin) in _ALIKE
 
 
@@ -92,41 +93,41 @@ _MAPPINGS = (dict, Mapping)
 _ALIKE = {(int, float), (str, Path)}
 
 
-def check_schema(schema: object, given: object, place: str = "") -> None:
+def check_schema(schema: object, values: object, place: str = "") -> None:
     """Refuse values that a schema has no place or no room for; OmegaConf would take '5' for 5.
 
     Raises:
         ConfigError: naming the key, and the nearest right one.
     """
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"{place or 'it'} must be a mapping, not {shorten(given)}")
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{place or 'it'} must be a mapping, not {shorten(values)}")
     hints = typing.get_type_hints(schema)
-    for key, value in given.items():
-        where = f"{place}.{key}" if place else str(key)
+    for key, value in values.items():
+        label = f"{place}.{key}" if place else str(key)
         if key not in hints:
-            raise ConfigError(f"there is no key {where!r}{suggest(key, hints)}")
-        _check_value(value, hints[key], where)
+            raise ConfigError(f"there is no key {label!r}{suggest(key, hints)}")
+        _check_value(value, hints[key], label)
 
 
-def _check_value(value: object, hint: object, where: str) -> None:
+def _check_value(value: object, hint: object, label: str) -> None:
     if isinstance(value, str) and ("${" in value or value == MISSING):
         return  # told once it is resolved
     if dataclasses.is_dataclass(hint):
-        check_schema(hint, value, where)
+        check_schema(hint, value, label)
         return
-    check_type(value, hint, where)
+    check_type(value, hint, label)
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(value, Mapping) and hint is not Any and origin is not dict:
-        raise ConfigError(f"{where} must be a plain value, not {shorten(value)}")
+        raise ConfigError(f"{label} must be a plain value, not {shorten(value)}")
     if origin is list:
         if not isinstance(value, list):
-            raise ConfigError(f"{where} must be a list, not {shorten(value)}")
+            raise ConfigError(f"{label} must be a list, not {shorten(value)}")
         for index, item in enumerate(value):
-            _check_value(item, inner[0], f"{where}[{index}]")
+            _check_value(item, inner[0], f"{label}[{index}]")
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} must be a mapping, not {shorten(value)}")
+            raise ConfigError(f"{label} must be a mapping, not {shorten(value)}")
         for key, item in value.items():
             if not isinstance(key, str):
-                raise ConfigError(f"{where} has the key {key!r}, which is no text; quote it")
-            _check_value(item, inner[1], f"{where}.{key}")
+                raise ConfigError(f"{label} has the key {key!r}, which is no text; quote it")
+            _check_value(item, inner[1], f"{label}.{key}")

@@ -32,11 +32,13 @@ def read_yaml(path: Path) -> object:
             with each alias counted as what it stands for, `MAX_DEPTH` levels), or not such YAML.
     """
     # Not blocking: opening a pipe would wait for somebody who writes to it.
-    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError(f"{path} is no regular file; name a YAML file")
-        data = file.read(MAX_BYTES + 1)
+        data = file.read(MAX_BYTES + 1)  # not by the file's size, which may grow meanwhile
     if len(data) > MAX_BYTES:
         raise ValueError(f"{path} is larger than {MAX_BYTES >> 20} MiB, which no configuration is")
     try:
@@ -66,31 +68,31 @@ def dump_yaml(value: object) -> str:
 
 
 @dataclass
-class _Open:
+class _OpenCollection:
     """A mapping or list that is being read: what was read before it, and a mapping's keys."""
 
     anchor: str | None
     mapping: bool
-    before: int
+    start: int
     keys: set[tuple[str, bool]] = field(default_factory=set)
     at_key: bool = True
 
 
 def _check(text: str) -> None:
     """Refuse what is too much before it is built: a parser's events come one by one."""
-    around = [_Open(None, False, 0)]
+    stack = [_OpenCollection(None, False, 0)]
     sizes: dict[str, int] = {}
     total = 0
     # Events, not nodes: an alias to an alias would build gigabytes before anything is counted.
     for event in yaml.parse(text, _BASE):
         if isinstance(event, yaml.CollectionEndEvent):
-            done = around.pop()
-            if done.anchor is not None:
-                sizes[done.anchor] = total - done.before
+            collection = stack.pop()
+            if collection.anchor is not None:
+                sizes[collection.anchor] = total - collection.start
             continue
         if not isinstance(event, yaml.NodeEvent):
             continue
-        _count_key(around[-1], event)
+        _count_key(stack[-1], event)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
                 raise ValueError(f"*{event.anchor} stands for nothing before it{_at(event)}")
@@ -99,28 +101,28 @@ def _check(text: str) -> None:
             _check_value(event)
             if isinstance(event, yaml.CollectionStartEvent):
                 mapping = isinstance(event, yaml.MappingStartEvent)
-                around.append(_Open(event.anchor, mapping, total))
+                stack.append(_OpenCollection(event.anchor, mapping, total))
             elif event.anchor is not None:
                 sizes[event.anchor] = 1
             total += 1
-        if len(around) > MAX_DEPTH + 1:
+        if len(stack) > MAX_DEPTH + 1:
             raise ValueError(f"it nests more than {MAX_DEPTH} levels deep{_at(event)}")
         if total > MAX_NODES:
             raise ValueError(f"it holds more than {MAX_NODES} values{_at(event)}")
 
 
-def _count_key(inside: _Open, event: yaml.NodeEvent) -> None:
+def _count_key(collection: _OpenCollection, event: yaml.NodeEvent) -> None:
     """Refuse a key that a mapping has already; every second thing in one is a key."""
-    if not inside.mapping:
+    if not collection.mapping:
         return
-    if inside.at_key and isinstance(event, yaml.ScalarEvent) and event.value != _MERGE:
+    if collection.at_key and isinstance(event, yaml.ScalarEvent) and event.value != _MERGE:
         rules = _PlainScalars.yaml_implicit_resolvers.get(event.value[:1], ())
         special = not event.style and any(rule.match(event.value) for _, rule in rules)
         key = event.value, special
-        if key in inside.keys:
+        if key in collection.keys:
             raise ValueError(f"the key {event.value[:80]!r} stands there twice{_at(event)}")
-        inside.keys.add(key)
-    inside.at_key = not inside.at_key
+        collection.keys.add(key)
+    collection.at_key = not collection.at_key
 
 
 def _check_value(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
@@ -148,12 +150,12 @@ class _PlainScalars:
 
     # Dates would become objects, and `=` a special value, which OmegaConf takes neither of.
     yaml_implicit_resolvers = {
-        first: [
+        character: [
             (tag, pattern)
-            for tag, pattern in known
+            for tag, pattern in resolvers
             if tag not in (f"{_TAG}timestamp", f"{_TAG}value")
         ]
-        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for character, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 

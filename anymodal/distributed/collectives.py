@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -20,7 +20,7 @@ def rank() -> int:
 
 
 def is_rank_zero() -> bool:
-    """Whether what all processes would print is this one's to print, by how it was launched."""
+    """Return whether this process is the first, which alone logs, by how it was launched."""
     return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")) == "0"
 
 
@@ -28,7 +28,7 @@ def all_reduce_sum(values: Tensor) -> Tensor:
     """The sum of a tensor over processes, which must all call this, without a gradient."""
     if world_size() == 1:
         return values
-    total = values.detach().to(_place(), copy=True)
+    total = values.detach().to(_place(), copy=True)  # all_reduce writes in place
     dist.all_reduce(total)
     return total.to(values.device)
 
@@ -40,17 +40,19 @@ def all_gather_with_grad(rows: Tensor) -> Tensor:
     """
     if world_size() == 1:
         return rows
-    own = torch.tensor(rows.shape, device=_place())
-    shapes = [torch.zeros_like(own) for _ in range(world_size())]
-    dist.all_gather(shapes, own)
+    local_shape = torch.tensor(rows.shape, device=_place())
+    shapes = [torch.zeros_like(local_shape) for _ in range(world_size())]
+    dist.all_gather(shapes, local_shape)
     most, width = torch.stack(shapes).amax(0).tolist()
-    padded = rows.new_zeros(most, width, device=_place())
-    padded[: len(rows), : rows.shape[1]] = rows.detach()
-    found = [torch.empty_like(padded) for _ in shapes]
-    dist.all_gather(found, padded)
+    # All the same size, since all_gather takes no others.
+    block = rows.new_zeros(most, width, device=_place())
+    block[: len(rows), : rows.shape[1]] = rows.detach()
+    blocks = [torch.empty_like(block) for _ in shapes]
+    dist.all_gather(blocks, block)
     parts = [
-        part[: int(shape[0])].to(rows.device) for part, shape in zip(found, shapes, strict=True)
+        part[: int(shape[0])].to(rows.device) for part, shape in zip(blocks, shapes, strict=True)
     ]
+    # The gathered copy of this process's own rows has no gradient.
     if len(rows):
         parts[rank()] = rows
     return torch.cat(parts)

@@ -13,7 +13,7 @@ def choose_device(name: str | None) -> str:
     """
     device = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device)  # a name may be right and its driver missing
     except (RuntimeError, AssertionError) as error:
         line = str(error).splitlines()[0]
         raise ValueError(f"device {device!r}: {line}; `anymodal doctor` says why") from None

@@ -1,4 +1,4 @@
-"""Predictors: what is evaluated, such as a model."""
+"""Predictors: models under evaluation, or stand-ins for one."""
 
 from __future__ import annotations
 

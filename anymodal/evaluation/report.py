@@ -38,9 +38,9 @@ class Results(TypedDict):
 def metric_table(results: Results) -> str:
     """The figures as a Markdown table, with a list of what failed."""
     rows = []
-    for name, measured in results["metrics"].items():
-        figures = {key: measured[key] for key in measured if key not in ("count", "missing")}
-        counts = [f"{measured['count']:.0f}", f"{measured.get('missing', 0):.0f}"]
+    for name, result in results["metrics"].items():
+        figures = {key: result[key] for key in result if key not in ("count", "missing")}
+        counts = [f"{result['count']:.0f}", f"{result.get('missing', 0):.0f}"]
         if not figures:
             rows.append([f"{name}: –", "–", *counts])
         for key, value in figures.items():
@@ -50,5 +50,5 @@ def metric_table(results: Results) -> str:
         f"{failure['error']}"
         for failure in results["failed"]
     ]
-    failed = [f"{len(lines)} failed:", "\n".join(lines)] if lines else []
-    return "\n\n".join([markdown_table(["metric", "value", "n", "missing"], rows), *failed])
+    section = [f"{len(lines)} failed:", "\n".join(lines)] if lines else []
+    return "\n\n".join([markdown_table(["metric", "value", "n", "missing"], rows), *section])

@@ -65,15 +65,15 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     predictor = ModelPredictor(_model(job), **job.settings)
     head = {"answerer": predictor.metadata(), "seed": job.seed}
     store = RecordStore[Reply](Path(job.output_dir), head, lambda record: record["id"])
-    failed = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
+    failures = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics
-    failed += measure_replies(metrics, samples, store, devices.choose_device(job.device))
+    failures += measure_replies(metrics, samples, store, devices.choose_device(job.device))
     results: Results = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
         "data": job.data if isinstance(job.data, str) else job.data["_target_"],
         "seed": job.seed,
         "count": len(samples),
-        "failed": failed,
+        "failed": failures,
         "metrics": {name: metric.compute() for name, metric in metrics.items()},
     }
     table = metric_table(results)
@@ -107,7 +107,7 @@ def collect_replies(
     Raises:
         ValueError: if every sample failed: something is wrong that isn't the samples'.
     """
-    failed: list[Failure] = []
+    failures: list[Failure] = []
     with tqdm(total=len(samples), unit="sample") as bar:
         for start in range(0, len(samples), batch_size):
             some = samples[start : start + batch_size]
@@ -115,21 +115,21 @@ def collect_replies(
             if not all(_is_answered(store, sample) for sample in some):
                 for sample, reply in _ask(predictor, some, seed):
                     if isinstance(reply, Exception):
-                        failed.append({"id": sample.id, "error": str(reply)})
+                        failures.append({"id": sample.id, "error": str(reply)})
                         # An older reply, to what the sample asked before, must not be measured.
                         store.records.pop(sample.id, None)
                     elif not _is_answered(store, sample):
                         store.records[sample.id] = record = _record(sample, reply, store)
                         store.add(record)
             bar.update(len(some))
-    if len(failed) == len(samples):
-        first = failed[0]
-        raise ValueError(f"all {len(samples)} samples failed; {first['id']}: {first['error']}")
-    return failed
+    if len(failures) == len(samples):
+        failure = failures[0]
+        raise ValueError(f"all {len(samples)} samples failed; {failure['id']}: {failure['error']}")
+    return failures
 
 
 def _is_answered(store: RecordStore[Reply], sample: EvaluationSample) -> bool:
-    """Whether the store has a reply to just what the sample asks, with all its media."""
+    """Return whether the store has a reply to just what the sample asks, with all its media."""
     record = store.records.get(sample.id)
     if record is None:
         return False
@@ -179,7 +179,7 @@ def _record(sample: EvaluationSample, message: Message, store: RecordStore[Reply
     return {
         "id": sample.id,
         "digest": sample.digest(),
-        "messages": sample.written(),
+        "messages": sample.to_json(),
         "reply": reply,
     }
 
@@ -191,7 +191,7 @@ def measure_replies(
     device: str,
 ) -> list[Failure]:
     """Let every metric take in every reply; what couldn't be measured comes back, and why."""
-    failed: list[Failure] = []
+    failures: list[Failure] = []
     for metric in metrics.values():
         metric.to(device)
     for sample in tqdm(samples, unit="reply", desc="measuring"):
@@ -204,8 +204,8 @@ def measure_replies(
             try:
                 metric.update(sample, reply)
             except (ValueError, OSError) as error:
-                failed.append({"id": sample.id, "metric": name, "error": str(error)})
-    return failed
+                failures.append({"id": sample.id, "metric": name, "error": str(error)})
+    return failures
 
 
 def _part(folder: Path, part: str | ReplySampleFile) -> str | media.Media:

@@ -128,9 +128,9 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     try:
         Sampling(**text)
         ranges.check_integer("batch_size", settings.get("batch_size", 1), 1, MAX_BATCH_SIZE)
-        for name, how in sampling.items():
+        for name, values in sampling.items():
             # Whether the decoder takes others is checked with the model, before the first sample.
-            ranges.check_sampling(how, lambda **any: None, place=f"settings.sampling.{name}")
+            ranges.check_sampling(values, lambda **any: None, place=f"settings.sampling.{name}")
     except ValueError as error:
         raise ConfigError(f"settings: {error}") from error
 
@@ -141,8 +141,8 @@ def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluati
     parts = configuration.validate_parts(evaluation.parts, evaluation.trusted)
     for name in ("model", "data", "metrics"):
         node = getattr(evaluation, name)
-        shared = parts if name == "metrics" else ()
+        part_names = parts if name == "metrics" else ()
         configuration.validate_node(
-            node, parts=shared, trusted_packages=evaluation.trusted, place=name
+            node, parts=part_names, trusted_packages=evaluation.trusted, place=name
         )
     return evaluation

@@ -11,7 +11,7 @@ from anymodal.io.checkpoint import replacing
 from anymodal.media import Media
 
 Record = TypeVar("Record", bound=Mapping[str, object])
-"""What is kept of one sample, as JSON values."""
+"""The record of one sample, as JSON values."""
 
 
 class RecordStore(Generic[Record]):

@@ -66,6 +66,7 @@ class Head(Recorded, nn.Module, ABC):
                     f"{name} has shape {tuple(states.shape)}; this head was built for "
                     f"(batch, {self.num_signal_tokens} signal tokens, width {self.input_width})"
                 )
+        # A language model in half precision feeds heads that train in float32.
         dtype = next(self.parameters()).dtype
         hidden, embeds = hidden.to(dtype), embeds.to(dtype)
         output = self._embeds(hidden, embeds)

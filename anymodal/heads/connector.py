@@ -67,9 +67,9 @@ class ConnectorHead(Head):
         rotation = _rotation(states.shape[1], self.input_width // self.heads, states)
         for block in self.blocks:
             states = block(states, rotation)
-        read = self.norm(states[:, self.num_signal_tokens :])  # (B, L, D)
-        projected = self.projection(read).to(read.dtype)
-        output: Tensor = self.output_norm(projected) * self.gate(read).sigmoid()
+        outputs = self.norm(states[:, self.num_signal_tokens :])  # (B, L, D)
+        values = self.projection(outputs).to(outputs.dtype)
+        output: Tensor = self.output_norm(values) * self.gate(outputs).sigmoid()
         return output
 
 

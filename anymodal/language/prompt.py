@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from anymodal.language.model import IGNORED, LanguageModel
+from anymodal.language.packing import Packed, pack
 from anymodal.language.signal_tokens import Signals
 from anymodal.media import Media
 from anymodal.types import Message, Target
@@ -75,6 +76,33 @@ class ChatPrompt:
         return keys
 
 
+class Rows(Protocol):
+    """Conversations in rows, such as `PromptRows`."""
+
+    @property
+    def prompts(self) -> list[ChatPrompt]:
+        """The conversations."""
+
+    @property
+    def packed(self) -> Packed:
+        """Their tokens, and where each conversation begins."""
+
+
+class PromptRows(NamedTuple):
+    """Conversations in rows, from `PromptBuilder.lay_out`."""
+
+    prompts: list[ChatPrompt]
+    packed: Packed
+
+
+def caption_spans(name: str, rows: Rows) -> Iterator[tuple[int, int, Target]]:
+    """Row, first signal and target of a modality's spans that have a caption, in order."""
+    for place, prompt in zip(rows.packed.places, rows.prompts, strict=True):
+        for span in prompt.spans:
+            if span.target.modality == name and span.target.caption:
+                yield place.row, place.start + span.start, span.target
+
+
 Content = str | list[int]
 """A part of a message: text, or ids that stand for media."""
 
@@ -135,6 +163,24 @@ class PromptBuilder:
             prompt.labels += self._labels(ids) if segment.supervised else [IGNORED] * len(ids)
         self._locate(prompt, parts)
         return prompt
+
+    def lay_out(self, samples: Sequence[Sequence[Message]], share_rows: bool = True) -> PromptRows:
+        """Conversations in rows, several in each if `share_rows` and the model `packs`.
+
+        Raises:
+            ValueError: for media that no encoder reads, or a conversation longer than the language
+                model reads.
+        """
+        prompts = [self.build(messages, reply=False) for messages in samples]
+        limit = self.language.max_positions
+        if limit is not None and (length := max(len(prompt.ids) for prompt in prompts)) > limit:
+            raise ValueError(
+                f"the conversation takes {length} positions and the language model reads {limit}; "
+                "cut it, or give fewer media"
+            )
+        ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
+        share_rows = share_rows and self.language.packs
+        return PromptRows(prompts, pack(ids, labels, share_rows, self.language.width))
 
     def _contents(self, message: Message, parts: _Parts) -> list[Content]:
         """A message's texts, placeholders and spans."""

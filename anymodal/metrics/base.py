@@ -31,7 +31,7 @@ class Metric(ABC):
     missing: int = 0
 
     def takes(self, sample: EvaluationSample) -> bool:
-        """Whether a sample has what this metric needs."""
+        """Return whether a sample has what this metric needs."""
         return all(getattr(sample, key) for key in self.needs)
 
     def check(self, samples: Sequence[EvaluationSample]) -> None:
@@ -67,8 +67,8 @@ class Metric(ABC):
         """The figures, with `count`, the replies taken in, and `missing`, if there are any."""
         # Without one reply measured there is nothing to divide by.
         figures = self._compute() if self.count > self.missing else {}
-        missing = {"missing": self.missing} if self.missing else {}
-        return {**figures, "count": self.count, **missing}
+        extra = {"missing": self.missing} if self.missing else {}
+        return {**figures, "count": self.count, **extra}
 
     @abstractmethod
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:

@@ -26,19 +26,19 @@ class Accuracy(Metric):
     needs = ("choices", "answer")
 
     def __init__(self) -> None:
-        self.right = self.named = 0
+        self.num_correct = self.num_named = 0
         self.chance = 0.0
 
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         choices = choices_in(reply.text, sample.choices)
-        self.right += choices == {sample.answer}
-        self.named += len(choices) == 1
+        self.num_correct += choices == {sample.answer}
+        self.num_named += len(choices) == 1
         # A choice that is listed twice isn't guessed more often.
         self.chance += 1 / len(set(sample.choices))
         return True
 
     def _compute(self) -> dict[str, float]:
-        sums = {"accuracy": self.right, "named": self.named, "chance": self.chance}
+        sums = {"accuracy": self.num_correct, "named": self.num_named, "chance": self.chance}
         return {name: value / self.count for name, value in sums.items()}
 
 
@@ -88,7 +88,7 @@ class YesNo(Metric):
         self.yes = self.unclear = 0
 
     def takes(self, sample: EvaluationSample) -> bool:
-        """Whether the answer is yes or no."""
+        """Return whether the answer is yes or no."""
         return words(sample.answer) in (["yes"], ["no"])
 
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:

@@ -74,10 +74,10 @@ class _TensorFeatures(nn.Module):
         if name == "clip":
             return super().__getattr__(name)
         attribute = getattr(self.clip, name)
-        return _pooled(attribute) if name.endswith("_features") else attribute
+        return _pool_output(attribute) if name.endswith("_features") else attribute
 
 
-def _pooled(method: Callable[..., Tensor | _Pooled]) -> Callable[..., Tensor]:
+def _pool_output(method: Callable[..., Tensor | _Pooled]) -> Callable[..., Tensor]:
     def call(*args: object) -> Tensor:
         output = method(*args)
         return output if isinstance(output, Tensor) else output.pooler_output

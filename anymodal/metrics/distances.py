@@ -30,7 +30,7 @@ class _Embedder(Protocol):
     """Turns media into embeddings."""
 
     def accepts(self, medium: Media) -> bool:
-        """Whether it reads a medium."""
+        """Return whether it reads a medium."""
 
     def prepare(self, medium: Media) -> Tensor:
         """A medium as a tensor, on the CPU."""
@@ -65,7 +65,7 @@ class _Distance(Metric):
         self.embedder: _Embedder = _Inception() if encoder is None else _EncoderEmbedder(encoder)
         self.batch_size = batch_size
         self.library: LibraryMetric | None = None  # its width is known with the first embedding
-        self.pending: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is real
+        self.batches: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is real
         self.counts = {True: 0, False: 0}
 
     def to(self, device: str) -> None:
@@ -84,18 +84,18 @@ class _Distance(Metric):
             False: [self.embedder.prepare(medium) for medium in generated],
         }
         for side, tensors in prepared.items():
-            self.pending[side] += tensors
-            if len(self.pending[side]) >= self.batch_size:
+            self.batches[side] += tensors
+            if len(self.batches[side]) >= self.batch_size:
                 self._flush(side)
         return bool(generated)
 
     @torch.inference_mode()
     def _flush(self, real: bool) -> None:
         """Embed what is pending, and hand it to the library."""
-        pending, self.pending[real] = self.pending[real], []
-        for start in range(0, len(pending), self.batch_size):
+        tensors, self.batches[real] = self.batches[real], []
+        for start in range(0, len(tensors), self.batch_size):
             # In double, since a difference of large sums is at stake.
-            embeds = self.embedder.embed(pending[start : start + self.batch_size]).double().cpu()
+            embeds = self.embedder.embed(tensors[start : start + self.batch_size]).double().cpu()
             if self.library is None:
                 self.library = self._build(_Identity(embeds.shape[1]))
             self.library.update(embeds, real=real)
@@ -169,6 +169,7 @@ class KernelDistance(_Distance):
         from torchmetrics.image.kid import KernelInceptionDistance
 
         with warnings.catch_warnings():
+            # torchmetrics warns of the memory that it takes, which here is a few MB of embeddings.
             warnings.filterwarnings("ignore", ".*save all extracted features.*")
             return KernelInceptionDistance(feature, subsets=self.subsets)
 

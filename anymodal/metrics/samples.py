@@ -87,7 +87,7 @@ class EvaluationSample:
             for turn in self.turns
         ]
 
-    def written(self) -> list[dict[str, object]]:
+    def to_json(self) -> list[dict[str, object]]:
         """The messages, ready for JSON, their media by name."""
         return [
             {
@@ -106,7 +106,7 @@ class EvaluationSample:
         Raises:
             OSError: if a file can't be read.
         """
-        state = hashlib.sha256(json.dumps(self.written()).encode())
+        state = hashlib.sha256(json.dumps(self.to_json()).encode())
         # By content, since another picture may stand under the same name.
         for part in (part for turn in self.turns for part in turn.content):
             if isinstance(part, SampleFile):
@@ -147,7 +147,7 @@ def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[E
         if not line.strip():
             continue
         try:
-            sample = _sample(_parsed(line), path.parent, str(number))
+            sample = _sample(_parse(line), path.parent, str(number))
             if sample.id in samples:
                 raise ConfigError(f"id {sample.id!r} is taken by a line before; names are unique")
         except ConfigError as error:
@@ -159,17 +159,19 @@ def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[E
 
 
 def _limited(sample: EvaluationSample, limits: media.Limits | None) -> EvaluationSample:
-    def limited(file: SampleFile) -> SampleFile:
+    def with_limits(file: SampleFile) -> SampleFile:
         return replace(file, limits=limits)
 
     turns = tuple(
-        replace(turn, content=tuple(p if isinstance(p, str) else limited(p) for p in turn.content))
+        replace(
+            turn, content=tuple(p if isinstance(p, str) else with_limits(p) for p in turn.content)
+        )
         for turn in sample.turns
     )
-    return replace(sample, turns=turns, media=tuple(map(limited, sample.media)))
+    return replace(sample, turns=turns, media=tuple(map(with_limits, sample.media)))
 
 
-def _parsed(line: str) -> dict[str, object]:
+def _parse(line: str) -> dict[str, object]:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
@@ -233,15 +235,15 @@ def _file(part: object, folder: Path, place: str) -> SampleFile:
         raise ConfigError(f'{place} holds {part!r}; a file is written {{"file": "cat.png"}}')
     hints = frozenset().union(*(kind.hints for kind in Media.kinds.values()))
     _check_keys(part, ("file", "kind", *sorted(hints)), "a file")
-    how = {key: value for key, value in part.items() if key != "file"}
-    if how.get("kind", "") not in ("", *Media.kinds):
+    options = {key: value for key, value in part.items() if key != "file"}
+    if options.get("kind", "") not in ("", *Media.kinds):
         raise ConfigError(
-            f"no kind of medium is {how['kind']!r}{suggest(how['kind'], Media.kinds)}"
+            f"no kind of medium is {options['kind']!r}{suggest(options['kind'], Media.kinds)}"
         )
     path = folder / part["file"]
     if not path.is_file():
         raise ConfigError(f"there is no file {part['file']!r} in {folder}")
-    return SampleFile(path, part["file"], how)
+    return SampleFile(path, part["file"], options)
 
 
 def _list(entry: Mapping[str, object], key: str) -> list[object]:
@@ -265,7 +267,7 @@ def _text(entry: Mapping[str, object], key: str) -> str:
     return text
 
 
-def _check_keys(entry: Mapping[str, object], allowed: Iterable[str], what: str) -> None:
+def _check_keys(entry: Mapping[str, object], keys: Iterable[str], label: str) -> None:
     for key in entry:
-        if key not in allowed:
-            raise ConfigError(f"{what} has no key {key!r}{suggest(key, allowed)}")
+        if key not in keys:
+            raise ConfigError(f"{label} has no key {key!r}{suggest(key, keys)}")

@@ -63,8 +63,8 @@ class WordErrorRate(Metric):
         from torchmetrics.functional.text import word_error_rate
 
         text, references = self.text(reply.text), [self.text(each) for each in sample.references]
-        nearest = min(references, key=lambda target: float(word_error_rate([text], [target])))
-        self.library.update([text], [nearest])
+        closest = min(references, key=lambda target: float(word_error_rate([text], [target])))
+        self.library.update([text], [closest])
         return True
 
     def _compute(self) -> dict[str, float]:

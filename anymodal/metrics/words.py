@@ -22,11 +22,11 @@ def plain(text: str) -> str:
     return " ".join(words(text))
 
 
-def find_spans(part: list[str], whole: list[str]) -> list[tuple[int, int]]:
+def find_spans(part: list[str], text_words: list[str]) -> list[tuple[int, int]]:
     """The spans in which some words stand in a row among others, as (start, end)."""
     size = len(part)
     return [
         (start, start + size)
-        for start in range(len(whole) - size + 1)
-        if whole[start : start + size] == part
+        for start in range(len(text_words) - size + 1)
+        if text_words[start : start + size] == part
     ]

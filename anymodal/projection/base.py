@@ -1,4 +1,4 @@
-"""What every projection is: features of a named modality in, soft tokens out.
+"""The contract of a projection: features of a named modality to soft tokens.
 
 Shapes: B batch, N encoder tokens, D_m encoder width of modality m, K soft tokens, D_llm width of
 the language model.
@@ -61,7 +61,7 @@ class Projection(Recorded, nn.Module, ABC):
         """Soft tokens (B, K, D_llm) of checked features whose padding is zero."""
 
     def _project_beside(self, modality: str, features: Features, texts: Sequence[str]) -> Tensor:
-        """What `_project` gives, of items with a text beside each; one that `reads_text` has it."""
+        """Soft tokens as of `_project`, of items with a text beside each; if it `reads_text`."""
         raise NotImplementedError(f"{type(self).__name__} reads texts without _project_beside")
 
     def forward(
@@ -99,7 +99,7 @@ class Projection(Recorded, nn.Module, ABC):
         return {name: self(name, each, texts.get(name)) for name, each in features.items()}
 
     def metadata(self) -> dict[str, object]:
-        """What a manifest tells of it beside its weights, as a tokenizer; most have nothing."""
+        """Metadata for a manifest beside the weights, as a tokenizer's; most have nothing."""
         return {}
 
     def add_modality(self, name: str, width: int, *, like: str | None = None) -> None:
@@ -126,6 +126,7 @@ class Projection(Recorded, nn.Module, ABC):
             raise ValueError(f"width={width} of modality {name!r} must be greater than 0")
         if like is not None:
             self._check_known(like)
+        # New entries get the device and precision that the others have by now.
         reference = next(self.parameters(), None)
         self._add(name, width)
         self.widths[name] = width
@@ -150,9 +151,9 @@ class Projection(Recorded, nn.Module, ABC):
 
     def _check_known(self, modality: str) -> None:
         if modality not in self.widths:
-            known = ", ".join(sorted(self.widths)) or "none"
+            names = ", ".join(sorted(self.widths)) or "none"
             raise ValueError(
-                f"unknown modality {modality!r}; this projection knows: {known}. "
+                f"unknown modality {modality!r}; this projection knows: {names}. "
                 "Add it with add_modality(name, width)"
             )
 

@@ -91,8 +91,8 @@ class PooledProjection(LinearProjection):
 
     def _project(self, modality: str, features: Features) -> Tensor:
         mean = masked_adaptive_pool(features, 1)  # (B, 1, D_m)
-        together: Tensor = self.maps[modality](mean)  # (B, 1, K * D_llm)
-        return together.reshape(len(mean), self.num_tokens, self.output_width)
+        flat: Tensor = self.maps[modality](mean)  # (B, 1, K * D_llm)
+        return flat.reshape(len(mean), self.num_tokens, self.output_width)
 
 
 def scaled_linear(inputs: int, outputs: int, scale: float) -> nn.Linear:

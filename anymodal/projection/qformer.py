@@ -50,8 +50,8 @@ class _QFormer(Projection):
             self.add_modality(name, encoder_width)
 
     def _add(self, name: str, width: int) -> None:
-        alike = width == self.encoder_width
-        self.inputs[name] = nn.Identity() if alike else nn.Linear(width, self.encoder_width)
+        is_native = width == self.encoder_width
+        self.inputs[name] = nn.Identity() if is_native else nn.Linear(width, self.encoder_width)
         self.query_tokens[name] = nn.Parameter(0.02 * torch.randn(1, self.num_tokens, self.width))
         # The BERT ends in a LayerNorm, so this scale is exact.
         self.language_projection[name] = scaled_linear(
@@ -186,8 +186,8 @@ class InstructQFormerProjection(_QFormer):
             torch.tensor(rows, device=device) for rows in self.tokenizer.read(texts, self.context)
         )  # (B, T) each
         queries = real.new_ones(len(ids), self.num_tokens)
-        seen = torch.cat([queries, real], dim=1)  # (B, K + T)
-        return self._read(modality, features, input_ids=ids, attention_mask=seen)
+        mask = torch.cat([queries, real], dim=1)  # (B, K + T)
+        return self._read(modality, features, input_ids=ids, attention_mask=mask)
 
     def metadata(self) -> dict[str, object]:
         """That of the tokenizer, whose ids the weights were trained with."""

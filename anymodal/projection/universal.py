@@ -101,6 +101,7 @@ class UniversalProjection(Projection):
         hidden = torch.cat([learned, self.clip_proj1[modality](features.values)], dim=1)
         mask = F.pad(features.mask, (self.learned_tokens, 0), value=True)  # (B, K + N)
         weights = self.routers[modality](learned)  # (B, K, experts)
+        # Summed one by one: stacking the experts' outputs would hold them all at once.
         mixed = torch.zeros_like(learned)
         for layers, weight in zip(self.resample_layers, weights.unbind(-1), strict=True):
             mixed = mixed + self._expert(layers, hidden, mask) * weight.unsqueeze(-1)
@@ -109,11 +110,11 @@ class UniversalProjection(Projection):
 
     def _expert(self, layers: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         assert isinstance(layers, nn.ModuleList)
-        *first, last = layers
-        for layer in first:
+        *blocks, final = layers
+        for layer in blocks:
             hidden = layer(hidden, mask)
         # Nothing reads what the last block makes of the features.
-        output: Tensor = last(hidden, mask, self.learned_tokens)  # (B, K + N, W) -> (B, K, W)
+        output: Tensor = final(hidden, mask, self.learned_tokens)  # (B, K + N, W) -> (B, K, W)
         return output
 
     def _between_tags(self, modality: str, output: Tensor) -> Tensor:
@@ -150,9 +151,9 @@ class _Block(nn.Module):
         self.attention_norm = nn.RMSNorm(width, eps=norm_eps)
         self.ffn_norm = nn.RMSNorm(width, eps=norm_eps)
 
-    def forward(self, hidden: Tensor, mask: Tensor, wanted: int | None = None) -> Tensor:
-        mixed = self.attention(self.attention_norm(hidden), mask, wanted)
-        hidden = hidden[:, :wanted] + mixed
+    def forward(self, hidden: Tensor, mask: Tensor, num_queries: int | None = None) -> Tensor:
+        mixed = self.attention(self.attention_norm(hidden), mask, num_queries)
+        hidden = hidden[:, :num_queries] + mixed
         hidden = hidden + self.feed_forward(self.ffn_norm(hidden))
         return hidden
 
@@ -166,11 +167,11 @@ class _Attention(nn.Module):
         self.wv = nn.Linear(width, width, bias=False)
         self.wo = nn.Linear(width, width, bias=False)
 
-    def forward(self, hidden: Tensor, mask: Tensor, wanted: int | None) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor, num_queries: int | None) -> Tensor:
         query, key, value = (
             layer(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, N, W/heads)
             for layer, tokens in (
-                (self.wq, hidden[:, :wanted]),
+                (self.wq, hidden[:, :num_queries]),
                 (self.wk, hidden),
                 (self.wv, hidden),
             )

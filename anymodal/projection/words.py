@@ -47,9 +47,9 @@ class Words(Recorded):
         from transformers import AutoTokenizer
 
         files = [[Path(subfolder, name).as_posix() for name in TOKENIZER_FILES]]
-        known = {"revision": revision, "subfolder": subfolder, "trust_remote_code": False}
+        options = {"revision": revision, "subfolder": subfolder, "trust_remote_code": False}
         with explain_load_errors("tokenizer", path_or_name, revision, files):
-            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **known)
+            tokenizer = AutoTokenizer.from_pretrained(path_or_name, **options)
         # Without a file of its words a tokenizer opens all the same, and knows none.
         check_files("tokenizer", path_or_name, revision, files)
         words = cls(tokenizer, subfolder)
@@ -68,14 +68,14 @@ class Words(Recorded):
         tokenizer cuts: InstructBLIP's keeps the end.
         """
         with locks.TOKENIZERS:
-            found = self.tokenizer(
+            encoding = self.tokenizer(
                 list(texts),
                 padding=True,
                 truncation=True,
                 max_length=context,
                 split_special_tokens=True,
             )
-        return found["input_ids"], found["attention_mask"]
+        return encoding["input_ids"], encoding["attention_mask"]
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the tokenizer, for `from_pretrained` with the same arguments."""

@@ -99,18 +99,18 @@ class Engine:
         self._mean_seconds = 1.0  # between the ends of two requests
         self._last_end = time.monotonic()
         self._lock = threading.Lock()
-        self._closed = False
+        self._is_closed = False
         self._box: Mailbox | None = None
 
     @property
     def requests(self) -> int:
-        """How many requests are under way."""
+        """Number of requests under way."""
         return self._requests
 
     @property
     def writing(self) -> int:
-        """How many of them are in the running batch of text."""
-        return self._text.running
+        """Number of replies whose text is being written."""
+        return self._text.num_replies
 
     async def submit(self, request: ReplyRequest) -> ReplyStream:
         """Begin to answer a request.
@@ -142,9 +142,9 @@ class Engine:
     def close(self) -> None:
         """End what is under way, each request with an error, and the engine's threads."""
         with self._lock:
-            if self._closed:
+            if self._is_closed:
                 return
-            self._closed = True
+            self._is_closed = True
         self._preparer.close()
         self._text.close()
         for worker in self._media.values():
@@ -152,6 +152,7 @@ class Engine:
 
     def _mailbox(self) -> Mailbox:
         loop = asyncio.get_running_loop()
+        # A queue belongs to one event loop; tests and notebooks start several.
         if self._box is None or self._box.loop is not loop:
             self._box = Mailbox(loop)
         return self._box
@@ -162,10 +163,11 @@ class Engine:
         choose, media = check_settings(self.model, request.sampling, request.text)
         for name in (*request.forced, *(choose.modalities or ())):
             if name not in self.model.decoders:
-                known = ", ".join(self.model.decoders) or "text alone"
-                raise ValueError(f"this model makes no {name!r}; it makes {known}")
+                names = ", ".join(self.model.decoders) or "text alone"
+                raise ValueError(f"this model makes no {name!r}; it makes {names}")
         if len(request.stop) > MOST_STOPS:
             raise ValueError(f"{len(request.stop)} stop strings; give at most {MOST_STOPS}")
+        # Not torch's generator, which all requests and the model itself share.
         seed = secrets.randbelow(2**31) if request.seed is None else ranges.check_seed(request.seed)
         timeout = self.settings.timeout
         if request.timeout is not None:
@@ -192,7 +194,7 @@ class Engine:
 
     def _enter(self) -> None:
         with self._lock:
-            if self._closed:
+            if self._is_closed:
                 raise EngineClosedError
             limit = self.settings.max_requests
             if self._requests >= limit:
@@ -204,6 +206,7 @@ class Engine:
         now = time.monotonic()
         with self._lock:
             self._requests -= 1
+            # An exponential mean, by which `retry_after` follows the load.
             self._mean_seconds += 0.1 * (now - self._last_end - self._mean_seconds)
             self._last_end = now
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from anymodal.language.sampling import Sampling
 from anymodal.media import Media
-from anymodal.serving.requests import Channel, DeadlineError, Finished, ReplyRequest, TokenUsage
+from anymodal.serving.requests import Channel, DeadlineError, ReplyEnd, ReplyRequest, TokenUsage
 from anymodal.serving.stop_strings import StopStrings
 from anymodal.types import Event, MediumReady, MediumStarted, Message, TextDelta
 
@@ -53,15 +53,15 @@ class Job:
         self._channel, self._on_end = channel, on_end
         self._content: list[str | int] = []  # texts, and the indices of media
         self._media: dict[int, Media] = {}
-        self._ordered = 0
+        self._num_media = 0
         self._finish_reason: str | None = None
-        self._ended = False
+        self._has_ended = False
         self._lock = threading.Lock()
 
     @property
-    def alive(self) -> bool:
-        """Whether it is worth a further step; a job that isn't ends here."""
-        if self._ended:
+    def is_alive(self) -> bool:
+        """True while it is worth a further step; a job that isn't ends here."""
+        if self._has_ended:
             return False
         if self._channel.cancelled.is_set():
             self._end()
@@ -73,7 +73,7 @@ class Job:
 
     def emit(self, event: Event) -> None:
         """Pass an event on."""
-        if not self._ended:
+        if not self._has_ended:
             self._channel.put(event)
 
     def write(self, text: str) -> None:
@@ -84,7 +84,7 @@ class Job:
         """Note that the reply asks for a medium; give its index among those of the reply."""
         self._say(self.stops.flush())  # no stop string reaches beyond a medium
         with self._lock:
-            index, self._ordered = self._ordered, self._ordered + 1
+            index, self._num_media = self._num_media, self._num_media + 1
             self._content.append(index)
         self.emit(MediumStarted(index, modality))
         return index
@@ -116,28 +116,30 @@ class Job:
     def _finish_if_complete(self) -> None:
         with self._lock:
             reason = self._finish_reason
-            if reason is None or len(self._media) < self._ordered:
+            if reason is None or len(self._media) < self._num_media:
                 return
-            message = Message("assistant", self._joined())
-        self._end(Finished(message, reason, self.usage))
+            message = Message("assistant", self._merge_texts())
+        self._end(ReplyEnd(message, reason, self.usage))
 
-    def _joined(self) -> list[Any]:
+    def _merge_texts(self) -> list[Any]:
         """Texts and media in order, neighbouring texts as one."""
-        joined: list[Any] = []
+        parts: list[Any] = []
         for part in self._content:
             if isinstance(part, int):
-                joined.append(self._media[part])
-            elif joined and isinstance(joined[-1], str):
-                joined[-1] += part
+                parts.append(self._media[part])
+            elif parts and isinstance(parts[-1], str):
+                parts[-1] += part
             else:
-                joined.append(part)
-        return joined
+                parts.append(part)
+        return parts
 
-    def _end(self, item: Finished | Exception | None = None) -> None:
+    def _end(self, item: ReplyEnd | Exception | None = None) -> None:
         with self._lock:
-            if self._ended:
+            if self._has_ended:
                 return
-            self._ended = True
-        self._on_end(self)  # before it is told: who has the reply may ask for the next
+            self._has_ended = True
+        # Outside the lock, since both call code of others; and before the item is put: who has the
+        # reply may ask for the next one.
+        self._on_end(self)
         if item is not None:
             self._channel.put(item)

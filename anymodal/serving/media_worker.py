@@ -46,23 +46,23 @@ class MediaWorker:
 
     def __init__(self, model: ComposedModel, modality: str, batch_size: int) -> None:
         self.model, self.modality, self.batch_size = model, modality, batch_size
-        self._waiting: deque[MediaTask] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
+        self._tasks: deque[MediaTask] = deque()
+        self._condition = threading.Condition()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"media-{modality}")
         self._thread.start()
 
     def submit(self, task: MediaTask) -> None:
         """Queue a medium."""
-        with self._changed:
-            self._waiting.append(task)
-            self._changed.notify()
+        with self._condition:
+            self._tasks.append(task)
+            self._condition.notify()
 
     def close(self) -> None:
         """End the thread, at its next step."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify()
         self._thread.join()
 
     def _run(self) -> None:
@@ -71,26 +71,26 @@ class MediaWorker:
 
     def _next_batch(self) -> list[MediaTask]:
         """The medium that waits longest, and others that can be made with it; none to end."""
-        with self._changed:
+        with self._condition:
             while True:
-                self._waiting = deque(task for task in self._waiting if task.job.alive)
-                if self._closed:
-                    for task in self._waiting:
+                self._tasks = deque(task for task in self._tasks if task.job.is_alive)
+                if self._is_closed:
+                    for task in self._tasks:
                         task.job.fail(EngineClosedError())
                     return []
-                if self._waiting:
+                if self._tasks:
                     break
-                self._changed.wait()
-            first = self._settings(self._waiting[0])
-            batch = [task for task in self._waiting if self._settings(task) == first]
+                self._condition.wait()
+            settings = self._settings(self._tasks[0])
+            batch = [task for task in self._tasks if self._settings(task) == settings]
             batch = batch[: self.batch_size]
-            self._waiting = deque(task for task in self._waiting if task not in batch)
+            self._tasks = deque(task for task in self._tasks if task not in batch)
             return batch
 
     def _settings(self, task: MediaTask) -> dict[str, object]:
         return dict(task.job.settings.media[self.modality])
 
-    def _make(self, batch: Sequence[MediaTask], retried: bool = False) -> None:
+    def _make(self, batch: Sequence[MediaTask], is_retry: bool = False) -> None:
         """Make a batch. Where memory runs out it is halved; a single one is tried once more."""
         try:
             self._sample(batch)
@@ -105,13 +105,13 @@ class MediaWorker:
             return
         free_memory()  # out here, where the error's traceback holds nothing any more
         if len(batch) > 1:
-            half = len(batch) // 2
+            half = len(batch) // 2  # a medium has its own generator, so halves give the same
             self._make(batch[:half])
             self._make(batch[half:])
-        elif retried:
+        elif is_retry:
             batch[0].job.fail(OutOfMemoryError())
         else:
-            self._make(batch, retried=True)
+            self._make(batch, is_retry=True)
 
     def _sample(self, batch: Sequence[MediaTask]) -> None:
         orders = [task.order for task in batch]
@@ -129,13 +129,13 @@ class MediaWorker:
             task.job.finish_medium(task.order.index, self.modality, medium)
 
     def _progress(self, batch: Sequence[MediaTask], step: int, steps: int) -> None:
-        alive = [task for task in batch if task.job.alive]
-        if self._closed:
-            for task in alive:
+        tasks = [task for task in batch if task.job.is_alive]
+        if self._is_closed:
+            for task in tasks:
                 task.job.fail(EngineClosedError())
-        if self._closed or not alive:
+        if self._is_closed or not tasks:
             raise _AbandonedError
-        for task in alive:
+        for task in tasks:
             task.job.emit(MediumProgress(task.order.index, self.modality, step, steps))
 
 

@@ -8,7 +8,7 @@ import torch
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that a device, or this machine, has no memory left."""
+    """Return whether an error means that a device, or this machine, has no memory left."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     # The CPU's allocator has no class of its own.
@@ -17,6 +17,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def free_memory() -> None:
     """Give back what nothing refers to any more."""
-    gc.collect()
+    gc.collect()  # first: an error's traceback and frames refer to one another, and to tensors
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""What was computed for earlier requests, by content, least recently used first to go."""
+"""Caches of earlier requests' computations, by content; the least recently used goes first."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ class PrefixStore:
     def find(self, keys: Sequence[Hashable]) -> PrefixCache:
         """A cache that begins like these keys, for the caller to go on with; an empty one else."""
         with self._lock:
-            best, longest = None, 0
+            best, length = None, 0
             for cache in self._caches:
-                if (common := common_prefix(cache.keys, keys)) > longest:
-                    best, longest = cache, common
+                if (common := common_prefix(cache.keys, keys)) > length:
+                    best, length = cache, common
             if best is None:
                 return PrefixCache(self.language)
             self._caches.remove(best)
             self._caches.append(best)
+            # A fork, since several requests may go on from it at once.
             return best.fork()
 
     def put(self, cache: PrefixCache) -> None:
@@ -79,10 +80,10 @@ class SoftTokenStore:
     def find(self, keys: Iterable[Hashable]) -> dict[Hashable, Tensor]:
         """Those of these keys that are known."""
         with self._lock:
-            known = {key: self._tokens[key] for key in keys if key in self._tokens}
-            for key in known:
+            tokens = {key: self._tokens[key] for key in keys if key in self._tokens}
+            for key in tokens:
                 self._tokens.move_to_end(key)
-            return known
+            return tokens
 
     def put(self, tokens: Mapping[Hashable, Tensor]) -> None:
         """Keep soft tokens."""

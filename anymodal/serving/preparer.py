@@ -37,7 +37,7 @@ class Preparer:
     ) -> None:
         self.model, self.soft, self.hand_on = model, soft, hand_on
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._closed = False
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, daemon=True, name="preparer")
         self._thread.start()
 
@@ -47,15 +47,15 @@ class Preparer:
 
     def close(self) -> None:
         """End the thread, after the prompt at work."""
-        self._closed = True
+        self._is_closed = True
         self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if self._closed:
+            if self._is_closed:
                 job.fail(EngineClosedError())
-            if not job.alive:
+            if not job.is_alive:
                 continue
             try:
                 prompt = self._prompt(job)
@@ -67,25 +67,25 @@ class Preparer:
     def _prompt(self, job: Job) -> Prompt:
         """A job's prompt; where memory runs out it is tried once more."""
         try:
-            return self._embedded(job)
+            return self._embed(job)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
         self.soft.clear()
         free_memory()
-        return self._embedded(job)
+        return self._embed(job)
 
     @torch.inference_mode()
-    def _embedded(self, job: Job) -> Prompt:
+    def _embed(self, job: Job) -> Prompt:
         model = self.model
         if job.request.completes:
             ids = model.language.encode_text(job.request.conversation)
             if not ids:
                 raise ValueError("the prompt is empty; give a text to go on with")
             return Prompt(model.language.embed(ids), list(ids))
-        laid = model.prompts.build(job.messages, reply=True)
-        packed = pack([laid.ids], [laid.labels])
-        soft = self.soft.find(item.key for item in laid.media)
-        embeds = model.embed([laid], packed.ids.to(model.device), packed.places, soft)
+        prompt = model.prompts.build(job.messages, reply=True)
+        batch = pack([prompt.ids], [prompt.labels])
+        soft = self.soft.find(item.key for item in prompt.media)
+        embeds = model.embed([prompt], batch.ids.to(model.device), batch.places, soft)
         self.soft.put(soft)
-        return Prompt(embeds[0, : len(laid.ids)], laid.keys(model.prompts.num_placeholders))
+        return Prompt(embeds[0, : len(prompt.ids)], prompt.keys(model.prompts.num_placeholders))

@@ -1,4 +1,4 @@
-"""What is asked of an engine, what comes back, and what may go wrong on the way."""
+"""Requests of an engine, streams of replies, and their errors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class TokenUsage:
 
 
 @dataclass(frozen=True)
-class Finished:
+class ReplyEnd:
     """The end of a reply."""
 
     message: Message
@@ -92,28 +92,28 @@ class Finished:
     usage: TokenUsage
 
 
-Item = Event | Finished | Exception
-"""What a reply consists of, and what ends it."""
+Item = Event | ReplyEnd | Exception
+"""An event of a reply, or its end."""
 
 
 class Mailbox:
-    """Carries what an engine's threads tell to one event loop, many items by one wake-up."""
+    """Carries items from an engine's threads to one event loop, many by one wake-up."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._items: deque[tuple[asyncio.Queue[Item], Item]] = deque()
-        self._woken = False
+        self._is_scheduled = False
 
     def put(self, queue: asyncio.Queue[Item], item: Item) -> None:
         """Put an item into a queue of the loop, from any thread."""
         self._items.append((queue, item))
-        if not self._woken:
-            self._woken = True
+        if not self._is_scheduled:
+            self._is_scheduled = True
             with contextlib.suppress(RuntimeError):  # the loop has ended, and its readers with it
                 self.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
-        self._woken = False  # first, so that what is put from now on wakes the loop again
+        self._is_scheduled = False  # first, so that what is put from now on wakes the loop again
         while self._items:
             queue, item = self._items.popleft()
             queue.put_nowait(item)
@@ -156,20 +156,21 @@ class ReplyStream(AsyncIterator[Event]):
     def __init__(self, channel: Channel, timeout: float) -> None:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
-        self._channel, self._ended = channel, False
+        self._channel, self._has_ended = channel, False
         late = DeadlineError(timeout)
+        # By the loop too: a thread in the middle of a long step can't look at the clock.
         self._timer = channel.mailbox.loop.call_later(timeout, channel.items.put_nowait, late)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        if self._ended:
+        if self._has_ended:
             raise StopAsyncIteration
         item = await self._channel.items.get()
-        if self._ended:  # closed while this waited
+        if self._has_ended:  # closed while this waited
             raise StopAsyncIteration
-        if not isinstance(item, Exception | Finished):
+        if not isinstance(item, Exception | ReplyEnd):
             return item
         await self.aclose()
         if isinstance(item, Exception):
@@ -179,7 +180,7 @@ class ReplyStream(AsyncIterator[Event]):
 
     async def aclose(self) -> None:
         """Cancel what is left of the request; it ends at its next step."""
-        self._ended = True
+        self._has_ended = True
         self._timer.cancel()
         self._channel.cancelled.set()
         self._channel.items.put_nowait(_CLOSED)

@@ -73,9 +73,13 @@ class ServedModel:
             ValueError: if there is neither.
         """
         if not is_composed(path):
-            opened = open_encoders(path, texts=True)
-            where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-            return cls(name, None, {kind: part.to(where) for kind, part in opened.items()})
+            encoders = open_encoders(path, texts=True)
+            target_device = (
+                ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+            )
+            return cls(
+                name, None, {kind: part.to(target_device) for kind, part in encoders.items()}
+            )
         model = AnyModal.from_pretrained(
             path, trusted_packages=trusted_packages, dtype=dtype, device=device
         )
@@ -102,7 +106,7 @@ class ServedModel:
 
     @property
     def history_turns(self) -> int | None:
-        """How many earlier turns the model is shown; None for all."""
+        """Earlier turns that the model is shown; None for all."""
         return None if self.model is None else self.model.history_turns
 
     def kind_of(self, modality: str) -> str:
@@ -120,18 +124,20 @@ class ServedModel:
         kinds = [TEXT if isinstance(item, str) else item.kind for item in items]
         for kind in kinds:
             if kind not in self.encoders:
-                known = ", ".join(self.encoders) or "nothing"
-                raise ValueError(f"the model {self.name!r} embeds {known}, and no {kind}")
+                names = ", ".join(self.encoders) or "nothing"
+                raise ValueError(f"the model {self.name!r} embeds {names}, and no {kind}")
         rows: dict[int, Tensor] = {}
         with self._lock:
             for kind in dict.fromkeys(kinds):
                 places = [place for place, each in enumerate(kinds) if each == kind]
                 for start in range(0, len(places), EMBEDDED_AT_ONCE):
                     some = places[start : start + EMBEDDED_AT_ONCE]
-                    rows |= zip(some, self._embedded(kind, [items[p] for p in some]), strict=True)
+                    rows |= zip(
+                        some, self._embed_batch(kind, [items[p] for p in some]), strict=True
+                    )
         return [rows[place] for place in range(len(items))]
 
-    def _embedded(self, kind: str, items: Sequence[str | Media]) -> Tensor:
+    def _embed_batch(self, kind: str, items: Sequence[str | Media]) -> Tensor:
         encoder = self.encoders[kind]
         prepared = torch.stack([encoder.prepare(item) for item in items])  # type: ignore[arg-type]
         return encoder.embed(encoder.to_weights(prepared)).float().cpu()
@@ -143,7 +149,7 @@ class ServedModel:
 
 
 def is_composed(path: str) -> bool:
-    """Whether a path is a composed model's folder, or a shipped model's name."""
+    """Return whether a path is a composed model's folder, or a shipped model's name."""
     try:
         folder = composition.find(path)
     except (OSError, ValueError):

@@ -15,28 +15,28 @@ class StopStrings:
     def __init__(self, strings: Sequence[str] = ()) -> None:
         self.strings = [each for each in strings if each]
         self.hit = False
-        self._held = ""
+        self._buffer = ""
 
     def push(self, text: str) -> str:
         """Add text; give what is certain by now."""
         if self.hit or not self.strings:
             return "" if self.hit else text
-        text = self._held + text
+        text = self._buffer + text
         places = [place for each in self.strings if (place := text.find(each)) >= 0]
         if places:
-            self.hit, self._held = True, ""
+            self.hit, self._buffer = True, ""
             return text[: min(places)]
-        held = max(_overlap(text, each) for each in self.strings)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held]
+        overlap = max(_overlap(text, each) for each in self.strings)
+        self._buffer = text[len(text) - overlap :]
+        return text[: len(text) - overlap]
 
     def flush(self) -> str:
         """Give what was held back, where the text ends or is interrupted."""
-        held, self._held = self._held, ""
-        return held
+        text, self._buffer = self._buffer, ""
+        return text
 
 
 def _overlap(text: str, string: str) -> int:
     """The length of the longest beginning of `string` that `text` ends with."""
-    longest = min(len(text), len(string) - 1)
-    return next((size for size in range(longest, 0, -1) if text.endswith(string[:size])), 0)
+    limit = min(len(text), len(string) - 1)
+    return next((size for size in range(limit, 0, -1) if text.endswith(string[:size])), 0)

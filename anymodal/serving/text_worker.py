@@ -54,53 +54,53 @@ class TextWorker:
         self.batch_size = self._limit = batch_size
         self._batch = ContinuousBatch(model.language, model.signals)
         self._jobs: dict[BatchRow, Job] = {}
-        self._parked: deque[BatchRow] = deque()
-        self._ready: SimpleQueue[Ready | None] = SimpleQueue()
-        self._failed_alone: BatchRow | None = None
-        self._closed = False
+        self._parked_rows: deque[BatchRow] = deque()
+        self._queue: SimpleQueue[Ready | None] = SimpleQueue()
+        self._failed_row: BatchRow | None = None
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, daemon=True, name="text")
         self._thread.start()
 
     @property
-    def running(self) -> int:
-        """How many replies are being written."""
+    def num_replies(self) -> int:
+        """Number of replies being written, the parked ones included."""
         return len(self._jobs)
 
     def submit(self, job: Job, prompt: Prompt) -> None:
         """Queue a job whose prompt is ready."""
-        self._ready.put((job, prompt))
+        self._queue.put((job, prompt))
 
     def close(self) -> None:
         """End the thread at its next step."""
-        self._closed = True
-        self._ready.put(None)
+        self._is_closed = True
+        self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._closed:
+        while not self._is_closed:
             self._drop_ended()
             self._admit()
             if len(self._batch):
                 self._step()
         for job in self._jobs.values():
             job.fail(EngineClosedError())
-        while not self._ready.empty():
-            if (ready := self._ready.get()) is not None:
+        while not self._queue.empty():
+            if (ready := self._queue.get()) is not None:
                 ready[0].fail(EngineClosedError())
 
     # ---- Joining ------------------------------------------------------------------------------
 
     def _admit(self) -> None:
         """Let rows join while there is room; wait for one where the batch is empty."""
-        while self._parked and len(self._batch) < self._limit:
-            self._reenter(self._parked.popleft())
-        while len(self._batch) < self._limit and not self._closed:
-            idle = not len(self._batch) and not self._parked
+        while self._parked_rows and len(self._batch) < self._limit:
+            self._reenter(self._parked_rows.popleft())
+        while len(self._batch) < self._limit and not self._is_closed:
+            idle = not len(self._batch) and not self._parked_rows
             try:
-                ready = self._ready.get(block=idle)
+                ready = self._queue.get(block=idle)
             except Empty:
                 return
-            if ready is not None and ready[0].alive:
+            if ready is not None and ready[0].is_alive:
                 self._join(*ready)
 
     def _join(self, job: Job, prompt: Prompt) -> None:
@@ -116,7 +116,7 @@ class TextWorker:
             )
 
         try:
-            row = self._retried(join)
+            row = self._retry_with_room(join)
         except Exception as error:
             job.fail(OutOfMemoryError() if is_out_of_memory(error) else error)
             return
@@ -128,14 +128,14 @@ class TextWorker:
         """Let a row go on that left the batch before its end."""
         job = self._jobs[row]
         try:
-            self._retried(lambda: self._batch.rejoin(row))
+            self._retry_with_room(lambda: self._batch.rejoin(row))
         except Exception as error:
             self._forget(row)
             job.fail(_failure(error))
         else:
             self._deliver(row)
 
-    def _retried(self, work: Callable[[], T]) -> T:
+    def _retry_with_room(self, work: Callable[[], T]) -> T:
         """Do something, and once more with half of the batch where memory runs out."""
         try:
             return work()
@@ -150,7 +150,7 @@ class TextWorker:
         self._limit = max(1, len(self._batch) // 2)
         for row in self._batch.rows[self._limit :]:
             self._batch.leave(row)
-            self._parked.append(row)
+            self._parked_rows.append(row)
         self.prefixes.clear()
         free_memory()
 
@@ -161,16 +161,16 @@ class TextWorker:
         try:
             apart = self._batch.step()
         except Exception as error:
-            failed = error
+            step_error = error
         else:
-            self._failed_alone = None
+            self._failed_row = None
             for row in rows:
                 self._deliver(row)
             for row in apart:
                 if row in self._jobs:
                     self._reenter(row)
             return
-        self._recover(failed)
+        self._recover(step_error)
 
     def _recover(self, error: Exception) -> None:
         """Go on after a step that failed: with half of the batch, once more with a single row, or
@@ -180,8 +180,8 @@ class TextWorker:
             self._fail(list(self._batch.rows), _failure(error))
         elif len(self._batch) > 1:
             self._make_room()
-        elif self._failed_alone is not self._batch.rows[0]:
-            self._failed_alone = self._batch.rows[0]
+        elif self._failed_row is not self._batch.rows[0]:
+            self._failed_row = self._batch.rows[0]
             self._make_room()
         else:
             self._fail(list(self._batch.rows), OutOfMemoryError())
@@ -194,14 +194,14 @@ class TextWorker:
 
     def _drop_ended(self) -> None:
         for row, job in list(self._jobs.items()):
-            if not job.alive:
+            if not job.is_alive:
                 self._forget(row)
 
     def _forget(self, row: BatchRow) -> None:
         self._batch.leave(row)
         self._jobs.pop(row, None)
-        if row in self._parked:
-            self._parked.remove(row)
+        if row in self._parked_rows:
+            self._parked_rows.remove(row)
 
     # ---- Telling ------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class TextWorker:
         job = self._jobs[row]
         try:
             for event in row.drain():
-                self._tell(job, event)
+                self._handle(job, event)
                 if job.stops.hit:
                     row.state.finish_reason = "stop"
                     break
@@ -222,12 +222,13 @@ class TextWorker:
         if row.error is not None:
             job.fail(_failure(row.error))
             return
+        # After memory ran out, the batch grows again by one for each reply that ends well.
         self._limit = min(self._limit + 1, self.batch_size)
         self.prefixes.put(row.cache)
         usage = TokenUsage(job.usage.prompt, job.usage.cached, row.state.tokens)
         job.finish_text(row.state.finish_reason or "stop", usage)
 
-    def _tell(self, job: Job, event: TextToken | SpanReady) -> None:
+    def _handle(self, job: Job, event: TextToken | SpanReady) -> None:
         if isinstance(event, TextToken):
             job.write(event.text)
             return
@@ -237,7 +238,7 @@ class TextWorker:
 
 
 def _failure(error: Exception) -> Exception:
-    """What a request is told of an error in the middle of its reply."""
+    """The error that a request gets for one in the middle of its reply."""
     if is_out_of_memory(error):
         return OutOfMemoryError()
     fault = ModelFaultError(f"the model failed in the middle of a reply: {error}")

@@ -24,7 +24,7 @@ def test_doctor_gives_advice_where_something_is_amiss(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = list(doctor.findings())
-    assert lines[0].text.startswith("Python 3.") and not lines[0].wrong
+    assert lines[0].text.startswith("Python 3.") and not lines[0].is_fault
     assert all(line.advice and "\n" not in line.advice for line in lines)
     status = run("doctor")
     out = capsys.readouterr().out
@@ -36,10 +36,10 @@ def test_doctor_gives_advice_where_something_is_amiss(
         doctor, "_declared", lambda: ['numpy>=1; extra == "a"', 'nowhere>=1; extra == "b"', "torch"]
     )
     there, missing = doctor._extras()
-    assert there.text.startswith("extra a: numpy ") and not missing.wrong
+    assert there.text.startswith("extra a: numpy ") and not missing.is_fault
     assert missing.advice.endswith("pip install 'anymodal[b]'")
     absent = doctor._package("no-such-package-anywhere>=1")
-    assert "missing" in absent.advice and absent.wrong
+    assert "missing" in absent.advice and absent.is_fault
 
 
 def test_doctor_looks_at_the_disk_of_the_hubs_cache(
@@ -53,7 +53,7 @@ def test_doctor_looks_at_the_disk_of_the_hubs_cache(
     )
     monkeypatch.setattr(doctor, "_ROOM", 1e18)
     first, *_ = doctor._disks()
-    assert first.wrong and "make room, or set HF_HOME" in first.advice
+    assert first.is_fault and "make room, or set HF_HOME" in first.advice
 
 
 def test_doctor_tells_of_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

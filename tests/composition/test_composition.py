@@ -61,7 +61,7 @@ def disturb(model: AnyModal) -> None:
 
 def outputs(model: AnyModal) -> list[torch.Tensor]:
     """Logits, soft tokens and conditioning of conversations with every kind of part."""
-    batch = model.lay_out(conversations()[-4:] + conversations()[1:3])
+    batch = model.prompts.lay_out(conversations()[-4:] + conversations()[1:3])
     with torch.no_grad():
         embeds = model.embed(batch.prompts, batch.packed.ids, batch.packed.places)
         hidden = model.language(embeds, positions=batch.packed.positions)

@@ -223,7 +223,7 @@ class TestPrompts:
         prompt = model.prompts.build(talk, reply=False)
         assert {item.key for item in prompt.media} == {picture().digest()}
         soft: dict[Any, Tensor] = {}
-        packed = model.lay_out([talk]).packed
+        packed = model.prompts.lay_out([talk]).packed
         model.embed([prompt], packed.ids, packed.places, soft)
         assert soft.keys() == {picture().digest()}
 
@@ -233,7 +233,7 @@ class TestPrompts:
             [Message("user", [picture(), felt(), WHAT]), Message("user", [picture(1), WHERE])],
             [Message("user", [WHERE, picture()]), Message("user", [felt()])],
         ]
-        batch = model.lay_out(talks)
+        batch = model.prompts.lay_out(talks)
         ids, _, _, places = batch.packed
         with torch.no_grad():
             soft: dict[Any, Tensor] = {}

@@ -186,7 +186,7 @@ def test_wide_models_get_longer_rows_and_less_padding() -> None:
 
 
 def hidden_of(model: AnyModal, talks: list) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    batch = model.lay_out(talks)
+    batch = model.prompts.lay_out(talks)
     with torch.no_grad():
         embeds = model.embed(batch.prompts, batch.packed.ids, batch.packed.places)
         hidden = model.language(embeds, positions=batch.packed.positions)
@@ -213,7 +213,9 @@ def test_a_packed_batch_loses_what_its_conversations_lose_alone(model: AnyModal)
     with torch.no_grad():
         together = dialogue.named_losses(dialogue.collate(talks))
         alone = [dialogue.named_losses(dialogue.collate([talk])) for talk in talks]
-    counts = [sum(x != IGNORED for x in model.lay_out([t]).prompts[0].labels[1:]) for t in talks]
+    counts = [
+        sum(x != IGNORED for x in model.prompts.lay_out([t]).prompts[0].labels[1:]) for t in talks
+    ]
     text = sum(each["text"] * n for each, n in zip(alone, counts, strict=True)) / sum(counts)
     torch.testing.assert_close(together["text"], text, rtol=1e-3, atol=1e-5)
     assert [("align" in each) for each in alone] == [True, False, True, False]

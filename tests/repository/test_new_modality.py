@@ -97,7 +97,7 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
 
 def states(model: AnyModal) -> Tensor:
     """The hidden states of a conversation with a picture."""
-    batch = model.lay_out([[Message("user", [tiny.picture(), QUESTION])]])
+    batch = model.prompts.lay_out([[Message("user", [tiny.picture(), QUESTION])]])
     ids, _, positions, places = batch.packed
     with torch.no_grad():
         return model.language(model.embed(batch.prompts, ids, places), positions=positions)

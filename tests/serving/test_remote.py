@@ -67,12 +67,12 @@ def test_content_is_fetched_from_an_allowed_host(site: str, remote: RemoteMedia)
     for path in ("/file", "/again", "/whole"):
         assert remote.fetch(site + path) == b"content"
     part = {"type": "image_url", "image_url": {"url": f"{site}/file", "detail": "low"}}
-    assert remote.fetched(part) == {
+    assert remote.with_content(part) == {
         "type": "image_url", "image_url": {"url": b"content", "detail": "low"}
     }  # fmt: skip
     for other in ("text", 5, {"type": "text", "text": f"{site}/file"}, {"type": []},
                   {"type": "image_url", "image_url": {"url": "data:,x"}}):  # fmt: skip
-        assert remote.fetched(other) == other
+        assert remote.with_content(other) == other
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def tiny_model() -> AnyModal:
     model = compose()
     model.requires_grad_(False)
     trained = [p.requires_grad_() for p in model.language.parameters()]
-    ids, labels, positions, places = (batch := model.lay_out(conversations())).packed
+    ids, labels, positions, places = (batch := model.prompts.lay_out(conversations())).packed
     with torch.no_grad():  # where soft tokens stand nothing trains, so they are computed once
         soft_tokens = model.embed(batch.prompts, ids, places)
     is_placeholder = torch.isin(

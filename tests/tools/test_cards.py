@@ -180,7 +180,7 @@ def test_a_stage_is_planned_without_what_stays_on_disk(hub: Path) -> None:
     assert not need.unknown and need.peak < read_budget("12GB").bytes
     (told,) = need.assumed
     assert "anymodal cache" in told
-    assert not any(who.startswith("decoders.") for _, who in need.held)
+    assert not any(who.startswith("decoders.") for _, who in need.sizes)
 
 
 def test_what_a_card_has_no_room_for_is_quantised_or_waits(hub: Path) -> None:

@@ -253,7 +253,7 @@ def test_a_kind_can_be_asked_for_and_lengths_made_one(
     tree: list[str], encoders: dict[str, Encoder]
 ) -> None:
     report = run.embed_files(tree, encoders, Path("heat.npy"), kind="thermal", unit=True)
-    assert (report.files, len(report.skipped)) == (5, 2)
+    assert (report.files, len(report.skipped_files)) == (5, 2)
     held = outputs.read(Path("heat.npy"))
     assert {entry.kind for entry in held.entries} == {"thermal"}
     np.testing.assert_allclose(np.linalg.norm(held.embeds, axis=1), 1, rtol=1e-5)

@@ -98,7 +98,7 @@ def test_markdown_and_json_tell_the_same(tiny: Path, capsys: pytest.CaptureFixtu
     assert "It fits into the 23,400 MB of 24GB." in text
     (made,) = make_plans([str(tiny)], [], read_budget("24GB"), context=2048)
     assert made.to_json() == told
-    opened = list_parts(AnyModal.compose(tiny), made.need.held)
+    opened = list_parts(AnyModal.compose(tiny), made.need.sizes)
     assert opened == made.parts
 
 

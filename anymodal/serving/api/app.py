@@ -46,8 +46,8 @@ def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = 
     app.state.server = state
     for module in (chat, responses, completions, images, sounds, embeddings, status):
         app.include_router(module.router)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _body_error)
+    app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Gate, settings=state.settings, metrics=state.metrics)
     if state.settings.cors_origins:
         app.add_middleware(
@@ -59,9 +59,9 @@ def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = 
     return app
 
 
-async def _invalid(_: Request, error: Any) -> Response:
+async def _body_error(_: Request, error: Any) -> Response:
     return validation_error(error.errors()).response()
 
 
-async def _refused(_: Request, error: Any) -> Response:
+async def _http_error(_: Request, error: Any) -> Response:
     return api_error(error).response()

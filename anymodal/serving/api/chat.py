@@ -44,15 +44,17 @@ async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     """Answer a conversation, in text and in whatever media the model makes."""
     state = state_of(request)
     served, engine = state.engine(body.model)
-    messages = recent(await _read(state, body.messages), served.history_turns)
+    messages = recent(await _parse_messages(state, body.messages), served.history_turns)
     streams = await submit_all(engine, _requests(state, served, body, messages))
     answer = _ChatAnswer(state, served, body)
     if body.stream:
         return await answer.stream(request, streams)
-    return JSONResponse(await while_connected(request, answer.whole(streams)))
+    return JSONResponse(await while_connected(request, answer.full_response(streams)))
 
 
-async def _read(state: ServerState, messages: Sequence[Mapping[str, Any]]) -> list[Message]:
+async def _parse_messages(
+    state: ServerState, messages: Sequence[Mapping[str, Any]]
+) -> list[Message]:
     """The conversation; where it may hold media, they are decoded in a thread."""
     if all(isinstance(each.get("content"), str) and len(each) == 2 for each in messages):
         return state.reader.messages(messages)
@@ -87,9 +89,9 @@ def _modalities(served: ServedModel, kinds: Sequence[str]) -> list[str]:
         )
     for kind in kinds:
         if kind != TEXT and kind not in makers:
-            known = ", ".join([TEXT, *makers])
+            names = ", ".join([TEXT, *makers])
             raise ApiError(
-                400, f"this model makes no {kind[:80]!r}; it makes {known}", param="modalities"
+                400, f"this model makes no {kind[:80]!r}; it makes {names}", param="modalities"
             )
     return [makers[kind] for kind in kinds if kind != TEXT]
 
@@ -103,20 +105,20 @@ class _ChatAnswer:
         sound = body.audio.format if body.audio is not None else "wav"
         self.encoder = MediaEncoder({"audio": f".{sound}"})
 
-    async def whole(self, streams: Sequence[ReplyStream]) -> Json:
+    async def full_response(self, streams: Sequence[ReplyStream]) -> Json:
         """The answer as one object."""
         choices = await all_of(streams, map(self._choice, range(len(streams)), streams))
         usage = usage_json([stream.usage for stream in streams], len(streams))
         return {**self._head("chat.completion"), "choices": choices, "usage": usage}
 
     async def _choice(self, index: int, stream: ReplyStream) -> Json:
-        async for event in self.state.metrics.watched(self.served.name, stream):
+        async for event in self.state.metrics.watch(self.served.name, stream):
             if isinstance(event, Done):
-                told = await asyncio.to_thread(
+                message = await asyncio.to_thread(
                     message_json, event.message, self.encoder, self.created
                 )
         return {
-            "index": index, "message": told, "logprobs": None,
+            "index": index, "message": message, "logprobs": None,
             "finish_reason": stream.finish_reason,
         }  # fmt: skip
 
@@ -138,8 +140,8 @@ class _ChatAnswer:
 
     def last_chunk(self, streams: Sequence[ReplyStream]) -> Json:
         """The chunk with the usage."""
-        used = usage_json([each.usage for each in streams], len(streams))
-        return {**self._head("chat.completion.chunk"), "choices": [], "usage": used}
+        usage = usage_json([each.usage for each in streams], len(streams))
+        return {**self._head("chat.completion.chunk"), "choices": [], "usage": usage}
 
 
 class _ChatStream(StreamFormat):

@@ -37,7 +37,7 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
     streams = await submit_all(engine, _requests(body, n))
     answer = _CompletionAnswer(state, served.name, n)
     if not body.stream:
-        return JSONResponse(await while_connected(request, answer.whole(streams)))
+        return JSONResponse(await while_connected(request, answer.full_response(streams)))
     options = body.stream_options
     with_usage = options is not None and bool(options.include_usage)
     form = _CompletionStream(answer, streams, with_usage)
@@ -66,7 +66,7 @@ class _CompletionAnswer:
             "id": new_id("cmpl"), "object": "text_completion", "created": created, "model": name
         }  # fmt: skip
 
-    async def whole(self, streams: Sequence[ReplyStream]) -> Json:
+    async def full_response(self, streams: Sequence[ReplyStream]) -> Json:
         """The answer as one object."""
         texts = await all_of(streams, map(self._text, streams))
         choices = [
@@ -77,7 +77,7 @@ class _CompletionAnswer:
 
     async def _text(self, stream: ReplyStream) -> str:
         text = ""
-        async for event in self.state.metrics.watched(self.name, stream):
+        async for event in self.state.metrics.watch(self.name, stream):
             if isinstance(event, Done):
                 text = event.message.text
         return text
@@ -89,8 +89,8 @@ class _CompletionAnswer:
 
     def usage(self, streams: Sequence[ReplyStream]) -> Json:
         """The last chunk of a stream."""
-        used = usage_json([stream.usage for stream in streams], self.n)
-        return {**self.head, "choices": [], "usage": used}
+        usage = usage_json([stream.usage for stream in streams], self.n)
+        return {**self.head, "choices": [], "usage": usage}
 
 
 class _CompletionStream(StreamFormat):

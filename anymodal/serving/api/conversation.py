@@ -31,30 +31,30 @@ class ConversationReader:
     def __init__(self, reader: PartReader, remote: RemoteMedia) -> None:
         self.reader, self.remote = reader, remote
 
-    def messages(self, given: Sequence[Mapping[str, Any]]) -> list[Message]:
+    def messages(self, items: Sequence[Mapping[str, Any]]) -> list[Message]:
         """The conversation.
 
         Raises:
             ApiError: naming the message and part, for what can't be read.
         """
-        if not given:
+        if not items:
             raise ApiError(400, "there are no messages; give at least one", param="messages")
-        opened = [self._opened(place, each) for place, each in enumerate(given)]
-        count = sum(not holds_text(part) for _, parts in opened for part in parts)
+        entries = [self._open(place, each) for place, each in enumerate(items)]
+        count = sum(not holds_text(part) for _, parts in entries for part in parts)
         if count > MAX_MEDIA:  # before any of them is decoded
             text = f"{count} media in one conversation; the limit is {MAX_MEDIA}"
             raise ApiError(400, text, param="messages")
         return [
             Message(role, [self._part(part, f"messages.{place}.content.{i}")
                            for i, part in enumerate(parts)])
-            for place, (role, parts) in enumerate(opened)
+            for place, (role, parts) in enumerate(entries)
         ]  # fmt: skip
 
     def item(self, part: object, place: str) -> str | Media:
         """A text or medium on its own."""
         return self._part(part, place)
 
-    def _opened(self, place: int, message: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+    def _open(self, place: int, message: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
         try:
             return open_message(_normal(message))
         except ValueError as error:
@@ -62,10 +62,10 @@ class ConversationReader:
 
     def _part(self, part: object, place: str) -> str | Media:
         try:
-            read = self.reader.read(self.remote.fetched(part))
-            if not isinstance(read, str | Media):
+            content = self.reader.read(self.remote.with_content(part))
+            if not isinstance(content, str | Media):
                 raise ValueError("a target is for training; give the medium itself")
-            return read
+            return content
         except ValueError as error:
             raise ApiError(400, f"{place}: {error}", param=place) from error
 
@@ -75,8 +75,8 @@ def recent(messages: list[Message], history_turns: int | None) -> list[Message]:
     What stands before the first of the user's messages stays.
     """
     starts = [place for place, message in enumerate(messages) if message.role == "user"]
-    dropped = first_visible(len(starts) - 1, history_turns) if starts else 0
-    return messages if not dropped else messages[: starts[0]] + messages[starts[dropped] :]
+    num_dropped = first_visible(len(starts) - 1, history_turns) if starts else 0
+    return messages if not num_dropped else messages[: starts[0]] + messages[starts[num_dropped] :]
 
 
 def _normal(message: Mapping[str, Any]) -> dict[str, Any]:

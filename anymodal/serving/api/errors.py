@@ -52,8 +52,13 @@ class ApiError(HTTPException):
     @property
     def body(self) -> dict[str, Any]:
         """The answer's JSON."""
-        told = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
-        return {"error": told}
+        fields = {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": fields}
 
     def response(self) -> JSONResponse:
         """The whole answer."""
@@ -99,13 +104,13 @@ def unsupported(name: str, advice: str = "leave it out") -> PydanticCustomError:
 
 def validation_error(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     """The error of a body that doesn't fit its schema, by the first field that doesn't."""
-    first = errors[0]
-    context = first.get("ctx") or {}
-    place = [str(step) for step in first["loc"] if step != "body"]
+    error = errors[0]
+    context = error.get("ctx") or {}
+    place = [str(step) for step in error["loc"] if step != "body"]
     param = context.get("param") or ".".join(place) or None
-    if first["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         return ApiError(400, f"there is no field {param!r}", INVALID, param, "unknown_field")
-    if first["type"] == "json_invalid":
+    if error["type"] == "json_invalid":
         return ApiError(400, "the body is no JSON", INVALID, None, "json_invalid")
-    text = first["msg"] if "param" in context or param is None else f"{param}: {first['msg']}"
-    return ApiError(400, text, INVALID, param, first["type"])
+    text = error["msg"] if "param" in context or param is None else f"{param}: {error['msg']}"
+    return ApiError(400, text, INVALID, param, error["type"])

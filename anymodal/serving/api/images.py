@@ -26,8 +26,8 @@ async def create_image(request: Request, body: ImageBody) -> Response:
     """
     state = state_of(request)
     served, modality = maker_of(state, body.model, Image.kind)
-    asked = prompt_message(body.prompt, "prompt")
-    work = make_media(state, served, modality, asked, body)
+    conversation = prompt_message(body.prompt, "prompt")
+    work = make_media(state, served, modality, conversation, body)
     media, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, media, usages))
 
@@ -35,20 +35,20 @@ async def create_image(request: Request, body: ImageBody) -> Response:
 def _answer(body: ImageBody, media: Sequence[Media], usages: Sequence[TokenUsage]) -> Json:
     suffix = body.output_format or "png"
     encoder = MediaEncoder({Image.kind: f".{suffix}"})
-    first = media[0]
-    assert isinstance(first, Image)
-    height, width = first.pixels.shape[:2]
-    read, made = usages[0].prompt, sum(usage.completion for usage in usages)
+    image = media[0]
+    assert isinstance(image, Image)
+    height, width = image.pixels.shape[:2]
+    num_input, num_output = usages[0].prompt, sum(usage.completion for usage in usages)
     return {
         "created": int(time.time()),
         "data": [_datum(encoder, each, body.response_format) for each in media],
         "output_format": suffix,
         "size": f"{width}x{height}",
         "usage": {
-            "input_tokens": read,
-            "output_tokens": made,
-            "total_tokens": read + made,
-            "input_tokens_details": {"text_tokens": read, "image_tokens": 0},
+            "input_tokens": num_input,
+            "output_tokens": num_output,
+            "total_tokens": num_input + num_output,
+            "input_tokens_details": {"text_tokens": num_input, "image_tokens": 0},
         },
     }
 

@@ -28,8 +28,8 @@ def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[ServedMo
     if model is None:
         names = [name for name, served in state.models.items() if kind in served.makers]
         if len(names) != 1:
-            known = ", ".join(names) or "none"
-            raise ApiError(400, f"name the model; of those that make {kind}, there are: {known}",
+            listing = ", ".join(names) or "none"
+            raise ApiError(400, f"name the model; of those that make {kind}, there are: {listing}",
                            param="model")  # fmt: skip
         model = names[0]
     served = state.find(model)
@@ -60,7 +60,7 @@ async def make_media(
 
 async def _medium(state: ServerState, served: ServedModel, stream: ReplyStream) -> Media:
     message: Message | None = None
-    async for event in state.metrics.watched(served.name, stream):
+    async for event in state.metrics.watch(served.name, stream):
         if isinstance(event, Done):
             message = event.message
     if message is None or not message.media:

@@ -1,4 +1,4 @@
-"""What a server tells Prometheus."""
+"""Metrics of a server for Prometheus."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class Metrics:
         """All metrics as text."""
         return generate_latest(self.registry)
 
-    async def watched(self, model: str, stream: ReplyStream) -> AsyncIterator[Event]:
+    async def watch(self, model: str, stream: ReplyStream) -> AsyncIterator[Event]:
         """The events of a reply, counted as they pass."""
-        began, first = time.perf_counter(), True
+        began, is_first = time.perf_counter(), True
         async for event in stream:
-            if first and isinstance(event, TextDelta):
-                first = False
+            if is_first and isinstance(event, TextDelta):
+                is_first = False
                 self.first_token.labels(model).observe(time.perf_counter() - began)
             elif isinstance(event, MediumReady):
                 self.media.labels(model, event.modality).inc()
@@ -89,5 +89,7 @@ class _Engines:
                 writing.add_metric([served.name], served.engine.writing)
         yield from (under_way, writing)
         if torch.cuda.is_available():
-            used: Any = torch.cuda.memory_allocated()
-            yield GaugeMetricFamily("anymodal_device_bytes", "Memory of the device.", value=used)
+            num_bytes: Any = torch.cuda.memory_allocated()
+            yield GaugeMetricFamily(
+                "anymodal_device_bytes", "Memory of the device.", value=num_bytes
+            )

@@ -1,4 +1,4 @@
-"""What every request passes before anything reads it: its key, its size, and the count of it."""
+"""The gate of every request: checks of its key and size, and its count."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Gate:
             return
         began, status = time.perf_counter(), 0
 
-        async def noted(message: Message) -> None:
+        async def send_with_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -47,11 +47,11 @@ class Gate:
             self._check_key(scope)
             self._check_room(scope)
             self._check_length(scope)
-            await self.app(scope, self._limited(receive), noted)
+            await self.app(scope, self._with_limit(receive), send_with_status)
         except Exception as error:
             if status:  # the answer has begun, and can only break off
                 raise
-            await api_error(error).response()(scope, receive, noted)
+            await api_error(error).response()(scope, receive, send_with_status)
         finally:
             self._open -= 1
             route = scope.get("route")
@@ -62,8 +62,8 @@ class Gate:
     def _check_key(self, scope: Scope) -> None:
         if not self.settings.api_keys or scope["path"] in OPEN_PATHS:
             return
-        given = _header(scope, b"authorization")
-        scheme, _, key = given.partition(" ")
+        header = _header(scope, b"authorization")
+        scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer" or not self.settings.knows(key.strip()):
             raise ApiError(
                 401, "give a valid API key: Authorization: Bearer KEY", code="invalid_api_key",
@@ -77,14 +77,15 @@ class Gate:
 
     def _check_length(self, scope: Scope) -> None:
         length = _header(scope, b"content-length")
+        # Cut: int() of many digits takes quadratic time. Without a length, `_with_limit` counts.
         if length.isdecimal() and int(length[:20]) > self.settings.max_body_bytes:
             raise self._too_long()
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _with_limit(self, receive: Receive) -> Receive:
         """The body as it comes, as far as it may go."""
         size = 0
 
-        async def limited() -> Message:
+        async def receive_within() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
@@ -92,7 +93,7 @@ class Gate:
                 raise self._too_long()
             return message
 
-        return limited
+        return receive_within
 
     def _too_long(self) -> ApiError:
         most = mib(self.settings.max_body_bytes)
@@ -100,5 +101,5 @@ class Gate:
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    found = (value for key, value in scope["headers"] if key == name)
-    return bytes(next(found, b"")).decode("latin-1")
+    values = (value for key, value in scope["headers"] if key == name)
+    return bytes(next(values, b"")).decode("latin-1")

@@ -22,16 +22,16 @@ _SCHEMES = {"http": 80, "https": 443}
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is anybody's on the Internet, also where one of version 6 holds one of
-    version 4.
+    """Return whether an address is anybody's on the Internet, also where one of version 6 holds one
+    of version 4.
     """
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        if any(found in network for network in _NAT64) or found.teredo or found.sixtofour:
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in network for network in _NAT64) or ip.teredo or ip.sixtofour:
             return False
-        if found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-    return found.is_global and not found.is_multicast
+        if ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+    return ip.is_global and not ip.is_multicast
 
 
 class RemoteMedia:
@@ -44,7 +44,7 @@ class RemoteMedia:
         hosts: allowed ones, as `example.org` or `*.example.org`.
         limits: of the size.
         seconds: the longest that it may take, redirects included.
-        public: whether an address may be called.
+        public: tells of an address whether it may be called.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class RemoteMedia:
         self.hosts = [host.lower().rstrip(".") for host in hosts]
         self.limits, self.seconds, self.public = limits, seconds, public
 
-    def fetched(self, part: object) -> object:
+    def with_content(self, part: object) -> object:
         """A part with what its URL gives in the URL's place; other parts as they are.
 
         Raises:
@@ -65,9 +65,9 @@ class RemoteMedia:
         """
         if not isinstance(part, Mapping) or holds_text(part):
             return part
-        return {key: self._fetched(body) for key, body in part.items()}
+        return {key: self._with_content(body) for key, body in part.items()}
 
-    def _fetched(self, body: object) -> object:
+    def _with_content(self, body: object) -> object:
         """The value of a part's key, with the content of its URL in the URL's place."""
         url = body.get("url") if isinstance(body, Mapping) else body
         if not isinstance(url, str) or urlsplit(url[:16]).scheme.lower() not in _SCHEMES:
@@ -90,9 +90,11 @@ class RemoteMedia:
 
     def _get(self, url: str, end: float) -> bytes | str:
         """The bytes of a URL, or the URL that it redirects to."""
-        scheme, host, port, target = self._split(url)
+        scheme, host, port, target = self._parse_url(url)
         address = self._address(host, port)
-        connection = _Pinned(scheme, host, port, address, max(0.01, end - time.monotonic()))
+        connection = _PinnedConnection(
+            scheme, host, port, address, max(0.01, end - time.monotonic())
+        )
         try:
             connection.request("GET", target, headers={"User-Agent": "anymodal", "Accept": "*/*"})
             response = connection.getresponse()
@@ -100,13 +102,13 @@ class RemoteMedia:
                 return urljoin(url, response.getheader("Location") or "")
             if response.status != 200:
                 raise MediaError(f"the host {host} answers with status {response.status}")
-            return self._read(response, end, host)
+            return self._read_body(response, end, host)
         except (OSError, http.client.HTTPException):  # its text may tell of this network
             raise MediaError(f"the host {host} can't be reached, or its answer broke off") from None
         finally:
             connection.close()
 
-    def _split(self, url: str) -> tuple[str, str, int, str]:
+    def _parse_url(self, url: str) -> tuple[str, str, int, str]:
         try:
             parts = urlsplit(url)
             scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
@@ -116,28 +118,29 @@ class RemoteMedia:
             raise MediaError(f"{printable(url)} is no plain http or https URL")
         if any(ord(char) <= 32 for char in url):
             raise MediaError(f"{printable(url)} is no valid URL")
-        if not self._allowed(host.rstrip(".")):
+        if not self._is_allowed(host.rstrip(".")):
             raise MediaError(f"this server fetches nothing from {printable(host)}; give a data URL")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return scheme, host, port or _SCHEMES[scheme], target
 
-    def _allowed(self, host: str) -> bool:
+    def _is_allowed(self, host: str) -> bool:
         return any(
-            host.endswith(known[1:]) if known.startswith("*.") else host == known
-            for known in self.hosts
+            host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+            for pattern in self.hosts
         )
 
     def _address(self, host: str, port: int) -> str:
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError:
             raise MediaError(f"there is no host {printable(host)}") from None
-        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+        addresses = [str(entry[4][0]).partition("%")[0] for entry in entries]
+        # All of them: a name with one private address is a trap, whichever is called.
         if not addresses or not all(map(self.public, addresses)):
             raise MediaError(f"the host {printable(host)} is none of the public Internet")
         return addresses[0]
 
-    def _read(self, response: http.client.HTTPResponse, end: float, host: str) -> bytes:
+    def _read_body(self, response: http.client.HTTPResponse, end: float, host: str) -> bytes:
         most, parts, size = self.limits.max_bytes, [], 0
         while chunk := response.read1(_CHUNK):  # what is there, so that a slow host is noticed
             size += len(chunk)
@@ -149,7 +152,7 @@ class RemoteMedia:
         return b"".join(parts)
 
 
-class _Pinned(http.client.HTTPConnection):
+class _PinnedConnection(http.client.HTTPConnection):
     """A connection to the address that was checked, under the host's name."""
 
     def __init__(self, scheme: str, host: str, port: int, address: str, timeout: float) -> None:
@@ -160,6 +163,7 @@ class _Pinned(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect; a certificate must be the host's."""
+        # Not by the name: a second look-up could give another address than the one checked.
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
         if self._context is not None:
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)

@@ -72,8 +72,8 @@ def media_fields(parts: list[Json], created: int) -> Json:
     for part in parts:
         kind = part["type"].removesuffix("_url")
         if kind in ("image", "video"):
-            own = {key: part[key] for key in ("type", f"{kind}_url")}
-            fields.setdefault(f"{kind}s", []).append(own)
+            field = {key: part[key] for key in ("type", f"{kind}_url")}
+            fields.setdefault(f"{kind}s", []).append(field)
         elif kind == "audio" and "audio" not in fields:  # it is one to a message
             data = part["audio_url"]["url"].partition(",")[2]
             fields["audio"] = {
@@ -129,8 +129,8 @@ class DeltaWriter:
                 return self._ready(index, medium)
         return {}
 
-    def _status(self, index: int, modality: str, **told: object) -> Json:
-        part = {"index": self._places[index], "type": f"{self.kind_of(modality)}_url", **told}
+    def _status(self, index: int, modality: str, **fields: object) -> Json:
+        part = {"index": self._places[index], "type": f"{self.kind_of(modality)}_url", **fields}
         return {PARTS: [part]}
 
     def _ready(self, index: int, medium: Media) -> Json:

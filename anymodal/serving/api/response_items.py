@@ -13,7 +13,7 @@ from anymodal.types import Message
 IMAGE_CALL = "image_generation_call"
 
 
-def messages_of(given: str | Sequence[Any], instructions: str | None) -> list[dict[str, Any]]:
+def messages_of(input_items: str | Sequence[Any], instructions: str | None) -> list[dict[str, Any]]:
     """Input items as messages of chat completions.
 
     Items of a reply that follow one another, texts and images, are one message of the assistant.
@@ -21,7 +21,9 @@ def messages_of(given: str | Sequence[Any], instructions: str | None) -> list[di
     Raises:
         ApiError: for an item of another type.
     """
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    items = (
+        [{"role": "user", "content": input_items}] if isinstance(input_items, str) else input_items
+    )
     messages: list[dict[str, Any]] = []
     if instructions:
         messages.append({"role": "system", "content": instructions})

@@ -43,7 +43,7 @@ class ResponseStream(StreamFormat):
         ]
 
     def event_json(self, index: int, event: Event) -> list[Json]:
-        """What changes in the output."""
+        """Events of the change in the output."""
         match event:
             case TextDelta(text):
                 return self._write(text)
@@ -58,8 +58,8 @@ class ResponseStream(StreamFormat):
 
     def failure(self, error: ApiError) -> list[Json]:
         """The response has failed."""
-        told = {"code": "server_error", "message": error.message}
-        response = {**self.response("failed", self._output), "error": told}
+        error_json = {"code": "server_error", "message": error.message}
+        response = {**self.response("failed", self._output), "error": error_json}
         return [self._event("response.failed", response=response)]
 
     def _event(self, kind: str, **fields: object) -> Json:
@@ -68,12 +68,12 @@ class ResponseStream(StreamFormat):
 
     def _text_event(self, kind: str, **fields: object) -> Json:
         place = len(self._output) - 1
-        where = {"item_id": self._output[-1]["id"], "output_index": place, "content_index": 0}
-        return self._event(f"response.{kind}", **where, **fields)
+        location = {"item_id": self._output[-1]["id"], "output_index": place, "content_index": 0}
+        return self._event(f"response.{kind}", **location, **fields)
 
     def _image_event(self, kind: str, place: int) -> Json:
-        where = {"item_id": self._output[place]["id"], "output_index": place}
-        return self._event(f"response.image_generation_call.{kind}", **where)
+        location = {"item_id": self._output[place]["id"], "output_index": place}
+        return self._event(f"response.image_generation_call.{kind}", **location)
 
     def _item_event(self, kind: str, place: int) -> Json:
         item = self._output[place]

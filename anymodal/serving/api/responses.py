@@ -37,16 +37,18 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     """Answer in text and images. Nothing is stored: send all items of a conversation."""
     state = state_of(request)
     served, engine = state.engine(body.model)
-    given = messages_of(body.input, body.instructions)
-    messages = await asyncio.to_thread(state.reader.messages, given)
+    items = messages_of(body.input, body.instructions)
+    messages = await asyncio.to_thread(state.reader.messages, items)
     messages = recent(messages, served.history_turns)
     maker = served.makers.get(Image.kind)
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
-    asked = ReplyRequest(messages, seed=body.seed, text=text, sampling=media_settings(body, served))
-    streams = await submit_all(engine, [asked])
+    reply_request = ReplyRequest(
+        messages, seed=body.seed, text=text, sampling=media_settings(body, served)
+    )
+    streams = await submit_all(engine, [reply_request])
     answer = _ResponseAnswer(state, served, body, streams[0])
     if not body.stream:
-        return JSONResponse(await while_connected(request, answer.whole()))
+        return JSONResponse(await while_connected(request, answer.full_response()))
     form = ResponseStream(answer.encoder, answer.response, answer.status)
     return await EventStream(served.name, streams, state.metrics, form).response(request)
 
@@ -61,7 +63,7 @@ class _ResponseAnswer:
         self.id, self.created = new_id("resp"), int(time.time())
         self.encoder = MediaEncoder()
 
-    async def whole(self) -> Json:
+    async def full_response(self) -> Json:
         """The answer as one object."""
         (message,) = await all_of([self.stream], [self._message()])
         output = await asyncio.to_thread(output_items, message, self.encoder)
@@ -69,13 +71,13 @@ class _ResponseAnswer:
 
     async def _message(self) -> Message:
         message = Message("assistant", "")
-        async for event in self.state.metrics.watched(self.served.name, self.stream):
+        async for event in self.state.metrics.watch(self.served.name, self.stream):
             if isinstance(event, Done):
                 message = event.message
         return message
 
     def status(self) -> str:
-        """Whether the reply came to its end."""
+        """The response's status: `incomplete` if the reply met its length limit."""
         return "incomplete" if self.stream.finish_reason == "length" else "completed"
 
     def response(self, status: str, output: list[Json]) -> Json:

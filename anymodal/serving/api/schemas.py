@@ -39,7 +39,7 @@ UNREAD = ("metadata", "store", "service_tier", "safety_identifier", "prompt_cach
 
 
 class Body(BaseModel):
-    """What all bodies have: fields under `extra_body` count as fields of the body."""
+    """The base of all bodies: fields under `extra_body` count as fields of the body."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = NEUTRAL
@@ -102,8 +102,8 @@ class SamplingBody(MediaBody):
     def text_settings(self) -> TextSettings:
         """Settings of the text, of those that are given."""
         names = ("temperature", "top_p", "top_k", "repetition_penalty")
-        given = {name: getattr(self, name) for name in names}
-        return cast(TextSettings, {k: value for k, value in given.items() if value is not None})
+        values = {name: getattr(self, name) for name in names}
+        return cast(TextSettings, {k: value for k, value in values.items() if value is not None})
 
 
 class TextBody(SamplingBody):
@@ -126,7 +126,7 @@ class TextBody(SamplingBody):
 
 
 class AudioOptions(BaseModel):
-    """How sounds are encoded."""
+    """Options of a reply's audio."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     format: Literal["wav", "flac"] = "wav"

@@ -1,4 +1,4 @@
-"""What a server allows."""
+"""Limits and permissions of a server."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ API_KEYS = "ANYMODAL_API_KEYS"
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What a server allows; the default is for strangers' requests.
+    """Limits and permissions of a server; the default is for strangers' requests.
 
     Args:
-        limits: what is too much of a medium in a request.
+        limits: the largest media of a request.
         max_body_bytes: the longest body of a request.
         max_open: the most requests whose bodies are held at once; more are refused.
         max_choices: the most replies, or images, to one request.
@@ -58,7 +58,7 @@ class ServerSettings:
             raise ValueError("an API key is shorter than 8 characters, which is easily guessed")
 
     def knows(self, key: str) -> bool:
-        """Whether a key is one of the API keys, in a time that tells nothing of them."""
+        """Check a key against all API keys, in a time that tells nothing of them."""
         digests = [_digest(each) for each in self.api_keys]
         return sum(hmac.compare_digest(_digest(key), each) for each in digests) > 0
 

@@ -23,8 +23,8 @@ async def create_speech(request: Request, body: SpeechBody) -> Response:
     """
     state = state_of(request)
     served, modality = maker_of(state, body.model, Audio.kind)
-    asked = prompt_message(body.input, "input")
-    work = make_media(state, served, modality, asked, body)
+    conversation = prompt_message(body.input, "input")
+    work = make_media(state, served, modality, conversation, body)
     (medium,), _ = await while_connected(request, work)
     form = body.response_format or "wav"
     data = await asyncio.to_thread(medium.encode, f".{form}")

@@ -1,4 +1,4 @@
-"""What the endpoints of one server share."""
+"""State and helpers that the endpoints of a server share."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ServerState:
             ApiError: if there is none.
         """
         if name not in self.models:
-            known = ", ".join(self.models)
-            text = f"there is no model {name[:80]!r}; there are: {known}"
+            names = ", ".join(self.models)
+            text = f"there is no model {name[:80]!r}; there are: {names}"
             raise ApiError(404, text, param="model", code="model_not_found")
         return self.models[name]
 
@@ -72,7 +72,7 @@ class ServerState:
         return served, served.engine
 
     def choices(self, n: int | None) -> int:
-        """How many answers are asked for.
+        """The number of answers to a request, checked.
 
         Raises:
             ApiError: if they are too many.
@@ -98,12 +98,12 @@ def media_settings(body: MediaBody, served: ServedModel) -> dict[str, dict[str, 
     """Settings of media by modality: those for all, where nothing else is said for one."""
     assert served.model is not None
     both = {"steps": body.steps, "guidance": body.guidance}
-    shared = {name: value for name, value in both.items() if value is not None}
-    own: Mapping[str, Mapping[str, Any]] = body.sampling or {}
-    if not shared:
-        return {name: dict(settings) for name, settings in own.items()}
-    names = dict.fromkeys([*served.model.decoders, *own])
-    return {name: {**shared, **own.get(name, {})} for name in names}
+    common = {name: value for name, value in both.items() if value is not None}
+    by_modality: Mapping[str, Mapping[str, Any]] = body.sampling or {}
+    if not common:
+        return {name: dict(settings) for name, settings in by_modality.items()}
+    names = dict.fromkeys([*served.model.decoders, *by_modality])
+    return {name: {**common, **by_modality.get(name, {})} for name in names}
 
 
 async def all_of(
@@ -141,17 +141,17 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
         ClientDisconnect: if it leaves.
     """
     task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    disconnect = asyncio.ensure_future(_disconnected(request))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
         raise ClientDisconnect
     finally:
-        for each in (task, gone):
+        for each in (task, disconnect):
             each.cancel()
         with contextlib.suppress(BaseException):
-            await asyncio.gather(task, gone, return_exceptions=True)
+            await asyncio.gather(task, disconnect, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:
@@ -159,16 +159,16 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def check_count(items: Sequence[Any], param: str, what: str, most: int) -> None:
+def check_count(items: Sequence[Any], param: str, label: str, most: int) -> None:
     """Refuse an empty list, or one of too many items.
 
     Raises:
         ApiError: for either.
     """
     if not items:
-        raise ApiError(400, f"there are no {what}; give at least one", param=param)
+        raise ApiError(400, f"there are no {label}; give at least one", param=param)
     if len(items) > most:
-        raise ApiError(400, f"{len(items)} {what}; the limit is {most}", param=param)
+        raise ApiError(400, f"{len(items)} {label}; the limit is {most}", param=param)
 
 
 def check_media(items: Sequence[Any], param: str) -> None:

@@ -35,13 +35,13 @@ def _model(served: ServedModel) -> dict[str, Any]:
 
 @router.get("/health")
 async def health() -> dict[str, str]:
-    """Whether the server runs."""
+    """Answer as long as the server runs."""
     return {"status": "ok"}
 
 
 @router.get("/ready", response_model=None)
 async def ready(request: Request) -> Response:
-    """Whether the server takes requests: its models are loaded, and it isn't going down."""
+    """Answer 200 while the server takes requests: models are loaded, and it isn't going down."""
     if state_of(request).closing:
         return JSONResponse({"status": "going down"}, 503)
     return JSONResponse({"status": "ready"})

@@ -27,7 +27,7 @@ def sse(item: Mapping[str, Any]) -> bytes:
     return f"{name}data: {data}\n\n".encode()
 
 
-async def merged(
+async def merge_events(
     name: str, streams: Sequence[ReplyStream], metrics: Metrics
 ) -> AsyncGenerator[tuple[int, Event]]:
     """Events of several replies as they come, each with the index of its reply.
@@ -36,26 +36,26 @@ async def merged(
         Exception: what a reply ended in.
     """
     if len(streams) == 1:
-        async for event in metrics.watched(name, streams[0]):
+        async for event in metrics.watch(name, streams[0]):
             yield 0, event
         return
     queue: asyncio.Queue[tuple[int, Event | Exception]] = asyncio.Queue()
 
-    async def read(index: int, stream: ReplyStream) -> None:
+    async def forward(index: int, stream: ReplyStream) -> None:
         try:
-            async for event in metrics.watched(name, stream):
+            async for event in metrics.watch(name, stream):
                 queue.put_nowait((index, event))
         except Exception as error:
             queue.put_nowait((index, error))
 
-    tasks = [asyncio.create_task(read(index, each)) for index, each in enumerate(streams)]
-    left = len(tasks)
+    tasks = [asyncio.create_task(forward(index, each)) for index, each in enumerate(streams)]
+    num_open = len(tasks)
     try:
-        while left:
+        while num_open:
             index, item = await queue.get()
             if isinstance(item, Exception):
                 raise item
-            left -= isinstance(item, Done)
+            num_open -= isinstance(item, Done)
             yield index, item
     finally:
         for task in tasks:
@@ -63,7 +63,7 @@ async def merged(
 
 
 class StreamFormat(ABC):
-    """How an endpoint tells of replies.
+    """The chunks by which an endpoint streams replies.
 
     Attributes:
         end: what stands behind the last object.
@@ -72,7 +72,7 @@ class StreamFormat(ABC):
     end = b"data: [DONE]\n\n"
 
     def opening(self) -> list[Json]:
-        """What comes before all events."""
+        """Chunks before all events."""
         return []
 
     @abstractmethod
@@ -80,7 +80,7 @@ class StreamFormat(ABC):
         """Chunks for an event of the reply at an index."""
 
     def closing(self) -> list[Json]:
-        """What comes after all events."""
+        """Chunks after all events."""
         return []
 
     def failure(self, error: ApiError) -> list[Json]:
@@ -102,7 +102,7 @@ class EventStream:
         self, name: str, streams: Sequence[ReplyStream], metrics: Metrics, form: StreamFormat
     ) -> None:
         self.streams, self.form = streams, form
-        self._events = merged(name, streams, metrics)
+        self._events = merge_events(name, streams, metrics)
 
     async def response(self, request: Request) -> StreamingResponse:
         """The answer. It begins with the first event, so that a request that is refused gets a
@@ -112,26 +112,29 @@ class EventStream:
             Exception: what a reply ended in before its first event.
         """
         try:
-            first = await while_connected(request, anext(self._events))
+            first_item = await while_connected(request, anext(self._events))
         except BaseException:
             await self._close()
             raise
+        # The second is nginx's, which would hold events back.
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._body(first), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            self._body(first_item), media_type="text/event-stream", headers=headers
+        )
 
-    async def _body(self, first: tuple[int, Event]) -> AsyncIterator[bytes]:
+    async def _body(self, first_item: tuple[int, Event]) -> AsyncIterator[bytes]:
         try:
-            yield _joined(self.form.opening())
-            yield _joined(await self._told(*first))
+            yield _encode(self.form.opening())
+            yield _encode(await self._chunks(*first_item))
             async for index, event in self._events:
-                yield _joined(await self._told(index, event))
-            yield _joined(self.form.closing()) + self.form.end
+                yield _encode(await self._chunks(index, event))
+            yield _encode(self.form.closing()) + self.form.end
         except Exception as error:
-            yield _joined(self.form.failure(api_error(error)))
+            yield _encode(self.form.failure(api_error(error)))
         finally:
             await self._close()
 
-    async def _told(self, index: int, event: Event) -> list[Json]:
+    async def _chunks(self, index: int, event: Event) -> list[Json]:
         if isinstance(event, MediumReady):  # encoding one takes a while
             return await asyncio.to_thread(self.form.event_json, index, event)
         return self.form.event_json(index, event)
@@ -142,5 +145,5 @@ class EventStream:
             await stream.aclose()
 
 
-def _joined(items: Sequence[Json]) -> bytes:
+def _encode(items: Sequence[Json]) -> bytes:
     return b"".join(map(sse, items))

@@ -29,27 +29,28 @@ Names = Sequence[tuple[str, Sequence[str]]]
 
 @dataclass(frozen=True)
 class System:
-    """What a published checkpoint calls its parts.
+    """Key mapping of a published checkpoint: its names of parts, and ours.
 
     Args:
-        names: patterns of its keys, and what each is called here, once or under several names.
-        needed: names, as here, of which each has to be found.
+        names: patterns of its keys, each with the name here, or with several.
+        required_names: names, as here, that a checkpoint must have.
         licence: of the weights, as far as their publishers say.
         commercial_use: whether it allows that; None where it has conditions.
         signals: its signal tokens by modality, in the order of ours.
         rows: keys of input and output rows: of whole vocabularies, or of the signals alone.
-        beside: the same as `names` for weights of encoders, by the folder that they go to.
+        names_by_folder: the same as `names` for weights of encoders, by the folder they go to.
     """
 
     names: Names
-    needed: Sequence[str]
+    required_names: Sequence[str]
     licence: str
     commercial_use: bool | None
     signals: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rows: Mapping[str, str] | None = None
-    beside: Mapping[str, Names] = field(default_factory=dict)
+    names_by_folder: Mapping[str, Names] = field(default_factory=dict)
 
 
+# Names of a GILL mapper (`MapperHead`), which NExT-GPT has as well.
 _HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
 _QFORMER = [
     # Positions are no weights, though some versions of transformers saved them.
@@ -66,11 +67,13 @@ _ONELLM = {
     "point": "points", "rgbd": "depth", "rgbn": "normal",
 }  # fmt: skip
 """OneLLM's modalities and ours; of its fMRI nothing is taken."""
+# As peft wraps a language model: its adapters have this before their names.
 _LLAMA = "llama_model.base_model.model."
 
 SYSTEMS: dict[str, System] = {
     "nextgpt": System(
         names=[
+            # One projection reads ImageBind's embeddings of every modality; here each has a copy.
             (
                 r"llama_proj\.(weight|bias)",
                 [rf"projection.maps.{name}.\1" for name in ("image", "audio", "video")],
@@ -83,7 +86,7 @@ SYSTEMS: dict[str, System] = {
                 [r"language.model.\1.default.weight"],
             ),
         ],
-        needed=["projection.maps.image.weight", "heads.image.query_embs"],
+        required_names=["projection.maps.image.weight", "heads.image.query_embs"],
         licence="terms that its publishers leave open, made for Vicuna v0 (LLaMA: research only)",
         commercial_use=False,
         signals={
@@ -101,7 +104,7 @@ SYSTEMS: dict[str, System] = {
             (r"model\.visual_embeddings\.(weight|bias)", [r"projection.maps.image.\1"]),
             (rf"model\.gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
         ],
-        needed=["heads.image.query_embs"],
+        required_names=["heads.image.query_embs"],
         licence="Apache-2.0, made for OPT-6.7B (research only)",
         commercial_use=False,
         signals={"image": [f"[IMG{index}]" for index in range(8)]},
@@ -111,15 +114,15 @@ SYSTEMS: dict[str, System] = {
         names=[
             (r"(?:llma\.)?(resample_layers\..+)", [r"projection.\1"]),
             *(
-                (rf"(?:llma\.)?{_UPM}\.{theirs}((?:\..+)?)", [rf"projection.\1.{ours}\2"])
-                for theirs, ours in _ONELLM.items()
+                (rf"(?:llma\.)?{_UPM}\.{key}((?:\..+)?)", [rf"projection.\1.{name}\2"])
+                for key, name in _ONELLM.items()
             ),
         ],
-        needed=["projection.resample_tokens.image"],
+        required_names=["projection.resample_tokens.image"],
         licence="the LLaMA 2 Community License",
         commercial_use=None,
         # Its point clouds are embedded otherwise, and what comes as a picture has no tokenizer.
-        beside={
+        names_by_folder={
             "tokenizers": [
                 (r"(?:llma\.)?conv1\.(audio|imu)\.(weight|bias)", [r"\1.conv.\2"]),
                 (r"(?:llma\.)?positional_embedding\.(audio|imu)", [r"\1.positions"]),
@@ -128,20 +131,20 @@ SYSTEMS: dict[str, System] = {
     ),
     "qformer": System(
         names=_QFORMER,
-        needed=["projection.query_tokens.image"],
+        required_names=["projection.query_tokens.image"],
         licence="the terms on its publishers' page",
         commercial_use=None,
     ),
     "blip2": System(
         names=_QFORMER_AND_LINEAR,
-        needed=["projection.query_tokens.image"],
+        required_names=["projection.query_tokens.image"],
         licence="the terms on its publishers' page",
         commercial_use=None,
     ),
     "instructblip": System(
         names=_QFORMER_AND_LINEAR,
         # A BLIP-2's has no words to read with.
-        needed=[
+        required_names=[
             "projection.query_tokens.image",
             "projection.qformer.embeddings.word_embeddings.weight",
         ],
@@ -158,7 +161,7 @@ def convert(
     tokenizer: str | Path | None = None,
     only: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write what a composed model starts from of a published checkpoint; no code in it runs.
+    """Write the weights of a published checkpoint that a model starts from; none of its code runs.
 
     Args:
         kind: one of `SYSTEMS`.
@@ -169,7 +172,7 @@ def convert(
         only: modalities whose entries to take; all of them where empty.
 
     Returns:
-        What the manifest says of the weights.
+        The origin of the weights, as the manifest has it.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -177,22 +180,26 @@ def convert(
         ValueError: if the tokenizer lacks signals.
     """
     system = SYSTEMS[kind]
-    held = _read(source)
-    found = _renamed(system.names, held)
-    if absent := [name for name in system.needed if name not in found]:
+    tensors = _read_tensors(source)
+    model_weights = _rename_keys(system.names, tensors)
+    if absent := [name for name in system.required_names if name not in model_weights]:
         raise CheckpointError(
             f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
-            f"holds {len(held)} tensors, as {next(iter(held), 'none')!r}"
+            f"holds {len(tensors)} tensors, as {next(iter(tensors), 'none')!r}"
         )
-    beside = {folder: _renamed(names, held) for folder, names in system.beside.items()}
+    encoder_weights = {
+        folder: _rename_keys(names, tensors) for folder, names in system.names_by_folder.items()
+    }
     if only:
-        found = {name: value for name, value in found.items() if _is_for(name, only)}
-        beside = {
+        model_weights = {
+            name: value for name, value in model_weights.items() if _is_for(name, only)
+        }
+        encoder_weights = {
             folder: {k: v for k, v in weights.items() if k.split(".")[0] in only}
-            for folder, weights in beside.items()
+            for folder, weights in encoder_weights.items()
         }
     signals = [s for m, names in system.signals.items() if not only or m in only for s in names]
-    rows = _rows(system, signals, held, tokenizer)
+    rows = _rows(system, signals, tensors, tokenizer)
     origin = {
         "system": kind,
         "file": source.name,
@@ -202,9 +209,9 @@ def convert(
         "rows": sorted(rows),
     }
     with replacing_folder(folder) as temporary:
-        save_weights({**found, **rows}, temporary / WEIGHTS)
+        save_weights({**model_weights, **rows}, temporary / WEIGHTS)
         write_manifest(temporary, {kind: origin})
-        for name, weights in beside.items():
+        for name, weights in encoder_weights.items():
             if weights:
                 save_weights(weights, temporary / name / WEIGHTS)
                 write_manifest(temporary / name, {kind: origin})
@@ -224,16 +231,16 @@ class _Folder(Mapping[str, Tensor]):
         self.files: dict[str, Path] = {}
         for file in sorted(folder.glob("*.safetensors")):
             try:
-                with safe_open(file, framework="pt") as opened:
-                    self.files |= dict.fromkeys(opened.keys(), file)
+                with safe_open(file, framework="pt") as handle:
+                    self.files |= dict.fromkeys(handle.keys(), file)
             except SafetensorError as error:
                 raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
         if not self.files:
             raise FileNotFoundError(2, "no safetensors in this folder", str(folder))
 
     def __getitem__(self, name: str) -> Tensor:
-        with safe_open(self.files[name], framework="pt") as opened:
-            tensor: Tensor = opened.get_tensor(name)
+        with safe_open(self.files[name], framework="pt") as handle:
+            tensor: Tensor = handle.get_tensor(name)
         return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -243,64 +250,64 @@ class _Folder(Mapping[str, Tensor]):
         return len(self.files)
 
 
-_TOGETHER = "module."
+_PROCESS_PREFIX = "module."
 """Stands before the names of a model that several processes trained."""
 
 
-def _read(source: Path) -> Mapping[str, Tensor]:
+def _read_tensors(source: Path) -> Mapping[str, Tensor]:
     return _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
 
 
-def _renamed(patterns: Names, held: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    found = {}
-    for key in held:
+def _rename_keys(patterns: Names, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    weights = {}
+    for key in tensors:
         for pattern, names in patterns:
-            if match := re.fullmatch(pattern, key.removeprefix(_TOGETHER)):
-                # A file holds no tensor under two names.
-                found.update({match.expand(name): held[key].clone() for name in names})
-    return found
+            if match := re.fullmatch(pattern, key.removeprefix(_PROCESS_PREFIX)):
+                # Cloned: safetensors refuses tensors that share memory.
+                weights.update({match.expand(name): tensors[key].clone() for name in names})
+    return weights
 
 
 def _is_for(name: str, modalities: Sequence[str]) -> bool:
-    """Whether an entry is one of these modalities', or shared by all."""
-    owned = re.match(
+    """Return whether an entry is one of these modalities', or shared by all."""
+    match = re.match(
         r"heads\.(\w+)|projection\.(?:maps|routers|resample_tokens|clip_proj[12]|start_tag|end_tag)"
         r"\.(\w+)",
         name,
     )
-    return owned is None or (owned[1] or owned[2]) in modalities
+    return match is None or (match[1] or match[2]) in modalities
 
 
 def _rows(
     system: System,
     signals: Sequence[str],
-    held: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
     tokenizer: str | Path | None,
 ) -> dict[str, Tensor]:
     """The rows of the signals, in our order."""
-    given = {
-        name: held[key]
-        for name, plain in (system.rows or {}).items()
-        for key in (plain, f"{_TOGETHER}{plain}")
-        if key in held
+    rows = {
+        name: tensors[key]
+        for name, source_key in (system.rows or {}).items()
+        for key in (source_key, f"{_PROCESS_PREFIX}{source_key}")
+        if key in tensors
     }
     count = len(signals)
     if tokenizer is None:
-        return {name: value for name, value in given.items() if len(value) == count}
+        return {name: value for name, value in rows.items() if len(value) == count}
     # transformers takes seconds to import and only this needs it.
     from transformers import AutoTokenizer
 
-    known = AutoTokenizer.from_pretrained(str(tokenizer)).get_vocab()
-    if absent := [name for name in signals if name not in known]:
+    vocabulary = AutoTokenizer.from_pretrained(str(tokenizer)).get_vocab()
+    if absent := [name for name in signals if name not in vocabulary]:
         raise ValueError(
             f"the tokenizer at {str(tokenizer)!r} lacks {len(absent)} signals, as {absent[0]}; "
             "give the one that the checkpoint came with"
         )
-    ids = [known[name] for name in signals]
-    for name, value in given.items():
+    ids = [vocabulary[name] for name in signals]
+    for name, value in rows.items():
         if max(ids) >= len(value):
             raise ValueError(
                 f"the tokenizer at {str(tokenizer)!r} has ids up to {max(ids)}, and {name} "
                 f"{len(value)} rows; give the one that the checkpoint came with"
             )
-    return {name: value[ids] for name, value in given.items()}
+    return {name: value[ids] for name, value in rows.items()}

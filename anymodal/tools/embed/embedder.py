@@ -19,10 +19,10 @@ from anymodal.tools.embed.files import TEXT, FileEntry, entry_of, read_file
 from anymodal.tools.embed.opening import Encoders
 
 Settings = Mapping[str, object]
-"""What an output file notes of an encoder; JSON values."""
+"""An encoder's settings in an output file; JSON values."""
 
 
-class Skipped(NamedTuple):
+class SkippedFile(NamedTuple):
     """A file that wasn't embedded, and why."""
 
     path: str
@@ -60,7 +60,7 @@ class Embedder:
         }
         self.prepared: dict[str, list[tuple[FileEntry, Tensor]]] = {name: [] for name in encoders}
         self.entries: dict[str, FileEntry] = {}
-        self.skipped: list[Skipped] = []
+        self.skipped_files: list[SkippedFile] = []
         self.new = 0
         self.width: int | None = None
 
@@ -90,8 +90,8 @@ class Embedder:
         for kind, key in self.keys.items():
             for item, (value,) in self.cache.find(key, list(items), self.device).items():
                 self._enter(entries[items[item]]._replace(kind=kind), value)
-        known = {*self.entries, *(path for path, _ in self.skipped)}
-        return [path for path in paths if str(path) not in known]
+        names = {*self.entries, *(path for path, _ in self.skipped_files)}
+        return [path for path in paths if str(path) not in names]
 
     def take(self, path: Path, limits: media.Limits | None = None) -> None:
         """Read and prepare a file; whatever is wrong with it skips this file alone."""
@@ -121,8 +121,9 @@ class Embedder:
             if not entries:
                 continue
             batch = torch.stack([prepared for _, prepared in self.prepared[kind]])
-            self.prepared[kind] = []
+            self.prepared[kind] = []  # before encoding, so the tensors aren't held twice
             encoder = self.encoders[kind]
+            # In float32 whatever the weights are, as NumPy and Parquet have no bfloat16.
             embeds = encoder.embed(encoder.to_weights(batch)).float().cpu()  # (B, E)
             embeds = F.normalize(embeds, dim=1) if self.unit else embeds
             values = {self.item(e): (row,) for e, row in zip(entries, embeds, strict=True)}
@@ -142,7 +143,7 @@ class Embedder:
             raise failure
 
     def _enter(self, entry: FileEntry, row: Tensor) -> bool:
-        """Whether an embedding can be used; its file is skipped where it can't.
+        """Enter an embedding and return True; a file whose embedding isn't finite is skipped.
 
         Raises:
             ValueError: if it is wider or narrower than those before.
@@ -161,15 +162,15 @@ class Embedder:
 
     def _skip(self, path: str, error: Exception) -> None:
         text = " ".join(str(error).split()) if isinstance(error, ValueError | OSError) else ""
-        self.skipped.append(Skipped(path, text or type(error).__name__))
+        self.skipped_files.append(SkippedFile(path, text or type(error).__name__))
 
     def rows(self, entries: Sequence[FileEntry]) -> NDArray[np.float32]:
         """The embeddings (B, E) of entries, in their order."""
         kinds: dict[str, list[str]] = {}
         for entry in entries:
             kinds.setdefault(entry.kind, []).append(self.item(entry))
-        found = {k: self.cache.find(self.keys[k], v, self.device) for k, v in kinds.items()}
-        rows = [found[entry.kind][self.item(entry)][0].numpy() for entry in entries]
+        values = {k: self.cache.find(self.keys[k], v, self.device) for k, v in kinds.items()}
+        rows = [values[entry.kind][self.item(entry)][0].numpy() for entry in entries]
         return np.stack(rows)
 
 

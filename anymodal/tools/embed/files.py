@@ -40,19 +40,21 @@ def entry_of(path: Path, kind: str = "") -> FileEntry:
     return FileEntry(str(path), kind, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
-def find_files(paths: Iterable[str | Path], leave: Iterable[Path] = ()) -> list[Path]:
+def find_files(paths: Iterable[str | Path], exclude: Iterable[Path] = ()) -> list[Path]:
     """The files named and those under the folders named, in order, each once.
 
-    What is hidden (named with a dot) within a folder is left out, and so are the paths in `leave`.
+    Hidden files (named with a dot) within a folder are left out, and so are paths in `exclude`.
 
     Raises:
         FileNotFoundError: if a path that is named isn't there.
     """
-    left = {path.absolute() for path in leave}
+    excluded_paths = {path.absolute() for path in exclude}
     files: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            files |= dict.fromkeys(p for p in _under(path, left) if p.absolute() not in left)
+            files |= dict.fromkeys(
+                p for p in _under(path, excluded_paths) if p.absolute() not in excluded_paths
+            )
         elif path.exists():
             files[path] = None
         else:
@@ -60,15 +62,17 @@ def find_files(paths: Iterable[str | Path], leave: Iterable[Path] = ()) -> list[
     return list(files)
 
 
-def _under(folder: Path, left: set[Path]) -> Iterator[Path]:
+def _under(folder: Path, excluded_paths: set[Path]) -> Iterator[Path]:
     for home, folders, names in os.walk(folder):
         at = Path(home)
-        folders[:] = sorted(f for f in folders if f[0] != "." and (at / f).absolute() not in left)
+        folders[:] = sorted(
+            f for f in folders if f[0] != "." and (at / f).absolute() not in excluded_paths
+        )
         yield from (at / name for name in sorted(names) if name[0] != ".")
 
 
 def may_be_text(path: Path) -> bool:
-    """Whether a file that holds no medium is taken for a text."""
+    """Return whether a file that holds no medium is taken for a text."""
     return path.suffix.lower() == ".txt"
 
 

@@ -44,41 +44,41 @@ def open_encoders(
         ValueError: if there is none of them, the model reads nothing, or takes no such option.
         OSError: if the hub has no such repository.
     """
-    told = _json(Path(name) / CONFIG_FILE)
+    config = _json(Path(name) / CONFIG_FILE)
     of_hub = sources.REPOSITORY.fullmatch(name) is not None and not Path(name).exists()
-    if "model_type" not in told and not of_hub and (revision or tower):
-        given = f"revision={revision!r}" if revision else f"tower={tower!r}"
-        raise ValueError(f"{given}: {name!r} is no model of transformers; leave it out")
-    found: list[Encoder]
+    if "model_type" not in config and not of_hub and (revision or tower):
+        option = f"revision={revision!r}" if revision else f"tower={tower!r}"
+        raise ValueError(f"{option}: {name!r} is no model of transformers; leave it out")
+    encoders: list[Encoder]
     reader: TextEncoder | None = None
-    if "trunks" in told:
+    if "trunks" in config:
         model = ImageBind.from_pretrained(name)
-        found = list(views(model))
+        encoders = list(views(model))
         reader = ImageBindText.beside(model, name) if texts else None
-    elif "trunk" in told:
+    elif "trunk" in config:
         trunk = UniversalTrunk.from_pretrained(name)
-        found = [UniversalEncoder(trunk, modality) for modality in trunk.modalities]
-    elif "model_type" in told or of_hub:
+        encoders = [UniversalEncoder(trunk, modality) for modality in trunk.modalities]
+    elif "model_type" in config or of_hub:
         encoder = TransformersEncoder.from_pretrained(name, revision=revision, tower=tower)
-        found = [encoder]
+        encoders = [encoder]
         if texts and encoder.model.config.model_type in TEXT_TOWERS:
             with contextlib.suppress(FileNotFoundError):  # media can be embedded without it
                 reader = TransformersText.from_pretrained(name, revision=revision)
     else:
-        found = list(_of_model(name))
-    if not found:
+        encoders = list(_of_model(name))
+    if not encoders:
         raise ValueError(f"the model {name!r} reads no media; name one with encoders")
-    opened: dict[str, Encoder | TextEncoder] = {e.media.kind: e.eval() for e in found}
-    return opened if reader is None else {**opened, TEXT: reader.eval()}
+    encoders_by_kind: dict[str, Encoder | TextEncoder] = {e.media.kind: e.eval() for e in encoders}
+    return encoders_by_kind if reader is None else {**encoders_by_kind, TEXT: reader.eval()}
 
 
 def _json(path: Path) -> Mapping[str, Any]:
     """The mapping of a JSON file; empty where there is none."""
     try:
-        held = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _of_model(name: str) -> Iterator[Encoder]:
@@ -91,28 +91,29 @@ def _of_model(name: str) -> Iterator[Encoder]:
         for modality, node in config["modalities"].items()
         if node.get("encoder")
     }
-    parts = configuration.build_parts(_needed(nodes, config.get("parts") or {}))
+    parts = configuration.build_parts(_parts_under(nodes, config.get("parts") or {}))
     encoders = nn.ModuleDict(
         {modality: configuration.instantiate(node, parts=parts) for modality, node in nodes.items()}
     )
-    saved = checkpoint.load_weights(folder / WEIGHTS)
-    trained = {
+    # A stage may have trained encoders, whose own files hold their first weights.
+    tensors = checkpoint.load_weights(folder / WEIGHTS)
+    state = {
         key.removeprefix("encoders."): value.float()
-        for key, value in saved.items()
+        for key, value in tensors.items()
         if key.startswith("encoders.")
     }
-    if unknown := encoders.load_state_dict(trained, strict=False).unexpected_keys:
+    if unknown := encoders.load_state_dict(state, strict=False).unexpected_keys:
         raise CheckpointError(f"{folder / WEIGHTS} has {unknown[0]!r}, and no encoder of {CONFIG}")
     yield from encoders.values()  # type: ignore[misc]  # what the configuration calls encoders
 
 
-def _needed(node: object, parts: Mapping[str, Any]) -> dict[str, Any]:
+def _parts_under(node: object, parts: Mapping[str, Any]) -> dict[str, Any]:
     """The shared parts that a node of a configuration refers to, itself or through others."""
-    wanted = set(_references(node))
+    names = set(_references(node))
     for name in reversed(list(parts)):  # a part refers to those before it
-        if name in wanted:
-            wanted |= set(_references(parts[name]))
-    return {name: part for name, part in parts.items() if name in wanted}
+        if name in names:
+            names |= set(_references(parts[name]))
+    return {name: part for name, part in parts.items() if name in names}
 
 
 def _references(node: object) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from anymodal import media
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.tools.embed import outputs
-from anymodal.tools.embed.embedder import Embedder, Skipped
+from anymodal.tools.embed.embedder import Embedder, SkippedFile
 from anymodal.tools.embed.files import find_files
 from anymodal.tools.embed.opening import Encoders
 
@@ -29,7 +29,7 @@ class Report(NamedTuple):
 
     files: int
     new: int
-    skipped: list[Skipped]
+    skipped_files: list[SkippedFile]
 
 
 def embed_files(
@@ -57,7 +57,7 @@ def embed_files(
         kind: take every file for this kind, as a depth map or a heat map must be.
         unit: scale every embedding to length 1, so that dot products are cosines.
         device: where to encode.
-        limits: what is too much of a file.
+        limits: the largest files that are read.
 
     Raises:
         FileNotFoundError: if a path isn't there.
@@ -68,7 +68,7 @@ def embed_files(
     outputs.check_output(out)
     if kind is not None and kind not in encoders:
         raise ValueError(f"no encoder for {kind!r}; there are {', '.join(encoders)}")
-    chosen = dict(encoders) if kind is None else {kind: encoders[kind]}
+    encoders_by_kind = dict(encoders) if kind is None else {kind: encoders[kind]}
     folder = out.with_name(f"{out.name}.cache")
     # The output may lie in a folder that is embedded; a second run must not read it.
     files = find_files(paths, (out, outputs.entries_file(out), folder))
@@ -77,7 +77,9 @@ def embed_files(
     # On disk from the first batch on, so that a killed run goes on where it stopped.
     cache = FeatureCache(folder=folder)
     try:
-        embedder = Embedder(chosen, cache, batch=batch, kind=kind, unit=unit, device=device)
+        embedder = Embedder(
+            encoders_by_kind, cache, batch=batch, kind=kind, unit=unit, device=device
+        )
         _take_up(out, embedder)
         _embed(files, embedder, limits)
         entries = [embedder.entries[p] for p in map(str, files) if p in embedder.entries]
@@ -87,7 +89,7 @@ def embed_files(
         raise
     # The output has every row now, and the next run takes them from there.
     shutil.rmtree(folder, ignore_errors=True)
-    return Report(len(entries), embedder.new, embedder.skipped)
+    return Report(len(entries), embedder.new, embedder.skipped_files)
 
 
 def _embed(files: Sequence[Path], embedder: Embedder, limits: media.Limits | None) -> None:
@@ -106,15 +108,15 @@ def _take_up(out: Path, embedder: Embedder) -> None:
     """Put the rows of a finished output into the cache, if its encoders are the same."""
     if not out.exists():
         return
-    held, settings = outputs.read(out), json.loads(json.dumps(embedder.settings()))
-    if any(settings.get(name, known) != known for name, known in held.encoders.items()):
+    output, settings = outputs.read(out), json.loads(json.dumps(embedder.settings()))
+    if any(settings.get(name, value) != value for name, value in output.encoders.items()):
         raise ValueError(
             f"{out} was made with other encoders, settings or versions of libraries; delete it, or "
             "write to another file"
         )
-    for start in range(0, len(held.entries), CHUNK):
+    for start in range(0, len(output.entries), CHUNK):
         values: dict[str, dict[str, tuple[Tensor]]] = {}
-        chunk = zip(held.entries[start : start + CHUNK], held.embeds[start:], strict=False)
+        chunk = zip(output.entries[start : start + CHUNK], output.embeds[start:], strict=False)
         for entry, row in chunk:
             values.setdefault(entry.kind, {})[embedder.item(entry)] = (torch.tensor(row),)
         # Rows of kinds that aren't asked for now are left out of the new output.

@@ -1,1 +1,1 @@
-"""What a model and its training need of memory, told without loading a weight."""
+"""Memory planning: the peak of a model or a training run, without loading a weight."""

@@ -1,4 +1,4 @@
-"""What makes a plan fit: changes of a configuration, each tried on a copy of the model."""
+"""Advice that makes a plan fit: configuration changes, each tried on a copy of the model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Use:
     traces: Traces = field(default_factory=dict)
 
     def need(self) -> Need:
-        """What it takes."""
+        """Plan its peak memory."""
         if self.run is None:
             return inference(self.model, self.tokens, self.traces)
         assert isinstance(self.subject, Objective), "a run has one"
@@ -47,7 +47,7 @@ class Use:
         """The model itself, or what holds the only part that a run trains."""
         return root(self.subject) if isinstance(self.subject, Objective) else self.subject
 
-    def edited(self, edit: Callable[[nn.Module], None]) -> Use:
+    def with_edit(self, edit: Callable[[nn.Module], None]) -> Use:
         """The use of a copy of the model that was edited."""
         use = dataclasses.replace(self, subject=copy_model(self.subject))
         edit(use.model)
@@ -79,20 +79,21 @@ def advise(
         use: as it is.
         room: bytes that there are.
         trusted_packages: packages trusted beside AnyModal's own.
-        offload: whether there is a processor's memory beside the device's, for weights to wait in.
+        offload: there is a processor's memory beside the device's, for weights to wait in.
     """
-    before = use.need().peak
-    tried = []
+    peak = use.need().peak
+    savings = []
     for change in _changes(use, room, trusted_packages, offload):
-        saving = before - change.apply(use).need().peak
+        saving = peak - change.apply(use).need().peak
         if saving > 0:
-            tried.append((change, saving))
-    tried.sort(key=lambda pair: -pair[1])
-    together = use
-    for change, _ in tried:
-        together = change.apply(together)
-    advice = [Advice(change.change, change.key, saving) for change, saving in tried]
-    return advice, together.need().peak
+            savings.append((change, saving))
+    savings.sort(key=lambda pair: -pair[1])
+    combined = use
+    # Together they save less than their sum, so the peak is planned again with all of them.
+    for change, _ in savings:
+        combined = change.apply(combined)
+    advice = [Advice(change.change, change.key, saving) for change, saving in savings]
+    return advice, combined.need().peak
 
 
 def _changes(
@@ -102,8 +103,8 @@ def _changes(
         yield from _of_run(use, use.run, room)
     else:
         half = max(1, use.tokens // 2)
-        shorter = f"conversations of {half} tokens, with fewer turns"
-        yield _Change(shorter, "memory", lambda u: dataclasses.replace(u, tokens=half))
+        change = f"conversations of {half} tokens, with fewer turns"
+        yield _Change(change, "memory", lambda u: dataclasses.replace(u, tokens=half))
     if isinstance(use.model, AnyModal) and use.model.config is not None:
         yield from _of_model(use.model, use.model.config, trusted_packages)
         if offload:
@@ -115,21 +116,21 @@ def _changes(
 def _of_run(use: Use, run: Run, room: int) -> Iterator[_Change]:
     for batch in _halves(run.batch_size):
         accumulate = -(-run.batch_size * run.accumulate_grad_batches // batch)  # rounded up
-        fewer = _changed(batch_size=batch, accumulate_grad_batches=accumulate)
-        if batch == 1 or fewer(use).need().peak <= room:
+        apply = _with_settings(batch_size=batch, accumulate_grad_batches=accumulate)
+        if batch == 1 or apply(use).need().peak <= room:
             key = f"batch_size={batch} accumulate_grad_batches={accumulate}"
-            yield _Change("fewer samples at once, as many for each step", key, fewer)
+            yield _Change("fewer samples at once, as many for each step", key, apply)
             break
     if run.precision.startswith("32"):
         key = "precision=bf16-mixed"
-        yield _Change("half precision in passes", key, _changed(precision="bf16-mixed"))
+        yield _Change("half precision in passes", key, _with_settings(precision="bf16-mixed"))
     if not run.activation_checkpointing:
-        told = "what is inside of blocks is computed a second time, not kept"
+        change = "what is inside of blocks is computed a second time, not kept"
         yield _Change(
-            told, "activation_checkpointing=true", _changed(activation_checkpointing=True)
+            change, "activation_checkpointing=true", _with_settings(activation_checkpointing=True)
         )
     if run.ema:
-        yield _Change("no moving average of the weights", "ema=null", _changed(ema=None))
+        yield _Change("no moving average of the weights", "ema=null", _with_settings(ema=None))
 
 
 def _halves(count: int) -> Iterator[int]:
@@ -138,7 +139,7 @@ def _halves(count: int) -> Iterator[int]:
         yield count
 
 
-def _changed(**settings: Any) -> Callable[[Use], Use]:
+def _with_settings(**settings: Any) -> Callable[[Use], Use]:
     """A use whose run has other settings."""
 
     def apply(use: Use) -> Use:
@@ -155,8 +156,8 @@ def _of_model(
     for path, key, node in _nodes(config):
         part = model.get_submodule(path)
         if "dtype" in _arguments(node, trusted_packages) and _can_halve(part):
-            told = f"half precision for {type(part).__name__}"
-            yield _Change(told, f"{key}.dtype=bfloat16", _halved(path))
+            change = f"half precision for {type(part).__name__}"
+            yield _Change(change, f"{key}.dtype=bfloat16", _halve(path))
 
 
 def _quantised(
@@ -165,10 +166,10 @@ def _quantised(
     """A language model that is frozen, in 4 bits."""
     (_, key, node) = next(each for each in _nodes(config) if each[0] == "language")
     language = model.language
-    frozen = not any(p.requires_grad for p in _old(language))
-    if frozen and language.quantize is None and "quantize" in _arguments(node, trusted_packages):
-        told = "the language model's linear layers in 4 bits"
-        yield _Change(told, f"{key}.quantize=4bit", _in_4_bits)
+    is_frozen = not any(p.requires_grad for p in _old(language))
+    if is_frozen and language.quantize is None and "quantize" in _arguments(node, trusted_packages):
+        change = "the language model's linear layers in 4 bits"
+        yield _Change(change, f"{key}.quantize=4bit", _in_4_bits)
 
 
 def _in_4_bits(use: Use) -> Use:
@@ -176,7 +177,7 @@ def _in_4_bits(use: Use) -> Use:
         assert isinstance(model, AnyModal)
         model.language.quantize = "4bit"
 
-    return use.edited(edit)
+    return use.with_edit(edit)
 
 
 def _offloads(model: AnyModal, config: Config) -> Iterator[_Change]:
@@ -184,17 +185,17 @@ def _offloads(model: AnyModal, config: Config) -> Iterator[_Change]:
     for path, key, _ in _nodes(config):
         part = model.get_submodule(path)
         if isinstance(part, DiffusionDecoder) and part.offload is None:
-            told = f"{path} waits in the processor's memory"
-            yield _Change(told, f"{key}.offload=model", _offloaded(path))
+            change = f"{path} waits in the processor's memory"
+            yield _Change(change, f"{key}.offload=model", _offload(path))
 
 
-def _offloaded(path: str) -> Callable[[Use], Use]:
+def _offload(path: str) -> Callable[[Use], Use]:
     def edit(model: nn.Module) -> None:
         decoder = model.get_submodule(path)
         assert isinstance(decoder, DiffusionDecoder)
         decoder.offload = "model"
 
-    return lambda use: use.edited(edit)
+    return lambda use: use.with_edit(edit)
 
 
 def _nodes(config: Config) -> Iterator[tuple[str, str, Config]]:
@@ -204,13 +205,13 @@ def _nodes(config: Config) -> Iterator[tuple[str, str, Config]]:
         for kind in ("encoder", "decoder"):
             if settings.get(kind):
                 places[f"{kind}s.{modality}"] = settings[kind]
-    offered = set()
+    keys = set()
     for path, node in places.items():
         key = path if path == "language" else _key(path)
         if "_part_" in node:
             key, node = f"parts.{node['_part_']}", config["parts"][node["_part_"]]
-        if key not in offered:
-            offered.add(key)
+        if key not in keys:
+            keys.add(key)
             yield path, key, node
 
 
@@ -240,9 +241,9 @@ def _old(part: nn.Module) -> list[nn.Parameter]:
     return list(part.parameters())
 
 
-def _halved(path: str) -> Callable[[Use], Use]:
+def _halve(path: str) -> Callable[[Use], Use]:
     def edit(model: nn.Module) -> None:
         for parameter in _old(model.get_submodule(path)):
             parameter.data = parameter.data.to(torch.bfloat16)
 
-    return lambda use: use.edited(edit)
+    return lambda use: use.with_edit(edit)

@@ -1,4 +1,4 @@
-"""How much memory a device has for a plan."""
+"""The memory budget of a device."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def read_budget(device: str) -> MemoryBudget:
     Raises:
         ValueError: for anything else, or for a GPU that isn't here.
     """
-    if found := re.fullmatch(r"(\d+(?:\.\d+)?) ?(GB|GiB|MB|MiB)", device):
-        size = round(float(found[1]) * UNITS[found[2]])
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?) ?(GB|GiB|MB|MiB)", device):
+        size = round(float(match[1]) * UNITS[match[2]])
         if size <= CUDA_TAKES:
             raise ValueError(
                 f"a GPU of {device} has no room for CUDA itself, which takes "

@@ -24,24 +24,24 @@ from anymodal.model import AnyModal
 Model = TypeVar("Model", bound=nn.Module)
 
 EarlierRuns = Mapping[Path, nn.Module]
-"""What earlier runs will leave, on the meta device, by the folder they will leave it in."""
+"""Models of earlier runs, on the meta device, by the folder that each run will write."""
 
 
 def earlier_part(
     earlier: EarlierRuns, target: Callable[..., object], arguments: Mapping[str, object]
 ) -> nn.Module | None:
-    """What a `from_pretrained` will find in a folder that an earlier run leaves; None elsewhere."""
+    """The part that a `from_pretrained` will open from an earlier run's folder; None elsewhere."""
     owner = getattr(target, "__self__", None)
     if not inspect.isclass(owner) or getattr(target, "__name__", "") != OPENS:
         return None
-    first = next(iter(inspect.signature(target).parameters))
-    folder = Path(str(arguments.get(first)))
+    parameter = next(iter(inspect.signature(target).parameters))
+    folder = Path(str(arguments.get(parameter)))
     if folder.exists() or (model := earlier.get(folder)) is None:
         return None
     part = next((part for part in model.modules() if isinstance(part, owner)), None)
     if part is None:
         return None
-    options = {name: value for name, value in arguments.items() if name != first}
+    options = {name: value for name, value in arguments.items() if name != parameter}
     return reopen(copy_model(part), options)
 
 

@@ -33,7 +33,7 @@ from anymodal.training.run import defers_decoders
 from anymodal.types import Conditioning, ConditioningSpec
 
 LOOK = 4
-"""Batches of which a training's largest is planned for; looking at more takes longer."""
+"""First batches of a training, of which the largest is planned for; more would take longer."""
 
 Data = Sequence[object] | str
 """Samples, or the reason why there are none."""
@@ -47,20 +47,19 @@ class Need:
     """A model's peak memory in one use, by purpose and part; what it leaves out and assumes."""
 
     use: str
-    held: BytesByPart
+    sizes: BytesByPart
     unknown: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
 
     @property
     def peak(self) -> int:
         """All of it."""
-        return sum(self.held.values())
+        return sum(self.sizes.values())
 
     def of(self, purpose: str, part: str | None = None) -> int:
         """Bytes for a purpose, of one part or of all."""
-        return sum(
-            size for (why, who), size in self.held.items() if why == purpose and part in (None, who)
-        )
+        keys = [key for key in self.sizes if key[0] == purpose and part in (None, key[1])]
+        return sum(self.sizes[key] for key in keys)
 
 
 BITS = {"8bit": 8.02, "4bit": 4.13}
@@ -71,18 +70,18 @@ float32 for 256 of those (Dettmers et al. 2023, arXiv:2305.14314, section 3).
 
 def weights_of(model: nn.Module) -> BytesByPart:
     """Bytes of parameters and buffers by part, of what is to be quantised as it will be."""
-    held: BytesByPart = {}
-    names, bits = names_by_tensor(model), _quantised(model)
+    sizes: BytesByPart = {}
+    names, bits = names_by_tensor(model), _quantization_bits(model)
     for tensor in {id(t): t for t in [*model.parameters(), *model.buffers()]}.values():
         key = "weights", names.get(id(tensor), "")
         size = round(tensor.numel() * bits[id(tensor)] / 8) if id(tensor) in bits else tensor.nbytes
-        held[key] = held.get(key, 0) + size
-    return held
+        sizes[key] = sizes.get(key, 0) + size
+    return sizes
 
 
-def _quantised(model: nn.Module) -> dict[int, float]:
+def _quantization_bits(model: nn.Module) -> dict[int, float]:
     """Bits of the weights of linear layers that a language model is to quantise."""
-    found = {}
+    bits = {}
     for part in model.modules():
         if not isinstance(part, LanguageModel) or part.quantize is None:
             continue
@@ -90,8 +89,8 @@ def _quantised(model: nn.Module) -> dict[int, float]:
         for name, layer in part.model.named_modules():
             linear = isinstance(layer, nn.Linear) and "lora_" not in name
             if linear and layer is not output and layer.weight.is_meta:
-                found[id(layer.weight)] = BITS[part.quantize]
-    return found
+                bits[id(layer.weight)] = BITS[part.quantize]
+    return bits
 
 
 # ---- Answering -----------------------------------------------------------------------------------
@@ -116,7 +115,7 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
         traces: those of earlier calls; new ones are added.
     """
     traces = {} if traces is None else traces
-    held, unknown, places = (
+    sizes, unknown, places = (
         weights_of(model),
         list(_left_out(model, context)),
         names_by_module(model),
@@ -124,17 +123,17 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
     largest: BytesByPart = {}
     for key, part in _workers(model, context):
         if key not in traces:
-            traces.update(_traced(model, context, traces))
+            traces.update(_trace_all(model, context, traces))
         if isinstance(part, LanguageModel):
-            held["cache", places[id(part)]] = cache_size(part, context)
-        if isinstance(found := traces[key], str):
-            unknown.append(f"{key[0]} ({found})")
+            sizes["cache", places[id(part)]] = cache_size(part, context)
+        if isinstance(trace := traces[key], str):
+            unknown.append(f"{key[0]} ({trace})")
             continue
-        waiting = _waiting(part, places)
-        for name in waiting:
-            held.pop(("weights", name), None)
-        largest = max(largest, _largest(found, waiting), key=_sum)
-    return Need("inference", {**held, **largest}, unknown)
+        offload_sizes = _offload_sizes(part, places)
+        for name in offload_sizes:
+            sizes.pop(("weights", name), None)
+        largest = max(largest, _largest(trace, offload_sizes), key=_sum)
+    return Need("inference", {**sizes, **largest}, unknown)
 
 
 def _left_out(model: nn.Module, context: int) -> Iterator[str]:
@@ -149,23 +148,23 @@ def _left_out(model: nn.Module, context: int) -> Iterator[str]:
             yield f"{name} (what it holds at work: there is no {kind} here to try it on)"
 
 
-def _largest(found: Mapping[str, BytesByPart], waiting: Mapping[str, int]) -> BytesByPart:
+def _largest(trace: Mapping[str, BytesByPart], offload_sizes: Mapping[str, int]) -> BytesByPart:
     """The phase that holds most, with the weights that come to the device for it."""
     phases = [
-        {**held, ("weights", phase): waiting[phase]} if phase in waiting else held
-        for phase, held in found.items()
+        {**sizes, ("weights", phase): offload_sizes[phase]} if phase in offload_sizes else sizes
+        for phase, sizes in trace.items()
     ]
     return max(phases, key=_sum)
 
 
-def _sum(held: BytesByPart) -> int:
-    return sum(held.values())
+def _sum(sizes: BytesByPart) -> int:
+    return sum(sizes.values())
 
 
-def _waiting(model: nn.Module, places: Mapping[int, str]) -> dict[str, int]:
+def _offload_sizes(model: nn.Module, places: Mapping[int, str]) -> dict[str, int]:
     """Names of the networks that wait in the processor's memory, and bytes that one brings."""
     return {
-        places[id(network)]: brought(part, name)
+        places[id(network)]: resident_bytes(part, name)
         for part in model.modules()
         if isinstance(part, DiffusionDecoder) and part.offload is not None
         for name, network in part.parts.items()
@@ -181,18 +180,18 @@ def _workers(
             yield (name, dtype, context), part
 
 
-def _traced(model: nn.Module, context: int, known: Traces) -> Traces:
+def _trace_all(model: nn.Module, context: int, traces: Traces) -> Traces:
     """The traces that aren't known yet."""
-    found: Traces = {}
+    new_traces: Traces = {}
     with fake_tensors(model) as working, torch.no_grad():
         for key, part in _workers(working, context):
-            if key not in known:
+            if key not in traces:
                 (work,) = workloads_of(part, context)
-                found[key] = _watched(work, working)
-    return found
+                new_traces[key] = _track(work, working)
+    return new_traces
 
 
-def brought(decoder: DiffusionDecoder, name: str) -> int:
+def resident_bytes(decoder: DiffusionDecoder, name: str) -> int:
     """Bytes of weights that a network of a decoder which offloads has on the device at once.
 
     All of them (`model`), of a denoiser the largest block with what is in no block (`group`), or
@@ -205,8 +204,8 @@ def brought(decoder: DiffusionDecoder, name: str) -> int:
     largest = max(map(_size, layers))
     if decoder.offload == "group" and name in ("transformer", "unet"):
         stacks = [child for child in network.children() if isinstance(child, nn.ModuleList)]
-        rest = _size(network) - sum(map(_size, stacks))
-        largest = max(largest, rest + max((_size(b) for s in stacks for b in s), default=0))
+        remainder = _size(network) - sum(map(_size, stacks))
+        largest = max(largest, remainder + max((_size(b) for s in stacks for b in s), default=0))
     return largest
 
 
@@ -215,7 +214,7 @@ def _size(module: nn.Module) -> int:
 
 
 def workloads_of(part: nn.Module, context: int) -> Iterator[Workload]:
-    """What a part does in one go while a model answers; each is given what watches it."""
+    """The work of a part in one go while a model answers, as a function of the tracker."""
     if isinstance(part, LanguageModel):
         yield lambda _: part(part.embed(torch.zeros(1, context, dtype=torch.long)))
     elif isinstance(part, Decoder):
@@ -226,9 +225,9 @@ def workloads_of(part: nn.Module, context: int) -> Iterator[Workload]:
 
 
 def _make(decoder: Decoder) -> None:
-    asked = _blank(decoder.spec, [""])
-    fewest = decoder.family.min_steps if isinstance(decoder, DiffusionDecoder) else 1
-    decoder.sample(asked, steps=max(2, fewest), guidance=2.0)
+    conditioning = _blank(decoder.spec, [""])
+    min_steps = decoder.family.min_steps if isinstance(decoder, DiffusionDecoder) else 1
+    decoder.sample(conditioning, steps=max(2, min_steps), guidance=2.0)
 
 
 def cache_size(language: LanguageModel, context: int) -> int:
@@ -253,20 +252,22 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
     """
     StageModule(objective, run)  # tells the model what trains, and the objective its losses
     model = root(objective)
-    held, waiting, assumed = weights_of(model), _waiting(model, names_by_module(model)), []
+    sizes, offload_sizes = weights_of(model), _offload_sizes(model, names_by_module(model))
+    assumed = []
     if stays_on_disk(model, run):
-        waiting = {}
-        held = {(why, who): size for (why, who), size in held.items() if not _made_by(who)}
+        offload_sizes = {}
+        sizes = {key: size for key, size in sizes.items() if not _is_decoder_name(key[1])}
         assumed.append("decoders stay on disk, for `anymodal cache` has filled the run's cache")
-    for name in waiting:
-        held.pop(("weights", name), None)
+    for name in offload_sizes:
+        sizes.pop(("weights", name), None)
     if run.ema:
         names = names_by_tensor(model)
         for parameter in model.parameters():
             if parameter.requires_grad:
+                # A moving average is in float32 at least, whatever the weights are.
                 key = "average", names[id(parameter)]
                 size = parameter.numel() * max(4, parameter.itemsize)
-                held[key] = held.get(key, 0) + size
+                sizes[key] = sizes.get(key, 0) + size
     unknown = [f"what passes leave ({data})"] if isinstance(data, str) else []
     batch = None if isinstance(data, str) else _large_batch(objective, run, data)
     idle = assumed or not objective.needs & {CAPTION_CONDITIONING, LATENTS}
@@ -275,18 +276,18 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
         fake_tensors(objective) as working,
         transform_regions(working.model, compiled=False, checkpointed=run.activation_checkpointing),
     ):
-        working.feature_cache = _Anew()
+        working.feature_cache = _NoCache()
         if assumed:
             _skip_caption_encoders(working.model)
-        found = _watched(lambda tracker: _steps(working, run, batch, tracker), root(working))
-        if isinstance(found, str):
-            unknown.append(f"what passes leave ({found})")
-            found = _watched(lambda tracker: _steps(working, run, None, tracker), root(working))
-    assert not isinstance(found, str), found
-    return Need(run.output_dir, {**held, **_largest(found, waiting)}, unknown, assumed)
+        trace = _track(lambda tracker: _steps(working, run, batch, tracker), root(working))
+        if isinstance(trace, str):
+            unknown.append(f"what passes leave ({trace})")
+            trace = _track(lambda tracker: _steps(working, run, None, tracker), root(working))
+    assert not isinstance(trace, str), trace
+    return Need(run.output_dir, {**sizes, **_largest(trace, offload_sizes)}, unknown, assumed)
 
 
-class _Anew(FeatureCache):
+class _NoCache(FeatureCache):
     """Keeps nothing: every medium is met for the first time, and no two are alike."""
 
     def get_or_compute(
@@ -300,14 +301,14 @@ class _Anew(FeatureCache):
 
 
 def stays_on_disk(model: nn.Module, run: Run) -> bool:
-    """Whether a run leaves its decoders where they are (`DeferredDecoder`)."""
+    """Return whether a run leaves its decoders on disk (`DeferredDecoder`)."""
     decoders = getattr(model, "decoders", None)
-    names = [name for name, _ in model.named_parameters() if _made_by(name)]
-    reached = any(fnmatchcase(name, glob) for name in names for glob in run.stage.trainable)
-    return bool(decoders and run.feature_cache.dir and defers_decoders(run) and not reached)
+    names = [name for name, _ in model.named_parameters() if _is_decoder_name(name)]
+    trains_decoders = any(fnmatchcase(name, glob) for name in names for glob in run.stage.trainable)
+    return bool(decoders and run.feature_cache.dir and defers_decoders(run) and not trains_decoders)
 
 
-def _made_by(name: str) -> bool:
+def _is_decoder_name(name: str) -> bool:
     return name.startswith("decoders.")
 
 
@@ -359,33 +360,35 @@ def _steps(objective: Objective[Any, Any], run: Run, batch: object, tracker: Mem
     """
     model = objective.model
     names = names_by_tensor(root(objective))
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = build_optimizer(model, run.optimizer, run.trusted)
     for step in (1, 2):
         if step == 2 and run.accumulate_grad_batches > 1:
-            _fill_gradients(trained, names, tracker)
+            _fill_gradients(parameters, names, tracker)
         if step == 2 and batch is not None:
             _backward(objective, run, batch)
-        _fill_gradients(trained, names, tracker)
-        nn.utils.clip_grad_norm_(trained, run.optimizer.max_grad_norm)
+        _fill_gradients(parameters, names, tracker)
+        # Its temporary norms count at the peak, as in a run.
+        nn.utils.clip_grad_norm_(parameters, run.optimizer.max_grad_norm)
         optimizer.step()
-        for weight, kept in kept_tensors(optimizer):
-            tracker.own(kept, "optimizer", names[id(weight)])
+        for weight, state in kept_tensors(optimizer):
+            tracker.assign(state, "optimizer", names[id(weight)])
         optimizer.zero_grad()
 
 
 def _fill_gradients(
-    trained: Sequence[nn.Parameter], names: Mapping[int, str], tracker: MemoryTracker
+    parameters: Sequence[nn.Parameter], names: Mapping[int, str], tracker: MemoryTracker
 ) -> None:
     """Have a gradient for every parameter, and say whose it is."""
-    for parameter in trained:
+    for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)
-        tracker.own(parameter.grad, "gradients", names[id(parameter)])
+        tracker.assign(parameter.grad, "gradients", names[id(parameter)])
 
 
 def _backward(objective: Objective[Any, Any], run: Run, batch: object) -> None:
     half = torch.float16 if run.precision.startswith("16") else torch.bfloat16
+    # The fake tensors are a CPU's, so its autocast stands for the device's.
     with torch.autocast("cpu", half, enabled=run.precision.endswith("mixed")):
         losses = objective.named_losses(batch)
     terms = [objective.losses[name].weight * value for name, value in losses.items()]
@@ -394,7 +397,7 @@ def _backward(objective: Objective[Any, Any], run: Run, batch: object) -> None:
     torch.stack(terms).sum().backward()
 
 
-def _watched(work: Workload, model: nn.Module) -> dict[str, BytesByPart] | str:
+def _track(work: Workload, model: nn.Module) -> dict[str, BytesByPart] | str:
     """Bytes that a workload holds at its peak in each phase, or the reason why it can't run here.
 
     A phase is the time from when a network of a decoder begins to work to when the next one does.

@@ -1,4 +1,4 @@
-"""What a model is made of, part by part: parameters, what trains, bytes."""
+"""The parts of a model: parameters, how many of them train, bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anymodal.training.objectives import Objective
 
 PURPOSES = ("weights", "cache", "gradients", "optimizer", "average", "activations")
 OTHER = "losses, backward"
-"""Where work is done that no part does."""
+"""Label of work that no part does."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Part:
     bytes: dict[str, int]
 
 
-def list_parts(model: nn.Module, held: Mapping[tuple[str, str], int]) -> list[Part]:
+def list_parts(model: nn.Module, sizes: Mapping[tuple[str, str], int]) -> list[Part]:
     """Every part of a model, each weight counted once.
 
     A part that several names lead to, as one ImageBind behind several encoders, stands under all
@@ -40,23 +40,23 @@ def list_parts(model: nn.Module, held: Mapping[tuple[str, str], int]) -> list[Pa
         held: bytes by purpose and part; what belongs to no part comes last.
     """
     names = names_by_tensor(model)
-    kinds = {name: type(unit).__name__ for unit, name in _named(model)}
-    counts = dict.fromkeys([*names.values(), *(part for _, part in held)], (0, 0))
+    kinds = {name: type(unit).__name__ for unit, name in _label_units(model)}
+    counts = dict.fromkeys([*names.values(), *(part for _, part in sizes)], (0, 0))
     for parameter in model.parameters():
         name = names.get(id(parameter), "")
-        whole, training = counts.get(name, (0, 0))
+        total, training = counts.get(name, (0, 0))
         size = parameter.numel()
-        counts[name] = whole + size, training + size * parameter.requires_grad
-    purposes = sorted({purpose for purpose, _ in held}, key=PURPOSES.index)
+        counts[name] = total + size, training + size * parameter.requires_grad
+    purposes = sorted({purpose for purpose, _ in sizes}, key=PURPOSES.index)
     return [
         Part(
             name or OTHER,
             kinds.get(name, ""),
             *counts[name],
-            {purpose: held.get((purpose, name), 0) for purpose in purposes},
+            {purpose: sizes.get((purpose, name), 0) for purpose in purposes},
         )
         for name in sorted(counts, key=lambda name: not name)
-        if any(counts[name]) or any(held.get((purpose, name)) for purpose in purposes)
+        if any(counts[name]) or any(sizes.get((purpose, name)) for purpose in purposes)
     ]
 
 
@@ -70,53 +70,53 @@ def root(objective: Objective[Any, Any]) -> nn.Module:
 
 def names_by_tensor(model: nn.Module) -> dict[int, str]:
     """The part that each parameter and buffer belongs to, by the tensor's `id`."""
-    found: dict[int, str] = {}
-    for unit, name in _named(model):
+    names: dict[int, str] = {}
+    for unit, name in _label_units(model):
         for inner, tensor in [*unit.named_parameters(), *unit.named_buffers()]:
-            found.setdefault(id(tensor), name + _added(inner))
-    return found
+            names.setdefault(id(tensor), name + _suffix(inner))
+    return names
 
 
 def names_by_module(model: nn.Module) -> dict[int, str]:
     """The part that each module belongs to, by the module's `id`."""
-    return {id(module): name for unit, name in _named(model) for module in unit.modules()}
+    return {id(module): name for unit, name in _label_units(model) for module in unit.modules()}
 
 
-def _named(model: nn.Module) -> list[tuple[nn.Module, str]]:
+def _label_units(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """Units and their names; those that share weights have one name together."""
     holders: dict[int, list[str]] = {}
-    found = list(units(model))
-    for name, unit in found:
+    pairs = list(units(model))
+    for name, unit in pairs:
         for tensor in [*unit.parameters(), *unit.buffers()]:
             holders.setdefault(id(tensor), []).append(name)
-    named = []
-    for name, unit in found:
-        first = next((id(t) for t in [*unit.parameters(), *unit.buffers()]), None)
-        named.append((unit, name if first is None else _joined(holders[first])))
-    return named
+    labels = []
+    for name, unit in pairs:
+        tensor_id = next((id(t) for t in [*unit.parameters(), *unit.buffers()]), None)
+        labels.append((unit, name if tensor_id is None else _join_names(holders[tensor_id])))
+    return labels
 
 
 def units(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
     """The named parts below a model: mappings and AnyModal's own wrappers are looked into."""
-    ours = type(module).__module__.startswith("anymodal.")
+    is_own = type(module).__module__.startswith("anymodal.")
     inner = list(module.named_children())
-    wraps = ours and len(inner) == 1 and not list(module.parameters(recurse=False))
+    wraps = is_own and len(inner) == 1 and not list(module.parameters(recurse=False))
     if name and not wraps and not isinstance(module, nn.ModuleDict):
         yield name, module
         return
     for child, part in inner:
         # What only leads to one other module has a name that tells a reader nothing.
-        quiet = wraps and name and not isinstance(module, nn.ModuleDict)
-        yield from units(part, name if quiet else f"{name}.{child}".lstrip("."))
+        hides_name = wraps and name and not isinstance(module, nn.ModuleDict)
+        yield from units(part, name if hides_name else f"{name}.{child}".lstrip("."))
 
 
-def _added(name: str) -> str:
+def _suffix(name: str) -> str:
     if "lora_" in name:
         return ".adapters"
     return ".rows" if name in ("rows", "output_rows") else ""
 
 
-def _joined(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     """`encoders.a` and `encoders.b` as `encoders.a+b`."""
     heads = {name.rpartition(".")[0] for name in names}
     if len(names) == 1 or len(heads) > 1:

@@ -36,14 +36,14 @@ class MemoryPlan:
 
     @property
     def fits(self) -> bool:
-        """Whether the peak stays within the budget."""
+        """True if the peak stays within the budget."""
         return self.need.peak <= self.budget
 
     def to_json(self) -> dict[str, Any]:
         """All of it in plain containers, sums included."""
-        told = dataclasses.asdict(dataclasses.replace(self, need=Need(self.need.use, {})))
+        fields = dataclasses.asdict(dataclasses.replace(self, need=Need(self.need.use, {})))
         need = {name: getattr(self.need, name) for name in ("use", "unknown", "assumed")}
-        return {**told, "need": need, "peak": self.need.peak, "fits": self.fits}
+        return {**fields, "need": need, "peak": self.need.peak, "fits": self.fits}
 
 
 def make_plans(
@@ -80,7 +80,7 @@ def make_plans(
 
 
 def is_model(name: str) -> bool:
-    """Whether a name stands for a model rather than a training configuration.
+    """Return whether a name stands for a model rather than a training configuration.
 
     Raises:
         ConfigError: for a file that is neither.
@@ -103,4 +103,4 @@ def _plan(name: str, use: Use, budget: MemoryBudget, trusted_packages: list[str]
         if need.peak <= budget.bytes
         else advise(use, budget.bytes, trusted_packages, offload=budget.name != "cpu")
     )
-    return MemoryPlan(name, list_parts(use.model, need.held), need, *budget, advice, advised)
+    return MemoryPlan(name, list_parts(use.model, need.sizes), need, *budget, advice, advised)

@@ -10,7 +10,7 @@ from anymodal.tools.plan.plan import MemoryPlan
 def plan_report(plan: MemoryPlan) -> str:
     """The table of parts with their share of the peak, whether it fits, and the advice."""
     purposes = list(dict.fromkeys(purpose for part in plan.parts for purpose in part.bytes))
-    whole = Part(
+    total = Part(
         "all",
         "",
         sum(part.parameters for part in plan.parts),
@@ -21,15 +21,15 @@ def plan_report(plan: MemoryPlan) -> str:
     lines = [
         f"## {plan.config}: {plan.need.use}",
         "",
-        markdown_table(head, [_row(part) for part in (*plan.parts, whole)]),
+        markdown_table(head, [_row(part) for part in (*plan.parts, total)]),
         "",
         _verdict(plan),
     ]
     lines += [f"It takes for granted that {reason}." for reason in plan.need.assumed]
     lines += [f"Not in it: {reason}." for reason in plan.need.unknown]
     if plan.advice:
-        told = [[each.change, f"`{each.key}`", megabytes(each.saving)] for each in plan.advice]
-        lines += ["", markdown_table(["what saves memory", "key", "saves MB"], told)]
+        rows = [[each.change, f"`{each.key}`", megabytes(each.saving)] for each in plan.advice]
+        lines += ["", markdown_table(["what saves memory", "key", "saves MB"], rows)]
     return "\n".join(lines)
 
 
@@ -52,5 +52,9 @@ def _verdict(plan: MemoryPlan) -> str:
     over = f"It doesn't fit into the {room}: {megabytes(plan.need.peak - plan.budget)} MB too much."
     if plan.advised is None or not plan.advice:
         return f"{over} Nothing in its configuration would save memory; take a larger device."
-    after = "fits" if plan.advised <= plan.budget else "doesn't fit either; take a larger device"
-    return f"{over} With all of the advice it takes {megabytes(plan.advised)} MB, which {after}."
+    conclusion = (
+        "fits" if plan.advised <= plan.budget else "doesn't fit either; take a larger device"
+    )
+    return (
+        f"{over} With all of the advice it takes {megabytes(plan.advised)} MB, which {conclusion}."
+    )

@@ -42,9 +42,9 @@ _aten = torch.ops.aten
 
 
 @contextlib.contextmanager
-def fake_tensors(planned: Model) -> Iterator[Model]:
+def fake_tensors(original: Model) -> Iterator[Model]:
     """A block in which tensors have no values, and a copy of a model that works in it."""
-    model = copy_model(planned)
+    model = copy_model(original)
     for part in model.modules():
         if prepare := getattr(part, "prepare", None):
             setattr(part, "prepare", _outside_fake_mode(prepare))  # noqa: B010 (no Module declares it)
@@ -66,15 +66,15 @@ def _outside_fake_mode(work: Callable[Arguments, Result]) -> Callable[Arguments,
 
 def _to_fake_cpu(model: nn.Module) -> None:
     """Replace tensors on the meta device by fake ones on the CPU, without values either."""
-    replaced: dict[int, Tensor] = {}  # tied weights stay tied
+    fakes: dict[int, Tensor] = {}  # tied weights stay tied
 
     def empty(tensor: Tensor) -> Tensor:
-        if id(tensor) not in replaced:
+        if id(tensor) not in fakes:
             new = torch.empty_like(tensor, device="cpu")
             if isinstance(tensor, nn.Parameter):
                 new = nn.Parameter(new, tensor.requires_grad)
-            replaced[id(tensor)] = new
-        return replaced[id(tensor)]
+            fakes[id(tensor)] = new
+        return fakes[id(tensor)]
 
     for module in model.modules():
         stores: list[dict[str, object]] = [
@@ -109,7 +109,7 @@ class MemoryTracker(TorchDispatchMode):
         weights = [*model.parameters(), *model.buffers()]
         self.weights = {weight.untyped_storage()._cdata for weight in weights}
         self.at_work = [""]
-        self.living: dict[int, int] = {}  # a storage's address: its number
+        self.numbers: dict[int, int] = {}  # a storage's address: its number
         self.names_by_tensor: list[tuple[str, str]] = []  # by number: purpose and part
         # A storage's number, bytes that came (or went: negative), and the phase it was in.
         self.events: list[tuple[int, int, str]] = []
@@ -131,22 +131,22 @@ class MemoryTracker(TorchDispatchMode):
 
     def _record(self, storage: torch.UntypedStorage) -> None:
         address = storage._cdata
-        if address in self.living or address in self.weights:
+        if address in self.numbers or address in self.weights:
             return
         number, size = len(self.names_by_tensor), storage.nbytes()
-        self.living[address] = number
+        self.numbers[address] = number
         self.names_by_tensor.append(("activations", self.at_work[-1]))
         self.events.append((number, size, self.phase))
         weakref.finalize(storage, self._forget, address, number, size)
 
     def _forget(self, address: int, number: int, size: int) -> None:
-        if self.living.get(address) == number:
-            del self.living[address]
+        if self.numbers.get(address) == number:
+            del self.numbers[address]
         self.events.append((number, -size, self.phase))
 
-    def own(self, tensor: Tensor, purpose: str, part: str) -> None:
+    def assign(self, tensor: Tensor, purpose: str, part: str) -> None:
         """Record a tensor's purpose and part."""
-        number = self.living.get(tensor.untyped_storage()._cdata)
+        number = self.numbers.get(tensor.untyped_storage()._cdata)
         if number is not None:
             self.names_by_tensor[number] = purpose, part
 
@@ -171,14 +171,14 @@ class MemoryTracker(TorchDispatchMode):
 
     def peaks(self) -> dict[str, BytesByPart]:
         """Bytes by part at the peak of each phase; the first phase is ''."""
-        held, most = 0, {"": (0, 0)}  # bytes, and how many events had been
+        num_bytes, most = 0, {"": (0, 0)}  # bytes, and how many events had been
         for count, (_, size, phase) in enumerate(self.events, 1):
-            held += size
-            if held > most.get(phase, (-1, 0))[0]:
-                most[phase] = held, count
-        return {phase: self._held(count) for phase, (_, count) in most.items()}
+            num_bytes += size
+            if num_bytes > most.get(phase, (-1, 0))[0]:
+                most[phase] = num_bytes, count
+        return {phase: self._bytes_by_part(count) for phase, (_, count) in most.items()}
 
-    def _held(self, count: int) -> BytesByPart:
+    def _bytes_by_part(self, count: int) -> BytesByPart:
         total: BytesByPart = {}
         for number, size, _ in self.events[:count]:
             owner = self.names_by_tensor[number]

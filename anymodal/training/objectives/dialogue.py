@@ -109,7 +109,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             ValueError: for media that no encoder reads, or a conversation longer than the language
                 model reads.
         """
-        prompts, packed = self.model.lay_out(samples, self.packed)
+        prompts, packed = self.model.prompts.lay_out(samples, self.packed)
         if self.feature_cache is not None:
             for prompt in prompts:  # here, where workers do it; the cache knows items by them
                 for item in prompt.media:
