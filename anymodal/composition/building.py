@@ -87,6 +87,7 @@ def _compose(
 ) -> Model:
     if isinstance(config, str | Path):
         config = configuration.load_config(config)
+    # The user's own configuration may say whom it trusts; of a folder's, `read_config` drops that.
     trusted_packages = [*trusted_packages, *config.get("trusted_packages", [])]
     validate_model(config, trusted_packages)
     folders = [Path(folder) for folder in config.get("weights", [])] if weights else []
@@ -139,7 +140,7 @@ def _build_model(
     model = cls(language, projection, modalities, own_config, config.get("history_turns"))
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
-    own_config.pop("weights", None)
+    own_config.pop("weights", None)  # a saved model has its own, and must not start from these
     return model
 
 
@@ -234,7 +235,7 @@ def from_pretrained(
         CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
     """
     folder = find(path)
-    _look_over(folder)
+    _look_over(folder)  # before any library reads a file of it
     config = read_config(folder)
     if weights:
         validate_model(config, trusted_packages)
@@ -265,6 +266,7 @@ def _with_saved_weights(
     # First without weights, which is quick and names a wrong part before tensors are compared.
     checkpoint.compare_parts(manifest, model_metadata(model, False), str(folder))
     checkpoint.compare_shapes(tensors, own_weights(model), str(folder / WEIGHTS))
+    # Not strict: parts' own files hold the others. The names here have been compared above.
     model.load_state_dict(tensors, strict=False)
     # Again, with the weights, now that what stages have changed is in its place.
     parts = model_metadata(model)

@@ -86,7 +86,7 @@ def _device(label: str, value: object) -> torch.device:
         raise ValueError(
             f"{label}='meta', where nothing is computed; give weights=False instead, for a plan"
         )
-    devices.choose_device(str(device))
+    devices.choose_device(str(device))  # tried: a name may be right and its driver missing
     return device
 
 

@@ -38,11 +38,13 @@ def resolve_target(dotted: str, trusted_packages: Iterable[str] = ()) -> Callabl
             f"trust it, add its package to `trusted_packages:` at the top of your own configuration"
         )
     names = dotted.split(".")
+    # The longest part that can be imported is the module; what follows are its attributes.
     for count in range(len(names), 0, -1):
         module_name = ".".join(names[:count])
         try:
             target: object = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
+            # The module is there, and imports something that isn't.
             if error.name and not module_name.startswith(error.name):
                 raise ConfigError(f"_target_ {dotted!r} needs {error.name!r} installed") from error
             continue
@@ -66,6 +68,7 @@ def _walk_attributes(target: object, names: list[str], dotted: str) -> Any:
             choices = getattr(target, "__all__", None) or [n for n in dir(target) if n[0] != "_"]
             raise ConfigError(f"_target_ {dotted!r}: no {name!r} there{suggest(name, choices)}")
         owner, target = target, getattr(target, name)
+        # A trusted module's imports (`os`, `subprocess`) are not to be reached through it.
         if isinstance(target, types.ModuleType):
             raise ConfigError(f"_target_ {dotted!r} reaches into another module; name it directly")
         if inspect.isclass(owner) and inspect.isfunction(target):

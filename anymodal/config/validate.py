@@ -138,9 +138,11 @@ def check_arguments(
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     """Type hints by argument, without those that only a type checker can resolve."""
+    # Without decorators, whose wrappers have no hints.
     function: object = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
     hints: dict[str, Any] = {}
     for name, hint in getattr(function, "__annotations__", {}).items():
+        # One by one: a hint imported under TYPE_CHECKING would fail the others with it.
         alone = types.SimpleNamespace(__annotations__={name: hint})
         with contextlib.suppress(NameError, AttributeError):
             hints |= typing.get_type_hints(alone, getattr(function, "__globals__", {}))

@@ -28,6 +28,7 @@ def shorten(value: object, most: int = 100) -> str:
 def suggest(name: object, choices: Iterable[object]) -> str:
     """`; did you mean 'x'?`, or the known names where none is near."""
     choices = sorted(str(k) for k in choices)
+    # Cut, since difflib takes quadratic time.
     near = difflib.get_close_matches(str(name)[:100], choices, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"

@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> object:
     if len(data) > MAX_BYTES:
         raise ValueError(f"{path} is larger than {MAX_BYTES >> 20} MiB, which no configuration is")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not valid YAML: it is not in UTF-8") from error
     return parse_yaml(text, str(path))

@@ -59,6 +59,7 @@ class ModelPredictor:
         # By the weights themselves: a fine-tuned copy has the same configuration.
         for name, tensor in self.model.state_dict().items():
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            # As bytes, since NumPy has no bfloat16.
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
 

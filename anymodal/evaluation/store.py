@@ -39,6 +39,7 @@ class RecordStore(Generic[Record]):
                 f"({items[0]} instead of {head}); choose another folder, or delete that file"
             )
         self.records: dict[Hashable, Record] = {key(record): record for record in items[1:]}
+        # Written anew without the torn line, which the next record would be joined to.
         with replacing(self.path) as temporary:
             items = [head, *self.records.values()]
             temporary.write_text("".join(f"{json.dumps(item)}\n" for item in items), "utf-8")

@@ -82,6 +82,7 @@ class ChatTemplate:
         """
         for mark in self.marks:
             if mark in text:
+                # Cut within the mark, so that neither half reads as it.
                 middle = text.index(mark) + len(mark) // 2
                 return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
         ids = self._within(text, split_special=True)
@@ -162,6 +163,7 @@ class ChatTemplate:
                 raise ValueError(f"role {role!r} is no word; use system, user or assistant")
         if not roles:
             raise ValueError("a conversation needs at least one message")
+        # Of Unicode's private use, so no template writes them by itself.
         marks = [f"\ue000{index}\ue001" for index in range(len(roles))]
         try:
             remainder = render_template(

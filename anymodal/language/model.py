@@ -253,6 +253,7 @@ class LanguageModel(Recorded, nn.Module):
         for index, name in enumerate(names):
             if name in vocabulary or name in names[:index]:
                 raise ValueError(f"the tokenizer already has a token {name!r}; choose another name")
+        # Not normalised: a tokenizer that lower-cases would never find them again.
         tokens = [AddedToken(name, special=True, normalized=False) for name in names]
         self.tokenizer.add_tokens(tokens, special_tokens=True)
         ids = [int(self.tokenizer.convert_tokens_to_ids(name)) for name in names]
@@ -339,6 +340,7 @@ class LanguageModel(Recorded, nn.Module):
         if plain or not self.new_count:  # as every token of a text that is being written
             return torch.as_tensor(embedding(ids))
         new = ids >= self.first_new
+        # New ids are beyond the model's rows: any row stands for them, and is replaced below.
         old = embedding(ids.masked_fill(new, 0))  # (..., D)
         scale = getattr(embedding, "embed_scale", 1.0)
         new_embeds = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale

@@ -131,7 +131,7 @@ class Engine:
             if not request.completes:
                 messages = await _messages(request.conversation)
             self._check_length(request, messages)
-        except BaseException:
+        except BaseException:  # a cancelled task's too: its place goes to others
             self._leave()
             raise
         channel = Channel(self._mailbox())
@@ -145,6 +145,7 @@ class Engine:
             if self._is_closed:
                 return
             self._is_closed = True
+        # In the order of the stages, so that none hands on to one that has ended.
         self._preparer.close()
         self._text.close()
         for worker in self._media.values():

@@ -73,6 +73,7 @@ class MediaWorker:
         """The medium that waits longest, and others that can be made with it; none to end."""
         with self._condition:
             while True:
+                # Ends jobs, too, whose client has left or whose time is up.
                 self._tasks = deque(task for task in self._tasks if task.job.is_alive)
                 if self._is_closed:
                     for task in self._tasks:

@@ -39,6 +39,7 @@ class PrefixStore:
                     best, length = cache, common
             if best is None:
                 return PrefixCache(self.language)
+            # To the end: the first of the list is the next to go.
             self._caches.remove(best)
             self._caches.append(best)
             # A fork, since several requests may go on from it at once.

@@ -186,4 +186,5 @@ class ReplyStream(AsyncIterator[Event]):
         self._channel.items.put_nowait(_CLOSED)
 
     def __del__(self) -> None:
+        # Of a stream that was dropped, as by a `break` out of its loop; no loop may run any more.
         self._channel.cancelled.set()

@@ -140,7 +140,7 @@ class ServedModel:
     def _embed_batch(self, kind: str, items: Sequence[str | Media]) -> Tensor:
         encoder = self.encoders[kind]
         prepared = torch.stack([encoder.prepare(item) for item in items])  # type: ignore[arg-type]
-        return encoder.embed(encoder.to_weights(prepared)).float().cpu()
+        return encoder.embed(encoder.to_weights(prepared)).float().cpu()  # NumPy has no bfloat16
 
     def close(self) -> None:
         """End what is under way."""

@@ -25,7 +25,7 @@ class StopStrings:
         places = [place for each in self.strings if (place := text.find(each)) >= 0]
         if places:
             self.hit, self._buffer = True, ""
-            return text[: min(places)]
+            return text[: min(places)]  # the one that comes first, whatever their order
         overlap = max(_overlap(text, each) for each in self.strings)
         self._buffer = text[len(text) - overlap :]
         return text[: len(text) - overlap]

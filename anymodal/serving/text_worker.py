@@ -78,6 +78,7 @@ class TextWorker:
 
     def _run(self) -> None:
         while not self._is_closed:
+            # First, so that places of replies that nobody waits for go to others.
             self._drop_ended()
             self._admit()
             if len(self._batch):
@@ -92,18 +93,20 @@ class TextWorker:
 
     def _admit(self) -> None:
         """Let rows join while there is room; wait for one where the batch is empty."""
+        # Parked rows first, since they began earlier.
         while self._parked_rows and len(self._batch) < self._limit:
             self._reenter(self._parked_rows.popleft())
         while len(self._batch) < self._limit and not self._is_closed:
             idle = not len(self._batch) and not self._parked_rows
             try:
-                ready = self._queue.get(block=idle)
+                ready = self._queue.get(block=idle)  # a running batch doesn't wait for a prompt
             except Empty:
                 return
             if ready is not None and ready[0].is_alive:
                 self._join(*ready)
 
     def _join(self, job: Job, prompt: Prompt) -> None:
+        # On the CPU, so that a seed means the same on every device.
         generator = torch.Generator().manual_seed(job.settings.seed)
 
         def join() -> BatchRow:
@@ -208,6 +211,7 @@ class TextWorker:
     def _deliver(self, row: BatchRow) -> None:
         """Pass on what a row has written, and end it where it has ended."""
         job = self._jobs[row]
+        # A span's event runs the head, which may fail for this reply alone.
         try:
             for event in row.drain():
                 self._handle(job, event)

@@ -71,7 +71,7 @@ def _requests(
     return [
         ReplyRequest(
             messages,
-            seed=seed + index,
+            seed=seed + index,  # as single requests at these seeds would answer
             text=text,
             sampling=media_settings(body, served),
             stop=body.stops(),

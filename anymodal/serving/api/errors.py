@@ -68,7 +68,7 @@ class ApiError(HTTPException):
 def api_error(error: BaseException) -> ApiError:
     """The error that a client gets for whatever a request ended in."""
     match error:
-        case ApiError():
+        case ApiError():  # before HTTPException, which it is too
             return error
         case HTTPException():
             return ApiError(error.status_code, str(error.detail), headers=error.headers)
@@ -83,6 +83,7 @@ def api_error(error: BaseException) -> ApiError:
             return ApiError(503, str(error), SERVER, None, "out_of_memory", {"Retry-After": "5"})
         case EngineClosedError():
             return ApiError(503, str(error), SERVER, None, "shutting_down", {"Retry-After": "5"})
+        # Of ValueErrors, UnicodeErrors are faults of ours: texts were made valid when they came in.
         case ValueError() if not isinstance(error, UnicodeError):
             return ApiError(400, str(error))
     return _fault(error)

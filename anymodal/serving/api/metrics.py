@@ -34,6 +34,7 @@ class Metrics:
     """
 
     def __init__(self, models: Sequence[ServedModel]) -> None:
+        # Not the library's global one: a process may have several servers, as tests do.
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)

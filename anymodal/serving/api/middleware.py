@@ -72,6 +72,7 @@ class Gate:
 
     def _check_room(self, scope: Scope) -> None:
         limit = self.settings.max_open
+        # Only these have bodies to hold; health and metrics are answered under any load.
         if self._open > limit and scope["method"] == "POST":
             raise QueueFullError(limit, 1)
 

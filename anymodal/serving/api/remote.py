@@ -70,6 +70,7 @@ class RemoteMedia:
     def _with_content(self, body: object) -> object:
         """The value of a part's key, with the content of its URL in the URL's place."""
         url = body.get("url") if isinstance(body, Mapping) else body
+        # Cut, since a data URL may have many megabytes.
         if not isinstance(url, str) or urlsplit(url[:16]).scheme.lower() not in _SCHEMES:
             return body
         return {**(body if isinstance(body, Mapping) else {}), "url": self.fetch(url)}
@@ -92,6 +93,7 @@ class RemoteMedia:
         """The bytes of a URL, or the URL that it redirects to."""
         scheme, host, port, target = self._parse_url(url)
         address = self._address(host, port)
+        # At least a little: a timeout of 0 would mean a socket that doesn't block.
         connection = _PinnedConnection(
             scheme, host, port, address, max(0.01, end - time.monotonic())
         )

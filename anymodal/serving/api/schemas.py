@@ -58,6 +58,7 @@ class Body(BaseModel):
                 "twice", "'{param}' stands in the body and in 'extra_body'", {"param": twice[0]}
             )
         values.update(more or {})
+        # Client libraries send defaults of fields that aren't served; those ask for nothing.
         for name, neutral in cls.neutral.items():
             if name not in cls.model_fields and name in values:
                 value = values.pop(name)
@@ -71,6 +72,7 @@ class Body(BaseModel):
 class StreamOptions(BaseModel):
     """Options of a stream."""
 
+    # Clients send further options, which would change nothing here.
     model_config = ConfigDict(extra="ignore", strict=True)
     include_usage: bool | None = None
 

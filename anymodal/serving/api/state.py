@@ -116,6 +116,7 @@ async def all_of(
     finally:
         for task in tasks:
             task.cancel()
+        # Their ends are awaited, so that no task reads a stream while it is closed.
         await asyncio.gather(*tasks, return_exceptions=True)
         for stream in streams:
             await stream.aclose()
@@ -127,7 +128,7 @@ async def submit_all(engine: Engine, requests: Sequence[ReplyRequest]) -> list[R
     try:
         for each in requests:
             streams.append(await engine.submit(each))
-    except BaseException:
+    except BaseException:  # a cancelled task's too: else replies that nobody reads would be written
         for stream in streams:
             await stream.aclose()
         raise
@@ -155,6 +156,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
 
 
 async def _disconnected(request: Request) -> None:
+    # The body has been read by now, so nothing is lost.
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

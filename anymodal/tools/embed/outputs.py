@@ -124,6 +124,7 @@ def _read_npy(out: Path) -> EmbeddingFile:
     about = json.loads(entries_file(out).read_text("utf-8"))
     embeds = np.load(out, mmap_mode="r", allow_pickle=False)
     entries = [FileEntry(**entry) for entry in about["entries"]]
+    # As after a kill between the writing of the two files.
     if len(embeds) != len(entries):
         raise ValueError(f"{len(embeds)} rows, {len(entries)} entries")
     return EmbeddingFile(embeds, entries, about["encoders"])
