@@ -132,8 +132,8 @@ def _build_model(
         name: _modality(name, node, build, language) for name, node in config["modalities"].items()
     }
     widths = {name: m.encoder.width for name, m in modalities.items() if m.encoder is not None}
-    fitting = {"output_width": language.width, "output_scale": language.embedding_scale}
-    projection = build(config.get("projection"), widths=widths, **fitting)
+    language_scale = {"output_width": language.width, "output_scale": language.embedding_scale}
+    projection = build(config.get("projection"), widths=widths, **language_scale)
     if projection is not None:
         projection = _of_kind(projection, Projection, "projection")
     own_config = copy.deepcopy(dict(config))

@@ -128,8 +128,8 @@ def _parts(model: nn.Module) -> list[str]:
 
 
 def _of(name: str, settings: ByName[Setting]) -> Setting | None:
-    fitting = [key for key in settings if not key or f"{name}.".startswith(f"{key}.")]
-    return settings[max(fitting, key=len)] if fitting else None
+    prefixes = [key for key in settings if not key or f"{name}.".startswith(f"{key}.")]
+    return settings[max(prefixes, key=len)] if prefixes else None
 
 
 def _move(module: nn.Module, dtype: torch.dtype | None, device: torch.device | None) -> None:

@@ -58,9 +58,9 @@ def check_shape(config: Config) -> None:
     turns = config.get("history_turns")
     if not isinstance(turns, int | None) or isinstance(turns, bool):
         raise ConfigError(f"history_turns must be a number of turns, not {shorten(turns)}")
-    trained = config.get("trained") or []
-    if not isinstance(trained, list) or not all(isinstance(name, str) for name in trained):
-        raise ConfigError(f"trained must be a list of parts, not {shorten(trained)}")
+    part_names = config.get("trained") or []
+    if not isinstance(part_names, list) or not all(isinstance(name, str) for name in part_names):
+        raise ConfigError(f"trained must be a list of parts, not {shorten(part_names)}")
 
 
 def _check_node(node: object, place: str) -> None:
@@ -69,17 +69,17 @@ def _check_node(node: object, place: str) -> None:
         raise ConfigError(f"{place} must name what builds it (_target_: …), not {shorten(node)}")
 
 
-def _check_label(name: object, what: str, place: str) -> None:
+def _check_label(name: object, description: str, place: str) -> None:
     try:
-        check_name(name, what)
+        check_name(name, description)
     except ValueError as error:
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _check_keys(node: Config, known: Sequence[str], place: str) -> None:
+def _check_keys(node: Config, keys: Sequence[str], place: str) -> None:
     for key in node:
-        if key not in known:
-            raise ConfigError(f"{place} has no {key!r}{suggest(key, known)}")
+        if key not in keys:
+            raise ConfigError(f"{place} has no {key!r}{suggest(key, keys)}")
 
 
 def check_amounts(node: object, place: str, key: str = "") -> None:

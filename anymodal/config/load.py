@@ -140,25 +140,25 @@ def _override(config: DictConfig, override: str, folder: Path, schema: type | No
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if schema is not None:
-        nested = value
+        tree = value
         for name in reversed(key.split(".")):
-            nested = {name: nested}
-        check_schema(schema, nested)
+            tree = {name: tree}
+        check_schema(schema, tree)
     # Merged: `optimizer={lr: 1}` leaves the mapping's other keys as they are.
     OmegaConf.update(config, key, value, merge=True)
 
 
-def _require_key(config: DictConfig, dotted: str) -> None:
+def _require_key(config: DictConfig, key_path: str) -> None:
     node: Node | None = config
     prefix: list[str] = []
-    for name in dotted.split("."):
+    for name in key_path.split("."):
         # Among the keys: `in` denies those of a schema that have no value yet.
         names = [str(key) for key in node.keys()] if isinstance(node, DictConfig) else []  # noqa: SIM118
         if name not in names:
             place = ".".join(prefix) or "the configuration"
             raise ConfigError(
                 f"{place} has no key {name!r}{suggest(name, names)}"
-                f" (write +{dotted}=… to add a new key)"
+                f" (write +{key_path}=… to add a new key)"
             )
         assert isinstance(node, DictConfig), "a key was found in it"
         node = node._get_node(name)

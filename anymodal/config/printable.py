@@ -20,7 +20,9 @@ def printable(text: str, limit: int | None = 120, keep: str = "") -> str:
         keep: characters that stay although they would be escaped, as line breaks of a reply.
     """
     if not text.isprintable():
-        text = "".join(c if _is_safe(c, keep) else _escape(c) for c in text)
+        text = "".join(
+            c if _is_safe(c, keep) else c.encode("unicode_escape").decode("ascii") for c in text
+        )
     return text if limit is None or len(text) <= limit else f"{text[: limit - 3]}..."
 
 
@@ -28,7 +30,3 @@ def _is_safe(character: str, keep: str) -> bool:
     # str.isprintable() counts every space but the ASCII one as not printable.
     space = unicodedata.category(character) == "Zs"
     return character.isprintable() or space or character in _JOINERS or character in keep
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

@@ -118,7 +118,7 @@ class ChatTemplate:
         opening = self._encode(bare[0], split_special=False)
         tail_ids = [self._within(text, split_special=False) for text in (*bare[1:], tails[-1])]
         segments = [TemplateSegment(opening, roles[0], False, False)]
-        for (role, pieces), following, tail, space in zip(
+        for (role, pieces), next_role, tail, space in zip(
             messages, [*roles[1:], ASSISTANT], tail_ids, spaces, strict=True
         ):
             supervised = role == ASSISTANT
@@ -129,7 +129,7 @@ class ChatTemplate:
                 segments.append(TemplateSegment(ids, role, True, supervised))
             end = next((at + 1 for at, token in enumerate(tail) if token in self.stops), 0)
             segments.append(TemplateSegment(tail[:end], role, False, supervised))
-            segments.append(TemplateSegment(tail[end:], following, False, False))
+            segments.append(TemplateSegment(tail[end:], next_role, False, False))
         return [segment for segment in segments if segment.ids]
 
     def _encode(self, text: str, *, split_special: bool) -> list[int]:

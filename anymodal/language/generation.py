@@ -274,8 +274,8 @@ class TextStream:
     def _emit(self, text: str) -> TextToken:
         event = TextToken(text, tuple(self.ids))
         # A broken character must not join with what follows, which isn't the reply's start either.
-        broken = text.endswith("\ufffd")
-        self.context_ids, self.ids = self.language.encode_text("a") if broken else self.ids, []
+        is_broken = text.endswith("\ufffd")
+        self.context_ids, self.ids = self.language.encode_text("a") if is_broken else self.ids, []
         return event
 
 

@@ -101,14 +101,14 @@ def _open_gguf(
 def _read_model(
     path_or_name: str, revision: str | None, dtype: DType, quantize: Bits | None
 ) -> PreTrainedModel:
-    quantized = {} if quantize is None else {"quantization_config": _quantization(quantize)}
+    options = {} if quantize is None else {"quantization_config": _quantization(quantize)}
     model, report = AutoModelForCausalLM.from_pretrained(
         path_or_name,
         dtype=dtype or "auto",
         output_loading_info=True,
         revision=revision,
         trust_remote_code=False,
-        **quantized,
+        **options,
     )
     _check_complete(path_or_name, model, report["missing_keys"])
     return model

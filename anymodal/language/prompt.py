@@ -212,7 +212,9 @@ class PromptBuilder:
 
     def _target(self, part: Media | Target, parts: _Parts) -> list[Content]:
         """The span of what the assistant makes; nothing where no decoder makes it."""
-        target = part if isinstance(part, Target) else self._target_of(part)
+        target = part
+        if not isinstance(target, Target):
+            target = Target(self.decoders.get(type(target), target.kind), "", target)
         if target.media is not None and type(target.media) in self.encoders:
             parts.of_reply.append(target.media)
         if (modality := self._decoder_of(target)) is None:
@@ -220,9 +222,6 @@ class PromptBuilder:
         same = modality == target.modality
         parts.targets.append(target if same else dataclasses.replace(target, modality=modality))
         return [self.signals.span(modality)]
-
-    def _target_of(self, media: Media) -> Target:
-        return Target(self.decoders.get(type(media), media.kind), "", media)
 
     def _decoder_of(self, target: Target) -> str | None:
         """The modality whose decoder makes a target, which names it or a kind of media, if any."""

@@ -85,8 +85,8 @@ class Signals:
         """Scores (…, V) in which, of all tokens here, only the first of allowed spans remain."""
         key = tuple(name for name in self.counts if name in names), logits.device
         if key not in self._excluded:  # sent to the device once, not with every token
-            still = {self._spans[name][0] for name in key[0]}
-            ids = [n for n in range(self.first_id, self.stop_id) if n not in still]
+            first_ids = {self._spans[name][0] for name in key[0]}
+            ids = [n for n in range(self.first_id, self.stop_id) if n not in first_ids]
             # An inference tensor couldn't be used where a gradient is computed later.
             with torch.inference_mode(False):
                 self._excluded[key] = torch.tensor(ids, dtype=torch.long, device=logits.device)

@@ -11,7 +11,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 """Names that become tokens, modules and folders."""
 
 
-def check_name(name: object, what: str) -> None:
+def check_name(name: object, label: str) -> None:
     """Refuse what can't be all of a token, a module and a folder.
 
     Raises:
@@ -19,14 +19,14 @@ def check_name(name: object, what: str) -> None:
             a name that torch's own modules have.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        shown = ascii(name)[:80]
+        text = ascii(name)[:80]
         raise ValueError(
-            f"{shown} cannot name {what}: use up to 64 letters, digits, _ and -, a letter first"
+            f"{text} cannot name {label}: use up to 64 letters, digits, _ and -, a letter first"
         )
     from torch import nn  # here, since a listing of what ships does without torch
 
     if hasattr(nn.ModuleDict, name) or name in vars(nn.ModuleDict()):
-        raise ValueError(f"{name!r} cannot name {what}: torch's modules have that; choose another")
+        raise ValueError(f"{name!r} cannot name {label}: torch's modules have that; choose another")
 
 
 def token_names(counts: Mapping[str, int], inputs: Sequence[str]) -> list[str]:

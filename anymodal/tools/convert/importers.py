@@ -180,7 +180,9 @@ def convert(
         ValueError: if the tokenizer lacks signals.
     """
     system = SYSTEMS[kind]
-    tensors = _read_tensors(source)
+    tensors = (
+        _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
+    )
     model_weights = _rename_keys(system.names, tensors)
     if absent := [name for name in system.required_names if name not in model_weights]:
         raise CheckpointError(
@@ -252,10 +254,6 @@ class _Folder(Mapping[str, Tensor]):
 
 _PROCESS_PREFIX = "module."
 """Stands before the names of a model that several processes trained."""
-
-
-def _read_tensors(source: Path) -> Mapping[str, Tensor]:
-    return _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
 
 
 def _rename_keys(patterns: Names, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -183,11 +183,11 @@ def _workers(
 def _trace_all(model: nn.Module, context: int, traces: Traces) -> Traces:
     """The traces that aren't known yet."""
     new_traces: Traces = {}
-    with fake_tensors(model) as working, torch.no_grad():
-        for key, part in _workers(working, context):
+    with fake_tensors(model) as fake_model, torch.no_grad():
+        for key, part in _workers(fake_model, context):
             if key not in traces:
                 (work,) = workloads_of(part, context)
-                new_traces[key] = _track(work, working)
+                new_traces[key] = _track(work, fake_model)
     return new_traces
 
 
@@ -273,16 +273,22 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
     idle = assumed or not objective.needs & {CAPTION_CONDITIONING, LATENTS}
     with (
         _set_aside(model, bool(idle) and isinstance(objective, Dialogue)),
-        fake_tensors(objective) as working,
-        transform_regions(working.model, compiled=False, checkpointed=run.activation_checkpointing),
+        fake_tensors(objective) as fake_objective,
+        transform_regions(
+            fake_objective.model, compiled=False, checkpointed=run.activation_checkpointing
+        ),
     ):
-        working.feature_cache = _NoCache()
+        fake_objective.feature_cache = _NoCache()
         if assumed:
-            _skip_caption_encoders(working.model)
-        trace = _track(lambda tracker: _steps(working, run, batch, tracker), root(working))
+            _skip_caption_encoders(fake_objective.model)
+        trace = _track(
+            lambda tracker: _steps(fake_objective, run, batch, tracker), root(fake_objective)
+        )
         if isinstance(trace, str):
             unknown.append(f"what passes leave ({trace})")
-            trace = _track(lambda tracker: _steps(working, run, None, tracker), root(working))
+            trace = _track(
+                lambda tracker: _steps(fake_objective, run, None, tracker), root(fake_objective)
+            )
     assert not isinstance(trace, str), trace
     return Need(run.output_dir, {**sizes, **_largest(trace, offload_sizes)}, unknown, assumed)
 
