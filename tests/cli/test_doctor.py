@@ -32,11 +32,8 @@ def test_doctor_gives_advice_where_something_is_amiss(
     assert status == int("!!" in out)
     assert doctor._package("torch>=1")[1:] == ("stay within >=1", False)
     assert "pip install" in doctor._package("torch>=999").advice
-    monkeypatch.setattr(
-        doctor,
-        "_all_requirements",
-        lambda: ['numpy>=1; extra == "a"', 'nowhere>=1; extra == "b"', "torch"],
-    )
+    lines = ['numpy>=1; extra == "a"', 'nowhere>=1; extra == "b"', "torch"]
+    monkeypatch.setattr(doctor, "_all_requirements", lambda: lines)
     there, missing = doctor._extras()
     assert there.text.startswith("extra a: numpy ") and not missing.is_fault
     assert missing.advice.endswith("pip install 'anymodal[b]'")
