@@ -68,7 +68,7 @@ def _flush_files() -> None:
 
 
 def _has_open_files() -> bool:
-    """Whether a file may be open for writing beside the standard streams.
+    """Return whether a file may be open for writing beside the standard streams.
 
     The system knows it at once, while a search among all objects takes a tenth of a second.
     """

@@ -30,10 +30,10 @@ def find(path: str | Path) -> Path:
     for folder in (Path(path), SHIPPED / str(path)):
         if (folder / CONFIG).is_file():
             return folder
-    shipped = [p.name for p in SHIPPED.iterdir()] if SHIPPED.is_dir() else []
+    names = [p.name for p in SHIPPED.iterdir()] if SHIPPED.is_dir() else []
     raise CheckpointError(
         f"no model at {path!s}: neither a folder with a {CONFIG} nor a shipped model"
-        f"{suggest(str(path), shipped)}"
+        f"{suggest(str(path), names)}"
     )
 
 
@@ -59,8 +59,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         _check_patterns(config, "")
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    resolved: dict[str, Any] = configuration.resolve_here(config, folder)
-    return resolved
+    result: dict[str, Any] = configuration.resolve_here(config, folder)
+    return result
 
 
 def _check_patterns(node: Config | list[object], place: str) -> None:

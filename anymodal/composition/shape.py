@@ -24,7 +24,7 @@ _MOST = {
     **{"num_signal_tokens": MAX_SIGNALS, "steps": 1000},
 }
 _MOST_OF_ALL = 1_000_000
-"""What a folder's configuration may ask for, under which key; more than any model has."""
+"""The largest numbers in a folder's configuration, by key; more than any model has."""
 
 
 def check_shape(config: Config) -> None:
@@ -64,7 +64,7 @@ def check_shape(config: Config) -> None:
 
 
 def _check_node(node: object, place: str) -> None:
-    """Whether a node builds something; what it builds is checked elsewhere."""
+    """Check that a node builds something; its target and arguments are checked elsewhere."""
     if node and not (isinstance(node, Mapping) and node.keys() & {"_target_", "_part_"}):
         raise ConfigError(f"{place} must name what builds it (_target_: …), not {shorten(node)}")
 
@@ -84,7 +84,7 @@ def _check_keys(node: Config, keys: Sequence[str], place: str) -> None:
 
 def check_amounts(node: object, place: str, key: str = "") -> None:
     """Refuse numbers beyond what any model has."""
-    where = printable(place)
+    label = printable(place)
     if isinstance(node, Mapping):
         if not str(node.get("_target_", "anymodal.")).startswith("anymodal."):
             return  # what somebody's own part takes, its author knows
@@ -97,4 +97,4 @@ def check_amounts(node: object, place: str, key: str = "") -> None:
     elif isinstance(node, int | float) and not isinstance(node, bool):
         most = _MOST.get(key, _MOST_OF_ALL)
         if not abs(node) <= most:  # NaN isn't, either
-            raise ValueError(f"{where} is {printable(repr(node)[:40])}; {most:,} is the most here")
+            raise ValueError(f"{label} is {printable(repr(node)[:40])}; {most:,} is the most here")
