@@ -142,6 +142,12 @@ class EntryReader:
             yield Target(piece.kind, text, self._load(file, piece.kind) if has_target else None)
 
     def _load(self, name: object, kind: str) -> Media:
+        if isinstance(name, bytes):
+            name = {"bytes": name}
+        if isinstance(name, Mapping):  # as Arrow and shards hold media themselves
+            medium = self.parts.read({"type": kind, **name})
+            assert isinstance(medium, Media), "its type says so"
+            return medium
         if not isinstance(name, str):
             raise ValueError(f"the file of {kind!r} is {name!r}; name one file, as text")
         return self.parts.load(name, kind)

@@ -197,6 +197,20 @@ class Media(ABC):
         """The bytes of a file with one of the suffixes in `saves`."""
 
 
+def kind_of_suffix(suffix: str) -> str | None:
+    """The kind of medium that a file's suffix means; None for one that several kinds share.
+
+    A clip rather than its sound, and a picture rather than a clip.
+    """
+    kinds = _SUFFIXES.get(suffix.lower()) or frozenset(
+        kind for kind, cls in Media.kinds.items() if suffix.lower() in cls.saves
+    )
+    for kind in ("image", "video"):
+        if kind in kinds and len(kinds) == 2:
+            return kind
+    return next(iter(kinds)) if len(kinds) == 1 else None
+
+
 def _kind_of_its_own(blob: Blob) -> str | None:
     """The kind that a file's suffix means, where only a class from elsewhere saves such files."""
     if blob.suffix in _SUFFIXES:

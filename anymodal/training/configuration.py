@@ -175,7 +175,8 @@ class Run:
     Args:
         model: a part: a composed model, or what the objective trains; for an objective that takes
             several, parts by name.
-        data: a part with `__len__` and `__getitem__(index) -> sample`.
+        data: a part with `__len__` and `__getitem__(index) -> sample`; or `{path: …}`, with more
+            arguments of `Conversations`, which reads data sets in files.
         stage: what trains, and on which losses.
         objective: a part, how the model is trained; it is given the model. Null for `Dialogue`,
             which trains a composed model on conversations.
@@ -239,6 +240,7 @@ class Run:
             ConfigError: for an unknown key (with a suggestion), a missing one or a wrong type.
         """
         run = structured(cls, config, "training configuration")
+        run.data = _data_part(run.data)
         run._check()
         return run
 
@@ -292,6 +294,13 @@ class Run:
             yield "ema", self.ema, _TINY, 1 - _TINY
         for name, value, least, most in self.optimizer.ranges():
             yield f"optimizer.{name}", value, least, most
+
+
+def _data_part(node: object) -> object:
+    """The part that `data` is: conversations in files where it names a path and no part."""
+    if isinstance(node, Mapping) and "path" in node and not node.keys() & {"_target_", "_part_"}:
+        return {"_target_": "anymodal.data.conversations.Conversations", **node}
+    return node
 
 
 MOST = 10**9

@@ -70,7 +70,8 @@ def test_other_files_are_refused(
     tmp_path: Path, name: str, content: str | bytes, says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
-        Conversations(write(tmp_path / name, content))
+        data = Conversations(write(tmp_path / name, content))
+        [data[index] for index in range(len(data))]  # rows are parsed when they are read
     with pytest.raises(FileNotFoundError):
         Conversations(tmp_path / "none.json")
 
@@ -90,9 +91,9 @@ def test_bytes_and_surrogates_that_no_tokenizer_takes(
         json.dumps(entry).encode() + b"\n" + LINE.replace("hi", "\xe9").encode("latin-1"),
     )
     data = Conversations(path)
-    assert "byte 0xe9 in line 2 is not UTF-8" in caplog.text
     assert data[0][0].content == ["caf\ufffd \U0001f600 \0 \x1b[2J"]
     assert data[0][1].content == ["yo\ufffd"] and data[1][0].content == ["\ufffd"]
+    assert "byte 0xe9 in line 2 is not UTF-8" in caplog.text
     model = tiny_model()
     dialogue = Dialogue(model)
     batch = dialogue.collate([data[0], data[1]])

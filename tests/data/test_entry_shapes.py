@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"images": ["0.png"], "conversations": share("<image>what?", "red")},  # LLaMA-Factory
         {"images": ["0.png"], "messages": talk("<image>what?", "red"), "tools": "", "videos": None},
         {"images": "0.png", "messages": talk("<image>what?", "red")},
+        {"images": [{"path": "0.png", "bytes": None}], "messages": talk("<image>what?", "red")},
         {
             "image": ["0.png"],
             "conversations": share("<image>\nwhat?", "red"),
@@ -300,8 +301,8 @@ def test_captions_in_every_shape(folder: Path) -> None:
         ({"image": 3, "conversations": share("<image>", "b")}, "the file of 'image' is 3"),
         ({"images": [["0.png"]], "messages": talk("<image>", "b")}, r"'image' is \['0.png'\]"),
         (
-            {"images": [{"path": "0.png"}], "messages": talk("<image>", "b")},
-            "name one file, as text",
+            {"images": [{"size": "0.png"}], "messages": talk("<image>", "b")},
+            "a part that is image has no image",
         ),
         ({"image": "../0.png", "conversations": share("<image>", "b")}, "lies outside"),
         ({"image": "/etc/passwd", "conversations": share("<image>", "b")}, "lies outside"),

@@ -28,6 +28,7 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path).strip("/")
         self.paths.append(path)
+        path = path.replace("api/datasets/", "api/models/").removeprefix("datasets/")
         listing = path.startswith("api/models/")
         owner, name, *segments = [*path.removeprefix("api/models/").split("/"), "", ""]
         folder = self.root / owner / name

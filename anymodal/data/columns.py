@@ -1,0 +1,93 @@
+"""Columns of a container by the names that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from anymodal.config import suggest
+from anymodal.data.containers import Row, RowSource
+from anymodal.data.entry_keys import TURNS, is_empty
+from anymodal.media import Media
+from anymodal.media.base import kind_of_suffix
+
+_FILE = "file_name"
+"""The column of Hugging Face's folders that names the row's media file."""
+_CAPTIONS = ("text",)
+"""Columns that hold a caption where a row has one medium and no conversation."""
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """Names of columns.
+
+    Args:
+        names: the container's column by the name that is read, as `{caption: text}`.
+        ignore: columns that are left out.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    ignore: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if both := sorted(set(self.ignore) & set(self.names.values())):
+            raise ValueError(f"column {both[0]!r} is both read and ignored; choose one")
+
+    def entry(self, row: Row, rows: RowSource) -> Row:
+        """A row under the names that are read, its classes by name.
+
+        Raises:
+            ValueError: if a column isn't there, a name stands twice, or a number is no class's.
+        """
+        entry = {key: value for key, value in row.items() if key not in self.ignore}
+        for column, names in rows.labels.items():
+            if column in entry:
+                entry[column] = _class_name(entry[column], column, names)
+        for name, column in self.names.items():
+            if column not in entry:
+                raise ValueError(f"there is no column {column!r}{suggest(column, entry)}")
+            value = entry.pop(column)
+            if not is_empty(entry.get(name)):
+                raise ValueError(f"columns: {name} is read from {column!r}, and stands there too")
+            entry[name] = value
+        return _with_file(_with_kinds(entry, rows.media_columns))
+
+
+def _class_name(value: object, column: str, names: Sequence[str]) -> object:
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, int) or not 0 <= value < len(names):
+        raise ValueError(f"{column} is {value!r}; it numbers {len(names)} classes from 0 on")
+    return names[value]
+
+
+def _with_kinds(entry: Row, kinds: Mapping[str, str]) -> Row:
+    """Columns of media under the name of their kind, where it is free."""
+    for column, kind in kinds.items():
+        own = kind in Media.kinds and column in entry and kind not in column
+        if own and is_empty(entry.get(kind)):
+            entry[kind] = entry.pop(column)
+    return entry
+
+
+def _with_file(entry: Row) -> Row:
+    """The file of a folder's row under its kind, and a text beside it as its caption."""
+    file = entry.get(_FILE)
+    if isinstance(file, str) and file:
+        kind = kind_of_suffix(PurePath(file).suffix)
+        if kind is None:
+            raise ValueError(
+                f"{_FILE} {file!r} doesn't tell the kind of its media; name the column by it, as "
+                f"columns: {{KIND: {_FILE}}}"
+            )
+        if not is_empty(entry.get(kind)):
+            raise ValueError(f"there are two of a kind, under {_FILE!r} and {kind!r}")
+        del entry[_FILE]
+        entry[kind] = file
+    has_media = any(kind in key for key in entry for kind in Media.kinds)
+    if has_media and "caption" not in entry and not any(key in entry for key in TURNS):
+        for name in _CAPTIONS:
+            if isinstance(entry.get(name), str):
+                return {**{k: v for k, v in entry.items() if k != name}, "caption": entry[name]}
+    return entry

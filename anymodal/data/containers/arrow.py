@@ -1,0 +1,150 @@
+"""Arrow and Parquet, with the features that Hugging Face's data sets note in their schema."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from bisect import bisect_right
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymodal.data.containers.base import Row, RowSource
+from anymodal.data.containers.files import DataFile
+from anymodal.data.containers.side_files import side_file
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_BATCH_BYTES = 1 << 24
+_MAX_BATCH_ROWS = 4096
+_STREAM_START = b"\xff\xff\xff\xff"
+
+
+class ArrowRows(RowSource):
+    """Rows of an Arrow file, mapped into memory.
+
+    Numbers of classes become their names where the schema tells them.
+
+    Args:
+        file: a `.arrow` or `.feather`, or a `.parquet`, of which an Arrow copy is made and kept:
+            Parquet reads thousands of rows to give one.
+        folder: where relative names of media start.
+        index_dir: a folder for the copy, instead of one beside the file.
+
+    Raises:
+        ValueError: if pyarrow isn't installed, or the file is none.
+    """
+
+    container = "Arrow"
+
+    def __init__(self, file: DataFile, folder: Path, index_dir: str | Path | None = None) -> None:
+        arrow = _pyarrow(file)
+        self.source, self.folder = file, folder
+        is_parquet = file.path.lower().endswith((".parquet", ".pq"))
+        if is_parquet:
+            self.container = "Parquet"
+        try:
+            path = _arrow_copy(file, index_dir) if is_parquet else Path(file.path)
+            self._batches = _batches(path)
+        except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError) as error:
+            raise ValueError(f"{file.path} is no {self.container} file: {error}") from None
+        self._ends = list(accumulate(len(batch) for batch in self._batches))
+        features = _features(self._batches[0].schema) if self._batches else {}
+        self.labels = class_names(features)
+        self.media_columns = media_columns(features)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def read(self, index: int) -> Row:
+        number = bisect_right(self._ends, index)
+        first = self._ends[number - 1] if number else 0
+        batch = self._batches[number].slice(index - first, 1)
+        return dict(batch.to_pylist()[0])
+
+    def place(self, index: int) -> str:
+        return f"{self.source.name}, row {index}"
+
+    def size(self, index: int) -> int:
+        return 0
+
+    def stamp(self, index: int) -> Hashable:
+        return *self.source.stamp, range(len(self))[index]
+
+    @property
+    def files(self) -> list[str]:
+        return [self.source.path]
+
+
+def _pyarrow(file: DataFile) -> Any:
+    try:
+        return importlib.import_module("pyarrow")
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{file.path} is read with pyarrow; pip install 'anymodal[parquet]', or convert it to "
+            "JSON Lines"
+        ) from error
+
+
+def _arrow_copy(file: DataFile, index_dir: str | Path | None) -> Path:
+    import pyarrow.parquet
+
+    def write(path: Path) -> None:
+        with pyarrow.parquet.ParquetFile(file.path) as table:
+            metadata = table.metadata
+            groups = (metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+            rows = max(1, metadata.num_rows)
+            # So many rows at once that a batch with media inside stays small.
+            size = _BATCH_BYTES * rows // max(1, sum(groups))
+            count = min(_MAX_BATCH_ROWS, max(1, size))
+            with pyarrow.ipc.new_file(str(path), table.schema_arrow) as out:
+                for batch in table.iter_batches(count):
+                    out.write_batch(batch)
+
+    return side_file(file.stamp, ".arrow", write, index_dir)
+
+
+def _batches(path: Path) -> list[pyarrow.RecordBatch]:
+    """The batches of a file in either of Arrow's two formats; none of them is read yet."""
+    import pyarrow
+
+    memory = pyarrow.memory_map(str(path))
+    is_stream = memory.read(4) == _STREAM_START  # as `datasets` saves them
+    memory.seek(0)
+    reader = pyarrow.ipc.open_stream(memory) if is_stream else pyarrow.ipc.open_file(memory)
+    return [batch for batch in reader.read_all().to_batches() if len(batch)]
+
+
+def _features(schema: pyarrow.Schema) -> Mapping[str, Any]:
+    """The features that Hugging Face's `datasets` notes in a schema, by column."""
+    try:
+        info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = info["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return features if isinstance(features, Mapping) else {}
+
+
+def class_names(features: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The names of classes by column."""
+    return {
+        column: [str(name) for name in feature["names"]]
+        for column, feature in features.items()
+        if isinstance(feature, Mapping)
+        and feature.get("_type") == "ClassLabel"
+        and isinstance(feature.get("names"), list)
+    }
+
+
+def media_columns(features: Mapping[str, Any]) -> dict[str, str]:
+    """The kinds of media by column, as features of the same name in capitals say them."""
+    return {column: kind for column, feature in features.items() for kind in _kinds(feature)}
+
+
+def _kinds(feature: object) -> Iterator[str]:
+    if isinstance(feature, Mapping):
+        name = feature.get("_type")
+        if isinstance(name, str) and name not in ("Value", "ClassLabel"):
+            yield name.lower()

@@ -1,0 +1,172 @@
+"""JSON, JSON Lines and CSV as people's programs write them: wild, cut short, compressed."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import lzma
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from anymodal.data.containers import copies, json_array, json_lines, open_rows
+
+QUICK = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+TEXT = st.text(max_size=12)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+ROWS = st.lists(st.dictionaries(TEXT, VALUES, max_size=3), min_size=1, max_size=6)
+
+
+def read(path: Path, data: bytes) -> list[dict[str, Any]]:
+    path.write_bytes(data)
+    rows = open_rows(path, index_dir=path.parent / "index")
+    return [rows[index] for index in range(len(rows))]
+
+
+@QUICK
+@given(ROWS, st.data())
+def test_lines_are_rows_whatever_stands_between(
+    tmp_path: Path, rows: list[dict[str, Any]], draw: st.DataObject
+) -> None:
+    between = st.sampled_from(["\n", "\r\n", "\n\n", " \t\r\n \n", "\n\r\n"])
+    text = "".join(
+        json.dumps(row, ensure_ascii=draw.draw(st.booleans())) + draw.draw(between) for row in rows
+    )
+    if draw.draw(st.booleans()):
+        text = text.rstrip()
+    data = text.encode("utf-8", "surrogatepass")
+    mark = draw.draw(st.sampled_from([b"", b"\xef\xbb\xbf", b"\n\n"]))
+    piece = draw.draw(st.integers(1, 40))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_lines, "_PIECE", piece)  # lines then lie in several pieces
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return
+        assert read(tmp_path / "a.jsonl", mark + data) == rows
+
+
+@QUICK
+@given(ROWS, st.integers(4, 40), st.sampled_from([None, 0, 2]))
+def test_a_list_is_its_values(
+    tmp_path: Path, rows: list[dict[str, Any]], piece: int, indent: int | None
+) -> None:
+    data = json.dumps(rows, indent=indent).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_array, "_PIECE", piece)
+        assert read(tmp_path / "a.json", b"\xef\xbb\xbf " + data + b"\n") == rows
+
+
+@pytest.mark.parametrize("cut", [1, 7, 20])
+def test_a_last_line_that_is_cut_is_named(tmp_path: Path, cut: int) -> None:
+    text = json.dumps({"caption": "a red ball", "image": "1.png"}) + "\n"
+    path = tmp_path / "a.jsonl"
+    path.write_text(text + "\n" + text[: -1 - cut])
+    rows = open_rows(path)
+    assert len(rows) == 2 and rows[0]["image"] == "1.png"
+    with pytest.raises(ValueError, match=r"^a\.jsonl, line 3 is no JSON"):
+        rows[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[{"a": 1}', "is no JSON: it ends here, in line 1"),
+        ('[{"a": 1}\n {"a": 2}]', "expected , or ] and found '{', in line 2"),
+        ('[{"a": 1},\n\n]', "is no JSON: Expecting value, in line 3"),
+        ('[{"a": 1}]\n3', "there is more behind the list, in line 2"),
+        ('[{"a": nothing}]', "is no JSON"),
+    ],
+)
+def test_a_broken_list_is_refused_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=says.replace("[", r"\[")):
+        open_rows(tmp_path / "a.json")
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).filter(
+    lambda text: text[:1] not in ("[", "{")
+)
+
+
+@QUICK
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5), st.sampled_from(",;\t"))
+def test_csv_is_read_as_it_was_written(
+    tmp_path: Path, cells: list[tuple[str, str]], separator: str
+) -> None:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL)
+    writer.writerows([("one", "two"), *cells])
+    expected = [{"one": one, "two": two} for one, two in cells]
+    assert read(tmp_path / "a.csv", out.getvalue().encode()) == expected
+
+
+def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    text = b'\xef\xbb\xbf;file;text\r\n0;a.png;"a ""red""\r\nball"\r\n\r\n1;b.png;5" disk\r\n'
+    assert read(tmp_path / "a.csv", text) == [
+        {"index": "0", "file": "a.png", "text": 'a "red"\r\nball'},
+        {"index": "1", "file": "b.png", "text": '5" disk'},
+    ]
+    nested = b'messages,note\n"[{""role"": ""user""}]",[music]\n'
+    assert read(tmp_path / "b.csv", nested) == [{"messages": [{"role": "user"}], "note": "[music]"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a,b\n1\n", r"a\.csv, line 2 has 1 values for 2 columns"),
+        ("a,b\n1,2\n1,2,3\n", r"a\.csv, line 3 has 3 values for 2 columns"),
+        ('a,b\n1,2\n3,"4\n', r"no CSV from line 3 on: unexpected end of data"),
+        ('a,b\n1,"2"x\n', "no CSV from line 2 on"),
+        ("a,a\n1,2\n", "two columns 'a'"),
+        ("\n", "has no header"),
+        ("", "has no header"),
+        ("a,b\n", "holds no entries"),
+        (f"a\n{'x' * 200_000}\n", "field larger than field limit"),
+    ],
+)
+def test_other_csv_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        read(tmp_path / "a.csv", text.encode())
+
+
+@pytest.mark.parametrize("pack", [gzip, bz2, lzma])
+def test_compressed_files_are_those_within(tmp_path: Path, pack: Any) -> None:
+    suffix = {gzip: "gz", bz2: "bz2", lzma: "xz"}[pack]
+    assert read(tmp_path / f"a.csv.{suffix}", pack.compress(b"a,b\n1,2\n")) == [
+        {"a": "1", "b": "2"}
+    ]
+    whole = pack.compress(b'{"a": 1}\n' * 100)
+    assert len(read(tmp_path / f"a.jsonl.{suffix}", whole)) == 100
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        read(tmp_path / f"b.jsonl.{suffix}", whole[:-9])
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        read(tmp_path / f"c.jsonl.{suffix}", b"nothing of that kind")
+
+
+def test_a_bomb_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "_FREE_BYTES", 1 << 16)
+    monkeypatch.setattr(copies, "_PIECE", 1 << 14)
+    with pytest.raises(ValueError, match="unpacks to more than .* unpack it yourself"):
+        read(tmp_path / "a.jsonl.gz", gzip.compress(b" " * (1 << 24)))
+    assert not [p for p in (tmp_path / "index").iterdir() if p.suffix != ".lock"]
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="of no known container; give one of .json"):
+        read(tmp_path / "a.bin", b"\x89PNG")
+    assert read(tmp_path / "a.list", b'[{"a": 1}]') == [{"a": 1}]
