@@ -20,6 +20,7 @@ from anymodal.toybox.scene import Scene
 
 SIZES = (1, 2, 4, 8, 16)
 LISTS = (16, 32, 64)
+DRAWINGS = (1, 64)
 
 
 def pictures(count: int) -> list[Media]:
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9, help="default: %(default)s")
     parser.add_argument("--model", default="nano", help="default: %(default)s")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--drawings", type=int, nargs="+", default=DRAWINGS)
     parser.add_argument("--lists", type=int, nargs="+", default=LISTS)
     args = parser.parse_args()
     model = AnyModal.from_pretrained(args.model)
@@ -63,14 +65,19 @@ def main() -> None:
         talks = [[medium, "what is this?"] for medium in (images * size)[:size]]
         return lambda: model.chat(talks, seed=0)
 
+    def batch_of_text(size: int) -> Callable[[], Any]:
+        return lambda: model.chat([["what can you do?"]] * size, seed=0)
+
     def batch_drawing(size: int) -> Callable[[], Any]:
         return lambda: model.chat([["draw a small red ball"]] * size, seed=0)
 
     sections = []
     for title, make, sizes in (
         ("Pictures in a prompt, to the first token", prompt, args.sizes),
+        ("Conversations in a batch, of text alone", batch_of_text, args.sizes),
         ("Conversations in a batch, each about a picture", batch_about, args.sizes),
         ("Conversations in a batch, each answered with a picture", batch_drawing, args.sizes),
+        ("Drawings in a list, 16 at once", batch_drawing, args.drawings),
         ("Conversations in a list, 16 at once, each about a picture", batch_about, args.lists),
     ):
         rows = measure_growth(make, sizes, args.runs)

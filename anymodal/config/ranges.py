@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import cast
 
@@ -73,7 +74,8 @@ def check_sampling(
         raise ValueError(
             f"{prefix}settings are given by name, as {{'steps': 20}}, not {settings!r}"
         )
-    names, open_ended = _settings_of(sample)
+    # A bound method's function, which is the same for all of a class and keeps no decoder alive.
+    names, open_ended = _settings_of(getattr(sample, "__func__", sample))
     values = dict(settings)
     for name, value in settings.items():
         if name not in names and not open_ended:
@@ -87,14 +89,15 @@ def check_sampling(
     return values
 
 
-def _settings_of(sample: Callable[..., object] | None) -> tuple[list[str], bool]:
+@lru_cache(maxsize=256)
+def _settings_of(sample: Callable[..., object] | None) -> tuple[tuple[str, ...], bool]:
     """The settings that a decoder's `sample` takes, and whether it takes any other."""
     if sample is None:
-        return ["steps", "guidance"], False
+        return ("steps", "guidance"), False
     parameters = inspect.signature(sample).parameters.values()
     internal = ("conditioning", "generator", "progress", "self")
     parameter_names = [
         p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
-    names = [name for name in parameter_names if name not in internal]
+    names = tuple(name for name in parameter_names if name not in internal)
     return names, any(p.kind == p.VAR_KEYWORD for p in parameters)

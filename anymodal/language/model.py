@@ -188,6 +188,11 @@ class LanguageModel(Recorded, nn.Module):
         output: nn.Linear = self.model.get_output_embeddings()
         return output
 
+    @cached_property
+    def backbone(self) -> nn.Module:
+        """The model without its output layer."""
+        return backbone_of(self.model)
+
     @property
     def embedding_scale(self) -> float:
         """The root mean square of `embed` of the model's own ids; 1 on the meta device."""
@@ -195,11 +200,6 @@ class LanguageModel(Recorded, nn.Module):
             return 1.0
         size = float(self.embedding.weight.detach().float().square().mean().sqrt())
         return size * float(getattr(self.embedding, "embed_scale", 1.0))
-
-    @property
-    def backbone(self) -> nn.Module:
-        """The model without its output layer."""
-        return backbone_of(self.model)
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -311,7 +311,7 @@ class LanguageModel(Recorded, nn.Module):
 
     def _look_again(self) -> None:
         """For the two ends of the model, where adapters come to stand in their places or leave."""
-        for name in ("embedding", "_output"):
+        for name in ("embedding", "_output", "backbone"):
             self.__dict__.pop(name, None)
 
     def encode_text(self, text: str) -> list[int]:
