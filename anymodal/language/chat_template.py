@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from jinja2.exceptions import TemplateError
+from transformers import PreTrainedModel
 
 from anymodal.config.printable import printable
 from anymodal.distributed import locks
@@ -252,3 +253,11 @@ def _reserved_ids(tokenizer: TextTokenizer) -> frozenset[int]:
     ids = added_ids | set(tokenizer.all_special_ids)
     ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
     return frozenset(ids - ({tokenizer.unk_token_id} - ends))
+
+
+def stop_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> set[int]:
+    """The ids that end a reply, by the model's generation settings and its tokenizer."""
+    generation = getattr(model, "generation_config", None)
+    configured = getattr(generation, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    return {int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None}

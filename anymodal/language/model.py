@@ -19,7 +19,7 @@ from anymodal.distributed import locks
 from anymodal.io.fingerprints import tokenizer_fingerprint
 from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
-from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment
+from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment, stop_ids
 from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
 from anymodal.language.pretrained import Bits, PretrainedModelParts, open_pretrained
 from anymodal.language.probes import Finish, backbone_of, can_pack, measure_finish
@@ -75,7 +75,7 @@ class LanguageModel(Recorded, nn.Module):
             raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
         self.tied = self._output.weight is self.embedding.weight
         self.words = tokenizer_fingerprint(tokenizer)  # before anybody adds to it
-        self.template = ChatTemplate(tokenizer, _stop_ids(model, tokenizer))
+        self.template = ChatTemplate(tokenizer, stop_ids(model, tokenizer))
         self._takes_positions = (
             "position_ids" in inspect.signature(self.backbone.forward).parameters
         )
@@ -445,10 +445,3 @@ def _append_rows(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
     old = old.detach().float()
     noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)
     return nn.Parameter(torch.cat([rows.detach(), old.mean(0) + 0.1 * noise]), rows.requires_grad)
-
-
-def _stop_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> set[int]:
-    generation = getattr(model, "generation_config", None)
-    configured = getattr(generation, "eos_token_id", None)
-    ids = configured if isinstance(configured, list) else [configured]
-    return {int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None}

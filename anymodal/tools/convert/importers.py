@@ -189,16 +189,10 @@ def convert(
             f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
             f"holds {len(tensors)} tensors, as {next(iter(tensors), 'none')!r}"
         )
-    encoder_weights = {
-        folder: _rename_keys(names, tensors) for folder, names in system.names_by_folder.items()
-    }
+    encoder_weights = _encoder_weights(system, tensors, only)
     if only:
         model_weights = {
             name: value for name, value in model_weights.items() if _is_for(name, only)
-        }
-        encoder_weights = {
-            folder: {k: v for k, v in weights.items() if k.split(".")[0] in only}
-            for folder, weights in encoder_weights.items()
         }
     signals = [s for m, names in system.signals.items() if not only or m in only for s in names]
     rows = _rows(system, signals, tensors, tokenizer)
@@ -218,6 +212,21 @@ def convert(
                 save_weights(weights, temporary / name / WEIGHTS)
                 write_manifest(temporary / name, {kind: origin})
     return origin
+
+
+def _encoder_weights(
+    system: System, tensors: Mapping[str, Tensor], only: Sequence[str]
+) -> dict[str, dict[str, Tensor]]:
+    """Weights of encoders by the folders they go into; of these modalities, where any are named."""
+    by_folder = {
+        folder: _rename_keys(names, tensors) for folder, names in system.names_by_folder.items()
+    }
+    if not only:
+        return by_folder
+    return {
+        folder: {name: value for name, value in weights.items() if name.split(".")[0] in only}
+        for folder, weights in by_folder.items()
+    }
 
 
 class _Folder(Mapping[str, Tensor]):
