@@ -90,7 +90,7 @@ def name_files(files: list[Path], encoder: str, classes: list[str], prompt: str,
             f"{encoder} reads no texts: give --encoder an ImageBind's folder with its tokenizer, "
             "or a CLIP, SigLIP or CLAP"
         )
-    for path, reason in embed_files(files, encoders, out).skipped:
+    for path, reason in embed_files(files, encoders, out).skipped_files:
         print(f"skipped {path}: {reason}")
     held = outputs.read(out)
     prompts = torch.stack([reader.prepare(prompt.format(name)) for name in classes])
