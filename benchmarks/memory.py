@@ -24,9 +24,11 @@ from torch.profiler import ProfilerActivity, profile
 from anymodal import AnyModal
 from anymodal import config as configuration
 from anymodal.io.results import markdown_table
+from anymodal.tools.plan.answering import cache_size, workloads_of
 from anymodal.tools.plan.budget import MemoryBudget
-from anymodal.tools.plan.memory import LOOK, cache_size, weights_of, workloads_of
+from anymodal.tools.plan.memory import weights_of
 from anymodal.tools.plan.plan import is_model, make_plans
+from anymodal.tools.plan.training import LOOK
 from anymodal.training.run import objective_of, read_run, train_model
 
 CONTEXT = 1024

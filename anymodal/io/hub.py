@@ -27,14 +27,14 @@ def cache() -> Path:
 
 
 def answer() -> str | None:
-    """The hub's answer to an empty request; None where it can't be reached."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    """The hub's answer to an empty request; None where it can't be reached.
+
+    It is asked as huggingface_hub asks it, through the same proxy and by the same certificates.
+    """
+    from huggingface_hub import get_session
 
     try:
-        with urlopen(Request(endpoint(), method="HEAD"), timeout=PATIENCE):
-            return "answers"
-    except HTTPError as error:  # it answers, if not to this
-        return f"answers ({error.code})"
-    except (URLError, OSError, ValueError):
+        status = get_session().head(endpoint(), timeout=PATIENCE).status_code
+    except Exception:  # of the client's own kinds, whose package changes with huggingface_hub
         return None
+    return "answers" if status < 400 else f"answers ({status})"

@@ -174,11 +174,26 @@ def explain_load_errors(
     if Path(path_or_name).is_dir():
         check_folder(Path(path_or_name))
     try:
-        yield
+        with _without_retries(path_or_name):
+            yield
     except (OSError, ValueError, RuntimeError, *_UNREAD) as error:
         _explain(kind, path_or_name, error)
         check_files(kind, path_or_name, revision, files, error)
         raise
+
+
+@contextlib.contextmanager
+def _without_retries(path_or_name: str) -> Iterator[None]:
+    """A block in which files of a hub that doesn't answer come from its cache at once."""
+    from huggingface_hub import constants
+
+    offline = constants.HF_HUB_OFFLINE
+    if not offline and not Path(path_or_name).is_dir() and REPOSITORY.fullmatch(path_or_name):
+        constants.HF_HUB_OFFLINE = not _reachable()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
 
 
 def _explain(kind: str, name: str, error: BaseException) -> None:

@@ -22,7 +22,7 @@ from anymodal.encoders.universal.tokenizers import Patches, Tokenizer, TrunkSize
 from anymodal.media import IMU, Audio, Depth, Image, Normal, PointCloud, Video
 from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
-from anymodal.tools.plan import memory
+from anymodal.tools.plan import answering
 from anymodal.tools.plan.meta_models import compose_model
 from anymodal.training.trainable import freeze_all_but
 from anymodal.types import Message
@@ -329,7 +329,7 @@ def test_a_model_shares_it_and_trains_a_tokenizer_alone(tmp_path: Path) -> None:
     assert {n: w.shape for n, w in planned.named_parameters()} == {
         n: w.shape for n, w in model.named_parameters()
     }
-    (left_out,) = memory.inference(planned, 64).unknown
+    (left_out,) = answering.inference(planned, 64).unknown
     assert left_out.startswith("encoders.points (") and "no PointCloud here" in left_out
     freeze_all_but(model, ["encoders.*.tokenizers.points.*"])
     trained = [name for name, weight in model.named_parameters() if weight.requires_grad]

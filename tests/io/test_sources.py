@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,29 @@ def test_a_part_s_card_is_asked_for_once_where_the_hub_answers(
         assert source_of("tiny/opt", None).get("licence") == licence
     assert source_of("tiny/opt", None)["licence"] == "mit"
     assert asked == [("tiny/opt", "README.md", None)]
+    _reachable.cache_clear()
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(
+    hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this huggingface_hub tries each missing file again for half a minute."""
+    language_models.FAMILIES["opt"].write(repository(hub, "tiny/opt"))
+    asked = []
+
+    def answer() -> None:
+        asked.append("head")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("anymodal.io.hub.answer", answer)
+    _reachable.cache_clear()
+    start = time.monotonic()
+    assert LanguageModel.from_pretrained("tiny/opt", weights=False).width
+    with pytest.raises(FileNotFoundError, match="the hub could not be reached"):
+        LanguageModel.from_pretrained("tiny/other", weights=False)
+    assert time.monotonic() - start < 8 and asked == ["head"]
+    assert constants.HF_HUB_OFFLINE is False
     _reachable.cache_clear()
 
 

@@ -22,9 +22,10 @@ from anymodal.data.conversations import Conversations
 from anymodal.io.sources import folder_of
 from anymodal.media import IMU, Audio, Image, Video
 from anymodal.tools.plan.budget import read_budget
-from anymodal.tools.plan.memory import stays_on_disk, training, weights_of
+from anymodal.tools.plan.memory import weights_of
 from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
 from anymodal.tools.plan.parts import list_parts
+from anymodal.tools.plan.training import stays_on_disk, training
 from anymodal.training.module import StageModule
 from anymodal.training.run import FINISHED, read_run
 from benchmarks import cards

@@ -18,7 +18,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from anymodal import AnyModal
 from anymodal.language.model import LanguageModel
-from anymodal.tools.plan import memory, meta_models
+from anymodal.tools.plan import answering, memory, meta_models
+from anymodal.tools.plan import training as training_memory
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.training.configuration import Run
 from anymodal.training.run import train_model
@@ -86,9 +87,11 @@ def test_a_processs_peak_agrees_within_15_percent(tmp_path: Path) -> None:
     line = next(line for line in done.stdout.splitlines() if line.startswith("took "))
     loaded, trained = (int(number) for number in line.split()[1:])
     objective = plan_measured.Reciting(LanguageModel.from_pretrained(str(large), weights=False))
-    answering = memory.inference(objective, plan_measured.TOKENS)
-    assert answering.peak == pytest.approx(loaded, rel=0.15)
-    need = memory.training(objective, stage(batch_size=plan_measured.BATCH), plan_measured.SAMPLES)
+    need = answering.inference(objective, plan_measured.TOKENS)
+    assert need.peak == pytest.approx(loaded, rel=0.15)
+    need = training_memory.training(
+        objective, stage(batch_size=plan_measured.BATCH), plan_measured.SAMPLES
+    )
     assert not need.unknown and need.peak == pytest.approx(trained, rel=0.15)
 
 
@@ -113,7 +116,7 @@ def test_steps_hold_what_torch_gives_out(
     planned = plan_measured.Reciting(
         LanguageModel.from_pretrained(str(folder), lora=lora, weights=False)
     )
-    need = memory.training(planned, asked, samples)
+    need = training_memory.training(planned, asked, samples)
     assert not need.unknown and need.peak == pytest.approx(measured, rel=0.1)
 
 
@@ -121,9 +124,9 @@ def test_parts_hold_what_torch_gives_out() -> None:
     """Each part of the shipped model, reading and making."""
     model = AnyModal.from_pretrained("nano")
     with torch.inference_mode():
-        works = [work for part in model.modules() for work in memory.workloads_of(part, 1024)]
+        works = [work for part in model.modules() for work in answering.workloads_of(part, 1024)]
         measured = max(peak_of(partial(work, None)) for work in works)
-    need = memory.inference(meta_models.compose_model(meta_models.read_model("nano"), {}), 1024)
+    need = answering.inference(meta_models.compose_model(meta_models.read_model("nano"), {}), 1024)
     assert not need.unknown and need.of("activations") == pytest.approx(measured, rel=0.1)
 
 
@@ -133,7 +136,7 @@ def test_optimizers_averages_and_precision_are_counted(tmp_path: Path) -> None:
     samples = [list(range(64))] * 64
 
     def need(**settings: Any) -> memory.Need:
-        return memory.training(model, stage(**settings), samples)
+        return training_memory.training(model, stage(**settings), samples)
 
     plain = need()
     trained = sum(p.nbytes for p in model.parameters() if p.requires_grad)
@@ -147,14 +150,14 @@ def test_optimizers_averages_and_precision_are_counted(tmp_path: Path) -> None:
     assert need(precision="bf16-mixed").of("activations") < plain.of("activations")
     twice = need(batch_size=64).of("activations")
     assert twice == pytest.approx(2 * plain.of("activations"), rel=0.05)
-    assert memory.cache_size(model.model, 100) == 2 * 2 * 1 * 16 * 100 * 4
+    assert answering.cache_size(model.model, 100) == 2 * 2 * 1 * 16 * 100 * 4
 
 
 def test_what_cannot_be_traced_is_named(tmp_path: Path) -> None:
     model = plan_measured.Reciting(
         LanguageModel.from_pretrained(str(llama(tmp_path, **SMALL)), weights=False)
     )
-    blind = memory.training(model, stage(), "its data: no such file")
+    blind = training_memory.training(model, stage(), "its data: no such file")
     trained = sum(p.nbytes for p in model.parameters())
     assert blind.unknown == ["what passes leave (its data: no such file)"]
     assert blind.of("gradients") == trained
@@ -163,5 +166,5 @@ def test_what_cannot_be_traced_is_named(tmp_path: Path) -> None:
         def states(self, batch: Any) -> Any:
             raise RuntimeError(f"{batch.labels.shape} makes no sense")
 
-    need = memory.training(Asking(model.model), stage(batch_size=1), [[1, 2]])
+    need = training_memory.training(Asking(model.model), stage(batch_size=1), [[1, 2]])
     assert "makes no sense" in need.unknown[0] and need.of("optimizer") >= 2 * trained

@@ -16,7 +16,7 @@ from anymodal.composition.meta_device import build_without_weights
 from anymodal.config import ConfigError
 from anymodal.decoders import DiffusionDecoder
 from anymodal.encoders import TransformersEncoder
-from anymodal.tools.plan import memory, meta_models
+from anymodal.tools.plan import answering, memory, meta_models
 from anymodal.tools.plan.earlier_runs import reopen
 from anymodal.tools.plan.parts import list_parts
 from anymodal.training.module import StageModule
@@ -98,12 +98,12 @@ def test_making_is_traced_through_the_pipeline_itself(name: str, tmp_path: Path)
     DiffusionDecoder(case.build(), **case.options).save_pretrained(tmp_path)
     decoder = DiffusionDecoder.from_pretrained(tmp_path, **case.options, weights=False)
     model = torch.nn.ModuleDict({"decoder": decoder})
-    need = memory.inference(model, 1)
+    need = answering.inference(model, 1)
     assert not need.unknown
     shown = torch.Size(model["decoder"].family.media_shape).numel() * 4
     assert need.of("activations") > shown, "a medium comes out of it"
     model["decoder"].offload = "model"
-    waiting = memory.inference(model, 1)
+    waiting = answering.inference(model, 1)
     networks = [sizes(part) for part in model["decoder"].parts.values()]
     assert waiting.of("weights") in networks, "one at a time, with what it needs to work"
     assert need.peak - sum(networks) < waiting.peak <= need.peak - sum(networks) + max(networks)

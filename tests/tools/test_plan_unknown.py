@@ -13,7 +13,7 @@ from anymodal.config import ConfigError
 from anymodal.decoders import Decoder
 from anymodal.encoders import Encoder
 from anymodal.media import Media
-from anymodal.tools.plan import memory, meta_models
+from anymodal.tools.plan import answering, meta_models
 from anymodal.types import Conditioning, ConditioningSpec, Features
 from tests.support.composed import write_model
 
@@ -96,7 +96,7 @@ def test_parts_of_ones_own_are_planned_or_named(tmp_path: Path, fails: bool) -> 
     smell = {"encoder": here[0], "decoder": here[1], "head": head, "num_signal_tokens": 2}
     config["modalities"]["smell"] = smell
     model = meta_models.compose_model(config, {}, ["tests"])
-    need = memory.inference(model, 16)
+    need = answering.inference(model, 16)
     told = {reason.split(" (")[0]: reason for reason in need.unknown}
     assert "there is no Smell here" in told.pop("encoders.smell")
     if fails:

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from anymodal.config import ConfigError
-from anymodal.tools.plan import memory
+from anymodal.tools.plan import training as training_memory
 from anymodal.training.run import build, fit, read_run, train, train_model
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
@@ -278,7 +278,7 @@ def test_plans_count_another_optimizer(tmp_path: Path) -> None:
     sgd = {"algorithm": {"_target_": "torch.optim.SGD", "momentum": 0.9}}
     run = read_run(write(tmp_path, optimizer=sgd, batch_size=2))
     objective, data = build(run)
-    need = memory.training(objective, run, data)
+    need = training_memory.training(objective, run, data)
     trained = sum(p.nbytes for p in objective.parameters() if p.requires_grad)
     assert need.of("optimizer") == trained
     assert fit(run)[0].global_step == run.steps

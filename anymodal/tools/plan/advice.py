@@ -16,8 +16,9 @@ from anymodal.composition.shape import Config
 from anymodal.decoders import DiffusionDecoder
 from anymodal.language.model import LanguageModel
 from anymodal.model import AnyModal
+from anymodal.tools.plan.answering import Traces, inference
 from anymodal.tools.plan.earlier_runs import copy_model
-from anymodal.tools.plan.memory import Data, Need, Traces, inference, training
+from anymodal.tools.plan.memory import Data, Need
 from anymodal.tools.plan.parts import root
 from anymodal.training.configuration import Run
 from anymodal.training.objectives import Objective
@@ -40,6 +41,8 @@ class Use:
         if self.run is None:
             return inference(self.model, self.tokens, self.traces)
         assert isinstance(self.subject, Objective), "a run has one"
+        from anymodal.tools.plan.training import training  # with lightning, for a run alone
+
         return training(self.subject, self.run, self.data)
 
     @property

@@ -20,7 +20,6 @@ from anymodal.tools.plan.earlier_runs import EarlierRuns, earlier_part
 from anymodal.tools.plan.memory import Data
 from anymodal.training.configuration import Run
 from anymodal.training.objectives import Objective
-from anymodal.training.run import objective_of
 
 
 class MetaBuilder:
@@ -71,6 +70,8 @@ def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Data
         ConfigError: as for a model.
         OSError: if a part's folder is missing, such as what an earlier run has not made yet.
     """
+    from anymodal.training.run import objective_of  # with lightning, for a run alone
+
     build = MetaBuilder(earlier)
     names = _references([run.model, run.objective, run.data], run.parts)
     with _quiet(), torch.device("meta"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from torch import nn
@@ -91,8 +92,8 @@ def _label_units(model: nn.Module) -> list[tuple[nn.Module, str]]:
             holders.setdefault(id(tensor), []).append(name)
     labels = []
     for name, unit in pairs:
-        tensor_id = next((id(t) for t in [*unit.parameters(), *unit.buffers()]), None)
-        labels.append((unit, name if tensor_id is None else _join_names(holders[tensor_id])))
+        first = next(chain(unit.parameters(), unit.buffers()), None)
+        labels.append((unit, name if first is None else _join_names(holders[id(first)])))
     return labels
 
 

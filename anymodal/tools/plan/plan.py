@@ -17,7 +17,6 @@ from anymodal.tools.plan.budget import MemoryBudget
 from anymodal.tools.plan.memory import Need
 from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
 from anymodal.tools.plan.parts import Part, list_parts
-from anymodal.training.run import FINISHED, read_run
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,8 @@ def make_plans(
             trusted_packages = list(config.get("trusted_packages", []))
             use = Use(compose_model(config, earlier, trusted_packages), context)
         else:
+            from anymodal.training.run import FINISHED, read_run  # with lightning, for a run alone
+
             run = read_run(name, overrides)
             objective, data = build_run(run, earlier)
             use = Use(objective, run=run, data=data)
