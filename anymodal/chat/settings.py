@@ -27,6 +27,9 @@ class TextSettings(TypedDict, total=False):
     all (Holtzman et al. 2019, section 3.1)."""
     top_k: int
     """Sample among this many of the likeliest tokens; 0, the default, keeps all."""
+    min_p: float
+    """Drop tokens of less than this share of the likeliest one's probability; 0, the default, keeps
+    all (Nguyen et al. 2024, arXiv:2407.01082, section 3)."""
     repetition_penalty: float
     """Divide the scores of text tokens that the reply has already; 1, the default, changes nothing
     (Keskar et al. 2019, section 4.1)."""

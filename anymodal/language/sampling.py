@@ -26,6 +26,8 @@ class Sampling:
         temperature: 0 always takes the likeliest.
         top_p: keep the likeliest tokens that together have this probability.
         top_k: keep this many of the likeliest tokens; 0 keeps all.
+        min_p: drop tokens of less than this share of the likeliest one's probability; 0 keeps all.
+            Source: Nguyen et al. 2024, arXiv:2407.01082, section 3.
         repetition_penalty: divide the scores of text tokens that the reply has already.
             Source: Keskar et al. 2019 (CTRL), section 4.1.
         max_spans: the most spans in a reply; None for no limit.
@@ -39,6 +41,7 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
     repetition_penalty: float = 1.0
     max_spans: int | None = None
     modalities: Sequence[str] | None = None
@@ -49,6 +52,7 @@ class Sampling:
             check_real("temperature", self.temperature, 1e-6, 1e6, "0 (greedy) or ")
         check_real("top_p", self.top_p, 1e-6, 1)
         check_integer("top_k", self.top_k, 0, MOST_TOKENS)
+        check_real("min_p", self.min_p, 0, 1)
         check_real("repetition_penalty", self.repetition_penalty, 0.01, 100)
         if self.max_spans is not None:
             check_integer("max_spans", self.max_spans, 0, MOST_TOKENS)
@@ -98,6 +102,7 @@ class Sampling:
         # Without its own share, so the likeliest token always stays.
         preceding = shares.cumsum(-1) - shares
         shares = shares.masked_fill(preceding >= self.top_p, 0.0)
+        shares = shares.masked_fill(shares < self.min_p * shares[0], 0.0)
         return int(ids[torch.multinomial(shares, 1, generator=generator)])
 
 

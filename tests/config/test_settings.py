@@ -57,6 +57,7 @@ OF_TEXT: list[tuple[dict[str, Any], str]] = [
         for value in (1e-320, -1, NAN, INFINITY, "0.5", True, None, 1e300)
     ),
     *(({"top_p": value}, "top_p=.*to 1") for value in (NAN, 0, 1.1, -1, "1", True, 1e-320)),
+    *(({"min_p": value}, "min_p=.*to 1") for value in (NAN, -0.1, 1.1, "1", True)),
     *(({"top_k": value}, "top_k=.*from 0") for value in (-1, 2.5, "3", True, NAN)),
     *(
         ({"max_new_tokens": value}, "max_new_tokens=.*from 1 to 1000000")
@@ -154,13 +155,19 @@ def test_settings_are_in_range_or_refused(settings: dict[str, Any]) -> None:
     assert 0 <= found.get("guidance", 0) <= ranges.MOST_GUIDANCE
 
 
-@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1), st.floats(0.01, 100), st.integers(0, 9))
+@given(
+    st.floats(1e-6, 1e6),
+    st.floats(1e-6, 1),
+    st.floats(0, 1),
+    st.floats(0.01, 100),
+    st.integers(0, 9),
+)
 def test_a_token_can_be_picked_with_every_setting_in_range(
-    temperature: float, top_p: float, penalty: float, top_k: int
+    temperature: float, top_p: float, min_p: float, penalty: float, top_k: int
 ) -> None:
     import torch
 
-    how = Sampling(1, temperature, top_p, top_k, penalty)
+    how = Sampling(1, temperature, top_p, top_k, min_p, penalty)
     scores = torch.tensor([1e4, -1e4, 3.0, -torch.inf, 0.0])
     token = how.pick(scores, [0, 2], torch.Generator().manual_seed(0))
     assert token != 3

@@ -135,6 +135,9 @@ def test_sampling_follows_the_probabilities():
     assert torch.allclose(shares(), logits.exp(), atol=0.04)
     assert torch.allclose(shares(top_p=0.7), torch.tensor([0.625, 0.375, 0, 0]), atol=0.04)
     assert torch.allclose(shares(top_k=3), torch.tensor([0.526, 0.316, 0.158, 0]), atol=0.04)
+    # Of the likeliest one's 0.5: 0.3 and 0.15 are at least a quarter of it.
+    assert torch.allclose(shares(min_p=0.25), torch.tensor([0.526, 0.316, 0.158, 0]), atol=0.04)
+    assert torch.allclose(shares(min_p=1.0), torch.tensor([1.0, 0, 0, 0]), atol=0)
     assert Sampling(repetition_penalty=2.0).pick(torch.tensor([2.0, 1.5]), [0], None) == 1
     assert Sampling(repetition_penalty=2.0).pick(torch.tensor([-1.0, -1.5]), [0], None) == 1
 
@@ -148,6 +151,7 @@ def test_sampling_follows_the_probabilities():
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"top_k": -1},
+        {"min_p": 1.1},
         {"repetition_penalty": 0.0},
         {"max_spans": -1},
     ],

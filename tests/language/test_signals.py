@@ -93,6 +93,7 @@ ADDED = Signals.add_to(LANGUAGE, {"picture": 3, "sound": 1}, ["picture"])
         temperature=st.sampled_from([0.0, 0.5, 1.5]),
         top_k=st.integers(0, 8),
         top_p=st.floats(0.1, 1.0),
+        min_p=st.floats(0.0, 1.0),
         repetition_penalty=st.sampled_from([1.0, 0.5, 2.0]),
         max_spans=st.none() | st.integers(0, 3),
     ),

@@ -98,12 +98,13 @@ class SamplingBody(MediaBody):
     temperature: float | None = Field(None, description="0, the default, is greedy.")
     top_p: float | None = None
     top_k: int | None = None
+    min_p: float | None = None
     repetition_penalty: float | None = None
     stream: bool | None = None
 
     def text_settings(self) -> TextSettings:
         """Settings of the text, of those that are given."""
-        names = ("temperature", "top_p", "top_k", "repetition_penalty")
+        names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
         values = {name: getattr(self, name) for name in names}
         return cast(TextSettings, {k: value for k, value in values.items() if value is not None})
 
