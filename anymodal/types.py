@@ -65,6 +65,7 @@ class Message:
     Args:
         role: system, user or assistant.
         content: the parts, or one alone: a string is one part. Lone surrogates become U+FFFD.
+        supervised: whether an assistant's message is to be learned from.
 
     Raises:
         ValueError: for another role, or no content at all.
@@ -72,13 +73,14 @@ class Message:
 
     role: str
     content: list[str | Media | Target]
+    supervised: bool = True
 
-    def __init__(self, role: str, content: object = ()) -> None:
+    def __init__(self, role: str, content: object = (), *, supervised: bool = True) -> None:
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
         if content is None:
             raise ValueError("a message's content is None; give a text, a medium or a list of them")
-        self.role = role
+        self.role, self.supervised = role, supervised
         parts = parts_of(content)
         self.content = [valid_text(part) if isinstance(part, str) else part for part in parts]
 
@@ -100,7 +102,8 @@ class Message:
         Raises:
             ValueError: if a part is none of a text, a medium and a target.
         """
-        return {"role": self.role, "content": [write_part(part) for part in self.content]}
+        written = {"role": self.role, "content": [write_part(part) for part in self.content]}
+        return written if self.supervised else {**written, "loss": False}
 
     @classmethod
     def from_dict(
@@ -119,7 +122,8 @@ class Message:
         """
         role, parts = open_message(given)
         reader = PartReader(limits or Limits(), files)
-        return cls(role, [reader.read(part) for part in parts])
+        supervised = bool(given.get("loss", True))
+        return cls(role, [reader.read(part) for part in parts], supervised=supervised)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anymodal.config import suggest
+from anymodal.data.containers import Row
 from anymodal.data.entry_keys import (
     SYSTEM,
     TURNS,
@@ -22,15 +22,16 @@ from anymodal.data.entry_keys import (
     supplies,
 )
 from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, settle, take_medium
+from anymodal.data.schemas import LABEL, Reading, is_preference, schema_of
+from anymodal.data.schemas.base import text_of
+from anymodal.data.schemas.regions import OBJECTS, fill_regions
+from anymodal.data.schemas.turns import learns, normal_turns, tools_text
 from anymodal.io.message_parts import PartReader
 from anymodal.media import Media
 from anymodal.types import Message, Target
 
-_ROLES = {
-    **{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"},
-    "system": "system",
-}
-_TURN_KEYS = ("from", "value", "role", "content", "output_modality", "caption", "input_modality")
+_TIMES = ("start", "seconds")
+"""Keys of the part of a medium that a row names, in seconds."""
 _QWEN = re.compile(r"<img>[^<>\n]+</img>")
 
 
@@ -39,11 +40,10 @@ class EntryReader:
     """Reads entries; see `conversations.Conversations` for their kinds and the settings."""
 
     parts: PartReader
-    make: bool
-    ask: str
+    reading: Reading
     load_targets: bool
 
-    def read(self, entry: Mapping[str, Any]) -> list[Message]:
+    def read(self, entry: Row) -> list[Message]:
         """The conversation of an entry.
 
         Raises:
@@ -51,6 +51,14 @@ class EntryReader:
                 differ in number.
             FileNotFoundError: if a file isn't there.
         """
+        if is_preference(entry):
+            keys = [key for key in entry if key.startswith("rejected")]
+            raise ValueError(
+                f"the row has a rejected reply ({', '.join(keys)}), which conversations don't "
+                "read; Preferences does, and to learn from the others alone, list it in ignore"
+            )
+        schema = schema_of(entry)
+        entry = entry if schema is None else schema.convert(entry, self.reading)
         keys = [key for key in TURNS if key in entry]
         # Reading one and dropping the other would train on half of it without a word.
         if len(keys) > 1:
@@ -58,62 +66,67 @@ class EntryReader:
         if keys:
             return self._conversation(entry, entry[keys[0]])
         if "caption" in entry:
-            return self._caption_messages(entry)
+            return self._caption_messages(entry, schema is LABEL)
         raise ValueError(
             "there is neither a conversation nor a caption with a file; there is "
             f"{', '.join(map(str, entry)) or 'nothing'}"
         )
 
-    def _caption_messages(self, entry: Mapping[str, Any]) -> list[Message]:
+    def _caption_messages(self, entry: Mapping[str, Any], is_label: bool) -> list[Message]:
         check_keys(entry, caption_keys(), "a caption")
         kind, file = only_medium(supplies(entry, {}))
-        caption = _as_text(entry["caption"], "the caption")
+        caption = text_of(entry["caption"], "the caption")
         # Where media are asked for, their captions are enough for alignment, and files stay unread.
-        medium = self._load(file, kind) if self.load_targets or not self.make else None
-        if not self.make:
-            return [Message("user", [medium, self.ask]), Message("assistant", [caption])]
-        request = f"{self.ask} {caption}".strip()
+        medium = self._load(file, kind) if self.load_targets or not self.reading.make else None
+        ask = self.reading.question(is_label)
+        if not self.reading.make:
+            return [Message("user", [medium, ask]), Message("assistant", [caption])]
+        request = f"{ask} {caption}".strip()
         return [Message("user", [request]), Message("assistant", [Target(kind, caption, medium)])]
 
     def _conversation(self, entry: Mapping[str, Any], turn_values: object) -> list[Message]:
         check_keys(entry, conversation_keys(), "a conversation")
-        if not isinstance(turn_values, list):
-            raise ValueError(f"conversations are {turn_values!r}, not a list of turns")
-        for number, turn in enumerate(turn_values, 1):
-            if not isinstance(turn, dict):
-                raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
-            check_keys(turn, _TURN_KEYS, f"turn {number} comes")
+        values = normal_turns(turn_values)
         # All marks are known before media are dealt to them: numbers and names have to agree.
-        media = supplies(entry, _captions_of(turn_values))
-        turns = [self._turn(turn, media) for turn in turn_values]
-        turns = [*_system(entry, turns), *turns]
+        media = supplies(entry, _captions_of(values))
+        fill_regions(values, entry.get(OBJECTS), lambda place: self._size(media, place))
+        turns = [self._turn(turn, media) for turn in values]
+        turns = _with_tools([*_system(entry, turns), *turns], tools_text(entry.get("tools")))
         _check_talk(entry, turns)
         rename(turns, media)
         for kind, supply in media.items():
             settle(turns, kind, supply)
-        return [Message(turn.role, list(self._fill_marks(turn, media))) for turn in turns]
+        return [
+            Message(turn.role, list(self._fill_marks(turn, media)), supervised=turn.supervised)
+            for turn in turns
+        ]
+
+    def _size(self, media: Mapping[str, Supply], place: int) -> tuple[int, int]:
+        """Width and height of one of the media that are shown, for regions in pixels."""
+        kind, supply = next(((k, s) for k, s in media.items() if s.inputs), ("", Supply()))
+        if not 0 <= place < len(supply.inputs):
+            raise ValueError(f"a bbox is of medium {place}, and {len(supply.inputs)} are shown")
+        pixels = getattr(self._load(supply.inputs[place], kind), "pixels", None)
+        if pixels is None:
+            raise ValueError(f"a bbox is of {kind}, which has no width and height in pixels")
+        height, width, _ = pixels.shape
+        return int(width), int(height)
 
     def _turn(self, turn: Mapping[str, Any], media: Mapping[str, Supply]) -> MarkedTurn:
-        for old, new in (("from", "role"), ("value", "content")):
-            if old in turn and new in turn:
-                raise ValueError(f"a turn has both {old!r} and {new!r}; give it one")
-        who = turn.get("from", turn.get("role"))
-        role = _ROLES.get(who) if isinstance(who, str) else None
-        if role is None:
-            raise ValueError(f"a turn is from {who!r}{suggest(str(who), _ROLES)}")
+        role = turn["role"]
         # A reply may quote a mark as text; it stands for a medium only where the entry has one.
         output_kinds = {kind for kind, supply in media.items() if supply.outputs or supply.items}
         kinds = output_kinds if role == "assistant" else set(media)
-        value = turn.get("value", turn.get("content"))
+        value = turn["content"]
         if not isinstance(value, list):
-            text = _as_text(value, "a turn's value")
+            text = text_of(value, "a turn's value")
             if role == "assistant":
                 text += _own_marks(turn, text)
-            return MarkedTurn(role, list(pieces_of(text, kinds)))
+            return MarkedTurn(role, list(pieces_of(text, kinds)), learns(turn))
         pieces: list[Piece] = []
         for part in value:
             pieces += self._piece(part, role, kinds)
-        return MarkedTurn(role, pieces)
+        return MarkedTurn(role, pieces, learns(turn))
 
     def _piece(self, part: object, role: str, kinds: set[str]) -> list[Piece]:
         """A part of a list: a text with its marks, a place for a medium, or one itself."""
@@ -137,7 +150,9 @@ class EntryReader:
             if turn.side == "input":
                 yield self._load(file, piece.kind)
                 continue
-            text = "" if caption is None else _as_text(caption, f"a caption of {piece.kind}")
+            # A target without a caption is none to learn.
+            has_text = caption is not None and turn.supervised
+            text = text_of(caption, f"a caption of {piece.kind}") if has_text else ""
             has_target = file is not None and self.load_targets
             yield Target(piece.kind, text, self._load(file, piece.kind) if has_target else None)
 
@@ -145,19 +160,24 @@ class EntryReader:
         if isinstance(name, bytes):
             name = {"bytes": name}
         if isinstance(name, Mapping):  # as Arrow and shards hold media themselves
-            medium = self.parts.read({"type": kind, **name})
+            part = {key: value for key, value in name.items() if key not in _TIMES}
+            medium = self.parts.read({"type": kind, **part})
             assert isinstance(medium, Media), "its type says so"
-            return medium
+            return _cut(medium, *(name.get(key) for key in _TIMES))
         if not isinstance(name, str):
             raise ValueError(f"the file of {kind!r} is {name!r}; name one file, as text")
         return self.parts.load(name, kind)
 
 
-def _as_text(value: object, place: str) -> str:
-    """A value as text, where it is a text or a number."""
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise ValueError(f"{place} is {value!r}; give a text, if an empty one")
-    return str(value)
+def _cut(medium: Media, start: object, seconds: object) -> Media:
+    """A medium, or the part of it that its row names."""
+    if start is None and seconds is None:
+        return medium
+    for name, value in zip(_TIMES, (start, seconds), strict=True):
+        if not isinstance(value, int | float):
+            raise ValueError(f"{name} is {value!r}; a part of a medium has start and seconds")
+    assert isinstance(start, int | float) and isinstance(seconds, int | float), "it was checked"
+    return medium.cut(start, seconds)
 
 
 def _captions_of(turns: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -187,14 +207,23 @@ def _system(entry: Mapping[str, Any], turns: Sequence[MarkedTurn]) -> list[Marke
         return []
     if len(keys) > 1 or any(turn.role == "system" for turn in turns):
         raise ValueError(f"the system message stands twice, under {keys[0]!r} and somewhere else")
-    return [MarkedTurn("system", [_as_text(entry[keys[0]], keys[0])])]
+    return [MarkedTurn("system", [text_of(entry[keys[0]], keys[0])])]
+
+
+def _with_tools(turns: list[MarkedTurn], tools: str) -> list[MarkedTurn]:
+    """Turns with the descriptions of tools at the end of the system's message."""
+    if not tools:
+        return turns
+    if turns and turns[0].role == "system":
+        return [MarkedTurn("system", [*turns[0].pieces, f"\n\n{tools}"]), *turns[1:]]
+    return [MarkedTurn("system", [tools]), *turns]
 
 
 def _check_talk(entry: Mapping[str, Any], turns: Sequence[MarkedTurn]) -> None:
     """There is a reply, and a caption beside the conversation tells nothing that it doesn't."""
     if not turns:
         raise ValueError("the conversation is empty; give it turns")
-    replies = [turn.pieces for turn in turns if turn.role == "assistant"]
+    replies = [turn.pieces for turn in turns if turn.role == "assistant" and turn.supervised]
     if not replies:
         raise ValueError("the conversation has no reply to learn from")
     caption = entry.get("caption")

@@ -20,7 +20,8 @@ _METADATA = (
     *("sample_id", "metadata"),
     *("source", "source_data", "data_source", "dataset", "dataset_name", "split", "url", "license"),
     *("width", "height", "width_list", "height_list", "duration", "model", "language", "lang"),
-    *("category", "type", "task", "topic", "tags"),
+    *("category", "type", "task", "task_type", "topic", "tags", "channel"),
+    *("key", "status", "error_message", "exif", "original_width", "original_height", "sha256"),
 )
 """Keys that tell of an entry, and nothing of what is said or shown; they are not read."""
 _METADATA_OF_KIND = ("{}_id", "{}_caption_embeddings")
@@ -81,7 +82,7 @@ def check_keys(entry: Mapping[str, Any], allowed: Iterable[str], what: str) -> N
 def conversation_keys() -> list[str]:
     """Keys that are read of an entry with a conversation."""
     more = of_kinds([*_INPUT_KEYS, *_OUTPUT_KEYS, _LIST_KEY])
-    return [*TURNS, *SYSTEM, *more, "caption", "output_modality"]
+    return [*TURNS, *SYSTEM, *more, "caption", "output_modality", "tools", "objects"]
 
 
 def caption_keys() -> list[str]:

@@ -29,10 +29,11 @@ Piece = str | Mark | Media | Target
 
 @dataclass
 class MarkedTurn:
-    """A role, and what is said in pieces."""
+    """A role, what is said in pieces, and whether it is to be learned from."""
 
     role: str
     pieces: list[Piece]
+    supervised: bool = True
 
     @property
     def side(self) -> str:

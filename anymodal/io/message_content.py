@@ -13,7 +13,7 @@ from anymodal.media.objects import is_pair
 ROLES = ("system", "user", "assistant")
 """Who says a message."""
 _NEWER_NAMES = {"developer": "system"}
-_WITH_MESSAGES = {"seed"}
+_WITH_MESSAGES = {"seed", "loss"}
 """Keys of a transcript's message that say nothing of its content."""
 
 

@@ -27,8 +27,8 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "c78d4e747fe0aebc", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "fd2e5c5ecd67f7a8"),
+    "anymodal.types": PartVersion(1, "6f3a974c1f4fa9ff", ("anymodal.media",)),
+    "anymodal.media": PartVersion(1, "5426067adb334596"),
     "anymodal.encoders": PartVersion(1, "85a29a229daa2939", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "67cbc2de517d85f4", ("anymodal.encoders",)),

@@ -34,13 +34,15 @@ class TemplateSegment(NamedTuple):
     """A stretch of a rendered conversation.
 
     `is_content` tells contents from what the template wrote around them; `supervised` is true for
-    what the assistant has to produce: its content and the end of its turn.
+    what the assistant has to produce: its content and the end of its turn. `message` is the number
+    of the message it belongs to.
     """
 
     ids: list[int]
     role: str
     is_content: bool
     supervised: bool
+    message: int
 
 
 class ChatTemplate:
@@ -118,19 +120,19 @@ class ChatTemplate:
         ]
         opening = self._encode(bare[0], split_special=False)
         tail_ids = [self._within(text, split_special=False) for text in (*bare[1:], tails[-1])]
-        segments = [TemplateSegment(opening, roles[0], False, False)]
-        for (role, pieces), next_role, tail, space in zip(
-            messages, [*roles[1:], ASSISTANT], tail_ids, spaces, strict=True
+        segments = [TemplateSegment(opening, roles[0], False, False, 0)]
+        for number, ((role, pieces), next_role, tail, space) in enumerate(
+            zip(messages, [*roles[1:], ASSISTANT], tail_ids, spaces, strict=True)
         ):
             supervised = role == ASSISTANT
             for place, piece in enumerate(pieces):
                 if place == 0 and isinstance(piece, str):
                     piece = space + piece
                 ids = self.encode_text(piece) if isinstance(piece, str) else list(piece)
-                segments.append(TemplateSegment(ids, role, True, supervised))
+                segments.append(TemplateSegment(ids, role, True, supervised, number))
             end = next((at + 1 for at, token in enumerate(tail) if token in self.stops), 0)
-            segments.append(TemplateSegment(tail[:end], role, False, supervised))
-            segments.append(TemplateSegment(tail[end:], next_role, False, False))
+            segments.append(TemplateSegment(tail[:end], role, False, supervised, number))
+            segments.append(TemplateSegment(tail[end:], next_role, False, False, number + 1))
         return [segment for segment in segments if segment.ids]
 
     def _encode(self, text: str, *, split_special: bool) -> list[int]:

@@ -160,7 +160,8 @@ class PromptBuilder:
         for segment in self.language.render_chat(turns, add_generation_prompt=reply):
             ids = segment.ids
             prompt.ids += ids
-            prompt.labels += self._labels(ids) if segment.supervised else [IGNORED] * len(ids)
+            learns = segment.supervised and messages[segment.message].supervised
+            prompt.labels += self._labels(ids) if learns else [IGNORED] * len(ids)
         self._locate(prompt, parts)
         return prompt
 

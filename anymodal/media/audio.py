@@ -33,6 +33,7 @@ class Audio(Media):
     rate: int
 
     kind: ClassVar[str] = "audio"
+    time_axis: ClassVar[int | None] = 1
     suffix: ClassVar[str] = ".wav"
     saves: ClassVar[tuple[str, ...]] = (".wav", ".flac")
     inline: ClassVar[str] = ".wav"

@@ -52,6 +52,8 @@ class Media(ABC):
     hints: ClassVar[frozenset[str]] = frozenset()
     inline: ClassVar[str] = ""
     """Suffix of a format that keeps every value and that others read from data URLs, if any."""
+    time_axis: ClassVar[int | None] = None
+    """The axis of the first field that is time, of which the second field is the rate, if any."""
     kinds: ClassVar[dict[str, type[Media]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -135,6 +137,28 @@ class Media(ABC):
                 f"the {suffix} encoder does not take {self!r}; use another of "
                 f"{', '.join(self.saves)}, or a smaller size"
             ) from None
+
+    def cut(self, start: float, seconds: float) -> Self:
+        """The part that begins at a time and lasts so long, to the nearest sample or frame.
+
+        Raises:
+            ValueError: if this kind of medium has no duration, or the part leads out of it.
+        """
+        if self.time_axis is None:
+            raise MediaError(f"{self.kind} has no duration, so no part of it can be cut out")
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        values, rate = (getattr(self, name) for name in names[:2])
+        total = values.shape[self.time_axis]
+        first, count = round(start * rate), max(1, round(seconds * rate))
+        if not (start >= 0 and seconds > 0 and first + count <= total + 1 and first < total):
+            raise MediaError(
+                f"a part from {start:g} s on that lasts {seconds:g} s isn't in {self!r}, which "
+                f"lasts {total / rate:g} s"
+            )
+        place = [slice(None)] * values.ndim
+        place[self.time_axis] = slice(first, first + count)
+        more = {name: getattr(self, name) for name in names[1:]}
+        return type(self)(**{names[0]: values[tuple(place)], **more})
 
     def freeze(self) -> Self:
         """Make the arrays read-only, so that the digest is computed once; returns the medium.

@@ -46,6 +46,7 @@ class IMU(Media):
     rate: float
 
     kind: ClassVar[str] = "imu"
+    time_axis: ClassVar[int | None] = 1
     suffix: ClassVar[str] = ".csv"
     saves: ClassVar[tuple[str, ...]] = (".csv", ".npy")
     hints: ClassVar[frozenset[str]] = frozenset({"sample_rate", "units"})

@@ -44,6 +44,7 @@ class Video(Media):
     fps: float
 
     kind: ClassVar[str] = "video"
+    time_axis: ClassVar[int | None] = 0
     suffix: ClassVar[str] = ".mp4"
     saves: ClassVar[tuple[str, ...]] = (".mp4", ".gif")
 

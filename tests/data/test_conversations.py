@@ -134,7 +134,7 @@ def test_a_medium_that_no_turn_has_is_shown_first(folder: Path) -> None:
         ({"text": "a"}, "neither a conversation nor a caption with a file; there is text"),
         (
             {"conversations": [{"from": "dog", "value": "a"}]},
-            "a turn is from 'dog'; known: assistant, gpt, human",
+            "a turn is from 'dog'; known: assistant, ",
         ),
         ({"caption": "a", "image": "../a.png"}, "lies outside"),
         ({"caption": "a", "image": ["a.png", "a.png"]}, "one caption and 2 files"),

@@ -76,6 +76,21 @@ def test_the_reply_its_first_signals_and_its_end_are_supervised(model: AnyModal)
     assert prompt.labels[found.start : found.start + len(span)] == [span[0]] + [IGNORED] * 3
 
 
+def test_a_reply_that_is_not_supervised_has_no_labels(model: AnyModal) -> None:
+    def learned(first: bool, second: bool) -> list[int]:
+        turns = [
+            Message("user", "hi"),
+            Message("assistant", "hello", supervised=first),
+            Message("user", "bye"),
+            Message("assistant", "goodbye", supervised=second),
+        ]
+        prompt = model.prompts.build(turns, reply=False)
+        return [label for label in prompt.labels if label != IGNORED]
+
+    one, other = learned(True, False), learned(False, True)
+    assert one and other and learned(True, True) == one + other and not learned(False, False)
+
+
 def test_what_a_reply_made_is_shown_at_the_head_of_the_next_message(model: AnyModal) -> None:
     drawn, heard, given_medium = picture(3), sound(4), felt()
     for reply in (

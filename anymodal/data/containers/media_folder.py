@@ -46,6 +46,7 @@ class MediaFolder(RowSource):
         file = DataFile.of(path)
         index = open_index(source, lambda: scan_lines(file), index_dir)
         self._rows = JsonLines(file, index, file, folder)
+        self.labels = {"label": _classes(folder)}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -82,6 +83,17 @@ def folders_of(folder: Path) -> Iterator[Path]:
     for home, folders, _ in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield Path(home)
+
+
+def _classes(folder: Path) -> list[str]:
+    """The names of the folders within one that media files lie in."""
+    homes = (home for home in folders_of(folder) if home != folder)
+    return sorted({home.name for home in homes if any(map(_is_medium, os.scandir(home)))})
+
+
+def _is_medium(entry: os.DirEntry[str]) -> bool:
+    suffix = os.path.splitext(entry.name)[1]
+    return suffix.lower() != _TEXT and entry.is_file() and kind_of_suffix(suffix) is not None
 
 
 def _write_list(folder: Path, path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Preferences: of two replies to the same, the one that is preferred."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anymodal.data.containers import Row
+from anymodal.data.row_samples import RowSamples
+from anymodal.data.schemas.preferences import both_entries
+from anymodal.types import Message
+
+
+@dataclass(frozen=True)
+class PreferenceSample:
+    """Two replies to one request; they may differ in texts, in media, or in the media shown.
+
+    Args:
+        chosen: the conversation that ends with the better reply.
+        rejected: the one that ends with the worse.
+    """
+
+    chosen: list[Message]
+    rejected: list[Message]
+
+    @property
+    def common(self) -> int:
+        """The number of messages that both begin with."""
+        pairs = zip(self.chosen, self.rejected, strict=False)
+        return next((n for n, (one, other) in enumerate(pairs) if one != other), len(self.chosen))
+
+
+class Preferences(RowSamples[PreferenceSample]):
+    """Preferences of a data set, in the rows of ms-swift, LLaMA-Factory and TRL, or with media.
+
+    - `messages` that end with the chosen reply, with `rejected_response` (a text),
+      `rejected_messages` (the conversation that ends with it) or `rejected_Ms` (other media)
+    - a request (`conversations`, `messages`, `prompt`, `instruction` and `input`, or `query`) with
+      `chosen` and `rejected`, each a text, a turn, or turns
+    - `prompt` or `caption`, with files under `chosen_M` and `rejected_M`
+
+    See `RowSamples` for the arguments.
+    """
+
+    def sample(self, entry: Row) -> PreferenceSample:
+        chosen, rejected = (self.reader.read(each) for each in both_entries(entry))
+        sample = PreferenceSample(chosen, rejected)
+        if sample.common == max(len(chosen), len(rejected)):
+            raise ValueError("the chosen and the rejected reply are the same")
+        return sample

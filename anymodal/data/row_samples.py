@@ -1,0 +1,111 @@
+"""Samples that are read from the rows of a container."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anymodal.data.columns import ColumnMapping
+from anymodal.data.containers import Row, open_rows
+from anymodal.data.entries import EntryReader
+from anymodal.data.schemas import Reading
+from anymodal.data.source import Source
+from anymodal.io.message_parts import PartReader
+from anymodal.media import Limits
+
+SampleT_co = TypeVar("SampleT_co", covariant=True)
+_LABEL = "label"
+
+
+class RowSamples(Source[SampleT_co]):
+    """Samples of a data set in files, one a row.
+
+    Args:
+        path: a file (JSON, JSON Lines, CSV, TSV, Parquet, Arrow, a tar shard), several, a folder,
+            or a data set of the hub, see `containers.open_rows`.
+        folder: where the media lie, and which they may not leave; that of the data by default.
+        make: captions are asked for as media, not read off them.
+        ask: what is said with the medium, or before the caption where `make`; `{labels}` in it
+            stands for the names of all classes.
+        load_targets: open media to be made too, for a denoising loss.
+        limits: what is too much of a file, by the names of `Limits`.
+        columns: the data's column by the key that is read, as `{caption: text}`.
+        ignore: columns that are left out.
+        labels: names of classes, in order or by what stands in the rows; by default those that the
+            container tells.
+        split: the one to read, where the data have several.
+        remote: whether `path` may be a URL, which fsspec reads.
+        index_dir: a folder for indices, instead of `.anymodal/` beside the data.
+
+    Raises:
+        FileNotFoundError: if the file isn't there.
+        ValueError: if it is none of them, or holds nothing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | Sequence[str | Path],
+        folder: str | Path | None = None,
+        *,
+        make: bool = False,
+        ask: str | None = None,
+        load_targets: bool = False,
+        limits: Limits | Mapping[str, Any] | None = None,
+        columns: Mapping[str, str] | None = None,
+        ignore: Sequence[str] = (),
+        labels: Sequence[str] | Mapping[str, str] | None = None,
+        split: str | None = None,
+        remote: bool = False,
+        index_dir: str | Path | None = None,
+    ) -> None:
+        self.rows = open_rows(path, folder, split=split, remote=remote, index_dir=index_dir)
+        self.folder = self.rows.folder
+        self._columns = ColumnMapping(columns or {}, ignore)
+        column = self._columns.names.get(_LABEL, _LABEL)
+        known = labels if labels is not None else self.rows.labels.get(column, ())
+        reader = PartReader(Limits.of(limits), folder=self.folder)
+        self.reader = EntryReader(reader, Reading(make, ask, known), load_targets)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def entry(self, index: int) -> Row:
+        """A row under the keys that are read.
+
+        Raises:
+            ValueError: if it can't be read, or a column of `columns` isn't there.
+        """
+        return self._columns.entry(self.rows[index], self.rows)
+
+    def __getitem__(self, index: int, /) -> SampleT_co:
+        row = self.rows[index]  # whose own errors have its place
+        try:
+            return self.sample(self._columns.entry(row, self.rows))
+        except ValueError as error:
+            place = self.rows.place(range(len(self))[index])
+            raise ValueError(f"{place}: {error}") from error
+
+    @abstractmethod
+    def sample(self, entry: Row) -> SampleT_co:
+        """The sample of a row.
+
+        Raises:
+            ValueError: if it is of no known schema, or isn't what it should be.
+            OSError: if a file isn't there.
+        """
+
+    def stamp(self, index: int) -> Hashable:
+        return self.rows.stamp(index)
+
+    @property
+    def length(self) -> Callable[[int], int]:
+        """The bytes of a row, which are near enough to a conversation's length to sort by.
+
+        Raises:
+            AttributeError: if the container doesn't tell them, so that `hasattr` says so.
+        """
+        if not self.rows.size(0):
+            raise AttributeError(f"{self.rows.container} doesn't tell how long its rows are")
+        return self.rows.size

@@ -1,0 +1,73 @@
+"""Schemas: the forms that rows have in published data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from anymodal.data.containers import Row
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Settings of reading rows.
+
+    Args:
+        make: media are asked for, not read.
+        ask: what is said beside a medium that has a caption or a label, or before a caption where
+            `make`; None for what the schema says. `{labels}` stands for the names of all classes.
+        labels: names of classes: in order, or by what stands in the rows.
+    """
+
+    make: bool = False
+    ask: str | None = None
+    labels: Sequence[str] | Mapping[str, str] = field(default_factory=tuple)
+
+    def question(self, is_label: bool) -> str:
+        """What is said beside a medium, or before a caption where `make`."""
+        names = ", ".join(self.class_names)
+        if self.ask is not None:
+            return self.ask.replace("{labels}", names)
+        if self.make:
+            return ""
+        if not is_label:
+            return "Describe this briefly."
+        return f"What is this? Answer with one of: {names}." if names else "What is this?"
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of all classes, in order."""
+        return [*(self.labels.values() if isinstance(self.labels, Mapping) else self.labels)]
+
+
+class Schema(NamedTuple):
+    """A form of rows.
+
+    Args:
+        name: for people.
+        matches: whether a row has it, by its keys.
+        convert: a row as one with `messages`, or with a `caption` and one medium, under the keys
+            that `entries.EntryReader` reads; keys that it doesn't know stay, to be refused there.
+    """
+
+    name: str
+    matches: Callable[[Row], bool]
+    convert: Callable[[Row, Reading], Row]
+
+
+def take(entry: Row, *keys: str) -> tuple[Row, dict[str, object]]:
+    """A row without some keys, and their values; those that aren't there are None."""
+    values = {key: entry.get(key) for key in keys}
+    return {key: value for key, value in entry.items() if key not in values}, values
+
+
+def text_of(value: object, name: str) -> str:
+    """A value as text, where it is a text or a number.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; give a text, if an empty one")
+    return str(value)

@@ -1,0 +1,47 @@
+"""Rows of a medium and its class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from anymodal.data.containers import Row
+from anymodal.data.schemas.base import Reading, Schema, take
+
+_KEYS = ("label", "class")
+
+
+def _of_label(entry: Row, reading: Reading) -> Row:
+    key = next(key for key in _KEYS if key in entry)
+    rest, values = take(entry, key)
+    return {**rest, "caption": class_name(values[key], reading)}
+
+
+def class_name(label: object, reading: Reading) -> str:
+    """The name of a class: by the settings' `labels`, or as it stands.
+
+    Raises:
+        ValueError: if it isn't one of them, or a number without a name.
+    """
+    names = reading.labels
+    if not isinstance(label, str | int) or isinstance(label, bool):
+        raise ValueError(f"the label is {label!r}; give a name, or a number and its name in labels")
+    if isinstance(names, Mapping):
+        if str(label) not in names:
+            raise ValueError(f"the label {label!r} is none of labels: {', '.join(map(str, names))}")
+        return names[str(label)]
+    if names and str(label) in names:
+        return str(label)
+    is_number = str(label).isdecimal()
+    if names and is_number and int(label) < len(names):
+        return names[int(label)]
+    if names or is_number:
+        known = ", ".join(names) or "labels: none, so give them their names, in order"
+        raise ValueError(f"the label {label!r} is none of {known}")
+    return str(label)
+
+
+def _matches(row: Row) -> bool:
+    return any(key in row for key in _KEYS) and "caption" not in row
+
+
+LABEL = Schema("class labels", _matches, _of_label)
