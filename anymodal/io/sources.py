@@ -187,13 +187,16 @@ def _without_retries(path_or_name: str) -> Iterator[None]:
     """A block in which files of a hub that doesn't answer come from its cache at once."""
     from huggingface_hub import constants
 
-    offline = constants.HF_HUB_OFFLINE
-    if not offline and not Path(path_or_name).is_dir() and REPOSITORY.fullmatch(path_or_name):
-        constants.HF_HUB_OFFLINE = not _reachable()
+    on_hub = not Path(path_or_name).is_dir() and REPOSITORY.fullmatch(path_or_name)
+    # Who finds it switched off already leaves it so: another thread is in here and switches it back.
+    if constants.HF_HUB_OFFLINE or not on_hub or _reachable():
+        yield
+        return
+    constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
-        constants.HF_HUB_OFFLINE = offline
+        constants.HF_HUB_OFFLINE = False
 
 
 def _explain(kind: str, name: str, error: BaseException) -> None:
