@@ -188,7 +188,7 @@ def _without_retries(path_or_name: str) -> Iterator[None]:
     from huggingface_hub import constants
 
     on_hub = not Path(path_or_name).is_dir() and REPOSITORY.fullmatch(path_or_name)
-    # Who finds it switched off already leaves it so: another thread is in here and switches it back.
+    # Who finds it switched off leaves it so: another thread is in here, and switches it back.
     if constants.HF_HUB_OFFLINE or not on_hub or _reachable():
         yield
         return
