@@ -113,6 +113,9 @@ def check_schema(schema: object, values: object, place: str = "") -> None:
 def _check_value(value: object, hint: object, label: str) -> None:
     if isinstance(value, str) and ("${" in value or value == MISSING):
         return  # told once it is resolved
+    inner = typing.get_args(hint)
+    if value is not None and type(None) in inner:  # a schema that may be null
+        hint = next((each for each in inner if dataclasses.is_dataclass(each)), hint)
     if dataclasses.is_dataclass(hint):
         check_schema(hint, value, label)
         return

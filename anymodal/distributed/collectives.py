@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+ValueT = TypeVar("ValueT")
 
 
 def world_size() -> int:
@@ -31,6 +34,15 @@ def all_reduce_sum(values: Tensor) -> Tensor:
     total = values.detach().to(_place(), copy=True)  # all_reduce writes in place
     dist.all_reduce(total)
     return total.to(values.device)
+
+
+def all_gather_object(value: ValueT) -> list[ValueT]:
+    """A plain value of each process, in order; every process must call this."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def all_gather_with_grad(rows: Tensor) -> Tensor:

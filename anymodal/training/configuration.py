@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
@@ -13,6 +14,7 @@ from anymodal.config import ConfigError, shorten, structured, suggest
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.training.losses.base import check_weight
 from anymodal.training.precision import PRECISIONS
+from anymodal.training.validation.configuration import ValidationConfig, is_source
 
 
 @dataclass
@@ -147,14 +149,15 @@ class FeatureCacheConfig:
     dir: str | None = None
     max_gb: float | None = None
 
-    def open(self) -> FeatureCache:
-        """The cache, empty in memory or with what its folder holds.
+    def open(self, subfolder: str = "") -> FeatureCache:
+        """The cache, empty in memory or with what its folder, or a folder in that, holds.
 
         Raises:
             ValueError: if nothing can be written to the folder.
         """
         limit = None if self.max_gb is None else int(self.max_gb * 2**30)
-        return FeatureCache(limit, self.dir)
+        folder = str(Path(self.dir, subfolder)) if self.dir and subfolder else self.dir
+        return FeatureCache(limit, folder)
 
 
 RUN_KEYS = {
@@ -198,6 +201,7 @@ class Run:
         workers: processes that read and prepare samples; 0 for the training's own.
         save_every: optimiser steps between checkpoints.
         log_every: optimiser steps between lines of the log.
+        validation: figures on held-out data while the run trains; null for none.
         feature_cache: where results of frozen parts are kept, in memory or in a folder.
         max_skipped: bad optimiser steps in a row before the run gives up. A batch whose loss isn't
             finite is left out of its step; a step is bad if no batch is left, or its gradient isn't
@@ -226,6 +230,7 @@ class Run:
     workers: int = 0
     save_every: int = 200
     log_every: int = 20
+    validation: ValidationConfig | None = None
     feature_cache: FeatureCacheConfig = field(default_factory=FeatureCacheConfig)
     max_skipped: int = 10
     trainer: dict[str, Any] = field(default_factory=dict)
@@ -241,6 +246,14 @@ class Run:
         """
         run = structured(cls, config, "training configuration")
         run.data = _data_part(run.data)
+        if run.validation is not None:
+            node = run.validation.data
+            several = isinstance(node, Mapping) and not is_source(node)
+            run.validation.data = (
+                {name: _data_part(each) for name, each in node.items()}
+                if several
+                else _data_part(node)
+            )
         run._check()
         return run
 
@@ -273,6 +286,8 @@ class Run:
             hint = suggest(self.precision, PRECISIONS)
             raise ConfigError(f"no precision {shorten(self.precision)}{hint}")
         self.optimizer.check(self.precision)
+        if self.validation is not None:
+            self.validation.check()
 
     def _ranges(self) -> Iterator[tuple[str, float, float, float]]:
         """Settings, by name, with their least and most."""
@@ -294,6 +309,9 @@ class Run:
             yield "ema", self.ema, _TINY, 1 - _TINY
         for name, value, least, most in self.optimizer.ranges():
             yield f"optimizer.{name}", value, least, most
+        if self.validation is not None:
+            for name, value, least, most in self.validation.ranges():
+                yield f"validation.{name}", value, least, most
 
 
 def _data_part(node: object) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from anymodal.training.batches import Batches
@@ -38,7 +38,7 @@ class Loader(DataLoader[Any]):
         ahead: batches that are drawn at once, for which workers then have others ready.
     """
 
-    def __init__(self, batches: Batches, workers: int, ahead: int = 1) -> None:
+    def __init__(self, batches: IterableDataset[Any], workers: int, ahead: int = 1) -> None:
         super().__init__(
             batches,
             batch_size=None,

@@ -41,6 +41,8 @@ from anymodal.training.strategies import (
     trainer_arguments,
     unsharded,
 )
+from anymodal.training.validation.callback import Validation
+from anymodal.training.validation.configuration import ValidationConfig
 
 FINISHED = "model"
 
@@ -63,6 +65,10 @@ def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
     else:
         _check_part(run.model, "model", run, parts, base)
     _check_part(run.data, "data", run, parts, Samples)
+    if run.validation is not None:
+        for name, node in run.validation.sources().items():
+            place = f"validation.data.{name}" if name else "validation.data"
+            _check_part(node, place, run, parts, Samples)
     check_trainer(run)
     return run
 
@@ -135,6 +141,7 @@ def train_model(
     steps: int,
     trainable: Sequence[str] = ("*",),
     output_dir: str | Path | None = None,
+    validation_data: Sequence[Any] | HeldOut | None = None,
     callbacks: Sequence[L.Callback] = (),
     logger: Logger | bool | Sequence[Logger] = True,
     **settings: Any,
@@ -148,6 +155,8 @@ def train_model(
         steps: optimiser steps.
         trainable: globs over the model's parameter names.
         output_dir: folder for logs and checkpoints, from which a stopped run goes on; or None.
+        validation_data: held-out samples by index, or several such by name; `validation` among
+            the settings says how they are used.
         callbacks: of Lightning, beside the run's own. What they keep in checkpoints must be tensors
             and plain values.
         logger: of Lightning, beside the run's own (CSV and TensorBoard); False for none at all.
@@ -171,8 +180,9 @@ def train_model(
             )
         check_trainer(run)
         plugins.check_object(data, Samples, "data")  # type: ignore[type-abstract]
+        held_out = _held_out(run, validation_data)
         L.seed_everything(run.seed, verbose=False)
-        trainer, _ = _fit(objective, data, run, callbacks, logger)
+        trainer, _ = _fit(objective, data, run, held_out, callbacks, logger)
     if _was_interrupted(trainer):
         raise KeyboardInterrupt
     objective.feature_cache = None  # it holds only as long as the same parts stay frozen
@@ -180,24 +190,59 @@ def train_model(
     return model
 
 
+def _held_out(run: Run, data: Sequence[Any] | HeldOut | None) -> HeldOut:
+    """The held-out data sets that a run from Python is given, checked."""
+    if data is None:
+        if run.validation is not None:
+            raise ConfigError("validation needs validation_data, the held-out samples")
+        return {}
+    run.validation = run.validation or ValidationConfig()
+    sources = data if isinstance(data, Mapping) else {"": data}
+    for name, each in sources.items():
+        place = f"validation_data[{name!r}]" if name else "validation_data"
+        plugins.check_object(each, Samples, place)  # type: ignore[type-abstract]
+    return sources
+
+
 def fit(run: Run) -> tuple[L.Trainer, StageModule]:
     """Build a run's parts and train them, from its last checkpoint if there is one."""
-    return _fit(*build(run), run)
+    objective, data, held_out = _build(run)
+    return _fit(objective, data, run, held_out)
 
 
 def build(run: Run) -> tuple[Objective[Any, Any], Sequence[Any]]:
     """A run's objective, with its model, and its data; random weights are drawn from its seed."""
+    objective, data, _ = _build(run, with_validation=False)
+    return objective, data
+
+
+HeldOut = Mapping[str, Sequence[Any]]
+"""Held-out data sets by name; a single one has the name ""."""
+
+
+def _build(
+    run: Run, with_validation: bool = True
+) -> tuple[Objective[Any, Any], Sequence[Any], HeldOut]:
     objective, parts = _build_objective(
         run, run.feature_cache.dir if defers_decoders(run) else None
     )
     names = _deferred_names(objective.model)
     if any(fnmatchcase(n, glob) for n in names for glob in run.stage.trainable):
         objective, parts = _build_objective(run, None)
-    data = configuration.instantiate(run.data, parts=parts, trusted_packages=run.trusted)
+    data = _build_data(run.data, "data", run, parts)
+    held_out = {}
+    if with_validation and run.validation is not None:
+        for name, node in run.validation.sources().items():
+            held_out[name] = _build_data(node, "validation.data", run, parts)
+    return objective, data, held_out
+
+
+def _build_data(node: Any, place: str, run: Run, parts: Mapping[str, Any]) -> Sequence[Any]:
+    data = configuration.instantiate(node, parts=dict(parts), trusted_packages=run.trusted)
     if not isinstance(data, Samples) or isinstance(data, Mapping):
-        name = run.data.get("_target_") or run.data["_part_"]
-        raise ConfigError(f"data ({name}) gives a {type(data).__name__}, not samples by index")
-    return objective, cast(Sequence[Any], data)
+        name = node.get("_target_") or node["_part_"]
+        raise ConfigError(f"{place} ({name}) gives a {type(data).__name__}, not samples by index")
+    return cast(Sequence[Any], data)
 
 
 def defers_decoders(run: Run) -> bool:
@@ -254,6 +299,7 @@ def _fit(
     objective: Objective[Any, Any],
     data: Sequence[Any],
     run: Run,
+    held_out: HeldOut,
     callbacks: Sequence[L.Callback] = (),
     logger: Logger | bool | Sequence[Logger] = (),
 ) -> tuple[L.Trainer, StageModule]:
@@ -269,7 +315,12 @@ def _fit(
     )
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
-    users = [*average, *plugins.callbacks(run, callbacks)]
+    validation = [
+        Validation(run, settings, objective, held_out, module.trainable, *average)
+        for settings in [run.validation]
+        if settings is not None
+    ]
+    users = [*average, *validation, *plugins.callbacks(run, callbacks)]
     # The one that saves comes after all that have a state to save.
     saving = [
         module.means,
@@ -294,6 +345,8 @@ def _fit(
         trainer.fit(module, steps, ckpt_path=resumable(last))
     for callback in average:
         callback.apply(module)
+    for each in validation:
+        each.finish(module)
     return trainer, module
 
 

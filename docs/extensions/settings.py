@@ -38,8 +38,7 @@ def meanings(schema: type) -> dict[str, str]:
 def type_name(field: dataclasses.Field[Any]) -> str:
     """A field's annotation, such as `float or null`."""
     text = re.sub(r"\w+\.", "", str(field.type))
-    if re.fullmatch(r"[A-Z]\w+", text) and text not in PLAIN_TYPES:  # a schema within this one
-        return "mapping"
+    text = re.sub(r"[A-Z]\w+Config", "dict", text)  # a schema within this one
     text = re.sub(r"\w+", lambda word: PLAIN_TYPES.get(word[0], word[0]), text)
     text = re.sub(r"mapping\[\w+, (\w+)\]", r"mapping of \1", text).replace("of part", "")
     return re.sub(r"list\[(\w+)\]", r"list of \1", text).replace(" | ", " or ").strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -53,6 +55,19 @@ class MovingAverage(L.Callback):
         for name, parameter in module.named_parameters():
             if name in self.average:
                 parameter.copy_(self.average[name])
+
+    @contextmanager
+    def applied(self, module: L.LightningModule) -> Iterator[None]:
+        """Within it the module has the average's weights; afterwards its own, to the bit."""
+        weights = {n: p for n, p in module.named_parameters() if n in self.average}
+        own = {name: parameter.detach().clone() for name, parameter in weights.items()}
+        self.apply(module)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, parameter in weights.items():
+                    parameter.copy_(own[name])
 
     def state_dict(self) -> dict[str, Any]:
         average = {name: full_tensor(value) for name, value in self.average.items()}

@@ -37,7 +37,9 @@ class Autoencoding(Objective[Captioned, Tensor]):
         if self.crop is not None:
             start = int(torch.randint(batch.shape[-1] - self.crop + 1, ()))
             batch = batch[..., start : start + self.crop]
-        self.last_batch = batch = like_weights(batch, self.model)
+        batch = like_weights(batch, self.model)
+        if torch.is_grad_enabled():  # a held-out batch leaves the latents' scale alone
+            self.last_batch = batch
         terms: dict[str, Tensor] = self.model(batch)
         return terms
 

@@ -1,0 +1,107 @@
+"""The best weights of a run, by a figure of its validations."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.distributed import collectives
+from anymodal.io.checkpoint import replacing
+from anymodal.training.checkpoints import check_seal, seal
+from anymodal.training.strategies import distribute_like, full_tensor
+from anymodal.training.validation.configuration import ValidationConfig
+
+_LOG = logging.getLogger("anymodal")
+
+BEST = "best.ckpt"
+
+
+class BestWeights:
+    """Keeps the trained weights of the best validation in a file.
+
+    Args:
+        settings: which figure decides, and when it is better.
+        path: of the file.
+        names: of the parameters that train.
+
+    Attributes:
+        value: the best figure so far; None before the first.
+        step: of it.
+        waiting: validations since.
+    """
+
+    def __init__(self, settings: ValidationConfig, path: Path, names: list[str]) -> None:
+        self.settings, self.path, self.names = settings, path, names
+        self.value: float | None = None
+        self.step = 0
+        self.waiting = 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Return True if the run's patience is at its end."""
+        return self.settings.patience is not None and self.waiting >= self.settings.patience
+
+    def take(self, figures: Mapping[str, float], step: int, model: nn.Module) -> None:
+        """Compare a validation's figures, and write the weights if they are the best."""
+        value = figures.get(self.settings.monitor)
+        if value is None:
+            names = ", ".join(figures) or "none"
+            _LOG.warning(
+                "validation.monitor=%s is no figure of this validation; there are: %s",
+                self.settings.monitor,
+                names,
+            )
+            return
+        if not self._is_better(value):
+            self.waiting += 1
+            return
+        self._write(model, step, value)
+        self.value, self.step, self.waiting = value, step, 0
+
+    def _is_better(self, value: float) -> bool:
+        if not math.isfinite(value):
+            return False
+        if self.value is None:
+            return True
+        sign = 1.0 if self.settings.mode == "max" else -1.0
+        return sign * (value - self.value) > self.settings.min_delta
+
+    def _write(self, model: nn.Module, step: int, value: float) -> None:
+        weights = dict(model.named_parameters())
+        # Every process takes part: weights in pieces (FSDP2) are put together.
+        state = {f"model.{n}": full_tensor(weights[n].detach()) for n in self.names}
+        if collectives.rank() != 0:
+            return
+        record = {"state_dict": state, "global_step": step, "monitor": self.settings.monitor}
+        with replacing(self.path) as temporary:
+            torch.save({**record, "value": value}, temporary)
+            seal(temporary)
+
+    @torch.no_grad()
+    def restore(self, model: nn.Module) -> None:
+        """Give the model the best weights, if there are any.
+
+        Raises:
+            DamagedError: if the file is damaged.
+        """
+        if self.value is None:
+            return
+        check_seal(self.path)
+        state: dict[str, Tensor] = torch.load(self.path, map_location="cpu")["state_dict"]
+        weights = dict(model.named_parameters())
+        for name in self.names:
+            weights[name].copy_(distribute_like(state[f"model.{name}"], weights[name]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state for a checkpoint."""
+        return {"value": self.value, "step": self.step, "waiting": self.waiting}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.value, self.step, self.waiting = state["value"], state["step"], state["waiting"]

@@ -1,0 +1,75 @@
+"""Validation of a run as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from anymodal.config import ConfigError, suggest
+
+LOSS = "loss"
+MODES = ("min", "max")
+
+
+@dataclass
+class ValidationConfig:
+    """Validation of a run on held-out data.
+
+    Args:
+        data: a part as the run's own `data`, or several by name, whose losses are logged apart.
+        every: optimiser steps between validations. One comes before the first step, and one after
+            the last.
+        batches: the most batches of each data set, spread evenly over it; null for all.
+        monitor: the figure by which the best checkpoint is chosen, such as `loss`, `loss/text`,
+            `birds/loss` of a data set's name.
+        mode: `min` or `max`, whichever is better; null for `min`, of losses alone.
+        patience: validations without a better figure that end the run; null for none.
+        min_delta: the least change that is better.
+        restore_best: let the finished model have the best weights, not the last.
+    """
+
+    data: Any = None
+    every: int = 200
+    batches: int | None = 50
+    monitor: str = LOSS
+    mode: str | None = None
+    patience: int | None = None
+    min_delta: float = 0.0
+    restore_best: bool = False
+
+    def sources(self) -> dict[str, Any]:
+        """The data sets' nodes by name; a single one has the name "" ."""
+        if is_source(self.data):
+            return {"": self.data}
+        return dict(self.data) if isinstance(self.data, Mapping) else {"": self.data}
+
+    def ranges(self) -> Iterator[tuple[str, float, float, float]]:
+        """Settings, by name, with their least and most."""
+        yield "every", self.every, 1, 10**9
+        yield "min_delta", self.min_delta, 0, 1e12
+        for name, value in (("batches", self.batches), ("patience", self.patience)):
+            if value is not None:
+                yield name, value, 1, 10**9
+
+    def check(self) -> None:
+        """Refuse what can't be, or can't go together.
+
+        Raises:
+            ConfigError: naming the keys.
+        """
+        if self.mode not in (None, *MODES):
+            hint = suggest(str(self.mode), MODES)
+            raise ConfigError(f"validation.mode must be min or max, not {self.mode!r}{hint}")
+        if self.mode is None and LOSS not in self.monitor.split("/"):
+            raise ConfigError(
+                f"validation.monitor={self.monitor!r} is no loss; say with validation.mode whether "
+                "more of it is better (max) or less (min)"
+            )
+
+
+def is_source(node: object) -> bool:
+    """Return True for the node of one data set, and not of several by name."""
+    if not isinstance(node, Mapping):
+        return False
+    return bool(node.keys() & {"_target_", "_part_"}) or isinstance(node.get("path"), str)

@@ -1,0 +1,232 @@
+"""Validation: held-out losses, the best weights and an early end, and nothing of it in the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from anymodal.config import ConfigError
+from anymodal.io import checkpoint
+from anymodal.training.run import fit, read_run, train, train_model
+from anymodal.training.validation.batches import HeldOutBatches
+from tests.support import composed
+from tests.support.composed import write_model
+from tests.support.runs import TOY, assert_same, last, read_log, stages, write
+
+HELD_OUT = {"_target_": "tests.support.composed.Numbers", "count": 5}
+KEYS = ("state_dict", "optimizer_states", "lr_schedulers", "batches", "global_step")
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("parts"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"ema": 0.5, "accumulate_grad_batches": 2}, {"workers": 1}],
+    ids=lambda changes: "+".join(changes) or "plain",
+)
+def test_a_run_is_the_same_with_validation_and_without(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    data = {**TOY["data"], "count": 20, "drawing": True}
+    held_out = {**HELD_OUT, "drawing": True}
+    train(write(tmp_path, "plain", data=data, **changes))
+    validation = {"data": held_out, "every": 1}
+    train(write(tmp_path, "validated", data=data, validation=validation, **changes))
+    cut = 3 * 3 * changes.get("accumulate_grad_batches", 1) - (3 if "workers" in changes else 0)
+    stopped = write(
+        tmp_path, "cut", data={**data, "cut": cut}, validation=validation, save_every=1, **changes
+    )
+    with pytest.raises(OSError, match="the power is cut"):
+        train(stopped)
+    assert 0 < last(tmp_path / "cut")["global_step"] < 4
+    train(stopped, ["data.cut=null"])
+    plain = last(tmp_path / "plain")
+    for name in ("validated", "cut"):
+        for key in KEYS:
+            assert_same(plain[key], last(tmp_path / name)[key])
+    assert read_log(tmp_path / "plain") == read_log(tmp_path / "validated")
+    column = "validation/loss/square"
+    straight, resumed = (read_log(tmp_path / n, column) for n in ("validated", "cut"))
+    assert len(straight) == 5 and straight == resumed, "before the first step and after each"
+
+
+@pytest.mark.parametrize("kind", ["instruct", "express", "bind", "autoencoder"])
+def test_a_whole_model_is_the_same_with_validation(parts: Path, tmp_path: Path, kind: str) -> None:
+    """Adapters with dropout, noise of a decoder, contrast, and latents scaled by a batch."""
+    from anymodal.model import AnyModal
+
+    AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
+    stage = {**stages(parts, tmp_path)[kind], "batch_size": 2, "steps": 2}
+    if stage["data"]["_target_"].endswith("conversations"):
+        stage["data"] = {"_target_": "tests.support.composed.talks", "count": 4}
+    weights = {}
+    for name, more in (("plain", {}), ("validated", {"data": stage["data"]})):
+        validation = {"every": 1, **more} if more else None
+        _, module = fit(read_run(write(tmp_path, name, **stage, validation=validation)))
+        weights[name] = dict(module.model.state_dict())
+        if kind == "autoencoder":
+            weights[name]["last"] = module.objective.last_batch
+    assert_same(weights["plain"], weights["validated"])
+    losses = read_log(tmp_path / "validated", "validation/loss")
+    assert len(losses) == 3 and losses[0] != losses[-1]
+
+
+def test_losses_are_means_over_things_and_told_by_data_set(tmp_path: Path) -> None:
+    """Over 5 and 2 samples in batches of 3, which have no noise here."""
+    model = {"_target_": "tests.support.composed.Toy", "noise": 0.0}
+    sources = {"near": HELD_OUT, "far": {**HELD_OUT, "count": 2}}
+    validation = {"data": sources, "every": 100}
+    _, module = fit(read_run(write(tmp_path, model=model, validation=validation)))
+    with torch.no_grad():
+        means = {
+            name: module.model(composed.Numbers(count).values).square().mean().item()
+            for name, count in (("near", 5), ("far", 2))
+        }
+    for name, mean in means.items():
+        column = f"validation/{name}/loss/square"
+        assert read_log(tmp_path / "run", column)[-1] == pytest.approx(mean, rel=1e-5)
+    total = read_log(tmp_path / "run", "validation/loss")
+    assert len(total) == 2 and total[-1] == pytest.approx(sum(means.values()) / 2, rel=1e-5)
+
+
+def test_a_limit_takes_samples_from_all_over_the_data() -> None:
+    batches = HeldOutBatches(range(100), list, 4, 3, seed=0)
+    assert [i for batch in batches for i in batch.batch] == [i * 100 // 12 for i in range(12)]
+    parts = [HeldOutBatches(range(10), list, 4, None, 0, rank, 2) for rank in (0, 1)]
+    both = [[(b.batch, b.counts) for b in part] for part in parts]
+    assert both[0] == [([0, 1, 2, 3], True), ([8, 9], True)]
+    assert both[1] == [([4, 5, 6, 7], True), ([0, 1, 2, 3], False)]
+
+
+class Broken(composed.Numbers):
+    """Some samples can't be read, another doesn't collate."""
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        if index == 1:
+            raise RuntimeError("the decoder of this file gave up")
+        return super().__getitem__(index) if index != 3 else "not a tensor"  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_broken_stands_aside_with_a_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    broken = {"_target_": "tests.training.test_validation.Broken"}
+    path = write(tmp_path, validation={"data": broken, "every": 2}, workers=workers)
+    assert train(path) is not None
+    assert read_log(tmp_path / "run", "validation/left_out") == [2.0] * 3
+    assert "leaves out sample 1: RuntimeError: the decoder of this file gave up" in caplog.text
+    assert caplog.text.count("leaves out") == 1 and "sample 3" in caplog.text
+
+
+class Failing(composed.Square):
+    def __call__(self, batch: Any, states: Any) -> Any:
+        if not torch.is_grad_enabled():
+            raise RuntimeError("out of memory")
+        return super().__call__(batch, states)
+
+
+class FailingRegression(composed.Regression):
+    def __init__(self, model: Any) -> None:
+        super(composed.Regression, self).__init__(model, {"square": Failing})
+
+
+def test_a_validation_that_fails_ends_no_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    objective = {"_target_": "tests.training.test_validation.FailingRegression"}
+    path = write(tmp_path, objective=objective, validation={"data": HELD_OUT, "every": 2})
+    assert train(path) is not None
+    assert read_log(tmp_path / "run", "validation/failed") == [1.0, 2.0, 3.0]
+    assert "validation at step 2 failed (RuntimeError: out of memory)" in caplog.text
+
+
+class Rising(composed.Regression):
+    """Its held-out loss falls until step 2, and rises from there; training has no part in it."""
+
+    def forward(self, batch: torch.Tensor) -> Any:
+        from anymodal.training.losses import WeightedLoss
+
+        if torch.is_grad_enabled():
+            return super().forward(batch)
+        self.calls = getattr(self, "calls", -1) + 1
+        return {"square": [WeightedLoss(torch.tensor(float((self.calls - 2) ** 2)), 1)]}
+
+
+def test_the_best_weights_are_kept_and_patience_ends_a_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "anymodal")
+    rising = {"_target_": "tests.training.test_validation.Rising"}
+    held_out = {**HELD_OUT, "count": 3}
+    settings = {"data": held_out, "every": 1, "patience": 3, "restore_best": True}
+    finished = train(write(tmp_path, objective=rising, steps=20, validation=settings))
+    assert finished is not None and last(tmp_path / "run")["global_step"] == 5
+    assert "no better loss than 0, of step 2, for 3 validations" in caplog.text
+    best = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert (best["global_step"], best["value"]) == (2, 0.0)
+    model = checkpoint.load_weights(finished / "toy.safetensors")
+    train(
+        write(
+            tmp_path,
+            "two",
+            steps=20,
+            trainer={"accelerator": "cpu", "max_time": None},
+            save_every=1,
+        )
+    )
+    for name, value in best["state_dict"].items():
+        assert_same(model[name.removeprefix("model.")], value)
+    # Its end was saved: another start trains no further.
+    finished.rename(tmp_path / "gone")
+    assert train(write(tmp_path, objective=rising, steps=20, validation=settings)) is not None
+    assert last(tmp_path / "run")["global_step"] == 5
+
+
+def test_averaged_weights_are_validated_and_the_runs_own_come_back(tmp_path: Path) -> None:
+    model = {"_target_": "tests.support.composed.Toy", "noise": 0.0}
+    validation = {"data": HELD_OUT, "every": 4}
+    _, module = fit(read_run(write(tmp_path, model=model, ema=0.9, validation=validation)))
+    with torch.no_grad():  # of the finished model, which is the average
+        loss = module.model(composed.Numbers(5).values).square().mean().item()
+    assert read_log(tmp_path / "run", "validation/loss")[-1] == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": {"_target_": "builtins.dict"}}, "outside the allowed packages"),
+        ({"data": HELD_OUT, "ever": 3}, "ever.*did you mean.*every"),
+        ({"data": HELD_OUT, "every": 0}, r"validation\.every must be at least 1"),
+        ({"data": HELD_OUT, "monitor": "bleu"}, "no loss; say with validation.mode"),
+        ({"data": HELD_OUT, "mode": "mix"}, "did you mean.*mi|did you mean.*max"),
+        ({"data": None}, "validation.data must be a part"),
+        ({"data": {"one": HELD_OUT, "two": 3}}, "validation.data.two must be a part"),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_run(write(tmp_path, validation=settings))
+
+
+def test_a_model_is_validated_from_python(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"losses": {"square": 1.0}, "steps": 2}
+    train_model(
+        composed.Regression(composed.Toy()),
+        composed.Numbers(),
+        **settings,
+        output_dir=tmp_path / "out",
+        validation_data={"a": composed.Numbers(3), "b": composed.Numbers(2)},
+        validation={"every": 1},
+    )
+    assert len(read_log(tmp_path / "out", "validation/b/loss")) == 3
+    with pytest.raises(ConfigError, match="validation needs validation_data"):
+        train_model(
+            composed.Regression(composed.Toy()), composed.Numbers(), **settings, validation={}
+        )
