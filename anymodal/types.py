@@ -15,6 +15,7 @@ from torch import Tensor
 from anymodal.config import suggest
 from anymodal.io.message_content import ROLES, open_message, parts_of, valid_text
 from anymodal.io.message_content import Target as Target
+from anymodal.io.message_content import ToolCall as ToolCall
 from anymodal.io.message_parts import PartReader, write_part
 from anymodal.media import Limits, Media
 
@@ -58,12 +59,13 @@ class ConditioningSpec:
 class Message:
     """One turn of a conversation: a role and its parts in order.
 
-    A part is text, a medium (something that was shown or said), or, in an assistant's message
-    to be learned from, a `Target`. What else `chat` takes (paths, pictures of Pillow, arrays, …,
-    see `messages.conversation_of`) may stand here until it is read there.
+    A part is text, a medium (something that was shown or said), in an assistant's message to be
+    learned from a `Target`, and in one that calls tools a `ToolCall`. What else `chat` takes
+    (paths, pictures of Pillow, arrays, …, see `messages.conversation_of`) may stand here until it
+    is read there.
 
     Args:
-        role: system, user or assistant.
+        role: system, user, assistant or tool.
         content: the parts, or one alone: a string is one part. Lone surrogates become U+FFFD.
         supervised: whether an assistant's message is to be learned from.
 
@@ -72,7 +74,7 @@ class Message:
     """
 
     role: str
-    content: list[str | Media | Target]
+    content: list[str | Media | Target | ToolCall]
     supervised: bool = True
 
     def __init__(self, role: str, content: object = (), *, supervised: bool = True) -> None:
@@ -92,7 +94,7 @@ class Message:
     @property
     def media(self) -> list[Media]:
         """The media parts, in order."""
-        return [part for part in self.content if not isinstance(part, str | Target)]
+        return [part for part in self.content if isinstance(part, Media)]
 
     def to_dict(self) -> dict[str, Any]:
         """The message as JSON values, media within, in the form of OpenAI's API where it has one.
@@ -126,11 +128,26 @@ class Message:
         return cls(role, [reader.read(part) for part in parts], supervised=supervised)
 
 
+class TokenLogprob(NamedTuple):
+    """The log-probability of a token that was chosen.
+
+    Attributes:
+        token: its id.
+        logprob: by the model's own scores, before temperature and nucleus.
+        top: the likeliest tokens at its place, the likeliest first, each as (id, log-probability).
+    """
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+
 @dataclass(frozen=True)
 class TextDelta:
-    """A piece of a reply's text, as soon as it is known."""
+    """A piece of a reply's text, as soon as it is known; its tokens, if they are asked for."""
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,10 +178,17 @@ class MediumReady:
 
 
 @dataclass(frozen=True)
+class ToolCalled:
+    """A reply has called a tool."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True)
 class Done:
     """The reply is complete; `message` holds its texts and media in order."""
 
     message: Message
 
 
-Event = TextDelta | MediumStarted | MediumProgress | MediumReady | Done
+Event = TextDelta | ToolCalled | MediumStarted | MediumProgress | MediumReady | Done

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anymodal.io.checkpoint import replacing
 from anymodal.media import Media
-from anymodal.types import Message, Target
+from anymodal.types import Message, Target, ToolCall
 
 SPEAKERS = {"user": "You", "assistant": "AnyModal"}
 
@@ -75,6 +75,8 @@ def message_html(message: Message, names: Sequence[str] = (), checks: Iterable[C
     for part in message.content:
         if isinstance(part, str):
             parts.append(f"<p>{escape(part.strip())}</p>" if part.strip() else "")
+        elif isinstance(part, ToolCall):
+            parts.append(f"<pre>{escape(f'{part.name} {part.arguments}')}</pre>")
         elif not isinstance(part, Target):
             parts.append(media_html(part, next(captions, "")))
     parts += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
-from anymodal.io.message_content import Target, name_of, open_message, parts_of
+from anymodal.io.message_content import Target, ToolCall, name_of, open_message, parts_of
 from anymodal.io.message_parts import PartReader, holds_text
 from anymodal.media import Limits, Media, MediaError
 from anymodal.media.objects import is_pair
@@ -88,9 +88,11 @@ def _is_message(item: object) -> bool:
     return isinstance(item, Mapping) and ("role" in item or "content" in item)
 
 
-def _read(reader: PartReader, parts: Sequence[object], message: int) -> list[str | Media]:
+def _read(
+    reader: PartReader, parts: Sequence[object], message: int
+) -> list[str | Media | ToolCall]:
     """The parts of a message, each error with its place."""
-    content: list[str | Media] = []
+    content: list[str | Media | ToolCall] = []
     for number, part in enumerate(parts, 1):
         try:
             read = reader.read(part)

@@ -37,6 +37,9 @@ class TextSettings(TypedDict, total=False):
     """The most media that a reply asks for; None, the default, sets no limit."""
     modalities: Sequence[str] | None
     """The modalities that a reply may ask for; None, the default, stands for all."""
+    top_logprobs: int | None
+    """Each piece of the stream has its tokens' log-probabilities, with this many (up to 20) of the
+    likeliest beside each; None, the default, gives none."""
 
 
 class MediaSettings(TypedDict, total=False):

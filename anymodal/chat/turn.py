@@ -87,7 +87,7 @@ def _stream(
     ):
         if isinstance(event, TextToken):
             content.append(event.text)
-            yield TextDelta(event.text)
+            yield TextDelta(event.text, event.logprobs)
         else:
             orders.append(order_of(model, event, len(orders), seed))
             content.append(orders[-1].index)

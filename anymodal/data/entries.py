@@ -28,7 +28,7 @@ from anymodal.data.schemas.regions import OBJECTS, fill_regions
 from anymodal.data.schemas.turns import learns, normal_turns, tools_text
 from anymodal.io.message_parts import PartReader
 from anymodal.media import Media
-from anymodal.types import Message, Target
+from anymodal.types import Message, Target, ToolCall
 
 _TIMES = ("start", "seconds")
 """Keys of the part of a medium that a row names, in seconds."""
@@ -136,6 +136,8 @@ class EntryReader:
         if "type" in keys <= {"type", "index"} and fields["type"] in [*Media.kinds]:
             return [Mark(fields["type"])]
         read = self.parts.read(part)
+        if isinstance(read, ToolCall):
+            raise ValueError("calls of tools can't be learned from; leave such messages out")
         if isinstance(read, Target) and role != "assistant":
             raise ValueError("a target stands in a reply, not in what is asked")
         return list(pieces_of(read, kinds)) if isinstance(read, str) else [read]

@@ -10,8 +10,8 @@ from anymodal.config import suggest
 from anymodal.media import Media
 from anymodal.media.objects import is_pair
 
-ROLES = ("system", "user", "assistant")
-"""Who says a message."""
+ROLES = ("system", "user", "assistant", "tool")
+"""Who says a message; `tool` gives the result of a call."""
 _NEWER_NAMES = {"developer": "system"}
 _WITH_MESSAGES = {"seed", "loss"}
 """Keys of a transcript's message that say nothing of its content."""
@@ -55,6 +55,21 @@ class Target:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "caption", valid_text(self.caption))
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call of a tool, in an assistant's message.
+
+    Args:
+        name: of the tool.
+        arguments: a JSON object as text.
+        id: by which the tool's result names it.
+    """
+
+    name: str
+    arguments: str
+    id: str = ""
 
 
 def open_message(message: Mapping[str, Any]) -> tuple[str, list[Any]]:

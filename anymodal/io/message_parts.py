@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anymodal.config import suggest
-from anymodal.io.message_content import Target, valid_text
+from anymodal.io.message_content import Target, ToolCall, valid_text
 from anymodal.media import Limits, Media, MediaError, load
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import data_uri
@@ -28,9 +28,11 @@ _SAYS_NOTHING = {"detail", "format", "mime_type", "media_type", "filename", "cac
 
 
 def holds_text(part: object) -> bool:
-    """Return whether a part that is not read yet is a text."""
+    """Return whether a part that is not read yet is a text, or the call of a tool."""
+    if isinstance(part, ToolCall):
+        return True
     if isinstance(part, Mapping):
-        return part.get("type") in _TEXTS or ("type" not in part and "text" in part)
+        return part.get("type") in (*_TEXTS, "tool_call") or ("type" not in part and "text" in part)
     return isinstance(part, str)
 
 
@@ -48,8 +50,8 @@ class PartReader:
     files: bool = True
     folder: Path | None = None
 
-    def read(self, part: object) -> str | Media | Target:
-        """The text, medium or target that a part is.
+    def read(self, part: object) -> str | Media | Target | ToolCall:
+        """The text, medium, target or call that a part is.
 
         Raises:
             FileNotFoundError: if a file that it names isn't there.
@@ -57,7 +59,7 @@ class PartReader:
         """
         if isinstance(part, str):
             return valid_text(part)
-        if isinstance(part, Target):
+        if isinstance(part, Target | ToolCall):
             return part
         if isinstance(part, Mapping):
             return self._of_mapping(part)
@@ -74,13 +76,15 @@ class PartReader:
         source = resolve(reference, self.limits, files=self.files, folder=self.folder)
         return load(source, kind=kind, limits=self.limits, **hints)
 
-    def _of_mapping(self, part: Mapping[str, Any]) -> str | Media | Target:
+    def _of_mapping(self, part: Mapping[str, Any]) -> str | Media | Target | ToolCall:
         body = {str(key): value for key, value in part.items() if value is not None}
         name = body.pop("type", None)
         if name in _TEXTS or (name is None and "text" in body):
             return _text(body, name or "text")
         if name == "target":
             return self._target(body)
+        if name == "tool_call":
+            return _tool_call(body.get("tool_call"))
         kind = body.pop("kind", None) if name is None else kind_of(name)
         if kind is not None and kind not in [*Media.kinds]:  # a list, for what can't be a key
             raise MediaError(f"no kind of medium is {kind!r}{suggest(str(kind), Media.kinds)}")
@@ -134,6 +138,16 @@ class PartReader:
         if kind is not None and medium.kind != kind:
             raise MediaError(f"a part says it is {kind}, and it holds {medium!r}")
         return medium
+
+
+def _tool_call(body: object) -> ToolCall:
+    names = ("name", "arguments", "id")
+    if not isinstance(body, Mapping) or set(body) - set(names):
+        raise MediaError("a tool call holds a name, arguments and an id")
+    values = [body.get(name, "") for name in names]
+    if not all(isinstance(value, str) for value in values) or not values[0]:
+        raise MediaError("a tool call's name, arguments and id are texts")
+    return ToolCall(*map(valid_text, values))
 
 
 def kind_of(name: object) -> str:
@@ -257,6 +271,8 @@ def write_part(part: object) -> dict[str, Any]:
         media = None if part.media is None else write_part(part.media)
         target = {"modality": part.modality, "caption": part.caption, "media": media}
         return {"type": "target", "target": target}
+    if isinstance(part, ToolCall):
+        return {"type": "tool_call", "tool_call": asdict(part)}
     if not isinstance(part, Media):
         raise MediaError(
             f"{type(part).__name__} can't be written as JSON; give a text or one of anymodal.media"

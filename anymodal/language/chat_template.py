@@ -8,13 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from jinja2.exceptions import TemplateError
-from transformers import PreTrainedModel
 
 from anymodal.config.printable import printable
 from anymodal.distributed import locks
+from anymodal.io.message_content import ToolCall
 from anymodal.io.protocols import TextTokenizer
 from anymodal.language.sandbox import render_template
 from anymodal.language.sandbox_budget import BudgetError
+from anymodal.language.special_tokens import reserved_ids, special_token_texts
+from anymodal.language.template_messages import MARKS, TemplateMessage, ToolDefinition, call_value
+from anymodal.language.tool_calls import ToolFormat, strings_in, tool_format
 
 ASSISTANT = "assistant"
 
@@ -68,7 +71,7 @@ class ChatTemplate:
                 "the tokenizer has neither a chat template nor an end-of-sequence token, so no "
                 "reply could end; set tokenizer.chat_template or tokenizer.eos_token"
             )
-        self.reserved = _reserved_ids(tokenizer)
+        self.reserved = reserved_ids(tokenizer)
         self._prepends = self._encode("a", split_special=True) != self._continued(
             "a", split_special=True
         )
@@ -98,20 +101,51 @@ class ChatTemplate:
         middle = len(text) // 2
         return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
 
+    @property
+    def tools(self) -> ToolFormat | None:
+        """How the template's model calls tools; None if it calls none, or in a way not read here.
+
+        Marks that a reply's text would lose, as it loses special tokens, can't be read either.
+        """
+        fmt = tool_format(self.jinja)
+        if fmt is None:
+            return None
+        ids = self._encode(fmt.opening, split_special=False)
+        return fmt if set(ids).isdisjoint(self.tokenizer.all_special_ids) else None
+
     def render(
-        self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
+        self,
+        messages: Sequence[tuple[str, Sequence[Piece]]],
+        add_generation_prompt: bool,
+        tools: Sequence[ToolDefinition] = (),
+        calls: Sequence[Sequence[ToolCall]] = (),
     ) -> list[TemplateSegment]:
         """A conversation as segments in order; their ids joined are the prompt.
 
         Args:
             messages: (role, pieces) each; a piece is text, or ids that the framework inserts.
             add_generation_prompt: end with the opening of an assistant's turn.
+            tools: that the assistant may call.
+            calls: of tools, of each message; a message of calls alone has no content.
 
         Raises:
-            ValueError: for no messages, a role that is no word, or roles the template refuses.
+            ValueError: for no messages, a role that is no word, roles the template refuses, or a
+                tool or call with a text that the tokenizer reads as a special token.
         """
+        calls = calls or [()] * len(messages)
+        first_role = messages[0][0] if messages else ASSISTANT
+        self._check_plain([*tools, *(call_value(call) for each in calls for call in each)])
+        head, *tails = self._frame(
+            [
+                TemplateMessage(role, bool(pieces) or not calls_of_message, calls_of_message)
+                for (role, pieces), calls_of_message in zip(messages, calls, strict=True)
+            ],
+            add_generation_prompt,
+            tools,
+        )
+        numbers = [at for at, (_, pieces) in enumerate(messages) if pieces or not calls[at]]
+        messages = [messages[number] for number in numbers]
         roles = [role for role, _ in messages]
-        head, *tails = self._frame(roles, add_generation_prompt)
         # A space that ends what stands before a content belongs to its first word, as its token
         # does; and a reply's opening ends without it.
         bare = [text.rstrip(" ") for text in (head, *tails[:-1])]
@@ -120,9 +154,9 @@ class ChatTemplate:
         ]
         opening = self._encode(bare[0], split_special=False)
         tail_ids = [self._within(text, split_special=False) for text in (*bare[1:], tails[-1])]
-        segments = [TemplateSegment(opening, roles[0], False, False, 0)]
-        for number, ((role, pieces), next_role, tail, space) in enumerate(
-            zip(messages, [*roles[1:], ASSISTANT], tail_ids, spaces, strict=True)
+        segments = [TemplateSegment(opening, first_role, False, False, 0)]
+        for number, (role, pieces), next_role, tail, space in zip(
+            numbers, messages, [*roles[1:], ASSISTANT], tail_ids, spaces, strict=True
         ):
             supervised = role == ASSISTANT
             for place, piece in enumerate(pieces):
@@ -159,21 +193,41 @@ class ChatTemplate:
             text, split_special=split_special
         )  # the line's end is part of a longer token
 
-    def _frame(self, roles: Sequence[str], add_generation_prompt: bool) -> list[str]:
-        """The template's own texts before, between and after contents: len(roles) + 1 of them."""
+    def _check_plain(self, values: Sequence[object]) -> None:
+        """Refuse what the template would write as it stands, and the tokenizer read as its own."""
+        texts = strings_in(values)
+        if not texts:
+            return
+        added = [text for text in self.tokenizer.get_added_vocab() if text.strip()]
+        for word in (*added, *self.tokenizer.all_special_tokens, *self.marks, *MARKS):
+            if any(word in text for text in texts):
+                raise ValueError(
+                    f"a tool, or a call of one, holds {word!r}, which means something to the "
+                    "language model; write it in another way"
+                )
+
+    def _frame(
+        self,
+        messages: Sequence[TemplateMessage],
+        add_generation_prompt: bool,
+        tools: Sequence[ToolDefinition] = (),
+    ) -> list[str]:
+        """The template's own texts before, between and after contents: one more than these."""
+        roles = [message.role for message in messages]
         for role in roles:
             if not role.isidentifier():
                 raise ValueError(f"role {role!r} is no word; use system, user or assistant")
         if not roles:
             raise ValueError("a conversation needs at least one message")
-        # Of Unicode's private use, so no template writes them by itself.
-        marks = [f"\ue000{index}\ue001" for index in range(len(roles))]
+        marks = [MARKS[0] + str(index) + MARKS[1] for index in range(len(roles))]
         try:
             remainder = render_template(
                 self.jinja,
-                **_special_tokens(self.tokenizer),
-                messages=[{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)],
-                tools=None,
+                **special_token_texts(self.tokenizer),
+                messages=[
+                    message.values(mark) for message, mark in zip(messages, marks, strict=True)
+                ],
+                tools=list(tools) or None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
                 enable_thinking=False,
@@ -189,7 +243,9 @@ class ChatTemplate:
                 f"{printable(str(error))}"
             ) from error
         frame = []
-        for role, mark in zip(roles, marks, strict=True):
+        for (role, has_content, _), mark in zip(messages, marks, strict=True):
+            if not has_content:
+                continue
             prefix, separator, remainder = remainder.partition(mark)
             if not separator or mark in remainder:
                 raise ValueError(
@@ -200,7 +256,8 @@ class ChatTemplate:
         return [*frame, remainder]
 
     def _end_of_turn(self) -> int:
-        ids = self._encode(self._frame(["user", ASSISTANT], False)[-1], split_special=False)
+        frame = self._frame([TemplateMessage(role) for role in ("user", ASSISTANT)], False)
+        ids = self._encode(frame[-1], split_special=False)
         # The first one, since more may follow it, as the end of the whole text (Phi-3).
         for token in ids:
             if token in self.stops | self.reserved:
@@ -215,7 +272,7 @@ class ChatTemplate:
         words = set()
         for roles in (["user", ASSISTANT, "user"], ["system", "user"]):
             with contextlib.suppress(ValueError):  # some know no system
-                for text in self._frame(roles, True)[1:]:
+                for text in self._frame([TemplateMessage(role) for role in roles], True)[1:]:
                     ids = self._within(text, split_special=False)
                     plain = itertools.takewhile(lambda token: token not in self.reserved, ids)
                     words.add(self.tokenizer.decode(list(plain)).strip())
@@ -235,31 +292,3 @@ def _text_of(template: object) -> str:
         kind = type(template).__name__
         raise ValueError(f"the tokenizer's chat_template is a {kind}; set it to a text in Jinja")
     return template or PLAIN_TEMPLATE
-
-
-def _special_tokens(tokenizer: TextTokenizer) -> dict[str, object]:
-    """Texts of special tokens by the names that templates know them by."""
-    return {
-        name: [str(each) for each in token] if isinstance(token, list | tuple) else str(token)
-        for name, token in tokenizer.special_tokens_map.items()
-    }
-
-
-def _reserved_ids(tokenizer: TextTokenizer) -> frozenset[int]:
-    """Ids that no typed text may have: special and added tokens, except for blank ones.
-
-    Some tokenizers keep runs of spaces as added tokens. An unknown token stays allowed as long as
-    it has no other meaning.
-    """
-    added_ids = {token for text, token in tokenizer.get_added_vocab().items() if text.strip()}
-    ids = added_ids | set(tokenizer.all_special_ids)
-    ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
-    return frozenset(ids - ({tokenizer.unk_token_id} - ends))
-
-
-def stop_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> set[int]:
-    """The ids that end a reply, by the model's generation settings and its tokenizer."""
-    generation = getattr(model, "generation_config", None)
-    configured = getattr(generation, "eos_token_id", None)
-    ids = configured if isinstance(configured, list) else [configured]
-    return {int(token) for token in [*ids, tokenizer.eos_token_id] if token is not None}

@@ -13,6 +13,7 @@ from anymodal.language.kv_cache import PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
+from anymodal.types import TokenLogprob
 
 
 class Prompt(NamedTuple):
@@ -27,10 +28,14 @@ class Prompt(NamedTuple):
 
 @dataclass(frozen=True)
 class TextToken:
-    """A piece of text, whole characters only, and the ids it was decoded from."""
+    """A piece of text, whole characters only, and the ids it was decoded from.
+
+    The log-probabilities are those of the ids, or none if they aren't asked for.
+    """
 
     text: str
     ids: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +209,7 @@ class ReplyState:
         self.text_ids.append(token)
         self.tokens += 1
         self.num_left -= 1
-        if event := self.text.push(token):
+        if event := self.text.push(token, self.sampling.logprobs_of(logits, token)):
             self.events.append(event)
         return [token] if self.num_left else []
 
@@ -252,10 +257,12 @@ class TextStream:
         self.language = language
         self.context_ids: list[int] = []
         self.ids: list[int] = []
+        self.logprobs: list[TokenLogprob] = []
 
-    def push(self, token: int) -> TextToken | None:
+    def push(self, token: int, logprobs: Sequence[TokenLogprob] = ()) -> TextToken | None:
         """Add an id; the text that is complete by now, if any."""
         self.ids.append(token)
+        self.logprobs.extend(logprobs)
         text = self._gain()
         # U+FFFD at the end: a character of which only some bytes have come.
         if not text or text.endswith("\ufffd"):
@@ -272,7 +279,8 @@ class TextStream:
         return self.language.decode(self.context_ids + self.ids)[len(context) :]
 
     def _emit(self, text: str) -> TextToken:
-        event = TextToken(text, tuple(self.ids))
+        event = TextToken(text, tuple(self.ids), tuple(self.logprobs))
+        self.logprobs = []
         # A broken character must not join with what follows, which isn't the reply's start either.
         is_broken = text.endswith("\ufffd")
         self.context_ids, self.ids = self.language.encode_text("a") if is_broken else self.ids, []

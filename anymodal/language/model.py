@@ -17,12 +17,15 @@ from transformers import AddedToken, Cache, PreTrainedModel
 
 from anymodal.distributed import locks
 from anymodal.io.fingerprints import tokenizer_fingerprint
+from anymodal.io.message_content import ToolCall
 from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
-from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment, stop_ids
+from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment
 from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
 from anymodal.language.pretrained import Bits, PretrainedModelParts, open_pretrained
 from anymodal.language.probes import Finish, backbone_of, can_pack, measure_finish
+from anymodal.language.special_tokens import stop_ids
+from anymodal.language.template_messages import ToolDefinition
 
 IGNORED = -100
 
@@ -319,10 +322,14 @@ class LanguageModel(Recorded, nn.Module):
         return self.template.encode_text(text)
 
     def render_chat(
-        self, messages: Sequence[tuple[str, Sequence[Piece]]], add_generation_prompt: bool
+        self,
+        messages: Sequence[tuple[str, Sequence[Piece]]],
+        add_generation_prompt: bool,
+        tools: Sequence[ToolDefinition] = (),
+        calls: Sequence[Sequence[ToolCall]] = (),
     ) -> list[TemplateSegment]:
         """A conversation as token ids, see `ChatTemplate.render`."""
-        return self.template.render(messages, add_generation_prompt)
+        return self.template.render(messages, add_generation_prompt, tools, calls)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, without special tokens."""

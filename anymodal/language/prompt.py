@@ -11,8 +11,9 @@ from typing import NamedTuple, Protocol
 from anymodal.language.model import IGNORED, LanguageModel
 from anymodal.language.packing import Packed, pack
 from anymodal.language.signal_tokens import Signals
+from anymodal.language.template_messages import ToolDefinition
 from anymodal.media import Media
-from anymodal.types import Message, Target
+from anymodal.types import Message, Target, ToolCall
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,18 +147,32 @@ class PromptBuilder:
         self.encoders, self.decoders = encoders, dict(decoders or {})
         self.num_placeholders, self.reads_text = num_placeholders, reads_text
 
-    def build(self, messages: Sequence[Message], *, reply: bool) -> ChatPrompt:
+    def build(
+        self, messages: Sequence[Message], *, reply: bool, tools: Sequence[ToolDefinition] = ()
+    ) -> ChatPrompt:
         """The prompt of a conversation, ready for the assistant's next message if `reply`.
 
+        Args:
+            messages: the conversation.
+            reply: whether the assistant's turn comes next.
+            tools: that the assistant may call, as OpenAI's API has them.
+
         Raises:
-            ValueError: for an empty conversation, or a media item that no encoder reads.
+            ValueError: for an empty conversation, a media item that no encoder reads, or tools that
+                the chat template has no place for.
         """
         if not messages:
             raise ValueError("the conversation is empty; give at least one message")
         parts = _Parts()
         turns = [(message.role, self._contents(message, parts)) for message in messages]
+        calls = [[part for part in each.content if isinstance(part, ToolCall)] for each in messages]
+        if not reply and any(calls):
+            raise ValueError("calls of tools can't be learned from; leave such messages out")
         prompt = ChatPrompt()
-        for segment in self.language.render_chat(turns, add_generation_prompt=reply):
+        segments = self.language.render_chat(
+            turns, add_generation_prompt=reply, tools=tools, calls=calls
+        )
+        for segment in segments:
             ids = segment.ids
             prompt.ids += ids
             learns = segment.supervised and messages[segment.message].supervised
@@ -192,6 +207,8 @@ class PromptBuilder:
         for part in message.content:
             if isinstance(part, str):
                 contents.append(part)
+            elif isinstance(part, ToolCall):
+                pass  # the template writes it, behind the texts
             elif message.role == "assistant":
                 contents += self._target(part, parts)
             else:

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from anymodal.config import suggest
 from anymodal.config.ranges import check_integer, check_real
+from anymodal.types import TokenLogprob
 
 MOST_TOKENS = 1_000_000
 """More than any language model reads at once."""
+MOST_LOGPROBS = 20
+"""As OpenAI's API has it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Sampling:
             Source: Keskar et al. 2019 (CTRL), section 4.1.
         max_spans: the most spans in a reply; None for no limit.
         modalities: the names that spans may have; None for all.
+        top_logprobs: give each token of the text with its log-probability, and this many of the
+            likeliest at its place; None gives none of it.
 
     Raises:
         ValueError: for a value of the wrong type or out of its range.
@@ -45,6 +50,7 @@ class Sampling:
     repetition_penalty: float = 1.0
     max_spans: int | None = None
     modalities: Sequence[str] | None = None
+    top_logprobs: int | None = None
 
     def __post_init__(self) -> None:
         check_integer("max_new_tokens", self.max_new_tokens, 1, MOST_TOKENS)
@@ -56,6 +62,8 @@ class Sampling:
         check_real("repetition_penalty", self.repetition_penalty, 0.01, 100)
         if self.max_spans is not None:
             check_integer("max_spans", self.max_spans, 0, MOST_TOKENS)
+        if self.top_logprobs is not None:
+            check_integer("top_logprobs", self.top_logprobs, 0, MOST_LOGPROBS)
         if isinstance(self.modalities, str):
             raise ValueError(f"modalities={self.modalities!r}; give a list of names")
 
@@ -104,6 +112,17 @@ class Sampling:
         shares = shares.masked_fill(preceding >= self.top_p, 0.0)
         shares = shares.masked_fill(shares < self.min_p * shares[0], 0.0)
         return int(ids[torch.multinomial(shares, 1, generator=generator)])
+
+    def logprobs_of(self, logits: Tensor, token: int) -> list[TokenLogprob]:
+        """The log-probability of a chosen id by scores (V,); nothing if it isn't asked for."""
+        if self.top_logprobs is None:
+            return []
+        shares = logits.float().log_softmax(-1)
+        values, ids = shares.topk(min(self.top_logprobs, len(shares)))
+        pairs = zip(ids.tolist(), values.tolist(), strict=True)
+        # Tokens that may not come here have none.
+        top = tuple((each, value) for each, value in pairs if math.isfinite(value))
+        return [TokenLogprob(token, float(shares[token]), top)]
 
 
 def _check_finite(best: float, dtype: torch.dtype) -> None:

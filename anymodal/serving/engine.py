@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
+from anymodal.language.tool_calls import ToolFormat
 from anymodal.serving.job import Job, JobSettings
 from anymodal.serving.media_worker import MediaTask, MediaWorker
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
@@ -175,7 +176,18 @@ class Engine:
             timeout = min(
                 timeout, ranges.check_real("timeout", request.timeout, 0.001, MOST_SECONDS)
             )
-        return JobSettings(choose, media, seed, timeout)
+        return JobSettings(choose, media, seed, timeout, self._tool_format(request))
+
+    def _tool_format(self, request: ReplyRequest) -> ToolFormat | None:
+        if not request.tools:
+            return None
+        fmt = self.model.language.template.tools
+        if fmt is None:
+            raise ValueError(
+                "the language model's chat template has no tools, or writes their calls in a form "
+                "that isn't read here; leave the tools out"
+            )
+        return fmt
 
     def _check_length(self, request: ReplyRequest, messages: Sequence[Message]) -> None:
         """Refuse by its characters what can't fit, since reading it would hold up all others."""

@@ -9,20 +9,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from anymodal.language.sampling import Sampling
+from anymodal.language.tool_calls import ToolCallParser, ToolFormat
 from anymodal.media import Media
+from anymodal.serving.logprobs import LogprobQueue
 from anymodal.serving.requests import Channel, DeadlineError, ReplyEnd, ReplyRequest, TokenUsage
 from anymodal.serving.stop_strings import StopStrings
-from anymodal.types import Event, MediumReady, MediumStarted, Message, TextDelta
+from anymodal.types import (
+    Event,
+    MediumReady,
+    MediumStarted,
+    Message,
+    TextDelta,
+    TokenLogprob,
+    ToolCall,
+    ToolCalled,
+)
 
 
 @dataclass(frozen=True)
 class JobSettings:
-    """A request's settings, checked."""
+    """A request's settings, checked; with a format of tool calls if it may call any."""
 
     sampling: Sampling
     media: Mapping[str, Mapping[str, Any]]
     seed: int
     timeout: float
+    tools: ToolFormat | None = None
 
 
 class Job:
@@ -51,9 +63,11 @@ class Job:
         self.usage = TokenUsage()
         self.began = time.monotonic()
         self._channel, self._on_end = channel, on_end
-        self._content: list[str | int] = []  # texts, and the indices of media
+        self._calls = ToolCallParser(settings.tools) if settings.tools is not None else None
+        self._logprobs = LogprobQueue()
+        self._content: list[str | int | ToolCall] = []  # media by their indices
         self._media: dict[int, Media] = {}
-        self._num_media = 0
+        self._num_media = self._num_calls = 0
         self._finish_reason: str | None = None
         self._has_ended = False
         self._lock = threading.Lock()
@@ -76,13 +90,19 @@ class Job:
         if not self._has_ended:
             self._channel.put(event)
 
-    def write(self, text: str) -> None:
+    @property
+    def has_all_text(self) -> bool:
+        """True once a stop string came, or the one call of a tool that there may be."""
+        return self.stops.hit or (self._num_calls > 0 and not self.request.parallel_calls)
+
+    def write(self, text: str, logprobs: Sequence[TokenLogprob] = ()) -> None:
         """Take a piece of text, as far as no stop string begins in it."""
+        self._logprobs.push(len(text), logprobs)
         self._say(self.stops.push(text))
 
     def start_medium(self, modality: str) -> int:
         """Note that the reply asks for a medium; give its index among those of the reply."""
-        self._say(self.stops.flush())  # no stop string reaches beyond a medium
+        self._flush()  # neither a stop string nor a call reaches beyond a medium
         with self._lock:
             index, self._num_media = self._num_media, self._num_media + 1
             self._content.append(index)
@@ -98,7 +118,9 @@ class Job:
 
     def finish_text(self, reason: str, usage: TokenUsage) -> None:
         """Note that no more text comes."""
-        self._say(self.stops.flush())
+        self._flush()
+        if reason == "stop" and self._num_calls:
+            reason = "tool_calls"
         with self._lock:
             self._finish_reason, self.usage = reason, usage
         self._finish_if_complete()
@@ -107,11 +129,28 @@ class Job:
         """End the reply with an error."""
         self._end(error)
 
+    def _flush(self) -> None:
+        self._say(self.stops.flush())
+        if self._calls is not None:
+            self._add(self._calls.flush())
+
     def _say(self, text: str) -> None:
         if text:
+            self._logprobs.release(len(text))
+            self._add([text] if self._calls is None else self._calls.push(text))
+
+    def _add(self, pieces: Sequence[str | ToolCall]) -> None:
+        for piece in pieces:
+            if self._num_calls and not self.request.parallel_calls:
+                return  # what stands behind the one call
+            self._num_calls += isinstance(piece, ToolCall)
             with self._lock:
-                self._content.append(text)
-            self.emit(TextDelta(text))
+                self._content.append(piece)
+            logprobs = self._logprobs.pop()  # those of a call's tokens belong to no text
+            if isinstance(piece, str):
+                self.emit(TextDelta(piece, logprobs))
+            else:
+                self.emit(ToolCalled(piece))
 
     def _finish_if_complete(self) -> None:
         with self._lock:
@@ -127,7 +166,7 @@ class Job:
         for part in self._content:
             if isinstance(part, int):
                 parts.append(self._media[part])
-            elif parts and isinstance(parts[-1], str):
+            elif isinstance(part, str) and parts and isinstance(parts[-1], str):
                 parts[-1] += part
             else:
                 parts.append(part)

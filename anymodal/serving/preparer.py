@@ -83,7 +83,7 @@ class Preparer:
             if not ids:
                 raise ValueError("the prompt is empty; give a text to go on with")
             return Prompt(model.language.embed(ids), list(ids))
-        prompt = model.prompts.build(job.messages, reply=True)
+        prompt = model.prompts.build(job.messages, reply=True, tools=job.request.tools)
         batch = pack([prompt.ids], [prompt.labels])
         soft = self.soft.find(item.key for item in prompt.media)
         embeds = model.embed([prompt], batch.ids.to(model.device), batch.places, soft)

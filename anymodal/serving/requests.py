@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from anymodal.chat.settings import TextSettings
+from anymodal.language.template_messages import ToolDefinition
 from anymodal.types import Done, Event, Message
 
 
@@ -61,6 +62,8 @@ class ReplyRequest:
         sampling: settings of media by modality, over the model's own.
         stop: strings that end the reply; they are left out of it.
         forced: the reply consists of media of these modalities and nothing else.
+        tools: that the reply may call, as OpenAI's API has them.
+        parallel_calls: whether it may call several; if not, it ends with the first call.
         timeout: the longest that it may take, in seconds; None for the engine's own limit.
     """
 
@@ -71,6 +74,8 @@ class ReplyRequest:
     sampling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stop: Sequence[str] = ()
     forced: Sequence[str] = ()
+    tools: Sequence[ToolDefinition] = ()
+    parallel_calls: bool = True
     timeout: float | None = None
 
 
@@ -145,7 +150,7 @@ class ReplyStream(AsyncIterator[Event]):
 
     Attributes:
         usage: tokens, known with the last event.
-        finish_reason: `stop` or `length`, known with the last event.
+        finish_reason: `stop`, `length` or `tool_calls`, known with the last event.
 
     Raises:
         DeadlineError: while it is read, if the request took too long.

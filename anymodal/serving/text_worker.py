@@ -215,12 +215,12 @@ class TextWorker:
         try:
             for event in row.drain():
                 self._handle(job, event)
-                if job.stops.hit:
+                if job.has_all_text:
                     row.state.finish_reason = "stop"
                     break
         except Exception as error:
             row.error = error
-        if not (row.is_done or row.error or job.stops.hit):
+        if not (row.is_done or row.error or job.has_all_text):
             return
         self._forget(row)
         if row.error is not None:
@@ -234,7 +234,7 @@ class TextWorker:
 
     def _handle(self, job: Job, event: TextToken | SpanReady) -> None:
         if isinstance(event, TextToken):
-            job.write(event.text)
+            job.write(event.text, event.logprobs)
             return
         index = job.start_medium(event.name)
         order = order_of(self.model, event, index, job.settings.seed)

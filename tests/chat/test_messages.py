@@ -57,7 +57,7 @@ def test_a_role_that_nobody_has_is_refused(role: str, near: str) -> None:
         Message(role, "hi")
     with pytest.raises(ValueError, match=f"no role '{role}'; did you mean {near}"):
         conversation_of([{"role": role, "content": "hi"}])
-    for other in ("tool", "function", 3, None, ["user"]):
+    for other in ("tools", "function", 3, None, ["user"]):
         with pytest.raises(ValueError, match="there is no role"):
             conversation_of([{"role": other, "content": "hi"}])
 

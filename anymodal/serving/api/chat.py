@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.logprobs import chat_logprobs
 from anymodal.serving.api.replies import (
     DeltaWriter,
     Json,
@@ -33,7 +34,7 @@ from anymodal.serving.api.state import (
 from anymodal.serving.api.streaming import EventStream, StreamFormat
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ServedModel
-from anymodal.types import Done, Event, Message
+from anymodal.types import Done, Event, Message, TextDelta, TokenLogprob
 
 router = APIRouter()
 TEXT = "text"
@@ -75,6 +76,8 @@ def _requests(
             text=text,
             sampling=media_settings(body, served),
             stop=body.stops(),
+            tools=body.open_tools(),
+            parallel_calls=body.parallel_tool_calls is not False,
         )
         for index in range(state.choices(body.n))
     ]
@@ -112,13 +115,16 @@ class _ChatAnswer:
         return {**self._head("chat.completion"), "choices": choices, "usage": usage}
 
     async def _choice(self, index: int, stream: ReplyStream) -> Json:
+        logprobs: list[TokenLogprob] = []
         async for event in self.state.metrics.watch(self.served.name, stream):
+            if isinstance(event, TextDelta):
+                logprobs.extend(event.logprobs)
             if isinstance(event, Done):
                 message = await asyncio.to_thread(
                     message_json, event.message, self.encoder, self.created
                 )
         return {
-            "index": index, "message": message, "logprobs": None,
+            "index": index, "message": message, "logprobs": self.logprobs(logprobs),
             "finish_reason": stream.finish_reason,
         }  # fmt: skip
 
@@ -133,9 +139,24 @@ class _ChatAnswer:
             "id": self.id, "object": kind, "created": self.created, "model": self.served.name
         }  # fmt: skip
 
-    def chunk(self, index: int, delta: Json, finish_reason: str | None = None) -> Json:
+    def logprobs(self, logprobs: Sequence[TokenLogprob]) -> Json | None:
+        """Log-probabilities of a text, if they are asked for."""
+        if not self.body.logprobs:
+            return None
+        assert self.served.model is not None, "only a model that replies is asked"
+        return chat_logprobs(self.served.model.language, logprobs)
+
+    def chunk(
+        self,
+        index: int,
+        delta: Json,
+        finish_reason: str | None = None,
+        logprobs: Sequence[TokenLogprob] = (),
+    ) -> Json:
         """A chunk of a stream, about one choice."""
         choice = {"index": index, "delta": delta, "finish_reason": finish_reason}
+        if logprobs:
+            choice["logprobs"] = self.logprobs(logprobs)
         return {**self._head("chat.completion.chunk"), "choices": [choice]}
 
     def last_chunk(self, streams: Sequence[ReplyStream]) -> Json:
@@ -161,7 +182,8 @@ class _ChatStream(StreamFormat):
         """A delta; at the end, the reason."""
         if isinstance(event, Done):
             return [self.answer.chunk(index, {}, self.streams[index].finish_reason)]
-        return [self.answer.chunk(index, self._writers[index].delta(event))]
+        logprobs = event.logprobs if isinstance(event, TextDelta) else ()
+        return [self.answer.chunk(index, self._writers[index].delta(event), logprobs=logprobs)]
 
     def closing(self) -> list[Json]:
         """The usage, if it was asked for."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from anymodal.chat.settings import TextSettings
+from anymodal.serving.api.logprobs import completion_logprobs
 from anymodal.serving.api.replies import Json, new_id, usage_json
 from anymodal.serving.api.schemas import CompletionBody
 from anymodal.serving.api.state import (
@@ -22,7 +23,8 @@ from anymodal.serving.api.state import (
 )
 from anymodal.serving.api.streaming import EventStream, StreamFormat
 from anymodal.serving.requests import ReplyRequest, ReplyStream
-from anymodal.types import Done, Event, TextDelta
+from anymodal.serving.served import ServedModel
+from anymodal.types import Done, Event, TextDelta, TokenLogprob
 
 router = APIRouter()
 MOST_PROMPTS = 64
@@ -35,7 +37,7 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
     served, engine = state.engine(body.model)
     n = state.choices(body.n)
     streams = await submit_all(engine, _requests(body, n))
-    answer = _CompletionAnswer(state, served.name, n)
+    answer = _CompletionAnswer(state, served, n, body.logprobs is not None)
     if not body.stream:
         return JSONResponse(await while_connected(request, answer.full_response(streams)))
     options = body.stream_options
@@ -59,33 +61,59 @@ def _requests(body: CompletionBody, n: int) -> list[ReplyRequest]:
 class _CompletionAnswer:
     """One answer of this endpoint."""
 
-    def __init__(self, state: ServerState, name: str, n: int) -> None:
-        self.state, self.name, self.n = state, name, n
+    def __init__(
+        self, state: ServerState, served: ServedModel, n: int, with_logprobs: bool
+    ) -> None:
+        self.state, self.served, self.n, self.with_logprobs = state, served, n, with_logprobs
         created = int(time.time())
         self.head = {
-            "id": new_id("cmpl"), "object": "text_completion", "created": created, "model": name
+            "id": new_id("cmpl"), "object": "text_completion", "created": created,
+            "model": served.name,
         }  # fmt: skip
 
     async def full_response(self, streams: Sequence[ReplyStream]) -> Json:
         """The answer as one object."""
         texts = await all_of(streams, map(self._text, streams))
         choices = [
-            {"index": place, "text": text, "logprobs": None, "finish_reason": each.finish_reason}
-            for place, (text, each) in enumerate(zip(texts, streams, strict=True))
+            self._choice(place, text, each.finish_reason, logprobs)
+            for place, ((text, logprobs), each) in enumerate(zip(texts, streams, strict=True))
         ]
         return {**self.usage(streams), "choices": choices}
 
-    async def _text(self, stream: ReplyStream) -> str:
-        text = ""
-        async for event in self.state.metrics.watch(self.name, stream):
-            if isinstance(event, Done):
-                text = event.message.text
-        return text
+    async def _text(self, stream: ReplyStream) -> tuple[str, list[TokenLogprob]]:
+        text, logprobs = "", list[TokenLogprob]()
+        async for event in self.state.metrics.watch(self.served.name, stream):
+            if isinstance(event, TextDelta):
+                text += event.text
+                logprobs.extend(event.logprobs)
+        return text, logprobs
 
-    def chunk(self, index: int, text: str, finish_reason: str | None = None) -> Json:
-        """A chunk of a stream, about one choice."""
-        choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+    def chunk(
+        self,
+        index: int,
+        text: str,
+        finish_reason: str | None = None,
+        logprobs: Sequence[TokenLogprob] = (),
+        offset: int = 0,
+    ) -> Json:
+        """A chunk of a stream, about one choice; its text begins at an offset of the whole."""
+        choice = self._choice(index, text, finish_reason, logprobs, offset)
         return {**self.head, "choices": [choice]}
+
+    def _choice(
+        self,
+        index: int,
+        text: str,
+        finish_reason: str | None,
+        logprobs: Sequence[TokenLogprob],
+        offset: int = 0,
+    ) -> Json:
+        choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+        if self.with_logprobs:
+            assert self.served.model is not None, "only a model that replies is asked"
+            language = self.served.model.language
+            choice["logprobs"] = completion_logprobs(language, logprobs, offset)
+        return choice
 
     def usage(self, streams: Sequence[ReplyStream]) -> Json:
         """The last chunk of a stream."""
@@ -100,12 +128,17 @@ class _CompletionStream(StreamFormat):
         self, answer: _CompletionAnswer, streams: Sequence[ReplyStream], with_usage: bool
     ) -> None:
         self.answer, self.streams, self.with_usage = answer, streams, with_usage
+        self._offsets = [0] * len(streams)
 
     def event_json(self, index: int, event: Event) -> list[Json]:
         """A piece of text; at the end, the reason."""
         if isinstance(event, Done):
             return [self.answer.chunk(index, "", self.streams[index].finish_reason)]
-        return [self.answer.chunk(index, event.text)] if isinstance(event, TextDelta) else []
+        if not isinstance(event, TextDelta):
+            return []
+        offset = self._offsets[index]
+        self._offsets[index] += len(event.text)
+        return [self.answer.chunk(index, event.text, None, event.logprobs, offset)]
 
     def closing(self) -> list[Json]:
         """The usage, if it was asked for."""

@@ -12,7 +12,7 @@ from anymodal.io.message_parts import PartReader, holds_text
 from anymodal.media import Media
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.remote import RemoteMedia
-from anymodal.types import Message
+from anymodal.types import Message, ToolCall
 
 PARTS = "parts"
 """The field of a reply's message that has its texts and media in order."""
@@ -52,7 +52,10 @@ class ConversationReader:
 
     def item(self, part: object, place: str) -> str | Media:
         """A text or medium on its own."""
-        return self._part(part, place)
+        content = self._part(part, place)
+        if isinstance(content, ToolCall):
+            raise ApiError(400, f"{place}: a call of a tool stands in a message", param=place)
+        return content
 
     def _open(self, place: int, message: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
         try:
@@ -60,10 +63,10 @@ class ConversationReader:
         except ValueError as error:
             raise ApiError(400, str(error), param=f"messages.{place}") from error
 
-    def _part(self, part: object, place: str) -> str | Media:
+    def _part(self, part: object, place: str) -> str | Media | ToolCall:
         try:
             content = self.reader.read(self.remote.with_content(part))
-            if not isinstance(content, str | Media):
+            if not isinstance(content, str | Media | ToolCall):
                 raise ValueError("a target is for training; give the medium itself")
             return content
         except ValueError as error:
@@ -85,8 +88,33 @@ def _normal(message: Mapping[str, Any]) -> dict[str, Any]:
     """
     message = {key: value for key, value in message.items() if key not in _SENT_BACK or value}
     message.pop("name", None)  # who of several users; templates don't tell it
+    if message.get("role") == "tool":
+        message.pop("tool_call_id", None)  # results stand in the order of their calls
     if message.get("role") != "assistant":
         return message
+    calls = [_call_part(call) for call in message.pop("tool_calls", None) or ()]
+    if not calls:
+        return _with_media(message)
+    message = _with_media({**message, "content": message.get("content")})
+    return {**message, "content": [*_content_list(message), *calls]}
+
+
+def _call_part(call: object) -> dict[str, object]:
+    """A call of a reply that is sent back, as a part of its message."""
+    function = call.get("function") if isinstance(call, Mapping) else None
+    if not isinstance(call, Mapping) or not isinstance(function, Mapping):
+        raise ValueError("a tool call is no object with a function; send it back as it came")
+    values = {key: function[key] for key in ("name", "arguments") if key in function}
+    return {"type": "tool_call", "tool_call": {**values, "id": call.get("id") or ""}}
+
+
+def _content_list(message: Mapping[str, Any]) -> list[Any]:
+    content = message.get("content") or []
+    return [content] if isinstance(content, str) else list(content)
+
+
+def _with_media(message: dict[str, Any]) -> dict[str, Any]:
+    """An assistant's message with its media in its content."""
     parts = message.pop(PARTS, None)
     media = [part for name in _PLACES for part in message.pop(name, None) or ()]
     sound = message.pop("audio", None)
@@ -98,8 +126,7 @@ def _normal(message: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("sounds are not kept by their id; send the message back with its `parts`")
     if not media:
         return message
-    content = message.get("content") or []
-    return {**message, "content": [*([content] if isinstance(content, str) else content), *media]}
+    return {**message, "content": [*_content_list(message), *media]}
 
 
 def _without_index(part: object) -> object:

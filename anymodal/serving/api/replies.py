@@ -19,6 +19,8 @@ from anymodal.types import (
     MediumStarted,
     Message,
     TextDelta,
+    ToolCall,
+    ToolCalled,
 )
 
 Json = dict[str, Any]
@@ -87,10 +89,21 @@ def message_json(message: Message, encoder: MediaEncoder, created: int) -> Json:
     parts = [
         encoder.part(part) if isinstance(part, Media) else {"type": "text", "text": part}
         for part in message.content
+        if not isinstance(part, ToolCall)
     ]
     fields = media_fields([part for part in parts if part["type"] != "text"], created)
-    reply: Json = {"role": "assistant", "content": message.text, "refusal": None, **fields}
+    calls = [call_json(part) for part in message.content if isinstance(part, ToolCall)]
+    content = message.text if message.text or not calls else None  # as OpenAI has it
+    reply: Json = {"role": "assistant", "content": content, "refusal": None, **fields}
+    if calls:
+        reply["tool_calls"] = calls
     return {**reply, PARTS: parts} if fields or len(parts) > 1 else reply
+
+
+def call_json(call: ToolCall) -> Json:
+    """A call of a tool."""
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 class DeltaWriter:
@@ -111,6 +124,7 @@ class DeltaWriter:
         self._in_text = False
         self._places: dict[int, int] = {}
         self._has_sound = False
+        self._num_calls = 0
 
     def delta(self, event: Event) -> Json:
         """Deltas for an event before the last."""
@@ -119,6 +133,9 @@ class DeltaWriter:
                 self._parts += not self._in_text
                 self._in_text = True
                 return {"content": text}
+            case ToolCalled(call):
+                self._num_calls += 1
+                return {"tool_calls": [{"index": self._num_calls - 1, **call_json(call)}]}
             case MediumStarted(index, modality):
                 self._places[index], self._in_text = self._parts, False
                 self._parts += 1

@@ -55,6 +55,7 @@ class ResponseStream(StreamFormat):
                 return self._finish_image(self._images[place], self.encoder.base64(medium))
             case Done():
                 return [*self._close_text(), *self._finish()]
+        return []  # calls of tools, which this endpoint offers none of
 
     def failure(self, error: ApiError) -> list[Json]:
         """The response has failed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -138,6 +138,24 @@ class AudioOptions(BaseModel):
     )
 
 
+class FunctionBody(BaseModel):
+    """A function that a reply may call."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    description: str | None = None
+    parameters: dict[str, Any] | None = Field(None, description="A JSON schema.")
+    strict: Literal[False] | None = None
+
+
+class ToolBody(BaseModel):
+    """A tool that a reply may call."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Literal["function"]
+    function: FunctionBody
+
+
 class ChatBody(TextBody):
     """Body of `/v1/chat/completions`."""
 
@@ -148,10 +166,33 @@ class ChatBody(TextBody):
         description="What a reply may hold, `text` among it; all that the model makes if left out.",
     )
     audio: AudioOptions | None = None
+    logprobs: bool | None = Field(None, description="Give each token's log-probability.")
+    top_logprobs: int | None = Field(None, ge=0, le=20, description="Likeliest tokens beside it.")
+    tools: list[ToolBody] | None = Field(
+        None, max_length=128, description="Functions that the reply may call."
+    )
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+
+    @model_validator(mode="after")
+    def _logprobs_first(self) -> Self:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise PydanticCustomError(
+                "top_logprobs", "'top_logprobs' needs 'logprobs': true", {"param": "top_logprobs"}
+            )
+        return self
+
+    def open_tools(self) -> list[dict[str, Any]]:
+        """The tools that the reply may call."""
+        if self.tool_choice == "none":
+            return []
+        return [tool.model_dump(exclude_none=True) for tool in self.tools or ()]
 
     def text_settings(self) -> TextSettings:
         """Settings of the text, of those that are given."""
         settings = super().text_settings()
+        if self.logprobs:
+            settings["top_logprobs"] = self.top_logprobs or 0
         if self.max_completion_tokens is not None:
             settings["max_new_tokens"] = self.max_completion_tokens
         return settings
@@ -161,6 +202,14 @@ class CompletionBody(TextBody):
     """Body of `/v1/completions`."""
 
     prompt: str | list[str]
+    logprobs: int | None = Field(None, ge=0, le=20, description="Likeliest tokens at each place.")
+
+    def text_settings(self) -> TextSettings:
+        """Settings of the text, of those that are given."""
+        settings = super().text_settings()
+        if self.logprobs is not None:
+            settings["top_logprobs"] = self.logprobs
+        return settings
 
 
 class ResponseBody(SamplingBody):
