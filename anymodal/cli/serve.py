@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anymodal.serving.api.settings import ServerSettings
     from anymodal.serving.served import ServedModel
 
-EXTRA = ("fastapi", "uvicorn", "prometheus_client")
+EXTRA = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
 GRACE = 30
 """Seconds that answers under way have when the server is told to end."""
 

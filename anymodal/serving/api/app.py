@@ -14,7 +14,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from anymodal import __version__
-from anymodal.serving.api import chat, completions, embeddings, images, responses, sounds, status
+from anymodal.serving.api import (
+    chat,
+    completions,
+    embeddings,
+    images,
+    responses,
+    sounds,
+    status,
+    transcriptions,
+)
 from anymodal.serving.api.errors import api_error, validation_error
 from anymodal.serving.api.middleware import Gate
 from anymodal.serving.api.settings import ServerSettings
@@ -44,7 +53,9 @@ def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = 
         title="AnyModal", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.state.server = state
-    for module in (chat, responses, completions, images, sounds, embeddings, status):
+    for module in (
+        chat, responses, completions, images, sounds, transcriptions, embeddings, status
+    ):  # fmt: skip
         app.include_router(module.router)
     app.add_exception_handler(RequestValidationError, _body_error)
     app.add_exception_handler(HTTPException, _http_error)

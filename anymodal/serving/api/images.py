@@ -1,4 +1,4 @@
-"""`/v1/images/generations`: images of a prompt, by the whole model."""
+"""`/v1/images/generations` and `/edits`: images of a prompt and images, by the whole model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from anymodal.chat.messages import MAX_MEDIA
 from anymodal.media import Image, Media
+from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.forms import form_schema, media_of, read_form
 from anymodal.serving.api.making import make_media, maker_of, prompt_message
 from anymodal.serving.api.replies import Json, MediaEncoder
-from anymodal.serving.api.schemas import ImageBody
+from anymodal.serving.api.schemas import ImageBody, ImageEditBody
 from anymodal.serving.api.state import state_of, while_connected
 from anymodal.serving.requests import TokenUsage
+from anymodal.types import Message
 
 router = APIRouter()
 
@@ -30,6 +34,24 @@ async def create_image(request: Request, body: ImageBody) -> Response:
     work = make_media(state, served, modality, conversation, body)
     media, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, media, usages))
+
+
+@router.post(
+    "/v1/images/edits", response_model=None, openapi_extra=form_schema(ImageEditBody, image=True)
+)
+async def create_image_edit(request: Request) -> Response:
+    """Make images from images and a prompt, which the language model reads as a user's message."""
+    state = state_of(request)
+    body, files = await read_form(request, ImageEditBody, {"image": MAX_MEDIA})
+    if not files:
+        raise ApiError(400, "there is no image; send one as 'image'", param="image")
+    served, modality = maker_of(state, body.model, Image.kind)
+    prompt = prompt_message(body.prompt, "prompt")[0].content
+    media = await asyncio.to_thread(media_of, files, Image.kind, state.settings.limits)
+    conversation = [Message("user", [*media, *prompt])]
+    work = make_media(state, served, modality, conversation, body)
+    images, usages = await while_connected(request, work)
+    return JSONResponse(await asyncio.to_thread(_answer, body, images, usages))
 
 
 def _answer(body: ImageBody, media: Sequence[Media], usages: Sequence[TokenUsage]) -> Json:

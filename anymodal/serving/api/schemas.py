@@ -249,6 +249,37 @@ class ImageBody(MediaBody):
     output_format: Literal["png", "jpeg", "webp"] | None = None
 
 
+class ImageEditBody(ImageBody):
+    """Fields of `/v1/images/edits`."""
+
+    neutral = {**ImageBody.neutral, "input_fidelity": ("low",)}
+
+
+class TranscriptionBody(Body):
+    """Fields of `/v1/audio/transcriptions`."""
+
+    neutral = {**NEUTRAL, "include": ([],), "timestamp_granularities": ([],), "keywords": ([],),
+               "chunking_strategy": ("auto",)}  # fmt: skip
+
+    model: str
+    prompt: str | None = Field(None, description="What the model is asked about the audio.")
+    language: str | None = Field(None, max_length=64, description="Added to the prompt.")
+    response_format: Literal["json", "text"] | None = None
+    temperature: float | None = Field(None, description="0, the default, is greedy.")
+    max_tokens: int | None = Field(None, description="The longest reply.")
+    seed: int | None = Field(None, ge=0, description="Of sampled text.")
+    stream: bool | None = None
+
+    def text_settings(self) -> TextSettings:
+        """Settings of the text, of those that are given."""
+        settings: TextSettings = {}
+        if self.temperature is not None:
+            settings["temperature"] = self.temperature
+        if self.max_tokens is not None:
+            settings["max_new_tokens"] = self.max_tokens
+        return settings
+
+
 class SpeechBody(MediaBody):
     """Body of `/v1/audio/speech`."""
 
