@@ -50,7 +50,8 @@ def side_file(
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f"{prefix}.lock"):
+    # Of its own for each suffix: to make one file, another of the same data file may be needed.
+    with _locked(folder / f"{prefix}{suffix}.lock"):
         if not path.exists():
             sweep(path)
             with replacing(path) as temporary:
