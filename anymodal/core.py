@@ -137,8 +137,21 @@ class ComposedModel(nn.Module):
 
     def encode(self, name: str, media: Sequence[Media]) -> Features:
         """Features of one modality's media in one batch."""
+        return self.encode_prepared(name, [self.prepare(name, item) for item in media])
+
+    @torch.no_grad()
+    def prepare(self, name: str, media: Media) -> Tensor:
+        """A media item as its modality's encoder takes it: in full precision, under autocast too.
+
+        So it is the same wherever it is made: workers have no autocast of a device.
+        """
+        with torch.autocast("cpu", enabled=False):
+            tensor: Tensor = self.encoders.get(name).prepare(media)
+            return tensor
+
+    def encode_prepared(self, name: str, prepared: list[Tensor]) -> Features:
+        """Features of one modality's media in one batch, as its encoder prepared each."""
         encoder = self.encoders.get(name)
-        prepared = [encoder.prepare(item) for item in media]
         features: Features = encoder(encoder.to_weights(torch.stack(prepared)))
         return features
 

@@ -34,8 +34,8 @@ class Conversations(RowSamples[list[Message]]):
     `<M>` is text where nothing of its kind is to be made. A single file that no turn has is shown
     with the first one, and `<image>` at an end of what is asked stands for another kind of file
     too, as LLaVA has it. Every key is read, tells of the entry alone (`id`, `source`, `width` and
-    such), has nothing in it, is listed in `ignore`, or is refused. Files are opened when a sample
-    is read.
+    such), has nothing in it, is listed in `ignore`, or is refused. Files of media are looked for
+    when a sample is read, and decoded when their content is first looked at (`Media.defer`).
 
     See `RowSamples` for the arguments.
     """

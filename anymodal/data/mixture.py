@@ -60,6 +60,11 @@ class Mixture(Generic[T]):
         return dataset[place]
 
     @property
+    def reads_files(self) -> bool:
+        """Whether samples of a data set are decoded from files."""
+        return any(getattr(dataset, "reads_files", False) for dataset in self.datasets)
+
+    @property
     def length(self) -> Callable[[int], int]:
         """The length of the sample of an index, as its data set tells it.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from anymodal.data.entries import EntryReader
 from anymodal.data.schemas import Reading
 from anymodal.data.source import Source
 from anymodal.io.message_parts import PartReader
-from anymodal.media import Limits
+from anymodal.media import Limits, Media
 
 SampleT_co = TypeVar("SampleT_co", covariant=True)
 _LABEL = "label"
@@ -21,6 +22,9 @@ _LABEL = "label"
 
 class RowSamples(Source[SampleT_co]):
     """Samples of a data set in files, one a row.
+
+    Files of media are looked for when a sample is read, and decoded when their content is first
+    looked at (`Media.defer`).
 
     Args:
         path: a file (JSON, JSON Lines, CSV, TSV, Parquet, Arrow, a tar shard), several, a folder,
@@ -44,6 +48,9 @@ class RowSamples(Source[SampleT_co]):
         ValueError: if it is none of them, or holds nothing.
     """
 
+    reads_files = True
+    """Workers are worth their while: samples are decoded from files."""
+
     def __init__(
         self,
         path: str | Path | Sequence[str | Path],
@@ -65,7 +72,7 @@ class RowSamples(Source[SampleT_co]):
         self._columns = ColumnMapping(columns or {}, ignore)
         column = self._columns.names.get(_LABEL, _LABEL)
         known = labels if labels is not None else self.rows.labels.get(column, ())
-        reader = PartReader(Limits.of(limits), folder=self.folder)
+        reader = PartReader(Limits.of(limits), folder=self.folder, deferred=True)
         self.reader = EntryReader(reader, Reading(make, ask, known), load_targets)
 
     def __len__(self) -> int:
@@ -82,10 +89,15 @@ class RowSamples(Source[SampleT_co]):
     def __getitem__(self, index: int, /) -> SampleT_co:
         row = self.rows[index]  # whose own errors have its place
         try:
-            return self.sample(self._columns.entry(row, self.rows))
+            sample = self.sample(self._columns.entry(row, self.rows))
         except ValueError as error:
             place = self.rows.place(range(len(self))[index])
             raise ValueError(f"{place}: {error}") from error
+        if files := [each.file for each in media_in(sample) if each.file is not None]:
+            place = self.rows.place(range(len(self))[index])
+            for file in files:
+                file.place = place
+        return sample
 
     @abstractmethod
     def sample(self, entry: Row) -> SampleT_co:
@@ -109,3 +121,16 @@ class RowSamples(Source[SampleT_co]):
         if not self.rows.size(0):
             raise AttributeError(f"{self.rows.container} doesn't tell how long its rows are")
         return self.rows.size
+
+
+def media_in(sample: object) -> Iterator[Media]:
+    """All media of a sample: in messages, targets, and whatever holds them."""
+    if isinstance(sample, Media):
+        yield sample
+    elif isinstance(sample, list | tuple):
+        for each in sample:
+            yield from media_in(each)
+    elif isinstance(sample, Mapping):
+        yield from media_in([*sample.values()])
+    elif is_dataclass(sample):
+        yield from media_in([getattr(sample, field.name) for field in fields(sample)])

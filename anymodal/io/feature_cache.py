@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.io.code_versions import UNKNOWN, code_versions, library_versions
+from anymodal.io.digests import keep_digests, read_digests
 from anymodal.io.fingerprints import hash_json, hash_weights, named_weights
+from anymodal.io.memory_store import MemoryStore
 from anymodal.io.module_settings import hidden_modules, module_settings
 from anymodal.io.segments import Value, size_of
 from anymodal.io.tensor_store import TensorStore
+from anymodal.media import Media
 
 
 class CacheKey(NamedTuple):
@@ -67,30 +70,11 @@ class ValueStore(Protocol):
     def find(self, section: str, keys: Sequence[str]) -> dict[str, Value]:
         """The values there are."""
 
-    def add(self, section: str, values: Mapping[str, Value]) -> None:
-        """Keep values, as far as there is room."""
-
-
-class MemoryStore:
-    """Values in memory, up to `limit` bytes; what comes later isn't kept."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.size = limit, 0
-        self.failure: OSError | None = None
-        self.values: dict[tuple[str, str], Value] = {}
-
-    def find(self, section: str, keys: Sequence[str]) -> dict[str, Value]:
-        """The values there are."""
-        return {key: self.values[section, key] for key in keys if (section, key) in self.values}
+    def holds(self, section: str, keys: Sequence[str]) -> list[bool]:
+        """Whether there are values, without reading them."""
 
     def add(self, section: str, values: Mapping[str, Value]) -> None:
         """Keep values, as far as there is room."""
-        for key, value in values.items():
-            # Nothing is evicted: an epoch goes through all items, so no newer one is wanted sooner.
-            if self.size + size_of(value) <= self.limit:
-                # A copy: a row is a view that would hold its whole batch in memory.
-                self.values[section, key] = tuple(t.to("cpu", copy=True) for t in value)
-                self.size += size_of(value)
 
 
 class FeatureCache:
@@ -113,6 +97,9 @@ class FeatureCache:
         self.store: ValueStore = (
             MemoryStore(in_memory) if folder is None else TensorStore(folder, limit)
         )
+        notes = self.store.notes if isinstance(self.store, MemoryStore) else self.store
+        assert isinstance(notes, TensorStore), "a folder was given"
+        self.notes = notes  # what workers forked from this process can read
         self.sections: set[str] = set()  # asked for
         self.computed_bytes = 0
         self._session = uuid4().hex
@@ -161,7 +148,7 @@ class FeatureCache:
                 first dimension counts those positions. They are kept as they are.
             device: where results go, and where they are computed.
         """
-        section = self._open(key, device)
+        section = self.open(key, device)
         values = self._find(section, items)
         misses: dict[str, int] = {}
         for position, item in enumerate(items):
@@ -177,6 +164,26 @@ class FeatureCache:
         stacks = zip(*(values[item] for item in items), strict=True)
         return tuple(torch.stack([value.to(device) for value in column]) for column in stacks)
 
+    def holds(self, key: CacheKey, items: Sequence[str | None]) -> list[bool]:
+        """Whether results of items are there, where the key has been opened; None is no item.
+
+        Nothing is read. Workers may ask, if the key was opened before they were forked.
+        """
+        section = self._sections.get(key.place)
+        known = [item for item in items if item is not None]
+        if section is None or not known:
+            return [False] * len(items)
+        held = dict(zip(known, self.store.holds(section, known), strict=True))
+        return [item is not None and held[item] for item in items]
+
+    def read_digests(self, media: Iterable[Media]) -> None:
+        """Give media of files the digests that are known by their stamps; nothing is decoded."""
+        read_digests(self.notes, media)
+
+    def keep_digests(self, media: Iterable[Media]) -> None:
+        """Keep the digests of media by the stamps of their files."""
+        keep_digests(self.notes, media)
+
     @property
     def failure(self) -> OSError | None:
         """The error after which nothing more is kept, if any: a full disk, or the limit."""
@@ -184,13 +191,14 @@ class FeatureCache:
 
     def find(self, key: CacheKey, items: Sequence[str], device: torch.device) -> dict[str, Value]:
         """The results there are, by item."""
-        return self.store.find(self._open(key, device), items)
+        return self.store.find(self.open(key, device), items)
 
     def add(self, key: CacheKey, values: Mapping[str, Value], device: torch.device) -> None:
         """Keep results that are known to be the key's."""
-        self.store.add(self._open(key, device), values)
+        self.store.add(self.open(key, device), values)
 
-    def _open(self, key: CacheKey, device: torch.device) -> str:
+    def open(self, key: CacheKey, device: torch.device) -> str:
+        """The section of a key, which workers forked from now on know too."""
         section = self._sections[key.place] = self.fingerprint(key, device)
         self.sections.add(section)
         return section
@@ -212,6 +220,8 @@ class FeatureCache:
         # Of this very moment: a stage may compute the same part under autocast and without.
         autocast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
         precision = [str(autocast), torch.get_float32_matmul_precision()]
+        if autocast and device.type == "cpu":
+            precision.append("media prepared in float32")  # once they were prepared under autocast
         return hash_json([library_versions(), precision, key.content or self.content(key)])
 
     def content(self, key: CacheKey) -> str:

@@ -44,11 +44,14 @@ class PartReader:
         limits: the largest media that are read.
         files: whether a text may name a file.
         folder: the only folder whose files may be named; None for any.
+        deferred: decode media when their content is first looked at, where a part says of which
+            kind they are.
     """
 
     limits: Limits = field(default_factory=Limits)
     files: bool = True
     folder: Path | None = None
+    deferred: bool = False
 
     def read(self, part: object) -> str | Media | Target | ToolCall:
         """The text, medium, target or call that a part is.
@@ -74,6 +77,11 @@ class PartReader:
     def load(self, reference: str, kind: str | None = None, **hints: object) -> Media:
         """The medium in a data URL or a file, see `references.resolve`."""
         source = resolve(reference, self.limits, files=self.files, folder=self.folder)
+        return self._load(source, kind, **hints)
+
+    def _load(self, source: Path | bytes, kind: str | None, **hints: object) -> Media:
+        if self.deferred and kind is not None:
+            return Media.kinds[kind].defer(source, limits=self.limits, **hints)
         return load(source, kind=kind, limits=self.limits, **hints)
 
     def _of_mapping(self, part: Mapping[str, Any]) -> str | Media | Target | ToolCall:
@@ -128,10 +136,11 @@ class PartReader:
             # Bare base64, as services send audio, is no path.
             if key in ("data", "bytes") and not source.startswith("data:"):
                 data = decode_base64(source, self.limits)
-                return load(data, kind=kind, limits=self.limits, **hints)
+                return self._load(data, kind, **hints)
             return self.load(source, kind, **hints)
         if isinstance(source, bytes | bytearray | memoryview | Path):
-            return load(source, kind=kind, limits=self.limits, **hints)
+            source = source if isinstance(source, Path) else bytes(source)
+            return self._load(source, kind, **hints)
         if kind is not None and (is_array(source) or is_pair(source)):
             return _of_array(Media.kinds[kind], source, self.limits)
         medium = load_object(source, limits=self.limits)

@@ -16,7 +16,7 @@ import shutil
 import threading
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -89,8 +89,8 @@ class Section:
         self.index = entries[np.argsort(entries["high"], kind="stable")]
         self.high, self.recent = np.ascontiguousarray(self.index["high"]), {}
 
-    def find(self, key: bytes) -> Value | None:
-        """The value of a key's digest; None where there is none that is whole."""
+    def locations(self, key: bytes) -> list[tuple[int, int, int]]:
+        """Checksum, segment and row of the values of a key's digest."""
         high, low = np.frombuffer(key, "<u8").tolist()
         places: list[tuple[int, int, int]] = [*self.recent.get((high, low), ())]
         # As the array's own type: NumPy would otherwise convert the whole array for each search.
@@ -101,7 +101,11 @@ class Section:
             for _, entry_low, check, segment, row in self.index[start:end].tolist()
             if entry_low == low
         ]
-        for check, number, row in places:
+        return places
+
+    def find(self, key: bytes) -> Value | None:
+        """The value of a key's digest; None where there is none that is whole."""
+        for check, number, row in self.locations(key):
             data = self._row(self.segments[number], row)
             if data is not None and zlib.crc32(data.data, zlib.crc32(key)) == check:
                 return self.segments[number].schema.read(data)
@@ -158,7 +162,7 @@ class TensorStore:
         self.folder, self.limit = Path(folder), limit
         self.sections: dict[str, Section] = {}
         self.failure: OSError | None = None
-        self.lock = threading.Lock()  # a thread may be prefetching
+        self.lock, self.process = threading.Lock(), os.getpid()  # a thread may be prefetching
         trial = self.folder / f".{uuid4().hex}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -170,9 +174,19 @@ class TensorStore:
                 "folder that can be written"
             ) from error
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self.process != os.getpid():
+            # A fork may have come in the midst of a thread's work, which nobody ends here.
+            if self.lock.locked():
+                self.sections = {}
+            self.lock, self.process = threading.Lock(), os.getpid()
+        with self.lock:
+            yield
+
     def find(self, section: str, keys: Sequence[str]) -> dict[str, Value]:
         """The values there are, other processes' included."""
-        with self.lock:
+        with self._locked():
             index = self._section(section)
             values = {key: index.find(_digest(key)) for key in keys}
             if misses := [key for key, value in values.items() if value is None]:
@@ -180,12 +194,22 @@ class TensorStore:
                 values.update({key: index.find(_digest(key)) for key in misses})
         return {key: value for key, value in values.items() if value is not None}
 
+    def holds(self, section: str, keys: Sequence[str]) -> list[bool]:
+        """Whether there are values, by their records alone: a row may turn out to be torn."""
+        with self._locked():
+            index = self._section(section)
+            held = [bool(index.locations(_digest(key))) for key in keys]
+            if not all(held):
+                index.refresh()
+                held = [bool(index.locations(_digest(key))) for key in keys]
+        return held
+
     def add(self, section: str, values: Mapping[str, Value]) -> None:
         """Keep values, for good."""
         if self.failure is not None:
             return
         try:
-            with self.lock:
+            with self._locked():
                 self._check_limit(values)
                 self._section(section).add({_digest(key): value for key, value in values.items()})
         except OSError as error:

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.media.base import Media, check_array, check_number, data_uri
+from anymodal.media.base import Media, data_uri
+from anymodal.media.checks import check_array, check_number
 from anymodal.media.formats import Format
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.samples import MAX_CHANNELS, MAX_RATE, read_sound

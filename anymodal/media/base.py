@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-from abc import ABC, abstractmethod
+import os
+from abc import abstractmethod
 from base64 import b64encode
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar, Self
 
 from anymodal.media.containers import KNOWN_KINDS, contents
+from anymodal.media.content import Content, fields_of
 from anymodal.media.imu_header import NoTable
 from anymodal.media.limits import Limits, MediaError
-from anymodal.media.source import OTHER, Blob, Format, Source, read_source, sniff, write_file
-
-_KINDS_BY_SUFFIXES: tuple[tuple[str, frozenset[str]], ...] = (
-    (".png .apng .jpg .jpeg .jpe .jfif .webp .tif .tiff .bmp .dib", frozenset({"image"})),
-    (".avif .jp2 .j2k .j2c .jpc .jpf .jpx .mpo .qoi .ico", frozenset({"image"})),
-    (".ppm .pgm .pbm .pnm .pfm", frozenset({"image"})),
-    (".gif", frozenset({"image", "video"})),
-    (
-        ".wav .flac .mp3 .oga .opus .m4a .aac .mp2 .spx .aif .aiff .aifc .au .snd .caf .w64 .rf64 "
-        ".voc .sph .ac3 .eac3 .ec3 .dts .amr .awb .wma .mka .weba .wv .ape .tta",
-        frozenset({"audio"}),
-    ),
-    (
-        ".ogg .mp4 .webm .mkv .mov .m4v .avi .ogv .ogx .qt .3gp .3g2 .wmv .asf .flv .f4v .ts .mts "
-        ".m2ts .mpg .mpeg .vob .m2v .mxf .ivf .nut .y4m",
-        frozenset({"video", "audio"}),
-    ),
-    (".csv .tsv", frozenset({"imu"})),
-    (".ply", frozenset({"points"})),
-    (".npy", frozenset({"imu", "depth", "normal", "points"})),
+from anymodal.media.source import (
+    OTHER,
+    Blob,
+    Format,
+    Source,
+    check_file,
+    read_source,
+    sniff,
+    write_file,
 )
-_SUFFIXES = {suffix: kinds for suffixes, kinds in _KINDS_BY_SUFFIXES for suffix in suffixes.split()}
-"""Kinds that a file of this suffix may hold; all that loads as a picture counts as image."""
+from anymodal.media.stamps import MediaFile, stamp_of
+from anymodal.media.suffixes import KINDS_BY_SUFFIX
 
 
-class Media(ABC):
+class Media(Content):
     """A media item: NumPy arrays, with the numbers that give them meaning.
 
     A subclass is a dataclass of arrays and numbers; two media are equal if all of them are.
@@ -86,7 +73,7 @@ class Media(ABC):
         else:
             fmt = sniff(blob)
             kinds = _kinds_within(blob, fmt, limits, target_kind)
-            kinds_of_name = _SUFFIXES.get(blob.suffix, kinds)
+            kinds_of_name = KINDS_BY_SUFFIX.get(blob.suffix, kinds)
             _check_kind(blob, fmt, kinds, target_kind)
             # Of several kinds in one file, such as a video's sound, the name says which is meant.
             target_kind = target_kind or next(
@@ -99,6 +86,58 @@ class Media(ABC):
         medium = target._decode(blob, fmt, limits, **hints)
         assert isinstance(medium, cls)
         return medium
+
+    @classmethod
+    def defer(
+        cls, source: str | Path | bytes, *, limits: Limits | None = None, **hints: object
+    ) -> Self:
+        """A medium of a file, decoded when its content is first looked at.
+
+        Its arrays are read-only, so that its digest stays what the file's stamp says. `Media.defer`
+        and a kind of somebody's own load at once.
+
+        Args:
+            source: a path, or the bytes of a file.
+            limits: what is too much; `Limits()` where None.
+            hints: what the file leaves open; see the subclass.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is empty or too large. Whatever else `load` refuses is refused when
+                the content is first looked at.
+        """
+        limits = limits or Limits()
+        # A field with a default is there before it is decoded, so nothing would tell.
+        known = getattr(cls, "kind", None) in KNOWN_KINDS
+        if not known or any(hasattr(cls, each.name) for each in fields_of(cls)):
+            return cls.load(source, limits=limits, **hints)
+        if isinstance(source, bytes):
+            limits.check_bytes("the given data", len(source))
+        else:
+            source = Path(os.path.abspath(check_file(source, limits)[0]))
+        medium = object.__new__(cls)
+        stamp = cls._stamp(source, limits, hints)
+        medium._file = MediaFile(source, limits, hints, *stamp)
+        return medium
+
+    @classmethod
+    def _stamp(
+        cls, source: Path | bytes, limits: Limits, hints: Mapping[str, object]
+    ) -> tuple[str, bool]:
+        """The stamp of a source, and whether it may be trusted, see `stamps.stamp_of`."""
+        files = source if isinstance(source, bytes) else cls._files(source)
+        return stamp_of(files, cls.kind, limits, sorted(hints.items()))
+
+    @classmethod
+    def _files(cls, path: Path) -> tuple[Path, ...]:
+        """A file and those beside it that are read with it, whether they are there or not."""
+        return (path,)
+
+    def _read_file(self, file: MediaFile) -> Self:
+        return type(self).load(file.source, limits=file.limits, **file.hints)
+
+    def _stamp_file(self, file: MediaFile) -> str:
+        return self._stamp(file.source, file.limits, file.hints)[0]
 
     def save(self, path: str | Path) -> Path:
         """Save to a file in the format of its suffix, or with `suffix` where it has none.
@@ -146,7 +185,7 @@ class Media(ABC):
         """
         if self.time_axis is None:
             raise MediaError(f"{self.kind} has no duration, so no part of it can be cut out")
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        names = [field.name for field in fields_of(self)]
         values, rate = (getattr(self, name) for name in names[:2])
         total = values.shape[self.time_axis]
         first, count = round(start * rate), max(1, round(seconds * rate))
@@ -159,53 +198,6 @@ class Media(ABC):
         place[self.time_axis] = slice(first, first + count)
         more = {name: getattr(self, name) for name in names[1:]}
         return type(self)(**{names[0]: values[tuple(place)], **more})
-
-    def freeze(self) -> Self:
-        """Make the arrays read-only, so that the digest is computed once; returns the medium.
-
-        For media that are kept, as in a conversation's history: hashing them all again at every
-        turn would take longer than the turn. A copy of an array can be written to.
-        """
-        digest = self.digest()
-        values = [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
-        for value in values:
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
-        self._frozen = values, digest
-        return self
-
-    def _frozen_digest(self) -> str | None:
-        """The digest that `freeze` found, unless a field is another one or was made writable."""
-        values, digest = getattr(self, "_frozen", ((), None))
-        for field, was in zip(fields(self), values, strict=False):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            # A caller may have set another array, or lifted the write protection.
-            if value is not was or (isinstance(value, np.ndarray) and value.flags.writeable):
-                return None
-        return digest
-
-    def digest(self) -> str:
-        """The SHA-256 of the content in hexadecimal: the same for equal media, for caches."""
-        if (digest := self._frozen_digest()) is not None:
-            return digest
-        state = hashlib.sha256(self.kind.encode())
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            # With type and shape: the same bytes may be another array.
-            if isinstance(value, np.ndarray):
-                state.update(f"{field.name}:{value.dtype}:{value.shape}:".encode())
-                state.update(np.ascontiguousarray(value).data)
-            else:
-                state.update(f"{field.name}={value!r};".encode())
-        return state.hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
-
-    __hash__ = None  # type: ignore[assignment]  # the arrays can change: use digest()
 
     @abstractmethod
     def html(self) -> str:
@@ -226,7 +218,7 @@ def kind_of_suffix(suffix: str) -> str | None:
 
     A clip rather than its sound, and a picture rather than a clip.
     """
-    kinds = _SUFFIXES.get(suffix.lower()) or frozenset(
+    kinds = KINDS_BY_SUFFIX.get(suffix.lower()) or frozenset(
         kind for kind, cls in Media.kinds.items() if suffix.lower() in cls.saves
     )
     for kind in ("image", "video"):
@@ -237,7 +229,7 @@ def kind_of_suffix(suffix: str) -> str | None:
 
 def _kind_of_its_own(blob: Blob) -> str | None:
     """The kind that a file's suffix means, where only a class from elsewhere saves such files."""
-    if blob.suffix in _SUFFIXES:
+    if blob.suffix in KINDS_BY_SUFFIX:
         return None
     own = (
         kind
@@ -252,14 +244,14 @@ def _kinds_within(blob: Blob, fmt: Format, limits: Limits, kind: str | None) -> 
     try:
         return contents(blob, fmt, limits)
     except NoTable:
-        kinds = _SUFFIXES.get(blob.suffix, frozenset({"imu"}))
+        kinds = KINDS_BY_SUFFIX.get(blob.suffix, frozenset({"imu"}))
         if kind in (None, "imu") and "imu" in kinds:
             raise
         return ()
 
 
 def _check_kind(blob: Blob, fmt: Format, kinds: tuple[str, ...], kind: str | None) -> None:
-    expected = _SUFFIXES.get(blob.suffix)
+    expected = KINDS_BY_SUFFIX.get(blob.suffix)
     if expected is not None and not expected & set(kinds):
         raise MediaError(
             f"{blob.name} is named as {' or '.join(sorted(expected))} ({blob.suffix}), but it "
@@ -276,51 +268,3 @@ def _check_kind(blob: Blob, fmt: Format, kinds: tuple[str, ...], kind: str | Non
 def data_uri(mime: str, data: bytes) -> str:
     """Data inside a URI, for players and pictures that need no file."""
     return f"data:{mime};base64,{b64encode(data).decode()}"
-
-
-def check_array(
-    values: object, name: str, dtype: type[np.generic], axes: str, advice: str
-) -> NDArray[Any]:
-    """An array of the given type and axes, C-contiguous; other floats become float32.
-
-    Args:
-        axes: the expected shape for a reader, as `(H, W, 3)`; a number must match exactly.
-
-    Raises:
-        ValueError: if type or shape differ, an axis is empty, or a value is NaN or infinite.
-    """
-    array = np.asarray(values)
-    if dtype is np.float32 and np.issubdtype(array.dtype, np.floating):
-        array = array.astype(np.float32, copy=False)
-    if array.dtype != dtype:
-        raise MediaError(f"{name} are {array.dtype}, expected {np.dtype(dtype).name}: {advice}")
-    sizes = axes.strip("()").split(", ")
-    fits = array.ndim == len(sizes) and all(
-        size == int(want) if want.isdigit() else size > 0
-        for size, want in zip(array.shape, sizes, strict=True)
-    )
-    if not fits:
-        raise MediaError(
-            f"{name} have the shape {array.shape}, expected {axes} with no axis empty: {advice}"
-        )
-    if dtype is np.float32 and not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise MediaError(
-            f"{name} hold {array[where]} at index {where}; cut or fill such values before"
-        )
-    return np.ascontiguousarray(array)
-
-
-def check_number(value: object, name: str, low: float, high: float, unit: str) -> float:
-    """A finite number within bounds.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    try:
-        number = float(value)  # type: ignore[arg-type]  # what it can't take is an error below
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not low <= number <= high:
-        raise MediaError(f"{name}={value!r} is out of range; give {low:g} to {high:g} {unit}")
-    return number

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.media.arrays import read_npy, write_npy
-from anymodal.media.base import Media, check_array, data_uri
+from anymodal.media.base import Media, data_uri
+from anymodal.media.checks import check_array
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.pixels import pillow_pixels, read_pixels
 from anymodal.media.source import NPY, Blob, Format

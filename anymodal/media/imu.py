@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.media.arrays import read_npy, write_npy
-from anymodal.media.base import Media, check_array, check_number
+from anymodal.media.base import Media
+from anymodal.media.checks import check_array, check_number
 from anymodal.media.imu_table import read_table
 from anymodal.media.imu_time import MAX_RATE, MIN_RATE
 from anymodal.media.imu_units import parse_units
@@ -20,6 +21,8 @@ from anymodal.media.source import NPY, Blob, Format, write_file
 
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 UNITS = "m/s^2, rad/s"
+_BESIDE = ".json"
+"""Suffix of the file beside an NPY that has its rate and units."""
 _PLOTTED = 400  # points of a line
 _COLORS = ("#d1495b", "#2a9d54", "#3066be")
 _RATE_HELP = "give load(..., sample_rate=200)"
@@ -97,6 +100,10 @@ class IMU(Media):
     _repr_html_ = html
 
     @classmethod
+    def _files(cls, path: Path) -> tuple[Path, ...]:
+        return path, path.with_suffix(_BESIDE)
+
+    @classmethod
     def _decode(
         cls,
         blob: Blob,
@@ -139,7 +146,7 @@ class IMU(Media):
         """
         path = Path(path)
         if path.suffix.lower() == ".npy":
-            sidecar = path.with_suffix(".json")
+            sidecar = path.with_suffix(_BESIDE)
             if sidecar.exists() and "sample_rate" not in _read_sidecar(sidecar):
                 raise MediaError(
                     f"{sidecar.name} exists and is about something else; "
@@ -154,7 +161,7 @@ def _read_array(
     blob: Blob, limits: Limits, sample_rate: float | None, units: str | None
 ) -> tuple[NDArray[np.float32], float]:
     array = read_npy(blob, limits, ndim=2, check=lambda shape: _check_shape(blob, limits, shape))
-    beside = blob.path.with_suffix(".json") if blob.path else None
+    beside = blob.path.with_suffix(_BESIDE) if blob.path else None
     sidecar = _read_sidecar(beside) if beside and beside.is_file() else {}
     rate = sample_rate or sidecar.get("sample_rate")
     if rate is None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.media.arrays import read_npy, write_npy
-from anymodal.media.base import Media, check_array
+from anymodal.media.base import Media
+from anymodal.media.checks import check_array
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.ply import read_ply, to_byte_colors, write_ply
 from anymodal.media.source import NPY, Blob, Format
@@ -31,7 +32,8 @@ class PointCloud(Media):
     """
 
     points: NDArray[np.float32]
-    colors: NDArray[np.uint8] | None = None
+    colors: NDArray[np.uint8] | None = field(default_factory=lambda: None)
+    """By a factory: a plain default would be there before the file is decoded."""
 
     kind: ClassVar[str] = "points"
     suffix: ClassVar[str] = ".ply"

@@ -120,7 +120,13 @@ def read_source(source: Source, limits: Limits) -> Blob:
     return Blob.of(data, limits, name, path)
 
 
-def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
+def check_file(source: str | os.PathLike[str], limits: Limits) -> tuple[Path, str]:
+    """The path of a regular file of a size within the limits, and the name for messages.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is a URL, a folder, empty or too large.
+    """
     text = os.fspath(source)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|data:", text):
         raise MediaError(
@@ -144,6 +150,11 @@ def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
         raise MediaError(f"{name} is {what}; name one media file")
     limits.check_bytes(name, status.st_size)
+    return path, name
+
+
+def _read_path(source: str | os.PathLike[str], limits: Limits) -> Blob:
+    path, name = check_file(source, limits)
     with path.open("rb") as file:
         data = file.read(limits.max_bytes + 1)
     limits.check_bytes(name, len(data))  # again: the file may have grown since

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anymodal.media.base import Media, check_array, check_number, data_uri
+from anymodal.media.base import Media, data_uri
+from anymodal.media.checks import check_array, check_number
 from anymodal.media.formats import Format
 from anymodal.media.frames import read_clip
 from anymodal.media.image import Image

@@ -138,7 +138,7 @@ class Batches(IterableDataset[Any]):
         samples = [self._usable(index) for index in indices]
         try:
             return self.collate(samples)
-        except ValueError:  # of one of them, or several
+        except (OSError, ValueError):  # of one of them, or several
             return self.collate([self._usable(index, collates=True) for index in indices])
 
     def _usable(self, index: int, collates: bool = False) -> Any:

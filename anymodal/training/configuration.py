@@ -198,7 +198,8 @@ class Run:
         ema: decay of the weights' moving average that becomes the finished model; null for none.
         precision: Lightning's name for it: `32-true`, `bf16-mixed`, `16-mixed`, `bf16-true`, ….
         seed: of the order of samples, of new weights, and of all that is drawn.
-        workers: processes that read and prepare samples; 0 for the training's own.
+        workers: processes that read and prepare samples; 0 for the training's own. null for as many
+            as the machine has processors to spare, up to 8, where data decode files, else 0.
         save_every: optimiser steps between checkpoints.
         log_every: optimiser steps between lines of the log.
         validation: figures on held-out data while the run trains; null for none.
@@ -227,7 +228,7 @@ class Run:
     ema: float | None = None
     precision: str = "32-true"
     seed: int = 0
-    workers: int = 0
+    workers: int | None = None
     save_every: int = 200
     log_every: int = 20
     validation: ValidationConfig | None = None
@@ -301,7 +302,7 @@ class Run:
         ):
             yield name, getattr(self, name), 1, MOST
         yield "batch_size", self.batch_size, 1, 2**20
-        yield "workers", self.workers, 0, 1024
+        yield "workers", self.workers or 0, 0, 1024
         yield "seed", self.seed, 0, 2**31 - 1  # beside a batch's number it is torch's 64 bits
         if self.feature_cache.max_gb is not None:
             yield "feature_cache.max_gb", self.feature_cache.max_gb, 0, 2**20

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,6 +16,29 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from anymodal.training.batches import Batches
 from anymodal.training.objectives import Objective
 from anymodal.training.steps import Counts, sum_counts
+
+MAX_WORKERS = 8
+"""Workers of a process where a run names no number: each holds two batches or more."""
+
+
+def num_workers(configured: int | None, data: object, processes: int = 1) -> int:
+    """How many processes read and collate: those of a configuration, or as many as fit.
+
+    For data that decode files (`reads_files`) that is as many as there are processors, shared
+    among the training processes of this machine, each of which keeps one. What is in memory isn't
+    worth sending from process to process.
+
+    Args:
+        configured: None where the run names no number.
+        data: samples by index.
+        processes: those that train on this machine.
+    """
+    if configured is not None:
+        return configured
+    if not getattr(data, "reads_files", False) or sys.platform != "linux":
+        return 0  # elsewhere a fork isn't safe, or isn't there
+    processes = max(processes, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    return max(0, min(MAX_WORKERS, len(os.sched_getaffinity(0)) // processes - 1))
 
 
 class MicroBatch(NamedTuple):
@@ -47,6 +73,7 @@ class Loader(DataLoader[Any]):
             multiprocessing_context="fork" if workers else None,
             prefetch_factor=max(2, -(-ahead // workers) + 1) if workers else None,
             worker_init_fn=_leave_signals,
+            collate_fn=_unchanged,  # torch's own would make tensors of arrays within
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -75,15 +102,23 @@ class StepLoader:
         objective: counts what a batch has.
         workers: processes that read and collate; 0 for this one.
         size: batches in a step.
+        precision: the context in which the model will compute.
     """
 
     def __init__(
-        self, batches: Batches, objective: Objective[Any, Any], workers: int, size: int
+        self,
+        batches: Batches,
+        objective: Objective[Any, Any],
+        workers: int,
+        size: int,
+        precision: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.loader = Loader(batches, workers, size)
-        self.objective, self.size = objective, size
+        self.objective, self.size, self.precision = objective, size, precision
 
     def __iter__(self) -> Iterator[MicroBatch]:
+        with self.precision():
+            self.objective.open_cache()
         batches = iter(self.loader)
         while step := list(islice(batches, self.size)):
             counts = sum_counts(map(self.objective.counts, step))
@@ -93,6 +128,10 @@ class StepLoader:
                 self.objective.prefetch(batch)
                 yield MicroBatch(batch, counts, first)
                 first = False
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
 
 
 def _leave_signals(worker: int) -> None:

@@ -15,7 +15,7 @@ from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.tensor_store import TensorStore
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
-from anymodal.training.loader import Loader
+from anymodal.training.loader import Loader, num_workers
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import allow_tf32, lightning_precision
@@ -83,10 +83,12 @@ def _fill(
     fabric = L.Fabric(devices=1, precision=lightning_precision(run.precision), **place)  # type: ignore[arg-type]
     fabric.setup_module(objective.model)
     samples = len(numbers) * run.batch_size
+    workers = num_workers(run.workers, batches.data)
     assert objective.feature_cache is not None, "it was opened"
     room = _Room(objective.feature_cache, samples)
     with fabric.autocast(), torch.no_grad(), tqdm(total=samples, unit=" samples") as progress:
-        for _, batch in zip(numbers, Loader(batches, run.workers), strict=False):
+        objective.open_cache()
+        for _, batch in zip(numbers, Loader(batches, workers), strict=False):
             objective.precompute(batch)
             room.check(run.batch_size)
             progress.update(run.batch_size)

@@ -27,7 +27,7 @@ from anymodal.training.batches import Batches
 from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.checkpoints import AtomicCheckpointIO, resumable
 from anymodal.training.configuration import Run
-from anymodal.training.loader import StepLoader
+from anymodal.training.loader import StepLoader, num_workers
 from anymodal.training.losses import LATENTS, LossSettings, build_losses, needs_of
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
@@ -341,7 +341,9 @@ def _fit(
     with transform_regions(
         module.model, compiled=run.compile, checkpointed=run.activation_checkpointing
     ):
-        steps = StepLoader(batches, objective, run.workers, run.accumulate_grad_batches)
+        workers = num_workers(run.workers, data, trainer.num_devices)
+        precision = trainer.precision_plugin.forward_context
+        steps = StepLoader(batches, objective, workers, run.accumulate_grad_batches, precision)
         trainer.fit(module, steps, ckpt_path=resumable(last))
     for callback in average:
         callback.apply(module)

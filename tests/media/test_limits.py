@@ -49,7 +49,7 @@ def test_what_loads_media_takes_limits(second: Path) -> None:
     loads: list[Any] = [
         lambda: conversation_of([second, "what?"], SHORT),
         lambda: conversation_of([Message("user", [second])], SHORT),
-        lambda: Conversations(folder / "d.json", limits=given)[0],
+        lambda: Conversations(folder / "d.json", limits=given)[0][0].media[0].decode(),
         lambda: read_file(second, None, SHORT),
         lambda: read_samples(folder / "d.jsonl", SHORT)[0].conversation(),
     ]

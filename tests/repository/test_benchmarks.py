@@ -130,6 +130,7 @@ SMALLEST = {
     "heads.py": "--steps 1 --n 2 --only 'linear, 4 signals'",
     "memory.py": "nano",
     "processor.py": "--tiny --only smollm2-135m --steps 5 --runs 1",
+    "real_files.py": "--runs 1 --steps 1 --kinds image imu",
     "rows.py": "--runs 1 --batches 1",
     "serving.py": "--runs 1 --warm 0",
     "startup.py": "--runs 1 --warm 0",

@@ -55,12 +55,12 @@ class Calls:
         from anymodal.encoders import ImageBindEncoder
 
         self.media = self.captions = self.latents = 0
-        prepare, embed = ImageBindEncoder.prepare, DiffusionDecoder.embed_captions
+        forward, embed = ImageBindEncoder.forward, DiffusionDecoder.embed_captions
         encode = DiffusionDecoder.encode
 
-        def count_media(encoder: Any, media: Any) -> Tensor:
-            self.media += 1
-            return prepare(encoder, media)
+        def count_media(encoder: Any, batch: Tensor) -> Any:
+            self.media += len(batch)
+            return forward(encoder, batch)
 
         def count_captions(decoder: Any, captions: Sequence[str]) -> Any:
             self.captions += len(captions)
@@ -70,7 +70,7 @@ class Calls:
             self.latents += len(batch)
             return encode(decoder, batch)
 
-        monkeypatch.setattr(ImageBindEncoder, "prepare", count_media)
+        monkeypatch.setattr(ImageBindEncoder, "forward", count_media)
         monkeypatch.setattr(DiffusionDecoder, "embed_captions", count_captions)
         monkeypatch.setattr(DiffusionDecoder, "encode", count_latents)
 

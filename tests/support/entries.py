@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from anymodal.data.conversations import Conversations
+from anymodal.media import Media
+from anymodal.types import Target
 from tests.support.tiny import picture
 
 SEEN = [picture(n, 8) for n in range(3)]
 
 
 def read(folder: Path, entry: Any, **how: Any) -> list[tuple[str, list[Any]]]:
+    """Roles and contents of an entry, its files decoded."""
     (folder / "d.json").write_text(json.dumps([entry]))
-    return [(m.role, m.content) for m in Conversations(folder / "d.json", **how)[0]]
+    messages = Conversations(folder / "d.json", **how)[0]
+    for part in (part for message in messages for part in message.content):
+        medium = part.media if isinstance(part, Target) else part
+        if isinstance(medium, Media):
+            medium.decode()
+    return [(m.role, m.content) for m in messages]
 
 
 def share(question: str, reply: str, *more: str) -> list[dict[str, str]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from anymodal.config import ConfigError
 from anymodal.io.feature_cache import CacheKey, FeatureCache
+from anymodal.media import Media
 from anymodal.training.losses import Loss, LossSettings, WeightedLoss, build_losses, needs_of
 
 SampleT = TypeVar("SampleT")
@@ -106,6 +107,33 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
             f"{type(self).__name__} has no frozen part whose results are kept; train without "
             "computing them ahead"
         )
+
+    def open_cache(self) -> None:
+        """Open the keys of media's results, so that workers forked from now on know them.
+
+        Called as the model will compute: on its device and in its precision.
+        """
+
+    def is_cached(
+        self,
+        key: CacheKey,
+        items: Sequence[ItemT],
+        media: Callable[[ItemT], Media],
+        digest: Callable[[ItemT], str],
+    ) -> list[bool]:
+        """Whether a part's results of some items are cached; no file is decoded to tell.
+
+        Args:
+            key: what determines the results.
+            items: in a batch's order.
+            media: the media item of each.
+            digest: a text for each item, equal for equal ones.
+        """
+        if self.feature_cache is None or key.trains:
+            return [False] * len(items)
+        self.feature_cache.read_digests(map(media, items))
+        digests = [None if media(item).undecoded else digest(item) for item in items]
+        return self.feature_cache.holds(key, digests)
 
     def cached(
         self,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +18,7 @@ from anymodal.io.feature_cache import CacheKey
 from anymodal.language.model import supervised
 from anymodal.language.packing import Packed
 from anymodal.language.prompt import ChatPrompt, MediaReference
+from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.training.losses import (
     CAPTION_CONDITIONING,
@@ -28,7 +31,8 @@ from anymodal.training.losses import (
 )
 from anymodal.training.losses.states import DialogueStates, TargetStates
 from anymodal.training.objectives.base import Objective, values_of
-from anymodal.training.objectives.latents import cached_latents
+from anymodal.training.objectives.latents import cached_latents, decode_missing
+from anymodal.training.objectives.prepared import PreparedMedia
 from anymodal.types import Conditioning, Features, Message, Target
 
 DIALOGUE_LOSSES: dict[str, type[Loss[Any, Any]]] = {
@@ -47,6 +51,7 @@ class DialogueBatch(NamedTuple):
         supervised: positions to learn from.
         num_captions: targets with a caption, by modality; 0 where there are none.
         num_media: those of them that have media.
+        prepared: by modality, media shown whose features weren't cached.
     """
 
     prompts: list[ChatPrompt]
@@ -54,6 +59,7 @@ class DialogueBatch(NamedTuple):
     supervised: int
     num_captions: dict[str, int]
     num_media: dict[str, int]
+    prepared: dict[str, PreparedMedia]
 
     @property
     def labels(self) -> Tensor:
@@ -110,21 +116,49 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
                 model reads.
         """
         prompts, packed = self.model.prompts.lay_out(samples, self.packed)
-        if self.feature_cache is not None:
-            for prompt in prompts:  # here, where workers do it; the cache knows items by them
-                for item in prompt.media:
-                    item.digest  # noqa: B018
-        batch = DialogueBatch(prompts, packed, supervised(packed.labels), {}, {})
+        batch = DialogueBatch(prompts, packed, supervised(packed.labels), {}, {}, {})
         for name in self.model.heads:
             targets = batch.targets(name)
             batch.num_captions[name] = len(targets)
             batch.num_media[name] = sum(target.media is not None for target in targets)
+        self._decode(batch)
         return batch
+
+    def _decode(self, batch: DialogueBatch) -> None:
+        """Prepare the media whose features aren't cached, and decode those of missing latents.
+
+        What else is in files stays there, or goes back there.
+        """
+        shown = batch.items()
+        for name, items in shown.items():
+            if missing := self._prepare(name, items):
+                batch.prepared[name] = PreparedMedia.of(missing)
+        decoded: list[Media] = []
+        if LATENTS in self.needs:
+            for name in self.model.heads:
+                media = [t.media for t in batch.targets(name) if t.media is not None]
+                decoded += decode_missing(self, self.model.decoders.get(name), media)
+        kept = set(map(id, decoded))
+        for item in (item for items in shown.values() for item in items):
+            if id(item.media) not in kept:
+                item.media.release()
+
+    def _prepare(self, name: str, items: Sequence[MediaReference]) -> dict[int, Tensor]:
+        """Tensors of the media whose features aren't cached, by their places."""
+        key = self._encoding(name)
+        cached = self.is_cached(key, items, lambda item: item.media, lambda item: item.digest)
+        missing = [place for place, there in enumerate(cached) if not there]
+        tensors = {place: self.model.prepare(name, items[place].media) for place in missing}
+        if self.feature_cache is not None and not key.trains:
+            for place in missing:  # while it is decoded
+                items[place].digest  # noqa: B018
+        return tensors
 
     def states(self, batch: DialogueBatch) -> DialogueStates:
         ids, _, positions, places = batch.packed
         ids = ids.to(self.device, non_blocking=True)
-        embeds = self.model.embed(batch.prompts, ids, places, encode=self.features)
+        encode = partial(self.features, prepared=batch.prepared)
+        embeds = self.model.embed(batch.prompts, ids, places, encode=encode)
         if collectives.world_size() > 1 and torch.is_grad_enabled() and not embeds.requires_grad:
             embeds = embeds + self._zero_of_readers()
         positions = positions.to(self.device, non_blocking=True)
@@ -181,7 +215,8 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         if self.feature_cache is None:
             return
         for name, items in batch.items().items():
-            self.feature_cache.prefetch(self._encoding(name), [item.digest for item in items])
+            if not (key := self._encoding(name)).trains:
+                self.feature_cache.prefetch(key, [item.digest for item in items])
         for name in self.model.heads:
             targets = batch.targets(name)
             if targets and CAPTION_CONDITIONING in self.needs:
@@ -192,7 +227,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         """Compute features, conditioning and latents, for the feature cache, and nothing else."""
         for name, items in batch.items().items():
             if not self._encoding(name).trains:
-                self.features(name, items)
+                self.features(name, items, batch.prepared)
         for name in self.model.heads:
             targets = batch.targets(name)
             if targets and CAPTION_CONDITIONING in self.needs:
@@ -201,17 +236,36 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             if media and LATENTS in self.needs:
                 cached_latents(self, self.model.decoders.get(name), media)
 
+    def open_cache(self) -> None:
+        keys = [self._encoding(name) for name in self.model.encoders]
+        if LATENTS in self.needs:
+            keys += [self.model.decoders.get(name).encoding() for name in self.model.heads]
+        for key in keys:
+            if self.feature_cache is not None and not key.trains:
+                self.feature_cache.open(key, self.device)
+
     def _encoding(self, name: str) -> CacheKey:
         key: CacheKey = self.model.encoders.get(name).cache_key("features")
         return key
 
-    def features(self, name: str, items: Sequence[MediaReference]) -> Features:
-        """Features of one modality's media in one batch."""
+    def features(
+        self,
+        name: str,
+        items: Sequence[MediaReference],
+        prepared: Mapping[str, PreparedMedia] = MappingProxyType({}),
+    ) -> Features:
+        """Features of one modality's media in one batch, of which some may be prepared already."""
+        tensors = prepared[name].tensors() if name in prepared else {}
+        pairs = [(item, tensors.get(place)) for place, item in enumerate(items)]
 
-        def encode(some: list[MediaReference]) -> Features:
-            return self.model.encode(name, [item.media for item in some])
+        def encode(some: list[tuple[MediaReference, Tensor | None]]) -> Features:
+            batch = [self.model.prepare(name, i.media) if t is None else t for i, t in some]
+            return self.model.encode_prepared(name, batch)
 
-        return Features(*self.cached(self._encoding(name), items, lambda i: i.digest, encode))
+        values = self.cached(self._encoding(name), pairs, lambda pair: pair[0].digest, encode)
+        if self.feature_cache is not None:
+            self.feature_cache.keep_digests(item.media for item in items)
+        return Features(*values)
 
     @torch.no_grad()
     def _caption_conditioning(self, name: str, captions: Sequence[str]) -> Conditioning:

@@ -14,7 +14,7 @@ from anymodal.decoders import Decoder
 from anymodal.training.losses import Denoise
 from anymodal.training.losses.states import DiffusionStates, TargetStates
 from anymodal.training.objectives.base import Objective
-from anymodal.training.objectives.latents import cached_latents
+from anymodal.training.objectives.latents import cached_latents, decode_missing
 
 
 class CaptionedBatch(NamedTuple):
@@ -50,7 +50,12 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         self.dropout = dropout
 
     def collate(self, samples: Sequence[Captioned]) -> CaptionedBatch:
+        decode_missing(self, self.model, [sample.media for sample in samples])
         return CaptionedBatch(list(samples))
+
+    def open_cache(self) -> None:
+        if self.feature_cache is not None and not (key := self.model.encoding()).trains:
+            self.feature_cache.open(key, self.device)
 
     def precompute(self, batch: CaptionedBatch) -> None:
         self._latents(batch)

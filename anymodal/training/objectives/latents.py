@@ -23,4 +23,24 @@ def cached_latents(
         batch = torch.stack([decoder.prepare(each) for each in some])
         return [decoder.encode(batch.to(objective.device)).float()]
 
-    return objective.cached(decoder.encoding(), media, lambda each: each.digest(), encode)[0]
+    latents = objective.cached(decoder.encoding(), media, lambda each: each.digest(), encode)[0]
+    if objective.feature_cache is not None:
+        objective.feature_cache.keep_digests(media)
+    return latents
+
+
+def decode_missing(
+    objective: Objective[Any, Any], decoder: Decoder, media: Sequence[Media]
+) -> list[Media]:
+    """Decode files whose latents aren't cached, where workers do it.
+
+    Returns:
+        Those of the media that are decoded now.
+    """
+    files, key = [each for each in media if each.file is not None], decoder.encoding()
+    cached = objective.is_cached(key, files, lambda each: each, lambda each: each.digest())
+    for medium in (each for each, there in zip(files, cached, strict=True) if not there):
+        medium.decode()
+        if objective.feature_cache is not None and not key.trains:
+            medium.digest()
+    return [medium for medium in files if medium.decoded]

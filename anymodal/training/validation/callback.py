@@ -13,7 +13,7 @@ import lightning as L
 from anymodal.distributed import collectives
 from anymodal.training.callbacks.moving_average import MovingAverage
 from anymodal.training.configuration import Run
-from anymodal.training.loader import Loader
+from anymodal.training.loader import Loader, num_workers
 from anymodal.training.objectives import Objective
 from anymodal.training.validation.batches import HeldOutBatches
 from anymodal.training.validation.best import BEST, BestWeights
@@ -142,7 +142,7 @@ class Validation(L.Callback):
         alone = trainer.world_size == 1  # else the others would wait
         figures, errors = held_out_losses(
             self.objective,
-            Loader(batches, self.run.workers),
+            Loader(batches, num_workers(self.run.workers, batches.data, trainer.num_devices)),
             self.run.seed,
             trainer.precision_plugin.forward_context,
             lambda: alone and module.stopping.has_signal,
