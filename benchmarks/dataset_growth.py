@@ -4,12 +4,18 @@ A frozen part's small results fill a cache, and training reads them from it, ite
 order of `Batches`, through the code of `anymodal train`. What trains is one linear layer, so that
 what a step takes beside the loop itself is finding what it needs.
 
+A second table has a look for a batch that isn't in the cache, which other processes may have
+written meanwhile, by the number of segments that they and earlier runs have left; and the first
+look of a run, which merges those that nobody writes any more.
+
     OMP_NUM_THREADS=1 python benchmarks/dataset_growth.py
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +29,7 @@ from torch import Tensor, nn
 
 from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.results import markdown_table
+from anymodal.io.tensor_store import TensorStore
 from anymodal.training.losses import Loss, WeightedLoss
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import allow_tf32
@@ -31,6 +38,7 @@ from anymodal.training.run import train_model
 SIZES = (1_000, 10_000, 100_000)
 SHAPE = (4, 16)  # tokens and width of what is kept of an item: 256 bytes
 BATCH = 32
+SECTION = "0" * 32
 
 
 class Items:
@@ -149,6 +157,26 @@ def train_from_cache(folder: Path, size: int, steps: int) -> dict[str, Any]:
     return {"seconds": float(times.median()), "own_mb": own_memory() - before}
 
 
+def miss(folder: Path, count: int, looks: int = 200) -> dict[str, Any]:
+    """Seconds of a look for a batch that isn't there, among so many segments of other processes."""
+    keys = [str(number) for number in range(BATCH)]
+    for number in range(count):
+        TensorStore(folder).add(SECTION, {f"of process {number}": (torch.zeros(SHAPE),)})
+    store = TensorStore(folder)
+    store.find(SECTION, keys)
+    start = measure.seconds()
+    for _ in range(looks):
+        assert not store.find(SECTION, keys)
+    seconds = (measure.seconds() - start) / looks
+    hour_ago = time.time() - 3600
+    for path in folder.rglob("*.*"):
+        os.utime(path, (hour_ago, hour_ago))
+    start = measure.seconds()
+    assert TensorStore(folder).find(SECTION, ["of process 0"])
+    merging = measure.seconds() - start
+    return {"seconds": seconds, "merging": merging, "left": len(list(folder.rglob("*.data")))}
+
+
 def own_memory() -> float:
     """Memory (MB) that isn't a file's: pages of mapped files are the system's to take back."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -161,6 +189,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--steps", type=int, default=300, help="default: %(default)s")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--segments", type=int, nargs="+", default=(1, 32, 512))
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as temporary:
@@ -193,6 +222,25 @@ def main() -> None:
     header = ["items", "filling, µs each", "opening ms", "a step ms", "to the first row",
               "own MB", "peak MB"]  # fmt: skip
     measure.write_section("dataset growth", markdown_table(header, rows), args.page)
+    measure.write_section("segments", _segments_table(args.segments, args.runs), args.page)
+
+
+def _segments_table(counts: Sequence[int], runs: int) -> str:
+    taken: dict[int, list[dict[str, Any]]] = {count: [] for count in counts}
+    for run in range(runs):
+        for count in measure.turns(taken, run):
+            with tempfile.TemporaryDirectory() as folder:
+                taken[count].append(measure.apart(partial(miss, Path(folder), count)))
+    rows = [
+        [
+            str(count),
+            measure.spread([run["seconds"] for run in mine], 3, 1e3),
+            measure.spread([run["merging"] for run in mine], 1, 1e3),
+            str(max(run["left"] for run in mine)),
+        ]
+        for count, mine in taken.items()
+    ]
+    return markdown_table(["segments", "a batch of 32 misses ms", "first look ms", "left"], rows)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import zlib
 from collections.abc import Mapping
 from math import prod
@@ -26,6 +27,12 @@ Row = NDArray[np.uint8]
 
 Records = NDArray[np.void]
 """A structured array of `RECORD`, or of a type that has its fields."""
+
+SEGMENT_BYTES = 4 << 30
+"""Bytes after which a segment is closed."""
+
+MERGED = "m"
+"""First letter of a merged segment's own name, where others have a hexadecimal digit."""
 
 RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("check", "<u4")])
 
@@ -48,6 +55,27 @@ def file_length(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def folder_time(folder: Path) -> int | None:
+    """When a folder changed, in nanoseconds; None where there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def set_folder_time(folder: Path) -> int | None:
+    """Set a folder's time to now, which tells who looks that a file in it has grown."""
+    now = time.time_ns()
+    try:
+        os.utime(folder, ns=(now, now))  # finer than the clock of a file system
+    except PermissionError:  # somebody else's folder, whose time may only be set to the clock's
+        with contextlib.suppress(OSError):
+            os.utime(folder)
+    except FileNotFoundError:
+        return None
+    return folder_time(folder)
 
 
 class RecordSchema:
@@ -95,8 +123,11 @@ class StoreSegment:
     """One file of rows and one of records, as far as they are written."""
 
     def __init__(self, stem: Path) -> None:
-        self.schema = RecordSchema(stem.name.rpartition("-")[0])
+        schema, _, own = stem.name.rpartition("-")
+        self.schema = RecordSchema(schema)
         self.data, self.index = Path(f"{stem}.data"), Path(f"{stem}.index")
+        self.name, self.merged = stem.name, own.startswith(MERGED)
+        self.complete = False  # nothing will be added to it, and all of it was read
         self.read_rows = 0
         self.memmap: np.memmap[tuple[int], np.dtype[np.uint8]] | None = None
 
@@ -118,7 +149,10 @@ class StoreSegment:
         if self.memmap is None or len(self.memmap) < end:
             if file_length(self.data) < end:
                 return None
-            self.memmap = np.memmap(self.data, np.uint8, "r")
+            try:
+                self.memmap = np.memmap(self.data, np.uint8, "r")
+            except FileNotFoundError:  # merged into another in between
+                return None
         # A copy: a view would keep its map open, and with it a file descriptor.
         return np.array(self.memmap[start:end])
 
@@ -127,12 +161,23 @@ class SegmentWriter:
     """Appends to a segment of its own."""
 
     def __init__(self, folder: Path, schema: str) -> None:
-        stem = folder / f"{schema}-{uuid4().hex}"
+        self.name = f"{schema}-{uuid4().hex}"
+        stem = folder / self.name
         self.process, self.size = os.getpid(), 0
         # Without Python's buffers, of which a forked process would write a second copy.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self.data = os.open(f"{stem}.data", flags, 0o666)
         self.index = os.open(f"{stem}.index", flags, 0o666)
+        self.links = os.fstat(self.index).st_nlink
+
+    def is_usable(self) -> bool:
+        """Return whether this process may append: a fork has its parent's file, which the parent
+        goes on writing, and a file that was merged into another has no name any more.
+        """
+        try:
+            return self.process == os.getpid() and os.fstat(self.index).st_nlink >= self.links
+        except OSError:  # a shared disk's way to say so
+            return False
 
     def append(self, values: Mapping[bytes, Value]) -> None:
         """Append values of its schema by the digests of their keys.
@@ -155,8 +200,9 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Close both files."""
-        os.close(self.data)
-        os.close(self.index)
+        for file in (self.data, self.index):
+            with contextlib.suppress(OSError):  # of a file that a shared disk has no more
+                os.close(file)
 
 
 def _write(file: int, data: bytes) -> None:

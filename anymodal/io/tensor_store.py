@@ -3,7 +3,7 @@
 A section is a folder of segments. A segment is written by one process, rows before their records,
 so that whatever ends the process leaves a tail that is ignored; a row that doesn't fit its record's
 checksum counts as missing. There are no locks and no database, which are what breaks on a shared
-disk.
+disk. Segments that nobody writes any more are merged when a section is opened (`compaction`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from uuid import uuid4
 
 import numpy as np
 
+from anymodal.distributed import collectives
+from anymodal.io.compaction import compact
 from anymodal.io.segments import (
     RECORD,
+    SEGMENT_BYTES,
     Records,
     RecordSchema,
     Row,
@@ -31,29 +34,36 @@ from anymodal.io.segments import (
     StoreSegment,
     Value,
     file_length,
+    folder_time,
+    set_folder_time,
     size_of,
 )
 
 LOCATION = np.dtype([*RECORD.descr, ("segment", "<u4"), ("row", "<u4")])
 
-SEGMENT_BYTES = 4 << 30
-"""Bytes after which a segment is closed."""
-
 RECENT_MIN, RECENT_MAX = 1 << 10, 1 << 16
 """Entries that a dictionary may hold, at least and at most, before they are sorted into an array of
 28 bytes each. Between them it is an eighth of the array, so that sorting stays cheap."""
+
+LOOKS = 100
+"""Looks at the folder's size while the room below its limit is filled once."""
 
 MAX_MAPS = 64
 """Segments that are mapped at once: each takes a file descriptor."""
 
 
 class Section:
-    """All segments of one folder, and where in them each key is."""
+    """All segments of one folder, and where in them each key is.
+
+    Whoever appends to a segment sets the folder's time, so that a look at that tells whether any of
+    them has grown.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.modified: int | None = None  # the folder's time, at the last look into it
         self.segments: list[StoreSegment] = []
-        self.names: set[str] = set()
+        self.numbers: dict[str, int] = {}  # of segments by name; -1 for a file of others
         self.index: Records = np.empty(0, LOCATION)
         self.high = np.empty(0, np.uint64)  # of those, contiguous, as a binary search wants them
         self.recent: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
@@ -62,26 +72,45 @@ class Section:
 
     def refresh(self) -> None:
         """Take in what this process and others have written since."""
-        for path in sorted(self.folder.glob("*.index")):
-            if path.stem not in self.names and path.with_suffix(".data").exists():
-                self.names.add(path.stem)
-                with contextlib.suppress(ValueError):  # a file that isn't the store's
-                    self.segments.append(StoreSegment(path.with_suffix("")))
+        modified = folder_time(self.folder)
+        if modified == self.modified:
+            return
+        self.modified = modified  # before the look: what comes during it is found by the next
+        files: set[str] = set()
+        with contextlib.suppress(FileNotFoundError):  # deleted, which may happen at any time
+            files = set(os.listdir(self.folder))
+        for name in sorted(file.removesuffix(".index") for file in files):
+            if name not in self.numbers and {f"{name}.index", f"{name}.data"} <= files:
+                self._open(name)
         for number, segment in enumerate(self.segments):
-            start_row, records = segment.read_rows, segment.new_records()
-            most = min(RECENT_MAX, max(RECENT_MIN, len(self.index) // 8))
-            if len(records) + len(self.recent) <= most:
-                for row, (high, low, check) in enumerate(records.tolist(), start_row):
-                    self.recent.setdefault((high, low), []).append((check, number, row))
-                continue
-            locations = np.empty(len(records), LOCATION)
-            for name in RECORD.names or ():
-                locations[name] = records[name]
-            locations["segment"], locations["row"] = (
-                number,
-                np.arange(start_row, start_row + len(records)),
-            )
-            self._sort(locations)
+            if not segment.complete:
+                self._take_in(number)
+                segment.complete = segment.merged or segment.index.name not in files
+
+    def _open(self, name: str) -> None:
+        self.numbers[name] = len(self.segments)
+        try:
+            self.segments.append(StoreSegment(self.folder / name))
+        except ValueError:  # a file that isn't the store's
+            self.numbers[name] = -1
+
+    def _take_in(self, number: int) -> None:
+        """Note where the new rows of a segment are."""
+        segment = self.segments[number]
+        start_row, records = segment.read_rows, segment.new_records()
+        most = min(RECENT_MAX, max(RECENT_MIN, len(self.index) // 8))
+        if len(records) + len(self.recent) <= most:
+            for row, (high, low, check) in enumerate(records.tolist(), start_row):
+                self.recent.setdefault((high, low), []).append((check, number, row))
+            return
+        locations = np.empty(len(records), LOCATION)
+        for name in RECORD.names or ():
+            locations[name] = records[name]
+        locations["segment"], locations["row"] = (
+            number,
+            np.arange(start_row, start_row + len(records)),
+        )
+        self._sort(locations)
 
     def _sort(self, locations: Records) -> None:
         recent = [(*key, *place) for key, places in self.recent.items() for place in places]
@@ -122,16 +151,23 @@ class Section:
     def add(self, values: Mapping[bytes, Value]) -> None:
         """Append values, each to this process's segment of its schema."""
         self.folder.mkdir(exist_ok=True)
+        is_current = folder_time(self.folder) == self.modified
         schemas: dict[str, dict[bytes, Value]] = {}
         for key, value in values.items():
             schemas.setdefault(RecordSchema.name_of(value), {})[key] = value
         for schema, group in schemas.items():
             self._writer(schema).append(group)
+        modified = set_folder_time(self.folder)
+        if is_current:  # nobody else has written anything, and one's own is known
+            for writer in self.writers.values():
+                if writer.name not in self.numbers:
+                    self._open(writer.name)
+                self._take_in(self.numbers[writer.name])
+            self.modified = modified
 
     def _writer(self, schema: str) -> SegmentWriter:
         writer = self.writers.get(schema)
-        # A fork has its parent's file, which the parent goes on writing.
-        if writer is None or writer.process != os.getpid() or writer.size >= SEGMENT_BYTES:
+        if writer is None or not writer.is_usable() or writer.size >= SEGMENT_BYTES:
             if writer is not None:
                 writer.close()
             # A name of its own, so no two processes ever append to one file.
@@ -163,6 +199,7 @@ class TensorStore:
         self.sections: dict[str, Section] = {}
         self.failure: OSError | None = None
         self.lock, self.process = threading.Lock(), os.getpid()  # a thread may be prefetching
+        self._size = self._added = 0  # bytes at the last look, and added since
         trial = self.folder / f".{uuid4().hex}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -230,12 +267,21 @@ class TensorStore:
         return free if self.limit is None else max(0, min(free, self.limit - self.size()))
 
     def _check_limit(self, values: Mapping[str, Value]) -> None:
-        if self.limit is None or self.size() + sum(map(size_of, values.values())) <= self.limit:
+        if self.limit is None:
             return
-        raise OSError(errno.EDQUOT, f"max_gb={self.limit / 2**30:.3g} is reached")
+        added = sum(map(size_of, values.values()))
+        # Looked at again after a share of the room is filled: a look goes through all files.
+        if self._added + added > (self.limit - self._size) // LOOKS or not self._size:
+            self._size, self._added = self.size(), 0
+        self._added += added
+        if self._size + self._added > self.limit:
+            raise OSError(errno.EDQUOT, f"max_gb={self.limit / 2**30:.3g} is reached")
 
     def _section(self, name: str) -> Section:
         if name not in self.sections:
+            # One of the processes that were launched together, so that each isn't at it.
+            if collectives.is_rank_zero():
+                compact(self.folder / name)
             self.sections[name] = Section(self.folder / name)
         return self.sections[name]
 
