@@ -54,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-requests", type=count, help="requests under way, more get 429 (default: 128)")
     add("--timeout", type=float, help="the longest that a request may take, in s (default: 600)")
     add("--max-body", type=count, metavar="MIB", help="the longest body (default: 96)")
+    add("--rate", type=count, metavar="N", help="POST requests of a key in a minute (default: any)")
+    add(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="keep jobs and their videos here (default: until the server ends)",
+    )
+    add("--keep", type=float, metavar="HOURS", help="how long a finished job is kept (default: 24)")
     add("--dtype", metavar="TYPE", help="the weights' precision (default: that of the files)")
     add_trust(parser)
     add_limits(parser)
@@ -114,6 +122,9 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
         api_keys=read_api_keys(args.api_keys),
         allowed_hosts=args.allow_host,
         cors_origins=args.cors_origin,
+        requests_per_minute=args.rate,
+        data_folder=args.data,
+        job_seconds=default.job_seconds if args.keep is None else 3600 * args.keep,
     )
 
 

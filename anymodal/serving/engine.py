@@ -125,7 +125,7 @@ class Engine:
             FileNotFoundError: if the conversation names a file that isn't there.
             ValueError: for a conversation or settings that don't fit the model.
         """
-        settings = self._check(request)
+        settings = self.check(request)
         self._enter()
         try:
             messages: Sequence[Message] = ()
@@ -159,7 +159,12 @@ class Engine:
             self._box = Mailbox(loop)
         return self._box
 
-    def _check(self, request: ReplyRequest) -> JobSettings:
+    def check(self, request: ReplyRequest) -> JobSettings:
+        """The settings of a request, checked.
+
+        Raises:
+            ValueError: for settings that don't fit the model.
+        """
         if request.completes and not isinstance(request.conversation, str):
             raise ValueError("a text to go on with is a string")
         choose, media = check_settings(self.model, request.sampling, request.text)

@@ -21,6 +21,7 @@ import pytest
 from anymodal.media import Limits
 from anymodal.media.base import data_uri
 from anymodal.model import AnyModal
+from anymodal.serving.api.rate_limit import RateLimiter
 from anymodal.serving.api.settings import ServerSettings, read_api_keys
 from tests.support.paths import ROOT
 from tests.support.serving import model_to_serve, serving
@@ -267,6 +268,35 @@ def test_keys_and_origins(model: AnyModal) -> None:
     thread.join(30)
 
 
+def test_each_key_has_its_rate(model: AnyModal) -> None:
+    settings = ServerSettings(api_keys=[SECRET, "another-secret"], requests_per_minute=2)
+    with serving([model_to_serve(model)], settings) as url:
+        key = {"Authorization": f"Bearer {SECRET}"}
+        assert [ask(url, CHAT, HELLO, **key).status for _ in range(2)] == [200, 200]
+        slow = ask(url, CHAT, HELLO, **key)
+        assert slow.status == 429 and 1 <= int(slow.headers["Retry-After"]) <= 30
+        assert slow.error["code"] == "rate_limit_exceeded"
+        assert ask(url, CHAT, HELLO, Authorization="Bearer another-secret").status == 200
+        assert ask(url, "/v1/models", **key).status == ask(url, "/health").status == 200
+        assert ask(url, CHAT, HELLO, Authorization="Bearer no-such-secret").status == 401
+
+
+def test_a_bucket_fills_again() -> None:
+    now = 0.0
+    limiter = RateLimiter(2, clock=lambda: now)
+    assert [limiter.take("a") for _ in range(3)] == [0, 0, 30]
+    now = 29.0
+    assert limiter.take("a") == 1 and limiter.take("b") == 0
+    now = 30.0
+    assert [limiter.take("a"), limiter.take("a")] == [0, 30]
+    now = 9999.0
+    assert [limiter.take("a") for _ in range(3)] == [0, 0, 30]
+    for client in range(20_000):
+        limiter.take(str(client))
+    assert len(limiter._buckets) <= 10_000
+    assert RateLimiter(None).take("a") == 0
+
+
 def test_without_origins_no_page_may_ask(url: str) -> None:
     answer = ask(url, CHAT, HELLO, Origin="https://a.example")
     assert answer.headers["Access-Control-Allow-Origin"] is None
@@ -355,6 +385,7 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
         (["--api-keys", "no/such/file"], "No such file"),
         (["no/such/model"], "no/such/model"),
         (["--limit", "max_smell=1"], "max_smell"),
+        (["--keep", "0"], "job_seconds=0"),
     ],
 )
 def test_a_wrong_command_line_is_told(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +22,7 @@ from anymodal.serving.api import (
     sounds,
     status,
     transcriptions,
+    videos,
 )
 from anymodal.serving.api.errors import api_error, validation_error
 from anymodal.serving.api.middleware import Gate
@@ -45,8 +45,9 @@ def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await state.start(videos.make_video)
         yield
-        await asyncio.to_thread(state.close)
+        await state.stop()
 
     # No pages of documents: their scripts would come from another host.
     app = FastAPI(
@@ -54,7 +55,7 @@ def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = 
     )
     app.state.server = state
     for module in (
-        chat, responses, completions, images, sounds, transcriptions, embeddings, status
+        chat, responses, completions, images, sounds, transcriptions, videos, embeddings, status
     ):  # fmt: skip
         app.include_router(module.router)
     app.add_exception_handler(RequestValidationError, _body_error)
@@ -64,7 +65,7 @@ def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = 
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(state.settings.cors_origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
         )
     return app

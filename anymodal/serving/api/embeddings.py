@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from anymodal.media import Media
-from anymodal.serving.api.schemas import EmbeddingBody
+from anymodal.serving.api.media_schemas import EmbeddingBody
 from anymodal.serving.api.state import (
     MOST_INPUTS,
     check_count,

@@ -14,8 +14,8 @@ from anymodal.media import Image, Media
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import form_schema, media_of, read_form
 from anymodal.serving.api.making import make_media, maker_of, prompt_message
+from anymodal.serving.api.media_schemas import ImageBody, ImageEditBody
 from anymodal.serving.api.replies import Json, MediaEncoder
-from anymodal.serving.api.schemas import ImageBody, ImageEditBody
 from anymodal.serving.api.state import state_of, while_connected
 from anymodal.serving.requests import TokenUsage
 from anymodal.types import Message

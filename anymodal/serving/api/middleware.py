@@ -9,7 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from anymodal.media.limits import mib
 from anymodal.serving.api.errors import ApiError, api_error
 from anymodal.serving.api.metrics import Metrics
-from anymodal.serving.api.settings import ServerSettings
+from anymodal.serving.api.rate_limit import RateLimiter
+from anymodal.serving.api.settings import ServerSettings, key_owner
+from anymodal.serving.api.state import OWNER
 from anymodal.serving.requests import QueueFullError
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -28,6 +30,7 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
         self.app, self.settings, self.metrics = app, settings, metrics
         self._open = 0
+        self._rates = RateLimiter(settings.requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -44,7 +47,8 @@ class Gate:
 
         self._open += 1
         try:
-            self._check_key(scope)
+            scope[OWNER] = owner = self._check_key(scope)
+            self._check_rate(scope, owner)
             self._check_room(scope)
             self._check_length(scope)
             await self.app(scope, self._with_limit(receive), send_with_status)
@@ -59,15 +63,27 @@ class Gate:
             self.metrics.requests.labels(path, str(status)).inc()
             self.metrics.seconds.labels(path).observe(time.perf_counter() - began)
 
-    def _check_key(self, scope: Scope) -> None:
+    def _check_key(self, scope: Scope) -> str:
+        """The owner of the request's key."""
         if not self.settings.api_keys or scope["path"] in OPEN_PATHS:
-            return
+            return ""
         header = _header(scope, b"authorization")
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer" or not self.settings.knows(key.strip()):
             raise ApiError(
                 401, "give a valid API key: Authorization: Bearer KEY", code="invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},
+            )  # fmt: skip
+        return key_owner(key.strip())
+
+    def _check_rate(self, scope: Scope, owner: str) -> None:
+        if scope["method"] != "POST":
+            return
+        client = owner or str((scope.get("client") or ("",))[0])
+        if wait := self._rates.take(client):
+            raise ApiError(
+                429, f"more than {self._rates.per_minute} requests a minute; ask again in {wait} s",
+                "rate_limit_error", code="rate_limit_exceeded", headers={"Retry-After": str(wait)},
             )  # fmt: skip
 
     def _check_room(self, scope: Scope) -> None:

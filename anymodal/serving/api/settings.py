@@ -30,6 +30,12 @@ class ServerSettings:
         allowed_hosts: from where media may be fetched, as `example.org` or `*.example.org`; none.
         fetch_seconds: the longest that fetching one of them may take.
         cors_origins: pages of which sites a browser lets ask; none.
+        requests_per_minute: how many requests a key may send (POST), or an address where there are
+            no keys; None for no limit.
+        data_folder: where jobs and their results are kept; None for a temporary folder.
+        job_seconds: how long a job is kept after its end.
+        max_jobs: the most jobs that are kept; more are refused.
+        jobs_at_once: the most jobs that run at once.
 
     Raises:
         ValueError: for a value out of its range.
@@ -48,11 +54,21 @@ class ServerSettings:
     allowed_hosts: Sequence[str] = ()
     fetch_seconds: float = 10.0
     cors_origins: Sequence[str] = ()
+    requests_per_minute: int | None = None
+    data_folder: Path | None = None
+    job_seconds: float = 86_400.0
+    max_jobs: int = 1000
+    jobs_at_once: int = 8
 
     def __post_init__(self) -> None:
         ranges.check_integer("max_body_bytes", self.max_body_bytes, 1, 2**40)
         ranges.check_integer("max_open", self.max_open, 1, 100_000)
         ranges.check_integer("max_choices", self.max_choices, 1, 1000)
+        if self.requests_per_minute is not None:
+            ranges.check_integer("requests_per_minute", self.requests_per_minute, 1, 1_000_000)
+        ranges.check_integer("max_jobs", self.max_jobs, 1, 1_000_000)
+        ranges.check_integer("jobs_at_once", self.jobs_at_once, 1, 10_000)
+        ranges.check_real("job_seconds", self.job_seconds, 1, 10 * 365 * 86_400)
         ranges.check_real("fetch_seconds", self.fetch_seconds, 0.001, 3600)
         if any(len(key) < 8 for key in self.api_keys):
             raise ValueError("an API key is shorter than 8 characters, which is easily guessed")
@@ -62,6 +78,11 @@ class ServerSettings:
         # Digests, since a comparison's time depends on lengths; and all of them, without any().
         digests = [_digest(each) for each in self.api_keys]
         return sum(hmac.compare_digest(_digest(key), each) for each in digests) > 0
+
+
+def key_owner(key: str) -> str:
+    """What a key's owner is known by in files, from which the key can't be told."""
+    return _digest(f"anymodal owner {key}").hex()[:32]
 
 
 def _digest(key: str) -> bytes:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from anymodal.media import Audio
 from anymodal.serving.api.making import make_media, maker_of, prompt_message
-from anymodal.serving.api.schemas import SpeechBody
+from anymodal.serving.api.media_schemas import SpeechBody
 from anymodal.serving.api.state import state_of, while_connected
 
 router = APIRouter()

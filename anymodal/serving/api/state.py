@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,8 @@ from anymodal.chat.messages import MAX_MEDIA
 from anymodal.io.message_parts import PartReader
 from anymodal.serving.api.conversation import ConversationReader
 from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.job_runner import JobResult, JobRunner, Report
+from anymodal.serving.api.job_store import BackgroundJob
 from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.remote import RemoteMedia
 from anymodal.serving.api.settings import ServerSettings
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_INPUTS = 2048
+OWNER = "anymodal.owner"
+"""The key of a request's scope under which its owner stands."""
 
 
 class ServerState:
@@ -45,6 +50,7 @@ class ServerState:
         self.settings, self.metrics = settings, Metrics(models)
         remote = RemoteMedia(settings.allowed_hosts, settings.limits, settings.fetch_seconds)
         self.reader = ConversationReader(PartReader(settings.limits, files=False), remote)
+        self._jobs: JobRunner | None = None
         self.closing = False
 
     def find(self, name: str) -> ServedModel:
@@ -81,8 +87,31 @@ class ServerState:
             raise ApiError(400, f"n={n}; the limit is {self.settings.max_choices}", param="n")
         return n or 1
 
-    def close(self) -> None:
+    @property
+    def jobs(self) -> JobRunner:
+        """The jobs of the server, which run from its start to its end."""
+        assert self._jobs is not None, "the server hasn't started"
+        return self._jobs
+
+    async def start(
+        self, work: Callable[[ServerState, BackgroundJob, Report], Awaitable[JobResult]]
+    ) -> None:
+        """Begin with jobs, also those that an earlier server left; `work` does one."""
+        settings = self.settings
+        self._jobs = await asyncio.to_thread(
+            JobRunner, settings.data_folder, settings.job_seconds, settings.jobs_at_once,
+            partial(work, self),
+        )  # fmt: skip
+        await self._jobs.start()
+
+    async def stop(self) -> None:
         """End all that is under way."""
+        self.closing = True
+        await self.jobs.close()
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """End the models."""
         self.closing = True
         for served in self.models.values():
             served.close()
@@ -92,6 +121,12 @@ def state_of(request: Request) -> ServerState:
     """The state of the server that a request came to."""
     state: ServerState = request.app.state.server
     return state
+
+
+def owner_of(request: Request) -> str:
+    """What tells clients with different API keys apart; all are one where there are no keys."""
+    owner: str = request.scope[OWNER]
+    return owner
 
 
 def media_settings(body: MediaBody, served: ServedModel) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from anymodal.media import Audio
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import Upload, form_schema, media_of, read_form
+from anymodal.serving.api.media_schemas import TranscriptionBody
 from anymodal.serving.api.replies import Json
-from anymodal.serving.api.schemas import TranscriptionBody
 from anymodal.serving.api.state import ServerState, state_of, submit_all, while_connected
 from anymodal.serving.api.streaming import EventStream, StreamFormat
 from anymodal.serving.requests import ReplyRequest, ReplyStream, TokenUsage

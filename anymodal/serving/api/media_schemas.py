@@ -1,0 +1,100 @@
+"""Bodies of requests for media, and about them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anymodal.chat.settings import TextSettings
+from anymodal.serving.api.schemas import NEUTRAL, Body, MediaBody
+
+
+class ImageBody(MediaBody):
+    """Body of `/v1/images/generations`."""
+
+    neutral = {**NEUTRAL, "quality": ("auto",), "style": (), "background": ("auto", "opaque"),
+               "size": ("auto",), "moderation": ("auto", "low"), "output_compression": (100,),
+               "partial_images": (0,), "stream": (False,)}  # fmt: skip
+
+    model: str | None = Field(None, description="May be left out where one model makes images.")
+    prompt: str
+    response_format: Literal["b64_json", "url"] | None = Field(
+        None, description="`url` gives data URLs."
+    )
+    output_format: Literal["png", "jpeg", "webp"] | None = None
+
+
+class ImageEditBody(ImageBody):
+    """Fields of `/v1/images/edits`."""
+
+    neutral = {**ImageBody.neutral, "input_fidelity": ("low",)}
+
+
+class ReferenceBody(BaseModel):
+    """A reference image."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    image_url: str = Field(description="A data URL.")
+
+
+class VideoBody(MediaBody):
+    """Body of `/v1/videos`."""
+
+    neutral = {**NEUTRAL, "size": ("auto",), "seconds": ("auto",)}
+
+    n: int | None = Field(None, ge=1, le=1)
+    model: str | None = Field(None, description="May be left out where one model makes videos.")
+    prompt: str = Field(max_length=32_000)
+    input_reference: ReferenceBody | None = Field(
+        None, description="An image to begin with; in a form, a file."
+    )
+
+
+class TranscriptionBody(Body):
+    """Fields of `/v1/audio/transcriptions`."""
+
+    neutral = {**NEUTRAL, "include": ([],), "timestamp_granularities": ([],), "keywords": ([],),
+               "chunking_strategy": ("auto",)}  # fmt: skip
+
+    model: str
+    prompt: str | None = Field(None, description="What the model is asked about the audio.")
+    language: str | None = Field(None, max_length=64, description="Added to the prompt.")
+    response_format: Literal["json", "text"] | None = None
+    temperature: float | None = Field(None, description="0, the default, is greedy.")
+    max_tokens: int | None = Field(None, description="The longest reply.")
+    seed: int | None = Field(None, ge=0, description="Of sampled text.")
+    stream: bool | None = None
+
+    def text_settings(self) -> TextSettings:
+        """Settings of the text, of those that are given."""
+        settings: TextSettings = {}
+        if self.temperature is not None:
+            settings["temperature"] = self.temperature
+        if self.max_tokens is not None:
+            settings["max_new_tokens"] = self.max_tokens
+        return settings
+
+
+class SpeechBody(MediaBody):
+    """Body of `/v1/audio/speech`."""
+
+    neutral = {**NEUTRAL, "speed": (1,), "stream_format": ("audio",), "instructions": ("",)}
+
+    n: int | None = Field(None, ge=1, le=1)
+    model: str
+    input: str
+    voice: object = Field(
+        None, description="Accepted for clients that require it; changes nothing."
+    )
+    response_format: Literal["wav", "flac"] | None = None
+
+
+class EmbeddingBody(Body):
+    """Body of `/v1/embeddings`."""
+
+    model: str
+    input: str | list[str | dict[str, Any]] = Field(
+        description="Texts, and media as parts of a message."
+    )
+    encoding_format: Literal["float", "base64"] | None = None
