@@ -185,7 +185,8 @@ def python(
         root: the checkout.
         folder: where it works.
     """
-    env = {**os.environ, "PYTHONPATH": str(root)}
+    # Bytecode may be written, since an installed package has its own.
+    env = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=folder)
 

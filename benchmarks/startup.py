@@ -1,14 +1,16 @@
 """From cold: `import anymodal`, the help, a first reply and other commands, in fresh processes.
 
 The first reply by hand opens the same language model and pipelines with transformers and diffusers
-alone; AnyModal opens encoders, projection and heads beside them.
+alone; AnyModal opens encoders, projection and heads beside them. With `--against` each command is
+compared with that of another checkout, whose replies must be the same to the last bit. Bytecode is
+on disk on all sides, as that of an installed package is.
 
-    OMP_NUM_THREADS=1 python benchmarks/startup.py
-    OMP_NUM_THREADS=1 python benchmarks/startup.py --against FOLDER  # another checkout's commands
+    OMP_NUM_THREADS=1 python benchmarks/startup.py --against FOLDER
 """
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import subprocess
 import tempfile
@@ -71,11 +73,18 @@ def run_fresh(texts: set[str], *arguments: str, root: Path = ROOT) -> Callable[[
         watch, before = measure.Watch(), _children()
         with tempfile.TemporaryDirectory() as folder:  # where a drawing goes
             command = [part.replace("{root}", str(root)) for part in arguments]
-            texts.add(measure.python(*command, root=root, folder=folder).stdout)
+            stdout = measure.python(*command, root=root, folder=folder).stdout
+            texts.add(stdout + _digests(Path(folder)))
         clock = watch.elapsed().clock
         return Elapsed(clock, _children() - before if measure.threads() == 1 else clock)
 
     return run
+
+
+def _digests(folder: Path) -> str:
+    """The hashes of what a command wrote."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files)
 
 
 def _children() -> float:
@@ -92,14 +101,11 @@ def main() -> None:
         "--against", type=Path, metavar="FOLDER", help="another checkout, to compare commands with"
     )
     args = parser.parse_args()
-    if args.against is None:
-        rows = _beside_libraries(args.runs, args.warm)
-        header = ["what", "ms", "compared with", "its ms", "ratio"]
-        measure.write_section("startup", markdown_table(header, rows), args.page)
-    else:
-        rows = _beside_checkout(args.against.resolve(), args.runs, args.warm)
-        header = ["what", "ms", f"ms at {_commit(args.against)}", "ratio"]
-        measure.write_section("startup against", markdown_table(header, rows), args.page)
+    rows = _beside_libraries(args.runs, args.warm)
+    if args.against is not None:
+        rows += _beside_checkout(args.against.resolve(), args.runs, args.warm)
+    header = ["what", f"ms at {measure.library_commit()}", "compared with", "its ms", "ratio"]
+    measure.write_section("startup", markdown_table(header, rows), args.page)
 
 
 def _beside_libraries(runs: int, warm: int) -> list[list[str]]:
@@ -122,23 +128,24 @@ def _beside_libraries(runs: int, warm: int) -> list[list[str]]:
     return rows
 
 
-def _times(times: dict[str, list[Elapsed]], *what: str) -> list[str]:
+def _times(times: dict[str, list[Elapsed]], what: str) -> list[str]:
     ours, other = (measure.milliseconds(times[side]) for side in ("ours", "other"))
-    return [ours, *what, other, measure.ratio(times["ours"], times["other"])]
+    return [ours, what, other, measure.ratio(times["ours"], times["other"])]
 
 
 def _beside_checkout(root: Path, runs: int, warm: int) -> list[list[str]]:
     rows = []
     for name, command in COMMANDS.items():
         quick = command[0] == "-c" or "--help" in command
-        texts: set[str] = set()
+        texts: dict[str, set[str]] = {"ours": set(), "other": set()}
         sides = {
-            "ours": run_fresh(texts, *command),
-            "other": run_fresh(set(), *command, root=root),
+            "ours": run_fresh(texts["ours"], *command),
+            "other": run_fresh(texts["other"], *command, root=root),
         }
         times = measure.alternating(sides, 4 * runs if quick else runs, warm)
-        assert len(texts) == 1, f"not the same each time: {texts}"
-        rows.append([name, *_times(times)])
+        assert len(texts["ours"]) == 1, f"not the same each time: {texts}"
+        assert "chat" not in command or texts["ours"] == texts["other"], f"not alike: {texts}"
+        rows.append([name, *_times(times, _commit(root))])
         print(rows[-1], flush=True)
     return rows
 
