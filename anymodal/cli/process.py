@@ -8,7 +8,6 @@ import gc
 import io
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from typing import IO, NoReturn
 
@@ -44,7 +43,8 @@ def leave(status: int) -> NoReturn:
     if sys.gettrace() or sys.getprofile() or sys.flags.inspect:
         sys.exit(status)  # somebody wants to see what comes after us
     # In the order of `Py_FinalizeEx`: threads may still register functions, and both may write.
-    threading._shutdown()  # type: ignore[attr-defined]
+    if "threading" in sys.modules:  # the help does without
+        sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
     try:
         _flush_files()
