@@ -63,13 +63,19 @@ class Check:
         return f"{self.text} {'✓' if self.right else '✗'}"
 
 
-def message_html(message: Message, names: Sequence[str] = (), checks: Iterable[Check] = ()) -> str:
+def message_html(
+    message: Message,
+    names: Sequence[str] = (),
+    checks: Iterable[Check] = (),
+    speaker: str | None = None,
+) -> str:
     """One message as HTML, for the body of `html_report`.
 
     Args:
         message: its texts and media, in order.
         names: captions of the media, such as the names of their files.
         checks: shown at the end.
+        speaker: who says it; by its role where None.
     """
     parts, captions = [], iter(names)
     for part in message.content:
@@ -84,7 +90,7 @@ def message_html(message: Message, names: Sequence[str] = (), checks: Iterable[C
         for check in checks
     ]
     role = escape(message.role, quote=True)
-    speaker = escape(SPEAKERS.get(message.role, message.role))
+    speaker = escape(speaker or SPEAKERS.get(message.role, message.role))
     return (
         f'<div class="turn {role}"><span class="who">{speaker}</span>'
         f'<div class="message">{"".join(parts)}</div></div>'

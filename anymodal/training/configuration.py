@@ -162,8 +162,10 @@ class FeatureCacheConfig:
 
 RUN_KEYS = {
     "accumulate_grad_batches": "give it beside `trainer`",
+    "callbacks": "give callbacks",
     "default_root_dir": "give output_dir",
     "log_every_n_steps": "give log_every",
+    "logger": "give loggers",
     "max_epochs": "give steps",
     "max_steps": "give steps",
     "precision": "give precision",
@@ -204,6 +206,9 @@ class Run:
         log_every: optimiser steps between lines of the log.
         validation: figures on held-out data while the run trains; null for none.
         feature_cache: where results of frozen parts are kept, in memory or in a folder.
+        loggers: parts, Lightning's or of your own, beside the run's own (TensorBoard, CSV and
+            `history.jsonl`); false for none at all.
+        callbacks: parts, Lightning's or of your own.
         max_skipped: bad optimiser steps in a row before the run gives up. A batch whose loss isn't
             finite is left out of its step; a step is bad if no batch is left, or its gradient isn't
             finite, and changes nothing.
@@ -233,6 +238,8 @@ class Run:
     log_every: int = 20
     validation: ValidationConfig | None = None
     feature_cache: FeatureCacheConfig = field(default_factory=FeatureCacheConfig)
+    loggers: Any = field(default_factory=list)
+    callbacks: list[Any] = field(default_factory=list)
     max_skipped: int = 10
     trainer: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
@@ -271,6 +278,10 @@ class Run:
         for name in self.trainer:
             if name in RUN_KEYS:
                 raise ConfigError(f"trainer.{name} is the run's own to say; {RUN_KEYS[name]}")
+        if self.loggers is not False and not isinstance(self.loggers, list):
+            raise ConfigError(
+                f"loggers must be a list of parts, or false, not {shorten(self.loggers)}"
+            )
         for name, entries in (("losses", self.stage.losses), ("trainable", self.stage.trainable)):
             if not entries:
                 raise ConfigError(f"stage.{name} is empty; {_EMPTY[name]}")

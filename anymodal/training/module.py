@@ -17,7 +17,7 @@ from anymodal.distributed import collectives
 from anymodal.language.model import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.batches import seed_all
-from anymodal.training.callbacks import GradientCheck, MeanLosses, StopAndSave
+from anymodal.training.callbacks import GradientCheck, MeanLosses, StopAndSave, Throughput
 from anymodal.training.configuration import Run
 from anymodal.training.loader import MicroBatch
 from anymodal.training.objectives import Objective
@@ -58,7 +58,8 @@ class StageModule(L.LightningModule):
         self.step = Step(weights, run.accumulate_grad_batches)
         self.progress = Progress(run)
         self.gradients = GradientCheck(self.trainable, run, objective.losses, self.progress)
-        self.means = MeanLosses(self.progress)
+        self.throughput = Throughput(run.batch_size)
+        self.means = MeanLosses(self.progress, self.throughput)
         self.stopping = StopAndSave()
         self.strict_loading = False  # checkpoints lack the frozen weights
 
@@ -117,9 +118,8 @@ class StageModule(L.LightningModule):
         report = self.step.end(norm, torch.cat([stop, waiting]))
         self.stopping.any_signal = bool(report.flags[0])
         if self.progress.take(report):
-            self.means.add(
-                {"loss": report.loss} | {f"loss/{n}": v for n, v in report.figures.items()}
-            )
+            losses = {"loss": report.loss, "gradient_norm": report.norm}
+            self.means.add(losses | {f"loss/{n}": v for n, v in report.figures.items()})
             self.gradients.note(report.flags[1:], report.norm)
         else:
             # Lightning steps all the same; without gradients the step changes nothing.

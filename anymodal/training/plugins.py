@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 from anymodal import config as configuration
 from anymodal.config import ConfigError, shorten
 from anymodal.training.configuration import Run
+from anymodal.training.report.history import History
 
 PluginT = TypeVar("PluginT")
 
@@ -21,6 +23,9 @@ PLUGIN_PACKAGES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "
 """Packages of what may be added that need no `trusted_packages`."""
 PROVIDED = {L.Callback: (), Logger: (), Optimizer: ("params", "lr")}
 """By base, the arguments that a run fills in."""
+
+EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
+"""Lightning's loggers that need a package of their own, which is also the extra's name."""
 
 
 @runtime_checkable
@@ -38,19 +43,12 @@ def check(run: Run) -> None:
     Raises:
         ConfigError: for a class of another base, or arguments that don't fit it.
     """
-    for node in _nodes(run.trainer.get("callbacks")):
-        _check(node, L.Callback, "trainer.callbacks", run)
-    for node in _nodes(run.trainer.get("logger")):
-        _check(node, Logger, "trainer.logger", run)
+    for node in run.callbacks:
+        _check(node, L.Callback, "callbacks", run)
+    for node in run.loggers or ():
+        _check(node, Logger, "loggers", run)
     if run.optimizer.algorithm is not None:
         _check(run.optimizer.algorithm, Optimizer, "optimizer.algorithm", run)
-
-
-def _nodes(node: object) -> Sequence[object]:
-    """The nodes of a key that takes one or several; a truth value is for the trainer itself."""
-    if node is None or isinstance(node, bool):
-        return ()
-    return node if isinstance(node, list | tuple) else (node,)
 
 
 def _check(node: object, base: type, place: str, run: Run) -> None:
@@ -67,7 +65,9 @@ def _check(node: object, base: type, place: str, run: Run) -> None:
     for name in arguments:
         if name in node:
             raise ConfigError(f"{place} is given {name!r} by the run; take it out")
-    _refuse_checkpoints(configuration.resolve_target(node["_target_"], trusted_packages), place)
+    target = configuration.resolve_target(node["_target_"], trusted_packages)
+    _refuse_checkpoints(target, place)
+    _require_package(target, place)
 
 
 def check_object(value: object, base: type[PluginT], place: str) -> PluginT:
@@ -87,26 +87,34 @@ def _refuse_checkpoints(kind: object, place: str) -> None:
         raise ConfigError(f"{place} names {kind.__name__}, and a run saves itself; give save_every")
 
 
+def _require_package(kind: object, place: str) -> None:
+    """Refuse a logger whose own package isn't installed, before anything is built."""
+    name = getattr(kind, "__name__", "")
+    package = EXTRAS.get(name)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise ConfigError(
+            f"{place} names {name}, which needs the package {package}; pip install "
+            f"'anymodal[{package}]'"
+        )
+
+
 def callbacks(run: Run, more: Iterable[L.Callback] = ()) -> list[L.Callback]:
     """The callbacks that a run names, and those given to it."""
-    nodes = [*_nodes(run.trainer.get("callbacks")), *more]
-    return [_build(node, L.Callback, "callbacks", run) for node in nodes]
+    return [_build(node, L.Callback, "callbacks", run) for node in [*run.callbacks, *more]]
 
 
-def loggers(
-    run: Run, out: Path, more: Logger | bool | Iterable[Logger] = ()
-) -> list[Logger] | bool:
+def loggers(run: Run, out: Path, more: Iterable[Logger] | bool = ()) -> list[Logger] | bool:
     """A run's own loggers, those that it names and those given to it; none where one is false."""
-    setting = run.trainer.get("logger")
-    if setting is False or more is False:
+    if run.loggers is False or more is False:
         return False
-    nodes = [
-        *_nodes(setting),
-        *_nodes(more if isinstance(more, Logger | bool) else list(more)),
-    ]
+    nodes = [*run.loggers, *(() if isinstance(more, bool) else more)]
     # A resumed run's CSV goes into the next folder: the logger empties one that it finds.
-    own = [TensorBoardLogger(out, "logs", ""), CSVLogger(out, "logs")]
-    return [*own, *(_build(node, Logger, "logger", run) for node in nodes)]  # type: ignore[type-abstract]
+    own = [
+        TensorBoardLogger(out, "logs", ""),
+        CSVLogger(out, "logs"),
+        History(out / "history.jsonl"),
+    ]
+    return [*own, *(_build(node, Logger, "loggers", run) for node in nodes)]  # type: ignore[type-abstract]
 
 
 def _build(node: object, base: type[PluginT], place: str, run: Run) -> PluginT:

@@ -22,6 +22,7 @@ from anymodal.config import BuildPart, ConfigError, call, shorten
 from anymodal.core import ComposedModel
 from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.io.checkpoint import replacing_folder, sweep
+from anymodal.metrics import Metric
 from anymodal.training import plugins
 from anymodal.training.batches import Batches
 from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
@@ -35,6 +36,7 @@ from anymodal.training.objectives.dialogue import DIALOGUE_LOSSES
 from anymodal.training.plugins import Samples
 from anymodal.training.precision import allow_tf32, lightning_precision
 from anymodal.training.regional import transform_regions
+from anymodal.training.report.callback import RunReport
 from anymodal.training.strategies import (
     SHARDED,
     find_unused_parameters,
@@ -43,6 +45,7 @@ from anymodal.training.strategies import (
 )
 from anymodal.training.validation.callback import Validation
 from anymodal.training.validation.configuration import ValidationConfig
+from anymodal.training.validation.held_out import HeldOut, Sources, open_held_out
 
 FINISHED = "model"
 
@@ -69,6 +72,8 @@ def read_run(path: str | Path, overrides: Iterable[str] = ()) -> Run:
         for name, node in run.validation.sources().items():
             place = f"validation.data.{name}" if name else "validation.data"
             _check_part(node, place, run, parts, Samples)
+        for name, node in run.validation.metrics.items():
+            _check_part(node, f"validation.metrics.{name}", run, parts, Metric)
     check_trainer(run)
     return run
 
@@ -141,9 +146,9 @@ def train_model(
     steps: int,
     trainable: Sequence[str] = ("*",),
     output_dir: str | Path | None = None,
-    validation_data: Sequence[Any] | HeldOut | None = None,
+    validation_data: Sequence[Any] | Sources | None = None,
     callbacks: Sequence[L.Callback] = (),
-    logger: Logger | bool | Sequence[Logger] = True,
+    loggers: Sequence[Logger] | bool = True,
     **settings: Any,
 ) -> ModelT:
     """Train a model that is built already, in place, as a stage of a configuration would.
@@ -159,7 +164,8 @@ def train_model(
             the settings says how they are used.
         callbacks: of Lightning, beside the run's own. What they keep in checkpoints must be tensors
             and plain values.
-        logger: of Lightning, beside the run's own (CSV and TensorBoard); False for none at all.
+        loggers: of Lightning, beside the run's own (TensorBoard, CSV and `history.jsonl`); False
+            for none at all.
         settings: more of a `Run`, such as `batch_size=16` or `optimizer={"lr": 1e-3}`.
 
     Raises:
@@ -180,9 +186,9 @@ def train_model(
             )
         check_trainer(run)
         plugins.check_object(data, Samples, "data")  # type: ignore[type-abstract]
-        held_out = _held_out(run, validation_data)
+        held_out = _held_out(run, objective, validation_data)
         L.seed_everything(run.seed, verbose=False)
-        trainer, _ = _fit(objective, data, run, held_out, callbacks, logger)
+        trainer, _ = _fit(objective, data, run, held_out, callbacks, loggers)
     if _was_interrupted(trainer):
         raise KeyboardInterrupt
     objective.feature_cache = None  # it holds only as long as the same parts stay frozen
@@ -190,18 +196,20 @@ def train_model(
     return model
 
 
-def _held_out(run: Run, data: Sequence[Any] | HeldOut | None) -> HeldOut:
-    """The held-out data sets that a run from Python is given, checked."""
+def _held_out(
+    run: Run, objective: Objective[Any, Any], data: Sequence[Any] | Sources | None
+) -> HeldOut | None:
+    """The held-out data that a run from Python is given, checked."""
     if data is None:
         if run.validation is not None:
             raise ConfigError("validation needs validation_data, the held-out samples")
-        return {}
+        return None
     run.validation = run.validation or ValidationConfig()
     sources = data if isinstance(data, Mapping) else {"": data}
     for name, each in sources.items():
         place = f"validation_data[{name!r}]" if name else "validation_data"
         plugins.check_object(each, Samples, place)  # type: ignore[type-abstract]
-    return sources
+    return open_held_out(run, objective, sources, {})
 
 
 def fit(run: Run) -> tuple[L.Trainer, StageModule]:
@@ -216,13 +224,9 @@ def build(run: Run) -> tuple[Objective[Any, Any], Sequence[Any]]:
     return objective, data
 
 
-HeldOut = Mapping[str, Sequence[Any]]
-"""Held-out data sets by name; a single one has the name ""."""
-
-
 def _build(
     run: Run, with_validation: bool = True
-) -> tuple[Objective[Any, Any], Sequence[Any], HeldOut]:
+) -> tuple[Objective[Any, Any], Sequence[Any], HeldOut | None]:
     objective, parts = _build_objective(
         run, run.feature_cache.dir if defers_decoders(run) else None
     )
@@ -230,11 +234,13 @@ def _build(
     if any(fnmatchcase(n, glob) for n in names for glob in run.stage.trainable):
         objective, parts = _build_objective(run, None)
     data = _build_data(run.data, "data", run, parts)
-    held_out = {}
-    if with_validation and run.validation is not None:
-        for name, node in run.validation.sources().items():
-            held_out[name] = _build_data(node, "validation.data", run, parts)
-    return objective, data, held_out
+    if not with_validation or run.validation is None:
+        return objective, data, None
+    sources = {
+        name: _build_data(node, "validation.data", run, parts)
+        for name, node in run.validation.sources().items()
+    }
+    return objective, data, open_held_out(run, objective, sources, parts)
 
 
 def _build_data(node: Any, place: str, run: Run, parts: Mapping[str, Any]) -> Sequence[Any]:
@@ -251,6 +257,8 @@ def defers_decoders(run: Run) -> bool:
     """
     if run.objective is not None or run.precision not in ("32-true", "16-mixed", "bf16-mixed"):
         return False
+    if run.validation is not None and run.validation.samples != 0:
+        return False  # replies may have media, which decoders make
     losses = build_losses(run.stage.losses, DIALOGUE_LOSSES)
     return LATENTS not in needs_of(losses.values())
 
@@ -299,9 +307,9 @@ def _fit(
     objective: Objective[Any, Any],
     data: Sequence[Any],
     run: Run,
-    held_out: HeldOut,
+    held_out: HeldOut | None,
     callbacks: Sequence[L.Callback] = (),
-    logger: Logger | bool | Sequence[Logger] = (),
+    loggers: Sequence[Logger] | bool = (),
 ) -> tuple[L.Trainer, StageModule]:
     _quieten()
     allow_tf32()
@@ -315,21 +323,22 @@ def _fit(
     )
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
-    validation = [
-        Validation(run, settings, objective, held_out, module.trainable, *average)
-        for settings in [run.validation]
-        if settings is not None
-    ]
+    validation = (
+        [Validation(run, objective, held_out, module.trainable, *average)] if held_out else []
+    )
     users = [*average, *validation, *plugins.callbacks(run, callbacks)]
     # The one that saves comes after all that have a state to save.
+    report = RunReport(run, data, module.throughput, *validation)
     saving = [
+        module.throughput,
         module.means,
         module.gradients,
         *users,
         module.stopping,
         SaveEvery(last, run.save_every),
+        report,
     ]
-    trainer = _trainer(run, saving, logger)
+    trainer = _trainer(run, saving, loggers)
     find_unused_parameters(trainer.strategy)
     if trainer.is_global_zero:
         sweep(last)
@@ -344,7 +353,7 @@ def _fit(
         workers = num_workers(run.workers, data, trainer.num_devices)
         precision = trainer.precision_plugin.forward_context
         steps = StepLoader(batches, objective, workers, run.accumulate_grad_batches, precision)
-        trainer.fit(module, steps, ckpt_path=resumable(last))
+        trainer.fit(module, module.throughput.timed(steps), ckpt_path=resumable(last))
     for callback in average:
         callback.apply(module)
     for each in validation:
@@ -353,7 +362,7 @@ def _fit(
 
 
 def _trainer(
-    run: Run, callbacks: Sequence[L.Callback], logger: Logger | bool | Sequence[Logger]
+    run: Run, callbacks: Sequence[L.Callback], loggers: Sequence[Logger] | bool
 ) -> L.Trainer:
     out = Path(run.output_dir)
     bar = [TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []
@@ -366,7 +375,7 @@ def _trainer(
         "accumulate_grad_batches": run.accumulate_grad_batches,
         "precision": lightning_precision(run.precision),
         "callbacks": [*callbacks, *bar],
-        "logger": plugins.loggers(run, out, logger),
+        "logger": plugins.loggers(run, out, loggers),
         "log_every_n_steps": run.log_every,
         "default_root_dir": out,
     }

@@ -36,7 +36,6 @@ from tests.support.runs import text_loss
 
 QUESTION = "what is this?"
 QUICK = {"batch_size": 4, "optimizer": {"lr": 1e-2}}
-SILENT = {"logger": False}
 
 
 @dataclass(eq=False)
@@ -245,7 +244,7 @@ def test_perceive_trains_its_entries_alone(model: AnyModal) -> None:
         [Message("user", [pulse(seed), QUESTION]), Message("assistant", ["This is a ball."])]
         for seed in range(4)
     ]
-    settings = {**QUICK, "trainer": SILENT}
+    settings = {**QUICK, "loggers": False}
     trained = ["projection.*.pulse*"]
     with torch.no_grad():
         first = text_loss(model, talks)
@@ -280,7 +279,7 @@ def test_binding_to_another_encoder_leaves_it_frozen(model: AnyModal, tmp_path: 
     assert len(batch["pulse"][2].unique()) == 8
     with torch.no_grad():
         first = bind.named_losses(batch)["pulse"]
-    settings = {**QUICK, "trainer": SILENT, "batch_size": 8, "output_dir": tmp_path / "bind"}
+    settings = {**QUICK, "loggers": False, "batch_size": 8, "output_dir": tmp_path / "bind"}
     train_model(bind, data, trainable=["pulse.*"], losses={"pulse": 1}, steps=20, **settings)
     with torch.no_grad():
         assert bind.named_losses(batch)["pulse"] < first

@@ -38,9 +38,9 @@ def answer(folder: str) -> LanguageModel:
 
 
 def train(language: LanguageModel) -> None:
-    quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}
+    quiet = {"enable_progress_bar": False, "accelerator": "cpu"}
     train_model(Reciting(language), SAMPLES, losses={"text": 1}, steps=2, batch_size=BATCH,
-                trainable=["model.*"], save_every=9, trainer=quiet)  # fmt: skip
+                trainable=["model.*"], save_every=9, trainer=quiet, loggers=False)  # fmt: skip
 
 
 def status(key: str) -> int:

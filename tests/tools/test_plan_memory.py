@@ -105,11 +105,11 @@ def test_steps_hold_what_torch_gives_out(
     trains = {"trainable": ["model.*" if lora is None else "*lora_*"]}
     asked = stage(batch_size=4, precision=precision, stage={**trains, "losses": {"text": 1}})
     samples = [list(range(128))] * 8
-    quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}
+    quiet = {"enable_progress_bar": False, "accelerator": "cpu"}
 
     def work() -> None:
         train_model(model, samples, losses={"text": 1}, steps=3, batch_size=4, save_every=9,
-                    precision=precision, trainer=quiet, **trains)  # fmt: skip
+                    precision=precision, trainer=quiet, loggers=False, **trains)  # fmt: skip
 
     model = plan_measured.Reciting(LanguageModel.from_pretrained(str(folder), lora=lora))
     measured = sizes(model) + peak_of(work)

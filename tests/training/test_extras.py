@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Timer
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
 from anymodal.config import ConfigError
@@ -19,7 +20,7 @@ from anymodal.training.run import build, fit, read_run, train, train_model
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed
-from tests.support.runs import TOY, assert_same, last, read_log, write
+from tests.support.runs import TOY, assert_same, last, read_log, stages, write
 from tests.support.together import run_together
 
 CPU = {"accelerator": "cpu", "enable_progress_bar": False}
@@ -78,8 +79,7 @@ def test_a_run_names_its_loggers_and_callbacks(tmp_path: Path) -> None:
     csv = {"_target_": "lightning.pytorch.loggers.CSVLogger", "save_dir": str(tmp_path / "mine")}
     rates = {"_target_": "lightning.pytorch.callbacks.LearningRateMonitor"}
     count = {"_target_": f"{HERE}.Steps", "path": str(tmp_path / "count")}
-    trainer = {**CPU, "logger": csv, "callbacks": [rates, count]}
-    path = write(tmp_path, trainer=trainer, steps=4)
+    path = write(tmp_path, trainer=CPU, loggers=[csv], callbacks=[rates, count], steps=4)
     assert train(path) is not None
     assert (tmp_path / "count").read_text() == "4"
     assert last(tmp_path / "run")["callbacks"]["Steps"] == {"steps": 4}
@@ -91,7 +91,7 @@ def test_a_run_names_its_loggers_and_callbacks(tmp_path: Path) -> None:
 def test_they_go_on_with_the_run(tmp_path: Path) -> None:
     count = {"_target_": f"{HERE}.Steps", "path": str(tmp_path / "count")}
     data = {**TOY["data"], "cut": 9}
-    path = write(tmp_path, trainer={**CPU, "callbacks": count}, data=data)
+    path = write(tmp_path, trainer=CPU, callbacks=[count], data=data)
     with pytest.raises(OSError, match="the power is cut"):
         train(path)
     train(path, ["data.cut=null"])
@@ -103,7 +103,7 @@ def test_a_callback_may_end_a_run_for_good(
 ) -> None:
     caplog.set_level("INFO", "anymodal")
     count = {"_target_": f"{HERE}.Steps", "path": str(tmp_path / "count"), "stop": 2}
-    finished = train(write(tmp_path, trainer={**CPU, "callbacks": [count]}, steps=9))
+    finished = train(write(tmp_path, trainer=CPU, callbacks=[count], steps=9))
     assert finished is not None and last(tmp_path / "run")["global_step"] == 2
     assert "a callback ended it at step 2 of 9" in caplog.text
 
@@ -118,7 +118,7 @@ def test_a_model_is_trained_with_a_users_objects(tmp_path: Path) -> None:
         steps=3,
         output_dir=tmp_path / "out",
         callbacks=[steps, LearningRateMonitor()],
-        logger=logger,
+        loggers=[logger],
         log_every=1,
         trainer=CPU,
     )
@@ -130,7 +130,7 @@ def test_a_model_is_trained_with_a_users_objects(tmp_path: Path) -> None:
         losses={"square": 1.0},
         steps=1,
         output_dir=tmp_path / "silent",
-        logger=False,
+        loggers=False,
         callbacks=[Timer("00:01:00:00")],
         trainer=CPU,
     )
@@ -173,16 +173,16 @@ SAVER = "lightning.pytorch.callbacks.ModelCheckpoint"
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trainer": {"callbacks": [{"_target_": "torch.optim.SGD"}]}}, "of class Callback, not"),
-        ({"trainer": {"callbacks": {"_target_": f"{HERE}.Unsized"}}}, "of class Callback, not"),
-        ({"trainer": {"callbacks": ["Timer"]}}, "must be of class Callback, as .*not 'Timer'"),
-        ({"trainer": {"callbacks": 3}}, "trainer.callbacks must be"),
-        ({"trainer": {"callbacks": [{"_target_": TIMER, "durations": 1}]}}, "mean 'duration'"),
-        ({"trainer": {"callbacks": {"_target_": SAVER}}}, "a run saves itself; give save_every"),
-        ({"trainer": {"callbacks": {"_target_": "os.system"}}}, "outside the allowed"),
-        ({"trainer": {"logger": {"_target_": TIMER}}}, "must be of class Logger, not Timer"),
-        ({"trainer": {"logger": [True]}}, "must be of class Logger, as"),
-        ({"trainer": {"logger": "csv"}}, "trainer.logger must be"),
+        ({"callbacks": [{"_target_": "torch.optim.SGD"}]}, "of class Callback, not"),
+        ({"callbacks": [{"_target_": f"{HERE}.Unsized"}]}, "of class Callback, not"),
+        ({"callbacks": ["Timer"]}, "must be of class Callback, as .*not 'Timer'"),
+        ({"callbacks": 3}, "callbacks must be"),
+        ({"callbacks": [{"_target_": TIMER, "durations": 1}]}, "mean 'duration'"),
+        ({"callbacks": [{"_target_": SAVER}]}, "a run saves itself; give save_every"),
+        ({"callbacks": [{"_target_": "os.system"}]}, "outside the allowed"),
+        ({"loggers": [{"_target_": TIMER}]}, "must be of class Logger, not Timer"),
+        ({"loggers": [True]}, "must be of class Logger, as"),
+        ({"loggers": "csv"}, "loggers must be a list of parts, or false"),
         (
             {"optimizer": {"algorithm": {"_target_": TIMER}}},
             "of class Optimizer, not Timer",
@@ -214,6 +214,11 @@ SAVER = "lightning.pytorch.callbacks.ModelCheckpoint"
         ({"model": None}, "model must be a part"),
         ({"trainer": {"accelerator": 3}}, "trainer.accelerator must be"),
         ({"trainer": {"num_nodes": "many"}}, "trainer.num_nodes must be int"),
+        (
+            {"trainer": {"callbacks": []}},
+            "trainer.callbacks is the run's own to say; give callbacks",
+        ),
+        ({"trainer": {"logger": False}}, "give loggers"),
         ({"trainer": {"precision": "32"}}, "trainer.precision is the run's own"),
     ],
 )
@@ -235,8 +240,8 @@ def test_what_a_function_gives_is_checked_when_it_is_built(tmp_path: Path) -> No
 def test_objects_of_another_kind_are_refused() -> None:
     for given, message in (
         ({"callbacks": [nn.ReLU()]}, "callbacks must be of class Callback, not ReLU"),
-        ({"logger": [nn.ReLU()]}, "logger must be of class Logger, not ReLU"),
-        ({"logger": "csv"}, "logger must be of class Logger, not str"),
+        ({"loggers": [nn.ReLU()]}, "loggers must be of class Logger, not ReLU"),
+        ({"loggers": ["csv"]}, "loggers must be of class Logger, not str"),
         ({"trainer": {"acelerator": "cpu"}}, "trainer takes no 'acelerator'"),
         ({"steps": "5"}, "steps must be int, not '5'"),
         ({"optimizer": {"lr": float("nan")}}, "optimizer.lr must be more than 0, not nan"),
@@ -256,7 +261,7 @@ def test_data_without_a_length_is_refused() -> None:
 
 def test_a_state_that_no_checkpoint_holds_is_told(tmp_path: Path) -> None:
     odd = {"_target_": f"{HERE}.Odd"}
-    path = write(tmp_path, trainer={**CPU, "callbacks": odd})
+    path = write(tmp_path, trainer=CPU, callbacks=[odd])
     with pytest.raises(ConfigError, match="callback Odd has a PosixPath in its state"):
         train(path)
 
@@ -282,3 +287,50 @@ def test_plans_count_another_optimizer(tmp_path: Path) -> None:
     trained = sum(p.nbytes for p in objective.parameters() if p.requires_grad)
     assert need.of("optimizer") == trained
     assert fit(run)[0].global_step == run.steps
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("WandbLogger", "wandb"), ("MLFlowLogger", "mlflow")]
+)
+def test_a_logger_without_its_package_is_refused_with_the_way_out(
+    tmp_path: Path, name: str, package: str
+) -> None:
+    if importlib.util.find_spec(package) is not None:
+        pytest.skip(f"{package} is installed")
+    logger = {"_target_": f"lightning.pytorch.loggers.{name}"}
+    with pytest.raises(ConfigError, match=rf"{name}, .* pip install 'anymodal\[{package}\]'"):
+        read_run(write(tmp_path, loggers=[logger]))
+
+
+def test_wandb_logs_offline(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    talk = {"_target_": "tests.support.composed.talks", "count": 4}
+    stage = stages(composed.write_model(tmp_path / "parts"), tmp_path)["perceive"]
+    logger = {"_target_": "lightning.pytorch.loggers.WandbLogger", "offline": True}
+    validation = {"data": talk, "samples": 1, "settings": {"max_new_tokens": 4}, "every": 1}
+    run = {**stage, "data": talk, "batch_size": 2, "steps": 1, "validation": validation}
+    fit(read_run(write(tmp_path, **run, loggers=[{**logger, "save_dir": str(tmp_path / "wb")}])))
+    pages = list((tmp_path / "wb").rglob("*.html"))
+    assert len(pages) == 2 and "Reference" in pages[0].read_text()
+    assert list((tmp_path / "wb").rglob("*.wandb"))
+
+
+def test_tensorboard_has_the_replies_with_their_media(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from anymodal.metrics.samples import EvaluationSample
+    from anymodal.training.validation.loggers import log_replies
+    from anymodal.training.validation.replies import Replies
+    from anymodal.types import Message
+    from tests.support.tiny import felt, picture, sound
+
+    logger = TensorBoardLogger(tmp_path, "", "")
+    sample = EvaluationSample("a/1", (), references=("a ball",))
+    reply = Message("assistant", ["Look:", picture(), sound(), felt()])
+    log_replies([logger], Replies([(sample, [Message("user", "draw")], reply)]), 3)
+    logger.experiment.close()
+    events = EventAccumulator(str(tmp_path)).Reload()
+    tags = events.Tags()
+    place = f"validation/samples/{sample.name}"
+    assert tags["images"] == [f"{place}/0/0"] or tags["images"] == [f"{place}/0"]
+    assert tags["audio"] == [f"{place}/1"] and tags["tensors"] == [f"{place}/text_summary"]

@@ -109,6 +109,6 @@ def test_parts_that_are_not_counted_are_refused(tmp_path: Path) -> None:
             composed.Numbers(),
             losses={"odd": 1},
             steps=1,
-            logger=False,
+            loggers=False,
             trainer={"accelerator": "cpu", "enable_progress_bar": False},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_a_whole_model_is_the_same_with_validation(parts: Path, tmp_path: Path, 
     if stage["data"]["_target_"].endswith("conversations"):
         stage["data"] = {"_target_": "tests.support.composed.talks", "count": 4}
     weights = {}
-    for name, more in (("plain", {}), ("validated", {"data": stage["data"]})):
+    for name, more in (("plain", {}), ("validated", {"data": stage["data"], "samples": 0})):
         validation = {"every": 1, **more} if more else None
         _, module = fit(read_run(write(tmp_path, name, **stage, validation=validation)))
         weights[name] = dict(module.model.state_dict())
@@ -230,3 +231,80 @@ def test_a_model_is_validated_from_python(tmp_path: Path) -> None:
         train_model(
             composed.Regression(composed.Toy()), composed.Numbers(), **settings, validation={}
         )
+
+
+def talk_run(parts: Path, tmp_path: Path, name: str, **validation: Any) -> Path:
+    talk = {"_target_": "tests.support.composed.talks", "count": 4}
+    stage = {**stages(parts, tmp_path)["perceive"], "data": talk, "batch_size": 2, "steps": 2}
+    settings = {"data": talk, "every": 1, "settings": {"max_new_tokens": 8}, **validation}
+    return write(tmp_path, name, **stage, validation=settings)
+
+
+def test_held_out_questions_are_answered_measured_and_kept(parts: Path, tmp_path: Path) -> None:
+    metrics = {
+        "bleu": {"_target_": "anymodal.metrics.Bleu", "n_gram": 1},
+        "words": {"_target_": "anymodal.metrics.WordErrorRate"},
+    }
+    path = talk_run(
+        parts, tmp_path, "run", metrics=metrics, samples=3, shown=2, monitor="words", mode="min"
+    )
+    fit(read_run(path))
+    out = tmp_path / "run"
+    rates = read_log(out, "validation/words")
+    assert len(rates) == 3 == len(read_log(out, "validation/bleu")) and all(r > 0 for r in rates)
+    best = torch.load(out / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["monitor"] == "words" and best["value"] == pytest.approx(min(rates), rel=1e-5)
+    for step in (0, 1, 2):
+        folder = out / "validation" / f"step-{step:08d}"
+        lines = (folder / "replies.jsonl").read_text().splitlines()
+        assert [json.loads(line)["id"] for line in lines] == ["0", "1"]
+    page = (folder / "index.html").read_text()
+    assert "Here is ball 0:" in page and page.count("data:image/png") >= 4
+    assert "Reference" in page and "http" not in page.replace("http-equiv", "").replace(
+        "http://www.w3.org/2000/svg", ""
+    )
+
+
+def test_a_run_with_replies_is_the_same_as_one_without(parts: Path, tmp_path: Path) -> None:
+    for name, samples in (("asked", 2), ("silent", 0)):
+        fit(read_run(talk_run(parts, tmp_path, name, samples=samples)))
+    for key in KEYS:
+        assert_same(last(tmp_path / "asked")[key], last(tmp_path / "silent")[key])
+
+
+def test_samples_of_a_file_are_asked_and_a_broken_one_stands_aside(
+    parts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    lines = [
+        {"prompt": "hello", "references": ["Hello!"], "id": "greeting"},
+        {"prompt": [{"file": "broken.png"}, "what is this?"], "references": ["a ball"]},
+    ]
+    file = tmp_path / "samples.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    bleu = {"bleu": {"_target_": "anymodal.metrics.Bleu", "n_gram": 1}}
+    fit(read_run(talk_run(parts, tmp_path, "run", samples=str(file), metrics=bleu)))
+    assert read_log(tmp_path / "run", "validation/left_out") == [1.0] * 3
+    assert caplog.text.count("leaves out sample 1: ") == 1 and "broken.png" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"settings": {"max_new_token": 3}}, r"validation\.settings: .*max_new_token"),
+        (
+            {"metrics": {"right": {"_target_": "anymodal.metrics.Accuracy"}}},
+            r"validation\.metrics\.right: needs 1 or more samples with `choices`",
+        ),
+        ({"samples": "missing.jsonl"}, "there are no samples at missing.jsonl"),
+        ({"samples": True}, "validation.samples must be a number or a JSON Lines file"),
+        ({"samples": 0, "metrics": {"a": HELD_OUT}}, "give validation.samples"),
+        ({"metrics": {"a": HELD_OUT}}, "validation.metrics.a.*Metric"),
+    ],
+)
+def test_wrong_questions_are_refused_before_the_run(
+    parts: Path, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fit(read_run(talk_run(parts, tmp_path, "run", **settings)))
+    assert not (tmp_path / "run" / "checkpoints").exists()

@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 
+from anymodal.training.callbacks.throughput import Throughput
 from anymodal.training.progress import Progress
 
 
@@ -15,10 +16,11 @@ class MeanLosses(L.Callback):
 
     Args:
         progress: of the run.
+        throughput: whose figures stand in the same lines.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, progress: Progress, throughput: Throughput) -> None:
+        self.progress, self.throughput = progress, throughput
         self.sums: dict[str, list[float]] = {}  # of the values, and how many they are
 
     def add(self, values: Mapping[str, float]) -> None:
@@ -40,6 +42,7 @@ class MeanLosses(L.Callback):
             pl_module.log(name, mean, prog_bar=name == "loss", logger=False, batch_size=1)
         # Not by `log`, which tells a loss that there was none of again, as it was in the last line.
         means["skipped"] = float(self.progress.skipped_in_all)
+        means.update(self.throughput.take())
         trainer._logger_connector.log_metrics(means)
 
     def state_dict(self) -> dict[str, Any]:

@@ -89,6 +89,10 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         """Numbers of things that parts of losses are means over; the same parts for any batch."""
         return {name: loss.count(batch) for name, loss in self.losses.items()}
 
+    def statistics(self, batch: BatchT) -> dict[str, int]:
+        """Numbers of things in a batch, such as `tokens`, for the log and the report."""
+        return {}
+
     def named_losses(self, batch: BatchT) -> dict[str, Tensor]:
         """The losses of a batch alone, those that it has targets for."""
         values = {name: values_of(parts) for name, parts in self(batch).items()}

@@ -209,6 +209,17 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             latents = cached_latents(self, decoder, media)
         return TargetStates(decoder, conditioning, caption_conditioning, latents, places)
 
+    def statistics(self, batch: DialogueBatch) -> dict[str, int]:
+        """Numbers of tokens, supervised ones, conversations, and media shown and asked for."""
+        shown = {f"{name} shown": len(items) for name, items in batch.items().items()}
+        asked = {f"{name} asked for": n for name, n in batch.num_captions.items() if n}
+        return {
+            "tokens": sum(len(prompt.ids) for prompt in batch.prompts),
+            "supervised tokens": batch.supervised,
+            **shown,
+            **asked,
+        }
+
     # ---- Results of frozen parts ---------------------------------------------------------------
 
     def prefetch(self, batch: DialogueBatch) -> None:

@@ -17,10 +17,17 @@ from anymodal.types import Message
 
 
 class TokenBatch(NamedTuple):
-    """Rows of tokens, of which some are supervised."""
+    """Rows of tokens, of which some are supervised.
+
+    Args:
+        packed: the rows.
+        supervised: positions to learn from.
+        tokens: without the padding.
+    """
 
     packed: Packed
     supervised: int
+    tokens: int
 
     @property
     def labels(self) -> Tensor:
@@ -65,7 +72,11 @@ class LanguageModeling(Objective[Sequence[Message], TokenBatch]):
     ) -> TokenBatch:
         """A batch of token ids and their labels."""
         packed = pack(rows, labels, self.packed and self.model.packs)
-        return TokenBatch(packed, supervised(packed.labels))
+        return TokenBatch(packed, supervised(packed.labels), sum(map(len, rows)))
+
+    def statistics(self, batch: TokenBatch) -> dict[str, int]:
+        """Numbers of tokens and of supervised ones."""
+        return {"tokens": batch.tokens, "supervised tokens": batch.supervised}
 
     def states(self, batch: TokenBatch) -> TextStates:
         embeds = self.model.embed(batch.packed.ids)

@@ -10,19 +10,26 @@ from typing import Any
 
 import lightning as L
 
+from anymodal.core import ComposedModel
 from anymodal.distributed import collectives
+from anymodal.io.checkpoint import replacing
 from anymodal.training.callbacks.moving_average import MovingAverage
 from anymodal.training.configuration import Run
 from anymodal.training.loader import Loader, num_workers
 from anymodal.training.objectives import Objective
+from anymodal.training.report.page import FRAGMENT
 from anymodal.training.validation.batches import HeldOutBatches
 from anymodal.training.validation.best import BEST, BestWeights
 from anymodal.training.validation.configuration import ValidationConfig
+from anymodal.training.validation.held_out import HeldOut
+from anymodal.training.validation.loggers import log_replies
 from anymodal.training.validation.losses import held_out_losses, validating
+from anymodal.training.validation.replies import Questions, replies_html, write_replies
 
 _LOG = logging.getLogger("anymodal")
 
 PREFIX = "validation/"
+SAMPLES_PLACE = "samples"
 MAX_ERRORS = 5
 """The most samples left out that a message names."""
 
@@ -34,9 +41,8 @@ class Validation(L.Callback):
 
     Args:
         run: the run's settings.
-        settings: its validation.
         objective: what is trained.
-        sources: held-out data sets by name.
+        held_out: data sets, and what the model is asked.
         names: of the parameters that train.
         average: of the weights, if the run has one.
 
@@ -49,14 +55,16 @@ class Validation(L.Callback):
     def __init__(
         self,
         run: Run,
-        settings: ValidationConfig,
         objective: Objective[Any, Any],
-        sources: Mapping[str, Sequence[Any]],
+        held_out: HeldOut,
         names: Sequence[str],
         average: MovingAverage | None = None,
     ) -> None:
-        self.run, self.settings, self.objective = run, settings, objective
-        self.sources, self.average = dict(sources), average
+        self.run, self.objective = run, objective
+        self.settings = settings = run.validation or ValidationConfig()
+        self.sources, self.questions = dict(held_out.sources), held_out.questions
+        self.average = average
+        self.folder = Path(run.output_dir) / "validation"
         self.best = BestWeights(settings, Path(run.output_dir) / "checkpoints" / BEST, list(names))
         self.cache = run.feature_cache.open("validation")
         self.failures, self.last_step = 0, -1
@@ -96,7 +104,10 @@ class Validation(L.Callback):
         self.last_step = step = trainer.global_step
         average = self.average.applied(module) if self.average else nullcontext()
         with average, validating(self.objective, self.cache):
+            with trainer.precision_plugin.forward_context():
+                self.objective.open_cache()
             self.figures = self._losses(trainer, module)
+            self.figures |= self._reply_figures(trainer)
             self._keep_best(step)
         left_out = sum(map(len, self.errors.values()))
         counts = {"left_out": float(left_out), "failed": float(self.failures)}
@@ -139,6 +150,7 @@ class Validation(L.Callback):
             trainer.global_rank,
             trainer.world_size,
         )
+        workers = num_workers(self.run.workers, self.sources[name], trainer.num_devices)
         alone = trainer.world_size == 1  # else the others would wait
         figures, errors = held_out_losses(
             self.objective,
@@ -150,12 +162,39 @@ class Validation(L.Callback):
         self._note_errors(name, errors)
         return figures
 
+    def _reply_figures(self, trainer: L.Trainer) -> dict[str, float]:
+        """The metrics' figures of replies, which the first process gives and all learn."""
+        if self.questions is None:
+            return {}
+        figures: dict[str, float] = {}
+        if trainer.global_rank == 0:
+            try:
+                figures = self._ask(self.questions, trainer)
+            except Exception as error:  # whatever it is: the run goes on
+                self._note_failure(SAMPLES_PLACE, error, trainer.global_step)
+        figures = trainer.strategy.broadcast(figures)
+        return figures
+
+    def _ask(self, questions: Questions, trainer: L.Trainer) -> dict[str, float]:
+        step, model = trainer.global_step, self.objective.model
+        assert isinstance(model, ComposedModel), "it is asked, so it chats"
+        with trainer.precision_plugin.forward_context():
+            replies = questions.ask(model, str(self.objective.device))
+        self._note_errors(SAMPLES_PLACE, replies.errors)
+        if replies.shown:
+            write_replies(self.folder / f"step-{step:08d}", replies, step)
+            with replacing(Path(self.run.output_dir) / FRAGMENT) as path:
+                path.write_text("\n".join(replies_html(replies)), "utf-8")
+            log_replies(trainer.loggers, replies, step)
+        return replies.figures
+
     def _note_errors(self, name: str, errors: dict[int, str]) -> None:
         before = self.errors.get(name, {})
         self.errors[name] = {**before, **errors}
         new = [f"sample {i}: {text}" for i, text in errors.items() if i not in before]
         if new:
-            place = f"validation.data.{name}" if name else "validation.data"
+            sources = [*self.sources] == [""] and name == ""
+            place = "validation.data" if sources else f"validation of {name}"
             more = f" and {len(new) - MAX_ERRORS} more" if new[MAX_ERRORS:] else ""
             _LOG.warning("%s leaves out %s%s", place, "; ".join(new[:MAX_ERRORS]), more)
 

@@ -1,0 +1,113 @@
+"""What a run was started with: its configuration, packages, machine and git state."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anymodal import __version__
+from anymodal.config.yaml_files import dump_yaml
+from anymodal.io.checkpoint import replacing
+from anymodal.training.configuration import Run
+
+RUN_FILE, ENVIRONMENT = "run.yaml", "environment.json"
+_GIT_SECONDS = 5
+_MAX_FILES = 50
+"""The most changed files that are listed."""
+
+
+def write_run_file(run: Run) -> None:
+    """Write the whole configuration, as `anymodal train` reads it."""
+    with replacing(Path(run.output_dir) / RUN_FILE) as path:
+        path.write_text(dump_yaml(settings_of(run)), "utf-8")
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """A run as plain containers."""
+    return asdict(run)
+
+
+def add_session(folder: Path, step: int, source: Path | None = None) -> None:
+    """Add to `environment.json` what a session of a run was started with.
+
+    Args:
+        folder: of the run.
+        step: at which the session begins.
+        source: a folder whose git state matters beside the current one's.
+    """
+    path = folder / ENVIRONMENT
+    sessions = read_sessions(path)
+    packages = package_versions()
+    before: Mapping[str, str] = {}
+    for session in sessions:
+        before = session.get("packages") or before
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "step": step,
+        "anymodal": __version__,
+        "command": sys.argv,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "device": device_name(),
+        "git": git_state(source or Path.cwd()),
+        # Those of the session before, where this one has none.
+        "packages": packages if packages != before else None,
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps([*sessions, session], indent=1) + "\n", "utf-8")
+
+
+def read_sessions(path: Path) -> list[dict[str, Any]]:
+    """The sessions in a file; none where it can't be read."""
+    try:
+        sessions = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return sessions if isinstance(sessions, list) else []
+
+
+def package_versions() -> dict[str, str]:
+    """The version of every installed package."""
+    pairs = ((each.metadata["Name"], each.version) for each in metadata.distributions())
+    return dict(sorted((str(name), version) for name, version in pairs if name))
+
+
+def device_name() -> str:
+    """The accelerator's name, or the number of processors."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
+    return f"{os.cpu_count()} processors"
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """The commit of a folder's repository, and files that differ from it; None where none is."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changed = (_git(folder, "status", "--porcelain", "--untracked-files=no") or "").splitlines()
+    return {"commit": commit.strip(), "changed": [line[3:] for line in changed[:_MAX_FILES]]}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout if result.returncode == 0 else None
