@@ -150,7 +150,6 @@ class Validation(L.Callback):
             trainer.global_rank,
             trainer.world_size,
         )
-        workers = num_workers(self.run.workers, self.sources[name], trainer.num_devices)
         alone = trainer.world_size == 1  # else the others would wait
         figures, errors = held_out_losses(
             self.objective,

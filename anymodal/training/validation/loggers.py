@@ -8,13 +8,10 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from anymodal.chat.html_report import html_report
-from anymodal.media.pictures import pictures
-from anymodal.media.sounds import waveform
+from anymodal.media.event_files import write_medium
 from anymodal.training.validation.replies import Replies, replies_html
 
 TAG = "validation/samples"
-FRAMES = 8
-"""The most pictures of one media item."""
 
 
 def log_replies(loggers: Iterable[Logger], replies: Replies, step: int) -> None:
@@ -37,8 +34,4 @@ def _log_to_tensorboard(writer: Any, replies: Replies, step: int) -> None:
         lines = [f"**{question}**", *sample.references, f"→ {reply.text.strip()}"]
         writer.add_text(tag, "\n\n".join(lines), step)
         for place, medium in enumerate(reply.media):
-            place_tag = f"{tag}/{place}"
-            if (pixels := pictures(medium, FRAMES)) is not None:
-                writer.add_images(place_tag, pixels, step, dataformats="NHWC")
-            if (sound := waveform(medium)) is not None:
-                writer.add_audio(place_tag, sound[0], step, sample_rate=sound[1])
+            write_medium(writer, f"{tag}/{place}", medium, step)
