@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
     from anymodal.serving.api.settings import ServerSettings
-    from anymodal.serving.served import ServedModel
+    from anymodal.serving.model_source import ModelSource
 
 EXTRA = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
 GRACE = 30
@@ -54,6 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-requests", type=count, help="requests under way, more get 429 (default: 128)")
     add("--timeout", type=float, help="the longest that a request may take, in s (default: 600)")
     add("--max-body", type=count, metavar="MIB", help="the longest body (default: 96)")
+    add("--lazy", action="store_true", help="load each model when it is first asked for")
+    add(
+        "--model-memory",
+        type=float,
+        metavar="GIB",
+        help="for the weights of all models; those that nobody uses make room for others "
+        "(default: what the device has free)",
+    )
     add("--rate", type=count, metavar="N", help="POST requests of a key in a minute (default: any)")
     add(
         "--data",
@@ -90,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     listener = config.bind_socket()
     listener.listen(config.backlog)  # whoever reads the line below may connect
     host, port = listener.getsockname()[:2]
-    names = ", ".join(served.name for served in models)
+    names = ", ".join(model.name for model in models)
     address = f"[{host}]" if ":" in host else host
     print(f"serving {printable(names)} at http://{address}:{port}/v1", flush=True)
     uvicorn.Server(config).run([listener])
@@ -123,21 +132,22 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
         allowed_hosts=args.allow_host,
         cors_origins=args.cors_origin,
         requests_per_minute=args.rate,
+        model_memory=_model_memory(args),
         data_folder=args.data,
         job_seconds=default.job_seconds if args.keep is None else 3600 * args.keep,
     )
 
 
-def _models(args: argparse.Namespace) -> list[ServedModel]:
+def _models(args: argparse.Namespace) -> list[ModelSource]:
     from anymodal.serving.engine import EngineSettings
-    from anymodal.serving.served import ServedModel
+    from anymodal.serving.model_source import ModelSource
 
     options = {
         "batch_size": args.batch, "max_requests": args.max_requests, "timeout": args.timeout
     }  # fmt: skip
     settings = EngineSettings(**{name: v for name, v in options.items() if v is not None})
-    return [
-        ServedModel.open(
+    sources = [
+        ModelSource(
             name,
             path,
             trusted_packages=args.trusted_packages,
@@ -147,6 +157,27 @@ def _models(args: argparse.Namespace) -> list[ServedModel]:
         )
         for name, path in map(_name_and_path, args.models or [DEFAULT_MODEL])
     ]
+    if not args.lazy:
+        _load(sources, _model_memory(args))
+    return sources
+
+
+def _load(sources: Sequence[ModelSource], memory: int | None) -> None:
+    """Load models, as far as memory goes; the others are loaded when they are asked for."""
+    from anymodal.serving.memory import free_bytes
+
+    num_bytes = 0
+    for place, source in enumerate(sources):
+        num_bytes += source.num_bytes
+        has_room = free_bytes(source.device) > source.num_bytes if memory is None else (
+            num_bytes <= memory
+        )  # fmt: skip
+        if has_room or place == 0:  # of a single one an error is told at once
+            source.load()
+
+
+def _model_memory(args: argparse.Namespace) -> int | None:
+    return None if args.model_memory is None else int(args.model_memory * 2**30)
 
 
 def _name_and_path(argument: str) -> tuple[str, str]:

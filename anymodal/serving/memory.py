@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from pathlib import Path
 
 import torch
 
@@ -13,6 +15,18 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     # The CPU's allocator has no class of its own.
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+
+
+def free_bytes(device: str) -> float:
+    """Free memory of a device, `auto` among them; infinite where nobody tells."""
+    if device != "cpu" and torch.cuda.is_available():
+        with contextlib.suppress(RuntimeError):  # of no CUDA device
+            return float(torch.cuda.mem_get_info(None if device == "auto" else device)[0])
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024.0 * int(line.split()[1])
+    return float("inf")
 
 
 def free_memory() -> None:

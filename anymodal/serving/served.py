@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,46 @@ from anymodal.tools.embed.files import TEXT
 from anymodal.tools.embed.opening import open_encoders
 
 if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
     from anymodal.encoders import Encoder, TextEncoder
 
 EMBEDDED_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model, whether or not it is loaded.
+
+    Args:
+        name: what clients call it.
+        reads: kinds of input, text among them.
+        writes: kinds of output of a reply; none for encoders alone.
+        makers: the modality that makes each kind of media.
+        replies: whether it replies, or only embeds.
+        created: when it was first known here, in seconds since 1970.
+    """
+
+    name: str
+    reads: Sequence[str]
+    writes: Sequence[str]
+    makers: Mapping[str, str]
+    replies: bool
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @classmethod
+    def of(
+        cls, name: str, model: ComposedModel | None, kinds: Sequence[str] | None = None
+    ) -> ModelFacts:
+        """The facts of a model, or of encoders of such kinds."""
+        modalities = {} if model is None else model.modalities
+        if kinds is None:
+            kinds = [m.encoder.media.kind for m in modalities.values() if m.encoder is not None]
+        reads = [kind for kind in kinds if kind != TEXT]
+        if model is not None or TEXT in kinds:
+            reads = [TEXT, *reads]
+        makers = {each.media.kind: name for name, each in modalities.items() if each.decoder}
+        writes = [] if model is None else [TEXT, *makers]
+        return cls(name, reads, writes, makers, replies=model is not None)
 
 
 class ServedModel:
@@ -36,7 +74,7 @@ class ServedModel:
 
     Attributes:
         engine: answers requests; None for encoders alone.
-        created: when it was loaded, in seconds since 1970.
+        facts: what is known of it.
     """
 
     def __init__(
@@ -53,7 +91,7 @@ class ServedModel:
             parts = [each.encoder for each in modalities.values()]
             encoders = {part.media.kind: part for part in parts if part is not None}
         self.encoders = encoders
-        self.created = int(time.time())
+        self.facts = ModelFacts.of(name, model, list(encoders))
         self._lock = threading.Lock()
 
     @classmethod
@@ -86,23 +124,20 @@ class ServedModel:
         return cls(name, model, None, settings)
 
     @property
-    def reads(self) -> list[str]:
-        """Kinds of input, text among them."""
-        kinds = [kind for kind in self.encoders if kind != TEXT]
-        return [TEXT, *kinds] if self.model is not None or TEXT in self.encoders else kinds
-
-    @property
-    def writes(self) -> list[str]:
-        """Kinds of output of a reply; none for encoders alone."""
-        if self.model is None:
-            return []
-        return [TEXT, *self.makers]
-
-    @property
-    def makers(self) -> dict[str, str]:
+    def makers(self) -> Mapping[str, str]:
         """The modality that makes each kind of media."""
-        modalities = {} if self.model is None else self.model.modalities
-        return {each.media.kind: name for name, each in modalities.items() if each.decoder}
+        return self.facts.makers
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all weights."""
+        parts = [self.model] if self.model is not None else list(self.encoders.values())
+        tensors = {
+            tensor.data_ptr(): tensor.nbytes
+            for part in parts
+            for tensor in (*part.parameters(), *part.buffers())
+        }
+        return sum(tensors.values())
 
     @property
     def history_turns(self) -> int | None:

@@ -14,11 +14,14 @@ from anymodal.model import AnyModal
 from anymodal.serving.api.app import create_app
 from anymodal.serving.api.settings import ServerSettings
 from anymodal.serving.engine import EngineSettings
+from anymodal.serving.model_source import ModelSource
 from anymodal.serving.served import ServedModel
 
 
 @contextmanager
-def serving(models: Sequence[ServedModel], settings: ServerSettings | None = None) -> Iterator[str]:
+def serving(
+    models: Sequence[ServedModel | ModelSource], settings: ServerSettings | None = None
+) -> Iterator[str]:
     """Serve models, and close them in the end; gives the server's URL."""
     config = uvicorn.Config(
         create_app(models, settings), "127.0.0.1", 0, log_level="error", timeout_graceful_shutdown=1

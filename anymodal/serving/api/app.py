@@ -28,14 +28,18 @@ from anymodal.serving.api.errors import api_error, validation_error
 from anymodal.serving.api.middleware import Gate
 from anymodal.serving.api.settings import ServerSettings
 from anymodal.serving.api.state import ServerState
+from anymodal.serving.model_source import ModelSource
 from anymodal.serving.served import ServedModel
 
 
-def create_app(models: Sequence[ServedModel], settings: ServerSettings | None = None) -> FastAPI:
+def create_app(
+    models: Sequence[ServedModel | ModelSource], settings: ServerSettings | None = None
+) -> FastAPI:
     """An application that serves models; when it ends, it closes them.
 
     Args:
-        models: what to serve.
+        models: what to serve: loaded models, or sources of others, which are loaded when they are
+            needed and unloaded where memory runs short.
         settings: what to allow.
 
     Raises:

@@ -44,7 +44,7 @@ TEXT = "text"
 async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     """Answer a conversation, in text and in whatever media the model makes."""
     state = state_of(request)
-    served, engine = state.engine(body.model)
+    served, engine = await state.engine(request, body.model)
     messages = recent(await _parse_messages(state, body.messages), served.history_turns)
     streams = await submit_all(engine, _requests(state, served, body, messages))
     answer = _ChatAnswer(state, served, body)

@@ -34,7 +34,7 @@ MOST_PROMPTS = 64
 async def create_completion(request: Request, body: CompletionBody) -> Response:
     """Go on with a text, or with several."""
     state = state_of(request)
-    served, engine = state.engine(body.model)
+    served, engine = await state.engine(request, body.model)
     n = state.choices(body.n)
     streams = await submit_all(engine, _requests(body, n))
     answer = _CompletionAnswer(state, served, n, body.logprobs is not None)

@@ -26,10 +26,12 @@ router = APIRouter()
 async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
     """Embed texts and media; an input may be a part of a message, with a medium inside."""
     state = state_of(request)
-    served = state.find(body.model)
+    state.find(body.model)
     inputs: list[Any] = [body.input] if isinstance(body.input, str) else list(body.input)
     check_count(inputs, "input", "inputs", MOST_INPUTS)
     check_media(inputs, "input")
+
+    served = await state.open(request, body.model)
 
     def work() -> list[Any]:
         items: list[str | Media] = [

@@ -29,8 +29,9 @@ async def create_image(request: Request, body: ImageBody) -> Response:
     image and nothing else.
     """
     state = state_of(request)
-    served, modality = maker_of(state, body.model, Image.kind)
+    name, modality = maker_of(state, body.model, Image.kind)
     conversation = prompt_message(body.prompt, "prompt")
+    served = await state.open(request, name)
     work = make_media(state, served, modality, conversation, body)
     media, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, media, usages))
@@ -45,10 +46,11 @@ async def create_image_edit(request: Request) -> Response:
     body, files = await read_form(request, ImageEditBody, {"image": MAX_MEDIA})
     if not files:
         raise ApiError(400, "there is no image; send one as 'image'", param="image")
-    served, modality = maker_of(state, body.model, Image.kind)
+    name, modality = maker_of(state, body.model, Image.kind)
     prompt = prompt_message(body.prompt, "prompt")[0].content
     media = await asyncio.to_thread(media_of, files, Image.kind, state.settings.limits)
     conversation = [Message("user", [*media, *prompt])]
+    served = await state.open(request, name)
     work = make_media(state, served, modality, conversation, body)
     images, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, images, usages))

@@ -14,8 +14,8 @@ from anymodal.serving.served import ServedModel
 from anymodal.types import Done, Message
 
 
-def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[ServedModel, str]:
-    """The model that is asked for, and its modality that makes a kind of media.
+def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[str, str]:
+    """The name of the model that is asked for, and its modality that makes a kind of media.
 
     Args:
         state: of the server.
@@ -26,16 +26,16 @@ def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[ServedMo
         ApiError: if there is none, or several and no name.
     """
     if model is None:
-        names = [name for name, served in state.models.items() if kind in served.makers]
+        names = [name for name, facts in state.pool.facts.items() if kind in facts.makers]
         if len(names) != 1:
             listing = ", ".join(names) or "none"
             raise ApiError(400, f"name the model; of those that make {kind}, there are: {listing}",
                            param="model")  # fmt: skip
         model = names[0]
-    served = state.find(model)
-    if kind not in served.makers:
+    facts = state.find(model)
+    if kind not in facts.makers:
         raise ApiError(400, f"the model {model!r} makes no {kind}", param="model")
-    return served, served.makers[kind]
+    return model, facts.makers[kind]
 
 
 async def make_media(
@@ -46,14 +46,14 @@ async def make_media(
     body: MediaBody,
 ) -> tuple[list[Media], list[TokenUsage]]:
     """Media of a modality, as many as the body asks for, and the tokens of each."""
-    _, engine = state.engine(served.name)
+    assert served.engine is not None, "only models that reply make media"
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
     sampling = media_settings(body, served)
     requests = [
         ReplyRequest(conversation, seed=seed + index, sampling=sampling, forced=[modality])
         for index in range(state.choices(body.n))
     ]
-    streams = await submit_all(engine, requests)
+    streams = await submit_all(served.engine, requests)
     media = await all_of(streams, (_medium(state, served, each) for each in streams))
     return media, [stream.usage for stream in streams]
 

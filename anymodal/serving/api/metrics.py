@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -30,10 +30,10 @@ class Metrics:
     """Counters of one server.
 
     Args:
-        models: the models that it serves.
+        models: gives the models that are loaded.
     """
 
-    def __init__(self, models: Sequence[ServedModel]) -> None:
+    def __init__(self, models: Callable[[], Iterable[ServedModel]]) -> None:
         # Not the library's global one: a process may have several servers, as tests do.
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -77,14 +77,14 @@ class Metrics:
 class _Engines:
     """Gauges of engines and devices, read at each request."""
 
-    def __init__(self, models: Iterable[ServedModel]) -> None:
-        self.models = list(models)
+    def __init__(self, models: Callable[[], Iterable[ServedModel]]) -> None:
+        self.models = models
 
     def collect(self) -> Iterator[Metric]:
         """The metrics."""
         under_way = GaugeMetricFamily("anymodal_requests_running", "Under way.", labels=["model"])
         writing = GaugeMetricFamily("anymodal_batch_rows", "In the text batch.", labels=["model"])
-        for served in self.models:
+        for served in self.models():
             if served.engine is not None:
                 under_way.add_metric([served.name], served.engine.requests)
                 writing.add_metric([served.name], served.engine.writing)

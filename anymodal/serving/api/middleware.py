@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,7 +12,7 @@ from anymodal.serving.api.errors import ApiError, api_error
 from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.rate_limit import RateLimiter
 from anymodal.serving.api.settings import ServerSettings, key_owner
-from anymodal.serving.api.state import OWNER
+from anymodal.serving.api.state import LEASES, OWNER
 from anymodal.serving.requests import QueueFullError
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -38,6 +39,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
+        leases: list[Callable[[], None]] = []
 
         async def send_with_status(message: Message) -> None:
             nonlocal status
@@ -47,6 +49,7 @@ class Gate:
 
         self._open += 1
         try:
+            scope[LEASES] = leases
             scope[OWNER] = owner = self._check_key(scope)
             self._check_rate(scope, owner)
             self._check_room(scope)
@@ -58,6 +61,8 @@ class Gate:
             await api_error(error).response()(scope, receive, send_with_status)
         finally:
             self._open -= 1
+            for release in leases:
+                release()
             route = scope.get("route")
             path = getattr(route, "path", "unknown")  # never one that a client made up
             self.metrics.requests.labels(path, str(status)).inc()

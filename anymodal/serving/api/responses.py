@@ -36,7 +36,7 @@ router = APIRouter()
 async def create_response(request: Request, body: ResponseBody) -> Response:
     """Answer in text and images. Nothing is stored: send all items of a conversation."""
     state = state_of(request)
-    served, engine = state.engine(body.model)
+    served, engine = await state.engine(request, body.model)
     items = messages_of(body.input, body.instructions)
     messages = await asyncio.to_thread(state.reader.messages, items)
     messages = recent(messages, served.history_turns)

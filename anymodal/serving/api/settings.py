@@ -36,6 +36,7 @@ class ServerSettings:
         job_seconds: how long a job is kept after its end.
         max_jobs: the most jobs that are kept; more are refused.
         jobs_at_once: the most jobs that run at once.
+        model_memory: bytes for the weights of models; None for what the device has free.
 
     Raises:
         ValueError: for a value out of its range.
@@ -59,6 +60,7 @@ class ServerSettings:
     job_seconds: float = 86_400.0
     max_jobs: int = 1000
     jobs_at_once: int = 8
+    model_memory: int | None = None
 
     def __post_init__(self) -> None:
         ranges.check_integer("max_body_bytes", self.max_body_bytes, 1, 2**40)
@@ -66,6 +68,8 @@ class ServerSettings:
         ranges.check_integer("max_choices", self.max_choices, 1, 1000)
         if self.requests_per_minute is not None:
             ranges.check_integer("requests_per_minute", self.requests_per_minute, 1, 1_000_000)
+        if self.model_memory is not None:
+            ranges.check_integer("model_memory", self.model_memory, 1, 2**60)
         ranges.check_integer("max_jobs", self.max_jobs, 1, 1_000_000)
         ranges.check_integer("jobs_at_once", self.jobs_at_once, 1, 10_000)
         ranges.check_real("job_seconds", self.job_seconds, 1, 10 * 365 * 86_400)

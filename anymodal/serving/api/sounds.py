@@ -22,8 +22,9 @@ async def create_speech(request: Request, body: SpeechBody) -> Response:
     The language model reads the input as a user's message, and its reply is the audio alone.
     """
     state = state_of(request)
-    served, modality = maker_of(state, body.model, Audio.kind)
+    name, modality = maker_of(state, body.model, Audio.kind)
     conversation = prompt_message(body.input, "input")
+    served = await state.open(request, name)
     work = make_media(state, served, modality, conversation, body)
     (medium,), _ = await while_connected(request, work)
     form = body.response_format or "wav"

@@ -19,8 +19,10 @@ from anymodal.serving.api.job_store import BackgroundJob
 from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.remote import RemoteMedia
 from anymodal.serving.api.settings import ServerSettings
+from anymodal.serving.model_source import ModelSource
+from anymodal.serving.pool import ModelPool
 from anymodal.serving.requests import ReplyRequest, ReplyStream
-from anymodal.serving.served import ServedModel
+from anymodal.serving.served import ModelFacts, ServedModel
 
 if TYPE_CHECKING:
     from anymodal.serving.api.schemas import MediaBody
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_INPUTS = 2048
-OWNER = "anymodal.owner"
-"""The key of a request's scope under which its owner stands."""
+OWNER, LEASES = "anymodal.owner", "anymodal.leases"
+"""Keys of a request's scope: whose it is, and what is called when it has its whole answer."""
 
 
 class ServerState:
@@ -43,38 +45,53 @@ class ServerState:
         ValueError: for two models of one name.
     """
 
-    def __init__(self, models: Sequence[ServedModel], settings: ServerSettings) -> None:
-        self.models = {served.name: served for served in models}
-        if len(self.models) < len(models):
-            raise ValueError("two models have one name; give one of them another: NAME=MODEL")
-        self.settings, self.metrics = settings, Metrics(models)
+    def __init__(
+        self, models: Sequence[ServedModel | ModelSource], settings: ServerSettings
+    ) -> None:
+        self.pool = ModelPool(models, settings.model_memory)
+        self.settings, self.metrics = settings, Metrics(self.pool.loaded)
         remote = RemoteMedia(settings.allowed_hosts, settings.limits, settings.fetch_seconds)
         self.reader = ConversationReader(PartReader(settings.limits, files=False), remote)
         self._jobs: JobRunner | None = None
         self.closing = False
 
-    def find(self, name: str) -> ServedModel:
-        """A model by its name.
+    def find(self, name: str) -> ModelFacts:
+        """What is known of a model by its name.
 
         Raises:
             ApiError: if there is none.
         """
-        if name not in self.models:
-            names = ", ".join(self.models)
+        facts = self.pool.facts
+        if name not in facts:
+            names = ", ".join(facts)
             text = f"there is no model {name[:80]!r}; there are: {names}"
             raise ApiError(404, text, param="model", code="model_not_found")
-        return self.models[name]
+        return facts[name]
 
-    def engine(self, name: str) -> tuple[ServedModel, Engine]:
-        """A model that replies, and its engine.
+    async def open(self, request: Request, name: str) -> ServedModel:
+        """A model by its name, loaded; it stays so until the request has its whole answer.
+
+        Raises:
+            ApiError: if there is none.
+            OutOfMemoryError: if there is no memory for it.
+        """
+        self.find(name)
+        served = await self.pool.acquire(name)
+        request.scope[LEASES].append(partial(self.pool.release, name))
+        return served
+
+    async def engine(self, request: Request, name: str) -> tuple[ServedModel, Engine]:
+        """A model that replies, and its engine, as `open` gives it.
 
         Raises:
             ApiError: if there is none of this name, or it only embeds.
+            OutOfMemoryError: if there is no memory for it.
         """
-        served = self.find(name)
-        if served.engine is None:
+        if not self.find(name).replies:
             text = f"the model {name!r} only embeds; ask /v1/embeddings"
             raise ApiError(400, text, param="model")
+        served = await self.open(request, name)
+        assert served.engine is not None, "of one that replies"
         return served, served.engine
 
     def choices(self, n: int | None) -> int:
@@ -113,8 +130,7 @@ class ServerState:
     def close(self) -> None:
         """End the models."""
         self.closing = True
-        for served in self.models.values():
-            served.close()
+        self.pool.close()
 
 
 def state_of(request: Request) -> ServerState:

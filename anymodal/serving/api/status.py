@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from anymodal.serving.api.state import state_of
-from anymodal.serving.served import ServedModel
+from anymodal.serving.served import ModelFacts
 
 router = APIRouter()
 
@@ -16,7 +16,8 @@ router = APIRouter()
 @router.get("/v1/models")
 async def list_models(request: Request) -> dict[str, Any]:
     """List the models, with the kinds of media that each reads and makes."""
-    return {"object": "list", "data": [_model(each) for each in state_of(request).models.values()]}
+    models = state_of(request).pool.facts.values()
+    return {"object": "list", "data": [_model(each) for each in models]}
 
 
 @router.get("/v1/models/{model:path}")
@@ -25,10 +26,10 @@ async def retrieve_model(request: Request, model: str) -> dict[str, Any]:
     return _model(state_of(request).find(model))
 
 
-def _model(served: ServedModel) -> dict[str, Any]:
-    modalities = {"input": served.reads, "output": served.writes}
+def _model(facts: ModelFacts) -> dict[str, Any]:
+    modalities = {"input": facts.reads, "output": facts.writes}
     return {
-        "id": served.name, "object": "model", "created": served.created, "owned_by": "anymodal",
+        "id": facts.name, "object": "model", "created": facts.created, "owned_by": "anymodal",
         "modalities": modalities,
     }  # fmt: skip
 

@@ -34,7 +34,7 @@ async def create_transcription(request: Request) -> Response:
     body, files = await read_form(request, TranscriptionBody, {"file": 1})
     if not files:
         raise ApiError(400, "there is no file; send the audio as 'file'", param="file")
-    served, engine = state.engine(body.model)
+    served, engine = await state.engine(request, body.model)
     message = await asyncio.to_thread(_message, state, body, files)
     text = {**body.text_settings(), "modalities": []}
     reply = ReplyRequest([message], seed=body.seed, text=text)  # type: ignore[arg-type]

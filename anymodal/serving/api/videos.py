@@ -37,16 +37,16 @@ async def create_video(request: Request) -> Response:
     """Begin to make a video. The answer is the job; ask for it again until it is done."""
     state = state_of(request)
     body, files = await read_form(request, VideoBody, {"input_reference": 1})
-    served, _ = maker_of(state, body.model, Video.kind)
+    name, _ = maker_of(state, body.model, Video.kind)
     prompt = prompt_message(body.prompt, "prompt")[0].text
     if await asyncio.to_thread(state.jobs.store.count) >= state.settings.max_jobs:
         raise QueueFullError(state.settings.max_jobs, _RETRY_AFTER)
+    served, engine = await state.engine(request, name)
     identity = new_job_id("video")
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
     job = BackgroundJob(
         identity, owner_of(request), served.name, prompt, seed, media_settings(body, served)
     )
-    engine = state.engine(served.name)[1]
     engine.check(ReplyRequest(prompt, seed=seed, sampling=job.sampling))
     await asyncio.to_thread(_save, state, job, body, files)
     state.jobs.submit(job)
@@ -63,9 +63,8 @@ def _save(state: ServerState, job: BackgroundJob, body: VideoBody, files: list[U
     if len(media) > 1:
         raise ApiError(400, "two input references; give one", param="input_reference")
     if media:
-        served = state.find(job.model)
-        if Image.kind not in served.reads:
-            raise ApiError(400, f"the model {served.name!r} reads no images",
+        if Image.kind not in state.find(job.model).reads:
+            raise ApiError(400, f"the model {job.model!r} reads no images",
                            param="input_reference")  # fmt: skip
         state.jobs.store.save(job.id, _INPUT, media[0].encode(".png"))
     state.jobs.store.add(job)
@@ -145,20 +144,21 @@ def _job_json(state: ServerState, job: BackgroundJob) -> Json:
 
 async def make_video(state: ServerState, job: BackgroundJob, report: Report) -> JobResult:
     """Make the video of a job, save it, and tell its length and size."""
-    served, modality = maker_of(state, job.model, Video.kind)
-    _, engine = state.engine(served.name)
+    name, modality = maker_of(state, job.model, Video.kind)
     message = Message("user", [*await asyncio.to_thread(_input, state, job), job.prompt])
     request = ReplyRequest([message], seed=job.seed, sampling=job.sampling, forced=[modality])
-    stream = await engine.submit(request)
-    media: list[Media] = []
-    try:
-        async for event in state.metrics.watch(served.name, stream):
-            if isinstance(event, MediumProgress):
-                report(100 * event.step // (event.steps + 1))
-            if isinstance(event, Done):
-                media = event.message.media
-    finally:
-        await stream.aclose()
+    async with state.pool.use(name) as served:
+        assert served.engine is not None, "only models that reply make media"
+        stream = await served.engine.submit(request)
+        media: list[Media] = []
+        try:
+            async for event in state.metrics.watch(name, stream):
+                if isinstance(event, MediumProgress):
+                    report(100 * event.step // (event.steps + 1))
+                if isinstance(event, Done):
+                    media = event.message.media
+        finally:
+            await stream.aclose()
     if not media:
         raise ApiError(400, "the prompt leaves no room for a video; shorten it", param="prompt")
     return await asyncio.to_thread(_save_video, state, job, media[0])
