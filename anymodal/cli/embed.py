@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from anymodal.cli.options import DEFAULT_MODEL, add_device, add_limits, count, limits_of
+from anymodal.cli.options import DEFAULT_MODEL, add_device, add_limits, count, limits_of, whole
 from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
 
@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", type=Path, required=True, metavar="FILE", help="a .npy or a .parquet")
     add("--batch", type=count, default=16, help="files encoded together (default: %(default)s)")
+    add(
+        "--workers",
+        type=whole,
+        metavar="N",
+        help="processes that read files meanwhile (default: as many as there are processors)",
+    )
     add("--kind", metavar="KIND", help="take every file for this kind, not what its content tells")
     add("--revision", metavar="COMMIT", help="of an encoder on the hub")
     add("--tower", metavar="NAME", help="which part of an encoder of several, as audio or video")
@@ -65,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         unit=args.unit,
         device=device,
         limits=limits,
+        workers=args.workers,
     )
     for path, reason in report.skipped_files:
         # Names come from a folder that may be a stranger's.

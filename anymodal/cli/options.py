@@ -20,6 +20,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """A whole number, 0 included, for argparse."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def session_seed(text: str) -> int:
     """A session's seed, for argparse."""
     from anymodal.config.ranges import MOST_SESSION_SEED

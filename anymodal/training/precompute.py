@@ -11,11 +11,11 @@ import torch
 from tqdm import tqdm
 
 from anymodal.config import ConfigError
+from anymodal.data.workers import Loader, num_workers
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.tensor_store import TensorStore
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
-from anymodal.training.loader import Loader, num_workers
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import allow_tf32, lightning_precision

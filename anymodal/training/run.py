@@ -20,6 +20,7 @@ from torch import nn
 from anymodal import config as configuration
 from anymodal.config import BuildPart, ConfigError, call, shorten
 from anymodal.core import ComposedModel
+from anymodal.data.workers import num_workers
 from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.io.checkpoint import replacing_folder, sweep
 from anymodal.metrics import Metric
@@ -28,7 +29,7 @@ from anymodal.training.batches import Batches
 from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.checkpoints import AtomicCheckpointIO, resumable
 from anymodal.training.configuration import Run
-from anymodal.training.loader import StepLoader, num_workers
+from anymodal.training.loader import StepLoader
 from anymodal.training.losses import LATENTS, LossSettings, build_losses, needs_of
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective

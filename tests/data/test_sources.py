@@ -12,8 +12,8 @@ import pytest
 
 from anymodal.data.containers import side_files
 from anymodal.data.conversations import Conversations
+from anymodal.data.workers import Loader
 from anymodal.training.batches import Batches
-from anymodal.training.loader import Loader
 from anymodal.types import Message
 from tests.support.data_sets import CAPTIONS, CONTAINERS, COUNT, PICTURES
 

@@ -20,7 +20,7 @@ from anymodal import cli, media
 from anymodal.encoders import Encoder, ImageBind
 from anymodal.io.checkpoint import CheckpointError
 from anymodal.media import IMU, Audio, Image
-from anymodal.tools.embed import outputs, run
+from anymodal.tools.embed import embedder, outputs, run
 from anymodal.tools.embed.files import read_file
 from anymodal.tools.embed.opening import open_encoders
 from tests.support.composed import small_disk
@@ -142,10 +142,10 @@ def test_a_run_that_was_stopped_goes_on(
     out = Path("all.npy")
     monkeypatch.setattr(media, "load", load)
     with pytest.raises(KeyboardInterrupt):
-        run.embed_files(["files"], encoders, out, batch=2)
+        run.embed_files(["files"], encoders, out, batch=2, workers=0)
     assert not out.exists() and list(Path("all.npy.cache").rglob("*.data"))
     monkeypatch.setattr(media, "load", lambda path, **h: seen.append(str(path)) or whole(path))
-    assert run.embed_files(["files"], encoders, out, batch=2).new < 7
+    assert run.embed_files(["files"], encoders, out, batch=2, workers=0).new < 7
     assert not {"files/0.png", "files/1.png"} & set(seen[4:])
     np.testing.assert_allclose(np.load(out), np.load(straight), rtol=1e-5, atol=1e-6)
     assert not Path("all.npy.cache").exists()
@@ -164,8 +164,51 @@ def load(path, **hints):
     seen.append(path)
     return whole(path, **hints)
 media.load = load
-run.embed_files(["files"], open_encoders(sys.argv[1]), Path("all.npy"), batch=2)
+run.embed_files(["files"], open_encoders(sys.argv[1]), Path("all.npy"), batch=2, workers=0)
 """
+
+
+@pytest.mark.parametrize("bytes_of_a_batch", [256 << 20, 1])
+def test_workers_give_the_same_bits_as_one_process_and_a_bare_loop(
+    tree: list[str],
+    encoders: dict[str, Encoder],
+    bytes_of_a_batch: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Batches of a kind, in the order of the files, whoever prepares them."""
+    monkeypatch.setattr(embedder, "MAX_BATCH_BYTES", bytes_of_a_batch)
+    reports = [
+        run.embed_files(["files"], encoders, Path(f"{workers}.npy"), batch=2, workers=workers)
+        for workers in (0, 1, 3)
+    ]
+    assert [sorted(r.skipped_files) for r in reports] == [sorted(reports[0].skipped_files)] * 3
+    alone, *others = (np.load(f"{workers}.npy") for workers in (0, 1, 3))
+    assert all(np.array_equal(alone, other) for other in others)
+    rows: list[Any] = []
+    size = 2 if bytes_of_a_batch > 1 else 1
+    with torch.inference_mode():
+        for start in range(0, 5, size):
+            items = [Image.load(path) for path in tree[start : min(start + size, 5)]]
+            batch = torch.stack([encoders["image"].prepare(item) for item in items])
+            rows += encoders["image"].embed(batch)
+    assert np.array_equal(alone[:5], np.stack(rows))
+
+
+def test_a_worker_that_dies_ends_the_run_and_not_what_was_kept(
+    tree: list[str], encoders: dict[str, Encoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = media.load
+
+    def load(path: Path, **hints: Any) -> Any:
+        if path.name == "4.png":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(path, **hints)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(media, "load", load)
+        with pytest.raises(ChildProcessError, match="worker process was ended .* take fewer"):
+            run.embed_files(["files"], encoders, Path("all.npy"), batch=1, workers=1)
+    assert run.embed_files(["files"], encoders, Path("all.npy"), batch=1, workers=1).new < 7
 
 
 def test_a_run_that_was_killed_goes_on(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from anymodal.data.workers import Loader
 from anymodal.training.batches import Batches
-from anymodal.training.loader import Loader
 
 
 def test_batches_depend_on_seed_and_number_alone() -> None:

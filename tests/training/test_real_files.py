@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from anymodal.data import workers as worker_processes
 from anymodal.data.captioned import Captioned
 from anymodal.data.conversations import Conversations
 from anymodal.data.mixture import Mixture
+from anymodal.data.workers import num_workers
 from anymodal.media import Image
-from anymodal.training import loader
-from anymodal.training.loader import num_workers
 from anymodal.training.precompute import fill_feature_cache
 from tests.support.cached_runs import losses_of, write
 from tests.support.composed import write_model
@@ -103,14 +103,14 @@ def test_without_room_files_are_decoded_each_time_by_workers(
     def refuse(*_: Any) -> None:
         raise AssertionError("the process that trains decodes nothing")
 
-    forked = loader._leave_signals
+    forked = worker_processes._leave_signals
     decode = Image._decode_file
 
     def in_worker(worker: int) -> None:
         monkeypatch.setattr("anymodal.media.content.Content._decode_file", decode)
         forked(worker)
 
-    monkeypatch.setattr(loader, "_leave_signals", in_worker)
+    monkeypatch.setattr(worker_processes, "_leave_signals", in_worker)
     monkeypatch.setattr("anymodal.media.content.Content._decode_file", refuse)
     assert losses_of(config) == pytest.approx(losses, rel=1e-5)
 

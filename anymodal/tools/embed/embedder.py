@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,21 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from anymodal import media
 from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.fingerprints import weights_fingerprint
-from anymodal.tools.embed.files import TEXT, FileEntry, entry_of, read_file
+from anymodal.tools.embed.files import FileEntry, entry_of
 from anymodal.tools.embed.opening import Encoders
+from anymodal.tools.embed.prepared import PreparedFile, SkippedFile
 
 Settings = Mapping[str, object]
 """An encoder's settings in an output file; JSON values."""
 
 
-class SkippedFile(NamedTuple):
-    """A file that wasn't embedded, and why."""
-
-    path: str
-    reason: str
+MAX_BATCH_BYTES = 256 << 20
+"""Of what is prepared of a batch's files; a clip may be hundreds of pictures to an encoder."""
 
 
 class Embedder:
@@ -35,7 +31,7 @@ class Embedder:
     Args:
         encoders: encoder by kind of media, and of text (`files.TEXT`).
         cache: where embeddings are kept, by the file's path, size and time.
-        batch: how many media of a kind are encoded together.
+        batch: how many media of a kind are encoded together, at most.
         kind: take every file for this kind.
         unit: scale every embedding to length 1.
         device: where to encode.
@@ -93,21 +89,16 @@ class Embedder:
         names = {*self.entries, *(path for path, _ in self.skipped_files)}
         return [path for path in paths if str(path) not in names]
 
-    def take(self, path: Path, limits: media.Limits | None = None) -> None:
-        """Read and prepare a file; whatever is wrong with it skips this file alone."""
-        try:
-            entry = entry_of(path)  # before it is read: what changes it meanwhile makes it another
-            kind, content = read_file(path, self.kind, limits)
-            if kind not in self.encoders:
-                raise ValueError(_no_encoder(kind, self.encoders))
-            encoder = self.encoders[kind]
-            prepared = encoder.prepare(content)  # type: ignore[arg-type]  # of the kind it reads
-        except Exception as error:  # decoders fail in more ways than they document
-            self._skip(str(path), error)
+    def take(self, file: PreparedFile | SkippedFile) -> None:
+        """Enter a file that was prepared, and encode what makes a batch with it."""
+        if isinstance(file, SkippedFile):
+            self.skipped_files.append(file)
             return
-        self.prepared[kind].append((entry._replace(kind=kind), prepared))
-        if len(self.prepared[kind]) >= self.batch:
-            self.encode([kind])
+        files = self.prepared[file.entry.kind]
+        files.append((file.entry, file.tensor.tensor()))
+        size = sum(tensor.nbytes for _, tensor in files)
+        if len(files) >= self.batch or size >= MAX_BATCH_BYTES:
+            self.encode([file.entry.kind])
 
     @torch.inference_mode()
     def encode(self, kinds: Sequence[str] | None = None) -> None:
@@ -149,7 +140,7 @@ class Embedder:
             ValueError: if it is wider or narrower than those before.
         """
         if not row.isfinite().all():
-            self._skip(entry.path, ValueError("its embedding is not finite"))
+            self.skipped_files.append(SkippedFile(entry.path, "its embedding is not finite"))
             return False
         if self.width not in (None, len(row)):
             raise ValueError(
@@ -159,10 +150,6 @@ class Embedder:
         self.width = len(row)
         self.entries[entry.path] = entry
         return True
-
-    def _skip(self, path: str, error: Exception) -> None:
-        text = " ".join(str(error).split()) if isinstance(error, ValueError | OSError) else ""
-        self.skipped_files.append(SkippedFile(path, text or type(error).__name__))
 
     def rows(self, entries: Sequence[FileEntry]) -> NDArray[np.float32]:
         """The embeddings (B, E) of entries, in their order."""
@@ -179,15 +166,3 @@ def _entry_or_none(path: Path) -> FileEntry | None:
         return entry_of(path)
     except OSError:  # a link that leads nowhere; reading it says so
         return None
-
-
-def _no_encoder(kind: str, encoders: Iterable[str]) -> str:
-    if kind == TEXT:
-        return (
-            "it is a text, and this encoder reads none; name one that does, as an ImageBind or a "
-            "CLIP, with its tokenizer beside it"
-        )
-    return (
-        f"it is loaded as {kind}, for which there is no encoder; --kind takes it for one of "
-        f"{', '.join(encoders)}"
-    )

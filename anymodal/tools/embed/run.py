@@ -14,11 +14,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from anymodal import media
+from anymodal.data.workers import Loader, num_processors
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.tools.embed import outputs
-from anymodal.tools.embed.embedder import Embedder, SkippedFile
+from anymodal.tools.embed.embedder import Embedder
 from anymodal.tools.embed.files import find_files
 from anymodal.tools.embed.opening import Encoders
+from anymodal.tools.embed.prepared import FilePreparer, SkippedFile
+
+MAX_WORKERS = 16
+FILES_A_WORKER = 4
+"""Files for which a worker is worth starting."""
 
 CHUNK = 4096
 """Files that are looked up in the cache at once, and rows that are put into it."""
@@ -42,6 +48,7 @@ def embed_files(
     unit: bool = False,
     device: str | torch.device = "cpu",
     limits: media.Limits | None = None,
+    workers: int | None = None,
 ) -> Report:
     """Embed files, and folders of them, into `out`; what it holds already isn't done again.
 
@@ -58,6 +65,8 @@ def embed_files(
         unit: scale every embedding to length 1, so that dot products are cosines.
         device: where to encode.
         limits: the largest files that are read.
+        workers: processes that read and prepare files while others are encoded; 0 for this one,
+            None for as many as there are processors, where there are files enough.
 
     Raises:
         FileNotFoundError: if a path isn't there.
@@ -81,7 +90,9 @@ def embed_files(
             encoders_by_kind, cache, batch=batch, kind=kind, unit=unit, device=device
         )
         _take_up(out, embedder)
-        _embed(files, embedder, limits)
+        if workers is None:
+            workers = min(MAX_WORKERS, num_processors(), len(files) // FILES_A_WORKER)
+        _embed(files, embedder, limits, workers)
         entries = [embedder.entries[p] for p in map(str, files) if p in embedder.entries]
         outputs.write(out, embedder, entries)
     except ValueError:
@@ -92,14 +103,17 @@ def embed_files(
     return Report(len(entries), embedder.new, embedder.skipped_files)
 
 
-def _embed(files: Sequence[Path], embedder: Embedder, limits: media.Limits | None) -> None:
+def _embed(
+    files: Sequence[Path], embedder: Embedder, limits: media.Limits | None, workers: int
+) -> None:
     with tqdm(total=len(files), unit="file") as bar:
         # In chunks: the embeddings of a million files are gigabytes.
         for start in range(0, len(files), CHUNK):
             unknown = embedder.take_cached(files[start : start + CHUNK])
             bar.update(len(files[start : start + CHUNK]) - len(unknown))
-            for path in unknown:
-                embedder.take(path, limits)
+            preparer = FilePreparer(unknown, embedder.encoders, embedder.kind, limits)
+            for file in Loader(preparer, min(workers, len(unknown)), embedder.batch):
+                embedder.take(file)
                 bar.update()
         embedder.encode()
 

@@ -11,11 +11,11 @@ from typing import Any
 import lightning as L
 
 from anymodal.core import ComposedModel
+from anymodal.data.workers import Loader, num_workers
 from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing
 from anymodal.training.callbacks.moving_average import MovingAverage
 from anymodal.training.configuration import Run
-from anymodal.training.loader import Loader, num_workers
 from anymodal.training.objectives import Objective
 from anymodal.training.report.page import FRAGMENT
 from anymodal.training.validation.batches import HeldOutBatches
