@@ -27,7 +27,7 @@ def building_at_most(weights: int, label: str, build_part: BuildPart) -> BuildPa
 
     Args:
         weights: the most of them, of all parts together.
-        where: the file that names the parts, for the message.
+        label: the file that names the parts, for the message.
         build_part: how a part that is small enough is built.
     """
     budget = weights

@@ -61,9 +61,9 @@ def check_sampling(
     """Give the settings by which a decoder makes media, each in its range.
 
     Args:
-        given: by name: `steps`, `guidance`, and what else the decoder takes.
+        settings: by name: `steps`, `guidance`, and what else the decoder takes.
         sample: the decoder's method, which tells what it takes; None where it isn't known yet.
-        fewest: the fewest denoising steps that it takes.
+        min_steps: the fewest denoising steps that it takes.
         place: what the settings are of, to stand before their names in an error.
 
     Raises:

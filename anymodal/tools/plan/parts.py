@@ -38,7 +38,7 @@ def list_parts(model: nn.Module, sizes: Mapping[tuple[str, str], int]) -> list[P
 
     Args:
         model: on the meta device or not.
-        held: bytes by purpose and part; what belongs to no part comes last.
+        sizes: bytes by purpose and part; what belongs to no part comes last.
     """
     names = names_by_tensor(model)
     kinds = {name: type(unit).__name__ for unit, name in _label_units(model)}
