@@ -20,10 +20,10 @@ demo: $(DEMO)  ## a conversation through every modality, as a page in demo-out/
 	$(BIN)/anymodal demo --out demo-out
 
 test: $(READY)  ## the quick tests, on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(READY)  ## all tests: documents, notebooks, a browser and Ray too; a missing tool is skipped and counted
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "extended or not extended" -rs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "extended or not extended" -rs
 
 docs: $(READY)  ## the documents, as pages in docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

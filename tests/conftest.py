@@ -20,6 +20,23 @@ settings.register_profile(
 )
 settings.load_profile("ci")
 
+LONGEST = (
+    "repository/test_examples.py",
+    "distributed/test_processes.py",
+    "repository/test_benchmarks.py",
+    "repository/test_new_modality.py",
+    "tools/test_cards.py",
+    "chat/test_threads.py",
+    "training/test_resume.py",
+)
+"""Files that take longest; a file is run by one worker from its beginning to its end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, or one worker runs the last of them while the others idle."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(LONGEST)))
+
 
 @pytest.fixture(autouse=True)
 def _same_precision() -> Iterator[None]:
