@@ -49,6 +49,11 @@ class ComposedModel(nn.Module):
         history_turns: how many earlier turns a session shows the model, which was trained on no
             longer conversations; None for all of them.
 
+    Attributes:
+        name: what files tell of who made them; of a folder its last part.
+        provenance: whether media that the model makes carry a note in their files: made by AI, by
+            which model and seed.
+
     Raises:
         ValueError: if the projection doesn't know a modality, or parts don't fit each other.
     """
@@ -65,6 +70,8 @@ class ComposedModel(nn.Module):
         if history_turns is not None and history_turns < 1:
             raise ValueError(f"history_turns={history_turns}; give at least 1, or None for all")
         self.history_turns = history_turns
+        self.name = "unnamed"
+        self.provenance = True
         self.language, self.projection = language, projection
         self.config = config
         self._modalities = dict(modalities)

@@ -76,6 +76,7 @@ class AnyModal(ChatModel):
             cls, path, lora, trusted_packages, weights=weights, build_part=build_part
         )
         placement.place(model, dtypes, places if weights else {})
+        model.name = Path(path).absolute().name
         return model
 
     def replace_decoder(self, name: str, decoder: Decoder, head: Head | None = None) -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from anymodal import __version__
 from anymodal.decoders.base import NonFiniteError
 from anymodal.language.generation import SpanReady
 from anymodal.media import Media
+from anymodal.media.provenance import Provenance
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
@@ -90,9 +92,24 @@ def make(
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
     try:
-        return decoder.sample(batch, generator=generators, progress=progress, **settings)
+        media = decoder.sample(batch, generator=generators, progress=progress, **settings)
     except NonFiniteError as error:
+        _note_provenance(model, orders, error.partial)
         raise NonFiniteError(f"the decoder of {name!r}: {error}", error.partial) from error
+    _note_provenance(model, orders, media)
+    return media
+
+
+def _note_provenance(
+    model: ComposedModel, orders: Sequence[Order], media: Sequence[Media | None]
+) -> None:
+    if not model.provenance:
+        return
+    for order, medium in zip(orders, media, strict=True):
+        if medium is not None:
+            # The seed of the reply, by which it can be made again.
+            seed = order.seed - order.index
+            medium.provenance = Provenance(model.name, seed, f"AnyModal {__version__}")
 
 
 class _AbandonedError(BaseException):

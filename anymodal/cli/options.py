@@ -48,10 +48,21 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     add_trust(parser)
     add_device(parser)
+    add_provenance(parser)
     parser.add_argument(
         "--dtype",
         metavar="TYPE",
         help="the weights' precision, as bfloat16 (default: that of the files)",
+    )
+
+
+def add_provenance(parser: argparse.ArgumentParser) -> None:
+    """Add `--no-provenance`."""
+    parser.add_argument(
+        "--no-provenance",
+        action="store_false",
+        dest="provenance",
+        help="leave the note out of media that a model makes: made by AI, model, seed",
     )
 
 
@@ -133,10 +144,12 @@ def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyMod
 
     device = args.device or "auto"
     waits = defer_decoders and args.dtype is None  # weights must be there to get a precision
-    return AnyModal.from_pretrained(
+    model = AnyModal.from_pretrained(
         args.model,
         trusted_packages=args.trusted_packages,
         dtype=args.dtype,
         device=device,
         build_part=composition.OpenOnFirstUse(args.model) if waits else call,
     )
+    model.provenance = args.provenance
+    return model

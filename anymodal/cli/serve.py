@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymodal.cli.options import DEFAULT_MODEL, add_device, add_limits, add_trust, count, limits_of
+from anymodal.cli.options import (
+    DEFAULT_MODEL,
+    add_device,
+    add_limits,
+    add_provenance,
+    add_trust,
+    count,
+    limits_of,
+)
 from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
 
@@ -72,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--keep", type=float, metavar="HOURS", help="how long a finished job is kept (default: 24)")
     add("--dtype", metavar="TYPE", help="the weights' precision (default: that of the files)")
+    add_provenance(parser)
     add_trust(parser)
     add_limits(parser)
     add_device(parser)
@@ -154,6 +163,7 @@ def _models(args: argparse.Namespace) -> list[ModelSource]:
             dtype=args.dtype,
             device=args.device or "auto",
             settings=settings,
+            provenance=args.provenance,
         )
         for name, path in map(_name_and_path, args.models or [DEFAULT_MODEL])
     ]

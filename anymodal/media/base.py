@@ -13,6 +13,7 @@ from anymodal.media.containers import KNOWN_KINDS, contents
 from anymodal.media.content import Content, fields_of
 from anymodal.media.imu_header import NoTable
 from anymodal.media.limits import Limits, MediaError
+from anymodal.media.provenance import Provenance
 from anymodal.media.source import (
     OTHER,
     Blob,
@@ -42,6 +43,9 @@ class Media(Content):
     time_axis: ClassVar[int | None] = None
     """The axis of the first field that is time, of which the second field is the rate, if any."""
     kinds: ClassVar[dict[str, type[Media]]] = {}
+    # No field, since this class is no dataclass: media are equal whoever made them.
+    provenance: Provenance | None = None
+    """Who made it, for the note in its files; None for what no model here made."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -168,7 +172,8 @@ class Media(Content):
                 f"cannot save {self.kind} as {suffix}; use one of {', '.join(self.saves)}"
             )
         try:
-            return self._encode(suffix)
+            data = self._encode(suffix)
+            return data if self.provenance is None else self.provenance.write_into(data, suffix)
         except MediaError:
             raise
         except Exception:

@@ -32,9 +32,11 @@ class ModelSource:
         dtype: str | None = None,
         device: str = "auto",
         settings: EngineSettings | None = None,
+        provenance: bool = True,
     ) -> None:
         self.name, self.path, self.device = name, path, device
         self._trusted, self._dtype, self._settings = trusted_packages, dtype, settings
+        self._provenance = provenance
         self._is_composed = is_composed(path)
         self._loaded: ServedModel | None = None
 
@@ -75,4 +77,5 @@ class ModelSource:
             dtype=self._dtype,
             device=self.device,
             settings=self._settings,
+            provenance=self._provenance,
         )

@@ -104,8 +104,18 @@ class ServedModel:
         dtype: str | None = None,
         device: str = "auto",
         settings: EngineSettings | None = None,
+        provenance: bool = True,
     ) -> ServedModel:
         """Load a composed model, or else the encoders that a folder or a hub's name means.
+
+        Args:
+            name: what clients call it.
+            path: of the folder, or a name.
+            trusted_packages: packages whose parts a folder may use beside AnyModal's own.
+            dtype: the weights' precision; None for that of the files.
+            device: where it computes.
+            settings: of the engine.
+            provenance: whether media carry the note that a model made them.
 
         Raises:
             ValueError: if there is neither.
@@ -121,6 +131,7 @@ class ServedModel:
         model = AnyModal.from_pretrained(
             path, trusted_packages=trusted_packages, dtype=dtype, device=device
         )
+        model.name, model.provenance = name, provenance
         return cls(name, model, None, settings)
 
     @property

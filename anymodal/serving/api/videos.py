@@ -173,6 +173,8 @@ def _save_video(state: ServerState, job: BackgroundJob, medium: Media) -> JobRes
     assert isinstance(medium, Video)
     store = state.jobs.store
     store.save(job.id, Video.suffix, medium.encode(Video.suffix))
-    store.save(job.id, _THUMBNAIL, Image(medium.frames[0]).encode(".webp"))
+    thumbnail = Image(medium.frames[0])
+    thumbnail.provenance = medium.provenance
+    store.save(job.id, _THUMBNAIL, thumbnail.encode(".webp"))
     height, width = medium.frames.shape[1:3]
     return {"seconds": f"{medium.duration:g}", "size": f"{width}x{height}"}

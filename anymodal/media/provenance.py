@@ -1,0 +1,56 @@
+"""The note in a file about who made it: AI, by which model and seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from xml.sax.saxutils import quoteattr
+
+from anymodal.media.file_notes import NOTE_WRITERS
+from anymodal.media.note import FileNote
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+"""IPTC's word for what a generative model made, which image programs and networks look for."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who made a medium.
+
+    Nothing in it tells a time or a place, so that equal media have equal files.
+
+    Args:
+        model: the model's name.
+        seed: of the reply that it was made in.
+        software: with its version.
+    """
+
+    model: str
+    seed: int
+    software: str
+
+    @property
+    def text(self) -> str:
+        """The note as a sentence."""
+        return f"Made by AI: {self.software}, model {self.model}, seed {self.seed}"
+
+    def write_into(self, data: bytes, suffix: str) -> bytes:
+        """A file with the note; one of a format that has no place for it stays as it is."""
+        writer = NOTE_WRITERS.get(suffix)
+        note = FileNote(self.text, self.software, self._xmp())
+        return data if writer is None else writer(data, note)
+
+    def _xmp(self) -> bytes:
+        """Source: ISO 16684-1 (XMP), and IPTC Photo Metadata 2025.1 for how AI is named in it."""
+        text, software, model = (quoteattr(each) for each in (self.text, self.software, self.model))
+        packet = (
+            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+            '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+            '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+            '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+            'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
+            'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+            f"xmp:CreatorTool={software} photoshop:Instructions={text} "
+            f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}" Iptc4xmpExt:AISystemUsed={model}/>'
+            '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+        )
+        return packet.encode()
