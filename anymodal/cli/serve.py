@@ -71,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for the weights of all models; those that nobody uses make room for others "
         "(default: what the device has free)",
     )
+    add(
+        "--filter",
+        metavar="MODULE:FUNCTION",
+        help="your own function, which decides about each text and medium, in and out",
+    )
     add("--rate", type=count, metavar="N", help="POST requests of a key in a minute (default: any)")
     add(
         "--data",
@@ -148,11 +153,13 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
 
 
 def _models(args: argparse.Namespace) -> list[ModelSource]:
+    from anymodal.serving.content_filter import load_filter
     from anymodal.serving.engine import EngineSettings
     from anymodal.serving.model_source import ModelSource
 
     options = {
-        "batch_size": args.batch, "max_requests": args.max_requests, "timeout": args.timeout
+        "batch_size": args.batch, "max_requests": args.max_requests, "timeout": args.timeout,
+        "content_filter": None if args.filter is None else load_filter(args.filter),
     }  # fmt: skip
     settings = EngineSettings(**{name: v for name, v in options.items() if v is not None})
     sources = [

@@ -21,18 +21,13 @@ from anymodal.chat.messages import conversation_of
 from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
 from anymodal.language.tool_calls import ToolFormat
+from anymodal.serving.content_filter import ContentFilter, check_content
+from anymodal.serving.errors import EngineClosedError, QueueFullError
 from anymodal.serving.job import Job, JobSettings
 from anymodal.serving.media_worker import MediaTask, MediaWorker
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
 from anymodal.serving.preparer import Preparer
-from anymodal.serving.requests import (
-    Channel,
-    EngineClosedError,
-    Mailbox,
-    QueueFullError,
-    ReplyRequest,
-    ReplyStream,
-)
+from anymodal.serving.requests import Channel, Mailbox, ReplyRequest, ReplyStream
 from anymodal.serving.text_worker import TextWorker
 from anymodal.types import Message
 
@@ -55,6 +50,7 @@ class EngineSettings:
         timeout: the longest that a request may take, in seconds.
         prefix_bytes: the most bytes of keys and values to keep for requests that begin alike.
         soft_token_bytes: the most bytes of soft tokens to keep for media that come again.
+        content_filter: decides which texts and media may pass, in and out; None lets all pass.
 
     Raises:
         ValueError: for a value out of its range.
@@ -66,6 +62,7 @@ class EngineSettings:
     timeout: float = 600.0
     prefix_bytes: int = 256 * 2**20
     soft_token_bytes: int = 64 * 2**20
+    content_filter: ContentFilter | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "media_batch_size", "max_requests"):
@@ -120,6 +117,7 @@ class Engine:
             The events of the reply; closing it cancels the request at its next step.
 
         Raises:
+            ContentFilterError: if something may not pass the operator's filter.
             QueueFullError: if too many requests are under way.
             EngineClosedError: if the engine was closed.
             FileNotFoundError: if the conversation names a file that isn't there.
@@ -132,13 +130,16 @@ class Engine:
             if not request.completes:
                 messages = await _messages(request.conversation)
             self._check_length(request, messages)
+            parts = [part for message in messages for part in message.content]
+            parts += [request.conversation] if request.completes else []
+            await check_content(self.settings.content_filter, parts, "in")
         except BaseException:  # a cancelled task's too: its place goes to others
             self._leave()
             raise
         channel = Channel(self._mailbox())
         job = Job(request, messages, settings, channel, lambda _: self._leave())
         self._preparer.submit(job)
-        return ReplyStream(channel, settings.timeout)
+        return ReplyStream(channel, settings.timeout, self.settings.content_filter)
 
     def close(self) -> None:
         """End what is under way, each request with an error, and the engine's threads."""

@@ -11,8 +11,9 @@ from typing import Any
 from anymodal.language.sampling import Sampling
 from anymodal.language.tool_calls import ToolCallParser, ToolFormat
 from anymodal.media import Media
+from anymodal.serving.errors import DeadlineError
 from anymodal.serving.logprobs import LogprobQueue
-from anymodal.serving.requests import Channel, DeadlineError, ReplyEnd, ReplyRequest, TokenUsage
+from anymodal.serving.requests import Channel, ReplyEnd, ReplyRequest, TokenUsage
 from anymodal.serving.stop_strings import StopStrings
 from anymodal.types import (
     Event,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from anymodal.chat.orders import Order, make
 from anymodal.decoders.base import NonFiniteError
+from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.serving.job import Job
 from anymodal.serving.memory import free_memory, is_out_of_memory
-from anymodal.serving.requests import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.types import MediumProgress
 
 if TYPE_CHECKING:

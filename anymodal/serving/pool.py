@@ -7,9 +7,9 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.serving.memory import free_bytes, free_memory, is_out_of_memory
 from anymodal.serving.model_source import ModelSource
-from anymodal.serving.requests import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.serving.served import ModelFacts, ServedModel
 
 _LOG = logging.getLogger("anymodal.serving")

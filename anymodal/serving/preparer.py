@@ -11,10 +11,10 @@ import torch
 
 from anymodal.language.generation import Prompt
 from anymodal.language.packing import pack
+from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
 from anymodal.serving.job import Job
 from anymodal.serving.memory import free_memory, is_out_of_memory
 from anymodal.serving.prefix_store import SoftTokenStore
-from anymodal.serving.requests import EngineClosedError, OutOfMemoryError
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel

@@ -12,42 +12,9 @@ from typing import Any, Self
 
 from anymodal.chat.settings import TextSettings
 from anymodal.language.template_messages import ToolDefinition
-from anymodal.types import Done, Event, Message
-
-
-class QueueFullError(RuntimeError):
-    """Too many requests are under way; `retry_after` is when to ask again, in seconds."""
-
-    def __init__(self, limit: int, retry_after: int) -> None:
-        super().__init__(
-            f"{limit} requests are under way, which is the limit; ask again in {retry_after} s"
-        )
-        self.retry_after = retry_after
-
-
-class DeadlineError(TimeoutError):
-    """A request took longer than it may."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the request took longer than {seconds:g} s; ask for less, or allow more")
-
-
-class OutOfMemoryError(RuntimeError):
-    """There was no memory for a request, even alone."""
-
-    def __init__(self) -> None:
-        super().__init__("there is no memory for this request; ask for less, or ask again later")
-
-
-class ModelFaultError(RuntimeError):
-    """The model failed on a request that it accepted; the cause tells why."""
-
-
-class EngineClosedError(RuntimeError):
-    """The engine was closed while a request was under way."""
-
-    def __init__(self) -> None:
-        super().__init__("the server is going down; ask again later")
+from anymodal.serving.content_filter import ContentFilter, check_content
+from anymodal.serving.errors import DeadlineError
+from anymodal.types import Done, Event, MediumReady, Message, TextDelta, ToolCalled
 
 
 @dataclass(frozen=True)
@@ -153,12 +120,16 @@ class ReplyStream(AsyncIterator[Event]):
         finish_reason: `stop`, `length` or `tool_calls`, known with the last event.
 
     Raises:
+        ContentFilterError: while it is read, if something may not pass the operator's filter.
         DeadlineError: while it is read, if the request took too long.
         OutOfMemoryError: while it is read, if there was no memory for it, even alone.
         ValueError: while it is read, if the conversation doesn't fit the model.
     """
 
-    def __init__(self, channel: Channel, timeout: float) -> None:
+    def __init__(
+        self, channel: Channel, timeout: float, content_filter: ContentFilter | None = None
+    ) -> None:
+        self._filter, self._text = content_filter, ""
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
         self._channel, self._has_ended = channel, False
@@ -176,12 +147,31 @@ class ReplyStream(AsyncIterator[Event]):
         if self._has_ended:  # closed while this waited
             raise StopAsyncIteration
         if not isinstance(item, Exception | ReplyEnd):
+            await self._check(item)
             return item
         await self.aclose()
         if isinstance(item, Exception):
             raise item
         self.usage, self.finish_reason = item.usage, item.finish_reason
         return Done(item.message)
+
+    async def _check(self, event: Event) -> None:
+        """Show what comes to the operator's filter; what may not pass ends the reply."""
+        if self._filter is None:
+            return
+        items: list[object] = []
+        if isinstance(event, TextDelta):
+            self._text += event.text
+            items = [self._text]
+        elif isinstance(event, ToolCalled):
+            items = [event.call.arguments]
+        elif isinstance(event, MediumReady):
+            items = [event.media]
+        try:
+            await check_content(self._filter, items, "out")
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def aclose(self) -> None:
         """Cancel what is left of the request; it ends at its next step."""

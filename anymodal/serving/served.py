@@ -75,6 +75,7 @@ class ServedModel:
     Attributes:
         engine: answers requests; None for encoders alone.
         facts: what is known of it.
+        content_filter: the operator's, of the settings.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class ServedModel:
     ) -> None:
         self.name, self.model = name, model
         self.engine = None if model is None else Engine(model, settings)
+        self.content_filter = None if settings is None else settings.content_filter
         if encoders is None:
             modalities = {} if model is None else model.modalities
             parts = [each.encoder for each in modalities.values()]
@@ -125,9 +127,8 @@ class ServedModel:
             target_device = (
                 ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
             )
-            return cls(
-                name, None, {kind: part.to(target_device) for kind, part in encoders.items()}
-            )
+            parts = {kind: part.to(target_device) for kind, part in encoders.items()}
+            return cls(name, None, parts, settings)
         model = AnyModal.from_pretrained(
             path, trusted_packages=trusted_packages, dtype=dtype, device=device
         )

@@ -13,16 +13,12 @@ import torch
 from anymodal.chat.orders import order_of
 from anymodal.language.continuous import BatchRow, ContinuousBatch
 from anymodal.language.generation import Prompt, SpanReady, TextToken
+from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.serving.job import Job
 from anymodal.serving.media_worker import MediaTask
 from anymodal.serving.memory import free_memory, is_out_of_memory
 from anymodal.serving.prefix_store import PrefixStore
-from anymodal.serving.requests import (
-    EngineClosedError,
-    ModelFaultError,
-    OutOfMemoryError,
-    TokenUsage,
-)
+from anymodal.serving.requests import TokenUsage
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel

@@ -14,12 +14,14 @@ import torch
 from anymodal.media import IMU, Image, Media, Video
 from anymodal.model import AnyModal
 from anymodal.serving.engine import Engine, EngineSettings
-from anymodal.serving.requests import (
+from anymodal.serving.errors import (
     DeadlineError,
     EngineClosedError,
     ModelFaultError,
     OutOfMemoryError,
     QueueFullError,
+)
+from anymodal.serving.requests import (
     ReplyRequest,
     ReplyStream,
 )

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from anymodal.serving.api.settings import ServerSettings
+from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
 from anymodal.serving.memory import free_bytes
 from anymodal.serving.model_source import ModelSource
 from anymodal.serving.pool import ModelPool
-from anymodal.serving.requests import EngineClosedError, OutOfMemoryError
 from anymodal.serving.served import ServedModel
 from tests.support.serving import model_to_serve, serving
 from tests.support.tiny import compose

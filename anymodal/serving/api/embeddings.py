@@ -18,6 +18,7 @@ from anymodal.serving.api.state import (
     state_of,
     while_connected,
 )
+from anymodal.serving.content_filter import check_content
 
 router = APIRouter()
 
@@ -33,10 +34,10 @@ async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
 
     served = await state.open(request, body.model)
 
-    def work() -> list[Any]:
-        items: list[str | Media] = [
-            state.reader.item(item, f"input.{place}") for place, item in enumerate(inputs)
-        ]
+    def read() -> list[str | Media]:
+        return [state.reader.item(item, f"input.{place}") for place, item in enumerate(inputs)]
+
+    def embed(items: list[str | Media]) -> list[Any]:
         as_text = body.encoding_format == "base64"
         vectors = (vector.numpy() for vector in served.embed(items))
         return [
@@ -44,7 +45,9 @@ async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
             for vector in vectors
         ]
 
-    vectors = await while_connected(request, asyncio.to_thread(work))
+    items = await while_connected(request, asyncio.to_thread(read))
+    await check_content(served.content_filter, items, "in")
+    vectors = await while_connected(request, asyncio.to_thread(embed, items))
     data = [
         {"object": "embedding", "index": index, "embedding": vector}
         for index, vector in enumerate(vectors)

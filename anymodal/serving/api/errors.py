@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from anymodal.serving.requests import (
+from anymodal.serving.errors import (
+    ContentFilterError,
     DeadlineError,
     EngineClosedError,
     ModelFaultError,
@@ -77,6 +78,8 @@ def api_error(error: BaseException) -> ApiError:
         case QueueFullError():
             wait = {"Retry-After": str(error.retry_after)}
             return ApiError(429, str(error), "rate_limit_error", None, "queue_full", wait)
+        case ContentFilterError():  # before ValueError, which it is too
+            return ApiError(400, str(error), code="content_filter")
         case DeadlineError():
             return ApiError(504, str(error), SERVER, None, "timeout")
         case OutOfMemoryError():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from anymodal.serving.api.errors import api_error
 from anymodal.serving.api.job_store import COMPLETED, FAILED, RUNNING, BackgroundJob, JobStore
-from anymodal.serving.requests import EngineClosedError, QueueFullError
+from anymodal.serving.errors import EngineClosedError, QueueFullError
 
 SWEEP_SECONDS = 60.0
 

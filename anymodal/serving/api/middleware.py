@@ -13,7 +13,7 @@ from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.rate_limit import RateLimiter
 from anymodal.serving.api.settings import ServerSettings, key_owner
 from anymodal.serving.api.state import LEASES, OWNER
-from anymodal.serving.requests import QueueFullError
+from anymodal.serving.errors import QueueFullError
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Answered without an API key."""

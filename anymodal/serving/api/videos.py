@@ -18,7 +18,8 @@ from anymodal.serving.api.job_store import COMPLETED, BackgroundJob, new_job_id
 from anymodal.serving.api.making import maker_of, prompt_message
 from anymodal.serving.api.media_schemas import VideoBody
 from anymodal.serving.api.state import ServerState, media_settings, owner_of, state_of
-from anymodal.serving.requests import QueueFullError, ReplyRequest
+from anymodal.serving.errors import QueueFullError
+from anymodal.serving.requests import ReplyRequest
 from anymodal.types import Done, MediumProgress, Message
 
 router = APIRouter()
