@@ -25,6 +25,7 @@ COMMANDS = {
     "cache": ("anymodal.cli.cache", "fill the feature cache of a training run ahead of it"),
     "export": ("anymodal.cli.export", "put a model and all its parts into one folder"),
     "eval": ("anymodal.cli.eval", "measure a model, on the Toybox or on one's own samples"),
+    "data": ("anymodal.cli.data", "inspect, validate, split and convert data sets"),
     "embed": ("anymodal.cli.embed", "embeddings of files, of any kind that a model reads"),
     "convert": ("anymodal.cli.convert", "published weights to a folder of safetensors"),
     "toybox": ("anymodal.cli.toybox", "write samples of the Toybox as ordinary files"),

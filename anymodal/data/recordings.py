@@ -76,6 +76,9 @@ class Recordings(Source[list[Message]]):
         ValueError: if a row isn't what it should be, with its place, or there is no window.
     """
 
+    reads_files = True
+    """Workers are worth their while: samples are read from files."""
+
     def __init__(
         self,
         path: str | Path | Sequence[str | Path],

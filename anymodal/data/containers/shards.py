@@ -79,7 +79,7 @@ def _split(name: str) -> tuple[str, str] | None:
 
 def _row(stem: str, members: dict[str, bytes], place: str) -> Row:
     row: Row = {"id": stem}
-    media: dict[str, list[bytes]] = {}
+    media: dict[str, list[Row]] = {}
     for column, data in members.items():
         name = column.rpartition(".")[2]
         values: Row
@@ -91,7 +91,7 @@ def _row(stem: str, members: dict[str, bytes], place: str) -> Row:
         elif column == "cls":
             values = {"label": data.decode("utf-8-sig", "replace").strip()}
         elif kind := kind_of_suffix(f".{name}"):
-            media.setdefault(kind, []).append(data)
+            media.setdefault(kind, []).append({"bytes": data, "path": f"{stem}.{column}"})
             continue
         else:
             values = {column: data}

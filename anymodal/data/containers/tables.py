@@ -66,7 +66,7 @@ class CsvRows(SpanRows):
                 f"{place} has {len(values)} values for {len(self.header)} columns; quote values "
                 f"that hold {self.separator!r} or line ends"
             )
-        return dict(zip(self.header, map(_value, values), strict=True))
+        return dict(zip(self.header, map(cell_value, values), strict=True))
 
 
 def _check_header(header: list[str], path: str) -> None:
@@ -80,7 +80,8 @@ def _check_header(header: list[str], path: str) -> None:
             raise ValueError(f"{path} has two columns {printable(name)!r}; rename one")
 
 
-def _value(text: str) -> object:
+def cell_value(text: str) -> object:
+    """The value of a cell: a list or an object where it is one in JSON, else its text."""
     if text[:1] in ("[", "{"):
         try:
             return json.loads(text)

@@ -41,7 +41,11 @@ def test_columns_of_a_sample(tmp_path: Path) -> None:
     assert [rows[index] for index in range(len(rows))] == [
         {
             **{"id": "x/1", "width": 8, "tags": ["a"], "label": "3", "seg.bin": b"\0"},
-            **{"images": [picture, picture], "audio": wave},
+            "images": [
+                {"bytes": picture, "path": "x/1.0.png"},
+                {"bytes": picture, "path": "x/1.1.png"},
+            ],
+            "audio": {"bytes": wave, "path": "x/1.wav"},
         },
         {"id": "x/2", "caption": "ä"},
     ]

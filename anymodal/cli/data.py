@@ -1,0 +1,235 @@
+"""`anymodal data`: what a data set holds, what is wrong with it, its parts, other containers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anymodal.cli.options import add_limits, count, limits_of
+from anymodal.cli.process import quick_start
+from anymodal.config.printable import printable
+
+if TYPE_CHECKING:
+    from anymodal.data.conversations import Conversations
+
+_SHOWN = 20
+"""Problems that are printed; the report has all."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the tasks of `anymodal data`, with their arguments."""
+    tasks = parser.add_subparsers(metavar="TASK", required=True, parser_class=type(parser))
+    for name, (line, add, task) in _TASKS.items():
+        inner = tasks.add_parser(
+            name, help=line, description=line[0].upper() + line[1:] + ".", allow_abbrev=False
+        )
+        _add_source(inner)
+        add(inner)
+        inner.set_defaults(task=task)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the task."""
+    task: Callable[[argparse.Namespace], int] = args.task
+    return task(args)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("path", nargs="+", metavar="PATH", help="the data set: files, or a folder")
+    add("--folder", type=Path, metavar="DIR", help="where the media lie (default: the data's own)")
+    add("--split", metavar="NAME", help="the one to read, where there are several")
+    add(
+        "--column",
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="the data's column by the key that is read; may be given several times",
+    )
+    add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out")
+    add("--remote", action="store_true", help="PATH may be URLs")
+    add("--index-dir", type=Path, metavar="DIR", help="for indices (default: beside the data)")
+    add_limits(parser)
+
+
+def _open(args: argparse.Namespace) -> Conversations:
+    from anymodal.data.conversations import Conversations
+
+    columns = dict[str, str]()
+    for item in args.column:
+        name, _, column = item.partition("=")
+        if not name or not column:
+            raise ValueError(f"--column {item} maps nothing; write NAME=COLUMN")
+        columns[name] = column
+    return Conversations(
+        args.path,
+        args.folder,
+        load_targets=True,
+        limits=limits_of(args),
+        columns=columns,
+        ignore=args.ignore,
+        split=args.split,
+        remote=args.remote,
+        index_dir=args.index_dir,
+    )
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--rows", type=count, default=1000, help="rows to look at (default: %(default)s)")
+    add("--all", action="store_true", help="look at all rows")
+    add("--tokenizer", metavar="NAME", help="count tokens with it: a folder, or a name of the hub")
+    add("--html", type=Path, metavar="FILE", help="write a page with samples and players")
+    add("--samples", type=count, default=12, help="samples on the page (default: %(default)s)")
+    add("--json", action="store_true", help="print JSON")
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    with quick_start():
+        source = _open(args)
+        from anymodal.tools.dataset.inspection import statistics_text, write_page
+        from anymodal.tools.dataset.statistics import collect_statistics
+
+    counter = _token_counter(args.tokenizer)
+    statistics = collect_statistics(source, None if args.all else args.rows, counter)
+    text = json.dumps(statistics.as_json(), indent=2) if args.json else statistics_text(statistics)
+    print(printable(text, None, "\n"))
+    if args.html is not None:
+        write_page(args.html, source, statistics, args.samples)
+    return 0
+
+
+def _token_counter(name: str | None) -> Callable[[str], int] | None:
+    if name is None:
+        return None
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Nothing of the data is changed. A check that was stopped goes on where it stopped. The "
+        "exit status is 2 where something is wrong."
+    )
+    add = parser.add_argument
+    add("--report", type=Path, required=True, metavar="FILE", help="a .jsonl, written as it goes")
+    add("--workers", type=int, default=0, help="processes that decode (default: this one alone)")
+
+
+def _validate(args: argparse.Namespace) -> int:
+    with quick_start():
+        source = _open(args)
+        from anymodal.tools.dataset.checking import check_rows
+
+    if args.workers < 0:
+        raise ValueError(f"--workers {args.workers} is no number of processes; give 0 or more")
+    settings = repr((args.column, args.ignore, args.limit, args.folder))
+    problems = check_rows(source, args.report, args.workers, settings)
+    for name, reason in source.rows.broken:
+        print(printable(f"{name} stands aside: {reason}", None))
+    for problem in problems[:_SHOWN]:
+        print(printable(problem.reason, None))
+    if len(problems) > _SHOWN:
+        print(f"and {len(problems) - _SHOWN:,} more: {args.report}")
+    wrong = len(problems) + len(source.rows.broken)
+    total = f"{len(source):,} rows"
+    print(f"{total}: {len(problems):,} can't be used" if wrong else f"{total}: all can be used")
+    return 2 if wrong else 0
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="for PART.jsonl, one each")
+    add(
+        "--parts",
+        nargs="+",
+        default=["train=0.9", "validation=0.1"],
+        metavar="PART=SHARE",
+        help="their shares, which sum to 1 (default: train=0.9 validation=0.1)",
+    )
+    add("--by", metavar="COLUMN", help="rows of one value stay together, such as those of a person")
+    add(
+        "--put",
+        nargs="+",
+        default=[],
+        metavar="PART=VALUE,…",
+        help="values of that column that belong to a part, whatever the shares",
+    )
+    add("--seed", type=int, default=0, help="of the dealing (default: %(default)s)")
+
+
+def _split(args: argparse.Namespace) -> int:
+    with quick_start():
+        from anymodal.tools.dataset.splitting import SplitRule, split_rows
+
+    shares, put = dict[str, float](), dict[str, str]()
+    for item in args.parts:
+        name, _, share = item.partition("=")
+        try:
+            shares[name] = float(share)
+        except ValueError:
+            raise ValueError(f"--parts {item} gives no share; write PART=SHARE") from None
+    for item in args.put:
+        name, _, values = item.partition("=")
+        put |= {value: name for value in values.split(",") if value}
+    rule = SplitRule(shares, args.by, put, args.seed)
+    source = _open(args)
+    parts = split_rows(source, rule)
+    from anymodal.tools.dataset.conversion import Converter, prefix_of
+
+    for name in parts:
+        if "/" in name or not name:
+            raise ValueError(f"{name!r} is no name of a part")
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, rows in parts.items():
+        Converter(source, limits=limits_of(args)).write(str(args.out / f"{name}.jsonl"), rows)
+        print(f"{args.out / name}.jsonl: {len(rows):,} rows")
+    if prefix_of(source.folder, args.out) is None:
+        print(f"names of media start in {source.folder}: read the parts with that as folder")
+    return 0
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="its suffix tells the container: .jsonl, .json, .csv, .tsv (also .gz), .parquet, "
+        ".arrow, or shards, as s-{000..009}.tar",
+    )
+    add(
+        "--media",
+        choices=("packed", "referenced"),
+        default="referenced",
+        help="put media into the rows, or name their files (default: %(default)s; shards hold "
+        "theirs)",
+    )
+
+
+def _convert(args: argparse.Namespace) -> int:
+    with quick_start():
+        source = _open(args)
+        from anymodal.tools.dataset.conversion import PACKED, Converter, prefix_of
+
+    converter = Converter(source, args.media, limits_of(args))
+    converter.write(args.out)
+    beside = f", {converter.written:,} media in {converter.media_folder}"
+    print(f"{args.out}: {len(source):,} rows{beside if converter.written else ''}")
+    holds = args.media == PACKED or args.out.endswith(".tar")
+    if not holds and prefix_of(source.folder, Path(args.out).parent) is None:
+        print(f"names of media start in {source.folder}: read it with that as folder")
+    return 0
+
+
+_TASKS = {
+    "inspect": ("what a data set holds: schemas, texts, media", _add_inspect, _inspect),
+    "validate": ("open every row and media file", _add_validate, _validate),
+    "split": ("parts for training and validation", _add_split, _split),
+    "convert": ("the same rows in another container", _add_convert, _convert),
+}

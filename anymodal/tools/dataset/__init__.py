@@ -1,0 +1,1 @@
+"""Data sets: inspected, validated, split and converted."""

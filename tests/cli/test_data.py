@@ -1,0 +1,82 @@
+"""`anymodal data` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from anymodal.cli.command_line import USAGE, main
+from tests.support.data_sets import COUNT, PICTURES, lines, write_json_lines, write_shards
+
+
+def test_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write_json_lines(tmp_path))
+    page = tmp_path / "page.html"
+    assert main(["data", "inspect", path, "--html", str(page), "--samples", "2"]) == 0
+    out = capsys.readouterr().out
+    assert f"JSON Lines, {COUNT} rows" in out and "image shown" in out
+    assert page.read_text().count("<h2>") == 2
+    assert main(["data", "inspect", path, "--json", "--rows", "3"]) == 0
+    assert json.loads(capsys.readouterr().out)["looked_at"] == 3
+
+
+def test_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_json_lines(tmp_path)
+    command = ["data", "validate", str(path), "--report", str(tmp_path / "r.jsonl")]
+    assert main(command) == 0
+    assert f"{COUNT} rows: all can be used" in capsys.readouterr().out
+    (tmp_path / "3.png").write_bytes(b"GIF89a")
+    path.write_text(path.read_text() + "\n")
+    assert main(command) == USAGE
+    out = capsys.readouterr().out
+    assert "3.png" in out and f"{COUNT} rows: 1 can't be used" in out
+
+
+def test_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    PICTURES[0].save(tmp_path / "0.png")
+    entries = [{"image": "0.png", "caption": str(n), "person": n % 5} for n in range(20)]
+    (tmp_path / "a.jsonl").write_text(lines(entries))
+    command = ["data", "split", str(tmp_path / "a.jsonl"), "--by", "person"]
+    command += ["--parts", "train=1", "test=0", "--put", "test=2,4"]
+    assert main([*command, "--out", str(tmp_path / "parts")]) == 0
+    out = capsys.readouterr().out
+    assert "train.jsonl: 12 rows" in out and "test.jsonl: 8 rows" in out
+    assert f"names of media start in {tmp_path}" in out
+    test = (tmp_path / "parts" / "test.jsonl").read_text().splitlines()
+    assert {json.loads(line)["person"] for line in test} == {2, 4}
+    assert main([*command, "--out", str(tmp_path / "parts")]) == USAGE
+    assert "is there already" in capsys.readouterr().err
+    assert main([*command[:4], "train", "--out", str(tmp_path / "p")]) == USAGE
+
+
+def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    shards = write_shards(tmp_path / "data")
+    out = str(tmp_path / "a.jsonl")
+    assert main(["data", "convert", shards, "--out", out]) == 0
+    assert f"{COUNT} rows, {COUNT} media in {tmp_path / 'a-media'}" in capsys.readouterr().out
+    packed = str(tmp_path / "b.parquet")
+    more = ["--media", "packed", "--column", "caption=caption", "--ignore", "width"]
+    assert main(["data", "convert", out, "--out", packed, *more]) == 0
+    assert main(["data", "inspect", packed]) == 0
+    assert "Parquet, 7 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["inspect", "none.jsonl"], "No such file"),
+        (["inspect", "https://a.example/b.tar"], "give remote: true"),
+        (["inspect", "a.jsonl", "--column", "x"], "write NAME=COLUMN"),
+        (["validate", "a.jsonl"], "--report"),
+        (["inspct", "a.jsonl"], "inspect"),
+        (["split", "a.jsonl", "--out", "x", "--parts", "a=b"], "write PART=SHARE"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", *arguments]) == USAGE
+    assert says in capsys.readouterr().err
