@@ -124,10 +124,9 @@ def test_every_benchmark_that_writes_has_its_place() -> None:
 
 SMALLEST = {
     "alignment.py": "--size large-lm --runs 1 --steps 4 --batch 1",
+    "containers.py": "--rows 200 --lines 300",
     "dataset_growth.py": "--runs 1 --steps 8 --sizes 64 128 --segments 2 20",
     "embedding.py": "--runs 1 --clips 2 --batch 1",
-    "containers.py": "--rows 200 --lines 300",
-    "dataset_growth.py": "--runs 1 --steps 8 --sizes 64 128",
     "first_token.py": "--runs 1 --turns 7 --memory 4",
     "growth.py": "--runs 1 --sizes 1 2 --lists 1 2 --drawings 1 2",
     "heads.py": "--steps 1 --n 2 --only 'linear, 4 signals'",
