@@ -29,8 +29,8 @@ from anymodal.toybox.diagnosis import head_accuracy
 from anymodal.toybox.grammar.dialogues import sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.scoring import SceneSet
-from anymodal.training.configuration import MuonConfig, OptimizerConfig
 from anymodal.training.objectives import Dialogue
+from anymodal.training.optimizer_configuration import MuonConfig, OptimizerConfig
 from anymodal.training.optimizers import build_optimizer
 from anymodal.training.trainable import freeze_all_but
 from anymodal.types import Message, Target

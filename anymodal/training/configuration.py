@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from omegaconf import MISSING
 from anymodal.config import ConfigError, shorten, structured, suggest
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.training.losses.base import check_weight
+from anymodal.training.optimizer_configuration import HUGE, TINY, OptimizerConfig
 from anymodal.training.precision import PRECISIONS
 from anymodal.training.validation.configuration import ValidationConfig, is_source
 
@@ -29,110 +29,6 @@ class StageConfig:
 
     trainable: list[str] = field(default_factory=lambda: ["*"])
     losses: dict[str, Any] = MISSING
-
-
-@dataclass
-class MuonConfig:
-    """Muon, instead of AdamW, for the weights of linear layers whose names match a glob.
-
-    Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/. Embeddings and output
-    layers are better left to AdamW.
-
-    Args:
-        params: globs over the names of weights of linear layers; none for AdamW alone.
-        lr: Muon's learning rate, several times AdamW's.
-    """
-
-    params: list[str] = field(default_factory=list)
-    lr: float = 1e-2
-
-
-@dataclass
-class OptimizerConfig:
-    """AdamW with a warm-up and a decay, and Muon for the matrices that `muon` names.
-
-    Args:
-        lr: the peak learning rate.
-        betas: AdamW's decay rates of the gradient's mean and of its square.
-        weight_decay: decoupled weight decay.
-        warmup_ratio: share of all steps over which the rate grows linearly from 0.
-        schedule: what follows the warm-up: `constant`, `linear` or `cosine`.
-        min_lr_ratio: the rate at the last step, as a share of `lr`.
-        fused: update all of a weight in one pass; not with `precision: 16-mixed`.
-        max_grad_norm: the largest norm of the gradient; a larger one is scaled down.
-        muon: which matrices Muon trains instead.
-        algorithm: another class of torch's optimizers, as a part: it is given the parameters and
-            `lr`, and the rest of its arguments are its own.
-    """
-
-    lr: float = 1e-3
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])
-    weight_decay: float = 0.01
-    warmup_ratio: float = 0.05
-    schedule: str = "cosine"
-    min_lr_ratio: float = 0.05
-    fused: bool = False
-    max_grad_norm: float = 1.0
-    muon: MuonConfig = field(default_factory=MuonConfig)
-    algorithm: Any = None
-
-    @property
-    def name(self) -> str:
-        """The optimizer's name in checkpoints."""
-        if self.algorithm is not None:
-            return str(self.algorithm["_target_"])
-        return "AdamW and Muon" if self.muon.params else "AdamW"
-
-    def ranges(self) -> Iterator[tuple[str, float, float, float]]:
-        """Settings, by name, with their least and most."""
-        yield "lr", self.lr, _TINY, _HUGE
-        yield "muon.lr", self.muon.lr, _TINY, _HUGE
-        yield "weight_decay", self.weight_decay, 0, _HUGE
-        yield "warmup_ratio", self.warmup_ratio, 0, 1
-        yield "min_lr_ratio", self.min_lr_ratio, 0, 1
-        yield "max_grad_norm", self.max_grad_norm, _TINY, math.inf
-        for place, beta in enumerate(self.betas):
-            yield f"betas[{place}]", beta, 0, 1 - _TINY
-
-    def check(self, precision: str) -> None:
-        """Refuse what can't go together.
-
-        Raises:
-            ConfigError: naming the keys.
-        """
-        if len(self.betas) != 2:
-            raise ConfigError(f"optimizer.betas must be two numbers, not {shorten(self.betas)}")
-        if self.fused and precision == "16-mixed":
-            raise ConfigError(
-                "optimizer.fused scales float16's gradients back after they are clipped; "
-                "switch it off, or take precision=bf16-mixed"
-            )
-        if self.algorithm is not None and (self.fused or self.muon.params):
-            raise ConfigError("optimizer.algorithm takes the place of fused AdamW and of Muon")
-        schedules = ("constant", "linear", "cosine")
-        if self.schedule not in schedules:
-            raise ConfigError(
-                f"no schedule {shorten(self.schedule)}{suggest(self.schedule, schedules)}"
-            )
-
-    def rate(self, step: int, steps: int) -> float:
-        """The factor on `lr` at a step; computed here, since asking Lightning for the number of
-        steps makes a run that resumes within an epoch start at the wrong batch (Lightning #20550).
-        """
-        warmup = max(1, round(self.warmup_ratio * steps))
-        if step < warmup:
-            return (step + 1) / warmup
-        progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-        shape = {
-            "constant": 1.0,
-            "linear": 1 - progress,
-            "cosine": (1 + math.cos(math.pi * progress)) / 2,
-        }[self.schedule]
-        return (
-            self.min_lr_ratio + (1 - self.min_lr_ratio) * shape
-            if self.schedule != "constant"
-            else 1.0
-        )
 
 
 @dataclass
@@ -186,7 +82,8 @@ class Run:
         objective: a part, how the model is trained; it is given the model. Null for `Dialogue`,
             which trains a composed model on conversations.
         output_dir: folder for checkpoints, logs and the finished model.
-        steps: optimiser steps.
+        steps: optimiser steps; 0 where `epochs` says how many.
+        epochs: how often each sample is drawn, in place of `steps`.
         batch_size: samples of a batch, in each process.
         accumulate_grad_batches: batches per optimiser step.
         packed: several conversations in a row of a batch; false for one in each. Where the language
@@ -221,7 +118,8 @@ class Run:
     data: Any = MISSING
     stage: StageConfig = MISSING
     output_dir: str = MISSING
-    steps: int = MISSING
+    steps: int = 0
+    epochs: float | None = None
     objective: Any = None
     batch_size: int = 32
     accumulate_grad_batches: int = 1
@@ -271,6 +169,8 @@ class Run:
         return ["anymodal", *self.trusted_packages]
 
     def _check(self) -> None:
+        if (self.steps == 0) == (self.epochs is None):
+            raise ConfigError("give steps or epochs, one of them: how long the run is")
         for name, value, least, most in self._ranges():
             if not least <= value <= most:  # as NaN is not
                 limits, hint = _range(least, most), _HINTS.get(name, "")
@@ -303,8 +203,11 @@ class Run:
 
     def _ranges(self) -> Iterator[tuple[str, float, float, float]]:
         """Settings, by name, with their least and most."""
+        if self.epochs is None:
+            yield "steps", self.steps, 1, MOST
+        else:
+            yield "epochs", self.epochs, TINY, MOST
         for name in (
-            "steps",
             "accumulate_grad_batches",
             "length_group_batches",
             "save_every",
@@ -318,7 +221,7 @@ class Run:
         if self.feature_cache.max_gb is not None:
             yield "feature_cache.max_gb", self.feature_cache.max_gb, 0, 2**20
         if self.ema is not None:
-            yield "ema", self.ema, _TINY, 1 - _TINY
+            yield "ema", self.ema, TINY, 1 - TINY
         for name, value, least, most in self.optimizer.ranges():
             yield f"optimizer.{name}", value, least, most
         if self.validation is not None:
@@ -335,13 +238,12 @@ def _data_part(node: object) -> object:
 
 MOST = 10**9
 """Steps of a run, and whatever counts some of them."""
-_TINY, _HUGE = 1e-12, 1e12
 
 
 def _range(least: float, most: float) -> str:
-    low = "more than 0" if least == _TINY else f"at least {least}"
-    high = "less than 1" if most == 1 - _TINY else f"at most {most}"
-    return low if most >= _HUGE else f"{low} and {high}"
+    low = "more than 0" if least == TINY else f"at least {least}"
+    high = "less than 1" if most == 1 - TINY else f"at most {most}"
+    return low if most >= HUGE else f"{low} and {high}"
 
 
 _HINTS = {

@@ -10,7 +10,6 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import ConfigError
 from anymodal.distributed import collectives
@@ -21,7 +20,7 @@ from anymodal.training.callbacks import GradientCheck, MeanLosses, StopAndSave, 
 from anymodal.training.configuration import Run
 from anymodal.training.loader import MicroBatch
 from anymodal.training.objectives import Objective
-from anymodal.training.optimizers import build_optimizer
+from anymodal.training.optimizers import build_optimizer, schedule_of
 from anymodal.training.precision import cast_weights
 from anymodal.training.progress import Progress
 from anymodal.training.steps import Step
@@ -133,7 +132,7 @@ class StageModule(L.LightningModule):
                 "leaves a process pieces; choose strategy 'ddp', or AdamW alone"
             )
         optimizer = build_optimizer(self.model, settings, self.run.trusted)
-        schedule = LambdaLR(optimizer, lambda step: settings.rate(step, self.run.steps))
+        schedule = schedule_of(optimizer, settings, self.run.steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import resolve_target
-from anymodal.training.configuration import OptimizerConfig
+from anymodal.training.optimizer_configuration import OptimizerConfig
 from anymodal.training.trainable import match_names
 
 
@@ -180,12 +183,12 @@ def _optimizer_of(
 ) -> Optimizer:
     matrices = _matrices(model, trained, settings.muon.params)
     matrix_ids = {id(matrix) for matrix in matrices}
-    others = [parameter for parameter in trained.values() if id(parameter) not in matrix_ids]
+    names = [name for name, parameter in trained.items() if id(parameter) not in matrix_ids]
     groups = [
-        {"params": [p for p in others if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+        group
+        for name, members in _grouped(names, settings.groups).items()
+        for group in _groups(name, [trained[member] for member in members], settings)
     ]
-    groups = [group for group in groups if group["params"]]
     if settings.algorithm is not None:
         arguments: dict[str, Any] = {"params": groups, "lr": settings.lr}
         target = resolve_target(settings.algorithm["_target_"], ["torch.optim", *trusted_packages])
@@ -202,12 +205,46 @@ def _optimizer_of(
     if not matrices:
         return adamw
     muon = Muon(
-        matrices,
+        [{"params": matrices, "name": "muon"}],
         lr=settings.muon.lr,
         weight_decay=settings.weight_decay,
         adjust_lr_fn="match_rms_adamw",
     )
     return MuonAdamW(muon, adamw)
+
+
+def _grouped(names: Iterable[str], groups: Iterable[str]) -> dict[str, list[str]]:
+    """Names by the first glob that matches them; what none does comes first, under ""."""
+    names, result = list(names), {"": list[str]()}
+    for glob in groups:
+        place = f"optimizer.groups[{glob!r}]"
+        match_names(names, [glob], place, f"parameter that trains here; such are {names[:5]}")
+        result[glob] = []
+    for name in names:
+        result[next((g for g in result if g and fnmatchcase(name, g)), "")].append(name)
+    return result
+
+
+def _groups(
+    name: str, parameters: Iterable[nn.Parameter], settings: OptimizerConfig
+) -> Iterator[dict[str, Any]]:
+    """Groups of matrices and of vectors, which get no weight decay; none that is empty."""
+    own = settings.of_group(name)
+    more = {"lr": own.lr, "name": name} if name else {}
+    matrices = [p for p in parameters if p.ndim > 1]
+    vectors = [p for p in parameters if p.ndim <= 1]
+    for some, weight_decay in ((matrices, own.weight_decay), (vectors, 0.0)):
+        if some:
+            yield {"params": some, "weight_decay": weight_decay, **more}
+
+
+def schedule_of(optimizer: Optimizer, settings: OptimizerConfig, steps: int) -> LambdaLR:
+    """The schedule of each group's rate over a run of some steps."""
+    names = [group.get("name", "") for group in optimizer.param_groups]
+    rates: list[Callable[[int], float]] = [
+        partial(settings.of_group(name).rate, steps=steps) for name in names
+    ]
+    return LambdaLR(optimizer, rates)
 
 
 def _matrices(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -144,7 +145,7 @@ def train_model(
     data: Sequence[Any],
     *,
     losses: LossSettings,
-    steps: int,
+    steps: int = 0,
     trainable: Sequence[str] = ("*",),
     output_dir: str | Path | None = None,
     validation_data: Sequence[Any] | Sources | None = None,
@@ -158,7 +159,7 @@ def train_model(
         model: a composed model, which learns conversations, or an objective with its model.
         data: samples by index.
         losses: by name, a weight or a mapping of a loss's settings.
-        steps: optimiser steps.
+        steps: optimiser steps; 0 where `epochs=` among the settings says how many.
         trainable: globs over the model's parameter names.
         output_dir: folder for logs and checkpoints, from which a stopped run goes on; or None.
         validation_data: held-out samples by index, or several such by name; `validation` among
@@ -235,6 +236,7 @@ def _build(
     if any(fnmatchcase(n, glob) for n in names for glob in run.stage.trainable):
         objective, parts = _build_objective(run, None)
     data = _build_data(run.data, "data", run, parts)
+    resolve_steps(run, len(data))
     if not with_validation or run.validation is None:
         return objective, data, None
     sources = {
@@ -242,6 +244,21 @@ def _build(
         for name, node in run.validation.sources().items()
     }
     return objective, data, open_held_out(run, objective, sources, parts)
+
+
+def resolve_steps(run: Run, samples: int) -> None:
+    """Set a run's steps by its epochs, where it has those.
+
+    Args:
+        run: the run.
+        samples: of its data.
+    """
+    if run.epochs is None or run.steps:
+        return
+    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    arguments = trainer_arguments({**run.trainer, **dict.fromkeys(quiet, False)})
+    drawn = run.batch_size * run.accumulate_grad_batches * L.Trainer(**arguments).world_size
+    run.steps = max(1, math.ceil(run.epochs * samples / drawn))
 
 
 def _build_data(node: Any, place: str, run: Run, parts: Mapping[str, Any]) -> Sequence[Any]:
@@ -314,6 +331,7 @@ def _fit(
 ) -> tuple[L.Trainer, StageModule]:
     _quieten()
     allow_tf32()
+    resolve_steps(run, len(data))
     module = StageModule(objective, run)
     batches = Batches(
         data,

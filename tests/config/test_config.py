@@ -119,7 +119,8 @@ def test_what_breaks_a_schema_is_told(
     [
         ({"stepz": 3}, "no key 'stepz'; did you mean 'steps'"),
         ({"optimizer": {"learning": 1}}, "no key 'optimizer.learning'"),
-        ({"steps": 0}, "steps must be at least 1 and at most 1000000000, not 0"),
+        ({"steps": -1}, "steps must be at least 1 and at most 1000000000, not -1"),
+        ({"steps": 0}, "give steps or epochs"),
         ({"ema": 1.5}, "ema must be more than 0 and less than 1, not 1.5; null switches"),
         ({"optimizer": {"schedule": "cosin"}}, "no schedule 'cosin'; did you mean 'cosine'"),
         ({"stage": {"losses": {}}}, "losses is empty"),

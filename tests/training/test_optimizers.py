@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from anymodal.config import ConfigError
-from anymodal.training.configuration import MuonConfig, OptimizerConfig
-from anymodal.training.optimizers import build_optimizer
+from anymodal.training.optimizer_configuration import GroupConfig, MuonConfig, OptimizerConfig
+from anymodal.training.optimizers import build_optimizer, schedule_of
+from anymodal.training.run import read_run, train
+from anymodal.training.schedules import SCHEDULES
 from tests.support.composed import write_model
+from tests.support.runs import TOY, assert_same, last, read_log, write
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,89 @@ def test_muon_names_what_matches_nothing() -> None:
         ConfigError, match=r"'frozen\.\*' matches no linear layer that trains.*layer"
     ):
         build_optimizer(Small(), OptimizerConfig(muon=MuonConfig(["frozen.*"])))
+
+
+def test_every_schedule_decays_from_the_peak_to_the_least() -> None:
+    for schedule in SCHEDULES:
+        settings = OptimizerConfig(warmup_ratio=0.1, schedule=schedule, min_lr_ratio=0.1)
+        rates = [settings.rate(step, 100) for step in range(10, 101)]
+        assert rates == sorted(rates, reverse=True) and rates[0] == pytest.approx(1.0)
+        assert rates[-1] == pytest.approx(1.0 if schedule == "constant" else 0.1)
+    assert OptimizerConfig(schedule="stable").rate(75, 100) == 1.0
+
+
+def test_groups_have_rates_schedules_and_decays_of_their_own() -> None:
+    groups = {
+        "layer.bias": GroupConfig(lr=5e-2),
+        "layer.*": GroupConfig(lr=1e-2, weight_decay=0.5, schedule="constant", warmup_ratio=0.0),
+    }
+    settings = OptimizerConfig(lr=1e-3, warmup_ratio=0.5, schedule="linear", groups=groups)
+    model = Small()
+    optimizer = build_optimizer(model, settings)
+    schedule = schedule_of(optimizer, settings, 10)
+    names = {id(p): name for name, p in model.named_parameters()}
+    found = {
+        names[id(p)]: (group["initial_lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    assert found["layer.weight"] == (1e-2, 0.5) and found["layer.bias"] == (5e-2, 0.0)
+    assert found["table"] == (1e-3, 0.01) and found["mixer.in_proj_bias"] == (1e-3, 0.0)
+    assert len(found) == sum(p.requires_grad for p in model.parameters())
+    rates = {group.get("name", ""): group["lr"] for group in optimizer.param_groups}
+    assert rates == {"": 2e-4, "layer.*": 1e-2, "layer.bias": pytest.approx(1e-2)}
+    optimizer.step()
+    schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(4e-4)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adafactor", "RMSprop", "NAdam"])
+def test_an_optimizer_by_name_trains_and_goes_on(tmp_path: Path, name: str) -> None:
+    groups = {"*.bias": {"lr": 1e-4, "schedule": "constant"}}
+    run: dict[str, Any] = {"optimizer": {"algorithm": name, "groups": groups}}
+    train(write(tmp_path, "straight", **run))
+    cut = write(tmp_path, "cut", data={**TOY["data"], "cut": 9}, **run)
+    with pytest.raises(OSError, match="the power is cut"):
+        train(cut)
+    train(cut, ["data.cut=null"])
+    for key in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert_same(last(tmp_path / "straight")[key], last(tmp_path / "cut")[key])
+    assert read_log(tmp_path / "straight", "lr/*.bias") == pytest.approx([1e-4] * 4)
+    other = write(tmp_path, "cut", optimizer={"algorithm": name})
+    (tmp_path / "cut" / "model").rename(tmp_path / "gone")
+    with pytest.raises(ConfigError, match=rf"{name} in groups \*\.bias and this one has"):
+        train(other)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ({"algorithm": "sgd"}, "torch.optim has no 'sgd' to use; did you mean 'SGD'"),
+        ({"algorithm": "LBFGS"}, "torch.optim has no 'LBFGS' to use"),
+        ({"groups": {"layer.*": {"lr": 0.0}}}, r"optimizer\.groups\.layer\.\*\.lr must be more"),
+        ({"groups": {"layer.*": {"ls": 1.0}}}, "no key.*ls"),
+        ({"groups": {"layer.*": {"schedule": "cosin"}}}, "did you mean 'cosine'"),
+    ],
+)
+def test_wrong_optimizers_and_groups_are_refused(
+    tmp_path: Path, optimizer: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_run(write(tmp_path, optimizer=optimizer))
+
+
+def test_a_group_of_nothing_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, optimizer={"groups": {"frozen.*": {"lr": 1.0}}})
+    with pytest.raises(ConfigError, match=r"optimizer\.groups.*matches no parameter that trains"):
+        train(path)
+
+
+def test_epochs_say_how_many_steps(tmp_path: Path) -> None:
+    """7 samples in batches of 3, two of which make a step: an epoch is 1.17 steps."""
+    path = write(tmp_path, steps=0, epochs=3, accumulate_grad_batches=2)
+    assert train(path) is not None
+    assert last(tmp_path / "run")["global_step"] == 4
+    assert read_run(tmp_path / "run" / "run.yaml").epochs == 3
+    for wrong in ({"steps": 4, "epochs": 2.0}, {"steps": 0}):
+        with pytest.raises(ConfigError, match="give steps or epochs"):
+            read_run(write(tmp_path, **wrong))

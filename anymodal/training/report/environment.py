@@ -35,7 +35,10 @@ def write_run_file(run: Run) -> None:
 
 def settings_of(run: Run) -> dict[str, Any]:
     """A run as plain containers."""
-    return asdict(run)
+    settings = asdict(run)
+    if run.epochs is not None:  # which say how many steps
+        settings["steps"] = 0
+    return settings
 
 
 def add_session(folder: Path, step: int, source: Path | None = None) -> None:
