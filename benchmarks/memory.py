@@ -66,11 +66,11 @@ def train(name: str) -> int:
     same = ("batch_size", "accumulate_grad_batches", "ema", "precision", "seed")
     settings = {name: getattr(run, name) for name in same}
     optimizer = dataclasses.asdict(run.optimizer)
-    quiet = {"enable_progress_bar": False, "logger": False, "accelerator": "cpu"}
+    quiet = {"enable_progress_bar": False, "accelerator": "cpu"}
     return weights + peak_of(
         lambda: train_model(
             objective, data, losses=run.stage.losses, trainable=run.stage.trainable, steps=LOOK,
-            save_every=LOOK + 1, optimizer=optimizer, trainer=quiet, **settings,
+            save_every=LOOK + 1, optimizer=optimizer, trainer=quiet, loggers=False, **settings,
         )
     )  # fmt: skip
 

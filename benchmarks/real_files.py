@@ -153,7 +153,7 @@ def write_run(folder: Path, kind: str, side: str, cache: Path) -> Path:
         "optimizer": {"schedule": "constant", "warmup_ratio": 0.0},  # whatever the number of steps
         "workers": 0,
         "feature_cache": {"dir": str(cache)},
-        "trainer": {"accelerator": "cpu", "enable_progress_bar": False, "logger": False},
+        "trainer": {"accelerator": "cpu", "enable_progress_bar": False},
     }
     path = folder / f"{kind}-{side}.yaml"
     path.write_text(yaml.safe_dump(run))
