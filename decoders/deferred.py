@@ -143,6 +143,7 @@ class DeferredDecoder(Decoder):
         super().__init__()
         self.note, self.load = note, load
         self._decoders: list[Decoder] = []  # in a list, so that it is no sub-module
+        self._moved_to: torch.device | None = None
         self.register_buffer("place", torch.empty(0), persistent=False)
         self.spec, self.media, self.min_steps = note.spec, note.media, note.min_steps
 
@@ -153,7 +154,10 @@ class DeferredDecoder(Decoder):
                 # A chat asks in inference mode, whose tensors don't tell when they change.
                 with torch.inference_mode(False):
                     self._decoders.append(self.load().requires_grad_(False))
-            return self._decoders[0].to(self.place.device)
+            if self._moved_to != self.place.device:
+                self._decoders[0].to(self.place.device)
+                self._moved_to = self.place.device
+            return self._decoders[0]
 
     def captioning(self) -> CacheKey:
         """Give what decides `embed_captions`, from the note where it tells."""

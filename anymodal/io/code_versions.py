@@ -45,6 +45,7 @@ def library_versions() -> dict[str, str | None]:
     return {name: _version(name) for name in LIBRARIES}
 
 
+@cache
 def _version(name: str) -> str | None:
     """An installed library's version, and the commit or archive where it came from one."""
     try:

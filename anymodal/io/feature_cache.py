@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -49,6 +49,19 @@ class CacheKey(NamedTuple):
         """The key within this process, while its modules live."""
         code = map(id, self.code)
         return self.result, self.metadata, self.content, *map(id, self.modules), *code
+
+
+Tensors = list[Mapping[str, Tensor | None]]
+"""Parameters, or buffers, of a module and all within it, as each has them."""
+
+
+class KeyParts(NamedTuple):
+    """A key, its modules, and the tensors of its own ones and of those that these hide."""
+
+    key: CacheKey
+    modules: list[nn.Module]
+    own: Tensors
+    hidden: Tensors
 
 
 PENDING = 64
@@ -104,7 +117,7 @@ class FeatureCache:
         self.computed_bytes = 0
         self._session = uuid4().hex
         # By a key's place, with the key: an id belongs to another object once its own is gone.
-        self._modules: dict[Hashable, tuple[CacheKey, list[nn.Module]]] = {}
+        self._modules: dict[Hashable, KeyParts] = {}
         self._contents: dict[Hashable, tuple[Hashable, str]] = {}  # state of weights, and hash
         self._weights: dict[Hashable, str] = {}  # hashes by state: views of a model share them
         self._sections: dict[Hashable, str] = {}  # by a key's place, as of its last use
@@ -231,24 +244,49 @@ class FeatureCache:
         change behind autograd's back, through `.data`, isn't noticed. Settings and code are read
         with them, so a part whose attributes are set afterwards needs a cache of its own.
         """
-        if key.place not in self._modules:
-            self._modules[key.place] = key, [*key.modules, *hidden_modules(key.modules)]
-        modules = self._modules[key.place][1]
-        weights = tuple(named_weights(modules))
+        parts = self._parts(key)
         # A tensor's version counts its changes in place, so that weights needn't be hashed to be
         # compared at every batch.
-        state = tuple((name, w.data_ptr(), w._version) for name, w in weights)
-        if key.place not in self._contents or self._contents[key.place][0] != state:
+        version = tuple((w.data_ptr(), w._version) for w in _values([*parts.own, *parts.hidden]))
+        if key.place not in self._contents or self._contents[key.place][0] != version:
+            weights = tuple(named_weights(parts.modules))
+            state = tuple((name, w.data_ptr(), w._version) for name, w in weights)
             if state not in self._weights:
                 self._weights[state] = hash_weights(weights)
-            code = code_versions([*modules, *key.code])
+            code = code_versions([*parts.modules, *key.code])
             content = {
                 "result": key.result,
                 "metadata": key.metadata(),
                 "weights": self._weights[state],
-                "modules": module_settings(modules),
+                "modules": module_settings(parts.modules),
                 # Nobody can tell what changed in such code: its results are for this cache alone.
                 "code": {k: self._session if v == UNKNOWN else v for k, v in code.items()},
             }
-            self._contents[key.place] = (state, hash_json(content))
+            self._contents[key.place] = (version, hash_json(content))
         return self._contents[key.place][1]
+
+    def trains(self, key: CacheKey) -> bool:
+        """Whether any of a key's modules is being trained, so that no result may be kept."""
+        return any(w.requires_grad for w in _values(self._parts(key).own))
+
+    def _parts(self, key: CacheKey) -> KeyParts:
+        """A key's modules, and where each of their sub-modules has its parameters and buffers.
+
+        Walked through once, since a large encoder takes longer than a batch is let wait: its
+        tensors may be others afterwards, its modules the same.
+        """
+        if key.place not in self._modules:
+            hidden = hidden_modules(key.modules)
+            self._modules[key.place] = KeyParts(
+                key, [*key.modules, *hidden], _tensors_of(key.modules), _tensors_of(hidden)
+            )
+        return self._modules[key.place]
+
+
+def _tensors_of(modules: Sequence[nn.Module]) -> Tensors:
+    parts = [part for module in modules for part in module.modules()]
+    return [tensors for part in parts for tensors in (part._parameters, part._buffers)]
+
+
+def _values(tensors: Tensors) -> Iterator[Tensor]:
+    return (value for each in tensors for value in each.values() if value is not None)

@@ -36,9 +36,9 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "075129d2876e7e00", ("anymodal.decoders.families", "anymodal.types")
+        1, "a5b8429027bac9c8", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "211558bf19c5ae8f", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "16c21931bfad27cc", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2.exceptions import TemplateError
 
@@ -31,6 +31,12 @@ PLAIN_TEMPLATE = (
 )
 
 Piece = str | list[int]
+
+REMEMBERED, LONGEST_KEPT = 4096, 1000
+"""Texts and frames whose ids are kept for another epoch, and characters of the longest."""
+
+FrameIds = tuple[list[int], list[str], list[list[int]]]
+"""Of a frame: ids of its opening, spaces that belong to contents, and ids between contents."""
 
 
 class TemplateSegment(NamedTuple):
@@ -78,6 +84,8 @@ class ChatTemplate:
         self.stops = frozenset(stops)
         self.stops |= {self._end_of_turn()}
         self.marks = self._plain_marks()
+        self._texts: dict[str, list[int]] = {}
+        self._frames: dict[tuple[object, ...], FrameIds] = {}
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a text that somebody typed; none of them is a special or an added token.
@@ -86,6 +94,15 @@ class ChatTemplate:
         that the template itself ends a message with get other ids than there, where the tokenizer
         has any.
         """
+        ids = self._texts.get(text)  # asked once: another thread may make room meanwhile
+        if ids is None:
+            ids = self._encode_text(text)
+            if len(text) <= LONGEST_KEPT:
+                _make_room(self._texts)
+                self._texts[text] = ids
+        return list(ids)
+
+    def _encode_text(self, text: str) -> list[int]:
         for mark in self.marks:
             if mark in text:
                 # Cut within the mark, so that neither half reads as it.
@@ -135,26 +152,15 @@ class ChatTemplate:
         calls = calls or [()] * len(messages)
         first_role = messages[0][0] if messages else ASSISTANT
         self._check_plain([*tools, *(call_value(call) for each in calls for call in each)])
-        head, *tails = self._frame(
-            [
-                TemplateMessage(role, bool(pieces) or not calls_of_message, calls_of_message)
-                for (role, pieces), calls_of_message in zip(messages, calls, strict=True)
-            ],
-            add_generation_prompt,
-            tools,
-        )
+        frame = [
+            TemplateMessage(role, bool(pieces) or not calls_of_message, calls_of_message)
+            for (role, pieces), calls_of_message in zip(messages, calls, strict=True)
+        ]
         numbers = [at for at, (_, pieces) in enumerate(messages) if pieces or not calls[at]]
         messages = [messages[number] for number in numbers]
         roles = [role for role, _ in messages]
-        # A space that ends what stands before a content belongs to its first word, as its token
-        # does; and a reply's opening ends without it.
-        bare = [text.rstrip(" ") for text in (head, *tails[:-1])]
-        spaces = [
-            text[len(stripped) :] for text, stripped in zip((head, *tails[:-1]), bare, strict=True)
-        ]
-        opening = self._encode(bare[0], split_special=False)
-        tail_ids = [self._within(text, split_special=False) for text in (*bare[1:], tails[-1])]
-        segments = [TemplateSegment(opening, first_role, False, False, 0)]
+        opening, spaces, tail_ids = self._encode_frame(frame, add_generation_prompt, tools)
+        segments = [TemplateSegment(list(opening), first_role, False, False, 0)]
         for number, (role, pieces), next_role, tail, space in zip(
             numbers, messages, [*roles[1:], ASSISTANT], tail_ids, spaces, strict=True
         ):
@@ -168,6 +174,32 @@ class ChatTemplate:
             segments.append(TemplateSegment(tail[:end], role, False, supervised, number))
             segments.append(TemplateSegment(tail[end:], next_role, False, False, number + 1))
         return [segment for segment in segments if segment.ids]
+
+    def _encode_frame(
+        self,
+        messages: Sequence[TemplateMessage],
+        add_generation_prompt: bool,
+        tools: Sequence[ToolDefinition],
+    ) -> FrameIds:
+        """What the template writes around contents; kept, where no tool is in it."""
+        key = (*((m.role, m.has_content) for m in messages), add_generation_prompt)
+        plain = not tools and not any(message.calls for message in messages)
+        known = self._frames.get(key) if plain else None
+        if known is not None:
+            return known
+        head, *tails = self._frame(messages, add_generation_prompt, tools)
+        # A space that ends what stands before a content belongs to its first word, as its token
+        # does; and a reply's opening ends without it.
+        bare = [text.rstrip(" ") for text in (head, *tails[:-1])]
+        spaces = [
+            text[len(stripped) :] for text, stripped in zip((head, *tails[:-1]), bare, strict=True)
+        ]
+        opening = self._encode(bare[0], split_special=False)
+        tail_ids = [self._within(text, split_special=False) for text in (*bare[1:], tails[-1])]
+        if plain:
+            _make_room(self._frames)
+            self._frames[key] = opening, spaces, tail_ids
+        return opening, spaces, tail_ids
 
     def _encode(self, text: str, *, split_special: bool) -> list[int]:
         if not text:
@@ -277,6 +309,12 @@ class ChatTemplate:
                     plain = itertools.takewhile(lambda token: token not in self.reserved, ids)
                     words.add(self.tokenizer.decode(list(plain)).strip())
         return sorted(word for word in words if len(word) > 1)
+
+
+def _make_room(kept: dict[Any, Any]) -> None:
+    """Begin anew where too much is kept."""
+    if len(kept) >= REMEMBERED:
+        kept.clear()
 
 
 def _text_of(template: object) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from anymodal.language.costs import device_costs
 from anymodal.language.model import IGNORED
 
 ROW, LONGEST, STEP = 192, 1024, 64
@@ -37,30 +38,37 @@ class Packed(NamedTuple):
     positions: Tensor
     places: list[Place]
 
+    @property
+    def alone(self) -> bool:
+        """Whether each sequence has a row of its own."""
+        return all(place == (row, 0) for row, place in enumerate(self.places))
+
 
 def pack(
     sequences: Sequence[Sequence[int]],
     labels: Sequence[Sequence[int]],
-    share_rows: bool = True,
+    share_rows: bool | None = True,
     width: int | None = None,
+    device: str = "cpu",
 ) -> Packed:
     """Lay token ids and their labels out in rows.
 
     Args:
         sequences: token ids.
         labels: of the same lengths.
-        share_rows: several in a row, first fit in the order given; else each in a row of its own.
+        share_rows: several in a row, first fit in the order given; False for a row each; None for
+            what costs less.
         width: of the language model. Rows then have the length that costs it least: long ones have
             less padding, and more attention. None for `ROW`. No row is shorter than a sequence.
+        device: the kind of device that reads them, whose costs count.
     """
     sizes = [len(sequence) for sequence in sequences]
-    least = max(ROW, *sizes) if share_rows else 0
-    candidates = range(least, LONGEST + 1, STEP) if share_rows and width is not None else ()
     places, lengths = min(
-        (_first_fit(sizes, length) for length in candidates or (least,)),
-        key=lambda fit: _cost(fit[1], width or 1),
+        (_first_fit(sizes, length) for length in _lengths(sizes, share_rows, width)),
+        key=lambda fit: _cost(fit[1], width or 1, device, len(fit[1]) < len(sizes)),
     )
     shape = (len(lengths), max(lengths))
+    share_rows = len(lengths) < len(sizes)
     batch = Packed(
         torch.zeros(shape, dtype=torch.long),
         torch.full(shape, IGNORED),
@@ -77,6 +85,13 @@ def pack(
     return batch
 
 
+def _lengths(sizes: Sequence[int], share_rows: bool | None, width: int | None) -> list[int]:
+    """Lengths of rows to choose from; 0 for a row each."""
+    least = max(ROW, *sizes)
+    several = list(range(least, LONGEST + 1, STEP)) if width is not None else []
+    return {True: several or [least], False: [0], None: [0, *several]}[share_rows]
+
+
 def _first_fit(sizes: Sequence[int], length: int) -> tuple[list[Place], list[int]]:
     """Places of sequences in rows of a length, first fit, and the filled length of each row."""
     lengths: list[int] = []
@@ -91,11 +106,6 @@ def _first_fit(sizes: Sequence[int], length: int) -> tuple[list[Place], list[int
     return places, lengths
 
 
-def _cost(lengths: Sequence[int], width: int) -> float:
-    """Relative cost of rows for a transformer.
-
-    A layer of width D has about 24 D² FLOPs a position in its matrices, and 4 T D in attention over
-    T positions.
-    """
-    length = max(lengths)
-    return len(lengths) * length * (1 + length / (6 * width))
+def _cost(lengths: Sequence[int], width: int, device: str, shared: bool) -> float:
+    """The cost of rows for a language model, in positions."""
+    return device_costs(device).rows(len(lengths), max(lengths), width, shared)

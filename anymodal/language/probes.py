@@ -123,6 +123,40 @@ def can_pack(embedding: Tensor, run: Callable[[Tensor, Tensor], Tensor]) -> bool
     return _relative_error(one, two) <= 1e-5
 
 
+def same_results(
+    embeds: Tensor,
+    one: Callable[[Tensor], Tensor],
+    other: Callable[[Tensor], Tensor],
+    prefixes: Tensor,
+) -> bool:
+    """Whether two ways of reading rows give the same hidden states, and the same gradient of them.
+
+    Args:
+        embeds: input embeddings (R, T, D).
+        one: gives their hidden states (R, T, D).
+        other: likewise.
+        prefixes: positions of each row (R,) that need no gradient; nor is one taken from them.
+    """
+    places = torch.arange(embeds.shape[1], device=embeds.device)
+    behind = (places >= prefixes.to(embeds.device)[:, None])[..., None]  # (R, T, 1)
+    results = []
+    for read in (one, other):
+        inputs = embeds.clone().requires_grad_()
+        with torch.enable_grad():
+            hidden = read(inputs)
+            weights = torch.linspace(-1, 1, hidden.numel(), device=hidden.device)
+            total = ((hidden * behind).float().flatten() * weights).sum()
+        # Of the inputs alone: the model's own weights may train.
+        (gradient,) = torch.autograd.grad(total, inputs)
+        results.append((hidden.detach(), gradient * behind))
+    (hidden_one, gradient_one), (hidden_other, gradient_other) = results
+    limit = 10 * _rtol(hidden_one)
+    return (
+        _relative_error(hidden_other, hidden_one) <= limit
+        and _relative_error(gradient_other, gradient_one) <= limit
+    )
+
+
 def _run_trial(model: PreTrainedModel, ids: Tensor) -> Trial:
     """Run the model with hidden states and scores of our choice, as far as it lets itself."""
     tensors: dict[str, Tensor] = {}

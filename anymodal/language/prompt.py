@@ -180,8 +180,11 @@ class PromptBuilder:
         self._locate(prompt, parts)
         return prompt
 
-    def lay_out(self, samples: Sequence[Sequence[Message]], share_rows: bool = True) -> PromptRows:
-        """Conversations in rows, several in each if `share_rows` and the model `packs`.
+    def lay_out(
+        self, samples: Sequence[Sequence[Message]], share_rows: bool | None = True
+    ) -> PromptRows:
+        """Conversations in rows, several in each if `share_rows` and the model `packs`; None for
+        what costs less.
 
         Raises:
             ValueError: for media that no encoder reads, or a conversation longer than the language
@@ -195,8 +198,10 @@ class PromptBuilder:
                 "cut it, or give fewer media"
             )
         ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
-        share_rows = share_rows and self.language.packs
-        return PromptRows(prompts, pack(ids, labels, share_rows, self.language.width))
+        language = self.language
+        share_rows = share_rows if language.packs else False
+        device = language.device.type
+        return PromptRows(prompts, pack(ids, labels, share_rows, language.width, device))
 
     def _contents(self, message: Message, parts: _Parts) -> list[Content]:
         """A message's texts, placeholders and spans."""

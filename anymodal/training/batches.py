@@ -38,9 +38,11 @@ class Batches(IterableDataset[Any]):
         seed: of the permutations.
         start: asked for the number of the first batch when iteration begins.
         every: 1 for all batches from there, n for every n-th, as in each of n processes.
-        length_group_batches: so many batches have their samples sorted by `data.length(index)` and
-            dealt to them in that order, so that each holds samples of about one length; the batches
-            then come shuffled.
+        length_group_batches: so many batches of an epoch have their samples sorted by
+            `data.length(index)` and dealt to them in that order, so that each holds samples of
+            about one length; the optimiser steps then come shuffled.
+        step_batches: batches of an optimiser step, over all processes. They are dealt as one, so
+            that a step has the same samples however many share its work.
 
     Raises:
         ValueError: if there is no data, or no `length` where samples are to be grouped by it.
@@ -55,6 +57,7 @@ class Batches(IterableDataset[Any]):
         start: Callable[[], int] = lambda: 0,
         every: int = 1,
         length_group_batches: int = 1,
+        step_batches: int = 1,
     ) -> None:
         if len(data) == 0:
             raise ValueError("the data set is empty; check its path and filters")
@@ -66,7 +69,7 @@ class Batches(IterableDataset[Any]):
             )
         self.data, self.collate, self.batch_size = data, collate, batch_size
         self.seed, self.start, self.every = seed, start, every
-        self.length_group_batches = length_group_batches
+        self.length_group_batches, self.step_batches = length_group_batches, step_batches
         # One epoch's order, not all: batches are asked for in order.
         self._epoch_order = -1, np.empty(0, np.int64)
         self._dealt: tuple[int, list[list[int]]] = (-1, [])  # the last group's batches
@@ -75,23 +78,36 @@ class Batches(IterableDataset[Any]):
         """The samples of a batch, by number."""
         if self.length_group_batches == 1:
             return self._indices_of(batch, 1)
-        group, place = divmod(batch, self.length_group_batches)
-        if self._dealt[0] != group:
-            self._dealt = (group, self._deal(group))
-        return self._dealt[1][place]
+        first, count = self._group(batch)
+        if self._dealt[0] != first:
+            self._dealt = (first, self._deal(first, count))
+        return self._dealt[1][batch - first]
 
-    def covering(self, samples: int) -> int:
-        """The number of batches that hold the first samples drawn, in whole groups of batches."""
-        size = self.batch_size * self.length_group_batches
-        return -(-samples // size) * self.length_group_batches
+    def _group(self, batch: int) -> tuple[int, int]:
+        """First batch and number of batches of the group that a batch is dealt in.
 
-    def _deal(self, group: int) -> list[list[int]]:
-        indices = self._indices_of(group * self.length_group_batches, self.length_group_batches)
+        Groups have whole steps, and begin anew where an epoch does: in one that two epochs share, a
+        sample could stand beside itself, and an epoch would end with samples that never came.
+        """
+        size, step = self.step_batches * self.batch_size, batch // self.step_batches
+        epoch = step * size // len(self.data)
+        start, end = (-(-each * len(self.data) // size) for each in (epoch, epoch + 1))  # in steps
+        steps = max(1, self.length_group_batches // self.step_batches)
+        first = start + (step - start) // steps * steps
+        return first * self.step_batches, (min(first + steps, end) - first) * self.step_batches
+
+    def _deal(self, first: int, count: int) -> list[list[int]]:
+        indices = self._indices_of(first, count)
         indices.sort(key=_lengths(self.data))
         # The 1 keeps this stream apart from the epochs', which are seeded by (seed, epoch).
-        order = np.random.default_rng((self.seed, group, 1)).permutation(self.length_group_batches)
-        size = self.batch_size
-        return [indices[k * size : (k + 1) * size] for k in order]
+        seed = self.seed, first // self.step_batches, 1
+        order = np.random.default_rng(seed).permutation(count // self.step_batches)
+        starts = (
+            (step * self.step_batches + place) * self.batch_size
+            for step in order
+            for place in range(self.step_batches)
+        )
+        return [indices[start : start + self.batch_size] for start in starts]
 
     def _indices_of(self, batch: int, count: int) -> list[int]:
         """The samples of some batches in the order of the permutations."""
@@ -179,7 +195,11 @@ def _file_error(error: OSError) -> str:
 def seed_all(seed: int, number: int, use: int = 0) -> None:
     """Seed Python's, NumPy's and torch's random numbers for a batch and one of its uses."""
     # One 64-bit number: the seed and the use in the upper half, the batch in the lower.
-    torch.manual_seed((2 * seed + use << 32) + number)
+    value = (2 * seed + use << 32) + number
+    if torch.accelerator.is_available():
+        torch.manual_seed(value)
+    else:  # by which torch queues a call, with its traceback, for a GPU that never comes
+        torch.default_generator.manual_seed(value)
     state = np.random.SeedSequence((seed, number, use)).generate_state(2)
     random.seed(int(state[0]))
     np.random.seed(state[1])

@@ -56,6 +56,8 @@ class FeatureCacheConfig:
         return FeatureCache(limit, folder)
 
 
+AUTO = "auto"
+
 RUN_KEYS = {
     "accumulate_grad_batches": "give it beside `trainer`",
     "callbacks": "give callbacks",
@@ -86,10 +88,15 @@ class Run:
         epochs: how often each sample is drawn, in place of `steps`.
         batch_size: samples of a batch, in each process.
         accumulate_grad_batches: batches per optimiser step.
-        packed: several conversations in a row of a batch; false for one in each. Where the language
-            model can't tell them apart in a row, each has its own anyway.
+        packed: several conversations in a row of a batch; false for one in each, which is padded.
+            `auto` for neither: attention alone sees them apart, and nothing is padded; where the
+            language model or another switch doesn't go with that, for the cheaper of both. Where
+            the model can't tell conversations apart in a row, each has its own anyway.
         length_group_batches: so many batches have their samples dealt to them by length, so that
-            each pads little; needs data with `length(index)`.
+            each pads little; needs data with `length(index)`. Batches are then alike inside, and
+            learn less of what differs with length.
+        frozen_prefix: with `packed: auto` and a frozen language model, compute what stands before
+            the first input that trains without a gradient.
         compile: compile the blocks that a model repeats, where it is trained through them.
         activation_checkpointing: keep the inputs of those blocks alone, and compute the rest a
             second time in the backward pass.
@@ -123,8 +130,9 @@ class Run:
     objective: Any = None
     batch_size: int = 32
     accumulate_grad_batches: int = 1
-    packed: bool = True
+    packed: bool | str = AUTO
     length_group_batches: int = 1
+    frozen_prefix: bool = True
     compile: bool = False
     activation_checkpointing: bool = False
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -194,6 +202,8 @@ class Run:
         ):
             if folder is not None and (not folder.strip() or "\0" in folder):
                 raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
+        if self.packed not in (True, False, AUTO):
+            raise ConfigError(f"packed must be true, false or {AUTO}, not {shorten(self.packed)}")
         if self.precision not in PRECISIONS:
             hint = suggest(self.precision, PRECISIONS)
             raise ConfigError(f"no precision {shorten(self.precision)}{hint}")

@@ -17,7 +17,7 @@ from anymodal.language.model import LanguageModel
 from anymodal.training import strategies
 from anymodal.training.batches import seed_all
 from anymodal.training.callbacks import GradientCheck, MeanLosses, StopAndSave, Throughput
-from anymodal.training.configuration import Run
+from anymodal.training.configuration import AUTO, Run
 from anymodal.training.loader import MicroBatch
 from anymodal.training.objectives import Objective
 from anymodal.training.optimizers import build_optimizer, schedule_of
@@ -48,7 +48,10 @@ class StageModule(L.LightningModule):
         self.trainable = freeze_all_but(self.model, run.stage.trainable)
         cast_weights(self.model, run.precision)
         objective.use_losses(run.stage.losses)
-        objective.packed = run.packed
+        objective.packed = None if run.packed == AUTO else bool(run.packed)
+        # A block that is computed a second time, or compiled, would meet another attention then.
+        plain = not (run.compile or run.activation_checkpointing)
+        objective.use_flat_rows(plain and run.packed == AUTO, run.frozen_prefix)
         objective.feature_cache = run.feature_cache.open()
         for part in self.model.modules():
             if isinstance(part, LanguageModel):
@@ -57,6 +60,7 @@ class StageModule(L.LightningModule):
         self.step = Step(weights, run.accumulate_grad_batches)
         self.progress = Progress(run)
         self.gradients = GradientCheck(self.trainable, run, objective.losses, self.progress)
+        self.trained_weights: dict[str, nn.Parameter] = {}
         self.throughput = Throughput(run.batch_size)
         self.means = MeanLosses(self.progress, self.throughput)
         self.stopping = StopAndSave()
@@ -65,9 +69,14 @@ class StageModule(L.LightningModule):
     def configure_model(self) -> None:
         if self.device_mesh is not None and not isinstance(self, FSDPModule):
             strategies.shard(self, self.device_mesh["data_parallel"])
+            # All processes must run the pieces' blocks as often.
+            self.objective.use_flat_rows(False)
 
     def on_train_start(self) -> None:
         train_mode(self.model)
+        # Walked through once: a model has many modules, and most of them are frozen.
+        weights = dict(self.model.named_parameters())
+        self.trained_weights = {name: weights[name] for name in self.trainable}
         self.progress.check_alike()
 
     def transfer_batch_to_device(
@@ -108,11 +117,12 @@ class StageModule(L.LightningModule):
         return zero if total is None else total + zero
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        parameters = [p for p in self.parameters() if p.grad is not None]
-        norm = nn.utils.clip_grad_norm_(parameters, self.run.optimizer.max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(
+            list(self.trained_weights.values()), self.run.optimizer.max_grad_norm
+        )
         if isinstance(norm, DTensor):
             norm = norm.full_tensor()
-        waiting = self.gradients.flags(dict(self.model.named_parameters()), self.device)
+        waiting = self.gradients.flags(self.trained_weights, self.device)
         stop = torch.tensor([float(self.stopping.has_signal)]).to(self.device, non_blocking=True)
         report = self.step.end(norm, torch.cat([stop, waiting]))
         self.stopping.any_signal = bool(report.flags[0])

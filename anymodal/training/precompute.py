@@ -19,7 +19,7 @@ from anymodal.training.configuration import Run
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import allow_tf32, lightning_precision
-from anymodal.training.run import build, read_run
+from anymodal.training.run import batches_of, build, read_run
 from anymodal.training.trainable import train_mode
 
 
@@ -59,20 +59,14 @@ def fill_feature_cache(
     StageModule(objective, run)  # checks the stage, freezes the rest, opens the cache
     train_mode(objective.model)
     allow_tf32()
-    total = run.steps * run.accumulate_grad_batches * run.batch_size
-    total *= processes or _processes(run.trainer)
+    step_batches = run.accumulate_grad_batches * (processes or _processes(run.trainer))
+    total = run.steps * step_batches * run.batch_size
     count = min(len(data), total if limit is None else limit)
     first, every = share[0] - 1, share[1]
-    batches = Batches(
-        data,
-        objective.collate,
-        run.batch_size,
-        run.seed,
-        lambda: first,
-        every,
-        run.length_group_batches,
-    )
-    return _fill(objective, run, batches, range(first, batches.covering(count), every))
+    batches = batches_of(run, objective, data)
+    batches.start, batches.every = lambda: first, every
+    batches.step_batches = step_batches
+    return _fill(objective, run, batches, range(first, -(-count // run.batch_size), every))
 
 
 def _fill(

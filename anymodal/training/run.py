@@ -193,7 +193,9 @@ def train_model(
         trainer, _ = _fit(objective, data, run, held_out, callbacks, loggers)
     if _was_interrupted(trainer):
         raise KeyboardInterrupt
-    objective.feature_cache = None  # it holds only as long as the same parts stay frozen
+    # Both hold only as long as the same parts stay frozen.
+    objective.feature_cache = None
+    objective.use_flat_rows(False)
     objective.model.eval()
     return model
 
@@ -333,13 +335,7 @@ def _fit(
     allow_tf32()
     resolve_steps(run, len(data))
     module = StageModule(objective, run)
-    batches = Batches(
-        data,
-        objective.collate,
-        run.batch_size,
-        run.seed,
-        length_group_batches=run.length_group_batches,
-    )
+    batches = batches_of(run, objective, data)
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
     validation = (
@@ -363,6 +359,7 @@ def _fit(
         sweep(last)
     progress = module.progress
     batches.every = trainer.world_size
+    batches.step_batches = trainer.world_size * run.accumulate_grad_batches
     # Called when iteration begins, by when the checkpoint's progress is loaded.
     batches.start = lambda: progress.batches * trainer.world_size + trainer.global_rank
     progress.samples_of = batches.indices
@@ -378,6 +375,18 @@ def _fit(
     for each in validation:
         each.finish(module)
     return trainer, module
+
+
+def batches_of(run: Run, objective: Objective[Any, Any], data: Sequence[Any]) -> Batches:
+    """The batches that a run of one process draws."""
+    return Batches(
+        data,
+        objective.collate,
+        run.batch_size,
+        run.seed,
+        length_group_batches=run.length_group_batches,
+        step_batches=run.accumulate_grad_batches,
+    )
 
 
 def _trainer(

@@ -148,8 +148,9 @@ class Family(ABC):
             truncation=True,
             return_tensors="pt",
         )
-        mask = tokens.attention_mask.to(self.device)
-        embeds = pipeline.text_encoder(tokens.input_ids.to(self.device), attention_mask=mask)[0]
+        device = self.device  # asked once: the pipeline goes through all its modules for it
+        mask = tokens.attention_mask.to(device)
+        embeds = pipeline.text_encoder(tokens.input_ids.to(device), attention_mask=mask)[0]
         return Conditioning(embeds, mask.bool())
 
     def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:

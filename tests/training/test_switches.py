@@ -94,12 +94,25 @@ def test_longer_rows_lose_what_short_ones_lose(
     talks = conversations() * 2
     with torch.no_grad():
         short = dialogue.named_losses(dialogue.collate(talks))
-        monkeypatch.setattr(packing, "_cost", lambda filled, width: -max(filled))
+        monkeypatch.setattr(packing, "_cost", lambda filled, *_: -max(filled))
         batch = dialogue.collate(talks)
         assert batch.packed.ids.shape[1] > packing.ROW
         long = dialogue.named_losses(batch)
     for name, loss in short.items():
         torch.testing.assert_close(long[name], loss, rtol=1e-4, atol=1e-5)
+
+
+def test_rows_are_packed_where_that_costs_less() -> None:
+    alike, uneven = [[1] * 30] * 16, [[1] * 5] * 60 + [[1] * 150] * 2
+    for width, sequences, alone in (
+        (256, alike, True),
+        (256, uneven, False),
+        (4096, alike, True),
+        (4096, uneven, False),
+    ):
+        packed = pack(sequences, sequences, None, width)
+        assert packed.alone is alone
+        assert packed.alone is (len(packed.ids) == len(sequences))
 
 
 def test_rows_of_their_own_lose_what_packed_rows_lose(model: AnyModal) -> None:
@@ -172,11 +185,29 @@ def test_grouped_batches_hold_like_lengths_and_every_sample() -> None:
     assert padded[1] < 0.3 * padded[0]
     firsts = [sum(batch) for batch in grouped[:5]]
     assert firsts != sorted(firsts), "not always from short to long"
-    assert Batches(data, list, 4, 0, length_group_batches=5).covering(41) == 15
     with pytest.raises(
         ValueError, match=r"length_group_batches=2 .*which range doesn't tell.*length\(index\)"
     ):
         Batches(range(5), list, 2, 0, length_group_batches=2)
+
+
+def test_groups_end_with_their_epoch() -> None:
+    data = Lengths((7 * k) % 61 for k in range(61))
+    batches = Batches(data, list, 4, 0, length_group_batches=64)
+    epoch = [batches.indices(k) for k in range(16)]
+    assert {i for some in epoch for i in some} == set(range(61)), "all come before any comes again"
+    again = [batches.indices(k) for k in range(16, 31)]  # with 61 - 3 samples, and 2 of a third
+    assert len({i for some in again for i in some}) >= 58
+    few = Batches(Lengths([1, 2, 3]), list, 4, 0, length_group_batches=64)
+    assert len(few.indices(9)) == 4
+
+
+def test_a_step_has_the_same_samples_however_many_batches_it_has() -> None:
+    data = Lengths((7 * k) % 61 for k in range(61))
+    large = Batches(data, list, 8, 0, length_group_batches=4)
+    small = Batches(data, list, 4, 0, length_group_batches=8, step_batches=2)
+    for step in range(20):
+        assert large.indices(step) == small.indices(2 * step) + small.indices(2 * step + 1)
 
 
 def test_the_toybox_tells_lengths_near_those_of_tokens(model: AnyModal) -> None:

@@ -33,7 +33,8 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
     Attributes:
         losses: those in use.
         feature_cache: results of frozen parts while a run trains; None computes them anew.
-        packed: several sequences in a row of a batch, for an objective that lays out rows.
+        packed: several sequences in a row of a batch, for an objective that lays out rows; None
+            for whatever costs less.
     """
 
     losses: dict[str, Loss[Any, Any]]
@@ -43,7 +44,7 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         self.model = model
         self.known_losses = dict(known_losses)
         self.feature_cache: FeatureCache | None = None
-        self.packed = True
+        self.packed: bool | None = None
         self.use_losses(dict.fromkeys(known_losses, 1.0))
 
     def use_losses(self, settings: LossSettings) -> None:
@@ -97,6 +98,12 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         """The losses of a batch alone, those that it has targets for."""
         values = {name: values_of(parts) for name, parts in self(batch).items()}
         return {name: torch.stack(some).sum() for name, some in values.items() if some}
+
+    def use_flat_rows(self, use: bool, frozen_prefix: bool = True) -> None:
+        """Compute no padding from now on, nor, with `frozen_prefix`, a graph where nothing trains.
+
+        It holds as long as the model has the same parameters; an objective without rows ignores it.
+        """
 
     def prefetch(self, batch: BatchT) -> None:
         """Begin to read the cached results of a batch that comes next."""
@@ -154,7 +161,7 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
             digest: a text for each item, equal for equal ones.
             compute: results of some items, stacked.
         """
-        if self.feature_cache is None or key.trains:
+        if self.feature_cache is None or self.feature_cache.trains(key):
             return tuple(compute(list(items)))
 
         def compute_places(places: list[int]) -> Sequence[Tensor]:

@@ -15,6 +15,7 @@ from anymodal.config import ConfigError
 from anymodal.core import ComposedModel
 from anymodal.distributed import collectives
 from anymodal.io.feature_cache import CacheKey
+from anymodal.language.flat_rows import FlatReader, Needs
 from anymodal.language.model import supervised
 from anymodal.language.packing import Packed
 from anymodal.language.prompt import ChatPrompt, MediaReference
@@ -52,6 +53,7 @@ class DialogueBatch(NamedTuple):
         num_captions: targets with a caption, by modality; 0 where there are none.
         num_media: those of them that have media.
         prepared: by modality, media shown whose features weren't cached.
+        needs: what is needed of rows that are read flat; None for others.
     """
 
     prompts: list[ChatPrompt]
@@ -60,6 +62,7 @@ class DialogueBatch(NamedTuple):
     num_captions: dict[str, int]
     num_media: dict[str, int]
     prepared: dict[str, PreparedMedia]
+    needs: Needs | None = None
 
     @property
     def labels(self) -> Tensor:
@@ -102,6 +105,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
                 "another objective, such as {_target_: anymodal.training.objectives.…}"
             )
         super().__init__(model, DIALOGUE_LOSSES)
+        self._flat_reader: FlatReader | None = None
 
     @property
     def device(self) -> torch.device:
@@ -115,8 +119,11 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             ValueError: for media that no encoder reads, or a conversation longer than the language
                 model reads.
         """
-        prompts, packed = self.model.prompts.lay_out(samples, self.packed)
-        batch = DialogueBatch(prompts, packed, supervised(packed.labels), {}, {}, {})
+        reader = self._flat_reader if self.packed is None else None
+        share_rows = self.packed if reader is None else False
+        prompts, packed = self.model.prompts.lay_out(samples, share_rows)
+        needs = None if reader is None else reader.needs(packed)
+        batch = DialogueBatch(prompts, packed, supervised(packed.labels), {}, {}, {}, needs)
         for name in self.model.heads:
             targets = batch.targets(name)
             batch.num_captions[name] = len(targets)
@@ -155,20 +162,33 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         return tensors
 
     def states(self, batch: DialogueBatch) -> DialogueStates:
-        ids, _, positions, places = batch.packed
+        ids, places = batch.packed.ids, batch.packed.places
         ids = ids.to(self.device, non_blocking=True)
         encode = partial(self.features, prepared=batch.prepared)
         embeds = self.model.embed(batch.prompts, ids, places, encode=encode)
         if collectives.world_size() > 1 and torch.is_grad_enabled() and not embeds.requires_grad:
             embeds = embeds + self._zero_of_readers()
-        positions = positions.to(self.device, non_blocking=True)
-        hidden = self.model.language(embeds, positions=positions)
+        hidden = self._read(batch, embeds)
         targets = {}
         if self.needs & {CAPTION_CONDITIONING, LATENTS}:
             for name, count in batch.num_captions.items():
                 if count:
                     targets[name] = self._target(name, batch, hidden, embeds)
         return DialogueStates(self.model.language, hidden, targets)
+
+    def use_flat_rows(self, use: bool, frozen_prefix: bool = True) -> None:
+        parts = (self.model.projection, self.model.encoders)
+        before = [part for part in parts if part is not None]
+        reader = FlatReader(self.model.language, self.model.signals, before, frozen_prefix)
+        self._flat_reader = reader if use and reader.works() else None
+
+    def _read(self, batch: DialogueBatch, embeds: Tensor) -> Tensor:
+        """Last hidden states (R, T, D), at least where losses need them."""
+        if batch.needs is not None and self._flat_reader is not None:
+            return self._flat_reader.read(embeds, batch.needs)
+        positions = batch.packed.positions.to(self.device, non_blocking=True)
+        hidden: Tensor = self.model.language(embeds, positions=positions)
+        return hidden
 
     def forward(self, batch: DialogueBatch) -> dict[str, list[WeightedLoss]]:
         """The losses in use by name, each as means over what `counts` has counted."""

@@ -71,7 +71,8 @@ class LanguageModeling(Objective[Sequence[Message], TokenBatch]):
         self, rows: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]
     ) -> TokenBatch:
         """A batch of token ids and their labels."""
-        packed = pack(rows, labels, self.packed and self.model.packs)
+        share_rows = self.packed if self.model.packs else False
+        packed = pack(rows, labels, share_rows, self.model.width, self.device.type)
         return TokenBatch(packed, supervised(packed.labels), sum(map(len, rows)))
 
     def statistics(self, batch: TokenBatch) -> dict[str, int]:

@@ -1,0 +1,270 @@
+"""Rows through a language model with no padding, and no graph where no gradient goes.
+
+All positions that losses depend on stand in one flat row, through which a model's matrices go; its
+attention alone sees rows apart, by a function of transformers' own interface for attention. Where
+the model is frozen, what stands before a row's first input that trains, such as the request before
+a signal span, goes ahead without a graph and leaves its keys and values.
+
+Shapes: R rows of one sequence each, T positions, D width, N flat positions, H heads, d their width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from anymodal.language.costs import device_costs
+from anymodal.language.model import IGNORED, LanguageModel
+from anymodal.language.packing import Packed
+from anymodal.language.probes import same_results
+from anymodal.language.signal_tokens import Signals
+
+Counts = npt.NDArray[np.int64]
+"""One for each row (R,); made on the CPU, so that no device is waited for."""
+
+KeysAndValues = dict[nn.Module, tuple[Tensor, Tensor]]
+"""Of each attention module, (R, H, T, d) both."""
+
+
+class UnknownAttentionError(Exception):
+    """The model's attention does more than is known here."""
+
+
+class RowPass:
+    """Attention of one pass over a flat row, with keys and values of an earlier pass.
+
+    Args:
+        counts: positions of each row in this pass (R,).
+        before: positions of each row in the earlier pass (R,).
+        earlier: the keys and values that it left.
+        device: where the pass is computed.
+    """
+
+    def __init__(
+        self, counts: Counts, before: Counts, earlier: KeysAndValues, device: torch.device
+    ) -> None:
+        self.earlier, self.device = earlier, device
+        self.kept: KeysAndValues = {}
+        columns = np.arange(counts.max())
+        inside = columns < counts[:, None]  # (R, T)
+        flat = (counts.cumsum(0) - counts)[:, None] + columns
+        self.shape = inside.shape
+        self.padded = self._move(np.where(inside, flat, 0).ravel())
+        self.flat = self._move(np.flatnonzero(inside))
+        past = np.arange(before.max() if earlier else 0)
+        self.queries = self._move(before[:, None] + columns)  # positions (R, T)
+        # Behind a row's real keys of the earlier pass is none; T is beyond every query.
+        beyond = before.max() + len(columns)
+        past = np.where(past < before[:, None], past, beyond)
+        self.keys = torch.cat([self._move(past), self.queries], 1)
+        self.longest = int((before + counts).max())
+        self._masks: dict[int | None, Tensor | None] = {}
+
+    def _move(self, numbers: Counts) -> Tensor:
+        return torch.from_numpy(numbers).to(self.device, non_blocking=True)
+
+    def mask(self, window: int | None) -> Tensor | None:
+        """Which keys a query sees (R, 1, T, K), None for all up to its own."""
+        if window is not None and window >= self.longest:
+            window = None
+        if window not in self._masks:
+            distance = self.queries[:, None, :, None] - self.keys[:, None, None]
+            seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+            alone = window is None and not self.earlier
+            self._masks[window] = None if alone else seen
+        return self._masks[window]
+
+    def attend(
+        self,
+        module: nn.Module,
+        states: tuple[Tensor, Tensor, Tensor],
+        dropout: float,
+        scaling: float | None,
+        window: int | None,
+    ) -> Tensor:
+        """Attention of flat queries, keys and values (1, H, N, d) -> (1, N, H, d)."""
+        query, key, value = (
+            each[0].transpose(0, 1).index_select(0, self.padded).unflatten(0, self.shape)
+            for each in states
+        )  # (R, T, H, d)
+        query, key, value = (each.transpose(1, 2) for each in (query, key, value))
+        self.kept[module] = key, value
+        if self.earlier:
+            key, value = (
+                torch.cat(pair, 2) for pair in zip(self.earlier[module], (key, value), strict=True)
+            )
+        groups = query.shape[1] // key.shape[1]
+        if groups > 1:
+            key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
+        mask = self.mask(window)
+        output = F.scaled_dot_product_attention(
+            query, key, value, mask, dropout, is_causal=mask is None, scale=scaling
+        )
+        return output.transpose(1, 2).flatten(0, 1).index_select(0, self.flat)[None]
+
+
+_CURRENT: ContextVar[RowPass] = ContextVar("current")
+_NAME = "anymodal_flat_rows"
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **more: object,
+) -> tuple[Tensor, None]:
+    """What transformers calls instead of an attention function of its own."""
+    unknown = [name for name in _REFUSED if more.get(name) is not None]
+    if unknown or attention_mask is not None:
+        raise UnknownAttentionError(", ".join(unknown))
+    states = query, key, value
+    return _CURRENT.get().attend(module, states, dropout, scaling, sliding_window), None
+
+
+_REFUSED = ("softcap", "s_aux", "position_bias", "head_mask")
+"""What attention may be given that changes it."""
+
+AttentionInterface.register(_NAME, _attend)
+
+
+class Needs(NamedTuple):
+    """Of each row (R,): positions that losses depend on, and those before all that trains."""
+
+    lengths: list[int]
+    prefixes: list[int]
+
+
+class FlatReader:
+    """Reads rows of one sequence each through a language model.
+
+    Args:
+        language: the model.
+        signals: its new tokens, in whose spans heads read too.
+        before: what makes soft tokens of media.
+        frozen_prefix: let go ahead, without a graph, what needs none. Parameters are to stay the
+            same as long as this is used, though they may be frozen or not.
+    """
+
+    def __init__(
+        self,
+        language: LanguageModel,
+        signals: Signals,
+        before: Iterable[nn.Module] = (),
+        frozen_prefix: bool = True,
+    ) -> None:
+        self.language, self.signals, self.frozen_prefix = language, signals, frozen_prefix
+        # Walked through once: there are many modules.
+        self._weights = list(language.model.parameters())
+        self._before = [weight for part in before for weight in part.parameters()]
+
+    def works(self) -> bool:
+        """Whether the model gives what it gives for padded rows, and the same gradient.
+
+        It is tried, and refused where it treats long sequences in a way that short ones don't show.
+        """
+        language = self.language
+        if language.device.type == "meta" or _depends_on_length(language):
+            return False
+        embeds = language.embedding.weight[:16].detach().unflatten(0, (2, 8))
+        lengths, prefixes = np.array([8, 5]), np.array([3, 2])
+
+        def in_two(embeds: Tensor) -> Tensor:
+            return self.read(embeds, Needs(lengths.tolist(), prefixes.tolist()))
+
+        def padded(embeds: Tensor) -> Tensor:
+            places = torch.arange(8, device=embeds.device)
+            whole: Tensor = language(embeds, positions=places.expand(2, -1))
+            beyond = places >= torch.from_numpy(lengths).to(embeds.device)[:, None]
+            return whole.masked_fill(beyond[..., None], 0)
+
+        try:
+            return same_results(embeds, padded, in_two, torch.from_numpy(prefixes))
+        except (UnknownAttentionError, KeyError, RuntimeError, TypeError, ValueError):
+            return False
+
+    def needs(self, packed: Packed) -> Needs:
+        """What is needed of rows of one sequence each; on the CPU, where batches are made."""
+        ids = packed.ids.numpy()
+        placeholders = [self.signals.placeholder(name) for name in self.signals.inputs]
+        media = np.isin(ids, placeholders)
+        spans = (ids >= self.language.first_new) & ~media
+        needed = spans.copy()  # heads read spans, the text's loss what comes before a label
+        needed[:, :-1] |= packed.labels.numpy()[:, 1:] != IGNORED
+        places = np.arange(ids.shape[1])
+        lengths = np.where(needed, places + 1, 1).max(1)
+        if not self.frozen_prefix or _any_trains(self._weights):
+            return Needs(lengths.tolist(), [0] * len(lengths))
+        trains = media & _any_trains(self._before) | spans & self.language.rows.requires_grad
+        prefixes = np.minimum(np.where(trains, places, ids.shape[1]).min(1), lengths)
+        costs = device_costs(self.language.device.type)
+        # What is saved is the way back of a frozen model, which costs what the way forth does.
+        if prefixes.sum() < costs.call_positions(self.language.width):
+            prefixes = np.zeros_like(prefixes)
+        return Needs(lengths.tolist(), prefixes.tolist())
+
+    def read(self, embeds: Tensor, needs: Needs) -> Tensor:
+        """Last hidden states (R, T, D) of input embeddings (R, T, D); 0 where nobody needs them."""
+        rows, length, _ = embeds.shape
+        if not torch.is_grad_enabled() or _any_trains(self._weights):
+            needs = Needs(needs.lengths, [0] * len(needs.lengths))
+        states, places = [], []
+        earlier: KeysAndValues = {}
+        start = np.zeros(rows, int)
+        ends = np.array(needs.prefixes), np.array(needs.lengths)
+        for stop, graph in zip(ends, (False, torch.is_grad_enabled()), strict=True):
+            columns = np.arange(length)
+            chosen = np.flatnonzero((columns >= start[:, None]) & (columns < stop[:, None]))
+            if len(chosen):
+                current = RowPass(stop - start, start, earlier, embeds.device)
+                flat = torch.from_numpy(chosen).to(embeds.device, non_blocking=True)
+                with torch.set_grad_enabled(graph):
+                    own = embeds.flatten(0, 1).index_select(0, flat)
+                    with _attention_of(self.language, current):
+                        hidden = self.language(own[None], positions=(flat % length)[None])[0]
+                states.append(hidden)
+                places.append(flat)
+                earlier = current.kept
+            start = stop
+        hidden = torch.cat(states)
+        result = hidden.new_zeros(rows * length, hidden.shape[-1])
+        result = result.index_put((torch.cat(places),), hidden)
+        return result.view(rows, length, -1)
+
+
+@contextmanager
+def _attention_of(language: LanguageModel, current: RowPass) -> Iterator[None]:
+    """A block in which the model's attention is that of a pass."""
+    config: Any = language.backbone.config
+    name, token = config._attn_implementation, _CURRENT.set(current)
+    config._attn_implementation = _NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = name
+        _CURRENT.reset(token)
+
+
+def _any_trains(weights: Iterable[Tensor]) -> bool:
+    return any(weight.requires_grad for weight in weights)
+
+
+def _depends_on_length(language: LanguageModel) -> bool:
+    """Whether positions are turned by the whole sequence's length, or attention sees chunks."""
+    config = language.model.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    chunked = getattr(config, "attention_chunk_size", None) is not None
+    return chunked or "dynamic" in str(rope) or "longrope" in str(rope)
