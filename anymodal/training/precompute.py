@@ -19,7 +19,7 @@ from anymodal.training.configuration import Run
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import allow_tf32, lightning_precision
-from anymodal.training.run import batches_of, build, read_run
+from anymodal.training.run import run_batches, build, read_run
 from anymodal.training.trainable import train_mode
 
 
@@ -63,7 +63,7 @@ def fill_feature_cache(
     total = run.steps * step_batches * run.batch_size
     count = min(len(data), total if limit is None else limit)
     first, every = share[0] - 1, share[1]
-    batches = batches_of(run, objective, data)
+    batches = run_batches(run, objective, data)
     batches.start, batches.every = lambda: first, every
     batches.step_batches = step_batches
     return _fill(objective, run, batches, range(first, -(-count // run.batch_size), every))

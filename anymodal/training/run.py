@@ -335,7 +335,7 @@ def _fit(
     allow_tf32()
     resolve_steps(run, len(data))
     module = StageModule(objective, run)
-    batches = batches_of(run, objective, data)
+    batches = run_batches(run, objective, data)
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
     validation = (
@@ -377,7 +377,7 @@ def _fit(
     return trainer, module
 
 
-def batches_of(run: Run, objective: Objective[Any, Any], data: Sequence[Any]) -> Batches:
+def run_batches(run: Run, objective: Objective[Any, Any], data: Sequence[Any]) -> Batches:
     """The batches that a run of one process draws."""
     return Batches(
         data,
