@@ -19,7 +19,7 @@ from anymodal.training.configuration import Run
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import allow_tf32, lightning_precision
-from anymodal.training.run import run_batches, build, read_run
+from anymodal.training.run import build, read_run, run_batches
 from anymodal.training.trainable import train_mode
 
 
