@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anymodal.io.content_credentials import ContentSigner
 from anymodal.language.model import LanguageModel
 from anymodal.language.packing import Place
 from anymodal.language.prompt import (
@@ -53,6 +54,7 @@ class ComposedModel(nn.Module):
         name: what files tell of who made them; of a folder its last part.
         provenance: whether media that the model makes carry a note in their files: made by AI, by
             which model and seed.
+        signer: signs that note, as Content Credentials; None for the note alone.
 
     Raises:
         ValueError: if the projection doesn't know a modality, or parts don't fit each other.
@@ -72,6 +74,7 @@ class ComposedModel(nn.Module):
         self.history_turns = history_turns
         self.name = "unnamed"
         self.provenance = True
+        self.signer: ContentSigner | None = None
         self.language, self.projection = language, projection
         self.config = config
         self._modalities = dict(modalities)

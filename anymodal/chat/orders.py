@@ -109,7 +109,9 @@ def _note_provenance(
         if medium is not None:
             # The seed of the reply, by which it can be made again.
             seed = order.seed - order.index
-            medium.provenance = Provenance(model.name, seed, f"AnyModal {__version__}")
+            medium.provenance = Provenance(
+                model.name, seed, f"AnyModal {__version__}", model.signer
+            )
 
 
 class _AbandonedError(BaseException):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anymodal.io.content_credentials import ContentSigner
     from anymodal.media import Limits
     from anymodal.model import AnyModal
 
@@ -57,13 +59,37 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_provenance(parser: argparse.ArgumentParser) -> None:
-    """Add `--no-provenance`."""
+    """Add `--no-provenance`, `--sign-key` and `--sign-certificates`."""
     parser.add_argument(
         "--no-provenance",
         action="store_false",
         dest="provenance",
         help="leave the note out of media that a model makes: made by AI, model, seed",
     )
+    parser.add_argument(
+        "--sign-key", type=Path, metavar="FILE", help="sign the note as Content Credentials: a key"
+    )
+    parser.add_argument(
+        "--sign-certificates", type=Path, metavar="FILE", help="the key's chain of certificates"
+    )
+
+
+def signer_of(args: argparse.Namespace) -> ContentSigner | None:
+    """The signer of `--sign-key` and `--sign-certificates`, if they are given.
+
+    Raises:
+        OSError: if a file can't be read.
+        ValueError: if one of them is missing, they can't sign, or the note is left out.
+    """
+    from anymodal.io.content_credentials import ContentSigner
+
+    if args.sign_key is None and args.sign_certificates is None:
+        return None
+    if args.sign_key is None or args.sign_certificates is None:
+        raise ValueError("give both --sign-key and --sign-certificates")
+    if not args.provenance:
+        raise ValueError("--no-provenance leaves nothing to sign; leave it or --sign-key out")
+    return ContentSigner(args.sign_key, args.sign_certificates)
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -142,7 +168,7 @@ def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyMod
     from anymodal.config import call
     from anymodal.model import AnyModal
 
-    device = args.device or "auto"
+    signer, device = signer_of(args), args.device or "auto"
     waits = defer_decoders and args.dtype is None  # weights must be there to get a precision
     model = AnyModal.from_pretrained(
         args.model,
@@ -151,5 +177,5 @@ def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyMod
         device=device,
         build_part=composition.OpenOnFirstUse(args.model) if waits else call,
     )
-    model.provenance = args.provenance
+    model.provenance, model.signer = args.provenance, signer
     return model

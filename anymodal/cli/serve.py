@@ -15,6 +15,7 @@ from anymodal.cli.options import (
     add_trust,
     count,
     limits_of,
+    signer_of,
 )
 from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
@@ -162,6 +163,7 @@ def _models(args: argparse.Namespace) -> list[ModelSource]:
         "content_filter": None if args.filter is None else load_filter(args.filter),
     }  # fmt: skip
     settings = EngineSettings(**{name: v for name, v in options.items() if v is not None})
+    signer = signer_of(args)
     sources = [
         ModelSource(
             name,
@@ -171,6 +173,7 @@ def _models(args: argparse.Namespace) -> list[ModelSource]:
             device=args.device or "auto",
             settings=settings,
             provenance=args.provenance,
+            signer=signer,
         )
         for name, path in map(_name_and_path, args.models or [DEFAULT_MODEL])
     ]

@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "e1446506036a7a39", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "b7286dc929accc58"),
+    "anymodal.media": PartVersion(1, "e19f411adc92ad37"),
     "anymodal.encoders": PartVersion(1, "85a29a229daa2939", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "67cbc2de517d85f4", ("anymodal.encoders",)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol, Self
 from xml.sax.saxutils import quoteattr
 
 from anymodal.media.file_notes import NOTE_WRITERS
@@ -10,6 +11,15 @@ from anymodal.media.note import FileNote
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's word for what a generative model made, which image programs and networks look for."""
+
+
+class FileSigner(Protocol):
+    """Signs files, as `anymodal.io.content_credentials.ContentSigner` does."""
+
+    def sign(
+        self, data: bytes, suffix: str, claim: dict[str, object], software: str, source_type: str
+    ) -> bytes:
+        """A file that is signed; one of a format that can't be stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +31,24 @@ class Provenance:
     Args:
         model: the model's name.
         seed: of the reply that it was made in.
-        software: with its version.
+        software: with its version, behind a blank.
+        signer: signs what is written; None for the note alone.
     """
 
     model: str
     seed: int
     software: str
+    signer: FileSigner | None = field(default=None, compare=False, repr=False)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, int, str]]:
+        # Without the signer: a pickled medium must not carry the key along.
+        return type(self), (self.model, self.seed, self.software)
 
     @property
     def text(self) -> str:
@@ -34,10 +56,16 @@ class Provenance:
         return f"Made by AI: {self.software}, model {self.model}, seed {self.seed}"
 
     def write_into(self, data: bytes, suffix: str) -> bytes:
-        """A file with the note; one of a format that has no place for it stays as it is."""
-        writer = NOTE_WRITERS.get(suffix)
-        note = FileNote(self.text, self.software, self._xmp())
-        return data if writer is None else writer(data, note)
+        """A file with the note, signed if there is a signer.
+
+        One of a format that has no place for either stays as it is.
+        """
+        if (writer := NOTE_WRITERS.get(suffix)) is not None:
+            data = writer(data, FileNote(self.text, self.software, self._xmp()))
+        if self.signer is None:
+            return data
+        claim: dict[str, object] = {"model": self.model, "seed": self.seed}
+        return self.signer.sign(data, suffix, claim, self.software, SOURCE_TYPE)
 
     def _xmp(self) -> bytes:
         """Source: ISO 16684-1 (XMP), and IPTC Photo Metadata 2025.1 for how AI is named in it."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from anymodal import composition
+from anymodal.io.content_credentials import ContentSigner
 from anymodal.model import AnyModal
 from anymodal.serving.engine import EngineSettings
 from anymodal.serving.served import ModelFacts, ServedModel, is_composed
@@ -33,10 +34,11 @@ class ModelSource:
         device: str = "auto",
         settings: EngineSettings | None = None,
         provenance: bool = True,
+        signer: ContentSigner | None = None,
     ) -> None:
         self.name, self.path, self.device = name, path, device
         self._trusted, self._dtype, self._settings = trusted_packages, dtype, settings
-        self._provenance = provenance
+        self._provenance, self._signer = provenance, signer
         self._is_composed = is_composed(path)
         self._loaded: ServedModel | None = None
 
@@ -78,4 +80,5 @@ class ModelSource:
             device=self.device,
             settings=self._settings,
             provenance=self._provenance,
+            signer=self._signer,
         )

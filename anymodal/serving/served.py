@@ -14,6 +14,7 @@ from torch import Tensor
 
 from anymodal import composition
 from anymodal.io.checkpoint import MANIFEST
+from anymodal.io.content_credentials import ContentSigner
 from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.serving.engine import Engine, EngineSettings
@@ -107,6 +108,7 @@ class ServedModel:
         device: str = "auto",
         settings: EngineSettings | None = None,
         provenance: bool = True,
+        signer: ContentSigner | None = None,
     ) -> ServedModel:
         """Load a composed model, or else the encoders that a folder or a hub's name means.
 
@@ -118,6 +120,7 @@ class ServedModel:
             device: where it computes.
             settings: of the engine.
             provenance: whether media carry the note that a model made them.
+            signer: signs the note; None for the note alone.
 
         Raises:
             ValueError: if there is neither.
@@ -132,7 +135,7 @@ class ServedModel:
         model = AnyModal.from_pretrained(
             path, trusted_packages=trusted_packages, dtype=dtype, device=device
         )
-        model.name, model.provenance = name, provenance
+        model.name, model.provenance, model.signer = name, provenance, signer
         return cls(name, model, None, settings)
 
     @property

@@ -197,7 +197,7 @@ def test_constraints_pin_every_requirement() -> None:
 
 def test_every_import_of_the_package_is_required() -> None:
     """What is imported is named in pyproject.toml, not only brought along by something else."""
-    distribution = {"PIL": "pillow", "yaml": "pyyaml"}
+    distribution = {"PIL": "pillow", "yaml": "pyyaml", "c2pa": "c2pa-python"}
     extras = {k: v for k, v in PROJECT["project"]["optional-dependencies"].items() if k != "dev"}
     lines = [*PROJECT["project"]["dependencies"], *(line for v in extras.values() for line in v)]
     wanted = {re.split(r"[>=<\[ ]", line)[0] for line in lines}
