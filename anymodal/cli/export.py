@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from anymodal.cli.options import add_trust
+from anymodal.cli.options import add_trust, is_run
 from anymodal.cli.process import quick_start
 
 _NOTED = ("config.json", "model_index.json")
@@ -16,7 +16,9 @@ DTYPES = ("float16", "bfloat16", "float32")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `anymodal export`."""
-    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a folder of a model or of a run, or a run's checkpoint"
+    )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to; replaced as a whole")
     parser.add_argument(
         "--licence",
@@ -35,7 +37,16 @@ def run(args: argparse.Namespace) -> int:
         from anymodal.io.sources import write_card
         from anymodal.model import AnyModal
 
-        model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
+        if is_run(args.model):
+            from anymodal.training.run_folder import open_run
+
+            objective = open_run(args.model, args.trusted_packages)
+            if not isinstance(objective.model, AnyModal):  # a part, as its own class writes it
+                objective.save_pretrained(args.folder)
+                return _tell_size(args.folder)
+            model = objective.model
+        else:
+            model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
     # Merged in the precision that they were trained in, and rounded only once, afterwards.
     model.language.merge_adapters()
     model.to(getattr(torch, args.dtype))
@@ -49,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
         content = json.loads(path.read_text("utf-8"))
         if content.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
-    size = sum(path.stat().st_size for path in args.folder.rglob("*") if path.is_file())
-    print(f"{args.folder}: {size / 1e6:.1f} MB")
+    return _tell_size(args.folder)
+
+
+def _tell_size(folder: Path) -> int:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: {size / 1e6:.1f} MB")
     return 0

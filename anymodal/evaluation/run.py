@@ -20,6 +20,7 @@ from anymodal.io.results import write_results
 from anymodal.metrics import Metric
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.model import AnyModal
+from anymodal.training.run_folder import checkpoint_of, open_run_model
 from anymodal.types import Message
 
 
@@ -58,7 +59,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     """
     job = read_evaluation(path, overrides)
     samples = job.samples()
-    if isinstance(job.model, str):
+    if isinstance(job.model, str) and checkpoint_of(job.model) is None:
         # A name that there isn't is an error before anything is computed.
         find(job.model)
     metrics = job.build_metrics(samples)
@@ -82,7 +83,9 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
 
 
 def _model(job: Evaluation) -> AnyModal:
-    if isinstance(job.model, str):
+    if isinstance(job.model, str) and checkpoint_of(job.model) is not None:
+        model = open_run_model(job.model, job.trusted_packages)
+    elif isinstance(job.model, str):
         model = AnyModal.from_pretrained(job.model, trusted_packages=job.trusted_packages)
     else:
         model = configuration.instantiate(job.model, trusted_packages=job.trusted)

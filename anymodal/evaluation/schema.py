@@ -23,7 +23,8 @@ class Evaluation:
     """One evaluation.
 
     Args:
-        model: a model folder, the name of a shipped one, or a part that gives a model.
+        model: a model folder, a run's folder or a checkpoint in it, the name of a shipped model, or
+            a part that gives a model.
         data: a JSON Lines file of samples, or a part that gives a list of `EvaluationSample`.
         metrics: parts that give a `Metric` each, by the name that the results call them.
         output_dir: folder for replies and results, from which a stopped run goes on.

@@ -73,7 +73,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if not place.exists():
                 continue
             try:
-                checkpoint = _load(place)
+                checkpoint = read_checkpoint(place)
             except DamagedError as error:
                 errors.append(str(error))
                 continue
@@ -154,7 +154,12 @@ def check_seal(path: Path) -> bool:
     return False
 
 
-def _load(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint's file.
+
+    Raises:
+        DamagedError: if it isn't what was written.
+    """
     has_seal = check_seal(path)
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -231,12 +231,10 @@ def build(run: Run) -> tuple[Objective[Any, Any], Sequence[Any]]:
 def _build(
     run: Run, with_validation: bool = True
 ) -> tuple[Objective[Any, Any], Sequence[Any], HeldOut | None]:
-    objective, parts = _build_objective(
-        run, run.feature_cache.dir if defers_decoders(run) else None
-    )
+    objective, parts = build_objective(run, run.feature_cache.dir if defers_decoders(run) else None)
     names = _deferred_names(objective.model)
     if any(fnmatchcase(n, glob) for n in names for glob in run.stage.trainable):
-        objective, parts = _build_objective(run, None)
+        objective, parts = build_objective(run, None)
     data = _build_data(run.data, "data", run, parts)
     resolve_steps(run, len(data))
     if not with_validation or run.validation is None:
@@ -305,7 +303,13 @@ def objective_of(
     return objective
 
 
-def _build_objective(run: Run, cache: str | None) -> tuple[Objective[Any, Any], dict[str, Any]]:
+def build_objective(run: Run, cache: str | None) -> tuple[Objective[Any, Any], dict[str, Any]]:
+    """A run's objective, with its model, and the parts that it shares.
+
+    Args:
+        run: the run.
+        cache: the folder of the notes of decoders that stay on disk; None to open them all.
+    """
     # Here, since `build` may come twice, and new weights must be the same both times.
     L.seed_everything(run.seed, verbose=False)
     defer = DeferDecoders(cache)

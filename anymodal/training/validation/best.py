@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing
-from anymodal.training.checkpoints import check_seal, seal
+from anymodal.training.checkpoints import read_checkpoint, seal
 from anymodal.training.strategies import distribute_like, full_tensor
 from anymodal.training.validation.configuration import ValidationConfig
 
@@ -92,8 +92,7 @@ class BestWeights:
         """
         if self.value is None:
             return
-        check_seal(self.path)
-        state: dict[str, Tensor] = torch.load(self.path, map_location="cpu")["state_dict"]
+        state: dict[str, Tensor] = read_checkpoint(self.path)["state_dict"]
         weights = dict(model.named_parameters())
         for name in self.names:
             weights[name].copy_(distribute_like(state[f"model.{name}"], weights[name]))

@@ -1,0 +1,104 @@
+"""Models of a run's checkpoints, while it trains, after it was stopped, or its best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anymodal.config import ConfigError
+from anymodal.model import AnyModal
+from anymodal.training.checkpoints import AtomicCheckpointIO, read_checkpoint, resumable
+from anymodal.training.objectives import Objective
+from anymodal.training.precision import cast_weights
+from anymodal.training.report.environment import RUN_FILE
+from anymodal.training.run import FINISHED, build_objective, read_run
+from anymodal.training.trainable import freeze_all_but
+from anymodal.training.validation.best import BEST
+
+LAST = "last.ckpt"
+
+
+def checkpoint_of(path: str | Path) -> Path | None:
+    """The checkpoint that a path means: itself, or a run folder's last; None for anything else.
+
+    Args:
+        path: of a checkpoint in a run's folder, or of the folder.
+    """
+    path = Path(path)
+    if path.suffix == ".ckpt" and (path.parent.parent / RUN_FILE).is_file():
+        return path
+    return path / "checkpoints" / LAST if (path / RUN_FILE).is_file() else None
+
+
+def open_run_model(path: str | Path, trusted_packages: Iterable[str] = ()) -> AnyModal:
+    """The model of a run: the finished one, or as it is in a checkpoint.
+
+    Args:
+        path: a run's folder, or a checkpoint in it such as `checkpoints/best.ckpt`.
+        trusted_packages: packages beside AnyModal whose classes the run may name; what its own
+            folder says of them doesn't count, since it may be a stranger's.
+
+    Raises:
+        ConfigError: if there is no checkpoint yet, it doesn't fit, or the run trains no such model.
+    """
+    finished = Path(path) / FINISHED
+    if finished.is_dir():
+        return AnyModal.from_pretrained(finished, trusted_packages=tuple(trusted_packages))
+    model = open_run(path, trusted_packages).model
+    if not isinstance(model, AnyModal):
+        raise ConfigError(f"{path} trains a {type(model).__name__}, which doesn't chat; export it")
+    return model
+
+
+def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objective[Any, Any]:
+    """A run's objective, whose model has the weights of a checkpoint; see `open_run_model`.
+
+    With a moving average the weights are the averaged ones, as a finished model's are.
+    """
+    checkpoint = checkpoint_of(path)
+    if checkpoint is None:
+        raise ConfigError(f"{path} is no run's folder, which has a {RUN_FILE}, nor a checkpoint in")
+    trusted = json.dumps([*trusted_packages])
+    run = read_run(checkpoint.parent.parent / RUN_FILE, [f"trusted_packages={trusted}"])
+    state = _weights(checkpoint)  # before the model, which may take minutes
+    objective = build_objective(run, None)[0]
+    names = freeze_all_but(objective.model, run.stage.trainable)
+    cast_weights(objective.model, run.precision)
+    weights = dict(objective.model.named_parameters())
+    if set(names) != set(state):
+        differing = sorted(set(names) ^ set(state))[:5]
+        raise ConfigError(
+            f"{checkpoint} holds other parameters than its run trains, such as {differing}; was "
+            f"{RUN_FILE} changed?"
+        )
+    with torch.no_grad():
+        for name in names:
+            weights[name].copy_(state[name])
+    objective.model.eval()
+    return objective
+
+
+def _weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint by their names in the model, averaged where there is an average.
+
+    Raises:
+        ConfigError: if there is no checkpoint.
+    """
+    if checkpoint.name == BEST:
+        if not checkpoint.is_file():
+            raise ConfigError(f"there is no {checkpoint}; it comes with a run's validation")
+        content = read_checkpoint(checkpoint)
+    else:
+        if resumable(checkpoint) is None:
+            raise ConfigError(
+                f"there is no {checkpoint} yet; the run writes one every `save_every` steps"
+            )
+        content = AtomicCheckpointIO().load_checkpoint(checkpoint)
+    average = content.get("callbacks", {}).get("MovingAverage", {}).get("average", {})
+    state: dict[str, Tensor] = content["state_dict"]
+    return {name.removeprefix("model."): average.get(name, v) for name, v in state.items()}
