@@ -92,15 +92,13 @@ def test_a_strangers_run_names_no_packages_to_trust(stopped: Path) -> None:
 
 
 def test_the_command_line_opens_a_run(stopped: Path) -> None:
-    from anymodal.cli.options import is_run, open_model
+    from anymodal.cli.options import add_model, is_run, open_model
 
-    arguments = argparse.Namespace(
-        model=str(stopped / "checkpoints" / "best.ckpt"),
-        trusted_packages=["tests"],
-        device="cpu",
-        dtype="bfloat16",
-        provenance=None,
-        content_credentials=None,
+    parser = argparse.ArgumentParser()
+    add_model(parser)
+    best = str(stopped / "checkpoints" / "best.ckpt")
+    arguments = parser.parse_args(
+        ["--model", best, "--trust", "tests", "--device", "cpu", "--dtype", "bfloat16"]
     )
     assert next(open_model(arguments).projection.parameters()).dtype == torch.bfloat16  # type: ignore[union-attr]
     assert is_run(str(stopped)) and not is_run("nano") and not is_run("missing/last.ckpt")
