@@ -18,6 +18,7 @@ from anymodal.serving.api.media_schemas import ImageBody, ImageEditBody
 from anymodal.serving.api.replies import Json, MediaEncoder
 from anymodal.serving.api.state import state_of, while_connected
 from anymodal.serving.requests import TokenUsage
+from anymodal.serving.served import ServedModel
 from anymodal.types import Message
 
 router = APIRouter()
@@ -32,6 +33,7 @@ async def create_image(request: Request, body: ImageBody) -> Response:
     name, modality = maker_of(state, body.model, Image.kind)
     conversation = prompt_message(body.prompt, "prompt")
     served = await state.open(request, name)
+    _check_size(served, modality, body.size)
     work = make_media(state, served, modality, conversation, body)
     media, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, media, usages))
@@ -51,9 +53,26 @@ async def create_image_edit(request: Request) -> Response:
     media = await asyncio.to_thread(media_of, files, Image.kind, state.settings.limits)
     conversation = [Message("user", [*media, *prompt])]
     served = await state.open(request, name)
+    _check_size(served, modality, body.size)
     work = make_media(state, served, modality, conversation, body)
     images, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, images, usages))
+
+
+def _check_size(served: ServedModel, modality: str, size: str | None) -> None:
+    """Refuse a size that the decoder doesn't make; clients send their own setting of it."""
+    if size in (None, "auto"):
+        return
+    assert served.model is not None, "only models that reply make media"
+    family = getattr(served.model.decoders[modality], "family", None)
+    shape = getattr(family, "media_shape", None)  # (3, height, width)
+    own = None if shape is None else f"{shape[-1]}x{shape[-2]}"
+    if size != own:
+        makes = "" if own is None else f"; this model makes {own}"
+        raise ApiError(
+            400, f"the size {size[:20]!r} isn't supported{makes}; leave it out, or give 'auto'",
+            param="size",
+        )  # fmt: skip
 
 
 def _answer(body: ImageBody, media: Sequence[Media], usages: Sequence[TokenUsage]) -> Json:

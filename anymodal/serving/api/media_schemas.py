@@ -14,11 +14,12 @@ class ImageBody(MediaBody):
     """Body of `/v1/images/generations`."""
 
     neutral = {**NEUTRAL, "quality": ("auto",), "style": (), "background": ("auto", "opaque"),
-               "size": ("auto",), "moderation": ("auto", "low"), "output_compression": (100,),
+               "moderation": ("auto", "low"), "output_compression": (100,),
                "partial_images": (0,), "stream": (False,)}  # fmt: skip
 
     model: str | None = Field(None, description="May be left out where one model makes images.")
     prompt: str
+    size: str | None = Field(None, description="`auto`, or the decoder's own, as `512x512`.")
     response_format: Literal["b64_json", "url"] | None = Field(
         None, description="`url` gives data URLs."
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from anymodal.chat.settings import TextSettings
+from anymodal.language.sampling import MOST_TOKENS
 from anymodal.serving.api.errors import unsupported
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -34,8 +35,13 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 }
 """Fields of OpenAI's that aren't served, and the values by which they ask for nothing."""
 
-UNREAD = ("metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user")
+UNREAD = ("metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user",
+          "ttl")  # fmt: skip
 """Fields that only say something of the client; they change no answer."""
+OTHER_NAMES = {"repeat_penalty": "repetition_penalty"}
+"""Names that LM Studio's clients use, and ours."""
+NO_LIMIT = -1
+"""LM Studio's `max_tokens` of a reply as long as the model can write."""
 
 
 class Body(BaseModel):
@@ -66,6 +72,9 @@ class Body(BaseModel):
                     raise unsupported(name)
         for name in UNREAD:
             values.pop(name, None)
+        for other, name in OTHER_NAMES.items():
+            if other in values and name in cls.model_fields and name not in values:
+                values[name] = values.pop(other)
         return values
 
 
@@ -124,8 +133,12 @@ class TextBody(SamplingBody):
         """Settings of the text, of those that are given."""
         settings = super().text_settings()
         if self.max_tokens is not None:
-            settings["max_new_tokens"] = self.max_tokens
+            settings["max_new_tokens"] = _limit(self.max_tokens)
         return settings
+
+
+def _limit(max_tokens: int) -> int:
+    return MOST_TOKENS if max_tokens == NO_LIMIT else max_tokens
 
 
 class AudioOptions(BaseModel):
@@ -194,7 +207,7 @@ class ChatBody(TextBody):
         if self.logprobs:
             settings["top_logprobs"] = self.top_logprobs or 0
         if self.max_completion_tokens is not None:
-            settings["max_new_tokens"] = self.max_completion_tokens
+            settings["max_new_tokens"] = _limit(self.max_completion_tokens)
         return settings
 
 
