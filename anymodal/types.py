@@ -7,7 +7,7 @@ length, C conditioning width, P pooled conditioning width.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from torch import Tensor
@@ -75,7 +75,7 @@ class Message:
 
     role: str
     content: list[str | Media | Target | ToolCall]
-    supervised: bool = True
+    supervised: bool = field(default=True, repr=False)
 
     def __init__(self, role: str, content: object = (), *, supervised: bool = True) -> None:
         if role not in ROLES:

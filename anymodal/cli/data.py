@@ -13,7 +13,8 @@ from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
-    from anymodal.data.conversations import Conversations
+    from anymodal.data.row_samples import RowSamples
+    from anymodal.tools.dataset.statistics import Sample
 
 _SHOWN = 20
 """Problems that are printed; the report has all."""
@@ -55,8 +56,9 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     add_limits(parser)
 
 
-def _open(args: argparse.Namespace) -> Conversations:
+def _open(args: argparse.Namespace) -> RowSamples[Sample]:
     from anymodal.data.conversations import Conversations
+    from anymodal.tools.dataset.statistics import open_samples
 
     columns = dict[str, str]()
     for item in args.column:
@@ -64,17 +66,18 @@ def _open(args: argparse.Namespace) -> Conversations:
         if not name or not column:
             raise ValueError(f"--column {item} maps nothing; write NAME=COLUMN")
         columns[name] = column
-    return Conversations(
-        args.path,
-        args.folder,
-        load_targets=True,
-        limits=limits_of(args),
-        columns=columns,
-        ignore=args.ignore,
-        split=args.split,
-        remote=args.remote,
-        index_dir=args.index_dir,
-    )
+    settings = {
+        "path": args.path,
+        "folder": args.folder,
+        "load_targets": True,
+        "limits": limits_of(args),
+        "columns": columns,
+        "ignore": args.ignore,
+        "split": args.split,
+        "remote": args.remote,
+        "index_dir": args.index_dir,
+    }
+    return open_samples(Conversations(**settings), **settings)
 
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:

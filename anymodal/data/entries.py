@@ -9,6 +9,7 @@ from typing import Any
 
 from anymodal.data.containers import Row
 from anymodal.data.entry_keys import (
+    IGNORE,
     SYSTEM,
     TURNS,
     Supply,
@@ -22,7 +23,7 @@ from anymodal.data.entry_keys import (
     supplies,
 )
 from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, settle, take_medium
-from anymodal.data.schemas import LABEL, Reading, is_preference, schema_of
+from anymodal.data.schemas import LABEL, Reading, is_preference, is_recording, schema_of
 from anymodal.data.schemas.base import text_of
 from anymodal.data.schemas.regions import OBJECTS, fill_regions
 from anymodal.data.schemas.turns import learns, normal_turns, tools_text
@@ -57,6 +58,11 @@ class EntryReader:
                 f"the row has a rejected reply ({', '.join(keys)}), which conversations don't "
                 "read; Preferences does, and to learn from the others alone, list it in ignore"
             )
+        if is_recording(entry):
+            raise ValueError(
+                "the row has labelled intervals of a recording, which conversations don't read; "
+                "Recordings cuts windows out of them"
+            )
         schema = schema_of(entry)
         entry = entry if schema is None else schema.convert(entry, self.reading)
         keys = [key for key in TURNS if key in entry]
@@ -73,7 +79,7 @@ class EntryReader:
         )
 
     def _caption_messages(self, entry: Mapping[str, Any], is_label: bool) -> list[Message]:
-        check_keys(entry, caption_keys(), "a caption")
+        check_keys(entry, caption_keys(), "a caption", IGNORE)
         kind, file = only_medium(supplies(entry, {}))
         caption = text_of(entry["caption"], "the caption")
         # Where media are asked for, their captions are enough for alignment, and files stay unread.
@@ -85,7 +91,7 @@ class EntryReader:
         return [Message("user", [request]), Message("assistant", [Target(kind, caption, medium)])]
 
     def _conversation(self, entry: Mapping[str, Any], turn_values: object) -> list[Message]:
-        check_keys(entry, conversation_keys(), "a conversation")
+        check_keys(entry, conversation_keys(), "a conversation", IGNORE)
         values = normal_turns(turn_values)
         # All marks are known before media are dealt to them: numbers and names have to agree.
         media = supplies(entry, _captions_of(values))

@@ -51,6 +51,10 @@ class Supply:
     key: str = ""
 
 
+IGNORE = "; list it in ignore to leave it out"
+"""How a message about a row's own key ends."""
+
+
 def of_kinds(patterns: Iterable[str]) -> list[str]:
     """Keys of every kind of medium."""
     return [pattern.format(kind) for pattern in patterns for kind in Media.kinds]
@@ -61,8 +65,16 @@ def is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str | list | dict) and not value)
 
 
-def check_keys(entry: Mapping[str, Any], allowed: Iterable[str], what: str) -> None:
+def check_keys(
+    entry: Mapping[str, Any], allowed: Iterable[str], what: str, way_out: str = ""
+) -> None:
     """Refuse keys that are not read; those with nothing in them and metadata are left alone.
+
+    Args:
+        entry: with the keys.
+        allowed: those that are read.
+        what: has the key, for the message.
+        way_out: ends the message.
 
     Raises:
         ValueError: with the key, and the nearest one that is read.
@@ -76,7 +88,7 @@ def check_keys(entry: Mapping[str, Any], allowed: Iterable[str], what: str) -> N
         some = sorted(allowed - {*of_kinds([*_INPUT_KEYS, *_OUTPUT_KEYS, _LIST_KEY])})
         hint = f"did you mean {near[0]!r}?" if near else f"read are {', '.join(some)}"
         media = "" if near else " and keys of media, such as M, Ms, input_M, output_M, M_captions"
-        raise ValueError(f"{what} with the key {key!r}, which is not read; {hint}{media}")
+        raise ValueError(f"{what} with the key {key!r}, which is not read; {hint}{media}{way_out}")
 
 
 def conversation_keys() -> list[str]:

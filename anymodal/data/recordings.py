@@ -13,7 +13,14 @@ from anymodal.data.columns import ColumnMapping
 from anymodal.data.containers import Row, open_rows
 from anymodal.data.containers.files import DataFile
 from anymodal.data.decoded import Recording
-from anymodal.data.entry_keys import caption_keys, check_keys, is_empty, only_medium, supplies
+from anymodal.data.entry_keys import (
+    IGNORE,
+    caption_keys,
+    check_keys,
+    is_empty,
+    only_medium,
+    supplies,
+)
 from anymodal.data.label_columns import column_intervals
 from anymodal.data.schemas import Reading
 from anymodal.data.schemas.labels import class_name
@@ -155,7 +162,7 @@ class Recordings(Source[list[Message]]):
         """A row's recording, and the intervals that the row or the recording tells."""
         given = {key: entry[key] for key in _OWN if not is_empty(entry.get(key))}
         several = entry.get(_INTERVALS)
-        check_keys(entry, [*caption_keys(), _INTERVALS, *_OWN], "a recording")
+        check_keys(entry, [*caption_keys(), _INTERVALS, *_OWN], "a recording", IGNORE)
         kind, file = only_medium(supplies({k: v for k, v in entry.items() if k not in _OWN}, {}))
         if not isinstance(file, str):
             raise ValueError(f"a recording is {file!r}; name its file")

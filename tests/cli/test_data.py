@@ -22,6 +22,16 @@ def test_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["looked_at"] == 3
 
 
+def test_preferences_are_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [{"prompt": "a", "chosen": "good", "rejected": "bad"}] * 3
+    (tmp_path / "a.jsonl").write_text(lines(entries))
+    page = tmp_path / "page.html"
+    assert main(["data", "inspect", str(tmp_path / "a.jsonl"), "--html", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "preferences" in out and "can't be read" not in out
+    assert "<p>good</p>" in page.read_text() and "<p>bad</p>" in page.read_text()
+
+
 def test_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_json_lines(tmp_path)
     command = ["data", "validate", str(path), "--report", str(tmp_path / "r.jsonl")]
@@ -67,7 +77,8 @@ def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["inspect", "none.jsonl"], "No such file"),
+        (["inspect", "none.jsonl"], "no such file or folder: none.jsonl"),
+        (["inspect", "some/pictures"], "a data set of the hub is hf://datasets/some/pictures"),
         (["inspect", "https://a.example/b.tar"], "give remote: true"),
         (["inspect", "a.jsonl", "--column", "x"], "write NAME=COLUMN"),
         (["validate", "a.jsonl"], "--report"),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:::|://)")
+HUB = "hf://datasets/"
+"""How the names of the hub's data sets begin."""
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w-]*")
 _COMMANDS = {"pipe", "ssh", "sftp"}
 """Schemes that start programs or sessions; `pipe:` is WebDataset's."""
 
@@ -56,7 +59,15 @@ class DataFile:
         if is_url(str(path)):
             return cls._of_url(str(path), remote)
         absolute = os.path.abspath(path)
-        status = os.stat(absolute)
+        try:
+            status = os.stat(absolute)
+        except FileNotFoundError:
+            text = (
+                f"no such file; a data set of the hub is {HUB}{path}"
+                if _HUB_NAME.fullmatch(str(path))
+                else "no such file or folder"
+            )
+            raise FileNotFoundError(2, text, str(path)) from None
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device could block or never end
             raise ValueError(f"{printable(absolute)} is no regular file")
         return cls(absolute, status.st_size, str(status.st_mtime_ns))
@@ -93,7 +104,8 @@ class DataFile:
         """
         if self.is_local:
             with open(self.path, "rb", buffering=0) as file:
-                data = os.pread(file.fileno(), stop - start, start)
+                file.seek(start)
+                data = file.read(stop - start)
         else:
             with _remote_errors(self.path):
                 system, path = _file_system(self.path)

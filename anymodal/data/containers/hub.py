@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from anymodal.config.printable import printable
+from anymodal.data.containers.files import HUB
 
-PREFIX = "hf://datasets/"
 _NAME = re.compile(
     r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+?))?(?:/(?P<files>[^@]+))?"
 )
@@ -34,10 +34,10 @@ def parse_hub_name(path: str) -> HubName:
     Raises:
         ValueError: if it is of another form.
     """
-    match = _NAME.fullmatch(path.removeprefix(PREFIX))
+    match = _NAME.fullmatch(path.removeprefix(HUB))
     if match is None or ".." in path:
         raise ValueError(
-            f"{printable(path)} names no data set; write {PREFIX}USER/NAME, and behind it "
+            f"{printable(path)} names no data set; write {HUB}USER/NAME, and behind it "
             "@REVISION or /FILES where they are meant"
         )
     return HubName(match["repo"], match["revision"], match["files"])

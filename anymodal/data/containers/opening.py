@@ -11,9 +11,9 @@ from anymodal.data.containers.arrow import ArrowRows
 from anymodal.data.containers.base import BrokenFile, ChainedRows, RowSource
 from anymodal.data.containers.braces import files_of
 from anymodal.data.containers.copies import in_utf8, unpacked
-from anymodal.data.containers.files import DataFile, check_url, is_url
+from anymodal.data.containers.files import HUB, DataFile, check_url, is_url
 from anymodal.data.containers.folders import TABLES, content_of, suffix_of
-from anymodal.data.containers.hub import PREFIX, fetch_data_set
+from anymodal.data.containers.hub import fetch_data_set
 from anymodal.data.containers.json_array import JsonArray
 from anymodal.data.containers.json_lines import JsonLines, looks_like_lines
 from anymodal.data.containers.media_folder import MediaFolder
@@ -54,7 +54,7 @@ def open_rows(
     files: list[Path | str] = []
     home: Path | None = None
     for name in names:
-        text = fetch_data_set(str(name)) if str(name).startswith(PREFIX) else str(name)
+        text = fetch_data_set(str(name)) if str(name).startswith(HUB) else str(name)
         for each in files_of(text):
             if is_url(each):
                 check_url(each, remote)

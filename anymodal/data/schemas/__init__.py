@@ -16,6 +16,7 @@ __all__ = [
     "Reading",
     "Schema",
     "is_preference",
+    "is_recording",
     "name_of_schema",
     "schema_of",
 ]
@@ -41,9 +42,16 @@ def schema_of(row: Row) -> Schema | None:
     return next((schema for schema in SCHEMAS if schema.matches(row)), None)
 
 
+def is_recording(row: Row) -> bool:
+    """Whether a row has labelled intervals of a recording, which `Recordings` reads."""
+    return "intervals" in row or {"start", "label"} <= row.keys()
+
+
 def name_of_schema(row: Row) -> str | None:
     """The name of a row's schema, for people."""
     if is_preference(row):
         return "preferences"
+    if is_recording(row):
+        return "labelled recordings"
     schema = schema_of(row)
     return None if schema is None else schema.name

@@ -15,6 +15,7 @@ from anymodal.tools.dataset.statistics import (
     DataStatistics,
     Sample,
     distribution,
+    messages_of,
     readable,
     rows_to_look_at,
 )
@@ -70,7 +71,7 @@ def write_page(
     for index in rows_to_look_at(len(source), samples):
         body.append(f"<h2>{escape(source.rows.place(index))}</h2>")
         try:
-            messages = source[index]
+            messages = messages_of(source[index])
             body += [_message(message) for message in messages]
         except (OSError, ValueError) as error:
             body.append(f'<p class="check wrong">{escape(readable(error))}</p>')

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from anymodal.data.conversations import Conversations
+from anymodal.data.preferences import Preferences, PreferenceSample
 from anymodal.data.row_samples import RowSamples, media_in
-from anymodal.data.schemas import name_of_schema
+from anymodal.data.schemas import is_preference, name_of_schema
 from anymodal.media import Media
 from anymodal.types import Message, Target
 
 _MAX_ERRORS = 20
-Sample = list[Message]
+Sample = list[Message] | PreferenceSample
+"""What a row becomes; of a preference both replies are looked at."""
 
 
 @dataclass
@@ -103,6 +106,27 @@ def collect_statistics(
     return statistics
 
 
+def messages_of(sample: Sample) -> list[Message]:
+    """The messages of a sample; of a preference the rejected end after the chosen one."""
+    if isinstance(sample, PreferenceSample):
+        return [*sample.chosen, *sample.rejected[sample.common :]]
+    return sample
+
+
+def open_samples(source: Conversations, **settings: Any) -> RowSamples[Sample]:
+    """The data set itself, or its preferences where its first row is one.
+
+    Args:
+        source: the data set.
+        settings: it was opened with.
+    """
+    try:
+        first = source.entry(0)
+    except ValueError:
+        return source  # to be told with the row
+    return Preferences(**settings) if is_preference(first) else source
+
+
 def readable(error: Exception) -> str:
     """An error in one line, with the file that it is of."""
     if isinstance(error, OSError) and error.strerror:
@@ -122,7 +146,7 @@ def _add_row(
     label = entry.get("label")
     if isinstance(label, str | int):
         statistics.labels[str(label)] += 1
-    messages = source[index]
+    messages = messages_of(source[index])
     statistics.add("messages", len(messages))
     asked, said = (
         [m.text for m in messages if (m.role == "assistant") == s] for s in (False, True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anymodal.data.conversations import Conversations
 from anymodal.data.edits import Edits
+from anymodal.data.entries import EntryReader
 from anymodal.data.preferences import Preferences
-from anymodal.data.schemas import name_of_schema
+from anymodal.data.schemas import Reading, name_of_schema
+from anymodal.data.schemas.preferences import both_entries
+from anymodal.io.message_parts import PartReader
+from anymodal.tools.dataset.media_values import map_media
 from anymodal.types import Message, Target
 from tests.support.entries import QUESTION, SEEN, share, talk
 from tests.support.tiny import sound
@@ -355,6 +362,48 @@ def test_history_stays_with_a_preference(folder: Path) -> None:
 def test_what_is_no_preference_is_refused(folder: Path, entry: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Preferences(write(folder, entry))[0]
+
+
+def test_rows_of_recordings_are_told(folder: Path) -> None:
+    entry = {"image": "0.png", "start": 0, "end": 3, "label": "walk"}
+    assert name_of_schema(entry) == "labelled recordings"
+    with pytest.raises(ValueError, match="Recordings cuts windows out of them"):
+        read(folder, entry)
+
+
+KEYS = [
+    *("instruction", "input", "output", "query", "response", "history", "question", "answer"),
+    *("label", "class", "text_list", "image_info", "texts", "images", "image", "messages", "tools"),
+    *("objects", "chosen", "rejected", "rejected_response", "rejected_messages", "prompt", "edit"),
+    *("source_image", "target_image", "chosen_image", "rejected_image", "caption", "conversations"),
+]
+INNER = [
+    *("from", "value", "role", "content", "loss", "tool_calls", "function", "name", "arguments"),
+    *("ref", "bbox", "bbox_type", "image_name", "matched_text_index", "type", "text", "image"),
+    *("path", "bytes", "start", "seconds", "human", "assistant"),
+]
+WORDS = ["human", "gpt", "tool", "user", "assistant", "0.png", "<image>", "<bbox>", "real", "image"]
+WILD = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.floats() | st.sampled_from(WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(INNER), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), WILD, min_size=1, max_size=5))
+def test_any_row_is_a_sample_or_a_value_error(folder: Path, entry: dict[str, Any]) -> None:
+    reader = EntryReader(PartReader(folder=folder), Reading(), True)
+    for read in (
+        lambda: reader.read(entry),
+        lambda: [reader.read(each) for each in both_entries(entry)],
+        lambda: name_of_schema(entry),
+        lambda: map_media(entry, lambda value, kind: value),
+    ):
+        with contextlib.suppress(ValueError, OSError):
+            read()
 
 
 # ---- Parts of long files -----------------------------------------------------------------------
