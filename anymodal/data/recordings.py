@@ -15,6 +15,7 @@ from anymodal.data.containers.files import DataFile
 from anymodal.data.decoded import Recording
 from anymodal.data.entry_keys import (
     IGNORE,
+    as_list,
     caption_keys,
     check_keys,
     is_empty,
@@ -119,6 +120,8 @@ class Recordings(Source[list[Message]]):
         self._label_column, self._rate = label_column, interval_rate
         self._skip, self._index_dir = set(skip), index_dir
         self._hints, self._limits = hints or {}, Limits.of(limits)
+        self._media_columns: dict[frozenset[str], tuple[str, str]] = {}
+        self._by_name: dict[tuple[str, str], Recording] = {}
         self._open()
 
     def _open(self) -> None:
@@ -162,13 +165,7 @@ class Recordings(Source[list[Message]]):
         """A row's recording, and the intervals that the row or the recording tells."""
         given = {key: entry[key] for key in _OWN if not is_empty(entry.get(key))}
         several = entry.get(_INTERVALS)
-        check_keys(entry, [*caption_keys(), _INTERVALS, *_OWN], "a recording", IGNORE)
-        kind, file = only_medium(supplies({k: v for k, v in entry.items() if k not in _OWN}, {}))
-        if not isinstance(file, str):
-            raise ValueError(f"a recording is {file!r}; name its file")
-        path = resolve(file, self._limits, folder=self.rows.folder)
-        assert isinstance(path, Path), "it is no data URL"
-        recording = Recording(path, kind, self._limits, self._hints, self._index_dir)
+        recording = self._recording(entry)
         if self._label_column is not None:
             if given or several:
                 raise ValueError("labels stand in the row and in label_column; choose one")
@@ -180,8 +177,31 @@ class Recordings(Source[list[Message]]):
             raise ValueError(f"intervals are {rows!r}, not a list of objects")
         return _LabelledFile(recording, [self._interval(row) for row in rows])
 
+    def _recording(self, entry: Row) -> Recording:
+        """The recording that a row names; rows of the same columns name it in the same one."""
+        columns = frozenset(key for key, value in entry.items() if not is_empty(value))
+        if columns not in self._media_columns:
+            check_keys(entry, [*caption_keys(), _INTERVALS, *_OWN], "a recording", IGNORE)
+            media = {key: value for key, value in entry.items() if key not in _OWN}
+            kind, file = only_medium(supplies(media, {}))
+            column = next(key for key in columns if as_list(entry[key]) == [file])
+            self._media_columns[columns] = kind, column
+        kind, column = self._media_columns[columns]
+        names = as_list(entry[column])
+        if len(names) != 1 or not isinstance(names[0], str):
+            raise ValueError(f"a recording is {entry[column]!r}; name its file")
+        file = names[0]
+        if (kind, file) not in self._by_name:
+            path = resolve(file, self._limits, folder=self.rows.folder)
+            if not isinstance(path, Path):
+                raise ValueError("a recording is a data URL; name its file")
+            recording = Recording(path, kind, self._limits, self._hints, self._index_dir)
+            self._by_name[kind, file] = recording
+        return self._by_name[kind, file]
+
     def _interval(self, row: Mapping[str, Any]) -> Interval:
-        check_keys(row, _OWN, "an interval")
+        if row.keys() - set(_OWN):
+            check_keys(row, _OWN, "an interval")
         interval = interval_of(row, self._rate)
         if interval.label in self._skip:
             return interval

@@ -118,7 +118,8 @@ def _read(path: Path) -> RowIndex | None:
             return None
         if not rows:
             return RowIndex(_EMPTY, broken)
-        spans = np.memmap(path, np.int64, "r", _HEADER, (rows, 3))
+        # As a plain array, of which elements are read several times as fast.
+        spans = np.asarray(np.memmap(path, np.int64, "r", _HEADER, (rows, 3)))
     except (ValueError, KeyError, TypeError):
         return None
     return RowIndex(spans, broken) if zlib.crc32(spans.data) == checksum else None
