@@ -15,9 +15,9 @@ from anymodal.tools.dataset.statistics import (
     DataStatistics,
     Sample,
     distribution,
-    messages_of,
     readable,
     rows_to_look_at,
+    sample_messages,
 )
 from anymodal.types import Message, Target
 
@@ -71,7 +71,7 @@ def write_page(
     for index in rows_to_look_at(len(source), samples):
         body.append(f"<h2>{escape(source.rows.place(index))}</h2>")
         try:
-            messages = messages_of(source[index])
+            messages = sample_messages(source[index])
             body += [_message(message) for message in messages]
         except (OSError, ValueError) as error:
             body.append(f'<p class="check wrong">{escape(readable(error))}</p>')

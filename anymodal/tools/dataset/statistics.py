@@ -106,7 +106,7 @@ def collect_statistics(
     return statistics
 
 
-def messages_of(sample: Sample) -> list[Message]:
+def sample_messages(sample: Sample) -> list[Message]:
     """The messages of a sample; of a preference the rejected end after the chosen one."""
     if isinstance(sample, PreferenceSample):
         return [*sample.chosen, *sample.rejected[sample.common :]]
@@ -146,7 +146,7 @@ def _add_row(
     label = entry.get("label")
     if isinstance(label, str | int):
         statistics.labels[str(label)] += 1
-    messages = messages_of(source[index])
+    messages = sample_messages(source[index])
     statistics.add("messages", len(messages))
     asked, said = (
         [m.text for m in messages if (m.role == "assistant") == s] for s in (False, True)
