@@ -55,6 +55,15 @@ class ConditioningSpec:
     scale: float = 1.0
 
 
+@dataclass(frozen=True)
+class TokenUsage:
+    """Tokens of a request: those of the prompt, how many of them were cached, and the reply's."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+
 @dataclass(init=False)
 class Message:
     """One turn of a conversation: a role and its parts in order.
@@ -68,6 +77,10 @@ class Message:
         role: system, user, assistant or tool.
         content: the parts, or one alone: a string is one part. Lone surrogates become U+FFFD.
         supervised: whether an assistant's message is to be learned from.
+        finish_reason: why a model's reply ended: `stop`, `length` where the limit cut it off, or
+            `tool_calls`; None for a message that no model has just written. It doesn't count in
+            comparisons.
+        usage: tokens of the reply and of its prompt, likewise.
 
     Raises:
         ValueError: for another role, or no content at all.
@@ -76,13 +89,24 @@ class Message:
     role: str
     content: list[str | Media | Target | ToolCall]
     supervised: bool = field(default=True, repr=False)
+    finish_reason: str | None = field(default=None, compare=False, repr=False)
+    usage: TokenUsage | None = field(default=None, compare=False, repr=False)
 
-    def __init__(self, role: str, content: object = (), *, supervised: bool = True) -> None:
+    def __init__(
+        self,
+        role: str,
+        content: object = (),
+        *,
+        supervised: bool = True,
+        finish_reason: str | None = None,
+        usage: TokenUsage | None = None,
+    ) -> None:
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
         if content is None:
             raise ValueError("a message's content is None; give a text, a medium or a list of them")
         self.role, self.supervised = role, supervised
+        self.finish_reason, self.usage = finish_reason, usage
         parts = parts_of(content)
         self.content = [valid_text(part) if isinstance(part, str) else part for part in parts]
 

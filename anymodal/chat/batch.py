@@ -14,7 +14,7 @@ from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_
 from anymodal.chat.turn import Content, draw_seed, embed_prompts, reply_message
 from anymodal.config import ranges
 from anymodal.decoders.base import NonFiniteError
-from anymodal.language.generation import SpanReady, TextToken, generate_batch
+from anymodal.language.generation import ReplyState, SpanReady, TextToken, write_reply_batch
 from anymodal.media import Limits, Media
 from anymodal.types import Message
 
@@ -30,6 +30,7 @@ BATCH_SETTINGS = ("sampling", "batch_size")
 class _Draft:
     """A reply whose media aren't made yet."""
 
+    reply: ReplyState
     content: Content = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     media: dict[int, Media] = field(default_factory=dict)
@@ -76,15 +77,15 @@ def reply_many(
     # In batches, so that memory stays bounded however many conversations there are.
     for start in range(0, len(read), batch_size):
         some = slice(start, start + batch_size)
-        answers = generate_batch(
-            model.language,
-            model.signals,
-            embed_prompts(model, read[some]),
-            choice,
-            generators=[torch.Generator().manual_seed(seed) for seed in seeds[some]],
-        )
-        both = zip(answers, seeds[some], strict=True)
-        drafts += [_draft(model, answer, seed) for answer, seed in both]
+        prompts = embed_prompts(model, read[some])
+        states = [
+            ReplyState(
+                model.language, model.signals, prompt, choice, torch.Generator().manual_seed(seed)
+            )
+            for prompt, seed in zip(prompts, seeds[some], strict=True)
+        ]
+        each = zip(states, write_reply_batch(states, prompts), seeds[some], strict=True)
+        drafts += [_draft(model, *one) for one in each]
     # After all texts, so that media of one modality share batches across replies.
     for name in model.decoders:
         _make_media(model, name, drafts, media_settings[name], batch_size)
@@ -109,8 +110,10 @@ def _read(conversations: Sequence[object], limits: Limits | None) -> Iterator[li
             raise ValueError(f"in conversation {index + 1}: {error}") from error
 
 
-def _draft(model: ComposedModel, answer: Sequence[TextToken | SpanReady], seed: int) -> _Draft:
-    draft = _Draft()
+def _draft(
+    model: ComposedModel, reply: ReplyState, answer: Sequence[TextToken | SpanReady], seed: int
+) -> _Draft:
+    draft = _Draft(reply)
     for event in answer:
         if isinstance(event, TextToken):
             draft.content.append(event.text)
@@ -147,7 +150,7 @@ def _make_media(
 def _messages(drafts: Sequence[_Draft]) -> list[Message]:
     rows_of_errors = [row for row, draft in enumerate(drafts) if draft.error is not None]
     messages = [
-        None if draft.error is not None else reply_message(draft.content, draft.media)
+        None if draft.error is not None else reply_message(draft.content, draft.media, draft.reply)
         for draft in drafts
     ]
     if rows_of_errors:

@@ -5,17 +5,29 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import json
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from anymodal import media
-from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
+from anymodal.chat.settings import (
+    MediaSettingsByModality,
+    TextSettings,
+    check_settings,
+    check_system_prompt,
+)
+from anymodal.chat.transcript import (
+    Attachment,
+    Exchange,
+    Transcript,
+    TranscriptMessage,
+    read_conversation,
+    save_media,
+    transcript_message,
+    write_session,
+)
 from anymodal.config import ranges
-from anymodal.io.checkpoint import replacing
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.media import Media
 from anymodal.types import Done, Event, Message
@@ -24,53 +36,8 @@ if TYPE_CHECKING:
     from anymodal.chat.model import ChatModel
 
 
-@dataclass(frozen=True)
-class Attachment:
-    """A file that goes with the next message."""
-
-    path: Path
-    media: Media
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One turn of a session.
-
-    Args:
-        question: the user's message.
-        files: of its media.
-        reply: the model's message.
-        reply_files: where the media of the reply are saved.
-        seed: of the reply.
-    """
-
-    question: Message
-    files: tuple[Path, ...]
-    reply: Message
-    reply_files: tuple[Path, ...]
-    seed: int
-
-
-class TranscriptMessage(TypedDict):
-    """A message as JSON values.
-
-    Attributes:
-        role: user or assistant.
-        content: `{"text": …}`, and of each medium `{"kind": …, "file": …}`.
-        seed: of the turn, in its reply.
-    """
-
-    role: str
-    content: list[dict[str, str]]
-    seed: NotRequired[int]
-
-
-class Transcript(TypedDict):
-    """A conversation as JSON values."""
-
-    seed: int
-    settings: dict[str, object]
-    messages: list[TranscriptMessage]
+RESERVED = ("out", "seed", "sampling", "limits", "system")
+"""Names of a session's arguments that are no setting of the text."""
 
 
 class Session:
@@ -86,6 +53,7 @@ class Session:
         seed: of the first turn; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
         limits: the most that an attached file may hold.
+        system: the system prompt, which stands before every conversation; empty for none.
         text: settings of the text, such as `max_new_tokens`.
 
     Raises:
@@ -100,10 +68,11 @@ class Session:
         *,
         sampling: MediaSettingsByModality | None = None,
         limits: media.Limits | None = None,
+        system: str = "",
         **text: Unpack[TextSettings],
     ) -> None:
-        check_settings(model, sampling, text, ("out", "seed", "sampling", "limits"))
-        self.model, self.out, self.limits = model, Path(out), limits
+        check_settings(model, sampling, text, RESERVED)
+        self.model, self.out, self.limits, self.system = model, Path(out), limits, system
         self.sampling, self.text = copy.deepcopy(dict(sampling or {})), text
         self.cache = PrefixCache(model.language)
         self.seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1) if seed is None else seed
@@ -120,6 +89,16 @@ class Session:
         self._seed = ranges.check_seed(value, ranges.MOST_SESSION_SEED)
 
     @property
+    def system(self) -> str:
+        """The system prompt; empty for none."""
+        return self._system
+
+    @system.setter
+    def system(self, text: str) -> None:
+        check_system_prompt(self.model, text)
+        self._system = text.strip()
+
+    @property
     def messages(self) -> list[Message]:
         """The history, as far back as the model is shown it: never more than its memory.
 
@@ -131,7 +110,8 @@ class Session:
     def _visible(self, count: int) -> list[Message]:
         """Of the first `count` turns those that the model is shown, as messages."""
         recent = self.turns[first_visible(count, self.model.history_turns) : count]
-        return [message for turn in recent for message in (turn.question, turn.reply)]
+        system = [Message("system", self.system)] if self.system else []
+        return [*system, *(each for turn in recent for each in (turn.question, turn.reply))]
 
     def attach(self, path: str | Path) -> Attachment:
         """Load a file, to go with the next message.
@@ -143,12 +123,15 @@ class Session:
         path = Path(path).expanduser()
         # Frozen, so that it is hashed once and not at every turn.
         medium = media.load(path, limits=self.limits).freeze()
+        self._check_readable(path, medium)
+        self.attached.append(Attachment(path, medium))
+        return self.attached[-1]
+
+    def _check_readable(self, path: Path, medium: Media) -> None:
         readable = self.model.prompts.encoders
         if type(medium) not in readable:
             kinds = ", ".join(sorted(cls.kind for cls in readable)) or "no media"
             raise ValueError(f"{path.name} is {medium.kind}; this model reads {kinds}")
-        self.attached.append(Attachment(path, medium))
-        return self.attached[-1]
 
     def detach(self) -> None:
         """Forget the attached files."""
@@ -157,6 +140,30 @@ class Session:
     def reset(self) -> None:
         """Forget the conversation and the attached files."""
         self.turns, self.attached = [], []
+
+    def undo(self) -> Exchange:
+        """Take the last turn back, and give it; files of its reply stay.
+
+        Raises:
+            ValueError: if nothing was said yet.
+        """
+        self._last("take back")
+        return self.turns.pop()
+
+    def configure(
+        self, sampling: MediaSettingsByModality | None = None, **text: Unpack[TextSettings]
+    ) -> None:
+        """Change settings of the replies to come; what isn't named stays.
+
+        Raises:
+            ValueError: for a setting that is unknown or out of its range; then nothing changes.
+        """
+        values = dict(self.sampling)
+        for name, settings in (sampling or {}).items():
+            values[name] = {**values.get(name, {}), **settings}
+        together: TextSettings = {**self.text, **text}
+        check_settings(self.model, values, together, RESERVED)
+        self.sampling, self.text = values, together
 
     def ask(self, text: str) -> Iterator[Event]:
         """Say something, with what is attached before it; the reply comes event by event.
@@ -178,15 +185,34 @@ class Session:
             ValueError: if nothing was said yet, or as `ask` does.
             OSError: as `ask` does.
         """
-        if not self.turns:
-            raise ValueError("there is no message to edit yet; say something first")
-        last = self.turns[-1]
-        before = [Attachment(*pair) for pair in zip(last.files, last.question.media, strict=True)]
+        before = self._last("edit").attachments
         yield from self._answer(text, [*before, *self.attached], len(self.turns) - 1)
 
-    def _answer(self, text: str, items: Sequence[Attachment], place: int) -> Iterator[Event]:
+    def retry(self, seed: int | None = None) -> Iterator[Event]:
+        """Answer the last message again, with another seed; None draws one.
+
+        The new reply takes the old one's place once it is complete.
+
+        Raises:
+            ValueError: if nothing was said yet, or the seed is none.
+            OSError: as `ask` does.
+        """
+        last = self._last("answer again")
+        if seed is None:
+            seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1)
+        place = len(self.turns) - 1
+        yield from self._answer(last.question.text, last.attachments, place, seed)
+
+    def _last(self, verb: str) -> Exchange:
+        if not self.turns:
+            raise ValueError(f"there is no message to {verb} yet; say something first")
+        return self.turns[-1]
+
+    def _answer(
+        self, text: str, items: Sequence[Attachment], place: int, seed: int | None = None
+    ) -> Iterator[Event]:
         """Answer a question as the turn at index `place`."""
-        seed = self.seed + place
+        seed = self.seed + place if seed is None else seed
         texts = [text.strip()] if text.strip() else []
         question = Message("user", [*(item.media for item in items), *texts])
         files = tuple(item.path for item in items)
@@ -202,61 +228,67 @@ class Session:
                     if isinstance(event, Done):
                         turn = Exchange(question, files, event.message, (), seed)
                         self._enter(turn, place, before)
+                        # What was attached since, or stands beside a `retry`, waits on.
+                        used = {id(item) for item in items}
+                        self.attached = [each for each in self.attached if id(each) not in used]
+                        paths = save_media(event.message.media, self.out, len(self.turns))
+                        self.turns[-1] = dataclasses.replace(turn, reply_files=paths)
                     yield event
         finally:
             self.cache = cache
 
     def _enter(self, turn: Exchange, place: int, before: Sequence[Exchange]) -> None:
-        """Take a complete turn into the history, and save its media."""
+        """Take a complete turn into the history."""
         # By identity, since equal turns may stand there twice.
         if [id(each) for each in before] != [id(each) for each in self.turns]:
             raise ValueError("the conversation went on while this reply was made; ask again")
         for medium in turn.reply.media:
             medium.freeze()
-        self.attached = []
         self.turns[place:] = [turn]
-        self.turns[-1] = dataclasses.replace(turn, reply_files=self._save(turn.reply.media))
-
-    def _save(self, media: Sequence[Media]) -> tuple[Path, ...]:
-        """Save a reply's media under the next number that no file in the folder has."""
-        if not media:
-            return ()
-        self.out.mkdir(parents=True, exist_ok=True)
-        # The number of the turn, or a later one: files of other sessions are never overwritten.
-        number = len(self.turns)
-        while any(self.out.glob(f"reply-{number}-*")):
-            number += 1
-        paths: list[Path] = []
-        for index, medium in enumerate(media):
-            again = sum(other.kind == medium.kind for other in media[:index])
-            name = f"reply-{number}-{medium.kind}{f'-{again + 1}' if again else ''}"
-            paths.append(medium.save(self.out / f"{name}{medium.suffix}"))
-        return tuple(paths)
 
     def transcript(self) -> Transcript:
         """The conversation as JSON values, its media as the paths of their files."""
         messages: list[TranscriptMessage] = []
+        if self.system:
+            messages.append(transcript_message(Message("system", self.system), ()))
         for turn in self.turns:
-            messages.append(_as_json(turn.question, turn.files))
-            messages.append({**_as_json(turn.reply, turn.reply_files), "seed": turn.seed})
+            messages.append(transcript_message(turn.question, turn.files))
+            reply = transcript_message(turn.reply, turn.reply_files)
+            messages.append({**reply, "seed": turn.seed})
         settings: dict[str, object] = {"sampling": self.sampling, **self.text}
         return {"seed": self.seed, "settings": settings, "messages": messages}
 
     def save(self, path: str | Path) -> Path:
-        """Write the transcript to a JSON file.
+        """Write the conversation: a transcript (`.json`, also without a suffix), `.html` or `.md`.
 
         Raises:
-            ValueError: for a file with another suffix than `.json`.
+            ValueError: for a file with another suffix.
         """
         path = Path(path).expanduser()
         path = path if path.suffix else path.with_name(path.name + ".json")
-        if path.suffix.lower() != ".json":
-            raise ValueError(f"a transcript is a JSON file; save it as {path.stem}.json")
-        with replacing(path) as temporary:
-            text = json.dumps(self.transcript(), indent=2, ensure_ascii=False) + "\n"
-            # What UTF-8 can't hold, of a file's name, is escaped as JSON escapes it.
-            temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
-        return path
+        return write_session(path, self.transcript(), self.turns, self.system)
+
+    def load(self, path: str | Path) -> None:
+        """Go on with a saved conversation: its turns, its seed, its system prompt and settings.
+
+        What is attached stays attached.
+
+        Raises:
+            FileNotFoundError: if it, or a file that it names, isn't there.
+            ValueError: if it is no transcript, or one that this model can't go on with; then
+                nothing changes.
+        """
+        saved = read_conversation(Path(path).expanduser(), self.limits)
+        settings = dict(saved.settings)
+        sampling = settings.pop("sampling", None) or {}
+        check_settings(self.model, sampling, settings, RESERVED)  # type: ignore[arg-type]
+        ranges.check_seed(saved.seed, ranges.MOST_SESSION_SEED)
+        for turn in saved.turns:
+            for item in turn.attachments:
+                self._check_readable(item.path, item.media)
+        self.system = saved.system  # first, since a model may take none
+        self.seed, self.turns = saved.seed, saved.turns
+        self.sampling, self.text = dict(sampling), settings  # type: ignore[assignment]
 
 
 def first_visible(count: int, history_turns: int | None) -> int:
@@ -265,17 +297,3 @@ def first_visible(count: int, history_turns: int | None) -> int:
         return 0
     step = max(1, history_turns // 2)
     return -((history_turns - count) // step) * step  # the surplus, rounded up to whole steps
-
-
-def _as_json(message: Message, files: Sequence[Path]) -> TranscriptMessage:
-    remaining = iter(files)
-    content: list[dict[str, str]] = []
-    for part in message.content:
-        if isinstance(part, str):
-            content.append({"text": part})
-        else:
-            # A medium that could not be saved has no file.
-            path = next(remaining, None)
-            file = {"file": str(path.resolve())} if path is not None else {}
-            content.append({"kind": getattr(part, "kind", ""), **file})
-    return {"role": message.role, "content": content}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from anymodal.config import suggest
 from anymodal.language.sampling import Sampling
+from anymodal.types import Message
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -92,3 +93,21 @@ def check_settings(
         name: model.modalities[name].settings(by_modality.get(name, {}), f"sampling of {name!r}")
         for name in model.decoders
     }
+
+
+def check_system_prompt(model: ComposedModel, text: str) -> None:
+    """Check that a model takes a system prompt; an empty one is none.
+
+    Raises:
+        ValueError: if its chat template has no place for one.
+    """
+    if not text.strip():
+        return
+    question, build = Message("user", "?"), model.prompts.build
+    # A template that knows no system prompt may leave it out without a word.
+    with_system = build([Message("system", text), question], reply=True)
+    if with_system.ids == build([question], reply=True).ids:
+        raise ValueError(
+            "the chat template of this language model takes no system prompt; say it in the first "
+            "message"
+        )

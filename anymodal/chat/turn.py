@@ -15,7 +15,7 @@ from anymodal.chat.orders import Order, Report, by_modality, make, order_of, rep
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
 from anymodal.config import ranges
 from anymodal.language import generation
-from anymodal.language.generation import TextToken
+from anymodal.language.generation import ReplyState, TextToken
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.packing import pack
 from anymodal.language.sampling import Sampling
@@ -82,9 +82,8 @@ def _stream(
     generator = torch.Generator().manual_seed(seed)
     content: Content = []
     orders: list[Order] = []
-    for event in generation.generate(
-        model.language, model.signals, prompt, choice, generator=generator, cache=cache
-    ):
+    reply = ReplyState(model.language, model.signals, prompt, choice, generator)
+    for event in generation.write_reply(reply, prompt, cache):
         if isinstance(event, TextToken):
             content.append(event.text)
             yield TextDelta(event.text, event.logprobs)
@@ -99,7 +98,7 @@ def _stream(
         for order, medium in zip(same, results, strict=True):
             media[order.index] = medium
             yield MediumReady(order.index, name, medium)
-    yield Done(reply_message(content, media))
+    yield Done(reply_message(content, media, reply))
 
 
 def _make(
@@ -148,8 +147,8 @@ def embed_prompts(
     ]
 
 
-def reply_message(content: Content, media: Mapping[int, Media]) -> Message:
-    """Texts and media of a reply in order, neighbouring texts as one."""
+def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyState) -> Message:
+    """Texts and media of a reply in order, neighbouring texts as one, and how it ended."""
     content_parts: list[str | Media] = []
     for part in content:
         if isinstance(part, int):
@@ -159,4 +158,4 @@ def reply_message(content: Content, media: Mapping[int, Media]) -> Message:
             content_parts[-1] += part
         else:
             content_parts.append(part)
-    return Message("assistant", content_parts)
+    return Message("assistant", content_parts, finish_reason=reply.finish_reason, usage=reply.usage)

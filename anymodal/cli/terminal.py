@@ -44,6 +44,16 @@ def show_reply(events: Iterable[Event]) -> None:
         print(flush=True)
 
 
+def show_progress(events: Iterable[Event]) -> None:
+    """Show the progress of a reply's media alone, as `show_reply` does."""
+    from anymodal.types import MediumProgress, MediumReady
+
+    with _Bars() as bars:
+        for event in events:
+            if isinstance(event, MediumProgress | MediumReady):
+                bars.update(event)
+
+
 @contextlib.contextmanager
 def log_to_terminal() -> Iterator[None]:
     """Show what the package logs on standard error, a safe line each, while the block runs."""

@@ -27,7 +27,7 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "8eb6f3c85a69b8ea", ("anymodal.media",)),
+    "anymodal.types": PartVersion(1, "800c418cfabe2b85", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "e19f411adc92ad37"),
     "anymodal.encoders": PartVersion(1, "85a29a229daa2939", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),

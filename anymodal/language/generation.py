@@ -13,7 +13,7 @@ from anymodal.language.kv_cache import PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
-from anymodal.types import TokenLogprob
+from anymodal.types import TokenLogprob, TokenUsage
 
 
 class Prompt(NamedTuple):
@@ -70,9 +70,25 @@ def generate(
     Raises:
         ValueError: if the prompt is empty or longer than the model can read.
     """
-    reply = ReplyState(language, signals, prompt, sampling or Sampling(), generator)
+    yield from write_reply(
+        ReplyState(language, signals, prompt, sampling or Sampling(), generator), prompt, cache
+    )
+
+
+@torch.inference_mode()
+def write_reply(
+    reply: ReplyState, prompt: Prompt, cache: PrefixCache | None = None
+) -> Iterator[TextToken | SpanReady]:
+    """Generate as `generate` does, with a state that tells in the end why, and of how many tokens.
+
+    Args:
+        reply: of this prompt, just built.
+        prompt: the conversation so far and the opening of the reply.
+        cache: positions of earlier turns; it then also holds this one's.
+    """
+    language = reply.language
     cache = PrefixCache(language) if cache is None else cache
-    start = cache.reuse(prompt.keys)
+    start = reply.num_cached = cache.reuse(prompt.keys)
     embeds, keys = prompt.embeds[start:], prompt.keys[start:]
     while True:
         hidden = cache.feed(embeds, keys)  # (T, D)
@@ -111,6 +127,17 @@ def generate_batch(
         ReplyState(language, signals, prompt, sampling, generators[row] if generators else None)
         for row, prompt in enumerate(prompts)
     ]
+    return write_reply_batch(replies, prompts)
+
+
+@torch.inference_mode()
+def write_reply_batch(
+    replies: Sequence[ReplyState], prompts: Sequence[Prompt]
+) -> list[list[TextToken | SpanReady]]:
+    """Generate as `generate_batch` does, with states of one model, one for each prompt."""
+    if not replies:
+        return []
+    language = replies[0].language
     answers: list[list[TextToken | SpanReady]] = [[] for _ in prompts]
     past = new_cache(language)
     active = list(range(len(prompts)))
@@ -151,6 +178,7 @@ class ReplyState:
     Attributes:
         finish_reason: None while it goes on, then `stop` or `length`.
         tokens: how many tokens were chosen so far, those of spans included.
+        num_cached: how many positions of the prompt a cache held already.
 
     Raises:
         ValueError: if the prompt is empty or longer than the model can read.
@@ -170,12 +198,17 @@ class ReplyState:
         self.num_left = min(sampling.max_new_tokens, _room(language, prompt))
         self.is_forced, self.forced_names = bool(forced), list(forced)
         self.finish_reason: str | None = None
-        self.tokens = 0
+        self.tokens, self.num_cached, self.num_prompt = 0, 0, len(prompt.keys)
         self.spans = 0
         self.text_ids: list[int] = []
         self.text = TextStream(language)
         self.span_name: str | None = None
         self.events: list[TextToken | SpanReady] = []
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens of the prompt and of the reply so far."""
+        return TokenUsage(self.num_prompt, self.num_cached, self.tokens)
 
     def step(self, hidden: Tensor, embeds: Tensor, logits: Tensor) -> list[int]:
         """Take what was fed, (T, D) twice, and the scores (V,) after it; return what to feed next.

@@ -13,7 +13,7 @@ from anymodal.language.tool_calls import ToolCallParser, ToolFormat
 from anymodal.media import Media
 from anymodal.serving.errors import DeadlineError
 from anymodal.serving.logprobs import LogprobQueue
-from anymodal.serving.requests import Channel, ReplyEnd, ReplyRequest, TokenUsage
+from anymodal.serving.requests import Channel, ReplyEnd, ReplyRequest
 from anymodal.serving.stop_strings import StopStrings
 from anymodal.types import (
     Event,
@@ -22,6 +22,7 @@ from anymodal.types import (
     Message,
     TextDelta,
     TokenLogprob,
+    TokenUsage,
     ToolCall,
     ToolCalled,
 )
@@ -158,7 +159,9 @@ class Job:
             reason = self._finish_reason
             if reason is None or len(self._media) < self._num_media:
                 return
-            message = Message("assistant", self._merge_texts())
+            message = Message(
+                "assistant", self._merge_texts(), finish_reason=reason, usage=self.usage
+            )
         self._end(ReplyEnd(message, reason, self.usage))
 
     def _merge_texts(self) -> list[Any]:

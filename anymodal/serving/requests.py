@@ -14,7 +14,7 @@ from anymodal.chat.settings import TextSettings
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.serving.content_filter import ContentFilter, check_content
 from anymodal.serving.errors import DeadlineError
-from anymodal.types import Done, Event, MediumReady, Message, TextDelta, ToolCalled
+from anymodal.types import Done, Event, MediumReady, Message, TextDelta, TokenUsage, ToolCalled
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,6 @@ class ReplyRequest:
     tools: Sequence[ToolDefinition] = ()
     parallel_calls: bool = True
     timeout: float | None = None
-
-
-@dataclass(frozen=True)
-class TokenUsage:
-    """Tokens of a request: those of the prompt, how many of them were cached, and the reply's."""
-
-    prompt: int = 0
-    cached: int = 0
-    completion: int = 0
 
 
 @dataclass(frozen=True)

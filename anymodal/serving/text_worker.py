@@ -18,7 +18,7 @@ from anymodal.serving.job import Job
 from anymodal.serving.media_worker import MediaTask
 from anymodal.serving.memory import free_memory, is_out_of_memory
 from anymodal.serving.prefix_store import PrefixStore
-from anymodal.serving.requests import TokenUsage
+from anymodal.types import TokenUsage
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from anymodal.chat.html_report import Check, message_html, write_html_report
-from anymodal.chat.session import Exchange
+from anymodal.chat.transcript import Exchange
 from anymodal.media import Media
 from anymodal.toybox.demo_script import DemoStep
 from anymodal.toybox.grammar.captions import caption

@@ -13,7 +13,7 @@ import pytest
 
 from anymodal import cli
 from anymodal.chat.session import Session
-from anymodal.cli import chat
+from anymodal.cli.repl import Repl
 from tests.support.tiny import picture, tiny_model
 
 
@@ -23,9 +23,10 @@ def session(tmp_path: Path) -> Session:
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, typed: bytes) -> None:
-    """What comes from a terminal or a pipe, read strictly at first."""
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8"))
-    chat._take_any_byte()
+    """What comes from a terminal, in any bytes."""
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8", "surrogateescape")
+    )
 
 
 def test_any_byte_is_taken_and_none_commands_the_terminal(
@@ -41,7 +42,7 @@ def test_any_byte_is_taken_and_none_commands_the_terminal(
         *(b"/save " + bytes(tmp_path) + b"/\x1b[1mtalk\xe9", b"/no\x1bthing", b"/quit"),
     ]
     type_in(monkeypatch, b"\n".join(lines))
-    chat.Repl(session).run()
+    Repl(session).run()
     told = capsys.readouterr()
     for text in (told.out, told.err):
         assert "\x1b" not in text and "\x07" not in text and "\0" not in text
@@ -64,7 +65,7 @@ def test_a_session_outlives_any_failure_of_a_turn(
 
     monkeypatch.setattr(decoder, "sample", failing)
     type_in(monkeypatch, b"hello\n" + 3 * b"draw a ball\n")
-    chat.Repl(session).run()
+    Repl(session).run()
     told = capsys.readouterr().err
     assert "anymodal: RuntimeError: out of\\x1b[2J memory" in told and "KeyError: 'x'" in told
     assert [turn.question.text for turn in session.turns] == ["hello", "draw a ball"]

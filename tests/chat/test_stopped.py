@@ -19,7 +19,8 @@ import pytest
 import torch
 
 from anymodal.chat.session import Session
-from anymodal.cli.chat import Repl
+from anymodal.cli.line_editing import HISTORY
+from anymodal.cli.repl import Repl
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.model import AnyModal
 from anymodal.types import Done, MediumProgress, MediumStarted, TextDelta
@@ -212,7 +213,8 @@ def test_ctrl_c_at_a_real_terminal_stops_a_reply_alone(model: AnyModal, tmp_path
     command += ["--steps", "1000", "--seed", "1", "--out", str(tmp_path / "out")]
     terminal, its_end = pty.openpty()
     streams = {"stdin": its_end, "stdout": its_end, "stderr": its_end}
-    child = subprocess.Popen(command, **streams, start_new_session=True)
+    env = {**os.environ, HISTORY: ""}
+    child = subprocess.Popen(command, **streams, start_new_session=True, env=env)
     os.close(its_end)
     try:
         typist = Typist(terminal)

@@ -13,10 +13,12 @@ import pytest
 
 from anymodal import cli, media
 from anymodal.chat.html_report import Check, message_html, write_html_report
-from anymodal.chat.session import Exchange, Session
+from anymodal.chat.session import Session
+from anymodal.chat.transcript import Exchange
 from anymodal.cli import chat, doctor
 from anymodal.cli import demo as demo_command
 from anymodal.cli.command_line import COMMANDS
+from anymodal.cli.line_editing import HISTORY
 from anymodal.cli.terminal import log_to_terminal
 from anymodal.media import Media
 from anymodal.toybox import demo, demo_script
@@ -202,6 +204,8 @@ def type_in(monkeypatch: pytest.MonkeyPatch, *lines: str | type[BaseException]) 
         return line
 
     monkeypatch.setattr("builtins.input", typed)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setenv(HISTORY, "")
 
 
 def test_one_question_prints_text_and_says_where_media_are(

@@ -17,9 +17,8 @@ from anymodal.serving.api.making import make_media, maker_of, prompt_message
 from anymodal.serving.api.media_schemas import ImageBody, ImageEditBody
 from anymodal.serving.api.replies import Json, MediaEncoder
 from anymodal.serving.api.state import state_of, while_connected
-from anymodal.serving.requests import TokenUsage
 from anymodal.serving.served import ServedModel
-from anymodal.types import Message
+from anymodal.types import Message, TokenUsage
 
 router = APIRouter()
 

@@ -9,9 +9,9 @@ from anymodal.media import Media
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.schemas import MediaBody
 from anymodal.serving.api.state import ServerState, all_of, media_settings, submit_all
-from anymodal.serving.requests import ReplyRequest, ReplyStream, TokenUsage
+from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ServedModel
-from anymodal.types import Done, Message
+from anymodal.types import Done, Message, TokenUsage
 
 
 def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from typing import Any
 from anymodal.media import Media
 from anymodal.media.base import data_uri
 from anymodal.serving.api.conversation import PARTS
-from anymodal.serving.requests import TokenUsage
 from anymodal.types import (
     Event,
     MediumProgress,
@@ -19,6 +18,7 @@ from anymodal.types import (
     MediumStarted,
     Message,
     TextDelta,
+    TokenUsage,
     ToolCall,
     ToolCalled,
 )

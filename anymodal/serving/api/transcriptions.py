@@ -16,8 +16,8 @@ from anymodal.serving.api.media_schemas import TranscriptionBody
 from anymodal.serving.api.replies import Json
 from anymodal.serving.api.state import ServerState, state_of, submit_all, while_connected
 from anymodal.serving.api.streaming import EventStream, StreamFormat
-from anymodal.serving.requests import ReplyRequest, ReplyStream, TokenUsage
-from anymodal.types import Done, Event, Message, TextDelta
+from anymodal.serving.requests import ReplyRequest, ReplyStream
+from anymodal.types import Done, Event, Message, TextDelta, TokenUsage
 
 router = APIRouter()
 INSTRUCTION = "Transcribe the audio."
