@@ -240,10 +240,15 @@ class Run:
 
 
 def _data_part(node: object) -> object:
-    """The part that `data` is: conversations in files where it names a path and no part."""
-    if isinstance(node, Mapping) and "path" in node and not node.keys() & {"_target_", "_part_"}:
+    """The part that `data` is: conversations in files where it names a path and no part; so are
+    the data sets of a mixture.
+    """
+    if not isinstance(node, Mapping):
+        return node
+    if "path" in node and not node.keys() & {"_target_", "_part_"}:
         return {"_target_": "anymodal.data.conversations.Conversations", **node}
-    return node
+    several = node.get("datasets")
+    return {**node, "datasets": [*map(_data_part, several)]} if isinstance(several, list) else node
 
 
 MOST = 10**9

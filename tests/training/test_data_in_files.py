@@ -59,3 +59,7 @@ def test_arguments_beside_a_path_are_checked(parts: Path, tmp_path: Path) -> Non
             read_run(write(tmp_path, **{**settings, "data": data}))
     run = read_run(write(tmp_path, **{**settings, "data": {"path": ["a.jsonl", "b.jsonl"]}}))
     assert run.data["_target_"].endswith("Conversations")
+    mixed = {"_target_": "anymodal.data.mixture.Mixture", "datasets": [{"path": "a.jsonl"}]}
+    run = read_run(write(tmp_path, **{**settings, "data": mixed}))
+    assert run.data["datasets"] == [{**run.data["datasets"][0], "path": "a.jsonl"}]
+    assert run.data["datasets"][0]["_target_"].endswith("Conversations")

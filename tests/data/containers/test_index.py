@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from anymodal.data.containers import copies, json_lines, open_rows
 from anymodal.data.containers import index as indices
-from anymodal.data.containers import json_lines, open_rows
 from anymodal.data.containers.files import DataFile
 from anymodal.data.containers.index import Spans
 
@@ -108,3 +113,36 @@ def test_opening_many_rows_takes_little_memory(tmp_path: Path) -> None:
     rows = open_rows(path)
     assert len(rows) == 200_000 and rows[123_456]["n"] == 123_456
     assert resident() - before < 50_000_000
+
+
+def opened(path: Path) -> int:
+    return int(open_rows(path)[2]["n"])
+
+
+def test_one_process_makes_a_file_while_others_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"n": 0}\n{"n": 1}\n{"n": 2}\n'))
+    unpack = copies._unpack
+
+    def slowly(*arguments: Any) -> Iterator[bytes]:
+        with (tmp_path / "made").open("a") as log:
+            log.write("x")
+        time.sleep(0.2)
+        yield from unpack(*arguments)
+
+    monkeypatch.setattr(copies, "_unpack", slowly)
+    with ProcessPoolExecutor(4, multiprocessing.get_context("fork")) as pool:
+        assert list(pool.map(opened, [path] * 4)) == [2] * 4
+    assert (tmp_path / "made").read_text() == "x"
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", 4)
+    open_rows(path)
+    name = index_of(path).name
+    left = tmp_path / ".anymodal" / f".{name}.99999.tmp"
+    left.write_bytes(b"half")
+    index_of(path).unlink()
+    assert len(open_rows(path)) == 4 and not left.exists() and index_of(path).name == name
