@@ -51,6 +51,14 @@ def test_stamps_tell_samples_apart_and_stay(path: str | Path) -> None:
     assert source.stamp(-1) == stamps[-1]
 
 
+def test_lengths_are_those_of_rows_where_they_are_texts(path: str | Path) -> None:
+    source = Conversations(path)
+    is_text = source.rows.container in ("JSON", "JSON Lines", "CSV")
+    assert hasattr(source, "length") == is_text
+    if is_text:
+        assert all(20 < source.length(index) < 200 for index in range(COUNT))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_batch_depends_on_the_seed_and_its_number(path: str | Path, workers: int) -> None:
     def batches(start: int) -> Iterator[list[list[Message]]]:

@@ -7,10 +7,11 @@ import codecs
 import gzip
 import lzma
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from anymodal.data.containers.files import DataFile
 from anymodal.data.containers.side_files import side_file
@@ -21,10 +22,22 @@ _FREE_BYTES = 64 << 20
 MAX_RATIO = 200
 """Times its size that a compressed file may unpack to, beyond 64 MiB: JSON packs 5 to 50 times."""
 
+
+def _open_zip(packed: BinaryIO, mode: str) -> IO[bytes]:
+    """The only file of a zip archive, as MMC4's documents are published."""
+    archive = zipfile.ZipFile(packed)
+    names = [info for info in archive.infolist() if not info.is_dir()]
+    if len(names) != 1:
+        name = os.path.basename(str(getattr(packed, "name", "the archive")))
+        raise ValueError(f"{name} has {len(names)} files, not one; unpack it yourself")
+    return archive.open(names[0])
+
+
 _COMPRESSED: dict[str, Callable[..., object]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
+    ".zip": _open_zip,
 }
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -57,25 +70,31 @@ def unpacked(file: DataFile, index_dir: str | Path | None = None) -> DataFile:
 def _unpack(packed: BinaryIO, suffix: str, file: DataFile) -> Iterator[bytes]:
     most = max(_FREE_BYTES, MAX_RATIO * file.size)
     total = 0
-    with cast(BinaryIO, _COMPRESSED[suffix](packed, "rb")) as stream:
-        while True:
-            try:
-                piece = stream.read(_PIECE)
-            except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-                if getattr(error, "errno", None) is not None:  # the disk's fault, not the content's
-                    raise
-                raise ValueError(
-                    f"{file.name} is damaged or cut short ({error}); download it again"
-                ) from None
-            if not piece:
-                return
-            total += len(piece)
-            if total > most:
-                raise ValueError(
-                    f"{file.name} is {mib(file.size)} and unpacks to more than {mib(most)}, as no "
-                    "list of samples does; unpack it yourself if it is meant to"
-                )
-            yield piece
+    for piece in _pieces(packed, suffix, file):
+        total += len(piece)
+        if total > most:
+            raise ValueError(
+                f"{file.name} is {mib(file.size)} and unpacks to more than {mib(most)}, as no "
+                "list of samples does; unpack it yourself if it is meant to"
+            )
+        yield piece
+
+
+_DAMAGED = (EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+"""What modules of the standard library raise for damaged, cut and encrypted files."""
+
+
+def _pieces(packed: BinaryIO, suffix: str, file: DataFile) -> Iterator[bytes]:
+    try:
+        with cast(BinaryIO, _COMPRESSED[suffix](packed, "rb")) as stream:
+            while piece := stream.read(_PIECE):
+                yield piece
+    except _DAMAGED as error:
+        if getattr(error, "errno", None) is not None:  # the disk's fault, not the content's
+            raise
+        raise ValueError(
+            f"{file.name} is damaged or cut short ({error}); download it again"
+        ) from None
 
 
 def in_utf8(file: DataFile, index_dir: str | Path | None = None) -> DataFile:

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,23 @@ def test_compressed_files_are_those_within(tmp_path: Path, pack: Any) -> None:
         read(tmp_path / f"b.jsonl.{suffix}", whole[:-9])
     with pytest.raises(ValueError, match="damaged or cut short"):
         read(tmp_path / f"c.jsonl.{suffix}", b"nothing of that kind")
+
+
+def test_a_zip_archive_of_one_file(tmp_path: Path) -> None:
+    def packed(*names: str) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, b'{"text_list": []}\n' * 2)
+        return out.getvalue()
+
+    whole = packed("docs_no_face_shard_0_v2.jsonl")
+    assert read(tmp_path / "a.jsonl.zip", whole) == [{"text_list": []}] * 2
+    with pytest.raises(ValueError, match=r"b\.jsonl\.zip has 2 files, not one"):
+        read(tmp_path / "b.jsonl.zip", packed("a", "b"))
+    for number, broken in enumerate((whole[:-9], b"PK", whole[:20] + b"x" * 9 + whole[29:])):
+        with pytest.raises(ValueError, match="damaged or cut short"):
+            read(tmp_path / f"{number}.jsonl.zip", broken)
 
 
 def test_a_bomb_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
