@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -65,6 +65,12 @@ class StageModule(L.LightningModule):
         self.means = MeanLosses(self.progress, self.throughput)
         self.stopping = StopAndSave()
         self.strict_loading = False  # checkpoints lack the frozen weights
+
+    def configure_callbacks(self) -> list[L.Callback]:
+        """Lines of the log and the check of gradients, in a trainer that a run didn't make."""
+        own: list[L.Callback] = [self.throughput, self.means, self.gradients]
+        there = {id(each) for each in cast(Any, self.trainer).callbacks}
+        return [each for each in own if id(each) not in there]
 
     def configure_model(self) -> None:
         if self.device_mesh is not None and not isinstance(self, FSDPModule):

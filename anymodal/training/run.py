@@ -21,16 +21,14 @@ from torch import nn
 from anymodal import config as configuration
 from anymodal.config import BuildPart, ConfigError, call, shorten
 from anymodal.core import ComposedModel
-from anymodal.data.workers import num_workers
 from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.io.checkpoint import replacing_folder, sweep
 from anymodal.metrics import Metric
 from anymodal.training import plugins
-from anymodal.training.batches import Batches
 from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.checkpoints import AtomicCheckpointIO, resumable
 from anymodal.training.configuration import Run
-from anymodal.training.loader import StepLoader
+from anymodal.training.data_module import RunData
 from anymodal.training.losses import LATENTS, LossSettings, build_losses, needs_of
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
@@ -176,11 +174,8 @@ def train_model(
     """
     objective = model if isinstance(model, Objective) else Dialogue(model)
     with tempfile.TemporaryDirectory() as temporary:
-        stage = {"trainable": list(trainable), "losses": dict(losses)}
-        fixed_keys = {"model": None, "data": None, "stage": stage, "steps": steps}
-        run = Run.from_config(
-            {**settings, **fixed_keys, "output_dir": str(output_dir or temporary)}
-        )
+        out = str(output_dir or temporary)
+        run = run_of(losses, steps, trainable, output_dir=out, **settings)
         if run.trainer.get("strategy") == SHARDED:
             raise ConfigError(
                 f"strategy {SHARDED!r} leaves a model in pieces, and train_model trains in place; "
@@ -198,6 +193,26 @@ def train_model(
     objective.use_flat_rows(False)
     objective.model.eval()
     return model
+
+
+def run_of(
+    losses: LossSettings, steps: int, trainable: Sequence[str] = ("*",), **settings: Any
+) -> Run:
+    """A run of a model and data that are there already.
+
+    Args:
+        losses: by name, a weight or a mapping of a loss's settings.
+        steps: optimiser steps; 0 where `epochs=` among the settings says how many.
+        trainable: globs over the model's parameter names.
+        settings: more of a `Run`, such as `batch_size=16`; `output_dir` is one that it needs.
+
+    Raises:
+        ConfigError: for a setting that doesn't fit, with a suggestion.
+    """
+    stage = {"trainable": list(trainable), "losses": dict(losses)}
+    return Run.from_config(
+        {**settings, "model": None, "data": None, "stage": stage, "steps": steps}
+    )
 
 
 def _held_out(
@@ -339,7 +354,7 @@ def _fit(
     allow_tf32()
     resolve_steps(run, len(data))
     module = StageModule(objective, run)
-    batches = run_batches(run, objective, data)
+    batches = RunData(data, module)
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"
     average = [MovingAverage(run.ema)] if run.ema else []
     validation = (
@@ -361,36 +376,15 @@ def _fit(
     find_unused_parameters(trainer.strategy)
     if trainer.is_global_zero:
         sweep(last)
-    progress = module.progress
-    batches.every = trainer.world_size
-    batches.step_batches = trainer.world_size * run.accumulate_grad_batches
-    # Called when iteration begins, by when the checkpoint's progress is loaded.
-    batches.start = lambda: progress.batches * trainer.world_size + trainer.global_rank
-    progress.samples_of = batches.indices
     with transform_regions(
         module.model, compiled=run.compile, checkpointed=run.activation_checkpointing
     ):
-        workers = num_workers(run.workers, data, trainer.num_devices)
-        precision = trainer.precision_plugin.forward_context
-        steps = StepLoader(batches, objective, workers, run.accumulate_grad_batches, precision)
-        trainer.fit(module, module.throughput.timed(steps), ckpt_path=resumable(last))
+        trainer.fit(module, datamodule=batches, ckpt_path=resumable(last))
     for callback in average:
         callback.apply(module)
     for each in validation:
         each.finish(module)
     return trainer, module
-
-
-def run_batches(run: Run, objective: Objective[Any, Any], data: Sequence[Any]) -> Batches:
-    """The batches that a run of one process draws."""
-    return Batches(
-        data,
-        objective.collate,
-        run.batch_size,
-        run.seed,
-        length_group_batches=run.length_group_batches,
-        step_batches=run.accumulate_grad_batches,
-    )
 
 
 def _trainer(
@@ -427,5 +421,6 @@ def _quieten() -> None:
         ".*in eval mode at the start of training.*",  # frozen parts are meant to be
         ".*training_step` returned `None`.*",  # of a batch that is skipped, which is told
         ".*LeafSpec.*",  # of Lightning to itself
+        ".*overridden `transfer_batch_to_device`.*",  # by the module, as it is meant
     ):
         warnings.filterwarnings("ignore", message)

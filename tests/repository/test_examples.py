@@ -49,6 +49,12 @@ def test_compose(tmp_path: Path) -> None:
     assert "image-encoder-model" in saved, "two encoders share it"
 
 
+def test_own_trainer(tmp_path: Path) -> None:
+    printed = run("own_trainer.py", tmp_path, "--steps", "2", "--out", "trained")
+    assert "2 steps, of which 1 after a stop" in printed
+    assert (tmp_path / "trained" / "model" / "manifest.json").is_file()
+
+
 def test_generate(tmp_path: Path) -> None:
     """Every medium is saved under its turn's number, and the oracles find in it what was asked."""
     printed = run("generate.py", tmp_path)
