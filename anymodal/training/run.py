@@ -362,7 +362,7 @@ def _fit(
     )
     users = [*average, *validation, *plugins.callbacks(run, callbacks)]
     # The one that saves comes after all that have a state to save.
-    report = RunReport(run, data, module.throughput, *validation)
+    report = RunReport(run, data, module, *validation)
     saving = [
         module.throughput,
         module.means,

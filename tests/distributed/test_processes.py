@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from anymodal.training.strategies import full_tensor
 from anymodal.types import Message
 from tests.support import composed, tiny
 from tests.support.cached_runs import Calls
-from tests.support.runs import assert_same, stages
+from tests.support.runs import assert_same, read_log, stages
 from tests.support.together import by_slurm, by_torchrun, by_torchrun_on_nodes, run_together
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -356,3 +357,22 @@ def test_ray_itself_trains(tmp_path: Path) -> None:
     assert straight is not None
     found = [load_weights(folder / "toy.safetensors") for folder in (straight, made)]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
+
+
+def validate_together(path: Path, rank: int) -> None:
+    train(path)
+
+
+def test_validation_is_the_same_in_several_processes(tmp_path: Path) -> None:
+    """5 batches on 2 processes, one of which has no third of its own."""
+    held_out = {"_target_": "tests.support.composed.Numbers", "count": 18}
+    validation = {"data": held_out, "every": 3}
+    for name, size in (("alone", 8), ("together", 4)):
+        write(tmp_path, name, **{**TOY, "batch_size": size, "validation": validation})
+    train(tmp_path / "alone.yaml")
+    run_together(partial(validate_together, tmp_path / "together.yaml"), tmp_path / "said")
+    alone, together = (read_log(tmp_path / n, "validation/loss") for n in ("alone", "together"))
+    assert len(alone) == 3 and together == pytest.approx(alone, rel=1e-5)
+    assert (tmp_path / "together" / "report.html").is_file()
+    best = torch.load(tmp_path / "together" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["value"] == pytest.approx(min(together), rel=1e-5)

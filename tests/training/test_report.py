@@ -79,11 +79,12 @@ def test_a_history_goes_on_after_a_kill(tmp_path: Path) -> None:
 def test_a_full_disk_ends_no_run_for_a_report(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from anymodal.training.callbacks.throughput import Throughput
+    from anymodal.training.module import StageModule
     from anymodal.training.report.callback import RunReport
+    from tests.support.composed import Regression, Toy
 
     run = read_run(write(tmp_path))
-    report = RunReport(run, [1, 2], Throughput(1))
+    report = RunReport(run, [1, 2], StageModule(Regression(Toy()), run))
     (tmp_path / "run").mkdir()
     with small_disk(100):
         for _ in range(2):

@@ -23,7 +23,7 @@ class Throughput(L.Callback):
         batch_size: samples of a batch, in each process.
 
     Attributes:
-        totals: numbers of things in all batches so far, by what they are, in this process.
+        totals: numbers of things in this session's batches, by what they are, in this process.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -81,12 +81,6 @@ class Throughput(L.Callback):
             figures["tokens_per_second"] = self.counts["tokens"] * processes / seconds
         self._reset()
         return figures
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"totals": dict(self.totals)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.totals = dict(state_dict["totals"])
 
 
 class _Timed(Iterable[ItemT]):

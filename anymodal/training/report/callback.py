@@ -10,8 +10,9 @@ from typing import Any
 import lightning as L
 
 from anymodal.config.yaml_files import dump_yaml
-from anymodal.training.callbacks.throughput import Throughput
+from anymodal.distributed import collectives
 from anymodal.training.configuration import Run
+from anymodal.training.module import StageModule
 from anymodal.training.report.environment import (
     ENVIRONMENT,
     add_session,
@@ -35,7 +36,7 @@ class RunReport(L.Callback):
     Args:
         run: the run's settings.
         data: the training data.
-        throughput: counts what was seen.
+        module: counts what was seen.
         validation: of the run, if it has one.
     """
 
@@ -43,11 +44,11 @@ class RunReport(L.Callback):
         self,
         run: Run,
         data: Sequence[Any],
-        throughput: Throughput,
+        module: StageModule,
         validation: Validation | None = None,
     ) -> None:
         self.run, self.data = run, data
-        self.throughput, self.validation = throughput, validation
+        self.module, self.validation = module, validation
         self.folder, self.last_step = Path(run.output_dir), -1
         self.has_warned = False
 
@@ -99,13 +100,14 @@ class RunReport(L.Callback):
             self.has_warned = True
 
     def _data(self) -> dict[str, Mapping[str, object]]:
-        totals = self.throughput.totals
-        seen = totals.get("samples", 0)
+        totals = self.module.throughput.totals
+        run = self.run
+        seen = self.module.progress.batches * run.batch_size * collectives.world_size()
         facts: dict[str, Mapping[str, object]] = {
             "training": {
                 "samples": len(self.data),
                 "epochs seen": f"{seen / len(self.data):.2f}",
-                **{f"{name} seen (each process)": count for name, count in totals.items()},
+                **{f"{name} seen in this session": count for name, count in totals.items()},
             }
         }
         if self.validation is not None:
