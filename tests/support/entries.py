@@ -14,10 +14,15 @@ from tests.support.tiny import picture
 SEEN = [picture(n, 8) for n in range(3)]
 
 
+def write_entry(folder: Path, entry: Any) -> Path:
+    """A data set of one entry."""
+    (folder / "d.json").write_text(json.dumps([entry]))
+    return folder / "d.json"
+
+
 def read(folder: Path, entry: Any, **how: Any) -> list[tuple[str, list[Any]]]:
     """Roles and contents of an entry, its files decoded."""
-    (folder / "d.json").write_text(json.dumps([entry]))
-    messages = Conversations(folder / "d.json", **how)[0]
+    messages = Conversations(write_entry(folder, entry), **how)[0]
     for part in (part for message in messages for part in message.content):
         medium = part.media if isinstance(part, Target) else part
         if isinstance(medium, Media):

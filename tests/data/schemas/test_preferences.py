@@ -1,0 +1,163 @@
+"""Edits and preferences as types of their own, and rows of any keys."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anymodal.data.conversations import Conversations
+from anymodal.data.edits import Edits
+from anymodal.data.entries import EntryReader
+from anymodal.data.preferences import Preferences
+from anymodal.data.schemas import Reading, name_of_schema
+from anymodal.data.schemas.preferences import both_entries
+from anymodal.io.message_parts import PartReader
+from anymodal.tools.dataset.media_values import map_media
+from anymodal.types import Message, Target
+from tests.support.entries import SEEN, share, talk, write_entry
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"instruction": "bluer", "source_image": "0.png", "target_image": "1.png"},
+        {
+            **{"task_type": "edit", "instruction": "bluer"},
+            **{"input_images": ["0.png"], "output_image": "1.png"},
+        },
+        {"original_image": "0.png", "edit_prompt": "bluer", "edited_image": "1.png"},
+    ],
+)
+def test_edits(folder: Path, entry: dict[str, Any]) -> None:
+    sample = Edits(write_entry(folder, entry))[0]
+    assert (sample.instruction, sample.sources) == ("bluer", (SEEN[0],))
+    assert (sample.modality, sample.result, sample.caption) == ("image", SEEN[1], "bluer")
+    asked, reply = sample.conversation()
+    assert Conversations(write_entry(folder, entry), load_targets=True)[0] == [asked, reply]
+    assert Edits(write_entry(folder, {**entry, "caption": "a sea"}))[0].caption == "a sea"
+    assert name_of_schema(entry) == "edits"
+
+
+def test_what_is_no_edit_is_refused(folder: Path) -> None:
+    for entry, says in (
+        ({"image": "0.png", "caption": "a"}, "the row is no edit"),
+        ({"instruction": "a", "output_image": "0.png"}, "the edit has no source"),
+        (
+            {
+                **{"instruction": "a", "edit": "b"},
+                **{"source_image": "0.png", "target_image": "1.png"},
+            },
+            "stands twice, under instruction and edit",
+        ),
+    ):
+        with pytest.raises(ValueError, match=says):
+            Edits(write_entry(folder, entry))[0]
+
+
+CHOSEN, REJECTED = Message("assistant", "red"), Message("assistant", "blue")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"messages": talk("what?", "red"), "rejected_response": "blue"},
+        {"messages": talk("what?", "red"), "rejected_messages": talk("what?", "blue")},
+        {
+            "conversations": share("what?", "x")[:1],
+            **{"chosen": share("what?", "red")[1], "rejected": share("what?", "blue")[1]},
+        },
+        {"instruction": "what?", "input": "", "chosen": "red", "rejected": "blue"},
+        {"prompt": "what?", "chosen": "red", "rejected": "blue"},
+        {"chosen": talk("what?", "red"), "rejected": talk("what?", "blue")},
+        {
+            "prompt": talk("what?", "red")[:1],
+            **{"chosen": talk("", "red")[1:], "rejected": talk("", "blue")[1:]},
+        },
+    ],
+)
+def test_preferences_of_texts(folder: Path, entry: dict[str, Any]) -> None:
+    sample = Preferences(write_entry(folder, entry))[0]
+    asked = [Message("user", "what?")]
+    assert (sample.chosen, sample.rejected) == ([*asked, CHOSEN], [*asked, REJECTED])
+    assert sample.common == 1 and name_of_schema(entry) == "preferences"
+    with pytest.raises(ValueError, match=r"has a rejected reply \(rejected"):
+        Conversations(write_entry(folder, entry))[0]
+
+
+def test_preferences_of_media(folder: Path) -> None:
+    entry = {"prompt": "a sea", "chosen_image": "0.png", "rejected_image": "1.png"}
+    sample = Preferences(write_entry(folder, entry), load_targets=True)[0]
+    assert [m[-1].content for m in (sample.chosen, sample.rejected)] == [
+        [Target("image", "a sea", seen)] for seen in SEEN[:2]
+    ]
+    entry = {"images": ["0.png"], "messages": talk("<image>what?", "red")}
+    entry["rejected_images"] = ["1.png"]
+    sample = Preferences(write_entry(folder, entry))[0]
+    assert sample.common == 0, "the media that are shown differ"
+    assert [m[0].media for m in (sample.chosen, sample.rejected)] == [[SEEN[0]], [SEEN[1]]]
+
+
+def test_history_stays_with_a_preference(folder: Path) -> None:
+    entry = {"query": "what?", "history": [["hi", "yo"]], "chosen": "red", "rejected": "blue"}
+    sample = Preferences(write_entry(folder, entry))[0]
+    assert [message.text for message in sample.chosen] == ["hi", "yo", "what?", "red"]
+    assert sample.common == 3
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"messages": talk("a", "b")}, "there is no rejected reply"),
+        ({"messages": talk("a", "b"), "rejected_response": "b"}, "are the same"),
+        ({"messages": talk("a", "b")[:1], "rejected": "b"}, "there is no chosen reply"),
+        ({"prompt": "a", "rejected_image": "0.png"}, "rejected_image and no chosen_image"),
+        (
+            {"messages": talk("a", "b"), "rejected_response": "c", "rejected": "d"},
+            "stands twice, under rejected and rejected_response",
+        ),
+        ({"prompt": "a", "chosen": "b", "rejected": "c", "score": 1}, "'score', which is not read"),
+    ],
+)
+def test_what_is_no_preference_is_refused(folder: Path, entry: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Preferences(write_entry(folder, entry))[0]
+
+
+KEYS = [
+    *("instruction", "input", "output", "query", "response", "history", "question", "answer"),
+    *("label", "class", "text_list", "image_info", "texts", "images", "image", "messages", "tools"),
+    *("objects", "chosen", "rejected", "rejected_response", "rejected_messages", "prompt", "edit"),
+    *("source_image", "target_image", "chosen_image", "rejected_image", "caption", "conversations"),
+]
+INNER = [
+    *("from", "value", "role", "content", "loss", "tool_calls", "function", "name", "arguments"),
+    *("ref", "bbox", "bbox_type", "image_name", "matched_text_index", "type", "text", "image"),
+    *("path", "bytes", "start", "seconds", "human", "assistant"),
+]
+WORDS = ["human", "gpt", "tool", "user", "assistant", "0.png", "<image>", "<bbox>", "real", "image"]
+WILD = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.floats() | st.sampled_from(WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(INNER), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), WILD, min_size=1, max_size=5))
+def test_any_row_is_a_sample_or_a_value_error(folder: Path, entry: dict[str, Any]) -> None:
+    reader = EntryReader(PartReader(folder=folder), Reading(), True)
+    for read in (
+        lambda: reader.read(entry),
+        lambda: [reader.read(each) for each in both_entries(entry)],
+        lambda: name_of_schema(entry),
+        lambda: map_media(entry, lambda value, kind: value),
+    ):
+        with contextlib.suppress(ValueError, OSError):
+            read()
