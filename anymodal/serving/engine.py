@@ -12,7 +12,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
 from anymodal.language.tool_calls import ToolFormat
 from anymodal.serving.content_filter import ContentFilter, check_content
-from anymodal.serving.errors import EngineClosedError, QueueFullError
+from anymodal.serving.errors import EngineClosedError, OutOfMemoryError, QueueFullError
 from anymodal.serving.job import Job, JobSettings
 from anymodal.serving.media_worker import MediaTask, MediaWorker
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
@@ -81,6 +81,9 @@ class Engine:
     Args:
         model: who answers.
         settings: limits.
+
+    Attributes:
+        on_out_of_memory: called, in any thread, when a request ended for want of memory.
     """
 
     def __init__(self, model: ComposedModel, settings: EngineSettings | None = None) -> None:
@@ -99,6 +102,7 @@ class Engine:
         self._lock = threading.Lock()
         self._is_closed = False
         self._box: Mailbox | None = None
+        self.on_out_of_memory: Callable[[], None] | None = None
 
     @property
     def requests(self) -> int:
@@ -137,7 +141,7 @@ class Engine:
             self._leave()
             raise
         channel = Channel(self._mailbox())
-        job = Job(request, messages, settings, channel, lambda _: self._leave())
+        job = Job(request, messages, settings, channel, self._end)
         self._preparer.submit(job)
         return ReplyStream(channel, settings.timeout, self.settings.content_filter)
 
@@ -220,6 +224,11 @@ class Engine:
                 wait = min(max(1, math.ceil(self._mean_seconds)), _MOST_RETRY_AFTER)
                 raise QueueFullError(limit, wait)
             self._requests += 1
+
+    def _end(self, job: Job) -> None:
+        self._leave()
+        if isinstance(job.error, OutOfMemoryError) and self.on_out_of_memory is not None:
+            self.on_out_of_memory()
 
     def _leave(self) -> None:
         now = time.monotonic()

@@ -63,6 +63,7 @@ class Job:
         self.request, self.messages, self.settings = request, messages, settings
         self.stops = StopStrings(request.stop)
         self.usage = TokenUsage()
+        self.error: Exception | None = None
         self.began = time.monotonic()
         self._channel, self._on_end = channel, on_end
         self._calls = ToolCallParser(settings.tools) if settings.tools is not None else None
@@ -183,6 +184,7 @@ class Job:
             self._has_ended = True
         # Outside the lock, since both call code of others; and before the item is put: who has the
         # reply may ask for the next one.
+        self.error = item if isinstance(item, Exception) else None
         self._on_end(self)
         if item is not None:
             self._channel.put(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -38,7 +39,7 @@ class ModelPool:
 
     A model that isn't loaded is loaded when it is asked for. Before that, models that nobody uses
     are unloaded, the least recently used first, until there is room: as much memory as the model's
-    weights take.
+    weights take. A request that finds no memory for itself makes them go, too.
 
     Args:
         models: loaded ones, which stay, and sources of others.
@@ -57,6 +58,7 @@ class ModelPool:
             raise ValueError("two models have one name; give one of them another: NAME=MODEL")
         self.memory = memory
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = asyncio.Lock()  # one at a time, since each decides by what is free
 
     @property
@@ -101,6 +103,9 @@ class ModelPool:
             slot.users -= 1
             raise
         self._slots[name] = self._slots.pop(name)  # the most recently used is last
+        self._loop = asyncio.get_running_loop()
+        if slot.served.engine is not None:
+            slot.served.engine.on_out_of_memory = self._relieve
         return slot.served
 
     def release(self, name: str) -> None:
@@ -141,6 +146,17 @@ class ModelPool:
         if self._is_closed:  # meanwhile
             slot.served.close()
             raise EngineClosedError
+
+    def _relieve(self) -> None:
+        """Unload what nobody uses, after a model in use found no memory; from any thread."""
+        if self._loop is not None and not self._is_closed:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                asyncio.run_coroutine_threadsafe(self._unload_idle(), self._loop)
+
+    async def _unload_idle(self) -> None:
+        async with self._loading:
+            while await self._unload_one():
+                pass
 
     async def _unload_one(self) -> bool:
         """Unload the model that was used least recently, of those that nobody uses."""

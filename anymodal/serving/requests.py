@@ -138,7 +138,8 @@ class ReplyStream(AsyncIterator[Event]):
         if self._has_ended:  # closed while this waited
             raise StopAsyncIteration
         if not isinstance(item, Exception | ReplyEnd):
-            await self._check(item)
+            if self._filter is not None:
+                await self._check(item)
             return item
         await self.aclose()
         if isinstance(item, Exception):
@@ -148,8 +149,6 @@ class ReplyStream(AsyncIterator[Event]):
 
     async def _check(self, event: Event) -> None:
         """Show what comes to the operator's filter; what may not pass ends the reply."""
-        if self._filter is None:
-            return
         items: list[object] = []
         if isinstance(event, TextDelta):
             self._text += event.text

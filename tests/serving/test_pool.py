@@ -16,6 +16,7 @@ from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
 from anymodal.serving.memory import free_bytes
 from anymodal.serving.model_source import ModelSource
 from anymodal.serving.pool import ModelPool
+from anymodal.serving.requests import ReplyRequest
 from anymodal.serving.served import ServedModel
 from tests.support.serving import model_to_serve, serving
 from tests.support.tiny import compose
@@ -95,6 +96,30 @@ def test_a_load_that_finds_no_memory_is_tried_with_more(
             opened.remove("b")
         async with pool.use("b"):
             assert names(pool) == ["b"]
+
+    run(sources, work)
+
+
+def test_a_request_without_memory_unloads_what_nobody_uses(folder: Path) -> None:
+    sources = [ModelSource(name, str(folder), device="cpu") for name in "ab"]
+
+    def crowded(*_: Any) -> None:
+        raise torch.OutOfMemoryError("none left")
+
+    async def work(pool: ModelPool) -> None:
+        async with pool.use("b"):
+            pass
+        async with pool.use("a") as served:
+            assert served.model is not None and served.engine is not None
+            served.model.language.backbone.register_forward_pre_hook(crowded)
+            with pytest.raises(OutOfMemoryError):
+                async for _ in await served.engine.submit(ReplyRequest("hello")):
+                    pass
+            for _ in range(200):
+                if names(pool) == ["a"]:
+                    break
+                await asyncio.sleep(0.02)
+            assert names(pool) == ["a"]
 
     run(sources, work)
 
