@@ -101,11 +101,14 @@ def _matrix(args: argparse.Namespace) -> int:
     with quick_start():
         from anymodal.evaluation.predictor import ModelPredictor
         from anymodal.toybox.matrix import MatrixPlan, evaluate_matrix, parse_tasks
+        from anymodal.toybox.matrix_check import check_plan
         from anymodal.toybox.matrix_report import matrix_table
 
         tasks = parse_tasks(args.kinds)
         plan = MatrixPlan(tasks, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
-        predictor = ModelPredictor(open_model(args))
+        model = open_model(args)
+        check_plan(plan, model)
+        predictor = ModelPredictor(model)
     results = evaluate_matrix(predictor, plan, args.out, name=args.model)
     text = matrix_table(results)
     print(text)
@@ -171,6 +174,11 @@ def _files(args: argparse.Namespace) -> int:
     print(table)
     if results["failed"]:
         print(f"{len(results['failed'])} samples or measurements failed", file=sys.stderr)
+    if results["truncated"]:
+        print(
+            f"{len(results['truncated'])} replies were cut off; set settings.max_new_tokens higher",
+            file=sys.stderr,
+        )
     return 0
 
 

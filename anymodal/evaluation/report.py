@@ -24,6 +24,8 @@ class Results(TypedDict):
         seed: of the run.
         count: how many samples.
         failed: what went wrong; the rest is measured all the same.
+        truncated: samples whose replies were cut off by `max_new_tokens`; they are measured as
+            they are.
         metrics: figures by metric, with `count`, and `missing` where there are such replies.
     """
 
@@ -32,6 +34,7 @@ class Results(TypedDict):
     seed: int
     count: int
     failed: list[Failure]
+    truncated: list[str]
     metrics: dict[str, dict[str, float]]
 
 
@@ -51,4 +54,6 @@ def metric_table(results: Results) -> str:
         for failure in results["failed"]
     ]
     section = [f"{len(lines)} failed:", "\n".join(lines)] if lines else []
+    if names := results["truncated"]:
+        section.append(f"{len(names)} replies were cut off by max_new_tokens: {', '.join(names)}")
     return "\n\n".join([markdown_table(["metric", "value", "n", "missing"], rows), *section])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from tqdm import tqdm
 
@@ -14,7 +14,7 @@ from anymodal.composition import find
 from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.evaluation.report import Failure, Results, metric_table
-from anymodal.evaluation.schema import Evaluation, read_evaluation
+from anymodal.evaluation.schema import Evaluation, import_packages, read_evaluation
 from anymodal.evaluation.store import RecordStore
 from anymodal.io.results import write_results
 from anymodal.metrics import Metric
@@ -39,12 +39,14 @@ class Reply(TypedDict):
         digest: of all that the sample asks.
         messages: of the sample, media by name.
         reply: texts and media in order.
+        finish_reason: why it ended; `length` where it was cut off. Older records lack it.
     """
 
     id: str
     digest: str
     messages: list[dict[str, object]]
     reply: list[str | ReplySampleFile]
+    finish_reason: NotRequired[str | None]
 
 
 def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Results, str]:
@@ -58,6 +60,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
         ValueError: if every sample failed, or the folder holds replies of another model.
     """
     job = read_evaluation(path, overrides)
+    import_packages(job.trusted_packages)  # their classes of media are needed to read the data
     samples = job.samples()
     if isinstance(job.model, str) and checkpoint_of(job.model) is None:
         # A name that there isn't is an error before anything is computed.
@@ -75,6 +78,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
         "seed": job.seed,
         "count": len(samples),
         "failed": failures,
+        "truncated": truncated_replies(samples, store),
         "metrics": {name: metric.compute() for name, metric in metrics.items()},
     }
     table = metric_table(results)
@@ -184,6 +188,7 @@ def _record(sample: EvaluationSample, message: Message, store: RecordStore[Reply
         "digest": sample.digest(),
         "messages": sample.to_json(),
         "reply": reply,
+        "finish_reason": message.finish_reason,
     }
 
 
@@ -209,6 +214,16 @@ def measure_replies(
             except (ValueError, OSError) as error:
                 failures.append({"id": sample.id, "metric": name, "error": str(error)})
     return failures
+
+
+def truncated_replies(samples: Sequence[EvaluationSample], store: RecordStore[Reply]) -> list[str]:
+    """The samples whose replies were cut off by `max_new_tokens`."""
+    records = {sample.id: store.records.get(sample.id) for sample in samples}
+    return [
+        name
+        for name, record in records.items()
+        if record is not None and record.get("finish_reason") == "length"
+    ]
 
 
 def _part(folder: Path, part: str | ReplySampleFile) -> str | media.Media:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -134,6 +135,25 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
             ranges.check_sampling(values, lambda **any: None, place=f"settings.sampling.{name}")
     except ValueError as error:
         raise ConfigError(f"settings: {error}") from error
+
+
+def import_packages(names: Iterable[str]) -> None:
+    """Import packages of the user's, so that the classes of media that they define are known.
+
+    Raises:
+        ConfigError: if there is no such package.
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # A package that it imports in turn may be missing as well; that is another message.
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise
+            raise ConfigError(
+                f"trusted_packages: there is no module {name!r}, neither in this folder nor among "
+                "what is installed"
+            ) from None
 
 
 def read_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> Evaluation:

@@ -150,7 +150,7 @@ def test_toybox_is_decided_by_its_seed(tmp_path: Path) -> None:
 
 
 def test_every_shipped_config_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
-    assert CONFIGS and run("validate", *CONFIGS) == 0
+    assert CONFIGS and run("validate", "--no-data", *CONFIGS) == 0
     assert capsys.readouterr().out.count(": ok") == len(CONFIGS)
 
 
@@ -160,10 +160,33 @@ def test_validate_names_each_wrong_file(tmp_path: Path, capsys: pytest.CaptureFi
         "modalities: {pic: {encodr: {}}}\n"
         "language: {_target_: anymodal.language.LanguageModel.from_pretrained, path_or_name: x}\n"
     )
-    assert run("validate", CONFIGS[0], wrong, tmp_path / "none.yaml") == 2
+    assert run("validate", "--no-data", CONFIGS[0], wrong, tmp_path / "none.yaml") == 2
     told = capsys.readouterr()
     assert told.out == f"{CONFIGS[0]}: ok\n"
     assert "did you mean 'encoder'?" in told.err and "none.yaml" in told.err
+
+
+def test_validate_takes_overrides_and_looks_for_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ROOT / "configs/stages/12gb/3-instruct.yaml"
+    monkeypatch.chdir(tmp_path)
+    assert run("validate", config) == 2
+    assert "data.folder: there is no data/media; set it by data.folder=" in capsys.readouterr().err
+    assert run("validate", "--no-data", config, "seed=3", "max_steps=1") == 2
+    assert "max_steps" in capsys.readouterr().err
+    assert run("validate", "--no-data", config, "seed=-1") == 2
+    assert "seed must be at least 0" in capsys.readouterr().err
+    Path("rows-0.json").write_text("[]")
+    there = ("data.path=rows-{0..0}.json", "data.folder=.")
+    assert run("validate", config, *there) == 0
+    assert run("validate", config, *there[1:], "data.path=rows-*.jsonl") == 2
+    assert "rows-*.jsonl" in capsys.readouterr().err
+    answers = ROOT / "configs/evaluation/answers.yaml"
+    assert run("validate", answers) == 2
+    assert "samples.jsonl" in capsys.readouterr().err
+    Path("mine.jsonl").write_text('{"prompt": "a", "choices": ["b", "c"], "answer": "b"}')
+    assert run("validate", answers, "data=mine.jsonl") == 0
 
 
 def test_ls_names_configs_and_modalities(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from anymodal import cli
+from anymodal.cli import eval as eval_command
+from anymodal.model import AnyModal
 from tests.support.tiny import tiny_model
 
 
@@ -25,3 +29,13 @@ def test_the_command_refuses_what_there_is_not(capsys):
     assert "0 or above" in capsys.readouterr().err
     assert cli.main(["eval", "matrix", "--model", "no-such-model"]) == 2
     assert "no-such-model" in capsys.readouterr().err
+
+
+def test_a_matrix_that_the_model_cannot_hold_is_refused_at_once(monkeypatch, capsys):
+    monkeypatch.setattr(eval_command, "open_model", lambda _args: tiny_model())
+    monkeypatch.setattr(AnyModal, "chat", lambda *_: pytest.fail("asked"))
+    kinds = ["--n", "3", "--kinds", "text>image,text>video,video>text"]
+    assert cli.main(["eval", "matrix", *kinds]) == 2
+    told = capsys.readouterr().err
+    assert "doesn't make video, read video" in told and "2 of 3 tasks" in told
+    assert "give --kinds 'text>image'" in told

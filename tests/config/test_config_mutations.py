@@ -90,7 +90,7 @@ def test_a_mistake_is_a_line(path: Path, tmp_path: Path) -> None:
         file = tmp_path / "mutated.yaml"
         file.write_text(yaml.safe_dump(mutated(good, drawn), sort_keys=False))
         try:
-            check_configuration(file)
+            check_configuration(file, data=False)
         except (ConfigError, FileNotFoundError) as error:
             assert "\n" not in str(error) and len(str(error)) < 2000, file.read_text()
 

@@ -11,8 +11,11 @@ import yaml
 
 from anymodal import cli
 from anymodal.cli.validate import check_configuration
+from anymodal.config import ConfigError
 from anymodal.evaluation.report import metric_table
+from anymodal.evaluation.run import run_evaluation
 from anymodal.evaluation.schema import read_evaluation
+from anymodal.media import Media
 from anymodal.metrics import (
     Metric,
 )
@@ -206,6 +209,36 @@ def test_data_and_model_may_be_parts(job: dict[str, Any], tmp_path: Path) -> Non
     assert results["metrics"]["pope"]["count"] == 2
     assert results["metrics"]["length"]["letters"] > 0
     assert results["model"] == "anymodal.AnyModal.from_pretrained"
+
+
+def test_replies_that_were_cut_off_are_named(
+    job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job["settings"]["max_new_tokens"] = 2
+    for _ in range(2):  # the second one reads what the first one kept
+        assert cli.main(["eval", "files", save(job, tmp_path)]) == 0
+        told = capsys.readouterr()
+        assert "5 replies were cut off by max_new_tokens: " in told.out
+        assert "set settings.max_new_tokens higher" in told.err
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert "draw" in results["truncated"] and len(results["truncated"]) == 5
+
+
+def test_media_of_one_s_own_package_are_read(
+    job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "smelling.py").write_text(
+        "from anymodal.media import Image\n\n\nclass Smell(Image):\n    kind = 'smell'\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    picture().save(tmp_path / "a.png")
+    write_samples(tmp_path, {"prompt": [{"file": "a.png", "kind": "smell"}, "hm?"], "answer": "no"})
+    config = save({**job, "trusted_packages": ["smelling"]}, tmp_path)
+    check_configuration(Path(config))
+    with pytest.raises(ConfigError, match="no module 'smeling'"):
+        run_evaluation(config, ["trusted_packages=[smeling]"])
+    kinds = Media.kinds.pop("smell")
+    assert kinds.__module__ == "smelling"
 
 
 def test_one_configuration_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:

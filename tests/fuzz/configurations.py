@@ -114,7 +114,7 @@ def prepare(context: Context) -> None:
 def _check(path: Path) -> None:
     from anymodal.cli.validate import check_configuration
 
-    check_configuration(path)
+    check_configuration(path, data=False)
 
 
 def attempt(index: int, context: Context) -> tuple[str, str]:
