@@ -19,6 +19,7 @@ from anymodal.training.batches import seed_all
 from anymodal.training.callbacks import GradientCheck, MeanLosses, StopAndSave, Throughput
 from anymodal.training.configuration import AUTO, Run
 from anymodal.training.loader import MicroBatch
+from anymodal.training.losses import WeightedLoss
 from anymodal.training.objectives import Objective
 from anymodal.training.optimizers import build_optimizer, schedule_of
 from anymodal.training.precision import cast_weights
@@ -110,6 +111,10 @@ class StageModule(L.LightningModule):
         # with a batch without one would lose its other batches.
         scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         return self._connected_loss(None) if scales else None
+
+    def losses_of(self, batch: Any) -> dict[str, list[WeightedLoss]]:
+        """The losses of a collated batch."""
+        return self.objective(batch)  # type: ignore[no-any-return]
 
     def _connected_loss(self, total: Tensor | None) -> Tensor:
         """A loss that every process can go backward from, in step with the others."""

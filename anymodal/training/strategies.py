@@ -7,10 +7,11 @@ from it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import lightning as L
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
@@ -142,6 +143,29 @@ def unsharded(module: nn.Module) -> Iterator[None]:
     finally:
         for part in parts:
             part.reshard()
+
+
+def forward_of(strategy: object, module: L.LightningModule, name: str) -> Callable[[Any], Any]:
+    """A method of a module, as called through its own forward where weights are in pieces.
+
+    Args:
+        strategy: of the trainer.
+        module: the module that it trains.
+        name: of the method, which takes one argument.
+    """
+    if not isinstance(strategy, FSDP2Strategy):
+        call: Callable[[Any], Any] = getattr(module, name)
+        return call
+
+    def forward(argument: object) -> object:
+        try:
+            return strategy._forward_redirection(module, module, name, argument)
+        finally:
+            # As a backward pass would leave it: what follows reads weights in pieces.
+            for part in (part for part in module.modules() if isinstance(part, FSDPModule)):
+                part.reshard()
+
+    return forward
 
 
 def full_tensor(value: ValueT) -> ValueT | Tensor:

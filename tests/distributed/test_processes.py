@@ -363,6 +363,23 @@ def validate_together(path: Path, rank: int) -> None:
     train(path)
 
 
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_a_model_is_validated_in_several_processes(
+    parts: Path, tmp_path: Path, strategy: str
+) -> None:
+    stage = stages(parts, tmp_path)["perceive"]
+    talk = {"_target_": "tests.support.composed.talks", "count": 6}
+    validation = {"data": talk, "every": 1, "samples": 0}
+    run = {**stage, "data": talk, "validation": validation, "steps": 2, "packed": False}
+    trainer = {"accelerator": "cpu", "enable_progress_bar": False, "strategy": strategy}
+    write(tmp_path, "together", **{**run, "batch_size": 1, "trainer": trainer})
+    write(tmp_path, "alone", **{**run, "batch_size": 2})
+    fit(read_run(tmp_path / "alone.yaml"))
+    run_together(partial(validate_together, tmp_path / "together.yaml"), tmp_path / "said")
+    alone, together = (read_log(tmp_path / n, "validation/loss") for n in ("alone", "together"))
+    assert len(alone) == 3 and together == pytest.approx(alone, rel=1e-3)
+
+
 def test_validation_is_the_same_in_several_processes(tmp_path: Path) -> None:
     """5 batches on 2 processes, one of which has no third of its own."""
     held_out = {"_target_": "tests.support.composed.Numbers", "count": 18}

@@ -18,6 +18,7 @@ from anymodal.training.callbacks.moving_average import MovingAverage
 from anymodal.training.configuration import Run
 from anymodal.training.objectives import Objective
 from anymodal.training.report.page import FRAGMENT
+from anymodal.training.strategies import forward_of
 from anymodal.training.validation.batches import HeldOutBatches
 from anymodal.training.validation.best import BEST, BestWeights
 from anymodal.training.validation.configuration import ValidationConfig
@@ -157,6 +158,7 @@ class Validation(L.Callback):
             self.run.seed,
             trainer.precision_plugin.forward_context,
             lambda: alone and module.stopping.has_signal,
+            forward_of(trainer.strategy, module, "losses_of"),
         )
         self._note_errors(name, errors)
         return figures

@@ -17,6 +17,8 @@ from anymodal.training.objectives import Objective
 from anymodal.training.validation.batches import HeldOutBatch
 from anymodal.training.validation.configuration import LOSS
 
+Losses = Mapping[str, Iterable[WeightedLoss]]
+"""A batch's losses, each in parts."""
 Context = Callable[[], AbstractContextManager[object]]
 
 
@@ -67,6 +69,7 @@ def held_out_losses(
     seed: int,
     precision: Context,
     stops: Callable[[], bool] = lambda: False,
+    forward: Callable[[Any], Losses] | None = None,
 ) -> tuple[dict[str, float], dict[int, str]]:
     """The losses over some batches, and the errors of this process's samples that were left out.
 
@@ -76,6 +79,7 @@ def held_out_losses(
         seed: of what a batch draws, such as noise: the same at every validation.
         precision: the context in which the model computes.
         stops: whether to stop early; the losses are then of nothing.
+        forward: computes a batch's losses; the objective's own forward where None.
     """
     sums = LossSums({name: loss.weight for name, loss in objective.losses.items()})
     errors: dict[int, str] = {}
@@ -87,7 +91,7 @@ def held_out_losses(
             continue
         seed_all(seed, number * collectives.world_size() + collectives.rank())
         with precision(), torch.no_grad():
-            losses = objective(batch)
+            losses = (forward or objective)(batch)
         if counts:
             sums.add(losses)
     sums.gather()
