@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
-from anymodal.language.tool_calls import ToolFormat
+from anymodal.language.tool_calls import ToolFormat, strings_in
 from anymodal.serving.content_filter import ContentFilter, check_content
 from anymodal.serving.errors import EngineClosedError, OutOfMemoryError, QueueFullError
 from anymodal.serving.job import Job, JobSettings
@@ -29,7 +29,7 @@ from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
 from anymodal.serving.preparer import Preparer
 from anymodal.serving.requests import Channel, Mailbox, ReplyRequest, ReplyStream
 from anymodal.serving.text_worker import TextWorker
-from anymodal.types import Message
+from anymodal.types import Message, ToolCall
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -134,9 +134,7 @@ class Engine:
             if not request.completes:
                 messages = await _messages(request.conversation)
             self._check_length(request, messages)
-            parts = [part for message in messages for part in message.content]
-            parts += [request.conversation] if request.completes else []
-            await check_content(self.settings.content_filter, parts, "in")
+            await check_content(self.settings.content_filter, _contents(request, messages), "in")
         except BaseException:  # a cancelled task's too: its place goes to others
             self._leave()
             raise
@@ -202,8 +200,7 @@ class Engine:
     def _check_length(self, request: ReplyRequest, messages: Sequence[Message]) -> None:
         """Refuse by its characters what can't fit, since reading it would hold up all others."""
         positions = self.model.language.max_positions
-        texts = [request.conversation] if request.completes else [each.text for each in messages]
-        count = sum(map(len, texts))
+        count = sum(len(each) for each in _contents(request, messages) if isinstance(each, str))
         if positions is not None and count > (most := positions * self._longest_token):
             raise ValueError(
                 f"the conversation has {count:,} characters, and the {positions} positions of the "
@@ -240,6 +237,16 @@ class Engine:
 
     def _order_medium(self, task: MediaTask) -> None:
         self._media[task.order.name].submit(task)
+
+
+def _contents(request: ReplyRequest, messages: Sequence[Message]) -> list[object]:
+    """All texts and media that the model is shown."""
+    parts = [part for message in messages for part in message.content]
+    contents: list[object] = [
+        part.arguments if isinstance(part, ToolCall) else part for part in parts
+    ]
+    contents += [request.conversation] if request.completes else []
+    return [*contents, *strings_in(request.tools)]
 
 
 async def _messages(conversation: Any) -> list[Message]:

@@ -77,6 +77,8 @@ def test_a_call_is_streamed(client: openai.OpenAI) -> None:
     [
         ({"model": "nano"}, "chat template has no tools"),
         ({"tool_choice": "required"}, "tool_choice"),
+        ({"tools": [{"type": "function", "function": {
+            "name": "a", "description": "x" * 10**6}}]}, "characters"),
         ({"tools": [{"type": "function", "function": {"name": "<|end|>"}}]}, "name"),
         ({"tools": [{"type": "function", "function": {
             "name": "a", "description": "<|end|>"}}]}, "means something"),
