@@ -25,11 +25,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.core import ComposedModel
 from anymodal.language.prompt import ChatPrompt
+from anymodal.training.building import build
 from anymodal.training.configuration import Run
 from anymodal.training.losses import alignment_loss
 from anymodal.training.objectives import Dialogue
 from anymodal.training.optimizers import build_optimizer
-from anymodal.training.run import build, read_run
+from anymodal.training.run import read_run
 from anymodal.training.trainable import freeze_all_but, train_mode
 from anymodal.types import Conditioning, Features, Message
 

@@ -29,7 +29,8 @@ from anymodal.tools.plan.budget import MemoryBudget
 from anymodal.tools.plan.memory import weights_of
 from anymodal.tools.plan.plan import is_model, make_plans
 from anymodal.tools.plan.training import LOOK
-from anymodal.training.run import objective_of, read_run, train_model
+from anymodal.training.building import objective_of
+from anymodal.training.run import read_run, train_model
 
 CONTEXT = 1024
 

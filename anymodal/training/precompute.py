@@ -15,12 +15,13 @@ from anymodal.data.workers import Loader, num_workers
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.io.tensor_store import TensorStore
 from anymodal.training.batches import Batches
+from anymodal.training.building import build
 from anymodal.training.configuration import Run
 from anymodal.training.data_module import run_batches
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import allow_tf32, lightning_precision
-from anymodal.training.run import build, read_run
+from anymodal.training.run import read_run
 from anymodal.training.trainable import train_mode
 
 

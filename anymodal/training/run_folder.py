@@ -12,11 +12,12 @@ from torch import Tensor
 
 from anymodal.config import ConfigError
 from anymodal.model import AnyModal
+from anymodal.training.building import build_objective
 from anymodal.training.checkpoints import AtomicCheckpointIO, read_checkpoint, resumable
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import cast_weights
 from anymodal.training.report.environment import RUN_FILE
-from anymodal.training.run import FINISHED, build_objective, read_run
+from anymodal.training.run import FINISHED, read_run
 from anymodal.training.trainable import freeze_all_but
 from anymodal.training.validation.best import BEST
 

@@ -19,8 +19,9 @@ from anymodal.encoders import TransformersEncoder
 from anymodal.tools.plan import answering, memory, meta_models
 from anymodal.tools.plan.earlier_runs import reopen
 from anymodal.tools.plan.parts import list_parts
+from anymodal.training.building import build
 from anymodal.training.module import StageModule
-from anymodal.training.run import build, read_run
+from anymodal.training.run import read_run
 from tests.support import huggingface_models, pipelines
 from tests.support.paths import ROOT
 from tests.support.plans import plan, sizes

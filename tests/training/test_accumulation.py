@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from anymodal.training.building import build
 from anymodal.training.module import StageModule
-from anymodal.training.run import build, fit, read_run
+from anymodal.training.run import fit, read_run
 from anymodal.training.steps import sum_counts
 from tests.support import composed
 from tests.support.host_reads import host_reads

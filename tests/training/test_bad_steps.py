@@ -19,7 +19,8 @@ from anymodal import cli
 from anymodal.cli.terminal import log_to_terminal
 from anymodal.config import ConfigError
 from anymodal.training.batches import Batches
-from anymodal.training.run import build, fit, read_run, train
+from anymodal.training.building import build
+from anymodal.training.run import fit, read_run, train
 from tests.support import composed
 from tests.support.composed import write_model
 from tests.support.runs import TOY, last, write

@@ -12,8 +12,9 @@ import torch
 
 from anymodal.decoders.deferred import DeferredDecoder
 from anymodal.model import AnyModal
+from anymodal.training.building import build
 from anymodal.training.precompute import fill_feature_cache
-from anymodal.training.run import build, fit, read_run
+from anymodal.training.run import fit, read_run
 from tests.support.cached_runs import SIZE, losses_of, write
 from tests.support.composed import write_model
 from tests.support.runs import read_log

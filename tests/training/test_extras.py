@@ -16,7 +16,8 @@ from torch import nn
 
 from anymodal.config import ConfigError
 from anymodal.tools.plan import training as training_memory
-from anymodal.training.run import build, fit, read_run, train, train_model
+from anymodal.training.building import build
+from anymodal.training.run import fit, read_run, train, train_model
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.config import ConfigError
-from anymodal.training.run import build, fit, read_run, train, train_model
+from anymodal.training.building import build
+from anymodal.training.run import fit, read_run, train, train_model
 from anymodal.types import Message
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together

@@ -10,9 +10,10 @@ import torch
 
 from anymodal.config import ConfigError
 from anymodal.io.feature_cache import FeatureCache
+from anymodal.training.building import build
 from anymodal.training.losses import WeightedLoss
 from anymodal.training.objectives import Dialogue, Objective
-from anymodal.training.run import build, read_run, train_model
+from anymodal.training.run import read_run, train_model
 from tests.support import composed
 from tests.support.runs import stages, write
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from anymodal.model import AnyModal
+from anymodal.training.building import build
 from anymodal.training.module import StageModule
 from anymodal.training.precompute import fill_feature_cache
-from anymodal.training.run import build, fit, read_run, train
+from anymodal.training.run import fit, read_run, train
 from tests.distributed.test_processes import TOY as TOGETHER
 from tests.distributed.test_processes import write as write_together
 from tests.support import composed

@@ -13,7 +13,8 @@ from anymodal import composition
 from anymodal import config as configuration
 from anymodal.config import ConfigError
 from anymodal.model import AnyModal
-from anymodal.training.run import build, fit, read_run, train
+from anymodal.training.building import build
+from anymodal.training.run import fit, read_run, train
 from anymodal.training.trainable import freeze_all_but, train_mode
 from tests.support.composed import write_model
 from tests.support.runs import TOY, read_log, stages, write

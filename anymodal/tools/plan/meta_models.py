@@ -70,7 +70,7 @@ def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Data
         ConfigError: as for a model.
         OSError: if a part's folder is missing, such as what an earlier run has not made yet.
     """
-    from anymodal.training.run import objective_of  # with lightning, for a run alone
+    from anymodal.training.building import objective_of  # with lightning, for a run alone
 
     build = MetaBuilder(earlier)
     names = _references([run.model, run.objective, run.data], run.parts)

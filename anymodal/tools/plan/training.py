@@ -28,13 +28,13 @@ from anymodal.tools.plan.memory import (
 from anymodal.tools.plan.parts import names_by_module, names_by_tensor, root
 from anymodal.tools.plan.tracing import MemoryTracker, fake_tensors
 from anymodal.training.batches import Batches
+from anymodal.training.building import defers_decoders
 from anymodal.training.configuration import Run
 from anymodal.training.losses import CAPTION_CONDITIONING, LATENTS
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
 from anymodal.training.optimizers import build_optimizer, kept_tensors
 from anymodal.training.regional import transform_regions
-from anymodal.training.run import defers_decoders
 
 LOOK = 4
 """First batches of a training, of which the largest is planned for; more would take longer."""
