@@ -207,11 +207,23 @@ class DeferredDecoder(Decoder):
         guidance: float,
         generator: Generators = None,
         progress: Progress | None = None,
+        **settings: Any,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning."""
         return self.open_decoder().sample(
-            conditioning, steps=steps, guidance=guidance, generator=generator, progress=progress
+            conditioning,
+            steps=steps,
+            guidance=guidance,
+            generator=generator,
+            progress=progress,
+            **settings,
         )
+
+    def check_settings(self, settings: object, place: str = "") -> dict[str, Any]:
+        """Check settings of `sample`; those that not every decoder takes by the decoder itself."""
+        if isinstance(settings, Mapping) and settings.keys() - {"steps", "guidance"}:
+            return self.open_decoder().check_settings(settings, place)
+        return super().check_settings(settings, place)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write what `from_pretrained` of the decoder's class reads."""

@@ -16,6 +16,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
 from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
+from anymodal.decoders.call_settings import call_arguments, check_call
 from anymodal.decoders.families.table import find_family
 from anymodal.decoders.files import is_complete
 from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
@@ -236,6 +237,16 @@ class DiffusionDecoder(Decoder):
             pooled = pooled.expand(count, -1)
         return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
 
+    def _negative(self, caption: str | None, count: int) -> Conditioning:
+        """What guidance leads away from: the conditioning of a caption, `count` times."""
+        if caption is None:
+            return self.unconditional(count)
+        with torch.inference_mode(False), torch.no_grad():
+            embeds, mask, pooled = self.family.negative_conditioning(caption)
+        if pooled is not None:
+            pooled = pooled.expand(count, -1)
+        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
+
     def loss(
         self,
         batch: Tensor,
@@ -283,6 +294,11 @@ class DiffusionDecoder(Decoder):
         guidance: float,
         generator: Generators = None,
         progress: Progress | None = None,
+        negative_prompt: str | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        frames: int | None = None,
+        seconds: float | None = None,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning, in one batch.
 
@@ -293,14 +309,22 @@ class DiffusionDecoder(Decoder):
                 away from the empty caption; 1 means none and takes half the time.
             generator: one, or one for each item, which makes items independent of the batch.
             progress: called with (step, steps) after each step.
+            negative_prompt: a caption that guidance leads away from instead of the empty one.
+            height: of the media in pixels; None for the decoder's own. This and what follows only
+                where the pipeline's `__call__` takes it.
+            width: likewise.
+            frames: of a clip; None for the decoder's own.
+            seconds: of a sound; None for the decoder's own.
 
         Raises:
             ValueError: a conditioning of another shape, settings out of their range, or another
                 number of generators than of items.
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
+        more = {"height": height, "width": width, "frames": frames, "seconds": seconds}
         settings = self.check_settings(
-            {"steps": steps, "guidance": guidance}, type(self.pipeline).__name__
+            {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, **more},
+            type(self.pipeline).__name__,
         )
         count = len(conditioning.embeds)
         if isinstance(generator, list) and len(generator) != count:
@@ -311,14 +335,29 @@ class DiffusionDecoder(Decoder):
             positive = self._check_conditioning(conditioning)
             check_finite(positive)
             positive = _cast(positive, self.pipeline.text_encoder.dtype, self.family.device)
-            negative = self.unconditional(count) if guidance > 1 else None
+            negative = None
+            if guidance > 1:
+                negative = self._negative(negative_prompt, count)
             return self.family.sample(
                 positive,
                 negative,
-                **settings,
+                steps=settings["steps"],
+                guidance=settings["guidance"],
                 generator=generator,
                 progress=progress or (lambda step, steps: None),
+                arguments=call_arguments(self.pipeline, more),
             )
+
+    def check_settings(self, settings: object, place: str = "") -> dict[str, Any]:
+        """Check settings of `sample`, also against the signature of the pipeline's `__call__`.
+
+        Raises:
+            ValueError: one is unknown, of the wrong type or out of its range, or one that this
+                pipeline doesn't take.
+        """
+        values = super().check_settings(settings, place)
+        check_call(self.family, values, place)
+        return values
 
     def captioning(self) -> CacheKey:
         """Give the caption encoders, their settings and their tokenizers."""

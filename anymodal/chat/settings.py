@@ -57,6 +57,21 @@ class MediaSettings(TypedDict, total=False):
     arXiv:2207.12598)."""
 
 
+class DiffusionSettings(MediaSettings, total=False):
+    """Settings of sampling media with a diffusers pipeline, of those that it takes."""
+
+    negative_prompt: str
+    """A caption that guidance leads away from, instead of the empty one."""
+    height: int
+    """Of a picture or a clip, in pixels; the decoder's own by default."""
+    width: int
+    """Likewise."""
+    frames: int
+    """Of a clip; the decoder's own by default."""
+    seconds: float
+    """Of a sound; the decoder's own by default."""
+
+
 MediaSettingsByModality = Mapping[str, MediaSettings]
 
 

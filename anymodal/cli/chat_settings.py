@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
-from anymodal.chat.settings import MediaSettings, TextSettings
+from anymodal.chat.settings import DiffusionSettings, MediaSettings, TextSettings
 from anymodal.config import suggest
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def _takers(session: Session, name: str, setting: MediaSettings) -> list[str]:
         return takers
     if errors and "there is no setting" not in str(errors[0]):
         raise errors[0]
-    names = [*TextSettings.__annotations__, *MediaSettings.__annotations__]
+    names = [*TextSettings.__annotations__, *get_type_hints(DiffusionSettings)]
+    if name in names and errors:
+        raise errors[0]
     raise ValueError(f"there is no setting {name!r}{suggest(name, names)}")
 
 

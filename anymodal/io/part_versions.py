@@ -36,9 +36,9 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "a5b8429027bac9c8", ("anymodal.decoders.families", "anymodal.types")
+        1, "cab71eb6d032f16f", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "16c21931bfad27cc", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "8a970e61fa91d4e5", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

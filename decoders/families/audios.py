@@ -36,6 +36,7 @@ class StableAudio(Family):
     ) -> None:
         super().__init__(pipeline)
         self.zeros = zeros
+        self.takes_negative_prompt = not zeros
         vae, network = pipeline.vae, pipeline.transformer
         self.rate = int(vae.config.sampling_rate)
         self.channels = int(vae.config.audio_channels)

@@ -74,6 +74,8 @@ class Family(ABC):
         min_steps: the fewest denoising steps that the pipeline takes.
         caption_encoders: names of the pipeline's parts that turn captions into conditioning.
         unsupported_components: parts that a pipeline may not have, with the error for each.
+        takes_negative_prompt: whether guidance may lead away from another caption than the empty.
+        frame_group: clips have one frame more than a multiple of this.
         legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
         latent_shape: shape of one item's latents.
         media_shape: shape of one prepared medium.
@@ -85,6 +87,8 @@ class Family(ABC):
     caption_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     unsupported_components: ClassVar[Mapping[str, str]] = {}
     legacy_callback: ClassVar[bool] = False
+    takes_negative_prompt: bool = True
+    frame_group: int = 1
     latent_shape: tuple[int, ...]
     media_shape: tuple[int, ...]
 
@@ -134,6 +138,30 @@ class Family(ABC):
         """Tokens of one item's latents, None where no schedule depends on them."""
         return None
 
+    @property
+    def side_step(self) -> int:
+        """Height and width of what is made are multiples of this, in pixels."""
+        patch = getattr(self.network.config, "patch_size", None) or 1
+        return int(self.pipeline.vae_scale_factor) * int(patch)
+
+    def check_size(self, height: int | None, width: int | None, frames: int | None) -> None:
+        """Check the size of what is to be made, as far as it is given.
+
+        Raises:
+            ValueError: the pipeline would make another size, or none.
+        """
+        name, group = type(self.pipeline).__name__, self.frame_group
+        if frames is not None and (frames < 1 or frames % group != 1 % group):
+            raise ValueError(
+                f"frames={frames}, but {name} makes one more than a multiple of {group} frames; "
+                f"the nearest below is {max(frames - 1, 0) // group * group + 1}"
+            )
+        for side, value in (("height", height), ("width", width)):
+            if value is not None and (value < self.side_step or value % self.side_step):
+                raise ValueError(
+                    f"{side}={value}, but {name} takes a multiple of {self.side_step} pixels"
+                )
+
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         """The conditioning that the pipeline's `encode_prompt` makes, with its gradient."""
         return self.apply_mask(self.encode_padded(captions))
@@ -159,7 +187,11 @@ class Family(ABC):
 
     def null_conditioning(self) -> Conditioning:
         """The unconditional (negative) conditioning of classifier-free guidance."""
-        return self.embed_captions([""])
+        return self.negative_conditioning("")
+
+    def negative_conditioning(self, caption: str) -> Conditioning:
+        """The conditioning of a caption that classifier-free guidance leads away from."""
+        return self.embed_captions([caption])
 
     def apply_mask(self, conditioning: Conditioning) -> Conditioning:
         """Apply the mask to the embeddings, where the network itself takes none."""
@@ -201,8 +233,9 @@ class Family(ABC):
         guidance: float,
         generator: Generators,
         progress: Progress,
+        arguments: Mapping[str, object],
     ) -> list[Media]:
-        """Call the pipeline.
+        """Call the pipeline, with further arguments of its `__call__` over the family's own.
 
         Raises:
             NonFiniteError: it made NaN or infinity.
@@ -215,7 +248,7 @@ class Family(ABC):
         )
         with isolated_state(self.pipeline, generator), decode_any_precision(self.pipeline.vae):
             output = self.pipeline(
-                **self.call_kwargs(positive, negative, guidance),
+                **{**self.call_kwargs(positive, negative, guidance), **arguments},
                 **callback,
                 num_inference_steps=steps,
                 generator=generator,

@@ -41,21 +41,18 @@ class Causal(Frames):
         group: int | None = None,
     ) -> None:
         super().__init__(pipeline)
-        name = type(pipeline).__name__
-        group = compression if group is None else group
-        if frames < 1 or frames % group != 1 % group:
-            raise ValueError(
-                f"frames={frames}, but {name} makes one more than a multiple of {group} frames; "
-                f"the nearest below is {max(frames - 1, 0) // group * group + 1}"
-            )
-        for side, value in zip(("height", "width"), size, strict=True):
-            if value < step or value % step:
-                raise ValueError(f"{side}={value}, but {name} takes a multiple of {step} pixels")
+        self.frame_group = compression if group is None else group
+        self.step = step
+        self.check_size(*size, frames)
         self.frames, self.size, self.fps = frames, size, fps
         self.media_shape = (3, frames, *size)
         #: The latents' frames, height and width.
         self.grid = ((frames - 1) // compression + 1, size[0] // factor, size[1] // factor)
         self.latent_shape = (int(pipeline.transformer.config.in_channels), *self.grid)
+
+    @property
+    def side_step(self) -> int:
+        return self.step
 
     def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float

@@ -19,6 +19,10 @@ class Patches(SquareImages):
     """Transformers over patches of 2 × 2 latents, whose number may shift the schedule."""
 
     @property
+    def side_step(self) -> int:
+        return 2 * int(self.pipeline.vae_scale_factor)
+
+    @property
     def tokens(self) -> int:
         _, height, width = self.latent_shape
         return (height // 2) * (width // 2)
@@ -104,6 +108,7 @@ class Flux(Patches):
             raise ValueError(f"size={size}, but Flux makes pictures of a multiple of {step} pixels")
         self.latent_shape = (channels // 4, side, side)
         self.distilled = bool(pipeline.transformer.config.guidance_embeds)
+        self.takes_negative_prompt = not self.distilled
         # What a distilled network is asked while it learns: the pipeline's own default.
         self.guidance = float(
             inspect.signature(pipeline.__call__).parameters["guidance_scale"].default
@@ -182,8 +187,12 @@ class Sana(MaskedImages):
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         return self._encode(captions, self.instruction)
 
-    def null_conditioning(self) -> Conditioning:
-        return self._encode([""], None)
+    @property
+    def side_step(self) -> int:
+        return 32  # its pipeline takes no other, whatever the autoencoder
+
+    def negative_conditioning(self, caption: str) -> Conditioning:
+        return self._encode([caption], None)
 
     def _encode(self, captions: Sequence[str], instruction: list[str] | None) -> Conditioning:
         embeds, mask, _, _ = self.pipeline.encode_prompt(

@@ -127,6 +127,7 @@ class AudioLDM2(AudioLDM):
     """
 
     max_tokens = 512
+    takes_negative_prompt = False  # its empty caption is padded like each item's own
     caption_encoders = ("text_encoder", "text_encoder_2", "projection_model", "language_model")
 
     def __init__(self, pipeline: Pipeline, seconds: float | None = None) -> None:

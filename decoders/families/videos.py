@@ -93,10 +93,10 @@ class Latte(FrameByFrame):
     def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:
         return list(self.pipeline._text_preprocessing(list(captions)))
 
-    def null_conditioning(self) -> Conditioning:
+    def negative_conditioning(self, caption: str) -> Conditioning:
         if self.padded:
-            return attend_all(self.encode_padded([""]).embeds)
-        return super().null_conditioning()
+            return attend_all(self.encode_padded([caption]).embeds)
+        return super().negative_conditioning(caption)
 
     def apply_mask(self, conditioning: Conditioning) -> Conditioning:
         return mask_padding(conditioning)

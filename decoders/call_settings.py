@@ -1,0 +1,80 @@
+"""Settings of one call beside steps and guidance: a negative prompt, sizes and lengths.
+
+A pipeline takes those that its `__call__` has an argument for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from anymodal.config import ranges
+
+if TYPE_CHECKING:
+    from anymodal.decoders.families.base import Family
+    from anymodal.decoders.pipeline import Pipeline
+
+ARGUMENTS = {
+    "height": ("height",),
+    "width": ("width",),
+    "frames": ("num_frames",),  # and not Latte's `video_length`, which its network fixes
+    "seconds": ("audio_length_in_s", "audio_end_in_s"),
+}
+"""Our settings, and the arguments of diffusers' pipelines that they are."""
+MOST_SIDE, MOST_FRAMES, MOST_SECONDS = 4096, 1024, 600.0
+
+
+def call_arguments(pipeline: Pipeline, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings under the names that a pipeline's `__call__` has for them; None is left out.
+
+    Raises:
+        ValueError: the pipeline takes no such setting.
+    """
+    parameters = inspect.signature(type(pipeline).__call__).parameters
+    arguments = {}
+    for name, value in settings.items():
+        if value is None or name not in ARGUMENTS:
+            continue
+        argument = next((each for each in ARGUMENTS[name] if each in parameters), None)
+        if argument is None:
+            ours = [n for n, theirs in ARGUMENTS.items() if any(t in parameters for t in theirs)]
+            raise ValueError(
+                f"{type(pipeline).__name__} takes no {name!r}; it takes "
+                f"{', '.join(['steps', 'guidance', *ours])}"
+            )
+        arguments[argument] = value
+    return arguments
+
+
+def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> None:
+    """Check these settings before a call; `place` stands before their names in an error.
+
+    Raises:
+        ValueError: the pipeline doesn't take one, or a value is of the wrong type or range.
+    """
+    prefix = f"{place}: " if place else ""
+    for name in ("height", "width"):
+        if settings.get(name) is not None:
+            ranges.check_integer(f"{prefix}{name}", settings[name], 8, MOST_SIDE)
+    if settings.get("frames") is not None:
+        ranges.check_integer(f"{prefix}frames", settings["frames"], 1, MOST_FRAMES)
+    if settings.get("seconds") is not None:
+        ranges.check_real(f"{prefix}seconds", settings["seconds"], 0.01, MOST_SECONDS)
+    try:
+        call_arguments(family.pipeline, settings)
+        family.check_size(*(settings.get(name) for name in ("height", "width", "frames")))
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from error
+    negative = settings.get("negative_prompt")
+    if negative is None:
+        return
+    if not isinstance(negative, str):
+        raise ValueError(f"{prefix}negative_prompt={negative!r}; it must be a text")
+    if not family.takes_negative_prompt:
+        raise ValueError(f"{prefix}{type(family.pipeline).__name__} takes no negative prompt here")
+    if settings.get("guidance", 2) <= 1:
+        raise ValueError(
+            f"{prefix}guidance={settings['guidance']} leads away from nothing, so that "
+            "negative_prompt has no effect; set guidance above 1"
+        )
