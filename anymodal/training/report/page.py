@@ -35,9 +35,8 @@ def write_report(
     """
     body = [*_curves_html(curves), *_replies(folder), *_data_html(data)]
     for title, text in sections.items():
-        body.append(
-            f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
-        )
+        block = f'<pre style="overflow-x:auto">{escape(text)}</pre>'
+        body.append(f"<details><summary>{escape(title)}</summary>{block}</details>")
     write_html_report(folder / REPORT, folder.resolve().name, lead, body)
 
 
