@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="model folders, names of shipped ones, or encoders, each as MODEL or NAME=MODEL "
         f"(default: {DEFAULT_MODEL})",
     )
+    add("--lazy", action="store_true", help="load each model when it is first asked for")
+    add("--dtype", metavar="TYPE", help="the weights' precision (default: that of the files)")
+    _add_network_arguments(add)
+    _add_work_arguments(add)
+    add_provenance(parser)
+    add_trust(parser)
+    add_limits(parser)
+    add_device(parser)
+
+
+def _add_network_arguments(add: Callable[..., object]) -> None:
     add("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
     add("--port", type=_port, default=8000, help="default: %(default)s; 0 takes a free one")
     add("--api-keys", type=Path, metavar="FILE", help="a file with API keys, one a line")
@@ -60,11 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ORIGIN",
         help="let pages of this site ask (default: of none)",
     )
+    add("--rate", type=count, metavar="N", help="POST requests of a key in a minute (default: any)")
+    add("--max-body", type=count, metavar="MIB", help="the longest body (default: 96)")
+
+
+def _add_work_arguments(add: Callable[..., object]) -> None:
     add("--batch", type=count, help="replies written together (default: 16)")
     add("--max-requests", type=count, help="requests under way, more get 429 (default: 128)")
     add("--timeout", type=float, help="the longest that a request may take, in s (default: 600)")
-    add("--max-body", type=count, metavar="MIB", help="the longest body (default: 96)")
-    add("--lazy", action="store_true", help="load each model when it is first asked for")
     add(
         "--model-memory",
         type=float,
@@ -77,7 +91,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE:FUNCTION",
         help="your own function, which decides about each text and medium, in and out",
     )
-    add("--rate", type=count, metavar="N", help="POST requests of a key in a minute (default: any)")
     add(
         "--data",
         type=Path,
@@ -85,11 +98,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep jobs and their videos here (default: until the server ends)",
     )
     add("--keep", type=float, metavar="HOURS", help="how long a finished job is kept (default: 24)")
-    add("--dtype", metavar="TYPE", help="the weights' precision (default: that of the files)")
-    add_provenance(parser)
-    add_trust(parser)
-    add_limits(parser)
-    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:

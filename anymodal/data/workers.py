@@ -116,7 +116,7 @@ def _lost(items: _MultiProcessingDataLoaderIter) -> bool:
     return not all(worker.is_alive() for worker in items._workers)
 
 
-def _unchanged(item: Any) -> Any:
+def _unchanged(item: object) -> object:
     return item
 
 

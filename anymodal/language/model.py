@@ -443,11 +443,6 @@ class LanguageModel(Recorded, nn.Module):
         }
 
 
-def supervised(labels: Tensor) -> int:
-    """Number of positions that `LanguageModel.loss` is a mean over, of labels (B, T)."""
-    return int((labels[:, 1:] != IGNORED).sum())
-
-
 def _append_rows(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
     old = old.detach().float()
     noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)

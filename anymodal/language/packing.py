@@ -109,3 +109,8 @@ def _first_fit(sizes: Sequence[int], length: int) -> tuple[list[Place], list[int
 def _cost(lengths: Sequence[int], width: int, device: str, shared: bool) -> float:
     """The cost of rows for a language model, in positions."""
     return device_costs(device).rows(len(lengths), max(lengths), width, shared)
+
+
+def supervised(labels: Tensor) -> int:
+    """Number of positions that `LanguageModel.loss` is a mean over, of labels (B, T)."""
+    return int((labels[:, 1:] != IGNORED).sum())

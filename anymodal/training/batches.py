@@ -131,7 +131,7 @@ class Batches(IterableDataset[Any]):
         while True:
             # What samples and collating draw depends on the batch alone, as in a worker of its own.
             seed_all(self.seed, batch, 1)
-            item: Any
+            item: object
             try:
                 item = self._collate(self.indices(batch))
             except (OSError, ValueError) as error:
@@ -144,7 +144,7 @@ class Batches(IterableDataset[Any]):
             yield item
             batch += step
 
-    def _collate(self, indices: Sequence[int]) -> Any:
+    def _collate(self, indices: Sequence[int]) -> object:
         """The batch of some samples; for one that can't be used another stands in, with a warning.
 
         Raises:
@@ -157,7 +157,7 @@ class Batches(IterableDataset[Any]):
         except (OSError, ValueError):  # of one of them, or several
             return self.collate([self._usable(index, collates=True) for index in indices])
 
-    def _usable(self, index: int, collates: bool = False) -> Any:
+    def _usable(self, index: int, collates: bool = False) -> object:
         """The sample of a number, or the first after it that can be read (and makes a batch)."""
         first: Exception | None = None
         for number in range(index, index + SPARES + 1):

@@ -131,7 +131,7 @@ def _nested(values: dict[str, Any], path: list[str], kind: type[Any]) -> Any:
     return target
 
 
-def _scalar(text: str) -> Any:
+def _scalar(text: str) -> object:
     """The number or truth value that a text is, else the text; objects in JSON too."""
     try:
         value = json.loads(text)

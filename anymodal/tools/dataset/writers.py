@@ -35,9 +35,9 @@ def _text_file(path: Path, name: str) -> Iterator[IO[str]]:
     with replacing(path) as temporary:
         if plain_name(name) != name and not name.lower().endswith(".gz"):
             raise ValueError(f"{name}: of compressed files, .gz is written")
-        packed = plain_name(name) != name
-        opened: Any = gzip.open if packed else open
-        with opened(temporary, "wt", encoding="utf-8", newline="") as file:
+        is_packed = plain_name(name) != name
+        open_text: Callable[..., IO[str]] = gzip.open if is_packed else open
+        with open_text(temporary, "wt", encoding="utf-8", newline="") as file:
             yield file
 
 

@@ -80,8 +80,7 @@ def embed_files(
     encoders_by_kind = dict(encoders) if kind is None else {kind: encoders[kind]}
     folder = out.with_name(f"{out.name}.cache")
     # The output may lie in a folder that is embedded; a second run must not read it.
-    files = find_files(paths, (out, outputs.entries_file(out), folder))
-    if not files:
+    if not (files := find_files(paths, (out, outputs.entries_file(out), folder))):
         raise ValueError("there is nothing to write: no file is there")
     # On disk from the first batch on, so that a killed run goes on where it stopped.
     cache = FeatureCache(folder=folder)
@@ -90,9 +89,7 @@ def embed_files(
             encoders_by_kind, cache, batch=batch, kind=kind, unit=unit, device=device
         )
         _take_up(out, embedder)
-        if workers is None:
-            workers = min(MAX_WORKERS, num_processors(), len(files) // FILES_A_WORKER)
-        _embed(files, embedder, limits, workers)
+        _embed(files, embedder, limits, _num_workers(len(files)) if workers is None else workers)
         entries = [embedder.entries[p] for p in map(str, files) if p in embedder.entries]
         outputs.write(out, embedder, entries)
     except ValueError:
@@ -101,6 +98,11 @@ def embed_files(
     # The output has every row now, and the next run takes them from there.
     shutil.rmtree(folder, ignore_errors=True)
     return Report(len(entries), embedder.new, embedder.skipped_files)
+
+
+def _num_workers(num_files: int) -> int:
+    """As many as there are processors, where each has files enough to be worth its start."""
+    return min(MAX_WORKERS, num_processors(), num_files // FILES_A_WORKER)
 
 
 def _embed(

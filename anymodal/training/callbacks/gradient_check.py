@@ -83,7 +83,7 @@ class GradientCheck(L.Callback):
             self.first += trainer.global_step
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         at_end = trainer.global_step >= trainer.max_steps
         # Steps that were all bad are for `max_skipped` to judge, as long as others may come.

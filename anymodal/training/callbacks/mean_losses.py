@@ -30,7 +30,7 @@ class MeanLosses(L.Callback):
             self.sums[name] = [total + value, count + 1]
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         if trainer.fit_loop._should_accumulate():
             return  # Lightning writes lines at the ends of steps

@@ -37,7 +37,7 @@ class MovingAverage(L.Callback):
 
     @torch.no_grad()
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         if trainer.global_step == self.last_step:
             return

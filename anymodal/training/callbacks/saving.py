@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 
@@ -18,7 +17,7 @@ class SaveEvery(L.Callback):
         self.last = trainer.global_step  # just read, or nothing to save yet
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         step = trainer.global_step
         due = step % self.every == 0 and step != self.last

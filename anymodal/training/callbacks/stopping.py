@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import lightning as L
 
@@ -43,7 +42,7 @@ class StopAndSave(L.Callback):
         self.has_signal = True
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         if self.any_signal and trainer.fit_loop.epoch_loop._accumulated_batches_reached():
             self.ended_run = trainer.should_stop = True  # gradients aren't saved, so between steps

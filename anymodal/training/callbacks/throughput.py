@@ -41,7 +41,7 @@ class Throughput(L.Callback):
         return _Timed(batches, self)
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         self.begin = time.perf_counter()
 

@@ -16,8 +16,7 @@ from anymodal.core import ComposedModel
 from anymodal.distributed import collectives
 from anymodal.io.feature_cache import CacheKey
 from anymodal.language.flat_rows import FlatReader, Needs
-from anymodal.language.model import supervised
-from anymodal.language.packing import Packed
+from anymodal.language.packing import Packed, supervised
 from anymodal.language.prompt import ChatPrompt, MediaReference
 from anymodal.media import Media
 from anymodal.model import AnyModal

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from anymodal.language.model import IGNORED, LanguageModel, supervised
-from anymodal.language.packing import Packed, pack
+from anymodal.language.model import IGNORED, LanguageModel
+from anymodal.language.packing import Packed, pack, supervised
 from anymodal.training.losses import Text
 from anymodal.training.losses.states import TextStates
 from anymodal.training.objectives.base import Objective

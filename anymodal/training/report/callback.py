@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class RunReport(L.Callback):
         add_session(self.folder, step)
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         step = trainer.global_step
         validated = self.validation is not None and self.validation.last_step == step
@@ -91,7 +91,7 @@ class RunReport(L.Callback):
             )
         )
 
-    def _attempt(self, write: Any) -> None:
+    def _attempt(self, write: Callable[[], object]) -> None:
         try:
             write()
         except OSError as error:

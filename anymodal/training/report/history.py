@@ -50,7 +50,9 @@ class History(Logger):
         return self._curves
 
     @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **more: Any) -> None:
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: object, **more: object
+    ) -> None:
         """Nothing: the configuration has a file of its own."""
 
     @rank_zero_only

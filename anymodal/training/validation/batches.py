@@ -82,7 +82,7 @@ class HeldOutBatches(IterableDataset[HeldOutBatch]):
             return HeldOutBatch(self.collate([*usable.values()]), errors)
         return HeldOutBatch(None, errors)
 
-    def _sample(self, index: int, errors: dict[int, str]) -> Any:
+    def _sample(self, index: int, errors: dict[int, str]) -> object:
         try:
             return self.data[index]
         except Exception as error:  # a class of a user's own may raise anything

@@ -79,7 +79,7 @@ class Validation(L.Callback):
             trainer.should_stop = True
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object
     ) -> None:
         step = trainer.global_step
         due = step % self.settings.every == 0 or step >= trainer.max_steps
