@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
 import pytest
 
 from anymodal.chat.session import Session
+from anymodal.language.chat_template import ChatTemplate
 from tests.support.tiny import picture, tiny_model
 
 
@@ -114,3 +116,23 @@ def test_a_reply_tells_why_it_ended_and_its_tokens(session: Session) -> None:
     session.configure(max_new_tokens=2)
     list(session.ask("hello"))
     assert session.turns[-1].reply.finish_reason == "length"
+
+
+def test_a_template_that_drops_the_system_prompt_is_told(session: Session) -> None:
+    session.system = "be short"
+    assert session.messages[0].text == "be short"
+    model, language = copy.copy(session.model), copy.copy(session.model.language)
+    tokenizer = copy.deepcopy(language.tokenizer)
+    tokenizer.chat_template = (
+        "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>{{ m.content }}<|end|>"
+        "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    language.template = ChatTemplate(tokenizer, language.stops)
+    model.prompts = copy.copy(model.prompts)
+    model.prompts.language = language
+    session.model = model
+    with pytest.raises(ValueError, match="does not write a system message"):
+        session.system = "be long"
+    assert session.system == "be short"
+    session.system = " "
+    assert not session.messages
