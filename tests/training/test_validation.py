@@ -308,3 +308,16 @@ def test_wrong_questions_are_refused_before_the_run(
     with pytest.raises(ConfigError, match=message):
         fit(read_run(talk_run(parts, tmp_path, "run", **settings)))
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_full_disk_leaves_the_figures(
+    parts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bleu = {"bleu": {"_target_": "anymodal.metrics.Bleu", "n_gram": 1}}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "validation").write_text("a file where the folder would be")
+    path = talk_run(parts, tmp_path, "run", samples=1, metrics=bleu, every=100)
+    fit(read_run(path, ["precision=bf16-mixed"]))
+    assert len(read_log(tmp_path / "run", "validation/bleu")) == 2
+    assert read_log(tmp_path / "run", "validation/failed") == [1.0, 2.0]
+    assert "validation of the replies' files at step 0 failed" in caplog.text

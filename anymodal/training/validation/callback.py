@@ -25,7 +25,7 @@ from anymodal.training.validation.configuration import ValidationConfig
 from anymodal.training.validation.held_out import HeldOut
 from anymodal.training.validation.loggers import log_replies
 from anymodal.training.validation.losses import held_out_losses, validating
-from anymodal.training.validation.replies import Questions, replies_html, write_replies
+from anymodal.training.validation.replies import Questions, Replies, replies_html, write_replies
 
 _LOG = logging.getLogger("anymodal")
 
@@ -183,11 +183,18 @@ class Validation(L.Callback):
             replies = questions.ask(model, str(self.objective.device))
         self._note_errors(SAMPLES_PLACE, replies.errors)
         if replies.shown:
-            write_replies(self.folder / f"step-{step:08d}", replies, step)
-            with replacing(Path(self.run.output_dir) / FRAGMENT) as path:
-                path.write_text("\n".join(replies_html(replies)), "utf-8")
-            log_replies(trainer.loggers, replies, step)
+            try:
+                self._show(replies, trainer)
+            except Exception as error:  # as of a full disk or a service; the figures stand
+                self._note_failure("the replies' files", error, step)
         return replies.figures
+
+    def _show(self, replies: Replies, trainer: L.Trainer) -> None:
+        step = trainer.global_step
+        write_replies(self.folder / f"step-{step:08d}", replies, step)
+        with replacing(Path(self.run.output_dir) / FRAGMENT) as path:
+            path.write_text("\n".join(replies_html(replies)), "utf-8")
+        log_replies(trainer.loggers, replies, step)
 
     def _note_errors(self, name: str, errors: dict[int, str]) -> None:
         before = self.errors.get(name, {})
