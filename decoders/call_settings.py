@@ -22,6 +22,8 @@ ARGUMENTS = {
     "seconds": ("audio_length_in_s", "audio_end_in_s"),
 }
 """Our settings, and the arguments of diffusers' pipelines that they are."""
+MOST_PIXELS = 2**27
+"""Of a picture, or of all frames of a clip: 145 frames of 1280 × 720."""
 MOST_SIDE, MOST_FRAMES, MOST_SECONDS = 4096, 1024, 600.0
 
 
@@ -47,6 +49,22 @@ def call_arguments(pipeline: Pipeline, settings: Mapping[str, Any]) -> dict[str,
     return arguments
 
 
+def _check_pixels(
+    family: Family, height: int | None, width: int | None, frames: int | None
+) -> None:
+    """Check how much a call would make: anybody may ask a server.
+
+    Raises:
+        ValueError: it is more than `MOST_PIXELS`.
+    """
+    *_, own_frames, own_height, own_width = (1, *family.media_shape[1:])
+    count = (frames or own_frames) * (height or own_height) * (width or own_width)
+    if count > MOST_PIXELS:
+        raise ValueError(
+            f"height, width and frames make {count:,} pixels; the limit is {MOST_PIXELS:,}"
+        )
+
+
 def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> None:
     """Check these settings before a call; `place` stands before their names in an error.
 
@@ -63,7 +81,10 @@ def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> 
         ranges.check_real(f"{prefix}seconds", settings["seconds"], 0.01, MOST_SECONDS)
     try:
         call_arguments(family.pipeline, settings)
-        family.check_size(*(settings.get(name) for name in ("height", "width", "frames")))
+        size = [settings.get(name) for name in ("height", "width", "frames")]
+        family.check_size(*size)
+        if any(each is not None for each in size):
+            _check_pixels(family, *size)
     except ValueError as error:
         raise ValueError(f"{prefix}{error}") from error
     negative = settings.get("negative_prompt")

@@ -36,7 +36,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "cab71eb6d032f16f", ("anymodal.decoders.families", "anymodal.types")
+        1, "59cb2340fa8c7144", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "8a970e61fa91d4e5", ("anymodal.decoders",)),
 }

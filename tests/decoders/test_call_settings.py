@@ -69,6 +69,9 @@ def test_a_clip_has_the_frames_that_were_asked_for(case: Any) -> None:
             decoder.check_settings({"frames": 9})
         return
     frames = 1 + 2 * decoder.family.frame_group
+    side = 1024 // decoder.family.side_step * decoder.family.side_step
+    with pytest.raises(ValueError, match=r"make [\d,]+ pixels; the limit is"):
+        decoder.check_settings({"frames": 897, "height": side, "width": 2 * side})
     assert len(made(decoder, frames=frames).frames) == frames
     if decoder.family.frame_group > 1:
         with pytest.raises(
