@@ -232,20 +232,14 @@ class DiffusionDecoder(Decoder):
             if self._unconditional is None or self._unconditional[0] != key:
                 with torch.inference_mode(False), torch.no_grad():
                     self._unconditional = key, self.family.null_conditioning()
-            embeds, mask, pooled = self._unconditional[1]
-        if pooled is not None:
-            pooled = pooled.expand(count, -1)
-        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
+            return _expand(self._unconditional[1], count)
 
     def _negative(self, caption: str | None, count: int) -> Conditioning:
         """What guidance leads away from: the conditioning of a caption, `count` times."""
         if caption is None:
             return self.unconditional(count)
         with torch.inference_mode(False), torch.no_grad():
-            embeds, mask, pooled = self.family.negative_conditioning(caption)
-        if pooled is not None:
-            pooled = pooled.expand(count, -1)
-        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
+            return _expand(self.family.negative_conditioning(caption), count)
 
     def loss(
         self,
@@ -263,7 +257,7 @@ class DiffusionDecoder(Decoder):
         Raises:
             ValueError: shapes that do not fit the decoder or one another.
         """
-        conditioning = self._check_conditioning(conditioning)
+        conditioning = self.family.check_conditioning(conditioning)
         clean = self._latents(batch)
         if len(clean) != len(conditioning.embeds):
             raise ValueError(
@@ -310,11 +304,11 @@ class DiffusionDecoder(Decoder):
             generator: one, or one for each item, which makes items independent of the batch.
             progress: called with (step, steps) after each step.
             negative_prompt: a caption that guidance leads away from instead of the empty one.
-            height: of the media in pixels; None for the decoder's own. This and what follows only
-                where the pipeline's `__call__` takes it.
+            height: of the media in pixels; None for the decoder's own, as of what follows. Each
+                only where the pipeline's `__call__` takes it.
             width: likewise.
-            frames: of a clip; None for the decoder's own.
-            seconds: of a sound; None for the decoder's own.
+            frames: of a clip.
+            seconds: of a sound.
 
         Raises:
             ValueError: a conditioning of another shape, settings out of their range, or another
@@ -332,12 +326,10 @@ class DiffusionDecoder(Decoder):
         if not count:
             return []
         with self.lock:
-            positive = self._check_conditioning(conditioning)
+            positive = self.family.check_conditioning(conditioning)
             check_finite(positive)
             positive = _cast(positive, self.pipeline.text_encoder.dtype, self.family.device)
-            negative = None
-            if guidance > 1:
-                negative = self._negative(negative_prompt, count)
+            negative = self._negative(negative_prompt, count) if guidance > 1 else None
             return self.family.sample(
                 positive,
                 negative,
@@ -425,22 +417,6 @@ class DiffusionDecoder(Decoder):
             **({} if self.source is None else {"source": self.source}),
         }
 
-    def _check_conditioning(self, conditioning: Conditioning) -> Conditioning:
-        expected = (self.family.length, self.family.width)
-        if tuple(conditioning.embeds.shape[1:]) != expected:
-            raise ValueError(
-                f"{type(self.pipeline).__name__} takes conditioning of shape (batch, "
-                f"{expected[0]}, {expected[1]}), not {tuple(conditioning.embeds.shape)}; build the "
-                "head from the decoder's spec"
-            )
-        pooled = None if conditioning.pooled is None else conditioning.pooled.shape[1]
-        if self.family.pooled is not None and pooled != self.family.pooled:
-            raise ValueError(
-                f"{type(self.pipeline).__name__} takes pooled conditioning of width "
-                f"{self.family.pooled}, not {pooled}; build the head from the decoder's spec"
-            )
-        return self.family.apply_mask(conditioning)
-
     def _latents(self, batch: Tensor) -> Tensor:
         shape = tuple(batch.shape[1:])
         if shape == self.family.latent_shape:
@@ -471,6 +447,13 @@ def _cast(
     embeds, mask, pooled = conditioning
     pooled = None if pooled is None else pooled.to(device, dtype)
     return Conditioning(embeds.to(device, dtype), mask.to(device), pooled)
+
+
+def _expand(conditioning: Conditioning, count: int) -> Conditioning:
+    """A conditioning of one item, `count` times."""
+    embeds, mask, pooled = conditioning
+    pooled = None if pooled is None else pooled.expand(count, -1)
+    return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
 
 
 def _settings(part: Any) -> dict[str, Any]:

@@ -36,9 +36,9 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "59cb2340fa8c7144", ("anymodal.decoders.families", "anymodal.types")
+        1, "4e1f94b01b7d53ac", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "8a970e61fa91d4e5", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "c08b07313ae1274b", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

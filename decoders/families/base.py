@@ -193,6 +193,27 @@ class Family(ABC):
         """The conditioning of a caption that classifier-free guidance leads away from."""
         return self.embed_captions([caption])
 
+    def check_conditioning(self, conditioning: Conditioning) -> Conditioning:
+        """Give a conditioning with its mask applied.
+
+        Raises:
+            ValueError: it is of another shape than the pipeline takes.
+        """
+        expected = (self.length, self.width)
+        if tuple(conditioning.embeds.shape[1:]) != expected:
+            raise ValueError(
+                f"{type(self.pipeline).__name__} takes conditioning of shape (batch, "
+                f"{expected[0]}, {expected[1]}), not {tuple(conditioning.embeds.shape)}; build the "
+                "head from the decoder's spec"
+            )
+        pooled = None if conditioning.pooled is None else conditioning.pooled.shape[1]
+        if self.pooled is not None and pooled != self.pooled:
+            raise ValueError(
+                f"{type(self.pipeline).__name__} takes pooled conditioning of width "
+                f"{self.pooled}, not {pooled}; build the head from the decoder's spec"
+            )
+        return self.apply_mask(conditioning)
+
     def apply_mask(self, conditioning: Conditioning) -> Conditioning:
         """Apply the mask to the embeddings, where the network itself takes none."""
         return conditioning
