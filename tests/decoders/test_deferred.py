@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from anymodal import AnyModal
-from anymodal.cli.options import open_model
+from anymodal.cli.options import add_model, open_model
 from anymodal.composition import SHIPPED, OpenOnFirstUse
 from anymodal.decoders.deferred import DeferredDecoder, interface
 from anymodal.io.checkpoint import CheckpointError, read_manifest
@@ -101,7 +101,10 @@ def test_what_a_manifest_does_not_tell_is_opened_at_once(folder: Path) -> None:
 
 @pytest.mark.parametrize(("dtype", "opened"), [(None, False), ("bfloat16", True)])
 def test_with_a_precision_the_command_opens_all(dtype: str | None, opened: bool) -> None:
-    args = argparse.Namespace(model="nano", trusted_packages=[], dtype=dtype, device="cpu")
+    parser = argparse.ArgumentParser()
+    add_model(parser)
+    options = ["--device", "cpu", *(["--dtype", dtype] if dtype else [])]
+    args = parser.parse_args(options)
     assert set(is_open(open_model(args, defer_decoders=True)).values()) == {opened}
 
 
