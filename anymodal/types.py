@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from anymodal.config import suggest
@@ -39,6 +40,18 @@ class Conditioning(NamedTuple):
     embeds: Tensor
     mask: Tensor
     pooled: Tensor | None = None
+
+    def repeat(self, count: int) -> Conditioning:
+        """The conditioning of one item, `count` times; no memory is taken for it."""
+        embeds, mask, pooled = self
+        pooled = None if pooled is None else pooled.expand(count, -1)
+        return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
+
+    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> Conditioning:
+        """The same in a precision and on a device; the mask stays of truth values."""
+        embeds, mask, pooled = self
+        pooled = None if pooled is None else pooled.to(device, dtype)
+        return Conditioning(embeds.to(device, dtype), mask.to(device), pooled)
 
 
 @dataclass(frozen=True)

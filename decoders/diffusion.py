@@ -232,14 +232,14 @@ class DiffusionDecoder(Decoder):
             if self._unconditional is None or self._unconditional[0] != key:
                 with torch.inference_mode(False), torch.no_grad():
                     self._unconditional = key, self.family.null_conditioning()
-            return _expand(self._unconditional[1], count)
+            return self._unconditional[1].repeat(count)
 
     def _negative(self, caption: str | None, count: int) -> Conditioning:
         """What guidance leads away from: the conditioning of a caption, `count` times."""
         if caption is None:
             return self.unconditional(count)
         with torch.inference_mode(False), torch.no_grad():
-            return _expand(self.family.negative_conditioning(caption), count)
+            return self.family.negative_conditioning(caption).repeat(count)
 
     def loss(
         self,
@@ -274,7 +274,7 @@ class DiffusionDecoder(Decoder):
         # Autocast chooses types itself; without it inputs need the type of the network.
         if not torch.is_autocast_enabled(clean.device.type):
             dtype = self.family.network.dtype
-            inputs, conditioning = inputs.to(dtype), _cast(conditioning, dtype)
+            inputs, conditioning = inputs.to(dtype), conditioning.cast(dtype)
         with self.lock, _cpu_attention(clean.device):
             output = self.family.denoise(inputs, timesteps, conditioning)
         # In float32: squares of small errors are 0 in float16.
@@ -328,7 +328,7 @@ class DiffusionDecoder(Decoder):
         with self.lock:
             positive = self.family.check_conditioning(conditioning)
             check_finite(positive)
-            positive = _cast(positive, self.pipeline.text_encoder.dtype, self.family.device)
+            positive = positive.cast(self.pipeline.text_encoder.dtype, self.family.device)
             negative = self._negative(negative_prompt, count) if guidance > 1 else None
             return self.family.sample(
                 positive,
@@ -439,21 +439,6 @@ def _cpu_attention(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return sdpa_kernel(SDPBackend.MATH)
     return nullcontext()
-
-
-def _cast(
-    conditioning: Conditioning, dtype: torch.dtype, device: torch.device | None = None
-) -> Conditioning:
-    embeds, mask, pooled = conditioning
-    pooled = None if pooled is None else pooled.to(device, dtype)
-    return Conditioning(embeds.to(device, dtype), mask.to(device), pooled)
-
-
-def _expand(conditioning: Conditioning, count: int) -> Conditioning:
-    """A conditioning of one item, `count` times."""
-    embeds, mask, pooled = conditioning
-    pooled = None if pooled is None else pooled.expand(count, -1)
-    return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
 
 
 def _settings(part: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "800c418cfabe2b85", ("anymodal.media",)),
+    "anymodal.types": PartVersion(1, "aec927651168cb2d", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "e19f411adc92ad37"),
     "anymodal.encoders": PartVersion(1, "85a29a229daa2939", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
@@ -36,7 +36,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "4e1f94b01b7d53ac", ("anymodal.decoders.families", "anymodal.types")
+        1, "78dddce3881a0eb1", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "c08b07313ae1274b", ("anymodal.decoders",)),
 }
