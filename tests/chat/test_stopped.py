@@ -214,7 +214,10 @@ def test_ctrl_c_at_a_real_terminal_stops_a_reply_alone(model: AnyModal, tmp_path
     terminal, its_end = pty.openpty()
     streams = {"stdin": its_end, "stdout": its_end, "stderr": its_end}
     env = {**os.environ, HISTORY: ""}
+    # A shell's background jobs ignore Ctrl-C, and so would their children.
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
     child = subprocess.Popen(command, **streams, start_new_session=True, env=env)
+    signal.signal(signal.SIGINT, handler)
     os.close(its_end)
     try:
         typist = Typist(terminal)

@@ -67,6 +67,8 @@ def test_doctor_tells_of_every_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_doctor_asks_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    # Read from the environment when it was imported, which forbade it.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
