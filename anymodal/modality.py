@@ -120,12 +120,12 @@ class Parts(nn.ModuleDict):
 
 
 def by_media(parts: Mapping[str, Encoder | Decoder], verb: str) -> dict[type[Media], str]:
-    """Which modality's part serves each class of media.
+    """Map each class of media to the modality whose part serves it.
 
     Raises:
         ValueError: where two do, or a part's `media` is no class of media.
     """
-    found: dict[type[Media], str] = {}
+    names: dict[type[Media], str] = {}
     for name, part in parts.items():
         media = part.media
         if not (isinstance(media, type) and issubclass(media, Media)):
@@ -133,14 +133,14 @@ def by_media(parts: Mapping[str, Encoder | Decoder], verb: str) -> dict[type[Med
                 f"the part of {name!r} has media={media!r}; set it to a class of media, such as "
                 "anymodal.media.Image or a subclass of Media of your own"
             )
-        if media in found:
+        if media in names:
             raise ValueError(
-                f"{found[media]!r} and {name!r} both {verb} {media.__name__}, so nobody knows "
+                f"{names[media]!r} and {name!r} both {verb} {media.__name__}, so nobody knows "
                 f"which of them is meant; leave one out, or let one {verb} a class of its own "
                 f"(class Other({media.__name__}) with a `kind` of its own)"
             )
-        found[media] = name
-    return found
+        names[media] = name
+    return names
 
 
 def check_projection(

@@ -235,7 +235,7 @@ class DiffusionDecoder(Decoder):
             return self._unconditional[1].repeat(count)
 
     def _negative(self, caption: str | None, count: int) -> Conditioning:
-        """What guidance leads away from: the conditioning of a caption, `count` times."""
+        """The negative conditioning of guidance: that of a caption, `count` times."""
         if caption is None:
             return self.unconditional(count)
         with torch.inference_mode(False), torch.no_grad():

@@ -61,7 +61,7 @@ class Mixture(Generic[T]):
 
     @property
     def reads_files(self) -> bool:
-        """Whether samples of a data set are decoded from files."""
+        """Return whether samples of a data set are decoded from files."""
         return any(getattr(dataset, "reads_files", False) for dataset in self.datasets)
 
     @property

@@ -163,16 +163,16 @@ class Recordings(Source[list[Message]]):
 
     def _labelled(self, entry: Row) -> _LabelledFile:
         """A row's recording, and the intervals that the row or the recording tells."""
-        given = {key: entry[key] for key in _OWN if not is_empty(entry.get(key))}
+        interval = {key: entry[key] for key in _OWN if not is_empty(entry.get(key))}
         several = entry.get(_INTERVALS)
         recording = self._recording(entry)
         if self._label_column is not None:
-            if given or several:
+            if interval or several:
                 raise ValueError("labels stand in the row and in label_column; choose one")
             return _LabelledFile(recording, self._of_column(recording, self._label_column))
-        if bool(given) == bool(several):
+        if bool(interval) == bool(several):
             raise ValueError("a recording has intervals, or start, end and label of one")
-        rows = several if several else [given]
+        rows = several if several else [interval]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError(f"intervals are {rows!r}, not a list of objects")
         return _LabelledFile(recording, [self._interval(row) for row in rows])

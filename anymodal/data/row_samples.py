@@ -71,9 +71,9 @@ class RowSamples(Source[SampleT_co]):
         self.folder = self.rows.folder
         self._columns = ColumnMapping(columns or {}, ignore)
         column = self._columns.names.get(_LABEL, _LABEL)
-        known = labels if labels is not None else self.rows.labels.get(column, ())
+        label_names = labels if labels is not None else self.rows.labels.get(column, ())
         reader = PartReader(Limits.of(limits), folder=self.folder, deferred=True)
-        self.reader = EntryReader(reader, Reading(make, ask, known), load_targets)
+        self.reader = EntryReader(reader, Reading(make, ask, label_names), load_targets)
 
     def __len__(self) -> int:
         return len(self.rows)

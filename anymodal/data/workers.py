@@ -25,7 +25,7 @@ def num_processors() -> int:
 
 
 def num_workers(configured: int | None, data: object, processes: int = 1) -> int:
-    """How many workers a training process has: those of a configuration, or as many as fit.
+    """The number of workers of a training process: a configuration's, or as many as fit.
 
     For data that decode files (`reads_files`) that is as many as there are processors, shared
     among the training processes of this machine, each of which keeps one. What is in memory isn't
@@ -112,7 +112,7 @@ class Loader(DataLoader[Any]):
 
 
 def _lost(items: _MultiProcessingDataLoaderIter) -> bool:
-    """Whether a worker has ended before its time."""
+    """Return whether a worker has ended before its time."""
     return not all(worker.is_alive() for worker in items._workers)
 
 

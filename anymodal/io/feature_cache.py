@@ -84,7 +84,7 @@ class ValueStore(Protocol):
         """The values there are."""
 
     def holds(self, section: str, keys: Sequence[str]) -> list[bool]:
-        """Whether there are values, without reading them."""
+        """Return whether there are values, without reading them."""
 
     def add(self, section: str, values: Mapping[str, Value]) -> None:
         """Keep values, as far as there is room."""
@@ -178,16 +178,16 @@ class FeatureCache:
         return tuple(torch.stack([value.to(device) for value in column]) for column in stacks)
 
     def holds(self, key: CacheKey, items: Sequence[str | None]) -> list[bool]:
-        """Whether results of items are there, where the key has been opened; None is no item.
+        """Return whether results of items are there, if the key has been opened; None is no item.
 
         Nothing is read. Workers may ask, if the key was opened before they were forked.
         """
         section = self._sections.get(key.place)
-        known = [item for item in items if item is not None]
-        if section is None or not known:
+        names = [item for item in items if item is not None]
+        if section is None or not names:
             return [False] * len(items)
-        held = dict(zip(known, self.store.holds(section, known), strict=True))
-        return [item is not None and held[item] for item in items]
+        present = dict(zip(names, self.store.holds(section, names), strict=True))
+        return [item is not None and present[item] for item in items]
 
     def read_digests(self, media: Iterable[Media]) -> None:
         """Give media of files the digests that are known by their stamps; nothing is decoded."""
@@ -266,7 +266,7 @@ class FeatureCache:
         return self._contents[key.place][1]
 
     def trains(self, key: CacheKey) -> bool:
-        """Whether any of a key's modules is being trained, so that no result may be kept."""
+        """Return whether any of a key's modules is being trained, so that no result may be kept."""
         return any(w.requires_grad for w in _values(self._parts(key).own))
 
     def _parts(self, key: CacheKey) -> KeyParts:

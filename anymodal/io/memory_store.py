@@ -38,7 +38,7 @@ class MemoryStore:
         return {key: self.values[section, key] for key in keys if (section, key) in self.values}
 
     def holds(self, section: str, keys: Sequence[str]) -> list[bool]:
-        """Whether there are values, in this process or the one that it was forked from."""
+        """Return whether there are values, in this process or the one that it was forked from."""
         return self.notes.holds(section, keys)
 
     def add(self, section: str, values: Mapping[str, Value]) -> None:

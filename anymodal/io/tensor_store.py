@@ -232,14 +232,14 @@ class TensorStore:
         return {key: value for key, value in values.items() if value is not None}
 
     def holds(self, section: str, keys: Sequence[str]) -> list[bool]:
-        """Whether there are values, by their records alone: a row may turn out to be torn."""
+        """Return whether there are values, by their records alone; a row may yet be torn."""
         with self._locked():
             index = self._section(section)
-            held = [bool(index.locations(_digest(key))) for key in keys]
-            if not all(held):
+            present = [bool(index.locations(_digest(key))) for key in keys]
+            if not all(present):
                 index.refresh()
-                held = [bool(index.locations(_digest(key))) for key in keys]
-        return held
+                present = [bool(index.locations(_digest(key))) for key in keys]
+        return present
 
     def add(self, section: str, values: Mapping[str, Value]) -> None:
         """Keep values, for good."""

@@ -120,7 +120,7 @@ class ChatTemplate:
 
     @property
     def tools(self) -> ToolFormat | None:
-        """How the template's model calls tools; None if it calls none, or in a way not read here.
+        """The format of the model's tool calls; None if it calls none, or in a way not read here.
 
         Marks that a reply's text would lose, as it loses special tokens, can't be read either.
         """
@@ -181,12 +181,12 @@ class ChatTemplate:
         add_generation_prompt: bool,
         tools: Sequence[ToolDefinition],
     ) -> FrameIds:
-        """What the template writes around contents; kept, where no tool is in it."""
+        """Encode the template's text around contents; cached, where no tool is in it."""
         key = (*((m.role, m.has_content) for m in messages), add_generation_prompt)
         plain = not tools and not any(message.calls for message in messages)
-        known = self._frames.get(key) if plain else None
-        if known is not None:
-            return known
+        cached = self._frames.get(key) if plain else None
+        if cached is not None:
+            return cached
         head, *tails = self._frame(messages, add_generation_prompt, tools)
         # A space that ends what stands before a content belongs to its first word, as its token
         # does; and a reply's opening ends without it.
@@ -311,10 +311,10 @@ class ChatTemplate:
         return sorted(word for word in words if len(word) > 1)
 
 
-def _make_room(kept: dict[Any, Any]) -> None:
+def _make_room(cache: dict[Any, Any]) -> None:
     """Begin anew where too much is kept."""
-    if len(kept) >= REMEMBERED:
-        kept.clear()
+    if len(cache) >= REMEMBERED:
+        cache.clear()
 
 
 def _text_of(template: object) -> str:

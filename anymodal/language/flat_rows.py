@@ -73,14 +73,14 @@ class RowPass:
         return torch.from_numpy(numbers).to(self.device, non_blocking=True)
 
     def mask(self, window: int | None) -> Tensor | None:
-        """Which keys a query sees (R, 1, T, K), None for all up to its own."""
+        """The mask of keys that a query sees (R, 1, T, K), None for all up to its own."""
         if window is not None and window >= self.longest:
             window = None
         if window not in self._masks:
             distance = self.queries[:, None, :, None] - self.keys[:, None, None]
-            seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+            visible = distance >= 0 if window is None else (distance >= 0) & (distance < window)
             alone = window is None and not self.earlier
-            self._masks[window] = None if alone else seen
+            self._masks[window] = None if alone else visible
         return self._masks[window]
 
     def attend(
@@ -127,7 +127,7 @@ def _attend(
     sliding_window: int | None = None,
     **more: object,
 ) -> tuple[Tensor, None]:
-    """What transformers calls instead of an attention function of its own."""
+    """Attention function that transformers calls in place of its own."""
     unknown = [name for name in _REFUSED if more.get(name) is not None]
     if unknown or attention_mask is not None:
         raise UnknownAttentionError(", ".join(unknown))
@@ -172,7 +172,7 @@ class FlatReader:
         self._before = [weight for part in before for weight in part.parameters()]
 
     def works(self) -> bool:
-        """Whether the model gives what it gives for padded rows, and the same gradient.
+        """Return whether the model gives what it gives for padded rows, and the same gradient.
 
         It is tried, and refused where it treats long sequences in a way that short ones don't show.
         """
@@ -197,7 +197,7 @@ class FlatReader:
             return False
 
     def needs(self, packed: Packed) -> Needs:
-        """What is needed of rows of one sequence each; on the CPU, where batches are made."""
+        """Positions needed of rows of one sequence each; on the CPU, where batches are made."""
         ids = packed.ids.numpy()
         placeholders = [self.signals.placeholder(name) for name in self.signals.inputs]
         media = np.isin(ids, placeholders)
@@ -263,7 +263,7 @@ def _any_trains(weights: Iterable[Tensor]) -> bool:
 
 
 def _depends_on_length(language: LanguageModel) -> bool:
-    """Whether positions are turned by the whole sequence's length, or attention sees chunks."""
+    """Return whether positions turn by the whole sequence's length, or attention sees chunks."""
     config = language.model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
     chunked = getattr(config, "attention_chunk_size", None) is not None

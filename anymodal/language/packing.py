@@ -40,7 +40,7 @@ class Packed(NamedTuple):
 
     @property
     def alone(self) -> bool:
-        """Whether each sequence has a row of its own."""
+        """Return whether each sequence has a row of its own."""
         return all(place == (row, 0) for row, place in enumerate(self.places))
 
 

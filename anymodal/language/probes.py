@@ -129,7 +129,7 @@ def same_results(
     other: Callable[[Tensor], Tensor],
     prefixes: Tensor,
 ) -> bool:
-    """Whether two ways of reading rows give the same hidden states, and the same gradient of them.
+    """Return whether two ways of reading rows give the same hidden states and gradient.
 
     Args:
         embeds: input embeddings (R, T, D).

@@ -15,7 +15,7 @@ MOST_CHARACTERS = 100_000
 
 @dataclass(frozen=True)
 class ToolFormat:
-    """How a model writes its calls.
+    """The format in which a model writes its calls.
 
     Attributes:
         opening: what stands before a call; a whole reply may be one where this is `{`.
@@ -92,8 +92,8 @@ class ToolCallParser:
             return buffer[:at].rstrip()
         self._is_start = False
         size = len(buffer.rstrip())
-        held = 0 if is_whole else _overlap(buffer[:size], opening)
-        size = len(buffer[: size - held].rstrip())
+        overlap = 0 if is_whole else _overlap(buffer[:size], opening)
+        size = len(buffer[: size - overlap].rstrip())
         text, self._buffer = buffer[:size], buffer[size:]
         return text or None
 

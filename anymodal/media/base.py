@@ -112,8 +112,8 @@ class Media(Content):
         """
         limits = limits or Limits()
         # A field with a default is there before it is decoded, so nothing would tell.
-        known = getattr(cls, "kind", None) in KNOWN_KINDS
-        if not known or any(hasattr(cls, each.name) for each in fields_of(cls)):
+        has_kind = getattr(cls, "kind", None) in KNOWN_KINDS
+        if not has_kind or any(hasattr(cls, each.name) for each in fields_of(cls)):
             return cls.load(source, limits=limits, **hints)
         if isinstance(source, bytes):
             limits.check_bytes("the given data", len(source))

@@ -73,12 +73,12 @@ class Content(ABC):
 
     @property
     def decoded(self) -> bool:
-        """Whether the content is in memory."""
+        """Return whether the content is in memory."""
         return self._file is None or all(field.name in vars(self) for field in fields_of(self))
 
     @property
     def undecoded(self) -> bool:
-        """Whether the digest is known only once the file has been decoded."""
+        """Return whether the digest is known only once the file has been decoded."""
         return not self.decoded and self._file is not None and self._file.digest is None
 
     def decode(self) -> None:
@@ -118,7 +118,7 @@ class Content(ABC):
         self._frozen = values, digest
 
     def _is_frozen(self) -> bool:
-        """Whether the content is as it was when it was made read-only."""
+        """Return whether the content is as it was when it was made read-only."""
         if self._frozen is None:
             return False
         for field, before in zip(fields_of(self), self._frozen[0], strict=True):

@@ -40,7 +40,7 @@ def _with_item(data: bytes, text: str) -> bytes:
 
 
 def _path(data: bytes) -> list[tuple[int, int]] | None:
-    """Where the boxes begin and end that hold the items; None if there are none."""
+    """Find the first and last byte of the boxes with the items; None if there are none."""
     path, start, end = list[tuple[int, int]](), 0, len(data)
     for name in _ITEMS:
         place = next(((at, to) for kind, at, to in _boxes(data, start, end) if kind == name), None)

@@ -24,7 +24,7 @@ class FileSigner(Protocol):
 
 @dataclass(frozen=True)
 class Provenance:
-    """Who made a medium.
+    """The maker of a medium.
 
     Nothing in it tells a time or a place, so that equal media have equal files.
 

@@ -1,4 +1,4 @@
-"""What a request may end in."""
+"""Errors that a request may end in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a server's models come from, and what is known of them before they are loaded."""
+"""Sources of a server's models, and facts about them before they are loaded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ModelSource:
 
     @cached_property
     def facts(self) -> ModelFacts:
-        """What is known of the model. Of a composed one no weight is read for it."""
+        """Facts about the model. Of a composed one no weight is read for them."""
         if self._loaded is not None:
             return self._loaded.facts
         if not self._is_composed:  # encoders tell what they read when they are open

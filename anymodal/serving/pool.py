@@ -63,7 +63,7 @@ class ModelPool:
 
     @property
     def facts(self) -> Mapping[str, ModelFacts]:
-        """What is known of each model, whether or not it is loaded."""
+        """Facts about each model, whether or not it is loaded."""
         return {name: slot.facts for name, slot in self._slots.items()}
 
     def loaded(self) -> Iterator[ServedModel]:

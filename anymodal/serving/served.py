@@ -30,7 +30,7 @@ EMBEDDED_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model, whether or not it is loaded.
+    """Facts about a model, whether or not it is loaded.
 
     Args:
         name: what clients call it.

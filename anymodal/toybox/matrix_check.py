@@ -1,4 +1,4 @@
-"""Whether a model can take the conversations of a matrix, before any of them is run."""
+"""A check that a model can take the conversations of a matrix, before any of them is run."""
 
 from __future__ import annotations
 

@@ -76,8 +76,10 @@ def resolve_steps(run: Run, samples: int) -> None:
         return
     quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     arguments = trainer_arguments({**run.trainer, **dict.fromkeys(quiet, False)})
-    drawn = run.batch_size * run.accumulate_grad_batches * L.Trainer(**arguments).world_size
-    run.steps = max(1, math.ceil(run.epochs * samples / drawn))
+    samples_a_step = (
+        run.batch_size * run.accumulate_grad_batches * L.Trainer(**arguments).world_size
+    )
+    run.steps = max(1, math.ceil(run.epochs * samples / samples_a_step))
 
 
 def _build_data(node: Any, place: str, run: Run, parts: Mapping[str, Any]) -> Sequence[Any]:

@@ -25,7 +25,7 @@ _COMMANDS = {"pipe", "ssh", "sftp"}
 
 
 def is_url(path: str) -> bool:
-    """Whether a path names something by a URL, such as `s3://bucket/a.tar`."""
+    """Return whether a path names something by a URL, such as `s3://bucket/a.tar`."""
     return _SCHEME.match(path) is not None
 
 
@@ -92,7 +92,7 @@ class DataFile:
 
     @property
     def is_local(self) -> bool:
-        """Whether it lies on this machine."""
+        """Return whether it lies on this machine."""
         return not is_url(self.path)
 
     def read(self, start: int, stop: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What a folder of data holds, and the split of it that is meant."""
+"""The content of a folder of data, and the split of it that is meant."""
 
 from __future__ import annotations
 
@@ -146,9 +146,9 @@ def _chosen(names: dict[str, str], split: str | None, folder: Path) -> str:
     """The name of the split that is meant."""
     if split is None and len(names) == 1:
         return next(iter(names.values()))
-    wanted = SPLITS.get(split.lower(), split) if split is not None else None
-    if wanted in names:
-        return names[wanted]
+    name = SPLITS.get(split.lower(), split) if split is not None else None
+    if name in names:
+        return names[name]
     if split in names.values():
         return str(split)
     options = ", ".join(names) or "none"

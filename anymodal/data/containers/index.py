@@ -32,7 +32,7 @@ class BrokenRows(ValueError):
 
 @dataclass(frozen=True)
 class RowIndex:
-    """Where rows lie.
+    """Places of rows in a file.
 
     Args:
         spans: of the rows.

@@ -43,7 +43,7 @@ def schema_of(row: Row) -> Schema | None:
 
 
 def is_recording(row: Row) -> bool:
-    """Whether a row has labelled intervals of a recording, which `Recordings` reads."""
+    """Return whether a row has labelled intervals of a recording, which `Recordings` reads."""
     return "intervals" in row or {"start", "label"} <= row.keys()
 
 

@@ -25,7 +25,7 @@ class Reading:
     labels: Sequence[str] | Mapping[str, str] = field(default_factory=tuple)
 
     def question(self, is_label: bool) -> str:
-        """What is said beside a medium, or before a caption where `make`."""
+        """The text beside a medium, or before a caption where `make`."""
         names = ", ".join(self.class_names)
         if self.ask is not None:
             return self.ask.replace("{labels}", names)

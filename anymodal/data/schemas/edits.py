@@ -28,8 +28,8 @@ def edited_kind(row: Row) -> str | None:
 
 
 def _matches(row: Row) -> bool:
-    told = any(isinstance(row.get(key), str) for key in INSTRUCTIONS)
-    return told and edited_kind(row) is not None and not any(key in row for key in TURNS)
+    has_instruction = any(isinstance(row.get(key), str) for key in INSTRUCTIONS)
+    return has_instruction and edited_kind(row) is not None and not any(key in row for key in TURNS)
 
 
 def _of_edit(entry: Row, _: Reading) -> Row:
@@ -41,20 +41,20 @@ def _of_edit(entry: Row, _: Reading) -> Row:
     )
     keys = [key for key in (result, source[1], *INSTRUCTIONS, *CAPTIONS) if key]
     rest, values = take(entry, *keys)
-    told = [key for key in INSTRUCTIONS if not is_empty(values[key])]
-    if len(told) != 1:
-        raise ValueError(f"the instruction stands twice, under {' and '.join(told)}")
-    instruction = text_of(values[told[0]], told[0])
+    names = [key for key in INSTRUCTIONS if not is_empty(values[key])]
+    if len(names) != 1:
+        raise ValueError(f"the instruction stands twice, under {' and '.join(names)}")
+    instruction = text_of(values[names[0]], names[0])
     caption = next((values[key] for key in CAPTIONS if not is_empty(values[key])), instruction)
     media = as_list(values[source[1]]) if source[1] else []
-    asked: list[Any] = [f"<{source[0]}>" * len(media), instruction]
+    lines: list[Any] = [f"<{source[0]}>" * len(media), instruction]
     return {
         **rest,
         **({source[0] + "s": media} if media else {}),
         f"output_{kind}": values[str(result)],
         f"{kind}_captions": [text_of(caption, "the caption")],
         "messages": [
-            {"role": "user", "content": "\n".join(text for text in asked if text)},
+            {"role": "user", "content": "\n".join(text for text in lines if text)},
             {"role": "assistant", "content": f"<{kind}>"},
         ],
     }

@@ -9,8 +9,8 @@ from anymodal.data.entry_keys import is_empty
 from anymodal.data.schemas.base import Reading, Schema, take, text_of
 
 
-def _messages(asked: str, said: object, history: object, reply: str) -> list[dict[str, Any]]:
-    return [*history_turns(history), *_turn_pair(asked, text_of(said, reply))]
+def _messages(request: str, said: object, history: object, reply: str) -> list[dict[str, Any]]:
+    return [*history_turns(history), *_turn_pair(request, text_of(said, reply))]
 
 
 def history_turns(history: object) -> list[dict[str, Any]]:
@@ -31,28 +31,31 @@ def history_turns(history: object) -> list[dict[str, Any]]:
     return turns
 
 
-def _turn_pair(asked: str, said: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+def _turn_pair(request: str, reply: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": request}, {"role": "assistant", "content": reply}]
 
 
 def _of_alpaca(entry: Row, _: Reading) -> Row:
     rest, values = take(entry, "instruction", "input", "output", "history")
-    asked = text_of(values["instruction"], "instruction")
+    request = text_of(values["instruction"], "instruction")
     if not is_empty(values["input"]):
-        asked = f"{asked}\n{text_of(values['input'], 'input')}"
-    return {**rest, "messages": _messages(asked, values["output"], values["history"], "output")}
+        request = f"{request}\n{text_of(values['input'], 'input')}"
+    return {**rest, "messages": _messages(request, values["output"], values["history"], "output")}
 
 
 def _of_query(entry: Row, _: Reading) -> Row:
     rest, values = take(entry, "query", "response", "history")
-    asked = text_of(values["query"], "query")
-    return {**rest, "messages": _messages(asked, values["response"], values["history"], "response")}
+    request = text_of(values["query"], "query")
+    return {
+        **rest,
+        "messages": _messages(request, values["response"], values["history"], "response"),
+    }
 
 
 def _of_question(entry: Row, _: Reading) -> Row:
     rest, values = take(entry, "question", "answer")
-    asked = text_of(values["question"], "question")
-    return {**rest, "messages": _messages(asked, values["answer"], None, "answer")}
+    request = text_of(values["question"], "question")
+    return {**rest, "messages": _messages(request, values["answer"], None, "answer")}
 
 
 ALPACA = Schema("Alpaca", lambda row: {"instruction", "output"} <= row.keys(), _of_alpaca)

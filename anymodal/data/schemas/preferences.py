@@ -22,7 +22,7 @@ def preference_keys() -> list[str]:
 
 
 def is_preference(row: Row) -> bool:
-    """Whether a row has a rejected reply."""
+    """Return whether a row has a rejected reply."""
     return any(not is_empty(row.get(key)) for key in preference_keys() if key != _CHOSEN)
 
 
@@ -90,10 +90,10 @@ def _of_replies(rest: Row, replies: Row) -> tuple[Row, Row] | None:
 
 
 def _rejected(replies: Row) -> object:
-    given = [key for key in _REJECTED if not is_empty(replies.get(key))]
-    if len(given) > 1:
-        raise ValueError(f"the rejected reply stands twice, under {' and '.join(given)}")
-    return replies[given[0]] if given else None
+    names = [key for key in _REJECTED if not is_empty(replies.get(key))]
+    if len(names) > 1:
+        raise ValueError(f"the rejected reply stands twice, under {' and '.join(names)}")
+    return replies[names[0]] if names else None
 
 
 def _with_turns(rest: Row) -> tuple[Row, list[dict[str, Any]]]:
@@ -107,9 +107,9 @@ def _with_turns(rest: Row) -> tuple[Row, list[dict[str, Any]]]:
         return rest, normal_turns(prompt)
     for key in ("prompt", "instruction", "query"):
         if not is_empty(values[key]):
-            asked = text_of(values[key], key)
+            request = text_of(values[key], key)
             more = "" if is_empty(values["input"]) else f"\n{text_of(values['input'], 'input')}"
-            asking = {"role": "user", "content": asked + more}
+            asking = {"role": "user", "content": request + more}
             return rest, [*history_turns(values["history"]), asking]
     return rest, []
 

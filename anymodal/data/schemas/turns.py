@@ -116,7 +116,7 @@ def _calls(calls: object) -> list[str]:
 
 
 def learns(turn: Mapping[str, Any]) -> bool:
-    """Whether a turn is to be learned from, as its `loss` says.
+    """Return whether a turn is to be learned from, as its `loss` says.
 
     Raises:
         ValueError: if that is no truth value.

@@ -156,7 +156,7 @@ def media_of(uploads: list[Upload], kind: str, limits: Limits) -> list[Media]:
 
 
 def form_schema(schema: type[BaseModel], **files: bool) -> dict[str, Any]:
-    """What the page of OpenAPI says of an endpoint's form; files by name, true if required."""
+    """An endpoint's form as OpenAPI describes it; files by name, true if required."""
     fields = schema.model_json_schema(ref_template="#/components/schemas/{model}")
     fields.pop("$defs", None)
     one = {"type": "string", "format": "binary"}

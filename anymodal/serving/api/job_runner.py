@@ -83,10 +83,10 @@ class JobRunner:
             except EngineClosedError:  # the server goes down: it begins again
                 return
             except Exception as error:
-                shown = api_error(error)
-                code = shown.code or shown.kind
+                answer = api_error(error)
+                code = answer.code or answer.kind
                 job = dataclasses.replace(
-                    job, status=FAILED, error={"code": code, "message": shown.message}
+                    job, status=FAILED, error={"code": code, "message": answer.message}
                 )
             else:
                 job = dataclasses.replace(job, status=COMPLETED, result=result)

@@ -85,7 +85,7 @@ class ServerSettings:
 
 
 def key_owner(key: str) -> str:
-    """What a key's owner is known by in files, from which the key can't be told."""
+    """A name for a key's owner in files, from which the key can't be told."""
     return _digest(f"anymodal owner {key}").hex()[:32]
 
 

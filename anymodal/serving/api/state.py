@@ -56,7 +56,7 @@ class ServerState:
         self.closing = False
 
     def find(self, name: str) -> ModelFacts:
-        """What is known of a model by its name.
+        """Facts about a model by its name.
 
         Raises:
             ApiError: if there is none.
@@ -140,7 +140,7 @@ def state_of(request: Request) -> ServerState:
 
 
 def owner_of(request: Request) -> str:
-    """What tells clients with different API keys apart; all are one where there are no keys."""
+    """An id of the client by its API key; all are one where there are no keys."""
     owner: str = request.scope[OWNER]
     return owner
 

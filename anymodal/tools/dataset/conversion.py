@@ -22,7 +22,7 @@ _HOLDS_BYTES = (".parquet", ".pq", ".arrow", ".feather")
 
 
 def prefix_of(folder: Path, home: Path) -> str | None:
-    """What stands before names that start in a folder where they are to start in another one.
+    """The prefix of names that start in a folder, where they are to start in another one.
 
     None where the folder doesn't lie within that: names may not lead out of it.
     """

@@ -17,7 +17,7 @@ from anymodal.tools.dataset.statistics import Sample
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How rows are dealt to parts.
+    """Settings by which rows are dealt to parts.
 
     Args:
         shares: of each part, by name; they sum to 1.
@@ -65,7 +65,7 @@ class SplitRule:
 
 
 def group_of(entry: Row, by: str | None) -> str:
-    """What a row shares with those that it must stay together with."""
+    """The value that a row shares with those that it must stay together with."""
     if by is not None:
         value = entry.get(by)
         if value is None or value == "":
@@ -90,21 +90,21 @@ def split_rows(source: RowSamples[Sample], rule: SplitRule) -> dict[str, Sequenc
             or a part has no rows.
     """
     parts: dict[str, list[int]] = {name: [] for name in rule.shares}
-    seen: set[str] = set()
+    groups: set[str] = set()
     for index in range(len(source)):
         entry = source.entry(index)
         try:
             if rule.by is not None:
-                seen.add(group_of(entry, rule.by))
+                groups.add(group_of(entry, rule.by))
             parts[rule.part(entry)].append(index)
         except ValueError as error:
             raise ValueError(f"{source.rows.place(index)}: {error}") from error
-    if missing := sorted(set(rule.put) - seen):
-        raise ValueError(f"no row has {missing[0]!r} in {rule.by!r}{suggest(missing[0], seen)}")
+    if missing := sorted(set(rule.put) - groups):
+        raise ValueError(f"no row has {missing[0]!r} in {rule.by!r}{suggest(missing[0], groups)}")
     if empty := [name for name, rows in parts.items() if not rows]:
         raise ValueError(
             f"part {empty[0]!r} has no rows: there are {len(source):,} rows"
-            + (f" of {len(seen)} groups" if rule.by else "")
+            + (f" of {len(groups)} groups" if rule.by else "")
             + "; give it a larger share, or put groups into it"
         )
     return dict(parts)

@@ -1,4 +1,4 @@
-"""What a data set holds: schemas, columns, texts and media, over some of its rows."""
+"""Statistics of a data set: schemas, columns, texts and media, over some of its rows."""
 
 from __future__ import annotations
 
@@ -148,18 +148,18 @@ def _add_row(
         statistics.labels[str(label)] += 1
     messages = sample_messages(source[index])
     statistics.add("messages", len(messages))
-    asked, said = (
+    requests, said = (
         [m.text for m in messages if (m.role == "assistant") == s] for s in (False, True)
     )
-    for name, texts in (("asked", asked), ("replied", said)):
+    for name, texts in (("asked", requests), ("replied", said)):
         text = "".join(texts)
         statistics.add(f"characters {name}", len(text))
         if count_tokens is not None:
             statistics.add(f"tokens {name}", count_tokens(text))
     targets = [part for m in messages for part in m.content if isinstance(part, Target)]
     statistics.media.update(f"{target.modality} to be made" for target in targets)
-    shown = [medium for message in messages for medium in message.media]
-    statistics.media.update(f"{medium.kind} shown" for medium in shown)
+    media = [medium for message in messages for medium in message.media]
+    statistics.media.update(f"{medium.kind} shown" for medium in media)
     for medium in media_in(messages):
         _add_medium(statistics, medium)
 

@@ -132,7 +132,7 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         media: Callable[[ItemT], Media],
         digest: Callable[[ItemT], str],
     ) -> list[bool]:
-        """Whether a part's results of some items are cached; no file is decoded to tell.
+        """Return whether a part's results of some items are cached; no file is decoded to tell.
 
         Args:
             key: what determines the results.

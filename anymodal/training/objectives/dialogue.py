@@ -135,8 +135,8 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
 
         What else is in files stays there, or goes back there.
         """
-        shown = batch.items()
-        for name, items in shown.items():
+        references = batch.items()
+        for name, items in references.items():
             if missing := self._prepare(name, items):
                 batch.prepared[name] = PreparedMedia.of(missing)
         decoded: list[Media] = []
@@ -144,9 +144,9 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             for name in self.model.heads:
                 media = [t.media for t in batch.targets(name) if t.media is not None]
                 decoded += decode_missing(self, self.model.decoders.get(name), media)
-        kept = set(map(id, decoded))
-        for item in (item for items in shown.values() for item in items):
-            if id(item.media) not in kept:
+        decoded_ids = set(map(id, decoded))
+        for item in (item for items in references.values() for item in items):
+            if id(item.media) not in decoded_ids:
                 item.media.release()
 
     def _prepare(self, name: str, items: Sequence[MediaReference]) -> dict[int, Tensor]:
@@ -230,13 +230,13 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
 
     def statistics(self, batch: DialogueBatch) -> dict[str, int]:
         """Numbers of tokens, supervised ones, conversations, and media shown and asked for."""
-        shown = {f"{name} shown": len(items) for name, items in batch.items().items()}
-        asked = {f"{name} asked for": n for name, n in batch.num_captions.items() if n}
+        inputs = {f"{name} shown": len(items) for name, items in batch.items().items()}
+        targets = {f"{name} asked for": n for name, n in batch.num_captions.items() if n}
         return {
             "tokens": sum(len(prompt.ids) for prompt in batch.prompts),
             "supervised tokens": batch.supervised,
-            **shown,
-            **asked,
+            **inputs,
+            **targets,
         }
 
     # ---- Results of frozen parts ---------------------------------------------------------------

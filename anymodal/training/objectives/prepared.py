@@ -12,7 +12,7 @@ from anymodal.data.workers import PackedTensor
 
 
 class PreparedMedia(NamedTuple):
-    """What `Encoder.prepare` gave for some media of a batch.
+    """Prepared media of a batch, as `Encoder.prepare` gave them.
 
     Attributes:
         places: of the media, among all of their modality in the batch.

@@ -102,11 +102,11 @@ class RunReport(L.Callback):
     def _data(self) -> dict[str, Mapping[str, object]]:
         totals = self.module.throughput.totals
         run = self.run
-        seen = self.module.progress.batches * run.batch_size * collectives.world_size()
+        num_samples = self.module.progress.batches * run.batch_size * collectives.world_size()
         facts: dict[str, Mapping[str, object]] = {
             "training": {
                 "samples": len(self.data),
-                "epochs seen": f"{seen / len(self.data):.2f}",
+                "epochs seen": f"{num_samples / len(self.data):.2f}",
                 **{f"{name} seen in this session": count for name, count in totals.items()},
             }
         }

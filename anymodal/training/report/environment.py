@@ -1,4 +1,4 @@
-"""What a run was started with: its configuration, packages, machine and git state."""
+"""The environment of a run: its configuration, packages, machine and git state."""
 
 from __future__ import annotations
 

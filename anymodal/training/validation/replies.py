@@ -37,7 +37,7 @@ class Replies:
 
 @dataclass(frozen=True)
 class Questions:
-    """What a model is asked at each validation.
+    """Questions that a model answers at each validation.
 
     Args:
         samples: by index; reading one may fail.
@@ -64,9 +64,9 @@ class Questions:
         places = {place * len(self.samples) // count for place in range(count) if self.shown}
         for start in range(0, len(self.samples), self.batch_size):
             batch = range(start, min(start + self.batch_size, len(self.samples)))
-            asked = dict(self._conversations(batch, replies.errors))
-            for place, reply in self._answers(model, asked, replies.errors):
-                sample, conversation = asked[place]
+            questions = dict(self._conversations(batch, replies.errors))
+            for place, reply in self._answers(model, questions, replies.errors):
+                sample, conversation = questions[place]
                 _measure(metrics, sample, reply, place, replies.errors)
                 if place in places:
                     replies.shown.append((sample, conversation, reply))
@@ -86,25 +86,25 @@ class Questions:
     def _answers(
         self,
         model: ComposedModel,
-        asked: Mapping[int, tuple[EvaluationSample, list[Message]]],
+        questions: Mapping[int, tuple[EvaluationSample, list[Message]]],
         errors: dict[int, str],
     ) -> Iterator[tuple[int, Message]]:
         """Replies in one batch; which question spoils a batch shows when each is alone."""
-        if not asked:
+        if not questions:
             return
-        seeds = [sample.seed(self.seed) for sample, _ in asked.values()]
-        conversations = [conversation for _, conversation in asked.values()]
+        seeds = [sample.seed(self.seed) for sample, _ in questions.values()]
+        conversations = [conversation for _, conversation in questions.values()]
         settings = {"batch_size": self.batch_size, **self.settings}
         try:
             messages = reply_many(model, conversations, seeds=seeds, **settings)
         except ValueError as error:
-            if len(asked) == 1:
-                errors[next(iter(asked))] = f"{type(error).__name__}: {error}"
+            if len(questions) == 1:
+                errors[next(iter(questions))] = f"{type(error).__name__}: {error}"
                 return
-            for place, each in asked.items():
+            for place, each in questions.items():
                 yield from self._answers(model, {place: each}, errors)
             return
-        yield from zip(asked, messages, strict=True)
+        yield from zip(questions, messages, strict=True)
 
 
 def _measure(
