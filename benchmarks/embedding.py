@@ -50,7 +50,7 @@ class Watch:
 
 @torch.inference_mode()
 def bare_loop(paths: Sequence[Path], encoder: Encoder, out: Path, batch: int) -> dict[str, float]:
-    """What is easily written: load, prepare, encode a batch, one after the other."""
+    """The loop that is easily written: load, prepare, encode a batch, one after the other."""
     watch = Watch()
     rows = []
     for first in range(0, len(paths), batch):
@@ -64,7 +64,7 @@ def bare_loop(paths: Sequence[Path], encoder: Encoder, out: Path, batch: int) ->
 def embedded(
     paths: Sequence[Path], encoder: Encoder, out: Path, batch: int, workers: int | None
 ) -> dict[str, float]:
-    """What `anymodal embed` runs, once the model is open."""
+    """The run of `anymodal embed`, once the model is open."""
     watch = Watch()
     embed_files(paths, {"video": encoder}, out, batch=batch, workers=workers)
     return watch.taken()

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from anymodal import composition
+from anymodal.io.checkpoint import MANIFEST
 from anymodal.io.content_credentials import ContentSigner
 from anymodal.model import AnyModal
 from anymodal.serving.engine import EngineSettings
-from anymodal.serving.served import ModelFacts, ServedModel, is_composed
+from anymodal.serving.served import ModelFacts, ServedModel
+from anymodal.tools.embed.opening import open_encoders
 
 
 class ModelSource:
@@ -18,7 +22,13 @@ class ModelSource:
 
     Args:
         name: what clients call it.
-        path: see `ServedModel.open`, as the other arguments.
+        path: of a composed model's folder, or else what encoders are opened by; or a name.
+        trusted_packages: packages whose parts a folder may use beside AnyModal's own.
+        dtype: the weights' precision; None for that of the files.
+        device: where it computes.
+        settings: of the engine.
+        provenance: whether media carry the note that a model made them.
+        signer: signs the note; None for the note alone.
 
     Raises:
         ValueError: if there is no model there.
@@ -71,14 +81,29 @@ class ModelSource:
         return loaded
 
     def open(self) -> ServedModel:
-        """Load it anew."""
-        return ServedModel.open(
-            self.name,
-            self.path,
-            trusted_packages=self._trusted,
-            dtype=self._dtype,
-            device=self.device,
-            settings=self._settings,
-            provenance=self._provenance,
-            signer=self._signer,
+        """Load it anew: the composed model, or else the encoders of a folder or a hub's name.
+
+        Raises:
+            ValueError: if there is neither.
+        """
+        if not self._is_composed:
+            encoders = open_encoders(self.path, texts=True)
+            device = self.device
+            if device == "auto":
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+            parts = {kind: part.to(device) for kind, part in encoders.items()}
+            return ServedModel(self.name, None, parts, self._settings)
+        model = AnyModal.from_pretrained(
+            self.path, trusted_packages=self._trusted, dtype=self._dtype, device=self.device
         )
+        model.name, model.provenance, model.signer = self.name, self._provenance, self._signer
+        return ServedModel(self.name, model, None, self._settings)
+
+
+def is_composed(path: str) -> bool:
+    """Return whether a path is a composed model's folder, or a shipped model's name."""
+    try:
+        folder = composition.find(path)
+    except (OSError, ValueError):
+        return False
+    return (Path(folder) / MANIFEST).is_file()

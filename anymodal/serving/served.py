@@ -6,20 +6,15 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from anymodal import composition
-from anymodal.io.checkpoint import MANIFEST
-from anymodal.io.content_credentials import ContentSigner
 from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.serving.engine import Engine, EngineSettings
 from anymodal.tools.embed.files import TEXT
-from anymodal.tools.embed.opening import open_encoders
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -97,47 +92,6 @@ class ServedModel:
         self.facts = ModelFacts.of(name, model, list(encoders))
         self._lock = threading.Lock()
 
-    @classmethod
-    def open(
-        cls,
-        name: str,
-        path: str,
-        *,
-        trusted_packages: Sequence[str] = (),
-        dtype: str | None = None,
-        device: str = "auto",
-        settings: EngineSettings | None = None,
-        provenance: bool = True,
-        signer: ContentSigner | None = None,
-    ) -> ServedModel:
-        """Load a composed model, or else the encoders that a folder or a hub's name means.
-
-        Args:
-            name: what clients call it.
-            path: of the folder, or a name.
-            trusted_packages: packages whose parts a folder may use beside AnyModal's own.
-            dtype: the weights' precision; None for that of the files.
-            device: where it computes.
-            settings: of the engine.
-            provenance: whether media carry the note that a model made them.
-            signer: signs the note; None for the note alone.
-
-        Raises:
-            ValueError: if there is neither.
-        """
-        if not is_composed(path):
-            encoders = open_encoders(path, texts=True)
-            target_device = (
-                ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-            )
-            parts = {kind: part.to(target_device) for kind, part in encoders.items()}
-            return cls(name, None, parts, settings)
-        model = AnyModal.from_pretrained(
-            path, trusted_packages=trusted_packages, dtype=dtype, device=device
-        )
-        model.name, model.provenance, model.signer = name, provenance, signer
-        return cls(name, model, None, settings)
-
     @property
     def makers(self) -> Mapping[str, str]:
         """The modality that makes each kind of media."""
@@ -196,12 +150,3 @@ class ServedModel:
         """End what is under way."""
         if self.engine is not None:
             self.engine.close()
-
-
-def is_composed(path: str) -> bool:
-    """Return whether a path is a composed model's folder, or a shipped model's name."""
-    try:
-        folder = composition.find(path)
-    except (OSError, ValueError):
-        return False
-    return (Path(folder) / MANIFEST).is_file()

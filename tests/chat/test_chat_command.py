@@ -23,7 +23,7 @@ def session(tmp_path: Path) -> Session:
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, typed: bytes) -> None:
-    """What comes from a terminal, in any bytes."""
+    """A terminal's input, in any bytes."""
     monkeypatch.setattr(
         sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), "utf-8", "surrogateescape")
     )

@@ -18,7 +18,7 @@ from tests.support.decoders import generator_of, values
 from tests.support.tiny import tiny_model
 
 
-def made(decoder: DiffusionDecoder, **settings: Any) -> Any:
+def sample_one(decoder: DiffusionDecoder, **settings: Any) -> Any:
     with torch.no_grad():
         conditioning = decoder.embed_captions(["a ball"])
     ask = {"steps": 2, "guidance": 3.0, **settings}
@@ -33,10 +33,10 @@ def test_a_negative_prompt_leads_elsewhere_or_is_refused(case: Any) -> None:
             decoder.check_settings({"negative_prompt": "a red bell"})
         return
     assert not np.array_equal(
-        values(made(decoder)), values(made(decoder, negative_prompt="a red bell"))
+        values(sample_one(decoder)), values(sample_one(decoder, negative_prompt="a red bell"))
     )
     with pytest.raises(ValueError, match="guidance=1.0 leads away from nothing"):
-        made(decoder, negative_prompt="a red bell", guidance=1.0)
+        sample_one(decoder, negative_prompt="a red bell", guidance=1.0)
     with pytest.raises(ValueError, match="negative_prompt=3"):
         decoder.check_settings({"negative_prompt": 3})
 
@@ -44,8 +44,8 @@ def test_a_negative_prompt_leads_elsewhere_or_is_refused(case: Any) -> None:
 def test_what_is_made_has_the_size_that_was_asked_for(case: Any) -> None:
     _, _, decoder = case
     if decoder.media is Audio:
-        whole = made(decoder).duration
-        assert made(decoder, seconds=whole / 2).duration == pytest.approx(whole / 2, rel=0.05)
+        whole = sample_one(decoder).duration
+        assert sample_one(decoder, seconds=whole / 2).duration == pytest.approx(whole / 2, rel=0.05)
         with pytest.raises(ValueError, match="takes no 'height'; it takes steps, guidance, sec"):
             decoder.check_settings({"height": 64})
         return
@@ -55,7 +55,7 @@ def test_what_is_made_has_the_size_that_was_asked_for(case: Any) -> None:
         decoder.check_settings({"seconds": 1.0})
     with pytest.raises(ValueError, match=f"height={height + 1}, but .* a multiple of {step} pix"):
         decoder.check_settings({"height": height + 1})
-    medium = made(decoder, height=height, width=width)
+    medium = sample_one(decoder, height=height, width=width)
     if decoder.media is Image:
         assert medium.pixels.shape == (height, width, 3)
     if decoder.media is Video:
@@ -72,7 +72,7 @@ def test_a_clip_has_the_frames_that_were_asked_for(case: Any) -> None:
     side = 1024 // decoder.family.side_step * decoder.family.side_step
     with pytest.raises(ValueError, match=r"make [\d,]+ pixels; the limit is"):
         decoder.check_settings({"frames": 897, "height": side, "width": 2 * side})
-    assert len(made(decoder, frames=frames).frames) == frames
+    assert len(sample_one(decoder, frames=frames).frames) == frames
     if decoder.family.frame_group > 1:
         with pytest.raises(
             ValueError, match=f"frames={frames + 1}.* the nearest below is {frames}"
@@ -94,7 +94,7 @@ def test_a_decoder_on_disk_is_opened_to_check_what_not_every_one_takes() -> None
     assert not loads
     with pytest.raises(ValueError, match="takes no 'frames'"):
         deferred.check_settings({"frames": 3})
-    assert made(deferred, height=24, width=24) == made(decoder, height=24, width=24)
+    assert sample_one(deferred, height=24, width=24) == sample_one(decoder, height=24, width=24)
     assert len(loads) == 1
 
 

@@ -38,7 +38,7 @@ class Decodings:
         monkeypatch.setattr(Content, "_decode_file", noted)
 
     def take_count(self) -> int:
-        """How many since the last call."""
+        """The number since the last call."""
         count = self.log.stat().st_size if self.log.exists() else 0
         if count:
             os.truncate(self.log, 0)
