@@ -12,6 +12,7 @@ from anymodal.training.losses.base import (
     build_losses,
     needs_of,
 )
+from anymodal.training.losses.classes import BalancedZeroOne, CrossEntropy, ZeroOne
 from anymodal.training.losses.contrast import Contrast, contrastive
 from anymodal.training.losses.denoise import Denoise
 from anymodal.training.losses.reconstruction import Reconstruction
@@ -22,13 +23,16 @@ __all__ = [
     "FEATURES",
     "LATENTS",
     "Align",
+    "BalancedZeroOne",
     "Contrast",
+    "CrossEntropy",
     "Denoise",
     "Loss",
     "LossSettings",
     "Reconstruction",
     "Text",
     "WeightedLoss",
+    "ZeroOne",
     "alignment_errors",
     "alignment_loss",
     "build_losses",
