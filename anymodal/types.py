@@ -77,6 +77,20 @@ class TokenUsage:
     completion: int = 0
 
 
+class ChoiceScore(NamedTuple):
+    """One of the texts that a reply could be.
+
+    Attributes:
+        text: itself.
+        probability: among the choices, which have 1 together.
+        logprob: the model's own log-likelihood of it as a whole reply, its end included.
+    """
+
+    text: str
+    probability: float
+    logprob: float
+
+
 @dataclass(init=False)
 class Message:
     """One turn of a conversation: a role and its parts in order.
@@ -94,6 +108,7 @@ class Message:
             `tool_calls`; None for a message that no model has just written. It doesn't count in
             comparisons.
         usage: tokens of the reply and of its prompt, likewise.
+        choices: of a reply among given texts, their probabilities in the order given, likewise.
 
     Raises:
         ValueError: for another role, or no content at all.
@@ -104,6 +119,7 @@ class Message:
     supervised: bool = field(default=True, repr=False)
     finish_reason: str | None = field(default=None, compare=False, repr=False)
     usage: TokenUsage | None = field(default=None, compare=False, repr=False)
+    choices: tuple[ChoiceScore, ...] = field(default=(), compare=False, repr=False)
 
     def __init__(
         self,
@@ -113,13 +129,14 @@ class Message:
         supervised: bool = True,
         finish_reason: str | None = None,
         usage: TokenUsage | None = None,
+        choices: tuple[ChoiceScore, ...] = (),
     ) -> None:
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
         if content is None:
             raise ValueError("a message's content is None; give a text, a medium or a list of them")
         self.role, self.supervised = role, supervised
-        self.finish_reason, self.usage = finish_reason, usage
+        self.finish_reason, self.usage, self.choices = finish_reason, usage, choices
         parts = parts_of(content)
         self.content = [valid_text(part) if isinstance(part, str) else part for part in parts]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack
@@ -10,11 +11,17 @@ import torch
 
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.orders import Order, make, order_of
-from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
+from anymodal.chat.settings import (
+    MediaSettingsByModality,
+    TextSettings,
+    check_settings,
+    has_own_choices,
+)
 from anymodal.chat.turn import Content, draw_seed, embed_prompts, reply_message
 from anymodal.config import ranges
 from anymodal.decoders.base import NonFiniteError
 from anymodal.language.generation import ReplyState, SpanReady, TextToken, write_reply_batch
+from anymodal.language.sampling import Sampling
 from anymodal.media import Limits, Media
 from anymodal.types import Message
 
@@ -65,7 +72,11 @@ def reply_many(
         ValueError: for a conversation or settings that don't fit, or other than one seed for each.
         NonFiniteError: if NaN or infinity came out in a medium's place; it has the other messages.
     """
-    choice, media_settings = check_settings(model, sampling, text, BATCH_SETTINGS)
+    choices = text.get("choices")
+    if has_own_choices(choices):
+        text["choices"] = None  # of all
+    sampler, media_settings = check_settings(model, sampling, text, BATCH_SETTINGS)
+    samplers = _samplers(sampler, choices, len(conversations))
     seeds = [ranges.check_seed(seed) for seed in seeds]
     if len(seeds) != len(conversations):
         raise ValueError(
@@ -80,9 +91,9 @@ def reply_many(
         prompts = embed_prompts(model, read[some])
         states = [
             ReplyState(
-                model.language, model.signals, prompt, choice, torch.Generator().manual_seed(seed)
+                model.language, model.signals, prompt, each, torch.Generator().manual_seed(seed)
             )
-            for prompt, seed in zip(prompts, seeds[some], strict=True)
+            for prompt, seed, each in zip(prompts, seeds[some], samplers[some], strict=True)
         ]
         each = zip(states, write_reply_batch(states, prompts), seeds[some], strict=True)
         drafts += [_draft(model, *one) for one in each]
@@ -90,6 +101,26 @@ def reply_many(
     for name in model.decoders:
         _make_media(model, name, drafts, media_settings[name], batch_size)
     return _messages(drafts)
+
+
+def _samplers(sampler: Sampling, choices: object, count: int) -> list[Sampling]:
+    """How the tokens of each of several replies are chosen.
+
+    Args:
+        sampler: of all.
+        choices: a list of texts, or None, for each; anything else changes nothing.
+        count: of replies.
+
+    Raises:
+        ValueError: for other than one list for each.
+    """
+    if not has_own_choices(choices):
+        return [sampler] * count
+    if len(choices) != count:
+        raise ValueError(
+            f"{len(choices)} lists of choices for {count} conversations; give one each"
+        )
+    return [dataclasses.replace(sampler, choices=each) for each in choices]
 
 
 def batch_seeds(seed: int | Sequence[int] | None, count: int) -> Sequence[int]:

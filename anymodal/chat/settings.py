@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
 from anymodal.config import suggest
 from anymodal.language.sampling import Sampling
@@ -41,6 +41,17 @@ class TextSettings(TypedDict, total=False):
     top_logprobs: int | None
     """Each piece of the stream has its tokens' log-probabilities, with this many (up to 20) of the
     likeliest beside each; None, the default, gives none."""
+    choices: Sequence[str] | Sequence[Sequence[str] | None] | None
+    """The reply is one of these texts, and `Message.choices` has the probability of each; None, the
+    default, for any reply. Of several conversations at once each may have a list of its own. Of the
+    settings above only the temperature then counts: 0 takes the likeliest text."""
+    choice_method: str
+    """`likelihood`, the default, goes by each text's probability as a whole reply; `constrained`
+    token by token, each among those that continue one of the texts."""
+    choice_normalization: str
+    """By what a text's log-likelihood is divided: `none`, the default, its `tokens` or its
+    `characters`. The default compares whole replies; where choices differ much in length and the
+    model wasn't trained on them, try the others."""
 
 
 class MediaSettings(TypedDict, total=False):
@@ -108,6 +119,16 @@ def check_settings(
         name: model.modalities[name].settings(by_modality.get(name, {}), f"sampling of {name!r}")
         for name in model.decoders
     }
+
+
+def has_own_choices(choices: object) -> TypeGuard[Sequence[Sequence[str] | None]]:
+    """Tell choices of each of several conversations from those of one, or of all."""
+    return (
+        isinstance(choices, Sequence)
+        and not isinstance(choices, str)
+        and len(choices) > 0
+        and all(each is None or isinstance(each, list | tuple) for each in choices)
+    )
 
 
 def check_system_prompt(model: ComposedModel, text: str) -> None:

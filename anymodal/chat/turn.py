@@ -158,4 +158,10 @@ def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyStat
             content_parts[-1] += part
         else:
             content_parts.append(part)
-    return Message("assistant", content_parts, finish_reason=reply.finish_reason, usage=reply.usage)
+    return Message(
+        "assistant",
+        content_parts,
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
+        choices=reply.probabilities,
+    )

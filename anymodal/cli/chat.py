@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--json",
         action="store_true",
-        help="print each reply as one line of JSON: text, content, files, seed, finish_reason and "
-        "usage; all else goes to standard error",
+        help="print each reply as one line of JSON: text, content, files, seed, finish_reason, "
+        "usage and choices; all else goes to standard error",
     )
     add(
         "--out", default="anymodal-out", metavar="DIR", help="where media go (default: %(default)s)"
@@ -51,6 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--temperature", type=float, help="0 always takes the likeliest word (default: 0)")
     add("--top-p", type=float, help="keep the likeliest words of this total share (default: 1)")
     add("--max-new-tokens", type=count, help="the longest reply (default: 256)")
+    add(
+        "--choice",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="reply with the likeliest of such texts, and tell the probability of each; give it "
+        "several times",
+    )
     add("--steps", type=count, help="denoising steps of media (default: the model's)")
     add("--guidance", type=float, help="strength of guidance of media (default: the model's)")
     add(
@@ -149,4 +157,6 @@ def _text_settings(args: argparse.Namespace) -> TextSettings:
         settings["top_p"] = args.top_p
     if args.max_new_tokens is not None:
         settings["max_new_tokens"] = args.max_new_tokens
+    if args.choice:
+        settings["choices"] = args.choice
     return settings

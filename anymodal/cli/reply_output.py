@@ -28,6 +28,8 @@ def print_reply(session: Session, answer: Iterator[Event], *, as_json: bool = Fa
     if as_json:
         print(reply_json(turn), flush=True)
         return
+    for choice in sorted(turn.reply.choices, key=lambda each: -each.probability):
+        print(f"  {choice.probability:.3f}  {printable(choice.text)}")
     for number, path in enumerate(turn.reply_files, 1):
         print(f"  [{number}] {printable(str(path), None)}")
 
@@ -46,4 +48,6 @@ def reply_json(turn: Exchange) -> str:
         "finish_reason": reply.finish_reason,
         "usage": {f"{name}_tokens": count for name, count in usage.items()},
     }
+    if reply.choices:
+        record["choices"] = [choice._asdict() for choice in reply.choices]
     return json.dumps(record)

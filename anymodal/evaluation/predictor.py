@@ -23,9 +23,18 @@ class Predictor(Protocol):
         """Tell this predictor from others, so that their samples are not mixed."""
 
     def __call__(
-        self, conversations: Sequence[list[Message]], seeds: Sequence[int]
+        self,
+        conversations: Sequence[list[Message]],
+        seeds: Sequence[int],
+        choices: Sequence[Sequence[str] | None] | None = None,
     ) -> list[Message]:
-        """Reply to conversations that end with the user's message."""
+        """Reply to conversations that end with the user's message.
+
+        Args:
+            conversations: to reply to.
+            seeds: of each.
+            choices: texts of which each reply is one; None for any reply.
+        """
 
 
 class ModelPredictor:
@@ -64,14 +73,18 @@ class ModelPredictor:
         return digest.hexdigest()[:16]
 
     def __call__(
-        self, conversations: Sequence[list[Message]], seeds: Sequence[int]
+        self,
+        conversations: Sequence[list[Message]],
+        seeds: Sequence[int],
+        choices: Sequence[Sequence[str] | None] | None = None,
     ) -> list[Message]:
         """Reply to all conversations in one batch."""
+        text: TextSettings = self.text if choices is None else {**self.text, "choices": choices}
         return reply_many(
             self.model,
             conversations,
             seeds=seeds,
             sampling=self.sampling,
             batch_size=self.batch_size,
-            **self.text,
+            **text,
         )

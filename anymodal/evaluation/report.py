@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NotRequired, TypedDict
 
 from anymodal.io.results import markdown_table
+from anymodal.metrics import Metric
 
 
 class Failure(TypedDict):
@@ -13,6 +15,13 @@ class Failure(TypedDict):
     id: str
     error: str
     metric: NotRequired[str]
+
+
+class Table(TypedDict):
+    """A table of a metric: the columns' names, and as many cells in each row."""
+
+    columns: list[str]
+    rows: list[list[str | float | int]]
 
 
 class Results(TypedDict):
@@ -27,6 +36,7 @@ class Results(TypedDict):
         truncated: samples whose replies were cut off by `max_new_tokens`; they are measured as
             they are.
         metrics: figures by metric, with `count`, and `missing` where there are such replies.
+        tables: by metric and name, of metrics that have any.
     """
 
     model: str
@@ -36,10 +46,33 @@ class Results(TypedDict):
     failed: list[Failure]
     truncated: list[str]
     metrics: dict[str, dict[str, float]]
+    tables: dict[str, dict[str, Table]]
+
+
+def tables_of(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Table]]:
+    """The tables of those metrics that have any."""
+    by_metric = {name: metric.tables() for name, metric in metrics.items()}
+    return {
+        metric: {name: {"columns": t.columns, "rows": t.rows} for name, t in tables.items()}
+        for metric, tables in by_metric.items()
+        if tables
+    }
+
+
+def table_texts(tables: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
+    """The tables of metrics in Markdown, each below its name."""
+    for metric, by_name in tables.items():
+        for name, table in by_name.items():
+            rows = [[_cell(cell) for cell in row] for row in table["rows"]]
+            yield f"{metric}: {name}\n\n{markdown_table(table['columns'], rows)}"
+
+
+def _cell(cell: str | float | int) -> str:
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def metric_table(results: Results) -> str:
-    """The figures as a Markdown table, with a list of what failed."""
+    """The figures as Markdown tables, with a list of what failed."""
     rows = []
     for name, result in results["metrics"].items():
         figures = {key: result[key] for key in result if key not in ("count", "missing")}
@@ -56,4 +89,5 @@ def metric_table(results: Results) -> str:
     section = [f"{len(lines)} failed:", "\n".join(lines)] if lines else []
     if names := results["truncated"]:
         section.append(f"{len(names)} replies were cut off by max_new_tokens: {', '.join(names)}")
-    return "\n\n".join([markdown_table(["metric", "value", "n", "missing"], rows), *section])
+    table = markdown_table(["metric", "value", "n", "missing"], rows)
+    return "\n\n".join([table, *table_texts(results["tables"]), *section])

@@ -13,15 +13,16 @@ from anymodal import media
 from anymodal.composition import find
 from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
-from anymodal.evaluation.report import Failure, Results, metric_table
+from anymodal.evaluation.report import Failure, Results, metric_table, tables_of
 from anymodal.evaluation.schema import Evaluation, import_packages, read_evaluation
 from anymodal.evaluation.store import RecordStore
 from anymodal.io.results import write_results
 from anymodal.metrics import Metric
+from anymodal.metrics.sample_choices import choices_of, choose_among, split_choices
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.model import AnyModal
 from anymodal.training.run_folder import checkpoint_of, open_run_model
-from anymodal.types import Message
+from anymodal.types import ChoiceScore, Message
 
 
 class ReplySampleFile(TypedDict):
@@ -40,6 +41,7 @@ class Reply(TypedDict):
         messages: of the sample, media by name.
         reply: texts and media in order.
         finish_reason: why it ended; `length` where it was cut off. Older records lack it.
+        choices: text, probability and log-likelihood of each choice, of a reply among choices.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Reply(TypedDict):
     messages: list[dict[str, object]]
     reply: list[str | ReplySampleFile]
     finish_reason: NotRequired[str | None]
+    choices: NotRequired[list[ChoiceScore]]
 
 
 def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Results, str]:
@@ -61,12 +64,13 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     """
     job = read_evaluation(path, overrides)
     import_packages(job.trusted_packages)  # their classes of media are needed to read the data
-    samples = job.samples()
+    settings, choices = split_choices(job.settings)
+    samples = _with_choices(job.samples(), choices)
     if isinstance(job.model, str) and checkpoint_of(job.model) is None:
         # A name that there isn't is an error before anything is computed.
         find(job.model)
     metrics = job.build_metrics(samples)
-    predictor = ModelPredictor(_model(job), **job.settings)
+    predictor = ModelPredictor(_model(job), **settings)
     head = {"answerer": predictor.metadata(), "seed": job.seed}
     store = RecordStore[Reply](Path(job.output_dir), head, lambda record: record["id"])
     failures = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
@@ -80,10 +84,27 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
         "failed": failures,
         "truncated": truncated_replies(samples, store),
         "metrics": {name: metric.compute() for name, metric in metrics.items()},
+        "tables": tables_of(metrics),
     }
     table = metric_table(results)
     write_results(store.folder, results, table)
     return results, table
+
+
+def _with_choices(
+    samples: list[EvaluationSample], choices: Sequence[str] | None
+) -> list[EvaluationSample]:
+    """The samples, to be answered among choices where there are any.
+
+    Raises:
+        ConfigError: if the answer to one is none of them.
+    """
+    if choices is None:
+        return samples
+    try:
+        return [choose_among(sample, choices) for sample in samples]
+    except ValueError as error:
+        raise configuration.ConfigError(f"settings.choices: {error}") from error
 
 
 def _model(job: Evaluation) -> AnyModal:
@@ -162,7 +183,9 @@ def _ask(
     readable = [sample for sample, _ in conversations]
     seeds = [sample.seed(seed) for sample in readable]
     try:
-        replies = predictor([messages for _, messages in conversations], seeds)
+        each = choices_of(readable)
+        choices = each if any(each) else None
+        replies = predictor([messages for _, messages in conversations], seeds, choices)
     except ValueError as error:
         if len(readable) == 1:
             yield readable[0], error
@@ -183,13 +206,16 @@ def _record(sample: EvaluationSample, message: Message, store: RecordStore[Reply
         else:
             assert isinstance(part, str), "a reply holds texts and media"
             reply.append(part)
-    return {
+    record: Reply = {
         "id": sample.id,
         "digest": sample.digest(),
         "messages": sample.to_json(),
         "reply": reply,
         "finish_reason": message.finish_reason,
     }
+    if message.choices:
+        record["choices"] = list(message.choices)
+    return record
 
 
 def measure_replies(
@@ -205,9 +231,11 @@ def measure_replies(
     for sample in tqdm(samples, unit="reply", desc="measuring"):
         if sample.id not in store.records:
             continue
-        parts = store.records[sample.id]["reply"]
+        record = store.records[sample.id]
         # From files even in a straight run, so that a resumed one measures the same.
-        reply = Message("assistant", [_part(store.folder, part) for part in parts])
+        parts = [_part(store.folder, part) for part in record["reply"]]
+        choices = tuple(ChoiceScore(*each) for each in record.get("choices", ()))
+        reply = Message("assistant", parts, choices=choices)
         for name, metric in metrics.items():
             try:
                 metric.update(sample, reply)

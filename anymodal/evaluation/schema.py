@@ -16,6 +16,7 @@ from anymodal.config import ConfigError, ranges, shorten, suggest
 from anymodal.language.sampling import Sampling
 from anymodal.media import Limits
 from anymodal.metrics import Metric
+from anymodal.metrics.sample_choices import split_choices
 from anymodal.metrics.samples import EvaluationSample, read_samples
 
 
@@ -32,7 +33,8 @@ class Evaluation:
         batch_size: samples answered at once.
         seed: with a sample's name it decides the reply; sampled text also depends on the batch.
         parts: what several metrics share, such as an encoder.
-        settings: of `model.chat`, such as `max_new_tokens` and `sampling`.
+        settings: of `model.chat`, such as `max_new_tokens` and `sampling`. `choices` is a list of
+            texts of which each reply is one, or `per_sample` for those that a sample has.
         device: where the model and the metrics work; null for a GPU where there is one.
         trusted_packages: packages beside AnyModal whose classes this evaluation may build.
         limits: the most that a file of the samples may hold, by the names of `media.Limits`.
@@ -123,12 +125,13 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for name in settings:
         if name not in names:
             raise ConfigError(f"settings has no {name!r}{suggest(name, names)}")
-    text = {name: value for name, value in settings.items() if name not in BATCH_SETTINGS}
+    text = {n: v for n, v in settings.items() if n not in (*BATCH_SETTINGS, "choices")}
     sampling = settings.get("sampling") or {}
     if not isinstance(sampling, Mapping):
         raise ConfigError(f"settings.sampling must be settings by modality, not {sampling!r}")
     try:
         Sampling(**text)
+        split_choices(settings)
         ranges.check_integer("batch_size", settings.get("batch_size", 1), 1, MAX_BATCH_SIZE)
         for name, values in sampling.items():
             # Whether the decoder takes others is checked with the model, before the first sample.

@@ -27,7 +27,7 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "aec927651168cb2d", ("anymodal.media",)),
+    "anymodal.types": PartVersion(1, "2a18b2b0d82e7ec0", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "83a1145b81b79481"),
     "anymodal.encoders": PartVersion(1, "85a29a229daa2939", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),

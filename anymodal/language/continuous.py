@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from anymodal.language.generation import Prompt, ReplyState, SpanReady, TextToken
+from anymodal.language.generation import Prompt, ReplyState, SpanReady, TextToken, score_replies
 from anymodal.language.kv_cache import BatchCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
@@ -154,7 +154,9 @@ class ContinuousBatch:
             self.rows.append(row)
 
     def _advance(self, row: BatchRow, hidden: Tensor, embeds: Tensor) -> None:
-        self._choose(row, hidden, embeds, self.language.logits(hidden[-1]))
+        logits = self.language.logits(hidden[-1])  # (V,)
+        score_replies([row.state], row.cache.past, None, logits[None])
+        self._choose(row, hidden, embeds, logits)
 
     def _choose(self, row: BatchRow, hidden: Tensor, embeds: Tensor, logits: Tensor) -> None:
         try:

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
+from anymodal.language.choices import TokenScores, pick_choice, score_choices, tokenize_choices
 from anymodal.language.kv_cache import PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
-from anymodal.types import TokenLogprob, TokenUsage
+from anymodal.types import ChoiceScore, TokenLogprob, TokenUsage
 
 
 class Prompt(NamedTuple):
@@ -92,7 +94,9 @@ def write_reply(
     embeds, keys = prompt.embeds[start:], prompt.keys[start:]
     while True:
         hidden = cache.feed(embeds, keys)  # (T, D)
-        ids = reply.step(hidden, embeds, language.logits(hidden[-1]))
+        logits = language.logits(hidden[-1])  # (V,)
+        score_replies([reply], cache.past, None, logits[None])
+        ids = reply.step(hidden, embeds, logits)
         yield from reply.drain()
         if not ids:
             return
@@ -149,6 +153,7 @@ def write_reply_batch(
         mask = torch.cat([mask, real], 1)  # (B, past + W)
         hidden = language(block, mask, past)  # (B, W, D)
         logits = language.logits(hidden[:, -1])  # (B, V)
+        score_replies([replies[index] for index in active], past, mask, logits)
         follow = []
         for row, index in enumerate(active):
             states = hidden[row, hidden.shape[1] - len(embeds[row]) :]  # without its padding
@@ -162,6 +167,23 @@ def write_reply_batch(
                 past.batch_select_indices(indices)
         embeds = [language.embed(follow[row]) for row in rows]
     return answers
+
+
+def score_replies(
+    replies: Sequence[ReplyState], past: DynamicCache, mask: Tensor | None, logits: Tensor
+) -> None:
+    """Score the choices of replies whose prompts have just been read; nothing of others.
+
+    Shapes: mask (B, positions), None where all positions are real; logits (B, V).
+    """
+    if not any(reply.choices and not reply.scores for reply in replies):
+        return
+    language, signals = replies[0].language, replies[0].signals
+    choices = [reply.choices for reply in replies]
+    for reply, scores in zip(
+        replies, score_choices(language, signals, past, mask, logits, choices), strict=True
+    ):
+        reply.scores = scores
 
 
 class ReplyState:
@@ -179,6 +201,9 @@ class ReplyState:
         finish_reason: None while it goes on, then `stop` or `length`.
         tokens: how many tokens were chosen so far, those of spans included.
         num_cached: how many positions of the prompt a cache held already.
+        choices: the texts that it may be; none where it may be any.
+        scores: of the choices, once `score_replies` has them.
+        probabilities: of the choices, in the end.
 
     Raises:
         ValueError: if the prompt is empty or longer than the model can read.
@@ -195,7 +220,16 @@ class ReplyState:
     ) -> None:
         self.language, self.signals = language, signals
         self.sampling, self.generator = sampling, generator
-        self.num_left = min(sampling.max_new_tokens, _room(language, prompt))
+        room = _room(language, prompt)
+        self.num_left = min(sampling.max_new_tokens, room)
+        self.choices = tokenize_choices(language, sampling.choices or ())
+        self.scores: list[TokenScores] = []
+        self.probabilities: tuple[ChoiceScore, ...] = ()
+        if (longest := max((len(each.ids) - 1 for each in self.choices), default=0)) > room:
+            raise ValueError(
+                f"a choice of {longest} tokens, where the language model has {room} positions left "
+                "after the conversation; shorten it, or drop earlier turns"
+            )
         self.is_forced, self.forced_names = bool(forced), list(forced)
         self.finish_reason: str | None = None
         self.tokens, self.num_cached, self.num_prompt = 0, 0, len(prompt.keys)
@@ -215,6 +249,8 @@ class ReplyState:
 
         Nothing to feed means that the reply has ended.
         """
+        if self.choices:
+            return self._choose_text()
         if self.span_name is not None:
             self.events.append(SpanReady(self.span_name, hidden, embeds))
             self.span_name = None
@@ -245,6 +281,16 @@ class ReplyState:
         if event := self.text.push(token, self.sampling.logprobs_of(logits, token)):
             self.events.append(event)
         return [token] if self.num_left else []
+
+    def _choose_text(self) -> list[int]:
+        """Let the reply be one of the choices, as a whole."""
+        choice, self.probabilities = pick_choice(
+            self.choices, self.scores, self.sampling, self.generator
+        )
+        self.tokens = len(choice.ids) - 1
+        self.events.append(TextToken(choice.text, choice.ids[:-1]))
+        self.finish_reason = "stop"
+        return []
 
     def _next_forced(self) -> list[int]:
         if not self.forced_names:

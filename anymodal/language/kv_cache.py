@@ -67,7 +67,7 @@ class PrefixCache:
         they are only replaced, never written to.
         """
         twin = copy.copy(self)
-        twin.keys, twin.soft, twin.past = list(self.keys), dict(self.soft), _fork(self.past)
+        twin.keys, twin.soft, twin.past = list(self.keys), dict(self.soft), fork_cache(self.past)
         return twin
 
     @property
@@ -100,10 +100,10 @@ class BatchCache:
         """Add a cache of one row, as the last."""
         width, length = max(self.lengths, default=0), int(past.get_seq_length())
         if self.past is None:
-            self.past = _fork(past)
+            self.past = fork_cache(past)
         else:
             most = max(width, length)
-            row = _fork(past)
+            row = fork_cache(past)
             for layer, addition in zip(self.past.layers, row.layers, strict=True):
                 if layer.is_initialized:
                     _resize(layer, most)
@@ -114,7 +114,7 @@ class BatchCache:
 
     def take(self, row: int) -> DynamicCache:
         """A cache of one row, copied; the row stays."""
-        past = _fork(self.past)
+        past = fork_cache(self.past)
         for layer in past.layers:
             if layer.is_initialized:
                 layer.keys, layer.values = layer.keys[row : row + 1], layer.values[row : row + 1]
@@ -175,7 +175,7 @@ def common_prefix(left: Sequence[Hashable], right: Sequence[Hashable]) -> int:
     return min(len(left), len(right))
 
 
-def _fork(past: DynamicCache) -> DynamicCache:
+def fork_cache(past: DynamicCache) -> DynamicCache:
     """A cache with the same tensors, that grows on its own."""
     if not BatchCache.takes(past):
         return copy.deepcopy(past)  # a recurrent state is written to in place

@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from anymodal.config import suggest
+from anymodal.config import shorten, suggest
 from anymodal.config.ranges import check_integer, check_real
 from anymodal.types import TokenLogprob
 
@@ -18,6 +18,9 @@ MOST_TOKENS = 1_000_000
 """More than any language model reads at once."""
 MOST_LOGPROBS = 20
 """As OpenAI's API has it."""
+MOST_CHOICES = 1000
+LIKELIHOOD, CONSTRAINED = METHODS = ("likelihood", "constrained")
+NORMALIZATIONS = ("none", "tokens", "characters")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class Sampling:
         modalities: the names that spans may have; None for all.
         top_logprobs: give each token of the text with its log-probability, and this many of the
             likeliest at its place; None gives none of it.
+        choices: texts of which the reply is one; None for any reply. Of the settings above,
+            only the temperature then counts.
+        choice_method: `likelihood`, by the probability of each text as a whole reply; or
+            `constrained`, token by token, each by its probability among those that continue one
+            of the texts.
+        choice_normalization: by what the log-likelihood of a choice is divided: `none`, its number
+            of `tokens`, or of `characters`, as where some choices are much longer than others.
 
     Raises:
         ValueError: for a value of the wrong type or out of its range.
@@ -51,6 +61,9 @@ class Sampling:
     max_spans: int | None = None
     modalities: Sequence[str] | None = None
     top_logprobs: int | None = None
+    choices: Sequence[str] | None = None
+    choice_method: str = LIKELIHOOD
+    choice_normalization: str = "none"
 
     def __post_init__(self) -> None:
         check_integer("max_new_tokens", self.max_new_tokens, 1, MOST_TOKENS)
@@ -66,6 +79,17 @@ class Sampling:
             check_integer("top_logprobs", self.top_logprobs, 0, MOST_LOGPROBS)
         if isinstance(self.modalities, str):
             raise ValueError(f"modalities={self.modalities!r}; give a list of names")
+        if self.choices is not None:
+            object.__setattr__(self, "choices", check_choices(self.choices))
+        for name, values in (("method", METHODS), ("normalization", NORMALIZATIONS)):
+            if (value := getattr(self, f"choice_{name}")) not in values:
+                near = suggest(str(value), values)
+                raise ValueError(f"choice_{name}={value!r}; it is one of {', '.join(values)}{near}")
+        if self.choice_method == CONSTRAINED and self.choice_normalization != "none":
+            raise ValueError(
+                f"choice_normalization={self.choice_normalization!r} divides likelihoods; leave it "
+                f"out, or take choice_method={LIKELIHOOD!r}"
+            )
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], other_names: Sequence[str] = ()) -> Self:
@@ -91,11 +115,11 @@ class Sampling:
         """
         if self.temperature == 0 and not (self.repetition_penalty != 1.0 and text_ids):
             best = int(logits.argmax())  # where they are: of the likeliest, the first
-            _check_finite(float(logits[best]), logits.dtype)
+            check_finite_score(float(logits[best]), logits.dtype)
             return best
         # On the CPU, so that a seed means the same on every device.
         dtype, logits = logits.dtype, logits.float().cpu()
-        _check_finite(float(logits.max()), dtype)
+        check_finite_score(float(logits.max()), dtype)
         if self.repetition_penalty != 1.0 and text_ids:
             unique_ids = torch.tensor(sorted(set(text_ids)))
             scores = logits[unique_ids]
@@ -125,7 +149,30 @@ class Sampling:
         return [TokenLogprob(token, float(shares[token]), top)]
 
 
-def _check_finite(best: float, dtype: torch.dtype) -> None:
+def check_choices(choices: object) -> tuple[str, ...]:
+    """Texts of which a reply may be one.
+
+    Raises:
+        ValueError: if they are none, too many, empty, or two are the same.
+    """
+    if isinstance(choices, str) or not isinstance(choices, Sequence):
+        raise ValueError(f"choices={shorten(choices)}; give a list of texts")
+    if not 1 <= len(choices) <= MOST_CHOICES:
+        raise ValueError(f"{len(choices)} choices; give 1 to {MOST_CHOICES}")
+    for place, choice in enumerate(choices):
+        if not isinstance(choice, str) or not choice.strip():
+            raise ValueError(f"choices[{place}] is {choice!r}; give a text")
+        if choice in choices[:place]:
+            raise ValueError(f"choice {choice!r} is there twice; leave one out")
+    return tuple(choices)
+
+
+def check_finite_score(best: float, dtype: torch.dtype) -> None:
+    """Make sure that the best of some scores is finite.
+
+    Raises:
+        ValueError: if it isn't.
+    """
     if not math.isfinite(best):
         raise ValueError(
             f"the language model's scores are not finite, in {dtype}: open it in bfloat16 or "

@@ -13,6 +13,7 @@ from anymodal.metrics.base import Metric
 
 if TYPE_CHECKING:
     from anymodal.metrics.choices import Accuracy, YesNo
+    from anymodal.metrics.classification import Classification
     from anymodal.metrics.clip import ClipScore
     from anymodal.metrics.distances import FrechetDistance, KernelDistance
     from anymodal.metrics.texts import Bleu, Cider, WordErrorRate
@@ -21,6 +22,7 @@ __all__ = [
     "Accuracy",
     "Bleu",
     "Cider",
+    "Classification",
     "ClipScore",
     "FrechetDistance",
     "KernelDistance",
@@ -33,6 +35,7 @@ _HOME = {
     "Accuracy": "choices",
     "Bleu": "texts",
     "Cider": "texts",
+    "Classification": "classification",
     "ClipScore": "clip",
     "FrechetDistance": "distances",
     "KernelDistance": "distances",

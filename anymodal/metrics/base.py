@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from anymodal.config import ConfigError
 
 if TYPE_CHECKING:
     from anymodal.metrics.samples import EvaluationSample
     from anymodal.types import Message
+
+
+class MetricTable(NamedTuple):
+    """A table of figures: the columns' names, and as many cells in each row."""
+
+    columns: list[str]
+    rows: list[list[str | float | int]]
 
 
 class Metric(ABC):
@@ -69,6 +76,10 @@ class Metric(ABC):
         figures = self._compute() if self.count > self.missing else {}
         extra = {"missing": self.missing} if self.missing else {}
         return {**figures, "count": self.count, **extra}
+
+    def tables(self) -> dict[str, MetricTable]:
+        """Tables by name that tell more than the figures; most metrics have none."""
+        return {}
 
     @abstractmethod
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from anymodal.metrics.base import Metric
+from anymodal.metrics.intervals import wilson
 from anymodal.metrics.words import find_spans, words
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ class Accuracy(Metric):
     """The share of replies that name the right choice, and no other.
 
     A choice is named where its words stand in the reply in that order, whatever their case; within
-    a longer choice ("cat" in "black cat") it isn't. `named` is the share of replies that name
-    exactly one choice, `chance` what blind guessing gets.
+    a longer choice ("cat" in "black cat") it isn't. `accuracy_low` and `accuracy_high` are Wilson's
+    95 % interval; `named` is the share of replies that name exactly one choice, `chance` what blind
+    guessing gets.
     """
 
     needs = ("choices", "answer")
@@ -30,16 +32,31 @@ class Accuracy(Metric):
         self.chance = 0.0
 
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:
-        choices = choices_in(reply.text, sample.choices)
-        self.num_correct += choices == {sample.answer}
-        self.num_named += len(choices) == 1
+        choice = named_choice(reply.text, sample.choices)
+        self.num_correct += choice == sample.answer
+        self.num_named += choice is not None
         # A choice that is listed twice isn't guessed more often.
         self.chance += 1 / len(set(sample.choices))
         return True
 
     def _compute(self) -> dict[str, float]:
-        sums = {"accuracy": self.num_correct, "named": self.num_named, "chance": self.chance}
-        return {name: value / self.count for name, value in sums.items()}
+        accuracy = self.num_correct / self.count
+        low, high = wilson(accuracy, self.count)
+        return {
+            "accuracy": accuracy,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "named": self.num_named / self.count,
+            "chance": self.chance / self.count,
+        }
+
+
+def named_choice(text: str, choices: Sequence[str]) -> str | None:
+    """The only choice that a text names, if there is one; see `Accuracy`."""
+    if text in choices:  # whatever its words, as one without any
+        return text
+    named = choices_in(text, choices)
+    return next(iter(named)) if len(named) == 1 else None
 
 
 def choices_in(text: str, choices: Sequence[str]) -> set[str]:

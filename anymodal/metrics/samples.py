@@ -70,6 +70,7 @@ class EvaluationSample:
         caption: what the reply's medium should show.
         choices: what the reply should name exactly one of.
         answer: the right choice, or yes or no.
+        chooses: whether the reply is to be one of the choices as it stands.
     """
 
     id: str
@@ -79,6 +80,7 @@ class EvaluationSample:
     caption: str = ""
     choices: tuple[str, ...] = ()
     answer: str = ""
+    chooses: bool = False
 
     def conversation(self) -> list[Message]:
         """The messages, their media loaded; see `media.load` for what is raised."""
@@ -107,6 +109,8 @@ class EvaluationSample:
             OSError: if a file can't be read.
         """
         state = hashlib.sha256(json.dumps(self.to_json()).encode())
+        if self.chooses:
+            state.update(json.dumps(self.choices).encode())
         # By content, since another picture may stand under the same name.
         for part in (part for turn in self.turns for part in turn.content):
             if isinstance(part, SampleFile):

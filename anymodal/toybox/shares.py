@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-Z = 1.959964
-"""The standard normal quantile of a two-sided 95 % interval."""
+from anymodal.metrics.intervals import wilson
 
 
 class Share(TypedDict):
@@ -21,20 +19,6 @@ class AttributeShares(Share):
     """The share of attributes that are right, in all and each."""
 
     by_attribute: dict[str, float]
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share measured on `count` samples.
-
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
-    """
-    if count == 0:
-        return 0.0, 1.0
-    scale = 1 + Z**2 / count
-    middle = (share + Z**2 / (2 * count)) / scale
-    reach = Z * math.sqrt(share * (1 - share) / count + (Z / (2 * count)) ** 2) / scale
-    # Rounding must not put an end of the interval on the wrong side of the share.
-    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))
 
 
 def proportion(marks: Sequence[bool], count: int | None = None) -> Share:

@@ -213,3 +213,26 @@ def test_history_is_kept_at_a_real_terminal(tmp_path: Path) -> None:
         assert process.wait(60) == 0
     assert b"read /quit now" in os.read(ours, 10_000)
     assert "/quit now" in file.read_text() and file.stat().st_mode & 0o77 == 0
+
+
+def test_replies_among_choices(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    choices = ["--choice", "Hello!", "--choice", "This is a ball."]
+    assert run("hello", *choices) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Hello!" and [line.split(None, 1)[1] for line in lines[1:]] == choices[1::2]
+    assert run("hello", *choices, "--json", "--set", "choice_method=constrained") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [each["text"] for each in record["choices"]] == choices[1::2]
+    assert record["choices"][0]["probability"] > 0.9 and record["text"] == "Hello!"
+    assert run("hello", *choices, "--choice", "Hello!") == 2
+    assert "'Hello!' is there twice" in capsys.readouterr().err
+
+
+def test_choices_of_a_session_are_set_and_taken_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe(monkeypatch, '/set choices ["Look", "Done."]', "hello", "/set choices null", "hello")
+    assert run() == 0
+    lines = capsys.readouterr().out.splitlines()
+    replies = [line for line in lines if line in ("Look", "Done.", "Hello!")]
+    assert len(replies) == 2 and replies[0] != "Hello!" and replies[1] == "Hello!"

@@ -103,7 +103,10 @@ def test_the_command_measures_a_model_on_files(
     assert told == (out / "results.md").read_text() == metric_table(results) + "\n"
     found = results["metrics"]
     assert (results["count"], results["failed"]) == (5, [])
-    assert found["choices"] == {"accuracy": 1.0, "named": 1.0, "chance": 0.5, "count": 1}
+    assert found["choices"] == {
+        **{"accuracy": 1.0, "accuracy_low": pytest.approx(0.2065, abs=1e-4), "accuracy_high": 1.0},
+        **{"named": 1.0, "chance": 0.5, "count": 1},
+    }
     assert found["word_error_rate"] == {"word_error_rate": pytest.approx(1 / 8), "count": 2}
     assert 0 < found["bleu"]["bleu_4"] < 1
     assert found["pope"]["yes"] == found["pope"]["unclear"] == 1
@@ -162,6 +165,8 @@ def test_what_fails_is_told(
             "gives no samples",
         ),
         ({"settings": {"sampling": {"smell": {}}}}, "makes no 'smell'"),
+        ({"settings": {"choices": "per_row"}}, "give a list of texts, or 'per_sample'"),
+        ({"settings": {"choices": ["a", "b"]}}, "'no' of sample pope is none of the choices"),
     ],
 )
 def test_a_job_that_cannot_work(
@@ -176,6 +181,41 @@ def test_a_job_that_cannot_work(
     (tmp_path / "one.jsonl").write_text('{"prompt": "a", "references": ["b"]}')
     assert cli.main(["eval", "files", save({**job, **change}, tmp_path)]) == 2
     assert match in " ".join(capsys.readouterr().err.split())
+
+
+def test_replies_among_choices(
+    job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = ["This is a ball.", "Hello!", "ball", "bell"]
+    write_samples(
+        tmp_path,
+        {"prompt": [{"file": "a.png"}, "what is this?"], "answer": "This is a ball."},
+        {"prompt": "hello", "references": ["hello"]},
+        {"prompt": "hello", "choices": ["Look", "Hello!"], "answer": "Look"},
+    )
+    job |= {"metrics": {"kind": metric("Classification")}, "settings": {"choices": task}}
+    config = save(job, tmp_path)
+    check_configuration(Path(config))
+    assert cli.main(["eval", "files", config]) == 0
+    text = capsys.readouterr().out
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    figures = results["metrics"]["kind"]
+    assert figures["accuracy"] == pytest.approx(2 / 3) and figures["log_loss"] > 1
+    tables = results["tables"]["kind"]
+    assert tables["confusion"]["columns"][1:] == [*task, "Look"]
+    assert [row[-2:] for row in tables["classes"]["rows"] if row[0] == "Look"] == [[1, 0]]
+    assert "kind: confusion\n\n| answer" in text
+    lines = (tmp_path / "out" / "samples.jsonl").read_text().splitlines()[1:]
+    shares = [[share for _, share, _ in json.loads(line)["choices"]] for line in lines]
+    assert [len(each) for each in shares] == [4, 4, 2]
+    assert all(sum(each) == pytest.approx(1) for each in shares)
+    # Other choices are another question.
+    other = save({**job, "settings": {"choices": [*task, "a bat"]}}, tmp_path)
+    assert cli.main(["eval", "files", other]) == 0
+    own = save({**job, "settings": {"choices": "per_sample"}}, tmp_path)
+    assert cli.main(["eval", "files", own]) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["metrics"]["kind"]["count"] == 1
 
 
 class Length(Metric):

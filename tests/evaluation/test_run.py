@@ -24,11 +24,11 @@ class Counting(ModelPredictor):
         super().__init__(tiny_model(), max_new_tokens=24)
         self.calls, self.stop = 0, stop
 
-    def __call__(self, conversations: Any, seeds: Any) -> Any:
+    def __call__(self, conversations: Any, seeds: Any, choices: Any = None) -> Any:
         if self.calls == self.stop:
             raise KeyboardInterrupt
         self.calls += 1
-        return super().__call__(conversations, seeds)
+        return super().__call__(conversations, seeds, choices)
 
 
 def open_store(folder: Path) -> RecordStore:

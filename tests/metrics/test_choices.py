@@ -9,6 +9,7 @@ from anymodal.metrics import (
     YesNo,
 )
 from anymodal.metrics.choices import choices_in
+from anymodal.metrics.intervals import wilson
 from tests.support.samples import figures, reply_of, sample
 
 
@@ -33,6 +34,7 @@ def test_accuracy_counts_one_right_choice_alone() -> None:
     pairs.append((sample("open", answer="cat"), reply_of("cat")))  # has no choices
     assert figures(Accuracy(), pairs) == {
         **{"accuracy": 2 / 5, "named": 3 / 5, "chance": pytest.approx(1 / 4)},
+        **dict(zip(("accuracy_low", "accuracy_high"), wilson(2 / 5, 5), strict=True)),
         "count": 5,
     }
 

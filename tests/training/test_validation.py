@@ -265,6 +265,25 @@ def test_held_out_questions_are_answered_measured_and_kept(parts: Path, tmp_path
     )
 
 
+def test_a_run_validates_answers_among_choices(parts: Path, tmp_path: Path) -> None:
+    replies = [f"Here is ball {number}: " for number in range(4)]
+    path = talk_run(
+        *(parts, tmp_path, "run"),
+        metrics={"balls": {"_target_": "anymodal.metrics.Classification"}},
+        settings={"choices": [text.strip() for text in replies]},
+        samples=4,
+        monitor="balls/log_loss",
+        mode="min",
+    )
+    fit(read_run(path))
+    out = tmp_path / "run"
+    losses = read_log(out, "validation/balls/log_loss")
+    assert len(losses) == 3 and 0 < min(losses) < 5
+    assert all(0 <= each <= 1 for each in read_log(out, "validation/balls/accuracy"))
+    best = torch.load(out / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["value"] == pytest.approx(min(losses), rel=1e-5)
+
+
 def test_a_run_with_replies_is_the_same_as_one_without(parts: Path, tmp_path: Path) -> None:
     for name, samples in (("asked", 2), ("silent", 0)):
         fit(read_run(talk_run(parts, tmp_path, name, samples=samples)))
@@ -292,6 +311,7 @@ def test_samples_of_a_file_are_asked_and_a_broken_one_stands_aside(
     ("settings", "message"),
     [
         ({"settings": {"max_new_token": 3}}, r"validation\.settings: .*max_new_token"),
+        ({"settings": {"choices": "any"}}, r"validation\.settings: choices='any'; give a list"),
         (
             {"metrics": {"right": {"_target_": "anymodal.metrics.Accuracy"}}},
             r"validation\.metrics\.right: needs 1 or more samples with `choices`",

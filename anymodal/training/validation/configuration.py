@@ -26,7 +26,8 @@ class ValidationConfig:
         samples: conversations of each data set that are answered; or a JSON Lines file, as of
             `anymodal eval files`. 0 for none, null for 4 where the model chats.
         metrics: parts, as of `anymodal eval files`, that measure the replies, by name.
-        settings: of the replies, such as `max_new_tokens` and `sampling`.
+        settings: of the replies, such as `max_new_tokens` and `sampling`. With `choices`, a list
+            of texts or `per_sample`, each reply is one of them, and the held-out reply the answer.
         shown: replies in the report and in the loggers.
         monitor: the figure by which the best checkpoint is chosen, such as `loss`, `loss/text`,
             `birds/loss` of a data set's name, or `bleu` of a metric's.

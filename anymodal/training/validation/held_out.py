@@ -11,6 +11,7 @@ from anymodal.chat.batch import BATCH_SETTINGS
 from anymodal.chat.settings import check_settings
 from anymodal.config import ConfigError
 from anymodal.metrics import Metric
+from anymodal.metrics.sample_choices import choose_among, split_choices
 from anymodal.metrics.samples import EvaluationSample, read_samples
 from anymodal.training.configuration import Run
 from anymodal.training.objectives import Dialogue, Objective
@@ -61,20 +62,21 @@ def open_held_out(
             raise ConfigError("validation.metrics measures replies; give validation.samples")
         return HeldOut(sources)
     assert isinstance(objective, Dialogue), "others are asked nothing"
-    text: Any = {k: v for k, v in settings.settings.items() if k not in BATCH_SETTINGS}
     try:
+        others, choices = split_choices(settings.settings)
+        text: Any = {name: value for name, value in others.items() if name not in BATCH_SETTINGS}
         check_settings(objective.model, settings.settings.get("sampling"), text, BATCH_SETTINGS)
     except ValueError as error:
         raise ConfigError(f"validation.settings: {error}") from error
     questions = Questions(
-        samples,
+        samples if choices is None else _AmongChoices(samples, choices),
         lambda: _build_metrics(run, settings, parts),
-        settings.settings,
+        others,
         settings.shown,
         run.seed,
         run.batch_size,
     )
-    _check_metrics(questions.build_metrics(), samples)
+    _check_metrics(questions.build_metrics(), questions.samples)
     return HeldOut(sources, questions)
 
 
@@ -114,6 +116,19 @@ class _Joined(Sequence[EvaluationSample]):
     def __getitem__(self, place: int) -> EvaluationSample:  # type: ignore[override]
         part, index = self.places[place]
         return part[index]
+
+
+class _AmongChoices(Sequence[EvaluationSample]):
+    """Samples that are answered among choices; reading one whose answer isn't there fails."""
+
+    def __init__(self, samples: Sequence[EvaluationSample], choices: Sequence[str]) -> None:
+        self.samples, self.choices = samples, choices
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, place: int) -> EvaluationSample:  # type: ignore[override]
+        return choose_among(self.samples[place], self.choices)
 
 
 def _build_metrics(

@@ -14,6 +14,7 @@ from anymodal.chat.html_report import message_html, write_html_report
 from anymodal.core import ComposedModel
 from anymodal.io.checkpoint import replacing_folder
 from anymodal.metrics import Metric
+from anymodal.metrics.sample_choices import choices_of
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.types import Message
 
@@ -95,6 +96,9 @@ class Questions:
         seeds = [sample.seed(self.seed) for sample, _ in questions.values()]
         conversations = [conversation for _, conversation in questions.values()]
         settings = {"batch_size": self.batch_size, **self.settings}
+        choices = choices_of([sample for sample, _ in questions.values()])
+        if any(choices):
+            settings["choices"] = choices
         try:
             messages = reply_many(model, conversations, seeds=seeds, **settings)
         except ValueError as error:
