@@ -13,7 +13,7 @@ from anymodal.metrics.base import Metric
 
 if TYPE_CHECKING:
     from anymodal.metrics.choices import Accuracy, YesNo
-    from anymodal.metrics.classification import Classification
+    from anymodal.metrics.classification import ClassificationReport
     from anymodal.metrics.clip import ClipScore
     from anymodal.metrics.distances import FrechetDistance, KernelDistance
     from anymodal.metrics.texts import Bleu, Cider, WordErrorRate
@@ -22,7 +22,7 @@ __all__ = [
     "Accuracy",
     "Bleu",
     "Cider",
-    "Classification",
+    "ClassificationReport",
     "ClipScore",
     "FrechetDistance",
     "KernelDistance",
@@ -35,7 +35,7 @@ _HOME = {
     "Accuracy": "choices",
     "Bleu": "texts",
     "Cider": "texts",
-    "Classification": "classification",
+    "ClassificationReport": "classification",
     "ClipScore": "clip",
     "FrechetDistance": "distances",
     "KernelDistance": "distances",

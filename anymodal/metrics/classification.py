@@ -19,7 +19,7 @@ NO_CLASS = "(none)"
 """The column of replies that name no class, or several."""
 
 
-class Classification(Metric):
+class ClassificationReport(Metric):
     """Replies that name one of the same classes, such as kinds of things or activities.
 
     A class is named as `Accuracy` has it. Balanced accuracy is the mean recall of the classes that

@@ -193,7 +193,7 @@ def test_replies_among_choices(
         {"prompt": "hello", "references": ["hello"]},
         {"prompt": "hello", "choices": ["Look", "Hello!"], "answer": "Look"},
     )
-    job |= {"metrics": {"kind": metric("Classification")}, "settings": {"choices": task}}
+    job |= {"metrics": {"kind": metric("ClassificationReport")}, "settings": {"choices": task}}
     config = save(job, tmp_path)
     check_configuration(Path(config))
     assert cli.main(["eval", "files", config]) == 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-from anymodal.metrics import Accuracy, Classification
+from anymodal.metrics import Accuracy, ClassificationReport
 from anymodal.metrics.classification import NO_CLASS
 from anymodal.metrics.intervals import bootstrap, wilson
 from anymodal.metrics.sample_choices import choose_among, split_choices
@@ -30,7 +30,7 @@ def test_figures_are_those_of_torchmetrics() -> None:
     rng = np.random.default_rng(0)
     answers = rng.integers(0, 4, 300)
     replies = np.where(rng.random(300) < 0.7, answers, rng.integers(0, 4, 300))
-    result = figures(Classification(), pairs_of(answers.tolist(), replies.tolist()))
+    result = figures(ClassificationReport(), pairs_of(answers.tolist(), replies.tolist()))
     target, predicted = torch.tensor(answers), torch.tensor(replies)
     for name, library in (
         ("accuracy", MulticlassAccuracy(4, average="micro")),
@@ -44,7 +44,7 @@ def test_figures_are_those_of_torchmetrics() -> None:
 
 
 def test_tables_counted_by_hand() -> None:
-    metric = Classification()
+    metric = ClassificationReport()
     pairs = pairs_of([0, 0, 0, 1, 2], [0, 0, 1, 1, 3])
     pairs.append((sample("x", choices=CLASSES, answer="sitting"), reply_of("who knows")))
     result = figures(metric, pairs)
@@ -67,7 +67,7 @@ def test_tables_counted_by_hand() -> None:
 
 
 def test_log_loss_is_of_the_right_class() -> None:
-    metric = Classification()
+    metric = ClassificationReport()
     for answer, share in (("a", 0.8), ("b", 0.5)):
         scores = (ChoiceScore("a", share, -1.0), ChoiceScore("b", 1 - share, -2.0))
         metric.update(

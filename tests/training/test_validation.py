@@ -269,7 +269,7 @@ def test_a_run_validates_answers_among_choices(parts: Path, tmp_path: Path) -> N
     replies = [f"Here is ball {number}: " for number in range(4)]
     path = talk_run(
         *(parts, tmp_path, "run"),
-        metrics={"balls": {"_target_": "anymodal.metrics.Classification"}},
+        metrics={"balls": {"_target_": "anymodal.metrics.ClassificationReport"}},
         settings={"choices": [text.strip() for text in replies]},
         samples=4,
         monitor="balls/log_loss",
