@@ -1,4 +1,4 @@
-"""`anymodal eval`: the any-to-any matrix, samples of one's own, or one decoder alone."""
+"""`anymodal eval`: the any-to-any matrix, own samples, a decoder alone, published benchmarks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymodal.cli.eval_benchmark import LINE, add_benchmark_arguments
 from anymodal.cli.options import add_device, add_model, open_model
 from anymodal.cli.process import quick_start
 
@@ -73,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument("items", nargs="+", metavar="CONFIG or key=value")
     files.set_defaults(evaluate=_files)
+    add_benchmark_arguments(
+        tasks.add_parser("benchmark", help=LINE, description=LINE, allow_abbrev=False)
+    )
 
 
 def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParser:

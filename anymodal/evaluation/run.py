@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -19,7 +20,7 @@ from anymodal.evaluation.store import RecordStore
 from anymodal.io.results import write_results
 from anymodal.metrics import Metric
 from anymodal.metrics.sample_choices import choices_of, choose_among, split_choices
-from anymodal.metrics.samples import EvaluationSample
+from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage
 from anymodal.model import AnyModal
 from anymodal.training.run_folder import checkpoint_of, open_run_model
 from anymodal.types import ChoiceScore, Message
@@ -75,7 +76,8 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     store = RecordStore[Reply](Path(job.output_dir), head, lambda record: record["id"])
     failures = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
     del predictor  # its memory is free for the metrics
-    failures += measure_replies(metrics, samples, store, devices.choose_device(job.device))
+    device = devices.choose_device(job.device)
+    failures += measure_replies(metrics, samples, partial(stored_reply, store), device)
     results: Results = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
         "data": job.data if isinstance(job.data, str) else job.data["_target_"],
@@ -221,27 +223,42 @@ def _record(sample: EvaluationSample, message: Message, store: RecordStore[Reply
 def measure_replies(
     metrics: Mapping[str, Metric],
     samples: Sequence[EvaluationSample],
-    store: RecordStore[Reply],
+    message_of: Callable[[EvaluationSample], SampleMessage | None],
     device: str,
 ) -> list[Failure]:
-    """Let every metric take in every reply; what couldn't be measured comes back, and why."""
+    """Let every metric take in every reply; what couldn't be measured comes back, and why.
+
+    Args:
+        metrics: by name.
+        samples: in the order in which they are measured.
+        message_of: the reply to a sample, or None where there is nothing to measure.
+        device: on which metrics compute.
+    """
     failures: list[Failure] = []
     for metric in metrics.values():
         metric.to(device)
     for sample in tqdm(samples, unit="reply", desc="measuring"):
-        if sample.id not in store.records:
+        message = message_of(sample)
+        if message is None:
             continue
-        record = store.records[sample.id]
         # From files even in a straight run, so that a resumed one measures the same.
-        parts = [_part(store.folder, part) for part in record["reply"]]
-        choices = tuple(ChoiceScore(*each) for each in record.get("choices", ()))
-        reply = Message("assistant", parts, choices=choices)
+        reply = message.load()
         for name, metric in metrics.items():
             try:
                 metric.update(sample, reply)
             except (ValueError, OSError) as error:
                 failures.append({"id": sample.id, "metric": name, "error": str(error)})
     return failures
+
+
+def stored_reply(store: RecordStore[Reply], sample: EvaluationSample) -> SampleMessage | None:
+    """The reply to a sample that a store has, its media in files."""
+    record = store.records.get(sample.id)
+    if record is None:
+        return None
+    parts = (_part(store.folder, part) for part in record["reply"])
+    choices = tuple(ChoiceScore(*each) for each in record.get("choices", ()))
+    return SampleMessage("assistant", tuple(parts), choices)
 
 
 def truncated_replies(samples: Sequence[EvaluationSample], store: RecordStore[Reply]) -> list[str]:
@@ -254,5 +271,7 @@ def truncated_replies(samples: Sequence[EvaluationSample], store: RecordStore[Re
     ]
 
 
-def _part(folder: Path, part: str | ReplySampleFile) -> str | media.Media:
-    return part if isinstance(part, str) else media.load(folder / part["path"], kind=part["kind"])
+def _part(folder: Path, part: str | ReplySampleFile) -> str | SampleFile:
+    if isinstance(part, str):
+        return part
+    return SampleFile(folder / part["path"], part["path"], {"kind": part["kind"]})

@@ -24,7 +24,7 @@ from anymodal.config import ConfigError, suggest
 from anymodal.io.message_content import ROLES
 from anymodal.media import Media
 from anymodal.metrics.words import plain, words
-from anymodal.types import Message
+from anymodal.types import ChoiceScore, Message
 
 KEYS = ("id", "prompt", "messages", "references", "media", "caption", "choices", "answer")
 
@@ -52,10 +52,32 @@ class SampleFile:
 
 @dataclass(frozen=True)
 class SampleMessage:
-    """A message whose media lie in files."""
+    """A message whose media lie in files.
+
+    Args:
+        role: see `Message`.
+        content: texts and media in order.
+        choices: see `Message.choices`.
+    """
 
     role: str
     content: tuple[str | SampleFile, ...]
+    choices: tuple[ChoiceScore, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Its texts, joined."""
+        return "".join(part for part in self.content if isinstance(part, str))
+
+    @property
+    def files(self) -> list[SampleFile]:
+        """Its media files, in order."""
+        return [part for part in self.content if isinstance(part, SampleFile)]
+
+    def load(self) -> Message:
+        """The message, its media loaded; see `media.load` for what is raised."""
+        parts = [part if isinstance(part, str) else part.load() for part in self.content]
+        return Message(self.role, parts, choices=self.choices)
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,8 @@ class EvaluationSample:
         choices: what the reply should name exactly one of.
         answer: the right choice, or yes or no.
         chooses: whether the reply is to be one of the choices as it stands.
+        groups: names of what figures are given for apart, such as a category.
+        unit: samples of one unit count together, such as the passes of a circular evaluation.
     """
 
     id: str
@@ -81,13 +105,12 @@ class EvaluationSample:
     choices: tuple[str, ...] = ()
     answer: str = ""
     chooses: bool = False
+    groups: tuple[str, ...] = ()
+    unit: str = ""
 
     def conversation(self) -> list[Message]:
         """The messages, their media loaded; see `media.load` for what is raised."""
-        return [
-            Message(turn.role, [p if isinstance(p, str) else p.load() for p in turn.content])
-            for turn in self.turns
-        ]
+        return [turn.load() for turn in self.turns]
 
     def to_json(self) -> list[dict[str, object]]:
         """The messages, ready for JSON, their media by name."""
@@ -156,23 +179,23 @@ def read_samples(path: str | Path, limits: media.Limits | None = None) -> list[E
                 raise ConfigError(f"id {sample.id!r} is taken by a line before; names are unique")
         except ConfigError as error:
             raise ConfigError(f"{path}, line {number}: {error}") from error
-        samples[sample.id] = _limited(sample, limits)
+        samples[sample.id] = with_limits(sample, limits)
     if not samples:
         raise ConfigError(f"{path} holds no samples; write one JSON object a line")
     return list(samples.values())
 
 
-def _limited(sample: EvaluationSample, limits: media.Limits | None) -> EvaluationSample:
-    def with_limits(file: SampleFile) -> SampleFile:
+def with_limits(sample: EvaluationSample, limits: media.Limits | None) -> EvaluationSample:
+    """The sample with limits on what each of its media files may hold."""
+
+    def limited(file: SampleFile) -> SampleFile:
         return replace(file, limits=limits)
 
     turns = tuple(
-        replace(
-            turn, content=tuple(p if isinstance(p, str) else with_limits(p) for p in turn.content)
-        )
+        replace(turn, content=tuple(p if isinstance(p, str) else limited(p) for p in turn.content))
         for turn in sample.turns
     )
-    return replace(sample, turns=turns, media=tuple(map(with_limits, sample.media)))
+    return replace(sample, turns=turns, media=tuple(map(limited, sample.media)))
 
 
 def _parse(line: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from anymodal.config import ConfigError
@@ -74,35 +75,73 @@ class WordErrorRate(Metric):
 class Cider(Metric):
     """CIDEr-D of captions (pycocoevalcap): 10 for the references' own words, 0 for others.
 
-    Texts are brought to lower case and lose their punctuation, see `words`; the published figures
-    of COCO use the Penn Treebank tokeniser instead, so compare within one of the two. How much a
-    word tells is learned from the references of the samples at hand.
+    How much a word tells is learned from the references of the samples at hand.
 
     Source: Vedantam et al. 2015, "CIDEr: consensus-based image description evaluation".
 
+    Args:
+        tokenizer: `words` brings texts to lower case and takes their punctuation away, see `words`;
+            `ptb` is the Penn Treebank's, by which published figures of COCO and NoCaps are
+            computed, and needs Java. Compare within one of the two.
+        by_group: give the figure of each group (`EvaluationSample.groups`) too, over its own
+            references.
+
     Raises:
-        ConfigError: if pycocoevalcap isn't installed.
+        ConfigError: if pycocoevalcap isn't installed, or Java, where it is needed.
     """
 
     needs = ("references",)
     least = 2  # a word that stands in the references of every sample tells nothing
 
-    def __init__(self) -> None:
+    def __init__(self, tokenizer: str = "words", by_group: bool = False) -> None:
+        if tokenizer not in ("words", "ptb"):
+            raise ConfigError(f"tokenizer is {tokenizer!r}; give words or ptb")
+        if tokenizer == "ptb" and not has_java():
+            raise ConfigError("the tokenizer ptb needs Java, and there is no `java`; give words")
+        self.tokenizer, self.by_group = tokenizer, by_group
+        self.texts: list[list[str]] = []  # of each sample the reply, then its references
+        self.groups: list[tuple[str, ...]] = []
         try:
             from pycocoevalcap.cider.cider_scorer import CiderScorer
         except ModuleNotFoundError as error:
             raise ConfigError(
                 "CIDEr needs the package pycocoevalcap; pip install 'anymodal[eval]'"
             ) from error
-        self.library: Any = CiderScorer()
+        self.scorer: Any = CiderScorer
 
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:
-        self.library += (plain(reply.text), [plain(each) for each in sample.references])
+        self.texts.append([reply.text, *sample.references])
+        self.groups.append(sample.groups if self.by_group else ())
         return True
 
     def _compute(self) -> dict[str, float]:
-        if self.count < self.least:
-            return {}
-        # The scorer counts its references anew, on top of the last count.
-        self.library.document_frequency.clear()
-        return {"cider": float(self.library.compute_score()[0])}
+        if self.tokenizer == "words":
+            texts = [[plain(text) for text in several] for several in self.texts]
+        else:
+            texts = _treebank(self.texts)
+        names = dict.fromkeys(name for groups in self.groups for name in groups)
+        parts = {"cider": texts}
+        for name in names:
+            pairs = zip(texts, self.groups, strict=True)
+            parts[f"cider, {name}"] = [several for several, groups in pairs if name in groups]
+        return {key: self._score(part) for key, part in parts.items() if len(part) >= self.least}
+
+    def _score(self, texts: list[list[str]]) -> float:
+        scorer = self.scorer()
+        for reply, *references in texts:
+            scorer += (reply, references)
+        return float(scorer.compute_score()[0])
+
+
+def has_java() -> bool:
+    """Return whether `java` can be called, which the Penn Treebank's tokenizer needs."""
+    return shutil.which("java") is not None
+
+
+def _treebank(texts: list[list[str]]) -> list[list[str]]:
+    """Texts as words of the Penn Treebank with a space between them, without punctuation."""
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    captions = {n: [{"caption": text} for text in many] for n, many in enumerate(texts)}
+    tokens: dict[int, list[str]] = PTBTokenizer().tokenize(captions)
+    return [tokens[n] for n in range(len(texts))]

@@ -20,24 +20,9 @@ from anymodal.metrics import (
     Metric,
 )
 from anymodal.metrics.samples import EvaluationSample
-from anymodal.model import AnyModal
 from anymodal.types import Message
-from tests.support.composed import model_config, write_model
 from tests.support.samples import sample, write_samples
-from tests.support.tiny import picture, sound, tiny_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model in a folder, parts and all."""
-    folder = tmp_path_factory.mktemp("model")
-    config = write_model(folder, tiny_model())
-    # Modalities in the tiny model's own order, which its signals' rows have.
-    config.write_text(yaml.safe_dump(model_config(folder), sort_keys=False))
-    model = AnyModal.compose(config)
-    model.load_state_dict(tiny_model().state_dict())
-    model.save_pretrained(folder / "tiny", with_parts=True)
-    return folder / "tiny"
+from tests.support.tiny import picture, sound
 
 
 def metric(name: str, **how: Any) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from anymodal.data.containers.spans import SpanRows
 _BLOCK = 1 << 16
 _SEPARATORS = ",;\t"
 _BOM = b"\xef\xbb\xbf"
+_MAX_CELL = 1 << 28
+# A cell may hold a picture in base64, and Python's own limit of 131,072 is the process's.
+csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
 
 
 class CsvRows(SpanRows):
