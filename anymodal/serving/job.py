@@ -16,6 +16,7 @@ from anymodal.serving.logprobs import LogprobQueue
 from anymodal.serving.requests import Channel, ReplyEnd, ReplyRequest
 from anymodal.serving.stop_strings import StopStrings
 from anymodal.types import (
+    ChoiceScore,
     Event,
     MediumReady,
     MediumStarted,
@@ -72,6 +73,7 @@ class Job:
         self._media: dict[int, Media] = {}
         self._num_media = self._num_calls = 0
         self._finish_reason: str | None = None
+        self._choices: tuple[ChoiceScore, ...] = ()
         self._has_ended = False
         self._lock = threading.Lock()
 
@@ -119,13 +121,15 @@ class Job:
             self._media[index] = medium
         self._finish_if_complete()
 
-    def finish_text(self, reason: str, usage: TokenUsage) -> None:
+    def finish_text(
+        self, reason: str, usage: TokenUsage, choices: tuple[ChoiceScore, ...] = ()
+    ) -> None:
         """Note that no more text comes."""
         self._flush()
         if reason == "stop" and self._num_calls:
             reason = "tool_calls"
         with self._lock:
-            self._finish_reason, self.usage = reason, usage
+            self._finish_reason, self.usage, self._choices = reason, usage, choices
         self._finish_if_complete()
 
     def fail(self, error: Exception) -> None:
@@ -161,7 +165,11 @@ class Job:
             if reason is None or len(self._media) < self._num_media:
                 return
             message = Message(
-                "assistant", self._merge_texts(), finish_reason=reason, usage=self.usage
+                "assistant",
+                self._merge_texts(),
+                finish_reason=reason,
+                usage=self.usage,
+                choices=self._choices,
             )
         self._end(ReplyEnd(message, reason, self.usage))
 

@@ -226,7 +226,7 @@ class TextWorker:
         self._limit = min(self._limit + 1, self.batch_size)
         self.prefixes.put(row.cache)
         usage = TokenUsage(job.usage.prompt, job.usage.cached, row.state.tokens)
-        job.finish_text(row.state.finish_reason or "stop", usage)
+        job.finish_text(row.state.finish_reason or "stop", usage, row.state.probabilities)
 
     def _handle(self, job: Job, event: TextToken | SpanReady) -> None:
         if isinstance(event, TextToken):

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.logprobs import chat_logprobs
@@ -117,6 +118,7 @@ class _ChatAnswer:
     async def _choice(self, index: int, stream: ReplyStream) -> Json:
         logprobs: list[TokenLogprob] = []
         async for event in self.state.metrics.watch(self.served.name, stream):
+            event = self.formatted(event)
             if isinstance(event, TextDelta):
                 logprobs.extend(event.logprobs)
             if isinstance(event, Done):
@@ -133,6 +135,10 @@ class _ChatAnswer:
         form = _ChatStream(self, streams)
         answer = EventStream(self.served.name, streams, self.state.metrics, form)
         return await answer.response(request)
+
+    def formatted(self, event: Event) -> Event:
+        """An event, its text in JSON where that is asked for."""
+        return event if self.body.enum_format is None else self.body.enum_format.apply(event)
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {
@@ -180,8 +186,11 @@ class _ChatStream(StreamFormat):
 
     def event_json(self, index: int, event: Event) -> list[Json]:
         """A delta; at the end, the reason."""
+        event = self.answer.formatted(event)
         if isinstance(event, Done):
-            return [self.answer.chunk(index, {}, self.streams[index].finish_reason)]
+            choices = choices_json(event.message.choices)
+            delta = {"choices": choices} if choices else {}
+            return [self.answer.chunk(index, delta, self.streams[index].finish_reason)]
         logprobs = event.logprobs if isinstance(event, TextDelta) else ()
         return [self.answer.chunk(index, self._writers[index].delta(event), logprobs=logprobs)]
 

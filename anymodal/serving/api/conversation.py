@@ -18,6 +18,8 @@ PARTS = "parts"
 """The field of a reply's message that has its texts and media in order."""
 _PLACES = {"images": "image_url", "videos": "video_url"}
 _SENT_BACK = ("refusal", "annotations", "tool_calls", "function_call", "name", "reasoning")
+_TOLD = ("choices",)
+"""Fields of a reply that tell of it; they are no part of the conversation."""
 
 
 class ConversationReader:
@@ -87,6 +89,8 @@ def _normal(message: Mapping[str, Any]) -> dict[str, Any]:
     in order in `parts`; one of other servers has media in fields of their own.
     """
     message = {key: value for key, value in message.items() if key not in _SENT_BACK or value}
+    for name in _TOLD:
+        message.pop(name, None)
     message.pop("name", None)  # who of several users; templates don't tell it
     if message.get("role") == "tool":
         message.pop("tool_call_id", None)  # results stand in the order of their calls

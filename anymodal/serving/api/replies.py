@@ -10,6 +10,7 @@ from typing import Any
 
 from anymodal.media import Media
 from anymodal.media.base import data_uri
+from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.conversation import PARTS
 from anymodal.types import (
     Event,
@@ -97,6 +98,8 @@ def message_json(message: Message, encoder: MediaEncoder, created: int) -> Json:
     reply: Json = {"role": "assistant", "content": content, "refusal": None, **fields}
     if calls:
         reply["tool_calls"] = calls
+    if message.choices:
+        reply["choices"] = choices_json(message.choices)
     return {**reply, PARTS: parts} if fields or len(parts) > 1 else reply
 
 

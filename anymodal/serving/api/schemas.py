@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from anymodal.chat.settings import TextSettings
 from anymodal.language.sampling import MOST_TOKENS
-from anymodal.serving.api.errors import unsupported
+from anymodal.serving.api.choices import EnumFormat, parse_response_format
+from anymodal.serving.api.errors import ApiError, unsupported
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
@@ -172,6 +173,7 @@ class ToolBody(BaseModel):
 class ChatBody(TextBody):
     """Body of `/v1/chat/completions`."""
 
+    _enum_format: EnumFormat | None = PrivateAttr(None)
     messages: list[dict[str, Any]] = Field(description="OpenAI's messages, with media parts.")
     max_completion_tokens: int | None = Field(None, description="The longest reply.")
     modalities: list[str] | None = Field(
@@ -186,6 +188,28 @@ class ChatBody(TextBody):
     )
     tool_choice: Literal["none", "auto"] | None = None
     parallel_tool_calls: bool | None = None
+    choices: list[str] | None = Field(
+        None, description="The reply is one of these texts, with the probability of each."
+    )
+    choice_method: str | None = Field(None, description="`likelihood` or `constrained`.")
+    choice_normalization: str | None = Field(None, description="`none`, `tokens` or `characters`.")
+    response_format: dict[str, Any] | None = Field(
+        None, description="Text, or a JSON schema that is an enum or has one."
+    )
+
+    @model_validator(mode="after")
+    def _choices_alone(self) -> Self:
+        """Refuse what has no effect on a reply among choices."""
+        self._enum_format = parse_response_format(self.response_format)
+        if self._enum_format is not None and self.choices is not None:
+            raise ApiError(400, "give 'choices' or 'response_format'", param="choices")
+        if self.choices is None and self._enum_format is None:
+            return self
+        for name in ("stop", "tools", "logprobs"):
+            if getattr(self, name):
+                text = f"'{name}' has no effect on a reply among choices; leave it out"
+                raise ApiError(400, text, param=name)
+        return self
 
     @model_validator(mode="after")
     def _logprobs_first(self) -> Self:
@@ -194,6 +218,11 @@ class ChatBody(TextBody):
                 "top_logprobs", "'top_logprobs' needs 'logprobs': true", {"param": "top_logprobs"}
             )
         return self
+
+    @property
+    def enum_format(self) -> EnumFormat | None:
+        """The values among which the reply is chosen, if its JSON schema names them."""
+        return self._enum_format
 
     def open_tools(self) -> list[dict[str, Any]]:
         """The tools that the reply may call."""
@@ -208,6 +237,13 @@ class ChatBody(TextBody):
             settings["top_logprobs"] = self.top_logprobs or 0
         if self.max_completion_tokens is not None:
             settings["max_new_tokens"] = _limit(self.max_completion_tokens)
+        choices = self.choices if self._enum_format is None else list(self._enum_format.values)
+        if choices is not None:
+            settings["choices"] = choices
+        if self.choice_method is not None:
+            settings["choice_method"] = self.choice_method
+        if self.choice_normalization is not None:
+            settings["choice_normalization"] = self.choice_normalization
         return settings
 
 
