@@ -224,6 +224,16 @@ class Recordings(Source[list[Message]]):
         """The label of a window, without reading it."""
         return self._names[int(self._labels[range(len(self))[index]])]
 
+    def column(self, name: str) -> list[object]:
+        """The labels of all windows, for a mixture that balances them.
+
+        Raises:
+            ValueError: for a column of another name.
+        """
+        if name != "label":
+            raise ValueError(f"windows of recordings have a column 'label', and no {name!r}")
+        return [self._names[number] for number in self._labels.tolist()]
+
     def __getitem__(self, index: int, /) -> list[Message]:
         index = range(len(self))[index]
         recording = self.recordings[self._owners[index]]

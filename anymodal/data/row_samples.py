@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anymodal.config import suggest
 from anymodal.data.columns import ColumnMapping
 from anymodal.data.containers import Row, open_rows
 from anymodal.data.entries import EntryReader
@@ -18,6 +20,8 @@ from anymodal.media import Limits, Media
 
 SampleT_co = TypeVar("SampleT_co", covariant=True)
 _LABEL = "label"
+_MOST_NAMED = 5
+_LOG = logging.getLogger("anymodal")
 
 
 class RowSamples(Source[SampleT_co]):
@@ -110,6 +114,36 @@ class RowSamples(Source[SampleT_co]):
 
     def stamp(self, index: int) -> Hashable:
         return self.rows.stamp(index)
+
+    def column(self, name: str) -> list[object]:
+        """The values of a column, row by row; None for rows that can't be read.
+
+        It is the container's column of this name, or the one that `columns` reads under it, and may
+        be among `ignore`.
+
+        Raises:
+            ValueError: if a row has nothing in it, with its place.
+        """
+        other = self._columns.names.get(name, name)
+        values = list[object]()
+        errors = list[str]()
+        for index in range(len(self)):
+            try:
+                row = self.rows[index]
+            except ValueError as error:
+                values.append(None)
+                errors.append(str(error))
+                continue
+            value = row.get(name, row.get(other))
+            if value is None:
+                raise ValueError(
+                    f"{self.rows.place(index)} has nothing in column {name!r}{suggest(name, row)}"
+                )
+            values.append(value)
+        if errors:
+            text = "%d rows can't be read and have no share: %s"
+            _LOG.warning(text, len(errors), "; ".join(errors[:_MOST_NAMED]))
+        return values
 
     @property
     def length(self) -> Callable[[int], int]:

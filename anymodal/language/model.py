@@ -399,10 +399,16 @@ class LanguageModel(Recorded, nn.Module):
         return self.finish.scores(torch.cat([old, new], -1))
 
     def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy of the next token, at the supervised positions only.
+        """The mean of `losses`; zero where nothing is supervised."""
+        losses = self.losses(hidden, labels)
+        # A zero that reaches backward, as FSDP2's collectives need.
+        return losses.mean() if len(losses) else hidden.sum() * 0.0
+
+    def losses(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy (N,) of the next token, at the supervised positions only, row by row.
 
         Hidden states are picked first and projected after, which has the gradient of the full
-        logits at a fraction of the cost. Zero where nothing is supervised.
+        logits at a fraction of the cost.
 
         Args:
             hidden: (B, T, D), from `forward`.
@@ -411,15 +417,13 @@ class LanguageModel(Recorded, nn.Module):
         """
         targets = labels[:, 1:]  # (B, T-1)
         rows, columns = (targets != IGNORED).nonzero(as_tuple=True)
-        if not len(rows):
-            return hidden.sum() * 0.0  # a zero that reaches backward, as FSDP2's collectives need
         rows, columns, targets = (
             each.to(hidden.device, non_blocking=True)
             for each in (rows, columns, targets[rows, columns])
         )
         states = hidden[:, :-1][rows, columns]  # (supervised, D)
         # In float32: a log-sum-exp over a whole vocabulary loses too much in half precision.
-        return F.cross_entropy(self.logits(states).float(), targets)
+        return F.cross_entropy(self.logits(states).float(), targets, reduction="none")
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its tokenizer as they were loaded: no new tokens, no adapters."""

@@ -111,6 +111,15 @@ def _cost(lengths: Sequence[int], width: int, device: str, shared: bool) -> floa
     return device_costs(device).rows(len(lengths), max(lengths), width, shared)
 
 
+def supervised_sequences(packed: Packed) -> Tensor:
+    """Numbers (N,) of the sequences that supervised positions are of, row by row."""
+    rows, columns = (packed.labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
+    length = packed.labels.shape[1]
+    starts, order = torch.tensor([row * length + start for row, start in packed.places]).sort()
+    flat = rows * length + columns + 1  # never a sequence's first, whose label is ignored
+    return order[torch.searchsorted(starts, flat, right=True) - 1]
+
+
 def supervised(labels: Tensor) -> int:
     """Number of positions that `LanguageModel.loss` is a mean over, of labels (B, T)."""
     return int((labels[:, 1:] != IGNORED).sum())

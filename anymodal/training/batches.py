@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from anymodal.data.mixture import epoch_size
+
 _LOG = logging.getLogger("anymodal")
 
 SPARES = 10
@@ -27,6 +29,8 @@ def _lengths(data: object) -> Callable[[int], float] | None:
 
 class Batches(IterableDataset[Any]):
     """Endless collated batches, epoch after epoch, each a new permutation of the data.
+
+    Of data with `draws(seed, epoch)`, as a mixture's, an epoch is a permutation of these.
 
     Batch k is the same whatever came before it, so a run resumes by starting at batch k; the
     workers take turns.
@@ -68,6 +72,7 @@ class Batches(IterableDataset[Any]):
                 "tell; give it a method length(index), or take length_group_batches=1"
             )
         self.data, self.collate, self.batch_size = data, collate, batch_size
+        self.epoch_size = epoch_size(data)
         self.seed, self.start, self.every = seed, start, every
         self.length_group_batches, self.step_batches = length_group_batches, step_batches
         # One epoch's order, not all: batches are asked for in order.
@@ -90,8 +95,8 @@ class Batches(IterableDataset[Any]):
         sample could stand beside itself, and an epoch would end with samples that never came.
         """
         size, step = self.step_batches * self.batch_size, batch // self.step_batches
-        epoch = step * size // len(self.data)
-        start, end = (-(-each * len(self.data) // size) for each in (epoch, epoch + 1))  # in steps
+        epoch = step * size // self.epoch_size
+        start, end = (-(-each * self.epoch_size // size) for each in (epoch, epoch + 1))  # in steps
         steps = max(1, self.length_group_batches // self.step_batches)
         first = start + (step - start) // steps * steps
         return first * self.step_batches, (min(first + steps, end) - first) * self.step_batches
@@ -114,14 +119,17 @@ class Batches(IterableDataset[Any]):
         first = batch * self.batch_size
         places = range(first, first + count * self.batch_size)
         return [
-            int(self._permutation(place // len(self.data))[place % len(self.data)])
-            for place in places
+            int(self.order(place // self.epoch_size)[place % self.epoch_size]) for place in places
         ]
 
-    def _permutation(self, epoch: int) -> np.ndarray:
+    def order(self, epoch: int) -> np.ndarray:
+        """The samples of an epoch: a permutation of the data, or of what a mixture draws."""
         if self._epoch_order[0] != epoch:
-            random = np.random.default_rng((self.seed, epoch))
-            self._epoch_order = epoch, random.permutation(len(self.data))
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.epoch_size)
+            draws = getattr(self.data, "draws", None)
+            if draws is not None:
+                order = draws(self.seed, epoch)[order]
+            self._epoch_order = epoch, order
         return self._epoch_order[1]
 
     def __iter__(self) -> Iterator[Any]:
@@ -160,17 +168,20 @@ class Batches(IterableDataset[Any]):
     def _usable(self, index: int, collates: bool = False) -> object:
         """The sample of a number, or the first after it that can be read (and makes a batch)."""
         first: Exception | None = None
-        for number in range(index, index + SPARES + 1):
+        # Of the same data set of a mixture, so that its share stays as it is.
+        bounds = getattr(self.data, "bounds", None)
+        start, size = (0, len(self.data)) if bounds is None else bounds(index)
+        for place in range(index, index + SPARES + 1):
+            number = start + (place - start) % size
             try:
-                sample = self.data[number % len(self.data)]
+                sample = self.data[number]
                 if collates:
                     self.collate([sample])
             except (OSError, ValueError) as error:
                 first = first or _with_sample(index, error)
                 continue
             if first is not None:
-                other = number % len(self.data)
-                _LOG.warning("%s; sample %d stands in for it", first, other)
+                _LOG.warning("%s; sample %d stands in for it", first, number)
             return sample
         assert first is not None, "there was one to try"
         raise first

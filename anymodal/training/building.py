@@ -12,6 +12,7 @@ from torch import nn
 
 from anymodal import config as configuration
 from anymodal.config import BuildPart, ConfigError, call
+from anymodal.data.mixture import epoch_size
 from anymodal.decoders.deferred import DeferDecoders, DeferredDecoder
 from anymodal.training import plugins
 from anymodal.training.configuration import Run
@@ -39,7 +40,7 @@ def build_all(
     if any(fnmatchcase(n, glob) for n in names for glob in run.stage.trainable):
         objective, parts = build_objective(run, None)
     data = _build_data(run.data, "data", run, parts)
-    resolve_steps(run, len(data))
+    resolve_steps(run, epoch_size(data))
     if not with_validation or run.validation is None:
         return objective, data, None
     sources = {
@@ -70,7 +71,7 @@ def resolve_steps(run: Run, samples: int) -> None:
 
     Args:
         run: the run.
-        samples: of its data.
+        samples: in an epoch of its data.
     """
     if run.epochs is None or run.steps:
         return

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from anymodal.config import ConfigError, shorten, structured, suggest
+from anymodal.data.mixture_settings import check_mixture
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.training.losses.base import check_weight
 from anymodal.training.optimizer_configuration import HUGE, TINY, OptimizerConfig
@@ -78,8 +79,9 @@ class Run:
     Args:
         model: a part: a composed model, or what the objective trains; for an objective that takes
             several, parts by name.
-        data: a part with `__len__` and `__getitem__(index) -> sample`; or `{path: …}`, with more
-            arguments of `Conversations`, which reads data sets in files.
+        data: a part with `__len__` and `__getitem__(index) -> sample`; `{path: …}`, with more
+            arguments of `Conversations`, which reads data sets in files; or `{datasets: …}`, with
+            more arguments of `Mixture`, of several such.
         stage: what trains, and on which losses.
         objective: a part, how the model is trained; it is given the model. Null for `Dialogue`,
             which trains a composed model on conversations.
@@ -240,17 +242,31 @@ class Run:
 
 
 def _data_part(node: object) -> object:
-    """The part that `data` is: conversations in files where it names a path and no part; so are
-    the data sets of a mixture.
+    """The part that `data` is: conversations in files where it names a path and no part, a mixture
+    where it names data sets; so are the data sets of a mixture.
+
+    Raises:
+        ConfigError: for settings of a mixture that don't fit.
     """
     if not isinstance(node, Mapping):
         return node
-    if "path" in node and not node.keys() & {"_target_", "_part_"}:
+    is_part = bool(node.keys() & {"_target_", "_part_"})
+    if "path" in node and not is_part:
         return {"_target_": "anymodal.data.conversations.Conversations", **node}
     several = node.get("datasets")
-    return {**node, "datasets": [*map(_data_part, several)]} if isinstance(several, list) else node
+    if several is None:
+        return node
+    mixture = {} if is_part else {"_target_": MIXTURE}
+    if {**mixture, **node}.get("_target_") == MIXTURE:
+        check_mixture({name: each for name, each in node.items() if name != "_target_"})
+    if isinstance(several, Mapping):
+        parts: object = {name: _data_part(each) for name, each in several.items()}
+    else:
+        parts = [*map(_data_part, several)] if isinstance(several, list) else several
+    return {**mixture, **node, "datasets": parts}
 
 
+MIXTURE = "anymodal.data.mixture.Mixture"
 MOST = 10**9
 """Steps of a run, and whatever counts some of them."""
 

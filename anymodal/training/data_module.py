@@ -29,6 +29,7 @@ class RunData(L.LightningDataModule):
         self.data, self.module = data, module
         self.batches = run_batches(module.run, module.objective, data)
         module.progress.samples_of = self.batches.indices
+        module.step.sources = tuple(getattr(data, "sources", ()))
 
     def train_dataloader(self) -> Iterable[MicroBatch]:
         """Endless batches of this process.

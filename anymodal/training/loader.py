@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 from anymodal.data.workers import Loader
@@ -20,11 +20,13 @@ class MicroBatch(NamedTuple):
         batch: from the objective's `collate`.
         counts: of all of the step's batches in this process.
         first: whether the step begins with it.
+        sources: of each sample, the number of the data set of a mixture that it is of.
     """
 
     batch: Any
     counts: Counts
     first: bool
+    sources: Sequence[int] = ()
 
 
 class StepLoader:
@@ -50,18 +52,26 @@ class StepLoader:
         size: int,
         precision: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        self.loader = Loader(batches, workers, size)
+        self.batches, self.loader = batches, Loader(batches, workers, size)
         self.objective, self.size, self.precision = objective, size, precision
 
     def __iter__(self) -> Iterator[MicroBatch]:
         with self.precision():
             self.objective.open_cache()
-        batches = iter(self.loader)
+        batches, sources = iter(self.loader), self._sources()
         while step := list(islice(batches, self.size)):
             counts = sum_counts(map(self.objective.counts, step))
             first = True
             while step:
                 batch = step.pop(0)  # so that none is held longer than it is needed
                 self.objective.prefetch(batch)
-                yield MicroBatch(batch, counts, first)
+                yield MicroBatch(batch, counts, first, next(sources))
                 first = False
+
+    def _sources(self) -> Iterator[list[int]]:
+        """Of each batch, the numbers of its samples' data sets; nothing where there is but one."""
+        batches = self.batches
+        source_numbers = getattr(batches.data, "source_numbers", None)
+        for number in count(batches.start(), batches.every):
+            # A sample that stands in for another one is of the same data set.
+            yield source_numbers(batches.indices(number)) if source_numbers else []

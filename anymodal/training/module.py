@@ -101,7 +101,7 @@ class StageModule(L.LightningModule):
         if batch.first:
             self.step.begin(batch.counts, self.device)
             self.gradients.see(batch.counts)
-        total = self.step.add(self.objective(batch.batch))
+        total = self.step.add(self.objective(batch.batch), batch.sources)
         if collectives.world_size() > 1:
             return self._connected_loss(total)
         if total is not None and total.requires_grad:
@@ -140,6 +140,7 @@ class StageModule(L.LightningModule):
         if self.progress.take(report):
             losses = {"loss": report.loss, "gradient_norm": report.norm}
             self.means.add(losses | {f"loss/{n}": v for n, v in report.figures.items()})
+            self.means.add_sums({f"loss/{n}": pair for n, pair in report.source_sums.items()})
             self.gradients.note(report.flags[1:], report.norm)
         else:
             # Lightning steps all the same; without gradients the step changes nothing.

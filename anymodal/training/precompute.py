@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -40,7 +41,7 @@ def fill_feature_cache(
     Args:
         path: the training configuration; its `feature_cache.dir` names the folder.
         overrides: `key=value` changes to it.
-        limit: samples to go through; None for all that the run draws, each once.
+        limit: samples to go through; None for as many as have all that the run draws.
         share: (k, n): of n processes at work on it, this is the k-th, from 1.
         processes: how many the run will have, each of which draws batches of its own; what the
             configuration's trainer says, where not given.
@@ -63,12 +64,37 @@ def fill_feature_cache(
     allow_tf32()
     step_batches = run.accumulate_grad_batches * (processes or _processes(run.trainer))
     total = run.steps * step_batches * run.batch_size
-    count = min(len(data), total if limit is None else limit)
-    first, every = share[0] - 1, share[1]
     batches = run_batches(run, objective, data)
+    count = samples_until_all(batches, total) if limit is None else min(limit, total)
+    first, every = share[0] - 1, share[1]
     batches.start, batches.every = lambda: first, every
     batches.step_batches = step_batches
     return _fill(objective, run, batches, range(first, -(-count // run.batch_size), every))
+
+
+def samples_until_all(batches: Batches, total: int) -> int:
+    """How many samples a run draws until it has drawn each that it ever draws.
+
+    Of a mixture an epoch may have a part of a data set and the next one another part, so epochs are
+    gone through until one has nothing new; what comes later the run computes itself.
+
+    Args:
+        batches: of the run.
+        total: samples that it draws.
+    """
+    seen = np.zeros(len(batches.data), bool)
+    count = 0
+    for epoch in range(-(-total // batches.epoch_size)):
+        order = batches.order(epoch)[: total - epoch * batches.epoch_size]
+        new = np.flatnonzero(~seen[order])
+        if not len(new):
+            break
+        seen[order] = True
+        _, firsts = np.unique(order[new], return_index=True)
+        count = epoch * batches.epoch_size + int(new[firsts].max()) + 1
+        if seen.all():
+            break
+    return count
 
 
 def _fill(

@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from anymodal import config as configuration
 from anymodal.config import ConfigError, shorten
 from anymodal.core import ComposedModel
+from anymodal.data.mixture import epoch_size
 from anymodal.io.checkpoint import replacing_folder, sweep
 from anymodal.metrics import Metric
 from anymodal.training import plugins
@@ -226,7 +227,7 @@ def _fit(
 ) -> tuple[L.Trainer, StageModule]:
     _quieten()
     allow_tf32()
-    resolve_steps(run, len(data))
+    resolve_steps(run, epoch_size(data))
     module = StageModule(objective, run)
     batches = RunData(data, module)
     last = Path(run.output_dir) / "checkpoints" / "last.ckpt"

@@ -11,6 +11,7 @@ from torch import Tensor
 from anymodal.config import ConfigError
 from anymodal.distributed import collectives
 from anymodal.training.losses import WeightedLoss
+from anymodal.training.source_losses import SourceLosses
 
 Counts = Mapping[str, Mapping[str, int]]
 """Numbers of things that parts of losses are means over."""
@@ -36,6 +37,7 @@ class StepReport(NamedTuple):
         bad: places, among all micro-batches of all processes in order, whose loss isn't finite.
         norm: of the gradient.
         flags: sums over processes of the further flags.
+        source_sums: sum and weight of each loss of each data set of a mixture, by their names.
     """
 
     figures: dict[str, float]
@@ -43,6 +45,7 @@ class StepReport(NamedTuple):
     bad: list[int]
     norm: float
     flags: list[float]
+    source_sums: dict[str, tuple[float, float]]
 
 
 class Step:
@@ -58,6 +61,9 @@ class Step:
     Args:
         weights: of each loss, by name.
         size: A, micro-batches in a step.
+
+    Attributes:
+        sources: names of the data sets of a mixture, whose losses are told apart.
     """
 
     def __init__(self, weights: Mapping[str, float], size: int) -> None:
@@ -66,22 +72,35 @@ class Step:
         self.totals: dict[tuple[str, str], int | Tensor] = {}  # N, by loss and part
         self.figures: dict[str, Tensor] = {}
         self.totals_of_batches: list[Tensor | None] = []
+        self.sources: tuple[str, ...] = ()
+        self.source_losses = SourceLosses((), (), self.device)
 
     def begin(self, counts: Counts, device: torch.device) -> None:
         """Begin a step that has so many things in this process."""
         self.device, self.figures, self.totals_of_batches = device, {}, []
         own = {(name, part): n for name, parts in counts.items() for part, n in parts.items()}
         self.totals = dict(own)
+        self.source_losses = SourceLosses(self.sources, own, device)
         if collectives.world_size() > 1:
             # Stays on the device: these totals are factors there, and read at the step's end.
             numbers = torch.tensor(list(own.values())).to(device, non_blocking=True)
             self.totals = dict(zip(own, collectives.all_reduce_sum(numbers).unbind(), strict=True))
 
-    def add(self, losses: Mapping[str, Sequence[WeightedLoss]]) -> Tensor | None:
-        """A micro-batch's part in the step's loss; None if it has none."""
+    def add(
+        self, losses: Mapping[str, Sequence[WeightedLoss]], source_numbers: Sequence[int] = ()
+    ) -> Tensor | None:
+        """A micro-batch's part in the step's loss; None if it has none.
+
+        Args:
+            losses: of the batch, by name.
+            source_numbers: of each sample of the batch, the number of its data set in a mixture.
+        """
         terms = []
         for name, parts in losses.items():
             terms_of_loss = [p.value * self._share(name, p) for p in parts if p.value is not None]
+            for part in parts:
+                if source_numbers and part.items is not None:
+                    self.source_losses.add((name, part.part), part.items, source_numbers)
             if not terms_of_loss:
                 continue
             value = sum(terms_of_loss[1:], terms_of_loss[0])
@@ -118,13 +137,21 @@ class Step:
             if total is not None:
                 # Other processes' columns stay 0, so that the sum below is a table of all.
                 bad[row, collectives.rank()] = ~total.isfinite()
-        own = torch.cat([figures, bad.flatten(), flags.to(self.device, torch.float32)])
+        own = torch.cat(
+            [
+                figures,
+                bad.flatten(),
+                flags.to(self.device, torch.float32),
+                (of_sources := self.source_losses.table()).to(self.device),
+            ]
+        )
         table = collectives.all_reduce_sum(own)
         totals = [each for each in self.totals.values() if isinstance(each, Tensor)]
         step_values = [norm.detach().to(self.device).float(), *totals]
         host_values: list[float] = torch.cat([table, torch.stack(step_values).float()]).tolist()
-        sums, bad_flags, other_flags, (norm_value, *host_totals) = _split(
-            host_values, (len(names), bad.numel(), len(flags), len(step_values))
+        sums, bad_flags, other_flags, source_sums, (norm_value, *host_totals) = _split(
+            host_values,
+            (len(names), bad.numel(), len(flags), len(of_sources), len(step_values)),
         )
         counts = dict(zip(self.totals, host_totals, strict=True)) if host_totals else self.totals
         there = {name for (name, _), total in counts.items() if total}
@@ -133,7 +160,12 @@ class Step:
         }
         loss = sum(self.weights[name] * value for name, value in values.items())
         return StepReport(
-            values, loss, [i for i, flag in enumerate(bad_flags) if flag], norm_value, other_flags
+            values,
+            loss,
+            [i for i, flag in enumerate(bad_flags) if flag],
+            norm_value,
+            other_flags,
+            self.source_losses.read(source_sums),
         )
 
 

@@ -14,6 +14,8 @@ from anymodal.training.progress import Progress
 class MeanLosses(L.Callback):
     """Log each loss as its mean over all steps since the last line, and how much was skipped.
 
+    Losses of a mixture's data sets are means over their things in all of these steps.
+
     Args:
         progress: of the run.
         throughput: whose figures stand in the same lines.
@@ -25,9 +27,13 @@ class MeanLosses(L.Callback):
 
     def add(self, values: Mapping[str, float]) -> None:
         """Add a step's losses."""
-        for name, value in values.items():
+        self.add_sums({name: (value, 1) for name, value in values.items()})
+
+    def add_sums(self, sums: Mapping[str, tuple[float, float]]) -> None:
+        """Add sums of losses and what they count, as those of a mixture's data sets."""
+        for name, (value, weight) in sums.items():
             total, count = self.sums.get(name, (0.0, 0))
-            self.sums[name] = [total + value, count + 1]
+            self.sums[name] = [total + value, count + weight]
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, *args: object

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import torch
+
 from anymodal.config import ConfigError, shorten, suggest
-from anymodal.training.losses.alignment import KINDS, alignment_loss
-from anymodal.training.losses.base import CAPTION_CONDITIONING, FEATURES, Loss, WeightedLoss
+from anymodal.training.losses.alignment import KINDS, alignment_errors
+from anymodal.training.losses.base import (
+    CAPTION_CONDITIONING,
+    FEATURES,
+    ItemLosses,
+    Loss,
+    WeightedLoss,
+)
 from anymodal.training.losses.states import HasTargets, TargetBatch
 
 
@@ -40,6 +48,7 @@ class Align(Loss[TargetBatch, HasTargets]):
         losses = []
         for name, target in states.targets.items():
             assert target.caption_conditioning is not None, "it is among the needs"
-            value = alignment_loss(target.conditioning, target.caption_conditioning, self.kind)
-            losses.append(WeightedLoss(value, batch.num_captions[name], name))
+            errors = alignment_errors(target.conditioning, target.caption_conditioning, self.kind)
+            items = ItemLosses(errors.detach(), torch.tensor(batch.target_samples(name)))
+            losses.append(WeightedLoss(errors.mean(), batch.num_captions[name], name, items))
         return losses

@@ -22,16 +22,32 @@ BatchT = TypeVar("BatchT", contravariant=True)
 StatesT = TypeVar("StatesT", contravariant=True)
 
 
+class ItemLosses(NamedTuple):
+    """The losses that a mean is of, for means over some of a batch's samples.
+
+    Args:
+        values: losses (N,), without a graph.
+        samples: numbers (N,) of the samples in the batch that they are of, on the CPU.
+        weights: what each counts (N,), on the CPU; None where all count alike.
+    """
+
+    values: Tensor
+    samples: Tensor
+    weights: Tensor | None = None
+
+
 class WeightedLoss(NamedTuple):
     """A mean over `over` things of a batch; None where there are none.
 
     `part` tells the means of one loss apart, such as those of several modalities: each is a mean
-    of its own, and the loss is their sum.
+    of its own, and the loss is their sum. `items` are the losses of the things, where a loss has
+    them, for the figures of a mixture's data sets.
     """
 
     value: Tensor | None
     over: int
     part: str = ""
+    items: ItemLosses | None = None
 
 
 class Loss(ABC, Generic[BatchT, StatesT]):
@@ -51,7 +67,7 @@ class Loss(ABC, Generic[BatchT, StatesT]):
 
     name: str = ""
     needs: ClassVar[frozenset[str]] = frozenset()
-    unit: ClassVar[str] = "items"
+    unit: str = "items"
 
     def __init__(self, weight: float = 1.0) -> None:
         check_weight(weight, "weight")

@@ -27,6 +27,10 @@ class TextBatch(Protocol):
     def supervised(self) -> int:
         """Number of supervised positions."""
 
+    @property
+    def supervised_sequences(self) -> Tensor:
+        """Numbers (N,) of the samples that supervised positions are of, row by row."""
+
 
 class TargetBatch(Protocol):
     """Media to be made, by modality; those of which a batch has none are there, with 0."""
@@ -38,6 +42,9 @@ class TargetBatch(Protocol):
     @property
     def num_media(self) -> Mapping[str, int]:
         """Number of those with a media item."""
+
+    def target_samples(self, name: str) -> list[int]:
+        """Numbers of the samples that a modality's targets are of."""
 
 
 @dataclass(frozen=True)

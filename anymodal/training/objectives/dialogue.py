@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from anymodal.core import ComposedModel
 from anymodal.distributed import collectives
 from anymodal.io.feature_cache import CacheKey
 from anymodal.language.flat_rows import FlatReader, Needs
-from anymodal.language.packing import Packed, supervised
+from anymodal.language.packing import Packed, supervised, supervised_sequences
 from anymodal.language.prompt import ChatPrompt, MediaReference
 from anymodal.media import Media
 from anymodal.model import AnyModal
@@ -76,10 +76,24 @@ class DialogueBatch(NamedTuple):
                 items.setdefault(item.modality, []).append(item)
         return items
 
+    @property
+    def supervised_sequences(self) -> Tensor:
+        """Numbers (N,) of the conversations that supervised positions are of, row by row."""
+        return supervised_sequences(self.packed)
+
     def targets(self, name: str) -> list[Target]:
         """Media of a modality that are asked for by a caption, in order."""
-        spans = (span.target for prompt in self.prompts for span in prompt.spans)
-        return [target for target in spans if target.modality == name and target.caption]
+        return [target for _, target in self._numbered_targets(name)]
+
+    def target_samples(self, name: str) -> list[int]:
+        """Numbers of the conversations that these are of."""
+        return [number for number, _ in self._numbered_targets(name)]
+
+    def _numbered_targets(self, name: str) -> Iterator[tuple[int, Target]]:
+        for number, prompt in enumerate(self.prompts):
+            for span in prompt.spans:
+                if span.target.modality == name and span.target.caption:
+                    yield number, span.target
 
 
 class Dialogue(Objective[Sequence[Message], DialogueBatch]):

@@ -32,6 +32,10 @@ class CaptionedBatch(NamedTuple):
         """Number of media."""
         return self.num_captions
 
+    def target_samples(self, name: str) -> list[int]:
+        """Numbers of the samples: each has one."""
+        return list(range(len(self.samples)))
+
 
 class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
     """Text-to-media diffusion: the caption encoder and the denoiser learn together.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from anymodal.language.model import IGNORED, LanguageModel
-from anymodal.language.packing import Packed, pack, supervised
+from anymodal.language.packing import Packed, pack, supervised, supervised_sequences
 from anymodal.training.losses import Text
 from anymodal.training.losses.states import TextStates
 from anymodal.training.objectives.base import Objective
@@ -33,6 +33,11 @@ class TokenBatch(NamedTuple):
     def labels(self) -> Tensor:
         """Ids (R, T), `IGNORED` where unsupervised."""
         return self.packed.labels
+
+    @property
+    def supervised_sequences(self) -> Tensor:
+        """Numbers (N,) of the conversations that supervised positions are of, row by row."""
+        return supervised_sequences(self.packed)
 
 
 class LanguageModeling(Objective[Sequence[Message], TokenBatch]):

@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 
 from anymodal.config.yaml_files import dump_yaml
+from anymodal.data.mixture import Mixture, epoch_size
 from anymodal.distributed import collectives
 from anymodal.training.configuration import Run
 from anymodal.training.module import StageModule
@@ -103,13 +104,17 @@ class RunReport(L.Callback):
         totals = self.module.throughput.totals
         run = self.run
         num_samples = self.module.progress.batches * run.batch_size * collectives.world_size()
+        size = epoch_size(self.data)
         facts: dict[str, Mapping[str, object]] = {
             "training": {
                 "samples": len(self.data),
-                "epochs seen": f"{num_samples / len(self.data):.2f}",
+                **({"samples of an epoch": size} if size != len(self.data) else {}),
+                "epochs seen": f"{num_samples / size:.2f}",
                 **{f"{name} seen in this session": count for name, count in totals.items()},
             }
         }
+        if isinstance(self.data, Mixture):
+            facts |= {f"training {name}": each for name, each in self.data.shares().items()}
         if self.validation is not None:
             for name, source in self.validation.sources.items():
                 facts[f"validation {name}".strip()] = {

@@ -94,4 +94,7 @@ def is_source(node: object) -> bool:
     """Return True for the node of one data set, and not of several by name."""
     if not isinstance(node, Mapping):
         return False
-    return bool(node.keys() & {"_target_", "_part_"}) or isinstance(node.get("path"), str)
+    if node.keys() & {"_target_", "_part_"} or isinstance(node.get("path"), str):
+        return True
+    several = node.get("datasets")  # of a mixture, unless it is the name of a data set
+    return isinstance(several, list) or (isinstance(several, Mapping) and not is_source(several))

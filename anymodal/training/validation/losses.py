@@ -36,9 +36,9 @@ class LossSums:
     def add(self, losses: Mapping[str, Iterable[WeightedLoss]]) -> None:
         """Add the losses of a batch."""
         for name, parts in losses.items():
-            for value, over, part in parts:
-                if value is not None and over:
-                    self._add((name, part), value.item() * over, over)
+            for each in parts:
+                if each.value is not None and each.over:
+                    self._add((name, each.part), each.value.item() * each.over, each.over)
 
     def _add(self, key: tuple[str, str], value: float, over: int) -> None:
         total, count = self.sums.get(key, (0.0, 0))
