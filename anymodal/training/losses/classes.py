@@ -6,12 +6,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from anymodal.config import ConfigError, shorten
 from anymodal.data.workers import PackedTensor
-from anymodal.training.losses.base import Loss, WeightedLoss
+from anymodal.training.losses.base import ItemLosses, Loss, WeightedLoss
 
 
 class ClassBatch(NamedTuple):
@@ -59,7 +60,8 @@ class ClassLoss(Loss[ClassBatch, ClassStates]):
     def __call__(self, batch: ClassBatch, states: ClassStates) -> list[WeightedLoss]:
         values = self.values(states, batch.labels.to(states.logits.device))  # (B,)
         if not self.balanced:
-            return [WeightedLoss(values.mean(), len(values))] if len(values) else []
+            items = ItemLosses(values.detach(), torch.arange(len(values)))
+            return [WeightedLoss(values.mean(), len(values), items=items)] if len(values) else []
         parts = []
         for place, (name, count) in enumerate(self.count(batch).items()):
             if count:
