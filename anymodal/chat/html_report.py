@@ -40,6 +40,21 @@ figure img, figure video { width: 192px; height: auto; image-rendering: pixelate
 figure audio { width: 17rem; }
 figure svg { width: 26rem; height: auto; }
 figcaption { font-size: .78rem; margin-top: .2rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(21rem, 100%), 1fr));
+  gap: 1rem; width: min(78rem, 100vw - 2rem); margin-left: 50%; transform: translateX(-50%); }
+figure.chart { margin: 0; padding: .7rem .8rem .5rem; border: 1px solid var(--edge);
+  border-radius: .8rem; background: var(--theirs); min-width: 0; }
+figure.chart svg { width: 100%; border-radius: 0; }
+.chart figcaption { margin: 0 0 .5rem; overflow-wrap: anywhere; }
+.chart b { color: var(--ink); margin-right: .3rem; }
+h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th { font-weight: normal; text-align: left; color: var(--faint); padding: .15rem 1.5rem .15rem 0; }
+td { text-align: right; }
+details { margin: .6rem 0; padding: .5rem .9rem; border: 1px solid var(--edge);
+  border-radius: .8rem; background: var(--theirs); }
+summary { cursor: pointer; }
+pre { overflow-x: auto; font-size: .82rem; }
 .check { font-size: .82rem; margin: .3rem 0 0; color: var(--good); }
 .check.wrong { color: var(--bad); }
 """

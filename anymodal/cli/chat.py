@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymodal.cli.options import add_limits, add_model, count, limits_of, open_model, session_seed
+from anymodal.cli.options import (
+    add_limits,
+    add_model,
+    count,
+    limits_of,
+    open_model,
+    port,
+    session_seed,
+)
 from anymodal.cli.process import quick_start
 
 if TYPE_CHECKING:
@@ -61,6 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--steps", type=count, help="denoising steps of media (default: the model's)")
     add("--guidance", type=float, help="strength of guidance of media (default: the model's)")
+    add("--web", action="store_true", help="chat in a page of the browser, served on this machine")
+    add(
+        "--port",
+        type=port,
+        default=8000,
+        help="of the page (default: %(default)s; 0 takes a free one)",
+    )
     add(
         "--set",
         action="append",
@@ -73,6 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer the text, or hold a session."""
+    if args.web:
+        from anymodal.cli import web
+
+        return web.run(args)
     if args.text and args.prompts is not None:
         raise ValueError("TEXT and --prompts both say what to ask; give one of them")
     # Opened before the model is loaded, since a wrong name is an error at once.

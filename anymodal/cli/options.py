@@ -29,6 +29,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """A port, for argparse."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 to 65535")
+    return int(text)
+
+
 def session_seed(text: str) -> int:
     """A session's seed, for argparse."""
     from anymodal.config.ranges import MOST_SESSION_SEED

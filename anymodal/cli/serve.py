@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,15 @@ from anymodal.cli.options import (
     add_trust,
     count,
     limits_of,
+    port,
     signer_of,
 )
 from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from anymodal.serving.api.settings import ServerSettings
     from anymodal.serving.model_source import ModelSource
 
@@ -55,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_network_arguments(add: Callable[..., object]) -> None:
     add("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
-    add("--port", type=_port, default=8000, help="default: %(default)s; 0 takes a free one")
+    add("--port", type=port, default=8000, help="default: %(default)s; 0 takes a free one")
     add("--api-keys", type=Path, metavar="FILE", help="a file with API keys, one a line")
     add(
         "--allow-host",
@@ -71,6 +75,7 @@ def _add_network_arguments(add: Callable[..., object]) -> None:
         metavar="ORIGIN",
         help="let pages of this site ask (default: of none)",
     )
+    add("--no-page", action="store_false", dest="page", help="leave the web page at / out")
     add("--rate", type=count, metavar="N", help="POST requests of a key in a minute (default: any)")
     add("--max-body", type=count, metavar="MIB", help="the longest body (default: 96)")
 
@@ -103,36 +108,64 @@ def _add_work_arguments(add: Callable[..., object]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until it is told to end."""
     with quick_start():
-        try:
-            import uvicorn
-
-            from anymodal.serving.api.app import create_app
-        except ModuleNotFoundError as error:
-            if error.name not in EXTRA:
-                raise
-            raise ValueError(
-                f"serving needs the package {error.name}; pip install 'anymodal[serve]'"
-            ) from None
+        create_app = import_server()
         settings = _settings(args)
         models = _models(args)
         app = create_app(models, settings)
-    config = uvicorn.Config(
-        app, args.host, args.port, log_level="warning", timeout_graceful_shutdown=GRACE
-    )
-    listener = config.bind_socket()
-    listener.listen(config.backlog)  # whoever reads the line below may connect
-    host, port = listener.getsockname()[:2]
-    names = ", ".join(model.name for model in models)
-    address = f"[{host}]" if ":" in host else host
-    print(f"serving {printable(names)} at http://{address}:{port}/v1", flush=True)
-    uvicorn.Server(config).run([listener])
+    names = printable(", ".join(model.name for model in models))
+    with listen(args.host, args.port) as listener:
+        print(f"serving {names} at {url_of(listener)}/v1", flush=True)
+        run_server(app, listener)
     return 0
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 0 to 65535")
-    return int(text)
+def import_server() -> Callable[..., FastAPI]:
+    """`create_app` of the server.
+
+    Raises:
+        ValueError: if a package that it needs is missing.
+    """
+    try:
+        import uvicorn  # noqa: F401
+
+        from anymodal.serving.api.app import create_app
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        raise ValueError(
+            f"serving needs the package {error.name}; pip install 'anymodal[serve]'"
+        ) from None
+    return create_app
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on.
+
+    Raises:
+        ValueError: if the port can't be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ValueError(
+            f"port {port} of {host} can't be used ({error.strerror}); give another by --port, "
+            "or --port 0 for a free one"
+        ) from error
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address of what listens."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def run_server(app: FastAPI, listener: socket.socket) -> None:
+    """Serve until the process is told to end."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE)
+    uvicorn.Server(config).run([listener])
 
 
 def _settings(args: argparse.Namespace) -> ServerSettings:
@@ -155,6 +188,7 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
         allowed_hosts=args.allow_host,
         cors_origins=args.cors_origin,
         requests_per_minute=args.rate,
+        page=args.page,
         model_memory=_model_memory(args),
         data_folder=args.data,
         job_seconds=default.job_seconds if args.keep is None else 3600 * args.keep,

@@ -131,6 +131,12 @@ def shipped(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in files if path.is_file()}
 
 
+def page_files(root: Path) -> set[str]:
+    """The files of the web page, relative to the package."""
+    files = (root / "anymodal" / "serving" / "page").iterdir()
+    return {path.relative_to(root).as_posix() for path in files}
+
+
 def test_wheel_holds_each_file_once(source: Path, wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
@@ -142,7 +148,7 @@ def test_wheel_holds_each_file_once(source: Path, wheel: Path) -> None:
         for found in (source / folder).rglob("*.py")
         if (path := found.relative_to(source)).parts[:2] not in LINKS
     }
-    assert set(names) == modules | {"anymodal/py.typed"} | shipped(source)
+    assert set(names) == modules | {"anymodal/py.typed"} | shipped(source) | page_files(source)
     assert "License-Expression: Apache-2.0" in meta and "Requires-Python: >=3.11" in meta
 
 

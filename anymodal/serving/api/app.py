@@ -18,6 +18,7 @@ from anymodal.serving.api import (
     completions,
     embeddings,
     images,
+    page,
     responses,
     sounds,
     status,
@@ -62,6 +63,8 @@ def create_app(
         chat, responses, completions, images, sounds, transcriptions, videos, embeddings, status
     ):  # fmt: skip
         app.include_router(module.router)
+    if state.settings.page:
+        app.include_router(page.router)
     app.add_exception_handler(RequestValidationError, _body_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Gate, settings=state.settings, metrics=state.metrics)

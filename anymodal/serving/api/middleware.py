@@ -16,7 +16,7 @@ from anymodal.serving.api.state import LEASES, OWNER
 from anymodal.serving.errors import QueueFullError
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
-"""Answered without an API key."""
+"""Answered without an API key, beside the web page, which asks its user for one."""
 
 
 class Gate:
@@ -70,7 +70,7 @@ class Gate:
 
     def _check_key(self, scope: Scope) -> str:
         """The owner of the request's key."""
-        if not self.settings.api_keys or scope["path"] in OPEN_PATHS:
+        if not self.settings.api_keys or self._is_open(scope["path"]):
             return ""
         header = _header(scope, b"authorization")
         scheme, _, key = header.partition(" ")
@@ -80,6 +80,10 @@ class Gate:
                 headers={"WWW-Authenticate": "Bearer"},
             )  # fmt: skip
         return key_owner(key.strip())
+
+    def _is_open(self, path: str) -> bool:
+        is_page = self.settings.page and (path == "/" or path.startswith("/page/"))
+        return is_page or path in OPEN_PATHS
 
     def _check_rate(self, scope: Scope, owner: str) -> None:
         if scope["method"] != "POST":

@@ -36,6 +36,7 @@ class ServerSettings:
         job_seconds: how long a job is kept after its end.
         max_jobs: the most jobs that are kept; more are refused.
         jobs_at_once: the most jobs that run at once.
+        page: whether the web page is served at `/`.
         model_memory: bytes for the weights of models; None for what the device has free.
 
     Raises:
@@ -60,6 +61,7 @@ class ServerSettings:
     job_seconds: float = 86_400.0
     max_jobs: int = 1000
     jobs_at_once: int = 8
+    page: bool = True
     model_memory: int | None = None
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from html import escape
 
 Points = Sequence[tuple[int, float]]
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 460, 220, 58, 24, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 460, 230, 62, 26, 12
 COLORS = ("#2f6fd0", "#d0602f", "#2f9e5f", "#9a4fc0", "#b08a1e", "#c03f6a", "#3aa0b0", "#777777")
 MAX_POINTS = 400
 """The most points of a line; of more, each is a mean of neighbours."""
@@ -32,12 +32,23 @@ def line_chart(title: str, lines: Mapping[str, Points]) -> str:
     for color, (name, points) in zip(_cycle(len(thinned)), thinned.items(), strict=True):
         body.append(frame.line(points, color))
         last = next((v for _, v in reversed(points) if math.isfinite(v)), math.nan)
-        legend.append(f'<span style="color:{color}">{escape(name)} {last:.4g}</span>')
+        label = "" if name == title else f"{escape(name)} "
+        legend.append(f'<span style="color:{color}">{label}{last:.4g}</span>')
     return (
-        f'<figure class="chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
-        f'height="{HEIGHT}" role="img" aria-label="{escape(title, quote=True)}">{"".join(body)}'
-        f"</svg><figcaption><b>{escape(title)}</b> {' · '.join(legend)}</figcaption></figure>"
+        f'<figure class="chart"><figcaption><b>{escape(title)}</b> {" · ".join(legend)}'
+        f'</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'role="img" aria-label="{escape(title, quote=True)}">{"".join(body)}</svg></figure>'
     )
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers within a range, two to six of them: multiples of 1, 2 or 5 times a power."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    size = next(power * each for each in (1, 2, 5, 10) if power * each >= rough)
+    first, last = math.ceil(low / size), math.floor(high / size)
+    digits = 12 - math.floor(math.log10(size))  # rounded, since 3 × 0.1 is written with a tail
+    return [round(place * size, digits) for place in range(first, last + 1)]
 
 
 def _cycle(count: int) -> list[str]:
@@ -88,19 +99,18 @@ class _Frame:
         return "".join(pieces)
 
     def axes(self) -> str:
-        """Grid lines with their values, and the first and last step."""
+        """Grid lines at round values, and the first and last step."""
         pieces = []
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            value = self.low + share * (self.high - self.low)
+        for value in ticks(self.low, self.high):
             y = self.y(value)
             pieces.append(
                 f'<path d="M{LEFT} {y:.1f}H{WIDTH - 8}" stroke="currentColor" opacity=".15"/>'
-                f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{value:.3g}</text>'
+                f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{value:g}</text>'
             )
         bottom = HEIGHT - 7
-        pieces.append(f'<text x="{LEFT}" y="{bottom}">{self.first}</text>')
-        pieces.append(f'<text x="{WIDTH - 8}" y="{bottom}" text-anchor="end">{self.last}</text>')
-        return f'<g font-size="10" fill="currentColor">{"".join(pieces)}</g>'
+        pieces.append(f'<text x="{LEFT}" y="{bottom}">step {self.first:,}</text>')
+        pieces.append(f'<text x="{WIDTH - 8}" y="{bottom}" text-anchor="end">{self.last:,}</text>')
+        return f'<g font-size="12" fill="currentColor">{"".join(pieces)}</g>'
 
 
 def _run(places: Sequence[str], color: str) -> str:

@@ -35,16 +35,17 @@ def write_report(
     """
     body = [*_curves_html(curves), *_replies(folder), *_data_html(data)]
     for title, text in sections.items():
-        block = f'<pre style="overflow-x:auto">{escape(text)}</pre>'
+        block = f"<pre>{escape(text)}</pre>"
         body.append(f"<details><summary>{escape(title)}</summary>{block}</details>")
     write_html_report(folder / REPORT, folder.resolve().name, lead, body)
 
 
 def _curves_html(curves: Curves) -> Iterator[str]:
-    yield "<h2>Curves</h2>"
+    yield '<h2>Curves</h2><div class="charts">'
     for title, names in chart_groups(list(curves)).items():
         lines = {name: sorted(curves[name].items()) for name in names}
         yield line_chart(title, lines)
+    yield "</div>"
 
 
 def chart_groups(names: list[str]) -> dict[str, list[str]]:
@@ -70,7 +71,7 @@ def _data_html(data: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     yield "<h2>Data</h2>"
     for name, facts in data.items():
         rows = "".join(
-            f"<tr><td>{escape(str(key))}</td><td>{escape(_text(value))}</td></tr>"
+            f"<tr><th scope=row>{escape(str(key))}</th><td>{escape(_text(value))}</td></tr>"
             for key, value in facts.items()
         )
         yield f"<h3>{escape(name)}</h3><table>{rows}</table>"
