@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -58,7 +60,7 @@ pre { overflow-x: auto; font-size: .82rem; }
 .check { font-size: .82rem; margin: .3rem 0 0; color: var(--good); }
 .check.wrong { color: var(--bad); }
 """
-# Whatever a stranger's text holds, a browser fetches nothing and runs nothing.
+# Whatever a stranger's text holds, a browser fetches nothing and runs no script but the page's.
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
 
@@ -118,23 +120,32 @@ def media_html(medium: Media, caption: str = "") -> str:
     return f"<figure>{medium.html()}{below}</figure>"
 
 
-def html_report(title: str, lead: str, body: Iterable[str]) -> str:
+def html_report(
+    title: str, lead: str, body: Iterable[str], *, style: str = "", script: str = ""
+) -> str:
     """A whole HTML document.
 
     Args:
         title: as text.
         lead: text under the title.
         body: pieces of HTML, as from `message_html`.
+        style: more rules of CSS.
+        script: the page's own, which may ask the host that the page comes from and no other.
     """
     content = "\n".join(body)
+    policy = _POLICY
+    if script:
+        digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'; connect-src 'self'"
+        content += f"\n<script>{script}</script>"
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{escape(title)}</title>
-<style>{_STYLE}</style>
+<style>{_STYLE}{style}</style>
 </head>
 <body>
 <h1>{escape(title)}</h1>

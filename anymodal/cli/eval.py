@@ -1,4 +1,4 @@
-"""`anymodal eval`: the any-to-any matrix, own samples, a decoder alone, published benchmarks."""
+"""`anymodal eval`: the matrix, own samples, a decoder alone, published benchmarks, comparisons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymodal.cli.eval_benchmark import LINE, add_benchmark_arguments
+from anymodal.cli import eval_benchmark, eval_compare
 from anymodal.cli.options import add_device, add_model, open_model
 from anymodal.cli.process import quick_start
 
@@ -74,9 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument("items", nargs="+", metavar="CONFIG or key=value")
     files.set_defaults(evaluate=_files)
-    add_benchmark_arguments(
-        tasks.add_parser("benchmark", help=LINE, description=LINE, allow_abbrev=False)
-    )
+    for name, line, add in (
+        ("benchmark", eval_benchmark.LINE, eval_benchmark.add_benchmark_arguments),
+        ("compare", eval_compare.LINE, eval_compare.add_compare_arguments),
+    ):
+        add(tasks.add_parser(name, help=line, description=line, allow_abbrev=False))
 
 
 def _add_task(parser: argparse.ArgumentParser, n: int) -> argparse.ArgumentParser:

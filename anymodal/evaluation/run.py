@@ -254,9 +254,12 @@ def measure_replies(
 def stored_reply(store: RecordStore[Reply], sample: EvaluationSample) -> SampleMessage | None:
     """The reply to a sample that a store has, its media in files."""
     record = store.records.get(sample.id)
-    if record is None:
-        return None
-    parts = (_part(store.folder, part) for part in record["reply"])
+    return None if record is None else record_message(store.folder, record)
+
+
+def record_message(folder: Path, record: Reply) -> SampleMessage:
+    """The reply of a record, its media in files of the record's folder."""
+    parts = (_part(folder, part) for part in record["reply"])
     choices = tuple(ChoiceScore(*each) for each in record.get("choices", ()))
     return SampleMessage("assistant", tuple(parts), choices)
 
