@@ -23,7 +23,14 @@ from anymodal.data.entry_keys import (
     supplies,
 )
 from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, settle, take_medium
-from anymodal.data.schemas import LABEL, Reading, is_preference, is_recording, schema_of
+from anymodal.data.schemas import (
+    LABEL,
+    Reading,
+    is_preference,
+    is_rating,
+    is_recording,
+    schema_of,
+)
 from anymodal.data.schemas.base import text_of
 from anymodal.data.schemas.regions import OBJECTS, fill_regions
 from anymodal.data.schemas.turns import learns, normal_turns, tools_text
@@ -57,6 +64,11 @@ class EntryReader:
             raise ValueError(
                 f"the row has a rejected reply ({', '.join(keys)}), which conversations don't "
                 "read; Preferences does, and to learn from the others alone, list it in ignore"
+            )
+        if is_rating(entry):
+            raise ValueError(
+                "the row rates its reply, which conversations don't read; Preferences does, and to "
+                "learn from turns whatever their rating, list label or kto_tag in ignore"
             )
         if is_recording(entry):
             raise ValueError(

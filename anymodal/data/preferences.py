@@ -1,4 +1,4 @@
-"""Preferences: of two replies to the same, the one that is preferred."""
+"""Preferences: of two replies the better one, or single replies that are rated."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from anymodal.data.containers import Row
 from anymodal.data.row_samples import RowSamples
 from anymodal.data.schemas.preferences import both_entries
+from anymodal.data.schemas.ratings import is_rating, rated_entry
 from anymodal.types import Message
 
 
@@ -29,7 +30,20 @@ class PreferenceSample:
         return next((n for n, (one, other) in enumerate(pairs) if one != other), len(self.chosen))
 
 
-class Preferences(RowSamples[PreferenceSample]):
+@dataclass(frozen=True)
+class RatedReply:
+    """A reply that is rated, as KTO learns from (Ethayarajh et al. 2024, arXiv:2402.01306).
+
+    Args:
+        messages: the conversation that ends with the reply.
+        desirable: whether it is a good one.
+    """
+
+    messages: list[Message]
+    desirable: bool
+
+
+class Preferences(RowSamples[PreferenceSample | RatedReply]):
     """Preferences of a data set, in the rows of ms-swift, LLaMA-Factory and TRL, or with media.
 
     - `messages` that end with the chosen reply, with `rejected_response` (a text),
@@ -37,11 +51,16 @@ class Preferences(RowSamples[PreferenceSample]):
     - a request (`conversations`, `messages`, `prompt`, `instruction` and `input`, or `query`) with
       `chosen` and `rejected`, each a text, a turn, or turns
     - `prompt` or `caption`, with files under `chosen_M` and `rejected_M`
+    - one reply that is rated: `prompt`, `completion` and `label` (TRL's rows for KTO), or a
+      conversation with `label` or `kto_tag`, true or false; these give a `RatedReply`
 
     See `RowSamples` for the arguments.
     """
 
-    def sample(self, entry: Row) -> PreferenceSample:
+    def sample(self, entry: Row) -> PreferenceSample | RatedReply:
+        if is_rating(entry):
+            conversation, desirable = rated_entry(entry)
+            return RatedReply(self.reader.read(conversation), desirable)
         chosen, rejected = (self.reader.read(each) for each in both_entries(entry))
         sample = PreferenceSample(chosen, rejected)
         if sample.common == max(len(chosen), len(rejected)):

@@ -3,14 +3,15 @@
 All positions that losses depend on stand in one flat row, through which a model's matrices go; its
 attention alone sees rows apart, by a function of transformers' own interface for attention. Where
 the model is frozen, what stands before a row's first input that trains, such as the request before
-a signal span, goes ahead without a graph and leaves its keys and values.
+a signal span, goes ahead without a graph and leaves its keys and values. What all rows begin with,
+such as a system prompt, is computed once for all batches.
 
 Shapes: R rows of one sequence each, T positions, D width, N flat positions, H heads, d their width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from anymodal.language.costs import device_costs
 from anymodal.language.model import IGNORED, LanguageModel
 from anymodal.language.packing import Packed
 from anymodal.language.probes import same_results
+from anymodal.language.shared_prefix import shared_beginning
 from anymodal.language.signal_tokens import Signals
 
 Counts = npt.NDArray[np.int64]
@@ -97,11 +99,11 @@ class RowPass:
             for each in states
         )  # (R, T, H, d)
         query, key, value = (each.transpose(1, 2) for each in (query, key, value))
-        self.kept[module] = key, value
         if self.earlier:
             key, value = (
                 torch.cat(pair, 2) for pair in zip(self.earlier[module], (key, value), strict=True)
             )
+        self.kept[module] = key, value
         groups = query.shape[1] // key.shape[1]
         if groups > 1:
             key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
@@ -141,11 +143,19 @@ _REFUSED = ("softcap", "s_aux", "position_bias", "head_mask")
 AttentionInterface.register(_NAME, _attend)
 
 
+MAX_SHARED = 4
+"""Beginnings whose keys and values are kept, as of data sets with system prompts of their own."""
+
+
 class Needs(NamedTuple):
-    """Of each row (R,): positions that losses depend on, and those before all that trains."""
+    """Of each row (R,): positions that losses depend on, and those before all that trains.
+
+    `shared` are the ids (S,) that all rows begin with; both kinds of numbers are at least S.
+    """
 
     lengths: list[int]
     prefixes: list[int]
+    shared: tuple[int, ...] = ()
 
 
 class FlatReader:
@@ -157,6 +167,8 @@ class FlatReader:
         before: what makes soft tokens of media.
         frozen_prefix: let go ahead, without a graph, what needs none. Parameters are to stay the
             same as long as this is used, though they may be frozen or not.
+        shared_prefix: compute what all rows of a batch begin with once for all batches, where the
+            model is frozen.
     """
 
     def __init__(
@@ -165,8 +177,11 @@ class FlatReader:
         signals: Signals,
         before: Iterable[nn.Module] = (),
         frozen_prefix: bool = True,
+        shared_prefix: bool = True,
     ) -> None:
-        self.language, self.signals, self.frozen_prefix = language, signals, frozen_prefix
+        self.language, self.signals = language, signals
+        self.frozen_prefix, self.shared_prefix = frozen_prefix, shared_prefix
+        self._shared: dict[Hashable, KeysAndValues] = {}
         # Walked through once: there are many modules.
         self._weights = list(language.model.parameters())
         self._before = [weight for part in before for weight in part.parameters()]
@@ -196,8 +211,19 @@ class FlatReader:
         except (UnknownAttentionError, KeyError, RuntimeError, TypeError, ValueError):
             return False
 
-    def needs(self, packed: Packed) -> Needs:
-        """Positions needed of rows of one sequence each; on the CPU, where batches are made."""
+    @property
+    def is_frozen(self) -> bool:
+        """Return whether nothing of the model trains."""
+        return not _any_trains(self._weights)
+
+    def needs(self, packed: Packed, openings: Sequence[int] = ()) -> Needs:
+        """Positions needed of rows of one sequence each; on the CPU, where batches are made.
+
+        Args:
+            packed: the rows.
+            openings: positions of each row before its first message; without them nothing is
+                shared.
+        """
         ids = packed.ids.numpy()
         placeholders = [self.signals.placeholder(name) for name in self.signals.inputs]
         media = np.isin(ids, placeholders)
@@ -206,24 +232,36 @@ class FlatReader:
         needed[:, :-1] |= packed.labels.numpy()[:, 1:] != IGNORED
         places = np.arange(ids.shape[1])
         lengths = np.where(needed, places + 1, 1).max(1)
-        if not self.frozen_prefix or _any_trains(self._weights):
+        if not self.is_frozen:
             return Needs(lengths.tolist(), [0] * len(lengths))
+        shared: tuple[int, ...] = ()
+        if self.shared_prefix and openings:
+            shared = shared_beginning(
+                ids, needed, media | (ids >= self.language.first_new), openings
+            )
+        start = len(shared)
+        lengths = np.maximum(lengths, start)
+        if not self.frozen_prefix:
+            return Needs(lengths.tolist(), [start] * len(lengths), shared)
         trains = media & _any_trains(self._before) | spans & self.language.rows.requires_grad
         prefixes = np.minimum(np.where(trains, places, ids.shape[1]).min(1), lengths)
+        prefixes = np.maximum(prefixes, start)
         costs = device_costs(self.language.device.type)
         # What is saved is the way back of a frozen model, which costs what the way forth does.
-        if prefixes.sum() < costs.call_positions(self.language.width):
-            prefixes = np.zeros_like(prefixes)
-        return Needs(lengths.tolist(), prefixes.tolist())
+        if (prefixes - start).sum() < costs.call_positions(self.language.width):
+            prefixes = np.full_like(prefixes, start)
+        return Needs(lengths.tolist(), prefixes.tolist(), shared)
 
     def read(self, embeds: Tensor, needs: Needs) -> Tensor:
         """Last hidden states (R, T, D) of input embeddings (R, T, D); 0 where nobody needs them."""
         rows, length, _ = embeds.shape
-        if not torch.is_grad_enabled() or _any_trains(self._weights):
-            needs = Needs(needs.lengths, [0] * len(needs.lengths))
+        if not self.is_frozen:
+            needs = Needs(needs.lengths, [0] * rows)
+        elif not torch.is_grad_enabled():
+            needs = needs._replace(prefixes=[len(needs.shared)] * rows)
         states, places = [], []
-        earlier: KeysAndValues = {}
-        start = np.zeros(rows, int)
+        earlier = self._shared_keys(needs.shared, rows)
+        start = np.full(rows, len(needs.shared))
         ends = np.array(needs.prefixes), np.array(needs.lengths)
         for stop, graph in zip(ends, (False, torch.is_grad_enabled()), strict=True):
             columns = np.arange(length)
@@ -243,6 +281,30 @@ class FlatReader:
         result = hidden.new_zeros(rows * length, hidden.shape[-1])
         result = result.index_put((torch.cat(places),), hidden)
         return result.view(rows, length, -1)
+
+    @torch.no_grad()
+    def _shared_keys(self, ids: tuple[int, ...], rows: int) -> KeysAndValues:
+        """Keys and values of a beginning, for so many rows.
+
+        They are computed in a pass of their own, so that they are the same whatever batch asks
+        first, and a run that goes on computes what a straight one does.
+        """
+        if not ids:
+            return {}
+        device = self.language.device
+        autocast = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
+        key = ids, device, autocast
+        if key not in self._shared:
+            counts = np.array([len(ids)])
+            current = RowPass(counts, np.zeros_like(counts), {}, device)
+            positions = torch.arange(len(ids), device=device)
+            with _attention_of(self.language, current):
+                self.language(self.language.embed(list(ids))[None], positions=positions[None])
+            while len(self._shared) >= MAX_SHARED:
+                del self._shared[next(iter(self._shared))]
+            self._shared[key] = current.kept
+        kept = self._shared[key].items()
+        return {m: (k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for m, (k, v) in kept}
 
 
 @contextmanager

@@ -59,12 +59,14 @@ class ChatPrompt:
         labels: the same length; `IGNORED` where nothing is supervised.
         media: references to the media to encode, in order.
         spans: signal spans that have a target, in order.
+        opening: positions before the first message that isn't the system's.
     """
 
     ids: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     media: list[MediaReference] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
+    opening: int = 0
 
     def keys(self, num_placeholders: int) -> list[Hashable]:
         """A key for each position, to compare prompts by: a token id, or an item's key with the
@@ -172,8 +174,11 @@ class PromptBuilder:
         segments = self.language.render_chat(
             turns, add_generation_prompt=reply, tools=tools, calls=calls
         )
+        has_opened = False
         for segment in segments:
             ids = segment.ids
+            has_opened = has_opened or (segment.is_content and segment.role != "system")
+            prompt.opening += 0 if has_opened else len(ids)
             prompt.ids += ids
             learns = segment.supervised and messages[segment.message].supervised
             prompt.labels += self._labels(ids) if learns else [IGNORED] * len(ids)

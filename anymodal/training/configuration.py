@@ -99,6 +99,8 @@ class Run:
             learn less of what differs with length.
         frozen_prefix: with `packed: auto` and a frozen language model, compute what stands before
             the first input that trains without a gradient.
+        shared_prefix: with `packed: auto` and a frozen language model, compute what the
+            conversations of a batch begin with, such as a system prompt, once for all batches.
         compile: compile the blocks that a model repeats, where it is trained through them.
         activation_checkpointing: keep the inputs of those blocks alone, and compute the rest a
             second time in the backward pass.
@@ -135,6 +137,7 @@ class Run:
     packed: bool | str = AUTO
     length_group_batches: int = 1
     frozen_prefix: bool = True
+    shared_prefix: bool = True
     compile: bool = False
     activation_checkpointing: bool = False
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

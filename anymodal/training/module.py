@@ -52,7 +52,8 @@ class StageModule(L.LightningModule):
         objective.packed = None if run.packed == AUTO else bool(run.packed)
         # A block that is computed a second time, or compiled, would meet another attention then.
         plain = not (run.compile or run.activation_checkpointing)
-        objective.use_flat_rows(plain and run.packed == AUTO, run.frozen_prefix)
+        flat = plain and run.packed == AUTO
+        objective.use_flat_rows(flat, run.frozen_prefix, run.shared_prefix)
         objective.feature_cache = run.feature_cache.open()
         for part in self.model.modules():
             if isinstance(part, LanguageModel):

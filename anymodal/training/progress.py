@@ -31,6 +31,7 @@ class Progress:
         skipped_in_row: bad steps in a row.
         skipped_in_all: batches that changed nothing.
         last_bad: the last bad batches, and why.
+        last_loss: of the last step; NaN of a bad one.
         samples_of: the samples of a batch, by its number; None where unknown.
     """
 
@@ -40,6 +41,7 @@ class Progress:
         self.skipped_in_row = 0
         self.skipped_in_all = 0
         self.last_bad = ""
+        self.last_loss = math.nan
         self.samples_of: Callable[[int], Sequence[int]] | None = None
 
     def check_alike(self) -> None:
@@ -61,7 +63,9 @@ class Progress:
         Raises:
             FloatingPointError: if `max_skipped` steps in a row were bad.
         """
-        if why := self._fault(report):
+        why = self._fault(report)
+        self.last_loss = math.nan if why else report.loss
+        if why:
             self._blame(report.bad, why)
             self.skipped_in_row += 1
             if self.skipped_in_row >= self.run.max_skipped:

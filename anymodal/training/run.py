@@ -181,7 +181,7 @@ def train_model(
         plugins.check_object(data, Samples, "data")  # type: ignore[type-abstract]
         held_out = held_out_of(run, objective, validation_data)
         L.seed_everything(run.seed, verbose=False)
-        trainer, _ = _fit(objective, data, run, held_out, callbacks, loggers)
+        trainer, _ = fit_objective(objective, data, run, held_out, callbacks, loggers)
     if _was_interrupted(trainer):
         raise KeyboardInterrupt
     # Both hold only as long as the same parts stay frozen.
@@ -214,10 +214,10 @@ def run_of(
 def fit(run: Run) -> tuple[L.Trainer, StageModule]:
     """Build a run's parts and train them, from its last checkpoint if there is one."""
     objective, data, held_out = build_all(run)
-    return _fit(objective, data, run, held_out)
+    return fit_objective(objective, data, run, held_out)
 
 
-def _fit(
+def fit_objective(
     objective: Objective[Any, Any],
     data: Sequence[Any],
     run: Run,
@@ -225,6 +225,16 @@ def _fit(
     callbacks: Sequence[L.Callback] = (),
     loggers: Sequence[Logger] | bool = (),
 ) -> tuple[L.Trainer, StageModule]:
+    """Train an objective on data, from the run's last checkpoint if there is one.
+
+    Args:
+        objective: with its model.
+        data: samples by index.
+        run: the run's settings.
+        held_out: for its validation, if any.
+        callbacks: of Lightning, beside the run's own.
+        loggers: of Lightning, beside the run's own; False for none at all.
+    """
     _quieten()
     allow_tf32()
     resolve_steps(run, epoch_size(data))

@@ -135,6 +135,7 @@ SMALLEST = {
     "real_files.py": "--runs 1 --steps 1 --kinds image imu",
     "rows.py": "--runs 1 --batches 1",
     "serving.py": "--runs 1 --warm 0",
+    "shared_prefix.py": "--runs 1 --layers 1 --rows 2",
     "startup.py": "--runs 1 --warm 0",
     "turn.py": "--runs 1",
 }

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from anymodal.data.containers.files import DataFile
 from anymodal.data.containers.side_files import side_file
@@ -33,11 +33,24 @@ def _open_zip(packed: BinaryIO, mode: str) -> IO[bytes]:
     return archive.open(names[0])
 
 
+def _open_zstd(packed: BinaryIO, mode: str) -> Any:
+    try:
+        import pyarrow
+    except ModuleNotFoundError as error:
+        name = os.path.basename(str(getattr(packed, "name", "a .zst")))
+        raise ValueError(
+            f"{name} is unpacked by pyarrow; pip install 'anymodal[parquet]', or unpack it "
+            "yourself (zstd -d)"
+        ) from error
+    return pyarrow.CompressedInputStream(packed, "zstd")
+
+
 _COMPRESSED: dict[str, Callable[..., object]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
     ".zip": _open_zip,
+    ".zst": _open_zstd,
 }
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -81,7 +94,7 @@ def _unpack(packed: BinaryIO, suffix: str, file: DataFile) -> Iterator[bytes]:
 
 
 _DAMAGED = (EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-"""What modules of the standard library raise for damaged, cut and encrypted files."""
+"""What modules of the standard library, and pyarrow, raise for damaged, cut and encrypted files."""
 
 
 def _pieces(packed: BinaryIO, suffix: str, file: DataFile) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from anymodal.data.schemas.edits import EDIT
 from anymodal.data.schemas.labels import LABEL
 from anymodal.data.schemas.pairs import ALPACA, QUERY, QUESTION
 from anymodal.data.schemas.preferences import is_preference
+from anymodal.data.schemas.ratings import is_rating
 
 __all__ = [
     "EDIT",
@@ -16,6 +17,7 @@ __all__ = [
     "Reading",
     "Schema",
     "is_preference",
+    "is_rating",
     "is_recording",
     "name_of_schema",
     "schema_of",
@@ -51,6 +53,8 @@ def name_of_schema(row: Row) -> str | None:
     """The name of a row's schema, for people."""
     if is_preference(row):
         return "preferences"
+    if is_rating(row):
+        return "rated replies"
     if is_recording(row):
         return "labelled recordings"
     schema = schema_of(row)

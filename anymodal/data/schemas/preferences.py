@@ -68,7 +68,7 @@ def _of_media(rest: Row, replies: Row) -> tuple[Row, Row] | None:
 
 
 def _of_replies(rest: Row, replies: Row) -> tuple[Row, Row] | None:
-    rest, prompt = _with_turns(rest)
+    rest, prompt = with_turns(rest)
     media = {
         key.removeprefix("rejected_"): value
         for key, value in replies.items()
@@ -77,7 +77,7 @@ def _of_replies(rest: Row, replies: Row) -> tuple[Row, Row] | None:
     chosen, rejected = replies[_CHOSEN], _rejected(replies)
     if rejected is None and not media:
         return None
-    first = prompt if is_empty(chosen) else _joined(prompt, chosen)
+    first = prompt if is_empty(chosen) else joined_turns(prompt, chosen)
     if not first or first[-1]["role"] != "assistant":
         raise ValueError("there is no chosen reply; end the turns with it, or give it as chosen")
     if rejected is None:
@@ -85,7 +85,7 @@ def _of_replies(rest: Row, replies: Row) -> tuple[Row, Row] | None:
     elif not is_empty(replies["rejected_messages"]):
         second = normal_turns(rejected)
     else:
-        second = _joined(first[:-1], rejected)
+        second = joined_turns(first[:-1], rejected)
     return {**rest, "messages": first}, {**rest, **media, "messages": second}
 
 
@@ -96,7 +96,7 @@ def _rejected(replies: Row) -> object:
     return replies[names[0]] if names else None
 
 
-def _with_turns(rest: Row) -> tuple[Row, list[dict[str, Any]]]:
+def with_turns(rest: Row) -> tuple[Row, list[dict[str, Any]]]:
     """A row without its request, and the turns of that."""
     rest, values = take(rest, *TURNS, "prompt", "instruction", "input", "query", "history")
     turns = next((values[key] for key in TURNS if values[key] is not None), None)
@@ -114,7 +114,7 @@ def _with_turns(rest: Row) -> tuple[Row, list[dict[str, Any]]]:
     return rest, []
 
 
-def _joined(prompt: list[dict[str, Any]], reply: object) -> list[dict[str, Any]]:
+def joined_turns(prompt: list[dict[str, Any]], reply: object) -> list[dict[str, Any]]:
     """The turns of a request and its reply: a text, a turn, turns, or a whole conversation."""
     if isinstance(reply, str):
         return [*prompt, {"role": "assistant", "content": reply}]

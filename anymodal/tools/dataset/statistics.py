@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from anymodal.data.conversations import Conversations
-from anymodal.data.preferences import Preferences, PreferenceSample
+from anymodal.data.preferences import Preferences, PreferenceSample, RatedReply
 from anymodal.data.row_samples import RowSamples, media_in
-from anymodal.data.schemas import is_preference, name_of_schema
+from anymodal.data.schemas import is_preference, is_rating, name_of_schema
 from anymodal.media import Media
 from anymodal.types import Message, Target
 
 _MAX_ERRORS = 20
-Sample = list[Message] | PreferenceSample
+Sample = list[Message] | PreferenceSample | RatedReply
 """What a row becomes; of a preference both replies are looked at."""
 
 
@@ -110,7 +110,7 @@ def sample_messages(sample: Sample) -> list[Message]:
     """The messages of a sample; of a preference the rejected end after the chosen one."""
     if isinstance(sample, PreferenceSample):
         return [*sample.chosen, *sample.rejected[sample.common :]]
-    return sample
+    return sample.messages if isinstance(sample, RatedReply) else sample
 
 
 def open_samples(source: Conversations, **settings: Any) -> RowSamples[Sample]:
@@ -124,7 +124,7 @@ def open_samples(source: Conversations, **settings: Any) -> RowSamples[Sample]:
         first = source.entry(0)
     except ValueError:
         return source  # to be told with the row
-    return Preferences(**settings) if is_preference(first) else source
+    return Preferences(**settings) if is_preference(first) or is_rating(first) else source
 
 
 def readable(error: Exception) -> str:

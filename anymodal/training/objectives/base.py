@@ -99,8 +99,11 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         values = {name: values_of(parts) for name, parts in self(batch).items()}
         return {name: torch.stack(some).sum() for name, some in values.items() if some}
 
-    def use_flat_rows(self, use: bool, frozen_prefix: bool = True) -> None:
-        """Compute no padding from now on, nor, with `frozen_prefix`, a graph where nothing trains.
+    def use_flat_rows(
+        self, use: bool, frozen_prefix: bool = True, shared_prefix: bool = True
+    ) -> None:
+        """Compute no padding from now on, nor, with `frozen_prefix`, a graph where nothing trains;
+        with `shared_prefix`, what all rows begin with once.
 
         It holds as long as the model has the same parameters; an objective without rows ignores it.
         """

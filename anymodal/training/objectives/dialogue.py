@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ from anymodal.training.objectives.base import Objective, values_of
 from anymodal.training.objectives.latents import cached_latents, decode_missing
 from anymodal.training.objectives.prepared import PreparedMedia
 from anymodal.types import Conditioning, Features, Message, Target
+
+_LOG = logging.getLogger("anymodal")
 
 DIALOGUE_LOSSES: dict[str, type[Loss[Any, Any]]] = {
     "text": Text,
@@ -135,7 +138,8 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         reader = self._flat_reader if self.packed is None else None
         share_rows = self.packed if reader is None else False
         prompts, packed = self.model.prompts.lay_out(samples, share_rows)
-        needs = None if reader is None else reader.needs(packed)
+        openings = [prompt.opening for prompt in prompts]
+        needs = None if reader is None else reader.needs(packed, openings)
         batch = DialogueBatch(prompts, packed, supervised(packed.labels), {}, {}, {}, needs)
         for name in self.model.heads:
             targets = batch.targets(name)
@@ -189,11 +193,27 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
                     targets[name] = self._target(name, batch, hidden, embeds)
         return DialogueStates(self.model.language, hidden, targets)
 
-    def use_flat_rows(self, use: bool, frozen_prefix: bool = True) -> None:
+    def use_flat_rows(
+        self, use: bool, frozen_prefix: bool = True, shared_prefix: bool = True
+    ) -> None:
         parts = (self.model.projection, self.model.encoders)
         before = [part for part in parts if part is not None]
-        reader = FlatReader(self.model.language, self.model.signals, before, frozen_prefix)
+        reader = FlatReader(
+            self.model.language, self.model.signals, before, frozen_prefix, shared_prefix
+        )
         self._flat_reader = reader if use and reader.works() else None
+        if use and shared_prefix:
+            self._tell_of_shared_prefix(reader)
+
+    def _tell_of_shared_prefix(self, reader: FlatReader) -> None:
+        """Say why the beginning of conversations is computed in each, where it is."""
+        if self._flat_reader is None:
+            reason = "this language model doesn't read rows without padding"
+        elif not reader.is_frozen:
+            reason = "the language model trains"
+        else:
+            return
+        _LOG.info("what conversations begin with is computed in each of them, since %s", reason)
 
     def _read(self, batch: DialogueBatch, embeds: Tensor) -> Tensor:
         """Last hidden states (R, T, D), at least where losses need them."""

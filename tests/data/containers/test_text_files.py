@@ -8,10 +8,13 @@ import gzip
 import io
 import json
 import lzma
+import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -144,18 +147,33 @@ def test_other_csv_is_refused(tmp_path: Path, text: str, says: str) -> None:
         read(tmp_path / "a.csv", text.encode())
 
 
-@pytest.mark.parametrize("pack", [gzip, bz2, lzma])
-def test_compressed_files_are_those_within(tmp_path: Path, pack: Any) -> None:
-    suffix = {gzip: "gz", bz2: "bz2", lzma: "xz"}[pack]
-    assert read(tmp_path / f"a.csv.{suffix}", pack.compress(b"a,b\n1,2\n")) == [
-        {"a": "1", "b": "2"}
-    ]
-    whole = pack.compress(b'{"a": 1}\n' * 100)
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda data: pyarrow.compress(data, codec="zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_compressed_files_are_those_within(tmp_path: Path, suffix: str) -> None:
+    pack = PACKERS[suffix]
+    assert read(tmp_path / f"a.csv.{suffix}", pack(b"a,b\n1,2\n")) == [{"a": "1", "b": "2"}]
+    assert len(read(tmp_path / f"two.jsonl.{suffix}", pack(b'{"a": 1}\n') * 2)) == 2
+    whole = pack(b'{"a": 1}\n' * 100)
     assert len(read(tmp_path / f"a.jsonl.{suffix}", whole)) == 100
     with pytest.raises(ValueError, match="damaged or cut short"):
         read(tmp_path / f"b.jsonl.{suffix}", whole[:-9])
     with pytest.raises(ValueError, match="damaged or cut short"):
         read(tmp_path / f"c.jsonl.{suffix}", b"nothing of that kind")
+
+
+def test_a_zst_without_pyarrow_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"a\.jsonl\.zst is .* pip install 'anymodal\[parquet\]'"):
+        read(tmp_path / "a.jsonl.zst", b"anything")
 
 
 def test_a_zip_archive_of_one_file(tmp_path: Path) -> None:

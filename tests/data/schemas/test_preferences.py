@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anymodal.data.conversations import Conversations
 from anymodal.data.edits import Edits
 from anymodal.data.entries import EntryReader
-from anymodal.data.preferences import Preferences
+from anymodal.data.preferences import Preferences, RatedReply
 from anymodal.data.schemas import Reading, name_of_schema
 from anymodal.data.schemas.preferences import both_entries
 from anymodal.io.message_parts import PartReader
@@ -102,6 +102,35 @@ def test_preferences_of_media(folder: Path) -> None:
     assert [m[0].media for m in (sample.chosen, sample.rejected)] == [[SEEN[0]], [SEEN[1]]]
 
 
+RATED = Message("user", "what?"), Message("assistant", "red")
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"prompt": "what?", "completion": "red"},
+        {"prompt": talk("what?", "red")[:1], "completion": talk("what?", "red")[1:]},
+        {"messages": talk("what?", "red")},
+        {"conversations": share("what?", "red")},
+        {"instruction": "what?", "input": "", "completion": "red"},
+    ],
+)
+def test_rated_replies(folder: Path, entry: dict[str, Any], value: bool) -> None:
+    labels = [{"label": value}, {"kto_tag": value}]
+    if "completion" in entry:
+        labels += [{"label": int(value)}, {"label": str(value)}]  # as in CSV
+    for label in labels:
+        sample = Preferences(write_entry(folder, {**entry, **label}))[0]
+        assert sample == RatedReply([*RATED], value)
+        assert name_of_schema({**entry, **label}) == "rated replies"
+    with pytest.raises(ValueError, match="rates its reply, .* list label or kto_tag in ignore"):
+        Conversations(write_entry(folder, {**entry, **labels[0]}))[0]
+    if "completion" not in entry:
+        path = write_entry(folder, {**entry, **labels[0]})
+        assert Conversations(path, ignore=["label"])[0] == [*RATED]
+
+
 def test_history_stays_with_a_preference(folder: Path) -> None:
     entry = {"query": "what?", "history": [["hi", "yo"]], "chosen": "red", "rejected": "blue"}
     sample = Preferences(write_entry(folder, entry))[0]
@@ -121,6 +150,10 @@ def test_history_stays_with_a_preference(folder: Path) -> None:
             "stands twice, under rejected and rejected_response",
         ),
         ({"prompt": "a", "chosen": "b", "rejected": "c", "score": 1}, "'score', which is not read"),
+        ({"prompt": "a", "completion": "b", "label": "good"}, "label is 'good'; give true"),
+        ({"prompt": "a", "completion": "", "label": True}, "there is no reply to rate"),
+        ({"messages": talk("a", "b"), "kto_tag": "maybe"}, "kto_tag is 'maybe'; give true"),
+        ({"prompt": "a", "completion": "b", "label": 1, "score": 1}, "'score', which is not read"),
     ],
 )
 def test_what_is_no_preference_is_refused(folder: Path, entry: dict[str, Any], says: str) -> None:
@@ -133,6 +166,7 @@ KEYS = [
     *("label", "class", "text_list", "image_info", "texts", "images", "image", "messages", "tools"),
     *("objects", "chosen", "rejected", "rejected_response", "rejected_messages", "prompt", "edit"),
     *("source_image", "target_image", "chosen_image", "rejected_image", "caption", "conversations"),
+    *("completion", "kto_tag"),
 ]
 INNER = [
     *("from", "value", "role", "content", "loss", "tool_calls", "function", "name", "arguments"),
