@@ -83,6 +83,9 @@ class ComposedModel(nn.Module):
         self.decoders = Parts({n: d for n, _, d, _ in parts if d is not None}, _REPLACE)
         self.heads = Parts({n: h for n, _, d, h in parts if d is not None and h}, _REPLACE)
         self._check()  # before the language model gets tokens, which nothing takes back
+        if projection is not None:
+            for name, encoder in self.encoders.by_name().items():
+                projection.set_layout(name, encoder.layout)
         counts = {name: modalities[name].num_signal_tokens for name in self.decoders}
         self.signals = Signals.add_to(language, counts, list(self.encoders))
         self.prompts = self.build_prompt_builder()

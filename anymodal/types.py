@@ -31,6 +31,28 @@ class Features(NamedTuple):
     mask: Tensor
 
 
+class TokenLayout(NamedTuple):
+    """Order of an encoder's tokens: class tokens, registers, then one for each place of a grid.
+
+    Args:
+        class_tokens: the first tokens, each of the whole medium.
+        registers: the tokens behind them, which stand for no place (Darcet et al. 2024,
+            arXiv:2309.16588).
+        grid: places along each axis, the last one fastest: (rows, columns) of an image, (frames,
+            rows, columns) of a clip. () for tokens that follow one another, as a sound's, in any
+            number.
+    """
+
+    class_tokens: int = 0
+    registers: int = 0
+    grid: tuple[int, ...] = ()
+
+    @property
+    def before(self) -> int:
+        """Number of tokens that stand before those with places."""
+        return self.class_tokens + self.registers
+
+
 class Conditioning(NamedTuple):
     """A decoder's input, from a head or its own caption encoder.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.recorded import Recorded
+from anymodal.types import TokenLayout
 
 if TYPE_CHECKING:
     from anymodal.media import Media
@@ -58,6 +59,11 @@ class Encoder(Recorded, _DeviceModule, ABC):
     @abstractmethod
     def embed(self, batch: Tensor) -> Tensor:
         """One embedding (B, E) per medium, for binding and retrieval."""
+
+    @property
+    def layout(self) -> TokenLayout:
+        """The order of its tokens, by which a projection may pool them; a sequence by default."""
+        return TokenLayout()
 
     def metadata(self) -> dict[str, object]:
         """The encoder's description for a manifest and a feature cache; JSON values only."""

@@ -62,6 +62,7 @@ def add_modality(
     if model.language.vocab_size != model.signals.stop_id:
         raise ValueError("the language model got tokens from elsewhere; add the modality first")
     model.projection.add_modality(name, part.width, like=like)
+    model.projection.set_layout(name, part.layout)
     # Placeholders stand last, so a new one leaves all other ids as they are.
     model.language.add_tokens(signals.names[len(model.signals.names) :])
     model.signals = signals

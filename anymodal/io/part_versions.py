@@ -27,11 +27,11 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "2a18b2b0d82e7ec0", ("anymodal.media",)),
+    "anymodal.types": PartVersion(1, "57ed48b31230e1d4", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "83a1145b81b79481"),
-    "anymodal.encoders": PartVersion(1, "85a29a229daa2939", ("anymodal.types",)),
+    "anymodal.encoders": PartVersion(1, "d8cfdabe86cad2d9", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "67cbc2de517d85f4", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "b203e33a48c3cc37", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
         1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.io.recorded import Recorded
-from anymodal.types import Features
+from anymodal.types import Features, TokenLayout
 
 
 class Projection(Recorded, nn.Module, ABC):
@@ -33,6 +33,7 @@ class Projection(Recorded, nn.Module, ABC):
 
     Attributes:
         widths: D_m of each known modality.
+        layouts: the order of each one's tokens, as far as `set_layout` was told it.
         reads_text: whether soft tokens depend on the text beside a medium as well.
     """
 
@@ -48,6 +49,7 @@ class Projection(Recorded, nn.Module, ABC):
             if value <= 0:
                 raise ValueError(f"{name}={value} must be greater than 0")
         self.widths: dict[str, int] = {}
+        self.layouts: dict[str, TokenLayout] = {}
         self.output_width = output_width
         self.num_tokens = num_tokens
         self.output_scale = output_scale
@@ -101,6 +103,14 @@ class Projection(Recorded, nn.Module, ABC):
     def metadata(self) -> dict[str, object]:
         """Metadata for a manifest beside the weights, as a tokenizer's; most have nothing."""
         return {}
+
+    def set_layout(self, name: str, layout: TokenLayout) -> None:
+        """Say how an encoder orders a modality's tokens; a composed model does, for all it reads.
+
+        Raises:
+            ValueError: if the projection can't pool tokens of such a grid.
+        """
+        self.layouts[name] = layout
 
     def add_modality(self, name: str, width: int, *, like: str | None = None) -> None:
         """Make a modality known, with fresh entries or with those of another one.

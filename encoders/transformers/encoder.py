@@ -20,7 +20,7 @@ from anymodal.io.fingerprints import hash_settings
 from anymodal.io.protocols import MediaProcessor, ModelConfig
 from anymodal.io.sources import WEIGHTS, explain_load_errors, source_of
 from anymodal.media import IMU, Audio, Image, Media, Video
-from anymodal.types import Features
+from anymodal.types import Features, TokenLayout
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -93,6 +93,17 @@ class TransformersEncoder(Encoder):
     def family(self) -> EncoderFamily:
         """The model's family; looked up each time, since a pickle can't hold its functions."""
         return family_of(self.model.config)
+
+    @property
+    def layout(self) -> TokenLayout:
+        """The order of the tokens that were chosen."""
+        shapes = {piece.name: piece.shape for piece in self.pieces}
+        class_tokens, registers, grid = self.family.layout(self.model.config, shapes)
+        if self.tokens == "patches":
+            return TokenLayout(0, registers, grid)
+        if self.tokens == "class":
+            return TokenLayout(1)
+        return TokenLayout(class_tokens, registers, grid)
 
     @classmethod
     def from_pretrained(

@@ -17,6 +17,7 @@ from torch import Tensor
 from anymodal.encoders.lengths import warn_if_cut
 from anymodal.io.protocols import MediaProcessor, ModelConfig
 from anymodal.media import Audio, Image, Media, Video
+from anymodal.types import TokenLayout
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -54,6 +55,9 @@ Prepare = Callable[[MediaProcessor, Media, Sizes], Inputs]
 Run = Callable[["PreTrainedModel", Inputs], Output]
 """A model and its inputs to its outputs."""
 
+Layout = Callable[[ModelConfig, Mapping[str, tuple[int, ...]]], TokenLayout]
+"""A model's configuration, and the shape of one item of each input, to the order of its tokens."""
+
 
 @dataclass(frozen=True)
 class EncoderFamily:
@@ -71,6 +75,7 @@ class EncoderFamily:
             chosen, and the layer that they are read at.
         post_norm: a model and its class token (B, D) to the token that the model itself
             pools.
+        layout: a model's configuration and the shapes of its inputs to the order of its tokens.
     """
 
     label: str
@@ -84,6 +89,7 @@ class EncoderFamily:
     post_norm: Callable[[PreTrainedModel, Tensor], Tensor] = field(
         default=lambda model, token: token
     )
+    layout: Layout = field(default=lambda config, shapes: TokenLayout())
 
 
 # ---- Media to inputs ---------------------------------------------------------------------------
@@ -247,6 +253,36 @@ def _listening(label: str, width: Callable[[ModelConfig], int]) -> EncoderFamily
     )
 
 
+# ---- Order of tokens ---------------------------------------------------------------------------
+
+
+def _patches(class_tokens: int) -> Layout:
+    """Class tokens, registers where the configuration has some, and patches by row and column."""
+
+    def layout(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> TokenLayout:
+        vision = getattr(config, "vision_config", config)
+        _, height, width = shapes["pixel_values"]
+        rows, columns = height // vision.patch_size, width // vision.patch_size
+        return TokenLayout(class_tokens, getattr(vision, "num_register_tokens", 0), (rows, columns))
+
+    return layout
+
+
+def _tubelets(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> TokenLayout:
+    """V-JEPA 2's: two frames and a patch each, by time, row and column."""
+    frames, _, height, width = shapes["pixel_values_videos"]
+    patch = config.patch_size
+    return TokenLayout(0, 0, (frames // config.tubelet_size, height // patch, width // patch))
+
+
+def _spectrogram_patches(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> TokenLayout:
+    """AST's: a class and a distillation token, then patches by frequency and time."""
+    frames, bins = shapes["input_values"]
+    rows = (bins - config.patch_size) // config.frequency_stride + 1
+    columns = (frames - config.patch_size) // config.time_stride + 1
+    return TokenLayout(2, 0, (rows, columns))
+
+
 _TEXT = ("text_model", "text_projection")
 _ASKING = ("query_tokens", "qformer", "language_projection", "language_model")
 
@@ -260,6 +296,7 @@ FAMILIES: dict[str, EncoderFamily] = {
         _TEXT,
         has_cls_token=True,
         post_norm=lambda model, token: model.vision_model.post_layernorm(token),
+        layout=_patches(1),
     ),
     "clip_vision_model": EncoderFamily(
         "CLIP's vision tower",
@@ -270,6 +307,7 @@ FAMILIES: dict[str, EncoderFamily] = {
         has_cls_token=True,
         # Some versions of transformers nest it.
         post_norm=lambda model, token: getattr(model, "vision_model", model).post_layernorm(token),
+        layout=_patches(1),
     ),
     "blip-2": EncoderFamily(
         "BLIP-2's ViT-g",
@@ -279,12 +317,26 @@ FAMILIES: dict[str, EncoderFamily] = {
         _vision,
         _ASKING,
         has_cls_token=True,
+        layout=_patches(1),
     ),
     "instructblip": EncoderFamily(
-        "InstructBLIP's ViT-g", Image, _pictures, _seeing, _vision, _ASKING, has_cls_token=True
+        "InstructBLIP's ViT-g",
+        Image,
+        _pictures,
+        _seeing,
+        _vision,
+        _ASKING,
+        has_cls_token=True,
+        layout=_patches(1),
     ),
     "siglip": EncoderFamily(
-        "SigLIP", Image, _pictures, _features("get_image_features"), _vision, _TEXT
+        "SigLIP",
+        Image,
+        _pictures,
+        _features("get_image_features"),
+        _vision,
+        _TEXT,
+        layout=_patches(0),
     ),
     "siglip2": EncoderFamily(
         "SigLIP 2",
@@ -295,20 +347,31 @@ FAMILIES: dict[str, EncoderFamily] = {
         _TEXT,
     ),
     "siglip_vision_model": EncoderFamily(
-        "SigLIP's vision tower", Image, _pictures, _pooling, _hidden
+        "SigLIP's vision tower", Image, _pictures, _pooling, _hidden, layout=_patches(0)
     ),
     "siglip2_vision_model": EncoderFamily(
         "SigLIP 2's vision tower", Image, _pictures, _patching, _hidden
     ),
     "vit": EncoderFamily(
-        "ViT", Image, _pictures, _classing, _hidden, ("pooler",), has_cls_token=True
+        "ViT",
+        Image,
+        _pictures,
+        _classing,
+        _hidden,
+        ("pooler",),
+        has_cls_token=True,
+        layout=_patches(1),
     ),
-    "deit": EncoderFamily("DeiT", Image, _pictures, _classing, _hidden, ("pooler",)),
-    "dinov2": EncoderFamily("DINOv2", Image, _pictures, _pooling, _hidden, has_cls_token=True),
+    "deit": EncoderFamily(
+        "DeiT", Image, _pictures, _classing, _hidden, ("pooler",), layout=_patches(2)
+    ),
+    "dinov2": EncoderFamily(
+        "DINOv2", Image, _pictures, _pooling, _hidden, has_cls_token=True, layout=_patches(1)
+    ),
     "dinov2_with_registers": EncoderFamily(
-        "DINOv2 with registers", Image, _pictures, _pooling, _hidden
+        "DINOv2 with registers", Image, _pictures, _pooling, _hidden, layout=_patches(1)
     ),
-    "dinov3_vit": EncoderFamily("DINOv3", Image, _pictures, _pooling, _hidden),
+    "dinov3_vit": EncoderFamily("DINOv3", Image, _pictures, _pooling, _hidden, layout=_patches(1)),
     "clap": EncoderFamily(
         "CLAP",
         Audio,
@@ -318,7 +381,7 @@ FAMILIES: dict[str, EncoderFamily] = {
         _TEXT,
     ),
     "audio-spectrogram-transformer": EncoderFamily(
-        "AST", Audio, _sounds(_ast_window), _pooling, _hidden
+        "AST", Audio, _sounds(_ast_window), _pooling, _hidden, layout=_spectrogram_patches
     ),
     "whisper": EncoderFamily(
         "Whisper's encoder",
@@ -340,6 +403,7 @@ FAMILIES: dict[str, EncoderFamily] = {
         _hidden,
         ("predictor",),
         lambda config: int(config.frames_per_clip),
+        layout=_tubelets,
     ),
     "pe_audio": EncoderFamily(
         "PE audio",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from anymodal.encoders import TransformersEncoder
 from anymodal.encoders.transformers.families import FAMILIES, Sizes
 from anymodal.media import Audio, Image, Video
 from anymodal.tools.embed.opening import open_encoders
+from anymodal.types import TokenLayout
 from tests.support import huggingface_models as tiny
 from tests.support.random_media import MEDIA
 
@@ -124,6 +126,17 @@ def blip2(model: Any, inputs: Inputs) -> tuple[Tensor, Tensor]:
     return pooling(model.vision_model, inputs)
 
 
+PATCHES = (4, 4)
+LAYOUTS = {
+    **dict.fromkeys(("clip", "clip_vision_model", "vit", "dinov2"), TokenLayout(1, 0, PATCHES)),
+    **dict.fromkeys(("blip-2", "instructblip"), TokenLayout(1, 0, PATCHES)),
+    **dict.fromkeys(("siglip", "siglip_vision_model"), TokenLayout(0, 0, PATCHES)),
+    **dict.fromkeys(("dinov2_with_registers", "dinov3_vit"), TokenLayout(1, 2, PATCHES)),
+    "deit": TokenLayout(2, 0, PATCHES),
+    "audio-spectrogram-transformer": TokenLayout(2, 0, (2, 5)),
+    "vjepa2": TokenLayout(0, 0, (2, 4, 4)),
+}
+
 OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
     "clip": joint("vision_model", "get_image_features"),
     "blip-2": blip2,
@@ -144,6 +157,16 @@ OWN: dict[str, Callable[[Any, Inputs], tuple[Tensor, Tensor]]] = {
 
 
 class TestEveryFamily:
+    @torch.no_grad()
+    def test_tokens_are_in_the_order_that_the_layout_tells(
+        self, family: str, pair: tuple[Any, TransformersEncoder, Path]
+    ) -> None:
+        _, encoder, _ = pair
+        layout = encoder.layout
+        tokens = encoder(encoder.prepare(MEDIA[encoder.media])[None]).values.shape[1]
+        assert not layout.grid or tokens == layout.before + math.prod(layout.grid)
+        assert layout == LAYOUTS.get(family, TokenLayout())
+
     @torch.no_grad()
     def test_tokens_and_embedding_are_the_models_own(
         self, family: str, pair: tuple[Any, TransformersEncoder, Path]

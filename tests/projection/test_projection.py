@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from anymodal.projection import (
+    GridProjection,
     InstructQFormerProjection,
     LinearProjection,
     MLPProjection,
@@ -30,8 +32,16 @@ from tests.support.golden_weights import GOLDEN, golden_input, golden_weights
 from tests.support.huggingface_models import bert_words
 
 WIDTHS = {"image": 12, "audio": 20}
+
+
+def grid(*, num_tokens: int, **settings: Any) -> GridProjection:
+    return GridProjection(grid=(num_tokens - 1,), **settings)
+
+
 SMALL = {"width": 16, "depth": 2, "heads": 4}
 KINDS = {
+    "grid": (grid, {}),
+    "grid-hidden": (grid, {"hidden_width": 16}),
     "linear": (LinearProjection, {}),
     "mlp": (MLPProjection, {}),
     "perceiver": (PerceiverProjection, SMALL),
