@@ -34,7 +34,7 @@ VALIDATION = (5, 11, 17, 23, 28)
 """People of the other 21 by whom everything is chosen."""
 
 
-def recordings(path: str, names: Sequence[str], hop: float = 1.28) -> Recordings:
+def recordings(path: str | list[str], names: Sequence[str], hop: float = 1.28) -> Recordings:
     """Windows of 128 readings with one of these labels throughout."""
     labels = {str(number): name for number, name in enumerate(LABELS, 1)}
     skip = ["-1", *(number for number, name in labels.items() if name not in names)]
@@ -43,7 +43,7 @@ def recordings(path: str, names: Sequence[str], hop: float = 1.28) -> Recordings
 
 
 def windows(
-    path: str, names: Sequence[str], step: int = 1, hop: float = 1.28
+    path: str | list[str], names: Sequence[str], step: int = 1, hop: float = 1.28
 ) -> tuple[list[IMU], NDArray[np.int64]]:
     """The windows themselves, each so-many-th of them, and the places of their labels."""
     data = recordings(path, names, hop)

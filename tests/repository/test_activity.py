@@ -22,7 +22,7 @@ from tests.support.composed import write_model
 from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "examples" / "activity"
-MODULES = ("hapt", "movement", "augmentation", "evaluate", "when")
+MODULES = ("hapt", "movement", "augmentation", "evaluate", "start", "when")
 LINES = 40  # of an encoder of one's own
 
 
@@ -68,6 +68,7 @@ def test_the_recipe_runs_from_the_archive_to_answers_and_intervals(
 ) -> None:
     import evaluate
     import hapt
+    import start as start_module
     import when
     from movement import MovementEncoder
 
@@ -93,8 +94,9 @@ def test_the_recipe_runs_from_the_archive_to_answers_and_intervals(
         "_target_": "anymodal.language.LanguageModel.from_pretrained",
         "path_or_name": str(parts.parent / "lm"),
     }
-    config["weights"] = [str(encoder)]
     (tmp_path / "model.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr(sys, "argv", ["start.py", "--config", "model.yaml"])
+    start_module.main()
     aligned = write_run(
         tmp_path,
         "align",
@@ -107,6 +109,16 @@ def test_the_recipe_runs_from_the_archive_to_answers_and_intervals(
     answers = when.timeline(evaluate.head_scorer(str(encoder)), recording, start, 1.28, 2.0, 16.0)
     assert answers[0].start == start and answers[-1].end == start + 16
     assert {each.label for each in answers} <= set(classifier.labels)
+
+
+def test_a_projection_starts_by_least_squares() -> None:
+    from start import solve
+
+    draw = torch.Generator().manual_seed(0)
+    features, expected = (torch.randn(*shape, generator=draw) for shape in ((50, 4), (3, 4)))
+    weight, bias = solve(features, features @ expected.T + 2, ridge=1e-9)
+    torch.testing.assert_close(weight, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(bias, torch.full((3,), 2.0), rtol=1e-4, atol=1e-4)
 
 
 def test_an_encoder_of_ones_own_is_short() -> None:
