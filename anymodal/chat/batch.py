@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import torch
 
 from anymodal.chat.messages import conversation_of
-from anymodal.chat.orders import Order, make, order_of
+from anymodal.chat.orders import Order, make, orders_of
 from anymodal.chat.settings import (
     MediaSettingsByModality,
     TextSettings,
@@ -96,7 +96,7 @@ def reply_many(
             for prompt, seed, each in zip(prompts, seeds[some], samplers[some], strict=True)
         ]
         each = zip(states, write_reply_batch(states, prompts), seeds[some], strict=True)
-        drafts += [_draft(model, *one) for one in each]
+        drafts += [_draft(model, *one, media_settings) for one in each]
     # After all texts, so that media of one modality share batches across replies.
     for name in model.decoders:
         _make_media(model, name, drafts, media_settings[name], batch_size)
@@ -142,16 +142,21 @@ def _read(conversations: Sequence[object], limits: Limits | None) -> Iterator[li
 
 
 def _draft(
-    model: ComposedModel, reply: ReplyState, answer: Sequence[TextToken | SpanReady], seed: int
+    model: ComposedModel,
+    reply: ReplyState,
+    answer: Sequence[TextToken | SpanReady],
+    seed: int,
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> _Draft:
     draft = _Draft(reply)
     for event in answer:
         if isinstance(event, TextToken):
             draft.content.append(event.text)
         else:
+            orders = orders_of(model, event, len(draft.orders), seed, settings)
             # The index holds the medium's place among the texts until it is made.
-            draft.content.append(len(draft.orders))
-            draft.orders.append(order_of(model, event, len(draft.orders), seed))
+            draft.content.extend(order.index for order in orders)
+            draft.orders.extend(orders)
     return draft
 
 

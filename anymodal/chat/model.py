@@ -4,20 +4,83 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Any, Unpack, overload
 
 from anymodal.chat import turn
 from anymodal.chat.batch import batch_seeds, reply_many
 from anymodal.chat.messages import is_batch
-from anymodal.chat.settings import MediaSettingsByModality, TextSettings
+from anymodal.chat.settings import (
+    MediaSettings,
+    MediaSettingsByModality,
+    TextSettings,
+    check_settings,
+    check_system_prompt,
+)
 from anymodal.core import ComposedModel
 from anymodal.language.kv_cache import PrefixCache
-from anymodal.media import Limits
+from anymodal.language.token_text import token_text
+from anymodal.media import Limits, Media
 from anymodal.types import Done, Event, Message
 
 
 class ChatModel(ComposedModel):
-    """A composed network with `chat` and `stream`; sessions talk to it through these."""
+    """A composed network with `chat` and `stream`; a `Responder`, so that sessions talk to it."""
+
+    @property
+    def readable_kinds(self) -> list[str]:
+        """Kinds of media that it reads."""
+        return sorted(media.kind for media in self.prompts.encoders)
+
+    def check_settings(
+        self,
+        sampling: MediaSettingsByModality | None,
+        text: TextSettings,
+        others: Sequence[str] = (),
+    ) -> object:
+        """Check settings of a reply, see `chat.settings.check_settings`.
+
+        Raises:
+            ValueError: for one that is unknown or out of its range.
+        """
+        return check_settings(self, sampling, text, others)
+
+    def check_system_prompt(self, text: str) -> None:
+        """Check that the chat template takes a system prompt.
+
+        Raises:
+            ValueError: if it doesn't.
+        """
+        check_system_prompt(self, text)
+
+    def modalities_with(self, setting: MediaSettings) -> list[str]:
+        """The modalities whose decoders take a setting.
+
+        Raises:
+            ValueError: none does, by what the first of them says against it.
+        """
+        names, errors = [], []
+        for name in self.decoders:
+            try:
+                self.modalities[name].settings(setting)
+                names.append(name)
+            except ValueError as error:
+                errors.append(error)
+        if not names:
+            raise errors[0] if errors else ValueError("this model makes no media")
+        return names
+
+    def new_cache(self) -> PrefixCache:
+        """A cache for one session's turns."""
+        return PrefixCache(self.language)
+
+    def token_text(self, token: int) -> str:
+        """The text of a token."""
+        return token_text(self.language, token)
+
+    def save_medium(self, medium: Media, path: Path) -> Path:
+        """Save a medium of a reply; the path has no suffix yet."""
+        return medium.save(path.with_name(path.name + medium.suffix))
 
     def stream(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anymodal import __version__
+from anymodal.config.ranges import NUMBER
 from anymodal.decoders.base import NonFiniteError
 from anymodal.language.generation import SpanReady
 from anymodal.media import Media
@@ -42,14 +43,29 @@ class Order:
 
 
 @torch.inference_mode()
-def order_of(model: ComposedModel, span: SpanReady, index: int, seed: int) -> Order:
-    """The order that a signal span is, as the medium at `index` of a reply with this seed."""
+def orders_of(
+    model: ComposedModel,
+    span: SpanReady,
+    index: int,
+    seed: int,
+    settings: Mapping[str, Mapping[str, Any]],
+) -> list[Order]:
+    """The orders that a signal span is, of the medium at `index` of a reply and those behind it.
+
+    Args:
+        model: whose head reads the span.
+        span: as it was written.
+        index: of the first one among the reply's media.
+        seed: of the reply.
+        settings: of media by modality; `number` says how many a span asks for.
+    """
     head = model.heads[span.name]
     # A `device_map` may put a head elsewhere than the language model.
     device = next((weight.device for weight in head.parameters()), model.device)
     conditioning = head(span.hidden[None].to(device), span.embeds[None].to(device))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
-    return Order(index, span.name, conditioning, seed + index)
+    number = settings[span.name].get(NUMBER, 1)
+    return [Order(i, span.name, conditioning, seed + i) for i in range(index, index + number)]
 
 
 def by_modality(orders: Sequence[Order]) -> dict[str, list[Order]]:
@@ -74,7 +90,7 @@ def make(
         model: whose decoder makes them.
         name: the modality.
         orders: all of this modality.
-        settings: arguments of `Decoder.sample`.
+        settings: arguments of `Decoder.sample`; `number` has been seen to by `orders_of`.
         progress: called after each denoising step.
 
     Raises:
@@ -89,6 +105,7 @@ def make(
     )
     # One for each, so that a medium doesn't depend on the others of its batch.
     generators = [torch.Generator().manual_seed(order.seed) for order in orders]
+    settings = {key: value for key, value in settings.items() if key != NUMBER}
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
     try:

@@ -11,12 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from anymodal import media
-from anymodal.chat.settings import (
-    MediaSettingsByModality,
-    TextSettings,
-    check_settings,
-    check_system_prompt,
-)
+from anymodal.chat.settings import MediaSettingsByModality, TextSettings
 from anymodal.chat.transcript import (
     Attachment,
     Exchange,
@@ -28,12 +23,11 @@ from anymodal.chat.transcript import (
     write_session,
 )
 from anymodal.config import ranges
-from anymodal.language.kv_cache import PrefixCache
 from anymodal.media import Media
 from anymodal.types import Done, Event, Message
 
 if TYPE_CHECKING:
-    from anymodal.chat.model import ChatModel
+    from anymodal.chat.responder import Responder
 
 
 RESERVED = ("out", "seed", "sampling", "limits", "system")
@@ -48,7 +42,7 @@ class Session:
     as they were.
 
     Args:
-        model: who answers.
+        model: who answers: a model of this process, or one on a server.
         out: where media of replies are saved; made when the first one is.
         seed: of the first turn; None draws one.
         sampling: steps and guidance by modality, over the model's own settings.
@@ -62,7 +56,7 @@ class Session:
 
     def __init__(
         self,
-        model: ChatModel,
+        model: Responder,
         out: str | Path = "anymodal-out",
         seed: int | None = None,
         *,
@@ -71,10 +65,10 @@ class Session:
         system: str = "",
         **text: Unpack[TextSettings],
     ) -> None:
-        check_settings(model, sampling, text, RESERVED)
+        model.check_settings(sampling, text, RESERVED)
         self.model, self.out, self.limits, self.system = model, Path(out), limits, system
         self.sampling, self.text = copy.deepcopy(dict(sampling or {})), text
-        self.cache = PrefixCache(model.language)
+        self.cache = model.new_cache()
         self.seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1) if seed is None else seed
         self.attached: list[Attachment] = []
         self.turns: list[Exchange] = []
@@ -95,7 +89,7 @@ class Session:
 
     @system.setter
     def system(self, text: str) -> None:
-        check_system_prompt(self.model, text)
+        self.model.check_system_prompt(text)
         self._system = text.strip()
 
     @property
@@ -128,9 +122,9 @@ class Session:
         return self.attached[-1]
 
     def _check_readable(self, path: Path, medium: Media) -> None:
-        readable = self.model.prompts.encoders
-        if type(medium) not in readable:
-            kinds = ", ".join(sorted(cls.kind for cls in readable)) or "no media"
+        readable = self.model.readable_kinds
+        if readable is not None and medium.kind not in readable:
+            kinds = ", ".join(readable) or "no media"
             raise ValueError(f"{path.name} is {medium.kind}; this model reads {kinds}")
 
     def detach(self) -> None:
@@ -162,7 +156,7 @@ class Session:
         for name, settings in (sampling or {}).items():
             values[name] = {**values.get(name, {}), **settings}
         together: TextSettings = {**self.text, **text}
-        check_settings(self.model, values, together, RESERVED)
+        self.model.check_settings(values, together, RESERVED)
         self.sampling, self.text = values, together
 
     def ask(self, text: str) -> Iterator[Event]:
@@ -218,7 +212,7 @@ class Session:
         files = tuple(item.path for item in items)
         conversation, before = [*self._visible(place), question], list(self.turns)
         # Out of reach meanwhile, as from another reply that somebody has left half read.
-        cache, self.cache = self.cache, PrefixCache(self.model.language)
+        cache, self.cache = self.cache, self.model.new_cache()
         reply = self.model.stream(
             conversation, seed=seed, sampling=self.sampling, cache=cache, **self.text
         )
@@ -231,11 +225,14 @@ class Session:
                         # What was attached since, or stands beside a `retry`, waits on.
                         used = {id(item) for item in items}
                         self.attached = [each for each in self.attached if id(each) not in used]
-                        paths = save_media(event.message.media, self.out, len(self.turns))
+                        paths = self._save_media(event.message.media)
                         self.turns[-1] = dataclasses.replace(turn, reply_files=paths)
                     yield event
         finally:
             self.cache = cache
+
+    def _save_media(self, media: Sequence[Media]) -> tuple[Path, ...]:
+        return save_media(media, self.out, len(self.turns), self.model.save_medium)
 
     def _enter(self, turn: Exchange, place: int, before: Sequence[Exchange]) -> None:
         """Take a complete turn into the history."""
@@ -281,7 +278,7 @@ class Session:
         saved = read_conversation(Path(path).expanduser(), self.limits)
         settings = dict(saved.settings)
         sampling = settings.pop("sampling", None) or {}
-        check_settings(self.model, sampling, settings, RESERVED)  # type: ignore[arg-type]
+        self.model.check_settings(sampling, settings, RESERVED)  # type: ignore[arg-type]
         ranges.check_seed(saved.seed, ranges.MOST_SESSION_SEED)
         for turn in saved.turns:
             for item in turn.attachments:

@@ -52,6 +52,8 @@ class TextSettings(TypedDict, total=False):
     """By what a text's log-likelihood is divided: `none`, the default, its `tokens` or its
     `characters`. The default compares whole replies; where choices differ much in length and the
     model wasn't trained on them, try the others."""
+    stop: str | Sequence[str]
+    """A text, or up to 16, that end the reply where they appear; they are left out of it."""
 
 
 class MediaSettings(TypedDict, total=False):
@@ -66,6 +68,9 @@ class MediaSettings(TypedDict, total=False):
     guidance: float
     """Weight of classifier-free guidance; 1 means none and takes half the time (Ho & Salimans 2022,
     arXiv:2207.12598)."""
+    number: int
+    """Media that are made, one after another, for each that the reply asks for; 1, the default, up
+    to 32. Each has a seed of its own, so the first is the one that is made alone."""
 
 
 class DiffusionSettings(MediaSettings, total=False):

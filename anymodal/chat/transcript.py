@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -76,8 +76,13 @@ class Transcript(TypedDict):
     messages: list[TranscriptMessage]
 
 
-def save_media(media: Sequence[Media], folder: Path, number: int) -> tuple[Path, ...]:
-    """Save a reply's media under this number, or the next one that no file in the folder has."""
+def save_media(
+    media: Sequence[Media], folder: Path, number: int, save: Callable[[Media, Path], Path]
+) -> tuple[Path, ...]:
+    """Save a reply's media under this number, or the next one that no file in the folder has.
+
+    `save` takes each with its path without a suffix.
+    """
     if not media:
         return ()
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +93,7 @@ def save_media(media: Sequence[Media], folder: Path, number: int) -> tuple[Path,
     for index, medium in enumerate(media):
         again = sum(other.kind == medium.kind for other in media[:index])
         name = f"reply-{number}-{medium.kind}{f'-{again + 1}' if again else ''}"
-        paths.append(medium.save(folder / f"{name}{medium.suffix}"))
+        paths.append(save(medium, folder / name))
     return tuple(paths)
 
 

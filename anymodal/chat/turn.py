@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from anymodal.chat.messages import conversation_of
-from anymodal.chat.orders import Order, Report, by_modality, make, order_of, report_steps
+from anymodal.chat.orders import Order, Report, by_modality, make, orders_of, report_steps
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
 from anymodal.config import ranges
 from anymodal.language import generation
@@ -88,9 +88,10 @@ def _stream(
             content.append(event.text)
             yield TextDelta(event.text, event.logprobs)
         else:
-            orders.append(order_of(model, event, len(orders), seed))
-            content.append(orders[-1].index)
-            yield MediumStarted(orders[-1].index, event.name)
+            for order in orders_of(model, event, len(orders), seed, media_settings):
+                orders.append(order)
+                content.append(order.index)
+                yield MediumStarted(order.index, event.name)
     media: dict[int, Media] = {}
     # Only now: decoders work in batches, and nobody should wait for a picture amid a sentence.
     for name, same in by_modality(orders).items():

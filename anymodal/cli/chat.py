@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymodal.cli.chat_server import add_server, check_server_options, open_remote_model
 from anymodal.cli.options import (
     add_limits,
     add_model,
@@ -17,10 +18,12 @@ from anymodal.cli.options import (
     open_model,
     port,
     session_seed,
+    whole,
 )
 from anymodal.cli.process import quick_start
 
 if TYPE_CHECKING:
+    from anymodal.chat.responder import Responder
     from anymodal.chat.session import Session
     from anymodal.chat.settings import MediaSettings, TextSettings
     from anymodal.media import Limits
@@ -38,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("text", nargs="*", metavar="TEXT", help="what to say; without it, a session begins")
     add_model(parser)
+    add_server(parser)
     add_limits(parser)
     add("--attach", action="append", default=[], metavar="FILE", help="a file to go with it")
     add(
@@ -66,6 +70,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="reply with the likeliest of such texts, and tell the probability of each; give it "
         "several times",
+    )
+    add(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="end a reply where this appears; may be given several times",
+    )
+    add(
+        "--n",
+        type=count,
+        default=1,
+        metavar="N",
+        help="answer each message N times, at seeds that follow one another; the conversation goes "
+        "on with the first reply (default: %(default)s)",
+    )
+    add(
+        "--logprobs",
+        type=whole,
+        metavar="K",
+        help="print each token's log-probability, and K of the likeliest tokens at its place",
     )
     add("--steps", type=count, help="denoising steps of media (default: the model's)")
     add("--guidance", type=float, help="strength of guidance of media (default: the model's)")
@@ -98,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
     with _lines_of(args.prompts) as lines:
         with quick_start():
             limits = limits_of(args)
+            check_server_options(args)
             for file in args.attach:  # likewise
                 from anymodal import media
 
@@ -106,12 +132,13 @@ def run(args: argparse.Namespace) -> int:
         for file in args.attach:
             session.attach(file)
         from anymodal.cli.repl import Repl
-        from anymodal.cli.reply_output import print_reply
+        from anymodal.cli.reply_output import ReplyPrinter
 
+        printer = ReplyPrinter(session, as_json=args.json, number=args.n)
         if args.text:
-            print_reply(session, session.ask(" ".join(args.text)), as_json=args.json)
+            printer.print_replies(session.ask(" ".join(args.text)))
             return 0
-        return Repl(session, lines, as_json=args.json).run()
+        return Repl(session, lines, printer).run()
 
 
 @contextlib.contextmanager
@@ -139,12 +166,15 @@ def _session(args: argparse.Namespace, limits: Limits) -> Session:
 
     if sys.stderr.isatty():
         print(f"loading {args.model} …", end="\r", file=sys.stderr, flush=True)
-    model = open_model(args, defer_decoders=True)
+    model: Responder = (
+        open_model(args, defer_decoders=True) if args.server is None else open_remote_model(args)
+    )
     if sys.stderr.isatty():
         # Clears the line that says `loading`.
         print("\x1b[K", end="", file=sys.stderr, flush=True)
     # The same for every modality: the options name none.
-    sampling = dict.fromkeys(model.decoders, media_settings) if media_settings else None
+    modalities = model.modalities_with(media_settings) if media_settings else []
+    sampling = dict.fromkeys(modalities, media_settings) or None
     session = Session(
         model, args.out, args.seed, sampling=sampling, limits=limits, system=args.system, **text
     )
@@ -178,4 +208,8 @@ def _text_settings(args: argparse.Namespace) -> TextSettings:
         settings["max_new_tokens"] = args.max_new_tokens
     if args.choice:
         settings["choices"] = args.choice
+    if args.stop:
+        settings["stop"] = args.stop
+    if args.logprobs is not None:
+        settings["top_logprobs"] = args.logprobs
     return settings

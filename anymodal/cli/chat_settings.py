@@ -50,21 +50,13 @@ def _takers(session: Session, name: str, setting: MediaSettings) -> list[str]:
     Raises:
         ValueError: none does.
     """
-    takers, errors = [], []
-    for modality in session.model.decoders:
-        try:
-            session.model.modalities[modality].settings(setting)
-            takers.append(modality)
-        except ValueError as error:
-            errors.append(error)
-    if takers:
-        return takers
-    if errors and "there is no setting" not in str(errors[0]):
-        raise errors[0]
-    names = [*TextSettings.__annotations__, *get_type_hints(DiffusionSettings)]
-    if name in names and errors:
-        raise errors[0]
-    raise ValueError(f"there is no setting {name!r}{suggest(name, names)}")
+    try:
+        return session.model.modalities_with(setting)
+    except ValueError as error:
+        names = [*TextSettings.__annotations__, *get_type_hints(DiffusionSettings)]
+        if name in names or "there is no setting" not in str(error):
+            raise
+        raise ValueError(f"there is no setting {name!r}{suggest(name, names)}") from None
 
 
 def describe_settings(session: Session) -> str:

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     with quick_start():
         from anymodal.chat.session import Session
         from anymodal.cli.repl import PROMPT
-        from anymodal.cli.reply_output import print_reply
+        from anymodal.cli.reply_output import ReplyPrinter
         from anymodal.toybox import demo, demo_script
 
         session = Session(open_model(args), args.out / "outputs", args.seed)
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             session.attach(file)
             print(f"{PROMPT}{file}")
         print(f"{PROMPT}{step.text}")
-        print_reply(session, session.ask(step.text))
+        ReplyPrinter(session).print_replies(session.ask(step.text))
         checks.append(demo.check_reply(step, session.turns[-1]))
         for check in checks[-1]:
             print(f"  {check}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from anymodal.cli.chat_commands import ChatCommands, paths_of
-from anymodal.cli.reply_output import print_reply
+from anymodal.cli.reply_output import ReplyPrinter
 from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
@@ -32,15 +32,20 @@ class Repl:
         lines: to take; None to read them from a terminal. Those of a terminal may fail and the
             session goes on. Of others a command that fails ends it, since the lines behind count
             on it; a reply that fails is told, and the next line is taken without its files.
-        as_json: whether replies are lines of JSON, and all else goes to standard error.
+        printer: prints replies; where it prints them as JSON, all else goes to standard error.
     """
 
     def __init__(
-        self, session: Session, lines: Iterable[str] | None = None, *, as_json: bool = False
+        self,
+        session: Session,
+        lines: Iterable[str] | None = None,
+        printer: ReplyPrinter | None = None,
     ) -> None:
-        self.session, self.as_json = session, as_json
+        self.session, self.printer = session, printer or ReplyPrinter(session)
+        self.as_json = self.printer.as_json
         self.lines = None if lines is None else iter(lines)
-        self.commands = ChatCommands(session, self.answer, sys.stderr if as_json else sys.stdout)
+        output = sys.stderr if self.as_json else sys.stdout
+        self.commands = ChatCommands(session, self.answer, output)
         self.status = 0
 
     def run(self) -> int:
@@ -102,7 +107,7 @@ class Repl:
     def answer(self, events: Iterator[Event]) -> None:
         """Print a reply. One that fails is told, and nothing else ends by it."""
         try:
-            print_reply(self.session, events, as_json=self.as_json)
+            self.printer.print_replies(events)
         except BrokenPipeError:
             raise
         except Exception as error:

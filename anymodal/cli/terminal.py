@@ -36,7 +36,8 @@ def show_reply(events: Iterable[Event]) -> None:
                 print(f"[{event.index + 1}: {event.modality}]", end="", flush=True)
                 open_line = True
             elif isinstance(event, MediumProgress | MediumReady):
-                if open_line:  # all text has come by now
+                # A bar needs a line of its own. A server's text may go on behind it.
+                if open_line and bars.are_shown:
                     print(flush=True)
                     open_line = False
                 bars.update(event)
@@ -99,9 +100,13 @@ class _Bars:
         if self.progress is not None:
             self.progress.stop()
 
+    @property
+    def are_shown(self) -> bool:
+        """Whether there is a terminal: in a file or a pipe, bars would be noise."""
+        return sys.stderr.isatty()
+
     def update(self, event: MediumProgress | MediumReady) -> None:
-        # In a file or a pipe, bars would be noise.
-        if not sys.stderr.isatty():
+        if not self.are_shown:
             return
         if self.progress is None:
             from rich.console import Console

@@ -14,6 +14,10 @@ from anymodal.config import suggest
 MOST_STEPS = 1000
 """The most denoising steps: schedules are tables of a thousand levels."""
 MOST_GUIDANCE = 1000.0
+NUMBER, MOST_MEDIA = "number", 32
+"""The setting of how many media a span asks for, which is every decoder's, and its limit."""
+MEDIA_SETTINGS = ("steps", "guidance", NUMBER)
+"""Settings that every decoder takes."""
 MOST_SESSION_SEED = 2**31 - 1
 MOST_SEED = 2**63 - 1
 """Seeds of a reply's media are counted on from its own, and torch takes them up to 2**64."""
@@ -61,7 +65,7 @@ def check_sampling(
     """Give the settings by which a decoder makes media, each in its range.
 
     Args:
-        settings: by name: `steps`, `guidance`, and what else the decoder takes.
+        settings: by name: `steps`, `guidance`, `number`, and what else the decoder takes.
         sample: the decoder's method, which tells what it takes; None where it isn't known yet.
         min_steps: the fewest denoising steps that it takes.
         place: what the settings are of, to stand before their names in an error.
@@ -82,6 +86,8 @@ def check_sampling(
             raise ValueError(f"{prefix}there is no setting {name!r}{suggest(str(name), names)}")
         if name == "steps":
             values[name] = check_integer(f"{prefix}steps", value, min_steps, MOST_STEPS)
+        elif name == NUMBER:
+            values[name] = check_integer(f"{prefix}number", value, 1, MOST_MEDIA)
         elif name == "guidance":
             values[name] = check_real(f"{prefix}guidance", value, 0, MOST_GUIDANCE)
         elif isinstance(value, float) and not math.isfinite(value):
@@ -93,11 +99,11 @@ def check_sampling(
 def _settings_of(sample: Callable[..., object] | None) -> tuple[tuple[str, ...], bool]:
     """The settings that a decoder's `sample` takes, and whether it takes any other."""
     if sample is None:
-        return ("steps", "guidance"), False
+        return MEDIA_SETTINGS, False
     parameters = inspect.signature(sample).parameters.values()
     internal = ("conditioning", "generator", "progress", "self")
     parameter_names = [
         p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
     names = tuple(name for name in parameter_names if name not in internal)
-    return names, any(p.kind == p.VAR_KEYWORD for p in parameters)
+    return (*names, NUMBER), any(p.kind == p.VAR_KEYWORD for p in parameters)

@@ -15,6 +15,8 @@ from anymodal.language.kv_cache import PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
+from anymodal.language.stop_strings import StopStrings
+from anymodal.language.token_queue import TokenQueue
 from anymodal.types import ChoiceScore, TokenLogprob, TokenUsage
 
 
@@ -30,7 +32,7 @@ class Prompt(NamedTuple):
 
 @dataclass(frozen=True)
 class TextToken:
-    """A piece of text, whole characters only, and the ids it was decoded from.
+    """A piece of text, whole characters only, and the ids of the tokens that begin in it.
 
     The log-probabilities are those of the ids, or none if they aren't asked for.
     """
@@ -236,6 +238,8 @@ class ReplyState:
         self.spans = 0
         self.text_ids: list[int] = []
         self.text = TextStream(language)
+        self.stops = StopStrings(sampling.stop)
+        self._ids, self._logprobs = TokenQueue[int](), TokenQueue[TokenLogprob]()
         self.span_name: str | None = None
         self.events: list[TextToken | SpanReady] = []
 
@@ -257,7 +261,7 @@ class ReplyState:
         ids = self._choose(logits) if self.num_left > 0 else []
         if not ids:
             self._flush()
-            self.finish_reason = self.finish_reason or "length"
+            self.finish_reason = self.finish_reason or ("stop" if self.stops.hit else "length")
         return ids
 
     def drain(self) -> list[TextToken | SpanReady]:
@@ -278,8 +282,10 @@ class ReplyState:
         self.text_ids.append(token)
         self.tokens += 1
         self.num_left -= 1
-        if event := self.text.push(token, self.sampling.logprobs_of(logits, token)):
-            self.events.append(event)
+        self._write(self.text.push(token, self.sampling.logprobs_of(logits, token)))
+        if self.stops.hit:
+            self.finish_reason = "stop"
+            return []
         return [token] if self.num_left else []
 
     def _choose_text(self) -> list[int]:
@@ -320,8 +326,21 @@ class ReplyState:
         ]
 
     def _flush(self) -> None:
-        if event := self.text.flush():
-            self.events.append(event)
+        self._write(self.text.flush())
+        self._release(self.stops.flush())  # no stop string reaches beyond a span
+
+    def _write(self, piece: TextToken | None) -> None:
+        """Take a piece of text, as far as no stop string begins in it."""
+        if piece is not None:
+            self._ids.push(len(piece.text), piece.ids)
+            self._logprobs.push(len(piece.text), piece.logprobs)
+            self._release(self.stops.push(piece.text))
+
+    def _release(self, text: str) -> None:
+        if text:
+            self._ids.release(len(text))
+            self._logprobs.release(len(text))
+            self.events.append(TextToken(text, self._ids.pop(), self._logprobs.pop()))
 
 
 class TextStream:

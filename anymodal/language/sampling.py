@@ -16,6 +16,7 @@ from anymodal.types import TokenLogprob
 
 MOST_TOKENS = 1_000_000
 """More than any language model reads at once."""
+MOST_STOPS = 16
 MOST_LOGPROBS = 20
 """As OpenAI's API has it."""
 MOST_CHOICES = 1000
@@ -47,6 +48,7 @@ class Sampling:
             of the texts.
         choice_normalization: by what the log-likelihood of a choice is divided: `none`, its number
             of `tokens`, or of `characters`, as where some choices are much longer than others.
+        stop: strings that end the reply; they are left out of it. A single one may stand alone.
 
     Raises:
         ValueError: for a value of the wrong type or out of its range.
@@ -64,6 +66,7 @@ class Sampling:
     choices: Sequence[str] | None = None
     choice_method: str = LIKELIHOOD
     choice_normalization: str = "none"
+    stop: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         check_integer("max_new_tokens", self.max_new_tokens, 1, MOST_TOKENS)
@@ -90,6 +93,7 @@ class Sampling:
                 f"choice_normalization={self.choice_normalization!r} divides likelihoods; leave it "
                 f"out, or take choice_method={LIKELIHOOD!r}"
             )
+        object.__setattr__(self, "stop", _stop_strings(self.stop))  # frozen for everybody else
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], other_names: Sequence[str] = ()) -> Self:
@@ -147,6 +151,15 @@ class Sampling:
         # Tokens that may not come here have none.
         top = tuple((each, value) for each, value in pairs if math.isfinite(value))
         return [TokenLogprob(token, float(shares[token]), top)]
+
+
+def _stop_strings(stop: object) -> tuple[str, ...]:
+    strings = (stop,) if isinstance(stop, str) else stop
+    if not isinstance(strings, Sequence) or not all(isinstance(each, str) for each in strings):
+        raise ValueError(f"stop={shorten(stop)}; give a text, or a list of texts")
+    if len(strings) > MOST_STOPS:
+        raise ValueError(f"{len(strings)} stop strings; give at most {MOST_STOPS}")
+    return tuple(each for each in strings if each)
 
 
 def check_choices(choices: object) -> tuple[str, ...]:

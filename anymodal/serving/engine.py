@@ -34,7 +34,6 @@ from anymodal.types import Message, ToolCall
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
-MOST_STOPS = 16
 MOST_SECONDS = 86_400.0
 _MOST_RETRY_AFTER = 60
 
@@ -175,8 +174,6 @@ class Engine:
             if name not in self.model.decoders:
                 names = ", ".join(self.model.decoders) or "text alone"
                 raise ValueError(f"this model makes no {name!r}; it makes {names}")
-        if len(request.stop) > MOST_STOPS:
-            raise ValueError(f"{len(request.stop)} stop strings; give at most {MOST_STOPS}")
         # Not torch's generator, which all requests and the model itself share.
         seed = secrets.randbelow(2**31) if request.seed is None else ranges.check_seed(request.seed)
         timeout = self.settings.timeout

@@ -12,9 +12,7 @@ from anymodal.language.sampling import Sampling
 from anymodal.language.tool_calls import ToolCallParser, ToolFormat
 from anymodal.media import Media
 from anymodal.serving.errors import DeadlineError
-from anymodal.serving.logprobs import LogprobQueue
 from anymodal.serving.requests import Channel, ReplyEnd, ReplyRequest
-from anymodal.serving.stop_strings import StopStrings
 from anymodal.types import (
     ChoiceScore,
     Event,
@@ -51,6 +49,9 @@ class Job:
         settings: its settings.
         channel: where events go.
         on_end: called once, when it is complete, failed or cancelled.
+
+    Attributes:
+        num_media: number of media that the reply has asked for.
     """
 
     def __init__(
@@ -62,16 +63,15 @@ class Job:
         on_end: Callable[[Job], None],
     ) -> None:
         self.request, self.messages, self.settings = request, messages, settings
-        self.stops = StopStrings(request.stop)
         self.usage = TokenUsage()
         self.error: Exception | None = None
         self.began = time.monotonic()
         self._channel, self._on_end = channel, on_end
         self._calls = ToolCallParser(settings.tools) if settings.tools is not None else None
-        self._logprobs = LogprobQueue()
+        self._logprobs: list[TokenLogprob] = []  # of text that is held back
         self._content: list[str | int | ToolCall] = []  # media by their indices
         self._media: dict[int, Media] = {}
-        self._num_media = self._num_calls = 0
+        self.num_media = self._num_calls = 0
         self._finish_reason: str | None = None
         self._choices: tuple[ChoiceScore, ...] = ()
         self._has_ended = False
@@ -97,22 +97,21 @@ class Job:
 
     @property
     def has_all_text(self) -> bool:
-        """True once a stop string came, or the one call of a tool that there may be."""
-        return self.stops.hit or (self._num_calls > 0 and not self.request.parallel_calls)
+        """True once the one call of a tool came that there may be."""
+        return self._num_calls > 0 and not self.request.parallel_calls
 
     def write(self, text: str, logprobs: Sequence[TokenLogprob] = ()) -> None:
-        """Take a piece of text, as far as no stop string begins in it."""
-        self._logprobs.push(len(text), logprobs)
-        self._say(self.stops.push(text))
+        """Take a piece of text, as far as no call of a tool begins in it."""
+        self._logprobs.extend(logprobs)
+        self._add([text] if self._calls is None else self._calls.push(text))
 
-    def start_medium(self, modality: str) -> int:
-        """Note that the reply asks for a medium; give its index among those of the reply."""
-        self._flush()  # neither a stop string nor a call reaches beyond a medium
+    def start_medium(self, modality: str) -> None:
+        """Note that the reply asks for a medium."""
+        self._flush()  # no call reaches beyond a medium
         with self._lock:
-            index, self._num_media = self._num_media, self._num_media + 1
+            index, self.num_media = self.num_media, self.num_media + 1
             self._content.append(index)
         self.emit(MediumStarted(index, modality))
-        return index
 
     def finish_medium(self, index: int, modality: str, medium: Media) -> None:
         """Take a medium; with the last one the reply is complete."""
@@ -137,14 +136,8 @@ class Job:
         self._end(error)
 
     def _flush(self) -> None:
-        self._say(self.stops.flush())
         if self._calls is not None:
             self._add(self._calls.flush())
-
-    def _say(self, text: str) -> None:
-        if text:
-            self._logprobs.release(len(text))
-            self._add([text] if self._calls is None else self._calls.push(text))
 
     def _add(self, pieces: Sequence[str | ToolCall]) -> None:
         for piece in pieces:
@@ -153,7 +146,7 @@ class Job:
             self._num_calls += isinstance(piece, ToolCall)
             with self._lock:
                 self._content.append(piece)
-            logprobs = self._logprobs.pop()  # those of a call's tokens belong to no text
+            logprobs, self._logprobs = tuple(self._logprobs), []  # a call's belong to no text
             if isinstance(piece, str):
                 self.emit(TextDelta(piece, logprobs))
             else:
@@ -162,7 +155,7 @@ class Job:
     def _finish_if_complete(self) -> None:
         with self._lock:
             reason = self._finish_reason
-            if reason is None or len(self._media) < self._num_media:
+            if reason is None or len(self._media) < self.num_media:
                 return
             message = Message(
                 "assistant",

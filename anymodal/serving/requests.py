@@ -27,7 +27,6 @@ class ReplyRequest:
         seed: of the sampled text and of the media; None draws one.
         text: settings of the text.
         sampling: settings of media by modality, over the model's own.
-        stop: strings that end the reply; they are left out of it.
         forced: the reply consists of media of these modalities and nothing else.
         tools: that the reply may call, as OpenAI's API has them.
         parallel_calls: whether it may call several; if not, it ends with the first call.
@@ -39,7 +38,6 @@ class ReplyRequest:
     seed: int | None = None
     text: TextSettings = field(default_factory=lambda: TextSettings())
     sampling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    stop: Sequence[str] = ()
     forced: Sequence[str] = ()
     tools: Sequence[ToolDefinition] = ()
     parallel_calls: bool = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from anymodal.chat.orders import order_of
+from anymodal.chat.orders import orders_of
 from anymodal.language.continuous import BatchRow, ContinuousBatch
 from anymodal.language.generation import Prompt, SpanReady, TextToken
 from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
@@ -232,9 +232,12 @@ class TextWorker:
         if isinstance(event, TextToken):
             job.write(event.text, event.logprobs)
             return
-        index = job.start_medium(event.name)
-        order = order_of(self.model, event, index, job.settings.seed)
-        self.order_medium(MediaTask(job, order))
+        settings = job.settings
+        orders = orders_of(self.model, event, job.num_media, settings.seed, settings.media)
+        for _ in orders:  # all of them first: no reply is complete while more are to come
+            job.start_medium(event.name)
+        for order in orders:
+            self.order_medium(MediaTask(job, order))
 
 
 def _failure(error: Exception) -> Exception:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar, cast
 
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -19,14 +18,17 @@ from anymodal import config as configuration
 from anymodal.config import ConfigError, shorten
 from anymodal.core import ComposedModel
 from anymodal.data.mixture import epoch_size
+from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing_folder, sweep
 from anymodal.metrics import Metric
 from anymodal.training import plugins
 from anymodal.training.building import build_all, held_out_of, resolve_steps
 from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
+from anymodal.training.callbacks.progress_bar import StepProgressBar
 from anymodal.training.checkpoints import AtomicCheckpointIO, resumable
 from anymodal.training.configuration import Run
 from anymodal.training.data_module import RunData
+from anymodal.training.finished_run import advice, goes_on, read_finished, rename_finished
 from anymodal.training.losses import LossSettings
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
@@ -102,15 +104,19 @@ def check_trainer(run: Run) -> None:
 def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     """Train as a configuration says; the finished model's folder, or None if it was stopped.
 
-    A run that finished before is left alone, and one that was stopped goes on from its last
-    checkpoint. Among several processes, the first writes.
+    A run that finished before is left alone, unless it has more steps by now; then it goes on, as
+    one that was stopped does, from its last checkpoint. Among several processes, the first writes.
     """
     say = rank_zero_only(_LOG.info)
     run = read_run(path, overrides)
     model_folder = Path(run.output_dir) / FINISHED
     if model_folder.exists():
-        say(f"{model_folder} is there already; delete it to train again")
-        return model_folder
+        before = read_finished(run)
+        if before is None or not goes_on(before, run):
+            say(advice(before, run, model_folder))
+            return model_folder
+        if collectives.is_rank_zero():
+            say(f"the model so far is now {rename_finished(model_folder, before)}")
     say(f"training {path} -> {model_folder}")
     trainer, module = fit(run)
     if _was_interrupted(trainer):
@@ -276,7 +282,7 @@ def _trainer(
     run: Run, callbacks: Sequence[L.Callback], loggers: Sequence[Logger] | bool
 ) -> L.Trainer:
     out = Path(run.output_dir)
-    bar = [TQDMProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []
+    bar = [StepProgressBar(10)] if run.trainer.get("enable_progress_bar", True) else []
     settings = {
         "enable_checkpointing": False,  # `SaveEvery` saves
         "enable_model_summary": False,

@@ -17,6 +17,7 @@ from anymodal.chat.batch import reply_many
 from anymodal.chat.model import ChatModel
 from anymodal.chat.session import Session
 from anymodal.chat.settings import MediaSettings, TextSettings
+from anymodal.config.ranges import MEDIA_SETTINGS, NUMBER
 from anymodal.decoders import Decoder
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.language.sampling import Sampling
@@ -34,7 +35,7 @@ def test_text_settings_are_the_fields_of_sampling() -> None:
 def test_media_settings_are_what_every_decoder_takes() -> None:
     ours = ("self", "conditioning", "generator", "progress")
     taken = [name for name in inspect.signature(Decoder.sample).parameters if name not in ours]
-    assert list(get_type_hints(MediaSettings)) == taken
+    assert list(get_type_hints(MediaSettings)) == [*taken, NUMBER] == list(MEDIA_SETTINGS)
 
 
 @pytest.mark.parametrize("schema", [TextSettings, MediaSettings])

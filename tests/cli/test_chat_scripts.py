@@ -123,6 +123,22 @@ def test_wrong_sources_are_errors_before_the_model_is_loaded(
     assert "nowhere.txt" in told and "give one of them" in told
 
 
+def test_stops_several_replies_and_log_probabilities(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("draw a ball", "--n", 2, "--logprobs", 1, "--stop", " ball", "--stop", "x") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == ["Here is a"] * 2
+    assert json.dumps("Here is a")[1:3] in lines[1] and "(" in lines[1]
+    assert run("draw a ball", "--set", "image.number=3", "--json") == 0
+    reply = json.loads(capsys.readouterr().out)
+    assert [Path(file).name for file in reply["files"]] == [
+        "reply-1-image.png", "reply-1-image-2.png", "reply-1-image-3.png"
+    ]  # fmt: skip
+    assert run("hello", "--stop", "a", *(["--stop", "b"] * 16)) == 2
+    assert "17 stop strings" in capsys.readouterr().err
+
+
 def test_settings_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("hello", "--set", "image.steps=3", "--set", "top_k=5", "--set", "guidance=1") == 0
     for setting, message in [

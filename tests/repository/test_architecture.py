@@ -29,7 +29,7 @@ LAYERS = (
 NAMED_FREELY = (
     *("anymodal.encoders", "anymodal.decoders", "anymodal.media", "anymodal.toybox"),
     "anymodal.tools.convert",  # others' checkpoints name theirs
-    "anymodal.serving.api",  # so do the fields of others' clients
+    *("anymodal.serving.api", "anymodal.serving.client"),  # so do fields of others' clients
     "anymodal.evaluation.benchmarks",  # and the columns of published benchmarks
 )
 NAMES = {"image", "images", "audio", "audios", "video", "videos", "imu", "imus"}

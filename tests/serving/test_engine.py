@@ -308,7 +308,9 @@ def test_stop_strings_length_and_usage(model: AnyModal) -> None:
     whole = model.chat("what can you do?").text
 
     async def work(engine: Engine) -> None:
-        message, stream, events = await read(engine, request("what can you do?", stop=["hear s"]))
+        message, stream, events = await read(
+            engine, request("what can you do?", text={"stop": "hear s"})
+        )
         assert message.text == whole[: whole.index("hear s")] and stream.finish_reason == "stop"
         assert "".join(e.text for e in events if isinstance(e, TextDelta)) == message.text
         message, stream, _ = await read(engine, request("hello", text={"max_new_tokens": 3}))
@@ -359,7 +361,7 @@ def test_what_does_not_fit_is_refused(model: AnyModal) -> None:
         (request("hi", forced=["smell"]), "smell"),
         (request("hi", text={"modalities": ["imu"]}), "imu"),
         (request("hi", seed=-1), "seed"),
-        (request("hi", stop=["a"] * 17), "17 stop strings"),
+        (request("hi", text={"stop": ["a"] * 17}), "17 stop strings"),
         (request("", completes=True), "prompt is empty"),
         (request([felt], completes=True), "string"),
     ]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anymodal.language.kv_cache import PrefixCache
+from anymodal.language.stop_strings import StopStrings
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
-from anymodal.serving.stop_strings import StopStrings
 from anymodal.types import Message
 from tests.support.tiny import compose
 

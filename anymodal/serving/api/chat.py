@@ -76,7 +76,6 @@ def _requests(
             seed=seed + index,  # as single requests at these seeds would answer
             text=text,
             sampling=media_settings(body, served),
-            stop=body.stops(),
             tools=body.open_tools(),
             parallel_calls=body.parallel_tool_calls is not False,
         )

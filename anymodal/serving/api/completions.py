@@ -52,7 +52,7 @@ def _requests(body: CompletionBody, n: int) -> list[ReplyRequest]:
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
     text: TextSettings = {**body.text_settings(), "modalities": []}
     return [
-        ReplyRequest(prompt, completes=True, seed=seed + index, text=text, stop=body.stops())
+        ReplyRequest(prompt, completes=True, seed=seed + index, text=text)
         for prompt in prompts
         for index in range(n)
     ]

@@ -126,15 +126,13 @@ class TextBody(SamplingBody):
     stop: str | list[str] | None = None
     stream_options: StreamOptions | None = None
 
-    def stops(self) -> list[str]:
-        """The stop strings as a list."""
-        return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
-
     def text_settings(self) -> TextSettings:
         """Settings of the text, of those that are given."""
         settings = super().text_settings()
         if self.max_tokens is not None:
             settings["max_new_tokens"] = _limit(self.max_tokens)
+        if self.stop is not None:
+            settings["stop"] = self.stop
         return settings
 
 

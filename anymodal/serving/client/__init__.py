@@ -1,0 +1,1 @@
+"""Models on servers of OpenAI's API, for sessions of this process."""

@@ -1,0 +1,177 @@
+"""Streamed replies of a server as events of a chat."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Any
+
+from anymodal.io.message_parts import kind_of
+from anymodal.media import Limits, Media
+from anymodal.media.source import write_file
+from anymodal.serving.client.http_client import Json, ServerError
+from anymodal.types import (
+    Done,
+    Event,
+    MediumProgress,
+    MediumReady,
+    MediumStarted,
+    Message,
+    TextDelta,
+    TokenLogprob,
+    TokenUsage,
+)
+
+
+@dataclass
+class _Medium:
+    """A medium of a reply: its kind, and once it has come the medium and its file."""
+
+    kind: str
+    medium: Media | None = None
+    data: bytes = b""
+    mime: str = ""
+
+
+class ReplyReader:
+    """Reads chunks of one streamed reply, those of AnyModal's server and of others.
+
+    Args:
+        limits: the largest media that are read.
+        is_ours: whether the server tells of media in `parts`; else pictures come in `images`.
+
+    Attributes:
+        tokens: the texts of the reply's tokens, which its log-probabilities name by their places.
+    """
+
+    def __init__(self, limits: Limits, *, is_ours: bool) -> None:
+        self.limits, self.is_ours = limits, is_ours
+        self.tokens: list[str] = []
+        self._content: list[str | _Medium] = []
+        self._media: list[_Medium] = []
+        self._places: dict[int, int] = {}  # among the media, by their places in the reply
+        self._finish_reason: str | None = None
+        self._usage: TokenUsage | None = None
+
+    def events(self, chunks: Iterable[Json]) -> Iterator[Event]:
+        """The events of a reply, `Done` last.
+
+        Raises:
+            ServerError: for what is no reply.
+        """
+        for chunk in chunks:
+            try:
+                events = list(self._chunk(chunk))
+            except (KeyError, TypeError, AttributeError, IndexError) as error:
+                raise ServerError(
+                    f"a piece of the server's answer can't be read ({error!r})"
+                ) from error
+            yield from events
+        if self._finish_reason is None:
+            raise ServerError("the server ended its answer before the reply was complete")
+        yield Done(self._message())
+
+    def save(self, medium: Media, path: Path) -> Path:
+        """Save a medium of the reply: its file as it came where the suffix is the kind's own."""
+        path = path.with_name(path.name + medium.suffix)
+        file = next((each for each in self._media if each.medium is medium), None)
+        if file is None or file.mime != guess_type(path.name)[0]:
+            return medium.save(path)
+        write_file(path, file.data)
+        return path
+
+    def _chunk(self, chunk: Json) -> Iterator[Event]:
+        self._usage = _usage(chunk.get("usage")) or self._usage
+        for choice in chunk.get("choices") or []:
+            if choice.get("index", 0) == 0:
+                yield from self._choice(choice)
+
+    def _choice(self, choice: Mapping[str, Any]) -> Iterator[Event]:
+        delta = choice.get("delta") or {}
+        if text := delta.get("content"):
+            if not isinstance(text, str):
+                raise TypeError("content is no text")
+            if self._content and isinstance(self._content[-1], str):
+                self._content[-1] += text
+            else:
+                self._content.append(text)
+            yield TextDelta(text, self._logprobs(choice.get("logprobs")))
+        if self.is_ours:
+            for part in delta.get("parts") or []:
+                yield from self._part(part)
+        else:
+            for part in delta.get("images") or []:
+                place = len(self._media)
+                yield from self._part({**part, "index": place, "status": "started"})
+                yield from self._part({**part, "index": place, "status": "completed"})
+        self._finish_reason = choice.get("finish_reason") or self._finish_reason
+
+    def _part(self, part: Mapping[str, Any]) -> Iterator[Event]:
+        kind, place, status = kind_of(part.get("type")), part.get("index", 0), part.get("status")
+        if place not in self._places:
+            self._places[place] = len(self._media)
+            self._media.append(_Medium(kind))
+            self._content.append(self._media[-1])
+            yield MediumStarted(self._places[place], kind)
+        index = self._places[place]
+        if status == "in_progress":
+            yield MediumProgress(index, kind, int(part["step"]), int(part["steps"]))
+        elif status == "completed":
+            record = self._media[index]
+            record.mime, record.data = _decode(part.get(f"{kind}_url"))
+            record.medium = Media.kinds[kind].load(record.data, limits=self.limits)
+            yield MediumReady(index, kind, record.medium)
+
+    def _logprobs(self, logprobs: object) -> tuple[TokenLogprob, ...]:
+        content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+        return tuple(
+            TokenLogprob(
+                self._token(each),
+                float(each["logprob"]),
+                tuple(
+                    (self._token(t), float(t["logprob"])) for t in each.get("top_logprobs") or []
+                ),
+            )
+            for each in content or []
+        )
+
+    def _token(self, entry: Mapping[str, Any]) -> int:
+        self.tokens.append(str(entry.get("token", "")))
+        return len(self.tokens) - 1
+
+    def _message(self) -> Message:
+        parts: list[str | Media] = []
+        for part in self._content:
+            if isinstance(part, str):
+                parts.append(part)
+            elif part.medium is not None:
+                parts.append(part.medium)
+        return Message("assistant", parts, finish_reason=self._finish_reason, usage=self._usage)
+
+
+def _usage(usage: object) -> TokenUsage | None:
+    if not isinstance(usage, Mapping):
+        return None
+    details = usage.get("prompt_tokens_details") or {}
+    counts = (
+        usage.get("prompt_tokens"),
+        details.get("cached_tokens"),
+        usage.get("completion_tokens"),
+    )
+    return TokenUsage(*(int(count or 0) for count in counts))
+
+
+def _decode(body: object) -> tuple[str, bytes]:
+    """The type and the bytes of a data URL."""
+    url = body.get("url") if isinstance(body, Mapping) else body
+    head, comma, data = str(url).partition(",")
+    if not (head.startswith("data:") and head.endswith(";base64") and comma):
+        raise ServerError("the server gives a medium elsewhere than in its answer")
+    try:
+        return head[5:].partition(";")[0], b64decode(data, validate=True)
+    except Error:
+        raise ServerError("a medium of the server's answer is damaged") from None
