@@ -21,6 +21,7 @@ COMMANDS = {
         "a scripted chat through every modality, with an HTML report",
     ),
     "serve": ("anymodal.cli.serve", "answer requests over HTTP, in the manner of OpenAI's API"),
+    "batch": ("anymodal.cli.batch", "answer a file of requests, without a server"),
     "train": ("anymodal.cli.train", "train as configurations say"),
     "cache": ("anymodal.cli.cache", "fill the feature cache of a training run ahead of it"),
     "export": ("anymodal.cli.export", "put a model and all its parts into one folder"),

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from anymodal.cli.options import limits_of, open_model
 from anymodal.cli.process import quick_start
-from anymodal.cli.serve import import_server, listen, run_server, url_of
+from anymodal.cli.serve import listen, run_server, url_of
+from anymodal.cli.serving_options import import_server
 from anymodal.config.printable import printable
 
 HOST = "127.0.0.1"
@@ -19,7 +20,8 @@ _IN_PAGE = {"steps": "steps", "guidance": "guidance", "seed": "seed", "temperatu
             "max_new_tokens": "maxTokens", "system": "system"}  # fmt: skip
 """Options that the page takes, and what it calls them."""
 _TERMINAL = {"text": "TEXT", "prompts": "--prompts", "json": "--json", "attach": "--attach",
-             "set": "--set", "top_p": "--top-p"}  # fmt: skip
+             "set": "--set", "top_p": "--top-p", "stop": "--stop", "logprobs": "--logprobs",
+             "server": "--server"}  # fmt: skip
 """Options that mean something in a terminal alone, and how they are written."""
 
 

@@ -268,7 +268,7 @@ def test_responses_hold_texts_and_images(client: openai.OpenAI, model: AnyModal)
     seen = client.responses.create(input=shown, **asked)
     assert seen.output_text == model.chat([duck(), "what is this?"]).text
     for wrong, says in (({"previous_response_id": "resp_1"}, "isn't supported"),
-                        ({"input": [{"type": "function_call"}]}, "isn't read here")):  # fmt: skip
+                        ({"input": [{"type": "web_search_call"}]}, "isn't read here")):  # fmt: skip
         with pytest.raises(openai.BadRequestError, match=says):
             client.responses.create(**{"input": "hello", **asked, **wrong})
 

@@ -72,6 +72,48 @@ def test_a_call_is_streamed(client: openai.OpenAI) -> None:
     assert last.tool_calls and last.tool_calls[0].function.name == "weather"
 
 
+def test_responses_call_functions_and_read_their_outputs(client: openai.OpenAI) -> None:
+    tool = {"type": "function", **TOOL["function"]}
+    asked: Any = {"model": "caller", "tools": [tool, {"type": "image_generation"}]}
+    answer = client.responses.create(input="a", **asked)
+    assert [item.type for item in answer.output] == ["message", "function_call", "message"]
+    found: Any = answer.output[1]
+    assert found.name == "weather" and json.loads(found.arguments) == {"city": "Rome"}
+    assert answer.output_text == "Let me look. Done." and answer.tools[0].type == "function"
+    only = client.responses.create(input="a", parallel_tool_calls=False, **asked)
+    assert [item.type for item in only.output] == ["message", "function_call"]
+    plain = client.responses.create(input="a", tool_choice="none", **asked)
+    assert plain.output_text == "".join(PIECES)
+
+    items: list[Any] = [{"role": "user", "content": "a"}, *answer.output,
+                        {"type": "function_call_output", "call_id": found.call_id,
+                         "output": "sunny"}]  # fmt: skip
+    again = client.responses.create(input=items, **asked)
+    assert again.usage and answer.usage and again.usage.input_tokens > answer.usage.input_tokens
+    with client.responses.stream(input="a", **asked) as events:
+        kinds = [event.type for event in events]
+        last = events.get_final_response()
+    assert [item.type for item in last.output] == ["message", "function_call", "message"]
+    assert kinds.count("response.function_call_arguments.done") == 1
+    with pytest.raises(openai.BadRequestError, match="tool call"):
+        client.responses.create(input=[{"type": "function_call"}], **asked)  # type: ignore[list-item]
+
+
+def test_responses_have_log_probabilities(client: openai.OpenAI, model: AnyModal) -> None:
+    asked: Any = {"model": "nano", "input": "hello", "max_output_tokens": 5,
+                  "include": ["message.output_text.logprobs"], "top_logprobs": 2}  # fmt: skip
+    part: Any = client.responses.create(**asked).output[0].content[0]  # type: ignore[union-attr]
+    assert [each.logprob for each in part.logprobs] == pytest.approx(
+        wanted_logprobs(model, "hello"), abs=1e-4
+    )
+    assert "".join(each.token for each in part.logprobs) == part.text
+    assert all(len(each.top_logprobs) == 2 for each in part.logprobs)
+    with client.responses.stream(**asked) as events:
+        deltas = [event for event in events if event.type == "response.output_text.delta"]
+    streamed = [each.logprob for delta in deltas for each in delta.logprobs]
+    assert streamed == pytest.approx([each.logprob for each in part.logprobs], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

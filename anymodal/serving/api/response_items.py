@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anymodal.media import Image, Media
 from anymodal.serving.api.errors import ApiError
-from anymodal.serving.api.replies import Json, MediaEncoder, new_id
-from anymodal.types import Message
+from anymodal.serving.api.replies import Json
+from anymodal.types import ToolCall
 
-IMAGE_CALL = "image_generation_call"
+IMAGE_CALL, FUNCTION_CALL = "image_generation_call", "function_call"
 
 
 def messages_of(input_items: str | Sequence[Any], instructions: str | None) -> list[dict[str, Any]]:
     """Input items as messages of chat completions.
 
-    Items of a reply that follow one another, texts and images, are one message of the assistant.
+    Items of a reply that follow one another, texts, images and calls, are one message of the
+    assistant.
 
     Raises:
         ApiError: for an item of another type.
@@ -47,9 +47,16 @@ def _item(item: object, place: int) -> tuple[object, list[object]]:
     if kind == IMAGE_CALL:
         source = {"data": item.get("result")}
         return "assistant", [{"type": "input_image", "input_image": source}]
+    if kind == FUNCTION_CALL:
+        call = {key: item.get(key) for key in ("name", "arguments")}
+        part = {"type": "tool_call", "tool_call": {**call, "id": item.get("call_id") or ""}}
+        return "assistant", [part]
+    if kind == "function_call_output":
+        output = item.get("output")
+        return "tool", output if isinstance(output, list) else [output]
     raise ApiError(
-        400, f"an input item of type {str(kind)[:80]!r} isn't read here; give messages and images",
-        param=f"input.{place}",
+        400, f"an input item of type {str(kind)[:80]!r} isn't read here; give messages, images, "
+        "calls of functions and their outputs", param=f"input.{place}",
     )  # fmt: skip
 
 
@@ -60,32 +67,30 @@ def _part(part: object) -> object:
     return part
 
 
-def text_item(identity: str, text: str | None, status: str = "completed") -> Json:
+def text_item(
+    identity: str, text: str | None, logprobs: Sequence[Json] = (), status: str = "completed"
+) -> Json:
     """A text of a reply; None where none of it is known yet."""
-    content = [] if text is None else [text_part(text)]
+    content = [] if text is None else [text_part(text, logprobs)]
     return {
         "id": identity, "type": "message", "status": status, "role": "assistant",
         "content": content,
     }  # fmt: skip
 
 
-def text_part(text: str) -> Json:
+def text_part(text: str, logprobs: Sequence[Json] = ()) -> Json:
     """The content of a text item."""
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": [*logprobs]}
+
+
+def call_item(identity: str, call: ToolCall, status: str = "completed") -> Json:
+    """A call of a function."""
+    return {
+        "id": identity, "type": FUNCTION_CALL, "status": status, "call_id": call.id,
+        "name": call.name, "arguments": call.arguments,
+    }  # fmt: skip
 
 
 def image_item(identity: str, result: str | None, status: str = "completed") -> Json:
     """An image of a reply, in base64; None where it isn't made yet."""
     return {"id": identity, "type": IMAGE_CALL, "status": status, "result": result}
-
-
-def output_items(message: Message, encoder: MediaEncoder) -> list[Json]:
-    """A whole reply."""
-    items: list[Json] = []
-    for part in message.content:
-        if isinstance(part, Media):
-            assert isinstance(part, Image), "others are not asked for"
-            items.append(image_item(new_id("ig"), encoder.base64(part)))
-        else:
-            items.append(text_item(new_id("msg"), str(part)))
-    return items

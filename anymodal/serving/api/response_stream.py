@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.replies import Json, MediaEncoder, new_id
-from anymodal.serving.api.response_items import image_item, text_item, text_part
+from anymodal.serving.api.response_items import call_item, image_item, text_item, text_part
 from anymodal.serving.api.streaming import StreamFormat
-from anymodal.types import Done, Event, MediumProgress, MediumReady, MediumStarted, TextDelta
+from anymodal.types import (
+    Done,
+    Event,
+    MediumProgress,
+    MediumReady,
+    MediumStarted,
+    TextDelta,
+    TokenLogprob,
+    ToolCall,
+    ToolCalled,
+)
 
 
 class ResponseStream(StreamFormat):
@@ -18,6 +28,10 @@ class ResponseStream(StreamFormat):
         encoder: of images.
         response: makes the response object, of a status and its output.
         last_status: gives the status in the end, `completed` or `incomplete`.
+        logprobs: makes JSON of log-probabilities.
+
+    Attributes:
+        output: the items so far.
     """
 
     end = b""
@@ -27,9 +41,12 @@ class ResponseStream(StreamFormat):
         encoder: MediaEncoder,
         response: Callable[[str, list[Json]], Json],
         last_status: Callable[[], str],
+        logprobs: Callable[[Sequence[TokenLogprob]], list[Json]],
     ) -> None:
         self.encoder, self.response, self.last_status = encoder, response, last_status
-        self._output: list[Json] = []
+        self.logprobs = logprobs
+        self._logprobs: list[Json] = []  # of the open text item
+        self.output: list[Json] = []
         self._number = -1
         self._text: str | None = None  # of the open text item, the last of the output
         self._images: dict[int, int] = {}  # places in the output
@@ -45,8 +62,10 @@ class ResponseStream(StreamFormat):
     def event_json(self, index: int, event: Event) -> list[Json]:
         """Events of the change in the output."""
         match event:
-            case TextDelta(text):
-                return self._write(text)
+            case TextDelta(text, logprobs):
+                return self._write(text, self.logprobs(logprobs))
+            case ToolCalled(call):
+                return [*self._close_text(), *self._call(call)]
             case MediumStarted(place):
                 return [*self._close_text(), *self._start_image(place)]
             case MediumProgress(place):
@@ -55,12 +74,12 @@ class ResponseStream(StreamFormat):
                 return self._finish_image(self._images[place], self.encoder.base64(medium))
             case Done():
                 return [*self._close_text(), *self._finish()]
-        return []  # calls of tools, which this endpoint offers none of
+        return []
 
     def failure(self, error: ApiError) -> list[Json]:
         """The response has failed."""
         error_json = {"code": "server_error", "message": error.message}
-        response = {**self.response("failed", self._output), "error": error_json}
+        response = {**self.response("failed", self.output), "error": error_json}
         return [self._event("response.failed", response=response)]
 
     def _event(self, kind: str, **fields: object) -> Json:
@@ -68,49 +87,68 @@ class ResponseStream(StreamFormat):
         return {"type": kind, "sequence_number": self._number, **fields}
 
     def _text_event(self, kind: str, **fields: object) -> Json:
-        place = len(self._output) - 1
-        location = {"item_id": self._output[-1]["id"], "output_index": place, "content_index": 0}
+        place = len(self.output) - 1
+        location = {"item_id": self.output[-1]["id"], "output_index": place, "content_index": 0}
         return self._event(f"response.{kind}", **location, **fields)
 
     def _image_event(self, kind: str, place: int) -> Json:
-        location = {"item_id": self._output[place]["id"], "output_index": place}
+        location = {"item_id": self.output[place]["id"], "output_index": place}
         return self._event(f"response.image_generation_call.{kind}", **location)
 
     def _item_event(self, kind: str, place: int) -> Json:
-        item = self._output[place]
+        item = self.output[place]
         return self._event(f"response.output_item.{kind}", output_index=place, item=item)
 
-    def _write(self, text: str) -> list[Json]:
+    def _write(self, text: str, logprobs: list[Json]) -> list[Json]:
         events = []
         if self._text is None:
-            self._text = ""
-            self._output.append(text_item(new_id("msg"), None, "in_progress"))
-            events.append(self._item_event("added", len(self._output) - 1))
+            self._text, self._logprobs = "", []
+            self.output.append(text_item(new_id("msg"), None, status="in_progress"))
+            events.append(self._item_event("added", len(self.output) - 1))
             events.append(self._text_event("content_part.added", part=text_part("")))
         self._text += text
-        return [*events, self._text_event("output_text.delta", delta=text, logprobs=[])]
+        self._logprobs += logprobs
+        return [*events, self._text_event("output_text.delta", delta=text, logprobs=logprobs)]
 
     def _close_text(self) -> list[Json]:
         if self._text is None:
             return []
-        text, self._text = self._text, None
-        self._output[-1] = text_item(self._output[-1]["id"], text)
+        text, logprobs, self._text = self._text, self._logprobs, None
+        self.output[-1] = text_item(self.output[-1]["id"], text, logprobs)
         return [
-            self._text_event("output_text.done", text=text, logprobs=[]),
-            self._text_event("content_part.done", part=text_part(text)),
-            self._item_event("done", len(self._output) - 1),
+            self._text_event("output_text.done", text=text, logprobs=logprobs),
+            self._text_event("content_part.done", part=text_part(text, logprobs)),
+            self._item_event("done", len(self.output) - 1),
         ]
 
+    def _call(self, call: ToolCall) -> list[Json]:
+        identity, place = new_id("fc"), len(self.output)
+        self.output.append(
+            call_item(identity, ToolCall(call.name, "", call.id), status="in_progress")
+        )
+        added = self._item_event("added", place)
+        self.output[place] = call_item(identity, call)
+        return [
+            added,
+            self._call_event("delta", place, delta=call.arguments),
+            self._call_event("done", place, name=call.name, arguments=call.arguments),
+            self._item_event("done", place),
+        ]
+
+    def _call_event(self, kind: str, place: int, **fields: object) -> Json:
+        location = {"item_id": self.output[place]["id"], "output_index": place}
+        return self._event(f"response.function_call_arguments.{kind}", **location, **fields)
+
     def _start_image(self, index: int) -> list[Json]:
-        self._images[index] = place = len(self._output)
-        self._output.append(image_item(new_id("ig"), None, "in_progress"))
+        self._images[index] = place = len(self.output)
+        self.output.append(image_item(new_id("ig"), None, "in_progress"))
         return [self._item_event("added", place), self._image_event("in_progress", place)]
 
     def _finish_image(self, place: int, result: str) -> list[Json]:
-        self._output[place] = image_item(self._output[place]["id"], result)
+        self.output[place] = image_item(self.output[place]["id"], result)
         return [self._image_event("completed", place), self._item_event("done", place)]
 
     def _finish(self) -> list[Json]:
         status = self.last_status()
-        response = self.response(status, self._output)
+        response = self.response(status, self.output)
         return [self._event(f"response.{status}", response=response)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from anymodal.chat.settings import TextSettings
 from anymodal.media import Image
 from anymodal.serving.api.conversation import recent
+from anymodal.serving.api.logprobs import chat_logprobs
 from anymodal.serving.api.replies import Json, MediaEncoder, new_id
-from anymodal.serving.api.response_items import messages_of, output_items
+from anymodal.serving.api.response_items import messages_of
 from anymodal.serving.api.response_stream import ResponseStream
 from anymodal.serving.api.schemas import ResponseBody
 from anymodal.serving.api.state import (
@@ -27,7 +29,7 @@ from anymodal.serving.api.state import (
 from anymodal.serving.api.streaming import EventStream
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ServedModel
-from anymodal.types import Done, Message
+from anymodal.types import TokenLogprob
 
 router = APIRouter()
 
@@ -43,14 +45,14 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     maker = served.makers.get(Image.kind)
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
     reply_request = ReplyRequest(
-        messages, seed=body.seed, text=text, sampling=media_settings(body, served)
-    )
+        messages, seed=body.seed, text=text, sampling=media_settings(body, served),
+        tools=body.open_tools(), parallel_calls=body.parallel_tool_calls is not False,
+    )  # fmt: skip
     streams = await submit_all(engine, [reply_request])
     answer = _ResponseAnswer(state, served, body, streams[0])
     if not body.stream:
         return JSONResponse(await while_connected(request, answer.full_response()))
-    form = ResponseStream(answer.encoder, answer.response, answer.status)
-    return await EventStream(served.name, streams, state.metrics, form).response(request)
+    return await EventStream(served.name, streams, state.metrics, answer.form).response(request)
 
 
 class _ResponseAnswer:
@@ -61,20 +63,24 @@ class _ResponseAnswer:
     ) -> None:
         self.state, self.served, self.body, self.stream = state, served, body, stream
         self.id, self.created = new_id("resp"), int(time.time())
-        self.encoder = MediaEncoder()
+        self.form = ResponseStream(MediaEncoder(), self.response, self.status, self.logprobs)
 
     async def full_response(self) -> Json:
         """The answer as one object."""
-        (message,) = await all_of([self.stream], [self._message()])
-        output = await asyncio.to_thread(output_items, message, self.encoder)
-        return self.response(self.status(), output)
+        await all_of([self.stream], [self._read()])
+        return self.response(self.status(), self.form.output)
 
-    async def _message(self) -> Message:
-        message = Message("assistant", "")
+    async def _read(self) -> None:
         async for event in self.state.metrics.watch(self.served.name, self.stream):
-            if isinstance(event, Done):
-                message = event.message
-        return message
+            await self.form.take(0, event)
+
+    def logprobs(self, logprobs: Sequence[TokenLogprob]) -> list[Json]:
+        """Log-probabilities of a text, if they are asked for."""
+        if not self.body.with_logprobs:
+            return []
+        assert self.served.model is not None, "only a model that replies is asked"
+        content: list[Json] = chat_logprobs(self.served.model.language, logprobs)["content"]
+        return content
 
     def status(self) -> str:
         """The response's status: `incomplete` if the reply met its length limit."""
@@ -88,7 +94,9 @@ class _ResponseAnswer:
             "id": self.id, "object": "response", "created_at": self.created, "status": status,
             "model": self.served.name, "output": output, "error": None,
             "incomplete_details": reason, "instructions": body.instructions, "metadata": {},
-            "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+            "parallel_tool_calls": body.parallel_tool_calls is not False,
+            "tool_choice": body.tool_choice or "auto", "top_logprobs": body.top_logprobs,
+            "tools": [tool.model_dump(exclude_none=True) for tool in body.tools or ()],
             "temperature": body.temperature, "top_p": body.top_p,
             "max_output_tokens": body.max_output_tokens,
             "usage": self._usage() if status in ("completed", "incomplete") else None,

@@ -259,11 +259,23 @@ class CompletionBody(TextBody):
         return settings
 
 
+class ResponseFunctionBody(FunctionBody):
+    """A function that a response may call."""
+
+    type: Literal["function"]
+
+
+class ImageToolBody(BaseModel):
+    """The tool that makes images, which is the model itself."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    type: Literal["image_generation"]
+
+
 class ResponseBody(SamplingBody):
     """Body of `/v1/responses`."""
 
-    neutral = {**NEUTRAL, "tools": ([], [{"type": "image_generation"}]), "include": ([],),
-               "text": ({"format": {"type": "text"}},), "truncation": ("disabled",),
+    neutral = {**NEUTRAL, "text": ({"format": {"type": "text"}},), "truncation": ("disabled",),
                "background": (False,), "previous_response_id": (), "conversation": (),
                "reasoning": (), "prompt": (), "max_tool_calls": (), "n": (1,),
                "stream_options": ({},)}  # fmt: skip
@@ -272,10 +284,36 @@ class ResponseBody(SamplingBody):
     input: str | list[dict[str, Any]] = Field(description="A text, or messages and images.")
     instructions: str | None = Field(None, description="A system message before the input.")
     max_output_tokens: int | None = Field(None, description="The longest reply.")
+    tools: list[ResponseFunctionBody | ImageToolBody] | None = Field(
+        None, max_length=128, description="Functions that the reply may call."
+    )
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    include: list[Literal["message.output_text.logprobs"]] | None = Field(
+        None, description="Give each token's log-probability."
+    )
+    top_logprobs: int | None = Field(None, ge=0, le=20, description="Likeliest tokens beside it.")
+
+    @property
+    def with_logprobs(self) -> bool:
+        """Whether the answer has log-probabilities."""
+        return bool(self.include)
+
+    def open_tools(self) -> list[dict[str, Any]]:
+        """The functions that the reply may call, as chat completions have them."""
+        functions = [tool for tool in self.tools or () if isinstance(tool, ResponseFunctionBody)]
+        if self.tool_choice == "none":
+            return []
+        return [
+            {"type": "function", "function": tool.model_dump(exclude={"type"}, exclude_none=True)}
+            for tool in functions
+        ]
 
     def text_settings(self) -> TextSettings:
         """Settings of the text, of those that are given."""
         settings = super().text_settings()
+        if self.with_logprobs:
+            settings["top_logprobs"] = self.top_logprobs or 0
         if self.max_output_tokens is not None:
             settings["max_new_tokens"] = self.max_output_tokens
         return settings

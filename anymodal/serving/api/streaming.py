@@ -83,6 +83,12 @@ class StreamFormat(ABC):
         """Chunks after all events."""
         return []
 
+    async def take(self, index: int, event: Event) -> list[Json]:
+        """The chunks of an event; those of a medium are made in a thread."""
+        if isinstance(event, MediumReady):  # encoding one takes a while
+            return await asyncio.to_thread(self.event_json, index, event)
+        return self.event_json(index, event)
+
     def failure(self, error: ApiError) -> list[Json]:
         """Chunks for an error in the middle."""
         return [error.body]
@@ -125,19 +131,14 @@ class EventStream:
     async def _body(self, first_item: tuple[int, Event]) -> AsyncIterator[bytes]:
         try:
             yield _encode(self.form.opening())
-            yield _encode(await self._chunks(*first_item))
+            yield _encode(await self.form.take(*first_item))
             async for index, event in self._events:
-                yield _encode(await self._chunks(index, event))
+                yield _encode(await self.form.take(index, event))
             yield _encode(self.form.closing()) + self.form.end
         except Exception as error:
             yield _encode(self.form.failure(api_error(error)))
         finally:
             await self._close()
-
-    async def _chunks(self, index: int, event: Event) -> list[Json]:
-        if isinstance(event, MediumReady):  # encoding one takes a while
-            return await asyncio.to_thread(self.form.event_json, index, event)
-        return self.form.event_json(index, event)
 
     async def _close(self) -> None:
         await self._events.aclose()
