@@ -1,4 +1,4 @@
-"""Errors that a request may end in."""
+"""Errors that a request may end in. They can be pickled, and so cross processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ class QueueFullError(RuntimeError):
         super().__init__(
             f"{limit} requests are under way, which is the limit; ask again in {retry_after} s"
         )
-        self.retry_after = retry_after
+        self.limit, self.retry_after = limit, retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.limit, self.retry_after)
 
 
 class DeadlineError(TimeoutError):
@@ -18,6 +21,10 @@ class DeadlineError(TimeoutError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the request took longer than {seconds:g} s; ask for less, or allow more")
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.seconds,)
 
 
 class OutOfMemoryError(RuntimeError):
@@ -25,6 +32,9 @@ class OutOfMemoryError(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__("there is no memory for this request; ask for less, or ask again later")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), ()
 
 
 class ModelFaultError(RuntimeError):
@@ -37,6 +47,9 @@ class EngineClosedError(RuntimeError):
     def __init__(self) -> None:
         super().__init__("the server is going down; ask again later")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), ()
+
 
 class ContentFilterError(ValueError):
     """The operator's filter lets a text or medium not pass; `reason` is what it says."""
@@ -44,3 +57,6 @@ class ContentFilterError(ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the content filter refuses this: {reason}")
         self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.reason,)

@@ -90,6 +90,11 @@ class Job:
             return False
         return True
 
+    @property
+    def media_settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """Settings of media by modality."""
+        return self.settings.media
+
     def emit(self, event: Event) -> None:
         """Pass an event on."""
         if not self._has_ended:

@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anymodal.chat.orders import Order, make
 from anymodal.decoders.base import NonFiniteError
+from anymodal.media import Media
 from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
-from anymodal.serving.job import Job
 from anymodal.serving.memory import free_memory, is_out_of_memory
-from anymodal.types import MediumProgress
+from anymodal.types import Event, MediumProgress
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
+
+
+class MediaClient(Protocol):
+    """Who waits for media: a `Job`, or one whose reply is written elsewhere."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a further step is worth it."""
+
+    @property
+    def media_settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """Arguments of `Decoder.sample` by modality."""
+
+    def emit(self, event: Event) -> None:
+        """Take an event."""
+
+    def finish_medium(self, index: int, modality: str, medium: Media) -> None:
+        """Take a medium."""
+
+    def fail(self, error: Exception) -> None:
+        """Take the error that there is in place of a medium."""
 
 
 @dataclass(frozen=True, eq=False)
 class MediaTask:
     """A medium to be made for a job."""
 
-    job: Job
+    job: MediaClient
     order: Order
 
 
@@ -58,6 +79,15 @@ class MediaWorker:
             self._tasks.append(task)
             self._condition.notify()
 
+    def check_health(self) -> None:
+        """Make sure that the thread runs.
+
+        Raises:
+            EngineClosedError: if it doesn't.
+        """
+        if not self._thread.is_alive():
+            raise EngineClosedError
+
     def close(self) -> None:
         """End the thread, at its next step."""
         with self._condition:
@@ -89,7 +119,7 @@ class MediaWorker:
             return batch
 
     def _settings(self, task: MediaTask) -> dict[str, object]:
-        return dict(task.job.settings.media[self.modality])
+        return dict(task.job.media_settings[self.modality])
 
     def _make(self, batch: Sequence[MediaTask], is_retry: bool = False) -> None:
         """Make a batch. Where memory runs out it is halved; a single one is tried once more."""

@@ -70,6 +70,13 @@ class ModelPool:
         """The models that are loaded."""
         yield from [slot.served for slot in self._slots.values() if slot.served is not None]
 
+    def put(self, served: ServedModel) -> None:
+        """Add a loaded model, which stays, or put it in the place of the one of its name; requests
+        that use that one go on with it.
+        """
+        slot = self._slots.setdefault(served.name, _Slot(served))  # its users release it by name
+        slot.served, slot.facts = served, served.facts
+
     @asynccontextmanager
     async def use(self, name: str) -> AsyncIterator[ServedModel]:
         """A model, which stays loaded within the block.

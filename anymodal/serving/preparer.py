@@ -45,6 +45,11 @@ class Preparer:
         """Queue a job."""
         self._jobs.put(job)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """End the thread, after the prompt at work."""
         self._is_closed = True

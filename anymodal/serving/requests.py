@@ -145,6 +145,15 @@ class ReplyStream(AsyncIterator[Event]):
         self.usage, self.finish_reason = item.usage, item.finish_reason
         return Done(item.message)
 
+    async def next_events(self) -> list[Event]:
+        """The next event, and those that have come by then; none at the end."""
+        events: list[Event] = []
+        async for event in self:
+            events.append(event)
+            if self._channel.items.empty():
+                break
+        return events
+
     async def _check(self, event: Event) -> None:
         """Show what comes to the operator's filter; what may not pass ends the reply."""
         items: list[object] = []

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from anymodal.media import Media
 from anymodal.model import AnyModal
-from anymodal.serving.engine import Engine, EngineSettings
+from anymodal.serving.engine import Engine, EngineSettings, ReplyEngine
 from anymodal.tools.embed.files import TEXT
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class ServedModel:
         model: the composed model; None for encoders alone.
         encoders: by kind of media, and `text`; those of the model where None.
         settings: of the engine.
+        engine: answers requests to the model; one of this process where None.
 
     Attributes:
         engine: answers requests; None for encoders alone.
@@ -80,9 +81,12 @@ class ServedModel:
         model: AnyModal | None,
         encoders: Mapping[str, Encoder | TextEncoder] | None = None,
         settings: EngineSettings | None = None,
+        engine: ReplyEngine | None = None,
     ) -> None:
         self.name, self.model = name, model
-        self.engine = None if model is None else Engine(model, settings)
+        self.engine = engine
+        if model is not None and engine is None:
+            self.engine = Engine(model, settings)
         self.content_filter = None if settings is None else settings.content_filter
         if encoders is None:
             modalities = {} if model is None else model.modalities

@@ -66,6 +66,11 @@ class TextWorker:
         """Queue a job whose prompt is ready."""
         self._queue.put((job, prompt))
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """End the thread at its next step."""
         self._is_closed = True

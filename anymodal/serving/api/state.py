@@ -26,7 +26,7 @@ from anymodal.serving.served import ModelFacts, ServedModel
 
 if TYPE_CHECKING:
     from anymodal.serving.api.schemas import MediaBody
-    from anymodal.serving.engine import Engine
+    from anymodal.serving.engine import ReplyEngine
 
 T = TypeVar("T")
 MOST_INPUTS = 2048
@@ -80,7 +80,7 @@ class ServerState:
         request.scope[LEASES].append(partial(self.pool.release, name))
         return served
 
-    async def engine(self, request: Request, name: str) -> tuple[ServedModel, Engine]:
+    async def engine(self, request: Request, name: str) -> tuple[ServedModel, ReplyEngine]:
         """A model that replies, and its engine, as `open` gives it.
 
         Raises:
@@ -173,7 +173,7 @@ async def all_of(
             await stream.aclose()
 
 
-async def submit_all(engine: Engine, requests: Sequence[ReplyRequest]) -> list[ReplyStream]:
+async def submit_all(engine: ReplyEngine, requests: Sequence[ReplyRequest]) -> list[ReplyStream]:
     """Submit several requests, or none of them if one is refused."""
     streams: list[ReplyStream] = []
     try:
