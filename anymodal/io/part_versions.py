@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "57ed48b31230e1d4", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "83a1145b81b79481"),
+    "anymodal.media": PartVersion(1, "9e320294ac50c87f"),
     "anymodal.encoders": PartVersion(1, "d8cfdabe86cad2d9", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "b203e33a48c3cc37", ("anymodal.encoders",)),

@@ -74,11 +74,11 @@ class Audio(Media):
         grow with them (44,101 Hz to 16 kHz), the nearest ratio of small numbers is taken, off by
         less than a millisecond in ten minutes.
         """
-        from scipy.signal import resample_poly
-
         rate = round(check_number(rate, "rate", 1, MAX_RATE, "Hz"))
         if rate == self.rate:
             return self
+        from scipy.signal import resample_poly
+
         ratio = Fraction(rate, self.rate)
         ratio = ratio.limit_denominator(max(2000, 4 * self.rate // rate))
         samples = resample_poly(self.samples, ratio.numerator, ratio.denominator, axis=1)

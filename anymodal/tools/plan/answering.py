@@ -104,8 +104,8 @@ def workloads_of(part: nn.Module, context: int) -> Iterator[Workload]:
     elif isinstance(part, Decoder):
         yield lambda _: _make(part)
     elif isinstance(part, Encoder) and part.media in BLANK:
-        shape = part.prepare(BLANK[part.media]).shape
-        yield lambda _: part(torch.zeros(1, *shape))
+        blank = BLANK[part.media]
+        yield lambda _: part(torch.zeros(1, *part.prepare(blank).shape))
 
 
 def _make(decoder: Decoder) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from anymodal.decoders import DiffusionDecoder
 from anymodal.language.model import LanguageModel
 from anymodal.tools.plan.parts import names_by_tensor
+from anymodal.tools.plan.replay import replayed
 from anymodal.tools.plan.tracing import BytesByPart, MemoryTracker
 from anymodal.types import Conditioning, ConditioningSpec
 
@@ -147,7 +148,7 @@ def track(
     phases = {id(m): places[id(m)] for network in networks for m in network.modules()}
     tracker = MemoryTracker(model, places, phases)
     try:
-        with tracker.tracking():
+        with tracker.tracking(), replayed(networks, tracker):
             work(tracker)
     except Exception as error:  # of code that wasn't written to run without values
         return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -38,6 +38,9 @@ Result = TypeVar("Result")
 BytesByPart = dict[tuple[str, str], int]
 """Bytes by purpose and part."""
 
+StorageEvent = tuple[int, int, str]
+"""A storage's number, bytes that came (or went: negative), and the phase it was in."""
+
 _aten = torch.ops.aten
 
 
@@ -71,10 +74,14 @@ def _to_fake_cpu(model: nn.Module, mode: FakeTensorMode) -> None:
 
     def empty(tensor: Tensor) -> Tensor:
         if id(tensor) not in fakes:
-            # Made by hand: an operation in the mode, such as `empty_like`, takes ten times as long.
-            new: Tensor = FakeTensor(mode, torch.empty_like(tensor.detach()), torch.device("cpu"))
+            # Made by hand: operations in the mode are slow, and `nn.Parameter` calls some.
+            layout = torch.empty_strided(
+                tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
+            )
+            new = FakeTensor(mode, layout, torch.device("cpu"))
             if isinstance(tensor, nn.Parameter):
-                new = nn.Parameter(new, tensor.requires_grad)
+                new.requires_grad = tensor.requires_grad
+                new._is_param = True  # such as `Parameter` marks what isn't a plain tensor
             fakes[id(tensor)] = new
         return fakes[id(tensor)]
 
@@ -113,8 +120,12 @@ class MemoryTracker(TorchDispatchMode):
         self.at_work = [""]
         self.numbers: dict[int, int] = {}  # a storage's address: its number
         self.names_by_tensor: list[tuple[str, str]] = []  # by number: purpose and part
-        # A storage's number, bytes that came (or went: negative), and the phase it was in.
-        self.events: list[tuple[int, int, str]] = []
+        self.events: list[StorageEvent] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare the wrapper that keeps `torch.compile` away: nothing is compiled here."""
+        return False
 
     def __torch_dispatch__(
         self,
@@ -136,10 +147,14 @@ class MemoryTracker(TorchDispatchMode):
         if address in self.numbers or address in self.weights:
             return
         number, size = len(self.names_by_tensor), storage.nbytes()
-        self.numbers[address] = number
         self.names_by_tensor.append(("activations", self.at_work[-1]))
         self.events.append((number, size, self.phase))
-        weakref.finalize(storage, self._forget, address, number, size)
+        self.follow(storage, number, size)
+
+    def follow(self, storage: torch.UntypedStorage, number: int, size: int) -> None:
+        """Give a storage its number until it goes, which is then recorded."""
+        self.numbers[storage._cdata] = number
+        weakref.finalize(storage, self._forget, storage._cdata, number, size)
 
     def _forget(self, address: int, number: int, size: int) -> None:
         if self.numbers.get(address) == number:
