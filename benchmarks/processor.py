@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 import tempfile
 import warnings
 from collections import Counter
@@ -45,6 +46,8 @@ from anymodal.training.run import fit, read_run
 POSITIONS, BATCH, SOFT_TOKENS = 64, 16, 30
 BAR = 60
 """The share in percent that a step should reach."""
+TOP = 8
+"""Operations of a profile."""
 
 PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 LANGUAGES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -190,6 +193,21 @@ def product_seconds(model: AnyModal, supervised: int, runs: int) -> tuple[float,
     return seconds, operations
 
 
+def profile_steps(config: Path, name: str, dtype: str) -> list[list[str]]:
+    """The operations that take most of a run's steps, each with its share of all."""
+    shutil.rmtree(read_run(config).output_dir)  # the run that was timed has finished
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        fit(read_run(config))
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    # Marks around operations are no work of their own.
+    events = [event for event in events if event.key.startswith("aten::")]
+    total = sum(event.self_cpu_time_total for event in events)
+    return [
+        [name, dtype, f"`{event.key}`", f"{100 * event.self_cpu_time_total / total:.1f}"]
+        for event in events[:TOP]
+    ]
+
+
 def share(folder: Path, args: argparse.Namespace, name: str, dtype: str) -> list[str]:
     """The row of a language model and a type of its weights."""
     times, supervised = step_seconds(write_run(folder, args, name, dtype), args.warm)
@@ -219,6 +237,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=12, help="of each; default: %(default)s")
     parser.add_argument("--warm", type=int, default=2, help="of them not counted")
     parser.add_argument("--runs", type=int, default=9, help="of each product")
+    parser.add_argument("--profile", action="store_true", help="add what the steps are made of")
     parser.add_argument("--tiny", action="store_true", help="tiny parts, to show that it runs")
     args = parser.parse_args()
     if args.steps < args.warm + 3:
@@ -231,16 +250,21 @@ def main() -> None:
     args = arguments()
     warnings.simplefilter("ignore")
     logging.getLogger("anymodal").setLevel(logging.ERROR)
-    rows = []
+    rows, profiles = [], []
     with tempfile.TemporaryDirectory() as folder:
         for name in args.only:
             for dtype in args.dtype:
                 rows.append(share(Path(folder), args, name, dtype))
                 print(" | ".join(rows[-1]), flush=True)
+                if args.profile:
+                    profiles += profile_steps(Path(folder) / f"{name}-{dtype}.yaml", name, dtype)
             build.cache_clear()
     about = f"{BATCH} conversations of {POSITIONS} positions, {args.steps} steps, {args.warm} warm"
     table = markdown_table(HEADER, rows)
     body = f"{about}; the library as of commit {measure.library_commit()}.\n\n{table}"
+    if profiles:
+        header = ["language model", "weights", "operation, of a run of its own", "share of all, %"]
+        body += "\n\n" + markdown_table(header, profiles)
     measure.write_section("processor", body, args.page)
 
 

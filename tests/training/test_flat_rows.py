@@ -146,3 +146,32 @@ def test_what_long_sequences_alone_show_is_refused() -> None:
         assert reader.works()
         setattr(language.model.config, name, value)
         assert not reader.works()
+
+
+@pytest.mark.parametrize("prefix", [0, 4])
+def test_half_precision_of_short_rows_is_as_near_as_the_fused_kernel(
+    prefix: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    module, counts = nn.Identity(), np.array([12, 30, 21])
+    before = np.full(3, prefix)
+    states = [torch.randn(1, heads, counts.sum(), 16) for heads in (4, 2, 2)]
+    past = [torch.randn(3, 2, prefix, 16) for _ in range(2)]
+    direction = torch.randn(1, counts.sum(), 4, 16)
+
+    def attend(dtype: torch.dtype, short: int) -> list[Tensor]:
+        """Attention's output, and the gradients of queries, keys and values."""
+        monkeypatch.setattr(flat_rows, "SHORT", short)
+        key, value = (each.to(dtype) for each in past)
+        earlier = {module: (key, value)} if prefix else {}
+        inputs = [each.detach().to(dtype).requires_grad_() for each in states]
+        rows = RowPass(counts, before, earlier, torch.device("cpu"))
+        output = rows.attend(module, (inputs[0], inputs[1], inputs[2]), 0.0, None, None)
+        output.backward(direction.to(dtype))
+        return [output.detach().float(), *(each.grad.float() for each in inputs)]  # type: ignore[union-attr]
+
+    exact = attend(torch.float32, 256)
+    plain, fused = attend(torch.bfloat16, 256), attend(torch.bfloat16, 0)
+    assert any(not torch.equal(*pair) for pair in zip(plain, fused, strict=True))
+    for true, ours, theirs in zip(exact, plain, fused, strict=True):
+        assert (ours - true).norm() <= 1.1 * (theirs - true).norm() < 0.02 * true.norm()
