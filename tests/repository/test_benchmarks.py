@@ -125,6 +125,7 @@ def test_every_benchmark_that_writes_has_its_place() -> None:
 SMALLEST = {
     "alignment.py": "--size large-lm --runs 1 --steps 4 --batch 1",
     "containers.py": "--rows 200 --lines 300",
+    "costs.py": "--widths 64 128 --runs 1",
     "dataset_growth.py": "--runs 1 --steps 8 --sizes 64 128 --segments 2 20",
     "embedding.py": "--runs 1 --clips 2 --batch 1",
     "first_token.py": "--runs 1 --turns 7 --memory 4",
