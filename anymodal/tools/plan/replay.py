@@ -8,6 +8,7 @@ With gradients calls leave what is saved for the way back, so all are computed.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,7 @@ def replayed(networks: Sequence[nn.Module], tracker: MemoryTracker) -> Iterator[
 def _replaying(forward: Callable[..., object], tracker: MemoryTracker) -> Callable[..., object]:
     calls: dict[Hashable, _Call | None] = {}
 
+    @functools.wraps(forward)  # some pipelines look at a network's signature
     def call(*args: object, **kwargs: object) -> object:
         layout = None if torch.is_grad_enabled() else _layout(args, kwargs)
         if layout is None:
