@@ -43,4 +43,5 @@ def run(args: argparse.Namespace) -> int:
     session.save(args.out / "transcript.json")
     report = demo.write_conversation(args.out / "index.html", session.turns, checks)
     print(f"{demo.accuracy_sentence(checks)} Open {report}")
+    print("To go on yourself: anymodal chat, or anymodal chat --web for a page in the browser")
     return 0

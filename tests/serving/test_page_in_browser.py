@@ -121,7 +121,8 @@ def test_files_that_are_refused_say_why(
     answer = ask(tab, "what is this?")
     assert answer.startswith("broken.png: ") and "messages." not in answer
     assert tab.run("!!document.querySelector('.state.error[role=alert]')")
-    assert ask(tab, "thank you"), "the conversation is stuck"
+    attach(tab, duck_files["image"])
+    assert "duck" in ask(tab, "what is this?"), "the broken file was sent again"
 
 
 def test_editing_and_retrying_make_branches(open_tab: Callable[..., Tab]) -> None:

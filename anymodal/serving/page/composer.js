@@ -67,7 +67,11 @@ export class Composer {
 
   #send() {
     const text = this.text.value.trim();
-    if ((!text && !this.files.length) || this.chat.writing) return;
+    if (!text && !this.files.length) return;
+    if (this.chat.writing) {
+      notify("The reply is still being written; wait for it, or stop it with Esc.");
+      return;
+    }
     if (!this.chat.model) {
       notify("The server has no model that replies, or can't be reached.", true);
       return;
@@ -144,7 +148,9 @@ export class Composer {
   }
 
   #onKey(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    // A phone's keyboard has no Shift + Enter; there the button sends.
+    const hasKeys = !matchMedia("(pointer: coarse)").matches;
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && hasKeys) {
       event.preventDefault();
       this.#send();
     } else if (event.key === "Escape" && this.onCancel) {

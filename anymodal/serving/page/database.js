@@ -82,7 +82,12 @@ export class Database {
     for (const each of blobs) transaction.objectStore("blobs").put(each);
     for (const each of messages) transaction.objectStore("messages").put(each);
     if (conversation) transaction.objectStore("conversations").put(conversation);
-    await finished(transaction);
+    try {
+      await finished(transaction);
+    } catch (error) {
+      if (error?.name !== "QuotaExceededError") throw error;
+      throw new Error("this browser has no room left for conversations; save and delete some of them");
+    }
     const id = conversation?.id ?? messages[0]?.conversation;
     if (id) this.channel.postMessage({ conversation: id, messages: messages.map((each) => each.id) });
   }

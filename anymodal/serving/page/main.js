@@ -27,7 +27,8 @@ function defaultsOf(hash) {
 
 async function start() {
   themeButton(byId("theme"));
-  const chat = new Chat(await Database.open(), location.hash.startsWith("#new") ? defaultsOf(location.hash) : {});
+  const database = await Database.open().catch(() => { throw new Error("this browser keeps nothing for it, as in some private windows"); });
+  const chat = new Chat(database, location.hash.startsWith("#new") ? defaultsOf(location.hash) : {});
   const composer = new Composer(chat, { onSend: (parts) => { chat.send(parts); composer.focus(); }, onEmptyUp: () => thread.editLast() });
   byId("composer").append(composer.element);
   const thread = new Thread(chat, composer);
@@ -37,6 +38,8 @@ async function start() {
   chat.listen("settings", () => showHead(chat));
   chat.listen("models", () => showHead(chat));
   chat.listen("end", (message) => askKeyIfRefused(chat, message));
+  // Asked once somebody has a conversation to lose; some browsers ask their user in turn.
+  chat.listen("end", () => navigator.storage?.persist?.());
   bindButtons(chat, composer);
   bindDrops(chat, composer);
   addShortcuts({ chat, composer, search: byId("search"), begin: () => beginNew(chat, composer), settings: () => openSettings(chat), attach: () => composer.choice.click() });

@@ -6,8 +6,9 @@ import { audioPlayer } from "./player.js";
 import { plot } from "./plot.js";
 import { parseTable } from "./table.js";
 
-const SMALL = 160;
+const urls = new Map();
 /** Widest picture, in its own pixels, that is drawn larger with its pixels as squares. */
+const SMALL = 160;
 
 /** What a medium is, for screen readers and captions. */
 export const mediumLabel = (part) => part.name || kindLabel(part.kind);
@@ -38,7 +39,7 @@ export function mediumView(part, blob, openViewer) {
 export function mediumContent(part, blob, onFail) {
   const label = mediumLabel(part);
   const type = part.mime.split("/")[0];
-  const url = URL.createObjectURL(new Blob([blob], { type: part.mime }));
+  const url = urlOf(part, blob);
   if (type === "image") {
     const image = h("img", { src: url, alt: label, onerror: onFail, draggable: "false" });
     image.addEventListener("load", () => image.classList.toggle("pixels", image.naturalWidth <= SMALL));
@@ -46,9 +47,14 @@ export function mediumContent(part, blob, onFail) {
   }
   if (type === "video") return video(url, label, onFail);
   if (type === "audio") return audioPlayer(url, blob, label);
-  URL.revokeObjectURL(url);
   if (part.mime === "text/csv") return tableView(part, blob, label, onFail);
   return fileCard(part, blob);
+}
+
+/** A medium's URL within this page, one for all places where it is shown. */
+function urlOf(part, blob) {
+  if (!urls.has(part.blob)) urls.set(part.blob, URL.createObjectURL(new Blob([blob], { type: part.mime })));
+  return urls.get(part.blob);
 }
 
 function video(url, label, onFail) {

@@ -18,6 +18,12 @@ export function fittingPath(path, mostMedia) {
   return path.slice(first);
 }
 
+/** The path without questions whose reply failed: a file that broke one would break each that follows. */
+function withoutFailed(path) {
+  const isFailed = (message) => message?.status === "failed" && !message.parts.length;
+  return path.filter((message, place) => !isFailed(message) && !isFailed(path[place + 1]));
+}
+
 /** The JSON text of a request, and which message and parts each of its entries came from.
  *
  * @param conversation whose settings count.
@@ -26,7 +32,8 @@ export function fittingPath(path, mostMedia) {
  */
 export async function requestOf(conversation, path, seed, readBlob, limits) {
   const { settings } = conversation;
-  const used = fittingPath(path, limits.media);
+  const usable = withoutFailed(path);
+  const used = fittingPath(usable, limits.media);
   const sources = [];
   const messages = [];
   if (settings.system?.trim()) {
@@ -49,7 +56,7 @@ export async function requestOf(conversation, path, seed, readBlob, limits) {
     const most = Math.floor(limits.body_bytes / 2 ** 20);
     throw new Error(`this conversation is ${Math.ceil(text.length / 2 ** 20)} MiB with its media, and the server takes ${most} MiB; use smaller files, or begin a new conversation`);
   }
-  return { body: text, sources, dropped: path.length - used.length };
+  return { body: text, sources, dropped: usable.length - used.length };
 }
 
 async function entryOf(message, readBlob) {

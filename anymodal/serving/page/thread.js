@@ -7,6 +7,7 @@ import { Composer } from "./composer.js";
 import { MessageView } from "./message.js";
 import { openViewer } from "./viewer.js";
 
+/** Pixels from the end at which a reader still follows it. */
 const NEAR = 90;
 /** Examples of what to say, by the kind of media that the reply then holds. */
 const EXAMPLES = [["text", "what can you do?"], ["image", "draw a big orange duck"], ["audio", "play the sound of a bell"],
