@@ -67,7 +67,7 @@ export async function* streamReply(body, signal) {
 }
 
 /** The data of server-sent events. */
-export async function* serverEvents(bytes) {
+async function* serverEvents(bytes) {
   const reader = bytes.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   for (;;) {

@@ -10,7 +10,12 @@ const MARK = '<script type="application/json" id="anymodal-conversation">';
 
 /** A file name from a title. */
 export const fileName = (title, suffix) =>
-  `${title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 60) || "conversation"}${suffix}`;
+  `${
+    title
+      .replace(/[^\p{L}\p{N}]+/gu, "-")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 60) || "conversation"
+  }${suffix}`;
 
 /** All of a conversation, with the media of the messages that are given, as JSON values. */
 async function valuesOf(chat, withMedia) {
@@ -24,14 +29,25 @@ async function valuesOf(chat, withMedia) {
       parts.push(blob ? { ...part, data: await dataUrl(blob, part.mime) } : part);
     }
     const { id, parent, role, status, error, info } = message;
-    messages.push({ id, parent, role, created: message.created, status: status === "writing" ? "stopped" : status, error, info, parts });
+    messages.push({
+      id,
+      parent,
+      role,
+      created: message.created,
+      status: status === "writing" ? "stopped" : status,
+      error,
+      info,
+      parts,
+    });
   }
   return { format: FORMAT, version: 1, title, created, settings, head, messages };
 }
 
 /** The conversation as JSON: all branches, media inside. */
 export async function toJson(chat) {
-  return new Blob([`${JSON.stringify(await valuesOf(chat, () => true), null, 1)}\n`], { type: "application/json" });
+  return new Blob([`${JSON.stringify(await valuesOf(chat, () => true), null, 1)}\n`], {
+    type: "application/json",
+  });
 }
 
 /** The conversation as a page that any browser shows, and that can be opened here again.
@@ -44,16 +60,24 @@ export async function toHtml(chat) {
   const values = await valuesOf(chat, (part) => !shown.has(part.blob));
   // No text may end the element that it stands in.
   const data = `${MARK}${JSON.stringify(values).replaceAll("<", "\\u003c")}</script>`;
-  return new Blob([await pageOf(chat.conversation.title, path, (id) => chat.readBlob(id), data)], { type: "text/html" });
+  return new Blob([await pageOf(chat.conversation.title, path, (id) => chat.readBlob(id), data)], {
+    type: "text/html",
+  });
 }
 
 /** The branch that is shown as Markdown, media inside as data URLs. */
 export async function toMarkdown(chat) {
   const lines = [`# ${chat.conversation.title.replace(/\n/g, " ")}`, ""];
   for (const message of chat.path) {
-    lines.push(`## ${message.role === "user" ? "You" : message.info.model ?? "Model"}`, "");
+    lines.push(`## ${message.role === "user" ? "You" : (message.info.model ?? "Model")}`, "");
     for (const part of message.parts) {
-      if (part.type === "text") lines.push(...part.text.trim().split("\n").map((line) => `> ${line}`.trimEnd()));
+      if (part.type === "text")
+        lines.push(
+          ...part.text
+            .trim()
+            .split("\n")
+            .map((line) => `> ${line}`.trimEnd()),
+        );
       if (part.type === "media") lines.push(`> ${await markdownMedium(chat, part)}`);
       lines.push(">");
     }
@@ -75,8 +99,10 @@ export const isConversation = (text) => text.includes(MARK) || text.slice(0, 200
 /** Open a saved conversation as a new one; returns its id. */
 export async function openArchive(chat, text) {
   const values = JSON.parse(dataOf(text));
-  if (values.format !== FORMAT || !Array.isArray(values.messages)) throw new Error("it holds no conversation of AnyModal");
-  if (values.version !== 1) throw new Error(`it has version ${values.version}, which is newer than this page; update AnyModal`);
+  if (values.format !== FORMAT || !Array.isArray(values.messages))
+    throw new Error("it holds no conversation of AnyModal");
+  if (values.version !== 1)
+    throw new Error(`it has version ${values.version}, which is newer than this page; update AnyModal`);
   const conversation = newConversation(settingsOf(values.settings));
   conversation.title = String(values.title || "Conversation").slice(0, 120);
   const blobs = [];
@@ -93,10 +119,22 @@ function dataOf(text) {
   return start < 0 ? text : text.slice(start + MARK.length, text.indexOf("</script>", start));
 }
 
-const SETTINGS = { model: "string", system: "string", steps: "number", guidance: "number", seed: "number", temperature: "number", maxTokens: "number" };
+const SETTINGS = {
+  model: "string",
+  system: "string",
+  steps: "number",
+  guidance: "number",
+  seed: "number",
+  temperature: "number",
+  maxTokens: "number",
+};
 
 function settingsOf(values = {}) {
-  const settings = Object.fromEntries(Object.entries(SETTINGS).filter(([name, type]) => typeof values[name] === type).map(([name]) => [name, values[name]]));
+  const settings = Object.fromEntries(
+    Object.entries(SETTINGS)
+      .filter(([name, type]) => typeof values[name] === type)
+      .map(([name]) => [name, values[name]]),
+  );
   if (Array.isArray(values.modalities)) settings.modalities = values.modalities.map(String);
   return settings;
 }
@@ -105,11 +143,18 @@ function settingsOf(values = {}) {
 function readMessage(message, text, blobs) {
   const isUsers = message.role === "user";
   const parts = (message.parts ?? []).map((part) => readPart(part, text, blobs)).filter(Boolean);
-  const info = Object.fromEntries(Object.entries(message.info ?? {}).filter(([, value]) => ["string", "number"].includes(typeof value)));
+  const info = Object.fromEntries(
+    Object.entries(message.info ?? {}).filter(([, value]) => ["string", "number"].includes(typeof value)),
+  );
   return {
-    id: String(message.id), parent: message.parent == null ? null : String(message.parent), role: isUsers ? "user" : "assistant",
-    created: Number(message.created) || Date.now(), status: ["done", "stopped", "failed"].includes(message.status) ? message.status : "done",
-    error: message.error ? String(message.error) : undefined, info, parts,
+    id: String(message.id),
+    parent: message.parent == null ? null : String(message.parent),
+    role: isUsers ? "user" : "assistant",
+    created: Number(message.created) || Date.now(),
+    status: ["done", "stopped", "failed"].includes(message.status) ? message.status : "done",
+    error: message.error ? String(message.error) : undefined,
+    info,
+    parts,
   };
 }
 
@@ -120,7 +165,13 @@ function readPart(part, text, blobs) {
   const data = part.data ?? dataInPage(text, part.blob);
   const blob = data && blobOf(data);
   if (blob) blobs.push({ id, blob });
-  return { type: "media", kind: String(part.kind), mime: String(part.mime), name: String(part.name ?? ""), blob: id };
+  return {
+    type: "media",
+    kind: String(part.kind),
+    mime: String(part.mime),
+    name: String(part.name ?? ""),
+    blob: id,
+  };
 }
 
 /** The data URL of a medium that stands in the page itself. */

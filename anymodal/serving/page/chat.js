@@ -47,9 +47,9 @@ export class Chat extends Topics {
   }
 
   /** Begin a conversation; it is saved with its first message. */
-  begin(settings = {}) {
+  begin() {
     const model = this.defaults.model ?? this.models[0]?.id;
-    this.conversation = newConversation({ model, ...this.defaults, ...settings });
+    this.conversation = newConversation({ model, ...this.defaults });
     this.tree = new Tree([]);
     this.tell("conversation");
   }
@@ -60,7 +60,8 @@ export class Chat extends Topics {
     if (!conversation) return false;
     const messages = await this.database.messages(id);
     // A reply that this tab writes is newer here than in the database.
-    for (const [place, each] of messages.entries()) messages[place] = this.#runs.get(each.id)?.message ?? each;
+    for (const [place, each] of messages.entries())
+      messages[place] = this.#runs.get(each.id)?.message ?? each;
     this.conversation = conversation;
     this.tree = new Tree(messages);
     if (!this.tree.byId.has(conversation.head)) conversation.head = this.tree.newest();
@@ -143,14 +144,17 @@ export class Chat extends Topics {
     const reply = newMessage(conversation, question.id, "assistant", [], "writing");
     const { seed } = conversation.settings;
     // A retry adds one, as further choices of one request have the seeds that follow.
-    reply.info = { model: this.model.id, seed: seed == null || seed === "" ? Math.floor(Math.random() * MOST_SEED) : Number(seed) + siblings };
+    reply.info = {
+      model: this.model.id,
+      seed: seed == null || seed === "" ? Math.floor(Math.random() * MOST_SEED) : Number(seed) + siblings,
+    };
     reply.beat = Date.now();
     conversation.settings.model = this.model.id;
     conversation.head = reply.id;
     conversation.updated = Date.now();
     const tree = this.tree;
     tree.add(reply);
-    this.tell("conversation", { isNew: true });
+    this.tell("conversation");
     const run = { message: reply, conversation: conversation.id, abort: new AbortController() };
     this.#runs.set(reply.id, run);
     try {
@@ -170,7 +174,14 @@ export class Chat extends Topics {
     const { message } = run;
     const began = performance.now();
     const blobs = [];
-    const writer = new ReplyWriter(message, (id, blob) => { blobs.push({ id, blob }); this.#blobs.set(id, blob); }, mediaCount(tree) + 1);
+    const writer = new ReplyWriter(
+      message,
+      (id, blob) => {
+        blobs.push({ id, blob });
+        this.#blobs.set(id, blob);
+      },
+      mediaCount(tree) + 1,
+    );
     const save = async () => {
       message.beat = Date.now();
       await this.database.put({ messages: [structuredClone(message)], blobs: blobs.splice(0) });
@@ -178,7 +189,13 @@ export class Chat extends Topics {
     const timer = setInterval(() => save().catch(() => {}), SAVE_MS);
     let sources = [];
     try {
-      const request = await requestOf(conversation, tree.path(message.parent), message.info.seed, (id) => this.readBlob(id), this.facts.limits);
+      const request = await requestOf(
+        conversation,
+        tree.path(message.parent),
+        message.info.seed,
+        (id) => this.readBlob(id),
+        this.facts.limits,
+      );
       sources = request.sources;
       message.info.dropped = request.dropped;
       for await (const chunk of streamReply(request.body, run.abort.signal)) {
@@ -234,4 +251,6 @@ export class Chat extends Topics {
 }
 
 const mediaCount = (tree) =>
-  [...tree.byId.values()].flatMap((each) => (each.role === "assistant" ? each.parts : [])).filter((part) => part.type === "media").length;
+  [...tree.byId.values()]
+    .flatMap((each) => (each.role === "assistant" ? each.parts : []))
+    .filter((part) => part.type === "media").length;

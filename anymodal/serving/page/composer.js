@@ -18,14 +18,36 @@ export class Composer {
     Object.assign(this, { chat, onSend, onCancel, onEmptyUp });
     this.files = [];
     const id = `text-${number++}`;
-    this.text = h("textarea", { id, rows: "1", placeholder: "Write a message", "aria-label": onCancel ? "Edited message" : "Message",
-      oninput: () => this.#fit(), onkeydown: (event) => this.#onKey(event), onpaste: (event) => this.#onPaste(event) });
-    this.text.value = parts.filter((part) => part.type === "text").map((part) => part.text).join("\n");
+    this.text = h("textarea", {
+      id,
+      rows: "1",
+      placeholder: "Write a message",
+      "aria-label": onCancel ? "Edited message" : "Message",
+      oninput: () => this.#fit(),
+      onkeydown: (event) => this.#onKey(event),
+      onpaste: (event) => this.#onPaste(event),
+    });
+    this.text.value = parts
+      .filter((part) => part.type === "text")
+      .map((part) => part.text)
+      .join("\n");
     this.chips = h("ul", { class: "chips", "aria-label": "Attached files", hidden: true });
-    this.choice = h("input", { type: "file", multiple: true, hidden: true, "aria-label": "Choose files", onchange: () => this.#onChoice() });
+    this.choice = h("input", {
+      type: "file",
+      multiple: true,
+      hidden: true,
+      "aria-label": "Choose files",
+      onchange: () => this.#onChoice(),
+    });
     this.button = h("button", { type: "button", class: "send", onclick: () => this.#onButton() });
-    this.element = h("div", { class: "composer", role: "group", "aria-label": onCancel ? "Edit the message" : "New message" },
-      this.chips, this.text, this.#tools(), this.choice);
+    this.element = h(
+      "div",
+      { class: "composer", role: "group", "aria-label": onCancel ? "Edit the message" : "New message" },
+      this.chips,
+      this.text,
+      this.#tools(),
+      this.choice,
+    );
     for (const part of parts.filter((each) => each.type === "media")) this.#addPart(part);
     this.showState();
     soon(() => this.#fit());
@@ -33,9 +55,20 @@ export class Composer {
 
   #tools() {
     const attach = iconButton("attach", "Attach files", () => this.choice.click(), { "data-tool": "attach" });
-    const record = iconButton("mic", "Record sound, a picture or video", () => this.#chooseRecorder(record), { "aria-haspopup": "menu", "data-tool": "record" });
+    const record = iconButton("mic", "Record sound, a picture or video", () => this.#chooseRecorder(record), {
+      "aria-haspopup": "menu",
+      "data-tool": "record",
+    });
     const cancel = this.onCancel && h("button", { type: "button", onclick: () => this.onCancel() }, "Cancel");
-    return h("div", { class: "composer-tools" }, attach, record, h("span", { class: "space" }), cancel, this.button);
+    return h(
+      "div",
+      { class: "composer-tools" },
+      attach,
+      record,
+      h("span", { class: "space" }),
+      cancel,
+      this.button,
+    );
   }
 
   focus() {
@@ -90,7 +123,10 @@ export class Composer {
     for (const file of files) {
       const { model, facts } = this.chat;
       if (!model) return;
-      const kind = file.size <= facts.limits.file_bytes && file.size > 0 ? kindOf(file, model, facts.suffixes) : undefined;
+      const kind =
+        file.size <= facts.limits.file_bytes && file.size > 0
+          ? kindOf(file, model, facts.suffixes)
+          : undefined;
       if (kind === undefined) {
         notify(refusal(file, model, facts.limits), true);
       } else if (kind === null) {
@@ -107,7 +143,13 @@ export class Composer {
     try {
       // A copy, since the file on disk may change or go.
       const blob = new Blob([await file.arrayBuffer()], { type: mimeOf(file) });
-      this.#addPart({ type: "media", kind, mime: mimeOf(file), name: file.name, blob: await this.chat.addBlob(blob) });
+      this.#addPart({
+        type: "media",
+        kind,
+        mime: mimeOf(file),
+        name: file.name,
+        blob: await this.chat.addBlob(blob),
+      });
     } catch (error) {
       notify(`${file.name} can't be attached: ${error.message}`, true);
     }
@@ -123,7 +165,13 @@ export class Composer {
       this.showState();
       this.focus();
     });
-    const chip = h("li", { class: `chip ${part.kind}`, "data-name": mediumLabel(part) }, face, h("span", { class: "name" }, mediumLabel(part)), remove);
+    const chip = h(
+      "li",
+      { class: `chip ${part.kind}`, "data-name": mediumLabel(part) },
+      face,
+      h("span", { class: "name" }, mediumLabel(part)),
+      remove,
+    );
     this.files.push(entry);
     this.chips.append(chip);
     this.chips.hidden = false;
@@ -165,7 +213,9 @@ export class Composer {
   #chooseRecorder(button) {
     const reads = this.chat.model?.modalities.input ?? [];
     const items = RECORDERS.filter((each) => reads.includes(each.kind)).map((each) => ({
-      icon: each.icon, label: each.label, act: () => openRecorder(each, (file) => this.add([file])),
+      icon: each.icon,
+      label: each.label,
+      act: () => openRecorder(each, (file) => this.add([file])),
     }));
     if (items.length) showMenu(button, items);
     else notify("This model reads nothing that can be recorded here.");

@@ -7,16 +7,32 @@ export const STALE = 6000;
 const TITLE_LENGTH = 48;
 
 export const newConversation = (settings) => ({
-  id: newId(), title: "", created: Date.now(), updated: Date.now(), head: null, settings: { ...settings },
+  id: newId(),
+  title: "",
+  created: Date.now(),
+  updated: Date.now(),
+  head: null,
+  settings: { ...settings },
 });
 
 export const newMessage = (conversation, parent, role, parts = [], status = "done") => ({
-  id: newId(), conversation: conversation.id, parent, role, parts, status, created: Date.now(), info: {},
+  id: newId(),
+  conversation: conversation.id,
+  parent,
+  role,
+  parts,
+  status,
+  created: Date.now(),
+  info: {},
 });
 
 /** The texts of a message, one behind the other. */
 export const textOf = (message) =>
-  message.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n").trim();
+  message.parts
+    .filter((part) => part.type === "text")
+    .map((part) => part.text)
+    .join("\n")
+    .trim();
 
 /** Messages by their ids, and where a conversation stands among them. */
 export class Tree {
@@ -60,18 +76,23 @@ export class Tree {
 /** A title from the first thing that was said. */
 export function titleOf(message) {
   const text = textOf(message).replace(/\s+/g, " ");
-  if (!text) return message.parts[0] ? `About ${message.parts[0].name || message.parts[0].kind}` : "New conversation";
+  if (!text)
+    return message.parts[0] ? `About ${message.parts[0].name || message.parts[0].kind}` : "New conversation";
   return text.length > TITLE_LENGTH ? `${text.slice(0, TITLE_LENGTH - 1).trimEnd()}…` : text;
 }
 
 /** Whether a reply is being written, in this tab or another one. */
-export const isWriting = (message) => message.status === "writing" && Date.now() - (message.beat ?? 0) < STALE;
+export const isWriting = (message) =>
+  message.status === "writing" && Date.now() - (message.beat ?? 0) < STALE;
 
 /** Messages as copies for another conversation, with ids of their own. */
 export function copyMessages(messages, conversation) {
   const ids = new Map(messages.map((each) => [each.id, newId()]));
   return messages.map((each) => ({
-    ...structuredClone(each), id: ids.get(each.id), parent: ids.get(each.parent) ?? null, conversation: conversation.id,
+    ...structuredClone(each),
+    id: ids.get(each.id),
+    parent: ids.get(each.parent) ?? null,
+    conversation: conversation.id,
     status: each.status === "writing" ? "stopped" : each.status,
   }));
 }

@@ -22,7 +22,9 @@ function finished(transaction) {
 /** An identifier that nothing else has. */
 export function newId() {
   // Not randomUUID, which only secure pages have: a page in one's own network may be none.
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
 }
 
 /** Conversations, messages and media. */
@@ -36,7 +38,9 @@ export class Database {
     const opening = indexedDB.open("anymodal", VERSION);
     opening.onupgradeneeded = () => {
       opening.result.createObjectStore("conversations", { keyPath: "id" });
-      opening.result.createObjectStore("messages", { keyPath: "id" }).createIndex("conversation", "conversation");
+      opening.result
+        .createObjectStore("messages", { keyPath: "id" })
+        .createIndex("conversation", "conversation");
       opening.result.createObjectStore("blobs", { keyPath: "id" });
     };
     return new Database(await request(opening));
@@ -78,7 +82,9 @@ export class Database {
 
   /** Write records, all of them or none; media come first, so that no message is without its own. */
   async put({ conversation, messages = [], blobs = [] }) {
-    const transaction = this.connection.transaction(["conversations", "messages", "blobs"], "readwrite", { durability: "relaxed" });
+    const transaction = this.connection.transaction(["conversations", "messages", "blobs"], "readwrite", {
+      durability: "relaxed",
+    });
     for (const each of blobs) transaction.objectStore("blobs").put(each);
     for (const each of messages) transaction.objectStore("messages").put(each);
     if (conversation) transaction.objectStore("conversations").put(conversation);
@@ -98,7 +104,8 @@ export class Database {
     const messages = transaction.objectStore("messages");
     transaction.objectStore("conversations").delete(id);
     const all = await request(messages.getAll());
-    const blobsOf = (items) => new Set(items.flatMap((each) => each.parts.map((part) => part.blob).filter(Boolean)));
+    const blobsOf = (items) =>
+      new Set(items.flatMap((each) => each.parts.map((part) => part.blob).filter(Boolean)));
     const others = blobsOf(all.filter((each) => each.conversation !== id));
     for (const each of all) if (each.conversation === id) messages.delete(each.id);
     for (const blob of blobsOf(all.filter((each) => each.conversation === id))) {

@@ -9,13 +9,21 @@ export function askKey(reason) {
     const key = h("input", { type: "password", autocomplete: "off", spellcheck: "false" });
     const keep = h("input", { type: "checkbox", checked: apiKey.isOnDevice() });
     key.value = apiKey.get();
-    const form = h("form", { method: "dialog" },
-      h("h2", { id: "key-title" }, "API key"), h("p", {}, reason),
-      h("label", {}, "Key", key), h("label", { class: "check" }, keep, "Remember it on this device"),
-      h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Use this key")));
+    const form = h(
+      "form",
+      { method: "dialog" },
+      h("h2", { id: "key-title" }, "API key"),
+      h("p", {}, reason),
+      h("label", {}, "Key", key),
+      h("label", { class: "check" }, keep, "Remember it on this device"),
+      h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Use this key")),
+    );
     const dialog = h("dialog", { class: "small", "aria-labelledby": "key-title" }, form);
     form.addEventListener("submit", () => apiKey.set(key.value.trim(), keep.checked));
-    dialog.addEventListener("close", () => { dialog.remove(); resolve(); });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve();
+    });
     document.body.append(dialog);
     dialog.showModal();
     key.focus();

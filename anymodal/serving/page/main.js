@@ -21,19 +21,30 @@ const NUMBERS = ["steps", "guidance", "seed", "temperature", "maxTokens"];
 function defaultsOf(hash) {
   const fields = new URLSearchParams(hash.replace(/^#new&?/, ""));
   const numbers = NUMBERS.filter((name) => fields.has(name)).map((name) => [name, Number(fields.get(name))]);
-  const texts = ["model", "system"].filter((name) => fields.has(name)).map((name) => [name, fields.get(name)]);
+  const texts = ["model", "system"]
+    .filter((name) => fields.has(name))
+    .map((name) => [name, fields.get(name)]);
   return Object.fromEntries([...texts, ...numbers]);
 }
 
 async function start() {
   themeButton(byId("theme"));
-  const database = await Database.open().catch(() => { throw new Error("this browser keeps nothing for it, as in some private windows"); });
+  const database = await Database.open().catch(() => {
+    throw new Error("this browser keeps nothing for it, as in some private windows");
+  });
   const chat = new Chat(database, location.hash.startsWith("#new") ? defaultsOf(location.hash) : {});
-  const composer = new Composer(chat, { onSend: (parts) => { chat.send(parts); composer.focus(); }, onEmptyUp: () => thread.editLast() });
+  const composer = new Composer(chat, {
+    onSend: (parts) => {
+      chat.send(parts);
+      composer.focus();
+    },
+    onEmptyUp: () => thread.editLast(),
+  });
   byId("composer").append(composer.element);
   const thread = new Thread(chat, composer);
   const sidebar = new Sidebar(chat);
-  for (const topic of ["conversation", "message", "end", "models"]) chat.listen(topic, () => composer.showState());
+  for (const topic of ["conversation", "message", "end", "models"])
+    chat.listen(topic, () => composer.showState());
   chat.listen("conversation", () => showHead(chat));
   chat.listen("settings", () => showHead(chat));
   chat.listen("models", () => showHead(chat));
@@ -42,7 +53,14 @@ async function start() {
   chat.listen("end", () => navigator.storage?.persist?.());
   bindButtons(chat, composer);
   bindDrops(chat, composer);
-  addShortcuts({ chat, composer, search: byId("search"), begin: () => beginNew(chat, composer), settings: () => openSettings(chat), attach: () => composer.choice.click() });
+  addShortcuts({
+    chat,
+    composer,
+    search: byId("search"),
+    begin: () => beginNew(chat, composer),
+    settings: () => openSettings(chat),
+    attach: () => composer.choice.click(),
+  });
   await openAddressed(chat);
   addEventListener("hashchange", () => openAddressed(chat).then(() => closeDrawer()));
   await connect(chat);
@@ -56,7 +74,7 @@ async function openAddressed(chat) {
   const id = location.hash.slice(1);
   if (id && id === chat.conversation?.id) return;
   const isNew = !id || id.startsWith("new");
-  if (isNew || !await chat.open(id)) {
+  if (isNew || !(await chat.open(id))) {
     if (isNew || !chat.conversation) chat.begin();
   }
 }
@@ -73,7 +91,10 @@ async function connect(chat) {
       await askKey(apiKey.get() ? "The server doesn't know this key." : "The server wants an API key.");
       return connect(chat);
     }
-    banner.replaceChildren(h("span", {}, `${error.message[0].toUpperCase()}${error.message.slice(1)}`), h("button", { type: "button", onclick: () => connect(chat) }, "Try again"));
+    banner.replaceChildren(
+      h("span", {}, `${error.message[0].toUpperCase()}${error.message.slice(1)}`),
+      h("button", { type: "button", onclick: () => connect(chat) }, "Try again"),
+    );
     banner.hidden = false;
   }
 }
@@ -91,9 +112,18 @@ function showHead(chat) {
   const title = conversation.title || "New conversation";
   byId("title").textContent = title;
   document.title = conversation.title ? `${title} · AnyModal` : "AnyModal";
-  const address = conversation.head ? `#${conversation.id}` : location.hash.startsWith("#new") ? location.hash : "#";
-  if (location.hash !== address && (conversation.head || location.hash)) history.replaceState(null, "", address);
-  byId("model").replaceChildren(...chat.models.map((each) => h("option", { value: each.id, selected: each.id === chat.model.id }, each.id)));
+  const address = conversation.head
+    ? `#${conversation.id}`
+    : location.hash.startsWith("#new")
+      ? location.hash
+      : "#";
+  if (location.hash !== address && (conversation.head || location.hash))
+    history.replaceState(null, "", address);
+  byId("model").replaceChildren(
+    ...chat.models.map((each) =>
+      h("option", { value: each.id, selected: each.id === chat.model.id }, each.id),
+    ),
+  );
   byId("model").hidden = !chat.models.length;
   byId("more").disabled = !conversation.head;
 }
@@ -109,11 +139,17 @@ const closeDrawer = () => document.body.classList.remove("drawer");
 function bindButtons(chat, composer) {
   const opener = byId("open-drawer");
   opener.append(icon("menu"));
-  opener.addEventListener("click", () => { document.body.classList.add("drawer"); byId("new").focus(); });
+  opener.addEventListener("click", () => {
+    document.body.classList.add("drawer");
+    byId("new").focus();
+  });
   byId("shade").addEventListener("click", closeDrawer);
   byId("new").prepend(icon("plus"));
   byId("new").addEventListener("click", () => beginNew(chat, composer));
-  byId("model").addEventListener("change", (event) => { chat.change({ settings: { model: event.target.value, modalities: null } }); chat.tell("models"); });
+  byId("model").addEventListener("change", (event) => {
+    chat.change({ settings: { model: event.target.value, modalities: null } });
+    chat.tell("models");
+  });
   byId("open-settings").append(icon("settings"));
   byId("open-settings").addEventListener("click", () => openSettings(chat));
   byId("to-newest").append(icon("down"));
@@ -121,7 +157,10 @@ function bindButtons(chat, composer) {
   byId("help").append(icon("keyboard"));
   byId("help").addEventListener("click", openHelp);
   byId("key").append(icon("key"));
-  byId("key").addEventListener("click", async () => { await askKey("For servers that want one."); await connect(chat); });
+  byId("key").addEventListener("click", async () => {
+    await askKey("For servers that want one.");
+    await connect(chat);
+  });
   byId("import").append(icon("open"));
   byId("import").addEventListener("click", () => byId("import-file").click());
   byId("import-file").addEventListener("change", async (event) => {
@@ -134,7 +173,8 @@ function bindButtons(chat, composer) {
 
 function conversationMenu(chat) {
   const { conversation } = chat;
-  const save = (build, suffix) => async () => download(await build(chat), fileName(conversation.title, suffix));
+  const save = (build, suffix) => async () =>
+    download(await build(chat), fileName(conversation.title, suffix));
   return [
     { icon: "edit", label: "Rename", act: () => renameConversation(chat, conversation) },
     { icon: "share", label: "Share as one file", act: () => share(chat) },
@@ -172,8 +212,13 @@ async function openFile(chat, file, isMaybe = false) {
 /** Files that are dropped anywhere: saved conversations are opened, others are attached. */
 function bindDrops(chat, composer) {
   let depth = 0;
-  const show = (by) => { depth = Math.max(0, depth + by); document.body.classList.toggle("dropping", depth > 0); };
-  addEventListener("dragenter", (event) => { if (event.dataTransfer?.types.includes("Files")) show(1); });
+  const show = (by) => {
+    depth = Math.max(0, depth + by);
+    document.body.classList.toggle("dropping", depth > 0);
+  };
+  addEventListener("dragenter", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) show(1);
+  });
   addEventListener("dragleave", () => show(-1));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", async (event) => {
@@ -183,7 +228,7 @@ function bindDrops(chat, composer) {
     const others = [];
     for (const file of files) {
       const isMaybe = /\.(json|html)$/i.test(file.name);
-      if (!isMaybe || !await openFile(chat, file, true)) others.push(file);
+      if (!isMaybe || !(await openFile(chat, file, true))) others.push(file);
     }
     if (others.length) composer.add(others);
   });

@@ -10,7 +10,10 @@ const ROW = /^\s*\|?.*\|.*$/;
 const DIVIDER = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 const INLINE = [
   [/^`+/, code],
-  [/^!?\[((?:[^\[\]\\]|\\.)*)\]\(\s*<?((?:[^\s()<>]|\([^\s()]*\))+)>?(?:\s+"[^"]*")?\s*\)/, (m) => link(m[2], inline(m[1]))],
+  [
+    /^!?\[((?:[^\[\]\\]|\\.)*)\]\(\s*<?((?:[^\s()<>]|\([^\s()]*\))+)>?(?:\s+"[^"]*")?\s*\)/,
+    (m) => link(m[2], inline(m[1])),
+  ],
   [/^(\*\*|__)(?=\S)([\s\S]*?\S)\1/, (m) => h("strong", {}, inline(m[2]))],
   [/^(\*|_)(?=\S)([\s\S]*?\S)\1(?!\w)/, (m) => h("em", {}, inline(m[2]))],
   [/^~~(?=\S)([\s\S]*?\S)~~/, (m) => h("del", {}, inline(m[1]))],
@@ -23,8 +26,11 @@ const STARTS = /[`![*_~h\\]/g;
 export function markdown(text) {
   const lines = text.replace(/\r\n?/g, "\n").split("\n");
   const blocks = [];
-  for (let at = 0; at < lines.length; ) {
-    if (!lines[at].trim()) { at++; continue; }
+  for (let at = 0; at < lines.length;) {
+    if (!lines[at].trim()) {
+      at++;
+      continue;
+    }
     const [block, next] = blockAt(lines, at);
     blocks.push(block);
     at = next;
@@ -41,13 +47,20 @@ function blockAt(lines, at) {
   if (RULE.test(line)) return [h("hr"), at + 1];
   if (/^ {0,3}>/.test(line)) return quotation(lines, at);
   if (ITEM.test(line)) return list(lines, at);
-  if (ROW.test(line) && DIVIDER.test(lines[at + 1] ?? "") && lines[at + 1].includes("-") && line.includes("|")) return table(lines, at);
+  if (
+    ROW.test(line) &&
+    DIVIDER.test(lines[at + 1] ?? "") &&
+    lines[at + 1].includes("-") &&
+    line.includes("|")
+  )
+    return table(lines, at);
   let end = at + 1;
   while (end < lines.length && lines[end].trim() && !beginsBlock(lines[end])) end++;
   return [h("p", {}, inline(lines.slice(at, end).join("\n"))), end];
 }
 
-const beginsBlock = (line) => FENCE.test(line) || HEADING.test(line) || RULE.test(line) || /^ {0,3}>/.test(line) || ITEM.test(line);
+const beginsBlock = (line) =>
+  FENCE.test(line) || HEADING.test(line) || RULE.test(line) || /^ {0,3}>/.test(line) || ITEM.test(line);
 
 function codeBlock(lines, at, fence) {
   let end = at + 1;
@@ -96,19 +109,38 @@ function listItem(lines) {
 }
 
 function table(lines, at) {
-  const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((cell) => inline(cell.trim()));
-  const head = h("tr", {}, cells(lines[at]).map((cell) => h("th", { scope: "col" }, cell)));
+  const cells = (line) =>
+    line
+      .trim()
+      .replace(/^\||\|$/g, "")
+      .split("|")
+      .map((cell) => inline(cell.trim()));
+  const head = h(
+    "tr",
+    {},
+    cells(lines[at]).map((cell) => h("th", { scope: "col" }, cell)),
+  );
   const rows = [];
   let end = at + 2;
-  for (; end < lines.length && lines[end].includes("|"); end++) rows.push(h("tr", {}, cells(lines[end]).map((cell) => h("td", {}, cell))));
-  return [h("div", { class: "table", tabindex: "0" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))), end];
+  for (; end < lines.length && lines[end].includes("|"); end++)
+    rows.push(
+      h(
+        "tr",
+        {},
+        cells(lines[end]).map((cell) => h("td", {}, cell)),
+      ),
+    );
+  return [
+    h("div", { class: "table", tabindex: "0" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))),
+    end,
+  ];
 }
 
 /** Texts and elements of a line or paragraph. */
 function inline(text) {
   const nodes = [];
   let plain = "";
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const [node, length] = spanAt(text, at);
     if (!length) {
       STARTS.lastIndex = at + 1;
@@ -144,5 +176,7 @@ function code(match, text) {
 
 function link(target, content) {
   const isSafe = /^(https?:|mailto:)/i.test(target);
-  return isSafe ? h("a", { href: target, target: "_blank", rel: "noopener noreferrer" }, content) : h("span", {}, content);
+  return isSafe
+    ? h("a", { href: target, target: "_blank", rel: "noopener noreferrer" }, content)
+    : h("span", {}, content);
 }

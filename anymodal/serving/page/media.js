@@ -25,12 +25,17 @@ export function mediumView(part, blob, openViewer) {
     figure.append(fileCard(part, null, "its content is no longer in this browser"));
     return figure;
   }
-  const content = mediumContent(part, blob, () => figure.replaceChildren(fileCard(part, blob, "this browser can't show it")));
+  const content = mediumContent(part, blob, () =>
+    figure.replaceChildren(fileCard(part, blob, "this browser can't show it")),
+  );
   const canExpand = content.matches("img, video, .plot-box");
   if (content.matches("img")) content.addEventListener("click", () => openViewer(part));
-  const tools = h("div", { class: "medium-tools" },
+  const tools = h(
+    "div",
+    { class: "medium-tools" },
     canExpand && iconButton("expand", `Show ${mediumLabel(part)} in full size`, () => openViewer(part)),
-    iconButton("download", `Download ${mediumLabel(part)}`, () => download(blob, part.name || part.kind)));
+    iconButton("download", `Download ${mediumLabel(part)}`, () => download(blob, part.name || part.kind)),
+  );
   figure.append(content, tools);
   return figure;
 }
@@ -58,13 +63,26 @@ function urlOf(part, blob) {
 }
 
 function video(url, label, onFail) {
-  const element = h("video", { src: url, controls: true, playsinline: true, preload: "metadata", "aria-label": label, onerror: onFail });
+  const element = h("video", {
+    src: url,
+    controls: true,
+    playsinline: true,
+    preload: "metadata",
+    "aria-label": label,
+    onerror: onFail,
+  });
   element.loop = true;
   element.addEventListener("loadedmetadata", () => {
     element.classList.toggle("pixels", element.videoWidth <= SMALL);
     if (Number.isFinite(element.duration)) return;
     // A recording has no duration in its header; the browser learns it by looking at the end.
-    element.addEventListener("durationchange", () => { element.currentTime = 0; }, { once: true });
+    element.addEventListener(
+      "durationchange",
+      () => {
+        element.currentTime = 0;
+      },
+      { once: true },
+    );
     element.currentTime = 1e7;
   });
   return element;
@@ -82,13 +100,25 @@ function tableView(part, blob, label, onFail) {
 
 function plotOf(table, label) {
   const long = table.times.at(-1) - table.times[0];
-  return plot(table, `Plot of ${label}: ${table.groups.map((group) => group.label).join(" and ")} over ${long.toPrecision(3)} ${table.label}`);
+  return plot(
+    table,
+    `Plot of ${label}: ${table.groups.map((group) => group.label).join(" and ")} over ${long.toPrecision(3)} ${table.label}`,
+  );
 }
 
 /** A file by its name and size. */
 export function fileCard(part, blob, note = "") {
-  return h("div", { class: "file-card" }, icon(part.kind === "imu" ? "imu" : "file"),
-    h("div", {}, h("strong", {}, mediumLabel(part)), h("span", {}, [blob && megabytes(blob.size), note].filter(Boolean).join(" · "))));
+  return h(
+    "div",
+    { class: "file-card" },
+    icon(part.kind === "imu" ? "imu" : "file"),
+    h(
+      "div",
+      {},
+      h("strong", {}, mediumLabel(part)),
+      h("span", {}, [blob && megabytes(blob.size), note].filter(Boolean).join(" · ")),
+    ),
+  );
 }
 
 /** The progress of a medium that is being made. */
@@ -97,7 +127,11 @@ export function progressView(part) {
   const bar = h("progress", { "aria-label": label, max: part.steps || 1 });
   if (part.steps) bar.value = part.step;
   const count = part.steps ? `step ${part.step} of ${part.steps}` : "waiting";
-  return h("figure", { class: `medium making ${part.kind}` },
+  return h(
+    "figure",
+    { class: `medium making ${part.kind}` },
     h("div", { class: "making-face", "aria-hidden": "true" }, icon(part.kind)),
-    h("figcaption", {}, h("span", {}, kindLabel(part.kind)), h("span", {}, count)), bar);
+    h("figcaption", {}, h("span", {}, kindLabel(part.kind)), h("span", {}, count)),
+    bar,
+  );
 }

@@ -11,16 +11,36 @@ import { h, icon } from "./dom.js";
 export function showMenu(button, items, content = null) {
   document.querySelector(".menu")?.remove();
   const role = items.length ? "menu" : "dialog";
-  const menu = h("div", { class: "menu", role, tabindex: "-1", "aria-label": button.getAttribute("aria-label") ?? "Menu" }, content,
-    items.map((item) => h("button", { type: "button", role: "menuitem", class: item.isDanger ? "danger" : "", onclick: () => { close(); item.act(); } },
-      icon(item.icon), item.label)));
+  const menu = h(
+    "div",
+    { class: "menu", role, tabindex: "-1", "aria-label": button.getAttribute("aria-label") ?? "Menu" },
+    content,
+    items.map((item) =>
+      h(
+        "button",
+        {
+          type: "button",
+          role: "menuitem",
+          class: item.isDanger ? "danger" : "",
+          onclick: () => {
+            close();
+            item.act();
+          },
+        },
+        icon(item.icon),
+        item.label,
+      ),
+    ),
+  );
   const close = () => {
     menu.remove();
     document.removeEventListener("pointerdown", outside, true);
     button.setAttribute("aria-expanded", "false");
     button.focus();
   };
-  const outside = (event) => { if (!menu.contains(event.target)) close(); };
+  const outside = (event) => {
+    if (!menu.contains(event.target)) close();
+  };
   menu.addEventListener("keydown", (event) => onKey(event, menu, close));
   document.addEventListener("pointerdown", outside, true);
   button.setAttribute("aria-expanded", "true");
@@ -64,13 +84,26 @@ export const confirm = (title, text, action) => ask(title, h("p", {}, text), act
 function ask(title, content, action, result, first, isDanger = false) {
   return new Promise((resolve) => {
     const dialog = h("dialog", { class: "small", "aria-labelledby": "ask-title" });
-    const form = h("form", { method: "dialog" }, h("h2", { id: "ask-title" }, title), content,
-      h("div", { class: "actions" },
+    const form = h(
+      "form",
+      { method: "dialog" },
+      h("h2", { id: "ask-title" }, title),
+      content,
+      h(
+        "div",
+        { class: "actions" },
         h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-        h("button", { type: "submit", class: isDanger ? "primary danger" : "primary" }, action)));
+        h("button", { type: "submit", class: isDanger ? "primary danger" : "primary" }, action),
+      ),
+    );
     let answer = null;
-    form.addEventListener("submit", () => { answer = result(); });
-    dialog.addEventListener("close", () => { dialog.remove(); resolve(answer); });
+    form.addEventListener("submit", () => {
+      answer = result();
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(answer);
+    });
     dialog.append(form);
     document.body.append(dialog);
     dialog.showModal();

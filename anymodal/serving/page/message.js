@@ -19,9 +19,14 @@ export class MessageView {
     Object.assign(this, { message, siblings, actions });
     this.body = h("div", { class: "body" });
     this.foot = h("div", { class: "foot" });
-    const who = message.role === "user" ? "You" : message.info.model ?? "Model";
-    this.element = h("li", { class: `message ${message.role}`, "data-id": message.id },
-      h("span", { class: "who" }, who), this.body, this.foot);
+    const who = message.role === "user" ? "You" : (message.info.model ?? "Model");
+    this.element = h(
+      "li",
+      { class: `message ${message.role}`, "data-id": message.id },
+      h("span", { class: "who" }, who),
+      this.body,
+      this.foot,
+    );
     this.update(message);
   }
 
@@ -51,13 +56,16 @@ export class MessageView {
   #partView(part) {
     if (part.type === "text") {
       // What the user typed stands as it was typed.
-      return this.message.role === "user" ? h("p", { class: "typed" }, part.text) : h("div", { class: "prose" }, markdown(part.text));
+      return this.message.role === "user"
+        ? h("p", { class: "typed" }, part.text)
+        : h("div", { class: "prose" }, markdown(part.text));
     }
     if (part.type === "making") return progressView(part);
     const slot = h("div", { class: "slot" });
     this.actions.readBlob(part.blob).then(
       (blob) => slot.replaceChildren(mediumView(part, blob, this.actions.openViewer)),
-      () => slot.replaceChildren(mediumView(part, null, this.actions.openViewer)));
+      () => slot.replaceChildren(mediumView(part, null, this.actions.openViewer)),
+    );
     return slot;
   }
 
@@ -66,47 +74,96 @@ export class MessageView {
     if (message.role !== "assistant") return;
     const { status, info } = message;
     let state = null;
-    if (writing && !hasParts) state = h("p", { class: "state waiting", role: "status" }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { class: "hidden" }, "The model reads"));
+    if (writing && !hasParts)
+      state = h(
+        "p",
+        { class: "state waiting", role: "status" },
+        h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")),
+        h("span", { class: "hidden" }, "The model reads"),
+      );
     else if (status === "failed") state = h("p", { class: "state error", role: "alert" }, message.error);
-    else if (status === "stopped" || (status === "writing" && !writing)) state = h("p", { class: "state" }, "Stopped.");
-    else if (info.finish === "length") state = h("p", { class: "state" }, "Cut off at the longest reply, which the settings have.");
+    else if (status === "stopped" || (status === "writing" && !writing))
+      state = h("p", { class: "state" }, "Stopped.");
+    else if (info.finish === "length")
+      state = h("p", { class: "state" }, "Cut off at the longest reply, which the settings have.");
     else if (!writing && !hasParts) state = h("p", { class: "state" }, "The reply is empty.");
-    if (info.dropped && state === null) state = h("p", { class: "state" }, "The oldest messages were left out: they have more media than a request may hold.");
+    if (info.dropped && state === null)
+      state = h(
+        "p",
+        { class: "state" },
+        "The oldest messages were left out: they have more media than a request may hold.",
+      );
     if (state) this.body.append(state);
   }
 
   #showFoot(message, writing) {
     const { actions, siblings } = this;
     const text = textOf(message);
-    this.foot.replaceChildren(...[
-      siblings.length > 1 && this.#branches(),
-      !writing && text && iconButton("copy", "Copy the text", () => navigator.clipboard.writeText(text).then(() => notify("Copied."))),
-      !writing && message.role === "user" && iconButton("edit", "Edit this message", () => actions.edit(this)),
-      !writing && message.role === "assistant" && iconButton("retry", "Answer again", () => actions.retry(message)),
-      !writing && iconButton("branch", "Go on from here in a new conversation", () => actions.branch(message)),
-      !writing && message.role === "assistant" && this.#details(message),
-    ].filter(Boolean));
+    this.foot.replaceChildren(
+      ...[
+        siblings.length > 1 && this.#branches(),
+        !writing &&
+          text &&
+          iconButton("copy", "Copy the text", () =>
+            navigator.clipboard.writeText(text).then(() => notify("Copied.")),
+          ),
+        !writing &&
+          message.role === "user" &&
+          iconButton("edit", "Edit this message", () => actions.edit(this)),
+        !writing &&
+          message.role === "assistant" &&
+          iconButton("retry", "Answer again", () => actions.retry(message)),
+        !writing &&
+          iconButton("branch", "Go on from here in a new conversation", () => actions.branch(message)),
+        !writing && message.role === "assistant" && this.#details(message),
+      ].filter(Boolean),
+    );
   }
 
   #branches() {
     const { siblings, actions } = this;
     const place = siblings.findIndex((each) => each.id === this.message.id);
     const go = (by) => actions.goTo(siblings[place + by]);
-    return h("span", { class: "branches", role: "group", "aria-label": "Versions" },
+    return h(
+      "span",
+      { class: "branches", role: "group", "aria-label": "Versions" },
       iconButton("left", "Previous version", () => go(-1), { disabled: place === 0 }),
       h("span", {}, `${place + 1} / ${siblings.length}`),
-      iconButton("right", "Next version", () => go(1), { disabled: place === siblings.length - 1 }));
+      iconButton("right", "Next version", () => go(1), { disabled: place === siblings.length - 1 }),
+    );
   }
 
   #details(message) {
     const { info } = message;
     const rows = [
-      ["Model", info.model], ["Seed", info.seed],
+      ["Model", info.model],
+      ["Seed", info.seed],
       ["Time", info.seconds && `${info.seconds.toFixed(1)} s`],
-      ["Tokens in", info.usage?.prompt_tokens], ["Tokens out", info.usage?.completion_tokens],
+      ["Tokens in", info.usage?.prompt_tokens],
+      ["Tokens out", info.usage?.completion_tokens],
     ].filter(([, value]) => value != null && value !== "");
-    const button = h("button", { type: "button", class: "icon-button", "aria-label": "Details of this reply", title: "Details", "aria-haspopup": "true" }, icon("more"));
-    button.addEventListener("click", () => showMenu(button, [], h("dl", { class: "details" }, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]))));
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "icon-button",
+        "aria-label": "Details of this reply",
+        title: "Details",
+        "aria-haspopup": "true",
+      },
+      icon("more"),
+    );
+    button.addEventListener("click", () =>
+      showMenu(
+        button,
+        [],
+        h(
+          "dl",
+          { class: "details" },
+          rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]),
+        ),
+      ),
+    );
     return button;
   }
 }

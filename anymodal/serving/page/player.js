@@ -10,17 +10,33 @@ export function audioPlayer(url, blob, label) {
   const sound = new Audio(url);
   sound.preload = "metadata";
   const button = h("button", { type: "button", class: "play", "aria-label": `Play ${label}` }, icon("play"));
-  const wave = svg("svg", { viewBox: `0 0 ${BARS * 4} 40`, preserveAspectRatio: "none", class: "wave", "aria-hidden": "true" });
-  const slider = h("input", { type: "range", min: "0", max: "1000", value: "0", "aria-label": `Position in ${label}` });
+  const wave = svg("svg", {
+    viewBox: `0 0 ${BARS * 4} 40`,
+    preserveAspectRatio: "none",
+    class: "wave",
+    "aria-hidden": "true",
+  });
+  const slider = h("input", {
+    type: "range",
+    min: "0",
+    max: "1000",
+    value: "0",
+    "aria-label": `Position in ${label}`,
+  });
   const clock = h("span", { class: "clock" }, "0:00");
   const show = () => {
     const share = Number.isFinite(sound.duration) && sound.duration ? sound.currentTime / sound.duration : 0;
     slider.value = String(Math.round(share * 1000));
     slider.setAttribute("aria-valuetext", `${seconds(sound.currentTime)} of ${seconds(sound.duration)}`);
-    wave.childNodes.forEach((bar, place) => bar.classList.toggle("past", (place + 0.5) / BARS <= share && share > 0));
+    wave.childNodes.forEach((bar, place) =>
+      bar.classList.toggle("past", (place + 0.5) / BARS <= share && share > 0),
+    );
     clock.textContent = seconds(sound.paused && !sound.currentTime ? sound.duration : sound.currentTime);
   };
-  const follow = () => { show(); if (!sound.paused) requestAnimationFrame(follow); };
+  const follow = () => {
+    show();
+    if (!sound.paused) requestAnimationFrame(follow);
+  };
   const setButton = (name, action) => {
     button.replaceChildren(icon(name));
     button.setAttribute("aria-label", `${action} ${label}`);
@@ -37,10 +53,20 @@ export function audioPlayer(url, blob, label) {
     follow();
   });
   sound.addEventListener("pause", () => setButton("play", "Play"));
-  sound.addEventListener("ended", () => { sound.currentTime = 0; show(); });
+  sound.addEventListener("ended", () => {
+    sound.currentTime = 0;
+    show();
+  });
   sound.addEventListener("loadedmetadata", show);
   drawWave(wave, blob).then(show, () => {});
-  return h("div", { class: "audio", role: "group", "aria-label": label }, sound, button, h("div", { class: "track" }, wave, slider), clock);
+  return h(
+    "div",
+    { class: "audio", role: "group", "aria-label": label },
+    sound,
+    button,
+    h("div", { class: "track" }, wave, slider),
+    clock,
+  );
 }
 
 async function drawWave(wave, blob) {
@@ -55,13 +81,18 @@ async function drawWave(wave, blob) {
 function peaksOf(samples) {
   const size = Math.max(1, Math.floor(samples.length / BARS));
   const peaks = Array.from({ length: BARS }, (_, bar) =>
-    samples.subarray(bar * size, (bar + 1) * size).reduce((peak, value) => Math.max(peak, Math.abs(value)), 0));
+    samples
+      .subarray(bar * size, (bar + 1) * size)
+      .reduce((peak, value) => Math.max(peak, Math.abs(value)), 0),
+  );
   const most = Math.max(...peaks, 1e-3);
   return peaks.map((peak) => Math.max(0.06, peak / most));
 }
 
-const bars = (peaks) => peaks.map((peak, place) =>
-  svg("rect", { x: place * 4 + 0.6, y: 20 - peak * 19, width: 2.6, height: peak * 38, rx: 1.2 }));
+const bars = (peaks) =>
+  peaks.map((peak, place) =>
+    svg("rect", { x: place * 4 + 0.6, y: 20 - peak * 19, width: 2.6, height: peak * 38, rx: 1.2 }),
+  );
 
 /** Seconds as minutes and seconds. */
 export function seconds(value) {

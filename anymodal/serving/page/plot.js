@@ -13,12 +13,31 @@ export function plot(table, label) {
   const seconds = table.times.at(-1) - table.times[0] || 1;
   const cursor = svg("line", { class: "cursor", y1: EDGE.top, y2: height - 16, hidden: true });
   const panels = table.groups.flatMap((group, place) => panel(group, table.times, seconds, place * PANEL));
-  const ends = [[EDGE.left, "start", 0], [WIDTH - EDGE.right, "end", seconds]].map(([x, anchor, value]) =>
-    svg("text", { x, y: height - 3, "text-anchor": anchor }, `${short(value)}${value || table.label !== "s" ? ` ${table.label}` : ""}`));
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: "plot", role: "img", "aria-label": label }, panels, ends, cursor);
+  const ends = [
+    [EDGE.left, "start", 0],
+    [WIDTH - EDGE.right, "end", seconds],
+  ].map(([x, anchor, value]) =>
+    svg(
+      "text",
+      { x, y: height - 3, "text-anchor": anchor },
+      `${short(value)}${value || table.label !== "s" ? ` ${table.label}` : ""}`,
+    ),
+  );
+  const drawing = svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${height}`, class: "plot", role: "img", "aria-label": label },
+    panels,
+    ends,
+    cursor,
+  );
   const readout = h("p", { class: "readout", "aria-hidden": "true" }, "\u00a0");
-  drawing.addEventListener("pointermove", (event) => showValues(event, drawing, table, seconds, cursor, readout));
-  drawing.addEventListener("pointerleave", () => { cursor.setAttribute("hidden", ""); readout.textContent = "\u00a0"; });
+  drawing.addEventListener("pointermove", (event) =>
+    showValues(event, drawing, table, seconds, cursor, readout),
+  );
+  drawing.addEventListener("pointerleave", () => {
+    cursor.setAttribute("hidden", "");
+    readout.textContent = "\u00a0";
+  });
   return h("div", { class: "plot-box" }, drawing, readout);
 }
 
@@ -34,11 +53,20 @@ function panel(group, times, seconds, top) {
     svg("text", { x: EDGE.left - 6, y: y(value) + 3.5, "text-anchor": "end" }, short(value)),
   ]);
   const lines = group.columns.map((column, place) =>
-    svg("polyline", { class: `line ${AXES[place]}`, points: points(column.values, times, x, y) }));
-  const title = svg("text", { x: EDGE.left, y: top + 13, class: "title" }, group.unit ? `${group.label}, ${group.unit}` : group.label);
+    svg("polyline", { class: `line ${AXES[place]}`, points: points(column.values, times, x, y) }),
+  );
+  const title = svg(
+    "text",
+    { x: EDGE.left, y: top + 13, class: "title" },
+    group.unit ? `${group.label}, ${group.unit}` : group.label,
+  );
   const legend = group.columns.map((column, place) =>
-    svg("text", { x: EDGE.left + 122 + place * 46, y: top + 13, class: `legend ${AXES[place]}` },
-      column.name.slice(0, 7)));
+    svg(
+      "text",
+      { x: EDGE.left + 122 + place * 46, y: top + 13, class: `legend ${AXES[place]}` },
+      column.name.slice(0, 7),
+    ),
+  );
   return [...grid, ...lines, title, ...legend];
 }
 
@@ -47,7 +75,9 @@ function points(values, times, x, y) {
   const size = Math.max(1, Math.floor(values.length / WIDTH));
   const picked = [];
   for (let at = 0; at < values.length; at += size) {
-    const places = Array.from({ length: Math.min(size, values.length - at) }, (_, i) => at + i).filter((i) => Number.isFinite(values[i]));
+    const places = Array.from({ length: Math.min(size, values.length - at) }, (_, i) => at + i).filter((i) =>
+      Number.isFinite(values[i]),
+    );
     if (!places.length) continue;
     const least = places.reduce((a, b) => (values[b] < values[a] ? b : a));
     const greatest = places.reduce((a, b) => (values[b] > values[a] ? b : a));
@@ -67,7 +97,9 @@ function showValues(event, drawing, table, seconds, cursor, readout) {
   cursor.removeAttribute("hidden");
   cursor.setAttribute("x1", line);
   cursor.setAttribute("x2", line);
-  const values = table.groups.flatMap((group) => group.columns.map((column) => `${column.name} ${short(column.values[place])}`));
+  const values = table.groups.flatMap((group) =>
+    group.columns.map((column) => `${column.name} ${short(column.values[place])}`),
+  );
   readout.textContent = `${short(table.times[place])} ${table.label}: ${values.join(", ")}`;
 }
 

@@ -22,7 +22,9 @@ export async function openRecorder(recorder, onFile) {
   try {
     stream = await navigator.mediaDevices.getUserMedia(recorder.use);
   } catch (error) {
-    const reason = { NotFoundError: "there is none", NotAllowedError: "the browser doesn't allow it" }[error.name] ?? error.message;
+    const reason =
+      { NotFoundError: "there is none", NotAllowedError: "the browser doesn't allow it" }[error.name] ??
+      error.message;
     notify(`No ${recorder.use.video ? "camera" : "microphone"} can be used: ${reason}.`, true);
     return;
   }
@@ -39,8 +41,15 @@ function showDialog(recorder, stream, onFile) {
   const button = h("button", { type: "button", class: "primary" });
   const take = { image: takePicture, audio: takeRecording, video: takeRecording }[recorder.kind];
   dialog.replaceChildren(
-    h("div", { class: "dialog-head" }, h("h2", {}, recorder.label), iconButton("close", "Close without recording (Esc)", close)),
-    face, h("div", { class: "actions" }, clock, h("span", { class: "space" }), button));
+    h(
+      "div",
+      { class: "dialog-head" },
+      h("h2", {}, recorder.label),
+      iconButton("close", "Close without recording (Esc)", close),
+    ),
+    face,
+    h("div", { class: "actions" }, clock, h("span", { class: "space" }), button),
+  );
   const work = { recorder, stream, face, clock, button, end: null };
   dialog.onclose = () => {
     for (const track of stream.getTracks()) track.stop();
@@ -49,7 +58,10 @@ function showDialog(recorder, stream, onFile) {
   };
   if (recorder.use.video) face.srcObject = stream;
   else work.end = drawLevel(face, stream);
-  take(work, (file) => { close(); onFile(file); });
+  take(work, (file) => {
+    close();
+    onFile(file);
+  });
   dialog.showModal();
   button.focus();
 }
@@ -59,13 +71,17 @@ function takePicture({ face, button }, done) {
   button.onclick = () => {
     const canvas = h("canvas", { width: face.videoWidth, height: face.videoHeight });
     canvas.getContext("2d").drawImage(face, 0, 0);
-    canvas.toBlob((blob) => done(new File([blob], `picture-${stamp()}.jpg`, { type: "image/jpeg" })), "image/jpeg", 0.92);
+    canvas.toBlob(
+      (blob) => done(new File([blob], `picture-${stamp()}.jpg`, { type: "image/jpeg" })),
+      "image/jpeg",
+      0.92,
+    );
   };
 }
 
 function takeRecording({ recorder, stream, clock, button }, done) {
   const isSound = recorder.kind === "audio";
-  const type = isSound ? "" : TYPES.find((each) => MediaRecorder.isTypeSupported(each)) ?? "";
+  const type = isSound ? "" : (TYPES.find((each) => MediaRecorder.isTypeSupported(each)) ?? "");
   const media = new MediaRecorder(stream, type ? { mimeType: type } : {});
   const pieces = [];
   media.ondataavailable = (event) => pieces.push(event.data);
@@ -73,8 +89,11 @@ function takeRecording({ recorder, stream, clock, button }, done) {
     if (!button.isConnected) return; // the dialog was closed
     const blob = new Blob(pieces, { type: media.mimeType });
     const suffix = media.mimeType.includes("mp4") ? "mp4" : "webm";
-    done(isSound ? new File([await wavOf(blob)], `sound-${stamp()}.wav`, { type: "audio/wav" })
-      : new File([blob], `video-${stamp()}.${suffix}`, { type: media.mimeType.split(";")[0] }));
+    done(
+      isSound
+        ? new File([await wavOf(blob)], `sound-${stamp()}.wav`, { type: "audio/wav" })
+        : new File([blob], `video-${stamp()}.${suffix}`, { type: media.mimeType.split(";")[0] }),
+    );
   };
   const start = () => {
     media.start(250);
@@ -105,12 +124,17 @@ function drawLevel(canvas, stream) {
     brush.strokeStyle = getComputedStyle(canvas).color;
     brush.lineWidth = 2;
     brush.beginPath();
-    samples.forEach((value, place) => brush.lineTo((place / samples.length) * canvas.width, (value / 255) * canvas.height));
+    samples.forEach((value, place) =>
+      brush.lineTo((place / samples.length) * canvas.width, (value / 255) * canvas.height),
+    );
     brush.stroke();
     frame = requestAnimationFrame(draw);
   };
   draw();
-  return () => { cancelAnimationFrame(frame); context.close(); };
+  return () => {
+    cancelAnimationFrame(frame);
+    context.close();
+  };
 }
 
 const stamp = () => new Date().toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");

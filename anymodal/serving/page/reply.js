@@ -51,7 +51,12 @@ export class ReplyWriter {
     this.onBlob(id, blob);
     delete part.step;
     delete part.steps;
-    Object.assign(part, { type: "media", blob: id, mime: blob.type, name: nameOf(part.kind, blob.type, this.number++) });
+    Object.assign(part, {
+      type: "media",
+      blob: id,
+      mime: blob.type,
+      name: nameOf(part.kind, blob.type, this.number++),
+    });
   }
 
   /** Take out media that were not finished. */

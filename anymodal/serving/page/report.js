@@ -31,7 +31,11 @@ pre { overflow-x: auto; background: var(--surface); border: 1px solid var(--edge
 .legend { stroke: none; } .legend.x { fill: var(--x); } .legend.y { fill: var(--y); } .legend.z { fill: var(--z); }
 .cursor { display: none; }`;
 
-const escape = (text) => String(text).replace(/[&<>"]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[letter]);
+const escape = (text) =>
+  String(text).replace(
+    /[&<>"]/g,
+    (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[letter],
+  );
 
 /** The whole page as HTML text.
  *
@@ -62,11 +66,18 @@ async function turnOf(message, readBlob) {
   const isUsers = message.role === "user";
   const parts = [];
   for (const part of message.parts) {
-    if (part.type === "text") parts.push(isUsers ? `<p class="typed">${escape(part.text)}</p>` : markdown(part.text).map((each) => each.outerHTML).join(""));
+    if (part.type === "text")
+      parts.push(
+        isUsers
+          ? `<p class="typed">${escape(part.text)}</p>`
+          : markdown(part.text)
+              .map((each) => each.outerHTML)
+              .join(""),
+      );
     if (part.type === "media") parts.push(await mediumOf(part, await readBlob(part.blob)));
   }
   if (message.error) parts.push(`<p>${escape(message.error)}</p>`);
-  const who = isUsers ? "You" : message.info.model ?? "Model";
+  const who = isUsers ? "You" : (message.info.model ?? "Model");
   return `<div class="turn ${isUsers ? "user" : "model"}"><div class="who">${escape(who)}</div><div class="said">${parts.join("\n")}</div></div>`;
 }
 

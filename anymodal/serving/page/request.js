@@ -2,13 +2,19 @@
 
 import { dataUrl } from "./files.js";
 
-const NUMBERS = { steps: "steps", guidance: "guidance", temperature: "temperature", maxTokens: "max_completion_tokens" };
+const NUMBERS = {
+  steps: "steps",
+  guidance: "guidance",
+  temperature: "temperature",
+  maxTokens: "max_completion_tokens",
+};
 
 /** Media that a path of messages has. */
-const countMedia = (path) => path.flatMap((each) => each.parts).filter((part) => part.type === "media").length;
+const countMedia = (path) =>
+  path.flatMap((each) => each.parts).filter((part) => part.type === "media").length;
 
 /** The messages that fit into a request: without the oldest turns where they have too many media. */
-export function fittingPath(path, mostMedia) {
+function fittingPath(path, mostMedia) {
   let first = 0;
   while (countMedia(path.slice(first)) > mostMedia) {
     const next = path.findIndex((each, place) => place > first && each.role === "user");
@@ -46,7 +52,13 @@ export async function requestOf(conversation, path, seed, readBlob, limits) {
     messages.push({ role: each.role, content: entry.content });
     sources.push({ message: each, places: entry.places });
   }
-  const body = { model: settings.model, messages, seed, stream: true, stream_options: { include_usage: true } };
+  const body = {
+    model: settings.model,
+    messages,
+    seed,
+    stream: true,
+    stream_options: { include_usage: true },
+  };
   for (const [name, field] of Object.entries(NUMBERS)) {
     if (settings[name] != null && settings[name] !== "") body[field] = Number(settings[name]);
   }
@@ -54,7 +66,9 @@ export async function requestOf(conversation, path, seed, readBlob, limits) {
   const text = JSON.stringify(body);
   if (text.length > limits.body_bytes) {
     const most = Math.floor(limits.body_bytes / 2 ** 20);
-    throw new Error(`this conversation is ${Math.ceil(text.length / 2 ** 20)} MiB with its media, and the server takes ${most} MiB; use smaller files, or begin a new conversation`);
+    throw new Error(
+      `this conversation is ${Math.ceil(text.length / 2 ** 20)} MiB with its media, and the server takes ${most} MiB; use smaller files, or begin a new conversation`,
+    );
   }
   return { body: text, sources, dropped: usable.length - used.length };
 }

@@ -1,7 +1,7 @@
 /** The list of saved conversations, with its search. */
 
 import { textOf } from "./conversation.js";
-import { byId, h, icon, iconButton, notify } from "./dom.js";
+import { byId, h, icon, notify } from "./dom.js";
 import { askText, confirm, showMenu } from "./menu.js";
 
 const DAY = 86_400_000;
@@ -17,7 +17,11 @@ export class Sidebar {
     this.search = byId("search");
     this.search.addEventListener("input", () => this.#later());
     this.search.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && this.search.value) { this.search.value = ""; this.render(); event.stopPropagation(); }
+      if (event.key === "Escape" && this.search.value) {
+        this.search.value = "";
+        this.render();
+        event.stopPropagation();
+      }
       if (event.key === "ArrowDown") this.list.querySelector("a")?.focus();
     });
     this.list.addEventListener("keydown", (event) => this.#onKey(event));
@@ -44,7 +48,9 @@ export class Sidebar {
       day = label;
       items.push(this.#item(hit, words));
     }
-    const empty = words ? "Nothing has these words." : "Conversations appear here. They stay in this browser.";
+    const empty = words
+      ? "Nothing has these words."
+      : "Conversations appear here. They stay in this browser.";
     this.list.replaceChildren(...(items.length ? items : [h("li", { class: "empty" }, empty)]));
   }
 
@@ -54,25 +60,45 @@ export class Sidebar {
       const text = [textOf(message), ...message.parts.map((part) => part.name).filter(Boolean)].join(" ");
       texts.set(message.conversation, `${texts.get(message.conversation) ?? ""} ${text}`);
     }
-    return all.map((conversation) => {
-      const text = (texts.get(conversation.id) ?? "").replace(/\s+/g, " ");
-      const at = text.toLowerCase().indexOf(words);
-      if (at < 0 && !conversation.title.toLowerCase().includes(words)) return null;
-      const from = Math.max(0, at - AROUND / 2);
-      return { conversation, excerpt: at < 0 ? "" : `${from ? "…" : ""}${text.slice(from, at + words.length + AROUND)}` };
-    }).filter(Boolean);
+    return all
+      .map((conversation) => {
+        const text = (texts.get(conversation.id) ?? "").replace(/\s+/g, " ");
+        const at = text.toLowerCase().indexOf(words);
+        if (at < 0 && !conversation.title.toLowerCase().includes(words)) return null;
+        const from = Math.max(0, at - AROUND / 2);
+        return {
+          conversation,
+          excerpt: at < 0 ? "" : `${from ? "…" : ""}${text.slice(from, at + words.length + AROUND)}`,
+        };
+      })
+      .filter(Boolean);
   }
 
   #item({ conversation, excerpt }, words) {
     const { chat } = this;
     const isOpen = conversation.id === chat.conversation?.id;
-    const link = h("a", { href: `#${conversation.id}`, "aria-current": isOpen && "page", title: conversation.title },
-      h("span", { class: "title" }, marked(conversation.title, words)), excerpt && h("span", { class: "excerpt" }, marked(excerpt, words)));
-    const more = h("button", { type: "button", class: "icon-button", "aria-label": `Actions for ${conversation.title}`, "aria-haspopup": "menu" }, icon("more"));
-    more.addEventListener("click", () => showMenu(more, [
-      { icon: "edit", label: "Rename", act: () => renameConversation(chat, conversation) },
-      { icon: "trash", label: "Delete", isDanger: true, act: () => deleteConversation(chat, conversation) },
-    ]));
+    const link = h(
+      "a",
+      { href: `#${conversation.id}`, "aria-current": isOpen && "page", title: conversation.title },
+      h("span", { class: "title" }, marked(conversation.title, words)),
+      excerpt && h("span", { class: "excerpt" }, marked(excerpt, words)),
+    );
+    const more = h(
+      "button",
+      {
+        type: "button",
+        class: "icon-button",
+        "aria-label": `Actions for ${conversation.title}`,
+        "aria-haspopup": "menu",
+      },
+      icon("more"),
+    );
+    more.addEventListener("click", () =>
+      showMenu(more, [
+        { icon: "edit", label: "Rename", act: () => renameConversation(chat, conversation) },
+        { icon: "trash", label: "Delete", isDanger: true, act: () => deleteConversation(chat, conversation) },
+      ]),
+    );
     return h("li", { class: "item" }, link, more);
   }
 
@@ -111,7 +137,14 @@ export async function renameConversation(chat, conversation) {
 
 /** Delete a conversation, if the user confirms it. */
 export async function deleteConversation(chat, conversation) {
-  if (!await confirm("Delete the conversation?", `“${conversation.title}” and its media are deleted from this browser.`, "Delete")) return;
+  if (
+    !(await confirm(
+      "Delete the conversation?",
+      `“${conversation.title}” and its media are deleted from this browser.`,
+      "Delete",
+    ))
+  )
+    return;
   await chat.delete(conversation.id);
   notify("Deleted.");
 }

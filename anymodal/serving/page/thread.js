@@ -10,8 +10,12 @@ import { openViewer } from "./viewer.js";
 /** Pixels from the end at which a reader still follows it. */
 const NEAR = 90;
 /** Examples of what to say, by the kind of media that the reply then holds. */
-const EXAMPLES = [["text", "what can you do?"], ["image", "draw a big orange duck"], ["audio", "play the sound of a bell"],
-  ["video", "film a green bird flying"]];
+const EXAMPLES = [
+  ["text", "what can you do?"],
+  ["image", "draw a big orange duck"],
+  ["audio", "play the sound of a bell"],
+  ["video", "film a green bird flying"],
+];
 
 /** Shows messages, and follows the newest while it is written. */
 export class Thread {
@@ -26,7 +30,9 @@ export class Thread {
     this.newest.addEventListener("click", () => this.toEnd("smooth"));
     this.scroller.addEventListener("scroll", () => this.#onScroll());
     // Media take their height once they are loaded.
-    new ResizeObserver(() => { if (this.follows) this.toEnd("instant"); }).observe(this.list);
+    new ResizeObserver(() => {
+      if (this.follows) this.toEnd("instant");
+    }).observe(this.list);
     chat.listen("conversation", (change) => this.render(change?.around));
     chat.listen("models", () => this.render());
     chat.listen("message", (message) => this.#schedule(message));
@@ -51,7 +57,8 @@ export class Thread {
     const hadFocus = this.list.contains(document.activeElement);
     const top = around && this.#topOf(around.parent);
     this.#views.clear();
-    for (const message of path) this.#views.set(message.id, new MessageView(message, chat.tree.siblings(message), this.actions));
+    for (const message of path)
+      this.#views.set(message.id, new MessageView(message, chat.tree.siblings(message), this.actions));
     this.list.replaceChildren(...[...this.#views.values()].map((view) => view.element));
     byId("welcome").replaceChildren(...(path.length || !chat.model ? [] : this.#welcome()));
     byId("welcome").hidden = path.length > 0;
@@ -108,13 +115,19 @@ export class Thread {
   /** A reply that another tab writes no longer counts as being written, once that tab is gone. */
   #watchOtherTab(message) {
     clearTimeout(this.timer);
-    if (message && isWriting(message)) this.timer = setTimeout(() => { this.#views.get(message.id)?.update(message); this.chat.tell("end", message); }, STALE + 100);
+    if (message && isWriting(message))
+      this.timer = setTimeout(() => {
+        this.#views.get(message.id)?.update(message);
+        this.chat.tell("end", message);
+      }, STALE + 100);
   }
 
   #announceEnd(message) {
     if (!this.#views.has(message.id)) return;
     const media = message.parts.filter((part) => part.type === "media").map((part) => kindLabel(part.kind));
-    const content = [textOf(message), media.length ? `with ${media.join(", ")}` : ""].filter(Boolean).join(", ");
+    const content = [textOf(message), media.length ? `with ${media.join(", ")}` : ""]
+      .filter(Boolean)
+      .join(", ");
     if (message.status === "done") announce(`Reply: ${content}`);
     if (message.status === "stopped") announce("Stopped.");
   }
@@ -128,7 +141,10 @@ export class Thread {
     const editor = new Composer(this.chat, {
       parts: message.parts,
       onSend: (parts) => this.chat.send(parts, message.parent),
-      onCancel: () => { editor.element.replaceWith(view.body); element.classList.remove("editing"); },
+      onCancel: () => {
+        editor.element.replaceWith(view.body);
+        element.classList.remove("editing");
+      },
     });
     element.classList.add("editing");
     view.body.replaceWith(editor.element);
@@ -145,10 +161,20 @@ export class Thread {
     const { model } = this.chat;
     const { input, output } = model.modalities;
     const examples = EXAMPLES.filter(([kind]) => output.includes(kind)).map(([kind, text]) =>
-      h("button", { type: "button", class: "example", onclick: () => this.composer.setText(text) }, icon(kind === "text" ? "edit" : kind), text));
+      h(
+        "button",
+        { type: "button", class: "example", onclick: () => this.composer.setText(text) },
+        icon(kind === "text" ? "edit" : kind),
+        text,
+      ),
+    );
     return [
       h("h2", {}, `Talk with ${model.id}`),
-      h("p", {}, `It reads ${kindList(input)}, and answers with ${kindList(output)}. Drop, paste or record files, or just write.`),
+      h(
+        "p",
+        {},
+        `It reads ${kindList(input)}, and answers with ${kindList(output)}. Drop, paste or record files, or just write.`,
+      ),
       h("div", { class: "examples" }, examples),
     ];
   }

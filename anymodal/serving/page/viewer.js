@@ -17,7 +17,9 @@ export function openViewer(parts, part, readBlob) {
   const title = h("h2", {});
   const previous = iconButton("left", "Previous medium (Left)", () => move(-1));
   const next = iconButton("right", "Next medium (Right)", () => move(1));
-  const save = iconButton("download", "Download", async () => download(await readBlob(parts[place].blob), mediumLabel(parts[place])));
+  const save = iconButton("download", "Download", async () =>
+    download(await readBlob(parts[place].blob), mediumLabel(parts[place])),
+  );
   const show = async () => {
     const current = parts[place];
     const blob = await readBlob(current.blob);
@@ -26,7 +28,11 @@ export function openViewer(parts, part, readBlob) {
     next.disabled = place === parts.length - 1;
     save.disabled = !blob;
     const fail = () => stage.replaceChildren(fileCard(current, blob));
-    stage.replaceChildren(blob ? mediumContent(current, blob, fail) : fileCard(current, null, "its content is no longer in this browser"));
+    stage.replaceChildren(
+      blob
+        ? mediumContent(current, blob, fail)
+        : fileCard(current, null, "its content is no longer in this browser"),
+    );
   };
   const move = (by) => {
     if (!parts[place + by]) return;
@@ -34,14 +40,23 @@ export function openViewer(parts, part, readBlob) {
     show();
   };
   dialog.replaceChildren(
-    h("div", { class: "viewer-head" }, title, save, iconButton("close", "Close (Esc)", () => dialog.close())),
-    h("div", { class: "viewer-body" }, previous, stage, next));
+    h(
+      "div",
+      { class: "viewer-head" },
+      title,
+      save,
+      iconButton("close", "Close (Esc)", () => dialog.close()),
+    ),
+    h("div", { class: "viewer-body" }, previous, stage, next),
+  );
   dialog.onkeydown = (event) => {
     if (event.target.matches("input, video")) return; // they move within the medium
     if (event.key === "ArrowLeft") move(-1);
     if (event.key === "ArrowRight") move(1);
   };
-  dialog.onclick = (event) => { if (event.target === dialog || event.target === stage) dialog.close(); };
+  dialog.onclick = (event) => {
+    if (event.target === dialog || event.target === stage) dialog.close();
+  };
   dialog.onclose = () => dialog.replaceChildren(); // ends what plays
   show();
   dialog.showModal();

@@ -5,9 +5,12 @@ export async function wavOf(blob) {
   const context = new AudioContext();
   const buffer = await context.decodeAudioData(await blob.arrayBuffer());
   await context.close();
-  const channels = Array.from({ length: buffer.numberOfChannels }, (_, place) => buffer.getChannelData(place));
+  const channels = Array.from({ length: buffer.numberOfChannels }, (_, place) =>
+    buffer.getChannelData(place),
+  );
   const bytes = new DataView(new ArrayBuffer(44 + buffer.length * 2));
-  const text = (at, letters) => [...letters].forEach((letter, i) => bytes.setUint8(at + i, letter.charCodeAt(0)));
+  const text = (at, letters) =>
+    [...letters].forEach((letter, i) => bytes.setUint8(at + i, letter.charCodeAt(0)));
   text(0, "RIFF");
   bytes.setUint32(4, 36 + buffer.length * 2, true);
   text(8, "WAVEfmt ");
