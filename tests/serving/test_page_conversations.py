@@ -57,10 +57,10 @@ def test_conversations_outlast_a_reload_and_are_searched_named_and_deleted(
     tab.press("Enter")
     tab.click("dialog.small .danger")
     tab.wait("document.querySelectorAll('.message').length == 0")
-    left = tab.run("""new Promise(resolve => { const opening = indexedDB.open('anymodal');
+    count = tab.run("""new Promise(resolve => { const opening = indexedDB.open('anymodal');
         opening.onsuccess = () => { const work = opening.result.transaction('blobs')
           .objectStore('blobs').count(); work.onsuccess = () => resolve(work.result); }; })""")
-    assert left == 0, "media of a deleted conversation are still there"
+    assert count == 0, "media of a deleted conversation are still there"
 
 
 def test_two_tabs_write_in_one_conversation(open_tab: Callable[..., Tab]) -> None:
@@ -73,8 +73,8 @@ def test_two_tabs_write_in_one_conversation(open_tab: Callable[..., Tab]) -> Non
     second.wait("document.querySelectorAll('.message .medium img').length == 2")
     ask(second, "very nice")
     first.wait("document.querySelectorAll('.message').length == 6")
-    shown = second.run("document.querySelector('#messages').innerText")
-    first.wait(f"document.querySelector('#messages').innerText == {json.dumps(shown)}")
+    texts = second.run("document.querySelector('#messages').innerText")
+    first.wait(f"document.querySelector('#messages').innerText == {json.dumps(texts)}")
     # Both at once: each answer stands in the tree, and neither tab loses its own.
     say(first, "what can you do?")
     second.run("document.querySelector('#new').click()")
@@ -210,13 +210,13 @@ def test_saved_files_are_opened_again(
     assert page.run("document.querySelector('.user img').naturalWidth") == 64
     assert page.run("document.querySelectorAll('.plot polyline').length") == 6
     assert not page.faults()
-    shown = tab.run("document.querySelector('#messages').innerText")
+    texts = tab.run("document.querySelector('#messages').innerText")
     count = tab.run("document.querySelectorAll('.message .medium').length")
     for suffix in ("html", "json"):
         tab.choose("#import-file", [saved[suffix]])
         tab.wait(f"!{json.dumps(tab.run('location.hash'))}.includes(location.hash.slice(1))")
         tab.wait(f"document.querySelectorAll('.message .medium').length == {count}")
-        assert tab.run("document.querySelector('#messages').innerText") == shown
+        assert tab.run("document.querySelector('#messages').innerText") == texts
         tab.click("[aria-label='Previous version']")
         tab.wait("document.querySelector('.branches').innerText.trim() == '1 / 2'")
         tab.wait("!document.querySelector('.file-card')")
@@ -231,13 +231,13 @@ def test_saved_files_are_opened_again(
 def test_a_server_s_key_is_asked_for(browser: Browser, nano: AnyModal) -> None:
     with serving([model_to_serve(nano)], ServerSettings(api_keys=[SECRET])) as url:
         tab = browser.open(f"{url}/{QUICK}", browser.new_context())
-        for key, wanted in (("a-wrong-secret", "doesn't know"), (SECRET, "wants")):
+        for key, reason in (("a-wrong-secret", "doesn't know"), (SECRET, "wants")):
             tab.wait("!!document.querySelector('dialog.small input[type=password]')")
             tab.run("document.querySelector('dialog.small input').select()")
             tab.type(key)
             tab.press("Enter")
             if key != SECRET:
-                tab.wait(f"document.querySelector('dialog.small')?.innerText.includes({wanted!r})")
+                tab.wait(f"document.querySelector('dialog.small')?.innerText.includes({reason!r})")
         tab.wait("document.body.dataset.ready")
         assert ask(tab, "what can you do?")
         tab.reload()
@@ -265,9 +265,9 @@ def test_texts_become_no_markup(open_tab: Callable[..., Tab]) -> None:
         "2 * 3 * 4": "<p>2 * 3 * 4</p>",
     }
     for text, html in cases.items():
-        made = tab.run(f"import('/page/markdown.js').then(m => m.markdown({json.dumps(text)})"
+        result = tab.run(f"import('/page/markdown.js').then(m => m.markdown({json.dumps(text)})"
                        ".map(each => each.outerHTML).join(''))")  # fmt: skip
-        assert made == html
+        assert result == html
     wild = "`" * 3000 + "[" * 3000 + "*_" * 3000 + "(" * 3000 + "|\n-|-\n" * 200
     milliseconds = tab.run(f"""import('/page/markdown.js').then(m => {{
         const began = performance.now(); m.markdown({json.dumps(wild)});

@@ -236,12 +236,12 @@ class Tab:
 
     def choose(self, selector: str, files: Sequence[Path]) -> None:
         """Choose files in an element for files."""
-        found = self.call(
+        element = self.call(
             "Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})"
         )
         self.call(
             "DOM.setFileInputFiles",
-            objectId=found["result"]["objectId"], files=[str(file) for file in files],
+            objectId=element["result"]["objectId"], files=[str(file) for file in files],
         )  # fmt: skip
 
     def screenshot(self, path: Path, **options: Any) -> Path:

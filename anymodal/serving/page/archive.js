@@ -56,8 +56,8 @@ export async function toJson(chat) {
  */
 export async function toHtml(chat) {
   const { path } = chat;
-  const shown = new Set(path.flatMap((each) => each.parts.map((part) => part.blob)));
-  const values = await valuesOf(chat, (part) => !shown.has(part.blob));
+  const visible = new Set(path.flatMap((each) => each.parts.map((part) => part.blob)));
+  const values = await valuesOf(chat, (part) => !visible.has(part.blob));
   // No text may end the element that it stands in.
   const data = `${MARK}${JSON.stringify(values).replaceAll("<", "\\u003c")}</script>`;
   return new Blob([await pageOf(chat.conversation.title, path, (id) => chat.readBlob(id), data)], {

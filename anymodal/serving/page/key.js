@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 export function askKey(reason) {
   return new Promise((resolve) => {
     const key = h("input", { type: "password", autocomplete: "off", spellcheck: "false" });
-    const keep = h("input", { type: "checkbox", checked: apiKey.isOnDevice() });
+    const remember = h("input", { type: "checkbox", checked: apiKey.isOnDevice() });
     key.value = apiKey.get();
     const form = h(
       "form",
@@ -15,11 +15,11 @@ export function askKey(reason) {
       h("h2", { id: "key-title" }, "API key"),
       h("p", {}, reason),
       h("label", {}, "Key", key),
-      h("label", { class: "check" }, keep, "Remember it on this device"),
+      h("label", { class: "check" }, remember, "Remember it on this device"),
       h("div", { class: "actions" }, h("button", { type: "submit", class: "primary" }, "Use this key")),
     );
     const dialog = h("dialog", { class: "small", "aria-labelledby": "key-title" }, form);
-    form.addEventListener("submit", () => apiKey.set(key.value.trim(), keep.checked));
+    form.addEventListener("submit", () => apiKey.set(key.value.trim(), remember.checked));
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve();

@@ -45,10 +45,10 @@ export class MessageView {
 
   #setPart(place, part) {
     const version = part.type === "text" ? part.text : `${part.type} ${part.step} ${part.blob}`;
-    const shown = this.#parts[place];
-    if (shown?.version === version) return;
+    const view = this.#parts[place];
+    if (view?.version === version) return;
     const element = this.#partView(part);
-    if (shown) shown.element.replaceWith(element);
+    if (view) view.element.replaceWith(element);
     else this.body.insertBefore(element, this.body.querySelector(":scope > .state"));
     this.#parts[place] = { version, element };
   }

@@ -31,8 +31,8 @@ export function parseTable(text) {
   const columns = names.map((name, place) => ({ name, values: values.map((row) => row[place] ?? NaN) }));
   const numeric = columns.filter((each) => each.values.some(Number.isFinite));
   const clock = numeric.find((each) => TIME.test(each.name)) ?? null;
-  const rest = numeric.filter((each) => each !== clock);
-  const groups = groupColumns(rest);
+  const measures = numeric.filter((each) => each !== clock);
+  const groups = groupColumns(measures);
   return groups.length ? { ...timesOf(clock, notes, values.length), groups } : null;
 }
 
