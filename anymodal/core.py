@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.io.content_credentials import ContentSigner
+from anymodal.io.training_records import StageRecord
 from anymodal.language.model import LanguageModel
 from anymodal.language.packing import Place
 from anymodal.language.prompt import (
@@ -55,6 +56,7 @@ class ComposedModel(nn.Module):
         provenance: whether media that the model makes carry a note in their files: made by AI, by
             which model and seed.
         signer: signs that note, as Content Credentials; None for the note alone.
+        training_records: the stages that trained it, as far as its folder tells.
 
     Raises:
         ValueError: if the projection doesn't know a modality, or parts don't fit each other.
@@ -75,6 +77,7 @@ class ComposedModel(nn.Module):
         self.name = "unnamed"
         self.provenance = True
         self.signer: ContentSigner | None = None
+        self.training_records: list[StageRecord] = []
         self.language, self.projection = language, projection
         self.config = config
         self._modalities = dict(modalities)

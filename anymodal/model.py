@@ -45,18 +45,22 @@ class AnyModal(ChatModel):
         lora: LoraSettings | None = None,
         trusted_packages: Sequence[str] = (),
         *,
+        revision: str | None = None,
+        token: str | None = None,
         dtype: str | torch.dtype | Mapping[str, Any] | None = None,
         device: str | int | torch.device | None = None,
         device_map: str | int | torch.device | Mapping[str, Any] | None = None,
         weights: bool = True,
         build_part: BuildPart = call,
     ) -> Self:
-        """Read a model folder, or one that ships with the package by its name (`nano`).
+        """Read a model: a folder, one that ships with the package (`nano`), or one on the hub.
 
         Args:
-            path: the folder, or the name.
+            path: the folder, or the name, as `nano` or `user/name`.
             lora: adds fresh low-rank adapters to a model that has none, for a stage to train.
             trusted_packages: packages whose parts the folder may use beside AnyModal's own.
+            revision: a branch, a tag or a commit of the hub's repository; None for `main`.
+            token: for a private repository; None for the one of `hf auth login` or HF_TOKEN.
             dtype: the weights' precision: of all, as `bfloat16`, or by the name of a part, where
                 the longest that fits counts, as `{"": "bfloat16", "decoders": "float32"}` or
                 `{"decoders.image.parts.vae": "float32"}`; None or `auto` for that of the files.
@@ -70,10 +74,12 @@ class AnyModal(ChatModel):
         Raises:
             ValueError: for a precision, a device or a part that there isn't.
             CheckpointError: if a file is missing or damaged, or weights or parts don't fit.
+            PermissionError: if the hub doesn't give the model to this user.
         """
         dtypes, places = placement.parse_dtypes(dtype), placement.parse_devices(device, device_map)
+        folder = composition.find(path, revision, token)
         model = composition.from_pretrained(
-            cls, path, lora, trusted_packages, weights=weights, build_part=build_part
+            cls, folder, lora, trusted_packages, weights=weights, build_part=build_part
         )
         placement.place(model, dtypes, places if weights else {})
         model.name = Path(path).absolute().name
@@ -125,3 +131,48 @@ class AnyModal(ChatModel):
     def save_pretrained(self, folder: str | Path, with_parts: bool = False) -> None:
         """Write configuration, trained weights and manifest; with the parts too, if asked."""
         composition.save_pretrained(self, Path(folder), with_parts)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        with_parts: bool = False,
+        revision: str | None = None,
+        private: bool | None = None,
+        token: str | None = None,
+        message: str = "",
+        licence: str | None = None,
+    ) -> str:
+        """Upload the model to the hub, with a card of what it is and was trained on.
+
+        Without its parts that is what was trained, often a few megabytes: projection, heads, rows
+        of signal tokens, adapters, and parts that a stage changed. Others open it over the same
+        parts, which are fetched from their own repositories at the revision that they have here.
+
+        Args:
+            name: of the repository, owner/name; created where there is none.
+            with_parts: upload every part too, as where one is a folder of this machine.
+            revision: the branch; None for `main`.
+            private: of a new repository; None for the owner's default.
+            token: with the right to write; None for the one of `hf auth login` or HF_TOKEN.
+            message: of the commit.
+            licence: of what was trained, by its name on the hub, as `apache-2.0`.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ValueError: for a name that is none, or a part that only this machine has.
+            PermissionError: if the token is missing, invalid or may not write there.
+            ConnectionError: if the hub may not be asked.
+        """
+        return composition.push_to_hub(
+            self,
+            name,
+            with_parts=with_parts,
+            revision=revision,
+            private=private,
+            token=token,
+            message=message,
+            licence=licence,
+        )

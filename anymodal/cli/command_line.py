@@ -25,6 +25,7 @@ COMMANDS = {
     "train": ("anymodal.cli.train", "train as configurations say"),
     "cache": ("anymodal.cli.cache", "fill the feature cache of a training run ahead of it"),
     "export": ("anymodal.cli.export", "put a model and all its parts into one folder"),
+    "push": ("anymodal.cli.push", "upload a model to the hub, with a card"),
     "eval": ("anymodal.cli.eval", "measure a model, on the Toybox or on one's own samples"),
     "data": ("anymodal.cli.data", "inspect, validate, split and convert data sets"),
     "embed": ("anymodal.cli.embed", "embeddings of files, of any kind that a model reads"),

@@ -6,7 +6,7 @@ import argparse
 import copy
 from typing import TYPE_CHECKING, Any
 
-from anymodal.cli.options import add_device, add_trust, count, is_run, open_model, whole
+from anymodal.cli.options import add_device, add_trust, count, open_model, whole
 
 if TYPE_CHECKING:
     from anymodal.evaluation.benchmark_run import NamedPredictor
@@ -57,7 +57,7 @@ def named_predictor(
     Raises:
         ValueError: if there is no such model, or an endpoint's model has no name.
     """
-    from anymodal.composition import find
+    from anymodal.composition import find, is_run
     from anymodal.evaluation.benchmark_run import NamedPredictor
     from anymodal.evaluation.endpoint import EndpointPredictor
 

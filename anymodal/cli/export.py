@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from anymodal.cli.options import add_trust, is_run
+from anymodal.cli.options import add_trust
 from anymodal.cli.process import quick_start
+
+if TYPE_CHECKING:
+    from anymodal.model import AnyModal
 
 _NOTED = ("config.json", "model_index.json")
 """Files in which diffusers notes where a part lay on the machine that wrote them."""
@@ -25,19 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what to note as the licence of parts of which none is known, as those you trained",
     )
+    parser.add_argument(
+        "--adapters",
+        action="store_true",
+        help="write only what was trained: adapters, projection, heads, rows of tokens; the parts "
+        "are opened from where they are now, those of the hub at the same revision",
+    )
     add_trust(parser)
-    parser.add_argument("--dtype", choices=DTYPES, default="float16", help="default: %(default)s")
+    parser.add_argument("--dtype", choices=DTYPES, help="default: float16")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder, and say how large it is."""
     with quick_start():
-        import torch
-
-        from anymodal.io.sources import write_card
+        from anymodal import composition
+        from anymodal.composition.card import write_model_card
         from anymodal.model import AnyModal
 
-        if is_run(args.model):
+        if args.adapters and args.dtype:
+            raise ValueError("--adapters writes weights as they were trained; leave --dtype out")
+        if composition.is_run(args.model):
             from anymodal.training.run_folder import open_run
 
             objective = open_run(args.model, args.trusted_packages)
@@ -47,20 +58,40 @@ def run(args: argparse.Namespace) -> int:
             model = objective.model
         else:
             model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
+    if args.adapters:
+        model.save_pretrained(args.folder)
+    else:
+        write_whole_model(model, args.folder, args.dtype or "float16", args.licence)
+    write_model_card(args.folder, args.folder.absolute().name, args.licence)
+    return _tell_size(args.folder)
+
+
+def write_whole_model(model: AnyModal, folder: Path, dtype: str, licence: str | None) -> None:
+    """Write a model and all its parts, its adapters merged.
+
+    Args:
+        model: it is changed: merged and of that precision afterwards.
+        folder: replaced as a whole.
+        dtype: the weights' precision.
+        licence: of parts of which none is known.
+    """
+    import torch
+
+    from anymodal.io.sources import write_card
+
     # Merged in the precision that they were trained in, and rounded only once, afterwards.
     model.language.merge_adapters()
-    model.to(getattr(torch, args.dtype))
-    model.save_pretrained(args.folder, with_parts=True)
-    for part in (path for path in args.folder.iterdir() if path.is_dir()):
-        write_card(part, {"licence": args.licence})
-    for path in args.folder.rglob("tokenizer.json"):  # indented, these are more than twice as long
+    model.to(getattr(torch, dtype))
+    model.save_pretrained(folder, with_parts=True)
+    for part in (path for path in folder.iterdir() if path.is_dir()):
+        write_card(part, {"licence": licence})
+    for path in folder.rglob("tokenizer.json"):  # indented, these are more than twice as long
         content = json.loads(path.read_text("utf-8"))
         path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
-    for path in (p for name in _NOTED for p in args.folder.rglob(name)):
+    for path in (p for name in _NOTED for p in folder.rglob(name)):
         content = json.loads(path.read_text("utf-8"))
         if content.pop("_name_or_path", None) is not None:
             path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
-    return _tell_size(args.folder)
 
 
 def _tell_size(folder: Path) -> int:

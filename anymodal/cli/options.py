@@ -53,8 +53,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default=DEFAULT_MODEL,
         metavar="MODEL",
-        help="a model folder, a run's folder or a checkpoint in it, or the name of a shipped model "
-        "(default: %(default)s)",
+        help="a model folder, a run's folder or a checkpoint in it, or a name: of a shipped model, "
+        "or of one on the hub, as user/name (default: %(default)s)",
     )
     add_trust(parser)
     add_device(parser)
@@ -178,38 +178,21 @@ def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyMod
 
     signer, device = signer_of(args), args.device or "auto"
     waits = defer_decoders and args.dtype is None  # weights must be there to get a precision
-    if is_run(args.model):
-        model = _open_run_model(args)
+    if composition.is_run(args.model):
+        from anymodal.training import run_folder  # with Lightning, for a run alone
+
+        model = run_folder.open_model(
+            args.model, args.trusted_packages, dtype=args.dtype, device=device
+        )
     else:
+        folder = composition.find(args.model)
         model = AnyModal.from_pretrained(
-            args.model,
+            folder,
             trusted_packages=args.trusted_packages,
             dtype=args.dtype,
             device=device,
-            build_part=composition.OpenOnFirstUse(args.model) if waits else call,
+            build_part=composition.OpenOnFirstUse(str(folder)) if waits else call,
         )
+        model.name = Path(args.model).absolute().name  # of the hub, its cache has another
     model.provenance, model.signer = args.provenance, signer
     return model
-
-
-def is_run(path: str) -> bool:
-    """Return True for the folder of a run, or a checkpoint in one."""
-    folder = Path(path).parent.parent if path.endswith(".ckpt") else Path(path)
-    return (folder / "run.yaml").is_file()
-
-
-def _open_run_model(args: argparse.Namespace) -> AnyModal:
-    """The model of a run's last checkpoint, or of the one that is named."""
-    import torch
-
-    from anymodal.config import ConfigError
-    from anymodal.distributed.devices import choose_device
-    from anymodal.training.run_folder import open_run_model
-
-    model = open_run_model(args.model, args.trusted_packages)
-    if args.dtype is not None:
-        dtype = getattr(torch, args.dtype, None)
-        if not isinstance(dtype, torch.dtype):
-            raise ConfigError(f"torch has no type {args.dtype!r}; give one such as bfloat16")
-        model.to(dtype)
-    return model.to(choose_device(args.device))

@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models",
         nargs="*",
         metavar="MODEL",
-        help="model folders, names of shipped ones, or encoders, each as MODEL or NAME=MODEL "
+        help="folders of models or runs, names of shipped models or of the hub's, or encoders, "
+        "each as MODEL or NAME=MODEL "
         f"(default: {DEFAULT_MODEL})",
     )
     add("--lazy", action="store_true", help="load each model when it is first asked for")

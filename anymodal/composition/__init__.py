@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from anymodal.composition.first_use import OpenOnFirstUse as OpenOnFirstUse
     from anymodal.composition.folders import SHIPPED as SHIPPED
     from anymodal.composition.folders import find as find
+    from anymodal.composition.folders import is_run as is_run
     from anymodal.composition.folders import read_config as read_config
     from anymodal.composition.save import model_metadata as model_metadata
     from anymodal.composition.save import own_weights as own_weights
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from anymodal.composition.shape import KEYS as KEYS
     from anymodal.composition.shape import MODALITY_KEYS as MODALITY_KEYS
     from anymodal.composition.shape import check_shape as check_shape
+    from anymodal.composition.sharing import push_to_hub as push_to_hub
     from anymodal.composition.validate import validate_model as validate_model
 
 _HOMES = {
@@ -30,8 +32,10 @@ _HOMES = {
     "compose": "building",
     "find": "folders",
     "from_pretrained": "building",
+    "is_run": "folders",
     "model_metadata": "save",
     "own_weights": "save",
+    "push_to_hub": "sharing",
     "read_config": "folders",
     "save_pretrained": "save",
     "start_from": "building",

@@ -13,28 +13,52 @@ from anymodal.config import suggest
 from anymodal.config.printable import printable
 from anymodal.config.yaml_files import read_yaml
 from anymodal.io.checkpoint import CONFIG, CheckpointError
+from anymodal.io.hub_repository import fetch_folder
+from anymodal.io.sources import REPOSITORY
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
 """Where the models that come with the package lie."""
+RUN_FILE = "run.yaml"
+"""The configuration in a run's folder."""
 _NAMES = re.compile(r"[\w.-]{1,256}", re.ASCII)
 
 
-def find(path: str | Path) -> Path:
-    """The folder of a model: a path, or the name of one that ships with the package.
+def find(path: str | Path, revision: str | None = None, token: str | None = None) -> Path:
+    """The folder of a model: a path, the name of a shipped one, or one on the hub.
+
+    Args:
+        path: of the folder; or a name, as `nano` or `user/name`, whose files are fetched.
+        revision: a branch, a tag or a commit of the hub's repository.
+        token: for a repository that is private.
 
     Raises:
-        CheckpointError: if there is neither.
+        CheckpointError: if there is no such model.
+        PermissionError: if the hub doesn't give it to this user.
     """
     if "://" in str(path):
-        raise CheckpointError(f"models are read from local folders, not from {path}")
+        raise CheckpointError(f"models are read from folders and the hub, not from {path}")
     for folder in (Path(path), SHIPPED / str(path)):
         if (folder / CONFIG).is_file():
+            if revision is not None:
+                raise CheckpointError(
+                    f"revision={revision!r}, and {folder} is a folder; leave it out"
+                )
             return folder
     names = [p.name for p in SHIPPED.iterdir()] if SHIPPED.is_dir() else []
-    raise CheckpointError(
-        f"no model at {path!s}: neither a folder with a {CONFIG} nor a shipped model"
-        f"{suggest(str(path), names)}"
-    )
+    absent = f"no model at {path!s}: neither a folder with a {CONFIG} nor a shipped model"
+    if Path(path).exists() or not REPOSITORY.fullmatch(str(path)):
+        raise CheckpointError(f"{absent}{suggest(str(path), names)}")
+    try:
+        return fetch_folder(str(path), revision, token)
+    except CheckpointError as error:
+        raise CheckpointError(f"{absent}; {error}") from error
+
+
+def is_run(path: str | Path) -> bool:
+    """Return True for the folder of a run, or a checkpoint in one."""
+    path = Path(path)
+    folder = path.parent.parent if path.suffix == ".ckpt" else path
+    return (folder / RUN_FILE).is_file()
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CONFIG, WEIGHTS
 from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.io.recorded import OPENS, is_cast, is_changed, is_opened
-from anymodal.io.sources import write_card
+from anymodal.io.sources import REPOSITORY, write_card
+from anymodal.io.training_records import write_records
 from anymodal.language.token_names import check_name
 
 if TYPE_CHECKING:
@@ -141,9 +142,24 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
         for name, part in _named_parts(model):  # in another precision than its files have
             if any(is_cast(m) for m in part.modules() if is_opened(m) and id(m) not in ids):
                 manifest[name].pop("weights", None)
+        write_records(temporary, model.training_records)
+        _pin(model, description.config)
         (temporary / CONFIG).write_text(dump_yaml(description.config), "utf-8")
         checkpoint.save_weights(weights, temporary / WEIGHTS)
         checkpoint.write_manifest(temporary, manifest)
+
+
+def _pin(model: ComposedModel, config: Node) -> None:
+    """Let parts that come from the hub be opened at the revision that they have now."""
+    for _, node, part in list(nodes(model, config)):
+        revision = (getattr(part, "source", None) or {}).get("revision")
+        opens = getattr(type(part), OPENS, None)
+        if not revision or opens is None or not node.get("_target_", "").endswith(f".{OPENS}"):
+            continue
+        parameters = inspect.signature(opens).parameters
+        name = str(node.get(next(iter(parameters)), ""))
+        if "revision" in parameters and REPOSITORY.fullmatch(name):
+            node["revision"] = revision
 
 
 def _save_parts(

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from anymodal import config as configuration
 from anymodal import media
-from anymodal.composition import find
+from anymodal.composition import find, is_run
 from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.evaluation.report import Failure, Results, metric_table, tables_of
@@ -22,7 +22,7 @@ from anymodal.metrics import Metric
 from anymodal.metrics.sample_choices import choices_of, choose_among, split_choices
 from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage
 from anymodal.model import AnyModal
-from anymodal.training.run_folder import checkpoint_of, open_run_model
+from anymodal.training.run_folder import open_model
 from anymodal.types import ChoiceScore, Message
 
 
@@ -67,7 +67,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
     import_packages(job.trusted_packages)  # their classes of media are needed to read the data
     settings, choices = split_choices(job.settings)
     samples = _with_choices(job.samples(), choices)
-    if isinstance(job.model, str) and checkpoint_of(job.model) is None:
+    if isinstance(job.model, str) and not is_run(job.model):
         # A name that there isn't is an error before anything is computed.
         find(job.model)
     metrics = job.build_metrics(samples)
@@ -110,12 +110,9 @@ def _with_choices(
 
 
 def _model(job: Evaluation) -> AnyModal:
-    if isinstance(job.model, str) and checkpoint_of(job.model) is not None:
-        model = open_run_model(job.model, job.trusted_packages)
-    elif isinstance(job.model, str):
-        model = AnyModal.from_pretrained(job.model, trusted_packages=job.trusted_packages)
-    else:
-        model = configuration.instantiate(job.model, trusted_packages=job.trusted)
+    if isinstance(job.model, str):
+        return open_model(job.model, job.trusted_packages, device=job.device or "auto")
+    model: AnyModal = configuration.instantiate(job.model, trusted_packages=job.trusted)
     return model.to(devices.choose_device(job.device))
 
 

@@ -174,7 +174,7 @@ def explain_load_errors(
     if Path(path_or_name).is_dir():
         check_folder(Path(path_or_name))
     try:
-        with _without_retries(path_or_name):
+        with without_retries(path_or_name):
             yield
     except (OSError, ValueError, RuntimeError, *_UNREAD) as error:
         _explain(kind, path_or_name, error)
@@ -183,7 +183,7 @@ def explain_load_errors(
 
 
 @contextlib.contextmanager
-def _without_retries(path_or_name: str) -> Iterator[None]:
+def without_retries(path_or_name: str) -> Iterator[None]:
     """A block in which files of a hub that doesn't answer come from its cache at once."""
     from huggingface_hub import constants
 

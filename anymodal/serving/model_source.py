@@ -15,6 +15,7 @@ from anymodal.model import AnyModal
 from anymodal.serving.engine import EngineSettings
 from anymodal.serving.served import ModelFacts, ServedModel
 from anymodal.tools.embed.opening import open_encoders
+from anymodal.training.run_folder import open_model
 
 
 class ModelSource:
@@ -22,7 +23,8 @@ class ModelSource:
 
     Args:
         name: what clients call it.
-        path: of a composed model's folder, or else what encoders are opened by; or a name.
+        path: of a composed model's folder, a run's folder or a checkpoint in it, or else what
+            encoders are opened by; or a name.
         trusted_packages: packages whose parts a folder may use beside AnyModal's own.
         dtype: the weights' precision; None for that of the files.
         device: where it computes.
@@ -49,7 +51,8 @@ class ModelSource:
         self.name, self.path, self.device = name, path, device
         self._trusted, self._dtype, self._settings = trusted_packages, dtype, settings
         self._provenance, self._signer = provenance, signer
-        self._is_composed = is_composed(path)
+        self._is_run = composition.is_run(path)
+        self._folder = None if self._is_run else _composed_folder(path)
         self._loaded: ServedModel | None = None
 
     @cached_property
@@ -57,18 +60,22 @@ class ModelSource:
         """Facts about the model. Of a composed one no weight is read for them."""
         if self._loaded is not None:
             return self._loaded.facts
-        if not self._is_composed:  # encoders tell what they read when they are open
+        if self._is_run:  # its parts are told by opening them
+            self._loaded = self.open()
+            return self._loaded.facts
+        if self._folder is None:  # encoders tell what they read when they are open
             return ModelFacts(self.name, [], [], {}, replies=False)
-        model = AnyModal.from_pretrained(self.path, trusted_packages=self._trusted, weights=False)
+        model = AnyModal.from_pretrained(
+            self._folder, trusted_packages=self._trusted, weights=False
+        )
         return ModelFacts.of(self.name, model)
 
     @cached_property
     def num_bytes(self) -> int:
-        """Bytes of the weights in its folder."""
-        if not self._is_composed:
+        """Bytes of the weights in its folder; 0 where they are known once it is open."""
+        if self._folder is None:
             return 0
-        folder = Path(composition.find(self.path))
-        return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+        return sum(file.stat().st_size for file in self._folder.rglob("*.safetensors"))
 
     def load(self) -> None:
         """Load it before anybody asks, for who takes it first."""
@@ -86,24 +93,24 @@ class ModelSource:
         Raises:
             ValueError: if there is neither.
         """
-        if not self._is_composed:
+        if self._folder is None and not self._is_run:
             encoders = open_encoders(self.path, texts=True)
             device = self.device
             if device == "auto":
                 device = "cuda" if torch.cuda.is_available() else "cpu"
             parts = {kind: part.to(device) for kind, part in encoders.items()}
             return ServedModel(self.name, None, parts, self._settings)
-        model = AnyModal.from_pretrained(
-            self.path, trusted_packages=self._trusted, dtype=self._dtype, device=self.device
+        model = open_model(
+            self._folder or self.path, self._trusted, dtype=self._dtype, device=self.device
         )
         model.name, model.provenance, model.signer = self.name, self._provenance, self._signer
         return ServedModel(self.name, model, None, self._settings)
 
 
-def is_composed(path: str) -> bool:
-    """Return whether a path is a composed model's folder, or a shipped model's name."""
+def _composed_folder(path: str) -> Path | None:
+    """The folder of a composed model, by its path or name; None for anything else."""
     try:
         folder = composition.find(path)
     except (OSError, ValueError):
-        return False
-    return (Path(folder) / MANIFEST).is_file()
+        return None
+    return folder if (folder / MANIFEST).is_file() else None

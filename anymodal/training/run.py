@@ -25,7 +25,7 @@ from anymodal.training import plugins
 from anymodal.training.building import build_all, held_out_of, resolve_steps
 from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.callbacks.progress_bar import StepProgressBar
-from anymodal.training.checkpoints import AtomicCheckpointIO, resumable
+from anymodal.training.checkpoints import AtomicCheckpointIO, read_checkpoint, resumable
 from anymodal.training.configuration import Run
 from anymodal.training.data_module import RunData
 from anymodal.training.finished_run import advice, goes_on, read_finished, rename_finished
@@ -36,12 +36,14 @@ from anymodal.training.plugins import Samples
 from anymodal.training.precision import allow_tf32, lightning_precision
 from anymodal.training.regional import transform_regions
 from anymodal.training.report.callback import RunReport
+from anymodal.training.report.stage_record import add_stage
 from anymodal.training.strategies import (
     SHARDED,
     find_unused_parameters,
     trainer_arguments,
     unsharded,
 )
+from anymodal.training.validation.best import BEST
 from anymodal.training.validation.callback import Validation
 from anymodal.training.validation.held_out import HeldOut, Sources
 
@@ -126,10 +128,19 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
         say(f"a callback ended it at step {trainer.global_step} of {run.steps}")
     with unsharded(module):
         if trainer.is_global_zero:
+            add_stage(module.objective.model, run, trainer.global_step, _best_step(run))
             with replacing_folder(model_folder) as folder:
                 module.objective.save_pretrained(folder)
         trainer.strategy.barrier()
     return model_folder
+
+
+def _best_step(run: Run) -> int | None:
+    """The step of the weights that a finished model has, if they aren't the last ones."""
+    best = Path(run.output_dir) / "checkpoints" / BEST
+    if run.validation is None or not run.validation.restore_best or not best.is_file():
+        return None
+    return int(read_checkpoint(best)["global_step"])
 
 
 def _was_interrupted(trainer: L.Trainer) -> bool:

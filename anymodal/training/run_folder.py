@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anymodal.composition import placement
+from anymodal.composition.folders import RUN_FILE, is_run
 from anymodal.config import ConfigError
 from anymodal.model import AnyModal
 from anymodal.training.building import build_objective
 from anymodal.training.checkpoints import AtomicCheckpointIO, read_checkpoint, resumable
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import cast_weights
-from anymodal.training.report.environment import RUN_FILE
+from anymodal.training.report.stage_record import add_stage
 from anymodal.training.run import FINISHED, read_run
 from anymodal.training.trainable import freeze_all_but
 from anymodal.training.validation.best import BEST
@@ -36,6 +38,36 @@ def checkpoint_of(path: str | Path) -> Path | None:
     return path / "checkpoints" / LAST if (path / RUN_FILE).is_file() else None
 
 
+def open_model(
+    path: str | Path,
+    trusted_packages: Iterable[str] = (),
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+) -> AnyModal:
+    """The model that a path or a name means, of whatever kind.
+
+    Args:
+        path: a model's folder, a shipped model's name or the hub's, a run's folder, or a checkpoint
+            in one.
+        trusted_packages: packages beside AnyModal whose classes it may name.
+        dtype: the weights' precision; None for that of the files.
+        device: where it computes; `auto` is a GPU where there is one, None the CPU.
+
+    Raises:
+        ConfigError: see `open_run_model`.
+        CheckpointError: see `AnyModal.from_pretrained`.
+        ValueError: for a precision or a device that there isn't.
+    """
+    if not is_run(path):
+        trusted = tuple(trusted_packages)
+        return AnyModal.from_pretrained(path, trusted_packages=trusted, dtype=dtype, device=device)
+    dtypes, places = placement.parse_dtypes(dtype), placement.parse_devices(device, None)
+    model = open_run_model(path, trusted_packages)
+    placement.place(model, dtypes, places)
+    return model
+
+
 def open_run_model(path: str | Path, trusted_packages: Iterable[str] = ()) -> AnyModal:
     """The model of a run: the finished one, or as it is in a checkpoint.
 
@@ -53,6 +85,7 @@ def open_run_model(path: str | Path, trusted_packages: Iterable[str] = ()) -> An
     model = open_run(path, trusted_packages).model
     if not isinstance(model, AnyModal):
         raise ConfigError(f"{path} trains a {type(model).__name__}, which doesn't chat; export it")
+    model.name = Path(path).absolute().name
     return model
 
 
@@ -66,7 +99,8 @@ def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objectiv
         raise ConfigError(f"{path} is no run's folder, which has a {RUN_FILE}, nor a checkpoint in")
     trusted = json.dumps([*trusted_packages])
     run = read_run(checkpoint.parent.parent / RUN_FILE, [f"trusted_packages={trusted}"])
-    state = _weights(checkpoint)  # before the model, which may take minutes
+    run.output_dir = str(checkpoint.parent.parent)  # it may have been moved
+    state, step = _weights(checkpoint)  # before the model, which may take minutes
     objective = build_objective(run, None)[0]
     names = freeze_all_but(objective.model, run.stage.trainable)
     cast_weights(objective.model, run.precision)
@@ -81,11 +115,13 @@ def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objectiv
         for name in names:
             weights[name].copy_(state[name])
     objective.model.eval()
+    add_stage(objective.model, run, step)
     return objective
 
 
-def _weights(checkpoint: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint by their names in the model, averaged where there is an average.
+def _weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
+    """The weights in a checkpoint by their names in the model, averaged where there is an average;
+    and its step.
 
     Raises:
         ConfigError: if there is no checkpoint.
@@ -102,4 +138,5 @@ def _weights(checkpoint: Path) -> dict[str, Tensor]:
         content = AtomicCheckpointIO().load_checkpoint(checkpoint)
     average = content.get("callbacks", {}).get("MovingAverage", {}).get("average", {})
     state: dict[str, Tensor] = content["state_dict"]
-    return {name.removeprefix("model."): average.get(name, v) for name, v in state.items()}
+    weights = {name.removeprefix("model."): average.get(name, v) for name, v in state.items()}
+    return weights, int(content["global_step"])

@@ -12,11 +12,13 @@ import torch
 import yaml
 
 from anymodal.cli.export import run as export
+from anymodal.composition.card import model_card
 from anymodal.config import ConfigError
 from anymodal.evaluation.run import run_evaluation
 from anymodal.model import AnyModal
+from anymodal.serving.model_source import ModelSource
 from anymodal.training.run import read_run, train
-from anymodal.training.run_folder import checkpoint_of, open_run, open_run_model
+from anymodal.training.run_folder import checkpoint_of, open_model, open_run, open_run_model
 from tests.support.composed import write_model
 from tests.support.runs import assert_same, last, stages, write
 
@@ -65,6 +67,7 @@ def test_a_stopped_run_is_exported_and_evaluated(
         model=str(stopped),
         folder=tmp_path / "out",
         licence="MIT",
+        adapters=False,
         trusted_packages=["tests"],
         dtype="float32",
     )
@@ -92,16 +95,48 @@ def test_a_strangers_run_names_no_packages_to_trust(stopped: Path) -> None:
 
 
 def test_the_command_line_opens_a_run(stopped: Path) -> None:
-    from anymodal.cli.options import add_model, is_run, open_model
+    from anymodal.cli import options
+    from anymodal.composition import is_run
 
     parser = argparse.ArgumentParser()
-    add_model(parser)
+    options.add_model(parser)
     best = str(stopped / "checkpoints" / "best.ckpt")
     arguments = parser.parse_args(
         ["--model", best, "--trust", "tests", "--device", "cpu", "--dtype", "bfloat16"]
     )
-    assert next(open_model(arguments).projection.parameters()).dtype == torch.bfloat16  # type: ignore[union-attr]
+    assert next(options.open_model(arguments).projection.parameters()).dtype == torch.bfloat16  # type: ignore[union-attr]
     assert is_run(str(stopped)) and not is_run("nano") and not is_run("missing/last.ckpt")
+
+
+def test_a_run_is_served_under_its_folder_s_name(stopped: Path) -> None:
+    source = ModelSource("mine", str(stopped), trusted_packages=["tests"], device="cpu")
+    assert source.facts.name == "mine" and source.num_bytes == 0
+    served = source.take()
+    assert served is not None and served.model is not None and served.num_bytes > 0
+    expected = open_model(stopped, ["tests"]).chat("hello", max_new_tokens=4).text
+    assert served.model.chat("hello", max_new_tokens=4).text == expected
+    served.close()
+    best = ModelSource(
+        "best", str(stopped / "checkpoints" / "best.ckpt"), trusted_packages=["tests"], device="cpu"
+    )
+    again = best.open()
+    assert again.model is not None and again.model.name == "best"
+    again.close()
+
+
+def test_what_a_run_trained_goes_with_its_model(stopped: Path, tmp_path: Path) -> None:
+    model = open_model(stopped, ["tests"])
+    (record,) = model.training_records
+    assert record["stage"] == "run" and record["step"] == 2
+    assert record["data"] == ["CutTalks"] and record["trainable"] == ["projection.*"]
+    assert record["figures"]["loss"] > 0
+    model.save_pretrained(tmp_path / "saved", with_parts=True)
+    assert AnyModal.from_pretrained(tmp_path / "saved").training_records == [record]
+    card = model_card(tmp_path / "saved", "saved")
+    assert "| run   | projection.*" in card and "2 × 5" in card and "| loss " in card
+    assert str(stopped.parent) not in card
+    (tmp_path / "saved" / "training.json").write_text('[{"stage": 3}]')
+    assert AnyModal.from_pretrained(tmp_path / "saved").training_records == []
 
 
 def test_runs_without_a_checkpoint_are_told(tmp_path: Path) -> None:
@@ -110,7 +145,7 @@ def test_runs_without_a_checkpoint_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no run's folder"):
         open_run(tmp_path / "run")
     train(path)
-    arguments = {"licence": None, "trusted_packages": ["tests"], "dtype": "float16"}
+    arguments = {"licence": None, "trusted_packages": ["tests"], "dtype": None, "adapters": False}
     place = {"model": str(tmp_path / "run"), "folder": tmp_path / "out"}
     (tmp_path / "out").mkdir()
     assert export(argparse.Namespace(**arguments, **place)) == 0

@@ -17,11 +17,12 @@ from typing import Any
 import torch
 
 from anymodal import __version__
+from anymodal.composition.folders import RUN_FILE
 from anymodal.config.yaml_files import dump_yaml
 from anymodal.io.checkpoint import replacing
 from anymodal.training.configuration import Run
 
-RUN_FILE, ENVIRONMENT = "run.yaml", "environment.json"
+ENVIRONMENT = "environment.json"
 _GIT_SECONDS = 5
 _MAX_FILES = 50
 """The most changed files that are listed."""
