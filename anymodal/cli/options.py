@@ -181,7 +181,7 @@ def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyMod
     if composition.is_run(args.model):
         from anymodal.training import run_folder  # with Lightning, for a run alone
 
-        model = run_folder.open_model(
+        model = run_folder.open_any_model(
             args.model, args.trusted_packages, dtype=args.dtype, device=device
         )
     else:

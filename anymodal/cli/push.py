@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
     with quick_start():
         from anymodal import composition
         from anymodal.composition.sharing import push_saved_model
-        from anymodal.io.hub_repository import check_name
+        from anymodal.io.hub_repository import check_repository_name
 
-        check_name(args.name)  # before a model is opened
+        check_repository_name(args.name)  # before a model is opened
         options = {
             "revision": args.revision,
             "private": args.private,

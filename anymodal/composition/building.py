@@ -32,7 +32,7 @@ from anymodal.heads import Head
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CONFIG, WEIGHTS, CheckpointError
 from anymodal.io.folder_check import check_folder
-from anymodal.io.training_records import read_records
+from anymodal.io.training_records import read_stages
 from anymodal.language.lora import LoraSettings
 from anymodal.language.model import LanguageModel
 from anymodal.language.token_names import token_names
@@ -198,7 +198,7 @@ def start_from(model: ComposedModel, folder: Path) -> None:
     with torch.no_grad():
         for name, value in tensors.items():
             targets[name].copy_(value)
-    new = [each for each in read_records(folder) if each not in model.training_records]
+    new = [each for each in read_stages(folder) if each not in model.training_records]
     model.training_records = [*model.training_records, *new]
     for origin in checkpoint.read_manifest(folder).values():
         checkpoint.log_licence(str(folder), origin)
@@ -248,7 +248,7 @@ def from_pretrained(
     if lora and model.language.lora is None:
         model.language.enable_lora(**lora)
     model.config = config
-    model.training_records = read_records(folder)
+    model.training_records = read_stages(folder)
     return model.eval()
 
 

@@ -14,7 +14,7 @@ from anymodal.io.checkpoint import CARD, CONFIG, WEIGHTS, read_manifest, replaci
 from anymodal.io.hub_repository import GENERATED
 from anymodal.io.results import markdown_table
 from anymodal.io.sources import REPOSITORY
-from anymodal.io.training_records import StageRecord, read_records
+from anymodal.io.training_records import StageRecord, read_stages
 
 Parts = Mapping[str, Mapping[str, Any]]
 
@@ -42,7 +42,7 @@ def model_card(folder: Path, name: str, licence: str | None = None) -> str:
         name: of the model, as owner/name.
         licence: of what was trained, by its name on the hub; None for not told.
     """
-    config, parts, records = read_config(folder), read_manifest(folder), read_records(folder)
+    config, parts, records = read_config(folder), read_manifest(folder), read_stages(folder)
     modalities = config["modalities"]
     reads = [key for key, node in modalities.items() if node.get("encoder")]
     makes = [key for key, node in modalities.items() if node.get("decoder")]

@@ -20,7 +20,7 @@ from anymodal.io.checkpoint import CONFIG, WEIGHTS
 from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.io.recorded import OPENS, is_cast, is_changed, is_opened
 from anymodal.io.sources import REPOSITORY, write_card
-from anymodal.io.training_records import write_records
+from anymodal.io.training_records import write_stages
 from anymodal.language.token_names import check_name
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
         for name, part in _named_parts(model):  # in another precision than its files have
             if any(is_cast(m) for m in part.modules() if is_opened(m) and id(m) not in ids):
                 manifest[name].pop("weights", None)
-        write_records(temporary, model.training_records)
+        write_stages(temporary, model.training_records)
         _pin(model, description.config)
         (temporary / CONFIG).write_text(dump_yaml(description.config), "utf-8")
         checkpoint.save_weights(weights, temporary / WEIGHTS)

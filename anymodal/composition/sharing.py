@@ -12,7 +12,7 @@ from anymodal.composition.card import local_parts, write_model_card
 from anymodal.composition.save import save_pretrained
 from anymodal.config import ConfigError
 from anymodal.io.checkpoint import CARD
-from anymodal.io.hub_repository import GENERATED, check_name, push_folder
+from anymodal.io.hub_repository import GENERATED, check_repository_name, push_folder
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -45,7 +45,7 @@ def push_saved_model(
 
     A card that somebody wrote goes as it is. Nothing in the folder changes.
     """
-    check_name(name)
+    check_repository_name(name)
     check_shareable(folder)
     with tempfile.TemporaryDirectory() as temporary:
         links = Path(temporary) / name.rpartition("/")[2]
@@ -71,7 +71,7 @@ def push_to_hub(
     licence: str | None = None,
 ) -> str:
     """Save a model with its card, and push it; see `AnyModal.push_to_hub`."""
-    check_name(name)
+    check_repository_name(name)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / name.rpartition("/")[2]
         save_pretrained(model, folder, with_parts)

@@ -22,7 +22,7 @@ from anymodal.metrics import Metric
 from anymodal.metrics.sample_choices import choices_of, choose_among, split_choices
 from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage
 from anymodal.model import AnyModal
-from anymodal.training.run_folder import open_model
+from anymodal.training.run_folder import open_any_model
 from anymodal.types import ChoiceScore, Message
 
 
@@ -111,7 +111,7 @@ def _with_choices(
 
 def _model(job: Evaluation) -> AnyModal:
     if isinstance(job.model, str):
-        return open_model(job.model, job.trusted_packages, device=job.device or "auto")
+        return open_any_model(job.model, job.trusted_packages, device=job.device or "auto")
     model: AnyModal = configuration.instantiate(job.model, trusted_packages=job.trusted)
     return model.to(devices.choose_device(job.device))
 

@@ -82,7 +82,7 @@ def push_folder(
     """
     from huggingface_hub import HfApi, constants
 
-    check_name(name)
+    check_repository_name(name)
     if constants.HF_HUB_OFFLINE:
         raise ConnectionError("offline mode is on (HF_HUB_OFFLINE), so nothing is pushed; unset it")
     api = HfApi(endpoint=hub.endpoint(), token=token)
@@ -104,7 +104,7 @@ def push_folder(
     return str(commit.commit_url)
 
 
-def check_name(name: str) -> None:
+def check_repository_name(name: str) -> None:
     """Make sure that a repository's name is owner/name.
 
     Raises:

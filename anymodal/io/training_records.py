@@ -40,7 +40,7 @@ class StageRecord(TypedDict):
     anymodal: str
 
 
-def read_records(folder: Path) -> list[StageRecord]:
+def read_stages(folder: Path) -> list[StageRecord]:
     """The stages of a model's folder; none where it has no record that can be read."""
     path = folder / RECORDS
     if not path.exists():
@@ -54,7 +54,7 @@ def read_records(folder: Path) -> list[StageRecord]:
         return []
 
 
-def write_records(folder: Path, records: Sequence[StageRecord]) -> None:
+def write_stages(folder: Path, records: Sequence[StageRecord]) -> None:
     """Write the stages, if there are any."""
     if records:
         with replacing(folder / RECORDS) as temporary:

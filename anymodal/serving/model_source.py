@@ -15,7 +15,7 @@ from anymodal.model import AnyModal
 from anymodal.serving.engine import EngineSettings
 from anymodal.serving.served import ModelFacts, ServedModel
 from anymodal.tools.embed.opening import open_encoders
-from anymodal.training.run_folder import open_model
+from anymodal.training.run_folder import open_any_model
 
 
 class ModelSource:
@@ -100,7 +100,7 @@ class ModelSource:
                 device = "cuda" if torch.cuda.is_available() else "cpu"
             parts = {kind: part.to(device) for kind, part in encoders.items()}
             return ServedModel(self.name, None, parts, self._settings)
-        model = open_model(
+        model = open_any_model(
             self._folder or self.path, self._trusted, dtype=self._dtype, device=self.device
         )
         model.name, model.provenance, model.signer = self.name, self._provenance, self._signer

@@ -38,7 +38,7 @@ def checkpoint_of(path: str | Path) -> Path | None:
     return path / "checkpoints" / LAST if (path / RUN_FILE).is_file() else None
 
 
-def open_model(
+def open_any_model(
     path: str | Path,
     trusted_packages: Iterable[str] = (),
     *,

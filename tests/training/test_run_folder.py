@@ -18,7 +18,7 @@ from anymodal.evaluation.run import run_evaluation
 from anymodal.model import AnyModal
 from anymodal.serving.model_source import ModelSource
 from anymodal.training.run import read_run, train
-from anymodal.training.run_folder import checkpoint_of, open_model, open_run, open_run_model
+from anymodal.training.run_folder import checkpoint_of, open_any_model, open_run, open_run_model
 from tests.support.composed import write_model
 from tests.support.runs import assert_same, last, stages, write
 
@@ -113,7 +113,7 @@ def test_a_run_is_served_under_its_folder_s_name(stopped: Path) -> None:
     assert source.facts.name == "mine" and source.num_bytes == 0
     served = source.take()
     assert served is not None and served.model is not None and served.num_bytes > 0
-    expected = open_model(stopped, ["tests"]).chat("hello", max_new_tokens=4).text
+    expected = open_any_model(stopped, ["tests"]).chat("hello", max_new_tokens=4).text
     assert served.model.chat("hello", max_new_tokens=4).text == expected
     served.close()
     best = ModelSource(
@@ -125,7 +125,7 @@ def test_a_run_is_served_under_its_folder_s_name(stopped: Path) -> None:
 
 
 def test_what_a_run_trained_goes_with_its_model(stopped: Path, tmp_path: Path) -> None:
-    model = open_model(stopped, ["tests"])
+    model = open_any_model(stopped, ["tests"])
     (record,) = model.training_records
     assert record["stage"] == "run" and record["step"] == 2
     assert record["data"] == ["CutTalks"] and record["trainable"] == ["projection.*"]
