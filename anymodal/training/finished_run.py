@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from anymodal import config as configuration
+from anymodal.composition.folders import RUN_FILE
 from anymodal.config import shorten
 from anymodal.training.checkpoints import resumable
 from anymodal.training.configuration import Run
-from anymodal.training.report.environment import RUN_FILE, settings_of
+from anymodal.training.report.environment import settings_of
 
 _MOST_CHANGES = 10
 
