@@ -32,6 +32,7 @@ from anymodal.media import Audio, Image, Media
 from anymodal.metrics import Cider
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.training.objectives import Dialogue
+from anymodal.training.precision import allow_tf32
 from anymodal.training.run import fit, read_run
 from anymodal.types import Features, Message
 
@@ -155,6 +156,7 @@ class Study:
         self.kinds = torch.tensor([self.names.index(item.kind) for item in self.items])
         self.dealt = deal(self.kinds, folds)
         self._features: Tensor | None = None
+        allow_tf32()  # as runs do: the cache tells results of other precisions apart
 
     def settings(self, run: str, fold: int) -> list[str]:
         """Overrides of a stage's configuration for a fold."""
@@ -303,26 +305,26 @@ def pooled(features: Features, class_tokens: int) -> Tensor:
     return torch.cat([*features.values[:, :class_tokens].unbind(1), mean], dim=1)
 
 
-def table(study: Study, folds: Sequence[int]) -> str:
+def table(study: Study, folds: Sequence[int], runs: Iterable[str] = RUNS) -> str:
     """The rows of a modality: figures of each fold as their mean, least and most."""
     figures: dict[tuple[str, str], list[float]] = {}
 
-    def note(what: str, who: str, value: float) -> None:
-        figures.setdefault((what, who), []).append(value)
+    def note(figure: str, label: str, value: float) -> None:
+        figures.setdefault((figure, label), []).append(value)
 
     for fold in folds:
         note("kinds, %", "a linear probe", study.accuracy(study.probe(fold), fold))
         nearest = study.cider(study.nearest(fold), fold)
-        for run, label in RUNS.items():
+        note("captions, CIDEr", "the nearest training item's", nearest)
+        for run in runs:
             replies = study.replies(run, fold)
-            note("kinds, %", label, study.accuracy(replies["kinds"], fold))
+            note("kinds, %", RUNS[run], study.accuracy(replies["kinds"], fold))
             if "captions" in replies:
-                note("captions, CIDEr", "the nearest training item's", nearest)
-                note("captions, CIDEr", label, study.cider(replies["captions"], fold))
-            print(f"{study.modality} fold {fold}: {figures}", flush=True)
+                note("captions, CIDEr", RUNS[run], study.cider(replies["captions"], fold))
+        print(f"{study.modality} fold {fold}: {figures}", flush=True)
     rows = [
-        [study.modality, what, who, f"{statistics.mean(v):.2f}", f"{min(v):.2f}–{max(v):.2f}"]
-        for (what, who), v in figures.items()
+        [study.modality, figure, label, f"{statistics.mean(v):.2f}", f"{min(v):.2f}–{max(v):.2f}"]
+        for (figure, label), v in sorted(figures.items(), key=lambda item: item[0][0], reverse=True)
     ]
     head = ["files", "figure", "by", "mean of folds", "least and most"]
     count = f"{len(study.items)} files of {len(study.names)} kinds"
@@ -338,6 +340,13 @@ def main() -> None:
     parser.add_argument("--only", choices=list(SUFFIXES), help="one kind of files")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--first", type=int, help="stop after so many folds")
+    parser.add_argument(
+        "--runs",
+        nargs="*",
+        choices=list(RUNS),
+        default=list(RUNS),
+        help="without a name, the baselines alone",
+    )
     parser.add_argument("--set", nargs="*", default=[], help="more of the runs' configurations")
     args = parser.parse_args()
     parts = []
@@ -346,7 +355,7 @@ def main() -> None:
             args.data.resolve(), modality, args.out.resolve(),
             args.models and args.models.resolve(), args.folds, args.set,
         )  # fmt: skip
-        parts.append(table(study, range(args.first or args.folds)))
+        parts.append(table(study, range(args.first or args.folds), args.runs))
     note = f"The library as of commit {measure.library_commit()}."
     measure.write_section("real pictures", "\n\n".join([note, *parts]), args.page)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from anymodal.config import ConfigError, takes
+from anymodal.config import ConfigError
 from anymodal.io.recorded import OPENS
 
 
@@ -20,7 +20,7 @@ def build_without_weights(target: Callable[..., object], arguments: Mapping[str,
     Raises:
         ConfigError: for a class whose `from_pretrained` can only read weights.
     """
-    if takes(target, "weights"):
+    if _reads_weights(target):
         return target(**{**arguments, "weights": False})
     owner = getattr(target, "__self__", None)
     if not inspect.isclass(owner) or getattr(target, "__name__", "") != OPENS:
@@ -40,6 +40,12 @@ def build_without_weights(target: Callable[..., object], arguments: Mapping[str,
         f"{owner.__name__} can't be built without its weights; give its classmethod "
         f"'{OPENS}' an argument 'weights' that builds on the meta device where it is False"
     )
+
+
+def _reads_weights(target: Callable[..., object]) -> bool:
+    """Return whether an argument `weights` says that values are read; a mixture's are shares."""
+    argument = inspect.signature(target).parameters.get("weights")
+    return argument is not None and argument.default is not None
 
 
 def check_meta_device(model: nn.Module, weights: bool) -> None:

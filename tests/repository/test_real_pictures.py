@@ -91,4 +91,5 @@ def test_a_study_of_tiny_parts_goes_on_where_it_stopped(script: ModuleType, tmp_
         assert "a linear probe" in text and "trained on both" in text and "CIDEr" in text
         replies = out / modality / "fold-0" / "kinds-and-captions.json"
         before = replies.stat().st_mtime_ns
+        assert "trained on" not in script.table(study, [0], ())
         assert script.table(study, [0]) == text and replies.stat().st_mtime_ns == before

@@ -6,21 +6,18 @@ settings alone.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from huggingface_hub import constants
 
 from anymodal.composition import model_metadata
-from anymodal.config import ConfigError, load_config, resolve_target
-from anymodal.data.conversations import Conversations
+from anymodal.config import ConfigError, instantiate, load_config, resolve_target
+from anymodal.data.mixture import Mixture
 from anymodal.io.sources import folder_of
-from anymodal.media import IMU, Audio, Image, Video
 from anymodal.tools.plan.budget import read_budget
 from anymodal.tools.plan.memory import weights_of
 from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
@@ -31,36 +28,10 @@ from anymodal.training.run import FINISHED, read_run
 from benchmarks import cards
 from tests.support import hub_parts
 from tests.support.paths import ROOT
+from tests.support.recipe_data import write_recipe_data
 
 CARDS = ("12gb", "24gb", "80gb")
 STAGES = ("1-perceive", "2-express", "3-instruct")
-CAPTION = "a small dog runs over wet sand to the sea"
-"""About 40 tokens of the small tokenizer, which has hardly more pieces than letters."""
-TALK = "what is this, and where is it going? say it in some words. " * 6
-
-
-def write_data(folder: Path) -> None:
-    """What the stages read: captions, and conversations of about 700 tokens with two media."""
-    media = folder / "media"
-    media.mkdir(parents=True, exist_ok=True)
-    grey = np.full((384, 384, 3), 127, np.uint8)
-    files = {
-        "image": Image(grey).save(media / "a.png").name,
-        "audio": Audio(np.zeros((1, 160000), np.float32), 16000).save(media / "a.wav").name,
-        "video": Video(np.stack([grey[:256, :256]] * 16), 8.0).save(media / "a.mp4").name,
-        "imu": IMU(np.zeros((6, 2000), np.float32), 400.0).save(media / "a.csv").name,
-    }
-    captions = [{"caption": CAPTION, kind: file} for kind, file in files.items()] * 40
-    turns = [("human", f"<image>\n{TALK}"), ("gpt", f"{TALK} <video>")]
-    talk = {
-        "image": files["image"],
-        "output_video": files["video"],
-        "video_captions": CAPTION,
-        "conversations": [{"from": who, "value": said} for who, said in turns],
-    }
-    made = [entry for entry in captions if "image" in entry or "video" in entry]
-    for name, entries in (("perceive", captions), ("express", made), ("instruct", [talk] * 160)):
-        (folder / f"{name}.json").write_text(json.dumps(entries))
 
 
 def parts_of(card: str) -> dict[str, dict[str, Any]]:
@@ -77,10 +48,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for card in CARDS:
         for name, node in parts_of(card).items():
             hub_parts.write(home / "hub", name, node["revision"])
-    write_data(home / "data")
+    write_recipe_data(home, home / "hf" / "anymodal")
     (home / "configs").symlink_to(ROOT / "configs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
+        patch.setattr(constants, "HF_HOME", str(home / "hf"))
         patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
         patch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(home / "hub"))
         yield home
@@ -124,6 +96,20 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_held_out_data_are_those_of_their_layouts(card: str, stage: str, hub: Path) -> None:
+    run = read_run(f"configs/stages/{card}/{stage}.yaml")
+    assert run.validation is not None and run.validation.restore_best
+    names = set(run.data["datasets"])
+    assert names == set(run.validation.sources()) == set(run.data["weights"])
+    for name, node in run.validation.sources().items():
+        source = instantiate(node, trusted_packages=run.trusted)
+        sample = source[0]
+        assert sample[-1].role == "assistant", name
+        assert node != run.data["datasets"][name]
+
+
+@pytest.mark.parametrize("card", CARDS)
 def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
     """Without the passes, whose tracing takes minutes: `python benchmarks/cards.py` plans them."""
     made: dict[Path, Any] = {}
@@ -133,7 +119,7 @@ def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
         objective, data = build_run(run, made)
         model: Any = objective.model
         made[Path(run.output_dir) / FINISHED] = model
-        assert isinstance(data, Conversations) and data[0]
+        assert isinstance(data, Mixture) and all(each[0] for each in data.datasets)
         StageModule(objective, run)
         trains = sum(p.nbytes for p in model.parameters() if p.requires_grad)
         held = sum(weights_of(model).values())
