@@ -37,8 +37,8 @@ class DeviceCosts(NamedTuple):
 
 
 _COSTS = {"cpu": DeviceCosts(1.2, 1.7, 13, 2.7e7)}
-"""Of one thread of a Xeon, forward and back, at widths of 256 and 768; `benchmarks/costs.py` measures
-them on another machine.
+"""Of one thread of a Xeon, forward and back, at widths of 256 and 768; `benchmarks/costs.py`
+measures them on another machine.
 """
 
 _ACCELERATOR = DeviceCosts(0.5, 1, 250, 1e11)
