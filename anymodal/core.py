@@ -50,6 +50,7 @@ class ComposedModel(nn.Module):
         config: what the model was composed from, kept so that it can be saved.
         history_turns: how many earlier turns a session shows the model, which was trained on no
             longer conversations; None for all of them.
+        num_pointers: number of tokens by which replies name the media that others are made from.
 
     Attributes:
         name: what files tell of who made them; of a folder its last part.
@@ -69,6 +70,7 @@ class ComposedModel(nn.Module):
         modalities: Mapping[str, Modality],
         config: Mapping[str, Any] | None = None,
         history_turns: int | None = None,
+        num_pointers: int = 0,
     ) -> None:
         super().__init__()
         if history_turns is not None and history_turns < 1:
@@ -90,7 +92,7 @@ class ComposedModel(nn.Module):
             for name, encoder in self.encoders.by_name().items():
                 projection.set_layout(name, encoder.layout)
         counts = {name: modalities[name].num_signal_tokens for name in self.decoders}
-        self.signals = Signals.add_to(language, counts, list(self.encoders))
+        self.signals = Signals.add_to(language, counts, list(self.encoders), num_pointers)
         self.prompts = self.build_prompt_builder()
         self.eval()
 
@@ -116,7 +118,13 @@ class ComposedModel(nn.Module):
             0 if self.projection is None else self.projection.num_tokens,
             self.projection is not None and self.projection.reads_text,
             by_media(self.decoders.by_name(), "make"),
+            self._reference_classes(),
         )
+
+    def _reference_classes(self) -> dict[str, list[type[Media]]]:
+        """Classes of media that media of a modality may be made from."""
+        slots = {name: each.references for name, each in self.decoders.by_name().items()}
+        return {name: [slot.media for slot in each] for name, each in slots.items() if each}
 
     def set_modality(self, name: str, modality: Modality) -> None:
         """Set a modality's parts; `composition.editing` does, which checks that they fit."""

@@ -69,6 +69,11 @@ class Conditioning(NamedTuple):
         pooled = None if pooled is None else pooled.expand(count, -1)
         return Conditioning(embeds.expand(count, -1, -1), mask.expand(count, -1), pooled)
 
+    def select(self, rows: slice | list[int]) -> Conditioning:
+        """The conditioning of some items."""
+        embeds, mask, pooled = self
+        return Conditioning(embeds[rows], mask[rows], None if pooled is None else pooled[rows])
+
     def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> Conditioning:
         """The same in a precision and on a device; the mask stays of truth values."""
         embeds, mask, pooled = self

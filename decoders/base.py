@@ -11,6 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.config import ranges
+from anymodal.decoders.references import (
+    EncodedReference,
+    EncodedReferences,
+    Reference,
+    References,
+    ReferenceSlot,
+    check_references,
+)
 from anymodal.distributed.locks import CopiedLock
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.recorded import Recorded
@@ -48,12 +56,14 @@ class Decoder(Recorded, nn.Module, ABC):
         spec: the conditioning's shape.
         media: the class of media that come out.
         min_steps: the fewest denoising steps that `sample` takes.
+        references: places for media that it looks at, such as the picture to change; none here.
         lock: for whatever only one thread may do at a time.
     """
 
     spec: ConditioningSpec
     media: type[Media]
     min_steps: int = 1
+    references: tuple[ReferenceSlot, ...] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,6 +97,7 @@ class Decoder(Recorded, nn.Module, ABC):
         batch: Tensor,
         conditioning: Conditioning,
         generator: torch.Generator | None = None,
+        references: EncodedReferences | None = None,
     ) -> Tensor:
         """The mean denoising loss of prepared or encoded media under a conditioning."""
 
@@ -99,12 +110,39 @@ class Decoder(Recorded, nn.Module, ABC):
         guidance: float,
         generator: Generators = None,
         progress: Progress | None = None,
+        references: References | None = None,
     ) -> list[Media]:
-        """Make one medium for each item of a conditioning.
+        """Make one medium for each item of a conditioning, and of its references.
 
         Raises:
+            ValueError: references that it doesn't take.
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
+
+    def prepare_reference(self, reference: Reference) -> Tensor:
+        """Turn a reference into the tensor that `encode_reference` takes a batch of, on the CPU."""
+        return self.prepare(reference.media)
+
+    def encode_reference(self, batch: Tensor) -> Tensor:
+        """Turn a batch of prepared references of one role into latents, without a gradient."""
+        return self.encode(batch)
+
+    def encode_references(self, references: References) -> EncodedReferences:
+        """The latents of a batch's references.
+
+        Raises:
+            ValueError: one that the decoder doesn't take.
+        """
+        check_references(self.references, references, len(references), type(self).__name__)
+        return [
+            [
+                EncodedReference(
+                    each.role, self.encode_reference(self.prepare_reference(each)[None])[0]
+                )
+                for each in item
+            ]
+            for item in references
+        ]
 
     def check_settings(self, settings: object, place: str = "") -> dict[str, Any]:
         """Check settings of `sample`; `place` names the decoder in the error.

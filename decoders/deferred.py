@@ -16,6 +16,7 @@ from torch import Tensor
 
 from anymodal import __version__
 from anymodal.decoders.base import Decoder, Generators, Progress
+from anymodal.decoders.references import EncodedReferences, Reference, References, ReferenceSlot
 from anymodal.io.checkpoint import replacing
 from anymodal.io.code_versions import (
     UNKNOWN,
@@ -94,6 +95,7 @@ class DecoderNote:
         min_steps: the fewest denoising steps that it takes.
         metadata: what a manifest records of it.
         parameters: their names.
+        references: places for references that it takes.
         captioning: the hash by which the conditioning of captions is kept, where it is known.
     """
 
@@ -102,6 +104,7 @@ class DecoderNote:
     min_steps: int
     metadata: Mapping[str, Any]
     parameters: Sequence[str] = ()
+    references: tuple[ReferenceSlot, ...] = ()
     captioning: str | None = None
 
     @classmethod
@@ -112,20 +115,27 @@ class DecoderNote:
             KeyError: it lacks something, or there is no such class of media here.
             TypeError: it isn't of that shape.
         """
+        classes = _media()
+        slots = (
+            {**slot, "media": classes[slot["media"]]} for slot in interface.get("references", ())
+        )
         return cls(
             ConditioningSpec(**interface["spec"]),
-            _media()[interface["media"]],
+            classes[interface["media"]],
             interface["min_steps"],
+            references=tuple(ReferenceSlot(**slot) for slot in slots),
             **fields,
         )
 
 
 def interface(decoder: Decoder) -> dict[str, Any]:
     """A decoder's properties that a model reads before anything is made, ready for JSON."""
+    slots = [{**vars(slot), "media": slot.media.__qualname__} for slot in decoder.references]
     return {
         "spec": dataclasses.asdict(decoder.spec),
         "media": decoder.media.__qualname__,
         "min_steps": decoder.min_steps,
+        **({"references": slots} if slots else {}),
     }
 
 
@@ -146,6 +156,7 @@ class DeferredDecoder(Decoder):
         self._moved_to: torch.device | None = None
         self.register_buffer("place", torch.empty(0), persistent=False)
         self.spec, self.media, self.min_steps = note.spec, note.media, note.min_steps
+        self.references = note.references
 
     def open_decoder(self) -> Decoder:
         """The decoder itself, where this one has been moved."""
@@ -195,9 +206,18 @@ class DeferredDecoder(Decoder):
         batch: Tensor,
         conditioning: Conditioning,
         generator: torch.Generator | None = None,
+        references: EncodedReferences | None = None,
     ) -> Tensor:
         """Give the mean denoising loss of prepared or encoded media under a conditioning."""
-        return self.open_decoder().loss(batch, conditioning, generator)
+        return self.open_decoder().loss(batch, conditioning, generator, references)
+
+    def prepare_reference(self, reference: Reference) -> Tensor:
+        """Turn a reference into the tensor that `encode_reference` takes a batch of."""
+        return self.open_decoder().prepare_reference(reference)
+
+    def encode_reference(self, batch: Tensor) -> Tensor:
+        """Turn a batch of prepared references of one role into latents, without a gradient."""
+        return self.open_decoder().encode_reference(batch)
 
     def sample(
         self,
@@ -207,6 +227,7 @@ class DeferredDecoder(Decoder):
         guidance: float,
         generator: Generators = None,
         progress: Progress | None = None,
+        references: References | None = None,
         **settings: Any,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning."""
@@ -216,6 +237,7 @@ class DeferredDecoder(Decoder):
             guidance=guidance,
             generator=generator,
             progress=progress,
+            references=references,
             **settings,
         )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +10,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.weight_norm import WeightNorm
 
 from anymodal.config import check_arguments
 from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
 from anymodal.decoders.call_settings import call_arguments, check_call
+from anymodal.decoders.calls import cpu_attention, make_each_alone
 from anymodal.decoders.families.table import find_family
 from anymodal.decoders.files import is_complete
+from anymodal.decoders.guidance import NegativeConditioning
 from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
 from anymodal.decoders.pipeline import Pipeline
+from anymodal.decoders.records import PipelineRecords
+from anymodal.decoders.references import EncodedReferences, Reference, References, check_references
 from anymodal.io.feature_cache import CacheKey
-from anymodal.io.fingerprints import tokenizer_fingerprint
 from anymodal.io.sources import source_of
 from anymodal.media import Media
 from anymodal.types import Conditioning, ConditioningSpec
@@ -46,6 +47,8 @@ class DiffusionDecoder(Decoder):
             a mapping with it as `name` and settings beside it. It starts from the old settings.
         vae_slicing: whether the autoencoder takes a batch item by item, for memory.
         vae_tiling: whether the autoencoder takes large media tile by tile, for memory.
+        references: roles of references that the denoiser is shown beside its noise, such as
+            `source`. One that was trained without is widened, and learns to look at them.
         offload: how weights wait in the CPU's memory while an accelerator computes: `model`,
             `group` or `leaf`, from fast to spare. Moving the decoder leaves them where they are.
         options: what the family takes beside it, such as Latte's `fps`.
@@ -64,6 +67,7 @@ class DiffusionDecoder(Decoder):
         scheduler: str | Mapping[str, object] | None = None,
         vae_slicing: bool = False,
         vae_tiling: bool = False,
+        references: Sequence[str] = (),
         offload: str | None = None,
         **options: Any,
     ) -> None:
@@ -83,13 +87,15 @@ class DiffusionDecoder(Decoder):
         )
         self.family = family(pipeline, **options)
         self.media = self.family.media
+        self._mechanism = self.family.reference_mechanism(references)
+        self.references = () if self._mechanism is None else self._mechanism.slots
         # The pipeline is no module; registered here, its networks move with the decoder.
         self.parts = nn.ModuleDict(
             {k: v for k, v in pipeline.components.items() if isinstance(v, nn.Module)}
         )
         pipeline.set_progress_bar_config(disable=True)
-        # The unconditional conditioning, and the weights' versions that it holds for.
-        self._unconditional: tuple[tuple[int, ...], Conditioning] | None = None
+        self._records = PipelineRecords(self.pipeline, self.family)
+        self._negative = NegativeConditioning(self._records)
         self.offload = offload
         if offload is not None and not self._on_meta_device():
             pipeline_settings.offload(pipeline, offload)
@@ -138,7 +144,7 @@ class DiffusionDecoder(Decoder):
             return self
         with self.lock:
             super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-            self._unconditional = None  # it stayed on the old device
+            self._negative.forget()  # it stayed on the old device
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -157,7 +163,7 @@ class DiffusionDecoder(Decoder):
                 if isinstance(hook, WeightNorm):  # makes the weight anew from its two factors
                     weight = getattr(module, hook.name)
                     setattr(module, hook.name, weight.detach())  # a copy has no place in a graph
-        return {**self.__dict__, "_unconditional": None}
+        return dict(self.__dict__)
 
     @property
     def min_steps(self) -> int:  # type: ignore[override]
@@ -225,27 +231,15 @@ class DiffusionDecoder(Decoder):
         The empty caption's conditioning, or zeros where the pipeline takes those, `count` times.
         Weights changed through `.data` are not noticed.
         """
-        weights = [p for part in self._captioners for p in part.parameters()]
-        # `_version` counts writes in place, `data_ptr` tells another storage.
-        key = (*(p._version for p in weights), *(p.data_ptr() for p in weights))
         with self.lock:
-            if self._unconditional is None or self._unconditional[0] != key:
-                with torch.inference_mode(False), torch.no_grad():
-                    self._unconditional = key, self.family.null_conditioning()
-            return self._unconditional[1].repeat(count)
-
-    def _negative(self, caption: str | None, count: int) -> Conditioning:
-        """The negative conditioning of guidance: that of a caption, `count` times."""
-        if caption is None:
-            return self.unconditional(count)
-        with torch.inference_mode(False), torch.no_grad():
-            return self.family.negative_conditioning(caption).repeat(count)
+            return self._negative.unconditional(count)
 
     def loss(
         self,
         batch: Tensor,
         conditioning: Conditioning,
         generator: torch.Generator | None = None,
+        references: EncodedReferences | None = None,
     ) -> Tensor:
         """The mean squared error of the denoiser at random noise levels.
 
@@ -253,6 +247,7 @@ class DiffusionDecoder(Decoder):
             batch: prepared media or latents, told apart by their shapes.
             conditioning: one item for each of the batch.
             generator: of noise and noise levels.
+            references: a list for each item; None where no item has any. They carry no loss.
 
         Raises:
             ValueError: shapes that do not fit the decoder or one another.
@@ -268,17 +263,45 @@ class DiffusionDecoder(Decoder):
         device = clean.device if generator is None else generator.device
         noise = torch.randn(clean.shape, generator=generator, device=device).to(clean)
         levels = sample_noise_levels(
-            self.pipeline.scheduler, len(clean), generator, clean.device, self.family.tokens
+            self.pipeline.scheduler,
+            len(clean),
+            generator,
+            clean.device,
+            self.family.tokens,
+            self.family.shift,
         )
         inputs, timesteps, target = add_noise(self.pipeline.scheduler, clean, noise, levels)
         # Autocast chooses types itself; without it inputs need the type of the network.
         if not torch.is_autocast_enabled(clean.device.type):
             dtype = self.family.network.dtype
             inputs, conditioning = inputs.to(dtype), conditioning.cast(dtype)
-        with self.lock, _cpu_attention(clean.device):
-            output = self.family.denoise(inputs, timesteps, conditioning)
+        with self.lock, cpu_attention(clean.device):
+            output = self._denoise(inputs, timesteps, conditioning, references)
         # In float32: squares of small errors are 0 in float16.
         return (output.float() - target.float()).square().mean()
+
+    def _denoise(
+        self,
+        inputs: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        references: EncodedReferences | None,
+    ) -> Tensor:
+        """Call the denoiser beside references; item by item where these don't go together."""
+        if self._go_together(references):
+            with self._beside_noise(references, len(inputs)):
+                return self.family.denoise(inputs, timesteps, conditioning)
+        assert references is not None, "without any they go together"
+        outputs = []
+        for index in range(len(inputs)):
+            row = slice(index, index + 1)
+            item = conditioning.select(row)
+            outputs.append(self._denoise(inputs[row], timesteps[row], item, references[row]))
+        return torch.cat(outputs)
+
+    def _go_together(self, references: EncodedReferences | None) -> bool:
+        mechanism = self._mechanism
+        return references is None or mechanism is None or mechanism.takes_together(references)
 
     def sample(
         self,
@@ -288,6 +311,7 @@ class DiffusionDecoder(Decoder):
         guidance: float,
         generator: Generators = None,
         progress: Progress | None = None,
+        references: References | None = None,
         negative_prompt: str | None = None,
         height: int | None = None,
         width: int | None = None,
@@ -303,6 +327,7 @@ class DiffusionDecoder(Decoder):
                 away from the empty caption; 1 means none and takes half the time.
             generator: one, or one for each item, which makes items independent of the batch.
             progress: called with (step, steps) after each step.
+            references: a list for each item, seen in every branch of guidance; None for none.
             negative_prompt: a caption that guidance leads away from instead of the empty one.
             height: of the media in pixels; None for the decoder's own, as of what follows. Each
                 only where the pipeline's `__call__` takes it.
@@ -325,19 +350,57 @@ class DiffusionDecoder(Decoder):
             raise ValueError(f"{len(generator)} generators for {count} items; give one each")
         if not count:
             return []
+        if references is not None:
+            check_references(self.references, references, count, type(self.pipeline).__name__)
         with self.lock:
+            encoded = None if references is None else self.encode_references(references)
             positive = self.family.check_conditioning(conditioning)
             check_finite(positive)
             positive = positive.cast(self.pipeline.text_encoder.dtype, self.family.device)
-            negative = self._negative(negative_prompt, count) if guidance > 1 else None
-            return self.family.sample(
-                positive,
-                negative,
-                steps=settings["steps"],
-                guidance=settings["guidance"],
-                generator=generator,
-                progress=progress or (lambda step, steps: None),
-                arguments=call_arguments(self.pipeline, more),
+            negative = self._negative.of(negative_prompt, count) if guidance > 1 else None
+            arguments = call_arguments(self.pipeline, more)
+
+            def make(rows: slice, generator: Generators, report: Progress) -> list[Media]:
+                shown = None if encoded is None else encoded[rows]
+                with self._beside_noise(shown, len(positive.embeds[rows])):
+                    return self.family.sample(
+                        positive.select(rows),
+                        None if negative is None else negative.select(rows),
+                        steps=settings["steps"],
+                        guidance=settings["guidance"],
+                        generator=generator,
+                        progress=report,
+                        arguments=arguments,
+                    )
+
+            report = progress or (lambda step, steps: None)
+            if self._go_together(encoded):
+                return make(slice(count), generator, report)
+
+            def make_one(index: int, report: Progress) -> list[Media]:
+                own = [generator[index]] if isinstance(generator, list) else generator
+                return make(slice(index, index + 1), own, report)
+
+            return make_each_alone(count, make_one, report)
+
+    def _beside_noise(
+        self, references: EncodedReferences | None, count: int
+    ) -> AbstractContextManager[None]:
+        """Show the denoiser a batch's references, if it takes any."""
+        if self._mechanism is None or not self.references:
+            return nullcontext()
+        return self._mechanism.beside_noise([[]] * count if references is None else references)
+
+    def prepare_reference(self, reference: Reference) -> Tensor:
+        """Turn a reference into a tensor, in [-1, 1]."""
+        return self.family.prepare_reference(reference)
+
+    @torch.no_grad()
+    def encode_reference(self, batch: Tensor) -> Tensor:
+        """Turn a batch of prepared references of one role into scaled latents."""
+        with self.lock:
+            return self.family.encode_reference(
+                batch.to(self.family.device, self.pipeline.vae.dtype)
             )
 
     def check_settings(self, settings: object, place: str = "") -> dict[str, Any]:
@@ -353,69 +416,19 @@ class DiffusionDecoder(Decoder):
 
     def captioning(self) -> CacheKey:
         """Give the caption encoders, their settings and their tokenizers."""
-        code = (type(self), self.family)
-        return CacheKey("conditioning", tuple(self._captioners), self._captioning_settings, code)
+        records, code = self._records, (type(self), self.family)
+        return CacheKey("conditioning", tuple(records.captioners), records.captioning, code)
 
     def encoding(self) -> CacheKey:
         """Give the autoencoder and its settings."""
         code = (type(self), self.family)
         vae = cast(nn.Module, self.pipeline.vae)
-        return CacheKey("latents", (vae,), self._encoding_settings, code)
-
-    @property
-    def _captioners(self) -> list[nn.Module]:
-        parts = (getattr(self.pipeline, name) for name in self.family.caption_encoders)
-        return [part for part in parts if part is not None]
-
-    def _captioning_settings(self) -> dict[str, Any]:
-        return {
-            "parts": [self._module_settings(part) for part in self._captioners],
-            "tokenizers": [
-                tokenizer_fingerprint(each, options=True) for _, each in self._tokenizers()
-            ],
-            "shape": self._shape(),
-        }
-
-    def _tokenizers(self) -> Iterator[tuple[str, Any]]:
-        for name, part in self.pipeline.components.items():
-            if name.startswith("tokenizer") and part is not None:
-                yield name, part
-
-    def _encoding_settings(self) -> dict[str, Any]:
-        return self._module_settings(self.pipeline.vae)
-
-    def _module_settings(self, module: Any) -> dict[str, Any]:
-        """Settings of a pipeline's module and of its family that determine a result."""
-        config = getattr(module.config, "to_dict", lambda: module.config)()
-        family = {"class": type(self.family).__name__, **vars(self.family)}
-        return {
-            "config": {key: str(value) for key, value in config.items() if key[0] != "_"},
-            "family": {key: str(value) for key, value in family.items() if key != "pipeline"},
-        }
-
-    def _shape(self) -> dict[str, int]:
-        pooled = {} if self.family.pooled is None else {"pooled": self.family.pooled}
-        return {"length": self.family.length, "width": self.family.width, **pooled}
-
-    @cached_property
-    def _tokenizer_fingerprints(self) -> dict[str, Any]:
-        """Fingerprints of its tokenizers; cached, since large vocabularies take a while."""
-        return {name: tokenizer_fingerprint(each) for name, each in self._tokenizers()}
+        return CacheKey("latents", (vae,), self._records.encoding, code)
 
     def metadata(self) -> dict[str, object]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
-        return {
-            "pipeline": type(self.pipeline).__name__,
-            "scheduler": type(self.pipeline.scheduler).__name__,
-            "prediction_type": self.prediction,
-            "conditioning": self._shape(),
-            "settings": {
-                "scheduler": _settings(self.pipeline.scheduler),
-                "vae": _settings(self.pipeline.vae),
-            },
-            "words": self._tokenizer_fingerprints,
-            **({} if self.source is None else {"source": self.source}),
-        }
+        source = {} if self.source is None else {"source": self.source}
+        return {**self._records.metadata(), **source}
 
     def _latents(self, batch: Tensor) -> Tensor:
         shape = tuple(batch.shape[1:])
@@ -428,20 +441,3 @@ class DiffusionDecoder(Decoder):
             f"{', '.join(map(str, self.family.media_shape))}) nor latents (batch, "
             f"{', '.join(map(str, self.family.latent_shape))})"
         )
-
-
-def _cpu_attention(device: torch.device) -> AbstractContextManager[None]:
-    """Choose the attention whose bfloat16 backward is fast on a CPU.
-
-    Fused attention's takes 40 % of a small transformer's training step there: without it, 64
-    tokens of width 160 train twice as fast. Memory grows with the square of the tokens.
-    """
-    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        return sdpa_kernel(SDPBackend.MATH)
-    return nullcontext()
-
-
-def _settings(part: Any) -> dict[str, Any]:
-    """A scheduler's or an autoencoder's configuration, without what its library notes in it."""
-    plain = json.loads(json.dumps(dict(part.config), default=str))
-    return {key: value for key, value in plain.items() if key[0] != "_"}

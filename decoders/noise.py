@@ -60,17 +60,18 @@ def sample_noise_levels(
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
     tokens: int | None = None,
+    shift: float | None = None,
 ) -> Tensor:
     """Noise levels (count,): s in (0, 1) for flow, sigma for EDM, an index for the rest.
 
     Flow levels follow the logit-normal density (Esser et al. 2024, arXiv:2403.03206, section
-    3.1), then the scheduler's shift, which may depend on the number of latent tokens; the others
-    are uniform over the scheduler's own table.
+    3.1), then `shift`, or the scheduler's where that is None, which may depend on the number of
+    latent tokens; the others are uniform over the scheduler's own table.
     """
     where = generator.device if generator is not None else device
     if prediction_type(scheduler) == "flow_prediction":
         level = torch.randn(count, generator=generator, device=where).sigmoid()
-        shift = _shift(scheduler, tokens)
+        shift = _shift(scheduler, tokens) if shift is None else shift
         level = shift * level / (1 + (shift - 1) * level)
     else:
         table = len(scheduler)

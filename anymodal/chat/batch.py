@@ -11,6 +11,7 @@ import torch
 
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.orders import Order, make, orders_of
+from anymodal.chat.references import ReferencesByModality, ReplyReferences
 from anymodal.chat.settings import (
     MediaSettingsByModality,
     TextSettings,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
 MAX_BATCH_SIZE = 1_000_000
-BATCH_SETTINGS = ("sampling", "batch_size")
+BATCH_SETTINGS = ("sampling", "references", "batch_size")
 """Settings of `reply_many` that aren't `TextSettings`, and that a configuration may have."""
 
 
@@ -50,6 +51,7 @@ def reply_many(
     *,
     seeds: Sequence[int],
     sampling: MediaSettingsByModality | None = None,
+    references: ReferencesByModality | None = None,
     limits: Limits | None = None,
     batch_size: int = 16,
     **text: Unpack[TextSettings],
@@ -64,6 +66,7 @@ def reply_many(
         conversations: see `messages.conversation_of`.
         seeds: one for each conversation.
         sampling: settings of media by modality, over the model's own.
+        references: the media that media are made from, in each conversation.
         limits: the most that a file may hold, such as `max_seconds`.
         batch_size: the most conversations to answer, and the most media to make, at once.
         text: settings of the text.
@@ -84,6 +87,7 @@ def reply_many(
         )
     ranges.check_integer("batch_size", batch_size, 1, MAX_BATCH_SIZE)
     read = list(_read(conversations, limits))
+    made_from = [ReplyReferences(model, messages, references, limits) for messages in read]
     drafts: list[_Draft] = []
     # In batches, so that memory stays bounded however many conversations there are.
     for start in range(0, len(read), batch_size):
@@ -95,7 +99,8 @@ def reply_many(
             )
             for prompt, seed, each in zip(prompts, seeds[some], samplers[some], strict=True)
         ]
-        each = zip(states, write_reply_batch(states, prompts), seeds[some], strict=True)
+        answers = write_reply_batch(states, prompts)
+        each = zip(states, answers, seeds[some], made_from[some], strict=True)
         drafts += [_draft(model, *one, media_settings) for one in each]
     # After all texts, so that media of one modality share batches across replies.
     for name in model.decoders:
@@ -146,6 +151,7 @@ def _draft(
     reply: ReplyState,
     answer: Sequence[TextToken | SpanReady],
     seed: int,
+    references: ReplyReferences,
     settings: Mapping[str, Mapping[str, Any]],
 ) -> _Draft:
     draft = _Draft(reply)
@@ -153,7 +159,7 @@ def _draft(
         if isinstance(event, TextToken):
             draft.content.append(event.text)
         else:
-            orders = orders_of(model, event, len(draft.orders), seed, settings)
+            orders = orders_of(model, event, len(draft.orders), seed, settings, references)
             # The index holds the medium's place among the texts until it is made.
             draft.content.extend(order.index for order in orders)
             draft.orders.extend(orders)

@@ -10,6 +10,7 @@ from typing import Any, Unpack, overload
 from anymodal.chat import turn
 from anymodal.chat.batch import batch_seeds, reply_many
 from anymodal.chat.messages import is_batch
+from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import (
     MediaSettings,
     MediaSettingsByModality,
@@ -88,6 +89,7 @@ class ChatModel(ComposedModel):
         *,
         seed: int | None = None,
         sampling: MediaSettingsByModality | None = None,
+        references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
         **text: Unpack[TextSettings],
@@ -104,6 +106,9 @@ class ChatModel(ComposedModel):
             seed: of the sampled text and of the media; None draws one.
             sampling: `anymodal.chat.settings.MediaSettings` by modality, as
                 `{"image": {"steps": 20}}`, over the model's own.
+            references: what media of a modality are made from, where its decoder looks at any, as
+                `{"image": Path("photo.jpg")}`; what the model chooses where it is left out. See
+                `anymodal.chat.references.ReferencesByModality`.
             limits: the most that a file may hold, such as `max_seconds`.
             cache: keys and values of earlier turns, kept by a session.
             text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
@@ -113,7 +118,14 @@ class ChatModel(ComposedModel):
             NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
         """
         return turn.stream(
-            self, conversation, seed=seed, sampling=sampling, limits=limits, cache=cache, **text
+            self,
+            conversation,
+            seed=seed,
+            sampling=sampling,
+            references=references,
+            limits=limits,
+            cache=cache,
+            **text,
         )
 
     # An `object` may be such a list as well, but then the first overload counts.
@@ -124,6 +136,7 @@ class ChatModel(ComposedModel):
         *,
         seed: int | Sequence[int] | None = ...,
         sampling: MediaSettingsByModality | None = ...,
+        references: ReferencesByModality | None = ...,
         limits: Limits | None = ...,
         batch_size: int = ...,
         **text: Unpack[TextSettings],
@@ -136,6 +149,7 @@ class ChatModel(ComposedModel):
         *,
         seed: int | None = ...,
         sampling: MediaSettingsByModality | None = ...,
+        references: ReferencesByModality | None = ...,
         limits: Limits | None = ...,
         cache: PrefixCache | None = ...,
         **text: Unpack[TextSettings],
@@ -147,6 +161,7 @@ class ChatModel(ComposedModel):
         *,
         seed: int | Sequence[int] | None = None,
         sampling: MediaSettingsByModality | None = None,
+        references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
         batch_size: int = 16,
@@ -161,6 +176,9 @@ class ChatModel(ComposedModel):
                 the one at index i has `seed + i`, or a seed of its own where `seed` is a list.
             sampling: `anymodal.chat.settings.MediaSettings` by modality, as
                 `{"image": {"steps": 20}}`, over the model's own.
+            references: what media of a modality are made from, where its decoder looks at any, as
+                `{"image": Path("photo.jpg")}`; what the model chooses where it is left out. See
+                `anymodal.chat.references.ReferencesByModality`.
             limits: the most that a file may hold, such as `max_seconds`.
             cache: keys and values of earlier turns of one conversation, kept by a session.
             batch_size: of several conversations, the most to answer, and the most media to make, at
@@ -182,6 +200,7 @@ class ChatModel(ComposedModel):
                 conversation,
                 seeds=seeds,
                 sampling=sampling,
+                references=references,
                 limits=limits,
                 batch_size=batch_size,
                 **text,
@@ -189,7 +208,13 @@ class ChatModel(ComposedModel):
         if isinstance(seed, Sequence):
             raise ValueError(f"seed={seed!r} for one conversation; give one whole number")
         events = self.stream(
-            conversation, seed=seed, sampling=sampling, limits=limits, cache=cache, **text
+            conversation,
+            seed=seed,
+            sampling=sampling,
+            references=references,
+            limits=limits,
+            cache=cache,
+            **text,
         )
         with contextlib.closing(events):
             return next(event.message for event in events if isinstance(event, Done))

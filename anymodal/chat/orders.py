@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anymodal import __version__
+from anymodal.chat.references import ReplyReferences
 from anymodal.config.ranges import NUMBER
 from anymodal.decoders.base import NonFiniteError
+from anymodal.decoders.references import Reference
 from anymodal.language.generation import SpanReady
 from anymodal.media import Media
 from anymodal.media.provenance import Provenance
@@ -34,12 +36,14 @@ class Order:
         name: the modality.
         conditioning: what to make, (1, L, C).
         seed: of the medium's generator.
+        references: the media that it is made from.
     """
 
     index: int
     name: str
     conditioning: Conditioning
     seed: int
+    references: tuple[Reference, ...] = ()
 
 
 @torch.inference_mode()
@@ -49,6 +53,7 @@ def orders_of(
     index: int,
     seed: int,
     settings: Mapping[str, Mapping[str, Any]],
+    references: ReplyReferences,
 ) -> list[Order]:
     """The orders that a signal span is, of the medium at `index` of a reply and those behind it.
 
@@ -58,14 +63,18 @@ def orders_of(
         index: of the first one among the reply's media.
         seed: of the reply.
         settings: of media by modality; `number` says how many a span asks for.
+        references: chooses what they are made from.
     """
     head = model.heads[span.name]
     # A `device_map` may put a head elsewhere than the language model.
     device = next((weight.device for weight in head.parameters()), model.device)
     conditioning = head(span.hidden[None].to(device), span.embeds[None].to(device))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
-    number = settings[span.name].get(NUMBER, 1)
-    return [Order(i, span.name, conditioning, seed + i) for i in range(index, index + number)]
+    number, made_from = settings[span.name].get(NUMBER, 1), references.of(span)
+    return [
+        Order(place, span.name, conditioning, seed + place, made_from)
+        for place in range(index, index + number)
+    ]
 
 
 def by_modality(orders: Sequence[Order]) -> dict[str, list[Order]]:
@@ -108,6 +117,8 @@ def make(
     settings = {key: value for key, value in settings.items() if key != NUMBER}
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
+    if any(order.references for order in orders):
+        settings = {**settings, "references": [order.references for order in orders]}
     try:
         media = decoder.sample(batch, generator=generators, progress=progress, **settings)
     except NonFiniteError as error:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Protocol, Unpack
 
+from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettings, MediaSettingsByModality, TextSettings
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.media import Limits, Media
@@ -64,6 +65,7 @@ class Responder(Protocol):
         *,
         seed: int | None = None,
         sampling: MediaSettingsByModality | None = None,
+        references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
         **text: Unpack[TextSettings],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from anymodal import media
+from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings
 from anymodal.chat.transcript import (
     Attachment,
@@ -159,16 +160,20 @@ class Session:
         self.model.check_settings(values, together, RESERVED)
         self.sampling, self.text = values, together
 
-    def ask(self, text: str) -> Iterator[Event]:
+    def ask(self, text: str, references: ReferencesByModality | None = None) -> Iterator[Event]:
         """Say something, with what is attached before it; the reply comes event by event.
 
         With `Done` the turn enters the history and its media are saved: `turns[-1].reply_files`.
+
+        Args:
+            text: the message.
+            references: what the reply's media are made from, as `AnyModal.stream` takes it.
 
         Raises:
             ValueError: if there is nothing to say, or too much for the model.
             OSError: if the media cannot be saved; the turn is in the history all the same.
         """
-        yield from self._answer(text, self.attached, len(self.turns))
+        yield from self._answer(text, self.attached, len(self.turns), references=references)
 
     def edit(self, text: str) -> Iterator[Event]:
         """Say something instead of the last message, with its files and what is attached since.
@@ -195,7 +200,8 @@ class Session:
         if seed is None:
             seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1)
         place = len(self.turns) - 1
-        yield from self._answer(last.question.text, last.attachments, place, seed)
+        references = last.references
+        yield from self._answer(last.question.text, last.attachments, place, seed, references)
 
     def _last(self, verb: str) -> Exchange:
         if not self.turns:
@@ -203,7 +209,12 @@ class Session:
         return self.turns[-1]
 
     def _answer(
-        self, text: str, items: Sequence[Attachment], place: int, seed: int | None = None
+        self,
+        text: str,
+        items: Sequence[Attachment],
+        place: int,
+        seed: int | None = None,
+        references: ReferencesByModality | None = None,
     ) -> Iterator[Event]:
         """Answer a question as the turn at index `place`."""
         seed = self.seed + place if seed is None else seed
@@ -214,13 +225,18 @@ class Session:
         # Out of reach meanwhile, as from another reply that somebody has left half read.
         cache, self.cache = self.cache, self.model.new_cache()
         reply = self.model.stream(
-            conversation, seed=seed, sampling=self.sampling, cache=cache, **self.text
+            conversation,
+            seed=seed,
+            sampling=self.sampling,
+            references=references,
+            cache=cache,
+            **self.text,
         )
         try:
             with contextlib.closing(reply) as events:
                 for event in events:
                     if isinstance(event, Done):
-                        turn = Exchange(question, files, event.message, (), seed)
+                        turn = Exchange(question, files, event.message, (), seed, references)
                         self._enter(turn, place, before)
                         # What was attached since, or stands beside a `retry`, waits on.
                         used = {id(item) for item in items}

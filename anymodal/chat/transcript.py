@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict
 
 from anymodal import media
 from anymodal.chat.html_report import SPEAKERS, message_html, write_html_report
+from anymodal.chat.references import ReferencesByModality
 from anymodal.config import suggest
 from anymodal.config.ranges import check_seed
 from anymodal.io.checkpoint import replacing
@@ -39,6 +40,8 @@ class Exchange:
         reply: the model's message.
         reply_files: where the media of the reply are saved.
         seed: of the reply.
+        references: what its media were to be made from; None left it to the model. A transcript
+            doesn't keep it.
     """
 
     question: Message
@@ -46,6 +49,7 @@ class Exchange:
     reply: Message
     reply_files: tuple[Path, ...]
     seed: int
+    references: ReferencesByModality | None = None
 
     @property
     def attachments(self) -> list[Attachment]:

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.orders import Order, Report, by_modality, make, orders_of, report_steps
+from anymodal.chat.references import ReferencesByModality, ReplyReferences
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
 from anymodal.config import ranges
 from anymodal.language import generation
 from anymodal.language.generation import ReplyState, TextToken
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.packing import pack
+from anymodal.language.prompt import ChatPrompt
 from anymodal.language.sampling import Sampling
 from anymodal.media import Limits, Media
 from anymodal.types import (
@@ -43,6 +45,7 @@ def stream(
     *,
     seed: int | None = None,
     sampling: MediaSettingsByModality | None = None,
+    references: ReferencesByModality | None = None,
     limits: Limits | None = None,
     cache: PrefixCache | None = None,
     **text: Unpack[TextSettings],
@@ -58,10 +61,11 @@ def stream(
         ValueError: for a conversation or settings that don't fit.
         NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
     """
-    names = ("seed", "sampling", "limits", "cache")
+    names = ("seed", "sampling", "references", "limits", "cache")
     choice, media_settings = check_settings(model, sampling, text, names)
     seed, messages = draw_seed(seed), conversation_of(conversation, limits)
-    return _stream(model, messages, seed, choice, media_settings, cache)
+    reference_choice = ReplyReferences(model, messages, references, limits)
+    return _stream(model, messages, seed, choice, media_settings, reference_choice, cache)
 
 
 def draw_seed(seed: object) -> int:
@@ -75,6 +79,7 @@ def _stream(
     seed: int,
     choice: Sampling,
     media_settings: Mapping[str, Mapping[str, Any]],
+    references: ReplyReferences,
     cache: PrefixCache | None,
 ) -> Generator[Event]:
     prompt = embed_prompts(model, [messages], None if cache is None else cache.soft)[0]
@@ -88,7 +93,8 @@ def _stream(
             content.append(event.text)
             yield TextDelta(event.text, event.logprobs)
         else:
-            for order in orders_of(model, event, len(orders), seed, media_settings):
+            index = len(orders)
+            for order in orders_of(model, event, index, seed, media_settings, references):
                 orders.append(order)
                 content.append(order.index)
                 yield MediumStarted(order.index, event.name)
@@ -140,12 +146,15 @@ def embed_prompts(
     for key in soft.keys() - in_use:
         del soft[key]
     return [
-        generation.Prompt(
-            embeds[row, start : start + len(prompt.ids)],
-            prompt.keys(model.prompts.num_placeholders),
-        )
+        embedded_prompt(model, prompt, embeds[row, start : start + len(prompt.ids)])
         for prompt, (row, start) in zip(prompts, packed.places, strict=True)
     ]
+
+
+def embedded_prompt(model: ComposedModel, prompt: ChatPrompt, embeds: Tensor) -> generation.Prompt:
+    """A prompt with its embeddings (T, D), for a reply to be written."""
+    keys = prompt.keys(model.prompts.num_placeholders)
+    return generation.Prompt(embeds, keys, model.prompts.pointed_media(prompt))
 
 
 def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyState) -> Message:

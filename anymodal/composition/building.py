@@ -138,7 +138,8 @@ def _build_model(
     if projection is not None:
         projection = _of_kind(projection, Projection, "projection")
     own_config = copy.deepcopy(dict(config))
-    model = cls(language, projection, modalities, own_config, config.get("history_turns"))
+    numbers = {key: config[key] for key in ("history_turns", "num_pointers") if key in config}
+    model = cls(language, projection, modalities, own_config, **numbers)
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
     own_config.pop("weights", None)  # a saved model has its own, and must not start from these

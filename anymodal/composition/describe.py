@@ -76,6 +76,8 @@ class Description:
             nodes_by_name[name] = {key: value for key, value in node.items() if value is not None}
         if model.history_turns is not None:
             config["history_turns"] = model.history_turns
+        if model.signals.pointers:
+            config["num_pointers"] = model.signals.pointers
         outside = {key: value for key, value in config.items() if key != "parts"}
         names = _references(outside, config["parts"])
         config["parts"] = {name: node for name, node in config["parts"].items() if name in names}

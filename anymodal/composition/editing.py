@@ -22,14 +22,14 @@ def replace_decoder(
         raise ValueError(f"no decoder is called {name!r}; there are: {names}")
     new_head: Head = model.heads.get(name) if head is None else head
     modality = replace(model.modalities[name], decoder=decoder, head=new_head)
-    makers = by_media({**model.decoders.by_name(), name: decoder}, "make")
+    by_media({**model.decoders.by_name(), name: decoder}, "make")
     check_head(name, new_head, decoder, modality.num_signal_tokens)
     dtype = next((p.dtype for p in model.heads.get(name).parameters()), None)
     decoder.to(model.device).requires_grad_(False).eval()
     if head is not None:
         head.to(model.device, dtype).eval()
     model.set_modality(name, modality)
-    model.prompts.decoders = makers
+    model.prompts = model.build_prompt_builder()
     _forget_nodes(model, name, "decoder", *(["head"] if head is not None else []))
 
 
@@ -58,7 +58,9 @@ def add_modality(
     if name in model.modalities:
         raise ValueError(f"a modality {name!r} is known already; choose another name")
     by_media({**model.encoders.by_name(), name: part}, "read")
-    signals = Signals(model.signals.counts, [*model.signals.inputs, name], model.signals.first_id)
+    before = model.signals
+    inputs = [*before.inputs, name]
+    signals = Signals(before.counts, inputs, before.first_id, before.pointers)
     if model.language.vocab_size != model.signals.stop_id:
         raise ValueError("the language model got tokens from elsewhere; add the modality first")
     model.projection.add_modality(name, part.width, like=like)

@@ -7,13 +7,13 @@ from typing import Any
 
 from anymodal.config import ConfigError, shorten, suggest
 from anymodal.config.printable import printable
-from anymodal.language.token_names import MAX_SIGNALS, check_name
+from anymodal.language.token_names import MAX_POINTERS, MAX_SIGNALS, check_name
 
 Config = Mapping[str, Any]
 """A resolved configuration: plain containers by name."""
 
 KEYS = (
-    *("parts", "language", "projection", "modalities", "history_turns"),
+    *("parts", "language", "projection", "modalities", "history_turns", "num_pointers"),
     *("lora", "weights", "trained", "trusted_packages"),
 )
 MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling")
@@ -58,6 +58,9 @@ def check_shape(config: Config) -> None:
     turns = config.get("history_turns")
     if not isinstance(turns, int | None) or isinstance(turns, bool):
         raise ConfigError(f"history_turns must be a number of turns, not {shorten(turns)}")
+    pointers = config.get("num_pointers", 0)
+    if type(pointers) is not int or not 0 <= pointers <= MAX_POINTERS:
+        raise ConfigError(f"num_pointers must be 0 to {MAX_POINTERS}, not {shorten(pointers)}")
     part_names = config.get("trained") or []
     if not isinstance(part_names, list) or not all(isinstance(name, str) for name in part_names):
         raise ConfigError(f"trained must be a list of parts, not {shorten(part_names)}")

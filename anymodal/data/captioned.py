@@ -13,19 +13,30 @@ class _Captioned(NamedTuple):
     media: Media
     caption: str
     details: tuple[str, ...] = ()
+    references: tuple[Media, ...] = ()
 
 
 class Captioned(_Captioned):
     """A medium of a modality and its caption.
 
     `details` are shorter captions that tell one thing each, in an order that all samples share,
-    and are empty where a sample has nothing to tell of it. Lone surrogates become U+FFFD.
+    and are empty where a sample has nothing to tell of it. `references` are media that it was made
+    from, as the picture that it is an edit of. Lone surrogates become U+FFFD.
     """
 
     __slots__ = ()  # else each sample would carry a dictionary
 
     def __new__(
-        cls, modality: str, media: Media, caption: str, details: tuple[str, ...] = ()
+        cls,
+        modality: str,
+        media: Media,
+        caption: str,
+        details: tuple[str, ...] = (),
+        references: tuple[Media, ...] = (),
     ) -> Self:
         texts = tuple(map(valid_text, details))
-        return super().__new__(cls, modality, media, valid_text(caption), texts)
+        return super().__new__(cls, modality, media, valid_text(caption), texts, references)
+
+    def with_references(self, *media: Media) -> Self:
+        """The same, made from these media."""
+        return type(self)(self.modality, self.media, self.caption, self.details, media)

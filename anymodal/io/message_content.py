@@ -47,11 +47,14 @@ class Target:
         modality: name of the output modality.
         caption: what the medium shows, the source of the alignment target.
         media: the medium itself, for the denoising loss and as an input of later turns.
+        references: the media that it is made from, by their numbers in the conversation, from 0;
+            media that replies contain count too.
     """
 
     modality: str
     caption: str
     media: Media | None = None
+    references: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "caption", valid_text(self.caption))

@@ -102,8 +102,11 @@ class PartReader:
 
     def _target(self, body: dict[str, Any]) -> Target:
         body = body.pop("target", None) if body.keys() == {"target"} else body
-        if not isinstance(body, Mapping) or body.keys() - {"modality", "caption", "media"}:
-            raise MediaError("a target holds a modality, a caption and, where there is one, media")
+        names = {"modality", "caption", "media", "references"}
+        if not isinstance(body, Mapping) or body.keys() - names:
+            raise MediaError(
+                "a target holds a modality, a caption and, where it has them, media and references"
+            )
         modality, caption, media = (body.get(key) for key in ("modality", "caption", "media"))
         if isinstance(media, Mapping) and media.get("type") == "target":
             raise MediaError("a target is no medium of a target")
@@ -112,7 +115,12 @@ class PartReader:
         medium = self._of_mapping(media) if isinstance(media, Mapping) else media
         if not isinstance(medium, Media | None):
             raise MediaError("a target's media is one medium, as a part")
-        return Target(modality, caption, medium)
+        numbers = body.get("references") or []
+        if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
+            raise MediaError(
+                "a target's references are numbers of media of the conversation, from 0"
+            )
+        return Target(modality, caption, medium, tuple(numbers))
 
     def _medium(self, kind: str | None, body: dict[str, Any]) -> Media:
         """The medium of a kind, where it is known, from one source or from its fields."""
@@ -278,7 +286,8 @@ def write_part(part: object) -> dict[str, Any]:
         return {"type": "text", "text": valid_text(part)}
     if isinstance(part, Target):
         media = None if part.media is None else write_part(part.media)
-        target = {"modality": part.modality, "caption": part.caption, "media": media}
+        references = {"references": [*part.references]} if part.references else {}
+        target = {"modality": part.modality, "caption": part.caption, "media": media, **references}
         return {"type": "target", "target": target}
     if isinstance(part, ToolCall):
         return {"type": "tool_call", "tool_call": asdict(part)}

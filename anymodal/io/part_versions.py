@@ -27,7 +27,7 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "57ed48b31230e1d4", ("anymodal.media",)),
+    "anymodal.types": PartVersion(1, "3d4ace4e95aa4dcb", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "9e320294ac50c87f"),
     "anymodal.encoders": PartVersion(1, "d8cfdabe86cad2d9", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
@@ -36,9 +36,9 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "78dddce3881a0eb1", ("anymodal.decoders.families", "anymodal.types")
+        1, "4978da2ae6d9068a", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "c08b07313ae1274b", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "d0a40c18f908e98a", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

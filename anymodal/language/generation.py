@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -13,21 +14,25 @@ from transformers import DynamicCache
 from anymodal.language.choices import TokenScores, pick_choice, score_choices, tokenize_choices
 from anymodal.language.kv_cache import PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
+from anymodal.language.prompt import PointedMedium
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.stop_strings import StopStrings
 from anymodal.language.token_queue import TokenQueue
+from anymodal.media import Media
 from anymodal.types import ChoiceScore, TokenLogprob, TokenUsage
 
 
 class Prompt(NamedTuple):
     """A prompt as embeddings (T, D) and, per position, a key that tells equal ones.
 
-    A key is a token id, or for a soft token something like (digest of the medium, slot).
+    A key is a token id, or for a soft token something like (digest of the medium, slot). `pointers`
+    are the media that the reply may name, by the ids that name them.
     """
 
     embeds: Tensor
     keys: list[Hashable]
+    pointers: Mapping[int, PointedMedium] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,15 @@ class TextToken:
 
 @dataclass(frozen=True, eq=False)
 class SpanReady:
-    """A span of S signals: its last hidden states (S, D) and its input embeddings (S, D)."""
+    """A span of S signals: its last hidden states (S, D) and its input embeddings (S, D).
+
+    `references` are the media that it is to be made from, as the reply names them.
+    """
 
     name: str
     hidden: Tensor
     embeds: Tensor
+    references: tuple[Media, ...] = ()
 
 
 @torch.inference_mode()
@@ -236,6 +245,8 @@ class ReplyState:
         self.finish_reason: str | None = None
         self.tokens, self.num_cached, self.num_prompt = 0, 0, len(prompt.keys)
         self.spans = 0
+        self.pointers = prompt.pointers
+        self.pointed: list[int] = []  # ids that the next span is made from
         self.text_ids: list[int] = []
         self.text = TextStream(language)
         self.stops = StopStrings(sampling.stop)
@@ -256,8 +267,9 @@ class ReplyState:
         if self.choices:
             return self._choose_text()
         if self.span_name is not None:
-            self.events.append(SpanReady(self.span_name, hidden, embeds))
-            self.span_name = None
+            references = tuple(self.pointers[token].media for token in self.pointed)
+            self.events.append(SpanReady(self.span_name, hidden, embeds, references))
+            self.span_name, self.pointed = None, []
         ids = self._choose(logits) if self.num_left > 0 else []
         if not ids:
             self._flush()
@@ -272,13 +284,14 @@ class ReplyState:
     def _choose(self, logits: Tensor) -> list[int]:
         if self.is_forced:
             return self._next_forced()
-        logits = self.signals.constrain(logits, self._open_spans())
-        token = self.sampling.pick(logits, self.text_ids, self.generator)
+        token = self.sampling.pick(self._constrain(logits), self.text_ids, self.generator)
         if token in self.language.stops:
             self.finish_reason = "stop"
             return []
         if token in self.signals.starts:
             return self._begin_span(self.signals.starts[token])
+        if token in self.pointers:
+            return self._point(token)
         self.text_ids.append(token)
         self.tokens += 1
         self.num_left -= 1
@@ -314,6 +327,30 @@ class ReplyState:
         self.spans += 1
         self.num_left -= len(ids)
         return ids
+
+    def _constrain(self, logits: Tensor) -> Tensor:
+        """Scores of what may come next; behind a pointer that is a span from what it names."""
+        names = self._open_spans()
+        for token in self.pointed:
+            names = [name for name in names if name in self.pointers[token].outputs]
+        pointers = []
+        if self.pointers:
+            longer = [name for name in names if self.signals.counts[name] < self.num_left]
+            pointers = [
+                token
+                for token, medium in self.pointers.items()
+                if token not in self.pointed and not set(longer).isdisjoint(medium.outputs)
+            ]
+        if self.pointed:
+            return self.signals.restrict(logits, names, pointers)
+        return self.signals.constrain(logits, names, pointers)
+
+    def _point(self, token: int) -> list[int]:
+        self._flush()
+        self.pointed.append(token)
+        self.tokens += 1
+        self.num_left -= 1
+        return [token]
 
     def _open_spans(self) -> list[str]:
         if self.sampling.max_spans is not None and self.spans >= self.sampling.max_spans:

@@ -25,12 +25,14 @@ class MediaReference:
         media: the item.
         start: the position of its first placeholder.
         text: what its soft tokens depend on beside it, if anything.
+        number: its place among the conversation's media, from 0.
     """
 
     modality: str
     media: Media
     start: int
     text: str = ""
+    number: int = 0
 
     @cached_property
     def digest(self) -> str:
@@ -41,6 +43,13 @@ class MediaReference:
     def key(self) -> Hashable:
         """Identifies its soft tokens, which are the same in every prompt."""
         return (self.digest, self.text) if self.text else self.digest
+
+
+class PointedMedium(NamedTuple):
+    """A medium that a reply may name, and the outputs that may be made from it."""
+
+    media: Media
+    outputs: tuple[str, ...]
 
 
 class Span(NamedTuple):
@@ -115,9 +124,17 @@ class _Parts:
     """The media, texts beside them and targets of the messages so far."""
 
     media: list[Media] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
-    of_reply: list[Media] = field(default_factory=list)  # to be shown with the next message
+    # Numbers and media, to be shown with the next message.
+    of_reply: list[tuple[int, Media]] = field(default_factory=list)
+    count: int = 0  # of media so far, also of those that nobody reads
+
+    def next_number(self) -> int:
+        """Number one more medium."""
+        self.count += 1
+        return self.count - 1
 
 
 class PromptBuilder:
@@ -134,6 +151,7 @@ class PromptBuilder:
         num_placeholders: soft tokens per media item.
         reads_text: whether these depend on the text of their message.
         decoders: modality by class of media, for those that have a decoder.
+        references: classes of media that media of a modality may be made from.
     """
 
     def __init__(
@@ -144,9 +162,11 @@ class PromptBuilder:
         num_placeholders: int,
         reads_text: bool = False,
         decoders: Mapping[type[Media], str] | None = None,
+        references: Mapping[str, Sequence[type[Media]]] | None = None,
     ) -> None:
         self.language, self.signals = language, signals
         self.encoders, self.decoders = encoders, dict(decoders or {})
+        self.references = dict(references or {})
         self.num_placeholders, self.reads_text = num_placeholders, reads_text
 
     def build(
@@ -212,7 +232,7 @@ class PromptBuilder:
         """A message's texts, placeholders and spans."""
         contents: list[Content] = []
         if message.role != "assistant":
-            contents += [self._placeholders(item, parts) for item in parts.of_reply]
+            contents += [self._placeholders(*item, parts) for item in parts.of_reply]
             parts.of_reply = []
         for part in message.content:
             if isinstance(part, str):
@@ -223,7 +243,7 @@ class PromptBuilder:
                 contents += self._target(part, parts)
             else:
                 assert not isinstance(part, Target), "targets stand in the assistant's messages"
-                contents.append(self._placeholders(part, parts))
+                contents.append(self._placeholders(parts.next_number(), part, parts))
         parts.texts += [self._text_beside(message)] * (len(parts.media) - len(parts.texts))
         return contents
 
@@ -243,13 +263,42 @@ class PromptBuilder:
         target = part
         if not isinstance(target, Target):
             target = Target(self.decoders.get(type(target), target.kind), "", target)
+        number = parts.next_number()
         if target.media is not None and type(target.media) in self.encoders:
-            parts.of_reply.append(target.media)
+            parts.of_reply.append((number, target.media))
         if (modality := self._decoder_of(target)) is None:
             return []
         same = modality == target.modality
         parts.targets.append(target if same else dataclasses.replace(target, modality=modality))
-        return [self.signals.span(modality)]
+        return [self._pointers(modality, target, parts) + self.signals.span(modality)]
+
+    def _pointers(self, modality: str, target: Target, parts: _Parts) -> list[int]:
+        """The pointers of what a target is made from; none where no decoder looks at any.
+
+        Raises:
+            ValueError: for a medium that isn't shown yet, or no more by its pointer.
+        """
+        if not (self.signals.pointers and modality in self.references):
+            return []
+        newest = max(parts.numbers, default=-1)
+        for number in target.references:
+            if number not in parts.numbers or newest - number >= self.signals.pointers:
+                raise ValueError(
+                    f"a {modality} is made from medium {number} of its conversation, and at that "
+                    f"place only the last {self.signals.pointers} of {newest + 1} can be pointed at"
+                )
+        return [self.signals.pointer(number) for number in target.references]
+
+    def pointed_media(self, prompt: ChatPrompt) -> dict[int, PointedMedium]:
+        """The media of a prompt that a reply may name, by the ids that name them."""
+        pointed: dict[int, PointedMedium] = {}
+        for item in prompt.media if self.signals.pointers else ():
+            takers = (
+                n for n, kinds in self.references.items() if isinstance(item.media, (*kinds,))
+            )
+            # The newest of a pointer is the one that it stands for.
+            pointed[self.signals.pointer(item.number)] = PointedMedium(item.media, tuple(takers))
+        return {token: medium for token, medium in pointed.items() if medium.outputs}
 
     def _decoder_of(self, target: Target) -> str | None:
         """The modality whose decoder makes a target, which names it or a kind of media, if any."""
@@ -260,7 +309,7 @@ class PromptBuilder:
         kinds = (name for cls, name in self.decoders.items() if cls.kind == target.modality)
         return next(kinds, None)
 
-    def _placeholders(self, item: Media, parts: _Parts) -> list[int]:
+    def _placeholders(self, number: int, item: Media, parts: _Parts) -> list[int]:
         name = self.encoders.get(type(item))
         if name is None:
             names = ", ".join(sorted(cls.__name__ for cls in self.encoders))
@@ -268,7 +317,9 @@ class PromptBuilder:
                 f"no encoder of this model reads {type(item).__name__}; it reads {names}"
             )
         parts.media.append(item)
-        return [self.signals.placeholder(name)] * self.num_placeholders
+        parts.numbers.append(number)
+        pointer = [self.signals.pointer(number)] if self.signals.pointers else []
+        return pointer + [self.signals.placeholder(name)] * self.num_placeholders
 
     def _labels(self, ids: list[int]) -> list[int]:
         # Only a span's first signal token is ever chosen; the rest follows by construction.
@@ -295,6 +346,8 @@ class PromptBuilder:
                 "does the chat template drop or repeat a message?"
             )
         firsts = positions[::count] if count else []  # a model that only writes and makes
-        for item, start, text in zip(media, firsts, parts.texts, strict=True):
-            prompt.media.append(MediaReference(self.encoders[type(item)], item, start, text))
+        each = zip(media, firsts, parts.texts, parts.numbers, strict=True)
+        for item, start, text, number in each:
+            name = self.encoders[type(item)]
+            prompt.media.append(MediaReference(name, item, start, text, number))
         prompt.spans += [Span(t, start) for t, start in zip(targets, starts, strict=True)]

@@ -21,40 +21,53 @@ class Signals:
     first token is ever sampled, and the others follow by themselves in the same pass. So a broken
     span can't occur, and nothing counts them.
 
-    Source: Koh et al. 2023 (GILL), section 3.2.
+    A pointer `<|pointer_n|>` stands before the placeholders of a conversation's nth medium, counted
+    around where there are more, and before a span that is to be made from that medium.
+
+    Source: Koh et al. 2023 (GILL), section 3.2. A pointer is copied from its place in the context,
+    as in Vinyals et al. 2015 (arXiv:1506.03134), here by the scores of tokens like any other.
 
     Args:
         counts: signals per output name.
         inputs: names of inputs.
         first_id: the id of the first token; the others follow in the order of `names`.
+        pointers: number of pointers.
 
     Raises:
         ValueError: for a name that is no word, a count below 1, or two names that collide.
     """
 
-    def __init__(self, counts: Mapping[str, int], inputs: Iterable[str], first_id: int) -> None:
-        self.counts, self.inputs = dict(counts), list(inputs)
-        self.names = token_names(self.counts, self.inputs)
+    def __init__(
+        self, counts: Mapping[str, int], inputs: Iterable[str], first_id: int, pointers: int = 0
+    ) -> None:
+        self.counts, self.inputs, self.pointers = dict(counts), list(inputs), pointers
+        self.names = token_names(self.counts, self.inputs, pointers)
         self.first_id = first_id
         self.stop_id = first_id + len(self.names)
-        self._excluded: dict[tuple[tuple[str, ...], torch.device], Tensor] = {}
+        self._excluded: dict[tuple[frozenset[int], torch.device], Tensor] = {}
         self._spans: dict[str, list[int]] = {}
         at = first_id
         for name, count in self.counts.items():
             self._spans[name] = list(range(at, at + count))
             at += count
+        self._first_pointer = at
+        at += pointers
         self._placeholders = {name: at + index for index, name in enumerate(self.inputs)}
         self.starts = {span[0]: name for name, span in self._spans.items()}
 
     @classmethod
     def add_to(
-        cls, language: LanguageModel, counts: Mapping[str, int], inputs: Iterable[str]
+        cls,
+        language: LanguageModel,
+        counts: Mapping[str, int],
+        inputs: Iterable[str],
+        pointers: int = 0,
     ) -> Signals:
         """Add the tokens to a language model."""
         inputs = list(inputs)
         first_id = language.vocab_size
-        language.add_tokens(token_names(counts, inputs))
-        return cls(counts, inputs, first_id)
+        language.add_tokens(token_names(counts, inputs, pointers))
+        return cls(counts, inputs, first_id, pointers)
 
     def span(self, name: str) -> list[int]:
         """The ids of a whole span.
@@ -77,17 +90,36 @@ class Signals:
             raise ValueError(f"no input is called {name!r}; there are: {names}")
         return self._placeholders[name]
 
+    def pointer(self, number: int) -> int:
+        """The id of a conversation's medium by its number, from 0."""
+        return self._first_pointer + number % self.pointers
+
+    def is_pointer(self, token: int) -> bool:
+        """Return whether an id names a medium."""
+        return self._first_pointer <= token < self._first_pointer + self.pointers
+
     def is_signal(self, token: int) -> bool:
         """Return whether an id belongs to a span, at any place of it."""
-        return self.first_id <= token < self.stop_id - len(self.inputs)
+        return self.first_id <= token < self._first_pointer
 
-    def constrain(self, logits: Tensor, names: Collection[str]) -> Tensor:
-        """Scores (…, V) in which, of all tokens here, only the first of allowed spans remain."""
-        key = tuple(name for name in self.counts if name in names), logits.device
+    def constrain(
+        self, logits: Tensor, names: Collection[str], pointers: Iterable[int] = ()
+    ) -> Tensor:
+        """Scores (…, V) in which, of all tokens here, only the first of allowed spans and allowed
+        pointers remain.
+        """
+        allowed = frozenset((*(self._spans[n][0] for n in names if n in self.counts), *pointers))
+        key = allowed, logits.device
         if key not in self._excluded:  # sent to the device once, not with every token
-            first_ids = {self._spans[name][0] for name in key[0]}
-            ids = [n for n in range(self.first_id, self.stop_id) if n not in first_ids]
+            ids = [n for n in range(self.first_id, self.stop_id) if n not in allowed]
             # An inference tensor couldn't be used where a gradient is computed later.
             with torch.inference_mode(False):
                 self._excluded[key] = torch.tensor(ids, dtype=torch.long, device=logits.device)
         return logits.index_fill(-1, self._excluded[key], float("-inf"))
+
+    def restrict(self, logits: Tensor, names: Collection[str], pointers: Iterable[int]) -> Tensor:
+        """Scores (…, V) in which nothing but the first of allowed spans and pointers remains."""
+        ids = [*(self._spans[name][0] for name in names), *pointers]
+        allowed = torch.tensor(ids, dtype=torch.long, device=logits.device)
+        lowest = torch.full_like(logits, float("-inf"))
+        return lowest.index_copy(-1, allowed, logits.index_select(-1, allowed))

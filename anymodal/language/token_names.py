@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 MAX_SIGNALS = 4096
 """The most signals of a modality; published models have 8 to 256."""
+MAX_POINTERS = 256
+"""The most pointer tokens, by which replies name media of the conversation."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 """Names that become tokens, modules and folders."""
 
@@ -29,12 +31,14 @@ def check_name(name: object, label: str) -> None:
         raise ValueError(f"{name!r} cannot name {label}: torch's modules have that; choose another")
 
 
-def token_names(counts: Mapping[str, int], inputs: Sequence[str]) -> list[str]:
-    """The tokens' texts in the order of their ids: spans by output, then placeholders.
+def token_names(counts: Mapping[str, int], inputs: Sequence[str], pointers: int = 0) -> list[str]:
+    """The tokens' texts in the order of their ids: spans by output, pointers, placeholders.
 
     Raises:
-        ValueError: for a name that is no word, a count below 1, or two names that collide.
+        ValueError: for a name that is no word, a count out of its range, or two names that collide.
     """
+    if not 0 <= pointers <= MAX_POINTERS:
+        raise ValueError(f"num_pointers={pointers}; give 0 to {MAX_POINTERS}")
     for name in [*counts, *inputs]:
         check_name(name, "a modality")
     for name, count in counts.items():
@@ -43,6 +47,7 @@ def token_names(counts: Mapping[str, int], inputs: Sequence[str]) -> list[str]:
         if count > MAX_SIGNALS:
             raise ValueError(f"{name} has {count} signals; {MAX_SIGNALS} is the most")
     names = [f"<|{name}_{index}|>" for name, count in counts.items() for index in range(count)]
+    names += [f"<|pointer_{number}|>" for number in range(pointers)]
     names += [f"<|{name}|>" for name in inputs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from anymodal.chat.references import ReplyReferences
 from anymodal.serving.admission import Admission
 from anymodal.serving.admission import EngineSettings as EngineSettings
 from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
@@ -122,8 +123,15 @@ class Engine:
             ValueError: for a conversation or settings that don't fit the model.
         """
         settings, messages = await self.admission.enter(request)
+        try:
+            references = ReplyReferences(
+                self.model, messages, request.references, points=not request.forced
+            )
+        except BaseException:
+            self.admission.leave()
+            raise
         channel = Channel(self._mailbox())
-        job = Job(request, messages, settings, channel, self._end)
+        job = Job(request, messages, settings, channel, self._end, references)
         self._preparer.submit(job)
         return ReplyStream(channel, settings.timeout, self.settings.content_filter)
 

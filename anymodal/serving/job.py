@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from anymodal.chat.references import ReplyReferences
 from anymodal.language.sampling import Sampling
 from anymodal.language.tool_calls import ToolCallParser, ToolFormat
 from anymodal.media import Media
@@ -49,6 +50,7 @@ class Job:
         settings: its settings.
         channel: where events go.
         on_end: called once, when it is complete, failed or cancelled.
+        references: chooses what its media are made from.
 
     Attributes:
         num_media: number of media that the reply has asked for.
@@ -61,8 +63,10 @@ class Job:
         settings: JobSettings,
         channel: Channel,
         on_end: Callable[[Job], None],
+        references: ReplyReferences,
     ) -> None:
         self.request, self.messages, self.settings = request, messages, settings
+        self.references = references
         self.usage = TokenUsage()
         self.error: Exception | None = None
         self.began = time.monotonic()

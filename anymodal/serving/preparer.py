@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from anymodal.chat.turn import embedded_prompt
 from anymodal.language.generation import Prompt
 from anymodal.language.packing import pack
 from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
@@ -93,4 +94,4 @@ class Preparer:
         soft = self.soft.find(item.key for item in prompt.media)
         embeds = model.embed([prompt], batch.ids.to(model.device), batch.places, soft)
         self.soft.put(soft)
-        return Prompt(embeds[0, : len(prompt.ids)], prompt.keys(model.prompts.num_placeholders))
+        return embedded_prompt(model, prompt, embeds[0, : len(prompt.ids)])

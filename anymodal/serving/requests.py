@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import TextSettings
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.serving.content_filter import ContentFilter, check_content
@@ -27,6 +28,7 @@ class ReplyRequest:
         seed: of the sampled text and of the media; None draws one.
         text: settings of the text.
         sampling: settings of media by modality, over the model's own.
+        references: what media are made from, by modality; what the model chooses where left out.
         forced: the reply consists of media of these modalities and nothing else.
         tools: that the reply may call, as OpenAI's API has them.
         parallel_calls: whether it may call several; if not, it ends with the first call.
@@ -38,6 +40,7 @@ class ReplyRequest:
     seed: int | None = None
     text: TextSettings = field(default_factory=lambda: TextSettings())
     sampling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    references: ReferencesByModality = field(default_factory=dict)
     forced: Sequence[str] = ()
     tools: Sequence[ToolDefinition] = ()
     parallel_calls: bool = True

@@ -238,7 +238,9 @@ class TextWorker:
             job.write(event.text, event.logprobs)
             return
         settings = job.settings
-        orders = orders_of(self.model, event, job.num_media, settings.seed, settings.media)
+        orders = orders_of(
+            self.model, event, job.num_media, settings.seed, settings.media, job.references
+        )
         for _ in orders:  # all of them first: no reply is complete while more are to come
             job.start_medium(event.name)
         for order in orders:

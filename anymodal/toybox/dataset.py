@@ -20,7 +20,7 @@ from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem, ReferenceDialogue
 from anymodal.toybox.render import render_scene
-from anymodal.toybox.scene import OBSERVABLE, Scene, all_scenes, sample_scene
+from anymodal.toybox.scene import OBSERVABLE, VALUES, Scene, all_scenes, sample_scene
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.types import Message, Target
 
@@ -28,7 +28,8 @@ MEDIA_LENGTH = 32
 """Length that a media item adds to a conversation, in characters: about its soft tokens'."""
 
 # A draw is seeded by the data set's seed, the sample's index and a number of its own, so that no
-# two share a stream: 1 jitter, 2 dialogues, 3 their media, 4 frames, 5 negatives, 6 augmentation.
+# two share a stream: 1 jitter, 2 dialogues, 3 their media, 4 frames, 5 negatives, 6 augmentation,
+# 7 sources of edits, 8 which samples have any.
 
 
 class ToyboxMedia:
@@ -91,6 +92,61 @@ def _captions(scene: Scene, modality: str) -> tuple[str, tuple[str, ...]]:
         for name in OBSERVABLE[modality]
     )
     return caption(attributes, modality), tuple(details)
+
+
+class ToyboxEdits:
+    """Captioned media of one modality with what they are made from: edits of the Toybox.
+
+    Source and result are rendered with the same placement and ground, and differ in one attribute
+    that shows, or in none: a sample in ten is to stay as it is. Clips may be made from a picture,
+    their own first frame, instead.
+
+    Args:
+        modality: of the media, `image` or `video`.
+        size: how many edits there are.
+        seed: of the scenes, their jitter and the changes.
+        unseen: take results of held-out scenes instead of training ones.
+        plain: the share of media that are made from nothing.
+        first_frames: the share of clips that are made from their first frame.
+    """
+
+    def __init__(
+        self,
+        modality: str,
+        size: int,
+        seed: int = 0,
+        unseen: bool = False,
+        plain: float = 0.3,
+        first_frames: float = 0.0,
+    ) -> None:
+        if modality != "video" and first_frames:
+            raise ValueError(f"first_frames={first_frames}, and {modality} has none; leave it out")
+        self.results = ToyboxMedia(modality, size, seed, unseen)
+        self.modality, self.plain, self.first_frames = modality, plain, first_frames
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def source(self, index: int) -> Scene:
+        """The scene that a sample's result is an edit of."""
+        scene = self.results.scene(index)
+        rng = np.random.default_rng((self.results.seed, index, 7))
+        if rng.random() < 0.1:
+            return scene
+        name = str(rng.choice(list(scene.observable(self.modality))))
+        others = [value for value in VALUES[name] if value != getattr(scene, name)]
+        return scene.replace(**{name: str(rng.choice(others))})
+
+    def __getitem__(self, index: int) -> Captioned:
+        sample, seed = self.results[index], self.results.seed
+        draw = np.random.default_rng((seed, index, 8)).random()
+        if draw < self.plain:
+            return sample
+        if draw < self.plain + self.first_frames:
+            assert isinstance(sample.media, Video)
+            return sample.with_references(Image(sample.media.frames[0]))
+        jitter = np.random.default_rng((seed, index, 1))  # that of the result
+        return sample.with_references(render_scene(self.source(index), self.modality, jitter))
 
 
 class ToyboxFrames:

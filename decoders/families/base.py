@@ -21,11 +21,14 @@ from anymodal.decoders.calls import (
     is_finite,
     isolated_state,
 )
+from anymodal.decoders.stacked import StackedReferences
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
     from anymodal.decoders.base import Generators, Progress
+    from anymodal.decoders.mechanism import ReferenceMechanism
     from anymodal.decoders.pipeline import Network, Pipeline
+    from anymodal.decoders.references import EncodedReference, Reference
     from anymodal.media import Media
 
 
@@ -77,6 +80,8 @@ class Family(ABC):
         takes_negative_prompt: whether guidance may lead away from another caption than the empty.
         frame_group: clips have one frame more than a multiple of this.
         legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
+        stacked_roles: the references that its denoiser may be shown beside its noise, by role.
+        input_layer: the denoiser's layer that latents enter, where there are such.
         latent_shape: shape of one item's latents.
         media_shape: shape of one prepared medium.
     """
@@ -87,6 +92,8 @@ class Family(ABC):
     caption_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     unsupported_components: ClassVar[Mapping[str, str]] = {}
     legacy_callback: ClassVar[bool] = False
+    stacked_roles: ClassVar[Mapping[str, type[Media]]] = {}
+    input_layer: ClassVar[str] = ""
     takes_negative_prompt: bool = True
     frame_group: int = 1
     latent_shape: tuple[int, ...]
@@ -136,6 +143,11 @@ class Family(ABC):
     @property
     def tokens(self) -> int | None:
         """Tokens of one item's latents, None where no schedule depends on them."""
+        return None
+
+    @property
+    def shift(self) -> float | None:
+        """The shift of the noise schedule, None where the scheduler's settings tell it."""
         return None
 
     @property
@@ -225,6 +237,35 @@ class Family(ABC):
     @abstractmethod
     def encode(self, batch: Tensor) -> Tensor:
         """Turn prepared media into scaled latents."""
+
+    def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
+        """The mechanism by which the denoiser is shown references of these roles, if it is any.
+
+        Raises:
+            ValueError: a role that it can't be shown, or other ones than it was trained with.
+        """
+        return StackedReferences(self, roles) if roles or self.stacked_roles else None
+
+    def prepare_reference(self, reference: Reference) -> Tensor:
+        """Turn a reference into the tensor that `encode_reference` takes a batch of."""
+        return self.prepare(reference.media)
+
+    def encode_reference(self, batch: Tensor) -> Tensor:
+        """Turn prepared references of one role into scaled latents."""
+        return self.encode(batch)
+
+    def spread(self, reference: EncodedReference, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """A reference's latents where those of an item (C, …) are, and a mask (1, …) of its place.
+
+        Raises:
+            ValueError: the item is of another size than references are.
+        """
+        if reference.latents.shape != latents.shape:
+            raise ValueError(
+                f"references of latents {tuple(reference.latents.shape)} can't be shown beside "
+                f"{tuple(latents.shape)}; leave the size as it is where references are given"
+            )
+        return reference.latents.to(latents), torch.ones_like(latents[:1])
 
     @abstractmethod
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:

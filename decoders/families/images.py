@@ -10,6 +10,7 @@ from torch import Tensor
 
 from anymodal.decoders.families.base import Family, attend_all, center_crop_square, to_bytes
 from anymodal.decoders.pipeline import Network, Pipeline
+from anymodal.decoders.references import SOURCE
 from anymodal.media import Image, Media
 from anymodal.types import Conditioning
 
@@ -31,7 +32,9 @@ class SquareImages(Family):
                 f"size={size}, but {type(pipeline).__name__} makes pictures of a multiple of "
                 f"{factor} pixels; change size"
             )
-        self.latent_shape = (int(network.config.in_channels), *[self.size // factor] * 2)
+        # Not the network's own channels, among which references may be.
+        channels = int(pipeline.vae.config.latent_channels)
+        self.latent_shape = (channels, *[self.size // factor] * 2)
         self.media_shape = (3, self.size, self.size)
 
     def prepare(self, media: Media) -> Tensor:
@@ -70,6 +73,8 @@ class PixArt(MaskedImages):
     max_tokens = 120
     min_steps = 2  # its pipeline keeps a single step for distilled schedulers, and fails on others
     legacy_callback = True
+    stacked_roles = {SOURCE: Image}
+    input_layer = "pos_embed.proj"
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.transformer)
@@ -103,6 +108,9 @@ class PixArtSigma(PixArt):
 class StableDiffusion(SquareImages):
     """Stable Diffusion 1 and 2 (https://arxiv.org/abs/2112.10752), a UNet that takes no mask."""
 
+    stacked_roles = {SOURCE: Image}
+    input_layer = "conv_in"
+
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.unet)
 
@@ -125,6 +133,8 @@ class StableDiffusionXL(SquareImages):
     """
 
     caption_encoders = ("text_encoder", "text_encoder_2")
+    stacked_roles = {SOURCE: Image}
+    input_layer = "conv_in"
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.unet)

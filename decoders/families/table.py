@@ -15,6 +15,7 @@ FAMILIES = {
     "StableDiffusionXLPipeline": "images.StableDiffusionXL",
     "StableDiffusion3Pipeline": "flow_images.StableDiffusion3",
     "FluxPipeline": "flow_images.Flux",
+    "Flux2KleinPipeline": "flux2.Flux2Klein",
     "SanaPipeline": "flow_images.Sana",
     "ZImagePipeline": "flow_images.ZImage",
     "AudioLDMPipeline": "spectrograms.AudioLDM",

@@ -16,7 +16,8 @@ from anymodal.decoders.families.base import (
     to_bytes,
 )
 from anymodal.decoders.pipeline import Network, Pipeline
-from anymodal.media import Media, Video
+from anymodal.decoders.references import FIRST, LAST, SOURCE, EncodedReference, Reference
+from anymodal.media import Image, Media, Video
 from anymodal.types import Conditioning
 
 
@@ -40,6 +41,8 @@ class Frames(Family):
 class FrameByFrame(Frames):
     """Frames through a picture autoencoder. The pipeline has no frame rate: `fps` is to be told."""
 
+    stacked_roles = {SOURCE: Video, FIRST: Image, LAST: Image}
+
     def __init__(
         self,
         pipeline: Pipeline,
@@ -61,15 +64,31 @@ class FrameByFrame(Frames):
                     f"{factor} pixels; change {name}"
                 )
         latent = (size // factor for size in self.size)
-        self.latent_shape = (int(network.config.in_channels), frames, *latent)
+        self.latent_shape = (int(pipeline.vae.config.latent_channels), frames, *latent)
         self.media_shape = (3, frames, *self.size)
 
     def encode(self, batch: Tensor) -> Tensor:
         vae = self.pipeline.vae
         flat = batch.transpose(1, 2).flatten(0, 1)  # (B, 3, T, H, W) -> (B * T, 3, H, W)
         latents = vae.encode(flat).latent_dist.mode() * vae.config.scaling_factor
-        latents = latents.unflatten(0, (-1, self.frames))
+        latents = latents.unflatten(0, (-1, batch.shape[2]))
         return torch.as_tensor(latents.transpose(1, 2))  # (B, T, C, h, w) -> (B, C, T, h, w)
+
+    def prepare_reference(self, reference: Reference) -> Tensor:
+        if isinstance(reference.media, Image):
+            return resize_center_crop(reference.media.pixels, *self.size).unsqueeze(1)
+        return self.prepare(reference.media)
+
+    def spread(self, reference: EncodedReference, latents: Tensor) -> tuple[Tensor, Tensor]:
+        if reference.role not in (FIRST, LAST):
+            return super().spread(reference, latents)
+        # A picture stands beside every frame, as the network sees each frame alone in many layers,
+        # and the mask tells which frame it is.
+        everywhere = reference.latents.expand(-1, latents.shape[1], -1, -1)
+        values, mask = super().spread(EncodedReference(reference.role, everywhere), latents)
+        place = 0 if reference.role == FIRST else latents.shape[1] - 1
+        mask = torch.zeros_like(mask).index_fill(1, torch.tensor([place], device=mask.device), 1.0)
+        return values, mask
 
 
 class Latte(FrameByFrame):
@@ -85,6 +104,7 @@ class Latte(FrameByFrame):
     """
 
     max_tokens = 120
+    input_layer = "pos_embed.proj"
 
     def __init__(self, pipeline: Pipeline, fps: float = 8.0, padded: bool = False) -> None:
         network, self.padded = pipeline.transformer, padded
@@ -133,6 +153,7 @@ class TextToVideo(FrameByFrame):
     """
 
     legacy_callback = True
+    input_layer = "conv_in"
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ def test_text_settings_are_the_fields_of_sampling() -> None:
 
 
 def test_media_settings_are_what_every_decoder_takes() -> None:
-    ours = ("self", "conditioning", "generator", "progress")
+    ours = ("self", "conditioning", "generator", "progress", "references")
     taken = [name for name in inspect.signature(Decoder.sample).parameters if name not in ours]
     assert list(get_type_hints(MediaSettings)) == [*taken, NUMBER] == list(MEDIA_SETTINGS)
 

@@ -69,7 +69,8 @@ def test_loss_is_that_of_the_scheduler_s_definition(case: Any) -> None:
     name, _, decoder = case
     scheduler, clean, generator = decoder.pipeline.scheduler, latents(decoder), generator_of(5)
     noise = torch.randn(clean.shape, generator=generator)
-    levels = sample_noise_levels(scheduler, 2, generator, tokens=decoder.family.tokens)
+    family = decoder.family
+    levels = sample_noise_levels(scheduler, 2, generator, tokens=family.tokens, shift=family.shift)
     prediction = FAMILIES[name].prediction
     inputs, times, target = by_definition(prediction, scheduler, clean, noise, levels)
     with torch.no_grad():

@@ -53,10 +53,10 @@ def test_a_span_in_one_pass_is_the_span_token_by_token(kind):
     )
     with torch.no_grad():
         whole = PrefixCache(language)
-        whole.feed(*prompt)
+        whole.feed(prompt.embeds, prompt.keys)
         together = whole.feed(language.embed(span), span)
         single = PrefixCache(language)
-        single.feed(*prompt)
+        single.feed(prompt.embeds, prompt.keys)
         one_by_one = torch.cat([single.feed(language.embed([token]), [token]) for token in span])
     assert calls == [len(prompt.keys), 5, len(prompt.keys), 1, 1, 1, 1, 1]
     torch.testing.assert_close(together, one_by_one, atol=1e-5, rtol=1e-4)

@@ -176,7 +176,12 @@ def texts() -> Iterator[Path]:
     """The text files of the tree: those at the top, and those in its folders."""
     found = [*ROOT.iterdir(), *(p for folder in TREE for p in (ROOT / folder).rglob("*"))]
     for path in found:
-        if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts:
+        # A work tree's `.git` is a file, and names where its repository lies.
+        if (
+            path.is_file()
+            and path.suffix in TEXTS
+            and {"__pycache__", ".git"}.isdisjoint(path.parts)
+        ):
             yield path
 
 

@@ -56,7 +56,7 @@ def theirs(
     generator = generator_of(9)
     with isolated_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
         output = decoder.pipeline(
-            list(captions),
+            prompt=list(captions),
             **family.call,
             **{argument: guidance + offset},
             num_inference_steps=3,

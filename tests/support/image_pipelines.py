@@ -6,11 +6,14 @@ from typing import Any
 
 from diffusers import (
     AutoencoderDC,
+    AutoencoderKLFlux2,
     DDIMScheduler,
     DiffusionPipeline,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
     PixArtAlphaPipeline,
@@ -29,6 +32,7 @@ from transformers import (
     Gemma2Config,
     Gemma2Model,
     Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3Model,
 )
 
@@ -149,6 +153,49 @@ def flux(distilled: bool = False) -> DiffusionPipeline:
             axes_dims_rope=(4, 4, 8),
             guidance_embeds=distilled,
         ),
+    )
+
+
+def flux_2_klein(distilled: bool = False) -> DiffusionPipeline:
+    chat = words()
+    chat.chat_template = "{% for m in messages %}small {{ m['content'] }}{% endfor %}"
+    text = Qwen3Config(
+        vocab_size=len(chat),
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=28,  # its pipeline reads the states behind layers 9, 18 and 27
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=4,
+    )
+    vae = AutoencoderKLFlux2(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
+        layers_per_block=1,
+        latent_channels=2,
+        norm_num_groups=4,
+        sample_size=16,
+    ).eval()
+    vae.bn.running_mean.uniform_(-0.3, 0.3)
+    vae.bn.running_var.uniform_(0.5, 1.5)
+    return Flux2KleinPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+        vae=vae,
+        text_encoder=Qwen3ForCausalLM(text).eval(),
+        tokenizer=chat,
+        transformer=Flux2Transformer2DModel(
+            in_channels=8,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=24,
+            timestep_guidance_channels=16,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=False,
+        ),
+        is_distilled=distilled,
     )
 
 

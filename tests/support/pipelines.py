@@ -12,6 +12,7 @@ from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, st
 from tests.support.image_pipelines import (
     alpha,
     flux,
+    flux_2_klein,
     published_variant,
     sana,
     sigma,
@@ -130,6 +131,17 @@ FAMILIES: dict[str, Family] = {
         call=SQUARE | SHORT,
         masked=False,
         schedulers=(FLOW_LCM, DPM),
+    ),
+    "flux_2_klein": Family(
+        "FLUX.2 klein",
+        "Flux2KleinPipeline",
+        flux_2_klein,
+        FLOW,
+        width=24,
+        options={"size": 16},
+        call=SQUARE | SHORT,
+        masked=False,
+        schedulers=(FLOW_LCM,),
     ),
     "alpha": Family(
         "PixArt-α", "PixArtAlphaPipeline", alpha, "epsilon", call=BINLESS, schedulers=(LCM, DPM)

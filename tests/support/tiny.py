@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -71,8 +72,8 @@ def conversations() -> list[list[Message]]:
     return alone + pairs + attached
 
 
-def compose() -> AnyModal:
-    """Compose the tiny model, with random weights."""
+def compose(num_pointers: int = 0, references: Sequence[str] = ()) -> AnyModal:
+    """Compose the tiny model, with random weights; its picture decoder may look at references."""
     torch.manual_seed(0)
     texts = [
         *REPLIES,
@@ -93,7 +94,9 @@ def compose() -> AnyModal:
     waves = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=RATE)
     words = train_tokenizer(texts * 5, 300, chat_template=None, append_end=True)
     decoders = {
-        "image": DiffusionDecoder(nano.nano_image(words, pictures, size=16, **small)).eval(),
+        "image": DiffusionDecoder(
+            nano.nano_image(words, pictures, size=16, **small), references=references
+        ).eval(),
         "audio": DiffusionDecoder(nano.nano_audio(words, waves, seconds=1.0, **small)).eval(),
     }
     modalities = {}
@@ -123,16 +126,22 @@ def compose() -> AnyModal:
     )
     language = LanguageModel(LlamaForCausalLM(config), tokenizer, name="tiny")
     projection = LinearProjection(widths=widths, output_width=WIDTH, num_tokens=SLOTS)
-    return AnyModal(language, projection, modalities)
+    return AnyModal(language, projection, modalities, num_pointers=num_pointers)
 
 
 @cache
 def tiny_model() -> AnyModal:
     """The tiny model, after it has learned `SAID`; shared, so leave it as it is."""
     model = compose()
+    learn_by_heart(model, conversations())
+    return model
+
+
+def learn_by_heart(model: AnyModal, samples: Sequence[Sequence[Message]]) -> None:
+    """Train a model's language model on conversations until it has them, in at most 300 steps."""
     model.requires_grad_(False)
     trained = [p.requires_grad_() for p in model.language.parameters()]
-    ids, labels, positions, places = (batch := model.prompts.lay_out(conversations())).packed
+    ids, labels, positions, places = (batch := model.prompts.lay_out(samples)).packed
     with torch.no_grad():  # where soft tokens stand nothing trains, so they are computed once
         soft_tokens = model.embed(batch.prompts, ids, places)
     is_placeholder = torch.isin(
@@ -147,4 +156,4 @@ def tiny_model() -> AnyModal:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return model.requires_grad_(False).eval()
+    model.requires_grad_(False).eval()

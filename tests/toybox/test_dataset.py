@@ -10,6 +10,7 @@ from anymodal.toybox import augmentation
 from anymodal.toybox.augmentation import augment
 from anymodal.toybox.dataset import (
     ToyboxDialogues,
+    ToyboxEdits,
     ToyboxFrames,
     ToyboxMedia,
     ToyboxScenes,
@@ -131,3 +132,29 @@ def test_unknown_values_and_modalities_are_named() -> None:
         render_scene(all_scenes()[0], "smell", np.random.default_rng(0))
     with pytest.raises(ValueError, match="no training scene"):
         sample_scene(np.random.default_rng(0), thing="ball", color="red")
+
+
+def test_an_edit_changes_one_attribute_and_keeps_the_ground() -> None:
+    edits = ToyboxEdits("image", 60, seed=3, plain=0.2)
+    samples = [edits[index] for index in range(60)]
+    assert 4 <= sum(not sample.references for sample in samples) <= 22
+    identical = 0
+    for index, sample in enumerate(samples):
+        before, after = edits.source(index), edits.results.scene(index)
+        changes = [name for name in vars(after) if getattr(before, name) != getattr(after, name)]
+        assert len(changes) <= 1 and set(changes) <= {"thing", "color", "size"}
+        assert not after.held_out
+        for reference in sample.references:
+            corner, same = reference.pixels[:4, :4], sample.media.pixels[:4, :4]
+            assert np.array_equal(corner, same)
+            identical += np.array_equal(reference.pixels, sample.media.pixels)
+    assert 1 <= identical <= 12
+
+
+def test_a_clip_may_be_made_from_its_first_frame() -> None:
+    edits = ToyboxEdits("video", 6, seed=3, plain=0.0, first_frames=1.0)
+    for index in range(6):
+        (picture,) = edits[index].references
+        assert np.array_equal(picture.pixels, edits[index].media.frames[0])
+    with pytest.raises(ValueError, match="first_frames=0.5"):
+        ToyboxEdits("image", 6, first_frames=0.5)

@@ -76,6 +76,7 @@ def _requests(
             seed=seed + index,  # as single requests at these seeds would answer
             text=text,
             sampling=media_settings(body, served),
+            references=body.references or {},
             tools=body.open_tools(),
             parallel_calls=body.parallel_tool_calls is not False,
         )

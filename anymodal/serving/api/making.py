@@ -50,7 +50,13 @@ async def make_media(
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
     sampling = media_settings(body, served)
     requests = [
-        ReplyRequest(conversation, seed=seed + index, sampling=sampling, forced=[modality])
+        ReplyRequest(
+            conversation,
+            seed=seed + index,
+            sampling=sampling,
+            references=body.references or {},
+            forced=[modality],
+        )
         for index in range(state.choices(body.n))
     ]
     streams = await submit_all(served.engine, requests)

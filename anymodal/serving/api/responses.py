@@ -46,7 +46,8 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
     reply_request = ReplyRequest(
         messages, seed=body.seed, text=text, sampling=media_settings(body, served),
-        tools=body.open_tools(), parallel_calls=body.parallel_tool_calls is not False,
+        references=body.references or {}, tools=body.open_tools(),
+        parallel_calls=body.parallel_tool_calls is not False,
     )  # fmt: skip
     streams = await submit_all(engine, [reply_request])
     answer = _ResponseAnswer(state, served, body, streams[0])

@@ -99,6 +99,11 @@ class MediaBody(Body):
     sampling: dict[str, dict[str, Any]] | None = Field(
         None, description="Settings of media by modality, over `steps` and `guidance`."
     )
+    references: dict[str, int | list[int]] | None = Field(
+        None,
+        description="By modality, which media of the conversation its media are made from: their "
+        "numbers, from 0, or -1 for the last; [] for none. By default the model chooses.",
+    )
 
 
 class SamplingBody(MediaBody):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from anymodal.chat.messages import conversation_of
+from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettings, MediaSettingsByModality, TextSettings
 from anymodal.config import ranges
 from anymodal.io.message_parts import write_part
@@ -109,11 +110,13 @@ class RemoteModel:
         *,
         seed: int | None = None,
         sampling: MediaSettingsByModality | None = None,
+        references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
         **text: Unpack[TextSettings],
     ) -> Generator[Event]:
-        """Answer a conversation; the arguments are those of `ChatModel.stream`.
+        """Answer a conversation; the arguments are those of `ChatModel.stream`, but that references
+        are numbers of the conversation's media.
 
         Raises:
             ServerError: while it is read, if the server refuses or fails.
@@ -129,6 +132,8 @@ class RemoteModel:
             body["seed"] = seed
         if sampling:
             body["sampling"] = {name: dict(settings) for name, settings in sampling.items()}
+        if references:
+            body["references"] = {name: _numbers(name, each) for name, each in references.items()}
         self._reader = ReplyReader(limits or Limits(), is_ours=self._kinds is not None)
         return self._stream(body)
 
@@ -152,6 +157,21 @@ class RemoteModel:
         if self._kinds is not None:
             return {**content, "parts": parts}
         return {**content, "images": [part for part in parts if part["type"] == "image_url"]}
+
+
+def _numbers(name: str, references: object) -> list[int]:
+    """Numbers of a conversation's media.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    items = references if isinstance(references, list | tuple) else [references]
+    if not all(type(item) is int for item in items):
+        raise ValueError(
+            f"references of {name!r}: a server takes numbers of the conversation's media; attach "
+            "the medium and give its number"
+        )
+    return list(items)
 
 
 def _generator(items: Iterator[Json]) -> Generator[Json]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from anymodal.training.losses.base import FEATURES, LATENTS, Loss, WeightedLoss
 from anymodal.training.losses.states import HasTargets, TargetBatch
-from anymodal.types import Conditioning
 
 
 class Denoise(Loss[TargetBatch, HasTargets]):
@@ -24,16 +23,14 @@ class Denoise(Loss[TargetBatch, HasTargets]):
         for name, target in states.targets.items():
             if target.latents is None:
                 continue
-            conditioning = _select_rows(target.conditioning, target.media_places)
-            value = target.decoder.loss(target.latents, conditioning)
+            conditioning = target.conditioning
+            if len(target.media_places) < len(conditioning.embeds):
+                conditioning = conditioning.select(list(target.media_places))
+            if target.references is None:  # a decoder of one's own may know of none
+                value = target.decoder.loss(target.latents, conditioning)
+            else:
+                value = target.decoder.loss(
+                    target.latents, conditioning, references=target.references
+                )
             losses.append(WeightedLoss(value, batch.num_media[name], name))
         return losses
-
-
-def _select_rows(conditioning: Conditioning, places: tuple[int, ...]) -> Conditioning:
-    """The conditioning of some targets."""
-    if len(places) == len(conditioning.embeds):
-        return conditioning
-    embeds, mask, pooled = conditioning
-    rows = list(places)
-    return Conditioning(embeds[rows], mask[rows], None if pooled is None else pooled[rows])

@@ -12,6 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from anymodal.decoders import Decoder
+from anymodal.decoders.references import EncodedReferences
 from anymodal.language.model import LanguageModel
 from anymodal.types import Conditioning
 
@@ -66,6 +67,7 @@ class TargetStates:
             loss needs it.
         latents: of the targets that have media; None where there are none or no loss needs them.
         media_places: which of the n those are.
+        references: what those are made from; None where the decoder looks at nothing.
     """
 
     decoder: Decoder
@@ -73,6 +75,7 @@ class TargetStates:
     caption_conditioning: Conditioning | None = None
     latents: Tensor | None = None
     media_places: tuple[int, ...] = ()
+    references: EncodedReferences | None = None
 
 
 class HasTargets(Protocol):

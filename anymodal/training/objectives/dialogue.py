@@ -14,6 +14,7 @@ from torch import Tensor
 
 from anymodal.config import ConfigError
 from anymodal.core import ComposedModel
+from anymodal.decoders.references import fill_slots
 from anymodal.distributed import collectives
 from anymodal.io.feature_cache import CacheKey
 from anymodal.language.flat_rows import FlatReader, Needs
@@ -32,7 +33,11 @@ from anymodal.training.losses import (
 )
 from anymodal.training.losses.states import DialogueStates, TargetStates
 from anymodal.training.objectives.base import Objective, values_of
-from anymodal.training.objectives.latents import cached_latents, decode_missing
+from anymodal.training.objectives.latents import (
+    cached_latents,
+    cached_references,
+    decode_missing,
+)
 from anymodal.training.objectives.prepared import PreparedMedia
 from anymodal.types import Conditioning, Features, Message, Target
 
@@ -97,6 +102,19 @@ class DialogueBatch(NamedTuple):
             for span in prompt.spans:
                 if span.target.modality == name and span.target.caption:
                     yield number, span.target
+
+    def references(self, name: str) -> list[list[Media]]:
+        """The shown media that each of `targets` with media is made from."""
+        references = []
+        for prompt in self.prompts:
+            media = {item.number: item.media for item in prompt.media}
+            targets = (span.target for span in prompt.spans)
+            references += [
+                [media[number] for number in target.references if number in media]
+                for target in targets
+                if target.modality == name and target.caption and target.media is not None
+            ]
+        return references
 
 
 class Dialogue(Objective[Sequence[Message], DialogueBatch]):
@@ -260,7 +278,13 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         if LATENTS in self.needs and places:
             media = [target.media for target in targets if target.media is not None]
             latents = cached_latents(self, decoder, media)
-        return TargetStates(decoder, conditioning, caption_conditioning, latents, places)
+        references = None
+        if latents is not None and decoder.references:
+            filled = [fill_slots(decoder.references, item) for item in batch.references(name)]
+            references = cached_references(self, decoder, filled)
+        return TargetStates(
+            decoder, conditioning, caption_conditioning, latents, places, references
+        )
 
     def statistics(self, batch: DialogueBatch) -> dict[str, int]:
         """Numbers of tokens, supervised ones, conversations, and media shown and asked for."""

@@ -11,10 +11,15 @@ from torch import Tensor
 
 from anymodal.data.captioned import Captioned
 from anymodal.decoders import Decoder
+from anymodal.decoders.references import EncodedReferences, References, fill_slots
 from anymodal.training.losses import Denoise
 from anymodal.training.losses.states import DiffusionStates, TargetStates
 from anymodal.training.objectives.base import Objective
-from anymodal.training.objectives.latents import cached_latents, decode_missing
+from anymodal.training.objectives.latents import (
+    cached_latents,
+    cached_references,
+    decode_missing,
+)
 
 
 class CaptionedBatch(NamedTuple):
@@ -40,21 +45,29 @@ class CaptionedBatch(NamedTuple):
 class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
     """Text-to-media diffusion: the caption encoder and the denoiser learn together.
 
-    Classifier-free guidance needs captions dropped at times (Ho and Salimans 2022, algorithm 1).
+    Classifier-free guidance needs captions dropped at times (Ho and Salimans 2022, algorithm 1). A
+    decoder that looks at references learns to do without them, too, and without both: of the
+    captions that are dropped, every other one takes its references along (Brooks et al. 2023,
+    arXiv:2211.09800, section 3.2.1).
 
     Args:
         model: the decoder; its autoencoder stays as it is.
         dropout: share of captions replaced by the empty one.
+        reference_dropout: share of samples whose references are dropped.
     """
 
     model: Decoder
 
-    def __init__(self, model: Decoder, dropout: float = 0.1) -> None:
+    def __init__(
+        self, model: Decoder, dropout: float = 0.1, reference_dropout: float = 0.1
+    ) -> None:
         super().__init__(model, {"denoise": Denoise})
-        self.dropout = dropout
+        self.dropout, self.reference_dropout = dropout, reference_dropout
 
     def collate(self, samples: Sequence[Captioned]) -> CaptionedBatch:
-        decode_missing(self, self.model, [sample.media for sample in samples])
+        media = [item for sample in samples for item in (sample.media, *sample.references)]
+        own = [item for item in media if isinstance(item, self.model.media)]
+        decode_missing(self, self.model, own)
         return CaptionedBatch(list(samples))
 
     def open_cache(self) -> None:
@@ -63,15 +76,36 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
 
     def precompute(self, batch: CaptionedBatch) -> None:
         self._latents(batch)
+        if self.model.references:
+            cached_references(self, self.model, self._references(batch))
 
     def states(self, batch: CaptionedBatch) -> DiffusionStates:
         latents = self._latents(batch)
-        drop = (torch.rand(len(batch.samples)) < self.dropout).tolist()
+        draws = torch.rand(len(batch.samples))
+        drop = (draws < self.dropout).tolist()
         captions = ["" if d else s.caption for d, s in zip(drop, batch.samples, strict=True)]
         conditioning = self.model.embed_captions(captions)
-        places = tuple(range(len(captions)))
-        target = TargetStates(self.model, conditioning, latents=latents, media_places=places)
+        target = TargetStates(
+            self.model,
+            conditioning,
+            latents=latents,
+            media_places=tuple(range(len(captions))),
+            references=self._dropped_references(batch, draws),
+        )
         return DiffusionStates({"": target})
+
+    def _dropped_references(self, batch: CaptionedBatch, draws: Tensor) -> EncodedReferences | None:
+        """References of a batch, without those that are dropped at these draws from [0, 1)."""
+        if not self.model.references:
+            return None
+        references = cached_references(self, self.model, self._references(batch))
+        # One draw decides both, so that neither dropout changes the other's share.
+        first = self.dropout / 2
+        drop = ((first <= draws) & (draws < first + self.reference_dropout)).tolist()
+        return [[] if d else item for d, item in zip(drop, references, strict=True)]
+
+    def _references(self, batch: CaptionedBatch) -> References:
+        return [fill_slots(self.model.references, each.references) for each in batch.samples]
 
     def _latents(self, batch: CaptionedBatch) -> Tensor:
         return cached_latents(self, self.model, [sample.media for sample in batch.samples])

@@ -9,6 +9,14 @@ import torch
 from torch import Tensor
 
 from anymodal.decoders import Decoder
+from anymodal.decoders.references import (
+    EncodedReference,
+    EncodedReferences,
+    Reference,
+    References,
+    check_references,
+)
+from anymodal.io.feature_cache import CacheKey
 from anymodal.media import Media
 from anymodal.training.objectives.base import Objective
 
@@ -27,6 +35,40 @@ def cached_latents(
     if objective.feature_cache is not None:
         objective.feature_cache.keep_digests(media)
     return latents
+
+
+@torch.no_grad()
+def cached_references(
+    objective: Objective[Any, Any], decoder: Decoder, references: References
+) -> EncodedReferences:
+    """Latents of what a batch's media are made from, in float32, by a frozen autoencoder."""
+    check_references(decoder.references, references, len(references), type(decoder).__name__)
+    latents: dict[tuple[str, str], Tensor] = {}
+    for role in {reference.role for item in references for reference in item}:
+        some = [each for item in references for each in item if each.role == role]
+
+        def encode(uncached: list[Reference]) -> list[Tensor]:
+            batch = torch.stack([decoder.prepare_reference(each) for each in uncached])
+            return [decoder.encode_reference(batch.to(objective.device)).float()]
+
+        values = objective.cached(_key(decoder, some[0].media), some, _digest, encode)[0]
+        latents.update(
+            ((role, _digest(each)), value) for each, value in zip(some, values, strict=True)
+        )
+    return [
+        [EncodedReference(each.role, latents[each.role, _digest(each)]) for each in item]
+        for item in references
+    ]
+
+
+def _digest(reference: Reference) -> str:
+    return reference.media.digest()
+
+
+def _key(decoder: Decoder, media: Media) -> CacheKey:
+    """Media of the decoder's own class have the latents that they have as what is to be made."""
+    key = decoder.encoding()
+    return key if isinstance(media, decoder.media) else key._replace(result="references")
 
 
 def decode_missing(

@@ -1,0 +1,101 @@
+"""References of a reply's media: the conversation's media that they are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from anymodal.decoders.references import Reference, check_references, fill_slots
+from anymodal.io.message_parts import PartReader
+from anymodal.language.generation import SpanReady
+from anymodal.media import Limits, Media
+from anymodal.types import Message
+
+if TYPE_CHECKING:
+    from anymodal.core import ComposedModel
+
+ReferencesByModality = Mapping[str, object]
+"""By output: a media item, a path, a number of a conversation's media, a `Reference`, or a list of
+them; an empty list for none."""
+
+
+class ReplyReferences:
+    """Chooses what the media of one reply are made from.
+
+    What the caller says for an output counts first. Then come the media that the reply points at,
+    where the model has pointers. Where it has none, or doesn't write the reply's text itself, each
+    slot of the decoder gets the last of the conversation's media that fits.
+
+    Args:
+        model: who replies.
+        messages: the conversation.
+        references: what the caller says.
+        limits: the most that a file may hold.
+        points: whether the model writes the reply's text, and so could point.
+
+    Raises:
+        FileNotFoundError: a file isn't there.
+        ValueError: an output that the model doesn't make from anything, or media that don't fit.
+    """
+
+    def __init__(
+        self,
+        model: ComposedModel,
+        messages: Sequence[Message],
+        references: ReferencesByModality | None = None,
+        limits: Limits | None = None,
+        points: bool = True,
+    ) -> None:
+        self.model = model
+        self.points = points and model.signals.pointers > 0
+        self.media = [medium for message in messages for medium in message.media]
+        self.chosen = {
+            name: self._read(name, value, limits) for name, value in (references or {}).items()
+        }
+
+    def of(self, span: SpanReady) -> tuple[Reference, ...]:
+        """The references of a span's medium, by its decoder's slots."""
+        slots = self.model.decoders.get(span.name).references
+        if not slots:
+            return ()
+        if span.name in self.chosen:
+            return self.chosen[span.name]
+        return tuple(fill_slots(slots, span.references if self.points else self.media))
+
+    def _read(self, name: str, value: object, limits: Limits | None) -> tuple[Reference, ...]:
+        if name not in self.model.decoders:
+            names = ", ".join(self.model.decoders) or "text alone"
+            raise ValueError(f"references of {name!r}: this model makes {names}")
+        slots = self.model.decoders.get(name).references
+        items = value if isinstance(value, list | tuple) else [value]
+        reader = PartReader(limits or Limits())
+        references = [
+            item if isinstance(item, Reference) else self._medium(name, item, reader)
+            for item in items
+        ]
+        media = [item for item in references if isinstance(item, Media)]
+        filled = fill_slots(slots, media)
+        if len(filled) < len(media):
+            kinds = ", ".join(f"{slot.media.kind} as {slot.role!r}" for slot in slots) or "nothing"
+            raise ValueError(
+                f"references of {name!r}: {len(media)} media, and its decoder looks at {kinds}"
+            )
+        filled += [item for item in references if isinstance(item, Reference)]
+        check_references(slots, [filled], 1, f"the decoder of {name!r}")
+        return tuple(filled)
+
+    def _medium(self, name: str, item: object, reader: PartReader) -> Media:
+        if isinstance(item, int) and not isinstance(item, bool):
+            if not -len(self.media) <= item < len(self.media):
+                raise ValueError(
+                    f"references of {name!r}: medium {item} of {len(self.media)} in this "
+                    "conversation; they are counted from 0, or from the end by -1"
+                )
+            return self.media[item]
+        part = None if isinstance(item, str) else reader.read(item)
+        if not isinstance(part, Media):
+            raise ValueError(
+                f"references of {name!r}: {item!r} is no medium; give one, a Path, or a number of "
+                "the conversation's media"
+            )
+        return part

@@ -1,0 +1,117 @@
+"""References: media that a decoder looks at while it makes another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from anymodal.media import Media
+
+SOURCE, FIRST, LAST = "source", "first", "last"
+"""Roles: what is to be changed; the frame that a clip begins with, and that it ends with."""
+
+
+@dataclass(frozen=True)
+class ReferenceSlot:
+    """A decoder's place for references of one role.
+
+    Args:
+        role: their part in the result, such as `source`.
+        media: their class.
+        most: the most of them for one item.
+        needed: whether nothing is made without one.
+    """
+
+    role: str
+    media: type[Media]
+    most: int = 1
+    needed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A media item that a decoder looks at.
+
+    Args:
+        media: the item.
+        role: its part in the result; one of the decoder's slots.
+    """
+
+    media: Media
+    role: str = SOURCE
+
+
+class EncodedReference(NamedTuple):
+    """A reference's latents, without a batch axis, in the denoiser's scale."""
+
+    role: str
+    latents: Tensor
+
+
+References = Sequence[Sequence[Reference]]
+"""The references of a batch: a list for each item, empty for one without."""
+
+EncodedReferences = Sequence[Sequence[EncodedReference]]
+"""Likewise."""
+
+
+def check_references(
+    slots: Sequence[ReferenceSlot], references: References, count: int, owner: str
+) -> None:
+    """Check references against the slots of a decoder.
+
+    Args:
+        slots: those of the decoder.
+        references: of a batch.
+        count: items of the batch.
+        owner: the decoder's name in errors.
+
+    Raises:
+        ValueError: other than one list for each item, a role or a class of media that the decoder
+            doesn't take, more than it takes, or one that it needs is missing.
+    """
+    if len(references) != count:
+        raise ValueError(f"references of {len(references)} items for {count}; give a list for each")
+    by_role = {slot.role: slot for slot in slots}
+    takes = ", ".join(f"{slot.role!r} ({slot.media.kind}, {slot.most})" for slot in slots)
+    for item in references:
+        for reference in item:
+            slot = by_role.get(reference.role)
+            if slot is None or not isinstance(reference.media, slot.media):
+                name = type(reference.media).__name__
+                raise ValueError(
+                    f"{owner} takes no {name} as reference {reference.role!r}; it takes "
+                    f"{takes or 'no references'}"
+                )
+        numbers = Counter(reference.role for reference in item)
+        for slot in slots:
+            if numbers[slot.role] > slot.most:
+                raise ValueError(
+                    f"{numbers[slot.role]} references {slot.role!r} for one item; {owner} takes "
+                    f"at most {slot.most}"
+                )
+            if slot.needed and not numbers[slot.role]:
+                raise ValueError(
+                    f"{owner} makes nothing without a reference {slot.role!r}; give one "
+                    f"({slot.media.kind})"
+                )
+
+
+def fill_slots(slots: Sequence[ReferenceSlot], media: Sequence[Media]) -> list[Reference]:
+    """References of media, each in the first slot of its class that has room; others are left out.
+
+    Where there are more than a slot takes, the last ones stay.
+    """
+    references: list[Reference] = []
+    numbers: Counter[str] = Counter()
+    for item in reversed(media):
+        for slot in slots:
+            if isinstance(item, slot.media) and numbers[slot.role] < slot.most:
+                numbers[slot.role] += 1
+                references.append(Reference(item, slot.role))
+                break
+    return references[::-1]

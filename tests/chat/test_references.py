@@ -1,0 +1,168 @@
+"""Media that replies make from others: the model's choice, the last of a kind, and the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from anymodal.chat.session import Session
+from anymodal.decoders.references import Reference
+from anymodal.media import Image
+from anymodal.model import AnyModal
+from anymodal.serving.engine import Engine
+from anymodal.serving.requests import ReplyRequest
+from anymodal.types import Done, Message, Target
+from tests.support.tiny import compose, learn_by_heart, picture, sound
+
+
+@cache
+def model_with(num_pointers: int) -> AnyModal:
+    """A model that draws by heart, with a decoder that looks at what its picture is made from."""
+    model = compose(num_pointers, ["source"])
+    pairs = [(text, number) for number, text in enumerate(("the first", "the second"))]
+    samples = [
+        [
+            Message("user", [picture(seed), picture(seed + 1), text]),
+            Message("assistant", [Target("image", "a ball", None, (number,))]),
+        ]
+        for seed in (0, 4, 8)
+        for text, number in pairs
+    ]
+    samples.append(
+        [Message("user", "a new one"), Message("assistant", [Target("image", "a ball")])]
+    )
+    learn_by_heart(model, samples)
+    decoder = model.decoders.get("image")
+    layer = decoder.family.network.get_submodule(decoder.family.input_layer)
+    with torch.no_grad():  # let it look at references, as training would
+        layer.weight[:, decoder.family.latent_shape[0] :].normal_()
+    return model
+
+
+def drawn(model: AnyModal, parts: object, **settings: object) -> np.ndarray:
+    reply = model.chat(parts, seed=3, **settings)  # type: ignore[call-overload]
+    (image,) = reply.media
+    assert isinstance(image, Image)
+    return image.pixels
+
+
+ONE, TWO = picture(0), picture(1)
+
+
+def is_same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Equal but for the rounding of another pass."""
+    return bool(np.abs(one.astype(int) - other).max() <= 1)
+
+
+def test_a_reply_points_at_what_its_picture_is_made_from() -> None:
+    model = model_with(3)
+    by_number = [drawn(model, [ONE, TWO, "the first"], references={"image": n}) for n in (0, 1)]
+    assert not is_same(*by_number)
+    for number, text in enumerate(("the first", "the second")):
+        assert is_same(drawn(model, [ONE, TWO, text]), by_number[number])
+    alone = drawn(model, "a new one")
+    assert is_same(alone, drawn(model, "a new one", references={"image": []}))
+
+
+def test_a_batch_and_an_engine_point_as_one_turn_does() -> None:
+    model = model_with(3)
+    conversations = [[ONE, TWO, "the second"], ["a new one"], [TWO, ONE, "the first"]]
+    alone = [drawn(model, each) for each in conversations]
+    together = model.chat(conversations, seed=[3, 3, 3])
+    for message, pixels in zip(together, alone, strict=True):
+        (image,) = message.media
+        assert is_same(image.pixels, pixels)
+
+    async def ask() -> list[Message]:
+        engine = Engine(model)
+        try:
+            requests = [ReplyRequest(each, seed=3) for each in conversations]
+            streams = [await engine.submit(request) for request in requests]
+            events = [event for stream in streams async for event in stream]
+            return [event.message for event in events if isinstance(event, Done)]
+        finally:
+            engine.close()
+
+    for message, pixels in zip(asyncio.run(ask()), alone, strict=True):
+        (image,) = message.media
+        assert is_same(image.pixels, pixels)
+
+
+def test_without_pointers_the_last_of_the_kind_counts() -> None:
+    model = model_with(0)
+    last = drawn(model, [ONE, TWO, "the first"])
+    assert is_same(last, drawn(model, [ONE, TWO, "the first"], references={"image": -1}))
+    assert not is_same(last, drawn(model, [ONE, TWO, "the first"], references={"image": []}))
+
+
+def test_a_caller_gives_a_file_or_a_medium(tmp_path: Path) -> None:
+    model = model_with(0)
+    ONE.save(tmp_path / "one.png")
+    first = drawn(model, "a new one", references={"image": ONE})
+    assert is_same(first, drawn(model, "a new one", references={"image": tmp_path / "one.png"}))
+    named = [Reference(ONE, "source")]
+    assert is_same(first, drawn(model, "a new one", references={"image": named}))
+
+
+@pytest.mark.parametrize(
+    ("references", "message"),
+    [
+        ({"image": 2}, "medium 2 of 2"),
+        ({"image": "photo.png"}, "is no medium"),
+        ({"image": sound()}, "looks at image as 'source'"),
+        ({"image": [ONE, TWO]}, "2 media, and its decoder looks at image"),
+        ({"audio": ONE}, "looks at nothing"),
+        ({"clip": ONE}, "this model makes image, audio"),
+        ({"image": [Reference(ONE, "voice")]}, "'voice'"),
+    ],
+)
+def test_references_that_do_not_fit_are_refused(
+    references: dict[str, object], message: str
+) -> None:
+    model = model_with(0)
+    with pytest.raises(ValueError, match=message):
+        model.stream([ONE, TWO, "the first"], references=references)
+
+
+def test_a_session_says_what_a_reply_is_made_from(tmp_path: Path) -> None:
+    model = model_with(3)
+    session = Session(model, tmp_path, seed=3)
+    ONE.save(tmp_path / "one.png")
+    session.attach(tmp_path / "one.png")
+    for answer in (session.ask("a new one", {"image": 0}), session.retry(3)):
+        list(answer)
+        (image,) = session.turns[-1].reply.media
+        assert isinstance(image, Image)
+        assert is_same(image.pixels, drawn(model, [ONE, "a new one"], references={"image": 0}))
+
+
+def test_what_is_forced_is_made_from_the_last_of_the_kind() -> None:
+    model = model_with(3)
+
+    async def ask(**more: object) -> Message:
+        engine = Engine(model)
+        try:
+            request = ReplyRequest([ONE, TWO, "x"], seed=3, forced=["image"], **more)  # type: ignore[arg-type]
+            events = [event async for event in await engine.submit(request)]
+            return next(event.message for event in events if isinstance(event, Done))
+        finally:
+            engine.close()
+
+    replies = [asyncio.run(ask()), asyncio.run(ask(references={"image": -1}))]
+    without = asyncio.run(ask(references={"image": []}))
+    first, second, plain = (each.media[0].pixels for each in (*replies, without))  # type: ignore[attr-defined]
+    assert is_same(first, second) and not is_same(first, plain)
+
+
+def test_a_model_with_pointers_is_saved_and_opened(tmp_path: Path) -> None:
+    model = model_with(3)
+    model.save_pretrained(tmp_path)
+    again = AnyModal.from_pretrained(tmp_path)
+    assert again.signals.pointers == 3
+    parts = [ONE, TWO, "the second"]
+    assert is_same(drawn(model, parts), drawn(again, parts))

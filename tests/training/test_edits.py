@@ -1,0 +1,108 @@
+"""Training on edits: decoders that look at what their media are made from."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from anymodal.data.captioned import Captioned
+from anymodal.decoders.diffusion import DiffusionDecoder
+from anymodal.decoders.references import Reference
+from anymodal.io.feature_cache import FeatureCache
+from anymodal.training.objectives import CaptionedDiffusion, Dialogue
+from anymodal.types import Message, Target
+from tests.support.tiny import compose, picture
+
+
+@cache
+def decoder() -> DiffusionDecoder:
+    """One whose first layer looks at references."""
+    decoder = compose(references=["source"]).decoders.get("image")
+    layer = decoder.family.network.get_submodule(decoder.family.input_layer)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        further = layer.weight[:, decoder.family.latent_shape[0] :]
+        further.copy_(torch.randn(further.shape, generator=generator))
+    return decoder.requires_grad_(False)
+
+
+def samples(count: int) -> list[Captioned]:
+    edits = [Captioned("image", picture(n), "a ball", (), (picture(n + 50),)) for n in range(count)]
+    return [*edits, Captioned("image", picture(90), "a ball")]
+
+
+def loss_of(objective: CaptionedDiffusion, some: list[Captioned], seed: int = 1) -> Tensor:
+    torch.manual_seed(seed)
+    return objective.named_losses(objective.collate(some))["denoise"]
+
+
+def test_references_are_seen_and_dropped() -> None:
+    some = samples(3)
+    without = [Captioned(each.modality, each.media, each.caption) for each in some]
+    shown = CaptionedDiffusion(decoder(), dropout=0.0, reference_dropout=0.0)
+    dropped = CaptionedDiffusion(decoder(), dropout=0.0, reference_dropout=1.0)
+    assert torch.equal(loss_of(dropped, some), loss_of(shown, without))
+    assert not torch.equal(loss_of(shown, some), loss_of(shown, without))
+
+
+def test_caption_reference_and_both_are_dropped_alike_often() -> None:
+    objective = CaptionedDiffusion(decoder(), dropout=0.2, reference_dropout=0.2)
+    draws = torch.linspace(0, 0.999, 1000)
+    batch = objective.collate([samples(1)[0]] * 1000)
+    references = objective._dropped_references(batch, draws)
+    assert references is not None
+    no_caption = (draws < 0.2).tolist()
+    no_reference = [not item for item in references]
+    pairs = list(zip(no_caption, no_reference, strict=True))
+    for pair in ((True, False), (False, True), (True, True)):
+        assert abs(pairs.count(pair) - 100) <= 2
+
+
+def test_latents_of_references_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = CaptionedDiffusion(decoder(), dropout=0.1, reference_dropout=0.1)
+    plain = [loss_of(objective, samples(3), seed) for seed in (1, 2)]
+    objective.feature_cache = FeatureCache()
+    encoded: list[int] = []
+    encode = DiffusionDecoder.encode_reference
+
+    def noting(self: DiffusionDecoder, batch: Tensor) -> Tensor:
+        encoded.append(len(batch))
+        return encode(self, batch)
+
+    monkeypatch.setattr(DiffusionDecoder, "encode_reference", noting)
+    cached = [loss_of(objective, samples(3), seed) for seed in (1, 2)]
+    torch.testing.assert_close(cached, plain)
+    assert sum(encoded) == 3
+
+
+def test_what_a_dialogue_denoises_is_made_from_what_it_names() -> None:
+    model = compose(2, ["source"])
+    own = model.decoders.get("image")
+    own.load_state_dict(decoder().state_dict())
+    objective = Dialogue(model)
+    objective.use_losses({"denoise": 1.0})
+
+    def conversation(*references: int) -> list[Message]:
+        target = Target("image", "a ball", picture(5), references)
+        user = Message("user", [picture(1), picture(2), "again"])
+        return [user, Message("assistant", [target])]
+
+    def loss(*references: int) -> Tensor:
+        torch.manual_seed(3)
+        batch = objective.collate([conversation(*references)])
+        return objective.named_losses(batch)["denoise"]
+
+    losses = [loss(), loss(0), loss(1)]
+    assert len({each.item() for each in losses}) == 3
+    batch = objective.collate([conversation(1)])
+    (items,) = batch.references("image")
+    assert [item.digest() for item in items] == [picture(2).digest()]
+    encoded = own.encode_references([[Reference(picture(2))]])
+    torch.manual_seed(3)
+    target = objective.states(batch).targets["image"]
+    assert target.latents is not None
+    value = own.loss(target.latents, target.conditioning, None, encoded)
+    torch.testing.assert_close(value, losses[2])
