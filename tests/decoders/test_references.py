@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from anymodal.decoders import DiffusionDecoder
 from anymodal.decoders.deferred import DecoderNote, interface
 from anymodal.decoders.references import FIRST, LAST, SOURCE, Reference, fill_slots
+from anymodal.decoders.stacked import StackedReferences
 from anymodal.media import Audio, Image, Video
 from tests.support.decoders import CAPTIONS, generator_of, latents, medium, values
 from tests.support.pipelines import FAMILIES
@@ -101,7 +102,8 @@ def test_a_clip_begins_or_ends_with_a_picture() -> None:
     picture = Reference(Image(np.full((16, 16, 3), 200, np.uint8)), LAST)
     (encoded,) = decoder.encode_references([[picture]])
     like = latents(decoder, 1)
-    further = decoder._stacked.channels([encoded], like)
+    assert isinstance(decoder._mechanism, StackedReferences)
+    further = decoder._mechanism.channels([encoded], like)
     channels = decoder.family.latent_shape[0]
     assert further.shape[1] == 3 * (channels + 1)
     first, last, source = further[0].split(channels + 1)
