@@ -65,6 +65,10 @@ class Encoder(Recorded, _DeviceModule, ABC):
         """The order of its tokens, by which a projection may pool them; a sequence by default."""
         return TokenLayout()
 
+    def features_and_embedding(self, batch: Tensor) -> tuple[Features, Tensor | None]:
+        """What `forward` and `embed` give, in one pass; None where `embed` would take another."""
+        return self(batch), None
+
     def metadata(self) -> dict[str, object]:
         """The encoder's description for a manifest and a feature cache; JSON values only."""
         return {"class": f"{type(self).__module__}.{type(self).__qualname__}"}

@@ -49,6 +49,11 @@ class PooledEncoder(Encoder):
         """The embedding."""
         return self.encoder.embed(batch)
 
+    def features_and_embedding(self, batch: Tensor) -> tuple[Features, Tensor]:
+        """The embedding as one token, and as it is."""
+        features: Features = self(batch)
+        return features, features.values[:, 0]
+
     def metadata(self) -> dict[str, object]:
         """The other encoder's metadata, with its class and this one's."""
         other = self.encoder.metadata()

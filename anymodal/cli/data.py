@@ -81,6 +81,7 @@ def _open(args: argparse.Namespace) -> RowSamples[Sample]:
 
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "A .yaml is a training configuration, whose data are looked at, or mixture."
     add = parser.add_argument
     add("--rows", type=count, default=1000, help="rows to look at (default: %(default)s)")
     add("--all", action="store_true", help="look at all rows")
@@ -91,6 +92,8 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
 
 
 def _inspect(args: argparse.Namespace) -> int:
+    if len(args.path) == 1 and args.path[0].endswith((".yaml", ".yml")):
+        return _inspect_run(args)
     with quick_start():
         source = _open(args)
         from anymodal.tools.dataset.inspection import statistics_text, write_page
@@ -102,6 +105,35 @@ def _inspect(args: argparse.Namespace) -> int:
     print(printable(text, None, "\n"))
     if args.html is not None:
         write_page(args.html, source, statistics, args.samples)
+    return 0
+
+
+def _inspect_run(args: argparse.Namespace) -> int:
+    """Look at the data of a training configuration, which may be a mixture."""
+    with quick_start():
+        from anymodal.data.mixture import Mixture
+        from anymodal.tools.dataset.inspection import statistics_text, write_page
+        from anymodal.tools.dataset.run_data import open_run_data, row_sources, shares_text
+        from anymodal.tools.dataset.statistics import collect_statistics
+
+        data = open_run_data(args.path[0])
+    counter, sources = _token_counter(args.tokenizer), row_sources(data)
+    most = None if args.all else args.rows
+    found = {name: collect_statistics(each, most, counter) for name, each in sources.items()}
+    shares = data.shares() if isinstance(data, Mixture) else {}
+    if args.json:
+        statistics = {name: each.as_json() for name, each in found.items()}
+        print(json.dumps({"mixture": shares, "data": statistics}, indent=2))
+    else:
+        blocks = [shares_text(data)] if isinstance(data, Mixture) else []
+        for name, each in found.items():
+            blocks += [*([f"## {name}"] if name else []), statistics_text(each)]
+        text = "\n\n".join(blocks) or f"{type(data).__name__}, {len(data):,} samples"
+        print(printable(text, None, "\n"))
+    if args.html is not None:
+        for name, source in sources.items():
+            file = args.html.with_stem(f"{args.html.stem}-{name}") if name else args.html
+            write_page(file, source, found[name], args.samples)
     return 0
 
 

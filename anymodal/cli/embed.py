@@ -38,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kind", metavar="KIND", help="take every file for this kind, not what its content tells")
     add("--revision", metavar="COMMIT", help="of an encoder on the hub")
     add("--tower", metavar="NAME", help="which part of an encoder of several, as audio or video")
+    add(
+        "--feature-cache",
+        type=Path,
+        metavar="DIR",
+        help="of training runs (their feature_cache.dir): what is there isn't encoded again, and "
+        "what is encoded is added",
+    )
     add("--unit", action="store_true", help="scale every embedding to length 1")
     add_limits(parser)
     add_device(parser)
@@ -72,10 +79,12 @@ def run(args: argparse.Namespace) -> int:
         device=device,
         limits=limits,
         workers=args.workers,
+        feature_cache=args.feature_cache,
     )
     for path, reason in report.skipped_files:
         # Names come from a folder that may be a stranger's.
         print(printable(f"skipped {path}: {reason}", None), file=sys.stderr)
     suffix = f", {len(report.skipped_files)} skipped" if report.skipped_files else ""
-    print(f"{args.out}: {report.files} files, {report.new} of them new{suffix}")
+    shared = f", {report.shared} encoded before" if args.feature_cache else ""
+    print(f"{args.out}: {report.files} files, {report.new} of them new{shared}{suffix}")
     return 0

@@ -5,7 +5,14 @@ keyword arguments. `validate_node` binds every part against its signature withou
 `instantiate` builds it. `{_part_: name}` stands for the one shared object built from `parts.name`.
 """
 
-from anymodal.config.instantiate import BuildPart, build_parts, call, instantiate, takes
+from anymodal.config.instantiate import (
+    BuildPart,
+    build_parts,
+    call,
+    instantiate,
+    referenced_parts,
+    takes,
+)
 from anymodal.config.load import HERE, explain, load_config, resolve_here, structured
 from anymodal.config.targets import TRUSTED, resolve_target
 from anymodal.config.validate import check_arguments, check_base, validate_node, validate_parts
@@ -23,6 +30,7 @@ __all__ = [
     "explain",
     "instantiate",
     "load_config",
+    "referenced_parts",
     "resolve_here",
     "resolve_target",
     "shorten",

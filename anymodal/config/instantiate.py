@@ -76,3 +76,23 @@ def build_parts(
             node, parts=objects, trusted_packages=trusted_packages, build_part=build_part
         )
     return objects
+
+
+def referenced_parts(node: object, parts: Mapping[str, object]) -> list[str]:
+    """The shared parts that a node stands on, in the order they are built."""
+    names: set[str] = set()
+
+    def look(inner: object) -> None:
+        if isinstance(inner, Mapping):
+            name = str(inner.get("_part_", ""))
+            if name in parts and name not in names:
+                names.add(name)
+                look(parts[name])
+            for value in inner.values():
+                look(value)
+        elif isinstance(inner, list):
+            for value in inner:
+                look(value)
+
+    look(node)
+    return [name for name in parts if name in names]

@@ -198,6 +198,11 @@ class FeatureCache:
         keep_digests(self.notes, media)
 
     @property
+    def is_folder(self) -> bool:
+        """Return whether later runs and other processes find the results too."""
+        return isinstance(self.store, TensorStore)
+
+    @property
     def failure(self) -> OSError | None:
         """The error after which nothing more is kept, if any: a full disk, or the limit."""
         return self.store.failure

@@ -29,11 +29,11 @@ class PartVersion(NamedTuple):
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "3d4ace4e95aa4dcb", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "9e320294ac50c87f"),
-    "anymodal.encoders": PartVersion(1, "d8cfdabe86cad2d9", ("anymodal.types",)),
-    "anymodal.encoders.imagebind": PartVersion(1, "ffc260d3712ea4de", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "b203e33a48c3cc37", ("anymodal.encoders",)),
+    "anymodal.encoders": PartVersion(1, "d8c2fd2f23bc0a82", ("anymodal.types",)),
+    "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "cf90df05feebf91d", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
-        1, "63dce18b93de4b4f", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
+        1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
         1, "4978da2ae6d9068a", ("anymodal.decoders.families", "anymodal.types")

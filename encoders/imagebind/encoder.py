@@ -154,7 +154,14 @@ class ImageBind(Recorded, nn.Module):
         because what the tokens are mixed with next may not tell their order: averaged over clips,
         as the published embedding is, a movement to the left equals one to the right.
         """
+        return self._features_of(*self._encode(modality, batch))
+
+    def features_and_embedding(self, modality: str, batch: Tensor) -> tuple[Features, Tensor]:
+        """`features`, and the embedding that `forward` gives, in one pass."""
         tokens, clips = self._encode(modality, batch)
+        return self._features_of(tokens, clips), self._embed_tokens(modality, tokens, clips)
+
+    def _features_of(self, tokens: blocks.Tokens, clips: int | None) -> Features:
         values, mask = tokens.values, tokens.mask
         if clips is not None:
             values = values.reshape(-1, clips, *values.shape[1:])  # (B, S, N, D)
@@ -176,8 +183,10 @@ class ImageBind(Recorded, nn.Module):
         return tokens._replace(values=values), clips
 
     def _embed(self, modality: str, batch: Tensor) -> Tensor:
+        return self._embed_tokens(modality, *self._encode(modality, batch))
+
+    def _embed_tokens(self, modality: str, tokens: blocks.Tokens, clips: int | None) -> Tensor:
         name = self.trunk_of(modality)
-        tokens, clips = self._encode(modality, batch)
         rows = torch.arange(len(tokens.pooled_index))
         pooled = tokens.values[rows, tokens.pooled_index]  # (B * S, D)
         embeds: Tensor = self.modality_postprocessors[name](self.modality_heads[name](pooled))
@@ -315,6 +324,10 @@ class ImageBindEncoder(Encoder):
     def embed(self, batch: Tensor) -> Tensor:
         """The joint embedding (B, E), scaled as published: see `ImageBind.forward`."""
         return self.model({self.modality: batch})[self.modality]  # type: ignore[no-any-return]
+
+    def features_and_embedding(self, batch: Tensor) -> tuple[Features, Tensor]:
+        """Both in one pass: see `ImageBind.features_and_embedding`."""
+        return self.model.features_and_embedding(self.modality, batch)
 
     def metadata(self) -> dict[str, object]:
         """Class, modality, a hash of the trunk's config, and the weights' source and licence."""

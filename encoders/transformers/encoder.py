@@ -213,10 +213,17 @@ class TransformersEncoder(Encoder):
 
     def forward(self, batch: Tensor) -> Features:
         """The model's last hidden state, or what was chosen of it; padding is masked."""
+        return self._features_and_pooled(batch)[0]
+
+    def features_and_embedding(self, batch: Tensor) -> tuple[Features, Tensor]:
+        """Both in one pass."""
+        return self._features_and_pooled(batch)
+
+    def _features_and_pooled(self, batch: Tensor) -> tuple[Features, Tensor]:
         inputs: Mapping[str, Any] = self._inputs(batch)
         if self.layer != -1:
             inputs = {**inputs, "output_hidden_states": True}
-        tokens, _, mask, layers = self.family.run(self.model, inputs)
+        tokens, pooled, mask, layers = self.family.run(self.model, inputs)
         if self.layer != -1:
             assert layers is not None, "families with a class token give their layers"
             tokens = layers[self.layer]
@@ -226,7 +233,7 @@ class TransformersEncoder(Encoder):
             tokens = self.family.post_norm(self.model, tokens[:, 0])[:, None]  # (B, 1, D)
         if mask is None:
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-        return Features(tokens, mask)
+        return Features(tokens, mask), pooled
 
     def embed(self, batch: Tensor) -> Tensor:
         """The model's own pooled output, or its joint embedding; the tokens' mean without one."""

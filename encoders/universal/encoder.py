@@ -156,7 +156,15 @@ class UniversalTrunk(Recorded, nn.Module):
         All are normalised by the trunk's last LayerNorm. Pieces in order get fixed sinusoids of
         their place added, since a projection may mix tokens without regard to order.
         """
+        return self._features_of(modality, self._encode(modality, batch))
+
+    def features_and_embedding(self, modality: str, batch: Tensor) -> tuple[Features, Tensor]:
+        """`features` and `embed`, in one pass."""
         tokens = self._encode(modality, batch)
+        return self._features_of(modality, tokens), tokens[:, :, 0].mean(dim=1)
+
+    def _features_of(self, modality: str, tokens: Tensor) -> Features:
+        """The features of tokens (B, P, N, D) of pieces."""
         pieces = tokens.shape[1]
         if self._tokenizer(modality).average:
             values = tokens.mean(dim=1)  # (B, N, D)
@@ -242,6 +250,10 @@ class UniversalEncoder(Encoder):
     def embed(self, batch: Tensor) -> Tensor:
         """The class token: see `UniversalTrunk.embed`."""
         return self.model.embed(self.modality, batch)
+
+    def features_and_embedding(self, batch: Tensor) -> tuple[Features, Tensor]:
+        """Both in one pass: see `UniversalTrunk`."""
+        return self.model.features_and_embedding(self.modality, batch)
 
     def metadata(self) -> dict[str, object]:
         """The class, the modality, a hash of the trunk's and its tokenizer's settings, and where

@@ -91,3 +91,51 @@ def test_errors_are_one_line(
 ) -> None:
     assert main(["data", *arguments]) == USAGE
     assert says in capsys.readouterr().err
+
+
+def test_the_mixture_of_a_configuration_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    PICTURES[0].save(tmp_path / "0.png")
+    for name, count in (("captions", 6), ("kinds", 2)):
+        rows = [{"image": "0.png", "caption": "a ball", "kind": n % 2} for n in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text(lines(rows))
+    config = {
+        "model": {"_target_": "anymodal.AnyModal.from_pretrained", "path": "nano"},
+        "data": {
+            "datasets": {
+                name: {"path": str(tmp_path / f"{name}.jsonl"), "ignore": ["kind"]}
+                for name in ("captions", "kinds")
+            },
+            "weights": {"captions": 1, "kinds": 1},
+            "balance": {"kinds": "kind"},
+        },
+        "stage": {"losses": {"text": 1}},
+        "output_dir": str(tmp_path / "run"),
+        "steps": 1,
+    }
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps(config))
+    assert main(["validate", str(file)]) == 0
+    page = tmp_path / "page.html"
+    assert main(["data", "inspect", str(file), "--html", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "A mixture of 2 data sets: 8 samples, 12 of an epoch" in out and "## kinds" in out
+    rows = [[c.strip() for c in row.split("|")[1:-1]] for row in out.splitlines() if "|" in row]
+    assert ["kinds", "2", "6", "50.0%", "3"] in rows
+    assert sorted(p.name for p in tmp_path.glob("*.html")) == [
+        "page-captions.html",
+        "page-kinds.html",
+    ]
+    assert main(["data", "inspect", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["mixture"]["kinds"]["samples of an epoch"] == 6
+    assert found["data"]["captions"]["rows"] == 6
+    (tmp_path / "kinds.jsonl").unlink()
+    assert main(["validate", str(file)]) == USAGE
+    assert "data.datasets.kinds.path: there is no" in capsys.readouterr().err
+    config["data"]["weights"] = {"captions": 1, "kind": 1}
+    file.write_text(json.dumps(config))
+    assert main(["validate", str(file)]) == USAGE
+    err = capsys.readouterr().err
+    assert "data.weights: there is no data set 'kind'; did you mean 'kinds'?" in err

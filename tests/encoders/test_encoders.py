@@ -94,6 +94,14 @@ class TestContract:
         assert torch.equal(encoder(batch).values, encoder(batch).values)
         assert torch.equal(encoder.embed(batch), encoder.embed(batch))
 
+    def test_both_results_of_one_pass_are_those_of_two(
+        self, encoder: Encoder, batch: Tensor
+    ) -> None:
+        features, embeds = encoder.features_and_embedding(batch)
+        assert torch.equal(features.values, encoder(batch).values)
+        assert torch.equal(features.mask, encoder(batch).mask)
+        assert embeds is None or torch.equal(embeds, encoder.embed(batch))
+
     def test_embeddings_have_a_length(self, encoder: Encoder, batch: Tensor) -> None:
         embeds = encoder.embed(batch)
         assert embeds.ndim == 2 and len(embeds) == len(batch)

@@ -56,11 +56,15 @@ class Calls:
 
         self.media = self.captions = self.latents = 0
         forward, embed = ImageBindEncoder.forward, DiffusionDecoder.embed_captions
-        encode = DiffusionDecoder.encode
+        both, encode = ImageBindEncoder.features_and_embedding, DiffusionDecoder.encode
 
         def count_media(encoder: Any, batch: Tensor) -> Any:
             self.media += len(batch)
             return forward(encoder, batch)
+
+        def count_both(encoder: Any, batch: Tensor) -> Any:
+            self.media += len(batch)
+            return both(encoder, batch)
 
         def count_captions(decoder: Any, captions: Sequence[str]) -> Any:
             self.captions += len(captions)
@@ -71,6 +75,7 @@ class Calls:
             return encode(decoder, batch)
 
         monkeypatch.setattr(ImageBindEncoder, "forward", count_media)
+        monkeypatch.setattr(ImageBindEncoder, "features_and_embedding", count_both)
         monkeypatch.setattr(DiffusionDecoder, "embed_captions", count_captions)
         monkeypatch.setattr(DiffusionDecoder, "encode", count_latents)
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from anymodal.encoders import Encoder
+from anymodal.encoders.shared_results import EMBEDDINGS, embed_and_keep
 from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.tools.embed.files import FileEntry, entry_of
@@ -35,6 +37,7 @@ class Embedder:
         kind: take every file for this kind.
         unit: scale every embedding to length 1.
         device: where to encode.
+        shared: a feature cache of training runs, whose results are used and added to.
     """
 
     def __init__(
@@ -46,18 +49,19 @@ class Embedder:
         kind: str | None,
         unit: bool,
         device: str | torch.device,
+        shared: FeatureCache | None = None,
     ) -> None:
         self.encoders = {name: encoder.to(device).eval() for name, encoder in encoders.items()}
         self.cache, self.batch, self.kind, self.unit = cache, batch, kind, unit
-        self.device = torch.device(device)
+        self.device, self.shared = torch.device(device), shared
         result = "embeddings of length 1" if unit else "embeddings"
         self.keys: dict[str, CacheKey] = {
             name: encoder.cache_key(result) for name, encoder in self.encoders.items()
         }
-        self.prepared: dict[str, list[tuple[FileEntry, Tensor]]] = {name: [] for name in encoders}
+        self.prepared: dict[str, list[PreparedFile]] = {name: [] for name in encoders}
         self.entries: dict[str, FileEntry] = {}
         self.skipped_files: list[SkippedFile] = []
-        self.new = 0
+        self.new = self.num_shared = 0
         self.width: int | None = None
 
     def settings(self) -> dict[str, Settings]:
@@ -95,8 +99,8 @@ class Embedder:
             self.skipped_files.append(file)
             return
         files = self.prepared[file.entry.kind]
-        files.append((file.entry, file.tensor.tensor()))
-        size = sum(tensor.nbytes for _, tensor in files)
+        files.append(file)
+        size = sum(each.tensor.data.nbytes for each in files)
         if len(files) >= self.batch or size >= MAX_BATCH_BYTES:
             self.encode([file.entry.kind])
 
@@ -108,20 +112,32 @@ class Embedder:
             OSError: if the embeddings can't be kept, as on a full disk.
         """
         for kind in kinds or self.encoders:
-            entries = [entry for entry, _ in self.prepared[kind]]
-            if not entries:
+            if not self.prepared[kind]:
                 continue
-            batch = torch.stack([prepared for _, prepared in self.prepared[kind]])
-            self.prepared[kind] = []  # before encoding, so the tensors aren't held twice
-            encoder = self.encoders[kind]
-            # In float32 whatever the weights are, as NumPy and Parquet have no bfloat16.
-            embeds = encoder.embed(encoder.to_weights(batch)).float().cpu()  # (B, E)
+            entries = [file.entry for file in self.prepared[kind]]
+            embeds = self._embeds(kind)
             embeds = F.normalize(embeds, dim=1) if self.unit else embeds
             values = {self.item(e): (row,) for e, row in zip(entries, embeds, strict=True)}
             # Before they are counted: what is reported as done is on disk.
             self.keep(kind, values)
             for entry, row in zip(entries, embeds, strict=True):
                 self.new += self._enter(entry, row)
+
+    def _embeds(self, kind: str) -> Tensor:
+        """The embeddings (B, E) of a kind's prepared files, which are let go."""
+        files, self.prepared[kind] = self.prepared[kind], []
+        encoder, digests = self.encoders[kind], [file.digest for file in files]
+        if self.shared is None or not isinstance(encoder, Encoder):
+            # In float32 whatever the weights are, as NumPy and Parquet have no bfloat16.
+            return encoder.embed(encoder.to_weights(_stacked(files))).float().cpu()
+        found = self.shared.find(encoder.cache_key(EMBEDDINGS), digests, self.device)
+        missing = {file.digest: file for file in files if file.digest not in found}
+        self.num_shared += sum(digest in found for digest in digests)
+        if missing:
+            batch = encoder.to_weights(_stacked(missing.values()))
+            rows = embed_and_keep(self.shared, encoder, list(missing), batch)
+            found |= {digest: (row,) for digest, row in zip(missing, rows, strict=True)}
+        return torch.stack([found[digest][0].float().cpu() for digest in digests])
 
     def keep(self, kind: str, values: Mapping[str, tuple[Tensor]]) -> None:
         """Put embeddings of a kind into the cache.
@@ -159,6 +175,10 @@ class Embedder:
         values = {k: self.cache.find(self.keys[k], v, self.device) for k, v in kinds.items()}
         rows = [values[entry.kind][self.item(entry)][0].numpy() for entry in entries]
         return np.stack(rows)
+
+
+def _stacked(files: Iterable[PreparedFile]) -> Tensor:
+    return torch.stack([file.tensor.tensor() for file in files])
 
 
 def _entry_or_none(path: Path) -> FileEntry | None:

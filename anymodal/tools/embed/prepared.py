@@ -29,10 +29,13 @@ class SkippedFile(NamedTuple):
 
 
 class PreparedFile(NamedTuple):
-    """A file's entry, and what its encoder prepared of its content."""
+    """A file's entry, what its encoder prepared of its content, and a medium's digest if it was to
+    be computed.
+    """
 
     entry: FileEntry
     tensor: PackedTensor
+    digest: str = ""
 
 
 class FilePreparer(Dataset[PreparedFile | SkippedFile]):
@@ -43,6 +46,7 @@ class FilePreparer(Dataset[PreparedFile | SkippedFile]):
         encoders: encoder by kind of media, and of text (`files.TEXT`).
         kind: take every file for this kind.
         limits: what is too much of a file.
+        digests: compute those of media.
     """
 
     def __init__(
@@ -51,9 +55,10 @@ class FilePreparer(Dataset[PreparedFile | SkippedFile]):
         encoders: Encoders,
         kind: str | None,
         limits: media.Limits | None,
+        digests: bool = False,
     ) -> None:
         self.paths, self.encoders = paths, encoders
-        self.kind, self.limits = kind, limits
+        self.kind, self.limits, self.digests = kind, limits, digests
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -69,7 +74,8 @@ class FilePreparer(Dataset[PreparedFile | SkippedFile]):
             tensor = self.encoders[kind].prepare(content)  # type: ignore[arg-type]  # of its kind
         except Exception as error:  # decoders fail in more ways than they document
             return SkippedFile.of(str(path), error)
-        return PreparedFile(entry._replace(kind=kind), PackedTensor.of(tensor))
+        digest = content.digest() if self.digests and isinstance(content, media.Media) else ""
+        return PreparedFile(entry._replace(kind=kind), PackedTensor.of(tensor), digest)
 
 
 def _no_encoder(kind: str, encoders: Iterable[str]) -> str:

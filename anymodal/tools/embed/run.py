@@ -21,6 +21,7 @@ from anymodal.tools.embed.embedder import Embedder
 from anymodal.tools.embed.files import find_files
 from anymodal.tools.embed.opening import Encoders
 from anymodal.tools.embed.prepared import FilePreparer, SkippedFile
+from anymodal.training.precision import allow_tf32
 
 MAX_WORKERS = 16
 FILES_A_WORKER = 4
@@ -31,11 +32,14 @@ CHUNK = 4096
 
 
 class Report(NamedTuple):
-    """Counts of a run: files in the output, new ones among them, and those it skipped."""
+    """Counts of a run: files in the output, new ones among them, those it skipped, and those whose
+    embeddings a training run's cache had.
+    """
 
     files: int
     new: int
     skipped_files: list[SkippedFile]
+    shared: int = 0
 
 
 def embed_files(
@@ -49,6 +53,7 @@ def embed_files(
     device: str | torch.device = "cpu",
     limits: media.Limits | None = None,
     workers: int | None = None,
+    feature_cache: str | Path | None = None,
 ) -> Report:
     """Embed files, and folders of them, into `out`; what it holds already isn't done again.
 
@@ -67,6 +72,8 @@ def embed_files(
         limits: the largest files that are read.
         workers: processes that read and prepare files while others are encoded; 0 for this one,
             None for as many as there are processors, where there are files enough.
+        feature_cache: the folder of training runs' caches. What a run of the same encoder has kept
+            isn't encoded again, and a run finds the features of what is encoded here.
 
     Raises:
         FileNotFoundError: if a path isn't there.
@@ -86,7 +93,13 @@ def embed_files(
     cache = FeatureCache(folder=folder)
     try:
         embedder = Embedder(
-            encoders_by_kind, cache, batch=batch, kind=kind, unit=unit, device=device
+            encoders_by_kind,
+            cache,
+            batch=batch,
+            kind=kind,
+            unit=unit,
+            device=device,
+            shared=_open_shared(feature_cache),
         )
         _take_up(out, embedder)
         _embed(files, embedder, limits, _num_workers(len(files)) if workers is None else workers)
@@ -97,7 +110,14 @@ def embed_files(
         raise
     # The output has every row now, and the next run takes them from there.
     shutil.rmtree(folder, ignore_errors=True)
-    return Report(len(entries), embedder.new, embedder.skipped_files)
+    return Report(len(entries), embedder.new, embedder.skipped_files, embedder.num_shared)
+
+
+def _open_shared(folder: str | Path | None) -> FeatureCache | None:
+    if folder is None:
+        return None
+    allow_tf32()  # as runs do: results are told apart by the precision
+    return FeatureCache(folder=folder)
 
 
 def _num_workers(num_files: int) -> int:
@@ -113,7 +133,9 @@ def _embed(
         for start in range(0, len(files), CHUNK):
             unknown = embedder.take_cached(files[start : start + CHUNK])
             bar.update(len(files[start : start + CHUNK]) - len(unknown))
-            preparer = FilePreparer(unknown, embedder.encoders, embedder.kind, limits)
+            preparer = FilePreparer(
+                unknown, embedder.encoders, embedder.kind, limits, embedder.shared is not None
+            )
             for file in Loader(preparer, min(workers, len(unknown)), embedder.batch):
                 embedder.take(file)
                 bar.update()

@@ -73,7 +73,7 @@ def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Data
     from anymodal.training.building import objective_of  # with lightning, for a run alone
 
     build = MetaBuilder(earlier)
-    names = _references([run.model, run.objective, run.data], run.parts)
+    names = configuration.referenced_parts([run.model, run.objective, run.data], run.parts)
     with _quiet(), torch.device("meta"):
         parts = configuration.build_parts(
             {name: run.parts[name] for name in names}, run.trusted, build
@@ -93,6 +93,21 @@ def build_run(run: Run, earlier: EarlierRuns) -> tuple[Objective[Any, Any], Data
     return objective, data
 
 
+def held_out_data(run: Run) -> dict[str, Any] | str:
+    """A run's held-out data by data set, or why there are none; empty where it doesn't validate."""
+    nodes = {} if run.validation is None else run.validation.sources()
+    names = configuration.referenced_parts(list(nodes.values()), run.parts)
+    try:
+        with _quiet():
+            parts = configuration.build_parts({n: run.parts[n] for n in names}, run.trusted)
+            return {
+                name: configuration.instantiate(node, parts=parts, trusted_packages=run.trusted)
+                for name, node in nodes.items()
+            }
+    except (OSError, ValueError) as error:
+        return f"its data: {error}"
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without diffusers' warnings about networks whose weights aren't read."""
@@ -102,26 +117,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(verbosity)
-
-
-def _references(node: object, parts: Mapping[str, object]) -> list[str]:
-    """The shared parts that a node stands on, in the order they are built."""
-    names: set[str] = set()
-
-    def look(inner: object) -> None:
-        if isinstance(inner, Mapping):
-            name = str(inner.get("_part_", ""))
-            if name in parts and name not in names:
-                names.add(name)
-                look(parts[name])
-            for value in inner.values():
-                look(value)
-        elif isinstance(inner, list):
-            for value in inner:
-                look(value)
-
-    look(node)
-    return [name for name in parts if name in names]
 
 
 def read_model(name: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from anymodal.config import ConfigError
 from anymodal.core import ComposedModel
 from anymodal.decoders.references import fill_slots
 from anymodal.distributed import collectives
+from anymodal.encoders.shared_results import encode_and_keep
 from anymodal.io.feature_cache import CacheKey
 from anymodal.language.flat_rows import FlatReader, Needs
 from anymodal.language.packing import Packed, supervised, supervised_sequences
@@ -348,7 +349,13 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
 
         def encode(some: list[tuple[MediaReference, Tensor | None]]) -> Features:
             batch = [self.model.prepare(name, i.media) if t is None else t for i, t in some]
-            return self.model.encode_prepared(name, batch)
+            if self.feature_cache is None or not self.feature_cache.is_folder:
+                return self.model.encode_prepared(name, batch)
+            encoder = self.model.encoders.get(name)
+            stacked = encoder.to_weights(torch.stack(batch))
+            return encode_and_keep(
+                self.feature_cache, encoder, lambda: [item.digest for item, _ in some], stacked
+            )
 
         values = self.cached(self._encoding(name), pairs, lambda pair: pair[0].digest, encode)
         if self.feature_cache is not None:

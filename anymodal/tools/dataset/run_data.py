@@ -1,0 +1,51 @@
+"""The data of a training configuration, opened without its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anymodal import config as configuration
+from anymodal.data.mixture import Mixture
+from anymodal.data.row_samples import RowSamples
+from anymodal.io.results import markdown_table
+from anymodal.tools.dataset.statistics import Sample
+from anymodal.training.run import read_run
+
+
+def open_run_data(path: str | Path, overrides: Sequence[str] = ()) -> Sequence[Any]:
+    """The data of a training configuration, with the shared parts that they need.
+
+    Raises:
+        ValueError: for a configuration that can't work, or data that can't be opened.
+        OSError: if a file isn't there.
+    """
+    run = read_run(path, overrides)
+    names = configuration.referenced_parts(run.data, run.parts)
+    parts = configuration.build_parts({name: run.parts[name] for name in names}, run.trusted)
+    data: Sequence[Any] = configuration.instantiate(
+        run.data, parts=parts, trusted_packages=run.trusted
+    )
+    return data
+
+
+def row_sources(data: Sequence[Any]) -> dict[str, RowSamples[Sample]]:
+    """Data sets in files by name; a single one has the name "" . Others are left out."""
+    named: Mapping[str, Any] = {"": data}
+    if isinstance(data, Mixture):
+        named = dict(zip(data.sources, data.datasets, strict=True))
+    return {name: each for name, each in named.items() if isinstance(each, RowSamples)}
+
+
+def shares_text(mixture: Mixture[Any]) -> str:
+    """What an epoch of a mixture has, as a table in Markdown."""
+    rows = []
+    for name, each in mixture.shares().items():
+        samples, count = int(each["samples"]), int(each["samples of an epoch"])
+        rows.append(
+            [name, f"{samples:,}", f"{count:,}", str(each["share"]), f"{count / samples:.2g}"]
+        )
+    head = ["data set", "samples", "of an epoch", "share", "times each"]
+    total = f"{len(mixture):,} samples, {mixture.epoch_size:,} of an epoch"
+    return f"A mixture of {len(rows)} data sets: {total}\n\n{markdown_table(head, rows)}"
