@@ -26,6 +26,21 @@ def test_the_command_asks_a_model_and_a_judge(
     assert (out / "report.html").is_file()
 
 
+@pytest.mark.extended
+def test_a_judge_may_be_a_model_of_this_machine(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = files.write_imgedit(tmp_path / "imgedit")
+    command = ["eval", "benchmark", "imgedit", str(folder), "--model", str(model), "--judge"]
+    command += [str(model), "--out", str(tmp_path / "out"), "--device", "cpu", "--samples", "2"]
+    command += ["--set", "image.steps=1", "--prompt", "draw a ball{prompt}"]
+    assert cli.main([*command, "--max-new-tokens", "24", "--judge-tokens", "8"]) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    # What it says has no scores in it, or there was nothing to judge.
+    assert results["metrics"]["imgedit"] == {"count": 2, "missing": 2}
+    assert results["judge"] == str(model)
+
+
 def test_a_benchmark_of_one_file(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,6 +216,7 @@ def test_every_import_of_the_package_is_required() -> None:
                     names = [node.module or ""]
                 tops = {name.split(".")[0] for name in names} - {"anymodal"}
                 missing |= {distribution.get(top, top) for top in tops - sys.stdlib_module_names}
+    missing -= {"lmms_eval"}  # which loads this package, not the other way round
     assert missing <= wanted, f"not in dependencies: {missing - wanted}"
 
 
