@@ -210,13 +210,15 @@ def test_saved_files_are_opened_again(
     assert page.run("document.querySelector('.user img').naturalWidth") == 64
     assert page.run("document.querySelectorAll('.plot polyline').length") == 6
     assert not page.faults()
+    tab.wait("document.querySelectorAll('.message .plot polyline').length == 6")
     texts = tab.run("document.querySelector('#messages').innerText")
     count = tab.run("document.querySelectorAll('.message .medium').length")
     for suffix in ("html", "json"):
         tab.choose("#import-file", [saved[suffix]])
         tab.wait(f"!{json.dumps(tab.run('location.hash'))}.includes(location.hash.slice(1))")
         tab.wait(f"document.querySelectorAll('.message .medium').length == {count}")
-        assert tab.run("document.querySelector('#messages').innerText") == texts
+        # A plot is drawn once its file is read.
+        tab.wait(f"document.querySelector('#messages').innerText == {json.dumps(texts)}")
         tab.click("[aria-label='Previous version']")
         tab.wait("document.querySelector('.branches').innerText.trim() == '1 / 2'")
         tab.wait("!document.querySelector('.file-card')")
