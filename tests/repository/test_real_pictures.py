@@ -83,7 +83,7 @@ def test_a_study_of_tiny_parts_goes_on_where_it_stopped(script: ModuleType, tmp_
     (models / "lm").rename(models / "smollm2-135m")
     tiny.write(tiny.dinov2, models / "dinov2-small")
     tiny.write(tiny.whisper, models / "whisper-tiny.en")
-    overrides = ["epochs=1", "workers=0", "batch_size=4"]
+    overrides = ["steps=2", "workers=0", "batch_size=4"]
     for modality in ("image", "audio"):
         study = script.Study(data, modality, out, models, 2, overrides)
         text = script.table(study, [0])
