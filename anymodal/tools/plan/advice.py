@@ -20,6 +20,7 @@ from anymodal.tools.plan.answering import Traces, inference
 from anymodal.tools.plan.earlier_runs import copy_model
 from anymodal.tools.plan.memory import Data, Need
 from anymodal.tools.plan.parts import root
+from anymodal.tools.plan.validation import HeldOutData
 from anymodal.training.configuration import Run
 from anymodal.training.objectives import Objective
 
@@ -27,13 +28,14 @@ from anymodal.training.objectives import Objective
 @dataclass(frozen=True)
 class Use:
     """A model in use: answering a context of `tokens`, or in an objective that trains it on `data`
-    as `run` says.
+    as `run` says, validated on `held_out`.
     """
 
     subject: nn.Module | Objective[Any, Any]
     tokens: int = 0
     run: Run | None = None
     data: Data = ()
+    held_out: HeldOutData = field(default_factory=dict)
     traces: Traces = field(default_factory=dict)
 
     def need(self) -> Need:
@@ -43,7 +45,7 @@ class Use:
         assert isinstance(self.subject, Objective), "a run has one"
         from anymodal.tools.plan.training import training  # with lightning, for a run alone
 
-        return training(self.subject, self.run, self.data)
+        return training(self.subject, self.run, self.data, self.held_out)
 
     @property
     def model(self) -> nn.Module:
@@ -132,6 +134,11 @@ def _of_run(use: Use, run: Run, room: int) -> Iterator[_Change]:
         yield _Change(
             change, "activation_checkpointing=true", _with_settings(activation_checkpointing=True)
         )
+    if run.validation is not None:
+        change = "no replies while it validates"
+        metrics = " validation.metrics={}" if run.validation.metrics else ""
+        key = f"validation.samples=0{metrics}"
+        yield _Change(change, key, _with_validation(samples=0, metrics={}))
     if run.ema:
         yield _Change("no moving average of the weights", "ema=null", _with_settings(ema=None))
 
@@ -148,6 +155,17 @@ def _with_settings(**settings: Any) -> Callable[[Use], Use]:
     def apply(use: Use) -> Use:
         assert use.run is not None
         return dataclasses.replace(use, run=dataclasses.replace(use.run, **settings))
+
+    return apply
+
+
+def _with_validation(**settings: Any) -> Callable[[Use], Use]:
+    """A use whose validation has other settings."""
+
+    def apply(use: Use) -> Use:
+        assert use.run is not None and use.run.validation is not None
+        validation = dataclasses.replace(use.run.validation, **settings)
+        return dataclasses.replace(use, run=dataclasses.replace(use.run, validation=validation))
 
     return apply
 

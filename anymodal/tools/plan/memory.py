@@ -24,12 +24,16 @@ Workload = Callable[[MemoryTracker], object]
 
 @dataclass(frozen=True)
 class Need:
-    """A model's peak memory in one use, by purpose and part; what it leaves out and assumes."""
+    """A model's peak memory in one use, by purpose and part; what it leaves out and assumes.
+
+    Of a run's peak that isn't a step's, `phase` says when it comes.
+    """
 
     use: str
     sizes: BytesByPart
     unknown: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
+    phase: str = ""
 
     @property
     def peak(self) -> int:

@@ -15,7 +15,12 @@ from anymodal.io.checkpoint import CONFIG
 from anymodal.tools.plan.advice import Advice, Use, advise
 from anymodal.tools.plan.budget import MemoryBudget
 from anymodal.tools.plan.memory import Need
-from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
+from anymodal.tools.plan.meta_models import (
+    build_run,
+    compose_model,
+    held_out_data,
+    read_model,
+)
 from anymodal.tools.plan.parts import Part, list_parts
 
 
@@ -41,7 +46,7 @@ class MemoryPlan:
     def to_json(self) -> dict[str, Any]:
         """All of it in plain containers, sums included."""
         fields = dataclasses.asdict(dataclasses.replace(self, need=Need(self.need.use, {})))
-        need = {name: getattr(self.need, name) for name in ("use", "unknown", "assumed")}
+        need = {name: getattr(self.need, name) for name in ("use", "unknown", "assumed", "phase")}
         return {**fields, "need": need, "peak": self.need.peak, "fits": self.fits}
 
 
@@ -73,7 +78,7 @@ def make_plans(
 
             run = read_run(name, overrides)
             objective, data = build_run(run, earlier)
-            use = Use(objective, run=run, data=data)
+            use = Use(objective, run=run, data=data, held_out=held_out_data(run))
             earlier[Path(run.output_dir) / FINISHED] = objective.model
             trusted_packages = run.trusted
         plans.append(_plan(name, use, budget, trusted_packages))

@@ -25,6 +25,8 @@ def plan_report(plan: MemoryPlan) -> str:
         "",
         _verdict(plan),
     ]
+    if plan.need.phase:
+        lines.append(f"It takes most while it {plan.need.phase}.")
     lines += [f"It takes for granted that {reason}." for reason in plan.need.assumed]
     lines += [f"Not in it: {reason}." for reason in plan.need.unknown]
     if plan.advice:

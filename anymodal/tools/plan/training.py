@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from anymodal.decoders import Decoder, DiffusionDecoder
 from anymodal.io.feature_cache import CacheKey, FeatureCache
@@ -27,6 +28,14 @@ from anymodal.tools.plan.memory import (
 )
 from anymodal.tools.plan.parts import names_by_module, names_by_tensor, root
 from anymodal.tools.plan.tracing import MemoryTracker, fake_tensors
+from anymodal.tools.plan.validation import (
+    HeldOutData,
+    asks,
+    largest_batch,
+    reply_need,
+    tensor_size,
+    validate,
+)
 from anymodal.training.batches import Batches
 from anymodal.training.building import defers_decoders
 from anymodal.training.configuration import Run
@@ -40,13 +49,20 @@ LOOK = 4
 """First batches of a training, of which the largest is planned for; more would take longer."""
 
 
-def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
-    """Peak memory of a training stage: steps on its own samples, on tensors without values.
+def training(
+    objective: Objective[Any, Any],
+    run: Run,
+    data: Data,
+    held_out: HeldOutData = MappingProxyType({}),
+) -> Need:
+    """Peak memory of a training stage: steps on its own samples and validations between them, on
+    tensors without values.
 
     Args:
         objective: around a model on the meta device, whose `requires_grad` becomes the stage's.
         run: the stage.
         data: its samples; without any, activations are left out.
+        held_out: its held-out samples by data set.
     """
     StageModule(objective, run)  # tells the model what trains, and the objective its losses
     model = root(objective)
@@ -67,7 +83,10 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
                 size = parameter.numel() * max(4, parameter.itemsize)
                 sizes[key] = sizes.get(key, 0) + size
     unknown = [f"what passes leave ({data})"] if isinstance(data, str) else []
+    if isinstance(held_out, str):
+        unknown.append(f"what validation holds ({held_out})")
     batch = None if isinstance(data, str) else _large_batch(objective, run, data)
+    held_out_batch = largest_batch(objective, run, held_out)
     idle = assumed or not objective.needs & {CAPTION_CONDITIONING, LATENTS}
     with (
         _set_aside(model, bool(idle) and isinstance(objective, Dialogue)),
@@ -81,12 +100,27 @@ def training(objective: Objective[Any, Any], run: Run, data: Data) -> Need:
             _skip_caption_encoders(fake_objective.model)
         fake_model = root(fake_objective)
         places = names_by_module(fake_model)
-        trace = track(partial(_steps, fake_objective, run, batch), fake_model, places)
+        trace = track(partial(_steps, fake_objective, run, batch, None), fake_model, places)
         if isinstance(trace, str):
             unknown.append(f"what passes leave ({trace})")
-            trace = track(partial(_steps, fake_objective, run, None), fake_model, places)
+            trace = track(partial(_steps, fake_objective, run, None, None), fake_model, places)
+        losses = track(
+            partial(_steps, fake_objective, run, None, held_out_batch), fake_model, places
+        )
     assert not isinstance(trace, str), trace
-    return Need(run.output_dir, {**sizes, **largest_phase(trace, offload_sizes)}, unknown, assumed)
+    if isinstance(losses, str):
+        unknown.append(f"what held-out losses hold ({losses})")
+        losses = trace
+    needs = [Need(run.output_dir, {**sizes, **largest_phase(trace, offload_sizes)})]
+    between = {**sizes, **largest_phase(losses, offload_sizes)}
+    needs.append(Need(run.output_dir, between, phase="computes held-out losses"))
+    if asks(objective, run):
+        optimizer = {key: size for key, size in between.items() if key[0] == "optimizer"}
+        replies = reply_need(objective, run, held_out_batch, {**sizes, **optimizer})
+        needs.append(replace(replies, use=run.output_dir, phase="answers held-out questions"))
+    peak = max(needs, key=lambda need: need.peak)
+    unknown += [reason for need in needs for reason in need.unknown]
+    return replace(peak, unknown=unknown, assumed=assumed)
 
 
 class _NoCache(FeatureCache):
@@ -142,16 +176,18 @@ def _skip_caption_encoders(model: nn.Module) -> None:
 def _large_batch(objective: Objective[Any, Any], run: Run, data: Sequence[Any]) -> object:
     """The largest of a run's first batches, by the values in its tensors."""
     batches = Batches(data, objective.collate, run.batch_size, run.seed)
-
-    def size(batch: object) -> int:
-        return sum(leaf.numel() for leaf in tree_leaves(batch) if isinstance(leaf, Tensor))
-
-    return max(itertools.islice(batches, LOOK), key=size)
+    return max(itertools.islice(batches, LOOK), key=tensor_size)
 
 
-def _steps(objective: Objective[Any, Any], run: Run, batch: object, tracker: MemoryTracker) -> None:
+def _steps(
+    objective: Objective[Any, Any],
+    run: Run,
+    batch: object,
+    held_out_batch: object,
+    tracker: MemoryTracker,
+) -> None:
     """Two optimiser steps, of which the second has a batch: it stands on the states that the first
-    made, and where batches accumulate on the gradients of an earlier one.
+    made, and where batches accumulate on the gradients of an earlier one; then a validation.
     """
     model = objective.model
     names = names_by_tensor(root(objective))
@@ -169,6 +205,8 @@ def _steps(objective: Objective[Any, Any], run: Run, batch: object, tracker: Mem
         for weight, state in kept_tensors(optimizer):
             tracker.assign(state, "optimizer", names[id(weight)])
         optimizer.zero_grad()
+    if held_out_batch is not None:
+        validate(objective, run, held_out_batch, tracker)
 
 
 def _fill_gradients(
