@@ -72,6 +72,7 @@ class Session:
         self.cache = model.new_cache()
         self.seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1) if seed is None else seed
         self.attached: list[Attachment] = []
+        self.references: dict[str, object] = {}  # for the next message, by modality
         self.turns: list[Exchange] = []
 
     @property
@@ -129,12 +130,13 @@ class Session:
             raise ValueError(f"{path.name} is {medium.kind}; this model reads {kinds}")
 
     def detach(self) -> None:
-        """Forget the attached files."""
-        self.attached = []
+        """Forget the attached files, and what the next reply's media are to be made from."""
+        self.attached, self.references = [], {}
 
     def reset(self) -> None:
         """Forget the conversation and the attached files."""
-        self.turns, self.attached = [], []
+        self.turns = []
+        self.detach()
 
     def undo(self) -> Exchange:
         """Take the last turn back, and give it; files of its reply stay.
@@ -167,13 +169,15 @@ class Session:
 
         Args:
             text: the message.
-            references: what the reply's media are made from, as `AnyModal.stream` takes it.
+            references: what the reply's media are made from, as `AnyModal.stream` takes it, over
+                those of the session.
 
         Raises:
             ValueError: if there is nothing to say, or too much for the model.
             OSError: if the media cannot be saved; the turn is in the history all the same.
         """
-        yield from self._answer(text, self.attached, len(self.turns), references=references)
+        together = {**self.references, **(references or {})}
+        yield from self._answer(text, self.attached, len(self.turns), references=together)
 
     def edit(self, text: str) -> Iterator[Event]:
         """Say something instead of the last message, with its files and what is attached since.
@@ -185,7 +189,8 @@ class Session:
             OSError: as `ask` does.
         """
         before = self._last("edit").attachments
-        yield from self._answer(text, [*before, *self.attached], len(self.turns) - 1)
+        items, references = [*before, *self.attached], {**self.references}
+        yield from self._answer(text, items, len(self.turns) - 1, references=references)
 
     def retry(self, seed: int | None = None) -> Iterator[Event]:
         """Answer the last message again, with another seed; None draws one.
@@ -241,6 +246,7 @@ class Session:
                         # What was attached since, or stands beside a `retry`, waits on.
                         used = {id(item) for item in items}
                         self.attached = [each for each in self.attached if id(each) not in used]
+                        self.references = {}
                         paths = self._save_media(event.message.media)
                         self.turns[-1] = dataclasses.replace(turn, reply_files=paths)
                     yield event

@@ -45,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_limits(parser)
     add("--attach", action="append", default=[], metavar="FILE", help="a file to go with it")
     add(
+        "--reference",
+        action="append",
+        default=[],
+        metavar="MODALITY=FILE|N|none",
+        help="what media of the first reply are made from, where their decoder looks at any: a "
+        "file, or a medium of the conversation by its number",
+    )
+    add(
         "--prompts",
         metavar="FILE",
         help="take the session's lines from a file; - is standard input",
@@ -131,6 +139,10 @@ def run(args: argparse.Namespace) -> int:
             session = _session(args, limits)
         for file in args.attach:
             session.attach(file)
+        for item in args.reference:
+            from anymodal.cli.chat_commands import refer
+
+            refer(session, *_assignment("--reference", item))
         from anymodal.cli.repl import Repl
         from anymodal.cli.reply_output import ReplyPrinter
 
@@ -182,11 +194,20 @@ def _session(args: argparse.Namespace, limits: Limits) -> Session:
         from anymodal.cli.chat_settings import apply_setting
 
         for item in args.set:
-            name, equals, value = item.partition("=")
-            if not equals:
-                raise ValueError(f"--set {item} gives no value; write NAME=VALUE")
-            apply_setting(session, name, value)
+            apply_setting(session, *_assignment("--set", item))
     return session
+
+
+def _assignment(option: str, item: str) -> tuple[str, str]:
+    """The name and the value that an option assigns.
+
+    Raises:
+        ValueError: it assigns none.
+    """
+    name, equals, value = item.partition("=")
+    if not equals:
+        raise ValueError(f"{option} {item} gives no value; write NAME=VALUE")
+    return name, value
 
 
 def _media_settings(args: argparse.Namespace) -> MediaSettings:

@@ -32,7 +32,8 @@ class ChatCommands:
     ) -> None:
         self.session, self.answer, self.output = session, answer, output
         commands = (
-            *(self.attach, self.attached, self.detach, self.edit, self.retry, self.undo),
+            *(self.attach, self.attached, self.reference, self.detach),
+            *(self.edit, self.retry, self.undo),
             *(self.reset, self.history, self.system, self.set, self.seed, self.save, self.load),
             *(self.help, self.quit),
         )
@@ -91,8 +92,15 @@ class ChatCommands:
         if not self.session.attached:
             self.say("nothing is attached")
 
+    def reference(self, argument: str) -> None:
+        """MODALITY FILE: make the next reply's media from a file, a medium by its number, or none."""
+        name, _, value = argument.partition(" ")
+        if not value.strip():
+            raise ValueError("name a modality and a medium: /reference image FILE")
+        refer(self.session, name, value)
+
     def detach(self, _: str) -> None:
-        """Forget the attached files."""
+        """Forget the attached files and references."""
         self.session.detach()
 
     def edit(self, argument: str) -> None:
@@ -172,6 +180,27 @@ class ChatCommands:
     def quit(self, _: str) -> None:
         """Leave (/exit and Ctrl-D do too)."""
         self.is_leaving = True
+
+
+def refer(session: Session, name: str, value: str) -> None:
+    """Let a modality's media of the next reply be made from a file, a medium of the conversation by
+    its number, or nothing.
+
+    Raises:
+        FileNotFoundError: the file isn't there.
+        ValueError: it is no medium.
+    """
+    value = value.strip()
+    if value == "none":
+        session.references[name] = []
+        return
+    try:
+        session.references[name] = int(value)
+    except ValueError:
+        from anymodal import media
+
+        path = next(iter(paths_of(value)), Path(value).expanduser())
+        session.references[name] = media.load(path, limits=session.limits).freeze()
 
 
 def paths_of(line: str) -> list[Path]:

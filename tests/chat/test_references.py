@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from anymodal.chat.session import Session
+from anymodal.cli.chat_commands import ChatCommands
 from anymodal.decoders.references import Reference
 from anymodal.media import Image
 from anymodal.model import AnyModal
@@ -139,6 +141,31 @@ def test_a_session_says_what_a_reply_is_made_from(tmp_path: Path) -> None:
         (image,) = session.turns[-1].reply.media
         assert isinstance(image, Image)
         assert is_same(image.pixels, drawn(model, [ONE, "a new one"], references={"image": 0}))
+
+
+def test_a_reference_is_typed(tmp_path: Path) -> None:
+    model = model_with(0)
+    session = Session(model, tmp_path, seed=3)
+    ONE.save(tmp_path / "one.png")
+    commands = ChatCommands(session, list, io.StringIO())
+    plain = drawn(model, "a new one", references={"image": []})
+    first = drawn(model, "a new one", references={"image": ONE})
+    for value, expected in ((str(tmp_path / "one.png"), first), ("none", plain), ("-1", None)):
+        session.reset()
+        commands.do(f"/reference image {value}")
+        if expected is None:
+            with pytest.raises(ValueError, match="medium -1 of 0"):
+                list(session.ask("a new one"))
+            assert session.references == {"image": -1}  # as it was before the message
+            continue
+        list(session.ask("a new one"))
+        (image,) = session.turns[-1].reply.media
+        assert isinstance(image, Image) and is_same(image.pixels, expected)
+        assert session.references == {}
+    with pytest.raises(ValueError, match="name a modality"):
+        commands.do("/reference image")
+    with pytest.raises(FileNotFoundError):
+        commands.do("/reference image nowhere.png")
 
 
 def test_what_is_forced_is_made_from_the_last_of_the_kind() -> None:
