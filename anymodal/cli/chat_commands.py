@@ -93,7 +93,7 @@ class ChatCommands:
             self.say("nothing is attached")
 
     def reference(self, argument: str) -> None:
-        """MODALITY FILE: make the next reply's media from a file, a medium by its number, or none."""
+        """MODALITY FILE: make the next reply's media from it, from a medium by number, or none."""
         name, _, value = argument.partition(" ")
         if not value.strip():
             raise ValueError("name a modality and a medium: /reference image FILE")
