@@ -38,7 +38,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders": PartVersion(
         1, "4978da2ae6d9068a", ("anymodal.decoders.families", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "d0a40c18f908e98a", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "1083e81d83685e40", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

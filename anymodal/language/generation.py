@@ -284,7 +284,8 @@ class ReplyState:
     def _choose(self, logits: Tensor) -> list[int]:
         if self.is_forced:
             return self._next_forced()
-        token = self.sampling.pick(self._constrain(logits), self.text_ids, self.generator)
+        logits = self._constrain(logits)
+        token = self.sampling.pick(logits, self.text_ids, self.generator)
         if token in self.language.stops:
             self.finish_reason = "stop"
             return []

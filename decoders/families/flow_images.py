@@ -102,11 +102,9 @@ class Flux(Patches):
 
     def __init__(self, pipeline: Pipeline, size: int = 1024) -> None:
         super().__init__(pipeline, pipeline.transformer, size)
-        channels, side, _ = self.latent_shape
-        if side % 2:
+        if self.latent_shape[1] % 2:
             step = 2 * int(pipeline.vae_scale_factor)
             raise ValueError(f"size={size}, but Flux makes pictures of a multiple of {step} pixels")
-        self.latent_shape = (channels // 4, side, side)
         self.distilled = bool(pipeline.transformer.config.guidance_embeds)
         self.takes_negative_prompt = not self.distilled
         # What a distilled network is asked while it learns: the pipeline's own default.

@@ -169,8 +169,11 @@ def test_validate_names_each_wrong_file(tmp_path: Path, capsys: pytest.CaptureFi
 def test_validate_takes_overrides_and_looks_for_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = ROOT / "configs/stages/12gb/3-instruct.yaml"
     monkeypatch.chdir(tmp_path)
+    assert run("validate", ROOT / "configs/stages/12gb/3-instruct.yaml") == 2
+    place = "data.datasets.video.folder"
+    assert f"{place}: there is no data/llava-video; set it by {place}=" in capsys.readouterr().err
+    config = ROOT / "configs/stages/small/kinds.yaml"
     assert run("validate", config) == 2
     assert "data.folder: there is no data/media; set it by data.folder=" in capsys.readouterr().err
     assert run("validate", "--no-data", config, "seed=3", "max_steps=1") == 2

@@ -239,7 +239,7 @@ def test_a_full_disk_keeps_the_old_model(saved: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("url", ["http://host/model", "https://host/model", "s3://bucket/model"])
 def test_addresses_are_refused(url: str) -> None:
-    with pytest.raises(CheckpointError, match="local folders"):
+    with pytest.raises(CheckpointError, match="from folders and the hub, not from"):
         AnyModal.from_pretrained(url)
 
 

@@ -30,7 +30,8 @@ NAMED_FREELY = (
     *("anymodal.encoders", "anymodal.decoders", "anymodal.media", "anymodal.toybox"),
     "anymodal.tools.convert",  # others' checkpoints name theirs
     *("anymodal.serving.api", "anymodal.serving.client"),  # so do fields of others' clients
-    "anymodal.evaluation.benchmarks",  # and the columns of published benchmarks
+    # And the columns of published benchmarks, and of requests of their harness.
+    *("anymodal.evaluation.benchmarks", "anymodal.evaluation.lmms"),
 )
 NAMES = {"image", "images", "audio", "audios", "video", "videos", "imu", "imus"}
 

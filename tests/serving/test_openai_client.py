@@ -254,7 +254,9 @@ def test_responses_hold_texts_and_images(client: openai.OpenAI, model: AnyModal)
     assert [item.type for item in drawn.output] == ["message", "image_generation_call"]
     call: Any = drawn.output[1]
     picture = load(b64decode(call.result))
-    assert isinstance(picture, Image) and np.array_equal(picture.pixels, wanted.media[0].pixels)
+    assert isinstance(picture, Image)
+    # In a batch of the engine's, so that the last bit may be rounded otherwise.
+    assert np.abs(picture.pixels.astype(int) - wanted.media[0].pixels).max() <= 1
     items: list[Any] = [{"role": "user", "content": DRAW}, *drawn.output,
                         {"role": "user", "content": "make it green"}]  # fmt: skip
     again = client.responses.create(input=items, **asked)

@@ -284,8 +284,9 @@ def test_the_command_tells_a_stopped_run_from_a_finished_one(tmp_path: Path) -> 
     from anymodal.cli.train import INTERRUPTED, run
 
     path = str(write(tmp_path, data={**TOY["data"], "stop": [4, int(signal.SIGINT)]}))
-    assert run(argparse.Namespace(items=[path], ray=None)) == INTERRUPTED
-    assert run(argparse.Namespace(items=[path, "data.stop=null"], ray=None)) == 0
+    options = {"ray": None, "find_rate": None}
+    assert run(argparse.Namespace(items=[path], **options)) == INTERRUPTED
+    assert run(argparse.Namespace(items=[path, "data.stop=null"], **options)) == 0
 
 
 def test_a_finished_run_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -296,7 +297,7 @@ def test_a_finished_run_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureF
     (finished / "mine").write_text("feature_cache")
     assert train(path, ["seed=7"]) == finished
     assert (finished / "mine").read_text() == "feature_cache"
-    assert "there already; delete it to train again" in caplog.text
+    assert "there already, of other settings" in caplog.text and "seed 0 -> 7" in caplog.text
 
 
 def test_a_run_that_only_lost_its_model_writes_it_again(tmp_path: Path) -> None:
