@@ -54,7 +54,7 @@ class PipelineRecords:
         return {"length": self.family.length, "width": self.family.width, **pooled}
 
     def metadata(self) -> dict[str, object]:
-        """What a manifest says of a decoder of this pipeline."""
+        """A manifest's entry of a decoder of this pipeline."""
         scheduler = self.pipeline.scheduler
         return {
             "pipeline": type(self.pipeline).__name__,

@@ -109,7 +109,7 @@ def reply_many(
 
 
 def _samplers(sampler: Sampling, choices: object, count: int) -> list[Sampling]:
-    """How the tokens of each of several replies are chosen.
+    """Settings by which the tokens of each of several replies are chosen.
 
     Args:
         sampler: of all.

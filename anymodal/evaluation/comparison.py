@@ -188,28 +188,28 @@ def preference_row(pair: ReplyPair, winner: str) -> dict[str, object]:
     last = pair["prompt"][-1]["content"]
     caption = " ".join(part.strip() for part in last if isinstance(part, str)).strip()
     prompt: list[dict[str, object]] = [
-        {"role": turn["role"], "content": [_shown(part) for part in turn["content"]]}
+        {"role": turn["role"], "content": [_part_json(part) for part in turn["content"]]}
         for turn in pair["prompt"]
     ]
 
     def conversation(reply: list[str | ReplySampleFile]) -> list[dict[str, object]]:
-        parts = [_made(part, caption) for part in reply]
+        parts = [_target_json(part, caption) for part in reply]
         return [*prompt, {"role": "assistant", "content": parts}]
 
     return {"messages": conversation(chosen), "rejected_messages": conversation(rejected)}
 
 
-def _shown(part: str | ReplySampleFile) -> dict[str, object]:
+def _part_json(part: str | ReplySampleFile) -> dict[str, object]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     return {"type": part["kind"], part["kind"]: part["path"]}
 
 
-def _made(part: str | ReplySampleFile, caption: str) -> dict[str, object]:
-    shown = _shown(part)
+def _target_json(part: str | ReplySampleFile, caption: str) -> dict[str, object]:
+    record = _part_json(part)
     if isinstance(part, str):
-        return shown
-    target = {"modality": part["kind"], "caption": caption, "media": shown}
+        return record
+    target = {"modality": part["kind"], "caption": caption, "media": record}
     return {"type": "target", "target": target}
 
 

@@ -63,7 +63,7 @@ def run_comparison(job: ComparisonJob, sources: tuple[Source, Source]) -> Compar
         if isinstance(source, Path):
             replies.append(_earlier(source, stored, samples, check=job.prompts is not None))
         else:
-            replies.append(_asked(job, key, source, samples))
+            replies.append(_source_replies(job, key, source, samples))
     first, second = (str(each) if isinstance(each, Path) else each.name for each in sources)
     comparison = build_comparison(
         job.folder, (first, second), samples, (replies[0], replies[1]), seed=job.seed
@@ -108,7 +108,7 @@ def _earlier(
     }
 
 
-def _asked(
+def _source_replies(
     job: ComparisonJob, key: str, model: NamedPredictor, samples: Sequence[EvaluationSample]
 ) -> dict[str, SampleMessage]:
     predictor = model.build()

@@ -73,7 +73,7 @@ def fill_feature_cache(
 
 
 def samples_until_all(batches: Batches, total: int) -> int:
-    """How many samples a run draws until it has drawn each that it ever draws.
+    """The number of samples a run draws until it has drawn each that it ever draws.
 
     Of a mixture an epoch may have a part of a data set and the next one another part, so epochs are
     gone through until one has nothing new; what comes later the run computes itself.

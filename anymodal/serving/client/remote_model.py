@@ -209,7 +209,7 @@ def _media_kinds(kinds: object) -> list[str]:
 
 
 def _entry(client: ServerClient, name: str | None) -> Json:
-    """What a server tells of a model."""
+    """Facts that a server tells of a model."""
     try:
         data = client.get("/models").get("data")
     except ServerError:

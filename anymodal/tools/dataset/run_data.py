@@ -39,7 +39,7 @@ def row_sources(data: Sequence[Any]) -> dict[str, RowSamples[Sample]]:
 
 
 def shares_text(mixture: Mixture[Any]) -> str:
-    """What an epoch of a mixture has, as a table in Markdown."""
+    """The contents of an epoch of a mixture, as a table in Markdown."""
     rows = []
     for name, each in mixture.shares().items():
         samples, count = int(each["samples"]), int(each["samples of an epoch"])
