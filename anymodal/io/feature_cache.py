@@ -40,11 +40,6 @@ class CacheKey(NamedTuple):
     content: str | None = None
 
     @property
-    def trains(self) -> bool:
-        """True while any of its modules is trained, so that no result may be kept."""
-        return any(p.requires_grad for module in self.modules for p in module.parameters())
-
-    @property
     def place(self) -> Hashable:
         """The key within this process, while its modules live."""
         code = map(id, self.code)

@@ -65,7 +65,8 @@ class OptimizerConfig:
         schedule: what follows the warm-up: `constant`, `linear`, `cosine`, `quadratic`,
             `square_root` (1 - √), or `stable`, which stays for 80 % and then falls linearly.
         min_lr_ratio: the rate at the last step, as a share of `lr`.
-        fused: update all of a weight in one pass; not with `precision: 16-mixed`.
+        fused: update all of a weight in one pass, by default on a processor and on CUDA; not with
+            `precision: 16-mixed`.
         max_grad_norm: the largest norm of the gradient; a larger one is scaled down.
         muon: which matrices Muon trains instead.
         groups: settings of their own for parameters whose names match a glob, such as
@@ -80,7 +81,7 @@ class OptimizerConfig:
     warmup_ratio: float = 0.05
     schedule: str = "cosine"
     min_lr_ratio: float = 0.05
-    fused: bool = False
+    fused: bool | None = None
     max_grad_norm: float = 1.0
     muon: MuonConfig = field(default_factory=MuonConfig)
     groups: dict[str, GroupConfig] = field(default_factory=dict)
@@ -132,11 +133,13 @@ class OptimizerConfig:
             self.algorithm = {"_target_": f"torch.optim.{_optimizer_name(self.algorithm)}"}
         if len(self.betas) != 2:
             raise ConfigError(f"optimizer.betas must be two numbers, not {shorten(self.betas)}")
-        if self.fused and precision == "16-mixed":
-            raise ConfigError(
-                "optimizer.fused scales float16's gradients back after they are clipped; "
-                "switch it off, or take precision=bf16-mixed"
-            )
+        if precision == "16-mixed":
+            if self.fused:
+                raise ConfigError(
+                    "optimizer.fused scales float16's gradients back after they are clipped; "
+                    "switch it off, or take precision=bf16-mixed"
+                )
+            self.fused = False
         if self.algorithm is not None and (self.fused or self.muon.params):
             raise ConfigError("optimizer.algorithm takes the place of fused AdamW and of Muon")
         for schedule in [self.schedule, *(self.of_group(name).schedule for name in self.groups)]:

@@ -16,6 +16,9 @@ from anymodal.config import resolve_target
 from anymodal.training.optimizer_configuration import OptimizerConfig
 from anymodal.training.trainable import match_names
 
+FUSED_DEVICES = ("cpu", "cuda")
+"""Devices on which AdamW updates a weight in one pass by default."""
+
 
 class MuonAdamW(Optimizer):
     """Muon for some matrices and AdamW for the rest, over one list of groups and one state.
@@ -196,12 +199,11 @@ def _optimizer_of(
         optimizer: Optimizer = target(**arguments, **more)
         return optimizer
     first, second = settings.betas
-    adamw = AdamW(
-        groups,
-        settings.lr,
-        (first, second),
-        fused=settings.fused or None,  # None leaves the choice of loops to torch
-    )
+    fused = settings.fused
+    if fused is None:
+        fused = all(trained[name].device.type in FUSED_DEVICES for name in names)
+    # None leaves the choice of loops to torch.
+    adamw = AdamW(groups, settings.lr, (first, second), fused=fused or None)
     if not matrices:
         return adamw
     muon = Muon(

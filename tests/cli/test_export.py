@@ -32,6 +32,7 @@ def test_merging_adapters_keeps_what_they_do(kind: str) -> None:
     language.enable_lora(r=2)  # a merged model can get new ones
 
 
+@pytest.mark.extended
 def test_the_shipped_model_can_be_exported_again(tmp_path: Path) -> None:
     assert main(["export", "nano", str(tmp_path / "copy"), "--dtype", "float32"]) == 0
     first, again = AnyModal.from_pretrained("nano"), AnyModal.from_pretrained(tmp_path / "copy")

@@ -144,6 +144,9 @@ SMALLEST = {
 `real_pictures.py` has tests of its own.
 """
 
+SLOW = {"growth.py", "heads.py", "memory.py", "real_files.py", "serving.py", "startup.py", "turn.py"}
+"""Those that take over ten seconds even at their smallest."""
+
 
 @pytest.fixture(scope="module")
 def imported() -> None:
@@ -157,7 +160,10 @@ def test_every_command_is_among_those_run_here() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("script", list(SMALLEST))
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(each, marks=[pytest.mark.extended] * (each in SLOW)) for each in SMALLEST],
+)
 def test_a_benchmark_runs_at_its_smallest_and_writes_its_table(
     script: str, tmp_path: Path, imported: None
 ) -> None:
@@ -203,6 +209,7 @@ def test_full_size_figures_are_judged_by_their_bars(monkeypatch: pytest.MonkeyPa
     )
 
 
+@pytest.mark.extended
 def test_full_size_runs_with_tiny_parts_and_says_so(tmp_path: Path) -> None:
     page = BENCHMARKS / "README.md"
     before = page.read_text("utf-8")

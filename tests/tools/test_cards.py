@@ -156,6 +156,7 @@ def test_the_documents_size_is_the_planners(hub: Path) -> None:
     assert float(cards.cell(plan)) == pytest.approx(told()["12 GB"][0], abs=0.11)
 
 
+@pytest.mark.extended
 def test_a_stage_is_planned_without_what_stays_on_disk(hub: Path) -> None:
     model, _ = build_run(read_run("configs/stages/12gb/1-perceive.yaml"), {})
     made = {Path("runs/12gb/1-perceive/model"): model}

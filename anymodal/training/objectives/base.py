@@ -128,6 +128,10 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         Called as the model will compute: on its device and in its precision.
         """
 
+    def is_cacheable(self, key: CacheKey) -> bool:
+        """Return whether a part's results are kept: there is a cache, and the part is frozen."""
+        return self.feature_cache is not None and not self.feature_cache.trains(key)
+
     def is_cached(
         self,
         key: CacheKey,
@@ -143,7 +147,7 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
             media: the media item of each.
             digest: a text for each item, equal for equal ones.
         """
-        if self.feature_cache is None or key.trains:
+        if self.feature_cache is None or not self.is_cacheable(key):
             return [False] * len(items)
         self.feature_cache.read_digests(map(media, items))
         digests = [None if media(item).undecoded else digest(item) for item in items]
@@ -164,7 +168,7 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
             digest: a text for each item, equal for equal ones.
             compute: results of some items, stacked.
         """
-        if self.feature_cache is None or self.feature_cache.trains(key):
+        if self.feature_cache is None or not self.is_cacheable(key):
             return tuple(compute(list(items)))
 
         def compute_places(places: list[int]) -> Sequence[Tensor]:

@@ -192,7 +192,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         cached = self.is_cached(key, items, lambda item: item.media, lambda item: item.digest)
         missing = [place for place, there in enumerate(cached) if not there]
         tensors = {place: self.model.prepare(name, items[place].media) for place in missing}
-        if self.feature_cache is not None and not key.trains:
+        if self.is_cacheable(key):
             for place in missing:  # while it is decoded
                 items[place].digest  # noqa: B018
         return tensors
@@ -304,7 +304,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         if self.feature_cache is None:
             return
         for name, items in batch.items().items():
-            if not (key := self._encoding(name)).trains:
+            if self.is_cacheable(key := self._encoding(name)):
                 self.feature_cache.prefetch(key, [item.digest for item in items])
         for name in self.model.heads:
             targets = batch.targets(name)
@@ -315,7 +315,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
     def precompute(self, batch: DialogueBatch) -> None:
         """Compute features, conditioning and latents, for the feature cache, and nothing else."""
         for name, items in batch.items().items():
-            if not self._encoding(name).trains:
+            if self.is_cacheable(self._encoding(name)):
                 self.features(name, items, batch.prepared)
         for name in self.model.heads:
             targets = batch.targets(name)
@@ -330,7 +330,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         if LATENTS in self.needs:
             keys += [self.model.decoders.get(name).encoding() for name in self.model.heads]
         for key in keys:
-            if self.feature_cache is not None and not key.trains:
+            if self.feature_cache is not None and self.is_cacheable(key):
                 self.feature_cache.open(key, self.device)
 
     def _encoding(self, name: str) -> CacheKey:

@@ -71,7 +71,8 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         return CaptionedBatch(list(samples))
 
     def open_cache(self) -> None:
-        if self.feature_cache is not None and not (key := self.model.encoding()).trains:
+        key = self.model.encoding()
+        if self.feature_cache is not None and self.is_cacheable(key):
             self.feature_cache.open(key, self.device)
 
     def precompute(self, batch: CaptionedBatch) -> None:

@@ -83,6 +83,6 @@ def decode_missing(
     cached = objective.is_cached(key, files, lambda each: each, lambda each: each.digest())
     for medium in (each for each, there in zip(files, cached, strict=True) if not there):
         medium.decode()
-        if objective.feature_cache is not None and not key.trains:
+        if objective.is_cacheable(key):
             medium.digest()
     return [medium for medium in files if medium.decoded]
