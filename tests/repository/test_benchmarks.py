@@ -144,7 +144,15 @@ SMALLEST = {
 `real_pictures.py` has tests of its own.
 """
 
-SLOW = {"growth.py", "heads.py", "memory.py", "real_files.py", "serving.py", "startup.py", "turn.py"}
+SLOW = {
+    "growth.py",
+    "heads.py",
+    "memory.py",
+    "real_files.py",
+    "serving.py",
+    "startup.py",
+    "turn.py",
+}
 """Those that take over ten seconds even at their smallest."""
 
 
