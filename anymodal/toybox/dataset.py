@@ -21,7 +21,7 @@ from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_di
 from anymodal.toybox.grammar.types import MediaItem, ReferenceDialogue
 from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import OBSERVABLE, VALUES, Scene, all_scenes, sample_scene
-from anymodal.toybox.tokenizer import train_tokenizer
+from anymodal.toybox.tokenizer import plain_text_normalizer, train_tokenizer
 from anymodal.types import Message, Target
 
 MEDIA_LENGTH = 32
@@ -317,7 +317,7 @@ def toybox_texts(count: int, seed: int = 0) -> list[str]:
 def toybox_tokenizer(
     vocab_size: int = 768, count: int = 4000, seed: int = 0, append_end: bool = False
 ) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer on the Toybox's texts.
+    """Train a byte-level BPE tokenizer on the Toybox's texts, in their plain form.
 
     Args:
         vocab_size: the most tokens.
@@ -325,4 +325,7 @@ def toybox_tokenizer(
         seed: of the conversations.
         append_end: close every text, as `tokenizer.train_tokenizer` says.
     """
-    return train_tokenizer(toybox_texts(count, seed), vocab_size, append_end=append_end)
+    texts = toybox_texts(count, seed)
+    return train_tokenizer(
+        texts, vocab_size, append_end=append_end, normalizer=plain_text_normalizer()
+    )

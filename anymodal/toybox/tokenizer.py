@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PreTrainedTokenizerFast
 
 PAD, END = "<|pad|>", "<|end|>"
@@ -23,6 +33,32 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
+_REPLACEMENTS = (
+    (r"[\p{Cf}\p{Mn}\p{Me}]", ""),  # marks, joiners, selectors of emoji
+    (r"[‘’‛′`´]", "'"),
+    (r"[‐‑‒–—―−]", "-"),
+    (r"(?:^|(?<=\s))(?:[:;=]-?[)(dp/]|<3|xd)(?=\s|$)", " "),  # faces in letters
+    (r"[\"“”„‟«»″*_~^#]|[\p{So}\p{Sk}\p{Co}]", " "),  # quotes, emphasis, emoji
+    (r"[\s\p{Cc}]+", " "),
+    (r"!+", "!"),
+    (r"\.{2,}", "."),
+    (r"[?!.]*\?[?!. ]*", "? "),
+    (r" (?=[,.!?;:])", ""),
+    (r"^[ ,.!;]+|[ ,.!;]+$", ""),
+)
+
+
+def plain_text_normalizer() -> normalizers.Normalizer:
+    """One form for all ways to type the same words: for a model that talks with everybody.
+
+    Letters are lower-case and have no marks, forms of width are one (NFKC), quotes and emoji are
+    gone, spaces are single, and full stops at the end are left out; a question mark stays. What
+    such a tokenizer decodes has this form too.
+    """
+    forms = [normalizers.NFKD(), normalizers.StripAccents(), normalizers.NFC()]
+    replaced = [normalizers.Replace(Regex(pattern), text) for pattern, text in _REPLACEMENTS]
+    return normalizers.Sequence([*forms, normalizers.Lowercase(), *replaced])
+
 
 def train_tokenizer(
     texts: Iterable[str],
@@ -30,11 +66,12 @@ def train_tokenizer(
     *,
     chat_template: str | None = CHAT_TEMPLATE,
     append_end: bool = False,
+    normalizer: normalizers.Normalizer | None = None,
 ) -> PreTrainedTokenizerFast:
     """Learn a byte-level BPE tokenizer: any text has ids, and ids give the text back exactly.
 
-    Digits stand alone, letters keep their case, and there is no unknown token. Pad is `<|pad|>`,
-    end of sequence is `<|end|>`, whose id is the largest.
+    Digits stand alone, letters keep their case unless a normalizer changes it, and there is no
+    unknown token. Pad is `<|pad|>`, end of sequence is `<|end|>`, whose id is the largest.
 
     Source: Sennrich et al. 2016 (BPE); Radford et al. 2019, section 2.2 (on bytes).
 
@@ -44,6 +81,8 @@ def train_tokenizer(
         chat_template: how a conversation is written; None for a tokenizer without one.
         append_end: close every encoded text with `<|end|>` (for a text encoder) unless the call
             says `add_special_tokens=False`. A language model wants it off.
+        normalizer: what is done to every text first, such as `plain_text_normalizer()`; special
+            tokens are found before.
 
     Raises:
         ValueError: if `vocab_size` has no room for the 256 bytes and the special tokens.
@@ -55,6 +94,8 @@ def train_tokenizer(
             f"tokens; give at least {least}"
         )
     core = Tokenizer(models.BPE())
+    if normalizer is not None:
+        core.normalizer = normalizer
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Digits(individual_digits=True),
@@ -68,7 +109,8 @@ def train_tokenizer(
         show_progress=False,
     )
     core.train_from_iterator(texts, trainer)
-    core.add_special_tokens(list(SPECIALS))
+    # Found in the text as it is typed, so that a normalizer can't change them.
+    core.add_special_tokens([AddedToken(name, normalized=False) for name in SPECIALS])
     if append_end:
         core.post_processor = processors.TemplateProcessing(
             single=f"$A {END}",
