@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from anymodal.data.captioned import Captioned
 from anymodal.media import Image, Media, Video
-from anymodal.toybox.augmentation import augment
+from anymodal.toybox.conditions.render import render_in_conditions
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem, ReferenceDialogue
@@ -42,7 +42,7 @@ class ToyboxMedia:
         unseen: take held-out scenes instead of training ones.
         group_size: size of the groups of hard negatives: scenes that share about half of their
             attributes with the first of their group.
-        augment_prob: the share of media that are augmented.
+        augment_prob: the share of media in other light, rooms and hands (`conditions`).
     """
 
     def __init__(
@@ -74,10 +74,12 @@ class ToyboxMedia:
     def __getitem__(self, index: int) -> Captioned:
         if index not in self._samples:
             scene = self.scene(index)
-            media = render_scene(scene, self.modality, np.random.default_rng((self.seed, index, 1)))
             rng = np.random.default_rng((self.seed, index, 6))
             if rng.random() < self.augment_prob:
-                media = augment(media, rng)
+                media = render_in_conditions(scene, self.modality, rng)
+            else:
+                jitter = np.random.default_rng((self.seed, index, 1))
+                media = render_scene(scene, self.modality, jitter)
             captions = _captions(scene, self.modality)
             self._samples[index] = Captioned(self.modality, media, *captions)
         return self._samples[index]
@@ -176,7 +178,7 @@ class ToyboxScenes:
         size: how many scenes there are.
         seed: of the scenes and their jitter.
         group_size: scenes in a sample, which share about half of their attributes.
-        augment_prob: the share of media that are augmented.
+        augment_prob: the share of media in other light, rooms and hands (`conditions`).
 
     Raises:
         ValueError: if `size` is no multiple of `group_size`.
@@ -218,7 +220,7 @@ class ToyboxDialogues:
         text_only: write media as their captions, for a language model alone.
         max_joined: the most conversations of the grammar that follow each other in one, so that a
             model learns to drop a subject when the next one comes.
-        augment_prob: the share of users' media that are augmented.
+        augment_prob: the share of users' media in other light, rooms and hands (`conditions`).
     """
 
     def __init__(
@@ -298,8 +300,9 @@ class ToyboxDialogues:
             "motion": "still",
             "tempo": "slow",
         }
-        media = render_scene(Scene(**{**defaults, **dict(attributes)}), modality, rng)
-        return augment(media, rng) if augments else media
+        scene = Scene(**{**defaults, **dict(attributes)})
+        render = render_in_conditions if augments else render_scene
+        return render(scene, modality, rng)
 
 
 @cache

@@ -35,6 +35,28 @@ PALETTE: dict[str, tuple[int, int, int]] = {
 """Fill colors, at least 20 degrees of hue apart, so that the oracle tells them by hue alone."""
 _DARK = np.array([46, 40, 52], np.float32).reshape(3, 1, 1)
 _LIGHT = np.full((3, 1, 1), 252, np.float32)
+STYLES = ("shaded", "flat", "outline", "pencil")
+"""Ways of drawing: a fill with a gradient, one without, lines alone, and hatching."""
+_HATCHING = 5.0
+"""Strokes of a pencil along an icon unit."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an icon is drawn; the default is the Toybox's own.
+
+    Args:
+        angle: turned counter-clockwise, in radians.
+        mirrored: left and right exchanged.
+        style: one of `STYLES`.
+    """
+
+    angle: float = 0.0
+    mirrored: bool = False
+    style: str = "shaded"
+
+
+PLAIN = Look()
 
 
 @dataclass(frozen=True)
@@ -68,11 +90,15 @@ def _sample_jitter(rng: np.random.Generator, size: int, *, offset: float, scale:
     return Jitter(x, y, rng.uniform(1 - scale, 1 + scale), _background(rng, size))
 
 
-def draw_icon(thing: str, color: str, radius: float, jitter: Jitter) -> Pixels:
+def draw_icon(thing: str, color: str, radius: float, jitter: Jitter, look: Look = PLAIN) -> Pixels:
     """Draw a thing's icon over a background.
 
     Args:
+        thing: of the Toybox.
+        color: of the Toybox.
         radius: half the icon's width, as a fraction of the frame, before the jitter's scale.
+        jitter: where, how large, and on which background.
+        look: how.
 
     Returns:
         Shape (H, W, 3).
@@ -82,25 +108,37 @@ def draw_icon(thing: str, color: str, radius: float, jitter: Jitter) -> Pixels:
     unit = radius * jitter.scale * size  # pixels per icon unit
     cx, cy = (0.5 + jitter.x) * size, (0.5 - jitter.y) * size
     # Only the icon's surroundings are painted: beyond this many pixels all is background.
-    reach = 1.12 * unit + 1
+    reach = (1.12 if look.angle == 0 else 1.5) * unit + 1  # a turned square's corners go further
     columns = slice(max(int(cx - reach), 0), max(int(cx + reach) + 1, 0))
     rows = slice(max(int(cy - reach), 0), max(int(cy + reach) + 1, 0))
     ticks = np.arange(size, dtype=np.float32) + 0.5
     x = ((ticks[columns] - cx) / unit)[None]  # (1, w)
     y = ((cy - ticks[rows]) / unit)[:, None]  # (h, 1)
-    _paint(image[:, rows, columns], thing, PALETTE[color], x, y, unit)
+    if look.angle:
+        cos, sin = np.cos(look.angle), np.sin(look.angle)
+        x, y = x * cos + y * sin, y * cos - x * sin  # (h, w)
+    if look.mirrored:
+        x = -x
+    _paint(image[:, rows, columns], thing, PALETTE[color], x, y, unit, look.style)
     return np.ascontiguousarray((image + 0.5).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
 def _paint(
-    image: Planes, thing: str, color: tuple[int, int, int], x: Planes, y: Planes, unit: float
+    image: Planes,
+    thing: str,
+    color: tuple[int, int, int],
+    x: Planes,
+    y: Planes,
+    unit: float,
+    style: str,
 ) -> None:
     """Paint an icon's layers over the image, in place, with antialiased edges."""
     fill = np.array(color, np.float32).reshape(3, 1, 1)
-    # Mixing with white, or away from it, shades the fill without changing the hue to be read.
-    gradient = fill + (0.16 * y - 0.07 * x) * (_LIGHT - fill)
-    shade = fill * 0.55
-    paints = {"fill": gradient, "pane": _LIGHT, "shade": shade, "light": _LIGHT, "dark": _DARK}
+    shade = fill * 0.55 if style in ("shaded", "flat") else fill
+    inside = _inside(fill, image, x, y, style)
+    paints = {"fill": inside, "pane": _LIGHT, "shade": shade, "light": _LIGHT, "dark": _DARK}
+    if style == "outline":
+        paints["pane"] = paints["light"] = inside
 
     def cover(distance: Planes, paint: Planes) -> None:
         alpha = np.clip(0.5 - distance * unit, 0, 1)  # a signed distance in pixels, as coverage
@@ -111,6 +149,19 @@ def _paint(
         if has_outline:
             cover(distance, shade)
         cover(distance + OUTLINE if has_outline else distance, paints[kind])
+
+
+def _inside(fill: Planes, image: Planes, x: Planes, y: Planes, style: str) -> Planes:
+    """What a fill is painted with, of shape (3, h, w) or (3, 1, 1)."""
+    if style == "flat":
+        return fill
+    if style == "outline":
+        return image.copy()
+    if style == "pencil":  # slanting strokes, with the paper between them
+        stroke = 0.5 + 0.5 * np.sin(2 * np.pi * _HATCHING * (x + y))
+        return np.asarray(image + (0.45 + 0.4 * stroke) * (fill - image), np.float32)
+    # Mixing with white, or away from it, shades the fill without changing the hue to be read.
+    return np.asarray(fill + (0.16 * y - 0.07 * x) * (_LIGHT - fill), np.float32)
 
 
 def render_image(scene: Scene, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Pixels:

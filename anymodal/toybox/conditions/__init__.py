@@ -1,0 +1,1 @@
+"""Scenes as people would photograph, film, record and feel them, to train encoders on."""

@@ -1,0 +1,37 @@
+"""Scenes under other light, in other styles, rooms and hands than the Toybox's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from anymodal.media import Media
+from anymodal.toybox.augmentation import augment
+from anymodal.toybox.conditions.hands import hold_any_way
+from anymodal.toybox.conditions.pictures import draw_picture, draw_video
+from anymodal.toybox.conditions.rooms import play_in_room
+from anymodal.toybox.render import render_scene
+from anymodal.toybox.scene import Scene
+
+_CONDITIONS: dict[str, Callable[[Scene, np.random.Generator], Media]] = {
+    "image": draw_picture,
+    "audio": play_in_room,
+    "video": draw_video,
+    "imu": hold_any_way,
+}
+
+CLEAN = 0.25
+"""The share of media that have no conditions but the sensors' own, `augment`."""
+
+
+def render_in_conditions(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
+    """Render a media item of a scene as it is met outside of the Toybox, with noise.
+
+    Raises:
+        ValueError: for a modality that the Toybox doesn't render.
+    """
+    render = _CONDITIONS.get(modality)
+    if render is None or rng.random() < CLEAN:
+        return augment(render_scene(scene, modality, rng), rng)
+    return augment(render(scene, rng), rng)
