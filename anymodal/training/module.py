@@ -25,7 +25,12 @@ from anymodal.training.optimizers import build_optimizer, schedule_of
 from anymodal.training.precision import cast_weights
 from anymodal.training.progress import Progress
 from anymodal.training.steps import Step
-from anymodal.training.trainable import freeze_all_but, train_mode
+from anymodal.training.trainable import (
+    freeze_all_but,
+    load_buffers,
+    train_mode,
+    trained_buffers,
+)
 
 
 class StageModule(L.LightningModule):
@@ -164,6 +169,7 @@ class StageModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         names = {f"model.{name}" for name in self.trainable}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in names}
+        checkpoint["buffers"] = trained_buffers(self.model)
         checkpoint["optimizer"] = self.run.optimizer.name
         self.progress.save(checkpoint)
 
@@ -182,4 +188,5 @@ class StageModule(L.LightningModule):
                 f"the checkpoint is of a run with {before} and this one has {now}; choose another "
                 "output_dir= folder or the old optimizer"
             )
+        load_buffers(self.model, checkpoint.get("buffers", {}))
         self.progress.load(checkpoint)

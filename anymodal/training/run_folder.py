@@ -20,7 +20,7 @@ from anymodal.training.objectives import Objective
 from anymodal.training.precision import cast_weights
 from anymodal.training.report.stage_record import add_stage
 from anymodal.training.run import FINISHED, read_run
-from anymodal.training.trainable import freeze_all_but
+from anymodal.training.trainable import freeze_all_but, load_buffers
 from anymodal.training.validation.best import BEST
 
 LAST = "last.ckpt"
@@ -100,7 +100,7 @@ def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objectiv
     trusted = json.dumps([*trusted_packages])
     run = read_run(checkpoint.parent.parent / RUN_FILE, [f"trusted_packages={trusted}"])
     run.output_dir = str(checkpoint.parent.parent)  # it may have been moved
-    state, step = _weights(checkpoint)  # before the model, which may take minutes
+    state, buffers, step = _weights(checkpoint)  # before the model, which may take minutes
     objective = build_objective(run, None)[0]
     names = freeze_all_but(objective.model, run.stage.trainable)
     cast_weights(objective.model, run.precision)
@@ -114,14 +114,15 @@ def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objectiv
     with torch.no_grad():
         for name in names:
             weights[name].copy_(state[name])
+    load_buffers(objective.model, buffers)
     objective.model.eval()
     add_stage(objective.model, run, step)
     return objective
 
 
-def _weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
+def _weights(checkpoint: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
     """The weights in a checkpoint by their names in the model, averaged where there is an average;
-    and its step.
+    its buffers, and its step.
 
     Raises:
         ConfigError: if there is no checkpoint.
@@ -139,4 +140,4 @@ def _weights(checkpoint: Path) -> tuple[dict[str, Tensor], int]:
     average = content.get("callbacks", {}).get("MovingAverage", {}).get("average", {})
     state: dict[str, Tensor] = content["state_dict"]
     weights = {name.removeprefix("model."): average.get(name, v) for name, v in state.items()}
-    return weights, int(content["global_step"])
+    return weights, content.get("buffers", {}), int(content["global_step"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from anymodal.config import ConfigError
 
@@ -43,11 +44,50 @@ def freeze_all_but(model: nn.Module, patterns: Iterable[str]) -> list[str]:
 def train_mode(model: nn.Module) -> None:
     """Put what trains into training mode, and leave what is frozen in evaluation mode."""
     model.eval()
+    for module in _trained_modules(model):
+        module.train()
+
+
+def _trained_modules(model: nn.Module) -> Iterator[nn.Module]:
+    """The outermost modules all of whose weights train, and those without weights beside some."""
     for module in model.modules():
         own = list(module.parameters())
         if own and all(parameter.requires_grad for parameter in own):
-            module.train()
+            yield module
         elif any(parameter.requires_grad for parameter in own):
             for child in module.children():  # such as the dropout before an adapter
                 if next(child.parameters(), None) is None:
-                    child.train()
+                    yield child
+
+
+def trained_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Buffers of what trains, by name, such as the running means of a batch normalisation.
+
+    Training changes them beside the weights, so a checkpoint needs both. Those that a module
+    doesn't save itself are left out.
+    """
+    trained = {id(part) for module in _trained_modules(model) for part in module.modules()}
+    return {
+        f"{path}.{name}" if path else name: buffer
+        for path, module in model.named_modules()
+        if id(module) in trained
+        for name, buffer in module.named_buffers(recurse=False)
+        if name not in module._non_persistent_buffers_set
+    }
+
+
+@torch.no_grad()
+def load_buffers(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Give a model's trained buffers the values of a checkpoint.
+
+    Raises:
+        ConfigError: for a buffer that the model doesn't have.
+    """
+    buffers = trained_buffers(model)
+    if unknown := sorted(set(values) - set(buffers)):
+        raise ConfigError(
+            f"the checkpoint holds buffers that this model doesn't train, such as {unknown[:3]}; "
+            "choose another output_dir= folder or the old configuration"
+        )
+    for name, value in values.items():
+        buffers[name].copy_(value)

@@ -149,6 +149,14 @@ class Toy(nn.Module):
         return output
 
 
+class NormalisedToy(Toy):
+    """A toy whose running statistics training changes beside its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 1))
+
+
 class Square(Loss[Tensor, Tensor]):
     """The mean square."""
 

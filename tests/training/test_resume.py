@@ -18,6 +18,7 @@ from anymodal.io import checkpoint
 from anymodal.model import AnyModal
 from anymodal.training.checkpoints import AtomicCheckpointIO
 from anymodal.training.run import fit, read_run, train
+from anymodal.training.run_folder import open_run
 from anymodal.training.steps import Step, StepReport
 from tests.support.children import exit_code, start
 from tests.support.composed import small_disk, write_model
@@ -63,6 +64,22 @@ def test_a_run_cut_off_goes_on_as_if_it_had_not_been(
     assert finished is not None
     files = [tmp_path / name / "model" / "toy.safetensors" for name in ("straight", "cut")]
     assert_same(*map(checkpoint.load_weights, files))
+
+
+def test_running_statistics_go_on_and_are_the_checkpoints(tmp_path: Path) -> None:
+    changes = {"model": {"_target_": "tests.support.composed.NormalisedToy"}}
+    train(write(tmp_path, "straight", **changes))
+    cut = write(tmp_path, "cut", **{**changes, "data": {**TOY["data"], "cut": 9}})
+    with pytest.raises(OSError, match="the power is cut"):
+        train(cut)
+    buffers = last(tmp_path / "cut")["buffers"]
+    assert buffers["layer.0.num_batches_tracked"] == 2
+    opened = open_run(tmp_path / "cut", ["tests"]).model.state_dict()
+    assert_same({name: opened[name] for name in buffers}, buffers)
+    train(cut, ["data.cut=null"])
+    first, second = (last(tmp_path / name)["buffers"] for name in ("straight", "cut"))
+    assert_same(first, second)
+    assert second["layer.0.num_batches_tracked"] == 4
 
 
 @pytest.mark.parametrize("workers", [0, 2])

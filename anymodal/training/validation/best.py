@@ -15,6 +15,7 @@ from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing
 from anymodal.training.checkpoints import read_checkpoint, seal
 from anymodal.training.strategies import distribute_like, full_tensor
+from anymodal.training.trainable import load_buffers, trained_buffers
 from anymodal.training.validation.configuration import ValidationConfig
 
 _LOG = logging.getLogger("anymodal")
@@ -78,7 +79,12 @@ class BestWeights:
         state = {f"model.{n}": full_tensor(weights[n].detach()) for n in self.names}
         if collectives.rank() != 0:
             return
-        record = {"state_dict": state, "global_step": step, "monitor": self.settings.monitor}
+        record = {
+            "state_dict": state,
+            "buffers": trained_buffers(model),
+            "global_step": step,
+            "monitor": self.settings.monitor,
+        }
         with replacing(self.path) as temporary:
             torch.save({**record, "value": value}, temporary)
             seal(temporary)
@@ -92,7 +98,9 @@ class BestWeights:
         """
         if self.value is None:
             return
-        state: dict[str, Tensor] = read_checkpoint(self.path)["state_dict"]
+        content = read_checkpoint(self.path)
+        load_buffers(model, content.get("buffers", {}))
+        state: dict[str, Tensor] = content["state_dict"]
         weights = dict(model.named_parameters())
         for name in self.names:
             weights[name].copy_(distribute_like(state[f"model.{name}"], weights[name]))
