@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from anymodal.data.captioned import Captioned
 from anymodal.media import Image, Media, Video
-from anymodal.toybox.conditions.render import render_in_conditions
+from anymodal.toybox.conditions.render import draw_in_conditions, render_in_conditions
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem, ReferenceDialogue
@@ -110,6 +110,8 @@ class ToyboxEdits:
         unseen: take results of held-out scenes instead of training ones.
         plain: the share of media that are made from nothing.
         first_frames: the share of clips that are made from their first frame.
+        varied: the share of media that are made from something on other grounds, in other light
+            and styles (`conditions`); what is made from nothing looks as the Toybox does.
     """
 
     def __init__(
@@ -120,11 +122,13 @@ class ToyboxEdits:
         unseen: bool = False,
         plain: float = 0.3,
         first_frames: float = 0.0,
+        varied: float = 0.0,
     ) -> None:
         if modality != "video" and first_frames:
             raise ValueError(f"first_frames={first_frames}, and {modality} has none; leave it out")
         self.results = ToyboxMedia(modality, size, seed, unseen)
         self.modality, self.plain, self.first_frames = modality, plain, first_frames
+        self.varied = varied
 
     def __len__(self) -> int:
         return len(self.results)
@@ -141,29 +145,45 @@ class ToyboxEdits:
 
     def __getitem__(self, index: int) -> Captioned:
         sample, seed = self.results[index], self.results.seed
-        draw = np.random.default_rng((seed, index, 8)).random()
+        draw, varies = np.random.default_rng((seed, index, 8)).random(2)
         if draw < self.plain:
             return sample
+        render = draw_in_conditions if varies < self.varied else render_scene
+        jitter = (seed, index, 1)
+        media = render(self.results.scene(index), self.modality, np.random.default_rng(jitter))
         if draw < self.plain + self.first_frames:
-            assert isinstance(sample.media, Video)
-            return sample.with_references(Image(sample.media.frames[0]))
-        jitter = np.random.default_rng((seed, index, 1))  # that of the result
-        return sample.with_references(render_scene(self.source(index), self.modality, jitter))
+            assert isinstance(media, Video)
+            reference: Media = Image(media.frames[0])
+        else:
+            source = self.source(index)
+            reference = render(source, self.modality, np.random.default_rng(jitter))
+        return Captioned(self.modality, media, sample.caption, sample.details, (reference,))
 
 
 class ToyboxFrames:
-    """Single frames of videos, as images: icons at all positions and scales that occur."""
+    """Single frames of videos, as images: icons at all positions and scales that occur.
 
-    def __init__(self, size: int, seed: int = 0) -> None:
-        self.videos, self.seed = ToyboxMedia("video", size, seed), seed
+    Args:
+        size: how many there are.
+        seed: of the scenes and their jitter.
+        varied: the share of images on other grounds, in other light and styles (`conditions`).
+    """
+
+    def __init__(self, size: int, seed: int = 0, varied: float = 0.0) -> None:
+        self.videos, self.seed, self.varied = ToyboxMedia("video", size, seed), seed, varied
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def __getitem__(self, index: int) -> Captioned:
+        rng = np.random.default_rng((self.seed, index, 4))
+        if rng.random() < self.varied:
+            return Captioned(
+                "image", draw_in_conditions(self.videos.scene(index), "image", rng), ""
+            )
         video = self.videos[index].media
         assert isinstance(video, Video)
-        frame = np.random.default_rng((self.seed, index, 4)).integers(len(video.frames))
+        frame = rng.integers(len(video.frames))
         return Captioned("image", Image(video.frames[frame]), "")
 
 

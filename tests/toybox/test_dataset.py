@@ -151,6 +151,31 @@ def test_an_edit_changes_one_attribute_and_keeps_the_ground() -> None:
     assert 1 <= identical <= 12
 
 
+@pytest.mark.parametrize("modality", ["image", "video"])
+def test_edits_on_other_grounds_change_what_is_asked_for_alone(modality: str) -> None:
+    edits = ToyboxEdits(modality, 12, seed=3, plain=0.0, varied=1.0)
+    plain = ToyboxEdits(modality, 12, seed=3, plain=0.0)
+    for index in range(12):
+        sample = edits[index]
+        (source,) = sample.references
+        before, after = edits.source(index), edits.results.scene(index)
+        frames = [
+            each.pixels[None] if modality == "image" else each.frames
+            for each in (source, sample.media)
+        ]
+        share = (np.abs(frames[0].astype(int) - frames[1]).max(-1) > 8).mean()
+        # A thing of another size has another shadow, and one that moves otherwise is elsewhere.
+        assert share < 0.5 if before != after else share == 0
+        assert sample.media != plain[index].media and sample.caption == plain[index].caption
+
+
+def test_a_share_of_frames_are_on_other_grounds() -> None:
+    plain, varied = ToyboxFrames(30, seed=1), ToyboxFrames(30, seed=1, varied=0.5)
+    corners = [np.ptp(varied[k].media.pixels[:3, :3].mean((0, 1))) for k in range(30)]
+    assert sum(corner > 15 for corner in corners) >= 4
+    assert all(np.ptp(plain[k].media.pixels[:3, :3].mean((0, 1))) <= 15 for k in range(30))
+
+
 def test_a_clip_may_be_made_from_its_first_frame() -> None:
     edits = ToyboxEdits("video", 6, seed=3, plain=0.0, first_frames=1.0)
     for index in range(6):

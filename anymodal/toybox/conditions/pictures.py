@@ -26,7 +26,7 @@ Planes = NDArray[np.float32]
 
 MAX_ANGLE = float(np.radians(28))
 """The largest angle that a picture is turned by."""
-OFFSETS = {"big": 0.36, "small": 0.44}
+MAX_OFFSET = 0.38
 """How far a picture's icon may stand from the middle, as a share of the frame: some is cropped."""
 BRIGHTNESS = (0.4, 1.35)
 GAMMA = (0.6, 1.7)
@@ -36,7 +36,7 @@ TINT = 0.12
 
 def draw_picture(scene: Scene, rng: np.random.Generator) -> Media:
     """Draw an image of a scene on some ground, in some style, from some side, under some light."""
-    reach = OFFSETS[scene.size] * rng.choice((0.3, 0.7, 1.0))
+    reach = MAX_OFFSET * rng.choice((0.3, 0.7, 1.0))
     x, y = rng.uniform(-reach, reach, 2)
     scale = rng.uniform(0.88, 1.12)
     ground = cast_shadow(draw_ground(rng), x, y, RADIUS[scene.size] * scale, rng)

@@ -25,13 +25,24 @@ CLEAN = 0.25
 """The share of media that have no conditions but the sensors' own, `augment`."""
 
 
+def draw_in_conditions(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
+    """Render a media item of a scene as it is met outside of the Toybox, without noise.
+
+    A scene that differs in thing, colour or size stands at the same place, on the same ground and
+    in the same light, if the random numbers are the same.
+
+    Raises:
+        ValueError: for a modality that the Toybox doesn't render.
+    """
+    render = _CONDITIONS.get(modality)
+    return render_scene(scene, modality, rng) if render is None else render(scene, rng)
+
+
 def render_in_conditions(scene: Scene, modality: str, rng: np.random.Generator) -> Media:
     """Render a media item of a scene as it is met outside of the Toybox, with noise.
 
     Raises:
         ValueError: for a modality that the Toybox doesn't render.
     """
-    render = _CONDITIONS.get(modality)
-    if render is None or rng.random() < CLEAN:
-        return augment(render_scene(scene, modality, rng), rng)
-    return augment(render(scene, rng), rng)
+    render = render_scene if rng.random() < CLEAN else draw_in_conditions
+    return augment(render(scene, modality, rng), rng)
