@@ -74,7 +74,7 @@ class Conditioning(NamedTuple):
         embeds, mask, pooled = self
         return Conditioning(embeds[rows], mask[rows], None if pooled is None else pooled[rows])
 
-    def cast(self, dtype: torch.dtype, device: torch.device | None = None) -> Conditioning:
+    def cast(self, dtype: torch.dtype, device: torch.device | str | None = None) -> Conditioning:
         """The same in a precision and on a device; the mask stays of truth values."""
         embeds, mask, pooled = self
         pooled = None if pooled is None else pooled.to(device, dtype)

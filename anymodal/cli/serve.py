@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--lazy", action="store_true", help="load each model when it is first asked for")
     _add_network_arguments(add)
+    _add_cluster_arguments(add)
     add_engine_options(add)
     add_provenance(parser)
     add_trust(parser)
@@ -79,8 +80,30 @@ def _add_network_arguments(add: Callable[..., object]) -> None:
     add("--keep", type=float, metavar="HOURS", help="how long a finished job is kept (default: 24)")
 
 
+def _add_cluster_arguments(add: Callable[..., object]) -> None:
+    add(
+        "--ray",
+        action="store_true",
+        help="serve by a Ray cluster: that of RAY_ADDRESS, one that runs here, or else a new one",
+    )
+    add(
+        "--scale",
+        action="append",
+        default=[],
+        metavar="PART=MIN[-MAX][,queue=Q][,cpus=C][,gpus=G]",
+        help="replicas of a part with --ray, and what each takes: language, api, or a modality, "
+        "of all models, or MODEL/PART of one (default: one each)",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Serve until it is told to end."""
+    if args.ray:
+        from anymodal.cli.serve_ray import run_on_ray
+
+        return run_on_ray(args)
+    if args.scale:
+        raise ValueError("--scale is for the replicas of a cluster; give --ray too")
     with quick_start():
         create_app = import_server()
         settings = server_settings(args)

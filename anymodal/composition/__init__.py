@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anymodal.composition.folders import find as find
     from anymodal.composition.folders import is_run as is_run
     from anymodal.composition.folders import read_config as read_config
+    from anymodal.composition.one_decoder import open_one_decoder as open_one_decoder
     from anymodal.composition.save import model_metadata as model_metadata
     from anymodal.composition.save import own_weights as own_weights
     from anymodal.composition.save import save_pretrained as save_pretrained
@@ -34,6 +35,7 @@ _HOMES = {
     "from_pretrained": "building",
     "is_run": "folders",
     "model_metadata": "save",
+    "open_one_decoder": "one_decoder",
     "own_weights": "save",
     "push_to_hub": "sharing",
     "read_config": "folders",

@@ -32,6 +32,10 @@ class ModelSource:
         provenance: whether media carry the note that a model made them.
         signer: signs the note; None for the note alone.
 
+    Attributes:
+        is_run: whether it is a run's folder or checkpoint.
+        folder: of a composed model; None for anything else.
+
     Raises:
         ValueError: if there is no model there.
     """
@@ -49,10 +53,10 @@ class ModelSource:
         signer: ContentSigner | None = None,
     ) -> None:
         self.name, self.path, self.device = name, path, device
-        self._trusted, self._dtype, self._settings = trusted_packages, dtype, settings
-        self._provenance, self._signer = provenance, signer
-        self._is_run = composition.is_run(path)
-        self._folder = None if self._is_run else _composed_folder(path)
+        self.trusted_packages, self.dtype, self.settings = trusted_packages, dtype, settings
+        self.provenance, self.signer = provenance, signer
+        self.is_run = composition.is_run(path)
+        self.folder = None if self.is_run else _composed_folder(path)
         self._loaded: ServedModel | None = None
 
     @cached_property
@@ -60,22 +64,22 @@ class ModelSource:
         """Facts about the model. Of a composed one no weight is read for them."""
         if self._loaded is not None:
             return self._loaded.facts
-        if self._is_run:  # its parts are told by opening them
+        if self.is_run:  # its parts are told by opening them
             self._loaded = self.open()
             return self._loaded.facts
-        if self._folder is None:  # encoders tell what they read when they are open
+        if self.folder is None:  # encoders tell what they read when they are open
             return ModelFacts(self.name, [], [], {}, replies=False)
         model = AnyModal.from_pretrained(
-            self._folder, trusted_packages=self._trusted, weights=False
+            self.folder, trusted_packages=self.trusted_packages, weights=False
         )
         return ModelFacts.of(self.name, model)
 
     @cached_property
     def num_bytes(self) -> int:
         """Bytes of the weights in its folder; 0 where they are known once it is open."""
-        if self._folder is None:
+        if self.folder is None:
             return 0
-        return sum(file.stat().st_size for file in self._folder.rglob("*.safetensors"))
+        return sum(file.stat().st_size for file in self.folder.rglob("*.safetensors"))
 
     def load(self) -> None:
         """Load it before anybody asks, for who takes it first."""
@@ -93,18 +97,18 @@ class ModelSource:
         Raises:
             ValueError: if there is neither.
         """
-        if self._folder is None and not self._is_run:
+        if self.folder is None and not self.is_run:
             encoders = open_encoders(self.path, texts=True)
             device = self.device
             if device == "auto":
                 device = "cuda" if torch.cuda.is_available() else "cpu"
             parts = {kind: part.to(device) for kind, part in encoders.items()}
-            return ServedModel(self.name, None, parts, self._settings)
+            return ServedModel(self.name, None, parts, self.settings)
         model = open_any_model(
-            self._folder or self.path, self._trusted, dtype=self._dtype, device=self.device
+            self.folder or self.path, self.trusted_packages, dtype=self.dtype, device=self.device
         )
-        model.name, model.provenance, model.signer = self.name, self._provenance, self._signer
-        return ServedModel(self.name, model, None, self._settings)
+        model.name, model.provenance, model.signer = self.name, self.provenance, self.signer
+        return ServedModel(self.name, model, None, self.settings)
 
 
 def _composed_folder(path: str) -> Path | None:

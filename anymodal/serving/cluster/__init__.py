@@ -1,0 +1,1 @@
+"""A server whose language models and decoders run in many processes of a Ray cluster."""
