@@ -59,9 +59,12 @@ summary { cursor: pointer; }
 pre { overflow-x: auto; font-size: .82rem; }
 .check { font-size: .82rem; margin: .3rem 0 0; color: var(--good); }
 .check.wrong { color: var(--bad); }
+.check.figure { color: var(--faint); }
 """
 # Whatever a stranger's text holds, a browser fetches nothing and runs no script but the page's.
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+
+_CHECK_STYLES = {True: "check", False: "check wrong", None: "check figure"}
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,14 @@ class Check:
 
     Args:
         text: what was measured.
-        right: whether it is as it should be.
+        right: whether it is as it should be; None for a figure alone.
     """
 
     text: str
-    right: bool
+    right: bool | None
 
     def __str__(self) -> str:
-        return f"{self.text} {'✓' if self.right else '✗'}"
+        return self.text if self.right is None else f"{self.text} {'✓' if self.right else '✗'}"
 
 
 def message_html(
@@ -103,8 +106,7 @@ def message_html(
         elif not isinstance(part, Target):
             parts.append(media_html(part, next(captions, "")))
     parts += [
-        f'<p class="check{"" if check.right else " wrong"}">{escape(str(check))}</p>'
-        for check in checks
+        f'<p class="{_CHECK_STYLES[check.right]}">{escape(str(check))}</p>' for check in checks
     ]
     role = escape(message.role, quote=True)
     speaker = escape(speaker or SPEAKERS.get(message.role, message.role))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SPLITS = {"seen": (False,), "unseen": (True,), "both": (False, True)}
 """For each table of a split: True for scenes that are held out from training."""
 
-LEAST = {"n": 1, "batch": 1, "steps": 1, "seed": 0}
+LEAST = {"n": 1, "rows": 1, "batch": 1, "steps": 1, "seed": 0}
 """The least that options may be."""
 
 
@@ -36,7 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="all",
         help='kinds of conversation by commas, as text>image; "any" for a mixture, "paraphrase" '
         'for words never trained on, "main" for words to each medium and back and a mixture, "all" '
-        "for each of them (default: %(default)s)",
+        'for each of them; "sets" for what people typed (set:people, …), files in other light '
+        "(light:image, …), edits, clips and silhouettes (default: %(default)s)",
+    )
+    matrix.add_argument(
+        "--rows",
+        type=int,
+        metavar="N",
+        help="about how many rows of each frozen set of people's words (default: all)",
     )
     matrix.add_argument(
         "--varied",
@@ -94,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, and print a table."""
     # Before the model is loaded.
     for name, least in LEAST.items():
-        value = getattr(args, name, least)
-        if value < least:
+        value = getattr(args, name, None)
+        if value is not None and value < least:
             raise ValueError(f"{name}={value}; it must be {least} or above")
     status: int = args.evaluate(args)
     return status
@@ -111,7 +118,9 @@ def _matrix(args: argparse.Namespace) -> int:
         from anymodal.toybox.matrix_report import matrix_table
 
         tasks = parse_tasks(args.kinds)
-        plan = MatrixPlan(tasks, args.n, args.seed, SPLITS[args.split], args.batch, args.varied)
+        plan = MatrixPlan(
+            tasks, args.n, args.seed, SPLITS[args.split], args.batch, args.varied, args.rows
+        )
         model = open_model(args)
         check_plan(plan, model)
         predictor = ModelPredictor(model)

@@ -82,5 +82,5 @@ def write_conversation(
 
 def accuracy_sentence(checks: Sequence[Sequence[Check]]) -> str:
     """The number of right answers among those that were measured, in a sentence."""
-    right = [check.right for each in checks for check in each]
+    right = [bool(check.right) for each in checks for check in each]
     return f"{sum(right)} of {len(right)} measured answers are right."

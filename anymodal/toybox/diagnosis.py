@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from anymodal.decoders import DiffusionDecoder
 from anymodal.evaluation.predictor import ModelPredictor
+from anymodal.media import Image
 from anymodal.modality import Modality
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import KINDS, as_text, sample_dialogue
 from anymodal.toybox.grammar.types import DialogueTurn, MediaItem
+from anymodal.toybox.keeping import frame_ssim, ground_ssim, match_size, reconstruct
 from anymodal.toybox.matrix import MatrixPlan, evaluate_matrix
 from anymodal.toybox.matrix_report import attribute_table
 from anymodal.toybox.probes import encoder_features, probe_accuracy, soft_token_features
 from anymodal.toybox.progress import batches_of
 from anymodal.toybox.render import MODALITIES
+from anymodal.toybox.renderers.visual import IMAGE_SIZE
 from anymodal.toybox.scene import all_scenes
 from anymodal.toybox.scoring import SceneSet, read_attributes, score, score_reply
 from anymodal.toybox.shares import AttributeShares, attributes
+from anymodal.toybox.tasks.grammar import GrammarSample
 from anymodal.types import Message, Target
 
 if TYPE_CHECKING:
@@ -81,6 +86,8 @@ def _output_side(
     """From words to a decoder's media."""
     if modality.decoder is None:
         return
+    if isinstance(modality.decoder, DiffusionDecoder) and modality.decoder.media is Image:
+        yield autoencoder_accuracy(modality.decoder, scenes)
     steps, guidance = modality.sampling["steps"], modality.sampling["guidance"]
     yield decoder_accuracy(
         modality.decoder, scenes, steps=steps, guidance=guidance, batch_size=batch_size
@@ -104,6 +111,27 @@ def oracle_accuracy(modality: str, scenes: SceneSet) -> ComponentAccuracy:
     media = scenes.media(modality)
     scores = [score(read_attributes(modality, item), expected) for item, expected in media]
     return ComponentAccuracy(f"{modality}: oracle on rendered media", attributes(scores))
+
+
+def autoencoder_accuracy(decoder: DiffusionDecoder, scenes: SceneSet) -> ComponentAccuracy:
+    """An image decoder's autoencoder on rendered images: the most that an edit can keep of one.
+
+    Beside the attributes, the SSIM of the ground and of the whole image with what was encoded.
+    """
+    scores, grounds, wholes = [], [], []
+    for item, expected in scenes.media("image"):
+        assert isinstance(item, Image)
+        source, result = match_size(item.pixels, IMAGE_SIZE), reconstruct(decoder, item)
+        result = match_size(result, IMAGE_SIZE)
+        scores.append(score(read_attributes("image", Image(result)), expected))
+        wholes.append(frame_ssim(source, result))
+        similarity = ground_ssim(source, result)
+        grounds += [] if similarity is None else [similarity]
+    shares = attributes(scores)
+    shares["by_attribute"]["image SSIM"] = float(np.mean(wholes))
+    if grounds:
+        shares["by_attribute"]["ground SSIM"] = float(np.mean(grounds))
+    return ComponentAccuracy("image: autoencoder alone", shares)
 
 
 @torch.inference_mode()
@@ -141,9 +169,12 @@ def decoder_accuracy(
 def language_accuracy(model: AnyModal, kind: str, scenes: SceneSet) -> ComponentAccuracy:
     """The language model on questions about media that stand as captions in the prompt."""
     scores: list[dict[str, bool]] = []
-    plan = MatrixPlan((f"{kind}>text",), scenes.count, scenes.seed, (scenes.unseen,))
+    samples = [
+        GrammarSample(scenes.seed, f"{kind}>text", scenes.unseen, index)
+        for index in range(scenes.count)
+    ]
     predictor = ModelPredictor(model)
-    for _, batch in batches_of(plan.samples(), 32, f"{kind} as captions"):
+    for _, batch in batches_of(samples, 32, f"{kind} as captions"):
         requests = [as_text(sample.dialogue)[0].parts for sample in batch]
         conversations = [[Message("user", list(map(str, parts)))] for parts in requests]
         replies = predictor(conversations, [sample.reply_seed(0) for sample in batch])

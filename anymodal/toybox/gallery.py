@@ -9,8 +9,9 @@ from pathlib import Path
 from anymodal import media
 from anymodal.chat.html_report import Check, message_html, write_html_report
 from anymodal.media import Media
-from anymodal.toybox.matrix_report import MatrixResults, percent, split_label
+from anymodal.toybox.matrix_report import MatrixResults, split_label
 from anymodal.toybox.records import DialogueRecord, MediaPart, TurnRecord
+from anymodal.toybox.shares import percent
 from anymodal.types import Message, Target
 
 PER_PAGE = 20
@@ -89,3 +90,5 @@ def _checks(turn: TurnRecord) -> Iterator[Check]:
         for name, value in expected.items():
             instead = "" if right[name] else f", read as {read.get(name) or 'nothing'}"
             yield Check(f"{name} {value}{instead}", right[name])
+    for name, figure in turn.get("measures", {}).items():
+        yield Check(f"{name} {figure:.3f}", None)

@@ -1,16 +1,15 @@
 """The any-to-any matrix: conversations with known answers, run with a predictor and scored.
 
-A task is a kind of conversation, or a mixture of them.
+A task is a kind of conversation, a mixture of them, a frozen set of people's requests, or one of
+files and pictures whose oracles measure more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from anymodal.config import suggest
@@ -18,21 +17,15 @@ from anymodal.evaluation.predictor import Predictor
 from anymodal.evaluation.store import RecordStore
 from anymodal.media import Media
 from anymodal.toybox.gallery import write_gallery
-from anymodal.toybox.grammar.dialogues import KINDS, sample_dialogue
-from anymodal.toybox.grammar.types import DialogueTurn, MediaItem, ReferenceDialogue
+from anymodal.toybox.grammar.dialogues import KINDS
 from anymodal.toybox.matrix_report import MatrixResults, summarize
-from anymodal.toybox.paraphrases import sample_paraphrase
 from anymodal.toybox.records import DialogueRecord, MediaPart, TurnRecord
-from anymodal.toybox.render import render_scene
-from anymodal.toybox.scoring import chance_level, read_attributes, score_reply
-from anymodal.toybox.variations import render_varied
+from anymodal.toybox.tasks.base import MatrixSample, SampleKey
+from anymodal.toybox.tasks.edits import MEASURED
+from anymodal.toybox.tasks.frozen import FROZEN, set_samples
+from anymodal.toybox.tasks.grammar import ANY, PARAPHRASE, GrammarSample
+from anymodal.toybox.tasks.light import LIGHT, LightSample
 from anymodal.types import Message
-
-ANY = "any"
-"""The task of all kinds of conversation, by the grammar's weights."""
-
-PARAPHRASE = "paraphrase"
-"""The task of requests in words that the grammar doesn't have."""
 
 MAIN = (
     "text>image",
@@ -46,64 +39,16 @@ MAIN = (
 )
 """The tasks that "main" stands for: text to each modality and back, and a mixture."""
 
-SampleKey = tuple[str, bool, int]
-"""Task, split and index of a sample, unique within a plan."""
+GROUPS: dict[str, tuple[str, ...]] = {
+    "main": MAIN,
+    "all": (*KINDS, ANY, PARAPHRASE),
+    "light": LIGHT,
+    "sets": (*FROZEN, *LIGHT, *MEASURED),
+}
+"""Names that stand for several tasks."""
 
 SaveMedia = Callable[[Media, str], str]
 """Saves a media item under a name; its path comes back."""
-
-
-@dataclass(frozen=True)
-class MatrixSample:
-    """One conversation of the matrix; seed, task, split and index decide everything in it."""
-
-    seed: int
-    task: str
-    unseen: bool
-    index: int
-    varied: bool = False
-
-    @property
-    def key(self) -> SampleKey:
-        """Task, split and index."""
-        return self.task, self.unseen, self.index
-
-    @property
-    def name(self) -> str:
-        """The stem of its files' names."""
-        split = "unseen" if self.unseen else "seen"
-        return f"{self.task.replace('>', '-to-').replace(':', '-')}-{split}-{self.index:03d}"
-
-    @property
-    def entropy(self) -> list[int]:
-        """The entropy of its random numbers, without its format: varied media show the same."""
-        return [self.seed, self.index, int(self.unseen), *self.task.encode()]
-
-    @cached_property
-    def dialogue(self) -> ReferenceDialogue:
-        """The conversation, with its answers."""
-        rng = np.random.default_rng([*self.entropy, 0])
-        if self.task == PARAPHRASE:
-            return sample_paraphrase(rng, unseen=self.unseen)
-        kind = None if self.task == ANY else self.task
-        return sample_dialogue(rng, kind=kind, unseen=self.unseen)
-
-    def reply_seed(self, turn: int) -> int:
-        """The seed of the reply of one turn."""
-        state = np.random.SeedSequence([*self.entropy, 1, turn]).generate_state(1)
-        return int(state[0]) >> 1  # seeds of torch and of sessions have a sign
-
-    def request(self, turn: int) -> Message:
-        """The user's message of one turn, its media rendered."""
-        rng = np.random.default_rng([*self.entropy, 2, turn])
-        renderer = render_varied if self.varied else render_scene
-        return Message(
-            "user",
-            [
-                renderer(part.scene, part.modality, rng) if isinstance(part, MediaItem) else part
-                for part in self.dialogue.turns[2 * turn].parts
-            ],
-        )
 
 
 @dataclass(frozen=True)
@@ -111,12 +56,14 @@ class MatrixPlan:
     """The conversations to run.
 
     Args:
-        tasks: kinds of conversation, `ANY` or `PARAPHRASE`.
+        tasks: as `parse_tasks` names them.
         count: conversations of each task and split.
         seed: decides everything.
         splits: whether scenes are held out, one value per split.
         batch_size: conversations at once.
-        varied: give media as files of other formats, sizes, rates and lengths, with some noise.
+        varied: give the grammar's media as files of other formats, sizes, rates and lengths, with
+            some noise.
+        rows: about how many rows of each frozen set; None for all.
     """
 
     tasks: tuple[str, ...] = MAIN
@@ -125,30 +72,34 @@ class MatrixPlan:
     splits: tuple[bool, ...] = (False,)
     batch_size: int = 16
     varied: bool = False
+    rows: int | None = None
 
     def samples(self) -> list[MatrixSample]:
         """Every conversation, task by task."""
-        return [
-            MatrixSample(self.seed, task, unseen, index, self.varied)
-            for task in self.tasks
-            for unseen in self.splits
-            for index in range(self.count)
-        ]
+        return [sample for task in self.tasks for sample in self._samples(task)]
+
+    def _samples(self, task: str) -> Sequence[MatrixSample]:
+        if task in FROZEN:
+            return set_samples(task, self.seed, self.splits, self.rows)
+        places = [(unseen, index) for unseen in self.splits for index in range(self.count)]
+        if task in LIGHT or task in MEASURED:
+            kind = LightSample if task in LIGHT else MEASURED[task]
+            return [kind(self.seed, task, *place) for place in places]
+        return [GrammarSample(self.seed, task, *place, self.varied) for place in places]
 
 
 def parse_tasks(text: str) -> tuple[str, ...]:
-    """The tasks that a comma-separated text names: "main" for some, "all" for every one.
+    """The tasks that a comma-separated text names, each alone or several by a name of `GROUPS`.
 
     Raises:
         ValueError: for a task that there isn't.
     """
-    every = [*KINDS, ANY, PARAPHRASE]
-    groups: dict[str, Sequence[str]] = {"main": MAIN, "all": every}
+    every = [*GROUPS["all"], *GROUPS["sets"]]
     names = [name.strip() for name in text.split(",")]
-    tasks = tuple(dict.fromkeys(x for name in names for x in groups.get(name, [name])))
+    tasks = tuple(dict.fromkeys(x for name in names for x in GROUPS.get(name, (name,))))
     for task in tasks:
         if task not in every:
-            hint = suggest(task, [*every, *groups])
+            hint = suggest(task, [*every, *GROUPS])
             raise ValueError(f"no kind of conversation is called {task!r}{hint}")
     return tasks
 
@@ -220,15 +171,15 @@ def run_dialogues(
     """
     histories: list[list[Message]] = [[] for _ in samples]
     turns: list[list[TurnRecord]] = [[] for _ in samples]
-    for turn in range(max(len(sample.dialogue.answers) for sample in samples)):
-        active = [i for i, s in enumerate(samples) if turn < len(s.dialogue.answers)]
+    for turn in range(max(sample.turn_count for sample in samples)):
+        active = [i for i, s in enumerate(samples) if turn < s.turn_count]
         for i in active:
             histories[i].append(samples[i].request(turn))
         seeds = [samples[i].reply_seed(turn) for i in active]
         replies = predictor([list(histories[i]) for i in active], seeds)
         for i, reply in zip(active, replies, strict=True):
             histories[i].append(reply)
-            record = _score_turn(samples[i].dialogue, turn, reply)
+            record = samples[i].score(turn, histories[i][-2], reply)
             if save is not None:
                 name = f"{samples[i].name}-{turn}"
                 _save_media(record["request"], histories[i][-2].media, save, f"{name}-user")
@@ -237,10 +188,10 @@ def run_dialogues(
     return [
         {
             "line": sample.task,
-            "kind": sample.dialogue.kind,
+            "kind": sample.kind,
             "unseen": sample.unseen,
             "index": sample.index,
-            "from_input": sample.dialogue.from_input,
+            "from_input": sample.from_input,
             "turns": records,
         }
         for sample, records in zip(samples, turns, strict=True)
@@ -254,39 +205,3 @@ def _save_media(
     places = [part for part in parts if not isinstance(part, str)]
     for number, (part, item) in enumerate(zip(places, media, strict=True)):
         part["path"] = save(item, f"{name}-{number}")
-
-
-def _score_turn(dialogue: ReferenceDialogue, turn: int, reply: Message) -> TurnRecord:
-    """Score the reply of one turn; its record comes back."""
-    request, reference = dialogue.turns[2 * turn : 2 * turn + 2]
-    kinds = [item.modality for item in reference.media]
-    expected = dialogue.answers[turn]
-    modalities = kinds or ["text"] * len(expected)
-    contents = _match(modalities, reply)
-    return {
-        "request": _describe_parts(request),
-        "reply": [
-            part if isinstance(part, str) else {"kind": getattr(part, "kind", "")}
-            for part in reply.content
-        ],
-        "wanted": expected,
-        "read": [read_attributes(*pair) for pair in zip(modalities, contents, strict=True)],
-        "right": [score_reply(*each) for each in zip(modalities, contents, expected, strict=True)],
-        "chance": [{name: chance_level(name, each) for name in each} for each in expected],
-        "media": {"asked": kinds, "given": [item.kind for item in reply.media]},
-    }
-
-
-def _match(modalities: Sequence[str], reply: Message) -> list[str | Media | None]:
-    """The reply's content for each expected modality: its next item of that kind, or its text."""
-    items: dict[str, Iterator[Media]] = {
-        name: iter([item for item in reply.media if item.kind == name]) for name in modalities
-    }
-    return [reply.text if name == "text" else next(items[name], None) for name in modalities]
-
-
-def _describe_parts(turn: DialogueTurn) -> list[str | MediaPart]:
-    return [
-        part if isinstance(part, str) else {"kind": part.modality, "caption": part.caption}
-        for part in turn.parts
-    ]

@@ -16,17 +16,15 @@ def check_plan(plan: MatrixPlan, model: ComposedModel) -> None:
     Raises:
         ValueError: naming the kinds of media that it doesn't, and the tasks that it can do.
     """
-    modalities = model.modalities.values()
+    own = model.modalities.values()
     kinds = {
-        "read": {each.media.kind for each in modalities if each.encoder is not None},
-        "make": {each.media.kind for each in modalities if each.decoder is not None},
+        "read": {each.media.kind for each in own if each.encoder is not None},
+        "make": {each.media.kind for each in own if each.decoder is not None},
     }
     missing: dict[str, set[str]] = {task: set() for task in plan.tasks}
     for sample in plan.samples():
-        for turn in sample.dialogue.turns:
-            verb = "read" if turn.role == "user" else "make"
-            unknown = {item.modality for item in turn.media} - kinds[verb]
-            missing[sample.task] |= {f"{verb} {kind}" for kind in unknown}
+        for verb, modalities in zip(("read", "make"), sample.modalities, strict=True):
+            missing[sample.task] |= {f"{verb} {kind}" for kind in modalities - kinds[verb]}
     lacking = sorted(set().union(*missing.values()))
     if lacking:
         tasks = [task for task, lacks in missing.items() if not lacks]

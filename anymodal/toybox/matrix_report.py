@@ -6,8 +6,22 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from anymodal.io.results import markdown_table
+from anymodal.toybox.kind_report import (
+    GoalFigure,
+    KindFigures,
+    figures_by_kind,
+    goal_figures,
+    kind_tables,
+)
 from anymodal.toybox.records import DialogueRecord
-from anymodal.toybox.shares import AttributeShares, Share, attributes, proportion
+from anymodal.toybox.shares import (
+    AttributeShares,
+    Share,
+    attributes,
+    percent,
+    proportion,
+    span,
+)
 
 
 class Figures(AttributeShares):
@@ -39,11 +53,18 @@ class TaskFigures(SplitFigures):
 
 
 class Summary(TypedDict):
-    """The figures of every task and split, of every split, and of all conversations together."""
+    """The figures of every task and split, of every split, and of all conversations together.
+
+    Attributes:
+        kinds: figures by kind of request, of the tasks that have several.
+        goals: figures beside what nano is to reach.
+    """
 
     results: list[TaskFigures]
     splits: list[SplitFigures]
     total: Figures
+    kinds: list[KindFigures]
+    goals: list[GoalFigure]
 
 
 class MatrixResults(Summary):
@@ -62,15 +83,24 @@ def summarize(records: Sequence[DialogueRecord]) -> Summary:
     groups: dict[tuple[str, bool], list[DialogueRecord]] = {}
     for record in records:
         groups.setdefault((record["line"], record["unseen"]), []).append(record)
+    # By task in the plan's order, and of each the seen scenes first.
+    order = list(dict.fromkeys(task for task, _ in groups))
+    groups = dict(sorted(groups.items(), key=lambda each: (order.index(each[0][0]), each[0][1])))
     tasks: list[TaskFigures] = [
         {"line": task, "unseen": unseen, **figures(group)}
         for (task, unseen), group in groups.items()
     ]
     splits: list[SplitFigures] = [
         {"unseen": unseen, **figures([r for r in records if r["unseen"] == unseen])}
-        for unseen in dict.fromkeys(unseen for _, unseen in groups)
+        for unseen in sorted({unseen for _, unseen in groups})
     ]
-    return {"results": tasks, "splits": splits, "total": figures(records)}
+    return {
+        "results": tasks,
+        "splits": splits,
+        "total": figures(records),
+        "kinds": figures_by_kind(records),
+        "goals": goal_figures(records),
+    }
 
 
 def figures(records: Sequence[DialogueRecord]) -> Figures:
@@ -92,9 +122,10 @@ def figures(records: Sequence[DialogueRecord]) -> Figures:
 
 
 def matrix_table(results: Summary) -> str:
-    """The results of a matrix as two Markdown tables: the figures, and each attribute's.
+    """The results of a matrix as Markdown tables: the figures, and each attribute's.
 
     Seen and held-out scenes stand side by side; chance and media are of both together.
+    Tasks with several kinds of request have tables by kind, and of what nano is to reach.
     """
     tasks: dict[str, Sequence[SplitFigures]] = {}
     for result in results["results"]:
@@ -103,16 +134,27 @@ def matrix_table(results: Summary) -> str:
     head = ["conversation", "n"]
     for split in results["splits"]:
         head += [f"{'held out' if split['unseen'] else 'seen'} %", "95 %", "told by input %"]
-    rows = [_row(name, splits) for name, splits in tasks.items()]
+    order = [split["unseen"] for split in results["splits"]]
+    rows = [_row(name, splits, order) for name, splits in tasks.items()]
     labels = [(split_label(result), result) for result in results["results"]]
     by_task = markdown_table([*head, "chance %", "media %"], rows)
-    return f"{by_task}\n\n{attribute_table('conversation', labels)}"
+    tables = [by_task, attribute_table("conversation", labels)]
+    if results["kinds"]:
+        tables.append(kind_tables(results["kinds"], results["goals"]))
+    return "\n\n".join(tables)
 
 
-def _row(name: str, splits: Sequence[SplitFigures]) -> list[str]:
+def _row(name: str, splits: Sequence[SplitFigures], order: Sequence[bool]) -> list[str]:
+    """A task's cells; dashes for a split in which it has no conversation."""
     row = [name, str(sum(split["count"] for split in splits))]
-    for split in splits:
-        row += [percent(split["share"]), span(split["interval"]), percent(split["input"]["share"])]
+    by_split = {split["unseen"]: split for split in splits}
+    for unseen in order:
+        split = by_split.get(unseen)
+        if split is None:
+            row += ["–"] * 3
+        else:
+            row += [percent(split["share"]), span(split["interval"])]
+            row.append(percent(split["input"]["share"]))
     counts = [split["count"] for split in splits]
     chance = _mean([split["chance"] for split in splits], counts)
     media = _mean([split["media"]["share"] for split in splits], counts)
@@ -142,16 +184,6 @@ def attribute_table(first: str, lines: Sequence[tuple[str, AttributeShares]]) ->
         for label, result in lines
     ]
     return markdown_table([first, "right %", "95 %", *names], rows)
-
-
-def percent(share: float | None) -> str:
-    """A share as text: 93.8, or a dash where there is none."""
-    return "–" if share is None else f"{100 * share:.1f}"
-
-
-def span(interval: Sequence[float] | None) -> str:
-    """An interval as text, in whole per cent."""
-    return "–" if interval is None else "–".join(f"{100 * end:.0f}" for end in interval)
 
 
 def label(task: str) -> str:

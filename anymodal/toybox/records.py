@@ -38,6 +38,8 @@ class TurnRecord(TypedDict):
         right: whether each expected attribute was read.
         chance: the chance level of each expected attribute.
         media: kinds expected and generated.
+        kind: of the request, where a task has several.
+        measures: figures of the reply's media, such as distances, by name.
     """
 
     request: list[str | MediaPart]
@@ -47,6 +49,8 @@ class TurnRecord(TypedDict):
     right: list[dict[str, bool]]
     chance: list[dict[str, float]]
     media: MediaKinds
+    kind: NotRequired[str]
+    measures: NotRequired[dict[str, float]]
 
 
 class DialogueRecord(TypedDict):

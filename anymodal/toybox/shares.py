@@ -48,3 +48,13 @@ def attributes(scores: Sequence[Mapping[str, bool]]) -> AttributeShares:
         **proportion(every, sum(bool(marks) for marks in scores)),
         "by_attribute": {name: sum(marks) / len(marks) for name, marks in right.items()},
     }
+
+
+def percent(share: float | None) -> str:
+    """A share as text: 93.8, or a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def span(interval: Sequence[float] | None) -> str:
+    """An interval as text, in whole per cent."""
+    return "–" if interval is None else "–".join(f"{100 * end:.0f}" for end in interval)

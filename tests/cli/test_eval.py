@@ -25,6 +25,8 @@ def test_the_command_measures_a_pipelines_folder(tmp_path, capsys):
 
 def test_the_command_refuses_what_there_is_not(capsys):
     assert cli.main(["eval", "matrix", "--n", "0"]) == 2
+    assert cli.main(["eval", "matrix", "--rows", "0"]) == 2
+    assert "rows=0" in capsys.readouterr().err
     assert cli.main(["eval", "matrix", "--seed", "-1"]) == 2
     assert "0 or above" in capsys.readouterr().err
     assert cli.main(["eval", "matrix", "--model", "no-such-model"]) == 2

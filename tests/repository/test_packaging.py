@@ -131,10 +131,10 @@ def shipped(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in files if path.is_file()}
 
 
-def page_files(root: Path) -> set[str]:
-    """The files of the web page, relative to the package."""
-    files = (root / "anymodal" / "serving" / "page").iterdir()
-    return {path.relative_to(root).as_posix() for path in files}
+def data_files(root: Path) -> set[str]:
+    """The files of the web page and of the measuring sets, relative to the package."""
+    folders = (root / "anymodal" / "serving" / "page", root / "anymodal" / "toybox" / "sets")
+    return {path.relative_to(root).as_posix() for folder in folders for path in folder.iterdir()}
 
 
 def test_wheel_holds_each_file_once(source: Path, wheel: Path) -> None:
@@ -148,7 +148,7 @@ def test_wheel_holds_each_file_once(source: Path, wheel: Path) -> None:
         for found in (source / folder).rglob("*.py")
         if (path := found.relative_to(source)).parts[:2] not in LINKS
     }
-    assert set(names) == modules | {"anymodal/py.typed"} | shipped(source) | page_files(source)
+    assert set(names) == modules | {"anymodal/py.typed"} | shipped(source) | data_files(source)
     assert "License-Expression: Apache-2.0" in meta and "Requires-Python: >=3.11" in meta
 
 

@@ -54,12 +54,13 @@ def test_a_probe_reads_what_features_hold_and_nothing_else(monkeypatch):
 def test_every_component_of_a_tiny_model_is_measured(monkeypatch):
     monkeypatch.setattr(probes, "PROBE_SAMPLES", 24)
     names = [result.name for result in diagnose(tiny_model(), SceneSet(2))]
-    assert names[:8] == [
+    assert names[:9] == [
         "image: oracle on rendered media",
         "image: encoder, linear probe",
         "image: soft tokens, linear probe",
         "image: language model on captions",
         "image>text: full chain",
+        "image: autoencoder alone",
         "image: decoder on captions",
         "image: head, nearest caption",
         "text>image: full chain",

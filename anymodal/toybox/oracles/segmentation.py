@@ -108,6 +108,11 @@ def _foreground(difference: Floats) -> Floats:
     return np.asarray(mask)
 
 
+def figure_mask(frame: Floats) -> Floats:
+    """Soft mask (H, W) of what stands out from a frame's background, 0 to 1."""
+    return _foreground(frame - _fit_background(frame))
+
+
 def _chroma(frame: Floats) -> Floats:
     """The largest less the smallest channel of every pixel, shape (H, W)."""
     red, green, blue = frame[..., 0], frame[..., 1], frame[..., 2]

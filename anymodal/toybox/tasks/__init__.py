@@ -1,0 +1,1 @@
+"""Tasks of the matrix: conversations with what their replies must hold."""
