@@ -67,3 +67,11 @@ def test_every_word_of_one_list_and_one_of_the_other() -> None:
     assert not has_words("A red bee.", ["red", "bee"], ["shake", "shaking"])
     assert not has_words("A bee that shakes.", ["red", "bee"], ["shakes"])
     assert has_words("anything")
+
+
+def test_a_list_of_values_is_no_answer() -> None:
+    assert not has_words("I know ball, bell, bird, bee and clock.", ["bee"])
+    assert not has_words("I know small and big.", [], ["big"])
+    assert not has_words("Slow or fast?", ["fast"])
+    assert has_words("The flute is big, the drum is small.", ["flute"], ["big"])
+    assert has_words("A bee, not a bell or a ball.", ["bee"])

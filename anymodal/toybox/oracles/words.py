@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from anymodal.toybox.scene import VALUES
+
 WHOLE = frozenset({"yes", "no", "1", "red", "bee", "car"})
 """Words that begin too many others, as "no" does "not", and count alone."""
 
@@ -50,10 +52,28 @@ def has_word(text: str, word: str) -> bool:
 
 
 def has_words(text: str, every: Sequence[str] = (), some: Sequence[str] = ()) -> bool:
-    """Whether every word of one list occurs in a text, and one of another list that has any."""
+    """Whether every word of one list occurs in a text, and one of another list that has any.
+
+    A text that lists values, as "I know ball, bell, bird and bee" or "small and big", answers
+    nothing.
+    """
+    if _lists_values(text):
+        return False
     return all(has_word(text, word) for word in every) and (
         not some or any(has_word(text, word) for word in some)
     )
+
+
+def _lists_values(text: str) -> bool:
+    """Whether a text names more than three values of an attribute, or both of two as one."""
+    plain = _plain(text)
+    for values in VALUES.values():
+        pair = rf"\b({'|'.join(values)}) (?:and|or) ({'|'.join(values)})\b"
+        if len(values) == 2 and re.search(pair, plain):
+            return True
+        if sum(has_word(plain, value) for value in values) > 3:
+            return True
+    return False
 
 
 def says_unknown(text: str) -> bool:
