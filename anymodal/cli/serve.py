@@ -63,6 +63,13 @@ def _add_network_arguments(add: Callable[..., object]) -> None:
     add("--port", type=port, default=8000, help="default: %(default)s; 0 takes a free one")
     add("--api-keys", type=Path, metavar="FILE", help="a file with API keys, one a line")
     add(
+        "--server-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer requests to this name, too (default: to addresses, localhost and --host)",
+    )
+    add(
         "--cors-origin",
         action="append",
         default=[],

@@ -95,6 +95,7 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
     return dataclasses.replace(
         settings,
         api_keys=read_api_keys(args.api_keys),
+        server_names=[args.host, *args.server_name],
         cors_origins=args.cors_origin,
         requests_per_minute=args.rate,
         page=args.page,

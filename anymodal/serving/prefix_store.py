@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
@@ -11,9 +12,14 @@ from torch import Tensor
 from anymodal.language.kv_cache import PrefixCache, common_prefix
 from anymodal.language.model import LanguageModel
 
+_Hashes = tuple[int, ...]
+"""Of a cache's keys, which have no order of their own."""
+
 
 class PrefixStore:
     """Keys and values of finished replies, for requests that begin alike.
+
+    None of them is the beginning of another.
 
     Args:
         language: the model that they are of.
@@ -22,48 +28,54 @@ class PrefixStore:
 
     def __init__(self, language: LanguageModel, budget: int) -> None:
         self.language, self.budget = language, budget
-        self._caches: list[PrefixCache] = []  # the least recently used first
+        self.nbytes = 0
+        self._caches: OrderedDict[_Hashes, PrefixCache] = OrderedDict()  # the next to go first
+        # In order, in which what begins alike stands side by side: many are searched in no time.
+        self._order: list[_Hashes] = []
         self._lock = threading.Lock()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that are kept."""
-        return sum(cache.nbytes for cache in self._caches)
 
     def find(self, keys: Sequence[Hashable]) -> PrefixCache:
         """A cache that begins like these keys, for the caller to go on with; an empty one else."""
         with self._lock:
-            best, length = None, 0
-            for cache in self._caches:
-                if (common := common_prefix(cache.keys, keys)) > length:
-                    best, length = cache, common
-            if best is None:
+            hashes = tuple(map(hash, keys))
+            place = bisect_left(self._order, hashes)
+            neighbours = self._order[max(0, place - 1) : place + 1]
+            best = max(neighbours, key=lambda each: common_prefix(each, hashes), default=None)
+            if best is None or not common_prefix(self._caches[best].keys, keys):
                 return PrefixCache(self.language)
-            # To the end: the first of the list is the next to go.
-            self._caches.remove(best)
-            self._caches.append(best)
+            self._caches.move_to_end(best)
             # A fork, since several requests may go on from it at once.
-            return best.fork()
+            return self._caches[best].fork()
 
     def put(self, cache: PrefixCache) -> None:
-        """Keep a cache, in place of those that it goes on from."""
-        if (size := cache.nbytes) > self.budget:
+        """Keep a cache, in place of the one that it goes on from."""
+        size = cache.nbytes
+        if size > self.budget:
             return
         with self._lock:
-            self._caches = [
-                each
-                for each in self._caches
-                if common_prefix(each.keys, cache.keys) < len(each.keys)
-            ]
-            total = self.nbytes + size
-            while total > self.budget:
-                total -= self._caches.pop(0).nbytes
-            self._caches.append(cache)
+            hashes = tuple(map(hash, cache.keys))
+            place = bisect_left(self._order, hashes)
+            if place < len(self._order) and self._order[place][: len(hashes)] == hashes:
+                self._caches.move_to_end(self._order[place])  # what is kept goes on from it
+                return
+            if place and self._order[place - 1] == hashes[: len(self._order[place - 1])]:
+                self._drop(self._order[place - 1])
+            while self.nbytes + size > self.budget:
+                self._drop(next(iter(self._caches)))
+            self._caches[hashes] = cache
+            insort(self._order, hashes)
+            self.nbytes += size
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._caches = []
+            self._caches.clear()
+            self._order.clear()
+            self.nbytes = 0
+
+    def _drop(self, hashes: _Hashes) -> None:
+        self.nbytes -= self._caches.pop(hashes).nbytes
+        del self._order[bisect_left(self._order, hashes)]
 
 
 class SoftTokenStore:

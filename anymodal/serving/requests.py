@@ -60,27 +60,44 @@ Item = Event | ReplyEnd | Exception
 """An event of a reply, or its end."""
 
 
+GATHER_SECONDS = 0.01
+"""For which the events of one wake-up of the loop gather. No reader notices; and each wake-up takes
+the interpreter's lock from the thread that writes, longer than a small model's token takes."""
+
+
 class Mailbox:
-    """Carries items from an engine's threads to one event loop, many by one wake-up."""
+    """Carries items from an engine's threads to one event loop, many by one wake-up.
+
+    The first item wakes the loop. Those of the next moment gather, until one ends a reply.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._items: deque[tuple[asyncio.Queue[Item], Item]] = deque()
-        self._is_scheduled = False
+        self._is_awake = False  # the loop will look at the items without being told
+        self._timer: asyncio.TimerHandle | None = None
 
     def put(self, queue: asyncio.Queue[Item], item: Item) -> None:
         """Put an item into a queue of the loop, from any thread."""
         self._items.append((queue, item))
-        if not self._is_scheduled:
-            self._is_scheduled = True
+        if not self._is_awake or isinstance(item, ReplyEnd | Exception):
+            self._is_awake = True
             with contextlib.suppress(RuntimeError):  # the loop has ended, and its readers with it
                 self.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
-        self._is_scheduled = False  # first, so that what is put from now on wakes the loop again
         while self._items:
             queue, item = self._items.popleft()
             queue.put_nowait(item)
+        if self._timer is None:
+            self._timer = self.loop.call_later(GATHER_SECONDS, self._end_gathering)
+
+    def _end_gathering(self) -> None:
+        self._timer = None
+        self._is_awake = False  # first, so that what is put from now on wakes the loop again
+        if self._items:
+            self._is_awake = True
+            self._deliver()
 
 
 class Channel:
@@ -122,6 +139,7 @@ class ReplyStream(AsyncIterator[Event]):
         self, channel: Channel, timeout: float, content_filter: ContentFilter | None = None
     ) -> None:
         self._filter, self._text = content_filter, ""
+        self._error: Exception | None = None
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
         self._channel, self._has_ended = channel, False
@@ -150,11 +168,18 @@ class ReplyStream(AsyncIterator[Event]):
 
     async def next_events(self) -> list[Event]:
         """The next event, and those that have come by then; none at the end."""
+        if self._error is not None:
+            raise self._error
         events: list[Event] = []
-        async for event in self:
-            events.append(event)
-            if self._channel.items.empty():
-                break
+        try:
+            async for event in self:
+                events.append(event)
+                if self._channel.items.empty():
+                    break
+        except Exception as error:
+            if not events:
+                raise
+            self._error = error  # after what came before it
         return events
 
     async def _check(self, event: Event) -> None:

@@ -14,6 +14,8 @@ from torch import Tensor
 from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.serving.engine import Engine, EngineSettings, ReplyEngine
+from anymodal.serving.errors import OutOfMemoryError
+from anymodal.serving.memory import free_memory, is_out_of_memory
 from anymodal.tools.embed.files import TEXT
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ class ServedModel:
         """One embedding (E,) an item, on the CPU.
 
         Raises:
+            OutOfMemoryError: if there is no memory, even for one alone.
             ValueError: if no encoder reads an item.
         """
         kinds = [TEXT if isinstance(item, str) else item.kind for item in items]
@@ -145,7 +148,26 @@ class ServedModel:
                     )
         return [rows[place] for place in range(len(items))]
 
-    def _embed_batch(self, kind: str, items: Sequence[str | Media]) -> Tensor:
+    def _embed_batch(
+        self, kind: str, items: Sequence[str | Media], is_retry: bool = False
+    ) -> Tensor:
+        """Embed a batch. Where memory runs out it is halved; a single one is tried once more."""
+        try:
+            return self._encode(kind, items)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        free_memory()  # out here, where the error's traceback holds nothing any more
+        if len(items) > 1:
+            half = len(items) // 2
+            return torch.cat(
+                [self._embed_batch(kind, part) for part in (items[:half], items[half:])]
+            )
+        if is_retry:
+            raise OutOfMemoryError
+        return self._embed_batch(kind, items, is_retry=True)
+
+    def _encode(self, kind: str, items: Sequence[str | Media]) -> Tensor:
         encoder = self.encoders[kind]
         prepared = torch.stack([encoder.prepare(item) for item in items])  # type: ignore[arg-type]
         return encoder.embed(encoder.to_weights(prepared)).float().cpu()  # NumPy has no bfloat16

@@ -100,7 +100,7 @@ def test_a_schema_may_be_the_enum_itself(client: openai.OpenAI) -> None:
         ({"choices": ["a"], "stop": "b"}, "'stop' has no effect"),
         ({"choices": ["a"], "logprobs": True}, "'logprobs' has no effect"),
         ({"choices": ["a"], "response_format": schema({"enum": ["a"]})}, "give 'choices' or"),
-        ({"response_format": {"type": "json_object"}}, "is served where its schema is an enum"),
+        ({"response_format": {"type": "json_object"}}, "is served where it is an enum"),
         ({"response_format": schema({"type": "object", "properties": {}})}, "is an enum"),
         ({"response_format": schema({"enum": ["1", 1]})}, "the same text"),
         ({"response_format": schema({"type": "object", "properties": {"a": 1}})}, "is an enum"),
@@ -111,3 +111,34 @@ def test_what_asks_for_no_choice_is_refused(
 ) -> None:
     with pytest.raises(openai.BadRequestError, match=says):
         client.chat.completions.create(**HELLO, extra_body=fields)
+
+
+def test_a_response_is_one_of_the_choices(client: openai.OpenAI, model: AnyModal) -> None:
+    asked: Any = {"model": "tiny", "input": "hello", "extra_body": {"choices": CHOICES}}
+    answer = client.responses.create(**asked)
+    part: Any = answer.output[0].content[0]  # type: ignore[union-attr]
+    assert answer.output_text == "Hello!" and [each["text"] for each in part.choices] == CHOICES
+    alone = model.chat("hello", choices=CHOICES)
+    for each, expected in zip(part.choices, alone.choices, strict=True):
+        assert each["probability"] == pytest.approx(expected.probability, abs=1e-5)
+    with client.responses.stream(**asked) as events:
+        last: Any = events.get_final_response()
+    assert last.output[0].content[0].choices == part.choices
+    again = [{"role": "user", "content": "hello"}, *answer.output,
+             {"role": "user", "content": "hello"}]  # fmt: skip
+    assert client.responses.create(**{**asked, "input": again}).output_text in CHOICES
+
+
+def test_a_response_is_parsed_as_an_enum(client: openai.OpenAI) -> None:
+    asked: Any = {"model": "tiny", "input": "hello"}
+    answer = client.responses.parse(**asked, text_format=ByClass)
+    assert answer.output_parsed == ByClass(greeting=Greeting.HELLO)
+    tool = {"type": "function", "name": "a", "parameters": {"type": "object", "properties": {}}}
+    for fields, says in (
+        ({"choices": ["a"], "tools": [tool]}, "'tools' has no effect"),
+        ({"text": {"format": {"type": "json_object"}}}, "served where it is an enum"),
+        ({"choices": ["a"], "text": {"format": {**schema({"enum": ["a"]})["json_schema"],
+                                                "type": "json_schema"}}}, "give 'choices' or"),
+    ):  # fmt: skip
+        with pytest.raises(openai.BadRequestError, match=says):
+            client.responses.create(**asked, extra_body=fields)

@@ -120,6 +120,28 @@ def test_requests_at_once_are_answered_as_each_alone(model: AnyModal, duck: Medi
             assert difference(one, other) <= (1 if isinstance(one, Image | Video) else 1e-4)
 
 
+def test_sampled_replies_have_the_scores_that_they_have_alone(model: AnyModal) -> None:
+    """Within 1e-5, by log-probabilities of all that is sampled and of the likeliest beside it."""
+    asked = ["hello", "what can you do?", "who are you?", "thank you", "good morning", "hello"]
+    how: Any = {"temperature": 1.0, "top_logprobs": 20}
+
+    async def work(engine: Engine) -> list[list[Event]]:
+        requests = [request(each, seed=seed, text=how) for seed, each in enumerate(asked)]
+        return [events for *_, events in await asyncio.gather(*(read(engine, r) for r in requests))]
+
+    def scores(events: Sequence[Event]) -> list[tuple[int, float, dict[int, float]]]:
+        tokens = [each for e in events if isinstance(e, TextDelta) for each in e.logprobs]
+        return [(each.token, each.logprob, dict(each.top)) for each in tokens]
+
+    for seed, events in enumerate(run(model, work)):
+        alone = scores(list(model.stream(asked[seed], seed=seed, sampling=QUICK, **how)))
+        together = scores(events)
+        assert len(alone) > 3 and [each[0] for each in together] == [each[0] for each in alone]
+        for (_, one, top), (_, other, top_alone) in zip(together, alone, strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+            assert top == pytest.approx(top_alone, abs=1e-5)
+
+
 def test_text_goes_on_while_media_are_made(model: AnyModal) -> None:
     async def work(engine: Engine) -> None:
         stream = await engine.submit(request(DRAW, sampling=SLOW))

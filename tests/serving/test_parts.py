@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anymodal.language.kv_cache import PrefixCache
+from anymodal.language.kv_cache import PrefixCache, common_prefix
 from anymodal.language.stop_strings import StopStrings
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
@@ -72,6 +74,21 @@ def test_the_longest_beginning_is_found_and_the_oldest_goes_first(language: obje
     assert store.nbytes <= store.budget
     store.clear()
     assert store.nbytes == 0
+
+
+def test_what_is_found_among_many_is_the_longest_beginning(language: object) -> None:
+    store, draw = PrefixStore(language, 2**30), random.Random(0)  # type: ignore[arg-type]
+    kept: list[list[int]] = []
+    for _ in range(200):
+        keys = [draw.randrange(-2, 2) for _ in range(draw.randrange(1, 6))]  # -1 and -2 hash alike
+        cache = PrefixCache(language)  # type: ignore[arg-type]
+        cache.keys = list(keys)
+        store.put(cache)
+        kept.append(keys)
+        asked = [draw.choice((0, 1, 5)) for _ in range(6)]
+        best = max(common_prefix(each, asked) for each in kept)
+        assert common_prefix(store.find(asked).keys, asked) == best
+    assert len(store._caches) == len(store._order) < 200
 
 
 def test_soft_tokens_are_kept_within_their_budget() -> None:

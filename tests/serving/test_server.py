@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import torch
 
 from anymodal.media import Limits
 from anymodal.media.base import data_uri
@@ -268,6 +269,71 @@ def test_keys_and_origins(model: AnyModal) -> None:
     thread.join(30)
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:1", 200), ("localhost", 200), ("[::1]:8000", 200), ("192.0.2.7", 200),
+     ("LOCALHOST.:8000", 200), ("chat.example.org", 200), ("evil.example", 403),
+     ("chat.example.org.evil.example", 403), ("localhost.evil.example:8000", 403),
+     ("127.0.0.1.evil.example", 403), ("[::1", 403)],
+)  # fmt: skip
+def test_a_page_that_names_this_machine_is_refused(
+    model: AnyModal, named_url: str, host: str, status: int
+) -> None:
+    answer = ask(named_url, "/v1/models", Host=host)
+    assert answer.status == status
+    if status == 403:
+        assert answer.error["code"] == "host_not_allowed"
+
+
+@pytest.fixture(scope="module")
+def named_url(model: AnyModal) -> Iterator[str]:
+    origins = ["https://a.example"]
+    settings = ServerSettings(server_names=["chat.example.org"], cors_origins=origins)
+    with serving([model_to_serve(model)], settings) as url:
+        yield url
+
+
+def test_a_page_of_another_site_can_start_nothing(named_url: str) -> None:
+    own = urlsplit(named_url).netloc
+    for origin, status in (("https://b.example", 403), ("null", 403), ("http://localhost:1", 403),
+                           ("https://a.example", 200), ("https://chat.example.org", 200),
+                           (f"http://{own}", 200)):  # fmt: skip
+        answer = ask(named_url, CHAT, HELLO, Origin=origin)
+        assert answer.status == status, origin
+    assert ask(named_url, "/v1/models", Origin="https://b.example").status == 200
+
+
+def test_embeddings_that_find_no_memory_are_halved(model: AnyModal, url: str) -> None:
+    batches: list[int] = []
+    most = 2
+
+    def fail(_module: Any, args: Any) -> None:
+        batches.append(len(args[0]))
+        if len(args[0]) > most:
+            raise torch.OutOfMemoryError("no room")
+
+    encoder = model.encoders["image"]
+    embed, body = encoder.embed, {"model": "nano", "input": [image(GOOD)] * 5}
+    expected = ask(url, "/v1/embeddings", body).json["data"]
+
+    def embed_few(inputs: Any) -> Any:
+        fail(encoder, (inputs,))
+        return embed(inputs)
+
+    encoder.embed = embed_few  # type: ignore[method-assign]
+    try:
+        halved = ask(url, "/v1/embeddings", body).json["data"]
+        assert max(batches) == 5 and len(halved) == 5
+        for one, other in zip(halved, expected, strict=True):
+            assert one["embedding"] == pytest.approx(other["embedding"], abs=1e-5)
+        most = 0
+        answer = ask(url, "/v1/embeddings", body)
+        assert answer.status == 503 and answer.error["code"] == "out_of_memory"
+        assert ask(url, CHAT, HELLO).status == 200
+    finally:
+        encoder.embed = embed  # type: ignore[method-assign]
+
+
 def test_each_key_has_its_rate(model: AnyModal) -> None:
     settings = ServerSettings(api_keys=[SECRET, "another-secret"], requests_per_minute=2)
     with serving([model_to_serve(model)], settings) as url:
@@ -299,6 +365,7 @@ def test_a_bucket_fills_again() -> None:
 
 def test_without_origins_no_page_may_ask(url: str) -> None:
     answer = ask(url, CHAT, HELLO, Origin="https://a.example")
+    assert answer.status == 403 and answer.error["code"] == "origin_not_allowed"
     assert answer.headers["Access-Control-Allow-Origin"] is None
 
 

@@ -106,6 +106,7 @@ class _ChatAnswer:
     def __init__(self, state: ServerState, served: ServedModel, body: ChatBody) -> None:
         self.state, self.served, self.body = state, served, body
         self.id, self.created = new_id("chatcmpl"), int(time.time())
+        self._enum_format = body.enum_format  # looked at for every token
         sound = body.audio.format if body.audio is not None else "wav"
         self.encoder = MediaEncoder({"audio": f".{sound}"})
 
@@ -138,7 +139,7 @@ class _ChatAnswer:
 
     def formatted(self, event: Event) -> Event:
         """An event, its text in JSON where that is asked for."""
-        return event if self.body.enum_format is None else self.body.enum_format.apply(event)
+        return event if self._enum_format is None else self._enum_format.apply(event)
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {

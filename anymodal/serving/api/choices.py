@@ -13,7 +13,7 @@ from anymodal.types import ChoiceScore, Done, Event, TextDelta
 
 Json = dict[str, Any]
 _HELP = (
-    "a response_format is served where its schema is an enum, or an object with one required "
+    "a JSON schema is served where it is an enum, or an object with one required "
     "property that is an enum; or give 'choices'"
 )
 
@@ -46,30 +46,43 @@ class EnumFormat:
 
 
 def parse_response_format(value: Mapping[str, Any] | None) -> EnumFormat | None:
-    """The format that a `response_format` asks for; None for plain text.
+    """The format that a `response_format` of chat completions asks for; None for plain text.
 
     Raises:
         ApiError: if it asks for anything but one of several values.
     """
+    outer = value.get("json_schema") if value is not None else None
+    schema = outer.get("schema") if isinstance(outer, Mapping) else None
+    return _parse_format(value, schema, "response_format")
+
+
+def parse_text_format(value: Mapping[str, Any] | None) -> EnumFormat | None:
+    """The format that `text.format` of a response asks for, as `parse_response_format` gives it.
+
+    Raises:
+        ApiError: if it asks for anything but one of several values.
+    """
+    return _parse_format(value, None if value is None else value.get("schema"), "text.format")
+
+
+def _parse_format(value: Mapping[str, Any] | None, root: object, param: str) -> EnumFormat | None:
     if value is None or value.get("type") == "text":
         return None
-    outer = value.get("json_schema")
-    root = outer.get("schema") if isinstance(outer, Mapping) else None
     if value.get("type") != "json_schema" or not isinstance(root, Mapping):
-        raise ApiError(400, _HELP, param="response_format")
+        raise ApiError(400, _HELP, param=param)
     schema, key = root, None
     properties = root.get("properties")
     if root.get("type") == "object" and isinstance(properties, Mapping) and len(properties) == 1:
         key = str(next(iter(properties)))
         schema = _resolve(properties[key], root)
         if root.get("required") != [key]:
-            raise ApiError(400, _HELP, param="response_format")
+            raise ApiError(400, _HELP, param=param)
     values = schema.get("enum") if isinstance(schema, Mapping) else None
     if not isinstance(values, list) or any(isinstance(each, list | dict) for each in values):
-        raise ApiError(400, _HELP, param="response_format")
+        raise ApiError(400, _HELP, param=param)
     texts = [each if isinstance(each, str) else json.dumps(each) for each in values]
     if len(set(texts)) < len(texts):
-        raise ApiError(400, "two values of the enum are the same text", param="response_format")
+        raise ApiError(400, "two values of the enum are the same text", param=param)
     return EnumFormat(dict(zip(texts, values, strict=True)), key)
 
 

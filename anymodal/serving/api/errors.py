@@ -20,6 +20,7 @@ from anymodal.serving.errors import (
     OutOfMemoryError,
     QueueFullError,
 )
+from anymodal.serving.memory import is_out_of_memory
 
 _LOG = logging.getLogger("anymodal.serving")
 INVALID = "invalid_request_error"
@@ -89,6 +90,8 @@ def api_error(error: BaseException) -> ApiError:
         # Of ValueErrors, UnicodeErrors are faults of ours: texts were made valid when they came in.
         case ValueError() if not isinstance(error, UnicodeError):
             return ApiError(400, str(error))
+    if is_out_of_memory(error):  # outside of an engine, which has an error of its own
+        return api_error(OutOfMemoryError())
     return _fault(error)
 
 

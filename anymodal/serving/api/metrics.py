@@ -61,14 +61,21 @@ class Metrics:
 
     async def watch(self, model: str, stream: ReplyStream) -> AsyncIterator[Event]:
         """The events of a reply, counted as they pass."""
+        async for events in self.watch_groups(model, stream):
+            for event in events:
+                yield event
+
+    async def watch_groups(self, model: str, stream: ReplyStream) -> AsyncIterator[list[Event]]:
+        """As `watch`, with those together that come together."""
         began, is_first = time.perf_counter(), True
-        async for event in stream:
-            if is_first and isinstance(event, TextDelta):
-                is_first = False
-                self.first_token.labels(model).observe(time.perf_counter() - began)
-            elif isinstance(event, MediumReady):
-                self.media.labels(model, event.modality).inc()
-            yield event
+        while events := await stream.next_events():
+            for event in events:
+                if is_first and isinstance(event, TextDelta):
+                    is_first = False
+                    self.first_token.labels(model).observe(time.perf_counter() - began)
+                elif isinstance(event, MediumReady):
+                    self.media.labels(model, event.modality).inc()
+            yield events
         self.tokens.labels(model, "prompt").inc(stream.usage.prompt)
         self.tokens.labels(model, "cached").inc(stream.usage.cached)
         self.tokens.labels(model, "completion").inc(stream.usage.completion)

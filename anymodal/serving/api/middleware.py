@@ -1,4 +1,4 @@
-"""The gate of every request: checks of its key and size, and its count."""
+"""The gate of every request: checks of its host, key and size, and its count."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anymodal.media.limits import mib
 from anymodal.serving.api.errors import ApiError, api_error
+from anymodal.serving.api.hosts import HostCheck
 from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.rate_limit import RateLimiter
 from anymodal.serving.api.settings import ServerSettings, key_owner
@@ -20,7 +21,7 @@ OPEN_PATHS = frozenset({"/health", "/ready"})
 
 
 class Gate:
-    """Checks keys and sizes, counts requests, and answers errors.
+    """Checks hosts, keys and sizes, counts requests, and answers errors.
 
     Args:
         app: what is behind it.
@@ -32,6 +33,7 @@ class Gate:
         self.app, self.settings, self.metrics = app, settings, metrics
         self._open = 0
         self._rates = RateLimiter(settings.requests_per_minute)
+        self._hosts = HostCheck(settings.server_names, settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -50,6 +52,7 @@ class Gate:
         self._open += 1
         try:
             scope[LEASES] = leases
+            self._hosts.check(scope["method"], _header(scope, b"host"), _header(scope, b"origin"))
             scope[OWNER] = owner = self._check_key(scope)
             self._check_rate(scope, owner)
             self._check_room(scope)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.replies import Json
-from anymodal.types import ToolCall
+from anymodal.types import ChoiceScore, ToolCall
 
 IMAGE_CALL, FUNCTION_CALL = "image_generation_call", "function_call"
 
@@ -67,20 +68,21 @@ def _part(part: object) -> object:
     return part
 
 
-def text_item(
-    identity: str, text: str | None, logprobs: Sequence[Json] = (), status: str = "completed"
-) -> Json:
+def text_item(identity: str, part: Json | None, status: str = "completed") -> Json:
     """A text of a reply; None where none of it is known yet."""
-    content = [] if text is None else [text_part(text, logprobs)]
+    content = [] if part is None else [part]
     return {
         "id": identity, "type": "message", "status": status, "role": "assistant",
         "content": content,
     }  # fmt: skip
 
 
-def text_part(text: str, logprobs: Sequence[Json] = ()) -> Json:
-    """The content of a text item."""
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": [*logprobs]}
+def text_part(
+    text: str, logprobs: Sequence[Json] = (), choices: Sequence[ChoiceScore] = ()
+) -> Json:
+    """The content of a text item; with the probabilities of its choices, if it is one of some."""
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": [*logprobs]}
+    return {**part, "choices": choices_json(choices)} if choices else part
 
 
 def call_item(identity: str, call: ToolCall, status: str = "completed") -> Json:

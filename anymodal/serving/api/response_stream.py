@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from anymodal.serving.api.choices import EnumFormat
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.replies import Json, MediaEncoder, new_id
 from anymodal.serving.api.response_items import call_item, image_item, text_item, text_part
 from anymodal.serving.api.streaming import StreamFormat
 from anymodal.types import (
+    ChoiceScore,
     Done,
     Event,
     MediumProgress,
@@ -29,6 +31,7 @@ class ResponseStream(StreamFormat):
         response: makes the response object, of a status and its output.
         last_status: gives the status in the end, `completed` or `incomplete`.
         logprobs: makes JSON of log-probabilities.
+        enum_format: of a text that is one of a JSON schema's values.
 
     Attributes:
         output: the items so far.
@@ -42,7 +45,9 @@ class ResponseStream(StreamFormat):
         response: Callable[[str, list[Json]], Json],
         last_status: Callable[[], str],
         logprobs: Callable[[Sequence[TokenLogprob]], list[Json]],
+        enum_format: EnumFormat | None = None,
     ) -> None:
+        self.enum_format = enum_format
         self.encoder, self.response, self.last_status = encoder, response, last_status
         self.logprobs = logprobs
         self._logprobs: list[Json] = []  # of the open text item
@@ -61,7 +66,7 @@ class ResponseStream(StreamFormat):
 
     def event_json(self, index: int, event: Event) -> list[Json]:
         """Events of the change in the output."""
-        match event:
+        match event if self.enum_format is None else self.enum_format.apply(event):
             case TextDelta(text, logprobs):
                 return self._write(text, self.logprobs(logprobs))
             case ToolCalled(call):
@@ -72,8 +77,8 @@ class ResponseStream(StreamFormat):
                 return [self._image_event("generating", self._images[place])]
             case MediumReady(place, _, medium):
                 return self._finish_image(self._images[place], self.encoder.base64(medium))
-            case Done():
-                return [*self._close_text(), *self._finish()]
+            case Done(message):
+                return [*self._close_text(message.choices), *self._finish()]
         return []
 
     def failure(self, error: ApiError) -> list[Json]:
@@ -110,14 +115,15 @@ class ResponseStream(StreamFormat):
         self._logprobs += logprobs
         return [*events, self._text_event("output_text.delta", delta=text, logprobs=logprobs)]
 
-    def _close_text(self) -> list[Json]:
+    def _close_text(self, choices: Sequence[ChoiceScore] = ()) -> list[Json]:
         if self._text is None:
             return []
         text, logprobs, self._text = self._text, self._logprobs, None
-        self.output[-1] = text_item(self.output[-1]["id"], text, logprobs)
+        part = text_part(text, logprobs, choices)
+        self.output[-1] = text_item(self.output[-1]["id"], part)
         return [
             self._text_event("output_text.done", text=text, logprobs=logprobs),
-            self._text_event("content_part.done", part=text_part(text, logprobs)),
+            self._text_event("content_part.done", part=part),
             self._item_event("done", len(self.output) - 1),
         ]
 

@@ -64,7 +64,9 @@ class _ResponseAnswer:
     ) -> None:
         self.state, self.served, self.body, self.stream = state, served, body, stream
         self.id, self.created = new_id("resp"), int(time.time())
-        self.form = ResponseStream(MediaEncoder(), self.response, self.status, self.logprobs)
+        self.form = ResponseStream(
+            MediaEncoder(), self.response, self.status, self.logprobs, body.enum_format
+        )
 
     async def full_response(self) -> Json:
         """The answer as one object."""
@@ -100,6 +102,7 @@ class _ResponseAnswer:
             "tools": [tool.model_dump(exclude_none=True) for tool in body.tools or ()],
             "temperature": body.temperature, "top_p": body.top_p,
             "max_output_tokens": body.max_output_tokens,
+            "text": {"format": (body.text and body.text.format) or {"type": "text"}},
             "usage": self._usage() if status in ("completed", "incomplete") else None,
         }  # fmt: skip
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from anymodal.chat.settings import TextSettings
 from anymodal.language.sampling import MOST_TOKENS
-from anymodal.serving.api.choices import EnumFormat, parse_response_format
+from anymodal.serving.api.choices import EnumFormat, parse_response_format, parse_text_format
 from anymodal.serving.api.errors import ApiError, unsupported
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -173,10 +173,51 @@ class ToolBody(BaseModel):
     function: FunctionBody
 
 
-class ChatBody(TextBody):
-    """Body of `/v1/chat/completions`."""
+class ChoiceBody(BaseModel):
+    """Fields by which a reply is one of several texts."""
 
     _enum_format: EnumFormat | None = PrivateAttr(None)
+    choices: list[str] | None = Field(
+        None, description="The reply is one of these texts, with the probability of each."
+    )
+    choice_method: str | None = Field(None, description="`likelihood` or `constrained`.")
+    choice_normalization: str | None = Field(None, description="`none`, `tokens` or `characters`.")
+
+    @property
+    def enum_format(self) -> EnumFormat | None:
+        """The values among which the reply is chosen, if its JSON schema names them."""
+        return self._enum_format
+
+    def check_choices(self, enum_format: EnumFormat | None, *fields: str) -> None:
+        """Take a JSON schema's values, and refuse fields that have no effect on such a reply.
+
+        Raises:
+            ApiError: naming the field.
+        """
+        self._enum_format = enum_format
+        if enum_format is not None and self.choices is not None:
+            raise ApiError(400, "give 'choices' or a JSON schema", param="choices")
+        if self.choices is None and enum_format is None:
+            return
+        for name in fields:
+            if getattr(self, name):
+                text = f"'{name}' has no effect on a reply among choices; leave it out"
+                raise ApiError(400, text, param=name)
+
+    def choice_settings(self) -> TextSettings:
+        """Settings of the text about its choices, of those that are given."""
+        choices = self.choices if self._enum_format is None else list(self._enum_format.values)
+        values = {
+            "choices": choices,
+            "choice_method": self.choice_method,
+            "choice_normalization": self.choice_normalization,
+        }
+        return cast(TextSettings, {k: value for k, value in values.items() if value is not None})
+
+
+class ChatBody(ChoiceBody, TextBody):
+    """Body of `/v1/chat/completions`."""
+
     messages: list[dict[str, Any]] = Field(description="OpenAI's messages, with media parts.")
     max_completion_tokens: int | None = Field(None, description="The longest reply.")
     modalities: list[str] | None = Field(
@@ -191,27 +232,14 @@ class ChatBody(TextBody):
     )
     tool_choice: Literal["none", "auto"] | None = None
     parallel_tool_calls: bool | None = None
-    choices: list[str] | None = Field(
-        None, description="The reply is one of these texts, with the probability of each."
-    )
-    choice_method: str | None = Field(None, description="`likelihood` or `constrained`.")
-    choice_normalization: str | None = Field(None, description="`none`, `tokens` or `characters`.")
     response_format: dict[str, Any] | None = Field(
         None, description="Text, or a JSON schema that is an enum or has one."
     )
 
     @model_validator(mode="after")
     def _choices_alone(self) -> Self:
-        """Refuse what has no effect on a reply among choices."""
-        self._enum_format = parse_response_format(self.response_format)
-        if self._enum_format is not None and self.choices is not None:
-            raise ApiError(400, "give 'choices' or 'response_format'", param="choices")
-        if self.choices is None and self._enum_format is None:
-            return self
-        for name in ("stop", "tools", "logprobs"):
-            if getattr(self, name):
-                text = f"'{name}' has no effect on a reply among choices; leave it out"
-                raise ApiError(400, text, param=name)
+        enum_format = parse_response_format(self.response_format)
+        self.check_choices(enum_format, "stop", "tools", "logprobs")
         return self
 
     @model_validator(mode="after")
@@ -221,11 +249,6 @@ class ChatBody(TextBody):
                 "top_logprobs", "'top_logprobs' needs 'logprobs': true", {"param": "top_logprobs"}
             )
         return self
-
-    @property
-    def enum_format(self) -> EnumFormat | None:
-        """The values among which the reply is chosen, if its JSON schema names them."""
-        return self._enum_format
 
     def open_tools(self) -> list[dict[str, Any]]:
         """The tools that the reply may call."""
@@ -240,14 +263,7 @@ class ChatBody(TextBody):
             settings["top_logprobs"] = self.top_logprobs or 0
         if self.max_completion_tokens is not None:
             settings["max_new_tokens"] = _limit(self.max_completion_tokens)
-        choices = self.choices if self._enum_format is None else list(self._enum_format.values)
-        if choices is not None:
-            settings["choices"] = choices
-        if self.choice_method is not None:
-            settings["choice_method"] = self.choice_method
-        if self.choice_normalization is not None:
-            settings["choice_normalization"] = self.choice_normalization
-        return settings
+        return {**settings, **self.choice_settings()}
 
 
 class CompletionBody(TextBody):
@@ -277,10 +293,20 @@ class ImageToolBody(BaseModel):
     type: Literal["image_generation"]
 
 
-class ResponseBody(SamplingBody):
+class ResponseTextBody(BaseModel):
+    """Options of a response's text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: dict[str, Any] | None = Field(
+        None, description="Text, or a JSON schema that is an enum or has one."
+    )
+    verbosity: None = None
+
+
+class ResponseBody(ChoiceBody, SamplingBody):
     """Body of `/v1/responses`."""
 
-    neutral = {**NEUTRAL, "text": ({"format": {"type": "text"}},), "truncation": ("disabled",),
+    neutral = {**NEUTRAL, "truncation": ("disabled",),
                "background": (False,), "previous_response_id": (), "conversation": (),
                "reasoning": (), "prompt": (), "max_tool_calls": (), "n": (1,),
                "stream_options": ({},)}  # fmt: skip
@@ -298,20 +324,31 @@ class ResponseBody(SamplingBody):
         None, description="Give each token's log-probability."
     )
     top_logprobs: int | None = Field(None, ge=0, le=20, description="Likeliest tokens beside it.")
+    text: ResponseTextBody | None = None
+
+    @model_validator(mode="after")
+    def _choices_alone(self) -> Self:
+        enum_format = parse_text_format(None if self.text is None else self.text.format)
+        self.check_choices(enum_format, "include", *(["tools"] if self.functions else []))
+        return self
 
     @property
     def with_logprobs(self) -> bool:
         """Whether the answer has log-probabilities."""
         return bool(self.include)
 
+    @property
+    def functions(self) -> list[ResponseFunctionBody]:
+        """The functions among the tools."""
+        return [tool for tool in self.tools or () if isinstance(tool, ResponseFunctionBody)]
+
     def open_tools(self) -> list[dict[str, Any]]:
         """The functions that the reply may call, as chat completions have them."""
-        functions = [tool for tool in self.tools or () if isinstance(tool, ResponseFunctionBody)]
         if self.tool_choice == "none":
             return []
         return [
             {"type": "function", "function": tool.model_dump(exclude={"type"}, exclude_none=True)}
-            for tool in functions
+            for tool in self.functions
         ]
 
     def text_settings(self) -> TextSettings:
@@ -321,4 +358,4 @@ class ResponseBody(SamplingBody):
             settings["top_logprobs"] = self.top_logprobs or 0
         if self.max_output_tokens is not None:
             settings["max_new_tokens"] = self.max_output_tokens
-        return settings
+        return {**settings, **self.choice_settings()}

@@ -29,6 +29,7 @@ class ServerSettings:
         api_keys: who may ask; everybody where there are none.
         allowed_hosts: from where media may be fetched, as `example.org` or `*.example.org`; none.
         fetch_seconds: the longest that fetching one of them may take.
+        server_names: by which clients may call the server, beside its addresses and `localhost`.
         cors_origins: pages of which sites a browser lets ask; none.
         requests_per_minute: how many requests a key may send (POST), or an address where there are
             no keys; None for no limit.
@@ -55,6 +56,7 @@ class ServerSettings:
     api_keys: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
     fetch_seconds: float = 10.0
+    server_names: Sequence[str] = ()
     cors_origins: Sequence[str] = ()
     requests_per_minute: int | None = None
     data_folder: Path | None = None

@@ -193,7 +193,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
         ClientDisconnect: if it leaves.
     """
     task = asyncio.ensure_future(work)
-    disconnect = asyncio.ensure_future(_disconnected(request))
+    disconnect = asyncio.ensure_future(wait_for_disconnect(request))
     try:
         await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -206,7 +206,8 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
             await asyncio.gather(task, disconnect, return_exceptions=True)
 
 
-async def _disconnected(request: Request) -> None:
+async def wait_for_disconnect(request: Request) -> None:
+    """Wait until the client of a request leaves, or has its whole answer."""
     # The body has been read by now, so nothing is lost.
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -5,58 +5,68 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from anymodal.serving.api.errors import ApiError, api_error
 from anymodal.serving.api.metrics import Metrics
-from anymodal.serving.api.state import while_connected
+from anymodal.serving.api.state import wait_for_disconnect
 from anymodal.serving.requests import ReplyStream
-from anymodal.types import Done, Event, MediumReady
+from anymodal.types import Event, MediumReady
 
 Json = dict[str, Any]
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def sse(item: Mapping[str, Any]) -> bytes:
     """An object as a server-sent event, under the name of its type if it has one."""
     name = f"event: {item['type']}\n" if "type" in item else ""
-    data = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
-    return f"{name}data: {data}\n\n".encode()
+    return f"{name}data: {_ENCODE(item)}\n\n".encode()
+
+
+EventGroup = list[tuple[int, Event]]
+"""Events that come together, each with the index of its reply."""
 
 
 async def merge_events(
     name: str, streams: Sequence[ReplyStream], metrics: Metrics
-) -> AsyncGenerator[tuple[int, Event]]:
-    """Events of several replies as they come, each with the index of its reply.
+) -> AsyncGenerator[EventGroup]:
+    """Events of several replies as they come.
 
     Raises:
         Exception: what a reply ended in.
     """
     if len(streams) == 1:
-        async for event in metrics.watch(name, streams[0]):
-            yield 0, event
+        async for events in metrics.watch_groups(name, streams[0]):
+            yield [(0, event) for event in events]
         return
-    queue: asyncio.Queue[tuple[int, Event | Exception]] = asyncio.Queue()
+    queue: asyncio.Queue[EventGroup | Exception] = asyncio.Queue()
 
     async def forward(index: int, stream: ReplyStream) -> None:
         try:
-            async for event in metrics.watch(name, stream):
-                queue.put_nowait((index, event))
+            async for events in metrics.watch_groups(name, stream):
+                queue.put_nowait([(index, event) for event in events])
+            queue.put_nowait([])
         except Exception as error:
-            queue.put_nowait((index, error))
+            queue.put_nowait(error)
 
     tasks = [asyncio.create_task(forward(index, each)) for index, each in enumerate(streams)]
     num_open = len(tasks)
     try:
         while num_open:
-            index, item = await queue.get()
-            if isinstance(item, Exception):
-                raise item
-            num_open -= isinstance(item, Done)
-            yield index, item
+            group = await queue.get()
+            if isinstance(group, Exception):
+                raise group
+            if group:
+                yield group
+            else:
+                num_open -= 1
     finally:
         for task in tasks:
             task.cancel()
@@ -108,42 +118,81 @@ class EventStream:
         self, name: str, streams: Sequence[ReplyStream], metrics: Metrics, form: StreamFormat
     ) -> None:
         self.streams, self.form = streams, form
-        self._events = merge_events(name, streams, metrics)
+        self._groups = merge_events(name, streams, metrics)
+        self._watcher: asyncio.Task[None] | None = None
 
-    async def response(self, request: Request) -> StreamingResponse:
+    async def response(self, request: Request) -> Response:
         """The answer. It begins with the first event, so that a request that is refused gets a
         status of its own.
 
         Raises:
+            ClientDisconnect: if the client leaves before.
             Exception: what a reply ended in before its first event.
         """
+        self._watcher = asyncio.create_task(self._end_with_client(request))
         try:
-            first_item = await while_connected(request, anext(self._events))
+            first_group = await anext(self._groups, None)
+            if first_group is None:
+                raise ClientDisconnect
         except BaseException:
             await self._close()
             raise
-        # The second is nginx's, which would hold events back.
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            self._body(first_item), media_type="text/event-stream", headers=headers
-        )
+        return _EventResponse(self._body(first_group), self._close)
 
-    async def _body(self, first_item: tuple[int, Event]) -> AsyncIterator[bytes]:
+    async def _end_with_client(self, request: Request) -> None:
+        await wait_for_disconnect(request)
+        for stream in self.streams:
+            await stream.aclose()
+
+    async def _body(self, first_group: EventGroup) -> AsyncGenerator[bytes]:
         try:
-            yield _encode(self.form.opening())
-            yield _encode(await self.form.take(*first_item))
-            async for index, event in self._events:
-                yield _encode(await self.form.take(index, event))
+            # With its first event, which may be all that the client waits for.
+            yield _encode(self.form.opening()) + await self._take(first_group)
+            async for group in self._groups:
+                yield await self._take(group)
             yield _encode(self.form.closing()) + self.form.end
         except Exception as error:
             yield _encode(self.form.failure(api_error(error)))
-        finally:
-            await self._close()
+
+    async def _take(self, group: EventGroup) -> bytes:
+        return b"".join([_encode(await self.form.take(index, event)) for index, event in group])
 
     async def _close(self) -> None:
-        await self._events.aclose()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        await self._groups.aclose()
         for stream in self.streams:
             await stream.aclose()
+
+
+class _EventResponse(Response):
+    """An answer in pieces. `StreamingResponse` would start two tasks more, for which a
+    small model's first token waits; who leaves is noticed by `EventStream` from the beginning.
+
+    Args:
+        body: the pieces.
+        close: called in the end, whatever that is.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, body: AsyncGenerator[bytes], close: Callable[[], Awaitable[None]]) -> None:
+        self.status_code, self.background = 200, None
+        self._body, self._close = body, close
+        # The second is nginx's, which would hold events back.
+        self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the pieces."""
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        try:
+            await send(start)
+            async for piece in self._body:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await self._body.aclose()
+            await self._close()
 
 
 def _encode(items: Sequence[Json]) -> bytes:
