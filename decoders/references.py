@@ -101,17 +101,25 @@ def check_references(
                 )
 
 
-def fill_slots(slots: Sequence[ReferenceSlot], media: Sequence[Media]) -> list[Reference]:
-    """References of media, each in the first slot of its class that has room; others are left out.
+def assign_roles(
+    slots: Sequence[ReferenceSlot], classes: Sequence[type[Media]]
+) -> list[tuple[int, str]]:
+    """Places and roles of media, each in the first slot of its class that has room.
 
-    Where there are more than a slot takes, the last ones stay.
+    Where there are more than a slot takes, the last ones stay; others are left out.
     """
-    references: list[Reference] = []
+    roles: list[tuple[int, str]] = []
     numbers: Counter[str] = Counter()
-    for item in reversed(media):
+    for place in reversed(range(len(classes))):
         for slot in slots:
-            if isinstance(item, slot.media) and numbers[slot.role] < slot.most:
+            if issubclass(classes[place], slot.media) and numbers[slot.role] < slot.most:
                 numbers[slot.role] += 1
-                references.append(Reference(item, slot.role))
+                roles.append((place, slot.role))
                 break
-    return references[::-1]
+    return roles[::-1]
+
+
+def fill_slots(slots: Sequence[ReferenceSlot], media: Sequence[Media]) -> list[Reference]:
+    """References of media, as `assign_roles` chooses."""
+    roles = assign_roles(slots, [type(each) for each in media])
+    return [Reference(media[place], role) for place, role in roles]

@@ -21,8 +21,9 @@ from anymodal.chat.settings import (
 from anymodal.chat.turn import Content, draw_seed, embed_prompts, reply_message
 from anymodal.config import ranges
 from anymodal.decoders.base import NonFiniteError
-from anymodal.language.generation import ReplyState, SpanReady, TextToken, write_reply_batch
+from anymodal.language.generation import ReplyState, SpanReady, write_reply_batch
 from anymodal.language.sampling import Sampling
+from anymodal.language.text_stream import TextToken
 from anymodal.media import Limits, Media
 from anymodal.types import Message
 
@@ -43,6 +44,13 @@ class _Draft:
     orders: list[Order] = field(default_factory=list)
     media: dict[int, Media] = field(default_factory=dict)
     error: NonFiniteError | None = None
+
+    def ready_orders(self) -> list[Order]:
+        """Orders of media that aren't made yet and can be now; none where one failed."""
+        if self.error is not None:
+            return []
+        waiting = (order for order in self.orders if order.index not in self.media)
+        return [order for each in waiting if (order := each.with_media(self.media)) is not None]
 
 
 def reply_many(
@@ -103,8 +111,10 @@ def reply_many(
         each = zip(states, answers, seeds[some], made_from[some], strict=True)
         drafts += [_draft(model, *one, media_settings) for one in each]
     # After all texts, so that media of one modality share batches across replies.
-    for name in model.decoders:
-        _make_media(model, name, drafts, media_settings[name], batch_size)
+    while ready := [(draft, order) for draft in drafts for order in draft.ready_orders()]:
+        for name in model.decoders:
+            same = [(draft, order) for draft, order in ready if order.name == name]
+            _make_media(model, name, same, media_settings[name], batch_size)
     return _messages(drafts)
 
 
@@ -169,12 +179,11 @@ def _draft(
 def _make_media(
     model: ComposedModel,
     name: str,
-    drafts: Sequence[_Draft],
+    orders: Sequence[tuple[_Draft, Order]],
     settings: Mapping[str, Any],
     batch_size: int,
 ) -> None:
-    """Make the drafts' media of one modality, at most `batch_size` at once."""
-    orders = [(draft, order) for draft in drafts for order in draft.orders if order.name == name]
+    """Make media of one modality, each for its draft, at most `batch_size` at once."""
     for start in range(0, len(orders), batch_size):
         batch, error = orders[start : start + batch_size], None
         media: Sequence[Media | None]

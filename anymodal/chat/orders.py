@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anymodal import __version__
-from anymodal.chat.references import ReplyReferences
+from anymodal.chat.references import MadeFrom, PendingReference, ReplyReferences
 from anymodal.config.ranges import NUMBER
 from anymodal.decoders.base import NonFiniteError
 from anymodal.decoders.references import Reference
@@ -43,7 +44,22 @@ class Order:
     name: str
     conditioning: Conditioning
     seed: int
-    references: tuple[Reference, ...] = ()
+    references: MadeFrom = ()
+
+    def with_media(self, media: Mapping[int, Media]) -> Order | None:
+        """The order with those of its reply's media that it is made from; None until all are there.
+
+        Args:
+            media: of the reply, by index, as far as they are made.
+        """
+        references = []
+        for reference in self.references:
+            if isinstance(reference, PendingReference):
+                if reference.place not in media:
+                    return None
+                reference = Reference(media[reference.place], reference.role)
+            references.append(reference)
+        return dataclasses.replace(self, references=tuple(references))
 
 
 @torch.inference_mode()
@@ -70,19 +86,22 @@ def orders_of(
     device = next((weight.device for weight in head.parameters()), model.device)
     conditioning = head(span.hidden[None].to(device), span.embeds[None].to(device))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
-    number, made_from = settings[span.name].get(NUMBER, 1), references.of(span)
+    number, made_from = settings[span.name].get(NUMBER, 1), references.of(span, index)
     return [
         Order(place, span.name, conditioning, seed + place, made_from)
         for place in range(index, index + number)
     ]
 
 
-def by_modality(orders: Sequence[Order]) -> dict[str, list[Order]]:
-    """The orders of each modality, in order."""
-    groups: dict[str, list[Order]] = {}
-    for order in orders:
-        groups.setdefault(order.name, []).append(order)
-    return groups
+def next_orders(orders: Sequence[Order], media: Mapping[int, Media]) -> list[Order]:
+    """The orders of one modality that can be made next, in order.
+
+    Args:
+        orders: of one reply that aren't made yet.
+        media: of the reply, by index, as far as they are made.
+    """
+    ready = [order for each in orders if (order := each.with_media(media)) is not None]
+    return [order for order in ready if order.name == ready[0].name]
 
 
 @torch.inference_mode()
@@ -98,7 +117,7 @@ def make(
     Args:
         model: whose decoder makes them.
         name: the modality.
-        orders: all of this modality.
+        orders: all of this modality, made from media that there are (`Order.with_media`).
         settings: arguments of `Decoder.sample`; `number` has been seen to by `orders_of`.
         progress: called after each denoising step.
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from anymodal.decoders.references import Reference, check_references, fill_slots
+from anymodal.decoders.references import (
+    Reference,
+    assign_roles,
+    check_references,
+    fill_slots,
+)
 from anymodal.io.message_parts import PartReader
 from anymodal.language.generation import SpanReady
+from anymodal.language.pointers import PendingMedium
 from anymodal.media import Limits, Media
 from anymodal.types import Message
 
@@ -17,6 +23,17 @@ if TYPE_CHECKING:
 ReferencesByModality = Mapping[str, object]
 """By output: a media item, a path, a number of a conversation's media, a `Reference`, or a list of
 them; an empty list for none."""
+
+
+class PendingReference(NamedTuple):
+    """A reference to a medium that the same reply makes: its place among the reply's media."""
+
+    place: int
+    role: str
+
+
+MadeFrom = tuple[Reference | PendingReference, ...]
+"""What a medium is made from; of its own reply, as far as it is made by then."""
 
 
 class ReplyReferences:
@@ -49,18 +66,32 @@ class ReplyReferences:
         self.model = model
         self.points = points and model.signals.pointers > 0
         self.media = [medium for message in messages for medium in message.media]
+        self._indices: list[int] = []  # of the media of the reply's spans so far
         self.chosen = {
             name: self._read(name, value, limits) for name, value in (references or {}).items()
         }
 
-    def of(self, span: SpanReady) -> tuple[Reference, ...]:
-        """The references of a span's medium, by its decoder's slots."""
+    def of(self, span: SpanReady, index: int) -> MadeFrom:
+        """The references of a span's medium, by its decoder's slots; asked for each span in turn.
+
+        Args:
+            span: as it was written.
+            index: of its medium, the first if it has several, among the reply's media.
+        """
+        self._indices.append(index)
         slots = self.model.decoders.get(span.name).references
         if not slots:
             return ()
         if span.name in self.chosen:
             return self.chosen[span.name]
-        return tuple(fill_slots(slots, span.references if self.points else self.media))
+        media = span.references if self.points else self.media
+        classes = [each.media if isinstance(each, PendingMedium) else type(each) for each in media]
+        return tuple(self._reference(media[k], role) for k, role in assign_roles(slots, classes))
+
+    def _reference(self, medium: Media | PendingMedium, role: str) -> Reference | PendingReference:
+        if isinstance(medium, PendingMedium):
+            return PendingReference(self._indices[medium.span], role)
+        return Reference(medium, role)
 
     def _read(self, name: str, value: object, limits: Limits | None) -> tuple[Reference, ...]:
         if name not in self.model.decoders:

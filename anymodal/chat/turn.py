@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from anymodal.chat.messages import conversation_of
-from anymodal.chat.orders import Order, Report, by_modality, make, orders_of, report_steps
+from anymodal.chat.orders import Order, Report, make, next_orders, orders_of, report_steps
 from anymodal.chat.references import ReferencesByModality, ReplyReferences
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
 from anymodal.config import ranges
 from anymodal.language import generation
-from anymodal.language.generation import ReplyState, TextToken
+from anymodal.language.generation import ReplyState
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.packing import pack
 from anymodal.language.prompt import ChatPrompt
 from anymodal.language.sampling import Sampling
+from anymodal.language.text_stream import TextToken
 from anymodal.media import Limits, Media
 from anymodal.types import (
     Done,
@@ -100,7 +101,10 @@ def _stream(
                 yield MediumStarted(order.index, event.name)
     media: dict[int, Media] = {}
     # Only now: decoders work in batches, and nobody should wait for a picture amid a sentence.
-    for name, same in by_modality(orders).items():
+    while len(media) < len(orders):
+        waiting = [order for order in orders if order.index not in media]
+        same = next_orders(waiting, media)
+        name = same[0].name
         results = yield from _make(model, name, same, media_settings[name])
         for order, medium in zip(same, results, strict=True):
             media[order.index] = medium
@@ -154,7 +158,10 @@ def embed_prompts(
 def embedded_prompt(model: ComposedModel, prompt: ChatPrompt, embeds: Tensor) -> generation.Prompt:
     """A prompt with its embeddings (T, D), for a reply to be written."""
     keys = prompt.keys(model.prompts.num_placeholders)
-    return generation.Prompt(embeds, keys, model.prompts.pointed_media(prompt))
+    builder = model.prompts
+    return generation.Prompt(
+        embeds, keys, builder.pointed_media(prompt), builder.own_pointers(prompt)
+    )
 
 
 def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyState) -> Message:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from anymodal.language.generation import Prompt, ReplyState, SpanReady, TextToken, score_replies
+from anymodal.language.generation import Prompt, ReplyState, SpanReady, score_replies
 from anymodal.language.kv_cache import BatchCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
+from anymodal.language.text_stream import TextToken
 
 
 class BatchRow:

@@ -14,10 +14,11 @@ from transformers import DynamicCache
 from anymodal.language.choices import TokenScores, pick_choice, score_choices, tokenize_choices
 from anymodal.language.kv_cache import PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
-from anymodal.language.prompt import PointedMedium
+from anymodal.language.pointers import OwnPointers, PendingMedium, PointedMedium
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.stop_strings import StopStrings
+from anymodal.language.text_stream import TextStream, TextToken
 from anymodal.language.token_queue import TokenQueue
 from anymodal.media import Media
 from anymodal.types import ChoiceScore, TokenLogprob, TokenUsage
@@ -27,24 +28,14 @@ class Prompt(NamedTuple):
     """A prompt as embeddings (T, D) and, per position, a key that tells equal ones.
 
     A key is a token id, or for a soft token something like (digest of the medium, slot). `pointers`
-    are the media that the reply may name, by the ids that name them.
+    are the media that the reply may name, by the ids that name them, and `own` tells how it names
+    those that it makes.
     """
 
     embeds: Tensor
     keys: list[Hashable]
     pointers: Mapping[int, PointedMedium] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class TextToken:
-    """A piece of text, whole characters only, and the ids of the tokens that begin in it.
-
-    The log-probabilities are those of the ids, or none if they aren't asked for.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    logprobs: tuple[TokenLogprob, ...] = ()
+    own: OwnPointers = OwnPointers()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +48,7 @@ class SpanReady:
     name: str
     hidden: Tensor
     embeds: Tensor
-    references: tuple[Media, ...] = ()
+    references: tuple[Media | PendingMedium, ...] = ()
 
 
 @torch.inference_mode()
@@ -245,7 +236,7 @@ class ReplyState:
         self.finish_reason: str | None = None
         self.tokens, self.num_cached, self.num_prompt = 0, 0, len(prompt.keys)
         self.spans = 0
-        self.pointers = prompt.pointers
+        self.pointers, self.own = dict(prompt.pointers), prompt.own
         self.pointed: list[int] = []  # ids that the next span is made from
         self.text_ids: list[int] = []
         self.text = TextStream(language)
@@ -267,9 +258,7 @@ class ReplyState:
         if self.choices:
             return self._choose_text()
         if self.span_name is not None:
-            references = tuple(self.pointers[token].media for token in self.pointed)
-            self.events.append(SpanReady(self.span_name, hidden, embeds, references))
-            self.span_name, self.pointed = None, []
+            self._end_span(self.span_name, hidden, embeds)
         ids = self._choose(logits) if self.num_left > 0 else []
         if not ids:
             self._flush()
@@ -316,18 +305,36 @@ class ReplyState:
         if not self.forced_names:
             self.finish_reason = "stop"
             return []
-        if self.signals.counts[self.forced_names[0]] > self.num_left:
+        if self._length(self.forced_names[0]) > self.num_left:
             return []  # a span is written whole or not at all
         return self._begin_span(self.forced_names.pop(0))
 
     def _begin_span(self, name: str) -> list[int]:
         self._flush()
         ids = self.signals.span(name)
+        if name in self.own.kinds:
+            ids = [*ids, self.signals.pointer(self.own.first + self.spans)]
         self.tokens += len(ids)
         self.span_name = name
-        self.spans += 1
         self.num_left -= len(ids)
         return ids
+
+    def _end_span(self, name: str, hidden: Tensor, embeds: Tensor) -> None:
+        """Tell of a span that went through the model; from now on its medium can be named."""
+        count = self.signals.counts[name]
+        references = tuple(self.pointers[token].media for token in self.pointed)
+        self.events.append(SpanReady(name, hidden[:count], embeds[:count], references))
+        if kind := self.own.kinds.get(name):
+            pointer = self.signals.pointer(self.own.first + self.spans)
+            self.pointers[pointer] = PointedMedium(
+                PendingMedium(self.spans, kind.media), kind.outputs
+            )
+        self.span_name, self.pointed = None, []
+        self.spans += 1
+
+    def _length(self, name: str) -> int:
+        """Tokens of a span, with the pointer behind it where there is one."""
+        return self.signals.counts[name] + (name in self.own.kinds)
 
     def _constrain(self, logits: Tensor) -> Tensor:
         """Scores of what may come next; behind a pointer that is a span from what it names."""
@@ -336,7 +343,7 @@ class ReplyState:
             names = [name for name in names if name in self.pointers[token].outputs]
         pointers = []
         if self.pointers:
-            longer = [name for name in names if self.signals.counts[name] < self.num_left]
+            longer = [name for name in names if self._length(name) < self.num_left]
             pointers = [
                 token
                 for token, medium in self.pointers.items()
@@ -359,8 +366,8 @@ class ReplyState:
         names = self.sampling.modalities
         return [
             name
-            for name, count in self.signals.counts.items()
-            if count <= self.num_left and (names is None or name in names)
+            for name in self.signals.counts
+            if self._length(name) <= self.num_left and (names is None or name in names)
         ]
 
     def _flush(self) -> None:
@@ -379,48 +386,6 @@ class ReplyState:
             self._ids.release(len(text))
             self._logprobs.release(len(text))
             self.events.append(TextToken(text, self._ids.pop(), self._logprobs.pop()))
-
-
-class TextStream:
-    """Decodes ids one at a time, holding back characters that are not complete.
-
-    A character of UTF-8 may take several byte-level tokens; a tokenizer that joins words by
-    spaces needs the ids before. So the last emitted stretch is decoded again with the new ids,
-    and what it gains is the text.
-    """
-
-    def __init__(self, language: LanguageModel) -> None:
-        self.language = language
-        self.context_ids: list[int] = []
-        self.ids: list[int] = []
-        self.logprobs: list[TokenLogprob] = []
-
-    def push(self, token: int, logprobs: Sequence[TokenLogprob] = ()) -> TextToken | None:
-        """Add an id; the text that is complete by now, if any."""
-        self.ids.append(token)
-        self.logprobs.extend(logprobs)
-        text = self._gain()
-        # U+FFFD at the end: a character of which only some bytes have come.
-        if not text or text.endswith("\ufffd"):
-            return None
-        return self._emit(text)
-
-    def flush(self) -> TextToken | None:
-        """The text of the ids that are left, complete or not."""
-        return self._emit(self._gain()) if self.ids else None
-
-    def _gain(self) -> str:
-        # The difference of two decodings: alone, the new ids would lose the space before a word.
-        context = self.language.decode(self.context_ids)
-        return self.language.decode(self.context_ids + self.ids)[len(context) :]
-
-    def _emit(self, text: str) -> TextToken:
-        event = TextToken(text, tuple(self.ids), tuple(self.logprobs))
-        self.logprobs = []
-        # A broken character must not join with what follows, which isn't the reply's start either.
-        is_broken = text.endswith("\ufffd")
-        self.context_ids, self.ids = self.language.encode_text("a") if is_broken else self.ids, []
-        return event
 
 
 def _room(language: LanguageModel, prompt: Prompt) -> int:

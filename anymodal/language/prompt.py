@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from anymodal.language.model import IGNORED, LanguageModel
 from anymodal.language.packing import Packed, pack
+from anymodal.language.pointers import OutputKind, OwnPointers, PointedMedium
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.media import Media
@@ -45,18 +46,14 @@ class MediaReference:
         return (self.digest, self.text) if self.text else self.digest
 
 
-class PointedMedium(NamedTuple):
-    """A medium that a reply may name, and the outputs that may be made from it."""
-
-    media: Media
-    outputs: tuple[str, ...]
-
-
 class Span(NamedTuple):
-    """A signal span in a prompt: its target, and the position of its first signal token."""
+    """A signal span in a prompt: its target, the position of its first signal token, and its
+    medium's place among the conversation's media.
+    """
 
     target: Target
     start: int
+    number: int = 0
 
 
 @dataclass
@@ -69,6 +66,7 @@ class ChatPrompt:
         media: references to the media to encode, in order.
         spans: signal spans that have a target, in order.
         opening: positions before the first message that isn't the system's.
+        num_media: number of the conversation's media, also of those that nobody reads.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -76,6 +74,7 @@ class ChatPrompt:
     media: list[MediaReference] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     opening: int = 0
+    num_media: int = 0
 
     def keys(self, num_placeholders: int) -> list[Hashable]:
         """A key for each position, to compare prompts by: a token id, or an item's key with the
@@ -127,6 +126,8 @@ class _Parts:
     numbers: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+    target_numbers: list[int] = field(default_factory=list)
+    own_numbers: list[int] = field(default_factory=list)  # of media that the last reply can name
     # Numbers and media, to be shown with the next message.
     of_reply: list[tuple[int, Media]] = field(default_factory=list)
     count: int = 0  # of media so far, also of those that nobody reads
@@ -168,6 +169,19 @@ class PromptBuilder:
         self.encoders, self.decoders = encoders, dict(decoders or {})
         self.references = dict(references or {})
         self.num_placeholders, self.reads_text = num_placeholders, reads_text
+        self.kinds = self._output_kinds() if signals.pointers else {}
+        self._span_ends = {signals.span(name)[-1] for name in self.kinds}
+
+    def _output_kinds(self) -> dict[str, OutputKind]:
+        """The outputs that others may be made from."""
+        kinds = {
+            name: OutputKind(media, self._takers(media)) for media, name in self.decoders.items()
+        }
+        return {name: kind for name, kind in kinds.items() if kind.outputs}
+
+    def _takers(self, media: type[Media]) -> tuple[str, ...]:
+        """The outputs that may be made from media of a class."""
+        return tuple(n for n, classes in self.references.items() if issubclass(media, (*classes,)))
 
     def build(
         self, messages: Sequence[Message], *, reply: bool, tools: Sequence[ToolDefinition] = ()
@@ -203,6 +217,7 @@ class PromptBuilder:
             learns = segment.supervised and messages[segment.message].supervised
             prompt.labels += self._labels(ids) if learns else [IGNORED] * len(ids)
         self._locate(prompt, parts)
+        prompt.num_media = parts.count
         return prompt
 
     def lay_out(
@@ -231,6 +246,7 @@ class PromptBuilder:
     def _contents(self, message: Message, parts: _Parts) -> list[Content]:
         """A message's texts, placeholders and spans."""
         contents: list[Content] = []
+        parts.own_numbers = []
         if message.role != "assistant":
             contents += [self._placeholders(*item, parts) for item in parts.of_reply]
             parts.of_reply = []
@@ -270,7 +286,12 @@ class PromptBuilder:
             return []
         same = modality == target.modality
         parts.targets.append(target if same else dataclasses.replace(target, modality=modality))
-        return [self._pointers(modality, target, parts) + self.signals.span(modality)]
+        parts.target_numbers.append(number)
+        ids = self._pointers(modality, target, parts) + self.signals.span(modality)
+        if modality in self.kinds:
+            parts.own_numbers.append(number)
+            ids.append(self.signals.pointer(number))
+        return [ids]
 
     def _pointers(self, modality: str, target: Target, parts: _Parts) -> list[int]:
         """The pointers of what a target is made from; none where no decoder looks at any.
@@ -280,9 +301,10 @@ class PromptBuilder:
         """
         if not (self.signals.pointers and modality in self.references):
             return []
-        newest = max(parts.numbers, default=-1)
+        numbers = {*parts.numbers, *parts.own_numbers}
+        newest = max(numbers, default=-1)
         for number in target.references:
-            if number not in parts.numbers or newest - number >= self.signals.pointers:
+            if number not in numbers or newest - number >= self.signals.pointers:
                 raise ValueError(
                     f"a {modality} is made from medium {number} of its conversation, and at that "
                     f"place only the last {self.signals.pointers} of {newest + 1} can be pointed at"
@@ -293,12 +315,15 @@ class PromptBuilder:
         """The media of a prompt that a reply may name, by the ids that name them."""
         pointed: dict[int, PointedMedium] = {}
         for item in prompt.media if self.signals.pointers else ():
-            takers = (
-                n for n, kinds in self.references.items() if isinstance(item.media, (*kinds,))
-            )
             # The newest of a pointer is the one that it stands for.
-            pointed[self.signals.pointer(item.number)] = PointedMedium(item.media, tuple(takers))
+            pointed[self.signals.pointer(item.number)] = PointedMedium(
+                item.media, self._takers(type(item.media))
+            )
         return {token: medium for token, medium in pointed.items() if medium.outputs}
+
+    def own_pointers(self, prompt: ChatPrompt) -> OwnPointers:
+        """How a reply to a prompt names the media that it makes."""
+        return OwnPointers(prompt.num_media, self.kinds)
 
     def _decoder_of(self, target: Target) -> str | None:
         """The modality whose decoder makes a target, which names it or a kind of media, if any."""
@@ -322,11 +347,14 @@ class PromptBuilder:
         return pointer + [self.signals.placeholder(name)] * self.num_placeholders
 
     def _labels(self, ids: list[int]) -> list[int]:
-        # Only a span's first signal token is ever chosen; the rest follows by construction.
+        # Only a span's first signal token is ever chosen; the rest follows by construction, and so
+        # does its own pointer behind it.
         starts = self.signals.starts
         return [
-            IGNORED if self.signals.is_signal(token) and token not in starts else token
-            for token in ids
+            IGNORED
+            if (self.signals.is_signal(token) and token not in starts) or last in self._span_ends
+            else token
+            for last, token in zip([None, *ids], ids, strict=False)
         ]
 
     def _locate(self, prompt: ChatPrompt, parts: _Parts) -> None:
@@ -350,4 +378,5 @@ class PromptBuilder:
         for item, start, text, number in each:
             name = self.encoders[type(item)]
             prompt.media.append(MediaReference(name, item, start, text, number))
-        prompt.spans += [Span(t, start) for t, start in zip(targets, starts, strict=True)]
+        spans = zip(targets, starts, parts.target_numbers, strict=True)
+        prompt.spans += [Span(*each) for each in spans]

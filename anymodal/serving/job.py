@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from anymodal.chat.orders import Order
 from anymodal.chat.references import ReplyReferences
 from anymodal.language.sampling import Sampling
 from anymodal.language.tool_calls import ToolCallParser, ToolFormat
@@ -75,6 +76,7 @@ class Job:
         self._logprobs: list[TokenLogprob] = []  # of text that is held back
         self._content: list[str | int | ToolCall] = []  # media by their indices
         self._media: dict[int, Media] = {}
+        self._waiting: list[tuple[Order, Callable[[Order], None]]] = []
         self.num_media = self._num_calls = 0
         self._finish_reason: str | None = None
         self._choices: tuple[ChoiceScore, ...] = ()
@@ -122,11 +124,35 @@ class Job:
             self._content.append(index)
         self.emit(MediumStarted(index, modality))
 
+    def order_medium(self, order: Order, make: Callable[[Order], None]) -> None:
+        """Have a medium made, once the media of this reply that it is made from are there.
+
+        Args:
+            order: of the medium.
+            make: called with the order, and with what it is made from.
+        """
+        with self._lock:
+            self._waiting.append((order, make))
+        self._make_ready()
+
+    def _make_ready(self) -> None:
+        with self._lock:
+            ready, waiting = [], []
+            for order, make in self._waiting:
+                if (complete := order.with_media(self._media)) is None:
+                    waiting.append((order, make))
+                else:
+                    ready.append((complete, make))
+            self._waiting = waiting
+        for order, make in ready:  # outside the lock, since it calls code of others
+            make(order)
+
     def finish_medium(self, index: int, modality: str, medium: Media) -> None:
         """Take a medium; with the last one the reply is complete."""
         self.emit(MediumReady(index, modality, medium))
         with self._lock:
             self._media[index] = medium
+        self._make_ready()
         self._finish_if_complete()
 
     def finish_text(

@@ -12,7 +12,8 @@ import torch
 
 from anymodal.chat.orders import orders_of
 from anymodal.language.continuous import BatchRow, ContinuousBatch
-from anymodal.language.generation import Prompt, SpanReady, TextToken
+from anymodal.language.generation import Prompt, SpanReady
+from anymodal.language.text_stream import TextToken
 from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.serving.job import Job
 from anymodal.serving.media_worker import MediaTask
@@ -244,7 +245,7 @@ class TextWorker:
         for _ in orders:  # all of them first: no reply is complete while more are to come
             job.start_medium(event.name)
         for order in orders:
-            self.order_medium(MediaTask(job, order))
+            job.order_medium(order, lambda complete: self.order_medium(MediaTask(job, complete)))
 
 
 def _failure(error: Exception) -> Exception:

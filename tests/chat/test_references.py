@@ -38,6 +38,8 @@ def model_with(num_pointers: int) -> AnyModal:
     samples.append(
         [Message("user", "a new one"), Message("assistant", [Target("image", "a ball")])]
     )
+    twice = [Target("image", "a ball"), " and ", Target("image", "a ball", None, (0,))]
+    samples.append([Message("user", "twice"), Message("assistant", twice)])
     learn_by_heart(model, samples)
     decoder = model.decoders.get("image")
     layer = decoder.family.network.get_submodule(decoder.family.input_layer)
@@ -93,6 +95,35 @@ def test_a_batch_and_an_engine_point_as_one_turn_does() -> None:
     for message, pixels in zip(asyncio.run(ask()), alone, strict=True):
         (image,) = message.media
         assert is_same(image.pixels, pixels)
+
+
+def test_a_picture_is_made_from_one_of_the_same_reply() -> None:
+    model = model_with(3)
+    reply = model.chat("twice", seed=3)
+    first, second = reply.media
+    assert isinstance(first, Image) and isinstance(second, Image) and reply.text == " and "
+    # The same two orders, the second of them with the first picture or without any.
+    given = model.chat("twice", seed=3, references={"image": first}).media[1]
+    alone = model.chat("twice", seed=3, references={"image": []}).media[1]
+    assert isinstance(given, Image) and isinstance(alone, Image)
+    assert is_same(second.pixels, given.pixels) and not is_same(second.pixels, alone.pixels)
+    for other in model.chat([["twice"], ["a new one"]], seed=[3, 3])[0].media, ask_engine(model)[0]:
+        for one, picture_there in zip((first, second), other, strict=True):
+            assert isinstance(picture_there, Image)
+            assert is_same(one.pixels, picture_there.pixels)
+
+
+def ask_engine(model: AnyModal) -> list[list[object]]:
+    async def ask() -> list[list[object]]:
+        engine = Engine(model)
+        try:
+            stream = await engine.submit(ReplyRequest("twice", seed=3))
+            events = [event async for event in stream]
+            return [list(event.message.media) for event in events if isinstance(event, Done)]
+        finally:
+            engine.close()
+
+    return asyncio.run(ask())
 
 
 def test_without_pointers_the_last_of_the_kind_counts() -> None:

@@ -12,11 +12,12 @@ import torch
 from transformers import Qwen3NextConfig, Qwen3NextForCausalLM
 
 from anymodal.language.continuous import BatchRow, ContinuousBatch
-from anymodal.language.generation import Prompt, SpanReady, TextToken, generate
+from anymodal.language.generation import Prompt, SpanReady, generate
 from anymodal.language.kv_cache import BatchCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
+from anymodal.language.text_stream import TextToken
 from tests.support.language_models import FAMILIES
 
 TEXTS = ["Draw a ball", "Make it green and slow, please", "What?", "red", "big and slow", "a"]

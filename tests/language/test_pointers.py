@@ -8,12 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anymodal.language.generation import Prompt, SpanReady, TextToken, generate
+from anymodal.language.generation import Prompt, SpanReady, generate
 from anymodal.language.kv_cache import PrefixCache
-from anymodal.language.prompt import PointedMedium
+from anymodal.language.pointers import OutputKind, OwnPointers, PendingMedium, PointedMedium
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
+from anymodal.language.text_stream import TextToken
 from anymodal.media import Image
+from anymodal.training.objectives import Dialogue
 from anymodal.types import Message, Target
 from tests.language.test_signals import tiny_language
 from tests.support.tiny import compose, picture, sound
@@ -38,14 +40,16 @@ POINTERS = {
         modalities=st.sampled_from([None, ["clip"], ["picture"]]),
     ),
     seed=st.integers(0, 2**31),
+    names_own=st.booleans(),
 )
 def test_a_pointer_is_followed_by_a_span_from_what_it_names(
-    likely: list[float], sampling: Sampling, seed: int
+    likely: list[float], sampling: Sampling, seed: int, names_own: bool
 ) -> None:
     """Whatever the scores of the tokens, and whatever the settings and limits of a reply."""
     ids = LANGUAGE.encode_text("a red ball")
     with torch.no_grad():
-        prompt = Prompt(LANGUAGE.embed(ids), list(ids), POINTERS)
+        own = OwnPointers(2, {"picture": OutputKind(Image, ("clip",))} if names_own else {})
+        prompt = Prompt(LANGUAGE.embed(ids), list(ids), POINTERS, own)
         hidden = LANGUAGE(prompt.embeds[None])[0, -1]
         LANGUAGE.output_rows.copy_(torch.tensor(likely)[:, None] * hidden / hidden.square().sum())
     cache = PrefixCache(LANGUAGE)
@@ -55,13 +59,21 @@ def test_a_pointer_is_followed_by_a_span_from_what_it_names(
     assert len(reply) <= sampling.max_new_tokens
     spans = iter(event for event in events if isinstance(event, SpanReady))
     pointed: list[int] = []
+    pointers, made, last = dict(POINTERS), 0, -1
     for token in reply:
-        if SIGNALS.is_pointer(token):
+        last, before = token, last
+        if SIGNALS.is_pointer(token) and before in (SIGNALS.span("picture")[-1],) and names_own:
+            # Behind a picture stands its own, which names it from now on.
+            assert token == SIGNALS.pointer(2 + made - 1)
+            pointers[token] = PointedMedium(PendingMedium(made - 1, Image), ("clip",))
+        elif SIGNALS.is_pointer(token):
             pointed.append(token)
         elif token in SIGNALS.starts:
             span = next(spans)
-            assert list(span.references) == [POINTERS[each].media for each in pointed]
-            assert all(span.name in POINTERS[each].outputs for each in pointed)
+            made += 1
+            assert len(span.hidden) == len(span.embeds) == SIGNALS.counts[span.name]
+            assert list(span.references) == [pointers[each].media for each in pointed]
+            assert all(span.name in pointers[each].outputs for each in pointed)
             assert len(set(pointed)) == len(pointed)
             pointed = []
         else:
@@ -84,8 +96,9 @@ def test_media_are_marked_and_targets_name_them() -> None:
     signals = model.signals
     tokens = [token for token in prompt.ids if signals.is_pointer(token)]
     zero, one = signals.pointer(0), signals.pointer(1)
-    # The two of the user, the reply's, what came of it (2, counted around), the second reply's.
-    assert tokens == [zero, one, zero, zero, zero]
+    # The two of the user; the reply's, what is made from it and its own (2, counted around); that
+    # again, where it is shown; the second reply's, and its own.
+    assert tokens == [zero, one, zero, zero, zero, zero, one]
     assert [item.number for item in prompt.media] == [0, 1, 2]
     for item in prompt.media:
         assert prompt.ids[item.start - 1] == signals.pointer(item.number)
@@ -96,6 +109,21 @@ def test_media_are_marked_and_targets_name_them() -> None:
     pointed = model.prompts.pointed_media(prompt)
     assert {token: item.media for token, item in pointed.items()} == {zero: made}
     assert pointed[zero].outputs == ("image",)  # no decoder looks at sounds
+
+
+def test_a_target_names_one_of_its_own_message() -> None:
+    model = compose(num_pointers=4, references=["source"])
+    first, second = picture(3), picture(4)
+    targets = [Target("image", "a ball", first), Target("image", "a red ball", second, (1,))]
+    messages = [Message("user", [picture(1), "a ball, and red"]), Message("assistant", targets)]
+    prompt = model.prompts.build(messages, reply=False)
+    tokens = [token for token in prompt.ids if model.signals.is_pointer(token)]
+    assert tokens == [model.signals.pointer(number) for number in (0, 1, 1, 2)]
+    chosen = [token for token in prompt.labels if model.signals.is_pointer(token)]
+    assert chosen == [model.signals.pointer(1)], "the others follow by construction"
+    assert [span.number for span in prompt.spans] == [1, 2]
+    batch = Dialogue(model).collate([messages])
+    assert batch.references("image") == [[], [first]]
 
 
 def test_without_pointers_a_prompt_is_what_it_was() -> None:

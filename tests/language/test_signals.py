@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anymodal.language.generation import Prompt, SpanReady, TextToken, generate
+from anymodal.language.generation import Prompt, SpanReady, generate
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import LanguageModel
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
+from anymodal.language.text_stream import TextToken
 from anymodal.toybox.tokenizer import train_tokenizer
 
 SIGNALS = Signals({"picture": 3, "sound": 1}, ["picture", "move"], 100)

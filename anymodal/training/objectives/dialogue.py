@@ -105,10 +105,12 @@ class DialogueBatch(NamedTuple):
                     yield number, span.target
 
     def references(self, name: str) -> list[list[Media]]:
-        """The shown media that each of `targets` with media is made from."""
+        """The media that each of `targets` with media is made from."""
         references = []
         for prompt in self.prompts:
-            media = {item.number: item.media for item in prompt.media}
+            own = {span.number: span.target.media for span in prompt.spans}
+            media = {number: each for number, each in own.items() if each is not None}
+            media |= {item.number: item.media for item in prompt.media}
             targets = (span.target for span in prompt.spans)
             references += [
                 [media[number] for number in target.references if number in media]
