@@ -36,7 +36,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
     "anymodal.decoders": PartVersion(
-        1, "4978da2ae6d9068a", ("anymodal.decoders.families", "anymodal.types")
+        1, "13ae98611824c596", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "1083e81d83685e40", ("anymodal.decoders",)),
 }
