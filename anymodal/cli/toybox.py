@@ -106,9 +106,9 @@ def _message(turn: DialogueTurn, stem: Path, rng: np.random.Generator) -> dict[s
 
 
 def _part(part: MediaItem, stem: Path, rng: np.random.Generator) -> dict[str, str]:
-    from anymodal.toybox.render import render_scene
+    from anymodal.toybox.conditions.render import render_item
 
-    item = render_scene(part.scene, part.modality, rng)
+    item = render_item(part, rng)
     path = item.save(stem.with_name(f"{stem.name}-{part.modality}{item.suffix}"))
     file = path.relative_to(stem.parents[1]).as_posix()
     return {"kind": part.modality, "file": file, "caption": part.caption}

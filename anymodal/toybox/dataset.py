@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from anymodal.data.captioned import Captioned
 from anymodal.media import Image, Media, Video
+from anymodal.toybox.conditions.outside import render_outside
 from anymodal.toybox.conditions.render import draw_in_conditions, render_in_conditions
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_dialogue
@@ -26,6 +27,11 @@ from anymodal.types import Message, Target
 
 MEDIA_LENGTH = 32
 """Length that a media item adds to a conversation, in characters: about its soft tokens'."""
+
+OUTSIDE_SHARE = 20
+"""The media pool holds one of so many media for each kind of media from outside."""
+FORGOTTEN = "(The beginning of this conversation is no longer shown.)"
+"""Notice before a conversation whose first turns are dropped, as in `configs/models/nano.yaml`."""
 
 # A draw is seeded by the data set's seed, the sample's index and a number of its own, so that no
 # two share a stream: 1 jitter, 2 dialogues, 3 their media, 4 frames, 5 negatives, 6 augmentation,
@@ -281,15 +287,22 @@ class ToyboxDialogues:
 
     def __getitem__(self, index: int) -> list[Message]:
         dialogue = self.dialogue(index)
+        notice = [FORGOTTEN] if dialogue.forgets else []
+        contents: list[tuple[str, list[str | Media | Target]]]
         if self.text_only:
-            return [
-                Message(turn.role, [part for part in turn.parts if isinstance(part, str)])
+            contents = [
+                (turn.role, [part for part in turn.parts if isinstance(part, str)])
                 for turn in as_text(dialogue)
             ]
-        rng = np.random.default_rng((self.seed, index, 3))
+        else:
+            rng = np.random.default_rng((self.seed, index, 3))
+            contents = [
+                (turn.role, [self._part(turn.role, part, rng) for part in turn.parts])
+                for turn in dialogue.turns
+            ]
         return [
-            Message(turn.role, [self._part(turn.role, part, rng) for part in turn.parts])
-            for turn in dialogue.turns
+            Message(role, [*(notice if place == 0 else []), *parts])
+            for place, (role, parts) in enumerate(contents)
         ]
 
     def _part(
@@ -297,6 +310,9 @@ class ToyboxDialogues:
     ) -> str | Media | Target:
         if isinstance(part, str):
             return part
+        if part.outside:
+            variant = int(rng.integers(max(1, self.media_pool_size // OUTSIDE_SHARE)))
+            return self._render_cached(part.modality, (("outside", part.outside),), variant, False)
         attributes = tuple(sorted(part.attributes.items()))
         variants = max(1, self.media_pool_size // _count_observable(part.modality))
         variant = int(rng.integers(variants))
@@ -305,7 +321,7 @@ class ToyboxDialogues:
             augments = variant < self.augment_prob * variants
             return self._render_cached(part.modality, attributes, variant, augments)
         media = self._render_cached(part.modality, attributes, variant, False)
-        return Target(part.modality, part.caption, media)
+        return Target(part.modality, part.caption, media, references=part.references)
 
     def _render(
         self, modality: str, attributes: tuple[tuple[str, str], ...], variant: int, augments: bool
@@ -313,6 +329,9 @@ class ToyboxDialogues:
         """Render one of the variants of a media item, the same for any scene that shows it."""
         seed = [self.seed, variant, *(" ".join(f"{k}={v}" for k, v in attributes)).encode()]
         rng = np.random.default_rng(seed)
+        facts = dict(attributes)
+        if "outside" in facts:
+            return render_outside(modality, facts["outside"], rng)
         defaults = {
             "thing": "ball",
             "color": "blue",
@@ -320,7 +339,7 @@ class ToyboxDialogues:
             "motion": "still",
             "tempo": "slow",
         }
-        scene = Scene(**{**defaults, **dict(attributes)})
+        scene = Scene(**{**defaults, **facts})
         render = render_in_conditions if augments else render_scene
         return render(scene, modality, rng)
 

@@ -5,9 +5,12 @@ None shares a template with `phrases`; the scenes and the answers are those of t
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
+from anymodal.toybox.grammar.normalized import normalize_text
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import Draw, noun_phrase
@@ -63,6 +66,23 @@ GIVEN: dict[tuple[str, str], tuple[str, ...]] = {
                          "let me listen to the thing in the film"),
 }  # fmt: skip
 """Questions about a medium, and requests for another medium of the same thing."""
+
+
+def is_paraphrase(text: str) -> bool:
+    """True for a request in one of these forms, whatever it names and however it is typed."""
+    return _FORMS.fullmatch(normalize_text(text)) is not None
+
+
+def _pattern(form: str) -> str:
+    """A regular expression of the normal form of a request's form."""
+    return normalize_text(form.replace("{x}", "slotofathing")).replace("slotofathing", ".+")
+
+
+_FORMS = re.compile(
+    "|".join(
+        _pattern(form) for table in (NAMED, GIVEN) for forms in table.values() for form in forms
+    )
+)
 
 
 def sample_paraphrase(rng: np.random.Generator, *, unseen: bool = False) -> ReferenceDialogue:

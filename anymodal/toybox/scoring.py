@@ -49,7 +49,7 @@ def score_reply(modality: str, content: object, expected: Mapping[str, str]) -> 
 
 def chance_level(name: str, expected: Mapping[str, str]) -> float:
     """The probability that a uniform guess of an expected attribute is right."""
-    if name == "answer":
+    if name in ("answer", "which"):
         return 1 / 2
     count = len(VALUES[name])
     # Two things at once, as "ball and bell", are guessed as an unordered pair of different ones.

@@ -9,8 +9,10 @@ import numpy as np
 from anymodal.media import Media
 from anymodal.toybox.augmentation import augment
 from anymodal.toybox.conditions.hands import hold_any_way
+from anymodal.toybox.conditions.outside import render_outside
 from anymodal.toybox.conditions.pictures import draw_picture, draw_video
 from anymodal.toybox.conditions.rooms import play_in_room
+from anymodal.toybox.grammar.types import MediaItem
 from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
 
@@ -46,3 +48,20 @@ def render_in_conditions(scene: Scene, modality: str, rng: np.random.Generator) 
     """
     render = render_scene if rng.random() < CLEAN else draw_in_conditions
     return augment(render(scene, modality, rng), rng)
+
+
+def render_item(
+    item: MediaItem,
+    rng: np.random.Generator,
+    render: Callable[[Scene, str, np.random.Generator], Media] = render_scene,
+) -> Media:
+    """Render a media item of a conversation, in the Toybox or from outside.
+
+    Args:
+        item: the item.
+        rng: of everything in it.
+        render: renders a scene.
+    """
+    if item.outside:
+        return render_outside(item.modality, item.outside, rng)
+    return render(item.scene, item.modality, rng)

@@ -8,30 +8,77 @@ from anymodal.toybox.grammar.captions import describe
 from anymodal.toybox.grammar.loose_requests import with_surroundings
 from anymodal.toybox.grammar.phrases.questions import ANSWER
 from anymodal.toybox.grammar.phrases.replies import REPLY, REPLY_CHANGED, REPLY_NEXT, REPLY_TAIL
+from anymodal.toybox.grammar.referring import referring_phrase
 from anymodal.toybox.grammar.requests import question, yes_no_question
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
-from anymodal.toybox.grammar.types import DialogueTurn, MediaItem, ReferenceDialogue
-from anymodal.toybox.grammar.words import Attributes, capitalize, value_phrase
+from anymodal.toybox.grammar.types import DialogueTurn, Entry, MediaItem, ReferenceDialogue
+from anymodal.toybox.grammar.words import (
+    Attributes,
+    as_typed,
+    capitalize,
+    value_phrase,
+    with_article,
+)
 from anymodal.toybox.scene import VALUES
 
 
 class DialogueBuilder:
-    """A conversation in the making."""
+    """A conversation in the making.
 
-    def __init__(self, scenes: SceneSampler) -> None:
-        self.scenes = scenes
+    Args:
+        scenes: random draws.
+        forgets: what stood before it is no longer shown.
+    """
+
+    def __init__(self, scenes: SceneSampler, forgets: bool = False) -> None:
+        self.scenes, self.forgets = scenes, forgets
+        self.facts: dict[str, str] = {}  # that the user has told, by kind
+        self.focus: int | None = None  # the item that "it" means, where it is clear
         self.turns: list[DialogueTurn] = []
+        self._entries: list[Entry] = []
         self.answers: list[tuple[dict[str, str], ...]] = []
 
     def add_request(self, text: str, media: Sequence[MediaItem] = ()) -> None:
         """Add a user's message: media, then words, in one of ten with irrelevant talk around."""
         if self.scenes.chance(0.1):
             text = with_surroundings(self.scenes, text)
-        self.turns.append(DialogueTurn("user", (*media, text)))
+        self._add_turn("user", (*media, text))
 
-    def add_media_reply(self, media: Sequence[MediaItem], *, is_edit: bool = False) -> None:
-        """Add a reply that announces media by their captions, and holds them."""
+    def add_typed(self, text: str, media: Sequence[MediaItem] = ()) -> None:
+        """Add a user's message as people type it: with slips and short forms."""
+        text = as_typed(self.scenes, text)
+        self._add_turn("user", (*media, self.scenes.typed(text)))
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The conversation's media so far, in order."""
+        return list(self._entries)
+
+    def _add_turn(self, role: str, parts: tuple[str | MediaItem, ...]) -> None:
+        self.turns.append(turn := DialogueTurn(role, parts))
+        for item in turn.media:
+            self._entries.append(Entry(len(self._entries), item, role))
+
+    def refer(
+        self, entry: Entry, entries: Sequence[Entry] | None = None, *, content: bool = True
+    ) -> str:
+        """Words that name an item, among the conversation's or among some others."""
+        focus = self.focus if entries is None else None
+        return referring_phrase(self.scenes, entries or self.entries, entry, focus, content=content)
+
+    def add_media_reply(
+        self, media: Sequence[MediaItem], *, is_edit: bool = False, source: Entry | None = None
+    ) -> None:
+        """Add a reply that announces media by their captions, and holds them.
+
+        Args:
+            media: what it holds.
+            is_edit: whether it may say that something has changed.
+            source: an item that they are made from, as far as their modality allows.
+        """
         draw = self.scenes
+        if source is not None:
+            media = [source.made_into(item) for item in media]
         parts: list[str | MediaItem] = []
         for item in media:
             templates = REPLY_NEXT[item.modality] if parts else REPLY[item.modality]
@@ -42,12 +89,13 @@ class DialogueBuilder:
             parts += [text if parts else capitalize(text), item]
         if draw.chance(0.1):
             parts.append(draw.choice(REPLY_TAIL))
-        self.turns.append(DialogueTurn("assistant", tuple(parts)))
+        self._add_turn("assistant", tuple(parts))
         self.answers.append(tuple(item.attributes for item in media))
+        self.focus = self._entries[-1].number if len(media) == 1 else None
 
     def add_reply(self, text: str, expected: dict[str, str] | None = None) -> None:
         """Add a reply in words, with the attributes that they must state; None if they are free."""
-        self.turns.append(DialogueTurn("assistant", (text,)))
+        self._add_turn("assistant", (text,))
         self.answers.append(() if expected is None else (expected,))
 
     def add_description(self, attributes: dict[str, str], modality: str) -> None:
@@ -85,15 +133,15 @@ class DialogueBuilder:
         name = self.scenes.choice(list(attributes))
         value = attributes[name]
         verdict = "yes" if self.scenes.chance(0.5) else "no"
-        guess = value if verdict == "yes" else self._other_value(name, attributes)
-        guess_words, actual = _with_article(name, guess), _with_article(name, value)
+        guess = value if verdict == "yes" else self.other_value(name, attributes)
+        guess_words, actual = with_article(name, guess), with_article(name, value)
         self.add_request(f"{before}{yes_no_question(self.scenes, name, guess)}", media)
         # Both values stand side by side before the verdict: comparing them in its own words is
         # easier for a small model than across the conversation.
         reply = f"Is it {guess_words}? It is {actual}, so {verdict}."
         self.add_reply(reply, {"answer": verdict, name: value})
 
-    def _other_value(self, name: str, attributes: Attributes) -> str:
+    def other_value(self, name: str, attributes: Attributes) -> str:
         """Another value of an attribute, one of the training split if there is one."""
         others = [other for other in VALUES[name] if other != attributes[name]]
         seen_values = [value for value in others if not shows_held_out({**attributes, name: value})]
@@ -111,9 +159,5 @@ class DialogueBuilder:
             kind,
             tuple(self.answers),
             tuple(name for name in ("answer", *VALUES) if name in from_input),
+            self.forgets,
         )
-
-
-def _with_article(name: str, value: str) -> str:
-    words = value_phrase(name, value)
-    return f"a {words}" if name == "thing" else words

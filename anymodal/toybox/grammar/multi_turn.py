@@ -48,7 +48,11 @@ def _edit_sequence(scenes: SceneSampler, steps: Sequence[Step]) -> DialogueBuild
             builder.add_request(generate_request(scenes, modality, attributes))
         else:
             builder.add_request(_follow_up(scenes, steps[index - 1][0], modality, attributes))
-        builder.add_media_reply([scenes.media_item(state, modality)], is_edit=index > 0)
+        # Without an edit the same modality is another try: it is made from nothing.
+        is_new = index == 0 or (modality == steps[index - 1][0] and not edits)
+        source = None if is_new else builder.entries[-1]
+        item = scenes.media_item(state, modality)
+        builder.add_media_reply([item], is_edit=index > 0, source=source)
         visible |= set(state.observable(modality))
         if index < len(steps) - 1 and scenes.chance(0.15):
             _add_interlude(builder, state, modality)
@@ -203,7 +207,7 @@ def description_then_generation(scenes: SceneSampler) -> ReferenceDialogue:
     builder.add_request(describe_request(scenes, source), [item])
     builder.add_description(item.attributes, source)
     builder.add_request(_follow_up(scenes, source, target, attributes))
-    builder.add_media_reply([scenes.media_item(scene, target)])
+    builder.add_media_reply([scenes.media_item(scene, target)], source=builder.entries[0])
     return builder.build("describe>make")
 
 

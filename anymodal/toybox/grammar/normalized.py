@@ -21,6 +21,8 @@ def normalize_text(text: str) -> str:
     digit (punctuation, emoji, symbols, underscores, line ends) is a space; spaces are collapsed and
     stripped. Digits stay. "  DRAW a Big, blue car!! 🚗" gives "draw a big blue car".
     """
+    if text.isascii():  # most texts, and a tenth of the work
+        return _OTHER.sub(" ", _DROPPED.sub("", text.lower())).strip()
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     kept = (c for c in folded if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
     return _OTHER.sub(" ", _DROPPED.sub("", "".join(kept))).strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from anymodal.toybox.grammar.types import MediaItem
+from anymodal.toybox.grammar.typos import type_text
 from anymodal.toybox.grammar.words import Attributes, Draw
 from anymodal.toybox.scene import (
     DEFAULT_COLOR,
@@ -43,13 +44,23 @@ def observable_in(scene: Scene, modalities: Iterable[str]) -> dict[str, str]:
 
 
 class SceneSampler(Draw):
-    """Samples scenes of the training split, or of the held-out one as far as media can show it."""
+    """Samples scenes of the training split, or of the held-out one as far as media can show it.
 
-    __slots__ = ("unseen",)
+    Args:
+        draw: random draws.
+        unseen: whether scenes are held out.
+        slips: whether users' messages have slips of the fingers and short forms.
+    """
 
-    def __init__(self, draw: Draw, unseen: bool) -> None:
+    __slots__ = ("slips", "unseen")
+
+    def __init__(self, draw: Draw, unseen: bool, slips: bool = True) -> None:
         super().__init__(draw.rng)
-        self.unseen = unseen
+        self.unseen, self.slips = unseen, slips
+
+    def typed(self, text: str) -> str:
+        """A message as fingers type it."""
+        return type_text(self, text) if self.slips else text
 
     def in_split(self, scene: Scene, modalities: Collection[str]) -> bool:
         """Return True for a scene of the split, as media of these modalities show it."""

@@ -125,7 +125,7 @@ def _conversion(scenes: SceneSampler, source: str, target: str) -> ReferenceDial
         ),
         [scenes.media_item(source_scene, source)],
     )
-    builder.add_media_reply([scenes.media_item(scene, target)])
+    builder.add_media_reply([scenes.media_item(scene, target)], source=builder.entries[0])
     from_input = [name for name in result if name in visible and name not in attributes]
     return builder.build(f"{source}>{target}", from_input)
 
@@ -174,7 +174,8 @@ def image_animation(scenes: SceneSampler) -> ReferenceDialogue:
     imu_scene = scene.replace(size=scenes.choice(VALUES["size"]))
     media = [scenes.media_item(image_scene, "image"), scenes.media_item(imu_scene, "imu")]
     builder.add_request(animate_request(scenes, attributes), scenes.shuffled(media))
-    builder.add_media_reply([scenes.media_item(scene, "video")])
+    image = next(entry for entry in builder.entries if entry.item.modality == "image")
+    builder.add_media_reply([scenes.media_item(scene, "video")], source=image)
     from_input = [name for name in scene.observable("video") if name not in attributes]
     return builder.build("image+imu>video", from_input)
 

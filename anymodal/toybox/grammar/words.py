@@ -198,3 +198,9 @@ def value_phrase(name: str, value: str) -> str:
         return {"still": "standing still", "toward": "moving toward us", "shake": "shaking",
                 "bounce": "bouncing"}.get(value, f"moving {value}")  # fmt: skip
     return value
+
+
+def with_article(name: str, value: str) -> str:
+    """An attribute's value as it follows "it is" in a full sentence: "a bell", "red"."""
+    words = value_phrase(name, value)
+    return f"a {words}" if name == "thing" else words

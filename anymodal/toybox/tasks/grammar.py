@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from anymodal.toybox.conditions.render import render_item
+from anymodal.toybox.dataset import FORGOTTEN
 from anymodal.toybox.grammar.dialogues import sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem, ReferenceDialogue
 from anymodal.toybox.paraphrases import sample_paraphrase
@@ -71,13 +73,12 @@ class GrammarSample(MatrixSample):
         """The user's message of one turn, its media rendered."""
         rng = np.random.default_rng([*self.entropy, 2, turn])
         renderer = render_varied if self.varied else render_scene
-        return Message(
-            "user",
-            [
-                renderer(part.scene, part.modality, rng) if isinstance(part, MediaItem) else part
-                for part in self.dialogue.turns[2 * turn].parts
-            ],
-        )
+        notice = [FORGOTTEN] if self.dialogue.forgets and turn == 0 else []
+        parts = [
+            render_item(part, rng, renderer) if isinstance(part, MediaItem) else part
+            for part in self.dialogue.turns[2 * turn].parts
+        ]
+        return Message("user", [*notice, *parts])
 
     def score(self, turn: int, request: Message, reply: Message) -> TurnRecord:
         """Score the reply of one turn; its record comes back."""

@@ -1,0 +1,131 @@
+"""Words for media of a conversation, and questions, comparisons and combinations of them."""
+
+from __future__ import annotations
+
+from anymodal.toybox.grammar.phrases.attributes import Words
+
+ORDINALS: Words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+KINDS_OF_MEDIA: dict[str, Words] = {
+    "image": ("picture", "picture", "picture", "image", "pic"),
+    "audio": ("sound", "sound", "sound", "audio", "recording"),
+    "video": ("video", "video", "video", "clip", "vid"),
+    "imu": ("movement", "movement", "motion recording"),
+}
+"""Nouns for a medium of each modality; the first names it in replies."""
+MADE: dict[str, Words] = {
+    "image": ("the {k} you drew", "the one you drew", "your drawing", "the {k} you made"),
+    "audio": ("the {k} you played", "the one you played", "the {k} you made"),
+    "video": ("the {k} you filmed", "the one you filmed", "the {k} you made"),
+}
+SENT: Words = (
+    "the {k} i sent",
+    "the {k} i gave you",
+    "my {k}",
+    "the {k} i sent you",
+    "the {k} from me",
+    "the one i sent",
+)
+
+ASK_OF: dict[str, Words] = {
+    "thing": ("what is {it}?", "what thing is {it}?", "what's {it}?", "which thing is {it}?", "what thing is in {it}?", "which toy is {it}?",
+              "name the thing in {it}", "{it}: what thing is it?", "what kind of thing is {it}?", "what do you call {it}?"),
+    "color": ("what colour is {it}?", "what color is {it}?", "whats the color of {it}?", "which colour does {it} have?", "{it}: what colour?", "what colour was {it}?",
+              "the colour of {it}?", "tell me the colour of {it}", "color of {it}?", "what color was {it} again?", "do you remember the colour of {it}?"),
+    "size": ("how big is {it}?", "is {it} big or small?", "what size is {it}?", "what is the size of {it}?", "is {it} small or big?", "{it}: big or small?", "how big was {it}?",
+             "how large is {it}?", "size of {it}?", "tell me the size of {it}", "was {it} big or small?"),
+    "motion": ("how does {it} move?", "which way does {it} go?", "what does {it} do?", "where does {it} go?", "in which direction does {it} move?", "what is {it} doing?",
+               "how did {it} move?", "{it}: which movement is it?", "which movement does {it} make?", "what movement is in {it}?"),
+    "tempo": ("how fast is {it}?", "is {it} fast or slow?", "is {it} slow or fast?", "what's the speed of {it}?", "how fast was {it}?", "{it}: slow or fast?", "what pace has {it}?",
+              "speed of {it}?", "at what tempo is {it}?", "was {it} fast or slow?"),
+}  # fmt: skip
+DESCRIBE_OF: Words = ("describe {it}", "tell me about {it}", "describe {it} for me", "what can you say about {it}?", "put {it} into words", "describe {it} in a sentence", "a description of {it} please",
+                      "say something about {it}", "can you describe {it}?", "what do you know about {it}?", "explain {it}", "{it} in words please", "tell me everything about {it}",
+                      "write down what {it} is like", "give me all details of {it}")  # fmt: skip
+IS_OF: Words = ("is {it} {v}?", "was {it} {v}?", "is {it} {v} or not?", "would you call {it} {v}?", "am i right that {it} is {v}?", "{it} is {v}, isn't it?", "i think {it} is {v}, right?",
+                "tell me if {it} is {v}", "so {it} is {v}?", "{it} is {v}, true?", "can you confirm that {it} is {v}?", "is it true that {it} is {v}?")  # fmt: skip
+
+PARTS: dict[str, tuple[Words, Words]] = {
+    "thing": (("what is {it}", "what thing is {it}", "what's {it}", "which thing is {it}"), ("what it is", "the thing", "its name", "what thing it is")),
+    "color": (("what colour is {it}", "which colour does {it} have", "what color is {it}"), ("its colour", "the colour", "what colour it is", "color", "in which colour")),
+    "size": (("how big is {it}", "what size is {it}", "how large is {it}", "is {it} big or small"), ("its size", "the size", "how big it is", "how big", "size", "how large")),
+    "motion": (("how does {it} move", "which way does {it} go", "what does {it} do"), ("its movement", "how it moves", "the movement", "which way it goes", "how it moves")),
+    "tempo": (("how fast is {it}", "is {it} fast or slow"), ("its speed", "how fast it is", "the tempo", "how fast", "speed", "its pace")),
+}  # fmt: skip
+"""Questions about an attribute: direct, and as the object of another verb."""
+COMPOUND: dict[int, Words] = {
+    2: ("{d1} and {d2}?", "{d1}, and {d2}?", "{d1}? and {d2}?", "{d1} and {o2}?", "tell me {o1} and {o2} of {it}", "{o1} and {o2} of {it}?", "{o1} and {o2}?", "i want to know {o1} and {o2}", "what are {o1} and {o2} of {it}?",
+        "{d1}? {o2}?", "say {o1} and {o2}", "can you tell me {o1} and {o2}?", "{d1}, also {o2}?", "please name {o1} and {o2}", "give me {o1} plus {o2} of {it}", "{it}: {o1} and {o2}?", "do you know {o1} and {o2}?",
+        "{d1}? {d2}?", "two questions: {d1} and {d2}?", "in words: {o1} and {o2}"),
+    3: ("{d1}, {o2} and {o3}?", "{d1}, {d2} and {d3}?", "tell me {o1}, {o2} and {o3} of {it}", "{o1}, {o2} and {o3} of {it}?", "{o1}, {o2}, {o3}?", "i want to know {o1}, {o2} and {o3}", "{d1}? {o2}? {o3}?",
+        "{d1}, {o2}, and {d3}?", "say {o1}, {o2} and {o3}", "can you tell me {o1}, {o2} and {o3}?", "please name {o1}, {o2} and {o3}", "{it}: {o1}, {o2} and {o3}?", "{d1} and {o2} and {o3}?", "three things: {o1}, {o2} and {o3}",
+        "{d1}? and {o2}, and {o3}?", "list {o1}, {o2} and {o3} of {it}"),
+}  # fmt: skip
+"""Questions about several attributes at once: {d1} direct, {o1} as an object."""
+
+WHICH_MORE: dict[tuple[str, str], Words] = {
+    ("size", "big"): ("bigger", "larger", "the big one", "the bigger one", "the larger one"),
+    ("size", "small"): ("smaller", "the small one", "the smaller one", "the tiny one"),
+    ("tempo", "fast"): ("faster", "quicker", "the fast one", "the faster one", "the quicker one"),
+    ("tempo", "slow"): ("slower", "the slow one", "the slower one"),
+}
+PITCH_MORE: dict[str, Words] = {
+    "small": ("higher", "the higher one", "higher in pitch"),
+    "big": ("lower", "deeper", "the deeper one"),
+}
+STRENGTH_MORE: dict[str, Words] = {
+    "small": ("weaker", "gentler", "the gentle one"),
+    "big": ("stronger", "the stronger one", "the strong one"),
+}
+WHICH_ASK: Words = ("which is {m}?", "which one is {m}?", "which of them is {m}?", "which of the two is {m}?", "who is {m}?", "{m}: which one?", "can you tell which is {m}?", "tell me which one is {m}",
+                    "what is {m}, the first or the second?", "which one's {m}?", "do you know which one is {m}?", "is the first or the second one {m}?", "which is {m}, the first or the second?", "first or second, which is {m}?",
+                    "compare them: which is {m}?", "so which one is {m}?", "which one would you say is {m}?")  # fmt: skip
+THAN_ASK: Words = (
+    "is {a} {m} than {b}?",
+    "is {a} {m} than {b} or not?",
+    "tell me if {a} is {m} than {b}",
+    "would you say {a} is {m} than {b}?",
+    "{a} is {m} than {b}, isn't it?",
+    "compared to {b}, is {a} {m}?",
+)
+SAME_ASK: dict[str, Words] = {
+    "thing": ("are they the same thing?", "same thing?", "do both show the same thing?", "is it twice the same thing?", "are both the same toy?", "do they show the same?"),
+    "color": ("do they have the same colour?", "same colour?", "are they the same color?", "is the color the same?", "do their colours match?", "same color or not?", "are both in one colour?"),
+    "size": ("are they the same size?", "same size?", "do they have the same size?", "are both equally big?", "is one of them bigger or are they the same size?", "is the size the same?"),
+    "tempo": ("do they have the same speed?", "same speed?", "are they equally fast?", "same tempo?", "is the pace the same?", "are both at one speed?"),
+    "motion": ("do they move the same way?", "same movement?", "do both make the same movement?", "is it the same motion?", "do they move alike?"),
+}  # fmt: skip
+WHICH_HAS: Words = ("which one is {v}?", "which is {v}?", "which of them is {v}?", "where is {v}?", "which one shows {v}?", "{v}: which one?", "find {v}", "tell me which one is {v}", "can you find {v}?", "is {v} the first or the second?",
+                    "which number is {v}?", "point out {v}", "who of them is {v}?", "say which one is {v}")  # fmt: skip
+DIFFERENCE: Words = ("what's the difference?", "what is the difference?", "how do they differ?", "what differs?", "what is different between them?", "spot the difference", "compare them", "compare the two", "what changed between them?",
+                     "where is the difference?", "in what way are they different?", "can you compare them?", "difference?", "how are they different?")  # fmt: skip
+
+BOTH: Words = ("describe both", "describe them", "describe all of them", "what are these?", "what are they?", "tell me about each of them", "one after the other: what are they?", "tell me what they are", "name them all",
+               "list what i sent", "a sentence for each please", "describe each one", "describe them in order", "identify them", "what's all this?", "what did i attach?")  # fmt: skip
+
+COMBINE: Words = (
+    "the {pa} of {a} with the {pb} of {b}", "combine the {pa} of {a} and the {pb} of {b}", "{v} one with the {pa} of {a} and the {pb} of {b}", "take the {pa} of {a} and the {pb} of {b}", "mix them: the {pa} of {a}, the {pb} of {b}",
+    "{v} the {pa} of {a} with the {pb} of {b}", "{pa} from {a}, {pb} from {b}", "i want the {pa} of {a} and the {pb} of {b}", "use the {pa} of {a} and the {pb} of {b}", "now the {pb} of {b} with the {pa} of {a}",
+    "the {pb} of {b}, but the {pa} of {a}", "blend the {pa} of {a} and the {pb} of {b}", "make a new one: {pa} of {a}, {pb} of {b}", "can you {v} something with the {pa} of {a} and the {pb} of {b}?", "put the {pa} of {a} and the {pb} of {b} together",
+    "{v} one that has the {pa} of {a} and the {pb} of {b}", "a {n} with the {pa} of {a} and the {pb} of {b}", "{b}'s {pb} with {a}'s {pa}", "i'd like {a}'s {pa} together with {b}'s {pb}",
+)  # fmt: skip
+"""A new item with an attribute of one and another of the other; {pa} and {pb} name them."""
+PROPERTY: dict[str, Words] = {
+    "thing": ("thing", "object", "toy", "shape"), "color": ("colour", "color"), "size": ("size",), "motion": ("movement", "motion", "direction"), "tempo": ("speed", "tempo", "pace"),
+}  # fmt: skip
+LIKE_OTHER: dict[str, Words] = {
+    "color": ("make {a} the same colour as {b}", "give {a} the colour of {b}", "{a} in the colour of {b}", "{a} should have the color of {b}", "paint {a} like {b}", "use the colour of {b} for {a}", "recolor {a} like {b}"),
+    "size": ("make {a} as big as {b}", "give {a} the size of {b}", "{a} should be the same size as {b}", "make {a} the size of {b}", "resize {a} to match {b}", "{a} in the size of {b}"),
+    "motion": ("make {a} move like {b}", "give {a} the movement of {b}", "{a} should move like {b}", "let {a} do what {b} does", "{a} with the motion of {b}", "make {a} do the same as {b}"),
+    "tempo": ("make {a} as fast as {b}", "give {a} the speed of {b}", "{a} at the speed of {b}", "{a} should be as fast as {b}", "use the tempo of {b} for {a}"),
+    "thing": ("replace the thing in {a} by that of {b}", "put the thing of {b} into {a}", "make {a} the same thing as {b}", "turn {a} into the thing of {b}", "{a}, but with the thing of {b}"),
+}  # fmt: skip
+"""An edit of one item after another."""
+SWAP: dict[str, Words] = {
+    "color": ("swap their colours", "swap the colors", "exchange their colours", "switch the colours", "each in the colour of the other", "swap colours please", "let them trade colors", "can you swap the colours?"),
+    "size": ("swap their sizes", "exchange their sizes", "switch the sizes", "each in the size of the other", "let them trade sizes", "swap sizes please"),
+    "thing": ("swap the things", "exchange the things but keep the rest", "swap what they show", "switch the objects"),
+    "tempo": ("swap their speeds", "exchange their tempos", "switch the speeds", "each at the speed of the other"),
+    "motion": ("swap their movements", "exchange their motions", "each with the movement of the other", "switch the movements"),
+}  # fmt: skip
+FOR_BOTH: Words = ("make both {v}", "both {v}", "now both {v}", "make them {v}", "make both of them {v}", "change both to {v}", "all of them {v}", "now make them {v}", "they should both be {v}", "can they be {v}?", "{v}, both", "both {v} please",
+                   "do both {v}", "make all {v}", "the same, but both {v}", "let them be {v}", "i want both {v}", "could you make both {v}?", "each of them {v}")  # fmt: skip

@@ -1,0 +1,229 @@
+"""Steps of conversations: each adds an exchange to one, or says that it doesn't fit there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from anymodal.toybox.grammar.builder import DialogueBuilder
+from anymodal.toybox.grammar.combinations import add_combination, add_edit_of_both
+from anymodal.toybox.grammar.inquiries import (
+    add_comparison,
+    add_description_of_all,
+    add_inquiry_of,
+    add_question_of_one,
+)
+from anymodal.toybox.grammar.people_edits import (
+    add_edit,
+    again_text,
+    converted_scene,
+    modality_text,
+)
+from anymodal.toybox.grammar.people_phrases import spoken_motion, spoken_value
+from anymodal.toybox.grammar.people_requests import RULES, negated_request, people_request
+from anymodal.toybox.grammar.phrases.people_edits import FIRST_AGAIN, REDO, UNDO
+from anymodal.toybox.grammar.scenes import SceneSampler
+from anymodal.toybox.grammar.several import add_several, slots_noun
+from anymodal.toybox.grammar.talk import GENERATED, add_talk
+from anymodal.toybox.grammar.types import Entry, MediaItem
+
+Step = Callable[[DialogueBuilder], bool]
+"""Adds an exchange; False where it doesn't fit, and then it has added nothing."""
+
+
+def add_generation(builder: DialogueBuilder, modality: str | None = None) -> bool:
+    """A request for a new item, which sometimes says what is not meant."""
+    scenes = builder.scenes
+    modality = modality or scenes.choice(GENERATED)
+    scene = scenes.sample((modality,))
+    names = scene.observable(modality)
+    scene, stated = scenes.omit_defaults(scene, names, (modality,), (modality,))
+    request = negated_request if scenes.chance(0.12) and stated else people_request
+    builder.add_typed(request(scenes, modality, stated))
+    builder.add_media_reply([scenes.media_item(scene, modality)])
+    return True
+
+
+def made_entries(builder: DialogueBuilder) -> list[Entry]:
+    """The items that replies hold."""
+    return [entry for entry in builder.entries if entry.role == "assistant"]
+
+
+def add_last_edit(builder: DialogueBuilder) -> bool:
+    """An edit of the last item."""
+    if not builder.turns or len(builder.turns[-1].media) != 1:
+        return False
+    return add_edit(builder, builder.entries[-1])
+
+
+def add_earlier_edit(builder: DialogueBuilder) -> bool:
+    """An edit of any item, which the words name."""
+    entries = [entry for entry in builder.entries if entry.item.modality in GENERATED]
+    if not entries:
+        return False
+    entry = builder.scenes.choice(entries)
+    return add_edit(builder, entry, builder.refer(entry))
+
+
+def add_again(builder: DialogueBuilder) -> bool:
+    """Another item like the last one: made anew, from nothing."""
+    if not builder.turns or len(builder.turns[-1].media) != 1:
+        return False
+    item = builder.turns[-1].media[0]
+    builder.add_typed(again_text(builder.scenes))
+    builder.add_media_reply([MediaItem(item.scene, item.modality)])
+    return True
+
+
+def add_conversion(builder: DialogueBuilder) -> bool:
+    """An item in another modality, perhaps with what the new one shows beside."""
+    scenes, entries = builder.scenes, builder.entries
+    if not entries:
+        return False
+    entry = entries[-1] if scenes.chance(0.5) else scenes.choice(entries)
+    is_it = entry.number == builder.focus
+    others = [name for name in GENERATED if name != entry.item.modality]
+    modality = scenes.choice(others)
+    result = converted_scene(scenes, entry, modality, {})
+    if result is None:
+        return False
+    scene, stated = result
+    if is_it:
+        text = modality_text(scenes, modality)
+    else:
+        it = builder.refer(entry)
+        verb, noun = RULES[modality].expand(scenes, "v"), slots_noun(scenes, modality)
+        text = scenes.choice(
+            (f"{verb} {it}", f"a {noun} of {it}", f"{it} as a {noun}", f"now {verb} {it}",
+             f"turn {it} into a {noun}", f"make a {noun} of {it}", f"can you {verb} {it}?")
+        )  # fmt: skip
+    extras = []
+    if "motion" in stated:
+        extras.append(spoken_motion(scenes, stated["motion"], stated.get("tempo")))
+    elif "tempo" in stated:
+        extras.append(spoken_value(scenes, "tempo", stated["tempo"]))
+    extras += [spoken_value(scenes, n, stated[n]) for n in ("color", "size") if n in stated]
+    builder.add_typed(", ".join([text.rstrip("?") if extras else text, *extras]))
+    builder.add_media_reply([scenes.media_item(scene, modality)], source=entry)
+    return True
+
+
+def add_item_inquiry(builder: DialogueBuilder) -> bool:
+    """A question about any item, whoever it is of."""
+    entries = builder.entries
+    if not entries:
+        return False
+    entry = builder.scenes.choice(entries)
+    if not entry.item.attributes:
+        return False
+    add_inquiry_of(builder, entry, builder.refer(entry))
+    return True
+
+
+def add_attachments(builder: DialogueBuilder) -> bool:
+    """Given media: one or several, with a question, a comparison or a request about them."""
+    scenes = builder.scenes
+    count = scenes.choice((1, 2, 2, 2, 3))
+    media = [_given(scenes) for _ in range(count)]
+    first = len(builder.entries)
+    entries = [Entry(first + place, item, "user") for place, item in enumerate(media)]
+    if count == 1:
+        add_inquiry_of(builder, entries[0], scenes.choice(("it", "this", "that", "it")), media)
+        return True
+    if len({item.modality for item in media}) not in (1, count):
+        scenes_of = [item.scene for item in media]
+        media = [scenes.media_item(scene, media[0].modality) for scene in scenes_of]
+        entries = [Entry(first + place, item, "user") for place, item in enumerate(media)]
+    choice = scenes.rng.random()
+    if choice < 0.25:
+        add_description_of_all(builder, media)
+        return True
+    if count == 2 and choice < 0.5 and add_comparison(builder, entries, media):
+        return True
+    if count == 2 and choice < 0.65 and add_combination(builder, entries, media):
+        return True
+    if count == 2 and choice < 0.7 and add_edit_of_both(builder, entries, media):
+        return True
+    if choice < 0.85 and _add_given_edit(builder, entries, media):
+        return True
+    add_question_of_one(builder, media)
+    return True
+
+
+def _given(scenes: SceneSampler) -> MediaItem:
+    modality = scenes.choice((*GENERATED, "image", "imu"))
+    return scenes.media_item(scenes.sample((modality,)), modality)
+
+
+def _add_given_edit(
+    builder: DialogueBuilder, entries: Sequence[Entry], media: Sequence[MediaItem]
+) -> bool:
+    """An edit of one of several given media, which the words name."""
+    options = [entry for entry in entries if entry.item.modality in GENERATED]
+    if not options:
+        return False
+    entry = builder.scenes.choice(options)
+    it = builder.refer(entry, entries)
+    return add_edit(builder, entry, it, media=media)
+
+
+def _pair(builder: DialogueBuilder) -> list[Entry] | None:
+    """The only two items of a conversation."""
+    entries = builder.entries
+    return entries if len(entries) == 2 else None
+
+
+def add_pair_comparison(builder: DialogueBuilder) -> bool:
+    """A comparison of the only two items."""
+    pair = _pair(builder)
+    return pair is not None and add_comparison(builder, pair)
+
+
+def add_pair_combination(builder: DialogueBuilder) -> bool:
+    """A combination of the only two items, or of any two where all can be named."""
+    pair = _pair(builder)
+    return pair is not None and add_combination(builder, pair)
+
+
+def add_pair_edit(builder: DialogueBuilder) -> bool:
+    """An edit of the only two items."""
+    pair = _pair(builder)
+    return pair is not None and add_edit_of_both(builder, pair)
+
+
+def add_undo(builder: DialogueBuilder) -> bool:
+    """Two edits or one, then back, and sometimes forth again."""
+    scenes = builder.scenes
+    if not builder.turns or len(builder.turns[-1].media) != 1:
+        return False
+    versions = [builder.entries[-1]]
+    for _ in range(scenes.choice((1, 1, 2))):
+        if not add_last_edit(builder):
+            break
+        versions.append(builder.entries[-1])
+    if len(versions) == 1:
+        return False
+    to_first = len(versions) > 2 and scenes.chance(0.35)
+    target = versions[0 if to_first else -2]
+    _add_version(builder, scenes.choice(FIRST_AGAIN if to_first else UNDO), target)
+    if not to_first and scenes.chance(0.4):
+        _add_version(builder, scenes.choice(REDO), versions[-1])
+    return True
+
+
+def _add_version(builder: DialogueBuilder, text: str, version: Entry) -> None:
+    """Add a request for an earlier version, and a reply with what it showed, made from it."""
+    builder.add_typed(text)
+    item = MediaItem(version.item.scene, version.item.modality)
+    builder.add_media_reply([item], source=version)
+
+
+def add_several_media(builder: DialogueBuilder) -> bool:
+    """A request for several media."""
+    add_several(builder)
+    return True
+
+
+def add_plain_talk(builder: DialogueBuilder) -> bool:
+    """An exchange of plain talk."""
+    add_talk(builder, first=not builder.turns)
+    return True
