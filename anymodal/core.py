@@ -50,6 +50,8 @@ class ComposedModel(nn.Module):
         config: what the model was composed from, kept so that it can be saved.
         history_turns: how many earlier turns a session shows the model, which was trained on no
             longer conversations; None for all of them.
+        history_notice: text that stands before the conversation where earlier turns are no longer
+            shown, so that a model that was trained with it can say what it forgot; empty for none.
         num_pointers: number of tokens by which replies name the media that others are made from.
 
     Attributes:
@@ -71,11 +73,12 @@ class ComposedModel(nn.Module):
         config: Mapping[str, Any] | None = None,
         history_turns: int | None = None,
         num_pointers: int = 0,
+        history_notice: str = "",
     ) -> None:
         super().__init__()
         if history_turns is not None and history_turns < 1:
             raise ValueError(f"history_turns={history_turns}; give at least 1, or None for all")
-        self.history_turns = history_turns
+        self.history_turns, self.history_notice = history_turns, history_notice
         self.name = "unnamed"
         self.provenance = True
         self.signer: ContentSigner | None = None

@@ -21,6 +21,10 @@ class Responder(Protocol):
         """Earlier turns that it is shown; None for all."""
 
     @property
+    def history_notice(self) -> str:
+        """Text before a conversation whose earlier turns it isn't shown; empty for none."""
+
+    @property
     def readable_kinds(self) -> Sequence[str] | None:
         """Kinds of media that it reads; None where nobody knows before it is asked."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from anymodal import media
+from anymodal.chat.history import first_visible, with_notice
 from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings
 from anymodal.chat.transcript import (
@@ -105,9 +106,14 @@ class Session:
 
     def _visible(self, count: int) -> list[Message]:
         """Of the first `count` turns those that the model is shown, as messages."""
-        recent = self.turns[first_visible(count, self.model.history_turns) : count]
+        start = first_visible(count, self.model.history_turns)
+        messages = [
+            each for turn in self.turns[start:count] for each in (turn.question, turn.reply)
+        ]
+        if start:
+            messages = with_notice(messages, self.model.history_notice)
         system = [Message("system", self.system)] if self.system else []
-        return [*system, *(each for turn in recent for each in (turn.question, turn.reply))]
+        return [*system, *messages]
 
     def attach(self, path: str | Path) -> Attachment:
         """Load a file, to go with the next message.
@@ -308,11 +314,3 @@ class Session:
         self.system = saved.system  # first, since a model may take none
         self.seed, self.turns = saved.seed, saved.turns
         self.sampling, self.text = dict(sampling), settings  # type: ignore[assignment]
-
-
-def first_visible(count: int, history_turns: int | None) -> int:
-    """The index of the earliest of `count` turns that a model with this memory is shown."""
-    if history_turns is None or count <= history_turns:
-        return 0
-    step = max(1, history_turns // 2)
-    return -((history_turns - count) // step) * step  # the surplus, rounded up to whole steps

@@ -138,8 +138,9 @@ def _build_model(
     if projection is not None:
         projection = _of_kind(projection, Projection, "projection")
     own_config = copy.deepcopy(dict(config))
-    numbers = {key: config[key] for key in ("history_turns", "num_pointers") if key in config}
-    model = cls(language, projection, modalities, own_config, **numbers)
+    names = ("history_turns", "history_notice", "num_pointers")
+    settings = {key: config[key] for key in names if key in config}
+    model = cls(language, projection, modalities, own_config, **settings)
     for part in (*model.encoders.values(), *model.decoders.values()):
         part.requires_grad_(False)  # until a stage says otherwise
     own_config.pop("weights", None)  # a saved model has its own, and must not start from these

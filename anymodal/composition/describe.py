@@ -76,6 +76,8 @@ class Description:
             nodes_by_name[name] = {key: value for key, value in node.items() if value is not None}
         if model.history_turns is not None:
             config["history_turns"] = model.history_turns
+        if model.history_notice:
+            config["history_notice"] = model.history_notice
         if model.signals.pointers:
             config["num_pointers"] = model.signals.pointers
         outside = {key: value for key, value in config.items() if key != "parts"}

@@ -13,9 +13,10 @@ Config = Mapping[str, Any]
 """A resolved configuration: plain containers by name."""
 
 KEYS = (
-    *("parts", "language", "projection", "modalities", "history_turns", "num_pointers"),
-    *("lora", "weights", "trained", "trusted_packages"),
+    *("parts", "language", "projection", "modalities", "history_turns", "history_notice"),
+    *("num_pointers", "lora", "weights", "trained", "trusted_packages"),
 )
+MAX_NOTICE = 1000
 MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling")
 
 _MOST = {
@@ -58,6 +59,12 @@ def check_shape(config: Config) -> None:
     turns = config.get("history_turns")
     if not isinstance(turns, int | None) or isinstance(turns, bool):
         raise ConfigError(f"history_turns must be a number of turns, not {shorten(turns)}")
+    notice = config.get("history_notice", "")
+    if not isinstance(notice, str) or len(notice) > MAX_NOTICE:
+        raise ConfigError(
+            f"history_notice must be a text of at most {MAX_NOTICE} characters, not "
+            f"{shorten(notice)}"
+        )
     pointers = config.get("num_pointers", 0)
     if type(pointers) is not int or not 0 <= pointers <= MAX_POINTERS:
         raise ConfigError(f"num_pointers must be 0 to {MAX_POINTERS}, not {shorten(pointers)}")

@@ -119,6 +119,11 @@ class ServedModel:
         """Earlier turns that the model is shown; None for all."""
         return None if self.model is None else self.model.history_turns
 
+    @property
+    def history_notice(self) -> str:
+        """Text before a conversation whose earlier turns the model isn't shown; empty for none."""
+        return "" if self.model is None else self.model.history_notice
+
     def kind_of(self, modality: str) -> str:
         """The kind of media of a modality of the model."""
         assert self.model is not None

@@ -224,3 +224,20 @@ def test_unusable_settings_are_refused_at_once(tmp_path: Path) -> None:
         Session(tiny_model(), tmp_path, 0, top_p=3)
     with pytest.raises(ValueError, match="seed=-1"):
         Session(tiny_model(), tmp_path, -1)
+
+
+def test_a_notice_stands_where_earlier_turns_are_dropped(session: Session) -> None:
+    list(session.ask("hello"))
+    (turn,) = session.turns
+    session.model = copy.copy(session.model)  # the tiny model is shared
+    session.model.history_turns, session.model.history_notice = 2, "(there was more)"
+    session.system = ""
+    session.turns = [turn] * 2
+    assert "there was more" not in "".join(message.text for message in session.messages)
+    session.turns = [turn] * 3
+    first, *rest = session.messages
+    assert first.content == ["(there was more)", *turn.question.content] and first.role == "user"
+    assert not any("there was more" in message.text for message in rest)
+    assert turn.question.content == ["hello"]  # the history stays as it was said
+    list(session.ask("hello again"))
+    assert session.turns[-1].reply.content

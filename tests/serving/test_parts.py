@@ -45,6 +45,10 @@ def test_a_long_conversation_is_shown_as_in_a_session() -> None:
         "Be brief.", *(message.text for turn in turns[3:] for message in turn), "last"
     ]  # fmt: skip
     assert recent([system], 1) == [system]
+    with_notice = recent(talk, 6, "(there was more)")
+    assert with_notice[0] == talk[0] and with_notice[1].content[0] == "(there was more)"
+    assert with_notice[1].content[1:] == recent(talk, 6)[1].content
+    assert recent(talk, 9, "(there was more)") == talk
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from anymodal.toybox.conditions.outside import OUTSIDE
 from anymodal.toybox.dataset import FORGOTTEN, ToyboxDialogues
 from anymodal.toybox.grammar import normalized
-from anymodal.toybox.grammar.dialogues import KINDS, join_dialogues, sample_dialogue
+from anymodal.toybox.grammar.dialogues import KINDS, MAX_POINTED, join_dialogues, sample_dialogue
 from anymodal.toybox.grammar.people_requests import people_request
 from anymodal.toybox.grammar.phrases.unknown import OUTSIDE_REPLIES, UNKNOWN_THINGS
 from anymodal.toybox.grammar.rules import Rules, tidy
@@ -22,6 +24,7 @@ from anymodal.toybox.grammar.words import Draw
 from anymodal.toybox.oracles.text import VALUE_WORDS, read_text
 from anymodal.toybox.scene import DEFAULT_COLOR, DEFAULTS
 
+ROOT = Path(__file__).parents[2]
 GENERATED = ("image", "audio", "video")
 
 
@@ -183,6 +186,12 @@ def test_long_conversations_have_up_to_twenty_four_turns_and_remember() -> None:
                 distant += any(place - starts[number] > 8 for number in item.references)
             starts += [place] * len(turn.media)
     assert distant > 20
+
+
+def test_nano_is_configured_as_its_conversations_are() -> None:
+    config = yaml.safe_load((ROOT / "configs/models/nano.yaml").read_text())
+    assert config["history_notice"] == FORGOTTEN
+    assert config["num_pointers"] == MAX_POINTED and config["history_turns"] == 24
 
 
 def test_a_conversation_whose_beginning_is_gone_says_so() -> None:

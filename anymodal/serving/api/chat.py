@@ -46,7 +46,9 @@ async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     """Answer a conversation, in text and in whatever media the model makes."""
     state = state_of(request)
     served, engine = await state.engine(request, body.model)
-    messages = recent(await _parse_messages(state, body.messages), served.history_turns)
+    messages = recent(
+        await _parse_messages(state, body.messages), served.history_turns, served.history_notice
+    )
     streams = await submit_all(engine, _requests(state, served, body, messages))
     answer = _ChatAnswer(state, served, body)
     if body.stream:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anymodal.chat.history import first_visible, with_notice
 from anymodal.chat.messages import MAX_MEDIA
-from anymodal.chat.session import first_visible
 from anymodal.io.message_content import open_message
 from anymodal.io.message_parts import PartReader, holds_text
 from anymodal.media import Media
@@ -75,13 +75,15 @@ class ConversationReader:
             raise ApiError(400, f"{place}: {error}", param=place) from error
 
 
-def recent(messages: list[Message], history_turns: int | None) -> list[Message]:
+def recent(messages: list[Message], history_turns: int | None, notice: str = "") -> list[Message]:
     """The messages that a model is shown: as in a session, no more earlier turns than it knows.
-    What stands before the first of the user's messages stays.
+    What stands before the first of the user's messages stays; a notice tells of what is dropped.
     """
     starts = [place for place, message in enumerate(messages) if message.role == "user"]
     num_dropped = first_visible(len(starts) - 1, history_turns) if starts else 0
-    return messages if not num_dropped else messages[: starts[0]] + messages[starts[num_dropped] :]
+    if not num_dropped:
+        return messages
+    return messages[: starts[0]] + with_notice(messages[starts[num_dropped] :], notice)
 
 
 def _normal(message: Mapping[str, Any]) -> dict[str, Any]:

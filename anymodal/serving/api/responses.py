@@ -41,7 +41,7 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     served, engine = await state.engine(request, body.model)
     items = messages_of(body.input, body.instructions)
     messages = await asyncio.to_thread(state.reader.messages, items)
-    messages = recent(messages, served.history_turns)
+    messages = recent(messages, served.history_turns, served.history_notice)
     maker = served.makers.get(Image.kind)
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
     reply_request = ReplyRequest(

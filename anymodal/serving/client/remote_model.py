@@ -40,6 +40,7 @@ class RemoteModel:
     """
 
     history_turns: int | None = None  # the server drops what its model isn't shown
+    history_notice = ""  # and tells its model
 
     def __init__(self, client: ServerClient, name: str | None = None) -> None:
         self.client = client

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -78,6 +78,8 @@ _PRODUCTIONS = _productions()
 KINDS: dict[str, float] = {kind: weight for kind, (weight, _) in _PRODUCTIONS.items()}
 """Every kind of conversation, with its weight."""
 
+MAX_POINTED = 32
+"""References are to one of so many last media, as many as nano has pointers."""
 _TRIES = 1000
 _THING_WORDS = (*THINGS, "auto")  # parts of all words for things
 _NAMES = list(KINDS)
@@ -123,7 +125,18 @@ def _is_excluded(dialogue: ReferenceDialogue, unseen: bool) -> bool:
     texts = [turn.text for turn in dialogue.turns if turn.role == "user"]
     if any(is_reserved(text) or is_paraphrase(text) for text in texts):
         return True
+    if any(_reaches_too_far(dialogue)):
+        return True
     return not unseen and any(_states_held_out(turn.text) for turn in dialogue.turns)
+
+
+def _reaches_too_far(dialogue: ReferenceDialogue) -> Iterator[bool]:
+    """Whether each reference is to a medium that can't be pointed at."""
+    count = 0
+    for turn in dialogue.turns:
+        for item in turn.media:
+            yield from (count - number > MAX_POINTED for number in item.references)
+        count += len(turn.media)
 
 
 def _states_held_out(text: str) -> bool:
