@@ -170,11 +170,32 @@ def _release(top: str, path: Path) -> Mapping[str, str] | None:
     """The release that a file came with: of a library, or nothing for Python's own; else None."""
     if not str(path).startswith(_SITES):
         return {} if str(path).startswith(_STANDARD) else None
-    names = _distributions().get(top, [])
+    name = _owner(top, path)
+    names = _distributions().get(top, []) if name is None else [name]
     # A file that somebody put there by hand, or a copy of a folder: only its source tells.
     if not names or any(map(_is_from_a_folder, names)):
         return None
     return {name: str(_version(name)) for name in names}
+
+
+def _owner(top: str, path: Path) -> str | None:
+    """The library of a top module's own name, if it lists a file of it; asked first, since to ask
+    all libraries takes half a second.
+    """
+    name, lines = _record(top)
+    site = next((each for each in _SITES if str(path).startswith(each)), "")
+    listed = path.relative_to(site).as_posix() if site else str(path)
+    return name if f"\n{listed}," in lines else None
+
+
+@cache
+def _record(name: str) -> tuple[str, str]:
+    """A library's name as it writes it, and its list of files; nothing where there is none."""
+    try:
+        library = distribution(name)
+    except (PackageNotFoundError, ValueError):
+        return "", ""
+    return library.metadata["Name"], "\n" + (library.read_text("RECORD") or "")
 
 
 @cache
