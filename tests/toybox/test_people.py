@@ -105,7 +105,7 @@ def test_contrasts_name_the_right_value_and_never_a_held_out_pair() -> None:
     assert contrasts > 40
 
 
-def test_edits_change_one_attribute_and_point_at_their_source() -> None:
+def test_edits_change_what_they_say_and_point_at_their_source() -> None:
     edits = again = converted = 0
     for kind in ("people:edit", "people:undo"):
         for dialogue in samples(kind, 300):
@@ -118,7 +118,7 @@ def test_edits_change_one_attribute_and_point_at_their_source() -> None:
                 if source.modality == item.modality:
                     before, after = source.attributes, item.attributes
                     changes = {n for n in after if n in before and before[n] != after[n]}
-                    assert len(changes) <= 1
+                    assert len(changes) <= 2
                     edits += len(changes)
                 else:
                     assert (source.modality, item.modality) == ("image", "video")

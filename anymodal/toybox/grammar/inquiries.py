@@ -84,7 +84,9 @@ def add_compound_question(
 def statement(subject: str, facts: Attributes) -> str:
     """A sentence that states attributes: "It is a duck, red and small."."""
     words = [with_article(name, facts[name]) for name in VALUES if name in facts]
-    text = " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+    thing = [words.pop(0)] if "thing" in facts else []
+    rest = [" and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)]
+    text = ", ".join(part for part in (*thing, *rest) if part)
     return capitalize(f"{subject} is {text}.")
 
 

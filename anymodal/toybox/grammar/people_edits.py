@@ -14,6 +14,7 @@ from anymodal.toybox.grammar.people_phrases import (
 from anymodal.toybox.grammar.phrases.attributes import MORE_PITCH, MORE_SIZE, MORE_TEMPO
 from anymodal.toybox.grammar.phrases.people_edits import (
     AGAIN,
+    EDIT_TWO,
     EDITS,
     OTHER_WAY,
     SPEED,
@@ -25,7 +26,9 @@ from anymodal.toybox.grammar.types import Entry, MediaItem
 from anymodal.toybox.grammar.words import Draw, value_phrase
 from anymodal.toybox.scene import DEFAULTS, VALUES, Scene
 
-_RULES = Rules({**EDITS, "other_way": OTHER_WAY, "again": AGAIN, **TO_MODALITY})
+_RULES = Rules(
+    {**EDITS, "edit_two": EDIT_TWO, "other_way": OTHER_WAY, "again": AGAIN, **TO_MODALITY}
+)
 OPPOSITES = {"left": "right", "right": "left", "up": "down", "down": "up"}
 """Motions and their opposites."""
 
@@ -64,6 +67,26 @@ def edit_text(
     text = _RULES.expand(draw, f"edit_{name}", slots)
     # An item that isn't at hand must be named.
     return text if it in ("it", "that") or it in text else f"{it}: {text}"
+
+
+def _edit_two(builder: DialogueBuilder, entry: Entry, it: str) -> tuple[str, Scene] | None:
+    """A request to change two attributes, and the scene; None where there are no two."""
+    draw, scene, modality = builder.scenes, entry.item.scene, entry.item.modality
+    names = [name for name in ("color", "size", "tempo") if name in entry.item.attributes]
+    if len(names) < 2:
+        return None
+    first, second = draw.shuffled(names)[:2]
+    for _ in range(8):
+        values = {
+            name: draw.choice([v for v in VALUES[name] if v != getattr(scene, name)])
+            for name in (first, second)
+        }
+        after = scene.replace(**values)
+        if draw.unseen or not shows_held_out(after.observable(modality)):
+            words = {s: spoken_value(draw, n, values[n]) for s, n in (("v", first), ("w", second))}
+            text = _RULES.expand(draw, "edit_two", {**words, "it": it})
+            return (text if it in ("it", "that") or it in text else f"{it}: {text}"), after
+    return None
 
 
 def again_text(draw: Draw) -> str:
@@ -130,8 +153,14 @@ def converted_scene(
 def add_edit(
     builder: DialogueBuilder, entry: Entry, it: str = "it", media: Sequence[MediaItem] = ()
 ) -> bool:
-    """Add an edit of one attribute of an item, and the reply that is made from the item."""
+    """Add an edit of one or two attributes of an item, and the reply that is made from the item."""
     scenes, modality = builder.scenes, entry.item.modality
+    double = _edit_two(builder, entry, it) if scenes.chance(0.15) else None
+    if double is not None:
+        text, after = double
+        builder.add_typed(text, media)
+        builder.add_media_reply([scenes.media_item(after, modality)], is_edit=True, source=entry)
+        return True
     edit = edited_scene(scenes, entry.item.scene, modality, edit_names(entry.item.scene, modality))
     if edit is None:
         return False

@@ -163,7 +163,7 @@ def _add_versions(builder: DialogueBuilder) -> None:
     words = [spoken_value(draw, name, value) for value in values]
     phrase = spoken_phrase(draw, modality, stated)
     slots = _words_of(draw, modality, len(values)) | {
-        "x": phrase, "values": _listed(draw, words),
+        "x": phrase, "values": draw.choice((" and ", " and then ")).join(words),
         "once": " and once ".join(words),
     }  # fmt: skip
     builder.add_typed(_RULES.expand(draw, "colors" if name == "color" else "versions", slots))

@@ -8,6 +8,7 @@ from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.loose_requests import loose_generate_request
 from anymodal.toybox.grammar.phrases.attributes import Words
 from anymodal.toybox.grammar.phrases.requests import MAKE_VERBS, POLITE
+from anymodal.toybox.grammar.phrases.small_talk import SMALL_TALK
 from anymodal.toybox.grammar.phrases.talk import (
     FACTS,
     FIRST_TALK,
@@ -44,7 +45,9 @@ def plain_talk(scenes: SceneSampler) -> ReferenceDialogue:
 
 def add_talk(builder: DialogueBuilder, *, first: bool = False) -> None:
     """Add one exchange of plain talk; the first of a conversation may be one that opens it."""
-    if builder.scenes.chance(0.3):
+    if builder.scenes.chance(0.35):
+        add_exchange(builder, SMALL_TALK)
+    elif builder.scenes.chance(0.3):
         text, reply = _fact(builder.scenes)
         builder.add_request(as_typed(builder.scenes, text))
         builder.add_reply(reply)

@@ -66,6 +66,10 @@ EDITS: dict[str, Words] = {
 }  # fmt: skip
 """Edits of one attribute, by "edit_" and its name."""
 
+EDIT_TWO: Words = ("{v} and {w}", "make {it} {v} and {w}", "now {v} and {w}", "{v} and {w} please", "change {it} to {v} and {w}", "i want {it} {v} and {w}", "can {it} be {v} and {w}?", "the same but {v} and {w}",
+                   "{it} should be {v} and {w}", "could you make {it} {v} and {w}?", "same thing, {v} and {w}", "make {it} {v}, and also {w}", "{v}, {w}", "two changes: {v} and {w}", "{it}, but {v} and {w}",
+                   "first {v}, and {w} too", "both {v} and {w} please", "i'd like {it} {v} and {w}", "no, {v} and {w}", "and now {v} and {w}")  # fmt: skip
+"""Edits of two attributes, to {v} and {w}."""
 OTHER_WAY: Words = ("the other direction", "the other way", "other way", "other direction", "in the other direction", "opposite direction", "the opposite way",
                     "reverse it", "other way round", "other way around", "no, the other way", "i meant the other direction", "wrong direction", "wrong way", "flip the direction",
                     "turn it around", "make it go the other way", "can it go the other way?", "now the other way", "backwards", "in reverse", "opposite", "change direction",
