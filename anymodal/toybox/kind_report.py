@@ -143,15 +143,16 @@ class Goal:
             and (not self.kinds or turn.get("kind") in self.kinds)
             and turn.get("kind") != self.other_than
         ]
-        values = list(self.values(turns))
+        by_turn = [each for turn in turns if (each := list(self.values([turn])))]
+        values = [value for each in by_turn for value in each]
         if not values:
             return None
         value = sum(values) / len(values)
         is_share = set(values) <= {0, 1}
-        interval = proportion([bool(x) for x in values], len(turns))["interval"]
+        interval = proportion([bool(x) for x in values], len(by_turn))["interval"]
         return {
             "name": self.name,
-            "count": len(turns),
+            "count": len(by_turn),
             "value": value,
             "interval": interval if is_share else None,
             "goal": self.goal,

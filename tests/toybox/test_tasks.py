@@ -101,6 +101,11 @@ def test_who_knows_everything_reaches_every_goal() -> None:
         if name not in away and goal["goal"] is not None:
             assert goal["value"] >= goal["goal"] - 0.04, goal
     assert goals["… says that it doesn't know"]["value"] == 1
+    asked = [
+        goals[f"… {name}"]["count"]
+        for name in ("says that it doesn't know", "no false refusal inside")
+    ]
+    assert sum(asked) == 6 and all(asked)
     table = matrix_table(results)
     assert table.count("\n\n") == 4
     assert "| set:forms " in table and "silhouette" in table and "at least" in table
