@@ -50,7 +50,7 @@ def add_inquiry_of(
         builder.add_typed(draw.choice(DESCRIBE_OF).replace("{it}", it), media)
         builder.add_description(shown, entry.item.modality)
     elif choice < 0.55 or len(shown) == 1:
-        name = draw.choice(list(shown))
+        name = draw.choice(_unnamed(shown, it))
         builder.add_typed(draw.choice(ASK_OF[name]).replace("{it}", it), media)
         answer = draw.choice(ANSWER[name]).replace("{v}", value_phrase(name, shown[name]))
         builder.add_reply(capitalize(answer), {name: shown[name]})
@@ -60,13 +60,20 @@ def add_inquiry_of(
         _add_check(builder, shown, it, media)
 
 
+def _unnamed(shown: Attributes, it: str) -> list[str]:
+    """The attributes that the words for an item don't tell already; all if there are no others."""
+    names = [name for name, value in shown.items() if value_phrase(name, value) not in it]
+    return names or list(shown)
+
+
 def add_compound_question(
     builder: DialogueBuilder, entry: Entry, it: str, media: Sequence[MediaItem] = ()
 ) -> None:
     """Add a question about two or three attributes of an item at once, and its answer."""
     draw, shown = builder.scenes, entry.item.attributes
-    count = 2 if len(shown) == 2 else draw.choice((2, 3))
-    names = draw.shuffled(list(shown))[:count]
+    names = _unnamed(shown, it)
+    names = draw.shuffled(names if len(names) > 1 else list(shown))[: draw.choice((2, 3))]
+    count = len(names)
     text = draw.choice(COMPOUND[count])
     for place, name in enumerate(names, start=1):
         direct, indirect = PARTS[name]
@@ -95,7 +102,7 @@ def _add_check(
 ) -> None:
     """Add a yes-no question about an attribute."""
     draw = builder.scenes
-    name = draw.choice(list(shown))
+    name = draw.choice(_unnamed(shown, it))
     verdict = "yes" if draw.chance(0.5) else "no"
     guess = shown[name] if verdict == "yes" else builder.other_value(name, shown)
     words, actual = with_article(name, guess), with_article(name, shown[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 _DROPPED = re.compile(r"['’`]")
@@ -13,6 +13,7 @@ _OTHER = re.compile(r"[\W_]+")
 _HASHES = "sets/hashes.txt"
 
 
+@lru_cache(maxsize=256)
 def normalize_text(text: str) -> str:
     """The words of a text alone: one normal form for all ways to type them.
 
