@@ -1,8 +1,8 @@
 """Digests of the users' texts of the measuring sets.
 
 `python -m tests.support.set_digests` writes them into `anymodal/toybox/sets/hashes.txt`, so that no
-training text equals one of them, and no training code has to read them. What has one or two words, such as
-"blue" or "again please", is everybody's and stays free.
+training text equals one of them, and no training code has to read them. What has one
+or two words, such as "blue" or "again please", is everybody's and stays free.
 """
 
 from __future__ import annotations
