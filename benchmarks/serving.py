@@ -1,12 +1,10 @@
-"""Serving: one request against `model.stream`, sixteen at once against one by one, and a soak.
+"""Serving: one request to a server and to its engine against `model.stream`, and sixteen at once.
 
     OMP_NUM_THREADS=1 python benchmarks/serving.py
-    OMP_NUM_THREADS=1 python benchmarks/serving.py --soak 2000
 
-The first writes figures of the engine, in turns with the model alone. The second starts
-`anymodal serve` in a process of its own and asks it from 16 threads: texts, images and audio in and
-out, of them 5 % malformed, 5 % cancelled and 5 % oversized. Every whole answer is compared with the
-model's own at the same seed.
+Each is asked in turns with the model alone, in this process. The server is `anymodal serve` in a
+process of its own, asked by HTTP, a stream at a time; the engine is asked without HTTP, and keeps
+nothing of earlier requests. `serving_load.py` asks a server many things at once.
 """
 
 from __future__ import annotations
@@ -14,33 +12,98 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import random
-import re
-import subprocess
-import sys
-from base64 import b64decode
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from itertools import count
+from statistics import median
+from typing import Any
 
 import measure
-import numpy as np
 from measure import Elapsed, Watch
+from server_process import running_server
 
 from anymodal import AnyModal, Message
 from anymodal.io.results import markdown_table
-from anymodal.media import load
 from anymodal.serving.engine import Engine, EngineSettings
 from anymodal.serving.requests import ReplyRequest
 from anymodal.types import TextDelta
 
 QUESTION, DRAW = "what can you do?", "draw a small blue ball"
 TALK = [QUESTION, "who are you?", "hello", "thank you"] * 4
-STEPS = 4
 CHAT = "/v1/chat/completions"
-ASKED = ["hello", QUESTION, "thank you", DRAW, "draw a big red duck", "play the sound of a bell"]
+OVERHEAD, FIRST_TOKEN = 1.03, 1.1
+"""The bars: a whole streamed reply and its first token, over the model alone, by the clock."""
+Times = Mapping[str, list[Elapsed]]
+
+
+# ---- A server -----------------------------------------------------------------------------------
+
+
+class StreamClient:
+    """Asks a server for streamed chats, one after another on one connection."""
+
+    def __init__(self, netloc: str) -> None:
+        self.connection = http.client.HTTPConnection(netloc, timeout=120)
+
+    def ask(self, text: str, seed: int) -> tuple[Elapsed, Elapsed]:
+        """The times to the first piece of text, and to the end."""
+        body = {
+            "model": "nano", "messages": [{"role": "user", "content": text}], "seed": seed,
+            "stream": True,
+        }  # fmt: skip
+        watch, first, data = Watch(), None, b""
+        headers = {"Content-Type": "application/json"}
+        self.connection.request("POST", CHAT, json.dumps(body).encode(), headers)
+        response = self.connection.getresponse()
+        while piece := response.read1(2**16):
+            data += piece
+            # The opening has an empty content.
+            if first is None and data.count(b'"content":"') > 1:
+                first = watch.elapsed()
+        assert first is not None and data.endswith(b"data: [DONE]\n\n"), data[-500:]
+        return first, watch.elapsed()
+
+
+def stream_alone(model: AnyModal, text: str, seed: int) -> tuple[Elapsed, Elapsed]:
+    """The same times of the model in this process."""
+    watch, first = Watch(), None
+    for event in model.stream(text, seed=seed):
+        if first is None and isinstance(event, TextDelta):
+            first = watch.elapsed()
+    assert first is not None
+    return first, watch.elapsed()
+
+
+def server_rows(model: AnyModal, netloc: str, runs: int, warm: int) -> list[list[str]]:
+    """Rows of one streamed chat by HTTP against the model alone.
+
+    Every round asks something that nobody asked before, so that no keys and values are there.
+    """
+    client, times = StreamClient(netloc), {"alone": [], "served": []}  # type: ignore[var-annotated]
+    numbers = count()
+
+    def ask(side: str) -> tuple[Elapsed, Elapsed]:
+        text = f"{QUESTION} {next(numbers)}"
+        return stream_alone(model, text, 0) if side == "alone" else client.ask(text, 0)
+
+    ask("served")  # the connection, and imports of a first request
+    for number in range(warm + runs):
+        for side in measure.turns(times, number):
+            # One that idled for 5 s is closed by the server.
+            client.connection.close()
+            client.connection.connect()
+            result = ask(side)
+            if number >= warm:
+                times[side].append(result)
+    rows = []
+    for place, (name, bar) in enumerate(
+        [("first token, by HTTP", FIRST_TOKEN), ("streamed chat, by HTTP", OVERHEAD)]
+    ):
+        alone, served = ([each[place] for each in times[side]] for side in ("alone", "served"))
+        ratios = [s.clock / a.clock for a, s in zip(alone, served, strict=True)]
+        told = f"{bar:g} at most: {measure.verdict(median(ratios) <= bar)}"
+        clocks = [measure.spread([each.clock for each in laps], 1, 1e3) for laps in (alone, served)]
+        rows.append([name, *clocks, measure.spread(ratios, 3), told])
+    return rows
 
 
 # ---- The engine ---------------------------------------------------------------------------------
@@ -56,8 +119,8 @@ async def first_token(engine: Engine, text: str, seed: int = 0) -> Elapsed:
     return first
 
 
-def engine_figures(model: AnyModal, runs: int, warm: int) -> str:
-    """A table of how the engine compares with the model alone."""
+def engine_rows(model: AnyModal, runs: int, warm: int) -> list[list[str]]:
+    """Rows of how the engine compares with the model alone."""
     loop = asyncio.new_event_loop()
     engine = Engine(model, EngineSettings(prefix_bytes=0))
 
@@ -71,18 +134,10 @@ def engine_figures(model: AnyModal, runs: int, warm: int) -> str:
         for seed, text in enumerate(texts):
             list(model.stream(text, seed=seed))
 
-    def first_alone() -> Elapsed:
-        watch, first = Watch(), None
-        for event in model.stream(QUESTION, seed=0):
-            if first is None and isinstance(event, TextDelta):
-                first = watch.elapsed()
-        assert first is not None
-        return first
-
     pairs: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-        "one reply": (lambda: one_by_one([QUESTION]), lambda: together([QUESTION])),
+        "a reply, by the engine": (lambda: one_by_one([QUESTION]), lambda: together([QUESTION])),
         "its first token": (
-            first_alone,
+            lambda: stream_alone(model, QUESTION, 0)[0],
             lambda: loop.run_until_complete(first_token(engine, QUESTION)),
         ),
         "16 replies": (lambda: one_by_one(TALK), lambda: together(TALK)),
@@ -92,136 +147,26 @@ def engine_figures(model: AnyModal, runs: int, warm: int) -> str:
     for name, (alone, by_engine) in pairs.items():
         times = measure.alternating({"alone": alone, "served": by_engine}, runs, warm)
         sides = times["alone"], times["served"]
-        ratios = [measure.ratio(*sides, clock=clock) for clock in (False, True)]
-        rows.append([name, *map(measure.milliseconds, sides), *ratios])
-    header = ["what", "the model alone, ms", "served, ms", "ratio", "ratio by the clock"]
+        clocks = [measure.spread([each.clock for each in laps], 1, 1e3) for laps in sides]
+        rows.append([name, *clocks, measure.ratio(sides[1], sides[0], clock=True), ""])
     engine.close()
     loop.close()
-    return markdown_table(header, rows)
-
-
-# ---- The soak -----------------------------------------------------------------------------------
-
-
-class Job(NamedTuple):
-    """A request: its kind, what to ask, and the seed."""
-
-    kind: str
-    text: str
-    seed: int
-
-
-def ask(netloc: str, job: Job) -> tuple[str, Any]:
-    """Ask the server; what came of it and the message, if any."""
-    body = {
-        "model": "nano", "messages": [{"role": "user", "content": job.text}], "seed": job.seed,
-        "steps": STEPS, "stream": job.kind == "cancelled",
-    }  # fmt: skip
-    data = json.dumps(body).encode()
-    if job.kind == "malformed":
-        data = random.choice([b"{", b"[]", data[:-1], data.replace(b'"role"', b'"rule"')])
-    if job.kind == "oversized":
-        data = data[:-1] + b', "user": "' + b"x" * 2 * 2**20 + b'"}'
-    connection = http.client.HTTPConnection(netloc, timeout=120)
-    try:
-        connection.request("POST", CHAT, data, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        if job.kind == "cancelled":
-            response.read1(100)
-            return "cancelled", None
-        answer = json.loads(response.read())
-    except (BrokenPipeError, ConnectionResetError):  # refused while it was still being sent
-        return "refused", None
-    finally:
-        connection.close()
-    if response.status != 200:
-        return f"status {response.status}", None
-    return "answered", answer["choices"][0]["message"]
-
-
-def same(message: dict[str, Any], expected: Message) -> bool:
-    """Return True for the model's own text, and its media but for one grey level."""
-    urls = [
-        part[part["type"]]["url"] for part in message.get("parts", ()) if part["type"] != "text"
-    ]
-    media = [load(b64decode(url.partition(",")[2])) for url in urls]
-    if message["content"] != expected.text or len(media) != len(expected.media):
-        return False
-    return all(
-        distance(one, other) <= 1.0 for one, other in zip(media, expected.media, strict=True)
-    )
-
-
-def distance(one: Any, other: Any) -> float:
-    """In grey levels of 256, or steps of 1/128 of full scale."""
-    name, scale = ("pixels", 1) if hasattr(one, "pixels") else ("samples", 128)
-    values = [np.asarray(getattr(each, name), np.float64) for each in (one, other)]
-    return float(np.abs(values[0] - values[1]).max()) * scale
-
-
-def resident(netloc: str) -> float:
-    """Memory of the server's process, in MB."""
-    connection = http.client.HTTPConnection(netloc, timeout=30)
-    connection.request("GET", "/metrics")
-    page = connection.getresponse().read().decode()
-    match = re.search(r"^process_resident_memory_bytes (\S+)$", page, re.MULTILINE)
-    assert match is not None
-    return float(match[1]) / 1e6
-
-
-def soak(model: AnyModal, count: int) -> None:
-    """Ask a server many things at once, and print what came of it."""
-    draw = random.Random(0)
-    kinds = ["malformed", "cancelled", "oversized"]
-    jobs = [
-        Job(
-            draw.choices([*kinds, "whole"], [5, 5, 5, 85])[0], draw.choice(ASKED), draw.randrange(3)
-        )
-        for _ in range(count)
-    ]
-    sampling = {name: {"steps": STEPS} for name in model.decoders}
-    expected = {
-        (text, seed): model.chat(text, seed=seed, sampling=sampling)  # type: ignore[arg-type]
-        for text in ASKED
-        for seed in range(3)
-    }
-    command = [sys.executable, "-m", "anymodal", "serve", "--port", "0", "--max-body", "1"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        netloc = urlsplit(server.stdout.readline().split()[-1]).netloc
-        results: Counter[str] = Counter()
-        watch, early = Watch(), 0.0
-        with ThreadPoolExecutor(16) as pool:
-            answers = pool.map(lambda job: ask(netloc, job), jobs)
-            for place, (job, (outcome, message)) in enumerate(zip(jobs, answers, strict=True)):
-                if message is not None and not same(message, expected[job.text, job.seed]):
-                    outcome = "WRONG"
-                results[f"{job.kind}: {outcome}"] += 1
-                if place == min(200, count // 4):
-                    early = resident(netloc)
-        took, late = watch.elapsed().clock, resident(netloc)
-        for name, number in sorted(results.items()):
-            print(f"{number:5d} {name}")
-        print(f"{took:.0f} s; memory {early:.0f} MB after the first 200, {late:.0f} MB in the end")
-    finally:
-        server.terminate()
-        server.wait(60)
+    return rows
 
 
 def main() -> None:
-    """Write the engine's figures, or print those of a soak."""
+    """Write the figures."""
     parser = measure.arguments(__doc__)
     parser.add_argument("--runs", type=int, default=20, help="rounds; default: %(default)s")
     parser.add_argument("--warm", type=int, default=1, help="rounds before; default: %(default)s")
-    parser.add_argument("--soak", type=int, metavar="N", help="ask a server N things instead")
     args = parser.parse_args()
     model = AnyModal.from_pretrained("nano")
-    if args.soak:
-        soak(model, args.soak)
-    else:
-        table = engine_figures(model, args.runs, args.warm)
-        measure.write_section("serving", table, args.page)
+    with running_server() as netloc:
+        rows = server_rows(model, netloc, args.runs, args.warm)
+    rows += engine_rows(model, args.runs, args.warm)
+    header = ["what", "the model alone, ms", "served, ms", "served / alone", "bar"]
+    body = f"{markdown_table(header, rows)}\n\nBy the clock, at {measure.library_commit()}."
+    measure.write_section("serving", body, args.page)
 
 
 if __name__ == "__main__":

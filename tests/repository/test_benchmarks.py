@@ -8,6 +8,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -136,13 +137,19 @@ SMALLEST = {
     "real_files.py": "--runs 1 --steps 1 --kinds image imu",
     "rows.py": "--runs 1 --batches 1",
     "serving.py": "--runs 1 --warm 0",
+    "serving_soak.py": "--count 40",
     "shared_prefix.py": "--runs 1 --layers 1 --rows 2",
     "startup.py": "--runs 1 --warm 0",
     "turn.py": "--runs 1",
 }
-"""How each benchmark is called here. `full_size.py` is below; `cards.py` wants the hub's files;
-`real_pictures.py` has tests of its own.
+"""How each benchmark is called here. `full_size.py` and those of WITH_TOOLS are below; `cards.py`
+wants the hub's files; `real_pictures.py` has tests of its own.
 """
+WITH_TOOLS = {
+    "serving_load.py": ("locust", "--runs 1 --requests 2 --mixed 20"),
+    "serving_fuzz.py": ("schemathesis", "--examples 1"),
+}
+"""The program that a benchmark runs, from an environment of its own, and how it is called here."""
 
 SLOW = {
     "growth.py",
@@ -164,7 +171,7 @@ def imported() -> None:
 
 def test_every_command_is_among_those_run_here() -> None:
     commands = {p.name for p in BENCHMARKS.glob("*.py") if "__main__" in p.read_text("utf-8")}
-    assert commands == {*SMALLEST, "full_size.py", "cards.py", "real_pictures.py"}
+    assert commands == {*SMALLEST, *WITH_TOOLS, "full_size.py", "cards.py", "real_pictures.py"}
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -195,6 +202,25 @@ def test_a_benchmark_runs_at_its_smallest_and_writes_its_table(
     written = mine.read_text("utf-8") if writes else said
     assert "\n| :--" in written and " 1 thread, " in written
     assert page.read_text("utf-8") == before
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("script", list(WITH_TOOLS))
+def test_a_benchmark_with_a_tool_runs(script: str, tmp_path: Path) -> None:
+    program, arguments = WITH_TOOLS[script]
+    path = os.environ.get(f"ANYMODAL_{program.upper()}", program)
+    if shutil.which(path) is None:
+        pytest.skip(f"there is no {program}; ANYMODAL_{program.upper()} may name it")
+    page = tmp_path / "page.md"
+    page.write_text((BENCHMARKS / "README.md").read_text("utf-8"), "utf-8")
+    command = [sys.executable, str(BENCHMARKS / script), f"--{program}", path]
+    env = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [*command, *shlex.split(arguments), "--page", str(page)],
+        env=env, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    assert "\n| :--" in ran.stdout and " 1 thread, " in ran.stdout
 
 
 def test_full_size_figures_are_judged_by_their_bars(monkeypatch: pytest.MonkeyPatch) -> None:
