@@ -21,6 +21,7 @@ from anymodal.cli.process import quick_start
 from anymodal.cli.serving_options import (
     add_engine_options,
     import_server,
+    make_paths_absolute,
     model_sources,
     server_settings,
 )
@@ -106,6 +107,7 @@ def _ask(args: argparse.Namespace, max_bytes: int, results: Any, total: int) -> 
         if args.ray:
             from anymodal.serving.batch.on_ray import run_batch_on_ray
 
+            make_paths_absolute(args)
             run_batch_on_ray(
                 partial(make_app, args), requests, write, workers=args.ray, num_open=args.open,
                 num_gpus=args.ray_gpus,

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymodal.cli.serving_options import import_server, model_sources, server_settings
+from anymodal.cli.serving_options import (
+    import_server,
+    make_paths_absolute,
+    model_sources,
+    server_settings,
+)
 from anymodal.config.printable import printable
 
 if TYPE_CHECKING:
@@ -19,9 +23,8 @@ if TYPE_CHECKING:
 
 def run_on_ray(args: argparse.Namespace) -> int:
     """Deploy; on a cluster that was started for it, serve until the process is told to end."""
-    from anymodal.serving.cluster.deploying import check_sources, connect, deploy, import_serve
+    from anymodal.serving.cluster.deploying import check_sources, connect, deploy
 
-    ray_serve = import_serve()
     sources, settings, scales = server_of(args)
     check_sources(sources, scales)
     is_own = connect(sources, scales)
@@ -35,7 +38,9 @@ def run_on_ray(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
-    ray_serve.shutdown()
+    from ray import serve
+
+    serve.shutdown()
     return 0
 
 
@@ -51,8 +56,5 @@ def server_of(
     from anymodal.serving.cluster.scale import Scales
 
     args.lazy = True  # replicas load them
-    sources = model_sources(args)
-    for source in sources:
-        if Path(source.path).is_dir():  # of this process; others work in other folders
-            source.path = str(Path(source.path).absolute())
-    return sources, server_settings(args), Scales(args.scale)
+    make_paths_absolute(args)
+    return model_sources(args), server_settings(args), Scales(args.scale)

@@ -104,6 +104,14 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
     )
 
 
+def make_paths_absolute(args: argparse.Namespace) -> None:
+    """Name models by paths that mean the same in another process's folder."""
+    named = map(_name_and_path, args.models or [DEFAULT_MODEL])
+    args.models = [
+        f"{name}={Path(path).absolute() if Path(path).exists() else path}" for name, path in named
+    ]
+
+
 def model_sources(args: argparse.Namespace) -> list[ModelSource]:
     """The models that are named, loaded as far as memory goes unless they are to wait.
 

@@ -26,7 +26,7 @@ from anymodal.model import AnyModal
 from anymodal.serving.admission import EngineSettings
 from anymodal.serving.api.settings import ServerSettings
 from anymodal.serving.cluster.applications import MODEL_PREFIX
-from anymodal.serving.cluster.deploying import connect, deploy, import_serve
+from anymodal.serving.cluster.deploying import connect, deploy
 from anymodal.serving.cluster.scale import Scales
 from anymodal.serving.model_source import ModelSource
 from anymodal.types import Message
@@ -111,6 +111,7 @@ def wait_for(part: str, count: int) -> list[int]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     import ray
+    from ray import serve
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -121,7 +122,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         running.deploy("nano", *SCALE)
         yield running
     finally:
-        import_serve().shutdown()
+        serve.shutdown()
         ray.shutdown()
 
 
@@ -205,6 +206,8 @@ def test_a_part_without_replicas_is_started_and_jobs_are_of_one_replica(running:
 def test_another_checkpoint_takes_over_without_a_lost_request(
     running: Running, expected: dict[tuple[str, int], Message], tmp_path: Path
 ) -> None:
+    from ray import serve
+
     tiny_model().save_pretrained(tmp_path / "tiny")
     is_over = threading.Event()
     texts: list[str] = []
@@ -228,7 +231,7 @@ def test_another_checkpoint_takes_over_without_a_lost_request(
     old = expected["hello", 0].text
     assert set(texts) == {old, "Hello!"} and running.stream("hello", 0)[0] == "Hello!"
     assert message["content"] == expected["draw a small blue ball", 0].text and message["images"]
-    names = [name for name in import_serve().status().applications if name.startswith(MODEL_PREFIX)]
+    names = [name for name in serve.status().applications if name.startswith(MODEL_PREFIX)]
     assert len(names) == 1
     assert json.loads(running.ask("/v1/models"))["data"][0]["modalities"]["output"] == [
         "text", "image", "audio"

@@ -10,9 +10,12 @@ from typing import Any
 
 from anymodal.serving.batch.request_file import BatchRequest
 from anymodal.serving.batch.runner import ask_all
+from anymodal.serving.ray_connection import connect_to_ray
 
 Json = dict[str, Any]
 AppFactory = Callable[[], Any]
+_SPARE_CPUS = 1
+"""For reading the requests."""
 
 
 class BatchWorker:
@@ -60,16 +63,14 @@ def run_batch_on_ray(
     Raises:
         ValueError: if Ray isn't installed.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise ValueError("--ray needs Ray: pip install 'anymodal[ray]'") from error
+    connect_to_ray(workers + _SPARE_CPUS)
+    import ray.data
+
     items = [{"request": json.dumps(asdict(request))} for request in requests]
     if not items:
         return
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
+    # Progress is told by who writes; Ray's own fills the standard error with lines.
+    ray.data.DataContext.get_current().enable_progress_bars = False
     data = ray.data.from_items(items).map_batches(
         BatchWorker,
         fn_constructor_kwargs={"make_app": make_app, "num_open": num_open},

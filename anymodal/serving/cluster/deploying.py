@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 from anymodal.serving.api.settings import ServerSettings
@@ -19,24 +18,10 @@ from anymodal.serving.cluster.applications import (
 )
 from anymodal.serving.cluster.scale import API, JOBS, Scales
 from anymodal.serving.model_source import ModelSource
+from anymodal.serving.ray_connection import connect_to_ray
 
 _LOG = logging.getLogger("anymodal.serving")
 _API_NAMES = {API: "anymodal", JOBS: "anymodal-jobs"}
-_SPARE_CPUS = 4.0
-"""Of a cluster that is started here; what Serve itself runs counts none."""
-
-
-def import_serve() -> ModuleType:
-    """Ray Serve.
-
-    Raises:
-        ValueError: if it isn't installed.
-    """
-    try:
-        from ray import serve
-    except ImportError as error:
-        raise ValueError("--ray needs Ray: pip install 'anymodal[ray]'") from error
-    return serve  # type: ignore[no-any-return]
 
 
 def check_sources(sources: Sequence[ModelSource], scales: Scales) -> None:
@@ -57,31 +42,15 @@ def check_sources(sources: Sequence[ModelSource], scales: Scales) -> None:
 
 
 def connect(sources: Sequence[ModelSource], scales: Scales) -> bool:
-    """Connect to the cluster of RAY_ADDRESS, or that runs on this machine, or else start one here.
+    """Connect to a cluster, or start one, see `connect_to_ray`; whether one was started.
 
-    Returns:
-        Whether one was started here; it ends with this process.
+    Raises:
+        ValueError: if Ray isn't installed.
     """
-    import ray
-
-    import_serve()
-    if ray.is_initialized():
-        return False
-    try:
-        ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING)
-        return False
-    except ConnectionError:
-        pass
     each = [scales.of(part, s.name) for s in sources for part in parts_of_model(s)]
-    # CPUs are counted, not bound: without enough of them replicas would wait for ever.
-    wanted = sum(scale.cpus * scale.max_replicas for scale in each) + _SPARE_CPUS
-    ray.init(
-        num_cpus=int(wanted) + 1,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-    )
-    return True
+    each += [scales.of(API), scales.of(JOBS)]
+    # The API's twice, since a new replica starts before an old one ends.
+    return connect_to_ray(sum(scale.cpus * scale.max_replicas for scale in (*each, *each[-2:])))
 
 
 def deploy(
@@ -107,7 +76,8 @@ def deploy(
     Raises:
         RuntimeError: if replicas don't start; what was served before is served still.
     """
-    serve = import_serve()
+    from ray import serve
+
     serve.start(http_options={"host": host, "port": port})
     models = [(source, application_name(source)) for source in sources]
     before = set(serve.status().applications)
