@@ -3,8 +3,8 @@
     RAY_worker_niceness=0 OMP_NUM_THREADS=1 python benchmarks/cluster.py
 
 One server of a Ray cluster has nano three times: with one replica of each part, with a second
-language-model replica, and with a second decoder replica of images. In turns, each is asked the same
-by 16 connections at once. Processor time is read from `/proc` for each kind of process.
+language-model replica, and with a second decoder replica of images. In turns, each is asked the
+same by 16 connections at once. Processor time is read from `/proc` for each kind of process.
 """
 
 from __future__ import annotations

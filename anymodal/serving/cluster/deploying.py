@@ -116,6 +116,6 @@ def _wait_for_others(serve: Any, name: str, part: str) -> None:
     """Wait until replicas that were taken over have ended: they still ask their models."""
     while True:
         states = serve.status().applications[name].deployments[part].replica_states
-        if all(str(getattr(state, "value", state)) == "RUNNING" for state in states):
+        if all(str(getattr(state, "value", state)) != "STOPPING" for state in states):
             return
         time.sleep(0.5)
