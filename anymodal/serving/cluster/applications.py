@@ -90,7 +90,8 @@ def model_application(source: ModelSource, scales: Scales) -> Any:
     language = deployment(
         DeployedLanguage,
         LANGUAGE,
-        max_ongoing_requests=settings.batch_size,
+        # More than are written together: a full replica is asked again after up to half a second.
+        max_ongoing_requests=2 * settings.batch_size,
         request_router_config={"request_router_class": _ROUTER},
     )
     return language.bind(source, decoders)
