@@ -27,7 +27,7 @@ ONE, WRITERS, DRAWERS = "one", "writers", "drawers"
 SCALE = ("audio=0-1", "video=0-1", f"{WRITERS}/language=2", f"{DRAWERS}/image=2")
 CONNECTIONS = 16
 TEXTS = ["what can you do?", "who are you?", "hello", "thank you"]
-LOADS = {"texts": (WRITERS, 64), "drawings": (DRAWERS, 32)}
+LOADS = {"texts": (WRITERS, 64), "drawings": (DRAWERS, 24)}
 """What is asked: of which model with another replica, and how often in a run."""
 ROLES = {"language": ":language", "decoders": ":image", "API": ":api", "proxy": "ProxyActor"}
 """Kinds of processes, by what their titles hold."""
@@ -129,7 +129,7 @@ def _shares(runs: list[Run]) -> list[str]:
 def main() -> None:
     """Write the figures to the results' page."""
     parser = measure.arguments(__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--warm", type=int, default=1, help="rounds before; default: %(default)s")
     parser.add_argument("--generate", nargs=3, metavar=("ADDRESS", "MODEL", "LOAD"))
     args = parser.parse_args()

@@ -21,7 +21,7 @@ from anymodal.serving.requests import ReplyRequest
 from anymodal.serving.served import ModelFacts, ServedModel
 from anymodal.types import Event
 
-EVENT_SECONDS = 0.02
+EVENT_SECONDS = 0.05
 """Between two items of a reply: what comes meanwhile goes together, since each item costs about a
 millisecond on either side, whatever is in it."""
 _ANY_NUMBER = 100_000
