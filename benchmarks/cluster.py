@@ -27,8 +27,10 @@ ONE, WRITERS, DRAWERS = "one", "writers", "drawers"
 SCALE = ("audio=0-1", "video=0-1", f"{WRITERS}/language=2", f"{DRAWERS}/image=2")
 CONNECTIONS = 16
 TEXTS = ["what can you do?", "who are you?", "hello", "thank you"]
-LOADS = {"texts": (WRITERS, 64), "drawings": (DRAWERS, 24)}
-"""What is asked: of which model with another replica, and how often in a run."""
+LOADS = {
+    "texts": (WRITERS, 64, 0), "drawings": (DRAWERS, 24, 12), "drawings, 48 steps": (DRAWERS, 16, 48)
+}  # fmt: skip
+"""What is asked: of which model with another replica, how often in a run, and in how many steps."""
 ROLES = {"language": ":language", "decoders": ":image", "API": ":api", "proxy": "ProxyActor"}
 """Kinds of processes, by what their titles hold."""
 
@@ -42,14 +44,13 @@ class Run(NamedTuple):
 
 def generate_load(address: str, model: str, load: str) -> None:
     """Ask all of a load, and print how long it took; the process of the load generator."""
-    _, count = LOADS[load]
+    _, count, steps = LOADS[load]
 
     def ask(number: int) -> None:
-        text = f"{TEXTS[number % 4]} {number}" if load == "texts" else f"draw a red ball {number}"
+        text = f"draw a red ball {number}" if steps else f"{TEXTS[number % 4]} {number}"
         body = {"model": model, "messages": [{"role": "user", "content": text}], "seed": number,
                 "max_tokens": 64}  # fmt: skip
-        if load == "texts":
-            body["modalities"] = ["text"]
+        body |= {"steps": steps} if steps else {"modalities": ["text"]}
         connection = http.client.HTTPConnection(address, timeout=300)
         headers = {"Content-Type": "application/json"}
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
@@ -57,7 +58,7 @@ def generate_load(address: str, model: str, load: str) -> None:
         whole = json.loads(answer.read())
         connection.close()
         assert answer.status == 200, whole
-        assert load == "texts" or whole["choices"][0]["message"]["images"]
+        assert not steps or whole["choices"][0]["message"]["images"]
 
     watch = Watch()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -100,7 +101,7 @@ def figures(address: str, rounds: int, warm: int) -> str:
     from anymodal.io.results import markdown_table
 
     rows = []
-    for load, (more, _) in LOADS.items():
+    for load, (more, _, _) in LOADS.items():
         runs: dict[str, list[Run]] = {ONE: [], more: []}
         for number in range(warm + rounds):
             for model in measure.turns([ONE, more], number):
