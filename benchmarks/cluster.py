@@ -28,8 +28,10 @@ SCALE = ("audio=0-1", "video=0-1", f"{WRITERS}/language=2", f"{DRAWERS}/image=2"
 CONNECTIONS = 16
 TEXTS = ["what can you do?", "who are you?", "hello", "thank you"]
 LOADS = {
-    "texts": (WRITERS, 64, 0), "drawings": (DRAWERS, 24, 12), "drawings, 48 steps": (DRAWERS, 16, 48)
-}  # fmt: skip
+    "texts": (WRITERS, 64, 0),
+    "drawings": (DRAWERS, 24, 12),
+    "drawings, 48 steps": (DRAWERS, 16, 48),
+}
 """What is asked: of which model with another replica, how often in a run, and in how many steps."""
 ROLES = {"language": ":language", "decoders": ":image", "API": ":api", "proxy": "ProxyActor"}
 """Kinds of processes, by what their titles hold."""
