@@ -98,12 +98,13 @@ def run_load(address: str, model: str, load: str) -> Run:
     return Run(LOADS[load][1] / float(text), work)
 
 
-def figures(address: str, rounds: int, warm: int) -> str:
+def figures(address: str, loads: list[str], rounds: int, warm: int) -> str:
     """A table of runs with one replica and with two."""
     from anymodal.io.results import markdown_table
 
     rows = []
-    for load, (more, _, _) in LOADS.items():
+    for load in loads:
+        more = LOADS[load][0]
         runs: dict[str, list[Run]] = {ONE: [], more: []}
         for number in range(warm + rounds):
             for model in measure.turns([ONE, more], number):
@@ -134,6 +135,7 @@ def main() -> None:
     parser = measure.arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--warm", type=int, default=1, help="rounds before; default: %(default)s")
+    parser.add_argument("--loads", nargs="+", choices=LOADS, default=[*LOADS], metavar="LOAD")
     parser.add_argument("--generate", nargs=3, metavar=("ADDRESS", "MODEL", "LOAD"))
     args = parser.parse_args()
     if args.generate:
@@ -156,7 +158,7 @@ def main() -> None:
         sys.exit("a Ray cluster runs here already; end it first, since it would compete")
     try:
         deploy(sources, ServerSettings(), scales, "127.0.0.1", port)
-        table = figures(f"127.0.0.1:{port}", args.rounds, args.warm)
+        table = figures(f"127.0.0.1:{port}", args.loads, args.rounds, args.warm)
     finally:
         serve.shutdown()
         ray.shutdown()

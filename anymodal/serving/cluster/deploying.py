@@ -49,8 +49,8 @@ def connect(sources: Sequence[ModelSource], scales: Scales) -> bool:
     """
     each = [scales.of(part, s.name) for s in sources for part in parts_of_model(s)]
     each += [scales.of(API), scales.of(JOBS)]
-    # The API's twice, since a new replica starts before an old one ends.
-    return connect_to_ray(sum(scale.cpus * scale.max_replicas for scale in (*each, *each[-2:])))
+    # Twice, since another checkpoint's replicas start before those of the one before end.
+    return connect_to_ray(2 * sum(scale.cpus * scale.max_replicas for scale in each))
 
 
 def deploy(
