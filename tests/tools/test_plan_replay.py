@@ -37,7 +37,11 @@ def test_a_repeated_call_is_noted_as_it_was_computed(tmp_path: Path) -> None:
     computed, calls = trace(decoder, replay=False)
     replay, once = trace(decoder, replay=True)
     assert once == 1 < calls
-    assert replay.events == computed.events
+    # What is in circles is freed whenever garbage is collected, perhaps after the last event.
+    count = min(len(replay.events), len(computed.events))
+    assert replay.events[:count] == computed.events[:count]
+    later = [*replay.events[count:], *computed.events[count:]]
+    assert all(size < 0 for _, size, _ in later)
     assert replay.names_by_tensor == computed.names_by_tensor
     assert replay.peaks() == computed.peaks()
 
