@@ -31,7 +31,7 @@ class OutputKind(NamedTuple):
 
 
 class OwnPointers(NamedTuple):
-    """How a reply names the media that it makes itself: behind each span stands its pointer.
+    """Pointers of the media that a reply makes itself; each stands behind its span.
 
     Attributes:
         first: number of the reply's first medium among the conversation's.

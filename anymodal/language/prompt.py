@@ -322,7 +322,7 @@ class PromptBuilder:
         return {token: medium for token, medium in pointed.items() if medium.outputs}
 
     def own_pointers(self, prompt: ChatPrompt) -> OwnPointers:
-        """How a reply to a prompt names the media that it makes."""
+        """Pointers of the media that a reply to a prompt makes."""
         return OwnPointers(prompt.num_media, self.kinds)
 
     def _decoder_of(self, target: Target) -> str | None:

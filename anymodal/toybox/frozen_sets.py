@@ -16,7 +16,7 @@ SETS = ("people", "several", "forms", "conversation", "unknown", "questions")
 
 
 class Expected(TypedDict, total=False):
-    """What a reply must hold.
+    """Expectation of a reply, as a row has it.
 
     Attributes:
         media: kind (`modality`) and settled attributes of each media item, in order.

@@ -85,7 +85,7 @@ def ground_ssim(source: Pixels, result: Pixels) -> float | None:
 
 
 def measure_edit(source: Pixels, result: Pixels, target: Pixels) -> dict[str, float]:
-    """What an edit kept, all figures to be averaged over edits.
+    """Figures of what an edit kept, to be averaged over edits.
 
     Args:
         source: the image that was edited.

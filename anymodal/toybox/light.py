@@ -34,7 +34,7 @@ _DARK, _LIGHT = np.array([40.0, 36.0, 44.0]), np.full(3, 250.0)
 
 @dataclass
 class IconView:
-    """How an icon stands in an image.
+    """Placement of an icon in an image.
 
     Args:
         ground: shape (H, W, 3), values 0 to 255.

@@ -116,8 +116,11 @@ class StageModule(L.LightningModule):
         # Nothing here may train, as where a projection trains alone and nobody shows a medium.
         # Lightning does without a loss, but where it scales losses (fp16): there a step that ends
         # with a batch without one would lose its other batches.
-        scales = getattr(self.trainer.precision_plugin, "scaler", None) is not None
-        return self._connected_loss(None) if scales else None
+        return self._connected_loss(None) if self._scales_losses else None
+
+    @property
+    def _scales_losses(self) -> bool:
+        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     def losses_of(self, batch: Any) -> dict[str, list[WeightedLoss]]:
         """The losses of a collated batch."""
@@ -155,8 +158,8 @@ class StageModule(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.run.optimizer
-        # Not where losses are scaled, as in a trainer that a run didn't make (fp16).
-        if settings.fused is None and getattr(self.trainer.precision_plugin, "scaler", None):
+        # A fused step would scale gradients back after they are clipped.
+        if settings.fused is None and self._scales_losses:
             settings = dataclasses.replace(settings, fused=False)
         if settings.muon.params and isinstance(self, FSDPModule):
             raise ConfigError(

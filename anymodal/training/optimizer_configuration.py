@@ -133,13 +133,11 @@ class OptimizerConfig:
             self.algorithm = {"_target_": f"torch.optim.{_optimizer_name(self.algorithm)}"}
         if len(self.betas) != 2:
             raise ConfigError(f"optimizer.betas must be two numbers, not {shorten(self.betas)}")
-        if precision == "16-mixed":
-            if self.fused:
-                raise ConfigError(
-                    "optimizer.fused scales float16's gradients back after they are clipped; "
-                    "switch it off, or take precision=bf16-mixed"
-                )
-            self.fused = False
+        if self.fused and precision == "16-mixed":
+            raise ConfigError(
+                "optimizer.fused scales float16's gradients back after they are clipped; "
+                "switch it off, or take precision=bf16-mixed"
+            )
         if self.algorithm is not None and (self.fused or self.muon.params):
             raise ConfigError("optimizer.algorithm takes the place of fused AdamW and of Muon")
         for schedule in [self.schedule, *(self.of_group(name).schedule for name in self.groups)]:

@@ -167,7 +167,7 @@ def _with_version(deployment: Any, version: str) -> Any:
 
 
 def _source_facts(source: ModelSource) -> list[str]:
-    """What replicas of a model are made by, beside the checkpoint."""
+    """Arguments of a model's replicas, beside the checkpoint."""
     settings = replace(source.settings or EngineSettings(), content_filter=None)
     return [
         source.path, repr(list(source.trusted_packages)), str(source.dtype), source.device,

@@ -81,7 +81,7 @@ async def get_medium(reference: Any) -> Media:
 
 
 async def _items(response: Any) -> AsyncGenerator[Any]:
-    """What a call gives, piece by piece; the call ends with its reader.
+    """Items of a call, one by one; the call ends with its reader.
 
     Raises:
         ReplicaLostError: if the replica or its node ended, or can't be reached. Errors of requests

@@ -56,18 +56,21 @@ def several(scenes: SceneSampler) -> ReferenceDialogue:
     """A request for several media, then sometimes something about one of them."""
     builder = DialogueBuilder(scenes)
     add_several(builder)
-    if scenes.chance(0.35):
-        _add_one(builder, (add_earlier_edit, add_item_inquiry, add_conversion))
-    return builder.build("several")
+    return _follow_up(builder, 0.35).build("several")
 
 
 def attachments(scenes: SceneSampler) -> ReferenceDialogue:
     """Given media with a question or a request about some of them, then sometimes another."""
     builder = DialogueBuilder(scenes)
     add_attachments(builder)
-    if scenes.chance(0.4):
+    return _follow_up(builder, 0.4).build("attachments")
+
+
+def _follow_up(builder: DialogueBuilder, probability: float) -> DialogueBuilder:
+    """The conversation, sometimes with a turn about one of its media."""
+    if builder.scenes.chance(probability):
         _add_one(builder, (add_earlier_edit, add_item_inquiry, add_conversion))
-    return builder.build("attachments")
+    return builder
 
 
 def own_media(scenes: SceneSampler) -> ReferenceDialogue:

@@ -123,7 +123,7 @@ def add_attachments(builder: DialogueBuilder) -> bool:
     """Given media: one or several, with a question, a comparison or a request about them."""
     scenes = builder.scenes
     count = scenes.choice((1, 2, 2, 2, 3))
-    media = [_given(scenes) for _ in range(count)]
+    media = [_attachment(scenes) for _ in range(count)]
     first = len(builder.entries)
     entries = [Entry(first + place, item, "user") for place, item in enumerate(media)]
     if count == 1:
@@ -149,7 +149,7 @@ def add_attachments(builder: DialogueBuilder) -> bool:
     return True
 
 
-def _given(scenes: SceneSampler) -> MediaItem:
+def _attachment(scenes: SceneSampler) -> MediaItem:
     modality = scenes.choice((*GENERATED, "image", "imu"))
     return scenes.media_item(scenes.sample((modality,)), modality)
 

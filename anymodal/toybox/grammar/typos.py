@@ -67,7 +67,7 @@ def _values_near() -> dict[str, frozenset[tuple[str, str]]]:
 
 @cache
 def slips(word: str) -> tuple[str, ...]:
-    """What may become of a word: never a word for a value, nor near to one of another value."""
+    """Slips of a word: never a word for a value, nor near to one of another value."""
     own = VALUE_WORDS.get(word)
     near, fits = _values_near(), {own} if own is not None else set()
     # The first letter is rarely wrong, and a reader needs it.

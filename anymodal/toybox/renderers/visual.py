@@ -43,7 +43,7 @@ _HATCHING = 5.0
 
 @dataclass(frozen=True)
 class Look:
-    """How an icon is drawn; the default is the Toybox's own.
+    """Angle, side and style of an icon; the default is the Toybox's own.
 
     Args:
         angle: turned counter-clockwise, in radians.
@@ -152,7 +152,7 @@ def _paint(
 
 
 def _inside(fill: Planes, image: Planes, x: Planes, y: Planes, style: str) -> Planes:
-    """What a fill is painted with, of shape (3, h, w) or (3, 1, 1)."""
+    """Paint of a fill, of shape (3, h, w) or (3, 1, 1)."""
     if style == "flat":
         return fill
     if style == "outline":

@@ -21,7 +21,7 @@ SampleKey = tuple[str, bool, int]
 
 @dataclass(frozen=True)
 class ReplyExpectation:
-    """What a reply must hold.
+    """Expectation of a reply.
 
     Args:
         kinds: of its media, in order.
