@@ -8,7 +8,10 @@ from pathlib import Path
 
 from anymodal.cli.process import quick_start
 
-KINDS = ("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "gguf")
+KINDS = (
+    *("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "qwen-vl"),
+    *("mobilevlm", "mobilevlm-v2", "mplug-owl2", "docowl", "gguf"),
+)
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -72,7 +75,8 @@ def _imagebind(args: argparse.Namespace) -> tuple[Mapping[str, object], str]:
 
 def _system(args: argparse.Namespace) -> tuple[Mapping[str, object], str]:
     with quick_start():
-        from anymodal.tools.convert.importers import SYSTEMS, convert
+        from anymodal.tools.convert.importers import convert
+        from anymodal.tools.convert.systems import SYSTEMS
 
     origin = convert(args.kind, args.checkpoint, args.folder, args.tokenizer, args.only)
     if SYSTEMS[args.kind].rows and not origin["rows"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,20 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from anymodal.projection import (
+    AbstractorProjection,
     GridProjection,
+    HReducerProjection,
     InstructQFormerProjection,
+    LDPProjection,
+    LDPv2Projection,
     LinearProjection,
     MLPProjection,
     PerceiverProjection,
+    PixelShuffleProjection,
     PooledProjection,
     Projection,
     QFormerProjection,
+    ResamplerProjection,
     UniversalProjection,
     Words,
 )
@@ -38,16 +45,30 @@ def grid(*, num_tokens: int, **settings: Any) -> GridProjection:
     return GridProjection(grid=(num_tokens - 1,), **settings)
 
 
+def in_a_row(cls: type[Projection], of_tokens: Callable[[int], dict[str, Any]]) -> Any:
+    """A class whose number of soft tokens follows from its other settings."""
+    return lambda *, num_tokens, **settings: cls(**of_tokens(num_tokens), **settings)
+
+
 SMALL = {"width": 16, "depth": 2, "heads": 4}
 KINDS = {
+    "abstractor": (
+        in_a_row(AbstractorProjection, lambda k: {"num_queries": k - 1}),
+        {**SMALL, "hidden_width": 24},
+    ),
     "grid": (grid, {}),
     "grid-hidden": (grid, {"hidden_width": 16}),
+    "h-reducer": (in_a_row(HReducerProjection, lambda k: {"places": (1, 4 * (k - 1))}), {}),
+    "ldp": (in_a_row(LDPProjection, lambda k: {"places": (1, 2 * k)}), {}),
+    "ldp-v2": (in_a_row(LDPv2Projection, lambda k: {"grid": (1, k)}), {}),
     "linear": (LinearProjection, {}),
     "mlp": (MLPProjection, {}),
     "perceiver": (PerceiverProjection, SMALL),
+    "pixel-shuffle": (in_a_row(PixelShuffleProjection, lambda k: {"places": (2, 2 * k)}), {}),
     "pooled": (PooledProjection, {}),
     "qformer": (QFormerProjection, SMALL),
     "instruct-qformer": (InstructQFormerProjection, {**SMALL, "tokenizer": Words(bert_words())}),
+    "resampler": (in_a_row(ResamplerProjection, lambda k: {"grid": (1, k)}), {"heads": 4}),
     "universal": (UniversalProjection, SMALL),
     "universal-tags": (UniversalProjection, {**SMALL, "tags": True}),
 }
@@ -95,12 +116,19 @@ def test_padding_never_changes_the_result(kind: str) -> None:
     torch.testing.assert_close(projection("audio", padded), expected, atol=1e-5, rtol=1e-4)
 
 
+READS = {
+    "universal-tags": slice(1, -1),
+    "abstractor": slice(0, -1),
+    "h-reducer": slice(0, -1),
+}
+"""Soft tokens that depend on the features, where others stand beside them."""
+
+
 def test_real_tokens_do_change_the_result(kind: str) -> None:
     projection = build(kind)
     one, two = (projection("audio", features("audio", seed=seed)) for seed in (0, 1))
-    untagged = slice(1, -1) if kind == "universal-tags" else slice(None)
     assert ((one - two).abs().amax(dim=(1, 2)) > 1e-3).all()
-    assert ((one - two)[:, untagged].abs().amax(dim=-1) > 1e-4).all()
+    assert ((one - two)[:, READS.get(kind, slice(None))].abs().amax(dim=-1) > 1e-4).all()
 
 
 def test_items_of_a_batch_are_independent(kind: str) -> None:

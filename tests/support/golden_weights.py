@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,11 +28,17 @@ def golden_input(name: str, *shape: int) -> Tensor:
     return torch.from_numpy(golden_draw(name, *shape))
 
 
-def golden_state(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Weights for every named shape: fan-in scaled normals, around 1 for norm weights."""
+def golden_state(
+    shapes: Mapping[str, Sequence[int]], scales: Mapping[str, float] | None = None
+) -> dict[str, Tensor]:
+    """Weights for every named shape: fan-in scaled normals, around 1 for norm weights.
+
+    Where a name ends in one of `scales`, its normals are scaled by that instead.
+    """
     state = {}
     for key, shape in shapes.items():
         scale = 0.02 if len(shape) < 2 else min(0.08, 1 / math.sqrt(math.prod(shape[1:])))
+        scale = next((s for end, s in (scales or {}).items() if key.endswith(end)), scale)
         value = golden_draw(key, *shape) * np.float32(scale)
         if len(shape) == 1 and key.endswith("weight"):
             value = value + np.float32(1)
@@ -46,3 +55,11 @@ def golden_weights(module: nn.Module) -> nn.Module:
     }
     module.load_state_dict(golden_state(shapes), strict=False)
     return module.eval()
+
+
+def golden_published(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """A published architecture's settings, weights by its own keys, and inputs and outputs."""
+    file = json.loads((GOLDEN / f"{name}_shapes.json").read_text())
+    with np.load(GOLDEN / f"{name}.npz") as arrays:
+        values = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    return file["config"], golden_state(file["shapes"], file["scales"]), values

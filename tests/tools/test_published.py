@@ -25,7 +25,8 @@ from anymodal.projection import (
     UniversalProjection,
 )
 from anymodal.tools.convert import importers as published
-from anymodal.tools.convert.importers import SYSTEMS, convert
+from anymodal.tools.convert.importers import convert
+from anymodal.tools.convert.systems import SYSTEMS
 from anymodal.toybox.tokenizer import train_tokenizer
 from tests.support import huggingface_models, tiny, universal_models
 from tests.support.language_kinds import make

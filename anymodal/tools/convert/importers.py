@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,135 +22,7 @@ from anymodal.io.checkpoint import (
     save_weights,
     write_manifest,
 )
-
-Names = Sequence[tuple[str, Sequence[str]]]
-
-
-@dataclass(frozen=True)
-class System:
-    """Key mapping of a published checkpoint: its names of parts, and ours.
-
-    Args:
-        names: patterns of its keys, each with the name here, or with several.
-        required_names: names, as here, that a checkpoint must have.
-        licence: of the weights, as far as their publishers say.
-        commercial_use: whether it allows that; None where it has conditions.
-        signals: its signal tokens by modality, in the order of ours.
-        rows: keys of input and output rows: of whole vocabularies, or of the signals alone.
-        names_by_folder: the same as `names` for weights of encoders, by the folder they go to.
-    """
-
-    names: Names
-    required_names: Sequence[str]
-    licence: str
-    commercial_use: bool | None
-    signals: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    rows: Mapping[str, str] | None = None
-    names_by_folder: Mapping[str, Names] = field(default_factory=dict)
-
-
-# Names of a GILL mapper (`MapperHead`), which NExT-GPT has as well.
-_HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
-_QFORMER = [
-    # Positions are no weights, though some versions of transformers saved them.
-    (r"(qformer\.(?!embeddings\.position_ids).+)", [r"projection.\1"]),
-    (r"query_tokens", ["projection.query_tokens.image"]),
-]
-_QFORMER_AND_LINEAR = [
-    *_QFORMER,
-    (r"language_projection\.(weight|bias)", [r"projection.language_projection.image.\1"]),
-]
-_UPM = "(routers|resample_tokens|clip_proj1|clip_proj2|start_tag|end_tag)"
-_ONELLM = {
-    "image": "image", "video": "video", "audio": "audio", "imu": "imu",
-    "point": "points", "rgbd": "depth", "rgbn": "normal",
-}  # fmt: skip
-"""OneLLM's modalities and ours; of its fMRI nothing is taken."""
-# As peft wraps a language model: its adapters have this before their names.
-_LLAMA = "llama_model.base_model.model."
-
-SYSTEMS: dict[str, System] = {
-    "nextgpt": System(
-        names=[
-            # One projection reads ImageBind's embeddings of every modality; here each has a copy.
-            (
-                r"llama_proj\.(weight|bias)",
-                [rf"projection.maps.{name}.\1" for name in ("image", "audio", "video")],
-            ),
-            (rf"gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
-            (rf"gen_text_hidden_fcs_audio\.0\.{_HEAD}", [r"heads.audio.\1"]),
-            (rf"gen_text_hidden_fcs_video\.0\.{_HEAD}", [r"heads.video.\1"]),
-            (
-                re.escape(_LLAMA) + r"(.+\.lora_[AB])(?:\.default)?\.weight",
-                [r"language.model.\1.default.weight"],
-            ),
-        ],
-        required_names=["projection.maps.image.weight", "heads.image.query_embs"],
-        licence="terms that its publishers leave open, made for Vicuna v0 (LLaMA: research only)",
-        commercial_use=False,
-        signals={
-            "image": [f"[IMG{index}]" for index in range(4)],
-            "audio": [f"[AUD{index}]" for index in range(8)],
-            "video": [f"[VID{index}]" for index in range(24)],
-        },
-        rows={
-            "language.rows": f"{_LLAMA}model.embed_tokens.weight",
-            "language.output_rows": f"{_LLAMA}lm_head.weight",
-        },
-    ),
-    "gill": System(
-        names=[
-            (r"model\.visual_embeddings\.(weight|bias)", [r"projection.maps.image.\1"]),
-            (rf"model\.gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
-        ],
-        required_names=["heads.image.query_embs"],
-        licence="Apache-2.0, made for OPT-6.7B (research only)",
-        commercial_use=False,
-        signals={"image": [f"[IMG{index}]" for index in range(8)]},
-        rows={"language.rows": "model.input_embeddings.weight"},
-    ),
-    "onellm": System(
-        names=[
-            (r"(?:llma\.)?(resample_layers\..+)", [r"projection.\1"]),
-            *(
-                (rf"(?:llma\.)?{_UPM}\.{key}((?:\..+)?)", [rf"projection.\1.{name}\2"])
-                for key, name in _ONELLM.items()
-            ),
-        ],
-        required_names=["projection.resample_tokens.image"],
-        licence="the LLaMA 2 Community License",
-        commercial_use=None,
-        # Its point clouds are embedded otherwise, and what comes as a picture has no tokenizer.
-        names_by_folder={
-            "tokenizers": [
-                (r"(?:llma\.)?conv1\.(audio|imu)\.(weight|bias)", [r"\1.conv.\2"]),
-                (r"(?:llma\.)?positional_embedding\.(audio|imu)", [r"\1.positions"]),
-            ]
-        },
-    ),
-    "qformer": System(
-        names=_QFORMER,
-        required_names=["projection.query_tokens.image"],
-        licence="the terms on its publishers' page",
-        commercial_use=None,
-    ),
-    "blip2": System(
-        names=_QFORMER_AND_LINEAR,
-        required_names=["projection.query_tokens.image"],
-        licence="the terms on its publishers' page",
-        commercial_use=None,
-    ),
-    "instructblip": System(
-        names=_QFORMER_AND_LINEAR,
-        # A BLIP-2's has no words to read with.
-        required_names=[
-            "projection.query_tokens.image",
-            "projection.qformer.embeddings.word_embeddings.weight",
-        ],
-        licence="the terms on its publishers' page",
-        commercial_use=None,
-    ),
-}
+from anymodal.tools.convert.systems import SYSTEMS, Names, System
 
 
 def convert(

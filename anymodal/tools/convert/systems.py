@@ -1,0 +1,211 @@
+"""Published checkpoints: the keys of their parts, and the names of those parts here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Names = Sequence[tuple[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """Key mapping of a published checkpoint: its names of parts, and ours.
+
+    Args:
+        names: patterns of its keys, each with the name here, or with several.
+        required_names: names, as here, that a checkpoint must have.
+        licence: of the weights, as far as their publishers say.
+        commercial_use: whether it allows that; None where it has conditions.
+        signals: its signal tokens by modality, in the order of ours.
+        rows: keys of input and output rows: of whole vocabularies, or of the signals alone.
+        names_by_folder: the same as `names` for weights of encoders, by the folder they go to.
+    """
+
+    names: Names
+    required_names: Sequence[str]
+    licence: str
+    commercial_use: bool | None
+    signals: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    rows: Mapping[str, str] | None = None
+    names_by_folder: Mapping[str, Names] = field(default_factory=dict)
+
+
+# Names of a GILL mapper (`MapperHead`), which NExT-GPT has as well.
+_HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
+_QFORMER = [
+    # Positions are no weights, though some versions of transformers saved them.
+    (r"(qformer\.(?!embeddings\.position_ids).+)", [r"projection.\1"]),
+    (r"query_tokens", ["projection.query_tokens.image"]),
+]
+_QFORMER_AND_LINEAR = [
+    *_QFORMER,
+    (r"language_projection\.(weight|bias)", [r"projection.language_projection.image.\1"]),
+]
+_UPM = "(routers|resample_tokens|clip_proj1|clip_proj2|start_tag|end_tag)"
+_ONELLM = {
+    "image": "image", "video": "video", "audio": "audio", "imu": "imu",
+    "point": "points", "rgbd": "depth", "rgbn": "normal",
+}  # fmt: skip
+"""OneLLM's modalities and ours; of its fMRI nothing is taken."""
+# As peft wraps a language model: its adapters have this before their names.
+_LLAMA = "llama_model.base_model.model."
+
+
+def _of_picture(prefix: str, names: Mapping[str, str]) -> Names:
+    """Names below a prefix, as patterns, and those of the network of pictures here."""
+    return [
+        (rf"{prefix}{theirs}", [rf"projection.maps.image.{ours}"]) for theirs, ours in names.items()
+    ]
+
+
+_RESIDUAL = {
+    r"0\.0": "convolution",
+    r"0\.1": "convolution_norm",
+    r"1\.fc1": "squeeze",
+    r"1\.fc2": "excite",
+    r"2\.0": "pointwise",
+    r"2\.1": "output_norm",
+}
+_LDP = {
+    r"model\.mlp\.1\.(weight|bias)": r"mlp.0.\1",
+    r"model\.mlp\.3\.(weight|bias)": r"mlp.2.\1",
+    **{
+        rf"model\.mb_block\.{place + 1}\.block\.{theirs}(\..+)": rf"blocks.{place}.{ours}\1"
+        for place in (0, 1)
+        for theirs, ours in _RESIDUAL.items()
+    },
+}
+_MOBILEVLM = r"(?:model\.)?mm_projector\."
+_ABSTRACTOR = {
+    r"(query_embeds|vit_eos|visual_fc\.(?:weight|bias))": r"\1",
+    r"encoder\.(layers\.\d+)\.crossattention\.attention\.((?:query|key|value)\..+)": r"\1.\2",
+    r"encoder\.(layers\.\d+)\.crossattention\.((?:norm1|normk)\..+)": r"\1.\2",
+    r"encoder\.(layers\.\d+)\.crossattention\.output\.((?:out_proj|norm2)\..+)": r"\1.\2",
+    r"encoder\.(layers\.\d+)\.crossattention\.output\.mlp\.(.+)": r"\1.\2",
+}
+
+SYSTEMS: dict[str, System] = {
+    "nextgpt": System(
+        names=[
+            # One projection reads ImageBind's embeddings of every modality; here each has a copy.
+            (
+                r"llama_proj\.(weight|bias)",
+                [rf"projection.maps.{name}.\1" for name in ("image", "audio", "video")],
+            ),
+            (rf"gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
+            (rf"gen_text_hidden_fcs_audio\.0\.{_HEAD}", [r"heads.audio.\1"]),
+            (rf"gen_text_hidden_fcs_video\.0\.{_HEAD}", [r"heads.video.\1"]),
+            (
+                re.escape(_LLAMA) + r"(.+\.lora_[AB])(?:\.default)?\.weight",
+                [r"language.model.\1.default.weight"],
+            ),
+        ],
+        required_names=["projection.maps.image.weight", "heads.image.query_embs"],
+        licence="terms that its publishers leave open, made for Vicuna v0 (LLaMA: research only)",
+        commercial_use=False,
+        signals={
+            "image": [f"[IMG{index}]" for index in range(4)],
+            "audio": [f"[AUD{index}]" for index in range(8)],
+            "video": [f"[VID{index}]" for index in range(24)],
+        },
+        rows={
+            "language.rows": f"{_LLAMA}model.embed_tokens.weight",
+            "language.output_rows": f"{_LLAMA}lm_head.weight",
+        },
+    ),
+    "gill": System(
+        names=[
+            (r"model\.visual_embeddings\.(weight|bias)", [r"projection.maps.image.\1"]),
+            (rf"model\.gen_text_hidden_fcs\.0\.{_HEAD}", [r"heads.image.\1"]),
+        ],
+        required_names=["heads.image.query_embs"],
+        licence="Apache-2.0, made for OPT-6.7B (research only)",
+        commercial_use=False,
+        signals={"image": [f"[IMG{index}]" for index in range(8)]},
+        rows={"language.rows": "model.input_embeddings.weight"},
+    ),
+    "onellm": System(
+        names=[
+            (r"(?:llma\.)?(resample_layers\..+)", [r"projection.\1"]),
+            *(
+                (rf"(?:llma\.)?{_UPM}\.{key}((?:\..+)?)", [rf"projection.\1.{name}\2"])
+                for key, name in _ONELLM.items()
+            ),
+        ],
+        required_names=["projection.resample_tokens.image"],
+        licence="the LLaMA 2 Community License",
+        commercial_use=None,
+        # Its point clouds are embedded otherwise, and what comes as a picture has no tokenizer.
+        names_by_folder={
+            "tokenizers": [
+                (r"(?:llma\.)?conv1\.(audio|imu)\.(weight|bias)", [r"\1.conv.\2"]),
+                (r"(?:llma\.)?positional_embedding\.(audio|imu)", [r"\1.positions"]),
+            ]
+        },
+    ),
+    "qformer": System(
+        names=_QFORMER,
+        required_names=["projection.query_tokens.image"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "blip2": System(
+        names=_QFORMER_AND_LINEAR,
+        required_names=["projection.query_tokens.image"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "instructblip": System(
+        names=_QFORMER_AND_LINEAR,
+        # A BLIP-2's has no words to read with.
+        required_names=[
+            "projection.query_tokens.image",
+            "projection.qformer.embeddings.word_embeddings.weight",
+        ],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "qwen-vl": System(
+        names=_of_picture(
+            r"(?:transformer\.)?visual\.",
+            # Positions are a fixed table, which the checkpoint has beside the weights.
+            {r"attn_pool\.(?!pos_embed)(.+)": r"\1", r"(ln_post\..+|proj)": r"\1"},
+        ),
+        required_names=["projection.maps.image.attn.in_proj_weight", "projection.maps.image.proj"],
+        licence="the Tongyi Qianwen License Agreement",
+        commercial_use=None,
+    ),
+    "mobilevlm": System(
+        names=_of_picture(_MOBILEVLM, _LDP),
+        required_names=["projection.maps.image.blocks.1.output_norm.weight"],
+        licence="Apache-2.0",
+        commercial_use=True,
+    ),
+    "mobilevlm-v2": System(
+        names=[
+            (rf"{_MOBILEVLM}mlp\.mlp\.(.+)", [r"projection.mlps.image.\1"]),
+            (rf"{_MOBILEVLM}peg\.peg\.0\.(.+)", [r"projection.convolutions.image.\1"]),
+        ],
+        required_names=["projection.convolutions.image.weight"],
+        licence="Apache-2.0",
+        commercial_use=True,
+    ),
+    "mplug-owl2": System(
+        names=_of_picture(r"(?:model\.)?visual_abstractor\.", _ABSTRACTOR),
+        required_names=["projection.maps.image.query_embeds"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+    "docowl": System(
+        # Its LayerNorm `ln_q` is in the checkpoint, and nothing reads it.
+        names=_of_picture(
+            r"(?:model\.)?vision2text\.",
+            {r"(reducer_before\.0\..+|reducer\..+|visual_fc\..+|vit_eos)": r"\1"},
+        ),
+        required_names=["projection.maps.image.reducer.weight"],
+        licence="the terms on its publishers' page",
+        commercial_use=None,
+    ),
+}
