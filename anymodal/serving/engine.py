@@ -8,7 +8,7 @@ settings.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from anymodal.chat.references import ReplyReferences
@@ -50,6 +50,10 @@ class ReplyEngine(Protocol):
             ValueError: for settings that don't fit the model.
         """
 
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """Number of requests that wait, by the stage that they wait for."""
+
     async def submit(self, request: ReplyRequest) -> ReplyStream:
         """Begin to answer a request, see `Engine.submit`."""
 
@@ -59,6 +63,10 @@ class ReplyEngine(Protocol):
 
 class MediaMaker(Protocol):
     """Makes the media of one modality: a `MediaWorker`, or one whose decoder is elsewhere."""
+
+    @property
+    def num_waiting(self) -> int:
+        """Number of media that wait here."""
 
     def submit(self, task: MediaTask) -> None:
         """Queue a medium."""
@@ -108,6 +116,12 @@ class Engine:
     def writing(self) -> int:
         """Number of replies whose text is being written."""
         return self._text.num_replies
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """Number of waiting requests by stage: `prompt`, `text` and each modality that is made."""
+        made = {name: maker.num_waiting for name, maker in self._media.items()}
+        return {"prompt": self._preparer.num_waiting, "text": self._text.num_waiting, **made}
 
     async def submit(self, request: ReplyRequest) -> ReplyStream:
         """Begin to answer a request.

@@ -73,6 +73,11 @@ class MediaWorker:
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"media-{modality}")
         self._thread.start()
 
+    @property
+    def num_waiting(self) -> int:
+        """Number of media that wait for a batch."""
+        return len(self._tasks)
+
     def submit(self, task: MediaTask) -> None:
         """Queue a medium."""
         with self._condition:

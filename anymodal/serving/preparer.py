@@ -47,6 +47,11 @@ class Preparer:
         self._jobs.put(job)
 
     @property
+    def num_waiting(self) -> int:
+        """Number of jobs that wait to be read."""
+        return self._jobs.qsize()
+
+    @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()

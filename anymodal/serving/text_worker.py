@@ -63,6 +63,11 @@ class TextWorker:
         """Number of replies being written, the parked ones included."""
         return len(self._jobs)
 
+    @property
+    def num_waiting(self) -> int:
+        """Number of replies that wait to join the batch, the parked ones included."""
+        return self._queue.qsize() + len(self._parked_rows)
+
     def submit(self, job: Job, prompt: Prompt) -> None:
         """Queue a job whose prompt is ready."""
         self._queue.put((job, prompt))

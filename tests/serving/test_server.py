@@ -208,6 +208,8 @@ def test_health_and_metrics(url: str) -> None:
         'anymodal_tokens_total{kind="completion",model="nano"}',
         'anymodal_media_total{modality="image",model="nano"}',
         'anymodal_requests_running{model="nano"} 0.0',
+        'anymodal_requests_waiting{model="nano",stage="text"} 0.0',
+        'anymodal_requests_waiting{model="nano",stage="image"} 0.0',
         "anymodal_time_to_first_token_seconds_count",
         "process_resident_memory_bytes",
     ):

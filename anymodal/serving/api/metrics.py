@@ -91,11 +91,16 @@ class _Engines:
         """The metrics."""
         under_way = GaugeMetricFamily("anymodal_requests_running", "Under way.", labels=["model"])
         writing = GaugeMetricFamily("anymodal_batch_rows", "In the text batch.", labels=["model"])
+        waiting = GaugeMetricFamily(
+            "anymodal_requests_waiting", "Waiting for a stage.", labels=["model", "stage"]
+        )
         for served in self.models():
             if served.engine is not None:
                 under_way.add_metric([served.name], served.engine.requests)
                 writing.add_metric([served.name], served.engine.writing)
-        yield from (under_way, writing)
+                for stage, count in served.engine.waiting.items():
+                    waiting.add_metric([served.name, stage], count)
+        yield from (under_way, writing, waiting)
         if torch.cuda.is_available():
             num_bytes: Any = torch.cuda.memory_allocated()
             yield GaugeMetricFamily(

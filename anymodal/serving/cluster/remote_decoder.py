@@ -35,6 +35,11 @@ class RemoteDecoder:
         self.modality, self._call, self._loop = modality, call, loop
         self._is_closed = False
 
+    @property
+    def num_waiting(self) -> int:
+        """0: media wait at the replicas."""
+        return 0
+
     def submit(self, task: MediaTask) -> None:
         """Ask for a medium, from any thread."""
         asyncio.run_coroutine_threadsafe(self._make(task), self._loop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import cast
@@ -65,6 +65,11 @@ class RemoteEngine:
     def writing(self) -> int:
         """Number of requests that replicas were asked."""
         return len(self._tasks)
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """Empty: requests wait at the replicas, and Ray's own metrics count them."""
+        return {}
 
     def check(self, request: ReplyRequest) -> JobSettings:
         """The settings of a request, checked.
