@@ -2,19 +2,22 @@
 
 Each page has a folder and, for its Python, a namespace of its own. A block after
 `<!-- not run: reason -->` is left out, and so are `make` lines, which set up what runs this test.
+A block of JSON behind a command's is its answer: what the command prints first has the same keys.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import types
+from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -36,15 +39,37 @@ class Block(NamedTuple):
     code: str
     line: int
     reason: str | None  # for which it isn't run
+    answer: str | None = None  # JSON that it prints
 
 
 def blocks(text: str) -> list[Block]:
     """The Python and bash blocks of a Markdown text."""
+    found = list(BLOCK.finditer(text))
     return [
-        Block(m["language"], m["code"], text.count("\n", 0, m.start("code")) + 1, m["reason"])
-        for m in BLOCK.finditer(text)
+        Block(
+            m["language"],
+            m["code"],
+            text.count("\n", 0, m.start("code")) + 1,
+            m["reason"],
+            _answer(text, m, after) if m["language"] == "bash" else None,
+        )
+        for m, after in zip_longest(found, found[1:])
         if m["language"] in ("python", "bash")
     ]
+
+
+def _answer(text: str, block: re.Match[str], after: re.Match[str] | None) -> str | None:
+    """The JSON that stands right behind a block."""
+    if after is None or after["language"] != "json":
+        return None
+    return None if text[block.end() : after.start()].strip() else after["code"]
+
+
+def keys(value: Any) -> Any:
+    """A JSON value without its leaves; a list is its first item, and one of numbers is a leaf."""
+    if isinstance(value, dict):
+        return {name: keys(each) for name, each in value.items()}
+    return [keys(value[0])] if isinstance(value, list) and value else None
 
 
 def without_make(code: str) -> str:
@@ -70,6 +95,9 @@ def run_bash(name: str, block: Block, folder: Path) -> None:
     )
     output = done.stdout[-2000:] + done.stderr[-4000:]
     assert done.returncode == 0, f"{name}, line {block.line}:\n{output}"
+    if block.answer is not None:
+        printed, _ = json.JSONDecoder().raw_decode(done.stdout)
+        assert keys(printed) == keys(json.loads(block.answer)), f"{name}, line {block.line}"
 
 
 def run_page(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +146,11 @@ def test_blocks_are_found() -> None:
         Block("bash", "ls\n", 3, None),
         Block("python", "x = 1\n", 7, "long"),
     ]
+    answered = blocks(
+        "```bash\na\n```\n\n```json\n{}\n```\n```bash\nb\n```\nthen\n```json\n1\n```\n"
+    )
+    assert [block.answer for block in answered] == ["{}\n", None]
+    assert keys({"a": [{"b": 1}, 2], "c": []}) == {"a": [{"b": None}], "c": None}
     assert without_make("make demo  # all\nls") == "ls"
     assert len(pages()) >= 8
 
