@@ -25,10 +25,18 @@ from anymodal.language.prompt import (
     caption_spans,
 )
 from anymodal.language.signal_tokens import Signals
+from anymodal.language.soft_tokens import join_soft, own_soft, widen
 from anymodal.media import Media
-from anymodal.modality import Modality, Parts, by_media, check_head, check_projection
+from anymodal.modality import (
+    Modality,
+    Parts,
+    by_media,
+    check_head,
+    check_projection,
+    own_readers,
+)
 from anymodal.projection import Projection
-from anymodal.types import Conditioning, Features, Message, Target
+from anymodal.types import Conditioning, Features, MediaPositions, Message, Target
 
 ENCODED_AT_ONCE = 8
 """The most media of a modality in one batch of chatting, so that memory doesn't grow with them."""
@@ -95,7 +103,9 @@ class ComposedModel(nn.Module):
             for name, encoder in self.encoders.by_name().items():
                 projection.set_layout(name, encoder.layout)
         counts = {name: modalities[name].num_signal_tokens for name in self.decoders}
-        self.signals = Signals.add_to(language, counts, list(self.encoders), num_pointers)
+        own = own_readers(language.readers, self.encoders.by_name())
+        ids = {n: language.tokenizer.convert_tokens_to_ids(r.placeholder) for n, r in own.items()}
+        self.signals = Signals.add_to(language, counts, list(self.encoders), num_pointers, ids)
         self.prompts = self.build_prompt_builder()
         self.eval()
 
@@ -117,8 +127,8 @@ class ComposedModel(nn.Module):
         return PromptBuilder(
             self.language,
             self.signals,
-            by_media(self.encoders.by_name(), "read"),
-            0 if self.projection is None else self.projection.num_tokens,
+            by_media(self.readers, "read"),
+            self.positions_of,
             self.projection is not None and self.projection.reads_text,
             by_media(self.decoders.by_name(), "make"),
             self._reference_classes(),
@@ -147,12 +157,30 @@ class ComposedModel(nn.Module):
         """The device of the language model."""
         return self.language.device
 
+    @property
+    def readers(self) -> dict[str, Any]:
+        """What reads media, by modality: encoders, and for kinds without one the language model's
+        own `MediaReader`s, whose features are soft tokens.
+        """
+        encoders = self.encoders.by_name()
+        return {**encoders, **own_readers(self.language.readers, encoders)}
+
+    def positions_of(self, name: str, media: Media) -> MediaPositions:
+        """How a media item of a modality stands in a prompt, as what reads it says."""
+        if name not in self.encoders:
+            positions: MediaPositions = self.readers[name].positions(media)
+            return positions
+        assert self.projection is not None, "checked when the model was composed"
+        return self.projection.positions_of(name, self.encoders.get(name).token_runs(media))
+
     def soft_tokens(
         self,
         media: Mapping[str, Sequence[Media]],
         texts: Mapping[str, Sequence[str]] | None = None,
     ) -> dict[str, Tensor]:
         """Soft tokens (items, K, D) of media by modality; each encoder runs once.
+
+        Where items have several numbers of them, each item's own come first.
 
         Args:
             media: by modality.
@@ -173,16 +201,24 @@ class ComposedModel(nn.Module):
         So it is the same wherever it is made: workers have no autocast of a device.
         """
         with torch.autocast("cpu", enabled=False):
-            tensor: Tensor = self.encoders.get(name).prepare(media)
+            tensor: Tensor = self.readers[name].prepare(media)
             return tensor
 
     def encode_prepared(self, name: str, prepared: list[Tensor]) -> Features:
         """Features of one modality's media in one batch, as its encoder prepared each."""
-        encoder = self.encoders.get(name)
-        features: Features = encoder(encoder.to_weights(torch.stack(prepared)))
+        reader = self.readers[name]
+        features: Features = reader(reader.collate(prepared))
         return features
 
     def _project(
+        self, features: Mapping[str, Features], texts: Mapping[str, Sequence[str]] | None
+    ) -> dict[str, Tensor]:
+        """Soft tokens by modality; what the language model read by itself is that already."""
+        own = {name: f.values for name, f in features.items() if name not in self.encoders}
+        features = {name: each for name, each in features.items() if name not in own}
+        return own | (self._project_encoded(features, texts) if features else {})
+
+    def _project_encoded(
         self, features: Mapping[str, Features], texts: Mapping[str, Sequence[str]] | None
     ) -> dict[str, Tensor]:
         assert self.projection is not None, "checked when the model was composed"
@@ -206,7 +242,8 @@ class ComposedModel(nn.Module):
     ) -> Tensor:
         """Input embeddings (B, T, D) of prompts, with every medium's soft tokens in its slots.
 
-        This is the one place where media enter the language model.
+        This is the one place where media enter the language model. Where it adds features of media
+        to deeper layers too, they stand behind the embeddings: (B, T, D · (1 + L)).
 
         Args:
             prompts: conversations.
@@ -218,42 +255,45 @@ class ComposedModel(nn.Module):
         """
         embeds = self.language.embed(ids)
         references: dict[str, list[MediaReference]] = {}
-        positions: dict[str, list[tuple[int, int]]] = {}
+        slots: dict[str, list[int]] = {}  # of all soft tokens, in the flattened rows
         for (row, start), prompt in zip(places, prompts, strict=True):
+            first = row * ids.shape[1] + start
             for item in prompt.media:
                 references.setdefault(item.modality, []).append(item)
-                positions.setdefault(item.modality, []).append((row, start + item.start))
-        if not references:
+                slots.setdefault(item.modality, []).extend(first + at for at in item.places)
+        flat = torch.tensor([slot for name in references for slot in slots[name]])
+        if not len(flat):
             return embeds
-        firsts = torch.tensor([place for name in references for place in positions[name]])
-        firsts = firsts.to(ids.device, non_blocking=True)  # the host need not wait for it
-        slot = torch.arange(self.prompts.num_placeholders, device=ids.device)
-        rows = firsts[:, :1].expand(-1, len(slot))  # (items, 1) -> (items, K)
-        columns = firsts[:, 1:] + slot  # (items, K)
+        flat = flat.to(ids.device, non_blocking=True)  # the host need not wait for it
         if soft is None:
             values = self._all_soft(references, encode or self._encode_items)
         else:
             values = self._cached_soft(references, soft)
+        embeds = widen(embeds, values.shape[-1])
         # Not in place: the embeddings of ids have a gradient, where new rows train.
-        return embeds.index_put((rows, columns), values.to(embeds))
+        return embeds.flatten(0, 1).index_put((flat,), values.to(embeds)).view_as(embeds)
 
     def _encode_items(self, name: str, items: Sequence[MediaReference]) -> Features:
         return self.encode(name, [item.media for item in items])
 
     def _all_soft(self, references: Mapping[str, list[MediaReference]], encode: Encode) -> Tensor:
-        """Soft tokens (items, K, D) in the order given."""
+        """Soft tokens (all of the items', D) in the order given."""
         features = {name: encode(name, items) for name, items in references.items()}
         texts = {name: [item.text for item in items] for name, items in references.items()}
-        return torch.cat(list(self._project(features, texts).values()))
+        tokens = self._project(features, texts)
+        own = (own_soft(tokens[name], items) for name, items in references.items())
+        return join_soft([each for some in own for each in some])
 
     def _cached_soft(
         self, references: Mapping[str, list[MediaReference]], cache: dict[Hashable, Tensor]
     ) -> Tensor:
-        """Soft tokens (items, K, D) in the order given, those of the cache not computed again."""
+        """Soft tokens (all of the items', D) in the order given, those of the cache not computed
+        again.
+        """
         for name, items in references.items():
             new = {item.key: item for item in items if item.key not in cache}
             cache.update(self._new_soft(name, list(new.values())))
-        return torch.stack([cache[item.key] for items in references.values() for item in items])
+        return join_soft([cache[item.key] for items in references.values() for item in items])
 
     def _new_soft(
         self, name: str, items: Sequence[MediaReference]
@@ -270,7 +310,7 @@ class ComposedModel(nn.Module):
             rows = [places[item.digest] for item in group]
             features = {name: Features(values[rows], mask[rows])}  # (media, N, D_m) -> (items, …)
             tokens = self._project(features, {name: [item.text for item in group]})[name]
-            yield from zip((item.key for item in group), tokens, strict=True)
+            yield from zip((item.key for item in group), own_soft(tokens, group), strict=True)
 
     # ---- Conversations that are written already -------------------------------------------------
 
@@ -307,5 +347,6 @@ class ComposedModel(nn.Module):
         signal = torch.arange(self.signals.counts[name], device=hidden.device)
         row, column = firsts[:, :1], firsts[:, 1:] + signal  # (n, 1), (n, S)
         head = self.heads.get(name)
-        conditioning: Conditioning = head(hidden[row, column], embeds[row, column])
+        inputs = embeds[row, column][..., : self.language.width]
+        conditioning: Conditioning = head(hidden[row, column], inputs)
         return conditioning

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anymodal.decoders import Decoder
     from anymodal.encoders import Encoder
     from anymodal.heads import Head
+    from anymodal.language.families.base import MediaReader
     from anymodal.projection import Projection
 
 SAMPLING: Mapping[str, Any] = {"steps": 20, "guidance": 4.0}
@@ -119,7 +120,9 @@ class Parts(nn.ModuleDict):
         raise TypeError(f"{key!r} can't be taken out of a model; {self.way_out}")
 
 
-def by_media(parts: Mapping[str, Encoder | Decoder], verb: str) -> dict[type[Media], str]:
+def by_media(
+    parts: Mapping[str, Encoder | Decoder | MediaReader], verb: str
+) -> dict[type[Media], str]:
     """Map each class of media to the modality whose part serves it.
 
     Raises:
@@ -141,6 +144,24 @@ def by_media(parts: Mapping[str, Encoder | Decoder], verb: str) -> dict[type[Med
             )
         names[media] = name
     return names
+
+
+def own_readers(
+    readers: Mapping[type[Media], MediaReader], encoders: Mapping[str, Encoder]
+) -> dict[str, MediaReader]:
+    """A language model's own readers of media that no encoder reads, by kind.
+
+    Raises:
+        ValueError: if a modality of such a name has an encoder, which reads others.
+    """
+    encoded = by_media(encoders, "read")
+    own = {media.kind: reader for media, reader in readers.items() if media not in encoded}
+    if clashes := sorted(own.keys() & set(encoders)):
+        raise ValueError(
+            f"the language model itself reads {', '.join(clashes)}, and modalities of that name "
+            "have encoders of other media; give these another name"
+        )
+    return own
 
 
 def check_projection(

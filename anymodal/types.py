@@ -53,6 +53,30 @@ class TokenLayout(NamedTuple):
         return self.class_tokens + self.registers
 
 
+@dataclass(frozen=True)
+class SoftRun:
+    """Positions of a media item that follow one another in a prompt.
+
+    Args:
+        count: number of positions.
+        offsets: positions along each axis of the language model's, counted from the run's first
+            (axes, count); () for one after another. An axis is one of M-RoPE's (Wang et al. 2024,
+            arXiv:2409.12191, section 2.1); a model without it has a single one.
+        advance: from the run's first position to the next text's; None for `count`.
+        filled: whether soft tokens stand there; False for a mark that has its own embedding, as of
+            media that the language model reads by cross-attention.
+    """
+
+    count: int
+    offsets: tuple[tuple[int, ...], ...] = ()
+    advance: int | None = None
+    filled: bool = True
+
+
+MediaPositions = tuple[str | SoftRun, ...]
+"""How a media item stands in a prompt: texts that mark it, and runs of positions, in order."""
+
+
 class Conditioning(NamedTuple):
     """A decoder's input, from a head or its own caption encoder.
 

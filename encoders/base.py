@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from anymodal.io.feature_cache import CacheKey
@@ -40,6 +42,10 @@ class Encoder(Recorded, _DeviceModule, ABC):
     a batch is `torch.stack` of them; `forward` and `embed` run on the encoder's device and in its
     weights' type, where `to_weights` puts a batch.
 
+    An encoder whose tokens differ in number, as by resolution, tiles or duration, says so by
+    `token_runs` and puts tensors of several shapes together in `collate`; behind a medium's own
+    tokens come masked ones.
+
     Attributes:
         width: D, the width of the features.
         media: the class of media that `prepare` takes.
@@ -59,6 +65,18 @@ class Encoder(Recorded, _DeviceModule, ABC):
     @abstractmethod
     def embed(self, batch: Tensor) -> Tensor:
         """One embedding (B, E) per medium, for binding and retrieval."""
+
+    def collate(self, prepared: Sequence[Tensor]) -> Tensor:
+        """A batch of prepared media, on the encoder's device and in its weights' type."""
+        return self.to_weights(torch.stack([*prepared]))
+
+    def token_runs(self, media: Media) -> tuple[str | int, ...]:
+        """Numbers of a medium's tokens, and texts that mark them, such as a tile's name; in order.
+
+        () where every medium has as many tokens, and no marks. A projection may have it decide how
+        many positions a medium takes (`Projection.positions_of`).
+        """
+        return ()
 
     @property
     def layout(self) -> TokenLayout:

@@ -157,11 +157,9 @@ def embed_prompts(
 
 def embedded_prompt(model: ComposedModel, prompt: ChatPrompt, embeds: Tensor) -> generation.Prompt:
     """A prompt with its embeddings (T, D), for a reply to be written."""
-    keys = prompt.keys(model.prompts.num_placeholders)
     builder = model.prompts
-    return generation.Prompt(
-        embeds, keys, builder.pointed_media(prompt), builder.own_pointers(prompt)
-    )
+    pointers, own = builder.pointed_media(prompt), builder.own_pointers(prompt)
+    return generation.Prompt(embeds, prompt.keys(), pointers, own, prompt.positions)
 
 
 def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyState) -> Message:

@@ -147,7 +147,8 @@ class FeatureCache:
         compute: Callable[[list[int]], Sequence[Tensor]],
         device: torch.device,
     ) -> Value:
-        """Results for the items in order, stacked, on the device.
+        """Results for the items in order, stacked, on the device; shorter ones are padded with
+        zeros, as features that their mask leaves out.
 
         Args:
             key: what determines the results.
@@ -170,7 +171,7 @@ class FeatureCache:
             self.computed_bytes += sum(map(size_of, new.values()))
             values.update(new)
         stacks = zip(*(values[item] for item in items), strict=True)
-        return tuple(torch.stack([value.to(device) for value in column]) for column in stacks)
+        return tuple(_stack([value.to(device) for value in column]) for column in stacks)
 
     def holds(self, key: CacheKey, items: Sequence[str | None]) -> list[bool]:
         """Return whether results of items are there, if the key has been opened; None is no item.
@@ -281,6 +282,13 @@ class FeatureCache:
                 key, [*key.modules, *hidden], _tensors_of(key.modules), _tensors_of(hidden)
             )
         return self._modules[key.place]
+
+
+def _stack(values: Sequence[Tensor]) -> Tensor:
+    """Tensors stacked, which may differ in their first size."""
+    if len({value.shape for value in values}) == 1:
+        return torch.stack([*values])
+    return nn.utils.rnn.pad_sequence([*values], batch_first=True)
 
 
 def _tensors_of(modules: Sequence[nn.Module]) -> Tensors:

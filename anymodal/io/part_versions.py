@@ -27,14 +27,15 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "3d4ace4e95aa4dcb", ("anymodal.media",)),
+    "anymodal.types": PartVersion(1, "9ee75bd30b1e9327", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "9e320294ac50c87f"),
-    "anymodal.encoders": PartVersion(1, "d8c2fd2f23bc0a82", ("anymodal.types",)),
+    "anymodal.encoders": PartVersion(1, "9e66cb15b5985d33", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "cf90df05feebf91d", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
+    "anymodal.language.families": PartVersion(1, "6889e128546b699f", ("anymodal.types",)),
     "anymodal.decoders": PartVersion(
         1, "13ae98611824c596", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -102,6 +102,10 @@ class ChatTemplate:
                 self._texts[text] = ids
         return list(ids)
 
+    def encode_mark(self, text: str) -> list[int]:
+        """The ids of a text of a part's own, such as a mark of media; special tokens are read."""
+        return self._within(text, split_special=False)
+
     def _encode_text(self, text: str) -> list[int]:
         for mark in self.marks:
             if mark in text:

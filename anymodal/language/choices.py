@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from anymodal.language.kv_cache import fork_cache
+from anymodal.language.positions import text_positions
 from anymodal.language.sampling import CONSTRAINED, Sampling, check_finite_score
 from anymodal.types import ChoiceScore
 
@@ -95,6 +96,7 @@ def score_choices(
     mask: Tensor | None,
     logits: Tensor,
     choices: Sequence[Sequence[Choice]],
+    offsets: Sequence[int] | None = None,
 ) -> list[list[TokenScores]]:
     """Score the choices of several prompts that have been read.
 
@@ -105,7 +107,9 @@ def score_choices(
         mask: (B, positions), nonzero where a position is real; None where all are.
         logits: scores (B, V) after each prompt.
         choices: of each prompt.
+        offsets: of each prompt, from the places of what follows it to their positions; None for 0.
     """
+    offsets = offsets or [0] * len(choices)
     rows = [(prompt, choice) for prompt, each in enumerate(choices) for choice in each]
     positions = [position for each in choices for position in _positions(each)]
     scorer = _Scorer(language, signals)
@@ -113,7 +117,7 @@ def score_choices(
     pairs = [[pair] for pair in scorer(logits, [prompt for prompt, _ in rows], firsts)]
     for start in range(0, len(rows), ROWS_AT_ONCE):
         stop = min(start + ROWS_AT_ONCE, len(rows))
-        hidden = _feed(language, past, mask, rows[start:stop])  # (R, W, D)
+        hidden = _feed(language, past, mask, rows[start:stop], offsets)  # (R, W, D)
         later = [(row, at) for row in range(start, stop) for at in range(1, len(positions[row]))]
         for begin in range(0, len(later), POSITIONS_AT_ONCE):
             part = later[begin : begin + POSITIONS_AT_ONCE]
@@ -144,6 +148,7 @@ def _feed(
     past: DynamicCache,
     mask: Tensor | None,
     rows: Sequence[tuple[int, Choice]],
+    offsets: Sequence[int],
 ) -> Tensor:
     """Hidden states (R, W, D) of choices without their ends, each behind its prompt."""
     width = max(len(choice.ids) - 1 for _, choice in rows)
@@ -156,7 +161,12 @@ def _feed(
     # Padding stands behind what is scored, which never sees it.
     new = None if mask is None else mask.new_ones(len(rows), width)
     attention = None if mask is None or new is None else torch.cat([mask[prompts], new], 1)
-    hidden: Tensor = language(language.embed(ids.to(language.device)), attention, copies)
+    lengths = torch.tensor([past.get_seq_length()]) if mask is None else mask.sum(1)[prompts].cpu()
+    places = lengths[:, None] + torch.arange(width)  # (R, W), or (1, W)
+    own_offsets = [offsets[prompt] for prompt, _ in rows]
+    positions = text_positions(places.expand(len(rows), -1), own_offsets, language.device)
+    embeds = language.embed(ids.to(language.device))
+    hidden: Tensor = language(embeds, attention, copies, positions)
     return hidden
 
 

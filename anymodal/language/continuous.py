@@ -83,9 +83,9 @@ class ContinuousBatch:
         sampling = sampling or Sampling()
         state = ReplyState(language, self.signals, prompt, sampling, generator, forced)
         row = BatchRow(state, PrefixCache(language) if cache is None else cache)
-        row.num_cached = row.cache.reuse(prompt.keys)
-        embeds, keys = prompt.embeds[row.num_cached :], prompt.keys[row.num_cached :]
-        self._advance(row, row.cache.feed(embeds, keys), embeds)
+        row.num_cached = row.cache.reuse(prompt.keys, state.offset)
+        embeds, keys, positions = prompt.after(row.num_cached)
+        self._advance(row, row.cache.feed(embeds, keys, positions), embeds)
         self._enter(row)
         return row
 
@@ -119,7 +119,7 @@ class ContinuousBatch:
             return torch.cat([row.cache.feed(each[None], row.follow) for row, each in pairs])
         hidden = self._cache.feed(embeds)
         for row in self.rows:
-            row.cache.keys.extend(row.follow)
+            row.cache.add_keys(row.follow)
         return hidden
 
     @torch.inference_mode()
@@ -151,7 +151,7 @@ class ContinuousBatch:
             self._advance(row, row.cache.feed(embeds, keys), embeds)
         if not row.is_done:
             if self._is_batched:
-                self._cache.join(row.cache.past)
+                self._cache.join(row.cache.past, row.cache.offset)
             self.rows.append(row)
 
     def _advance(self, row: BatchRow, hidden: Tensor, embeds: Tensor) -> None:

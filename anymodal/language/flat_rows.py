@@ -248,8 +248,7 @@ class FlatReader:
                 shared.
         """
         ids = packed.ids.numpy()
-        placeholders = [self.signals.placeholder(name) for name in self.signals.inputs]
-        media = np.isin(ids, placeholders)
+        media = np.isin(ids, [*self.signals.placeholders.values()])
         spans = (ids >= self.language.first_new) & ~media
         needed = spans.copy()  # heads read spans, the text's loss what comes before a label
         needed[:, :-1] |= packed.labels.numpy()[:, 1:] != IGNORED
@@ -275,8 +274,14 @@ class FlatReader:
             prefixes = np.full_like(prefixes, start)
         return Needs(lengths.tolist(), prefixes.tolist(), shared)
 
-    def read(self, embeds: Tensor, needs: Needs) -> Tensor:
-        """Last hidden states (R, T, D) of input embeddings (R, T, D); 0 where nobody needs them."""
+    def read(self, embeds: Tensor, needs: Needs, axes: Tensor | None = None) -> Tensor:
+        """Last hidden states (R, T, D) of input embeddings (R, T, D); 0 where nobody needs them.
+
+        Args:
+            embeds: of rows of one sequence each.
+            needs: what of them is needed.
+            axes: their positions (A, R, T), None where these are the places.
+        """
         rows, length, _ = embeds.shape
         if not self.is_frozen:
             needs = Needs(needs.lengths, [0] * rows)
@@ -294,8 +299,13 @@ class FlatReader:
                 flat = torch.from_numpy(chosen).to(embeds.device, non_blocking=True)
                 with torch.set_grad_enabled(graph):
                     own = embeds.flatten(0, 1).index_select(0, flat)
+                    positions = (flat % length)[None]  # (1, N)
+                    if axes is not None:  # attention is told apart here, not by positions
+                        own_axes = axes.flatten(1)[:, None, flat]  # (A, 1, N)
+                        positions = torch.cat([positions[None], own_axes])
+                        positions = positions if len(axes) > 1 else own_axes[0]
                     with _attention_of(self.language, current):
-                        hidden = self.language(own[None], positions=(flat % length)[None])[0]
+                        hidden = self.language(own[None], positions=positions)[0]
                 states.append(hidden)
                 places.append(flat)
                 earlier = current.kept

@@ -15,6 +15,7 @@ from anymodal.language.choices import TokenScores, pick_choice, score_choices, t
 from anymodal.language.kv_cache import PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.pointers import OwnPointers, PendingMedium, PointedMedium
+from anymodal.language.positions import offset_after, pad_positions, text_positions
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.stop_strings import StopStrings
@@ -29,13 +30,20 @@ class Prompt(NamedTuple):
 
     A key is a token id, or for a soft token something like (digest of the medium, slot). `pointers`
     are the media that the reply may name, by the ids that name them, and `own` tells how it names
-    those that it makes.
+    those that it makes. `positions` are places and positions (1 + A, T) where media have some of
+    their own.
     """
 
     embeds: Tensor
     keys: list[Hashable]
     pointers: Mapping[int, PointedMedium] = MappingProxyType({})
     own: OwnPointers = OwnPointers()
+    positions: Tensor | None = None
+
+    def after(self, start: int) -> tuple[Tensor, list[Hashable], Tensor | None]:
+        """Embeddings, keys and positions from a place on."""
+        positions = None if self.positions is None else self.positions[:, start:]
+        return self.embeds[start:], self.keys[start:], positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,17 +100,17 @@ def write_reply(
     """
     language = reply.language
     cache = PrefixCache(language) if cache is None else cache
-    start = reply.num_cached = cache.reuse(prompt.keys)
-    embeds, keys = prompt.embeds[start:], prompt.keys[start:]
+    reply.num_cached = cache.reuse(prompt.keys, reply.offset)
+    embeds, keys, positions = prompt.after(reply.num_cached)
     while True:
-        hidden = cache.feed(embeds, keys)  # (T, D)
+        hidden = cache.feed(embeds, keys, positions)  # (T, D)
         logits = language.logits(hidden[-1])  # (V,)
         score_replies([reply], cache.past, None, logits[None])
         ids = reply.step(hidden, embeds, logits)
         yield from reply.drain()
         if not ids:
             return
-        embeds, keys = language.embed(ids), list(ids)
+        embeds, keys, positions = language.embed(ids), list(ids), None
 
 
 @torch.inference_mode()
@@ -148,12 +156,15 @@ def write_reply_batch(
     past = new_cache(language)
     active = list(range(len(prompts)))
     embeds = [prompt.embeds for prompt in prompts]
+    positions = pad_positions([prompt.positions for prompt in prompts], [*map(len, embeds)])
     mask = torch.zeros(len(prompts), 0, dtype=torch.long, device=language.device)
     while active:
         # On the left, so that the last column is every row's last position.
         block, real = _pad_left(embeds)  # (B, W, D), (B, W)
         mask = torch.cat([mask, real], 1)  # (B, past + W)
-        hidden = language(block, mask, past)  # (B, W, D)
+        if positions is not None:
+            positions = positions.to(block.device)
+        hidden = language(block, mask, past, positions)  # (B, W, D)
         logits = language.logits(hidden[:, -1])  # (B, V)
         score_replies([replies[index] for index in active], past, mask, logits)
         follow = []
@@ -168,7 +179,18 @@ def write_reply_batch(
             if rows:
                 past.batch_select_indices(indices)
         embeds = [language.embed(follow[row]) for row in rows]
+        positions = _positions_after(mask, embeds, [replies[index].offset for index in active])
     return answers
+
+
+def _positions_after(mask: Tensor, rows: Sequence[Tensor], offsets: Sequence[int]) -> Tensor | None:
+    """Places and positions (2, B, W) of tokens (T, D) that come next, padded on the left."""
+    if not any(offsets):
+        return None
+    width = max(len(row) for row in rows)
+    missing = torch.tensor([width - len(row) for row in rows], device=mask.device)
+    places = mask.sum(1)[:, None] + torch.arange(width, device=mask.device) - missing[:, None]
+    return text_positions(places.clamp(min=0), offsets, mask.device)
 
 
 def score_replies(
@@ -182,8 +204,9 @@ def score_replies(
         return
     language, signals = replies[0].language, replies[0].signals
     choices = [reply.choices for reply in replies]
+    offsets = [reply.offset for reply in replies]
     for reply, scores in zip(
-        replies, score_choices(language, signals, past, mask, logits, choices), strict=True
+        replies, score_choices(language, signals, past, mask, logits, choices, offsets), strict=True
     ):
         reply.scores = scores
 
@@ -203,6 +226,7 @@ class ReplyState:
         finish_reason: None while it goes on, then `stop` or `length`.
         tokens: how many tokens were chosen so far, those of spans included.
         num_cached: how many positions of the prompt a cache held already.
+        offset: from the places of the reply's tokens to their positions.
         choices: the texts that it may be; none where it may be any.
         scores: of the choices, once `score_replies` has them.
         probabilities: of the choices, in the end.
@@ -224,6 +248,7 @@ class ReplyState:
         self.sampling, self.generator = sampling, generator
         room = _room(language, prompt)
         self.num_left = min(sampling.max_new_tokens, room)
+        self.offset = offset_after(prompt.positions)
         self.choices = tokenize_choices(language, sampling.choices or ())
         self.scores: list[TokenScores] = []
         self.probabilities: tuple[ChoiceScore, ...] = ()
@@ -391,7 +416,8 @@ class ReplyState:
 def _room(language: LanguageModel, prompt: Prompt) -> int:
     """Number of positions that the model has left after a prompt."""
     length = len(prompt.keys)
-    if length == 0 or prompt.embeds.shape != (length, language.width):
+    widths = language.width, language.input_width
+    if length == 0 or len(prompt.embeds) != length or prompt.embeds.shape[1] not in widths:
         raise ValueError(
             f"a prompt needs embeddings of shape (positions, {language.width}) and as many keys, "
             f"at least one; got {tuple(prompt.embeds.shape)} and {length} keys"

@@ -13,6 +13,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from anymodal.language.model import LanguageModel
+from anymodal.language.positions import text_positions
 
 
 class PrefixCache:
@@ -32,18 +33,24 @@ class PrefixCache:
     def clear(self) -> None:
         """Forget everything."""
         self._forget_positions()
+        self.offset = 0
         self.soft: dict[Hashable, Tensor] = {}
 
     def _forget_positions(self) -> None:
         self.keys: list[Hashable] = []
         self.past = new_cache(self.language)
 
-    def reuse(self, keys: Sequence[Hashable]) -> int:
+    def reuse(self, keys: Sequence[Hashable], offset: int = 0) -> int:
         """Keep the longest common prefix with `keys` and return its length.
 
         At least the last position is left to compute, since its hidden state is wanted. Models
         whose state cannot be cut back (recurrent ones, full sliding windows) start anew.
+
+        Args:
+            keys: of a prompt.
+            offset: from the place of what follows the prompt to its position.
         """
+        self.offset = offset
         if self.past.get_seq_length() != len(self.keys):  # a forward pass was interrupted
             self._forget_positions()
         common = common_prefix(self.keys, keys[:-1])
@@ -56,11 +63,33 @@ class PrefixCache:
             del self.keys[common:]
         return len(self.keys)
 
-    def feed(self, embeds: Tensor, keys: Sequence[Hashable]) -> Tensor:
-        """Append positions (T, D) and return their hidden states (T, D)."""
-        hidden = self.language(embeds.unsqueeze(0), past_key_values=self.past)[0]
+    def feed(
+        self, embeds: Tensor, keys: Sequence[Hashable], positions: Tensor | None = None
+    ) -> Tensor:
+        """Append positions (T, D) and return their hidden states (T, D).
+
+        Args:
+            embeds: of a prompt's end, or of tokens that follow it.
+            keys: of these positions.
+            positions: places and positions (1 + A, T) of a prompt's end, if they differ.
+        """
+        if positions is None:
+            first = len(self.keys)
+            places = torch.arange(first, first + len(embeds))[None]
+            block = text_positions(places, [self.offset], embeds.device)
+            keys = self._with_offset(keys)
+        else:
+            block = positions[:, None].to(embeds.device)
+        hidden = self.language(embeds.unsqueeze(0), past_key_values=self.past, positions=block)[0]
         self.keys.extend(keys)
         return torch.as_tensor(hidden)
+
+    def add_keys(self, tokens: Sequence[int]) -> None:
+        """Add the keys of tokens whose keys and values a batch has."""
+        self.keys.extend(self._with_offset(tokens))
+
+    def _with_offset(self, tokens: Sequence[Hashable]) -> list[Hashable]:
+        return [(token, self.offset) for token in tokens] if self.offset else [*tokens]
 
     def fork(self) -> Self:
         """A cache that begins with what this one has and grows on its own. Tensors are shared where
@@ -88,6 +117,7 @@ class BatchCache:
         self.language = language
         self.past: DynamicCache | None = None
         self.lengths: list[int] = []
+        self.offsets: list[int] = []  # from places to positions
 
     @staticmethod
     def takes(past: DynamicCache) -> bool:
@@ -96,8 +126,8 @@ class BatchCache:
         """
         return all(type(each) in (DynamicLayer, DynamicSlidingWindowLayer) for each in past.layers)
 
-    def join(self, past: DynamicCache) -> None:
-        """Add a cache of one row, as the last."""
+    def join(self, past: DynamicCache, offset: int = 0) -> None:
+        """Add a cache of one row, as the last; its tokens' positions are `offset` behind places."""
         width, length = max(self.lengths, default=0), int(past.get_seq_length())
         if self.past is None:
             self.past = fork_cache(past)
@@ -111,6 +141,7 @@ class BatchCache:
                     layer.keys = torch.cat([layer.keys, addition.keys])
                     layer.values = torch.cat([layer.values, addition.values])
         self.lengths.append(length)
+        self.offsets.append(offset)
 
     def take(self, row: int) -> DynamicCache:
         """A cache of one row, copied; the row stays."""
@@ -126,6 +157,7 @@ class BatchCache:
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all other rows, and the padding that they needed."""
         self.lengths = [self.lengths[row] for row in rows]
+        self.offsets = [self.offsets[row] for row in rows]
         if not rows:
             self.past = None
             return
@@ -146,7 +178,9 @@ class BatchCache:
         # The others can be cut back, so their old tensors needn't be held beside the new ones.
         copies = [copy.copy(layer) if layer.is_sliding else None for layer in self.past.layers]
         try:
-            hidden = self.language(embeds.unsqueeze(1), self._mask(width), self.past)
+            places = torch.tensor(self.lengths)[:, None]
+            positions = text_positions(places, self.offsets, embeds.device)
+            hidden = self.language(embeds.unsqueeze(1), self._mask(width), self.past, positions)
         except BaseException:
             for place, layer in enumerate(self.past.layers):
                 if copies[place] is not None:

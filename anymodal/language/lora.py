@@ -25,6 +25,7 @@ def inject_lora(
     alpha: int,
     dropout: float,
     target_modules: str | Sequence[str],
+    part: nn.Module | None = None,
 ) -> str | list[str]:
     """Put adapters on linear layers, which alone train afterwards.
 
@@ -35,6 +36,7 @@ def inject_lora(
         alpha: their scale times `r`.
         dropout: of their inputs while they train.
         target_modules: names, a pattern of names, or `all-linear`.
+        part: the part of the model whose linear layers `all-linear` means; None for all.
 
     Returns:
         The targets as a folder's configuration says them: names, never a pattern.
@@ -44,13 +46,15 @@ def inject_lora(
     from peft.tuners.lora import LoraLayer
 
     targets = target_modules if isinstance(target_modules, str) else list(target_modules)
-    if targets == "all-linear" and any(p.ndim == 3 for p in model.parameters()):
+    has_experts = any(parameter.ndim == 3 for parameter in (part or model).parameters())
+    if targets == "all-linear" and (has_experts or part is not None):
         # All experts are one tensor, of which peft would make adapters without dropout that it
         # can't merge: a mixture of experts gets them on its linear layers alone.
+        inside = {id(module) for module in (part or model).modules()}
         targets = [
             name
             for name, module in model.named_modules()
-            if isinstance(module, nn.Linear) and module is not output
+            if isinstance(module, nn.Linear) and module is not output and id(module) in inside
         ]
     inject_adapter_in_model(
         LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets), model

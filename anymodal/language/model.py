@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,10 @@ from anymodal.io.message_content import ToolCall
 from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
 from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment
+from anymodal.language.families.base import MediaReader
+from anymodal.language.families.table import multimodal_family
 from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
+from anymodal.language.positions import position_inputs
 from anymodal.language.pretrained import Bits, PretrainedModelParts, open_pretrained
 from anymodal.language.probes import Finish, backbone_of, can_pack, measure_finish
 from anymodal.language.special_tokens import stop_ids
@@ -43,7 +47,10 @@ class LanguageModel(Recorded, nn.Module):
     beside them are taken at the scale of `embed`'s result. What a model does to its scores is
     measured once, and compared with the model's own (`probes.measure_finish`).
 
-    Shapes: B batch, T positions, D width, V ids (old and new), N new ids.
+    A multimodal model (`families/table.py`) reads media of some kinds by itself: `readers` has what
+    does, by class of media. The rest of it is a language model like any other.
+
+    Shapes: B batch, T positions, D width, V ids (old and new), N new ids, L deep layers.
 
     Raises:
         ValueError: if the tokenizer has more ids than the model has rows, or the model's scores
@@ -57,15 +64,19 @@ class LanguageModel(Recorded, nn.Module):
         *,
         name: str = "",
         revision: str | None = None,
+        readers: Sequence[MediaReader] = (),
     ) -> None:
         super().__init__()
         self.model = model.requires_grad_(False)
+        self.family = multimodal_family(model)
+        self.readers = {reader.media: reader for reader in readers}
         self.tokenizer = tokenizer
         self._plain_tokenizer = copy.deepcopy(tokenizer)  # saved later, without new tokens
         self.name, self.revision = name, revision
         self.source: Mapping[str, object] = {"name": name, "revision": revision}
         self.lora: LoraSettings | None = None
         self.quantize: Bits | None = None  # on the meta device: how linear layers would be kept
+        self.num_axes = 1 if self.family is None else self.family.num_axes  # of positions
         self.first_new = int(max(tokenizer.get_vocab().values())) + 1
         self.new_count = 0
         if self.first_new > self.embedding.weight.shape[0]:
@@ -74,6 +85,8 @@ class LanguageModel(Recorded, nn.Module):
                 f"{self.embedding.weight.shape[0]} embedding rows; they do not belong together"
             )
         self.width = int(self.embedding.weight.shape[1])
+        num_deep = 0 if self.family is None else self.family.num_deep(model.config)
+        self.input_width = self.width * (1 + num_deep)
         if model.get_output_embeddings() is None:
             raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
         self.tied = self._output.weight is self.embedding.weight
@@ -163,7 +176,7 @@ class LanguageModel(Recorded, nn.Module):
     def _of(
         cls, parts: PretrainedModelParts, lora: LoraSettings | None, chat_template: str | None
     ) -> LanguageModel:
-        model, tokenizer, source = parts
+        model, tokenizer, source, readers = parts
         if chat_template is not None:
             tokenizer.chat_template = chat_template
         revision = source["revision"]
@@ -172,6 +185,7 @@ class LanguageModel(Recorded, nn.Module):
             tokenizer,
             name=str(source["name"]),
             revision=None if revision is None else str(revision),
+            readers=readers,
         ).eval()
         language.source = source
         if lora is not None:
@@ -243,6 +257,12 @@ class LanguageModel(Recorded, nn.Module):
             rows = self.embedding.weight
             return can_pack(rows, lambda embeds, positions: self(embeds, positions=positions))
 
+    def packs_positions(self, axes: Sequence[Tensor | None]) -> bool:
+        """Return whether sequences of such positions (A, T) may share a row: where media have some
+        of their own, a model with a single axis can't tell where a sequence ends.
+        """
+        return self.packs and (self.num_axes > 1 or all(each is None for each in axes))
+
     def add_tokens(self, names: Sequence[str]) -> list[int]:
         """Add special tokens with rows of their own; their ids are contiguous.
 
@@ -280,7 +300,8 @@ class LanguageModel(Recorded, nn.Module):
         dropout: float = 0.05,
         target_modules: str | Sequence[str] = "all-linear",
     ) -> None:
-        """Put low-rank adapters on linear layers, all but the output layer by default.
+        """Put low-rank adapters on linear layers, all but the output layer by default, and none of
+        what reads media.
 
         A mixture of experts has them on its attention; experts and router stay as they are.
 
@@ -292,7 +313,8 @@ class LanguageModel(Recorded, nn.Module):
         """
         if hasattr(self.model, "peft_config"):
             raise ValueError("the language model has LoRA adapters already; enable them once")
-        targets = inject_lora(self.model, self._output, r, alpha, dropout, target_modules)
+        part = None if self.family is None else self.backbone
+        targets = inject_lora(self.model, self._output, r, alpha, dropout, target_modules, part)
         self._look_again()
         self.lora = {"r": r, "alpha": alpha, "dropout": dropout, "target_modules": targets}
 
@@ -320,6 +342,10 @@ class LanguageModel(Recorded, nn.Module):
     def encode_text(self, text: str) -> list[int]:
         """The ids of a text that somebody typed; none of them is a special or an added token."""
         return self.template.encode_text(text)
+
+    def encode_mark(self, text: str) -> list[int]:
+        """The ids of a text that a part marks media by, which may name special tokens."""
+        return self.template.encode_mark(text)
 
     def render_chat(
         self,
@@ -363,27 +389,38 @@ class LanguageModel(Recorded, nn.Module):
         """Last layer's hidden states, after the final norm; the output layer is not computed.
 
         Args:
-            inputs_embeds: (B, T, D).
+            inputs_embeds: (B, T, D); or (B, T, D · (1 + L)), with what media add to the states
+                behind each of the first L layers, 0 elsewhere.
             attention_mask: (B, past + T), nonzero where a position is real; padding may be
                 anywhere, positions are counted over the real ones.
             past_key_values: a `transformers` cache, extended in place.
             positions: (B, T), of sequences in rows, instead of a mask: each counts from 0, and
-                attention never crosses from one to the next where the model `packs`.
+                attention never crosses from one to the next where the model `packs`. Where media
+                have positions of their own, (1 + A, B, T): these places, and the positions along
+                the model's `num_axes`, or along one that stands for all.
 
         Returns:
             (B, T, D).
         """
-        more: dict[str, Tensor] = {}
-        if positions is not None and self._takes_positions:
-            more["position_ids"] = positions
+        more: dict[str, Any] = {}
         if attention_mask is not None:
             mask = attention_mask.long()
             more["attention_mask"] = mask
-            if self._takes_positions:
+            if positions is None:
                 positions = (mask.cumsum(-1) - 1).clamp(min=0)  # (B, past + T)
-                more["position_ids"] = positions[:, -inputs_embeds.shape[1] :]
+                positions = positions[:, -inputs_embeds.shape[1] :]
+        if positions is not None and self._takes_positions:
+            unmasked = attention_mask is None and past_key_values is None
+            more |= position_inputs(positions, self.num_axes, unmasked)
+        inputs_embeds = inputs_embeds.to(self.embedding.weight.dtype)
+        if inputs_embeds.shape[-1] > self.width:
+            assert self.family is not None, "a reader of its own gave deep features"
+            inputs_embeds, deep = inputs_embeds.split(
+                (self.width, self.input_width - self.width), -1
+            )
+            more |= self.family.deep_inputs(deep.unflatten(-1, (-1, self.width)))
         output = self.backbone(
-            inputs_embeds=inputs_embeds.to(self.embedding.weight.dtype),
+            inputs_embeds=inputs_embeds,
             past_key_values=past_key_values,
             use_cache=past_key_values is not None,
             **more,
@@ -434,6 +471,8 @@ class LanguageModel(Recorded, nn.Module):
         }
         self.model.save_pretrained(folder, state_dict=plain)
         self._plain_tokenizer.save_pretrained(folder)
+        for reader in self.readers.values():
+            reader.save_pretrained(folder)
 
     def metadata(self) -> dict[str, object]:
         """Metadata for a checkpoint's manifest, to recognise the model it was trained on."""

@@ -30,7 +30,8 @@ class Packed(NamedTuple):
     comes after all that is real and so is seen by none of it. A sequence's first label is ignored,
     since nothing predicts it.
 
-    Shapes: ids, labels and positions (R, T).
+    Shapes: ids, labels and positions (R, T); positions (1 + A, R, T) where those along the language
+    model's A axes are others than the places.
     """
 
     ids: Tensor
@@ -50,6 +51,7 @@ def pack(
     share_rows: bool | None = True,
     width: int | None = None,
     device: str = "cpu",
+    axes: Sequence[Tensor | None] = (),
 ) -> Packed:
     """Lay token ids and their labels out in rows.
 
@@ -61,6 +63,7 @@ def pack(
         width: of the language model. Rows then have the length that costs it least: long ones have
             less padding, and more attention. None for `ROW`. No row is shorter than a sequence.
         device: the kind of device that reads them, whose costs count.
+        axes: positions of each sequence (A, T), None where they are its places; none where all are.
     """
     sizes = [len(sequence) for sequence in sequences]
     places, lengths = min(
@@ -82,7 +85,14 @@ def pack(
         batch.ids[row, start:stop] = torch.tensor(ids)
         batch.labels[row, start:stop] = torch.tensor([IGNORED, *targets[1:]])
         batch.positions[row, start:stop] = torch.arange(len(ids))
-    return batch
+    num_axes = next((len(each) for each in axes if each is not None), None)
+    if num_axes is None:
+        return batch
+    positions = batch.positions.repeat(1 + num_axes, 1, 1)
+    for (row, start), each in zip(places, axes, strict=True):
+        if each is not None:
+            positions[1:, row, start : start + each.shape[1]] = each
+    return batch._replace(positions=positions)
 
 
 def _lengths(sizes: Sequence[int], share_rows: bool | None, width: int | None) -> list[int]:

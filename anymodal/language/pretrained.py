@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -34,21 +34,27 @@ from anymodal.io.sources import (
     source_of,
 )
 from anymodal.language import gguf_files
+from anymodal.language.families.base import Checkpoint, MediaReader
+from anymodal.language.families.table import MULTIMODAL_FAMILIES
 
 Bits = Literal["8bit", "4bit"]
 DType = str | torch.dtype | None
 
 _WHAT = "language model"
 _FILES = [["config.json"], WEIGHTS, [*TOKENIZER_FILES, "tiktoken.model", "tekken.json"]]
+_MEDIA_FILES = ["preprocessor_config.json", "processor_config.json"]
 _WANTED = "a language model here continues a text: Llama, Qwen, Gemma, SmolLM and their like"
 
 
 class PretrainedModelParts(NamedTuple):
-    """A causal language model, its tokenizer, and their source as a manifest records it."""
+    """A causal language model, its tokenizer, their source as a manifest records it, and what
+    reads media if the model does.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     source: Mapping[str, object]
+    readers: Sequence[MediaReader] = ()
 
 
 def open_pretrained(
@@ -65,18 +71,23 @@ def open_pretrained(
         return _open_gguf(file, dtype, quantize, weights)
     config = _config(path_or_name, revision)
     _check_kind(path_or_name, config)
+    family = MULTIMODAL_FAMILIES.get(config.model_type)
     files = _FILES if weights else [_FILES[0], _FILES[-1]]
+    files = files if family is None else [*files, _MEDIA_FILES]
+    readers: Sequence[MediaReader] = ()
     with explain_load_errors(_WHAT, path_or_name, revision, files):
         if weights:
-            model = _read_model(path_or_name, revision, dtype, quantize)
+            model = _read_model(path_or_name, revision, dtype, quantize, config.model_type)
         else:
             model = _on_meta_device(config, dtype)
         tokenizer = AutoTokenizer.from_pretrained(
             path_or_name, revision=revision, trust_remote_code=False
         )
+        if family is not None:
+            readers = family.readers(model, tokenizer, Checkpoint(path_or_name, revision))
     # Without a file of its words a tokenizer opens all the same, and knows none.
     check_files(_WHAT, path_or_name, revision, _FILES[-1:])
-    return PretrainedModelParts(model, tokenizer, source_of(path_or_name, revision))
+    return PretrainedModelParts(model, tokenizer, source_of(path_or_name, revision), readers)
 
 
 def _open_gguf(
@@ -99,10 +110,12 @@ def _open_gguf(
 
 
 def _read_model(
-    path_or_name: str, revision: str | None, dtype: DType, quantize: Bits | None
+    path_or_name: str, revision: str | None, dtype: DType, quantize: Bits | None, kind: str
 ) -> PreTrainedModel:
     options = {} if quantize is None else {"quantization_config": _quantization(quantize)}
-    model, report = AutoModelForCausalLM.from_pretrained(
+    family = MULTIMODAL_FAMILIES.get(kind)
+    read = AutoModelForCausalLM.from_pretrained if family is None else family.open_model
+    model, report = read(
         path_or_name,
         dtype=dtype or "auto",
         output_loading_info=True,
@@ -118,7 +131,10 @@ def _on_meta_device(config: PreTrainedConfig, dtype: DType) -> PreTrainedModel:
     precision = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
     if not isinstance(precision, torch.dtype):
         precision = config.dtype or torch.float32
+    family = MULTIMODAL_FAMILIES.get(config.model_type)
     with torch.device("meta"):
+        if family is not None:
+            return family.model_on_meta(config, precision)
         return AutoModelForCausalLM.from_config(config, dtype=precision)
 
 
@@ -193,6 +209,8 @@ def _check_kind(name: str, config: PreTrainedConfig) -> None:
     from anymodal.encoders.transformers.families import FAMILIES, TOWERS
 
     kind = config.model_type
+    if kind in MULTIMODAL_FAMILIES:
+        return
     refusal = f"{name!r} is no causal language model but a {kind!r}"
     if kind in FAMILIES or kind in TOWERS:
         raise ValueError(

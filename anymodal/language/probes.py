@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
+from anymodal.language.families.table import multimodal_family
+
 SMALL = 2.0**-10
 """A score that no cap bends."""
 HUGE = 1e30
@@ -46,7 +48,9 @@ class Finish(NamedTuple):
 
 
 def backbone_of(model: PreTrainedModel) -> nn.Module:
-    """A causal language model without its output layer."""
+    """A causal language model without its output layer, and without what reads media."""
+    if (family := multimodal_family(model)) is not None:
+        return family.backbone(model)
     backbone: nn.Module = model.base_model
     # Llama 4's has another name than the one that transformers looks for, and gives itself.
     words = model.get_input_embeddings()

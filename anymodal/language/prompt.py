@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
+from torch import Tensor
+
 from anymodal.language.model import IGNORED, LanguageModel
 from anymodal.language.packing import Packed, pack
 from anymodal.language.pointers import OutputKind, OwnPointers, PointedMedium
+from anymodal.language.positions import axes_of, with_places
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.media import Media
-from anymodal.types import Message, Target, ToolCall
+from anymodal.types import MediaPositions, Message, SoftRun, Target, ToolCall
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +27,10 @@ class MediaReference:
     Attributes:
         modality: the modality that reads it.
         media: the item.
-        start: the position of its first placeholder.
+        start: the place of its first placeholder.
         text: what its soft tokens depend on beside it, if anything.
         number: its place among the conversation's media, from 0.
+        places: of its placeholders that soft tokens stand for.
     """
 
     modality: str
@@ -34,6 +38,7 @@ class MediaReference:
     start: int
     text: str = ""
     number: int = 0
+    places: Sequence[int] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -67,6 +72,7 @@ class ChatPrompt:
         spans: signal spans that have a target, in order.
         opening: positions before the first message that isn't the system's.
         num_media: number of the conversation's media, also of those that nobody reads.
+        axes: positions (A, T) along the language model's axes; None where they are the places.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -75,16 +81,26 @@ class ChatPrompt:
     spans: list[Span] = field(default_factory=list)
     opening: int = 0
     num_media: int = 0
+    axes: Tensor | None = None
 
-    def keys(self, num_placeholders: int) -> list[Hashable]:
-        """A key for each position, to compare prompts by: a token id, or an item's key with the
-        place of the soft token.
+    def keys(self) -> list[Hashable]:
+        """A key for each position, to compare prompts by: a token id, with its position's distance
+        from its place if there is one, or an item's key with the number of the soft token.
         """
         keys: list[Hashable] = list(self.ids)
+        if self.axes is not None:
+            offsets = [at - place for place, at in enumerate(self.axes[0].tolist())]
+            pairs = zip(self.ids, offsets, strict=True)
+            keys = [(token, offset) if offset else token for token, offset in pairs]
         for reference in self.media:
-            for place in range(num_placeholders):
-                keys[reference.start + place] = (reference.key, place)
+            for number, place in enumerate(reference.places):
+                keys[place] = (reference.key, number)
         return keys
+
+    @property
+    def positions(self) -> Tensor | None:
+        """Places and positions (1 + A, T); None where they are the same."""
+        return None if self.axes is None else with_places(self.axes)
 
 
 class Rows(Protocol):
@@ -117,12 +133,16 @@ def caption_spans(name: str, rows: Rows) -> Iterator[tuple[int, int, Target]]:
 Content = str | list[int]
 """A part of a message: text, or ids that stand for media."""
 
+PositionsOf = Callable[[str, Media], MediaPositions]
+"""How a media item of a modality stands in a prompt."""
+
 
 @dataclass
 class _Parts:
     """The media, texts beside them and targets of the messages so far."""
 
     media: list[Media] = field(default_factory=list)
+    runs: list[list[SoftRun]] = field(default_factory=list)  # of each media item
     numbers: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
@@ -149,7 +169,7 @@ class PromptBuilder:
         language: tokenises text and renders the chat template.
         signals: the ids of spans and placeholders.
         encoders: modality by class of media, for those that have an encoder.
-        num_placeholders: soft tokens per media item.
+        positions_of: how an item of a modality stands in a prompt.
         reads_text: whether these depend on the text of their message.
         decoders: modality by class of media, for those that have a decoder.
         references: classes of media that media of a modality may be made from.
@@ -160,7 +180,7 @@ class PromptBuilder:
         language: LanguageModel,
         signals: Signals,
         encoders: Mapping[type[Media], str],
-        num_placeholders: int,
+        positions_of: PositionsOf,
         reads_text: bool = False,
         decoders: Mapping[type[Media], str] | None = None,
         references: Mapping[str, Sequence[type[Media]]] | None = None,
@@ -168,7 +188,7 @@ class PromptBuilder:
         self.language, self.signals = language, signals
         self.encoders, self.decoders = encoders, dict(decoders or {})
         self.references = dict(references or {})
-        self.num_placeholders, self.reads_text = num_placeholders, reads_text
+        self.positions_of, self.reads_text = positions_of, reads_text
         self.kinds = self._output_kinds() if signals.pointers else {}
         self._span_ends = {signals.span(name)[-1] for name in self.kinds}
 
@@ -238,10 +258,10 @@ class PromptBuilder:
                 "cut it, or give fewer media"
             )
         ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
-        language = self.language
-        share_rows = share_rows if language.packs else False
+        language, axes = self.language, [p.axes for p in prompts]
+        share_rows = share_rows if language.packs_positions(axes) else False
         device = language.device.type
-        return PromptRows(prompts, pack(ids, labels, share_rows, language.width, device))
+        return PromptRows(prompts, pack(ids, labels, share_rows, language.width, device, axes))
 
     def _contents(self, message: Message, parts: _Parts) -> list[Content]:
         """A message's texts, placeholders and spans."""
@@ -341,10 +361,23 @@ class PromptBuilder:
             raise ValueError(
                 f"no encoder of this model reads {type(item).__name__}; it reads {names}"
             )
+        positions = self.positions_of(name, item)
+        runs = [run for run in positions if isinstance(run, SoftRun) and run.count]
+        if not runs:
+            raise ValueError(
+                f"a {type(item).__name__} takes no position of the prompt, so nothing tells where "
+                "it stands; let its encoder or the projection give it at least one"
+            )
         parts.media.append(item)
+        parts.runs.append(runs)
         parts.numbers.append(number)
-        pointer = [self.signals.pointer(number)] if self.signals.pointers else []
-        return pointer + [self.signals.placeholder(name)] * self.num_placeholders
+        ids = [self.signals.pointer(number)] if self.signals.pointers else []
+        for run in positions:
+            if isinstance(run, str):
+                ids += self.language.encode_mark(run)
+            else:
+                ids += [self.signals.placeholder(name)] * run.count
+        return ids
 
     def _labels(self, ids: list[int]) -> list[int]:
         # Only a span's first signal token is ever chosen; the rest follows by construction, and so
@@ -358,14 +391,15 @@ class PromptBuilder:
         ]
 
     def _locate(self, prompt: ChatPrompt, parts: _Parts) -> None:
-        """Find the positions of media and of targets among the ids."""
-        media, targets, count = parts.media, parts.targets, self.num_placeholders
-        tokens = {self.signals.placeholder(name) for name in self.signals.inputs}
-        positions = [place for place, token in enumerate(prompt.ids) if token in tokens]
-        if len(positions) != len(media) * count:
+        """Find the places of media and of targets among the ids."""
+        media, targets = parts.media, parts.targets
+        tokens = set(self.signals.placeholders.values())
+        places = [place for place, token in enumerate(prompt.ids) if token in tokens]
+        count = sum(run.count for runs in parts.runs for run in runs)
+        if len(places) != count:
             raise ValueError(
-                f"the prompt has {len(positions)} placeholders for {len(media)} media items of "
-                f"{count} each; does the chat template drop or repeat a message?"
+                f"the prompt has {len(places)} placeholders and its {len(media)} media items take "
+                f"{count}; does the chat template drop or repeat a message?"
             )
         starts = [i for i, token in enumerate(prompt.ids) if token in self.signals.starts]
         if len(starts) != len(targets):
@@ -373,10 +407,15 @@ class PromptBuilder:
                 f"the prompt has {len(starts)} signal spans for {len(targets)} media to make; "
                 "does the chat template drop or repeat a message?"
             )
-        firsts = positions[::count] if count else []  # a model that only writes and makes
-        each = zip(media, firsts, parts.texts, parts.numbers, strict=True)
-        for item, start, text, number in each:
-            name = self.encoders[type(item)]
-            prompt.media.append(MediaReference(name, item, start, text, number))
+        placed: list[tuple[int, SoftRun]] = []
+        each = zip(media, parts.runs, parts.texts, parts.numbers, strict=True)
+        for item, runs, text, number in each:
+            name, start, filled = self.encoders[type(item)], places[0], []
+            for run in runs:
+                own, places = places[: run.count], places[run.count :]
+                placed.append((own[0], run))
+                filled += own if run.filled else []
+            prompt.media.append(MediaReference(name, item, start, text, number, filled))
+        prompt.axes = axes_of(placed, len(prompt.ids), self.language.num_axes)
         spans = zip(targets, starts, parts.target_numbers, strict=True)
         prompt.spans += [Span(*each) for each in spans]

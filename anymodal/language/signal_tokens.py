@@ -32,13 +32,19 @@ class Signals:
         inputs: names of inputs.
         first_id: the id of the first token; the others follow in the order of `names`.
         pointers: number of pointers.
+        own_placeholders: ids that the model's vocabulary has for inputs which it reads by itself.
 
     Raises:
         ValueError: for a name that is no word, a count below 1, or two names that collide.
     """
 
     def __init__(
-        self, counts: Mapping[str, int], inputs: Iterable[str], first_id: int, pointers: int = 0
+        self,
+        counts: Mapping[str, int],
+        inputs: Iterable[str],
+        first_id: int,
+        pointers: int = 0,
+        own_placeholders: Mapping[str, int] | None = None,
     ) -> None:
         self.counts, self.inputs, self.pointers = dict(counts), list(inputs), pointers
         self.names = token_names(self.counts, self.inputs, pointers)
@@ -52,7 +58,8 @@ class Signals:
             at += count
         self._first_pointer = at
         at += pointers
-        self._placeholders = {name: at + index for index, name in enumerate(self.inputs)}
+        self.placeholders = {name: at + index for index, name in enumerate(self.inputs)}
+        self.placeholders |= own_placeholders or {}
         self.starts = {span[0]: name for name, span in self._spans.items()}
 
     @classmethod
@@ -62,12 +69,13 @@ class Signals:
         counts: Mapping[str, int],
         inputs: Iterable[str],
         pointers: int = 0,
+        own_placeholders: Mapping[str, int] | None = None,
     ) -> Signals:
         """Add the tokens to a language model."""
         inputs = list(inputs)
         first_id = language.vocab_size
         language.add_tokens(token_names(counts, inputs, pointers))
-        return cls(counts, inputs, first_id, pointers)
+        return cls(counts, inputs, first_id, pointers, own_placeholders)
 
     def span(self, name: str) -> list[int]:
         """The ids of a whole span.
@@ -85,10 +93,10 @@ class Signals:
         Raises:
             ValueError: if there is no such input.
         """
-        if name not in self._placeholders:
-            names = ", ".join(self._placeholders)
+        if name not in self.placeholders:
+            names = ", ".join(self.placeholders)
             raise ValueError(f"no input is called {name!r}; there are: {names}")
-        return self._placeholders[name]
+        return self.placeholders[name]
 
     def pointer(self, number: int) -> int:
         """The id of a conversation's medium by its number, from 0."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.io.recorded import Recorded
-from anymodal.types import Features, TokenLayout
+from anymodal.types import Features, MediaPositions, SoftRun, TokenLayout
 
 
 class Projection(Recorded, nn.Module, ABC):
@@ -27,7 +27,8 @@ class Projection(Recorded, nn.Module, ABC):
 
     Args:
         output_width: D_llm.
-        num_tokens: K, the same for every item of every modality, since prompts are laid out by it.
+        num_tokens: K, the same for every item of every modality, unless `positions_of` says
+            otherwise, since prompts are laid out by it.
         output_scale: root mean square at which the soft tokens start; the one of the language
             model's embeddings keeps a new projection from drowning out the text.
 
@@ -53,6 +54,14 @@ class Projection(Recorded, nn.Module, ABC):
         self.output_width = output_width
         self.num_tokens = num_tokens
         self.output_scale = output_scale
+
+    def positions_of(self, modality: str, runs: tuple[str | int, ...]) -> MediaPositions:
+        """How an item stands in a prompt, by its encoder's `token_runs`: K soft tokens, unmarked.
+
+        A projection whose soft tokens are as many as the encoder's says so here. `forward` then
+        gives as many as the longest item of its batch has, each item's own ones first.
+        """
+        return (SoftRun(self.num_tokens),)
 
     @abstractmethod
     def _add(self, name: str, width: int) -> None:

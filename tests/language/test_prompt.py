@@ -13,7 +13,7 @@ from anymodal.language.prompt import ChatPrompt, _Parts
 from anymodal.media import Depth
 from anymodal.model import AnyModal
 from anymodal.training.objectives import Dialogue
-from anymodal.types import Message, Target
+from anymodal.types import Message, SoftRun, Target
 from tests.support.tiny import DRAWN, SLOTS, conversations, felt, picture, sound, tiny_model
 
 
@@ -47,7 +47,7 @@ def test_media_stand_where_they_were_given(model: AnyModal) -> None:
 def test_keys_tell_media_apart_and_equal_ones_alike(model: AnyModal) -> None:
     def keys(medium: object) -> list:
         prompt = model.prompts.build([Message("user", [medium, "hello"])], reply=True)
-        return prompt.keys(SLOTS)
+        return prompt.keys()
 
     assert keys(picture(0)) == keys(picture(0)) != keys(picture(1))
     differ = [a != b for a, b in zip(keys(picture(0)), keys(picture(1)), strict=True)]
@@ -125,8 +125,9 @@ def test_what_cannot_be_laid_out_is_told(model: AnyModal) -> None:
 
 def test_slots_and_spans_that_do_not_match_are_told_with_both_counts(model: AnyModal) -> None:
     slots = ChatPrompt([model.signals.placeholder("image")] * 2)
-    with pytest.raises(ValueError, match=f"2 placeholders for 1 media items of {SLOTS} each"):
-        model.prompts._locate(slots, _Parts([picture()], [""]))
+    parts = _Parts([picture()], [[SoftRun(SLOTS)]], texts=[""])
+    with pytest.raises(ValueError, match=f"2 placeholders and its 1 media items take {SLOTS};"):
+        model.prompts._locate(slots, parts)
     spans = ChatPrompt(model.signals.span("image") * 2)
     with pytest.raises(ValueError, match="2 signal spans for 1 media to make"):
         model.prompts._locate(spans, _Parts(targets=[DRAWN]))

@@ -28,6 +28,7 @@ LAYERS = (
 
 NAMED_FREELY = (
     *("anymodal.encoders", "anymodal.decoders", "anymodal.media", "anymodal.toybox"),
+    "anymodal.language.families",  # so do multimodal models and their settings
     "anymodal.tools.convert",  # others' checkpoints name theirs
     *("anymodal.serving.api", "anymodal.serving.client"),  # so do fields of others' clients
     # And the columns of published benchmarks, and of requests of their harness.

@@ -12,7 +12,14 @@ from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.encoders.universal.kinds import KINDS
 from anymodal.encoders.universal.tokenizers import TrunkSizes, build_tokenizer
 from anymodal.io.results import markdown_table
-from tests.support import huggingface_models, language_models, pipelines, universal_models
+from anymodal.language.families.table import MULTIMODAL_FAMILIES
+from tests.support import (
+    huggingface_models,
+    language_models,
+    multimodal_models,
+    pipelines,
+    universal_models,
+)
 
 Rows = Iterable[Iterable[str]]
 
@@ -49,6 +56,14 @@ def languages() -> Rows:
         yield family.label, f"`{family.model_type}`", family.template, tied
 
 
+def multimodal() -> Rows:
+    """Multimodal language models, each compared with transformers' own class."""
+    yield "family", "`model_type`", "reads by itself", "axes of positions"
+    for each in multimodal_models.MULTIMODAL_MODELS.values():
+        family = MULTIMODAL_FAMILIES[each.model_type]
+        yield each.label, f"`{each.model_type}`", ", ".join(each.reads), str(family.num_axes)
+
+
 def decoders() -> Rows:
     """Pipelines: what their contract tests have been told, and hold them to."""
     yield "makes", "family", "pipeline", "conditioning", "tested predicting", "other schedulers"
@@ -69,6 +84,7 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "encoders": encoders,
     "tokenizers": tokenizers,
     "languages": languages,
+    "multimodal": multimodal,
     "decoders": decoders,
 }
 

@@ -238,9 +238,11 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
 
     def _read(self, batch: DialogueBatch, embeds: Tensor) -> Tensor:
         """Last hidden states (R, T, D), at least where losses need them."""
+        positions = batch.packed.positions
         if batch.needs is not None and self._flat_reader is not None:
-            return self._flat_reader.read(embeds, batch.needs)
-        positions = batch.packed.positions.to(self.device, non_blocking=True)
+            axes = positions[1:].to(self.device) if positions.ndim == 3 else None
+            return self._flat_reader.read(embeds, batch.needs, axes)
+        positions = positions.to(self.device, non_blocking=True)
         hidden: Tensor = self.model.language(embeds, positions=positions)
         return hidden
 
@@ -328,7 +330,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
                 cached_latents(self, self.model.decoders.get(name), media)
 
     def open_cache(self) -> None:
-        keys = [self._encoding(name) for name in self.model.encoders]
+        keys = [self._encoding(name) for name in self.model.readers]
         if LATENTS in self.needs:
             keys += [self.model.decoders.get(name).encoding() for name in self.model.heads]
         for key in keys:
@@ -336,7 +338,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
                 self.feature_cache.open(key, self.device)
 
     def _encoding(self, name: str) -> CacheKey:
-        key: CacheKey = self.model.encoders.get(name).cache_key("features")
+        key: CacheKey = self.model.readers[name].cache_key("features")
         return key
 
     def features(
@@ -353,10 +355,12 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             batch = [self.model.prepare(name, i.media) if t is None else t for i, t in some]
             if self.feature_cache is None or not self.feature_cache.is_folder:
                 return self.model.encode_prepared(name, batch)
-            encoder = self.model.encoders.get(name)
-            stacked = encoder.to_weights(torch.stack(batch))
+            encoder = self.model.readers[name]
             return encode_and_keep(
-                self.feature_cache, encoder, lambda: [item.digest for item, _ in some], stacked
+                self.feature_cache,
+                encoder,
+                lambda: [item.digest for item, _ in some],
+                encoder.collate(batch),
             )
 
         values = self.cached(self._encoding(name), pairs, lambda pair: pair[0].digest, encode)

@@ -15,18 +15,21 @@ class PreparedMedia(NamedTuple):
     """Prepared media of a batch, as `Encoder.prepare` gave them.
 
     Attributes:
-        places: of the media, among all of their modality in the batch.
-        stacked: their tensors.
+        shapes: of their tensors, by the media's places among all of their modality in the batch.
+        joined: the tensors, one behind the other.
     """
 
-    places: list[int]
-    stacked: PackedTensor
+    shapes: dict[int, torch.Size]
+    joined: PackedTensor
 
     @classmethod
     def of(cls, tensors: Mapping[int, Tensor]) -> Self:
         """The tensors of one modality's media, at least one, by their places."""
-        return cls([*tensors], PackedTensor.of(torch.stack([*tensors.values()])))
+        shapes = {place: tensor.shape for place, tensor in tensors.items()}
+        return cls(shapes, PackedTensor.of(torch.cat([t.flatten() for t in tensors.values()])))
 
     def tensors(self) -> dict[int, Tensor]:
         """The tensors by their places."""
-        return dict(zip(self.places, self.stacked.tensor(), strict=True))
+        parts = self.joined.tensor().split([shape.numel() for shape in self.shapes.values()])
+        pairs = zip(self.shapes.items(), parts, strict=True)
+        return {place: part.view(shape) for (place, shape), part in pairs}

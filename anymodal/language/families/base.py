@@ -1,0 +1,167 @@
+"""The contract of a family of multimodal language models, and of what reads media for one.
+
+Shapes: K soft tokens of an item, D width of the language model, L deep layers: W = D · (1 + L).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from anymodal.io.feature_cache import CacheKey
+from anymodal.io.protocols import TextTokenizer
+from anymodal.media import Media
+from anymodal.types import Features, MediaPositions
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a multimodal model's own settings of media are read from.
+
+    Args:
+        path_or_name: a folder, or the name of a hub repository.
+        revision: the hub revision.
+    """
+
+    path_or_name: str
+    revision: str | None = None
+
+
+class MediaReader(ABC):
+    """Reads media of one class as a multimodal language model does: by its own tower.
+
+    Weights are the language model's, which owns them; a reader has none of its own. It is used as
+    an encoder is: `prepare` on the CPU, `collate` to a batch on the model's device, then a call.
+
+    Args:
+        model: the language model.
+
+    Attributes:
+        media: the class of media that it reads.
+        placeholder: the token that holds the place of a soft token.
+    """
+
+    media: type[Media]
+    placeholder: str
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+
+    @abstractmethod
+    def prepare(self, media: Media) -> Tensor:
+        """Resize, cut and normalise one item; the tensor has a shape of its own."""
+
+    @abstractmethod
+    def positions(self, media: Media) -> MediaPositions:
+        """How an item stands in a prompt, told by its size alone."""
+
+    @abstractmethod
+    def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Soft tokens (K, W) of each of several prepared items."""
+
+    @property
+    @abstractmethod
+    def modules(self) -> Sequence[nn.Module]:
+        """The parts of the model that soft tokens depend on."""
+
+    @abstractmethod
+    def metadata(self) -> Mapping[str, object]:
+        """The settings that soft tokens depend on; JSON values only."""
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write its settings as the model's own checkpoint has them."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tower is."""
+        return next(self.modules[0].parameters()).device
+
+    def collate(self, prepared: Sequence[Tensor]) -> list[Tensor]:
+        """Prepared items on the tower's device and in its weights' type."""
+        dtype = next(self.modules[0].parameters()).dtype
+        return [each.to(self.device, dtype) for each in prepared]
+
+    def __call__(self, batch: Sequence[Tensor]) -> Features:
+        """Soft tokens of a collated batch as features, shorter ones padded: (B, K, W), (B, K)."""
+        tokens = self.read(batch)
+        values = nn.utils.rnn.pad_sequence([*tokens], batch_first=True)
+        counts = torch.tensor([len(each) for each in tokens], device=values.device)
+        mask = torch.arange(values.shape[1], device=values.device) < counts[:, None]
+        return Features(values, mask)
+
+    def features_and_embedding(self, batch: Sequence[Tensor]) -> tuple[Features, None]:
+        """Features, and no embedding: a language model's tower has none of a whole item."""
+        return self(batch), None
+
+    def cache_key(self, result: str) -> CacheKey:
+        """The cache key of its soft tokens."""
+        return CacheKey(result, (*self.modules,), self.metadata, (self,))
+
+
+class MultimodalFamily(ABC):
+    """One family of multimodal language models of transformers.
+
+    Attributes:
+        auto_class: transformers' class that opens its checkpoints.
+        num_axes: of its positions.
+        num_deep: layers that get features of media beside the first one (DeepStack, Meng et al.
+            2024, arXiv:2406.04334), by a model's configuration.
+    """
+
+    num_axes: ClassVar[int] = 1
+
+    @abstractmethod
+    def open_model(self, path_or_name: str, **settings: Any) -> Any:
+        """The model, as `from_pretrained` of transformers' class for it gives it."""
+
+    @abstractmethod
+    def model_on_meta(self, config: Any, dtype: torch.dtype) -> PreTrainedModel:
+        """The model without weights; called under torch's meta device."""
+
+    @abstractmethod
+    def readers(
+        self, model: PreTrainedModel, tokenizer: TextTokenizer, checkpoint: Checkpoint
+    ) -> list[MediaReader]:
+        """What reads the media that the model was trained on.
+
+        Raises:
+            OSError: if the checkpoint has no settings of media.
+        """
+
+    def backbone(self, model: PreTrainedModel) -> nn.Module:
+        """The part that turns input embeddings into last hidden states."""
+        decoder: nn.Module = model.get_decoder()
+        return decoder
+
+    def num_deep(self, config: Any) -> int:
+        """L."""
+        return 0
+
+    def deep_inputs(self, deep: Tensor) -> dict[str, Any]:
+        """The backbone's arguments for features (B, T, L, D) of deep layers, 0 where there are
+        none.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no deep layers")
+
+
+class ImageTextFamily(MultimodalFamily):
+    """A family that transformers' `AutoModelForImageTextToText` opens."""
+
+    def open_model(self, path_or_name: str, **settings: Any) -> Any:
+        from transformers import AutoModelForImageTextToText
+
+        return AutoModelForImageTextToText.from_pretrained(path_or_name, **settings)
+
+    def model_on_meta(self, config: Any, dtype: torch.dtype) -> PreTrainedModel:
+        from transformers import AutoModelForImageTextToText
+
+        model: PreTrainedModel = AutoModelForImageTextToText.from_config(config, dtype=dtype)
+        return model

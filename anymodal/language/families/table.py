@@ -1,0 +1,24 @@
+"""Families of multimodal language models by transformers' `model_type`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transformers import PreTrainedModel
+
+from anymodal.language.families.base import MultimodalFamily
+from anymodal.language.families.internvl import InternVL
+from anymodal.language.families.qwen_vl import Qwen3VL, QwenVL
+
+MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
+    "internvl": InternVL(),
+    "qwen2_vl": QwenVL(),
+    "qwen2_5_vl": QwenVL(),
+    "qwen3_vl": Qwen3VL(),
+    "qwen3_vl_moe": Qwen3VL(),
+}
+
+
+def multimodal_family(model: PreTrainedModel) -> MultimodalFamily | None:
+    """The family of a model; None for one that reads text alone."""
+    return MULTIMODAL_FAMILIES.get(model.config.model_type)

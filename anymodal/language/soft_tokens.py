@@ -1,0 +1,42 @@
+"""Soft tokens of media: each item's own, and those of several items behind one another.
+
+Shapes: K soft tokens, D width; with what they add to L deeper layers, W = D · (1 + L).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from anymodal.language.prompt import MediaReference
+
+
+def own_soft(tokens: Tensor, items: Sequence[MediaReference]) -> list[Tensor]:
+    """Each item's own soft tokens (K, D), of those of a batch (items, longest K, D).
+
+    Raises:
+        ValueError: if an item has more places in its prompt than it got soft tokens.
+    """
+    counts = [len(item.places) for item in items]
+    if max(counts) > tokens.shape[1]:
+        raise ValueError(
+            f"a prompt has {max(counts)} places for the soft tokens of a media item of "
+            f"{items[0].modality!r}, and the projection gives {tokens.shape[1]}; let its "
+            "positions_of() count what its forward() gives"
+        )
+    return [each[:count] for each, count in zip(tokens, counts, strict=True)]
+
+
+def join_soft(tokens: Sequence[Tensor]) -> Tensor:
+    """Soft tokens of several items, which may add to deeper layers or not."""
+    width = max(each.shape[-1] for each in tokens)
+    return torch.cat([widen(each, width) for each in tokens])
+
+
+def widen(values: Tensor, width: int) -> Tensor:
+    """Values with zeros for the deeper layers that they add nothing to."""
+    missing = width - values.shape[-1]
+    return F.pad(values, (0, missing)) if missing else values

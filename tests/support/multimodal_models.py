@@ -1,0 +1,251 @@
+"""Multimodal language models of each family, tiny and with random weights, as the hub has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as hf
+from torch import Tensor
+
+from anymodal.types import Message
+from tests.support.language_models import on_bytes
+
+SMALL_TEXT: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "max_position_embeddings": 400,
+    "initializer_range": 0.3,
+}
+QWEN_TOWER: dict[str, Any] = {
+    "depth": 2,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_heads": 2,
+    "out_hidden_size": 16,
+    "patch_size": 4,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "initializer_range": 0.3,
+}
+QWEN_ROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}
+QWEN_PICTURES = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "patch_size": 4,
+    "merge_size": 2,
+    "temporal_patch_size": 2,
+    "size": {"shortest_edge": 128, "longest_edge": 1024},
+}
+QWEN_CLIPS = {
+    **QWEN_PICTURES,
+    "image_processor_type": None,
+    "size": {"shortest_edge": 128, "longest_edge": 4096},
+    "fps": 2,
+}
+
+QWEN_VL = (
+    "{% for m in messages %}"
+    "{% if loop.first and m.role != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "<|im_start|>{{ m.role }}\n"
+    "{% if m.content is string %}{{ m.content }}{% else %}"
+    "{% for part in m.content %}"
+    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif part.type == 'video' %}<|vision_start|><|video_pad|><|vision_end|>"
+    "{% else %}{{ part.text }}{% endif %}"
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+QWEN_MARKS = [
+    *("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"),
+    *("<|image_pad|>", "<|video_pad|>"),
+]
+
+
+def _qwen_tokenizer() -> Any:
+    return on_bytes(
+        hf.Qwen2Tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=QWEN_MARKS,
+        chat_template=QWEN_VL,
+    )
+
+
+def _qwen_ids(tokenizer: Any) -> dict[str, int]:
+    names = {
+        "image_token_id": "<|image_pad|>",
+        "video_token_id": "<|video_pad|>",
+        "vision_start_token_id": "<|vision_start|>",
+        "vision_end_token_id": "<|vision_end|>",
+    }
+    return {key: tokenizer.convert_tokens_to_ids(token) for key, token in names.items()}
+
+
+@dataclass(frozen=True)
+class MultimodalModel:
+    """A family of multimodal language models.
+
+    Args:
+        label: what readers call it.
+        model: transformers' class.
+        tokenizer: builds its tokenizer.
+        text: its text configuration, beside the small sizes.
+        vision: its tower's.
+        ids: special ids of its configuration.
+        files: further files of its checkpoint.
+        config: more of its configuration.
+        reads: kinds of media that it reads by itself.
+        own: pictures as transformers' processor of it gives them: what stands for each in a text,
+            and the model's inputs.
+        mark: what stands for a picture in the chat template.
+    """
+
+    label: str
+    model: Any
+    tokenizer: Callable[[], Any]
+    text: dict[str, Any]
+    vision: dict[str, Any]
+    ids: Callable[[Any], dict[str, int]]
+    files: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    reads: tuple[str, ...] = ("image",)
+    own: Callable[[list[Any]], tuple[list[str], dict[str, Any]]] = lambda _: ([], {})
+    mark: str = "<|image_pad|>"
+
+    def inputs(self, tokenizer: Any, messages: Sequence[Message]) -> dict[str, Tensor]:
+        """The inputs of transformers' own class for a conversation with pictures."""
+        parts = [
+            {
+                "role": message.role,
+                "content": [
+                    {"type": "text", "text": part} if isinstance(part, str) else {"type": "image"}
+                    for part in message.content
+                ],
+            }
+            for message in messages
+        ]
+        text = tokenizer.apply_chat_template(parts, tokenize=False, add_generation_prompt=True)
+        media = [part.pixels for message in messages for part in message.media]
+        marks, inputs = self.own(media) if media else ([], {})
+        pieces = text.split(self.mark)
+        text = pieces[0] + "".join(
+            mark + rest for mark, rest in zip(marks, pieces[1:], strict=True)
+        )
+        ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
+        if "image_grid_thw" in inputs:
+            token = tokenizer.convert_tokens_to_ids(self.mark)
+            inputs = {**inputs, "mm_token_type_ids": (ids == token).long()}
+        return {"input_ids": ids, **inputs}
+
+    @property
+    def model_type(self) -> str:
+        """The name of its architecture."""
+        return str(self.model.config_class.model_type)
+
+    def write(self, folder: Path) -> None:
+        """Save a new model, its tokenizer and its processors' settings."""
+        torch.manual_seed(0)
+        tokenizer = self.tokenizer()
+        size = int(max(tokenizer.get_vocab().values())) + 1
+        ends = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
+        text = {**SMALL_TEXT, "vocab_size": size, "pad_token_id": None, **ends, **self.text}
+        config = self.model.config_class(
+            text_config=text, vision_config=self.vision, **self.ids(tokenizer), **self.config
+        )
+        model = self.model(config).eval()
+        model.generation_config.eos_token_id = tokenizer.eos_token_id
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        for name, value in self.files.items():
+            (folder / name).write_text(json.dumps(value), "utf-8")
+
+
+def _qwen_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    processor = hf.Qwen2VLImageProcessorPil(**QWEN_PICTURES)
+    inputs = dict(processor(pictures, return_tensors="pt"))
+    counts = (inputs["image_grid_thw"].prod(-1) // 4).tolist()
+    return ["<|image_pad|>" * count for count in counts], inputs
+
+
+_QWEN_FILES = {
+    "preprocessor_config.json": QWEN_PICTURES,
+    "video_preprocessor_config.json": QWEN_CLIPS,
+}
+
+TILES = {
+    "image_processor_type": "GotOcr2ImageProcessor",
+    "size": {"height": 16, "width": 16},
+    "max_patches": 4,
+}
+INTERNVL = QWEN_VL.replace(
+    "<|vision_start|><|image_pad|><|vision_end|>", "{{ '<IMG_CONTEXT>\\n' }}"
+)
+
+
+def _internvl_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    processor = hf.GotOcr2ImageProcessorPil(**TILES, crop_to_patches=True)
+    inputs = dict(processor(pictures, return_tensors="pt"))
+    counts = inputs.pop("num_patches").tolist()
+    return [f"<img>{'<IMG_CONTEXT>' * 4 * count}</img>" for count in counts], inputs
+
+
+def _internvl_tokenizer() -> Any:
+    marks = ["<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
+    return on_bytes(
+        hf.Qwen2Tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=marks,
+        chat_template=INTERNVL,
+    )
+
+
+MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
+    "qwen2.5-vl": MultimodalModel(
+        "Qwen2.5-VL",
+        hf.Qwen2_5_VLForConditionalGeneration,
+        _qwen_tokenizer,
+        {"rope_parameters": QWEN_ROPE},
+        {**QWEN_TOWER, "fullatt_block_indexes": [1], "window_size": 16, "tokens_per_second": 3},
+        _qwen_ids,
+        _QWEN_FILES,
+        reads=("image", "video"),
+        own=_qwen_pictures,
+    ),
+    "qwen3-vl": MultimodalModel(
+        "Qwen3-VL",
+        hf.Qwen3VLForConditionalGeneration,
+        _qwen_tokenizer,
+        {"rope_parameters": {**QWEN_ROPE, "mrope_interleaved": True}},
+        {**QWEN_TOWER, "deepstack_visual_indexes": [0, 1], "num_position_embeddings": 64},
+        _qwen_ids,
+        _QWEN_FILES,
+        reads=("image", "video"),
+        own=_qwen_pictures,
+    ),
+    "internvl": MultimodalModel(
+        "InternVL",
+        hf.InternVLForConditionalGeneration,
+        _internvl_tokenizer,
+        {"model_type": "qwen2"},
+        {
+            **{"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2},
+            **{"num_attention_heads": 2, "image_size": 16, "patch_size": 4},
+            "initializer_range": 0.3,
+        },
+        lambda tokenizer: {"image_token_id": tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")},
+        {"preprocessor_config.json": TILES},
+        {"image_seq_length": 4, "tie_word_embeddings": False},
+        own=_internvl_pictures,
+        mark="<IMG_CONTEXT>",
+    ),
+}
