@@ -14,12 +14,14 @@ if __name__ != "anymodal.decoders":
 if TYPE_CHECKING:
     from anymodal.decoders.base import Decoder as Decoder
     from anymodal.decoders.diffusion import DiffusionDecoder as DiffusionDecoder
+    from anymodal.decoders.retrieval import RetrievalDecoder as RetrievalDecoder
 
 _EXPORTS = {
     "Decoder": "anymodal.decoders.base",
     "DiffusionDecoder": "anymodal.decoders.diffusion",
+    "RetrievalDecoder": "anymodal.decoders.retrieval",
 }
-__all__ = ["Decoder", "DiffusionDecoder"]
+__all__ = ["Decoder", "DiffusionDecoder", "RetrievalDecoder"]
 
 
 def __getattr__(name: str) -> Any:

@@ -57,6 +57,7 @@ class Decoder(Recorded, nn.Module, ABC):
         media: the class of media that come out.
         min_steps: the fewest denoising steps that `sample` takes.
         references: places for media that it looks at, such as the picture to change; none here.
+        synthesizes: whether its media are new. Those that were there before keep their own notes.
         lock: for whatever only one thread may do at a time.
     """
 
@@ -64,6 +65,7 @@ class Decoder(Recorded, nn.Module, ABC):
     media: type[Media]
     min_steps: int = 1
     references: tuple[ReferenceSlot, ...] = ()
+    synthesizes: bool = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -165,6 +165,7 @@ class DeferredDecoder(Decoder):
                 # A chat asks in inference mode, whose tensors don't tell when they change.
                 with torch.inference_mode(False):
                     self._decoders.append(self.load().requires_grad_(False))
+                self.synthesizes = self._decoders[0].synthesizes
             if self._moved_to != self.place.device:
                 self._decoders[0].to(self.place.device)
                 self._moved_to = self.place.device

@@ -150,7 +150,9 @@ def make(
 def _note_provenance(
     model: ComposedModel, orders: Sequence[Order], media: Sequence[Media | None]
 ) -> None:
-    if not model.provenance:
+    decoder = model.modalities[orders[0].name].decoder
+    assert decoder is not None, "only what has a decoder has signals"
+    if not (model.provenance and decoder.synthesizes):
         return
     for order, medium in zip(orders, media, strict=True):
         if medium is not None:

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Embed the files, and list those that were skipped."""
-    from anymodal.tools.embed.outputs import check_output
+    from anymodal.io.embedding_file import check_output
 
     # Before anything heavy is imported.
     check_output(args.out)

@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "6889e128546b699f", ("anymodal.types",)),
     "anymodal.decoders": PartVersion(
-        1, "13ae98611824c596", ("anymodal.decoders.families", "anymodal.types")
+        1, "dd24760dbd3e9f77", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "1083e81d83685e40", ("anymodal.decoders",)),
 }

@@ -20,8 +20,8 @@ from anymodal.encoders import (
     load_tokenizer,
 )
 from anymodal.encoders.transformers.text import TEXT_TOWERS
+from anymodal.io import embedding_file
 from anymodal.media import IMU, Audio, Image
-from anymodal.tools.embed import outputs
 from anymodal.tools.embed.files import TEXT
 from anymodal.tools.embed.opening import open_encoders
 from tests.support import huggingface_models as tiny
@@ -129,7 +129,7 @@ def test_texts_are_embedded_beside_pictures(tree: Path, capsys: pytest.CaptureFi
     assert "skipped files/void.txt: it is a text without a word" in told
     assert "skipped files/raw.txt: " in told
     assert "skipped files/move.txt: it is loaded as imu" in told
-    held = outputs.read(Path("all.npy"))
+    held = embedding_file.read(Path("all.npy"))
     assert [(Path(e.path).name, e.kind) for e in held.entries] == [
         ("0.png", "image"), ("1.png", "image"), ("a.txt", TEXT), ("b.txt", TEXT),
     ]  # fmt: skip
@@ -138,7 +138,7 @@ def test_texts_are_embedded_beside_pictures(tree: Path, capsys: pytest.CaptureFi
     torch.testing.assert_close(torch.from_numpy(held.embeds[2:].copy()), wanted)
     assert embed("files/a.txt", "--encoder", "clip", "--out", "b.npy", "--kind", "text") == 0
     torch.testing.assert_close(
-        torch.from_numpy(np.array(outputs.read(Path("b.npy")).embeds)), wanted[:1]
+        torch.from_numpy(np.array(embedding_file.read(Path("b.npy")).embeds)), wanted[:1]
     )
 
 
@@ -158,7 +158,7 @@ def test_imagebinds_text_trunk_reads_files(
     assert said in capsys.readouterr().err
     clip.save_pretrained("binder/tokenizer")
     assert embed("files", "--encoder", "binder", "--out", "all.npy") == 0
-    held = outputs.read(Path("all.npy"))
+    held = embedding_file.read(Path("all.npy"))
     kinds = {Path(entry.path).name: entry.kind for entry in held.entries}
     assert kinds["a.txt"] == TEXT and kinds["move.txt"] == "imu"
     reader = ImageBindText(model, load_tokenizer("binder/tokenizer"))
@@ -183,6 +183,6 @@ def test_a_tower_is_embedded_with_by_its_name(
     tiny.write(tiny.pe_audio_video, tree / "pe")
     MEDIA[Audio][0].save("files/bell.wav")
     assert embed("files/bell.wav", "--encoder", "pe", "--out", "x.npy", "--tower", "audio") == 0
-    assert outputs.read(Path("x.npy")).entries[0].kind == "audio"
+    assert embedding_file.read(Path("x.npy")).entries[0].kind == "audio"
     assert embed("files/bell.wav", "--encoder", "pe", "--out", "y.npy") == 2
     assert "give tower= one of audio, video" in capsys.readouterr().err

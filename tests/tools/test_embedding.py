@@ -18,9 +18,10 @@ from PIL import Image as PILImage
 
 from anymodal import cli, media
 from anymodal.encoders import Encoder, ImageBind
+from anymodal.io import embedding_file
 from anymodal.io.checkpoint import CheckpointError
 from anymodal.media import IMU, Audio, Image
-from anymodal.tools.embed import embedder, outputs, run
+from anymodal.tools.embed import embedder, run
 from anymodal.tools.embed.files import read_file
 from anymodal.tools.embed.opening import open_encoders
 from tests.support.composed import small_disk
@@ -88,7 +89,7 @@ def test_a_tree_becomes_one_file(
     assert f"all{suffix}: 7 files, 7 of them new, 4 skipped" in told.out
     for name in ("2.txt", "broken.png", "empty.wav", "gone.png"):
         assert f"skipped files/{name}: " in told.err
-    held = outputs.read(out)
+    held = embedding_file.read(out)
     assert [entry.path for entry in held.entries] == tree
     for entry, row in zip(held.entries, held.embeds, strict=True):
         medium = media.load(entry.path)
@@ -111,14 +112,14 @@ def test_a_finished_run_takes_up_what_is_new(
     out = Path(f"all{suffix}")
     monkeypatch.setattr(run, "CHUNK", 3)
     run.embed_files(["files"], encoders, out)
-    before = outputs.read(out)
+    before = embedding_file.read(out)
     rows = dict(zip((entry.path for entry in before.entries), before.embeds.copy(), strict=True))
     assert run.embed_files(["files"], encoders, out).new == 0
     Path(tree[1]).unlink()
     Image(pixels(11, 12, 3)).save(tree[2])
     Image(pixels(11, 12, 3)).save("files/5.png")
     assert run.embed_files(["files"], encoders, out)[:2] == (7, 2)
-    after = outputs.read(out)
+    after = embedding_file.read(out)
     paths = [entry.path for entry in after.entries]
     assert paths == [tree[0], *tree[2:5], "files/5.png", *tree[5:]]
     for path, row in zip(paths, after.embeds, strict=True):
@@ -220,17 +221,17 @@ def test_a_run_that_was_killed_goes_on(
     assert done.returncode == -signal.SIGKILL, done.stderr
     report = run.embed_files(["files"], encoders, Path("all.npy"), batch=2)
     assert (report.files, report.new) == (7, 5)  # the first two were kept
-    assert [entry.path for entry in outputs.read(Path("all.npy")).entries] == tree
+    assert [entry.path for entry in embedding_file.read(Path("all.npy")).entries] == tree
 
 
 def test_what_a_kill_left_half_written_is_computed_again(
     tree: list[str], encoders: dict[str, Encoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, whole = Path("all.npy"), outputs.write
-    monkeypatch.setattr(outputs, "write", lambda *given: 1 / 0)
+    out, whole = Path("all.npy"), embedding_file.write
+    monkeypatch.setattr(embedding_file, "write", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run.embed_files(["files"], encoders, out, batch=1)
-    monkeypatch.setattr(outputs, "write", whole)
+    monkeypatch.setattr(embedding_file, "write", whole)
     data = next(iter(Path("all.npy.cache").rglob("*.data")))
     os.truncate(data, data.stat().st_size - 3)
     report = run.embed_files(["files"], encoders, out, batch=1)
@@ -249,7 +250,7 @@ def test_a_file_that_changed_with_its_size_and_time_kept_is_embedded_again(
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert file.stat().st_size == status.st_size
     assert run.embed_files(["files"], encoders, out).new == 1
-    row = [entry.path for entry in outputs.read(out).entries].index(str(file))
+    row = [entry.path for entry in embedding_file.read(out).entries].index(str(file))
     assert not np.array_equal(np.load(out)[row], before[row])
 
 
@@ -297,7 +298,7 @@ def test_a_kind_can_be_asked_for_and_lengths_made_one(
 ) -> None:
     report = run.embed_files(tree, encoders, Path("heat.npy"), kind="thermal", unit=True)
     assert (report.files, len(report.skipped_files)) == (5, 2)
-    held = outputs.read(Path("heat.npy"))
+    held = embedding_file.read(Path("heat.npy"))
     assert {entry.kind for entry in held.entries} == {"thermal"}
     np.testing.assert_allclose(np.linalg.norm(held.embeds, axis=1), 1, rtol=1e-5)
 

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from anymodal.encoders import Encoder
 from anymodal.encoders.shared_results import EMBEDDINGS, embed_and_keep
+from anymodal.io.embedding_file import FileEntry, entry_of
 from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.fingerprints import weights_fingerprint
-from anymodal.tools.embed.files import FileEntry, entry_of
 from anymodal.tools.embed.opening import Encoders
 from anymodal.tools.embed.prepared import PreparedFile, SkippedFile
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from anymodal import media
 from anymodal.media import Media
@@ -15,29 +14,6 @@ TEXT = "text"
 
 MAX_TEXT_BYTES = 1 << 20
 """Of a text, of which encoders read the beginning."""
-
-
-class FileEntry(NamedTuple):
-    """A file that has been embedded: its path, kind of media, size in bytes, and time in ns.
-
-    The time is that of the last change of content or status (ctime), which nobody can set, so that
-    size and time tell whether it is still the file that it was.
-    """
-
-    path: str
-    kind: str
-    size: int
-    changed: int
-
-
-def entry_of(path: Path, kind: str = "") -> FileEntry:
-    """A file's entry as it is now.
-
-    Raises:
-        OSError: if it isn't there.
-    """
-    status = path.stat()
-    return FileEntry(str(path), kind, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
 def find_files(paths: Iterable[str | Path], exclude: Iterable[Path] = ()) -> list[Path]:

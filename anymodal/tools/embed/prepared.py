@@ -11,7 +11,8 @@ from torch.utils.data import Dataset
 
 from anymodal import media
 from anymodal.data.workers import PackedTensor
-from anymodal.tools.embed.files import TEXT, FileEntry, entry_of, read_file
+from anymodal.io.embedding_file import FileEntry, entry_of
+from anymodal.tools.embed.files import TEXT, read_file
 from anymodal.tools.embed.opening import Encoders
 
 

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from anymodal import media
 from anymodal.data.workers import Loader, num_processors
+from anymodal.io import embedding_file
 from anymodal.io.feature_cache import FeatureCache
-from anymodal.tools.embed import outputs
 from anymodal.tools.embed.embedder import Embedder
 from anymodal.tools.embed.files import find_files
 from anymodal.tools.embed.opening import Encoders
@@ -81,13 +81,13 @@ def embed_files(
             `out` was made by other encoders.
         OSError: if embeddings can't be kept, as on a full disk.
     """
-    outputs.check_output(out)
+    embedding_file.check_output(out)
     if kind is not None and kind not in encoders:
         raise ValueError(f"no encoder for {kind!r}; there are {', '.join(encoders)}")
     encoders_by_kind = dict(encoders) if kind is None else {kind: encoders[kind]}
     folder = out.with_name(f"{out.name}.cache")
     # The output may lie in a folder that is embedded; a second run must not read it.
-    if not (files := find_files(paths, (out, outputs.entries_file(out), folder))):
+    if not (files := find_files(paths, (out, embedding_file.entries_file(out), folder))):
         raise ValueError("there is nothing to write: no file is there")
     # On disk from the first batch on, so that a killed run goes on where it stopped.
     cache = FeatureCache(folder=folder)
@@ -104,7 +104,9 @@ def embed_files(
         _take_up(out, embedder)
         _embed(files, embedder, limits, _num_workers(len(files)) if workers is None else workers)
         entries = [embedder.entries[p] for p in map(str, files) if p in embedder.entries]
-        outputs.write(out, embedder, entries)
+        if not entries or embedder.width is None:
+            raise ValueError("there is nothing to write: none of the files could be embedded")
+        embedding_file.write(out, entries, embedder.rows, embedder.width, embedder.settings())
     except ValueError:
         _remove_empty(folder)
         raise
@@ -146,7 +148,7 @@ def _take_up(out: Path, embedder: Embedder) -> None:
     """Put the rows of a finished output into the cache, if its encoders are the same."""
     if not out.exists():
         return
-    output, settings = outputs.read(out), json.loads(json.dumps(embedder.settings()))
+    output, settings = embedding_file.read(out), json.loads(json.dumps(embedder.settings()))
     if any(settings.get(name, value) != value for name, value in output.encoders.items()):
         raise ValueError(
             f"{out} was made with other encoders, settings or versions of libraries; delete it, or "

@@ -1,10 +1,10 @@
-"""Files that embeddings are written to and read back from: NPY with a JSON beside it, Parquet."""
+"""Files of embeddings and of what they are of: NPY with a JSON beside it, Parquet."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.io.checkpoint import CheckpointError, replacing
-from anymodal.tools.embed.embedder import Embedder
-from anymodal.tools.embed.files import FileEntry
 
 SUFFIXES = (".npy", ".parquet")
 _ROWS = 8192  # written together
 _KEY = b"anymodal"
+
+
+class FileEntry(NamedTuple):
+    """A file that has been embedded: its path, kind of media, size in bytes, and time in ns.
+
+    The time is that of the last change of content or status (ctime), which nobody can set, so that
+    size and time tell whether it is still the file that it was.
+    """
+
+    path: str
+    kind: str
+    size: int
+    changed: int
+
+
+def entry_of(path: Path, kind: str = "") -> FileEntry:
+    """A file's entry as it is now.
+
+    Raises:
+        OSError: if it isn't there.
+    """
+    status = path.stat()
+    return FileEntry(str(path), kind, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+Rows = Callable[[Sequence[FileEntry]], NDArray[np.float32]]
+"""Gives the embeddings (B, E) of some entries, in their order."""
 
 
 class EmbeddingFile(NamedTuple):
@@ -28,7 +53,7 @@ class EmbeddingFile(NamedTuple):
 
     embeds: NDArray[np.float32]
     entries: list[FileEntry]
-    encoders: dict[str, object]
+    encoders: Mapping[str, object]
 
 
 def check_output(out: Path) -> None:
@@ -50,36 +75,45 @@ def entries_file(out: Path) -> Path:
     return out.with_name(f"{out.name}.json")
 
 
-def write(out: Path, embedder: Embedder, entries: Sequence[FileEntry]) -> None:
+def write(
+    out: Path,
+    entries: Sequence[FileEntry],
+    rows: Rows,
+    width: int,
+    encoders: Mapping[str, object],
+) -> None:
     """Write the embeddings of entries, in their order.
 
-    Raises:
-        ValueError: if there are none.
+    Args:
+        out: an NPY, beside which a JSON of the entries is written, or a Parquet file.
+        entries: of the files.
+        rows: gives their embeddings, of some thousand at a time.
+        width: of an embedding.
+        encoders: settings of each kind's encoder, as JSON values.
     """
-    if not entries or embedder.width is None:
-        raise ValueError("there is nothing to write: none of the files could be embedded")
     if out.suffix == ".parquet":
         with replacing(out) as temporary:
-            _write_parquet(temporary, embedder, entries, embedder.width)
+            _write_parquet(temporary, entries, rows, width, encoders)
         return
     # Mapped: the rows of a million files are larger than memory.
     with replacing(out) as temporary:
-        shape = len(entries), embedder.width
-        rows = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        shape = len(entries), width
+        matrix = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
         for start in range(0, len(entries), _ROWS):
             chunk = entries[start : start + _ROWS]
-            rows[start : start + len(chunk)] = embedder.rows(chunk)
-        rows.flush()
-    about = {
-        "encoders": embedder.settings(),
-        "entries": [entry._asdict() for entry in entries],
-    }
+            matrix[start : start + len(chunk)] = rows(chunk)
+        matrix.flush()
+    about = {"encoders": encoders, "entries": [entry._asdict() for entry in entries]}
     with replacing(entries_file(out)) as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
 
 
 def _write_parquet(
-    path: Path, embedder: Embedder, entries: Sequence[FileEntry], width: int
+    path: Path,
+    entries: Sequence[FileEntry],
+    rows: Rows,
+    width: int,
+    encoders: Mapping[str, object],
 ) -> None:
     import pyarrow as pa
     from pyarrow import parquet
@@ -92,12 +126,12 @@ def _write_parquet(
             ("changed", pa.int64()),
             ("embedding", pa.list_(pa.float32(), width)),
         ],
-        metadata={_KEY: json.dumps({"encoders": embedder.settings()})},
+        metadata={_KEY: json.dumps({"encoders": encoders})},
     )
     with parquet.ParquetWriter(path, schema) as writer:
         for start in range(0, len(entries), _ROWS):
             chunk = entries[start : start + _ROWS]
-            values = pa.array(embedder.rows(chunk).reshape(-1))
+            values = pa.array(rows(chunk).reshape(-1))
             lists = pa.FixedSizeListArray.from_arrays(values, width)
             arrays = [*map(pa.array, zip(*chunk, strict=True)), lists]
             arrays[1] = arrays[1].dictionary_encode().cast(schema.field("kind").type)
