@@ -52,29 +52,32 @@ class AutoencoderLoss(nn.Module, ABC):
 class PictureAutoencoderLoss(AutoencoderLoss):
     """Errors of pixels and of their differences, with a slight pull to the normal.
 
-    The squared error is what makes colour be learned: the absolute error alone is content with
-    the median, which for fills of many colours is grey.
+    Colour is learned by squared errors: the absolute error alone is content with the median, which
+    for fills of many colours is grey. A small autoencoder first finds what is light and dark, and
+    stays grey for a thousand steps unless colour alone counts more.
 
     Args:
         autoencoder: of pictures, (B, 3, H, W) in [-1, 1].
         square: weight of the squared error, beside the absolute one.
+        chroma: weight of the squared error of colour alone, without its mean over the channels.
         edge: weight of the differences between neighbours, which keep outlines sharp.
         kl: weight of the divergence from the standard normal, per latent value.
     """
 
-    terms = ("l1", "l2", "edge", "kl")
+    terms = ("l1", "l2", "chroma", "edge", "kl")
 
     def __init__(
         self,
         autoencoder: AutoencoderKL,
         *,
         square: float = 5.0,
+        chroma: float = 20.0,
         edge: float = 0.5,
         kl: float = 1e-4,
     ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
-        self.square, self.edge, self.kl = square, edge, kl
+        self.square, self.chroma, self.edge, self.kl = square, chroma, edge, kl
 
     def prepare(self, media: Media) -> Tensor:
         """Turn one picture into a tensor of the autoencoder's size."""
@@ -82,13 +85,14 @@ class PictureAutoencoderLoss(AutoencoderLoss):
         return center_crop_square(media.pixels, self.autoencoder.config.sample_size)
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        """The terms l1, l2, edge and kl for a batch (B, 3, H, W)."""
+        """The terms l1, l2, chroma, edge and kl for a batch (B, 3, H, W)."""
         posterior = self.autoencoder.encode(batch).latent_dist
         error = self.autoencoder.decode(posterior.sample()).sample.float() - batch
         across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
         return {
             "l1": error.abs().mean(),
             "l2": self.square * error.square().mean(),
+            "chroma": self.chroma * (error - error.mean(1, keepdim=True)).square().mean(),
             "edge": self.edge * (across + down),
             # The divergence comes summed over an item's latent values.
             "kl": self.kl * posterior.kl().float().mean() / posterior.mean[0].numel(),

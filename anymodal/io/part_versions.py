@@ -37,7 +37,10 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "6889e128546b699f", ("anymodal.types",)),
     "anymodal.decoders": PartVersion(
-        1, "dd24760dbd3e9f77", ("anymodal.decoders.families", "anymodal.types")
+        1, "3cbb9b9b65f23803", ("anymodal.decoders.families", "anymodal.types")
+    ),
+    "anymodal.decoders.retrieval": PartVersion(
+        1, "6355ab6c6dbec31e", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "1083e81d83685e40", ("anymodal.decoders",)),
 }

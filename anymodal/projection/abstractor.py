@@ -150,11 +150,11 @@ class _AbstractorLayer(nn.Module):
             query_places = query_places.to(queries).expand(len(key_places), -1, -1)
             placed = queries + query_places
             keys = memory + torch.cat([query_places, key_places.to(queries)], dim=1)
-        heads = (
+        query, key, value = (
             each.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for each in (self.query(placed), self.key(keys), self.value(memory))
         )  # (B, H, Q or Q + N, W / H) each
-        mixed = F.scaled_dot_product_attention(*heads, attn_mask=visible)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         queries = queries + self.out_proj(mixed.transpose(1, 2).flatten(2))
         inner = self.norm2(queries)
         output: Tensor = queries + self.w2(self.ffn_ln(F.silu(self.w1(inner)) * self.w3(inner)))

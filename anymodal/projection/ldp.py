@@ -62,8 +62,9 @@ class _LDP(nn.Module):
     def __init__(self, width: int, output_width: int, scale: float) -> None:
         super().__init__()
         self.mlp = _mlp(width, output_width, 1.0)
-        self.blocks = nn.ModuleList(_InvertedResidual(output_width, stride) for stride in (1, 2))
-        nn.init.constant_(self.blocks[-1].output_norm.weight, scale)
+        blocks = [_InvertedResidual(output_width, stride) for stride in (1, 2)]
+        nn.init.constant_(blocks[-1].output_norm.weight, scale)
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, tokens: Tensor) -> Tensor:
         maps = self.mlp(tokens).movedim(-1, 1)  # (B, D, R, C)
@@ -90,8 +91,8 @@ class _InvertedResidual(nn.Module):
         mixed = F.hardswish(self.convolution_norm(self.convolution(maps)))
         mean = mixed.mean(dim=(2, 3), keepdim=True)  # (B, D, 1, 1)
         mixed = mixed * F.hardsigmoid(self.excite(F.relu(self.squeeze(mean))))
-        mixed = self.output_norm(self.pointwise(mixed))
-        return maps + mixed if self.stride == 1 else mixed
+        output: Tensor = self.output_norm(self.pointwise(mixed))
+        return maps + output if self.stride == 1 else output
 
 
 def _multiple_of_8(width: float) -> int:

@@ -85,11 +85,13 @@ class PlacedProjection(Projection, ABC):
                 f"features of {modality!r} have {mask.shape[1]} tokens of places, and their layout "
                 f"says {' × '.join(map(str, layout.grid))}"
             )
-        return values.unflatten(1, layout.grid)
+        grid: Tensor = values.unflatten(1, layout.grid)
+        return grid
 
 
 class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of maps (B, C, rows, columns)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
+        normed: Tensor = super().forward(input.movedim(1, -1))
+        return normed.movedim(-1, 1)
