@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "6889e128546b699f", ("anymodal.types",)),
+    "anymodal.language.families": PartVersion(1, "6a66a76bd61bb1a7", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "3cbb9b9b65f23803", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from jinja2.exceptions import TemplateError
 
@@ -16,10 +17,22 @@ from anymodal.io.protocols import TextTokenizer
 from anymodal.language.sandbox import render_template
 from anymodal.language.sandbox_budget import BudgetError
 from anymodal.language.special_tokens import reserved_ids, special_token_texts
-from anymodal.language.template_messages import MARKS, TemplateMessage, ToolDefinition, call_value
+from anymodal.language.template_messages import (
+    ASSISTANT,
+    MARKS,
+    TemplateMessage,
+    TemplateSegment,
+    ToolDefinition,
+    call_value,
+)
+from anymodal.language.template_parts import (
+    Piece,
+    TemplateEncoders,
+    content_parts,
+    cut_text,
+    lay_out_parts,
+)
 from anymodal.language.tool_calls import ToolFormat, strings_in, tool_format
-
-ASSISTANT = "assistant"
 
 # For tokenizers without a template of their own: "user:\nhello</s>assistant:\n".
 PLAIN_TEMPLATE = (
@@ -30,28 +43,11 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}{{ 'assistant:\n' }}{% endif %}"
 )
 
-Piece = str | list[int]
-
 REMEMBERED, LONGEST_KEPT = 4096, 1000
 """Texts and frames whose ids are kept for another epoch, and characters of the longest."""
 
 FrameIds = tuple[list[int], list[str], list[list[int]]]
 """Of a frame: ids of its opening, spaces that belong to contents, and ids between contents."""
-
-
-class TemplateSegment(NamedTuple):
-    """A stretch of a rendered conversation.
-
-    `is_content` tells contents from what the template wrote around them; `supervised` is true for
-    what the assistant has to produce: its content and the end of its turn. `message` is the number
-    of the message it belongs to.
-    """
-
-    ids: list[int]
-    role: str
-    is_content: bool
-    supervised: bool
-    message: int
 
 
 class ChatTemplate:
@@ -64,13 +60,22 @@ class ChatTemplate:
     Args:
         tokenizer: a Hugging Face tokenizer; without a template it gets `PLAIN_TEMPLATE`.
         stops: ids that end a reply, as far as they are known; the template's own is added.
+        media: what it writes for media, by their types.
+
+    Attributes:
+        takes_parts: whether it takes contents as lists of parts alone, and writes media itself.
 
     Raises:
         ValueError: if no special token ends an assistant's turn.
     """
 
-    def __init__(self, tokenizer: TextTokenizer, stops: Collection[int]) -> None:
-        self.tokenizer = tokenizer
+    def __init__(
+        self,
+        tokenizer: TextTokenizer,
+        stops: Collection[int],
+        media: Mapping[str, str] | None = None,
+    ) -> None:
+        self.tokenizer, self.media = tokenizer, dict(media or {})
         self.jinja = _text_of(tokenizer.chat_template)
         if tokenizer.chat_template is None and tokenizer.eos_token is None:
             raise ValueError(
@@ -82,6 +87,8 @@ class ChatTemplate:
             "a", split_special=True
         )
         self.stops = frozenset(stops)
+        self.takes_parts = False
+        self.takes_parts = bool(self.media) and self._wants_parts()
         self.stops |= {self._end_of_turn()}
         self.marks = self._plain_marks()
         self._texts: dict[str, list[int]] = {}
@@ -162,6 +169,8 @@ class ChatTemplate:
         ]
         numbers = [at for at, (_, pieces) in enumerate(messages) if pieces or not calls[at]]
         messages = [messages[number] for number in numbers]
+        if self.takes_parts:
+            return self._render_parts(messages, numbers, add_generation_prompt, tools, calls)
         roles = [role for role, _ in messages]
         opening, spaces, tail_ids = self._encode_frame(frame, add_generation_prompt, tools)
         segments = [TemplateSegment(list(opening), first_role, False, False, 0)]
@@ -256,13 +265,37 @@ class ChatTemplate:
         if not roles:
             raise ValueError("a conversation needs at least one message")
         marks = [MARKS[0] + str(index) + MARKS[1] for index in range(len(roles))]
+        values = [message.values(mark) for message, mark in zip(messages, marks, strict=True)]
+        if self.takes_parts:
+            for number, value in enumerate(values):
+                value["content"] = content_parts([""], number) if value["content"] else []
+        remainder = self._rendered(values, add_generation_prompt, tools)
+        frame = []
+        for (role, has_content, _), mark in zip(messages, marks, strict=True):
+            if not has_content:
+                continue
+            prefix, separator, remainder = remainder.partition(mark)
+            if not separator or mark in remainder:
+                raise ValueError(
+                    f"the model's chat template does not write a {role} message exactly once and "
+                    "in order; set another tokenizer.chat_template"
+                )
+            frame.append(prefix)
+        return [*frame, remainder]
+
+    def _rendered(
+        self,
+        messages: Sequence[Mapping[str, object]],
+        add_generation_prompt: bool,
+        tools: Sequence[ToolDefinition],
+    ) -> str:
+        """What the template writes of messages."""
+        roles = [str(message["role"]) for message in messages]
         try:
-            remainder = render_template(
+            return render_template(
                 self.jinja,
                 **special_token_texts(self.tokenizer),
-                messages=[
-                    message.values(mark) for message, mark in zip(messages, marks, strict=True)
-                ],
+                messages=[*messages],
                 tools=list(tools) or None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
@@ -278,18 +311,37 @@ class ChatTemplate:
                 f"the model's chat template refuses the roles {', '.join(roles)}: "
                 f"{printable(str(error))}"
             ) from error
-        frame = []
-        for (role, has_content, _), mark in zip(messages, marks, strict=True):
-            if not has_content:
-                continue
-            prefix, separator, remainder = remainder.partition(mark)
-            if not separator or mark in remainder:
-                raise ValueError(
-                    f"the model's chat template does not write a {role} message exactly once and "
-                    "in order; set another tokenizer.chat_template"
-                )
-            frame.append(prefix)
-        return [*frame, remainder]
+
+    def _wants_parts(self) -> bool:
+        """Return whether the template writes no content that is a text."""
+        try:
+            self._frame([TemplateMessage(role) for role in ("user", ASSISTANT)], False)
+        except ValueError:
+            return True
+        return False
+
+    def _render_parts(
+        self,
+        messages: Sequence[tuple[str, Sequence[Piece]]],
+        numbers: Sequence[int],
+        add_generation_prompt: bool,
+        tools: Sequence[ToolDefinition],
+        calls: Sequence[Sequence[ToolCall]],
+    ) -> list[TemplateSegment]:
+        """A conversation by a template that takes parts, as `render` gives it."""
+        first, values = 0, []
+        for (role, pieces), number in zip(messages, numbers, strict=True):
+            value = TemplateMessage(role, True, calls[number]).values("")
+            values.append({**value, "content": content_parts(pieces, first)})
+            first += len(pieces)
+        text = self._rendered(values, add_generation_prompt, tools)
+        parts = [*cut_text(text, [pieces for _, pieces in messages], self.media)]
+        encoders = TemplateEncoders(
+            self.encode_text,
+            partial(self._encode, split_special=False),
+            partial(self._within, split_special=False),
+        )
+        return lay_out_parts(parts, messages, numbers, encoders, self.stops)
 
     def _end_of_turn(self) -> int:
         frame = self._frame([TemplateMessage(role) for role in ("user", ASSISTANT)], False)

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import hashlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from anymodal.io.fingerprints import tokenizer_fingerprint
 from anymodal.io.message_content import ToolCall
 from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
-from anymodal.language.chat_template import ChatTemplate, Piece, TemplateSegment
+from anymodal.language.chat_template import ChatTemplate
 from anymodal.language.families.base import MediaReader
 from anymodal.language.families.table import multimodal_family
 from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
@@ -29,7 +29,8 @@ from anymodal.language.positions import position_inputs
 from anymodal.language.pretrained import Bits, PretrainedModelParts, open_pretrained
 from anymodal.language.probes import Finish, backbone_of, can_pack, measure_finish
 from anymodal.language.special_tokens import stop_ids
-from anymodal.language.template_messages import ToolDefinition
+from anymodal.language.template_messages import TemplateSegment, ToolDefinition
+from anymodal.language.template_parts import Piece
 
 IGNORED = -100
 
@@ -91,7 +92,7 @@ class LanguageModel(Recorded, nn.Module):
             raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
         self.tied = self._output.weight is self.embedding.weight
         self.words = tokenizer_fingerprint(tokenizer)  # before anybody adds to it
-        self.template = ChatTemplate(tokenizer, stop_ids(model, tokenizer))
+        self.template = self._template(stop_ids(model, tokenizer))
         self._takes_positions = (
             "position_ids" in inspect.signature(self.backbone.forward).parameters
         )
@@ -99,6 +100,10 @@ class LanguageModel(Recorded, nn.Module):
         if not self.tied:
             self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
         self.finish = self._measure_finish()
+
+    def _template(self, stops: Collection[int]) -> ChatTemplate:
+        written = {media.kind: reader.placeholder for media, reader in self.readers.items()}
+        return ChatTemplate(self.tokenizer, stops, written)
 
     def _measure_finish(self) -> Finish:
         """Measure what the model does around its output layer, on ids from its vocabulary's middle.
@@ -290,7 +295,7 @@ class LanguageModel(Recorded, nn.Module):
             old = self._output.weight[: self.first_new]
             self.output_rows = _append_rows(self.output_rows, old, len(names))
         self.new_count += len(names)
-        self.template = ChatTemplate(self.tokenizer, self.stops)
+        self.template = self._template(self.stops)
         return ids
 
     def enable_lora(

@@ -84,10 +84,26 @@ def open_pretrained(
             path_or_name, revision=revision, trust_remote_code=False
         )
         if family is not None:
+            if tokenizer.chat_template is None:  # with the processor, in older checkpoints
+                tokenizer.chat_template = _processor_template(path_or_name, revision)
             readers = family.readers(model, tokenizer, Checkpoint(path_or_name, revision))
     # Without a file of its words a tokenizer opens all the same, and knows none.
     check_files(_WHAT, path_or_name, revision, _FILES[-1:])
     return PretrainedModelParts(model, tokenizer, source_of(path_or_name, revision), readers)
+
+
+def _processor_template(path_or_name: str, revision: str | None) -> str | None:
+    """The chat template that an older checkpoint has in a file of its own, if any."""
+    file = cached_file(
+        path_or_name,
+        "chat_template.json",
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+    )
+    if file is None:
+        return None
+    template = json.loads(Path(file).read_text("utf-8")).get("chat_template")
+    return template if isinstance(template, str) else None
 
 
 def _open_gguf(

@@ -16,6 +16,7 @@ from anymodal.language.pointers import OutputKind, OwnPointers, PointedMedium
 from anymodal.language.positions import axes_of, with_places
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.template_messages import ToolDefinition
+from anymodal.language.template_parts import MediaIds
 from anymodal.media import Media
 from anymodal.types import MediaPositions, Message, SoftRun, Target, ToolCall
 
@@ -377,7 +378,7 @@ class PromptBuilder:
                 ids += self.language.encode_mark(run)
             else:
                 ids += [self.signals.placeholder(name)] * run.count
-        return ids
+        return ids if name in self.signals.inputs else MediaIds(ids, type(item).kind)
 
     def _labels(self, ids: list[int]) -> list[int]:
         # Only a span's first signal token is ever chosen; the rest follows by construction, and so

@@ -8,10 +8,27 @@ from typing import NamedTuple
 
 from anymodal.io.message_content import ToolCall
 
+ASSISTANT = "assistant"
+
 ToolDefinition = Mapping[str, object]
 """As OpenAI's API has them: `{"type": "function", "function": {"name", "description", …}}`."""
 MARKS = ("\ue000", "\ue001")
 """Around a mark's number. Of Unicode's private use, so no template writes them by itself."""
+
+
+class TemplateSegment(NamedTuple):
+    """A stretch of a rendered conversation.
+
+    `is_content` tells contents from what the template wrote around them; `supervised` is true for
+    what the assistant has to produce: its content and the end of its turn. `message` is the number
+    of the message it belongs to.
+    """
+
+    ids: list[int]
+    role: str
+    is_content: bool
+    supervised: bool
+    message: int
 
 
 class TemplateMessage(NamedTuple):

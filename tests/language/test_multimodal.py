@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,24 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from transformers import WhisperFeatureExtractor
 
 from anymodal.chat.turn import embed_prompts
+from anymodal.encoders import Encoder
+from anymodal.io.feature_cache import FeatureCache
+from anymodal.language.continuous import ContinuousBatch
 from anymodal.language.kv_cache import PrefixCache
-from anymodal.language.model import LanguageModel
-from anymodal.media import Image, Video
+from anymodal.language.model import IGNORED, LanguageModel
+from anymodal.language.sampling import Sampling
+from anymodal.language.text_stream import TextToken
+from anymodal.media import IMU, Audio, Image, Video
+from anymodal.modality import Modality, own_readers
 from anymodal.model import AnyModal
+from anymodal.projection.linear import LinearProjection
 from anymodal.training.objectives import Dialogue
-from anymodal.types import Message
-from tests.support.multimodal_models import MULTIMODAL_MODELS, QWEN_PICTURES
+from anymodal.types import Features, Message
+from tests.support.multimodal_models import MULTIMODAL_MODELS, QWEN_PICTURES, SOUNDS
+from tests.support.own_encoders import Colours
 
 QWEN = ("qwen2.5-vl", "qwen3-vl")
 
@@ -116,6 +126,13 @@ def test_greedy_text_is_that_of_transformers_own_class(model: AnyModal) -> None:
         alone.append(reply.text)
     together = model.chat(TALKS, max_new_tokens=9, temperature=0.0)
     assert [reply.text for reply in together] == alone
+    batch = ContinuousBatch(model.language, model.signals)
+    prompts = embed_prompts(model, TALKS)
+    rows = [batch.join(prompt, Sampling(max_new_tokens=9)) for prompt in prompts]
+    while len(batch):
+        batch.step()
+    texts = ["".join(e.text for e in row.drain() if isinstance(e, TextToken)) for row in rows]
+    assert texts == alone
 
 
 @torch.no_grad()
@@ -167,6 +184,52 @@ def test_positions_of_clips_are_those_of_transformers(qwen: AnyModal) -> None:
     assert torch.equal(hidden, whole.hidden_states[-1])
 
 
+def test_a_thinker_is_opened_out_of_the_whole_checkpoint(tmp_path: Path) -> None:
+    MULTIMODAL_MODELS["qwen2.5-omni"].write(tmp_path)
+    file = tmp_path / "config.json"
+    whole = {"model_type": "qwen2_5_omni", "thinker_config": json.loads(file.read_text())}
+    file.write_text(json.dumps(whole))
+    language = LanguageModel.from_pretrained(str(tmp_path))
+    assert {media.kind for media in language.readers} == {"image", "video", "audio"}
+    meta = LanguageModel.from_pretrained(str(tmp_path), weights=False)
+    assert meta.device.type == "meta" and meta.metadata() == language.metadata()
+
+
+@torch.no_grad()
+def test_sounds_are_heard_as_by_transformers(models: dict[str, AnyModal]) -> None:
+    model = models["qwen2.5-omni"]
+    extractor = WhisperFeatureExtractor(**SOUNDS)
+    waves = [np.random.default_rng(n).standard_normal(n) / 9 for n in (7_040, 16_000, 9_999)]
+    sounds = [Audio(wave[None].astype(np.float32), 16_000) for wave in waves]
+    talk = [Message("user", [sounds[0], "and", PICTURES[0], sounds[1], "or", sounds[2]])]
+    heard = extractor(waves, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt")
+    mask = heard["attention_mask"]
+    reader = model.readers["audio"]
+    for row, sound in enumerate(sounds):
+        mel = heard["input_features"][row, :, mask[row].bool()]
+        torch.testing.assert_close(reader.prepare(sound), mel, rtol=1e-5, atol=1e-5)
+    prompt = model.prompts.build(talk, reply=True)
+    ids = torch.tensor([prompt.ids])
+    (embedded,) = embed_prompts(model, [talk])
+    own: Any = model.language.model
+    image = model.readers["image"]
+    whole = own(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        input_features=heard["input_features"],
+        feature_attention_mask=mask,
+        pixel_values=image.patches(image.prepare(PICTURES[0])),
+        image_grid_thw=torch.tensor([image.grid(PICTURES[0])]),
+        output_hidden_states=True,
+    )
+    assert embedded.positions is not None
+    hidden = model.language(embedded.embeds[None], positions=embedded.positions[:, None])
+    torch.testing.assert_close(hidden, whole.hidden_states[-1], rtol=1e-4, atol=1e-4)
+    short = Audio(np.zeros((1, 300), np.float32), 16_000)
+    with pytest.raises(ValueError, match="too short"):
+        model.prompts.build([Message("user", short)], reply=True)
+
+
 def test_pictures_are_prepared_as_by_transformers(qwen: AnyModal) -> None:
     from transformers import Qwen2VLImageProcessorPil
 
@@ -195,6 +258,74 @@ def test_rows_are_packed_padded_or_flat_with_the_same_loss(model: AnyModal) -> N
     objective.use_flat_rows(False)
     torch.testing.assert_close(losses[True], losses[False])
     torch.testing.assert_close(losses[None], losses[False])
+
+
+def test_what_is_learned_is_the_reply_and_its_end(model: AnyModal) -> None:
+    talk = [*TALKS[1][:2], *TALKS[0], Message("assistant", "a big ball")]
+    prompt = model.prompts.build(talk, reply=False)
+    learned = [token for token in prompt.labels if token != IGNORED]
+    # A template may have a space before a reply, which its first token has too.
+    assert model.language.decode(learned).replace(" ", "") == "Makeitgreen.abigball"
+    ends = [place for place, token in enumerate(learned) if token in model.language.stops]
+    assert len(ends) == 2 and ends[-1] == len(learned) - 1
+
+
+class Moves(Encoder):
+    """What a recording's sensors tell on average."""
+
+    media: Any = IMU
+    width = 6
+
+    def prepare(self, media: Any) -> Tensor:
+        return torch.tensor(np.array(media.samples)).mean(1, keepdim=True).T
+
+    def forward(self, batch: Tensor) -> Features:
+        return Features(batch, torch.ones(batch.shape[:2], dtype=torch.bool))
+
+    def embed(self, batch: Tensor) -> Tensor:
+        return batch[:, 0]
+
+
+def test_other_modalities_are_added_and_change_nothing_else(folders: dict[str, Path]) -> None:
+    torch.manual_seed(0)
+    language = LanguageModel.from_pretrained(str(folders["qwen3-vl"]))
+    projection = LinearProjection(widths={"imu": 6}, output_width=language.width, num_tokens=2)
+    model = AnyModal(language, projection, {"imu": Modality(encoder=Moves())})
+    assert sorted(model.readers) == ["image", "imu", "video"]
+    felt = IMU(np.random.default_rng(0).standard_normal((6, 40)).astype(np.float32), 20.0)
+    talk = [Message("user", [PICTURES[0], felt, "?"]), Message("assistant", "a ball")]
+    with torch.no_grad():
+        before = embed_prompts(model, [TALKS[0]])[0]
+        hidden = language(before.embeds[None], positions=before.positions[:, None])
+    objective = Dialogue(model)
+    objective.use_losses({"text": 1.0})
+    model.requires_grad_(False)
+    projection.requires_grad_(True)
+    optimizer = torch.optim.AdamW(projection.parameters(), 0.1)
+    losses = []
+    for cache in (None, FeatureCache()):
+        objective.feature_cache = cache
+        loss = objective.named_losses(objective.collate([talk]))["text"]
+        losses.append(loss.item())
+        loss.backward()
+        optimizer.step()
+    assert losses[1] < losses[0]
+    batch = objective.collate([talk])
+    assert not batch.prepared, "frozen towers' features are cached"
+    with torch.no_grad():
+        after = embed_prompts(model, [TALKS[0]])[0]
+        assert torch.equal(after.embeds, before.embeds)
+        assert torch.equal(language(after.embeds[None], positions=after.positions[:, None]), hidden)
+
+
+def test_an_encoder_takes_the_place_of_the_models_own_way(folders: dict[str, Path]) -> None:
+    language = LanguageModel.from_pretrained(str(folders["internvl"]))
+    projection = LinearProjection(widths={"photo": 6}, output_width=language.width, num_tokens=2)
+    model = AnyModal(language, projection, {"photo": Modality(encoder=Colours(6))})
+    prompt = model.prompts.build(TALKS[0], reply=True)
+    assert model.readers.keys() == {"photo"} and len(prompt.media[0].places) == 2
+    with pytest.raises(ValueError, match="itself reads image, .* another name"):
+        own_readers(language.readers, {"image": Moves()})
 
 
 def test_a_model_is_saved_with_what_prepares_its_media(model: AnyModal, tmp_path: Path) -> None:

@@ -141,10 +141,10 @@ class MultimodalModel:
             mark + rest for mark, rest in zip(marks, pieces[1:], strict=True)
         )
         ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
-        if "image_grid_thw" in inputs:
+        if "image_grid_thw" in inputs and self.mark == "<|image_pad|>":
             token = tokenizer.convert_tokens_to_ids(self.mark)
             inputs = {**inputs, "mm_token_type_ids": (ids == token).long()}
-        return {"input_ids": ids, **inputs}
+        return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **inputs}
 
     @property
     def model_type(self) -> str:
@@ -209,6 +209,119 @@ def _internvl_tokenizer() -> Any:
     )
 
 
+# Contents as lists of parts alone, and a colon that depends on what comes first.
+IDEFICS = (
+    "<|im_start|>{% for message in messages %}{{message['role'] | capitalize}}"
+    "{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}"
+    "{% for line in message['content'] %}"
+    "{% if line['type'] == 'text' %}{{line['text']}}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}"
+    "{% endfor %}<end_of_utterance>\n{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+NAMED_TILES = {
+    "image_processor_type": "Idefics3ImageProcessor",
+    "size": {"longest_edge": 48},
+    "max_image_size": {"longest_edge": 16},
+}
+
+
+def _idefics_tokenizer() -> Any:
+    rows = [f"<row_{row + 1}_col_{column + 1}>" for row in range(4) for column in range(4)]
+    marks = ["<|im_start|>", "<end_of_utterance>", "<image>", "<fake_token_around_image>"]
+    return on_bytes(
+        hf.GPT2Tokenizer,
+        bos_token="<|im_start|>",
+        eos_token="<end_of_utterance>",
+        unk_token="<|endoftext|>",
+        extra_special_tokens=[*marks[2:], "<global-img>", *rows],
+        chat_template=IDEFICS,
+    )
+
+
+def _named_pictures(kind: Any) -> Any:
+    def pictures(items: list[Any]) -> tuple[list[str], dict[str, Any]]:
+        processor = kind(**NAMED_TILES, return_row_col_info=True)
+        inputs = dict(processor([items], return_tensors="pt"))
+        rows, columns = inputs.pop("rows")[0], inputs.pop("cols")[0]
+        around, tokens = "<fake_token_around_image>", "<image>" * 4
+        texts = []
+        for height, width in zip(rows, columns, strict=True):
+            lines = [
+                "".join(f"{around}<row_{r + 1}_col_{c + 1}>{tokens}" for c in range(width)) + "\n"
+                for r in range(height)
+            ]
+            last = f"{around}<global-img>{tokens}{around}"
+            texts.append("".join(lines) + ("\n" if height else "") + last)
+        return texts, inputs
+
+    return pictures
+
+
+def _idefics(label: str, model: Any, processor: Any) -> MultimodalModel:
+    return MultimodalModel(
+        label,
+        model,
+        _idefics_tokenizer,
+        {"model_type": "llama"},
+        {
+            **{"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2},
+            **{"num_attention_heads": 2, "image_size": 16, "patch_size": 4},
+            "initializer_range": 0.3,
+        },
+        lambda tokenizer: {"image_token_id": tokenizer.convert_tokens_to_ids("<image>")},
+        {"preprocessor_config.json": NAMED_TILES},
+        own=_named_pictures(processor),
+        mark="<image>",
+    )
+
+
+OMNI_MARKS = {
+    "<|vision_start|>": "<|vision_bos|>",
+    "<|vision_end|>": "<|vision_eos|>",
+    "<|image_pad|>": "<|IMAGE|>",
+    "<|video_pad|>": "<|VIDEO|>",
+}
+SOUNDS = {"feature_size": 8, "n_fft": 64, "hop_length": 160, "chunk_length": 4}
+SOUND_TOWER = {
+    **{"num_mel_bins": 8, "encoder_layers": 2, "encoder_attention_heads": 2, "d_model": 16},
+    **{"encoder_ffn_dim": 24, "n_window": 10, "output_dim": 16, "max_source_positions": 100},
+    "initializer_range": 0.3,
+}
+
+
+def _omni_tokenizer() -> Any:
+    template = QWEN_VL
+    for mark, own in OMNI_MARKS.items():
+        template = template.replace(mark, own)
+    marks = ["<|im_start|>", "<|im_end|>", *OMNI_MARKS.values()]
+    return on_bytes(
+        hf.Qwen2Tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=[*marks, "<|audio_bos|>", "<|audio_eos|>", "<|AUDIO|>"],
+        chat_template=template,
+    )
+
+
+def _omni_ids(tokenizer: Any) -> dict[str, int]:
+    names = {
+        "image_token_index": "<|IMAGE|>",
+        "video_token_index": "<|VIDEO|>",
+        "audio_token_index": "<|AUDIO|>",
+        "vision_start_token_id": "<|vision_bos|>",
+        "vision_end_token_id": "<|vision_eos|>",
+        "audio_start_token_id": "<|audio_bos|>",
+        "audio_end_token_id": "<|audio_eos|>",
+    }
+    return {key: tokenizer.convert_tokens_to_ids(token) for key, token in names.items()}
+
+
+def _omni_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    marks, inputs = _qwen_pictures(pictures)
+    return [mark.replace("<|image_pad|>", "<|IMAGE|>") for mark in marks], inputs
+
+
 MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
     "qwen2.5-vl": MultimodalModel(
         "Qwen2.5-VL",
@@ -247,5 +360,25 @@ MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
         {"image_seq_length": 4, "tie_word_embeddings": False},
         own=_internvl_pictures,
         mark="<IMG_CONTEXT>",
+    ),
+    "idefics3": _idefics(
+        "Idefics 3", hf.Idefics3ForConditionalGeneration, hf.Idefics3ImageProcessorPil
+    ),
+    "smolvlm": _idefics("SmolVLM", hf.SmolVLMForConditionalGeneration, hf.SmolVLMImageProcessorPil),
+    "qwen2.5-omni": MultimodalModel(
+        "Qwen2.5-Omni's thinker",
+        hf.Qwen2_5OmniThinkerForConditionalGeneration,
+        _omni_tokenizer,
+        {"rope_parameters": QWEN_ROPE, "tie_word_embeddings": False},
+        {**QWEN_TOWER, "fullatt_block_indexes": [1], "window_size": 16},
+        _omni_ids,
+        {
+            "preprocessor_config.json": {**QWEN_PICTURES, **SOUNDS},
+            "video_preprocessor_config.json": QWEN_CLIPS,
+        },
+        {"audio_config": SOUND_TOWER},
+        reads=("image", "video", "audio"),
+        own=_omni_pictures,
+        mark="<|IMAGE|>",
     ),
 }

@@ -57,7 +57,7 @@ def fit_size(
     return rows, columns
 
 
-def grid_run(grid: Grid, merge: int, interval: float = 1.0) -> SoftRun:
+def grid_run(grid: Grid, merge: int, interval: float = 1.0, behind_all: bool = False) -> SoftRun:
     """The positions of a grid's soft tokens along time, height and width.
 
     Source: Qwen2-VL, section 2.1 (M-RoPE); `get_rope_index` of transformers' Qwen2.5-VL.
@@ -66,9 +66,12 @@ def grid_run(grid: Grid, merge: int, interval: float = 1.0) -> SoftRun:
         grid: of patches.
         merge: patches of a soft token along each side.
         interval: positions from one frame to the next.
+        behind_all: whether text goes on behind the positions along time too, not alone behind those
+            along height and width.
     """
     rows, columns = grid.rows // merge, grid.columns // merge
     times = (torch.arange(grid.frames) * interval).long()
     axes = torch.meshgrid(times, torch.arange(rows), torch.arange(columns), indexing="ij")
     offsets = tuple(tuple(each.flatten().tolist()) for each in axes)
-    return SoftRun(len(offsets[0]), offsets, advance=max(rows, columns))
+    advance = max(rows, columns, int(times[-1]) + 1 if behind_all else 0)
+    return SoftRun(len(offsets[0]), offsets, advance)

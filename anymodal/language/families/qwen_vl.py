@@ -51,9 +51,9 @@ _QWEN_2: Settings = {
     "image_mean": OPENAI_CLIP_MEAN,
     "image_std": OPENAI_CLIP_STD,
 }
-_PICTURES = {**_QWEN_2, "size": {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280}}
-_CLIPS = {**_QWEN_2, "size": {"shortest_edge": 128 * 28 * 28, "longest_edge": 28 * 28 * 768}}
-_CLIPS_3: Settings = {
+PICTURE_DEFAULTS = {**_QWEN_2, "size": {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 1280}}
+CLIP_DEFAULTS = {**_QWEN_2, "size": {"shortest_edge": 128 * 28 * 28, "longest_edge": 28 * 28 * 768}}
+CLIP_3_DEFAULTS: Settings = {
     **_COMMON,
     "patch_size": 16,
     "image_mean": [0.5] * 3,
@@ -231,21 +231,21 @@ class QwenVL(ImageTextFamily):
     """Qwen2-VL and Qwen2.5-VL."""
 
     num_axes = 3
-    clip_defaults = _CLIPS
+    clip_defaults = CLIP_DEFAULTS
     clip_reader: type[ClipReader] = ClipReader
 
     def readers(
         self, model: PreTrainedModel, tokenizer: TextTokenizer, checkpoint: Checkpoint
     ) -> list[MediaReader]:
         clips = read_settings(checkpoint, self.clip_defaults, clips=True)
-        pictures = read_settings(checkpoint, _PICTURES, clips=False)
+        pictures = read_settings(checkpoint, PICTURE_DEFAULTS, clips=False)
         return [PictureReader(model, pictures), self.clip_reader(model, clips)]
 
 
 class Qwen3VL(QwenVL):
     """Qwen3-VL, whose first layers get features of the tower's earlier ones too."""
 
-    clip_defaults = _CLIPS_3
+    clip_defaults = CLIP_3_DEFAULTS
     clip_reader = TimedClipReader
 
     def num_deep(self, config: Any) -> int:

@@ -7,15 +7,21 @@ from collections.abc import Mapping
 from transformers import PreTrainedModel
 
 from anymodal.language.families.base import MultimodalFamily
+from anymodal.language.families.idefics import Idefics3, SmolVLM
 from anymodal.language.families.internvl import InternVL
+from anymodal.language.families.qwen_omni import QwenOmniThinker
 from anymodal.language.families.qwen_vl import Qwen3VL, QwenVL
 
 MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
+    "idefics3": Idefics3(),
     "internvl": InternVL(),
+    "qwen2_5_omni": QwenOmniThinker(),
+    "qwen2_5_omni_thinker": QwenOmniThinker(),
     "qwen2_vl": QwenVL(),
     "qwen2_5_vl": QwenVL(),
     "qwen3_vl": Qwen3VL(),
     "qwen3_vl_moe": Qwen3VL(),
+    "smolvlm": SmolVLM(),
 }
 
 
