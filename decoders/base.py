@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from anymodal.config import ranges
 from anymodal.decoders.references import (
+    SOURCE,
     EncodedReference,
     EncodedReferences,
     Reference,
@@ -58,6 +59,7 @@ class Decoder(Recorded, nn.Module, ABC):
         min_steps: the fewest denoising steps that `sample` takes.
         references: places for media that it looks at, such as the picture to change; none here.
         synthesizes: whether its media are new. Those that were there before keep their own notes.
+        sees_references: whether its caption encoder looks at them, too.
         lock: for whatever only one thread may do at a time.
     """
 
@@ -66,6 +68,7 @@ class Decoder(Recorded, nn.Module, ABC):
     min_steps: int = 1
     references: tuple[ReferenceSlot, ...] = ()
     synthesizes: bool = True
+    sees_references: bool = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,10 +90,16 @@ class Decoder(Recorded, nn.Module, ABC):
         """Turn a batch of prepared media into what is denoised, without a gradient."""
 
     @abstractmethod
-    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+    def embed_captions(
+        self, captions: Sequence[str], references: References | None = None
+    ) -> Conditioning:
         """The conditioning of captions by the decoder's own caption encoder.
 
         Differentiable: wrap it in `torch.no_grad()` where no gradient is wanted.
+
+        Args:
+            captions: at least one.
+            references: a list for each, which counts where the decoder `sees_references`.
         """
 
     @abstractmethod
@@ -120,6 +129,13 @@ class Decoder(Recorded, nn.Module, ABC):
             ValueError: references that it doesn't take.
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
+
+    def slots(self, settings: Mapping[str, Any]) -> tuple[ReferenceSlot, ...]:
+        """Places for references under settings of `sample`: with `strength`, also for its start."""
+        roles = [slot.role for slot in self.references]
+        if settings.get("strength") is None or SOURCE in roles:
+            return self.references
+        return (ReferenceSlot(SOURCE, self.media), *self.references)
 
     def prepare_reference(self, reference: Reference) -> Tensor:
         """Turn a reference into the tensor that `encode_reference` takes a batch of, on the CPU."""

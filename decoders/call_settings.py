@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from anymodal.config import ranges
+from anymodal.decoders.strength import check_strength
 
 if TYPE_CHECKING:
     from anymodal.decoders.families.base import Family
@@ -88,6 +89,11 @@ def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> 
             _check_pixels(family, *size)
     except ValueError as error:
         raise ValueError(f"{prefix}{error}") from error
+    if settings.get("strength") is not None:
+        try:
+            check_strength(settings["strength"], settings.get("steps"))
+        except ValueError as error:
+            raise ValueError(f"{prefix}{error}") from error
     negative = settings.get("negative_prompt")
     if negative is None:
         return

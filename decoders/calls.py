@@ -66,7 +66,8 @@ def _copy_scheduler(scheduler: Scheduler) -> Scheduler:
     """
     new = copy.copy(scheduler)
     vars(new).update({k: list(v) for k, v in vars(scheduler).items() if isinstance(v, list)})
-    vars(new).pop("step", None)  # one of `isolated_state`, around this call, is the other's
+    for name in ("step", "set_timesteps", "set_begin_index"):
+        vars(new).pop(name, None)  # one of a call around this one is the other's
     return new
 
 
@@ -102,18 +103,22 @@ class StepMonitor:
     Args:
         progress: called with (step, steps) after each step.
         steps: how many were asked for.
+        keep: gives a step's latents with what is known of them.
     """
 
-    def __init__(self, progress: Progress, steps: int) -> None:
-        self.progress, self.steps = progress, steps
+    def __init__(
+        self, progress: Progress, steps: int, keep: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        self.progress, self.steps, self.keep = progress, steps, keep
         self.non_finite: Tensor | None = None  # (B,); left on its device, so that no step waits
 
     def callback_on_step_end(
         self, _pipeline: object, step: int, timestep: object, tensors: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Diffusers' newer kind of callback, which may replace tensors and here does not."""
-        self.legacy_callback(step, timestep, tensors["latents"])
-        return {}
+        """Diffusers' newer kind of callback, which may replace tensors."""
+        latents = tensors["latents"]
+        self.legacy_callback(step, timestep, latents)
+        return {} if self.keep is None else {"latents": self.keep(latents)}
 
     def legacy_callback(self, step: int, _timestep: object, latents: Tensor) -> None:
         """Diffusers' older kind of callback."""

@@ -96,6 +96,7 @@ class DecoderNote:
         metadata: what a manifest records of it.
         parameters: their names.
         references: places for references that it takes.
+        sees_references: whether its caption encoder looks at them, too.
         captioning: the hash by which the conditioning of captions is kept, where it is known.
     """
 
@@ -105,6 +106,7 @@ class DecoderNote:
     metadata: Mapping[str, Any]
     parameters: Sequence[str] = ()
     references: tuple[ReferenceSlot, ...] = ()
+    sees_references: bool = False
     captioning: str | None = None
 
     @classmethod
@@ -124,6 +126,7 @@ class DecoderNote:
             classes[interface["media"]],
             interface["min_steps"],
             references=tuple(ReferenceSlot(**slot) for slot in slots),
+            sees_references=bool(interface.get("sees_references")),
             **fields,
         )
 
@@ -136,6 +139,7 @@ def interface(decoder: Decoder) -> dict[str, Any]:
         "media": decoder.media.__qualname__,
         "min_steps": decoder.min_steps,
         **({"references": slots} if slots else {}),
+        **({"sees_references": True} if decoder.sees_references else {}),
     }
 
 
@@ -156,7 +160,7 @@ class DeferredDecoder(Decoder):
         self._moved_to: torch.device | None = None
         self.register_buffer("place", torch.empty(0), persistent=False)
         self.spec, self.media, self.min_steps = note.spec, note.media, note.min_steps
-        self.references = note.references
+        self.references, self.sees_references = note.references, note.sees_references
 
     def open_decoder(self) -> Decoder:
         """The decoder itself, where this one has been moved."""
@@ -190,9 +194,13 @@ class DeferredDecoder(Decoder):
         """The decoder's source and its licence."""
         return self.metadata().get("source")
 
-    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+    def embed_captions(
+        self, captions: Sequence[str], references: References | None = None
+    ) -> Conditioning:
         """Give the conditioning of captions by the decoder's own caption encoder."""
-        return self.open_decoder().embed_captions(captions)
+        if references is None:  # a decoder of one's own may know of none
+            return self.open_decoder().embed_captions(captions)
+        return self.open_decoder().embed_captions(captions, references)
 
     def prepare(self, media: Media) -> Tensor:
         """Turn one medium into the tensor that `encode` takes a batch of (on the CPU)."""

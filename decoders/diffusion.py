@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,17 +12,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.weight_norm import WeightNorm
 
-from anymodal.config import check_arguments
+from anymodal.config import check_arguments, ranges
 from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
 from anymodal.decoders.call_settings import call_arguments, check_call
 from anymodal.decoders.calls import cpu_attention, make_each_alone
 from anymodal.decoders.families.table import find_family
 from anymodal.decoders.files import is_complete
 from anymodal.decoders.guidance import NegativeConditioning
+from anymodal.decoders.mechanism import BranchWeights
 from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.decoders.records import PipelineRecords
-from anymodal.decoders.references import EncodedReferences, Reference, References, check_references
+from anymodal.decoders.references import (
+    SOURCE,
+    EncodedReferences,
+    Reference,
+    References,
+    check_references,
+)
+from anymodal.decoders.strength import NoisedStart
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.sources import source_of
 from anymodal.media import Media
@@ -214,15 +222,32 @@ class DiffusionDecoder(Decoder):
         with self.lock:
             return self.family.encode(batch.to(self.family.device, self.pipeline.vae.dtype))
 
-    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+    @property
+    def sees_references(self) -> bool:  # type: ignore[override]
+        """Whether the pipeline's caption encoder looks at references, too."""
+        return self.family.sees_references and bool(self.references)
+
+    def embed_captions(
+        self, captions: Sequence[str], references: References | None = None
+    ) -> Conditioning:
         """The pipeline's own conditioning of captions, with its gradient.
 
+        Args:
+            captions: at least one.
+            references: a list for each, which counts where the pipeline's encoder looks at them.
+
         Raises:
-            ValueError: there is none, or one text in the place of a list.
+            ValueError: there is none, or one text in the place of a list, or references that the
+                decoder doesn't take.
         """
         if isinstance(captions, str) or not len(captions):
             raise ValueError(f"captions={captions!r}; give a list of at least one text")
+        if references is not None:
+            name = type(self.pipeline).__name__
+            check_references(self.references, references, len(captions), name)
         with self.lock:
+            if references is not None and self.sees_references:
+                return self.family.embed_captions_beside(captions, references)
             return self.family.embed_captions(captions)
 
     def unconditional(self, count: int) -> Conditioning:
@@ -278,7 +303,17 @@ class DiffusionDecoder(Decoder):
         with self.lock, cpu_attention(clean.device):
             output = self._denoise(inputs, timesteps, conditioning, references)
         # In float32: squares of small errors are 0 in float16.
-        return (output.float() - target.float()).square().mean()
+        errors = (output.float() - target.float()).square()
+        learned = self._loss_mask(references, clean)
+        if learned is None:
+            return errors.mean()
+        weights = learned.expand_as(errors)
+        return (errors * weights).sum() / weights.sum().clamp(min=1)
+
+    def _loss_mask(self, references: EncodedReferences | None, latents: Tensor) -> Tensor | None:
+        if references is None or self._mechanism is None:
+            return None
+        return self._mechanism.loss_mask(references, latents)
 
     def _denoise(
         self,
@@ -317,6 +352,8 @@ class DiffusionDecoder(Decoder):
         width: int | None = None,
         frames: int | None = None,
         seconds: float | None = None,
+        strength: float | None = None,
+        reference_guidance: float | None = None,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning, in one batch.
 
@@ -334,16 +371,30 @@ class DiffusionDecoder(Decoder):
             width: likewise.
             frames: of a clip.
             seconds: of a sound.
+            strength: how much of an item's reference `source` is made anew, above 0 and up to 1:
+                the noise that it starts with, and the share of the steps that follow (Meng et al.
+                2021, arXiv:2108.01073). Items without a source start from noise alone.
+            reference_guidance: weight of guidance away from media without references, beside that
+                away from the negative caption (Brooks et al. 2023, arXiv:2211.09800, equation 3);
+                None for two branches. It takes another half of the time.
 
         Raises:
             ValueError: a conditioning of another shape, settings out of their range, or another
                 number of generators than of items.
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
+        name = type(self.pipeline).__name__
         more = {"height": height, "width": width, "frames": frames, "seconds": seconds}
         settings = self.check_settings(
-            {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt, **more},
-            type(self.pipeline).__name__,
+            {
+                "steps": steps,
+                "guidance": guidance,
+                "negative_prompt": negative_prompt,
+                **more,
+                "strength": strength,
+                "reference_guidance": reference_guidance,
+            },
+            name,
         )
         count = len(conditioning.embeds)
         if isinstance(generator, list) and len(generator) != count:
@@ -351,18 +402,31 @@ class DiffusionDecoder(Decoder):
         if not count:
             return []
         if references is not None:
-            check_references(self.references, references, count, type(self.pipeline).__name__)
+            check_references(self.slots(settings), references, count, name)
+        elif strength is not None:
+            raise ValueError(
+                f"strength={strength}, and no references; give each item one {SOURCE!r} to start "
+                "from, or leave strength out"
+            )
+        weights = (
+            None if reference_guidance is None else BranchWeights(guidance, reference_guidance)
+        )
         with self.lock:
-            encoded = None if references is None else self.encode_references(references)
+            shown = self._own(references)
+            encoded = None if shown is None else self.encode_references(shown)
+            starts = [None] * count if strength is None else self._starts(references or ())
             positive = self.family.check_conditioning(conditioning)
             check_finite(positive)
             positive = positive.cast(self.pipeline.text_encoder.dtype, self.family.device)
-            negative = self._negative.of(negative_prompt, count) if guidance > 1 else None
+            negative = None
+            if guidance > 1:
+                negative = self._negative.of(negative_prompt, count, shown)
             arguments = call_arguments(self.pipeline, more)
 
             def make(rows: slice, generator: Generators, report: Progress) -> list[Media]:
-                shown = None if encoded is None else encoded[rows]
-                with self._beside_noise(shown, len(positive.embeds[rows])):
+                beside = None if encoded is None else encoded[rows]
+                begun = [each for each in starts[rows] if each is not None]
+                with self._beside_noise(beside, len(positive.embeds[rows]), weights):
                     return self.family.sample(
                         positive.select(rows),
                         None if negative is None else negative.select(rows),
@@ -371,10 +435,12 @@ class DiffusionDecoder(Decoder):
                         generator=generator,
                         progress=report,
                         arguments=arguments,
+                        start=NoisedStart(torch.stack(begun), strength or 1) if begun else None,
+                        keep=self._keep(beside),
                     )
 
             report = progress or (lambda step, steps: None)
-            if self._go_together(encoded):
+            if self._go_together(encoded) and len({each is None for each in starts}) == 1:
                 return make(slice(count), generator, report)
 
             def make_one(index: int, report: Progress) -> list[Media]:
@@ -384,12 +450,37 @@ class DiffusionDecoder(Decoder):
             return make_each_alone(count, make_one, report)
 
     def _beside_noise(
-        self, references: EncodedReferences | None, count: int
+        self,
+        references: EncodedReferences | None,
+        count: int,
+        weights: BranchWeights | None = None,
     ) -> AbstractContextManager[None]:
         """Show the denoiser a batch's references, if it takes any."""
         if self._mechanism is None or not self.references:
             return nullcontext()
-        return self._mechanism.beside_noise([[]] * count if references is None else references)
+        shown = [[]] * count if references is None else references
+        return self._mechanism.beside_noise(shown, weights)
+
+    def _keep(self, references: EncodedReferences | None) -> Callable[[Tensor], Tensor] | None:
+        """Gives a step's latents with what the references say of them; None if they say nothing."""
+        if self._mechanism is None or references is None or not any(references):
+            return None
+        return partial(self._mechanism.keep, references=references)
+
+    def _own(self, references: References | None) -> References | None:
+        """The references of the decoder's own slots, without those that are a start alone."""
+        roles = {slot.role for slot in self.references}
+        if references is None:
+            return None
+        return [[each for each in item if each.role in roles] for item in references]
+
+    def _starts(self, references: References) -> list[Tensor | None]:
+        """Clean latents of each item's first source, where it has one."""
+        starts: list[Tensor | None] = []
+        for item in references:
+            source = next((each.media for each in item if each.role == SOURCE), None)
+            starts.append(None if source is None else self.encode(self.prepare(source)[None])[0])
+        return starts
 
     def prepare_reference(self, reference: Reference) -> Tensor:
         """Turn a reference into a tensor, in [-1, 1]."""
@@ -412,6 +503,20 @@ class DiffusionDecoder(Decoder):
         """
         values = super().check_settings(settings, place)
         check_call(self.family, values, place)
+        prefix = f"{place}: " if place else ""
+        weight = values.get("reference_guidance")
+        if weight is not None:
+            name = f"{prefix}reference_guidance"
+            ranges.check_real(name, weight, 0, ranges.MOST_GUIDANCE)
+            if self._mechanism is None or not self._mechanism.three_branches or not self.references:
+                raise ValueError(
+                    f"{name}={weight}, but this decoder was not trained to do without references, "
+                    "as those are whose references stand on channels; leave it out"
+                )
+            if values.get("guidance", 2) <= 1:
+                raise ValueError(
+                    f"{name}={weight} needs guidance above 1, not {values['guidance']}"
+                )
         return values
 
     def captioning(self) -> CacheKey:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from anymodal.decoders.records import PipelineRecords
+from anymodal.decoders.references import References
 from anymodal.types import Conditioning
 
 
@@ -37,12 +38,21 @@ class NegativeConditioning:
                 self._unconditional = key, self.records.family.null_conditioning()
         return self._unconditional[1].repeat(count)
 
-    def of(self, caption: str | None, count: int) -> Conditioning:
-        """That of a caption, `count` times; of the empty one where it is None."""
+    def of(
+        self, caption: str | None, count: int, references: References | None = None
+    ) -> Conditioning:
+        """That of a caption, `count` times; of the empty one where it is None.
+
+        Where the caption encoder sees references, it is that beside each item's.
+        """
+        family = self.records.family
+        if family.sees_references and references is not None and any(references):
+            with torch.inference_mode(False), torch.no_grad():
+                return family.embed_captions_beside([caption or ""] * count, references)
         if caption is None:
             return self.unconditional(count)
         with torch.inference_mode(False), torch.no_grad():
-            return self.records.family.negative_conditioning(caption).repeat(count)
+            return family.negative_conditioning(caption).repeat(count)
 
     def __getstate__(self) -> dict[str, object]:
         """A copy computes its own."""

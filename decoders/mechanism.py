@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple
+
+from torch import Tensor
 
 from anymodal.decoders.references import EncodedReferences, ReferenceSlot
 
 
-class ReferenceMechanism(Protocol):
-    """Shows a denoiser references, in training and within its pipeline's own call alike."""
+class BranchWeights(NamedTuple):
+    """Weights of guidance in three branches: away from no caption, and away from no references."""
 
-    @property
-    def slots(self) -> tuple[ReferenceSlot, ...]:
-        """The places that there are."""
+    text: float
+    references: float
 
-    def beside_noise(self, references: EncodedReferences) -> AbstractContextManager[None]:
-        """Show the denoiser a batch's references in every call within."""
 
+class ReferenceMechanism(ABC):
+    """Shows a denoiser references, in training and within its pipeline's own call alike.
+
+    Attributes:
+        slots: the places that there are.
+        three_branches: whether guidance can lead away from references as it does from captions.
+    """
+
+    slots: tuple[ReferenceSlot, ...]
+    three_branches: bool = False
+
+    @abstractmethod
+    def beside_noise(
+        self, references: EncodedReferences, weights: BranchWeights | None = None
+    ) -> AbstractContextManager[None]:
+        """Show the denoiser a batch's references in every call within.
+
+        Args:
+            references: a list for each item.
+            weights: of guidance in three branches, where there are such; None for two branches
+                that see the same references.
+        """
+
+    @abstractmethod
     def takes_together(self, references: EncodedReferences) -> bool:
         """Return whether items with these references can be computed in one batch."""
+
+    def keep(self, latents: Tensor, references: EncodedReferences) -> Tensor:
+        """Latents of a step (B, C, …) with what references say of them."""
+        return latents
+
+    def loss_mask(self, references: EncodedReferences, latents: Tensor) -> Tensor | None:
+        """Where latents (B, C, …) carry a loss, as (B, 1, …); None for everywhere."""
+        return None

@@ -33,6 +33,7 @@ class Scheduler(Protocol):
     """A noise schedule: a `SchedulerMixin` with a configuration."""
 
     config: Settings
+    timesteps: Tensor
     step: Callable[..., object]
 
     def __len__(self) -> int: ...

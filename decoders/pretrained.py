@@ -15,6 +15,9 @@ from anymodal.decoders.files import DIFFUSERS_WEIGHTS, SETTINGS
 from anymodal.decoders.meta_device import PipelineIndex, network_classes, pipeline_on_meta_device
 from anymodal.io.sources import INDEX, WEIGHTS, explain_load_errors, list_files
 
+MODULAR_INDEX = "modular_model_index.json"
+"""What a folder has in the place of `model_index.json` where its model is a modular pipeline."""
+
 
 def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
     """A dtype by its name in torch.
@@ -41,11 +44,20 @@ def open_pipeline(
 
     Raises:
         ValueError: the pipeline's class is of no known family, or the family can't use its parts,
-            or weights hold more than tensors.
+            or weights hold more than tensors, or the pipeline is a modular one.
         FileNotFoundError: a file is missing, and how to get it.
     """
-    with explain_load_errors("pipeline", name, revision, [["model_index.json"]]):
-        index: PipelineIndex = DiffusionPipeline.load_config(name, revision=revision)
+    try:
+        with explain_load_errors("pipeline", name, revision, [["model_index.json"]]):
+            index: PipelineIndex = DiffusionPipeline.load_config(name, revision=revision)
+    except FileNotFoundError as error:
+        if MODULAR_INDEX not in list_files(name, revision):
+            raise
+        raise ValueError(
+            f"{name} has a {MODULAR_INDEX} alone, and a modular pipeline has no call of its own "
+            "that takes conditioning in the place of captions; a decoder needs a pipeline's "
+            "folder, with a model_index.json"
+        ) from error
     parts = [k for k, v in index.items() if isinstance(v, list) and v[0]]
     find_family(str(index.get("_class_name"))).check(parts)
     files = [[f"{part}/{file}" for file in SETTINGS] for part in parts]

@@ -84,7 +84,12 @@ class PipelineRecords:
         family = {"class": type(self.family).__name__, **vars(self.family)}
         return {
             "config": {key: str(value) for key, value in config.items() if key[0] != "_"},
-            "family": {key: str(value) for key, value in family.items() if key != "pipeline"},
+            "family": {
+                # Without pipelines, whose text has the folders that they come from.
+                key: str(value)
+                for key, value in family.items()
+                if not hasattr(value, "components")
+            },
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,6 +99,22 @@ def check_references(
                     f"{owner} makes nothing without a reference {slot.role!r}; give one "
                     f"({slot.media.kind})"
                 )
+
+
+def choose_slots(
+    slots: Mapping[str, ReferenceSlot], roles: Sequence[str]
+) -> tuple[ReferenceSlot, ...]:
+    """The slots of roles, each once.
+
+    Raises:
+        ValueError: a role that there is no slot of.
+    """
+    if unknown := [role for role in roles if role not in slots]:
+        raise ValueError(
+            f"references={list(roles)}, and this pipeline takes {', '.join(slots) or 'none'}; "
+            f"leave out {unknown[0]!r}"
+        )
+    return tuple(slots[role] for role in dict.fromkeys(roles))
 
 
 def assign_roles(

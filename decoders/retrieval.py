@@ -102,7 +102,7 @@ class RetrievalDecoder(Decoder):
         """Write the index; the files that it names stay where they are."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         index = self.index
-        rows = {entry: row for entry, row in zip(index.entries, index.embeds, strict=True)}
+        rows = dict(zip(index.entries, index.embeds, strict=True))
         embedding_file.write(
             Path(folder) / INDEX_FILE,
             index.entries,
@@ -120,7 +120,9 @@ class RetrievalDecoder(Decoder):
         """Embeddings (B, E)."""
         return self.encoder.embed(self.encoder.to_weights(batch))
 
-    def embed_captions(self, captions: Sequence[str]) -> Conditioning:
+    def embed_captions(
+        self, captions: Sequence[str], references: References | None = None
+    ) -> Conditioning:
         """Embeddings (B, 1, E) of captions, of length 1.
 
         Raises:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from anymodal.decoders.branches import guide_in_three_branches
+from anymodal.decoders.mechanism import BranchWeights, ReferenceMechanism
 from anymodal.decoders.pipeline import Network, Pipeline
 from anymodal.decoders.references import EncodedReference, EncodedReferences, ReferenceSlot
 from anymodal.media import Media
@@ -36,7 +38,7 @@ class ChannelFamily(Protocol):
         """A reference's latents where those of an item (C, …) are, and a mask (1, …)."""
 
 
-class StackedReferences:
+class StackedReferences(ReferenceMechanism):
     """Shows a denoiser references on further channels of its input.
 
     Each role has the channels of its latents, zeros where there is none, and one more that is 1
@@ -54,6 +56,8 @@ class StackedReferences:
     Raises:
         ValueError: a role that the family can't stack, or a denoiser of other channels.
     """
+
+    three_branches = True
 
     def __init__(self, family: ChannelFamily, roles: Sequence[str]) -> None:
         self.family = family
@@ -102,20 +106,33 @@ class StackedReferences:
         return torch.cat(blocks, 1)
 
     @contextmanager
-    def beside_noise(self, references: EncodedReferences) -> Iterator[None]:
+    def beside_noise(
+        self, references: EncodedReferences, weights: BranchWeights | None = None
+    ) -> Iterator[None]:
         """Show the denoiser references in every call within; a pipeline sees one without them.
 
         Guidance asks for each item several times in one call, and all of these see its references.
         """
         network: Any = self.family.network
+        shown: EncodedReferences = references
+
+        @contextmanager
+        def without() -> Iterator[None]:
+            nonlocal shown
+            shown = [[]] * len(references)
+            try:
+                yield
+            finally:
+                shown = references
 
         def add(
             _module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]
         ) -> tuple[tuple[Any, ...], dict[str, Any]]:
             name = next((each for each in _INPUTS if each in keywords), None)
             noisy = inputs[0] if name is None else keywords[name]
-            copies = len(noisy) // len(references)
-            further = self.channels(list(references) * copies, noisy)
+            noisy = noisy[:, : self.num_channels]  # one that is asked again has further ones
+            copies = len(noisy) // len(shown)
+            further = self.channels(list(shown) * copies, noisy)
             noisy = torch.cat([noisy, further], 1)
             if name is None:
                 return (noisy, *inputs[1:]), keywords
@@ -125,8 +142,12 @@ class StackedReferences:
         config = network._internal_dict
         # Pipelines draw noise of as many channels as this says.
         network._internal_dict = type(config)({**config, "in_channels": self.num_channels})
+        guided = (
+            nullcontext() if weights is None else guide_in_three_branches(network, weights, without)
+        )
         try:
-            yield
+            with guided:
+                yield
         finally:
             network._internal_dict = config
             hook.remove()

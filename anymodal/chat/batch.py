@@ -95,7 +95,10 @@ def reply_many(
         )
     ranges.check_integer("batch_size", batch_size, 1, MAX_BATCH_SIZE)
     read = list(_read(conversations, limits))
-    made_from = [ReplyReferences(model, messages, references, limits) for messages in read]
+    made_from = [
+        ReplyReferences(model, messages, references, limits, settings=media_settings)
+        for messages in read
+    ]
     drafts: list[_Draft] = []
     # In batches, so that memory stays bounded however many conversations there are.
     for start in range(0, len(read), batch_size):

@@ -136,7 +136,7 @@ def make(
     settings = {key: value for key, value in settings.items() if key != NUMBER}
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
-    if any(order.references for order in orders):
+    if decoder.slots(settings):
         settings = {**settings, "references": [order.references for order in orders]}
     try:
         media = decoder.sample(batch, generator=generators, progress=progress, **settings)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from anymodal.decoders.base import Decoder
 from anymodal.decoders.references import (
     Reference,
+    ReferenceSlot,
     assign_roles,
     check_references,
     fill_slots,
@@ -49,6 +51,7 @@ class ReplyReferences:
         references: what the caller says.
         limits: the most that a file may hold.
         points: whether the model writes the reply's text, and so could point.
+        settings: of `Decoder.sample` by modality; the models' own where it is None.
 
     Raises:
         FileNotFoundError: a file isn't there.
@@ -62,8 +65,10 @@ class ReplyReferences:
         references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         points: bool = True,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.model = model
+        self.settings = settings or {}
         self.points = points and model.signals.pointers > 0
         self.media = [medium for message in messages for medium in message.media]
         self._indices: list[int] = []  # of the media of the reply's spans so far
@@ -79,14 +84,21 @@ class ReplyReferences:
             index: of its medium, the first if it has several, among the reply's media.
         """
         self._indices.append(index)
-        slots = self.model.decoders.get(span.name).references
+        slots = self._slots(span.name)
         if not slots:
             return ()
         if span.name in self.chosen:
             return self.chosen[span.name]
-        media = span.references if self.points else self.media
+        # A decoder that looks at nothing is pointed at nothing, whatever a setting starts it from.
+        points = self.points and bool(self.model.decoders.get(span.name).references)
+        media = span.references if points else self.media
         classes = [each.media if isinstance(each, PendingMedium) else type(each) for each in media]
         return tuple(self._reference(media[k], role) for k, role in assign_roles(slots, classes))
+
+    def _slots(self, name: str) -> tuple[ReferenceSlot, ...]:
+        """The places for references of a modality's decoder, under the settings of this reply."""
+        decoder: Decoder = self.model.decoders.get(name)
+        return decoder.slots(self.settings.get(name, self.model.modalities[name].sampling))
 
     def _reference(self, medium: Media | PendingMedium, role: str) -> Reference | PendingReference:
         if isinstance(medium, PendingMedium):
@@ -97,7 +109,7 @@ class ReplyReferences:
         if name not in self.model.decoders:
             names = ", ".join(self.model.decoders) or "text alone"
             raise ValueError(f"references of {name!r}: this model makes {names}")
-        slots = self.model.decoders.get(name).references
+        slots = self._slots(name)
         items = value if isinstance(value, list | tuple) else [value]
         reader = PartReader(limits or Limits())
         references = [

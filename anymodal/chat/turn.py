@@ -65,7 +65,7 @@ def stream(
     names = ("seed", "sampling", "references", "limits", "cache")
     choice, media_settings = check_settings(model, sampling, text, names)
     seed, messages = draw_seed(seed), conversation_of(conversation, limits)
-    reference_choice = ReplyReferences(model, messages, references, limits)
+    reference_choice = ReplyReferences(model, messages, references, limits, settings=media_settings)
     return _stream(model, messages, seed, choice, media_settings, reference_choice, cache)
 
 

@@ -37,12 +37,12 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "6a66a76bd61bb1a7", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "3cbb9b9b65f23803", ("anymodal.decoders.families", "anymodal.types")
+        1, "f555a1d42f7aa8b5", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
-        1, "6355ab6c6dbec31e", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
+        1, "8c1971cbdb9f36ff", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "1083e81d83685e40", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "109c6ca80f261ff8", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

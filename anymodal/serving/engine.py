@@ -139,7 +139,11 @@ class Engine:
         settings, messages = await self.admission.enter(request)
         try:
             references = ReplyReferences(
-                self.model, messages, request.references, points=not request.forced
+                self.model,
+                messages,
+                request.references,
+                points=not request.forced,
+                settings=settings.media,
             )
         except BaseException:
             self.admission.leave()

@@ -7,7 +7,7 @@ its `__call__` is asked. Noise, targets and sampling loops are the scheduler's a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -22,13 +22,14 @@ from anymodal.decoders.calls import (
     isolated_state,
 )
 from anymodal.decoders.stacked import StackedReferences
+from anymodal.decoders.strength import NoisedStart, start_later
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
     from anymodal.decoders.base import Generators, Progress
     from anymodal.decoders.mechanism import ReferenceMechanism
     from anymodal.decoders.pipeline import Network, Pipeline
-    from anymodal.decoders.references import EncodedReference, Reference
+    from anymodal.decoders.references import EncodedReference, Reference, References
     from anymodal.media import Media
 
 
@@ -80,6 +81,7 @@ class Family(ABC):
         takes_negative_prompt: whether guidance may lead away from another caption than the empty.
         frame_group: clips have one frame more than a multiple of this.
         legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
+        sees_references: whether captions are embedded with the references that stand beside them.
         stacked_roles: the references that its denoiser may be shown beside its noise, by role.
         input_layer: the denoiser's layer that latents enter, where there are such.
         latent_shape: shape of one item's latents.
@@ -92,6 +94,7 @@ class Family(ABC):
     caption_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     unsupported_components: ClassVar[Mapping[str, str]] = {}
     legacy_callback: ClassVar[bool] = False
+    sees_references: ClassVar[bool] = False
     stacked_roles: ClassVar[Mapping[str, type[Media]]] = {}
     input_layer: ClassVar[str] = ""
     takes_negative_prompt: bool = True
@@ -178,6 +181,12 @@ class Family(ABC):
         """The conditioning that the pipeline's `encode_prompt` makes, with its gradient."""
         return self.apply_mask(self.encode_padded(captions))
 
+    def embed_captions_beside(
+        self, captions: Sequence[str], references: References
+    ) -> Conditioning:
+        """The conditioning of captions with their references, where the encoder sees them."""
+        return self.embed_captions(captions)
+
     def encode_padded(self, captions: Sequence[str]) -> Conditioning:
         """The caption encoder's states, padding included."""
         pipeline = self.pipeline
@@ -260,12 +269,24 @@ class Family(ABC):
         Raises:
             ValueError: the item is of another size than references are.
         """
+        self.check_reference(reference, latents)
+        return reference.latents.to(latents), torch.ones_like(latents[:1])
+
+    def check_reference(self, reference: EncodedReference, latents: Tensor) -> None:
+        """Check the size of a reference against the latents that it stands for.
+
+        Raises:
+            ValueError: they are of different sizes.
+        """
         if reference.latents.shape != latents.shape:
             raise ValueError(
                 f"references of latents {tuple(reference.latents.shape)} can't be shown beside "
                 f"{tuple(latents.shape)}; leave the size as it is where references are given"
             )
-        return reference.latents.to(latents), torch.ones_like(latents[:1])
+
+    def pack_latents(self, latents: Tensor) -> Tensor:
+        """Latents (B, …) in the layout that the pipeline's `__call__` takes them in."""
+        return latents
 
     @abstractmethod
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
@@ -296,25 +317,40 @@ class Family(ABC):
         generator: Generators,
         progress: Progress,
         arguments: Mapping[str, object],
+        start: NoisedStart | None = None,
+        keep: Callable[[Tensor], Tensor] | None = None,
     ) -> list[Media]:
-        """Call the pipeline, with further arguments of its `__call__` over the family's own.
+        """Call the pipeline.
+
+        Args:
+            positive, negative: conditioning of the media, and of what guidance leads away from.
+            steps, guidance: of the call.
+            generator: of noise.
+            progress: called after each step.
+            arguments: of the pipeline's `__call__`, over the family's own.
+            start: what to start from; None for noise alone.
+            keep: gives a step's latents with what references say of them.
 
         Raises:
             NonFiniteError: it made NaN or infinity.
         """
-        monitor = StepMonitor(progress, steps)
-        callback: dict[str, object] = (
-            {"callback": monitor.legacy_callback}
-            if self.legacy_callback
-            else {"callback_on_step_end": monitor.callback_on_step_end}
-        )
+        call: dict[str, object] = {
+            **self.call_kwargs(positive, negative, guidance),
+            **arguments,
+            "num_inference_steps": steps,
+            "generator": generator,
+            "output_type": "np",
+        }
         with isolated_state(self.pipeline, generator), decode_any_precision(self.pipeline.vae):
-            output = self.pipeline(
-                **{**self.call_kwargs(positive, negative, guidance), **arguments},
-                **callback,
-                num_inference_steps=steps,
-                generator=generator,
-                output_type="np",
+            if start is not None:
+                further, steps = start_later(self, start, call)
+                call |= further
+            monitor = StepMonitor(progress, steps, keep)
+            callback: dict[str, object] = (
+                {"callback": monitor.legacy_callback}
+                if self.legacy_callback
+                else {"callback_on_step_end": monitor.callback_on_step_end}
             )
+            output = self.pipeline(**call, **callback)
         media = [self.postprocess(item) if is_finite(item) else None for item in output[0]]
         return check_finite_media(self.pipeline, self.network, monitor, media)

@@ -12,9 +12,14 @@ import torch
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import Tensor
 
+from anymodal.decoders.clean import CleanReferences
 from anymodal.decoders.families.base import attend_all, mask_padding
+from anymodal.decoders.families.latents import standardize_latents
 from anymodal.decoders.families.videos import Frames
+from anymodal.decoders.mechanism import ReferenceMechanism
 from anymodal.decoders.pipeline import Pipeline
+from anymodal.decoders.references import FIRST, EncodedReference, ReferenceSlot
+from anymodal.media import Image
 from anymodal.types import Conditioning
 
 
@@ -133,7 +138,7 @@ class LTX(Causal):
         frames, height, width = self.grid
         factor = pipeline.vae_spatial_compression_ratio
         output = pipeline.transformer(
-            hidden_states=pipeline._pack_latents(inputs, *self._patches),
+            hidden_states=self.pack_latents(inputs),
             encoder_hidden_states=conditioning.embeds,
             timestep=timesteps,
             encoder_attention_mask=conditioning.mask,
@@ -147,6 +152,9 @@ class LTX(Causal):
             ),
         ).sample
         return self.unpack(output)
+
+    def pack_latents(self, latents: Tensor) -> Tensor:
+        return torch.as_tensor(self.pipeline._pack_latents(latents, *self._patches))
 
     def unpack(self, patches: Tensor) -> Tensor:
         """Turn patches (B, N, C) into latents (B, C, T, h, w)."""
@@ -170,6 +178,8 @@ class LTX(Causal):
 
 class Wan(Causal):
     """Wan 2.1 and the small 2.2 (https://arxiv.org/abs/2503.20314); padding is zeroed.
+
+    The small 2.2 (TI2V-5B), whose denoiser has a timestep for each patch, takes a first frame too.
 
     Args:
         pipeline: a `WanPipeline` with one network.
@@ -204,6 +214,24 @@ class Wan(Causal):
             step=max(16, factor * int(pipeline.transformer.config.patch_size[1])),
         )
 
+    def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
+        slots = {FIRST: ReferenceSlot(FIRST, Image)} if self._expands_timesteps else {}
+        return CleanReferences(self, slots, roles) if roles else None
+
+    @property
+    def _expands_timesteps(self) -> bool:
+        return bool(self.pipeline.config.expand_timesteps)
+
+    def spread(self, reference: EncodedReference, latents: Tensor) -> tuple[Tensor, Tensor]:
+        self.check_reference(reference, latents[:, :1])
+        values, mask = torch.zeros_like(latents), torch.zeros_like(latents[:1])
+        values[:, :1], mask[:, :1] = reference.latents.to(latents), 1
+        return values, mask
+
+    def token_mask(self, mask: Tensor) -> Tensor:
+        """A mask of latents (B, 1, T, h, w) as one of patches (B, T * h / 2 * w / 2)."""
+        return mask[:, 0, :, ::2, ::2].flatten(1)
+
     def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:
         return [prompt_clean(caption) for caption in captions]
 
@@ -212,15 +240,10 @@ class Wan(Causal):
 
     def encode(self, batch: Tensor) -> Tensor:
         vae = self.pipeline.vae
-        latents = vae.encode(batch).latent_dist.mode()
-        mean, std = (
-            torch.tensor(vae.config[name]).view(1, -1, 1, 1, 1).to(latents)
-            for name in ("latents_mean", "latents_std")
-        )
-        return torch.as_tensor((latents - mean) / std)
+        return standardize_latents(vae, vae.encode(batch).latent_dist.mode())
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        if self.pipeline.config.expand_timesteps:  # one for each patch
+        if self._expands_timesteps:  # one for each patch
             frames, height, width = self.grid
             timesteps = timesteps[:, None].expand(-1, frames * (height // 2) * (width // 2))
         output: Tensor = self.pipeline.transformer(

@@ -131,20 +131,28 @@ class Flux(Patches):
         return attend_all(embeds, pooled)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        pipeline, (count, channels, side, _) = self.pipeline, inputs.shape
-        places = pipeline._prepare_latent_image_ids(
-            count, side // 2, side // 2, inputs.device, inputs.dtype
-        )
-        output = pipeline.transformer(
-            hidden_states=pipeline._pack_latents(inputs, count, channels, side, side),
+        count = len(inputs)
+        output = self.pipeline.transformer(
+            hidden_states=self.pack_latents(inputs),
             timestep=timesteps / 1000,  # the network multiplies by 1000 itself
             guidance=inputs.new_full((count,), self.guidance) if self.distilled else None,
             pooled_projections=conditioning.pooled,
             encoder_hidden_states=conditioning.embeds,
             txt_ids=inputs.new_zeros(self.length, 3),
-            img_ids=places,
+            img_ids=self.token_places(inputs),
         ).sample
         return self.unpack(output)
+
+    def token_places(self, latents: Tensor) -> Tensor:
+        """The places (N, 3) of the tokens of latents (B, C, h, w): layer, row and column."""
+        count, _, height, width = latents.shape
+        places = self.pipeline._prepare_latent_image_ids(
+            count, height // 2, width // 2, latents.device, latents.dtype
+        )
+        return torch.as_tensor(places)
+
+    def pack_latents(self, latents: Tensor) -> Tensor:
+        return torch.as_tensor(self.pipeline._pack_latents(latents, *latents.shape))
 
     def unpack(self, patches: Tensor) -> Tensor:
         """Turn patches (B, N, 4C) into latents (B, C, h, w)."""

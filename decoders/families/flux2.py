@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -95,6 +96,14 @@ class Flux2Klein(Patches):
         tokens = torch.cat([self.pipeline._pack_latents(each)[0] for each in latents])
         return ReferenceTokens(tokens, self.pipeline._prepare_image_ids(latents)[0])
 
+    def place_references(
+        self, keywords: Mapping[str, Any], items: Sequence[ReferenceTokens], copies: int
+    ) -> dict[str, Any]:
+        """The places (B, N, 4) of all tokens."""
+        own = keywords["img_ids"]
+        places = torch.stack([item.places for item in items]).to(own)  # (B, n, 4)
+        return {"img_ids": torch.cat([own, places.repeat(copies, 1, 1)], 1)}
+
     def embed_captions(self, captions: Sequence[str]) -> Conditioning:
         embeds, _ = self.pipeline.encode_prompt(list(captions), max_sequence_length=self.length)
         return attend_all(embeds)
@@ -109,7 +118,7 @@ class Flux2Klein(Patches):
             txt_ids=pipeline._prepare_text_ids(embeds).to(embeds.device),
             img_ids=pipeline._prepare_latent_ids(inputs).to(inputs.device),
         ).sample
-        return self.unpack(output[:, : self.tokens])  # without those of references
+        return self.unpack(output)
 
     def unpack(self, patches: Tensor) -> Tensor:
         """Turn patches (B, h * w, C) into latents (B, C, h, w)."""

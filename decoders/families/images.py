@@ -33,7 +33,8 @@ class SquareImages(Family):
                 f"{factor} pixels; change size"
             )
         # Not the network's own channels, among which references may be.
-        channels = int(pipeline.vae.config.latent_channels)
+        config = pipeline.vae.config
+        channels = int(config.get("latent_channels") or config.z_dim)
         self.latent_shape = (channels, *[self.size // factor] * 2)
         self.media_shape = (3, self.size, self.size)
 

@@ -16,6 +16,9 @@ FAMILIES = {
     "StableDiffusion3Pipeline": "flow_images.StableDiffusion3",
     "FluxPipeline": "flow_images.Flux",
     "Flux2KleinPipeline": "flux2.Flux2Klein",
+    "FluxKontextPipeline": "kontext.FluxKontext",
+    "QwenImagePipeline": "qwen.QwenImage",
+    "QwenImageEditPlusPipeline": "qwen.QwenImageEdit",
     "SanaPipeline": "flow_images.Sana",
     "ZImagePipeline": "flow_images.ZImage",
     "AudioLDMPipeline": "spectrograms.AudioLDM",
@@ -28,12 +31,33 @@ FAMILIES = {
 """The families by the class name of their pipelines: module and class, imported when asked for."""
 
 
+REFUSED = {
+    "StableVideoDiffusionPipeline": "it takes no text, so a head has nothing to stand for; clips "
+    "from a picture make Wan 2.2 5B (WanPipeline) and Latte with references=[first]",
+    "WanImageToVideoPipeline": "its call makes nothing without a picture; open Wan 2.2 5B as the "
+    "WanPipeline that its folder names, with references=[first]. Those of 14B have two networks, "
+    "of which a loss could teach one",
+    "WanVACEPipeline": "its references go through a control network, which no loss here teaches; "
+    "use Wan 2.2 5B (WanPipeline) with references=[first]",
+    "QwenImageEditPipeline": "it is the one of August 2025, which takes a single picture; use "
+    "Qwen-Image-Edit from 2509 on (QwenImageEditPlusPipeline)",
+    "FluxFillPipeline": "it fills a mask, and nothing here draws one; use FluxKontextPipeline",
+    "DreamLitePipeline": "its call takes a prompt alone, not the prompt's embeddings",
+    "OmniGenPipeline": "its call takes a prompt alone, not the prompt's embeddings",
+    "Cosmos3OmniPipeline": "its call takes a prompt alone, not the prompt's embeddings",
+    "LongCatAudioDiTPipeline": "its call takes a prompt alone, not the prompt's embeddings",
+}
+"""Pipelines that can't be decoders, by the class's name, and why."""
+
+
 def find_family(name: str) -> type[Family]:
     """The family of a pipeline, by its class's name.
 
     Raises:
-        ValueError: there is none; it names those that there are.
+        ValueError: there is none; it says why, or names those that there are.
     """
+    if name in REFUSED:
+        raise ValueError(f"no decoder for the pipeline {name}: {REFUSED[name]}")
     if name not in FAMILIES:
         raise ValueError(
             f"no decoder for the pipeline {name}; supported are {', '.join(sorted(FAMILIES))}. "

@@ -34,6 +34,11 @@ class Frames(Family):
         frames = media.sample(np.arange(self.frames) / self.fps)
         return torch.stack([resize_center_crop(frame, *self.size) for frame in frames], dim=1)
 
+    def prepare_reference(self, reference: Reference) -> Tensor:
+        if isinstance(reference.media, Image):  # (3, H, W) -> a clip of one frame (3, 1, H, W)
+            return resize_center_crop(reference.media.pixels, *self.size).unsqueeze(1)
+        return self.prepare(reference.media)
+
     def postprocess(self, output: np.ndarray) -> Media:
         return Video(to_bytes(output), self.fps)
 
@@ -73,11 +78,6 @@ class FrameByFrame(Frames):
         latents = vae.encode(flat).latent_dist.mode() * vae.config.scaling_factor
         latents = latents.unflatten(0, (-1, batch.shape[2]))
         return torch.as_tensor(latents.transpose(1, 2))  # (B, T, C, h, w) -> (B, C, T, h, w)
-
-    def prepare_reference(self, reference: Reference) -> Tensor:
-        if isinstance(reference.media, Image):
-            return resize_center_crop(reference.media.pixels, *self.size).unsqueeze(1)
-        return self.prepare(reference.media)
 
     def spread(self, reference: EncodedReference, latents: Tensor) -> tuple[Tensor, Tensor]:
         if reference.role not in (FIRST, LAST):

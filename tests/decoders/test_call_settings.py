@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from anymodal.chat.batch import reply_many
 from anymodal.chat.session import Session
 from anymodal.cli.chat_settings import apply_setting
 from anymodal.decoders import DiffusionDecoder
 from anymodal.decoders.deferred import DecoderNote, DeferredDecoder, interface
 from anymodal.media import Audio, Image, Video
 from tests.support.decoders import generator_of, values
-from tests.support.tiny import tiny_model
+from tests.support.tiny import picture, tiny_model
 
 
 def sample_one(decoder: DiffusionDecoder, **settings: Any) -> Any:
@@ -96,6 +98,30 @@ def test_a_decoder_on_disk_is_opened_to_check_what_not_every_one_takes() -> None
         deferred.check_settings({"frames": 3})
     assert sample_one(deferred, height=24, width=24) == sample_one(decoder, height=24, width=24)
     assert len(loads) == 1
+
+
+def test_a_chat_starts_from_the_last_picture_where_it_is_told_how_far() -> None:
+    model = tiny_model()  # whose decoder looks at nothing
+    shown, sampling = picture(3), {"image": {"strength": 0.4, "steps": 5}}
+
+    def drawn(parts: Any, **more: Any) -> np.ndarray:
+        return values(model.chat(parts, seed=1, **more).media[0])
+
+    started = drawn([shown, "draw a ball"], sampling=sampling, references={"image": shown})
+    plain = drawn("draw a ball", sampling={"image": {"steps": 5}})
+    assert np.array_equal(plain, drawn("draw a ball", sampling=sampling))
+    assert not np.array_equal(started, plain)
+    turns = [[shown, "draw a ball"], [shown, "draw a ball"]]
+    (own, none) = (
+        reply_many(model, turns, seeds=[1, 1], sampling=sampling, references=references)
+        for references in (None, {"image": []})
+    )
+    assert np.abs(values(own[0].media[0]) - started).max() <= 1
+    assert np.abs(values(none[1].media[0]) - plain).max() <= 1
+    modality = dataclasses.replace(model.modalities["image"], sampling={"strength": 0.4})
+    assert modality.sampling["strength"] == 0.4
+    with pytest.raises(ValueError, match="sampling: strength=2; it must be"):
+        dataclasses.replace(modality, sampling={"strength": 2})
 
 
 def test_a_chat_takes_them_by_modality(tmp_path: Path) -> None:

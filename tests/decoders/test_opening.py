@@ -8,6 +8,7 @@ import math
 import sys
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,8 @@ from diffusers import (
 from torch import Tensor
 
 from anymodal.decoders import DiffusionDecoder
+from anymodal.decoders.families.table import FAMILIES as FAMILIES_TABLE
+from anymodal.decoders.families.table import REFUSED
 from anymodal.media import Audio, Video
 from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, stable_audio_open
 from tests.support.decoders import CAPTIONS, description, generator_of, medium, values
@@ -31,6 +34,17 @@ def test_unknown_pipeline_is_named_before_it_is_opened(tmp_path: Path) -> None:
         json.dumps({"_class_name": "KandinskyPipeline", "_diffusers_version": "0.42.1"})
     )
     with pytest.raises(ValueError, match=r"KandinskyPipeline.*supported are .*LattePipeline"):
+        DiffusionDecoder.from_pretrained(tmp_path)
+
+
+def test_pipelines_that_can_be_no_decoders_are_refused_with_the_reason(tmp_path: Path) -> None:
+    assert all(hasattr(diffusers, name) for name in REFUSED) and not REFUSED.keys() & FAMILIES_TABLE
+    record = {"_class_name": "StableVideoDiffusionPipeline", "_diffusers_version": "0.42.1"}
+    (tmp_path / "model_index.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"StableVideoDiffusionPipeline: it takes no text"):
+        DiffusionDecoder.from_pretrained(tmp_path)
+    (tmp_path / "model_index.json").rename(tmp_path / "modular_model_index.json")
+    with pytest.raises(ValueError, match="a modular pipeline has no call of its own"):
         DiffusionDecoder.from_pretrained(tmp_path)
 
 

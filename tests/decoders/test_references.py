@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image as Pillow
 
 from anymodal.decoders import DiffusionDecoder
 from anymodal.decoders.deferred import DecoderNote, interface
@@ -148,46 +147,3 @@ def test_a_note_tells_the_slots() -> None:
     assert DecoderNote.of(record, metadata={}).references == decoder.references
     plain = interface(DiffusionDecoder(FAMILIES["sigma"].build()))
     assert DecoderNote.of(plain, metadata={}).references == ()
-
-
-@pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_appended_references_are_those_of_the_pipeline(guidance: float) -> None:
-    torch.manual_seed(0)
-    decoder = DiffusionDecoder(FAMILIES["flux_2_klein"].build(), size=16, references=[SOURCE])
-    rng = np.random.default_rng(0)
-    sizes = ((64, 70, 3), (80, 64, 3))
-    media = [Image(rng.integers(0, 256, size, dtype=np.uint8)) for size in sizes]
-    with torch.no_grad():
-        conditioning = decoder.embed_captions(CAPTIONS)
-    items = [[Reference(each) for each in media], []]
-    generators = [generator_of(9), generator_of(10)]
-    made = decoder.sample(
-        conditioning, steps=3, guidance=guidance, generator=generators, references=items
-    )
-    for index, references in enumerate(items):
-        pictures = [Pillow.fromarray(each.media.pixels) for each in references]  # type: ignore[attr-defined]
-        output = decoder.pipeline(
-            image=pictures or None, prompt=CAPTIONS[index], height=16, width=16,
-            max_sequence_length=decoder.spec.length, guidance_scale=guidance,
-            num_inference_steps=3, generator=generator_of(9 + index), output_type="np",
-        )[0]  # fmt: skip
-        theirs = decoder.family.postprocess(output[0])
-        np.testing.assert_allclose(values(made[index]), values(theirs), atol=1)
-    generators = [generator_of(9), generator_of(10)]
-    plain = decoder.sample(conditioning, steps=3, guidance=guidance, generator=generators)
-    assert np.array_equal(values(plain[1]), values(made[1]))
-    assert not np.array_equal(values(plain[0]), values(made[0]))
-
-
-def test_items_of_other_references_are_learned_from_one_by_one() -> None:
-    torch.manual_seed(0)
-    decoder = DiffusionDecoder(FAMILIES["flux_2_klein"].build(), size=16, references=[SOURCE])
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    picture = Reference(Image(pixels))
-    shown = decoder.encode_references([[picture, picture], [picture]])
-    batch, conditioning = latents(decoder), decoder.unconditional(2)
-    with torch.no_grad():
-        both = decoder.loss(batch, conditioning, generator_of(5), shown)
-        alike = [decoder.loss(batch, conditioning, generator_of(5), [item] * 2) for item in shown]
-        none = decoder.loss(batch, conditioning, generator_of(5))
-    assert len({each.item() for each in (both, *alike, none)}) == 4

@@ -53,9 +53,9 @@ def theirs(
     family: Family, decoder: DiffusionDecoder, captions: list[str], guidance: float
 ) -> list[Any]:
     argument, offset = family.guidance
-    generator = generator_of(9)
-    with isolated_state(decoder.pipeline, generator):  # flow's pipelines give their schedulers none
-        output = decoder.pipeline(
+    generator, pipeline = generator_of(9), decoder.family.pipeline
+    with isolated_state(pipeline, generator):  # flow's pipelines give their schedulers none
+        output: Any = pipeline(
             prompt=list(captions),
             **family.call,
             **{argument: guidance + offset},

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from diffusers import (
     AutoencoderDC,
     AutoencoderKLFlux2,
+    AutoencoderKLQwenImage,
     DDIMScheduler,
     DiffusionPipeline,
     DPMSolverMultistepScheduler,
@@ -14,10 +16,14 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
+    FluxKontextPipeline,
     FluxPipeline,
     FluxTransformer2DModel,
     PixArtAlphaPipeline,
     PNDMScheduler,
+    QwenImageEditPlusPipeline,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
     SanaPipeline,
     SanaTransformer2DModel,
     SD3Transformer2DModel,
@@ -31,6 +37,11 @@ from transformers import (
     CLIPTextModelWithProjection,
     Gemma2Config,
     Gemma2Model,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLImageProcessor,
+    Qwen2VLProcessor,
+    Qwen2VLVideoProcessor,
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3Model,
@@ -38,8 +49,10 @@ from transformers import (
 
 from anymodal.toybox import decoders as nano
 from tests.support.pipeline_parts import (
+    LENGTH,
     SMALL,
     clip,
+    qwen_tokenizer,
     shifted_vae,
     small_vae,
     t5,
@@ -154,6 +167,80 @@ def flux(distilled: bool = False) -> DiffusionPipeline:
             guidance_embeds=distilled,
         ),
     )
+
+
+def flux_kontext() -> DiffusionPipeline:
+    return FluxKontextPipeline(**flux(distilled=True).components)
+
+
+def qwen_image(length: int = LENGTH, zero_cond_t: bool = False) -> DiffusionPipeline:
+    words = qwen_tokenizer(length)
+    token_ids = {
+        f"{name}_token_id": words.convert_tokens_to_ids(f"<|{token}|>")
+        for name, token in (
+            ("vision_start", "vision_start"),
+            ("vision_end", "vision_end"),
+            ("image", "image_pad"),
+            ("video", "video_pad"),
+        )
+    }
+    text = {
+        "vocab_size": len(words),
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "rope_scaling": {"rope_type": "default", "mrope_section": [1, 1, 2]},
+    }
+    vision = {
+        "depth": 1,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_heads": 2,
+        "out_hidden_size": 16,
+        "fullatt_block_indexes": [0],
+    }
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, **token_ids)
+    return QwenImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.02),
+        vae=AutoencoderKLQwenImage(
+            base_dim=4,
+            z_dim=4,
+            dim_mult=[1, 1],
+            num_res_blocks=1,
+            temperal_downsample=[False],
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[1.1, 0.9, 1.3, 0.8],
+        ).eval(),
+        text_encoder=Qwen2_5_VLForConditionalGeneration(config).eval(),
+        tokenizer=words,
+        transformer=QwenImageTransformer2DModel(
+            in_channels=16,
+            out_channels=4,
+            num_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=16,
+            axes_dims_rope=(4, 4, 8),
+            zero_cond_t=zero_cond_t,
+        ),
+    )
+
+
+def qwen_image_edit(length: int = 48) -> DiffusionPipeline:
+    """Qwen-Image-Edit, as of 2511: its references are at timestep 0."""
+    try:
+        import torchvision  # noqa: F401 (its processor has a part for clips, which wants it)
+    except (ImportError, OSError, RuntimeError) as error:
+        pytest.skip(f"torchvision can't be imported: {error}")
+    parts = qwen_image(length, zero_cond_t=True).components
+    processor = Qwen2VLProcessor(
+        Qwen2VLImageProcessor(size={"shortest_edge": 56 * 56, "longest_edge": 56 * 56}),
+        parts["tokenizer"],
+        Qwen2VLVideoProcessor(),
+    )
+    return QwenImageEditPlusPipeline(**parts, processor=processor)
 
 
 def flux_2_klein(distilled: bool = False) -> DiffusionPipeline:

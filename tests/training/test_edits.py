@@ -6,14 +6,17 @@ from functools import cache
 
 import pytest
 import torch
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from torch import Tensor
 
 from anymodal.data.captioned import Captioned
 from anymodal.decoders.diffusion import DiffusionDecoder
-from anymodal.decoders.references import Reference
+from anymodal.decoders.references import Reference, References
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.training.objectives import CaptionedDiffusion, Dialogue
-from anymodal.types import Message, Target
+from anymodal.training.objectives.latents import cached_captions
+from anymodal.types import Conditioning, Message, Target
+from tests.support.pipelines import FAMILIES
 from tests.support.tiny import compose, picture
 
 
@@ -106,3 +109,39 @@ def test_what_a_dialogue_denoises_is_made_from_what_it_names() -> None:
     assert target.latents is not None
     value = own.loss(target.latents, target.conditioning, None, encoded)
     torch.testing.assert_close(value, losses[2])
+
+
+def test_an_encoder_that_looks_at_references_learns_and_is_kept_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for area in ("VAE_IMAGE_SIZE", "CONDITION_IMAGE_SIZE"):
+        monkeypatch.setattr(pipeline_qwenimage_edit_plus, area, 64 * 64)
+    torch.manual_seed(0)
+    pipeline = FAMILIES["qwen_image_edit"].build()
+    own = DiffusionDecoder(pipeline, size=16, references=["source"]).eval().requires_grad_(False)
+    objective = CaptionedDiffusion(own)
+    objective.feature_cache = FeatureCache()
+    captions, shown = ["a ball"] * 3, [[Reference(picture(1))], [], [Reference(picture(2))]]
+    expected = own.embed_captions(captions, shown)
+    embed, asked = own.embed_captions, list[str]()
+
+    def noting(some: list[str], references: References | None = None) -> Conditioning:
+        asked.extend(some)
+        return embed(some, references)
+
+    monkeypatch.setattr(own, "embed_captions", noting)
+    for _ in range(2):
+        cached = cached_captions(objective, own, captions, shown)
+        torch.testing.assert_close(cached.embeds, expected.embeds)
+    plain = cached_captions(objective, own, captions[:1])
+    torch.testing.assert_close(plain.embeds, expected.embeds[1:2])
+    assert asked == captions  # once each, and the one that is shown nothing as if nobody looked
+    edits = [Captioned("image", picture(n), "a ball", (), (picture(n + 50),)) for n in range(2)]
+    seen: list[References | None] = []
+    monkeypatch.setattr(
+        own, "embed_captions", lambda some, shown=None: (seen.append(shown), embed(some, shown))[1]
+    )
+    learning = CaptionedDiffusion(own, dropout=0.0, reference_dropout=0.0)
+    assert loss_of(learning, edits).isfinite()
+    (items,) = seen
+    assert items is not None and [len(item) for item in items] == [1, 1]

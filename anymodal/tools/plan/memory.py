@@ -124,7 +124,9 @@ def _size(module: nn.Module) -> int:
     return sum(tensor.nbytes for tensor in [*module.parameters(), *module.buffers()])
 
 
-def blank_conditioning(spec: ConditioningSpec, captions: Sequence[str]) -> Conditioning:
+def blank_conditioning(
+    spec: ConditioningSpec, captions: Sequence[str], _references: object = None
+) -> Conditioning:
     count = len(captions)
     pooled = None if spec.pooled is None else torch.zeros(count, spec.pooled)
     mask = torch.ones(count, spec.length, dtype=torch.bool)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from anymodal.config import ConfigError
 from anymodal.core import ComposedModel
-from anymodal.decoders.references import fill_slots
+from anymodal.decoders.references import Reference, fill_slots
 from anymodal.distributed import collectives
 from anymodal.encoders.shared_results import encode_and_keep
 from anymodal.io.feature_cache import CacheKey
@@ -35,6 +35,7 @@ from anymodal.training.losses import (
 from anymodal.training.losses.states import DialogueStates, TargetStates
 from anymodal.training.objectives.base import Objective, values_of
 from anymodal.training.objectives.latents import (
+    cached_captions,
     cached_latents,
     cached_references,
     decode_missing,
@@ -105,7 +106,7 @@ class DialogueBatch(NamedTuple):
                     yield number, span.target
 
     def references(self, name: str) -> list[list[Media]]:
-        """The media that each of `targets` with media is made from."""
+        """The media that each of `targets` is made from."""
         references = []
         for prompt in self.prompts:
             own = {span.number: span.target.media for span in prompt.spans}
@@ -115,7 +116,7 @@ class DialogueBatch(NamedTuple):
             references += [
                 [media[number] for number in target.references if number in media]
                 for target in targets
-                if target.modality == name and target.caption and target.media is not None
+                if target.modality == name and target.caption
             ]
         return references
 
@@ -277,16 +278,14 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         caption_conditioning = latents = None
         places = tuple(i for i, target in enumerate(targets) if target.media is not None)
         if CAPTION_CONDITIONING in self.needs:
-            caption_conditioning = self._caption_conditioning(
-                name, [target.caption for target in targets]
-            )
+            caption_conditioning = self._caption_conditioning(name, batch)
         if LATENTS in self.needs and places:
             media = [target.media for target in targets if target.media is not None]
             latents = cached_latents(self, decoder, media)
         references = None
         if latents is not None and decoder.references:
-            filled = [fill_slots(decoder.references, item) for item in batch.references(name)]
-            references = cached_references(self, decoder, filled)
+            shown = self._references(name, batch)
+            references = cached_references(self, decoder, [shown[place] for place in places])
         return TargetStates(
             decoder, conditioning, caption_conditioning, latents, places, references
         )
@@ -324,7 +323,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         for name in self.model.heads:
             targets = batch.targets(name)
             if targets and CAPTION_CONDITIONING in self.needs:
-                self._caption_conditioning(name, [target.caption for target in targets])
+                self._caption_conditioning(name, batch)
             media = [target.media for target in targets if target.media is not None]
             if media and LATENTS in self.needs:
                 cached_latents(self, self.model.decoders.get(name), media)
@@ -368,15 +367,18 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             self.feature_cache.keep_digests(item.media for item in items)
         return Features(*values)
 
-    @torch.no_grad()
-    def _caption_conditioning(self, name: str, captions: Sequence[str]) -> Conditioning:
-        """A decoder's own conditioning of captions."""
+    def _caption_conditioning(self, name: str, batch: DialogueBatch) -> Conditioning:
+        """A decoder's own conditioning of its targets' captions."""
         decoder = self.model.decoders.get(name)
+        captions = [target.caption for target in batch.targets(name)]
+        shown = self._references(name, batch) if decoder.sees_references else None
+        with torch.no_grad():
+            return cached_captions(self, decoder, captions, shown)
 
-        def embed(some: list[str]) -> list[Tensor]:
-            return [tensor for tensor in decoder.embed_captions(some) if tensor is not None]
-
-        return Conditioning(*self.cached(decoder.captioning(), captions, str, embed))
+    def _references(self, name: str, batch: DialogueBatch) -> list[list[Reference]]:
+        """What each of a modality's targets is made from, by its decoder's slots."""
+        slots = self.model.decoders.get(name).references
+        return [fill_slots(slots, media) for media in batch.references(name)]
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anymodal.data.captioned import Captioned
 from anymodal.decoders import Decoder
-from anymodal.decoders.references import EncodedReferences, References, fill_slots
+from anymodal.decoders.references import References, fill_slots
 from anymodal.training.losses import Denoise
 from anymodal.training.losses.states import DiffusionStates, TargetStates
 from anymodal.training.objectives.base import Objective
@@ -85,21 +85,25 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         draws = torch.rand(len(batch.samples))
         drop = (draws < self.dropout).tolist()
         captions = ["" if d else s.caption for d, s in zip(drop, batch.samples, strict=True)]
-        conditioning = self.model.embed_captions(captions)
+        references = self._dropped_references(batch, draws)
+        shown = references if self.model.sees_references else None
+        conditioning = self.model.embed_captions(captions, shown)
         target = TargetStates(
             self.model,
             conditioning,
             latents=latents,
             media_places=tuple(range(len(captions))),
-            references=self._dropped_references(batch, draws),
+            references=(
+                None if references is None else cached_references(self, self.model, references)
+            ),
         )
         return DiffusionStates({"": target})
 
-    def _dropped_references(self, batch: CaptionedBatch, draws: Tensor) -> EncodedReferences | None:
+    def _dropped_references(self, batch: CaptionedBatch, draws: Tensor) -> References | None:
         """References of a batch, without those that are dropped at these draws from [0, 1)."""
         if not self.model.references:
             return None
-        references = cached_references(self, self.model, self._references(batch))
+        references = self._references(batch)
         # One draw decides both, so that neither dropout changes the other's share.
         first = self.dropout / 2
         drop = ((first <= draws) & (draws < first + self.reference_dropout)).tolist()

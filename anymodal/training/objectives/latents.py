@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from anymodal.decoders.references import (
 from anymodal.io.feature_cache import CacheKey
 from anymodal.media import Media
 from anymodal.training.objectives.base import Objective
+from anymodal.types import Conditioning
 
 
 @torch.no_grad()
@@ -69,6 +71,42 @@ def _key(decoder: Decoder, media: Media) -> CacheKey:
     """Media of the decoder's own class have the latents that they have as what is to be made."""
     key = decoder.encoding()
     return key if isinstance(media, decoder.media) else key._replace(result="references")
+
+
+def cached_captions(
+    objective: Objective[Any, Any],
+    decoder: Decoder,
+    captions: Sequence[str],
+    references: References | None = None,
+) -> Conditioning:
+    """A decoder's own conditioning of captions, of a frozen caption encoder from the cache.
+
+    Args:
+        objective: whose cache it is.
+        decoder: whose encoder.
+        captions: at least one.
+        references: a list for each, where the encoder looks at them.
+    """
+    if not decoder.sees_references or references is None:
+
+        def embed(some: list[str]) -> list[Tensor]:
+            return [tensor for tensor in decoder.embed_captions(some) if tensor is not None]
+
+        return Conditioning(*objective.cached(decoder.captioning(), captions, str, embed))
+
+    def embed_beside(some: list[tuple[str, Sequence[Reference]]]) -> list[Tensor]:
+        conditioning = decoder.embed_captions([text for text, _ in some], [r for _, r in some])
+        return [tensor for tensor in conditioning if tensor is not None]
+
+    pairs = list(zip(captions, references, strict=True))
+    return Conditioning(*objective.cached(decoder.captioning(), pairs, _digest_pair, embed_beside))
+
+
+def _digest_pair(pair: tuple[str, Sequence[Reference]]) -> str:
+    """A caption alone has the digest that it has where nobody looks at references."""
+    caption, references = pair
+    media = [[reference.role, _digest(reference)] for reference in references]
+    return json.dumps([caption, media]) if media else caption
 
 
 def decode_missing(

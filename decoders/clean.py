@@ -1,0 +1,112 @@
+"""References as a part of the latents that has no noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from anymodal.decoders.mechanism import BranchWeights, ReferenceMechanism
+from anymodal.decoders.pipeline import Network
+from anymodal.decoders.references import (
+    EncodedReference,
+    EncodedReferences,
+    ReferenceSlot,
+    choose_slots,
+)
+
+
+class CleanFamily(Protocol):
+    """A family whose denoiser takes `hidden_states`, and a `timestep` for each of its tokens."""
+
+    @property
+    def network(self) -> Network:
+        """The denoiser."""
+
+    def spread(self, reference: EncodedReference, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """A reference's latents where those of an item (C, …) are, and a mask (1, …)."""
+
+    def token_mask(self, mask: Tensor) -> Tensor:
+        """A mask of latents (B, 1, …) as one of the denoiser's tokens (B, tokens)."""
+
+
+class CleanReferences(ReferenceMechanism):
+    """Puts references in the place of noise: latents that are known, at timestep 0.
+
+    What comes out there is dropped, and carries no loss.
+
+    Source: Wan 2.2 TI2V-5B (https://github.com/Wan-Video/Wan2.2), whose first frame it is; that
+    frames have timesteps of their own is diffusion forcing (Chen et al. 2024, arXiv:2407.01392).
+
+    Args:
+        family: whose denoiser it is.
+        slots: those that it may have, by role.
+        roles: those in use.
+
+    Raises:
+        ValueError: a role that there is no slot of.
+    """
+
+    def __init__(
+        self, family: CleanFamily, slots: Mapping[str, ReferenceSlot], roles: Sequence[str]
+    ) -> None:
+        self.family = family
+        self.slots = choose_slots(slots, roles)
+
+    def takes_together(self, references: EncodedReferences) -> bool:
+        """Return True: items without references have noise in their place."""
+        return True
+
+    def keep(self, latents: Tensor, references: EncodedReferences) -> Tensor:
+        """Latents (B, C, …) with the references in their places."""
+        values, mask = self._places(references, latents)
+        return torch.where(mask, values, latents)
+
+    def loss_mask(self, references: EncodedReferences, latents: Tensor) -> Tensor | None:
+        """Where latents carry a loss (B, 1, …): everywhere but in the references' places."""
+        if not any(references):
+            return None
+        return ~self._places(references, latents)[1]
+
+    @contextmanager
+    def beside_noise(
+        self, references: EncodedReferences, weights: BranchWeights | None = None
+    ) -> Iterator[None]:
+        """Show the denoiser references in every call within."""
+        if not any(references):
+            yield
+            return
+
+        def add(
+            _module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]
+        ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            noisy, timesteps = keywords["hidden_states"], keywords["timestep"]
+            copies = len(noisy) // len(references)  # those of guidance
+            values, mask = self._places(list(references) * copies, noisy)
+            unknown = ~self.family.token_mask(mask)
+            clean = {
+                "hidden_states": torch.where(mask, values, noisy),
+                "timestep": timesteps * unknown,
+            }
+            return inputs, keywords | clean
+
+        network: Any = self.family.network
+        hook = network.register_forward_pre_hook(add, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _places(self, references: EncodedReferences, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The references' latents (B, C, …) where they belong, and a mask (B, 1, …) of that."""
+        values = torch.zeros_like(like)
+        mask = torch.zeros_like(like[:, :1], dtype=torch.bool)
+        for row, item in enumerate(references):
+            for reference in item:
+                latents, places = self.family.spread(reference, like[row])
+                values[row] = torch.where(places.bool(), latents, values[row])
+                mask[row] |= places.bool()
+        return values, mask

@@ -1,0 +1,157 @@
+"""A start from a medium with noise on it, in the place of noise alone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from anymodal.decoders.pipeline import Network, Pipeline, Scheduler
+
+
+class StartFamily(Protocol):
+    """A family whose pipeline takes the latents that it starts from."""
+
+    pipeline: Pipeline
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the pipeline computes on."""
+
+    @property
+    def network(self) -> Network:
+        """The denoiser."""
+
+    def pack_latents(self, latents: Tensor) -> Tensor:
+        """Latents (B, …) in the layout that the pipeline's `__call__` takes them in."""
+
+
+class NoisedStart(NamedTuple):
+    """Clean latents (B, C, …) that a call starts from, and the share of its steps that it takes."""
+
+    latents: Tensor
+    strength: float
+
+
+def check_strength(strength: object, steps: int | None = None) -> float:
+    """Give a strength: above 0, where nothing would change, up to 1, where nothing stays.
+
+    Raises:
+        ValueError: it is none, or so little that none of the steps is left.
+    """
+    good = isinstance(strength, int | float) and not isinstance(strength, bool)
+    if not (good and 0 < strength <= 1):  # type: ignore[operator]
+        raise ValueError(f"strength={strength!r}; it must be a number above 0 and at most 1")
+    value = float(strength)  # type: ignore[arg-type]
+    if steps is not None and int(steps * value) < 1:
+        raise ValueError(
+            f"strength={strength!r} of steps={steps} leaves no step; raise one, so that their "
+            "product is at least 1"
+        )
+    return value
+
+
+def start_later(
+    family: StartFamily, start: NoisedStart, arguments: Mapping[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """Let the next call of a pipeline take the last part of its schedule, from noised latents.
+
+    The schedule is cut as diffusers' pipelines of image to image cut theirs. It is the one that
+    the pipeline itself sets at these arguments, which some do by the size of what they make.
+
+    Source: Meng et al. 2021 (SDEdit, arXiv:2108.01073), algorithm 1.
+
+    Args:
+        family: of the pipeline, whose scheduler is a copy for this call (`isolated_state`).
+        start: what to start from.
+        arguments: of the call.
+
+    Returns:
+        Further arguments of the call, and the number of steps that it will take.
+    """
+    from diffusers.utils.torch_utils import randn_tensor  # a second, which settings do without
+
+    pipeline, generator = family.pipeline, arguments["generator"]
+    scheduler = pipeline.scheduler
+    clean = start.latents.to(family.device)
+    blank = family.pack_latents(torch.zeros_like(clean, dtype=family.network.dtype))
+    _set_schedule(scheduler, lambda: pipeline(**{**arguments, "latents": blank}))
+    steps = int(arguments["num_inference_steps"])
+    order = int(getattr(scheduler, "order", 1))
+    share = steps * start.strength
+    # Pipelines of flow models take a step that is begun, the others whole ones.
+    first = int(max(steps - share, 0)) if _is_flow(scheduler) else max(steps - int(share), 0)
+    times = scheduler.timesteps[first * order :]
+    noise = randn_tensor(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
+    level = times[:1].repeat(len(clean)).to(clean.device)
+    noised = (
+        scheduler.scale_noise(clean, level, noise)
+        if _is_flow(scheduler)
+        else scheduler.add_noise(clean, noise, level)
+    )
+    # Pipelines scale what they take for noise by this; it is 1 but for a few schedulers.
+    noised = noised / float(getattr(scheduler, "init_noise_sigma", 1.0))
+    _cut_schedule(scheduler, first * order)
+    return {"latents": family.pack_latents(noised.to(family.network.dtype))}, steps - first
+
+
+def _is_flow(scheduler: Scheduler) -> bool:
+    return hasattr(scheduler, "scale_noise")
+
+
+class _ScheduleSetError(BaseException):
+    """A pipeline has set its schedule; nothing but `_set_schedule` may catch it."""
+
+
+def _set_schedule(scheduler: Scheduler, call: Callable[[], object]) -> None:
+    """Let a pipeline set its scheduler's timesteps, and nothing more."""
+    own = scheduler.set_timesteps
+
+    @functools.wraps(own)  # pipelines look at its signature
+    def set_and_stop(*args: Any, **kwargs: Any) -> None:
+        own(*args, **kwargs)
+        raise _ScheduleSetError
+
+    vars(scheduler)["set_timesteps"] = set_and_stop
+    try:
+        call()
+    except _ScheduleSetError:
+        pass
+    finally:
+        del vars(scheduler)["set_timesteps"]
+
+
+def _cut_schedule(scheduler: Scheduler, first: int) -> None:
+    """Let a scheduler show pipelines its timesteps from `first` on, and count steps from there.
+
+    Its own methods see all of them, since they look for others by their places.
+    """
+    whole: Tensor = scheduler.timesteps
+    own_set, own_step = scheduler.set_timesteps, scheduler.step
+    own_begin: Callable[[int], None] | None = getattr(scheduler, "set_begin_index", None)
+
+    @functools.wraps(own_set)
+    def set_timesteps(*args: Any, **kwargs: Any) -> None:
+        nonlocal whole
+        own_set(*args, **kwargs)
+        whole = scheduler.timesteps
+        scheduler.timesteps = whole[first:]
+        if own_begin is not None:
+            own_begin(first)
+
+    @functools.wraps(own_step)
+    def step(*args: Any, **kwargs: Any) -> object:
+        scheduler.timesteps = whole
+        try:
+            return own_step(*args, **kwargs)
+        finally:
+            scheduler.timesteps = whole[first:]
+
+    changed: dict[str, Callable[..., object]] = {"set_timesteps": set_timesteps, "step": step}
+    if own_begin is not None:
+        begin: Callable[[int], None] = own_begin
+        changed["set_begin_index"] = lambda begin_index=0: begin(first + begin_index)
+    vars(scheduler).update(changed)
