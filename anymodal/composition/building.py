@@ -127,6 +127,8 @@ def _build_model(
         )
 
     language = _of_kind(build(config["language"]), LanguageModel, "language")
+    if not config["modalities"] and not language.readers:
+        raise ConfigError("a model needs 'modalities', since its language model reads text alone")
     if config.get("lora"):
         language.enable_lora(**config["lora"])
     modalities = {

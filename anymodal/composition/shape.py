@@ -39,7 +39,8 @@ def check_shape(config: Config) -> None:
         if not isinstance(config.get(key) or {}, Mapping):
             raise ConfigError(f"{key} must be a mapping by name, not {shorten(config[key])}")
     for key in ("language", "modalities"):
-        if not config.get(key):
+        # Without any modality of its own, a language model may still read media by itself.
+        if not config.get(key) and config.get(key) != {}:
             raise ConfigError(f"a model needs {key!r}")
     for name, node in (config.get("parts") or {}).items():
         _check_label(name, "a part", "parts")

@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "6a66a76bd61bb1a7", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "e07a87b851d489f3", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "f555a1d42f7aa8b5", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -61,9 +61,10 @@ class ChatTemplate:
         tokenizer: a Hugging Face tokenizer; without a template it gets `PLAIN_TEMPLATE`.
         stops: ids that end a reply, as far as they are known; the template's own is added.
         media: what it writes for media, by their types.
+        as_parts: whether it is given parts, though it takes texts too.
 
     Attributes:
-        takes_parts: whether it takes contents as lists of parts alone, and writes media itself.
+        takes_parts: whether it is given contents as lists of parts, and writes media itself.
 
     Raises:
         ValueError: if no special token ends an assistant's turn.
@@ -74,6 +75,7 @@ class ChatTemplate:
         tokenizer: TextTokenizer,
         stops: Collection[int],
         media: Mapping[str, str] | None = None,
+        as_parts: bool = False,
     ) -> None:
         self.tokenizer, self.media = tokenizer, dict(media or {})
         self.jinja = _text_of(tokenizer.chat_template)
@@ -88,7 +90,7 @@ class ChatTemplate:
         )
         self.stops = frozenset(stops)
         self.takes_parts = False
-        self.takes_parts = bool(self.media) and self._wants_parts()
+        self.takes_parts = bool(self.media) and (as_parts or self._wants_parts())
         self.stops |= {self._end_of_turn()}
         self.marks = self._plain_marks()
         self._texts: dict[str, list[int]] = {}

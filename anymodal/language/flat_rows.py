@@ -358,7 +358,11 @@ def _any_trains(weights: Iterable[Tensor]) -> bool:
 
 
 def _depends_on_length(language: LanguageModel) -> bool:
-    """Return whether positions turn by the whole sequence's length, or attention sees chunks."""
+    """Return whether positions turn by the whole sequence's length, or attention sees chunks or
+    what comes.
+    """
+    if language.family is not None and not language.family.is_causal:
+        return True  # media's positions see later ones, which no trial of texts shows
     config = language.model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
     chunked = getattr(config, "attention_chunk_size", None) is not None

@@ -22,7 +22,7 @@ from anymodal.io.message_content import ToolCall
 from anymodal.io.protocols import TextTokenizer
 from anymodal.io.recorded import Recorded
 from anymodal.language.chat_template import ChatTemplate
-from anymodal.language.families.base import MediaReader
+from anymodal.language.families.base import MediaReader, PassInputs
 from anymodal.language.families.table import multimodal_family
 from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
 from anymodal.language.positions import position_inputs
@@ -102,8 +102,10 @@ class LanguageModel(Recorded, nn.Module):
         self.finish = self._measure_finish()
 
     def _template(self, stops: Collection[int]) -> ChatTemplate:
-        written = {media.kind: reader.placeholder for media, reader in self.readers.items()}
-        return ChatTemplate(self.tokenizer, stops, written)
+        readers = self.readers.items()
+        written = {media.kind: each.written or each.placeholder for media, each in readers}
+        as_parts = self.family is not None and self.family.renders_parts
+        return ChatTemplate(self.tokenizer, stops, written, as_parts)
 
     def _measure_finish(self) -> Finish:
         """Measure what the model does around its output layer, on ids from its vocabulary's middle.
@@ -262,10 +264,13 @@ class LanguageModel(Recorded, nn.Module):
             rows = self.embedding.weight
             return can_pack(rows, lambda embeds, positions: self(embeds, positions=positions))
 
-    def packs_positions(self, axes: Sequence[Tensor | None]) -> bool:
+    def packs_positions(self, axes: Sequence[Tensor | None], has_media: bool = False) -> bool:
         """Return whether sequences of such positions (A, T) may share a row: where media have some
-        of their own, a model with a single axis can't tell where a sequence ends.
+        of their own, a model with a single axis can't tell where a sequence ends; where a
+        picture's positions see each other, masks of transformers don't keep rows' sequences apart.
         """
+        if has_media and self.family is not None and not self.family.is_causal:
+            return False
         return self.packs and (self.num_axes > 1 or all(each is None for each in axes))
 
     def add_tokens(self, names: Sequence[str]) -> list[int]:
@@ -420,10 +425,12 @@ class LanguageModel(Recorded, nn.Module):
         inputs_embeds = inputs_embeds.to(self.embedding.weight.dtype)
         if inputs_embeds.shape[-1] > self.width:
             assert self.family is not None, "a reader of its own gave deep features"
-            inputs_embeds, deep = inputs_embeds.split(
-                (self.width, self.input_width - self.width), -1
-            )
-            more |= self.family.deep_inputs(deep.unflatten(-1, (-1, self.width)))
+            layers = inputs_embeds.unflatten(-1, (-1, self.width))  # (B, T, 1 + L, D)
+            inputs_embeds = layers[:, :, 0]
+            given, position_ids = more.get("attention_mask"), more.get("position_ids")
+            config: Any = self.backbone.config
+            inputs = PassInputs(config, inputs_embeds, given, position_ids, past_key_values)
+            more |= self.family.deep_inputs(inputs, layers[:, :, 1:])
         output = self.backbone(
             inputs_embeds=inputs_embeds,
             past_key_values=past_key_values,

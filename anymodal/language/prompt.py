@@ -260,7 +260,8 @@ class PromptBuilder:
             )
         ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
         language, axes = self.language, [p.axes for p in prompts]
-        share_rows = share_rows if language.packs_positions(axes) else False
+        has_media = any(prompt.media for prompt in prompts)
+        share_rows = share_rows if language.packs_positions(axes, has_media) else False
         device = language.device.type
         return PromptRows(prompts, pack(ids, labels, share_rows, language.width, device, axes))
 
@@ -372,13 +373,22 @@ class PromptBuilder:
         parts.media.append(item)
         parts.runs.append(runs)
         parts.numbers.append(number)
-        ids = [self.signals.pointer(number)] if self.signals.pointers else []
-        for run in positions:
-            if isinstance(run, str):
-                ids += self.language.encode_mark(run)
-            else:
-                ids += [self.signals.placeholder(name)] * run.count
-        return ids if name in self.signals.inputs else MediaIds(ids, type(item).kind)
+        pointer = [self.signals.pointer(number)] if self.signals.pointers else []
+        ids = [self._ids_of_run(name, run) for run in positions]
+        joined = pointer + [token for each in ids for token in each]
+        if name in self.signals.inputs:
+            return joined
+        first, last = positions[0], positions[-1]
+        opens, closes = isinstance(first, str) and not pointer, isinstance(last, str)
+        inner = ids[opens : len(ids) - closes]
+        marks = str(first) if opens else "", str(last) if closes else ""
+        tokens = pointer + [token for each in inner for token in each]
+        return MediaIds(joined, type(item).kind, marks, tokens)
+
+    def _ids_of_run(self, name: str, run: str | SoftRun) -> list[int]:
+        if isinstance(run, str):
+            return self.language.encode_mark(run)
+        return [self.signals.placeholder(name)] * run.count
 
     def _labels(self, ids: list[int]) -> list[int]:
         # Only a span's first signal token is ever chosen; the rest follows by construction, and so

@@ -18,11 +18,15 @@ class MediaIds(list[int]):
 
     Attributes:
         kind: its type, as chat templates name it.
+        marks: the texts that it begins and ends with.
+        inner: the ids between these.
     """
 
-    def __init__(self, ids: Sequence[int], kind: str) -> None:
+    def __init__(
+        self, ids: Sequence[int], kind: str, marks: tuple[str, str], inner: Sequence[int]
+    ) -> None:
         super().__init__(ids)
-        self.kind = kind
+        self.kind, self.marks, self.inner = kind, marks, inner
 
 
 Piece = str | list[int]
@@ -114,20 +118,25 @@ def lay_out_parts(
         stops: ids that end a turn.
     """
     segments: list[TemplateSegment] = []
-    last, space = 0, ""
+    last, space, closing = 0, "", ""
     for place, part in enumerate(parts):
         if isinstance(part, PlacedPiece):
             role, pieces = messages[part.message]
             piece, last = pieces[part.piece], part.message
-            ids = encoders.typed(space + piece) if isinstance(piece, str) else [*piece]
+            if isinstance(piece, MediaIds):  # its marks are read with what stands beside them
+                ids, closing = [*piece.inner], piece.marks[1]
+            else:
+                ids = encoders.typed(space + piece) if isinstance(piece, str) else [*piece]
             segments.append(TemplateSegment(ids, role, True, role == ASSISTANT, numbers[last]))
             continue
         follows = parts[place + 1] if place + 1 < len(parts) else None
         assert not isinstance(follows, str), "texts and pieces take turns"
-        before_text = follows and isinstance(messages[follows.message][1][follows.piece], str)
+        next_piece = messages[follows.message][1][follows.piece] if follows else ""
         # A space before a text belongs to its first word, and a reply's opening ends without.
-        bare = part.rstrip(" ") if before_text or follows is None else part
+        bare = part.rstrip(" ") if isinstance(next_piece, str) else part
         space = part[len(bare) :]
+        opening = next_piece.marks[0] if isinstance(next_piece, MediaIds) else ""
+        bare, closing = closing + bare + opening, ""
         role, number = messages[last][0], numbers[last]
         ids = encoders.within(bare) if place else encoders.opening(bare)
         if not place:

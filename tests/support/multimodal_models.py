@@ -13,7 +13,7 @@ import transformers as hf
 from torch import Tensor
 
 from anymodal.types import Message
-from tests.support.language_models import on_bytes
+from tests.support.language_models import on_bytes, on_pieces
 
 SMALL_TEXT: dict[str, Any] = {
     "hidden_size": 16,
@@ -107,6 +107,7 @@ class MultimodalModel:
         own: pictures as transformers' processor of it gives them: what stands for each in a text,
             and the model's inputs.
         mark: what stands for a picture in the chat template.
+        types: the soft token that the model is told the places of.
     """
 
     label: str
@@ -120,6 +121,7 @@ class MultimodalModel:
     reads: tuple[str, ...] = ("image",)
     own: Callable[[list[Any]], tuple[list[str], dict[str, Any]]] = lambda _: ([], {})
     mark: str = "<|image_pad|>"
+    types: str = ""
 
     def inputs(self, tokenizer: Any, messages: Sequence[Message]) -> dict[str, Tensor]:
         """The inputs of transformers' own class for a conversation with pictures."""
@@ -144,6 +146,9 @@ class MultimodalModel:
         if "image_grid_thw" in inputs and self.mark == "<|image_pad|>":
             token = tokenizer.convert_tokens_to_ids(self.mark)
             inputs = {**inputs, "mm_token_type_ids": (ids == token).long()}
+        if inputs and self.types:
+            token = tokenizer.convert_tokens_to_ids(self.types)
+            inputs = {**inputs, "token_type_ids": (ids == token).long()}
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **inputs}
 
     @property
@@ -322,6 +327,47 @@ def _omni_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
     return [mark.replace("<|image_pad|>", "<|IMAGE|>") for mark in marks], inputs
 
 
+SIGLIP: dict[str, Any] = {
+    **{"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2},
+    **{"num_attention_heads": 2, "image_size": 16, "patch_size": 4},
+    "initializer_range": 0.3,
+}
+GEMMA_PICTURES = {
+    "image_processor_type": "Gemma3ImageProcessor",
+    "size": {"height": 16, "width": 16},
+}
+GEMMA = (
+    "{{ bos_token }}{% for m in messages %}"
+    "<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
+    "{% if m.content is string %}{{ m.content | trim }}{% else %}"
+    "{% for item in m.content %}{% if item.type == 'image' %}{{ '<start_of_image>' }}"
+    "{% else %}{{ item.text | trim }}{% endif %}{% endfor %}{% endif %}"
+    "<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+
+
+def _gemma_tokenizer() -> Any:
+    marks = ["<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>"]
+    marks.append("<image_soft_token>")
+    # Lines' ends are one token, as in Gemma's vocabulary.
+    return on_pieces(
+        hf.GemmaTokenizer,
+        ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *marks),
+        ("a\n\n\nb\n\nc\n",),
+        extra_special_tokens=marks,
+        chat_template=GEMMA,
+    )
+
+
+def _gemma_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    processor = hf.Gemma3ImageProcessorPil(**GEMMA_PICTURES)
+    inputs = dict(processor(pictures, return_tensors="pt"))
+    del inputs["num_crops"]
+    text = f"\n\n<start_of_image>{'<image_soft_token>' * 4}<end_of_image>\n\n"
+    return [text] * len(pictures), inputs
+
+
 MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
     "qwen2.5-vl": MultimodalModel(
         "Qwen2.5-VL",
@@ -380,5 +426,27 @@ MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
         reads=("image", "video", "audio"),
         own=_omni_pictures,
         mark="<|IMAGE|>",
+    ),
+    "gemma-3": MultimodalModel(
+        "Gemma 3",
+        hf.Gemma3ForConditionalGeneration,
+        _gemma_tokenizer,
+        {
+            "query_pre_attn_scalar": 8,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "sliding_window": 4096,
+            "pad_token_id": 0,
+        },
+        {**SIGLIP, "model_type": "siglip_vision_model"},
+        lambda tokenizer: {
+            "image_token_index": tokenizer.convert_tokens_to_ids("<image_soft_token>"),
+            "boi_token_index": tokenizer.convert_tokens_to_ids("<start_of_image>"),
+            "eoi_token_index": tokenizer.convert_tokens_to_ids("<end_of_image>"),
+        },
+        {"preprocessor_config.json": GEMMA_PICTURES},
+        {"mm_tokens_per_image": 4},
+        own=_gemma_pictures,
+        mark="<start_of_image>",
+        types="<image_soft_token>",
     ),
 }

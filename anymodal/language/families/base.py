@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.protocols import TextTokenizer
@@ -46,10 +46,12 @@ class MediaReader(ABC):
     Attributes:
         media: the class of media that it reads.
         placeholder: the token that holds the place of a soft token.
+        written: what chat templates write for an item, the same where it is empty.
     """
 
     media: type[Media]
     placeholder: str
+    written: str = ""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
@@ -106,17 +108,32 @@ class MediaReader(ABC):
         return CacheKey(result, (*self.modules,), self.metadata, (self,))
 
 
+class PassInputs(NamedTuple):
+    """Inputs of one pass through a backbone.
+
+    Shapes: embeds (B, T, D); mask (B, past + T); positions as transformers takes them.
+    """
+
+    config: Any
+    embeds: Tensor
+    mask: Tensor | None
+    positions: Tensor | None
+    past: Cache | None
+
+
 class MultimodalFamily(ABC):
     """One family of multimodal language models of transformers.
 
     Attributes:
-        auto_class: transformers' class that opens its checkpoints.
         num_axes: of its positions.
-        num_deep: layers that get features of media beside the first one (DeepStack, Meng et al.
-            2024, arXiv:2406.04334), by a model's configuration.
+        is_causal: whether no position sees a later one; a picture's may see each other.
+        renders_parts: whether its chat template is given contents as parts, though it takes texts
+            too, since its marks of media are read together with what stands beside them.
     """
 
     num_axes: ClassVar[int] = 1
+    is_causal: ClassVar[bool] = True
+    renders_parts: ClassVar[bool] = False
 
     @abstractmethod
     def open_model(self, path_or_name: str, **settings: Any) -> Any:
@@ -142,12 +159,14 @@ class MultimodalFamily(ABC):
         return decoder
 
     def num_deep(self, config: Any) -> int:
-        """L."""
+        """Layers that get features of media beside the first (DeepStack, Meng et al. 2024,
+        arXiv:2406.04334), or that are told something else of them; L.
+        """
         return 0
 
-    def deep_inputs(self, deep: Tensor) -> dict[str, Any]:
-        """The backbone's arguments for features (B, T, L, D) of deep layers, 0 where there are
-        none.
+    def deep_inputs(self, inputs: PassInputs, deep: Tensor) -> dict[str, Any]:
+        """The backbone's arguments for what media give to deep layers (B, T, L, D), 0 where
+        nothing; they replace those of `inputs`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no deep layers")
 

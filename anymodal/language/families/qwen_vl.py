@@ -22,7 +22,12 @@ from transformers import PreTrainedModel
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from anymodal.io.protocols import TextTokenizer
-from anymodal.language.families.base import Checkpoint, ImageTextFamily, MediaReader
+from anymodal.language.families.base import (
+    Checkpoint,
+    ImageTextFamily,
+    MediaReader,
+    PassInputs,
+)
 from anymodal.language.families.grids import Grid, fit_size, grid_run
 from anymodal.language.families.pixels import (
     Settings,
@@ -251,7 +256,7 @@ class Qwen3VL(QwenVL):
     def num_deep(self, config: Any) -> int:
         return len(config.vision_config.deepstack_visual_indexes)
 
-    def deep_inputs(self, deep: Tensor) -> dict[str, Any]:
+    def deep_inputs(self, inputs: PassInputs, deep: Tensor) -> dict[str, Any]:
         layers = deep.flatten(0, 1).unbind(1)  # L of (B · T, D)
         everywhere = torch.ones(deep.shape[:2], dtype=torch.bool, device=deep.device)
         return {"visual_pos_masks": everywhere, "deepstack_visual_embeds": [*layers]}

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from transformers import PreTrainedModel
 
 from anymodal.language.families.base import MultimodalFamily
+from anymodal.language.families.gemma3 import Gemma3
 from anymodal.language.families.idefics import Idefics3, SmolVLM
 from anymodal.language.families.internvl import InternVL
 from anymodal.language.families.qwen_omni import QwenOmniThinker
 from anymodal.language.families.qwen_vl import Qwen3VL, QwenVL
 
 MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
+    "gemma3": Gemma3(),
     "idefics3": Idefics3(),
     "internvl": InternVL(),
     "qwen2_5_omni": QwenOmniThinker(),
