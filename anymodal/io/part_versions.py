@@ -37,12 +37,12 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "e07a87b851d489f3", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "f555a1d42f7aa8b5", ("anymodal.decoders.families", "anymodal.types")
+        1, "067ad9f602e94298", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "8c1971cbdb9f36ff", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "109c6ca80f261ff8", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "3cca952dcec9b5f9", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from diffusers.models.embeddings import get_1d_rotary_pos_embed
@@ -13,7 +15,36 @@ from anymodal.media import Audio, Media
 from anymodal.types import Conditioning
 
 
-class StableAudio(Family):
+class Waves(Family):
+    """Families over an autoencoder of waves (channels, samples), `seconds` long.
+
+    Attributes:
+        rate: samples a second.
+        channels: of the sounds.
+        samples: of what the denoiser makes.
+        seconds: length of the sounds.
+    """
+
+    media = Audio
+    rate: int
+    channels: int
+    samples: int
+    seconds: float
+
+    def prepare(self, media: Media) -> Tensor:
+        assert isinstance(media, Audio), "DiffusionDecoder.prepare refuses others"
+        if len(media.samples) != self.channels:
+            media = media.mono()
+        samples = media.resample(self.rate).samples.repeat(self.channels // len(media.samples), 0)
+        samples = samples[:, : round(self.seconds * self.rate)]
+        padding = self.samples - samples.shape[1]
+        return torch.from_numpy(np.pad(samples, ((0, 0), (0, padding))))
+
+    def postprocess(self, output: np.ndarray) -> Media:
+        return Audio(output.clip(-1, 1), self.rate)
+
+
+class StableAudio(Waves):
     """Stable Audio Open (https://arxiv.org/abs/2407.14358), `seconds` long, at most its full time.
 
     The conditioning is the caption encoder's; the pipeline projects it and zeroes the padding.
@@ -28,7 +59,6 @@ class StableAudio(Family):
         ValueError: the pipeline makes no sounds of that length.
     """
 
-    media = Audio
     legacy_callback = True
 
     def __init__(
@@ -50,15 +80,6 @@ class StableAudio(Family):
 
     def apply_mask(self, conditioning: Conditioning) -> Conditioning:
         return mask_padding(conditioning)
-
-    def prepare(self, media: Media) -> Tensor:
-        assert isinstance(media, Audio), "DiffusionDecoder.prepare refuses others"
-        if len(media.samples) != self.channels:
-            media = media.mono()
-        samples = media.resample(self.rate).samples.repeat(self.channels // len(media.samples), 0)
-        samples = samples[:, : round(self.seconds * self.rate)]
-        padding = self.samples - samples.shape[1]
-        return torch.from_numpy(np.pad(samples, ((0, 0), (0, padding))))
 
     def encode(self, batch: Tensor) -> Tensor:
         return torch.as_tensor(self.pipeline.vae.encode(batch).latent_dist.mode())
@@ -93,5 +114,63 @@ class StableAudio(Family):
             "negative_attention_mask": None if negative is None else negative.mask.long(),
         }
 
-    def postprocess(self, output: np.ndarray) -> Media:
-        return Audio(output.clip(-1, 1), self.rate)
+
+class StableAudio3(Waves):
+    """Stable Audio 3 (https://arxiv.org/abs/2605.17991): a T5Gemma's states, and the length.
+
+    The network puts what it has learned for padding in the place of what the mask leaves out.
+
+    Args:
+        pipeline: a `StableAudio3Pipeline`.
+        seconds: length of the sounds; nothing in the pipeline tells it but the longest.
+
+    Raises:
+        ValueError: the pipeline makes no sounds of that length.
+    """
+
+    max_tokens = 256
+
+    def __init__(self, pipeline: Pipeline, seconds: float = 10.0) -> None:
+        super().__init__(pipeline)
+        vae, longest = pipeline.vae, float(pipeline.duration_embedder.config.max_val)
+        if not 0 < seconds <= longest:
+            raise ValueError(f"seconds={seconds}, but this pipeline makes up to {longest:g} s")
+        self.seconds = seconds
+        self.rate = int(vae.config.sampling_rate)
+        self.channels = int(vae.config.audio_channels)
+        factor = int(vae.downsampling_ratio)
+        frames = math.ceil(seconds * self.rate / factor)
+        self.samples = frames * factor
+        self.latent_shape = (int(vae.config.latent_dim), frames)
+        self.media_shape = (self.channels, self.samples)
+
+    @property
+    def width(self) -> int:
+        return int(self.pipeline.transformer.config.cond_token_dim)
+
+    def encode(self, batch: Tensor) -> Tensor:
+        return torch.as_tensor(self.pipeline.vae.encode(batch).latents)
+
+    def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        pipeline, count = self.pipeline, len(inputs)
+        length = pipeline.encode_duration(self.seconds, inputs.device, 1, count)
+        context, mask = pipeline.prepare_cross_attention(
+            conditioning.embeds, conditioning.mask.long(), length
+        )
+        output: Tensor = pipeline.transformer(
+            inputs,
+            timesteps,
+            encoder_hidden_states=context,
+            global_hidden_states=length.to(inputs),
+            encoder_attention_mask=mask,
+        ).sample
+        return output
+
+    def call_kwargs(
+        self, positive: Conditioning, negative: Conditioning | None, guidance: float
+    ) -> dict[str, object]:
+        return super().call_kwargs(positive, negative, guidance) | {
+            "encoder_attention_mask": positive.mask.long(),
+            "negative_encoder_attention_mask": None if negative is None else negative.mask.long(),
+            "duration": self.seconds,
+        }

@@ -11,6 +11,7 @@ FAMILIES = {
     "PixArtSigmaPipeline": "images.PixArtSigma",
     "LattePipeline": "videos.Latte",
     "StableAudioPipeline": "audios.StableAudio",
+    "StableAudio3Pipeline": "audios.StableAudio3",
     "StableDiffusionPipeline": "images.StableDiffusion",
     "StableDiffusionXLPipeline": "images.StableDiffusionXL",
     "StableDiffusion3Pipeline": "flow_images.StableDiffusion3",
@@ -42,6 +43,10 @@ REFUSED = {
     "QwenImageEditPipeline": "it is the one of August 2025, which takes a single picture; use "
     "Qwen-Image-Edit from 2509 on (QwenImageEditPlusPipeline)",
     "FluxFillPipeline": "it fills a mask, and nothing here draws one; use FluxKontextPipeline",
+    "StableAudio3AudioToAudioPipeline": "open it as the StableAudio3Pipeline that it shares its "
+    "parts with; a sound as the reference `source`, with strength, is the start there",
+    "StableAudio3InpaintPipeline": "open it as the StableAudio3Pipeline that it shares its parts "
+    "with; a sound with a gap is nothing that a message can hold",
     "DreamLitePipeline": "its call takes a prompt alone, not the prompt's embeddings",
     "OmniGenPipeline": "its call takes a prompt alone, not the prompt's embeddings",
     "Cosmos3OmniPipeline": "its call takes a prompt alone, not the prompt's embeddings",

@@ -53,7 +53,7 @@ def by_definition(
     """Input, time and target as papers and schedulers define them, written out once more."""
     level = levels.view(-1, *[1] * (clean.ndim - 1))
     if prediction == "flow_prediction":  # a straight line from picture to noise
-        return (1 - level) * clean + level * noise, 1000 * levels, noise - clean
+        return (1 - level) * clean + level * noise, len(scheduler) * levels, noise - clean
     if isinstance(scheduler, CosineDPMSolverMultistepScheduler):  # Karras et al. 2022, with -v
         s, d = level, scheduler.config.sigma_data
         noisy, root = clean + s * noise, (s**2 + d**2).sqrt()

@@ -8,7 +8,13 @@ from typing import Any
 
 from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
 
-from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, stable_audio_open
+from tests.support.audio_pipelines import (
+    audioldm,
+    audioldm_2,
+    stable_audio,
+    stable_audio_3,
+    stable_audio_open,
+)
 from tests.support.image_pipelines import (
     alpha,
     flux,
@@ -249,6 +255,15 @@ FAMILIES: dict[str, Family] = {
         stable_audio_open,
         "v_prediction",
         options={"zeros": True},
+    ),
+    "stable_audio_3": Family(
+        "Stable Audio 3",
+        "StableAudio3Pipeline",
+        stable_audio_3,
+        FLOW,
+        options={"seconds": 0.3},
+        call={"duration": 0.3},
+        sliced=False,
     ),
     "text_to_video": Family(
         "ModelScope's text to video",
