@@ -112,6 +112,25 @@ class Decoder(Recorded, nn.Module, ABC):
     ) -> Tensor:
         """The mean denoising loss of prepared or encoded media under a conditioning."""
 
+    def losses(
+        self,
+        batch: Tensor,
+        conditioning: Conditioning,
+        generator: torch.Generator | None = None,
+        references: EncodedReferences | None = None,
+    ) -> Tensor:
+        """The denoising loss of each item (B,), of which `loss` is the mean.
+
+        A generator of equal state gives equal noise and noise levels to media of equal shapes.
+
+        Raises:
+            ValueError: a decoder that tells no losses of single items.
+        """
+        raise ValueError(
+            f"{type(self).__name__} tells no losses of single media, by which two are compared; "
+            "give it a method losses, or leave diffusion_dpo out"
+        )
+
     @abstractmethod
     def sample(
         self,

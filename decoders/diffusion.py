@@ -277,6 +277,35 @@ class DiffusionDecoder(Decoder):
         Raises:
             ValueError: shapes that do not fit the decoder or one another.
         """
+        errors, learned = self._squared_errors(batch, conditioning, generator, references)
+        if learned is None:
+            return errors.mean()
+        weights = learned.expand_as(errors)
+        return (errors * weights).sum() / weights.sum().clamp(min=1)
+
+    def losses(
+        self,
+        batch: Tensor,
+        conditioning: Conditioning,
+        generator: torch.Generator | None = None,
+        references: EncodedReferences | None = None,
+    ) -> Tensor:
+        errors, learned = self._squared_errors(batch, conditioning, generator, references)
+        if learned is None:
+            return errors.flatten(1).mean(1)
+        weights = learned.expand_as(errors).flatten(1)
+        return (errors.flatten(1) * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+    def _squared_errors(
+        self,
+        batch: Tensor,
+        conditioning: Conditioning,
+        generator: torch.Generator | None,
+        references: EncodedReferences | None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Squared differences (B, …) of the denoiser's output and its target, and where they count;
+        None where they do everywhere.
+        """
         conditioning = self.family.check_conditioning(conditioning)
         clean = self._latents(batch)
         if len(clean) != len(conditioning.embeds):
@@ -303,12 +332,7 @@ class DiffusionDecoder(Decoder):
         with self.lock, cpu_attention(clean.device):
             output = self._denoise(inputs, timesteps, conditioning, references)
         # In float32: squares of small errors are 0 in float16.
-        errors = (output.float() - target.float()).square()
-        learned = self._loss_mask(references, clean)
-        if learned is None:
-            return errors.mean()
-        weights = learned.expand_as(errors)
-        return (errors * weights).sum() / weights.sum().clamp(min=1)
+        return (output.float() - target.float()).square(), self._loss_mask(references, clean)
 
     def _loss_mask(self, references: EncodedReferences | None, latents: Tensor) -> Tensor | None:
         if references is None or self._mechanism is None:

@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "e07a87b851d489f3", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "067ad9f602e94298", ("anymodal.decoders.families", "anymodal.types")
+        1, "bde111762bf35480", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "8c1971cbdb9f36ff", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")

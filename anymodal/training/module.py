@@ -64,8 +64,10 @@ class StageModule(L.LightningModule):
         for part in self.model.modules():
             if isinstance(part, LanguageModel):
                 part.packs  # noqa: B018 (tried here, since workers can't use an accelerator)
+        objective.remember_start()
         weights = {name: loss.weight for name, loss in objective.losses.items()}
-        self.step = Step(weights, run.accumulate_grad_batches)
+        figures = {name: loss.figures for name, loss in objective.losses.items()}
+        self.step = Step(weights, run.accumulate_grad_batches, figures)
         self.progress = Progress(run)
         self.gradients = GradientCheck(self.trainable, run, objective.losses, self.progress)
         self.trained_weights: dict[str, nn.Parameter] = {}
@@ -150,6 +152,7 @@ class StageModule(L.LightningModule):
         if self.progress.take(report):
             losses = {"loss": report.loss, "gradient_norm": report.norm}
             self.means.add(losses | {f"loss/{n}": v for n, v in report.figures.items()})
+            self.means.add(report.side_figures)
             self.means.add_sums({f"loss/{n}": pair for n, pair in report.source_sums.items()})
             self.gradients.note(report.flags[1:], report.norm)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -38,6 +39,7 @@ class StepReport(NamedTuple):
         norm: of the gradient.
         flags: sums over processes of the further flags.
         source_sums: sum and weight of each loss of each data set of a mixture, by their names.
+        side_figures: means that losses have beside themselves, by their names in the log.
     """
 
     figures: dict[str, float]
@@ -46,6 +48,7 @@ class StepReport(NamedTuple):
     norm: float
     flags: list[float]
     source_sums: dict[str, tuple[float, float]]
+    side_figures: dict[str, float] = {}
 
 
 class Step:
@@ -61,13 +64,21 @@ class Step:
     Args:
         weights: of each loss, by name.
         size: A, micro-batches in a step.
+        side_figures: names of the means that a loss has beside itself, by its name.
 
     Attributes:
         sources: names of the data sets of a mixture, whose losses are told apart.
     """
 
-    def __init__(self, weights: Mapping[str, float], size: int) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        size: int,
+        side_figures: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self.weights, self.size = dict(weights), size
+        self.side_figures = {name: tuple(figures) for name, figures in side_figures.items()}
+        self.side_means: dict[tuple[str, str], Tensor] = {}
         self.device = torch.device("cpu")
         self.totals: dict[tuple[str, str], int | Tensor] = {}  # N, by loss and part
         self.figures: dict[str, Tensor] = {}
@@ -78,6 +89,7 @@ class Step:
     def begin(self, counts: Counts, device: torch.device) -> None:
         """Begin a step that has so many things in this process."""
         self.device, self.figures, self.totals_of_batches = device, {}, []
+        self.side_means = {}
         own = {(name, part): n for name, parts in counts.items() for part, n in parts.items()}
         self.totals = dict(own)
         self.source_losses = SourceLosses(self.sources, own, device)
@@ -101,6 +113,10 @@ class Step:
             for part in parts:
                 if source_numbers and part.items is not None:
                     self.source_losses.add((name, part.part), part.items, source_numbers)
+                if part.figures is not None:
+                    means = part.figures.detach().float() * self._share(name, part)
+                    before = self.side_means.get((name, part.part))
+                    self.side_means[name, part.part] = means if before is None else before + means
             if not terms_of_loss:
                 continue
             value = sum(terms_of_loss[1:], terms_of_loss[0])
@@ -143,21 +159,21 @@ class Step:
                 bad.flatten(),
                 flags.to(self.device, torch.float32),
                 (of_sources := self.source_losses.table()).to(self.device),
+                side := self._side_table(),
             ]
         )
         table = collectives.all_reduce_sum(own)
         totals = [each for each in self.totals.values() if isinstance(each, Tensor)]
         step_values = [norm.detach().to(self.device).float(), *totals]
         host_values: list[float] = torch.cat([table, torch.stack(step_values).float()]).tolist()
-        sums, bad_flags, other_flags, source_sums, (norm_value, *host_totals) = _split(
+        sums, bad_flags, other_flags, source_sums, side_sums, step_numbers = _split(
             host_values,
-            (len(names), bad.numel(), len(flags), len(of_sources), len(step_values)),
+            (len(names), bad.numel(), len(flags), len(of_sources), len(side), len(step_values)),
         )
+        norm_value, *host_totals = step_numbers
         counts = dict(zip(self.totals, host_totals, strict=True)) if host_totals else self.totals
         there = {name for (name, _), total in counts.items() if total}
-        values = {
-            n: v / (self.size * count) for n, v in zip(names, sums, strict=True) if n in there
-        }
+        values = {n: v / self._divisor for n, v in zip(names, sums, strict=True) if n in there}
         loss = sum(self.weights[name] * value for name, value in values.items())
         return StepReport(
             values,
@@ -166,7 +182,37 @@ class Step:
             norm_value,
             other_flags,
             self.source_losses.read(source_sums),
+            self._side_figures(side_sums, counts),
         )
+
+    @property
+    def _side_keys(self) -> list[tuple[str, str]]:
+        """Losses with further figures and their parts, in the same order in every process."""
+        return [key for key in self.totals if self.side_figures.get(key[0])]
+
+    def _side_table(self) -> Tensor:
+        """All further figures in a row, to be added up over processes."""
+        rows = []
+        for key in self._side_keys:
+            zeros = torch.zeros(len(self.side_figures[key[0]]), device=self.device)
+            rows.append(self.side_means.get(key, zeros))
+        return torch.cat(rows) if rows else torch.zeros(0, device=self.device)
+
+    def _side_figures(
+        self, sums: Sequence[float], counts: Mapping[tuple[str, str], object]
+    ) -> dict[str, float]:
+        """The further figures that there is something of, by their names in the log."""
+        names = [(key, figure) for key in self._side_keys for figure in self.side_figures[key[0]]]
+        return {
+            "/".join(each for each in (*key, figure) if each): value / self._divisor
+            for (key, figure), value in zip(names, sums, strict=True)
+            if counts[key]
+        }
+
+    @property
+    def _divisor(self) -> int:
+        """A·P, by which the shares of a mean are too large."""
+        return self.size * collectives.world_size()
 
 
 def _split(values: Sequence[float], sizes: Sequence[int]) -> list[list[float]]:

@@ -17,6 +17,7 @@ import yaml
 from torch import Tensor, nn
 
 from anymodal.data.captioned import Captioned
+from anymodal.data.preferences import PreferenceSample
 from anymodal.encoders.base import like_weights
 from anymodal.io.checkpoint import save_weights
 from anymodal.model import AnyModal
@@ -117,6 +118,24 @@ def talks(count: int = 13) -> list[list[Message]]:
         answer = [f"Here is ball {seed}: ", Target("image", f"a ball {seed}", picture(seed + 100))]
         conversation_list.append([question, Message("assistant", answer)])
     return conversation_list
+
+
+def preferences(count: int = 6) -> list[PreferenceSample]:
+    """Pairs of texts, of a text and a picture, and of two pictures, behind a medium."""
+    pairs = []
+    for seed in range(count):
+        asked = [Message("user", [picture(seed), "what is this?"]), Message("assistant", ["Yes."])]
+        asked.append(Message("user", ["draw a ball"]))
+        drawn = [f"Ball {seed}: ", Target("image", "a ball", picture(seed + 100))]
+        other = {
+            0: ["No."],
+            1: [f"Ball {seed}: "],
+            2: [f"Ball {seed}: ", Target("image", "a ball", picture(seed + 200))],
+        }[seed % 3]
+        replies = (drawn if seed % 3 else ["Here it is, a ball."]), other
+        chosen, rejected = ([*asked, Message("assistant", reply)] for reply in replies)
+        pairs.append(PreferenceSample(chosen, rejected))
+    return pairs
 
 
 def captioned_media(modality: str = "image", count: int = 4) -> list[Captioned]:
@@ -305,3 +324,11 @@ class CutTalks(list):
         if self.left < 0:
             raise OSError("the power is cut")
         return super().__getitem__(index)
+
+
+class CutPreferences(CutTalks):
+    """Pairs that can be read for a while only."""
+
+    def __init__(self, cut: int | None = None) -> None:
+        list.__init__(self, preferences())
+        self.left = 10**6 if cut is None else cut

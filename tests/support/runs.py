@@ -112,6 +112,19 @@ def stages(parts: Path, folder: Path) -> dict[str, dict[str, Any]]:
                 "losses": {"text": 1},
             },
         },
+        "prefer": {
+            "model": {
+                "_target_": "anymodal.AnyModal.from_pretrained",
+                "path": str(folder / "saved"),
+                "lora": {"r": 2, "dropout": 0.1},
+            },
+            "objective": {"_target_": f"{objectives}.Preference"},
+            "data": {"_target_": "tests.support.composed.preferences"},
+            "stage": {
+                "trainable": ["heads.*", "language.rows", "*lora_*"],
+                "losses": {"dpo": 1, "diffusion_dpo": 1, "text": 0.2},
+            },
+        },
         "encoder": {
             "model": compose,
             "data": talk,

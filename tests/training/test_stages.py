@@ -35,12 +35,22 @@ REOPEN = {
 
 @pytest.mark.parametrize(
     "kind",
-    ["perceive", "express", "instruct", "encoder", "bind", "diffusion", "language", "autoencoder"],
+    [
+        "perceive",
+        "express",
+        "instruct",
+        "prefer",
+        "encoder",
+        "bind",
+        "diffusion",
+        "language",
+        "autoencoder",
+    ],
 )
 def test_two_steps_change_what_trains_and_nothing_else(
     parts: Path, tmp_path: Path, kind: str
 ) -> None:
-    if kind == "instruct":
+    if kind in ("instruct", "prefer"):
         AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
     size = 24 if kind in ("perceive", "express", "instruct", "encoder") else 4
     config = write(tmp_path, kind, steps=2, batch_size=size, **stages(parts, tmp_path)[kind])

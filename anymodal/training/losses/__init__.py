@@ -6,6 +6,9 @@ from anymodal.training.losses.base import (
     CAPTION_CONDITIONING,
     FEATURES,
     LATENTS,
+    LOG_PROBS,
+    MEDIA_ERRORS,
+    REFERENCE_LOG_PROBS,
     ItemLosses,
     Loss,
     LossSettings,
@@ -16,18 +19,30 @@ from anymodal.training.losses.base import (
 from anymodal.training.losses.classes import BalancedZeroOne, CrossEntropy, ZeroOne
 from anymodal.training.losses.contrast import Contrast, contrastive
 from anymodal.training.losses.denoise import Denoise
+from anymodal.training.losses.preferences import (
+    DPO,
+    DiffusionDPO,
+    diffusion_dpo_loss,
+    ipo_loss,
+    sigmoid_loss,
+)
 from anymodal.training.losses.reconstruction import Reconstruction
 from anymodal.training.losses.text import Text
 
 __all__ = [
     "CAPTION_CONDITIONING",
+    "DPO",
     "FEATURES",
     "LATENTS",
+    "LOG_PROBS",
+    "MEDIA_ERRORS",
+    "REFERENCE_LOG_PROBS",
     "Align",
     "BalancedZeroOne",
     "Contrast",
     "CrossEntropy",
     "Denoise",
+    "DiffusionDPO",
     "ItemLosses",
     "Loss",
     "LossSettings",
@@ -39,5 +54,8 @@ __all__ = [
     "alignment_loss",
     "build_losses",
     "contrastive",
+    "diffusion_dpo_loss",
+    "ipo_loss",
     "needs_of",
+    "sigmoid_loss",
 ]

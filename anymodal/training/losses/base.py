@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -14,6 +14,9 @@ from anymodal.config import ConfigError, check_arguments, shorten, suggest
 FEATURES = "features"
 CAPTION_CONDITIONING = "caption conditioning"
 LATENTS = "latents"
+LOG_PROBS = "log-probabilities of replies"
+REFERENCE_LOG_PROBS = "the reference's log-probabilities of replies"
+MEDIA_ERRORS = "denoising errors of pairs of media"
 
 LossSettings = Mapping[str, float | Mapping[str, object]]
 """A stage's losses by name: a weight, or a mapping of arguments, the weight among them."""
@@ -41,13 +44,15 @@ class WeightedLoss(NamedTuple):
 
     `part` tells the means of one loss apart, such as those of several modalities: each is a mean
     of its own, and the loss is their sum. `items` are the losses of the things, where a loss has
-    them, for the figures of a mixture's data sets.
+    them, for the figures of a mixture's data sets. `figures` (F,) are further means over the same
+    things, without a graph, in the order of the loss's own `figures`.
     """
 
     value: Tensor | None
     over: int
     part: str = ""
     items: ItemLosses | None = None
+    figures: Tensor | None = None
 
 
 class Loss(ABC, Generic[BatchT, StatesT]):
@@ -63,11 +68,13 @@ class Loss(ABC, Generic[BatchT, StatesT]):
         name: what the stage calls it.
         needs: which results of frozen parts it is computed from, so that a run computes no others.
         unit: what it is a mean over, for messages.
+        figures: names of further means that are logged beside it, as `NAME/FIGURE`.
     """
 
     name: str = ""
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: frozenset[str] = frozenset()
     unit: str = "items"
+    figures: tuple[str, ...] = ()
 
     def __init__(self, weight: float = 1.0) -> None:
         check_weight(weight, "weight")

@@ -6,8 +6,8 @@ Shapes: R rows, T tokens, D width of the language model, n targets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -78,6 +78,25 @@ class TargetStates:
     references: EncodedReferences | None = None
 
 
+class PairBatch(Protocol):
+    """Pairs of replies and of media, of which one is chosen."""
+
+    @property
+    def reply_pairs(self) -> list[int]:
+        """Numbers of the samples (P,) whose replies differ, or the media that were shown."""
+
+    @property
+    def reply_lengths(self) -> Tensor:
+        """Supervised positions of the chosen and the rejected reply of each sample (2, n)."""
+
+    @property
+    def media_pairs(self) -> Mapping[str, list[tuple[int, int]]]:
+        """By modality, places of a chosen and a rejected medium among both sides' targets."""
+
+    def media_pair_samples(self, name: str) -> list[int]:
+        """Numbers of the samples that a modality's pairs are of."""
+
+
 class HasTargets(Protocol):
     """States with targets by modality, without those of which a batch has none."""
 
@@ -98,3 +117,31 @@ class DiffusionStates:
     """Targets alone."""
 
     targets: Mapping[str, TargetStates]
+
+
+class MediaErrors(NamedTuple):
+    """Denoising errors (P,) of chosen and of rejected media, at equal noise and noise levels.
+
+    Attributes:
+        errors: of the model, of both sides.
+        reference_errors: of the reference model, without a graph.
+    """
+
+    errors: tuple[Tensor, Tensor]
+    reference_errors: tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class PreferenceStates(DialogueStates):
+    """Both sides' hidden states, the chosen side's targets, and what is compared.
+
+    Args:
+        log_probs: log-likelihoods of the chosen and the rejected replies (2, n); None where no
+            loss needs them.
+        reference_log_probs: the reference model's, likewise.
+        media_errors: of the modalities that have pairs, likewise.
+    """
+
+    log_probs: Tensor | None = None
+    reference_log_probs: Tensor | None = None
+    media_errors: Mapping[str, MediaErrors] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from anymodal.training.objectives.classifier import Classifier
 from anymodal.training.objectives.dialogue import Dialogue
 from anymodal.training.objectives.diffusion import CaptionedDiffusion
 from anymodal.training.objectives.language_modeling import LanguageModeling
+from anymodal.training.objectives.preference import Preference
 
 __all__ = [
     "Autoencoding",
@@ -18,4 +19,5 @@ __all__ = [
     "Dialogue",
     "LanguageModeling",
     "Objective",
+    "Preference",
 ]

@@ -108,6 +108,12 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         It holds as long as the model has the same parameters; an objective without rows ignores it.
         """
 
+    def remember_start(self) -> None:
+        """Note the weights that a run begins with, where a loss compares with them.
+
+        Called once, when it is known what trains and before a checkpoint is read.
+        """
+
     def prefetch(self, batch: BatchT) -> None:
         """Begin to read the cached results of a batch that comes next."""
 

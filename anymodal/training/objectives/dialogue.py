@@ -14,7 +14,7 @@ from torch import Tensor
 
 from anymodal.config import ConfigError
 from anymodal.core import ComposedModel
-from anymodal.decoders.references import Reference, fill_slots
+from anymodal.decoders.references import EncodedReferences, Reference, fill_slots
 from anymodal.distributed import collectives
 from anymodal.encoders.shared_results import encode_and_keep
 from anymodal.io.feature_cache import CacheKey
@@ -32,7 +32,7 @@ from anymodal.training.losses import (
     Text,
     WeightedLoss,
 )
-from anymodal.training.losses.states import DialogueStates, TargetStates
+from anymodal.training.losses.states import DialogueStates, TargetStates, TextStates
 from anymodal.training.objectives.base import Objective, values_of
 from anymodal.training.objectives.latents import (
     cached_captions,
@@ -249,15 +249,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
 
     def forward(self, batch: DialogueBatch) -> dict[str, list[WeightedLoss]]:
         """The losses in use by name, each as means over what `counts` has counted."""
-        states = self.states(batch)
-        losses = {name: loss(batch, states) for name, loss in self.losses.items()}
-        if collectives.world_size() > 1 and not any(map(values_of, losses.values())):
-            # One without targets still takes part in the backward pass: the language model's
-            # blocks may be in pieces (FSDP2), which all processes put together at once.
-            zero = states.hidden.sum() * 0.0
-            name, loss = next(iter(self.losses.items()))
-            losses[name] = [WeightedLoss(zero, 0, part) for part in loss.count(batch)]
-        return losses
+        return compute_losses(self.losses, batch, self.states(batch))
 
     def _zero_of_readers(self) -> Tensor | float:
         """A zero by which a process without media goes backward through the language model too,
@@ -275,20 +267,28 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         decoder = self.model.decoders.get(name)
         targets = batch.targets(name)
         conditioning = self.model.span_conditioning(name, batch, hidden, embeds)
-        caption_conditioning = latents = None
+        caption_conditioning = latents = references = None
         places = tuple(i for i, target in enumerate(targets) if target.media is not None)
         if CAPTION_CONDITIONING in self.needs:
             caption_conditioning = self._caption_conditioning(name, batch)
         if LATENTS in self.needs and places:
-            media = [target.media for target in targets if target.media is not None]
-            latents = cached_latents(self, decoder, media)
-        references = None
-        if latents is not None and decoder.references:
-            shown = self._references(name, batch)
-            references = cached_references(self, decoder, [shown[place] for place in places])
+            latents, references = self.latents(name, batch)
         return TargetStates(
             decoder, conditioning, caption_conditioning, latents, places, references
         )
+
+    def latents(self, name: str, batch: DialogueBatch) -> tuple[Tensor, EncodedReferences | None]:
+        """Latents of one modality's targets that have media, at least one, and of what those are
+        made from, where the decoder looks at any.
+        """
+        decoder = self.model.decoders.get(name)
+        media = [target.media for target in batch.targets(name)]
+        latents = cached_latents(self, decoder, [each for each in media if each is not None])
+        if not decoder.references:
+            return latents, None
+        pairs = zip(self._references(name, batch), media, strict=True)
+        shown = [references for references, each in pairs if each is not None]
+        return latents, cached_references(self, decoder, shown)
 
     def statistics(self, batch: DialogueBatch) -> dict[str, int]:
         """Numbers of tokens, supervised ones, conversations, and media shown and asked for."""
@@ -317,9 +317,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
 
     def precompute(self, batch: DialogueBatch) -> None:
         """Compute features, conditioning and latents, for the feature cache, and nothing else."""
-        for name, items in batch.items().items():
-            if self.is_cacheable(self._encoding(name)):
-                self.features(name, items, batch.prepared)
+        self.compute_features(batch)
         for name in self.model.heads:
             targets = batch.targets(name)
             if targets and CAPTION_CONDITIONING in self.needs:
@@ -327,6 +325,12 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             media = [target.media for target in targets if target.media is not None]
             if media and LATENTS in self.needs:
                 cached_latents(self, self.model.decoders.get(name), media)
+
+    def compute_features(self, batch: DialogueBatch) -> None:
+        """Compute the features that the feature cache keeps."""
+        for name, items in batch.items().items():
+            if self.is_cacheable(self._encoding(name)):
+                self.features(name, items, batch.prepared)
 
     def open_cache(self) -> None:
         keys = [self._encoding(name) for name in self.model.readers]
@@ -389,3 +393,19 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         if not isinstance(self.model, AnyModal):
             raise ConfigError(f"{type(self.model).__name__} can't be saved; train an AnyModal")
         self.model.save_pretrained(folder)
+
+
+def compute_losses(
+    losses: Mapping[str, Loss[Any, Any]], batch: Any, states: TextStates
+) -> dict[str, list[WeightedLoss]]:
+    """Losses of a batch by name, of which at least one reaches backward where processes train
+    together.
+    """
+    values = {name: loss(batch, states) for name, loss in losses.items()}
+    if collectives.world_size() > 1 and not any(map(values_of, values.values())):
+        # One without targets still takes part in the backward pass: the language model's blocks
+        # may be in pieces (FSDP2), which all processes put together at once.
+        zero = states.hidden.sum() * 0.0
+        name, loss = next(iter(losses.items()))
+        values[name] = [WeightedLoss(zero, 0, part) for part in loss.count(batch)]
+    return values

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from anymodal.training.validation.configuration import LOSS
 
 Losses = Mapping[str, Iterable[WeightedLoss]]
 """A batch's losses, each in parts."""
+SumKey = tuple[str, str, str]
+"""A loss's name, the part of it, and the figure beside it, if it is one."""
 Context = Callable[[], AbstractContextManager[object]]
 
 
@@ -27,20 +30,29 @@ class LossSums:
 
     Args:
         weights: of the losses, by name.
+        side_figures: names of the means that a loss has beside itself, by its name.
     """
 
-    def __init__(self, weights: Mapping[str, float]) -> None:
-        self.weights = dict(weights)
-        self.sums: dict[tuple[str, str], tuple[float, int]] = {}
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        side_figures: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        self.weights, self.side_figures = dict(weights), dict(side_figures)
+        self.sums: dict[SumKey, tuple[float, int]] = {}
 
     def add(self, losses: Mapping[str, Iterable[WeightedLoss]]) -> None:
         """Add the losses of a batch."""
         for name, parts in losses.items():
             for each in parts:
                 if each.value is not None and each.over:
-                    self._add((name, each.part), each.value.item() * each.over, each.over)
+                    self._add((name, each.part, ""), each.value.item() * each.over, each.over)
+                if each.figures is not None and each.over:
+                    figures = zip(self.side_figures[name], each.figures.tolist(), strict=True)
+                    for figure, value in figures:
+                        self._add((name, each.part, figure), value * each.over, each.over)
 
-    def _add(self, key: tuple[str, str], value: float, over: int) -> None:
+    def _add(self, key: SumKey, value: float, over: int) -> None:
         total, count = self.sums.get(key, (0.0, 0))
         self.sums[key] = total + value, count + over
 
@@ -53,14 +65,20 @@ class LossSums:
                 self._add(key, value, over)
 
     def means(self) -> dict[str, float]:
-        """`loss`, weighted as in training, and `loss/NAME` of each that there was something of."""
+        """`loss`, weighted as in training, and `loss/NAME` of each that there was something of,
+        with the figures beside it as `NAME/FIGURE`.
+        """
         means: dict[str, float] = {}
-        for (name, _), (total, over) in sorted(self.sums.items()):
-            means[name] = means.get(name, 0.0) + total / over
+        figures: dict[str, float] = {}
+        for (name, part, figure), (total, over) in sorted(self.sums.items()):
+            if figure:
+                figures["/".join(each for each in (name, part, figure) if each)] = total / over
+            else:
+                means[name] = means.get(name, 0.0) + total / over
         if not means:
             return {}
         loss = sum(self.weights[name] * mean for name, mean in means.items())
-        return {LOSS: loss, **{f"{LOSS}/{name}": mean for name, mean in means.items()}}
+        return {LOSS: loss, **{f"{LOSS}/{name}": mean for name, mean in means.items()}, **figures}
 
 
 def held_out_losses(
@@ -81,7 +99,10 @@ def held_out_losses(
         stops: whether to stop early; the losses are then of nothing.
         forward: computes a batch's losses; the objective's own forward where None.
     """
-    sums = LossSums({name: loss.weight for name, loss in objective.losses.items()})
+    sums = LossSums(
+        {name: loss.weight for name, loss in objective.losses.items()},
+        {name: loss.figures for name, loss in objective.losses.items()},
+    )
     errors: dict[int, str] = {}
     for number, (batch, batch_errors, counts) in enumerate(batches):
         if stops():
