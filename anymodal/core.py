@@ -13,8 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anymodal.fusion.base import Fusion
+from anymodal.fusion.states import fuse_media
 from anymodal.io.content_credentials import ContentSigner
 from anymodal.io.training_records import StageRecord
+from anymodal.language.fused_media import FusedMedia
 from anymodal.language.model import LanguageModel
 from anymodal.language.packing import Place
 from anymodal.language.prompt import (
@@ -31,12 +34,13 @@ from anymodal.modality import (
     Modality,
     Parts,
     by_media,
+    check_fusion,
     check_head,
     check_projection,
     own_readers,
 )
 from anymodal.projection import Projection
-from anymodal.types import Conditioning, Features, MediaPositions, Message, Target
+from anymodal.types import Conditioning, Features, MediaPositions, Message, SoftRun, Target
 
 ENCODED_AT_ONCE = 8
 """The most media of a modality in one batch of chatting, so that memory doesn't grow with them."""
@@ -61,6 +65,8 @@ class ComposedModel(nn.Module):
         history_notice: text that stands before the conversation where earlier turns are no longer
             shown, so that a model that was trained with it can say what it forgot; empty for none.
         num_pointers: number of tokens by which replies name the media that others are made from.
+        fusion: modules around the language model's blocks that media reach it by, beside the
+            projection or without one.
 
     Attributes:
         name: what files tell of who made them; of a folder its last part.
@@ -82,6 +88,7 @@ class ComposedModel(nn.Module):
         history_turns: int | None = None,
         num_pointers: int = 0,
         history_notice: str = "",
+        fusion: Fusion | None = None,
     ) -> None:
         super().__init__()
         if history_turns is not None and history_turns < 1:
@@ -91,7 +98,7 @@ class ComposedModel(nn.Module):
         self.provenance = True
         self.signer: ContentSigner | None = None
         self.training_records: list[StageRecord] = []
-        self.language, self.projection = language, projection
+        self.language, self.projection, self.fusion = language, projection, fusion
         self.config = config
         self._modalities = dict(modalities)
         parts = [(name, m.encoder, m.decoder, m.head) for name, m in modalities.items()]
@@ -102,6 +109,10 @@ class ComposedModel(nn.Module):
         if projection is not None:
             for name, encoder in self.encoders.by_name().items():
                 projection.set_layout(name, encoder.layout)
+        if fusion is not None:
+            for name, encoder in self.encoders.by_name().items():
+                fusion.set_layout(name, (fusion.encoder or encoder).layout)
+            fusion.attach(language)
         counts = {name: modalities[name].num_signal_tokens for name in self.decoders}
         own = own_readers(language.readers, self.encoders.by_name())
         ids = {n: language.tokenizer.convert_tokens_to_ids(r.placeholder) for n, r in own.items()}
@@ -117,7 +128,10 @@ class ComposedModel(nn.Module):
     def _check(self) -> None:
         by_media(self.encoders.by_name(), "read")
         by_media(self.decoders.by_name(), "make")
-        check_projection(self.projection, self.encoders.by_name(), self.language.width)
+        encoders = self.encoders.by_name()
+        check_fusion(self.fusion, encoders)
+        if self.fusion is None or not self.fusion.takes_media:
+            check_projection(self.projection, encoders, self.language.width)
         for name, head in self.heads.by_name().items():
             signals = self._modalities[name].num_signal_tokens
             check_head(name, head, self.decoders.get(name), signals)
@@ -170,8 +184,14 @@ class ComposedModel(nn.Module):
         if name not in self.encoders:
             positions: MediaPositions = self.readers[name].positions(media)
             return positions
+        if self._has_no_soft_tokens(name):
+            return (SoftRun(1),)
         assert self.projection is not None, "checked when the model was composed"
         return self.projection.positions_of(name, self.encoders.get(name).token_runs(media))
+
+    def _has_no_soft_tokens(self, name: str) -> bool:
+        """Return whether the fusion alone brings a modality's media to the language model."""
+        return self.fusion is not None and self.fusion.takes_media and name in self.encoders
 
     def soft_tokens(
         self,
@@ -259,6 +279,8 @@ class ComposedModel(nn.Module):
         for (row, start), prompt in zip(places, prompts, strict=True):
             first = row * ids.shape[1] + start
             for item in prompt.media:
+                if self._has_no_soft_tokens(item.modality):
+                    continue
                 references.setdefault(item.modality, []).append(item)
                 slots.setdefault(item.modality, []).extend(first + at for at in item.places)
         flat = torch.tensor([slot for name in references for slot in slots[name]])
@@ -272,6 +294,26 @@ class ComposedModel(nn.Module):
         embeds = widen(embeds, values.shape[-1])
         # Not in place: the embeddings of ids have a gradient, where new rows train.
         return embeds.flatten(0, 1).index_put((flat,), values.to(embeds)).view_as(embeds)
+
+    def fuse(
+        self,
+        prompts: Sequence[ChatPrompt],
+        places: Sequence[Place],
+        soft: dict[Hashable, Tensor] | None = None,
+        encode: Encode | None = None,
+    ) -> FusedMedia | None:
+        """The media that modules around the language model's blocks read; None without any.
+
+        Args:
+            prompts: conversations.
+            places: where each begins in its row.
+            soft: as of `embed`, of which it may be the same.
+            encode: gives features of the modalities' encoders; None encodes every item.
+        """
+        if self.fusion is None:
+            return None
+        encode = encode or self._encode_items
+        return fuse_media(self.fusion, prompts, places, encode, self.device, soft)
 
     def _encode_items(self, name: str, items: Sequence[MediaReference]) -> Features:
         return self.encode(name, [item.media for item in items])
@@ -332,7 +374,8 @@ class ComposedModel(nn.Module):
             return None
         ids, _, positions, places = rows.packed
         embeds = self.embed(rows.prompts, ids.to(self.device), places)
-        hidden = self.language(embeds, positions=positions.to(self.device))
+        media = self.fuse(rows.prompts, places)
+        hidden = self.language(embeds, positions=positions.to(self.device), media=media)
         return targets, self.span_conditioning(name, rows, hidden, embeds)
 
     def span_conditioning(

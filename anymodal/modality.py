@@ -14,6 +14,7 @@ from anymodal.media import Media
 if TYPE_CHECKING:
     from anymodal.decoders import Decoder
     from anymodal.encoders import Encoder
+    from anymodal.fusion import Fusion
     from anymodal.heads import Head
     from anymodal.language.families.base import MediaReader
     from anymodal.projection import Projection
@@ -184,6 +185,29 @@ def check_projection(
             f"the projection gives width {projection.output_width}, the language model "
             f"takes {output_width}"
         )
+
+
+def check_fusion(fusion: Fusion | None, encoders: Mapping[str, Encoder]) -> None:
+    """Check that a fusion fits the encoders.
+
+    Raises:
+        ValueError: naming both sides.
+    """
+    if fusion is None:
+        return
+    for name, encoder in encoders.items():
+        reader = fusion.encoder or encoder
+        if fusion.reads_features and fusion.widths.get(name) != reader.width:
+            raise ValueError(
+                f"the encoder of {name!r} is {reader.width} wide; the fusion expects "
+                f"{fusion.widths.get(name, 'no such modality')}"
+            )
+        if reader.media is not encoder.media:
+            raise ValueError(
+                f"the fusion's encoder reads {reader.media.__name__} and the one of {name!r} "
+                f"{encoder.media.__name__}; give the fusion no encoder of its own, or leave "
+                f"{name!r} out"
+            )
 
 
 def check_head(name: str, head: Head, decoder: Decoder, num_signal_tokens: int) -> None:

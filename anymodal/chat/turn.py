@@ -15,10 +15,11 @@ from anymodal.chat.orders import Order, Report, make, next_orders, orders_of, re
 from anymodal.chat.references import ReferencesByModality, ReplyReferences
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
 from anymodal.config import ranges
+from anymodal.fusion.states import state_key
 from anymodal.language import generation
 from anymodal.language.generation import ReplyState
 from anymodal.language.kv_cache import PrefixCache
-from anymodal.language.packing import pack
+from anymodal.language.packing import Place, pack
 from anymodal.language.prompt import ChatPrompt
 from anymodal.language.sampling import Sampling
 from anymodal.language.text_stream import TextToken
@@ -145,21 +146,26 @@ def embed_prompts(
     prompts = [model.prompts.build(messages, reply=True) for messages in conversations]
     packed = pack([prompt.ids for prompt in prompts], [prompt.labels for prompt in prompts])
     embeds = model.embed(prompts, packed.ids.to(model.device), packed.places, soft)
-    # Media that left the conversation would only take memory.
-    in_use = {item.key for prompt in prompts for item in prompt.media}
-    for key in soft.keys() - in_use:
-        del soft[key]
-    return [
-        embedded_prompt(model, prompt, embeds[row, start : start + len(prompt.ids)])
+    embedded = [
+        embedded_prompt(model, prompt, embeds[row, start : start + len(prompt.ids)], soft)
         for prompt, (row, start) in zip(prompts, packed.places, strict=True)
     ]
+    # Media that left the conversation would only take memory.
+    items = [item for prompt in prompts for item in prompt.media]
+    in_use = {key for item in items for key in (item.key, state_key(item))}
+    for key in soft.keys() - in_use:
+        del soft[key]
+    return embedded
 
 
-def embedded_prompt(model: ComposedModel, prompt: ChatPrompt, embeds: Tensor) -> generation.Prompt:
-    """A prompt with its embeddings (T, D), for a reply to be written."""
+def embedded_prompt(
+    model: ComposedModel, prompt: ChatPrompt, embeds: Tensor, soft: dict[Hashable, Tensor]
+) -> generation.Prompt:
+    """A prompt with its embeddings (T, D), for a reply to be written; `soft` as of `embed`."""
     builder = model.prompts
     pointers, own = builder.pointed_media(prompt), builder.own_pointers(prompt)
-    return generation.Prompt(embeds, prompt.keys(), pointers, own, prompt.positions)
+    media = model.fuse([prompt], [Place(0, 0)], soft)
+    return generation.Prompt(embeds, prompt.keys(), pointers, own, prompt.positions, media)
 
 
 def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyState) -> Message:

@@ -10,7 +10,8 @@ from anymodal.cli.process import quick_start
 
 KINDS = (
     *("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "qwen-vl"),
-    *("mobilevlm", "mobilevlm-v2", "mplug-owl2", "docowl", "gguf"),
+    *("mobilevlm", "mobilevlm-v2", "mplug-owl2", "docowl", "openflamingo", "cogvlm", "cogagent"),
+    *("llama-adapter-v2", "moe-llava", "gguf"),
 )
 DTYPES = ("float32", "bfloat16", "float16")
 

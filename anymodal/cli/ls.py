@@ -62,7 +62,7 @@ def show_model(name: str) -> None:
     check_shape(config)
     parts = config.get("parts") or {}
     print(folder)
-    for key in ("language", "projection"):
+    for key in ("language", "projection", "fusion"):
         if config.get(key):
             print(f"  {key:<12} {_target(config[key], parts)}")
     print("modalities")

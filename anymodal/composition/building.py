@@ -1,9 +1,9 @@
 """Models from configurations and folders, and back.
 
 A model's configuration has `parts` (shared objects that have files of their own), `language`,
-`projection`, `modalities` by name, `lora`, `weights`: folders of weights to start from, and
-`trained`: parts whose weights a stage has changed, so that their own files no longer hold them. A
-folder has that configuration, the trained weights and a manifest of what each part is.
+`projection`, `fusion`, `modalities` by name, `lora`, `weights`: folders of weights to start from,
+and `trained`: parts whose weights a stage has changed, so that their own files no longer hold them.
+A folder has that configuration, the trained weights and a manifest of what each part is.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from anymodal.config import BuildPart, ConfigError
 from anymodal.decoders import Decoder
 from anymodal.decoders.deferred import DeferDecoders
 from anymodal.encoders import Encoder
+from anymodal.fusion import Fusion
 from anymodal.heads import Head
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CONFIG, WEIGHTS, CheckpointError
@@ -139,11 +140,15 @@ def _build_model(
     projection = build(config.get("projection"), widths=widths, **language_scale)
     if projection is not None:
         projection = _of_kind(projection, Projection, "projection")
+    fusion = build(config.get("fusion"), widths=widths)
+    if fusion is not None:
+        fusion = _of_kind(fusion, Fusion, "fusion")
     own_config = copy.deepcopy(dict(config))
     names = ("history_turns", "history_notice", "num_pointers")
     settings = {key: config[key] for key in names if key in config}
-    model = cls(language, projection, modalities, own_config, **settings)
-    for part in (*model.encoders.values(), *model.decoders.values()):
+    model = cls(language, projection, modalities, own_config, fusion=fusion, **settings)
+    readers = [fusion.encoder] if fusion is not None and fusion.encoder is not None else []
+    for part in (*model.encoders.values(), *model.decoders.values(), *readers):
         part.requires_grad_(False)  # until a stage says otherwise
     own_config.pop("weights", None)  # a saved model has its own, and must not start from these
     return model
@@ -202,10 +207,17 @@ def start_from(model: ComposedModel, folder: Path) -> None:
     with torch.no_grad():
         for name, value in tensors.items():
             targets[name].copy_(value)
+    kinds = {".".join(name.split(".")[:2]) for name in tensors}
+    if model.fusion is not None and "language.model" in kinds and not _has_fusion(kinds):
+        model.fusion.copy_again()  # of the language model as it has just become
     new = [each for each in read_stages(folder) if each not in model.training_records]
     model.training_records = [*model.training_records, *new]
     for origin in checkpoint.read_manifest(folder).values():
         checkpoint.log_licence(str(folder), origin)
+
+
+def _has_fusion(names: Iterable[str]) -> bool:
+    return any(name.startswith("fusion.") for name in names)
 
 
 def _token_names(model: ComposedModel, folder: Path) -> list[str]:

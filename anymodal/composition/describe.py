@@ -21,6 +21,7 @@ Node = dict[str, Any]
 
 _FRAMEWORK_ARGUMENTS = {
     "projection": ("widths", "output_width"),
+    "fusion": ("widths",),
     "head": ("input_width", "num_signal_tokens", "spec"),
 }
 """Arguments that composing fills in, by kind of part."""
@@ -61,6 +62,8 @@ class Description:
             config["language"] = self._node(model.language, "language")
         if not config.get("projection") and model.projection is not None:
             config["projection"] = self._node(model.projection, "projection")
+        if not config.get("fusion") and model.fusion is not None:
+            config["fusion"] = self._node(model.fusion, "fusion")
         nodes_by_name = config.setdefault("modalities", {})
         for name, modality in model.modalities.items():
             node = nodes_by_name.setdefault(name, {})
@@ -228,6 +231,8 @@ def nodes(model: ComposedModel, config: Config) -> Iterator[tuple[str, Node, obj
         yield from _with_inner("language", config["language"], model.language, parts)
     if model.projection is not None and config.get("projection"):
         yield from _with_inner("projection", config["projection"], model.projection, parts)
+    if model.fusion is not None and config.get("fusion"):
+        yield from _with_inner("fusion", config["fusion"], model.fusion, parts)
     for name, settings in config.get("modalities", {}).items():
         for key, parts_by_name in (("encoder", model.encoders), ("decoder", model.decoders)):
             if settings.get(key) and name in parts_by_name:

@@ -43,10 +43,11 @@ def add_modality(
 ) -> None:
     """Let a model read one more modality: see `AnyModal.add_modality`."""
     part = modality.encoder
-    if part is None or modality.decoder is not None or model.projection is None:
+    fused = model.fusion is not None
+    if part is None or modality.decoder is not None or model.projection is None or fused:
         raise ValueError(
             f"{name!r} can't be added: only a modality with an encoder and no decoder can, to "
-            "a model with a projection; compose a new model from the parts of this one"
+            "a model with a projection and no fusion; compose a new model from this one's parts"
         )
     if (reader := model.prompts.encoders.get(modality.media)) is not None:
         kind = modality.media.__name__

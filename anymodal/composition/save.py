@@ -99,6 +99,8 @@ def model_metadata(model: ComposedModel, weights: bool = True) -> dict[str, Any]
             metadata[f"decoder.{name}"] = modality.decoder.metadata()
     if model.projection is not None and (entry := model.projection.metadata()):
         metadata["projection"] = entry
+    if model.fusion is not None and (entry := model.fusion.metadata()):
+        metadata["fusion"] = entry
     for name, part in _named_parts(model):
         here = [not weight.is_meta for weight in part.parameters()]
         if weights and here and all(here):

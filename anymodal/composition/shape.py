@@ -13,8 +13,8 @@ Config = Mapping[str, Any]
 """A resolved configuration: plain containers by name."""
 
 KEYS = (
-    *("parts", "language", "projection", "modalities", "history_turns", "history_notice"),
-    *("num_pointers", "lora", "weights", "trained", "trusted_packages"),
+    *("parts", "language", "projection", "fusion", "modalities", "history_turns"),
+    *("history_notice", "num_pointers", "lora", "weights", "trained", "trusted_packages"),
 )
 MAX_NOTICE = 1000
 MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling")
@@ -45,7 +45,7 @@ def check_shape(config: Config) -> None:
     for name, node in (config.get("parts") or {}).items():
         _check_label(name, "a part", "parts")
         _check_node(node, f"parts.{name}")
-    for key in ("language", "projection"):
+    for key in ("language", "projection", "fusion"):
         _check_node(config.get(key), key)
     for name, node in config["modalities"].items():
         _check_label(name, "a modality", "modalities")

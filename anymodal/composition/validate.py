@@ -13,7 +13,7 @@ from anymodal.language.model import LanguageModel
 from anymodal.language.token_names import MAX_SIGNALS
 from anymodal.modality import Modality
 
-_BUILT = ("parts", "language", "projection", "modalities")
+_BUILT = ("parts", "language", "projection", "fusion", "modalities")
 _FACTORIES = (OPENS, "preset")
 
 
@@ -39,8 +39,17 @@ def validate_model(config: Config, trusted_packages: Sequence[str] = ()) -> None
             f"modalities.{name}.sampling", node, config.get("parts") or {}, trusted_packages
         )
     inputs = [name for name, node in config["modalities"].items() if node.get("encoder")]
-    if inputs and not config.get("projection"):
-        raise ConfigError(f"a model that reads {', '.join(inputs)} needs a 'projection'")
+    if inputs and not (config.get("projection") or config.get("fusion")):
+        raise ConfigError(
+            f"a model that reads {', '.join(inputs)} needs a 'projection', or a 'fusion'"
+        )
+    configuration.validate_node(
+        config.get("fusion"),
+        provided=("widths",),
+        parts=parts,
+        trusted_packages=trusted_packages,
+        place="fusion",
+    )
     configuration.validate_node(
         config.get("projection"),
         provided=("widths", "output_width", "output_scale"),

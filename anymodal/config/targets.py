@@ -11,9 +11,8 @@ from typing import Any
 
 from anymodal.config.values import ConfigError, shorten, suggest
 
-TRUSTED = tuple(
-    f"anymodal.{name}" for name in ("encoders", "decoders", "heads", "language", "projection")
-)
+_KINDS = ("encoders", "decoders", "fusion", "heads", "language", "projection")
+TRUSTED = tuple(f"anymodal.{name}" for name in _KINDS)
 """Packages whose targets any configuration may name, a downloaded checkpoint's included.
 
 Parts alone: what reads further configurations, runs trainings or writes files isn't among them.

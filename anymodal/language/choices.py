@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from anymodal.language.kv_cache import fork_cache
+from anymodal.language.kv_cache import FusedCache, fork_cache
 from anymodal.language.positions import text_positions
 from anymodal.language.sampling import CONSTRAINED, Sampling, check_finite_score
 from anymodal.types import ChoiceScore
@@ -92,7 +91,7 @@ def tokenize_choices(language: LanguageModel, texts: Sequence[str]) -> list[Choi
 def score_choices(
     language: LanguageModel,
     signals: Signals,
-    past: DynamicCache,
+    past: FusedCache,
     mask: Tensor | None,
     logits: Tensor,
     choices: Sequence[Sequence[Choice]],
@@ -145,7 +144,7 @@ def _positions(choices: Sequence[Choice]) -> list[list[_Position]]:
 
 def _feed(
     language: LanguageModel,
-    past: DynamicCache,
+    past: FusedCache,
     mask: Tensor | None,
     rows: Sequence[tuple[int, Choice]],
     offsets: Sequence[int],

@@ -84,6 +84,7 @@ class ContinuousBatch:
         state = ReplyState(language, self.signals, prompt, sampling, generator, forced)
         row = BatchRow(state, PrefixCache(language) if cache is None else cache)
         row.num_cached = row.cache.reuse(prompt.keys, state.offset)
+        row.cache.past.fused = prompt.media
         embeds, keys, positions = prompt.after(row.num_cached)
         self._advance(row, row.cache.feed(embeds, keys, positions), embeds)
         self._enter(row)

@@ -215,7 +215,7 @@ class FlatReader:
         It is tried, and refused where it treats long sequences in a way that short ones don't show.
         """
         language = self.language
-        if language.device.type == "meta" or _depends_on_length(language):
+        if language.device.type == "meta" or language.is_fused or _depends_on_length(language):
             return False
         embeds = language.embedding.weight[:16].detach().unflatten(0, (2, 8))
         lengths, prefixes = np.array([8, 5]), np.array([3, 2])

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from anymodal.language.choices import TokenScores, pick_choice, score_choices, tokenize_choices
-from anymodal.language.kv_cache import PrefixCache, new_cache
+from anymodal.language.fused_media import FusedMedia, join_media
+from anymodal.language.kv_cache import FusedCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
 from anymodal.language.pointers import OwnPointers, PendingMedium, PointedMedium
 from anymodal.language.positions import offset_after, pad_positions, text_positions
@@ -31,7 +31,7 @@ class Prompt(NamedTuple):
     A key is a token id, or for a soft token something like (digest of the medium, slot). `pointers`
     are the media that the reply may name, by the ids that name them, and `own` tells how it names
     those that it makes. `positions` are places and positions (1 + A, T) where media have some of
-    their own.
+    their own. `media` are those that modules around the model's blocks read.
     """
 
     embeds: Tensor
@@ -39,6 +39,7 @@ class Prompt(NamedTuple):
     pointers: Mapping[int, PointedMedium] = MappingProxyType({})
     own: OwnPointers = OwnPointers()
     positions: Tensor | None = None
+    media: FusedMedia | None = None
 
     def after(self, start: int) -> tuple[Tensor, list[Hashable], Tensor | None]:
         """Embeddings, keys and positions from a place on."""
@@ -101,6 +102,7 @@ def write_reply(
     language = reply.language
     cache = PrefixCache(language) if cache is None else cache
     reply.num_cached = cache.reuse(prompt.keys, reply.offset)
+    cache.past.fused = prompt.media
     embeds, keys, positions = prompt.after(reply.num_cached)
     while True:
         hidden = cache.feed(embeds, keys, positions)  # (T, D)
@@ -154,6 +156,7 @@ def write_reply_batch(
     language = replies[0].language
     answers: list[list[TextToken | SpanReady]] = [[] for _ in prompts]
     past = new_cache(language)
+    past.fused = join_media([(prompt.media, 1) for prompt in prompts])
     active = list(range(len(prompts)))
     embeds = [prompt.embeds for prompt in prompts]
     positions = pad_positions([prompt.positions for prompt in prompts], [*map(len, embeds)])
@@ -194,7 +197,7 @@ def _positions_after(mask: Tensor, rows: Sequence[Tensor], offsets: Sequence[int
 
 
 def score_replies(
-    replies: Sequence[ReplyState], past: DynamicCache, mask: Tensor | None, logits: Tensor
+    replies: Sequence[ReplyState], past: FusedCache, mask: Tensor | None, logits: Tensor
 ) -> None:
     """Score the choices of replies whose prompts have just been read; nothing of others.
 

@@ -12,8 +12,25 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from anymodal.language.fused_media import FusedMedia, join_media
 from anymodal.language.model import LanguageModel
 from anymodal.language.positions import text_positions
+
+
+class FusedCache(DynamicCache):  # type: ignore[misc]
+    """Keys and values, and the media that modules around the blocks read beside them.
+
+    Attributes:
+        fused: the media of its rows; None where there are none.
+    """
+
+    fused: FusedMedia | None = None
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep some rows, in this order."""
+        super().batch_select_indices(indices)
+        if self.fused is not None:
+            self.fused = self.fused.select(indices.tolist())
 
 
 class PrefixCache:
@@ -115,7 +132,7 @@ class BatchCache:
 
     def __init__(self, language: LanguageModel) -> None:
         self.language = language
-        self.past: DynamicCache | None = None
+        self.past: FusedCache | None = None
         self.lengths: list[int] = []
         self.offsets: list[int] = []  # from places to positions
 
@@ -126,7 +143,7 @@ class BatchCache:
         """
         return all(type(each) in (DynamicLayer, DynamicSlidingWindowLayer) for each in past.layers)
 
-    def join(self, past: DynamicCache, offset: int = 0) -> None:
+    def join(self, past: FusedCache, offset: int = 0) -> None:
         """Add a cache of one row, as the last; its tokens' positions are `offset` behind places."""
         width, length = max(self.lengths, default=0), int(past.get_seq_length())
         if self.past is None:
@@ -140,12 +157,16 @@ class BatchCache:
                     _resize(addition, most)
                     layer.keys = torch.cat([layer.keys, addition.keys])
                     layer.values = torch.cat([layer.values, addition.values])
+            self.past.fused = join_media([(self.past.fused, len(self.lengths)), (row.fused, 1)])
         self.lengths.append(length)
         self.offsets.append(offset)
 
-    def take(self, row: int) -> DynamicCache:
+    def take(self, row: int) -> FusedCache:
         """A cache of one row, copied; the row stays."""
+        assert self.past is not None, "there are rows"
         past = fork_cache(self.past)
+        if past.fused is not None:
+            past.fused = past.fused.select([row])
         for layer in past.layers:
             if layer.is_initialized:
                 layer.keys, layer.values = layer.keys[row : row + 1], layer.values[row : row + 1]
@@ -209,7 +230,7 @@ def common_prefix(left: Sequence[Hashable], right: Sequence[Hashable]) -> int:
     return min(len(left), len(right))
 
 
-def fork_cache(past: DynamicCache) -> DynamicCache:
+def fork_cache(past: FusedCache) -> FusedCache:
     """A cache with the same tensors, that grows on its own."""
     if not BatchCache.takes(past):
         return copy.deepcopy(past)  # a recurrent state is written to in place
@@ -232,6 +253,6 @@ def _resize(layer: DynamicLayer, length: int) -> None:
         layer.cumulative_length = length
 
 
-def new_cache(language: LanguageModel) -> DynamicCache:
+def new_cache(language: LanguageModel) -> FusedCache:
     """An empty cache of the layers that a model has."""
-    return DynamicCache(config=language.model.config)
+    return FusedCache(config=language.model.config)

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import hashlib
 import inspect
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from anymodal.io.recorded import Recorded
 from anymodal.language.chat_template import ChatTemplate
 from anymodal.language.families.base import MediaReader, PassInputs
 from anymodal.language.families.table import multimodal_family
+from anymodal.language.fused_media import FusedMedia, FusionPass
 from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
 from anymodal.language.positions import position_inputs
 from anymodal.language.pretrained import Bits, PretrainedModelParts, open_pretrained
@@ -99,6 +100,9 @@ class LanguageModel(Recorded, nn.Module):
         self.rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
         if not self.tied:
             self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
+        self._begin_pass: Callable[[FusionPass], None] | None = None
+        self._penalty: Callable[[], Tensor | None] | None = None
+        self._shares_rows = True
         self.finish = self._measure_finish()
 
     def _template(self, stops: Collection[int]) -> ChatTemplate:
@@ -258,8 +262,8 @@ class LanguageModel(Recorded, nn.Module):
 
         It is tried (`probes.can_pack`). On the meta device, where it can't be, the answer is yes.
         """
-        if self.device.type == "meta":
-            return True
+        if self.device.type == "meta" or not self._shares_rows:
+            return self._shares_rows
         with self._in_eval_mode():
             rows = self.embedding.weight
             return can_pack(rows, lambda embeds, positions: self(embeds, positions=positions))
@@ -272,6 +276,36 @@ class LanguageModel(Recorded, nn.Module):
         if has_media and self.family is not None and not self.family.is_causal:
             return False
         return self.packs and (self.num_axes > 1 or all(each is None for each in axes))
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether modules of a fusion stand around its blocks."""
+        return self._begin_pass is not None
+
+    def set_fusion(
+        self,
+        begin: Callable[[FusionPass], None],
+        packs: bool,
+        penalty: Callable[[], Tensor | None],
+    ) -> None:
+        """Let modules around the blocks know of each pass; `Fusion.attach` does.
+
+        Args:
+            begin: called before each pass.
+            packs: whether the modules tell apart several sequences in a row.
+            penalty: what the last pass adds to a loss, if anything.
+
+        Raises:
+            ValueError: if a fusion stands around it already.
+        """
+        if self.is_fused:
+            raise ValueError("a fusion stands around this language model already; open another")
+        self._begin_pass, self._shares_rows, self._penalty = begin, packs, penalty
+        self.__dict__.pop("packs", None)
+
+    def fusion_penalty(self) -> Tensor | None:
+        """What the fusion's last pass adds to a loss; None for nothing."""
+        return None if self._penalty is None else self._penalty()
 
     def add_tokens(self, names: Sequence[str]) -> list[int]:
         """Add special tokens with rows of their own; their ids are contiguous.
@@ -395,6 +429,7 @@ class LanguageModel(Recorded, nn.Module):
         attention_mask: Tensor | None = None,
         past_key_values: Cache | None = None,
         positions: Tensor | None = None,
+        media: FusedMedia | None = None,
     ) -> Tensor:
         """Last layer's hidden states, after the final norm; the output layer is not computed.
 
@@ -409,9 +444,18 @@ class LanguageModel(Recorded, nn.Module):
                 have positions of their own, (1 + A, B, T): these places, and the positions along
                 the model's `num_axes`, or along one that stands for all.
 
+            media: that modules around the blocks read; with a cache those that it holds.
+
         Returns:
             (B, T, D).
         """
+        if self._begin_pass is not None:
+            if past_key_values is not None:
+                media = getattr(past_key_values, "fused", None)
+            columns = inputs_embeds.shape[1], inputs_embeds.device
+            self._begin_pass(
+                FusionPass.of(media, columns, attention_mask, past_key_values, positions)
+            )
         more: dict[str, Any] = {}
         if attention_mask is not None:
             mask = attention_mask.long()

@@ -2,6 +2,7 @@
 
 from anymodal.projection.abstractor import AbstractorProjection
 from anymodal.projection.base import Projection
+from anymodal.projection.gated import GatedMLPProjection
 from anymodal.projection.grid import GridProjection
 from anymodal.projection.ldp import LDPProjection, LDPv2Projection
 from anymodal.projection.linear import LinearProjection, MLPProjection, PooledProjection
@@ -15,6 +16,7 @@ from anymodal.projection.words import Words
 
 __all__ = [
     "AbstractorProjection",
+    "GatedMLPProjection",
     "GridProjection",
     "HReducerProjection",
     "InstructQFormerProjection",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from anymodal.chat.turn import embedded_prompt
+from anymodal.fusion.states import state_key
 from anymodal.language.generation import Prompt
 from anymodal.language.packing import pack
 from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
@@ -96,7 +97,9 @@ class Preparer:
             return Prompt(model.language.embed(ids), list(ids))
         prompt = model.prompts.build(job.messages, reply=True, tools=job.request.tools)
         batch = pack([prompt.ids], [prompt.labels])
-        soft = self.soft.find(item.key for item in prompt.media)
+        items = prompt.media
+        soft = self.soft.find(key for item in items for key in (item.key, state_key(item)))
         embeds = model.embed([prompt], batch.ids.to(model.device), batch.places, soft)
+        embedded = embedded_prompt(model, prompt, embeds[0, : len(prompt.ids)], soft)
         self.soft.put(soft)
-        return embedded_prompt(model, prompt, embeds[0, : len(prompt.ids)])
+        return embedded

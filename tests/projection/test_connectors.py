@@ -15,6 +15,7 @@ from torch import Tensor
 from anymodal.io.checkpoint import WEIGHTS, load_weights
 from anymodal.projection import (
     AbstractorProjection,
+    GatedMLPProjection,
     HReducerProjection,
     LDPProjection,
     LDPv2Projection,
@@ -24,7 +25,7 @@ from anymodal.projection import (
 )
 from anymodal.projection.positions import resize_positions, sincos_grid, sincos_line
 from anymodal.tools.convert.importers import convert
-from anymodal.types import Features, TokenLayout
+from anymodal.types import Features, SoftRun, TokenLayout
 from tests.support.golden_weights import golden_published
 
 
@@ -164,6 +165,13 @@ def test_pixel_shuffle_is_that_of_transformers() -> None:
     assert_equal(output, connector(shuffled.flatten(1, 2)))
 
 
+def test_tokens_between_the_ends_share_a_position() -> None:
+    built = GatedMLPProjection(widths={"image": 8}, output_width=16, num_tokens=5, hidden_width=4)
+    assert built.positions_of("image", ()) == (SoftRun(5),)
+    built.shared_position = True
+    assert built.positions_of("image", ()) == (SoftRun(5, ((0, 1, 1, 1, 2),), 3),)
+
+
 @pytest.mark.parametrize(
     ("cls", "settings", "message"),
     [
@@ -173,6 +181,7 @@ def test_pixel_shuffle_is_that_of_transformers() -> None:
         (ResamplerProjection, {"heads": 7}, r"must be a multiple of heads=7 and 4"),
         (PixelShuffleProjection, {"places": (4, 5)}, r"ratio=2 must divide places=\[4, 5\]"),
         (HReducerProjection, {"places": (4, 6)}, r"window=4 must divide the columns of places"),
+        (GatedMLPProjection, {"num_tokens": 2}, "num_tokens=2 must be at least 3"),
         (AbstractorProjection, {"depth": 0}, "depth=0 must be at least 1"),
         (AbstractorProjection, {"heads": 7}, "width=1024 must be a multiple of heads=7"),
     ],

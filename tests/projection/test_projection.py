@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from anymodal.projection import (
     AbstractorProjection,
+    GatedMLPProjection,
     GridProjection,
     HReducerProjection,
     InstructQFormerProjection,
@@ -56,6 +57,7 @@ KINDS = {
         in_a_row(AbstractorProjection, lambda k: {"num_queries": k - 1}),
         {**SMALL, "hidden_width": 24},
     ),
+    "gated-mlp": (GatedMLPProjection, {"hidden_width": 32}),
     "grid": (grid, {}),
     "grid-hidden": (grid, {"hidden_width": 16}),
     "h-reducer": (in_a_row(HReducerProjection, lambda k: {"places": (1, 4 * (k - 1))}), {}),
@@ -119,6 +121,7 @@ def test_padding_never_changes_the_result(kind: str) -> None:
 READS = {
     "universal-tags": slice(1, -1),
     "abstractor": slice(0, -1),
+    "gated-mlp": slice(1, -1),
     "h-reducer": slice(0, -1),
 }
 """Soft tokens that depend on the features, where others stand beside them."""

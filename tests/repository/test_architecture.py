@@ -21,8 +21,8 @@ PACKAGES = {
 
 LAYERS = (
     *("config", "distributed", "media", "io", "types", "encoders", "decoders", "language"),
-    *("projection", "heads", "modality", "core", "composition", "chat", "model", "metrics", "data"),
-    *("training", "evaluation", "tools", "serving", "toybox", "cli", "__main__"),
+    *("projection", "fusion", "heads", "modality", "core", "composition", "chat", "model"),
+    *("metrics", "data", "training", "evaluation", "tools", "serving", "toybox", "cli", "__main__"),
 )
 """Folders and root modules, lowest first; an import goes from a later one to an earlier one."""
 

@@ -22,7 +22,8 @@ from anymodal.io.checkpoint import (
     save_weights,
     write_manifest,
 )
-from anymodal.tools.convert.systems import SYSTEMS, Names, System
+from anymodal.tools.convert.system import Names, System
+from anymodal.tools.convert.systems import SYSTEMS
 
 
 def convert(
@@ -54,7 +55,7 @@ def convert(
     tensors = (
         _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
     )
-    model_weights = _rename_keys(system.names, tensors)
+    model_weights = _rename_keys(system.names, tensors) | _derive(system, tensors)
     if absent := [name for name in system.required_names if name not in model_weights]:
         raise CheckpointError(
             f"{source} has nothing for {', '.join(absent)}, so it is no checkpoint of {kind}; it "
@@ -143,6 +144,17 @@ def _rename_keys(patterns: Names, tensors: Mapping[str, Tensor]) -> dict[str, Te
             if match := re.fullmatch(pattern, key.removeprefix(_PROCESS_PREFIX)):
                 # Cloned: safetensors refuses tensors that share memory.
                 weights.update({match.expand(name): tensors[key].clone() for name in names})
+    return weights
+
+
+def _derive(system: System, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that are other than the checkpoint's."""
+    weights: dict[str, Tensor] = {}
+    for key in tensors:
+        for pattern, derive in system.derived:
+            if match := re.fullmatch(pattern, key.removeprefix(_PROCESS_PREFIX)):
+                made = derive(match, tensors[key])
+                weights |= {name: value.clone() for name, value in made.items()}
     return weights
 
 

@@ -3,34 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
-Names = Sequence[tuple[str, Sequence[str]]]
-
-
-@dataclass(frozen=True)
-class System:
-    """Key mapping of a published checkpoint: its names of parts, and ours.
-
-    Args:
-        names: patterns of its keys, each with the name here, or with several.
-        required_names: names, as here, that a checkpoint must have.
-        licence: of the weights, as far as their publishers say.
-        commercial_use: whether it allows that; None where it has conditions.
-        signals: its signal tokens by modality, in the order of ours.
-        rows: keys of input and output rows: of whole vocabularies, or of the signals alone.
-        names_by_folder: the same as `names` for weights of encoders, by the folder they go to.
-    """
-
-    names: Names
-    required_names: Sequence[str]
-    licence: str
-    commercial_use: bool | None
-    signals: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    rows: Mapping[str, str] | None = None
-    names_by_folder: Mapping[str, Names] = field(default_factory=dict)
-
+from anymodal.tools.convert.fused_systems import FUSED_SYSTEMS
+from anymodal.tools.convert.system import Names, System
 
 # Names of a GILL mapper (`MapperHead`), which NExT-GPT has as well.
 _HEAD = r"((?:fc|tfm|model)\..+|query_embs)"
@@ -193,7 +169,18 @@ SYSTEMS: dict[str, System] = {
         commercial_use=True,
     ),
     "mplug-owl2": System(
-        names=_of_picture(r"(?:model\.)?visual_abstractor\.", _ABSTRACTOR),
+        names=[
+            *_of_picture(r"(?:model\.)?visual_abstractor\.", _ABSTRACTOR),
+            # Of two copies the second is that of media.
+            (
+                r"(?:model\.)?layers\.(\d+)\.self_attn\.([kv])_proj\.multiway\.1\.(.+)",
+                [r"fusion.experts.\1.self_attn_\2_proj.\3"],
+            ),
+            (
+                r"(?:model\.)?layers\.(\d+)\.(\w+_layernorm)\.multiway\.1\.(.+)",
+                [r"fusion.experts.\1.\2.\3"],
+            ),
+        ],
         required_names=["projection.maps.image.query_embeds"],
         licence="the terms on its publishers' page",
         commercial_use=None,
@@ -208,4 +195,5 @@ SYSTEMS: dict[str, System] = {
         licence="the terms on its publishers' page",
         commercial_use=None,
     ),
+    **FUSED_SYSTEMS,
 }

@@ -2,6 +2,7 @@
 
 from anymodal.training.losses.align import Align
 from anymodal.training.losses.alignment import alignment_errors, alignment_loss
+from anymodal.training.losses.balance import Balance
 from anymodal.training.losses.base import (
     CAPTION_CONDITIONING,
     FEATURES,
@@ -38,6 +39,7 @@ __all__ = [
     "MEDIA_ERRORS",
     "REFERENCE_LOG_PROBS",
     "Align",
+    "Balance",
     "BalancedZeroOne",
     "Contrast",
     "CrossEntropy",

@@ -19,6 +19,7 @@ from anymodal.distributed import collectives
 from anymodal.encoders.shared_results import encode_and_keep
 from anymodal.io.feature_cache import CacheKey
 from anymodal.language.flat_rows import FlatReader, Needs
+from anymodal.language.fused_media import FusedMedia
 from anymodal.language.packing import Packed, supervised, supervised_sequences
 from anymodal.language.prompt import ChatPrompt, MediaReference
 from anymodal.media import Media
@@ -27,6 +28,7 @@ from anymodal.training.losses import (
     CAPTION_CONDITIONING,
     LATENTS,
     Align,
+    Balance,
     Denoise,
     Loss,
     Text,
@@ -49,6 +51,7 @@ DIALOGUE_LOSSES: dict[str, type[Loss[Any, Any]]] = {
     "text": Text,
     "align": Align,
     "denoise": Denoise,
+    "balance": Balance,
 }
 
 
@@ -207,7 +210,8 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         embeds = self.model.embed(batch.prompts, ids, places, encode=encode)
         if collectives.world_size() > 1 and torch.is_grad_enabled() and not embeds.requires_grad:
             embeds = embeds + self._zero_of_readers()
-        hidden = self._read(batch, embeds)
+        media = self.model.fuse(batch.prompts, places, encode=encode)
+        hidden = self._read(batch, embeds, media)
         targets = {}
         if self.needs & {CAPTION_CONDITIONING, LATENTS}:
             for name, count in batch.num_captions.items():
@@ -237,14 +241,14 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             return
         _LOG.info("what conversations begin with is computed in each of them, since %s", reason)
 
-    def _read(self, batch: DialogueBatch, embeds: Tensor) -> Tensor:
+    def _read(self, batch: DialogueBatch, embeds: Tensor, media: FusedMedia | None) -> Tensor:
         """Last hidden states (R, T, D), at least where losses need them."""
         positions = batch.packed.positions
         if batch.needs is not None and self._flat_reader is not None:
             axes = positions[1:].to(self.device) if positions.ndim == 3 else None
             return self._flat_reader.read(embeds, batch.needs, axes)
         positions = positions.to(self.device, non_blocking=True)
-        hidden: Tensor = self.model.language(embeds, positions=positions)
+        hidden: Tensor = self.model.language(embeds, positions=positions, media=media)
         return hidden
 
     def forward(self, batch: DialogueBatch) -> dict[str, list[WeightedLoss]]:
@@ -255,7 +259,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         """A zero by which a process without media goes backward through the language model too,
         where others learn to read: its blocks may be in pieces that all put together at once.
         """
-        parts = [self.model.projection, self.model.encoders]
+        parts = [self.model.projection, self.model.fusion, self.model.encoders]
         weights = (weight for part in parts if part is not None for weight in part.parameters())
         learns = next((weight for weight in weights if weight.requires_grad), None)
         return 0.0 if learns is None else learns.sum() * 0.0

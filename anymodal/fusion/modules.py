@@ -1,0 +1,23 @@
+"""Modules of a block, by name, as adapters leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def weighted_modules(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """A block's modules with a weight, by name; one with adapters around it as a whole."""
+    inside: set[nn.Module] = set()
+    for name, module in block.named_modules():
+        weight = getattr(without_adapters(module), "weight", None)
+        if module not in inside and isinstance(weight, Tensor):
+            inside.update(module.modules())
+            yield name, module
+
+
+def without_adapters(module: nn.Module) -> Any:
+    """A module without the adapters around it."""
+    return getattr(module, "base_layer", module)

@@ -1,0 +1,45 @@
+"""The router gives what DeepSpeed's gives, and the loss balances it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from anymodal.fusion import SparseUpcycling
+from anymodal.fusion.mixture import route
+from tests.support.golden_weights import golden_published
+
+
+@pytest.mark.parametrize("case", ["drop", "nodrop"])
+def test_routing(case: str) -> None:
+    config, weights, golden = golden_published("moe_top2")
+    states, count = golden["in.x"], config["experts"]
+    logits = states @ weights["wg.weight"].T
+    torch.testing.assert_close(logits, golden["logits"], atol=1e-5, rtol=1e-4)
+    capacity = math.ceil(len(states) / count * 2 * config["capacity_factor"])
+    assert case == "nodrop" or capacity == golden["drop.capacity"]
+    shares, balance = route(logits, 2, capacity if case == "drop" else None)
+    torch.testing.assert_close(shares, golden[f"{case}.gate"], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(balance, golden[f"{case}.l_aux"], atol=1e-5, rtol=1e-4)
+    names = [f"experts.{e}" for e in range(count)]
+    each = [
+        F.relu(states @ weights[f"{n}.w1.weight"].T) @ weights[f"{n}.w2.weight"].T for n in names
+    ]
+    output = sum(share[:, None] * own for share, own in zip(shares.T, each, strict=True))
+    torch.testing.assert_close(output, golden[f"{case}.out"], atol=1e-5, rtol=1e-4)
+
+
+def test_balance_is_one_where_all_are_used_alike() -> None:
+    logits = torch.eye(4).repeat(3, 1) * 1e-3
+    assert route(logits, 2).balance.item() == pytest.approx(1, abs=1e-4)
+    assert route(torch.eye(4)[:1].repeat(6, 1) * 50, 1).balance.item() == pytest.approx(4)
+
+
+def test_impossible_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="choices=3 must be at least 1 and at most experts=2"):
+        SparseUpcycling(widths={}, experts=2, choices=3)
+    with pytest.raises(ValueError, match="capacity=0 greater than 0"):
+        SparseUpcycling(widths={}, capacity=0)
