@@ -143,7 +143,7 @@ class MultimodalModel:
             mark + rest for mark, rest in zip(marks, pieces[1:], strict=True)
         )
         ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
-        if "image_grid_thw" in inputs and self.mark == "<|image_pad|>":
+        if "image_grid_thw" in inputs and "video" in self.reads and "audio" not in self.reads:
             token = tokenizer.convert_tokens_to_ids(self.mark)
             inputs = {**inputs, "mm_token_type_ids": (ids == token).long()}
         if inputs and self.types:
@@ -368,6 +368,64 @@ def _gemma_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
     return [text] * len(pictures), inputs
 
 
+PINPOINTS = [[16, 16], [16, 32], [16, 48], [32, 16], [32, 32], [32, 48], [48, 48]]
+ANY_RESOLUTION = {
+    "image_processor_type": "LlavaOnevisionImageProcessor",
+    "size": {"height": 16, "width": 16},
+    "image_grid_pinpoints": PINPOINTS,
+}
+# All pictures of a message first.
+ONEVISION = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
+    "{{ '<image>' }}{% endfor %}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
+    "{{ '\n' + content['text'] }}{% endfor %}{{'<|im_end|>'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def _onevision_tokenizer() -> Any:
+    return on_bytes(
+        hf.Qwen2Tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=["<|im_start|>", "<|im_end|>", "<image>", "<video>"],
+        chat_template=ONEVISION,
+    )
+
+
+def _onevision_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    processor = hf.LlavaOnevisionImageProcessorPil(**ANY_RESOLUTION)
+    inputs = dict(processor(pictures, return_tensors="pt"))
+    del inputs["batch_num_images"]
+    own = hf.LlavaOnevisionProcessor.__new__(hf.LlavaOnevisionProcessor)
+    own.image_processor, own.num_image_tokens = processor, 16
+    own.vision_aspect_ratio = "anyres_max_2"
+    sizes = inputs["image_sizes"].tolist()
+    counts = [own._get_number_of_features(*size, 16, 16) for size in sizes]
+    return ["<image>" * count for count in counts], inputs
+
+
+SOUND_MARKS = ["<|audio_start|>", "<|audio_end|>", "<|audio_pad|>"]
+
+
+def _qwen3_omni_tokenizer() -> Any:
+    return on_bytes(
+        hf.Qwen2Tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=[*QWEN_MARKS, *SOUND_MARKS],
+        chat_template=QWEN_VL,
+    )
+
+
+def _qwen3_omni_ids(tokenizer: Any) -> dict[str, int]:
+    names = zip(("audio_start", "audio_end", "audio"), SOUND_MARKS, strict=True)
+    sounds = {f"{name}_token_id": tokenizer.convert_tokens_to_ids(mark) for name, mark in names}
+    return {**_qwen_ids(tokenizer), **sounds}
+
+
 MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
     "qwen2.5-vl": MultimodalModel(
         "Qwen2.5-VL",
@@ -448,5 +506,38 @@ MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
         own=_gemma_pictures,
         mark="<start_of_image>",
         types="<image_soft_token>",
+    ),
+    "llava-onevision": MultimodalModel(
+        "LLaVA-OneVision",
+        hf.LlavaOnevisionForConditionalGeneration,
+        _onevision_tokenizer,
+        {"model_type": "qwen2"},
+        {**SIGLIP, "model_type": "siglip_vision_model", "vision_use_head": False},
+        lambda tokenizer: {
+            "image_token_index": tokenizer.convert_tokens_to_ids("<image>"),
+            "video_token_index": tokenizer.convert_tokens_to_ids("<video>"),
+        },
+        {"preprocessor_config.json": ANY_RESOLUTION},
+        {"image_grid_pinpoints": PINPOINTS, "vision_aspect_ratio": "anyres_max_2"},
+        own=_onevision_pictures,
+        mark="<image>",
+    ),
+    "qwen3-omni": MultimodalModel(
+        "Qwen3-Omni's thinker",
+        hf.Qwen3OmniMoeThinkerForConditionalGeneration,
+        _qwen3_omni_tokenizer,
+        {
+            "rope_parameters": {**QWEN_ROPE, "mrope_interleaved": True},
+            **{"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16},
+        },
+        {**QWEN_TOWER, "deepstack_visual_indexes": [0, 1], "num_position_embeddings": 64},
+        _qwen3_omni_ids,
+        {
+            "preprocessor_config.json": {**QWEN_PICTURES, **SOUNDS},
+            "video_preprocessor_config.json": QWEN_CLIPS,
+        },
+        {"audio_config": {**SOUND_TOWER, "n_window": 50, "downsample_hidden_size": 4}},
+        reads=("image", "video", "audio"),
+        own=_qwen_pictures,
     ),
 }

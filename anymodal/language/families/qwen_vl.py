@@ -257,6 +257,11 @@ class Qwen3VL(QwenVL):
         return len(config.vision_config.deepstack_visual_indexes)
 
     def deep_inputs(self, inputs: PassInputs, deep: Tensor) -> dict[str, Any]:
-        layers = deep.flatten(0, 1).unbind(1)  # L of (B · T, D)
-        everywhere = torch.ones(deep.shape[:2], dtype=torch.bool, device=deep.device)
-        return {"visual_pos_masks": everywhere, "deepstack_visual_embeds": [*layers]}
+        return deep_stack(deep)
+
+
+def deep_stack(deep: Tensor) -> dict[str, Any]:
+    """The arguments of Qwen3's text models for features (B, T, L, D), 0 where there are none."""
+    layers = deep.flatten(0, 1).unbind(1)  # L of (B · T, D)
+    everywhere = torch.ones(deep.shape[:2], dtype=torch.bool, device=deep.device)
+    return {"visual_pos_masks": everywhere, "deepstack_visual_embeds": [*layers]}

@@ -10,17 +10,21 @@ from anymodal.language.families.base import MultimodalFamily
 from anymodal.language.families.gemma3 import Gemma3
 from anymodal.language.families.idefics import Idefics3, SmolVLM
 from anymodal.language.families.internvl import InternVL
-from anymodal.language.families.qwen_omni import QwenOmniThinker
+from anymodal.language.families.llava_onevision import LlavaOneVision
+from anymodal.language.families.qwen_omni import Qwen3OmniThinker, QwenOmniThinker
 from anymodal.language.families.qwen_vl import Qwen3VL, QwenVL
 
 MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
     "gemma3": Gemma3(),
     "idefics3": Idefics3(),
     "internvl": InternVL(),
+    "llava_onevision": LlavaOneVision(),
     "qwen2_5_omni": QwenOmniThinker(),
     "qwen2_5_omni_thinker": QwenOmniThinker(),
     "qwen2_vl": QwenVL(),
     "qwen2_5_vl": QwenVL(),
+    "qwen3_omni_moe": Qwen3OmniThinker(),
+    "qwen3_omni_moe_thinker": Qwen3OmniThinker(),
     "qwen3_vl": Qwen3VL(),
     "qwen3_vl_moe": Qwen3VL(),
     "smolvlm": SmolVLM(),

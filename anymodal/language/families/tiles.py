@@ -68,5 +68,5 @@ class TileReader(MediaReader):
         """Soft tokens (N, K, D) of tiles."""
 
 
-_TOWERS = ("vision_tower", "vision_model", "multi_modal_projector", "connector", "image_newline")
+_TOWERS = ("vision_tower", "vision_model", "multi_modal_projector", "connector")
 """What transformers calls the parts of a model that read pictures."""
