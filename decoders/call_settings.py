@@ -20,7 +20,7 @@ ARGUMENTS = {
     "height": ("height",),
     "width": ("width",),
     "frames": ("num_frames",),  # and not Latte's `video_length`, which its network fixes
-    "seconds": ("audio_length_in_s", "audio_end_in_s", "duration"),
+    "seconds": ("audio_length_in_s", "audio_end_in_s", "duration", "audio_duration"),
 }
 """Our settings, and the arguments of diffusers' pipelines that they are."""
 MOST_PIXELS = 2**27

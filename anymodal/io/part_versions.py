@@ -37,12 +37,12 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "1cf9c0c1cb1394b6", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "bde111762bf35480", ("anymodal.decoders.families", "anymodal.types")
+        1, "b0ef3b782a83dd9d", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "8c1971cbdb9f36ff", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "3cca952dcec9b5f9", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "847831e435f0738f", ("anymodal.decoders",)),
 }
 
 WITHOUT_RESULTS = ("anymodal.config", "anymodal.distributed", "anymodal.io")

@@ -11,6 +11,7 @@ FAMILIES = {
     "PixArtSigmaPipeline": "images.PixArtSigma",
     "LattePipeline": "videos.Latte",
     "StableAudioPipeline": "audios.StableAudio",
+    "AceStepPipeline": "music.AceStep",
     "StableAudio3Pipeline": "audios.StableAudio3",
     "StableDiffusionPipeline": "images.StableDiffusion",
     "StableDiffusionXLPipeline": "images.StableDiffusionXL",

@@ -134,3 +134,27 @@ def test_a_strength_needs_something_to_start_from() -> None:
             conditioning, steps=4, guidance=1.0, strength=0.5,
             references=[[Reference(picture, FIRST)]],
         )  # fmt: skip
+
+
+def test_sounds_of_any_layout_start_from_their_source() -> None:
+    for name in ("ace_step", "stable_audio_3"):
+        torch.manual_seed(0)
+        decoder = DiffusionDecoder(FAMILIES[name].build(), **FAMILIES[name].options).eval()
+        references = [[Reference(medium(decoder, seed))] for seed in range(2)]
+        with torch.no_grad():
+            conditioning = decoder.embed_captions(CAPTIONS)
+        ask: dict[str, Any] = {"steps": 4, "guidance": 1.0, "strength": 0.5}
+        generators = [generator_of(1), generator_of(2)]
+        both = decoder.sample(conditioning, generator=generators, references=references, **ask)
+        for index, made in enumerate(both):
+            (alone,) = decoder.sample(
+                conditioning.select(slice(index, index + 1)),
+                generator=[generator_of(1 + index)], references=references[index : index + 1],
+                **ask,
+            )  # fmt: skip
+            np.testing.assert_allclose(values(made), values(alone), atol=1e-4)
+        swapped = decoder.sample(
+            conditioning, generator=[generator_of(1), generator_of(2)],
+            references=references[::-1], **ask,
+        )  # fmt: skip
+        assert not np.allclose(values(both[0]), values(swapped[0]), atol=1e-4)

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from diffusers import (
+    AceStepPipeline,
+    AceStepTransformer1DModel,
     AudioLDM2Pipeline,
     AudioLDM2ProjectionModel,
     AudioLDM2UNet2DConditionModel,
@@ -19,6 +21,7 @@ from diffusers import (
     StableAudio3DiTModel,
     StableAudio3Pipeline,
 )
+from diffusers.pipelines.ace_step import AceStepConditionEncoder
 from diffusers.pipelines.stable_audio_3 import StableAudio3DurationEmbedder
 from transformers import (
     ClapConfig,
@@ -28,6 +31,8 @@ from transformers import (
     ClapTextModelWithProjection,
     GPT2Config,
     GPT2LMHeadModel,
+    Qwen3Config,
+    Qwen3Model,
     RobertaTokenizer,
     SpeechT5HifiGan,
     SpeechT5HifiGanConfig,
@@ -101,6 +106,44 @@ def stable_audio_3(stochastic: bool = False) -> DiffusionPipeline:
             if not weight.any():
                 weight.normal_(std=0.2)
     return pipeline
+
+
+def ace_step() -> DiffusionPipeline:
+    words = nano.caption_tokenizer(tokenizer(), 48)
+    text = Qwen3Config(
+        vocab_size=len(words),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+    )
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+    }
+    condition_encoder = AceStepConditionEncoder(
+        text_hidden_dim=16,
+        timbre_hidden_dim=4,
+        num_lyric_encoder_hidden_layers=1,
+        num_timbre_encoder_hidden_layers=1,
+        **sizes,
+    ).eval()
+    condition_encoder.silence_latent.normal_()
+    return AceStepPipeline(
+        vae=nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=800),
+        text_encoder=Qwen3Model(text).eval(),
+        tokenizer=words,
+        transformer=AceStepTransformer1DModel(
+            num_hidden_layers=1, in_channels=12, audio_acoustic_hidden_dim=4, **sizes
+        ).eval(),
+        condition_encoder=condition_encoder,
+        scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1),
+    )
 
 
 CLAP_TEXT: dict[str, Any] = {

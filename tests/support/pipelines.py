@@ -9,6 +9,7 @@ from typing import Any
 from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
 
 from tests.support.audio_pipelines import (
+    ace_step,
     audioldm,
     audioldm_2,
     stable_audio,
@@ -221,6 +222,16 @@ FAMILIES: dict[str, Family] = {
         call=SQUARE | SHORT,
         guidance=("guidance_scale", -1.0),
         schedulers=(FLOW_LCM,),
+    ),
+    "ace_step": Family(
+        "ACE-Step 1.5",
+        "AceStepPipeline",
+        ace_step,
+        FLOW,
+        length=48,
+        options={"seconds": 0.32},
+        call={"audio_duration": 0.32, "max_text_length": 48},
+        alone=True,
     ),
     "audioldm": Family(
         "AudioLDM",
