@@ -2,6 +2,7 @@
 
 from anymodal.fusion.base import Fusion
 from anymodal.fusion.cross import LightCrossAttention
+from anymodal.fusion.cross_layers import CrossLayers
 from anymodal.fusion.experts import ModalityExperts
 from anymodal.fusion.experts_with_cross import ExpertsWithCrossAttention
 from anymodal.fusion.gated import GatedCrossAttention
@@ -10,6 +11,7 @@ from anymodal.fusion.prefix import AdapterPrefix, MediaAdapterPrefix
 
 __all__ = [
     "AdapterPrefix",
+    "CrossLayers",
     "ExpertsWithCrossAttention",
     "Fusion",
     "GatedCrossAttention",

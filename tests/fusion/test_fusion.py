@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from anymodal.encoders.imagebind.encoder import ImageBind, ImageBindEncoder
 from anymodal.fusion import (
     AdapterPrefix,
+    CrossLayers,
     ExpertsWithCrossAttention,
     Fusion,
     GatedCrossAttention,
@@ -34,7 +35,8 @@ from anymodal.projection import LinearProjection
 from anymodal.toybox.tokenizer import train_tokenizer
 from anymodal.training.losses import Balance, WeightedLoss
 from anymodal.training.losses.states import TextStates
-from anymodal.training.objectives.dialogue import DialogueBatch
+from anymodal.training.objectives.dialogue import Dialogue, DialogueBatch
+from anymodal.training.objectives.reference_model import ReferenceModel
 from anymodal.training.regional import transform_regions
 from anymodal.types import Features, Message
 from tests.support.tiny import felt, picture
@@ -73,6 +75,7 @@ KINDS: dict[str, tuple[type[Fusion], dict[str, Any]]] = {
         GatedCrossAttention,
         {"every": 2, "num_latents": None, "heads": 2, "head_width": 4, "immediate": False},
     ),
+    "cross-layers": (CrossLayers, {"every": 2}),
     "light": (LightCrossAttention, {"heads": 2, "width": 8}),
     "experts": (ModalityExperts, {}),
     "multiway": (
@@ -88,7 +91,7 @@ KINDS: dict[str, tuple[type[Fusion], dict[str, Any]]] = {
     "mixture": (SparseUpcycling, {"every": 1, "experts": 3}),
     "own": (Doubling, {}),
 }
-EXACT = {"gated", "gated-all", "light", "prefix", "media-prefix", "own"}
+EXACT = {"gated", "gated-all", "cross-layers", "light", "prefix", "media-prefix", "own"}
 """Those that start as the identity to the bit, where media are too."""
 
 
@@ -289,6 +292,15 @@ def test_it_trains_alone(kind: str, model: AnyModal) -> None:
             assert weight.grad is None, name
 
 
+def test_a_reference_model_reads_media(tokenizer: Any) -> None:
+    model = compose("gated", tokenizer)
+    dialogue = Dialogue(model)
+    samples = [[*first(seed), Message("assistant", "a ball")] for seed in (0, 1)]
+    reference = ReferenceModel(dialogue)
+    values, _ = reference.read(dialogue, dialogue.collate(samples), True, [])
+    assert values is not None and not torch.allclose(values[0], values[1])
+
+
 @torch.no_grad()
 def test_it_is_saved(kind: str, model: AnyModal, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model")
@@ -302,6 +314,11 @@ def test_it_is_saved(kind: str, model: AnyModal, tmp_path: Path) -> None:
         feed(m, p, PrefixCache(m.language)) for m, p in zip((model, again), prompts, strict=True)
     ]
     assert torch.equal(*hidden)
+    sketch = AnyModal.from_pretrained(
+        tmp_path / "model", trusted_packages=[__name__], weights=False
+    )
+    shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
+    assert {n: tuple(value.shape) for n, value in sketch.named_parameters()} == shapes
 
 
 def test_experts_are_balanced(tokenizer: Any) -> None:

@@ -98,7 +98,7 @@ class ReferenceModel:
             return uuid4().hex
         model = self.model
         modules: list[nn.Module] = [model.language]
-        modules += [part for part in (model.projection,) if part is not None]
+        modules += [part for part in (model.projection, model.fusion) if part is not None]
         modules += [*model.encoders.by_name().values(), *model.heads.by_name().values()]
         key = CacheKey("reference", modules, model.language.metadata, (type(self),))
         return store.content(key)
@@ -177,7 +177,8 @@ class ReferenceModel:
         device = self.model.device
         ids, positions = packed.ids.to(device), packed.positions.to(device)
         embeds = self.model.embed([prompt], ids, packed.places, encode=dialogue.features)
-        hidden: Tensor = self.model.language(embeds, positions=positions)
+        media = self.model.fuse([prompt], packed.places, encode=dialogue.features)
+        hidden: Tensor = self.model.language(embeds, positions=positions, media=media)
         return LoneReading(PromptRows([prompt], packed), hidden, embeds)
 
     def _log_prob(self, reading: LoneReading) -> Tensor:
