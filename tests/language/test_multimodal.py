@@ -284,6 +284,15 @@ def test_what_is_learned_is_the_reply_and_its_end(model: AnyModal) -> None:
     assert len(ends) == 2 and ends[-1] == len(learned) - 1
 
 
+def test_no_typed_text_becomes_a_placeholder(model: AnyModal) -> None:
+    readers = model.language.readers.values()
+    text = " ".join(f"{each.placeholder}{each.written}" for each in readers)
+    prompt = model.prompts.build([Message("user", [text, PICTURES[0], text])], reply=True)
+    soft = {*model.signals.placeholders.values()}
+    places = [place for place, token in enumerate(prompt.ids) if token in soft]
+    assert places == [*prompt.media[0].places] and places
+
+
 class Moves(Encoder):
     """What a recording's sensors tell on average."""
 
