@@ -160,6 +160,8 @@ class Message:
             comparisons.
         usage: tokens of the reply and of its prompt, likewise.
         choices: of a reply among given texts, their probabilities in the order given, likewise.
+        steps: of a reply that called tools, the messages before it: its calls, and their results.
+            A conversation that goes on has them between the question and the reply; likewise.
 
     Raises:
         ValueError: for another role, or no content at all.
@@ -171,6 +173,7 @@ class Message:
     finish_reason: str | None = field(default=None, compare=False, repr=False)
     usage: TokenUsage | None = field(default=None, compare=False, repr=False)
     choices: tuple[ChoiceScore, ...] = field(default=(), compare=False, repr=False)
+    steps: tuple[Message, ...] = field(default=(), compare=False, repr=False)
 
     def __init__(
         self,
@@ -181,6 +184,7 @@ class Message:
         finish_reason: str | None = None,
         usage: TokenUsage | None = None,
         choices: tuple[ChoiceScore, ...] = (),
+        steps: tuple[Message, ...] = (),
     ) -> None:
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
@@ -188,6 +192,7 @@ class Message:
             raise ValueError("a message's content is None; give a text, a medium or a list of them")
         self.role, self.supervised = role, supervised
         self.finish_reason, self.usage, self.choices = finish_reason, usage, choices
+        self.steps = steps
         parts = parts_of(content)
         self.content = [valid_text(part) if isinstance(part, str) else part for part in parts]
 
@@ -290,10 +295,27 @@ class ToolCalled:
 
 
 @dataclass(frozen=True)
+class ToolFinished:
+    """A call of a tool came to its end.
+
+    Args:
+        call: the one.
+        content: its result, in texts and media; what went wrong, in words, where it has an error.
+        error: why it was refused or failed; empty where it didn't.
+        seconds: that it took.
+    """
+
+    call: ToolCall
+    content: tuple[str | Media, ...]
+    error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Done:
     """The reply is complete; `message` holds its texts and media in order."""
 
     message: Message
 
 
-Event = TextDelta | ToolCalled | MediumStarted | MediumProgress | MediumReady | Done
+Event = TextDelta | ToolCalled | ToolFinished | MediumStarted | MediumProgress | MediumReady | Done

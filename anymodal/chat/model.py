@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Unpack, overload
 
@@ -18,11 +18,12 @@ from anymodal.chat.settings import (
     check_settings,
     check_system_prompt,
 )
+from anymodal.chat.tools import ToolLike, ToolLimits
 from anymodal.core import ComposedModel
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.token_text import token_text
 from anymodal.media import Limits, Media
-from anymodal.types import Done, Event, Message
+from anymodal.types import Done, Event, Message, ToolCall
 
 
 class ChatModel(ComposedModel):
@@ -92,13 +93,17 @@ class ChatModel(ComposedModel):
         references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
+        tools: Sequence[ToolLike] = (),
+        tool_limits: ToolLimits | None = None,
+        approve_call: Callable[[ToolCall], bool] | None = None,
         **text: Unpack[TextSettings],
     ) -> Generator[Event]:
         """Answer a conversation piece by piece: text as it comes, then media with progress.
 
-        It yields `TextDelta`, `MediumStarted`, `MediumProgress`, `MediumReady`, and in the end
-        `Done` with the whole message. Settings and conversation are checked at once, before the
-        first event is asked for. Closing the generator ends the work at its next step.
+        It yields `TextDelta`, `MediumStarted`, `MediumProgress`, `MediumReady`, of tools
+        `ToolCalled` and `ToolFinished`, and in the end `Done` with the whole message. Settings and
+        conversation are checked at once, before the first event is asked for. Closing the generator
+        ends the work at its next step.
 
         Args:
             conversation: a text, a list of texts, media and file paths (one user message), or a
@@ -111,6 +116,11 @@ class ChatModel(ComposedModel):
                 `anymodal.chat.references.ReferencesByModality`.
             limits: the most that a file may hold, such as `max_seconds`.
             cache: keys and values of earlier turns, kept by a session.
+            tools: that the model may call: Python functions, pairs of an OpenAI definition and a
+                function, or connections to MCP servers, see `anymodal.chat.tools`. Calls and
+                results before the reply are its `Message.steps`.
+            tool_limits: of number, time and size of calls.
+            approve_call: asked before each call; one to which it doesn't say True is refused.
             text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
 
         Raises:
@@ -125,6 +135,9 @@ class ChatModel(ComposedModel):
             references=references,
             limits=limits,
             cache=cache,
+            tools=tools,
+            tool_limits=tool_limits,
+            approve_call=approve_call,
             **text,
         )
 
@@ -152,6 +165,9 @@ class ChatModel(ComposedModel):
         references: ReferencesByModality | None = ...,
         limits: Limits | None = ...,
         cache: PrefixCache | None = ...,
+        tools: Sequence[ToolLike] = ...,
+        tool_limits: ToolLimits | None = ...,
+        approve_call: Callable[[ToolCall], bool] | None = ...,
         **text: Unpack[TextSettings],
     ) -> Message: ...
 
@@ -165,6 +181,9 @@ class ChatModel(ComposedModel):
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
         batch_size: int = 16,
+        tools: Sequence[ToolLike] = (),
+        tool_limits: ToolLimits | None = None,
+        approve_call: Callable[[ToolCall], bool] | None = None,
         **text: Unpack[TextSettings],
     ) -> Message | list[Message]:
         """Answer a conversation, or a list of them in batches; a reply holds texts and media.
@@ -183,6 +202,9 @@ class ChatModel(ComposedModel):
             cache: keys and values of earlier turns of one conversation, kept by a session.
             batch_size: of several conversations, the most to answer, and the most media to make, at
                 once.
+            tools: that the model may call, as `stream` takes them; with one conversation.
+            tool_limits: of number, time and size of calls.
+            approve_call: asked before each call; one to which it doesn't say True is refused.
             text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
 
         Raises:
@@ -193,6 +215,11 @@ class ChatModel(ComposedModel):
             if cache is not None:
                 raise ValueError(
                     "a cache keeps one conversation; leave it out, or chat one at a time"
+                )
+            if tools:
+                raise ValueError(
+                    "tools are called in one conversation at a time; chat one at a time, or leave "
+                    "them out"
                 )
             seeds = batch_seeds(seed, len(conversation))
             return reply_many(
@@ -214,6 +241,9 @@ class ChatModel(ComposedModel):
             references=references,
             limits=limits,
             cache=cache,
+            tools=tools,
+            tool_limits=tool_limits,
+            approve_call=approve_call,
             **text,
         )
         with contextlib.closing(events):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Generator, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor
@@ -13,7 +13,10 @@ from torch import Tensor
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.orders import Order, Report, make, next_orders, orders_of, report_steps
 from anymodal.chat.references import ReferencesByModality, ReplyReferences
+from anymodal.chat.reply_text import ReplyText
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
+from anymodal.chat.tool_turn import answer_with_tools
+from anymodal.chat.tools import Toolbox, ToolLike, ToolLimits
 from anymodal.config import ranges
 from anymodal.fusion.states import state_key
 from anymodal.language import generation
@@ -22,7 +25,9 @@ from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.packing import Place, pack
 from anymodal.language.prompt import ChatPrompt
 from anymodal.language.sampling import Sampling
+from anymodal.language.template_messages import ToolDefinition
 from anymodal.language.text_stream import TextToken
+from anymodal.language.tool_calls import ToolFormat
 from anymodal.media import Limits, Media
 from anymodal.types import (
     Done,
@@ -32,13 +37,21 @@ from anymodal.types import (
     MediumStarted,
     Message,
     TextDelta,
+    ToolCall,
+    ToolCalled,
 )
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
-Content = list[str | int]
-"""A reply's pieces of text, and its media by their indices, in order."""
+Content = list[str | int | ToolCall]
+"""A reply's pieces of text, its media by their indices, and its calls of tools, in order."""
+
+ARGUMENTS = (
+    *("seed", "sampling", "references", "limits", "cache"),
+    *("tools", "tool_limits", "approve_call"),
+)
+"""Names of arguments that are no settings of the text."""
 
 
 def stream(
@@ -50,6 +63,9 @@ def stream(
     references: ReferencesByModality | None = None,
     limits: Limits | None = None,
     cache: PrefixCache | None = None,
+    tools: Sequence[ToolLike] = (),
+    tool_limits: ToolLimits | None = None,
+    approve_call: Callable[[ToolCall], bool] | None = None,
     **text: Unpack[TextSettings],
 ) -> Generator[Event]:
     """Answer a conversation piece by piece: text as it comes, then media with progress.
@@ -63,11 +79,37 @@ def stream(
         ValueError: for a conversation or settings that don't fit.
         NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
     """
-    names = ("seed", "sampling", "references", "limits", "cache")
-    choice, media_settings = check_settings(model, sampling, text, names)
+    choice, media_settings = check_settings(model, sampling, text, ARGUMENTS)
     seed, messages = draw_seed(seed), conversation_of(conversation, limits)
     reference_choice = ReplyReferences(model, messages, references, limits, settings=media_settings)
-    return _stream(model, messages, seed, choice, media_settings, reference_choice, cache)
+    if not tools:
+        return _stream(model, messages, seed, choice, media_settings, reference_choice, cache)
+    fmt = model.language.template.require_tools()
+    toolbox = Toolbox(tools, tool_limits, approve_call)
+    model.prompts.build(messages, reply=True, tools=toolbox.definitions)  # before the first event
+
+    def answer(so_far: list[Message], num_media: int) -> Generator[Event]:
+        own_references = ReplyReferences(model, so_far, references, limits, settings=media_settings)
+        offer = ToolOffer(fmt, toolbox.definitions, num_media)
+        settings = seed, choice, media_settings, own_references, cache
+        return _stream(model, so_far, *settings, offer)
+
+    readable = [media.kind for media in model.prompts.encoders]
+    return answer_with_tools(answer, messages, toolbox, readable)
+
+
+class ToolOffer(NamedTuple):
+    """Tools that a reply may call.
+
+    Attributes:
+        fmt: the form of calls.
+        definitions: of the tools.
+        num_media: that the turn has made in earlier replies, from which this one's are counted.
+    """
+
+    fmt: ToolFormat | None = None
+    definitions: Sequence[ToolDefinition] = ()
+    num_media: int = 0
 
 
 def draw_seed(seed: object) -> int:
@@ -83,23 +125,28 @@ def _stream(
     media_settings: Mapping[str, Mapping[str, Any]],
     references: ReplyReferences,
     cache: PrefixCache | None,
+    offer: ToolOffer | None = None,
 ) -> Generator[Event]:
-    prompt = embed_prompts(model, [messages], None if cache is None else cache.soft)[0]
+    offer = offer or ToolOffer()
+    soft = None if cache is None else cache.soft
+    prompt = embed_prompts(model, [messages], soft, offer.definitions)[0]
     # On the CPU, so that a seed means the same on every device.
     generator = torch.Generator().manual_seed(seed)
     content: Content = []
     orders: list[Order] = []
     reply = ReplyState(model.language, model.signals, prompt, choice, generator)
+    text = ReplyText(offer.fmt)
     for event in generation.write_reply(reply, prompt, cache):
         if isinstance(event, TextToken):
-            content.append(event.text)
-            yield TextDelta(event.text, event.logprobs)
+            yield from _noted(text.push(event.text, event.logprobs), content)
         else:
-            index = len(orders)
+            yield from _noted(text.flush(), content)  # no call reaches beyond a medium
+            index = offer.num_media + len(orders)
             for order in orders_of(model, event, index, seed, media_settings, references):
                 orders.append(order)
                 content.append(order.index)
                 yield MediumStarted(order.index, event.name)
+    yield from _noted(text.flush(), content)
     media: dict[int, Media] = {}
     # Only now: decoders work in batches, and nobody should wait for a picture amid a sentence.
     while len(media) < len(orders):
@@ -110,7 +157,18 @@ def _stream(
         for order, medium in zip(same, results, strict=True):
             media[order.index] = medium
             yield MediumReady(order.index, name, medium)
-    yield Done(reply_message(content, media, reply))
+    message = reply_message(content, media, reply)
+    message.finish_reason = text.finish_reason(str(message.finish_reason))
+    yield Done(message)
+
+
+def _noted(
+    events: Iterable[TextDelta | ToolCalled], content: Content
+) -> Iterator[TextDelta | ToolCalled]:
+    """The events as they are; what they tell goes into the content."""
+    for event in events:
+        content.append(event.text if isinstance(event, TextDelta) else event.call)
+        yield event
 
 
 def _make(
@@ -133,6 +191,7 @@ def embed_prompts(
     model: ComposedModel,
     conversations: Sequence[list[Message]],
     soft: dict[Hashable, Tensor] | None = None,
+    tools: Sequence[ToolDefinition] = (),
 ) -> list[generation.Prompt]:
     """Conversations as embeddings; every encoder runs once for all media that `soft` lacks.
 
@@ -141,9 +200,11 @@ def embed_prompts(
         conversations: each ends with the user's message.
         soft: soft tokens by `Item.key`, kept between turns; those of no medium in these
             conversations are dropped from it.
+        tools: that replies may call.
     """
     soft = {} if soft is None else soft
-    prompts = [model.prompts.build(messages, reply=True) for messages in conversations]
+    builder = model.prompts
+    prompts = [builder.build(messages, reply=True, tools=tools) for messages in conversations]
     packed = pack([prompt.ids for prompt in prompts], [prompt.labels for prompt in prompts])
     embeds = model.embed(prompts, packed.ids.to(model.device), packed.places, soft)
     embedded = [
@@ -170,12 +231,12 @@ def embedded_prompt(
 
 def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyState) -> Message:
     """Texts and media of a reply in order, neighbouring texts as one, and how it ended."""
-    content_parts: list[str | Media] = []
+    content_parts: list[str | Media | ToolCall] = []
     for part in content:
         if isinstance(part, int):
             content_parts.append(media[part])
         # A reply's text comes in pieces as small as a token.
-        elif content_parts and isinstance(content_parts[-1], str):
+        elif isinstance(part, str) and content_parts and isinstance(content_parts[-1], str):
             content_parts[-1] += part
         else:
             content_parts.append(part)

@@ -21,6 +21,7 @@ COMMANDS = {
         "a scripted chat through every modality, with an HTML report",
     ),
     "serve": ("anymodal.cli.serve", "answer requests over HTTP, in the manner of OpenAI's API"),
+    "mcp": ("anymodal.cli.mcp", "a model as tools of any agent, over MCP"),
     "batch": ("anymodal.cli.batch", "answer a file of requests, without a server"),
     "train": ("anymodal.cli.train", "train as configurations say"),
     "cache": ("anymodal.cli.cache", "fill the feature cache of a training run ahead of it"),

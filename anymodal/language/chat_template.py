@@ -143,6 +143,19 @@ class ChatTemplate:
         ids = self._encode(fmt.opening, split_special=False)
         return fmt if set(ids).isdisjoint(self.tokenizer.all_special_ids) else None
 
+    def require_tools(self) -> ToolFormat:
+        """The format of the model's tool calls.
+
+        Raises:
+            ValueError: if it calls none, or in a way that isn't read here.
+        """
+        if (fmt := self.tools) is None:
+            raise ValueError(
+                "the language model's chat template has no tools, or writes their calls in a form "
+                "that isn't read here; leave the tools out"
+            )
+        return fmt
+
     def render(
         self,
         messages: Sequence[tuple[str, Sequence[Piece]]],

@@ -56,7 +56,7 @@ def load_object(value: object, *, limits: Limits | None = None) -> Media:
         return value
     if isinstance(value, os.PathLike | bytes | bytearray | memoryview):
         return Media.load(value, limits=limits)
-    if _is_pillow(value):
+    if is_pillow(value):
         return Image.from_pillow(value, limits=limits)
     if is_pair(value):
         array, rate = value if is_array(value[0]) else reversed(value)
@@ -86,7 +86,8 @@ def is_array(value: object) -> TypeGuard[SupportsArray]:
     return hasattr(value, "__array__") and not isinstance(value, np.generic | Media)
 
 
-def _is_pillow(value: object) -> TypeGuard[PilImage]:
+def is_pillow(value: object) -> TypeGuard[PilImage]:
+    """Return True for a picture of Pillow."""
     pillow = sys.modules.get("PIL.Image")  # without it there is no picture of it
     return pillow is not None and isinstance(value, pillow.Image)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
-from anymodal.language.tool_calls import ToolFormat, strings_in
+from anymodal.language.tool_calls import strings_in
 from anymodal.serving.content_filter import ContentFilter, check_content
 from anymodal.serving.errors import EngineClosedError, QueueFullError
 from anymodal.serving.job import JobSettings
@@ -141,18 +141,8 @@ class Admission:
             timeout = min(
                 timeout, ranges.check_real("timeout", request.timeout, 0.001, MOST_SECONDS)
             )
-        return JobSettings(choose, media, seed, timeout, self._tool_format(request))
-
-    def _tool_format(self, request: ReplyRequest) -> ToolFormat | None:
-        if not request.tools:
-            return None
-        fmt = self.model.language.template.tools
-        if fmt is None:
-            raise ValueError(
-                "the language model's chat template has no tools, or writes their calls in a form "
-                "that isn't read here; leave the tools out"
-            )
-        return fmt
+        fmt = self.model.language.template.require_tools() if request.tools else None
+        return JobSettings(choose, media, seed, timeout, fmt)
 
     def _check_length(self, request: ReplyRequest, messages: Sequence[Message]) -> None:
         """Refuse by its characters what can't fit, since reading it would hold up all others."""

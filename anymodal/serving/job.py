@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from anymodal.chat.orders import Order
 from anymodal.chat.references import ReplyReferences
+from anymodal.chat.reply_text import ReplyText
 from anymodal.language.sampling import Sampling
-from anymodal.language.tool_calls import ToolCallParser, ToolFormat
+from anymodal.language.tool_calls import ToolFormat
 from anymodal.media import Media
 from anymodal.serving.errors import DeadlineError
 from anymodal.serving.requests import Channel, ReplyEnd, ReplyRequest
@@ -72,12 +73,11 @@ class Job:
         self.error: Exception | None = None
         self.began = time.monotonic()
         self._channel, self._on_end = channel, on_end
-        self._calls = ToolCallParser(settings.tools) if settings.tools is not None else None
-        self._logprobs: list[TokenLogprob] = []  # of text that is held back
+        self._text = ReplyText(settings.tools, request.parallel_calls)
         self._content: list[str | int | ToolCall] = []  # media by their indices
         self._media: dict[int, Media] = {}
         self._waiting: list[tuple[Order, Callable[[Order], None]]] = []
-        self.num_media = self._num_calls = 0
+        self.num_media = 0
         self._finish_reason: str | None = None
         self._choices: tuple[ChoiceScore, ...] = ()
         self._has_ended = False
@@ -109,16 +109,15 @@ class Job:
     @property
     def has_all_text(self) -> bool:
         """True once the one call of a tool came that there may be."""
-        return self._num_calls > 0 and not self.request.parallel_calls
+        return self._text.is_complete
 
     def write(self, text: str, logprobs: Sequence[TokenLogprob] = ()) -> None:
         """Take a piece of text, as far as no call of a tool begins in it."""
-        self._logprobs.extend(logprobs)
-        self._add([text] if self._calls is None else self._calls.push(text))
+        self._add(self._text.push(text, logprobs))
 
     def start_medium(self, modality: str) -> None:
         """Note that the reply asks for a medium."""
-        self._flush()  # no call reaches beyond a medium
+        self._add(self._text.flush())  # no call reaches beyond a medium
         with self._lock:
             index, self.num_media = self.num_media, self.num_media + 1
             self._content.append(index)
@@ -159,9 +158,8 @@ class Job:
         self, reason: str, usage: TokenUsage, choices: tuple[ChoiceScore, ...] = ()
     ) -> None:
         """Note that no more text comes."""
-        self._flush()
-        if reason == "stop" and self._num_calls:
-            reason = "tool_calls"
+        self._add(self._text.flush())
+        reason = self._text.finish_reason(reason)
         with self._lock:
             self._finish_reason, self.usage, self._choices = reason, usage, choices
         self._finish_if_complete()
@@ -170,22 +168,11 @@ class Job:
         """End the reply with an error."""
         self._end(error)
 
-    def _flush(self) -> None:
-        if self._calls is not None:
-            self._add(self._calls.flush())
-
-    def _add(self, pieces: Sequence[str | ToolCall]) -> None:
-        for piece in pieces:
-            if self._num_calls and not self.request.parallel_calls:
-                return  # what stands behind the one call
-            self._num_calls += isinstance(piece, ToolCall)
+    def _add(self, events: Iterable[TextDelta | ToolCalled]) -> None:
+        for event in events:
             with self._lock:
-                self._content.append(piece)
-            logprobs, self._logprobs = tuple(self._logprobs), []  # a call's belong to no text
-            if isinstance(piece, str):
-                self.emit(TextDelta(piece, logprobs))
-            else:
-                self.emit(ToolCalled(piece))
+                self._content.append(event.text if isinstance(event, TextDelta) else event.call)
+            self.emit(event)
 
     def _finish_if_complete(self) -> None:
         with self._lock:

@@ -30,7 +30,8 @@ NAMED_FREELY = (
     *("anymodal.encoders", "anymodal.decoders", "anymodal.media", "anymodal.toybox"),
     "anymodal.language.families",  # so do multimodal models and their settings
     "anymodal.tools.convert",  # others' checkpoints name theirs
-    *("anymodal.serving.api", "anymodal.serving.client"),  # so do fields of others' clients
+    # So do fields of others' clients.
+    *("anymodal.serving.api", "anymodal.serving.client", "anymodal.serving.mcp"),
     # And the columns of published benchmarks, and of requests of their harness.
     *("anymodal.evaluation.benchmarks", "anymodal.evaluation.lmms"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import re
 import subprocess
@@ -14,9 +16,11 @@ import torch
 import transformers
 
 from anymodal import media
+from anymodal.chat.tools import Toolbox
 from anymodal.encoders import TransformersEncoder, TransformersText
 from anymodal.media import Image
 from anymodal.toybox.scoring import read_attributes
+from anymodal.types import ToolCall
 from tests.encoders.test_texts import write as write_clip
 from tests.support.paths import ROOT as REPOSITORY
 
@@ -134,6 +138,44 @@ def test_new_modality(tmp_path: Path) -> None:
     shares = re.findall(r"accuracy (?:before|after): (\d+)%", printed)
     assert len(shares) == 2
     assert all(0 <= int(share) <= 100 for share in shares)
+
+
+def test_experts_are_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With small experts of random weights, so what they find is nonsense."""
+    torch.manual_seed(0)
+    kinds = {"id2label": {0: "cup", 1: "table"}, "label2id": {"cup": 0, "table": 1}}
+    size = {"height": 32, "width": 32}
+    small = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    detector = transformers.YolosConfig(
+        hidden_size=16, image_size=[32, 32], patch_size=8, num_detection_tokens=4, **small, **kinds
+    )
+    segmenter = transformers.SegformerConfig(
+        num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1], hidden_sizes=[8, 16],
+        patch_sizes=[3, 3], strides=[2, 2], num_attention_heads=[1, 2], mlp_ratios=[1, 1],
+        decoder_hidden_size=16, **kinds,
+    )  # fmt: skip
+    for name, expert in (
+        ("yolos", transformers.YolosForObjectDetection(detector)),
+        ("segformer", transformers.SegformerForSemanticSegmentation(segmenter)),
+    ):
+        expert.save_pretrained(tmp_path / name)
+    transformers.YolosImageProcessor(size=size).save_pretrained(tmp_path / "yolos")
+    transformers.SegformerImageProcessor(size=size).save_pretrained(tmp_path / "segformer")
+    path = Image(np.zeros((32, 48, 3), np.uint8)).save(tmp_path / "a.png")
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    tools = importlib.import_module("experts").experts(
+        [path], str(tmp_path / "yolos"), str(tmp_path / "segformer")
+    )
+    toolbox = Toolbox(tools)
+    found = toolbox.run(ToolCall("detect_objects", '{"picture": "a.png", "threshold": 0.1}'), [])
+    assert {each["label"] for each in json.loads(str(found.content[0]))["objects"]} <= {
+        "cup",
+        "table",
+    } and not found.error
+    shares = toolbox.run(ToolCall("segment_picture", '{"picture": "a.png"}'), [])
+    assert sum(json.loads(str(shares.content[0])).values()) == pytest.approx(1, abs=0.01)
+    other = toolbox.run(ToolCall("segment_picture", '{"picture": "../a.png"}'), [])
+    assert "there is no picture ../a.png" in other.error
 
 
 def test_a_new_modality_takes_few_lines() -> None:

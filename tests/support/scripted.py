@@ -23,15 +23,25 @@ TOOL_TEMPLATE = (
     "{% else %}{{ message.content }}{% endif %}"
     "{% for call in message.tool_calls or [] %}"
     "<tool_call>{{ call.function | tojson }}</tool_call>{% endfor %}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    "{% if add_generation_prompt %}<|assistant|>"
+    "{% if messages[-1].role == 'tool' and told %}<|told|>{% endif %}{% endif %}"
 )
 
 
-def scripted_model(pieces: Sequence[str], chat_template: str = TOOL_TEMPLATE) -> AnyModal:
-    """A model that answers everything with the pieces in order, each of which is one token."""
+def scripted_model(
+    pieces: Sequence[str], chat_template: str = TOOL_TEMPLATE, told: Sequence[str] = ()
+) -> AnyModal:
+    """A model that answers everything with the pieces in order, each of which is one token.
+
+    Args:
+        pieces: of its answer.
+        chat_template: its own.
+        told: pieces of its answer to a tool's result, if that is another one.
+    """
     torch.manual_seed(0)
+    chat_template = chat_template.replace("and told", f"and {bool(told)}")
     tokenizer = train_tokenizer(["a few words"], 300, chat_template=chat_template)
-    tokenizer.add_tokens(list(pieces))
+    tokenizer.add_tokens([*pieces, *(["<|told|>", *told] if told else [])])
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=2048,
@@ -39,16 +49,18 @@ def scripted_model(pieces: Sequence[str], chat_template: str = TOOL_TEMPLATE) ->
         eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
     network = LlamaForCausalLM(config)
-    names = ["<|assistant|>", *pieces, "<|end|>"]
-    chain = [tokenizer.convert_tokens_to_ids(name) for name in names]
+    chains = [["<|assistant|>", *pieces, "<|end|>"]]
+    chains += [["<|told|>", *told, "<|end|>"]] if told else []
     with torch.no_grad():
         # Layers that add nothing, so that a token alone decides which one follows it.
         network.model.layers[0].self_attn.o_proj.weight.zero_()
         network.model.layers[0].mlp.down_proj.weight.zero_()
         rows = network.model.embed_tokens.weight.normal_()
         network.lm_head.weight.zero_()
-        for token, follower in pairwise(chain):
-            network.lm_head.weight[follower] += rows[token]
+        for names in chains:
+            chain = [tokenizer.convert_tokens_to_ids(name) for name in names]
+            for token, follower in pairwise(chain):
+                network.lm_head.weight[follower] += rows[token]
     language = LanguageModel(network, tokenizer, name="scripted").eval()
     projection = LinearProjection(widths={}, output_width=WIDTH, num_tokens=1)
     return AnyModal(language, projection, {})

@@ -1,0 +1,1 @@
+"""A model as tools of any agent: a server of the Model Context Protocol (the extra `mcp`)."""

@@ -1,0 +1,90 @@
+"""The folder of an MCP server: files that tools read, and media that they make."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from mimetypes import guess_type
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from anymodal.media import Limits, Media
+
+SCHEME = "anymodal"
+PREFIX = f"{SCHEME}://files/"
+MOST_FILES = 10_000
+"""The most files that are listed."""
+_MIMES = {".csv": "text/csv", ".ply": "application/ply", ".npy": "application/x-npy"}
+
+
+class SharedFolder:
+    """Files below one folder, by their paths in it; what lies elsewhere is out of reach.
+
+    Args:
+        folder: made where there is none.
+        limits: the most that a medium may hold.
+    """
+
+    def __init__(self, folder: str | Path, limits: Limits | None = None) -> None:
+        self.folder = Path(folder).expanduser().resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.limits = limits or Limits()
+
+    def path(self, name: str) -> Path:
+        """The file of a name, a path or a resource's URI.
+
+        Raises:
+            ValueError: if it is in no such folder, or there is no such file.
+        """
+        name = unquote(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else name
+        path = (self.folder / name).resolve()  # through links, which may lead out
+        if not path.is_relative_to(self.folder):
+            raise ValueError(f"{name!r} lies outside of the shared folder; give a name in it")
+        if not path.is_file() or self._is_hidden(path):
+            names = ", ".join(file.name for file in self._some(10)) or "no files"
+            raise ValueError(f"there is no file {name!r}; the shared folder has {names}")
+        return path
+
+    def load(self, name: str) -> Media:
+        """The medium in a file.
+
+        Raises:
+            ValueError: if there is no such file, or no medium in it.
+        """
+        return Media.load(self.path(name), limits=self.limits)
+
+    def save(self, medium: Media, stem: str) -> Path:
+        """Write a medium under a name that no file has."""
+        number = 1
+        while True:
+            path = self.folder / f"{stem}-{number}{medium.suffix}"
+            try:
+                # Taken at once: other calls may save meanwhile.
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            except FileExistsError:
+                number += 1
+                continue
+            return medium.save(path)
+
+    def uri(self, path: Path) -> str:
+        """The URI of a file as a resource."""
+        return PREFIX + quote(path.relative_to(self.folder).as_posix())
+
+    def files(self) -> Iterator[Path]:
+        """Files, in the order of their names; hidden ones are left out."""
+        names = sorted(
+            path for path in self.folder.rglob("*") if path.is_file() and not self._is_hidden(path)
+        )
+        yield from names[:MOST_FILES]
+
+    def _is_hidden(self, path: Path) -> bool:
+        return any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+
+    def _some(self, count: int) -> list[Path]:
+        return [path for path, _ in zip(self.files(), range(count), strict=False)]
+
+
+def mime_of(path: Path) -> str:
+    """The type of a file, by its suffix."""
+    suffix = path.suffix.lower()
+    return _MIMES.get(suffix) or guess_type(f"x{suffix}")[0] or "application/octet-stream"

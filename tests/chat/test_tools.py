@@ -1,0 +1,215 @@
+"""Tools in the loop: definitions, calls within limits, results, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from anymodal.chat.tool_turn import answer_with_tools
+from anymodal.chat.tools import Tool, Toolbox, ToolLimits, result_parts
+from anymodal.media import Image
+from anymodal.model import AnyModal
+from anymodal.types import Done, Event, Message, TextDelta, ToolCall, ToolCalled, ToolFinished
+from tests.support.scripted import scripted_model
+from tests.support.tiny import picture, tiny_model
+
+ROME = '{"name": "weather", "arguments": {"city": "Rome"}}'
+CALLS = ["Let me look. ", "<tool_call>", ROME, "</tool_call>"]
+
+
+def weather(city: str, days: int = 1) -> str:
+    """The weather of a city.
+
+    Args:
+        city: its name.
+        days: how many.
+    """
+    return f"{city}: sunny for {days} day"
+
+
+@pytest.fixture(scope="module")
+def model() -> AnyModal:
+    return scripted_model(CALLS, told=["It is", " sunny."])
+
+
+def test_a_function_is_called_and_its_result_answered(model: AnyModal) -> None:
+    events = list(model.stream("a", tools=[weather], seed=1))
+    kinds = [type(event) for event in events if not isinstance(event, TextDelta)]
+    assert kinds == [ToolCalled, ToolFinished, Done]
+    assert "".join(e.text for e in events if isinstance(e, TextDelta)) == "Let me look.It is sunny."
+    finished = next(event for event in events if isinstance(event, ToolFinished))
+    assert finished.content == ("Rome: sunny for 1 day",) and not finished.error
+    reply = model.chat("a", tools=[weather])
+    assert reply.text == "It is sunny." and reply.finish_reason == "stop"
+    called, result = reply.steps
+    assert called.finish_reason == "tool_calls" and called.text == "Let me look."
+    assert result == Message("tool", ["Rome: sunny for 1 day"])
+    again = model.chat([Message("user", "a"), *reply.steps, reply, Message("user", "and now?")],
+                       tools=[weather])  # fmt: skip
+    assert again.text == "It is sunny.", "the history of calls is read"
+    assert model.chat("a").text == "".join(CALLS), "without tools a call is text"
+
+
+def test_a_definition_with_its_function_is_a_tool(model: AnyModal) -> None:
+    definition = {"type": "function", "function": {"name": "weather", "parameters": {}}}
+    reply = model.chat("a", tools=[(definition, lambda city: {"city": city, "sun": True})])
+    assert json.loads(reply.steps[1].text) == {"city": "Rome", "sun": True}
+
+
+@pytest.mark.parametrize(
+    ("tools", "limits", "says"),
+    [
+        (lambda city: 1 / 0, None, "failed: ZeroDivisionError: division by zero"),
+        (lambda city: time.sleep(5), ToolLimits(timeout=0.05), "failed: it took longer than 0.05"),
+        (lambda city: object(), None, "failed: its result can't be read"),
+        (lambda city: [picture()] * 3, ToolLimits(max_media=2), "has 3 media, and the limit is 2"),
+    ],
+)
+def test_what_fails_is_told(
+    model: AnyModal, tools: Callable[[str], object], limits: ToolLimits | None, says: str
+) -> None:
+    definition = {"type": "function", "function": {"name": "weather"}}
+    reply = model.chat("a", tools=[(definition, tools)], tool_limits=limits)
+    assert says in reply.steps[1].text and reply.text == "It is sunny."
+
+
+def test_the_caller_may_refuse(model: AnyModal) -> None:
+    asked: list[ToolCall] = []
+
+    def approve(call: ToolCall) -> bool:
+        asked.append(call)
+        return False
+
+    ran: list[str] = []
+    definition = {"type": "function", "function": {"name": "weather"}}
+    events = model.stream("a", tools=[(definition, ran.append)], approve_call=approve)
+    (finished,) = [event for event in events if isinstance(event, ToolFinished)]
+    assert finished.error == "refused: the user doesn't allow this call"
+    assert [call.name for call in asked] == ["weather"] and not ran
+
+
+def test_calls_end_with_their_number() -> None:
+    model = scripted_model(CALLS)  # which never stops calling
+    reply = model.chat("a", tools=[weather], tool_limits=ToolLimits(max_calls=2))
+    results = [step.text for step in reply.steps if step.role == "tool"]
+    assert len(results) == 3 and "the limit of 2 calls is reached" in results[-1]
+    assert reply.finish_reason == "tool_calls" and any(
+        isinstance(part, ToolCall) for part in reply.content
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("wether", "{}", "there is no tool 'wether'; did you mean 'weather'"),
+        ("weather", "{}", "the argument 'city' is missing"),
+        ("weather", "[1]", "no JSON object"),
+        ("weather", '{"city": 3}', "city must be of type string, not 3"),
+        ("weather", '{"city": "Rome", "day": 3}', "no argument 'day'; did you mean 'days'"),
+        ("weather", '{"city": "Rome", "days": true}', "days must be of type integer, not true"),
+        ("paint", '{"style": "loud"}', "style must be one of soft, hard"),
+        ("paint", '{"picture": 3, "style": "soft"}', "picture=3 is no medium of the conversation"),
+    ],
+)
+def test_wrong_calls_are_refused(name: str, arguments: str, says: str) -> None:
+    def paint(style: Literal["soft", "hard"], picture: Image | None = None) -> str:
+        """Paint.
+
+        Args:
+            style: how.
+            picture: what.
+        """
+        return style
+
+    toolbox = Toolbox([weather, paint])
+    result = toolbox.run(ToolCall(name, arguments), [Message("user", [picture(), "a"])])
+    assert says in result.error and result.content == (f"error: {result.error}",)
+
+
+def test_media_go_in_by_number_and_come_out() -> None:
+    def darker(image: Image, times: int) -> list[Any]:
+        """Make a picture darker.
+
+        Args:
+            image: the picture.
+            times: how often.
+        """
+        pixels = image.pixels // 2**times
+        return ["darker:", PIL.Image.fromarray(pixels)]
+
+    tool = Tool.of_function(darker)
+    properties = tool.parameters["properties"]
+    assert (
+        properties["image"]["type"] == "integer" and "from 1" in properties["image"]["description"]
+    )
+    assert tool.parameters["required"] == ["image", "times"]
+    shown = [Message("user", [picture(1), picture(2), "a"])]
+    result = Toolbox([tool]).run(ToolCall("darker", '{"image": 2, "times": 1}'), shown)
+    text, medium = result.content
+    assert text == "darker:" and isinstance(medium, Image)
+    np.testing.assert_array_equal(medium.pixels, picture(2).pixels // 2)
+
+
+def test_a_medium_of_a_result_is_shown_where_it_can_be_read() -> None:
+    seen: list[list[int]] = []
+
+    def look() -> Image:
+        """Look."""
+        return picture(7)
+
+    def answer(messages: list[Message], num_media: int) -> Iterator[Event]:
+        seen.append([len(each.media) for each in messages])
+        calls = [] if len(seen) > 1 else [ToolCall("look", "{}")]
+        yield Done(Message("assistant", calls or ["done"]))
+
+    for readable, count in (({"image"}, 1), (set(), 0)):
+        seen.clear()
+        events = answer_with_tools(answer, [Message("user", "a")], Toolbox([look]), readable)  # type: ignore[arg-type]
+        (finished, done) = events
+        assert isinstance(finished, ToolFinished) and finished.content == (picture(7),)
+        assert seen[-1] == [0, 0, count] and isinstance(done, Done)
+        if not count:
+            assert done.message.steps[1].text == "[image, which this model doesn't read]"
+
+
+def test_long_results_are_cut(model: AnyModal) -> None:
+    toolbox = Toolbox([weather], ToolLimits(max_characters=5))
+    (text,) = toolbox.run(ToolCall("weather", '{"city": "Rome"}'), []).content
+    assert text == "Rome: … (cut off after 5 characters)"
+
+
+def test_results_of_every_kind(tmp_path: Path) -> None:
+    path = picture().save(tmp_path / "a.png")
+    assert result_parts("a") == ["a"] and result_parts(None) == ["null"]
+    assert result_parts([1, "b"]) == ['[1, "b"]']
+    assert result_parts(["see", path]) == ["see", picture()]
+
+
+@pytest.mark.parametrize(
+    ("tools", "says"),
+    [
+        ([weather, weather], "two tools of the name 'weather'"),
+        ([lambda x: x], "can't be a tool"),
+        ([3], "a tool is a function, a pair"),
+        ([({"name": "x"}, print)], "a tool's definition is"),
+    ],
+)
+def test_what_is_no_tool_is_refused(model: AnyModal, tools: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        model.chat("a", tools=tools)
+
+
+def test_models_without_tools_say_so() -> None:
+    with pytest.raises(ValueError, match="chat template has no tools"):
+        tiny_model().chat("hello", tools=[weather])
+    with pytest.raises(ValueError, match="one conversation at a time"):
+        tiny_model().chat([["hello"], ["hello"]], tools=[weather])
+    with pytest.raises(ValueError, match="timeout=0"):
+        ToolLimits(timeout=0)
