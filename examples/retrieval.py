@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from anymodal.cli.toybox import write_samples
-from anymodal.tools.embed import outputs
+from anymodal.io import embedding_file
 from anymodal.tools.embed.files import TEXT
 from anymodal.tools.embed.opening import open_encoders
 from anymodal.tools.embed.run import embed_files
@@ -36,7 +36,7 @@ def embed_folder(folder: Path, encoder: str) -> tuple[Embeds, list[dict[str, dic
     out = folder.with_name(f"{folder.name}.npy")
     embed_files(media, open_encoders(encoder), out, unit=True)
     embeds: dict[str, list[np.ndarray]] = {}
-    held = outputs.read(out)
+    held = embedding_file.read(out)
     for entry, row in zip(held.entries, held.embeds, strict=True):
         embeds.setdefault(entry.kind, []).append(row)
     told = [{kind: m["tells"] for kind, m in scene["media"].items()} for scene in scenes]
@@ -92,7 +92,7 @@ def name_files(files: list[Path], encoder: str, classes: list[str], prompt: str,
         )
     for path, reason in embed_files(files, encoders, out).skipped_files:
         print(f"skipped {path}: {reason}")
-    held = outputs.read(out)
+    held = embedding_file.read(out)
     prompts = torch.stack([reader.prepare(prompt.format(name)) for name in classes])
     with torch.inference_mode():
         logits = reader.logits(torch.from_numpy(np.array(held.embeds)), reader.embed(prompts))

@@ -17,6 +17,7 @@ class Balance(Loss[TextBatch, TextStates]):
     """
 
     unit = "supervised positions"
+    is_default = False
 
     def count(self, batch: TextBatch) -> dict[str, int]:
         return {"": batch.supervised}

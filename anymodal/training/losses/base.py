@@ -68,12 +68,15 @@ class Loss(ABC, Generic[BatchT, StatesT]):
         name: what the stage calls it.
         needs: which results of frozen parts it is computed from, so that a run computes no others.
         unit: what it is a mean over, for messages.
+        is_default: whether an objective computes it until a stage chooses; False for a loss that
+            only some models have.
         figures: names of further means that are logged beside it, as `NAME/FIGURE`.
     """
 
     name: str = ""
     needs: frozenset[str] = frozenset()
     unit: str = "items"
+    is_default: bool = True
     figures: tuple[str, ...] = ()
 
     def __init__(self, weight: float = 1.0) -> None:

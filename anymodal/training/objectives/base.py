@@ -27,8 +27,8 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
 
     Args:
         model: what learns.
-        known_losses: the classes of losses that it can compute, by name. All of them are in use
-            until a stage chooses.
+        known_losses: the classes of losses that it can compute, by name. Those that every model
+            has are in use until a stage chooses.
 
     Attributes:
         losses: those in use.
@@ -45,7 +45,8 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
         self.known_losses = dict(known_losses)
         self.feature_cache: FeatureCache | None = None
         self.packed: bool | None = None
-        self.use_losses(dict.fromkeys(known_losses, 1.0))
+        names = [name for name, kind in known_losses.items() if kind.is_default]
+        self.use_losses(dict.fromkeys(names, 1.0))
 
     def use_losses(self, settings: LossSettings) -> None:
         """Compute these losses, and no others.
