@@ -62,6 +62,8 @@ class AppendedReferences(ReferenceMechanism):
         ValueError: a role that there is no slot of.
     """
 
+    own_size = True
+
     def __init__(
         self, family: TokenFamily, slots: Mapping[str, ReferenceSlot], roles: Sequence[str]
     ) -> None:

@@ -201,6 +201,10 @@ class Decoder(Recorded, nn.Module, ABC):
         """The cache key of `prepare` and `encode`, likewise."""
         return CacheKey("latents", (self,), self.metadata)
 
+    def reference_encoding(self, role: str) -> CacheKey:
+        """The cache key of `prepare_reference` and `encode_reference` of a role's references."""
+        return self.encoding()._replace(result=f"references {role}")
+
     @abstractmethod
     def metadata(self) -> dict[str, object]:
         """The decoder's entry in a checkpoint's manifest, as JSON values."""

@@ -94,6 +94,13 @@ def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> 
             check_strength(settings["strength"], settings.get("steps"))
         except ValueError as error:
             raise ValueError(f"{prefix}{error}") from error
+        for name in ARGUMENTS:
+            if settings.get(name) is not None:
+                raise ValueError(
+                    f"{prefix}strength={settings['strength']} starts from a source of the "
+                    f"decoder's own size, so that it takes no {name}={settings[name]}; leave one "
+                    "of them out"
+                )
     negative = settings.get("negative_prompt")
     if negative is None:
         return

@@ -185,6 +185,10 @@ class DeferredDecoder(Decoder):
         """Give what decides `prepare` and `encode`."""
         return self.open_decoder().encoding()
 
+    def reference_encoding(self, role: str) -> CacheKey:
+        """Give what decides `prepare_reference` and `encode_reference`."""
+        return self.open_decoder().reference_encoding(role)
+
     def metadata(self) -> dict[str, Any]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
         return dict(self.note.metadata)
@@ -198,9 +202,7 @@ class DeferredDecoder(Decoder):
         self, captions: Sequence[str], references: References | None = None
     ) -> Conditioning:
         """Give the conditioning of captions by the decoder's own caption encoder."""
-        if references is None:  # a decoder of one's own may know of none
-            return self.open_decoder().embed_captions(captions)
-        return self.open_decoder().embed_captions(captions, references)
+        return self.open_decoder().embed_captions(captions, **_given(references))
 
     def prepare(self, media: Media) -> Tensor:
         """Turn one medium into the tensor that `encode` takes a batch of (on the CPU)."""
@@ -218,7 +220,17 @@ class DeferredDecoder(Decoder):
         references: EncodedReferences | None = None,
     ) -> Tensor:
         """Give the mean denoising loss of prepared or encoded media under a conditioning."""
-        return self.open_decoder().loss(batch, conditioning, generator, references)
+        return self.open_decoder().loss(batch, conditioning, generator, **_given(references))
+
+    def losses(
+        self,
+        batch: Tensor,
+        conditioning: Conditioning,
+        generator: torch.Generator | None = None,
+        references: EncodedReferences | None = None,
+    ) -> Tensor:
+        """Give the denoising loss of each item (B,)."""
+        return self.open_decoder().losses(batch, conditioning, generator, **_given(references))
 
     def prepare_reference(self, reference: Reference) -> Tensor:
         """Turn a reference into the tensor that `encode_reference` takes a batch of."""
@@ -246,7 +258,7 @@ class DeferredDecoder(Decoder):
             guidance=guidance,
             generator=generator,
             progress=progress,
-            references=references,
+            **_given(references),
             **settings,
         )
 
@@ -259,6 +271,11 @@ class DeferredDecoder(Decoder):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write what `from_pretrained` of the decoder's class reads."""
         self.open_decoder().save_pretrained(folder)
+
+
+def _given(references: References | EncodedReferences | None) -> dict[str, Any]:
+    """The argument, where there is one: a decoder of one's own may know of none."""
+    return {} if references is None else {"references": references}
 
 
 def _with_note(path: Path, load: Callable[[], Decoder]) -> DeferredDecoder:

@@ -278,10 +278,7 @@ class DiffusionDecoder(Decoder):
             ValueError: shapes that do not fit the decoder or one another.
         """
         errors, learned = self._squared_errors(batch, conditioning, generator, references)
-        if learned is None:
-            return errors.mean()
-        weights = learned.expand_as(errors)
-        return (errors * weights).sum() / weights.sum().clamp(min=1)
+        return errors.mean() if learned is None else _item_means(errors, learned).mean()
 
     def losses(
         self,
@@ -291,10 +288,7 @@ class DiffusionDecoder(Decoder):
         references: EncodedReferences | None = None,
     ) -> Tensor:
         errors, learned = self._squared_errors(batch, conditioning, generator, references)
-        if learned is None:
-            return errors.flatten(1).mean(1)
-        weights = learned.expand_as(errors).flatten(1)
-        return (errors.flatten(1) * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return errors.flatten(1).mean(1) if learned is None else _item_means(errors, learned)
 
     def _squared_errors(
         self,
@@ -554,6 +548,13 @@ class DiffusionDecoder(Decoder):
         vae = cast(nn.Module, self.pipeline.vae)
         return CacheKey("latents", (vae,), self._records.encoding, code)
 
+    def reference_encoding(self, role: str) -> CacheKey:
+        """Give that of the media that are made, where references have the same latents."""
+        mechanism, kinds = self._mechanism, {slot.role: slot.media for slot in self.references}
+        if mechanism is None or mechanism.own_size or kinds.get(role) is not self.media:
+            return super().reference_encoding(role)
+        return self.encoding()
+
     def metadata(self) -> dict[str, object]:
         """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
         source = {} if self.source is None else {"source": self.source}
@@ -570,3 +571,9 @@ class DiffusionDecoder(Decoder):
             f"{', '.join(map(str, self.family.media_shape))}) nor latents (batch, "
             f"{', '.join(map(str, self.family.latent_shape))})"
         )
+
+
+def _item_means(errors: Tensor, learned: Tensor) -> Tensor:
+    """Means (B,) of errors (B, C, …) where a mask (B, 1, …) is true."""
+    weights = learned.expand_as(errors).flatten(1)
+    return (errors.flatten(1) * weights).sum(1) / weights.sum(1).clamp(min=1)

@@ -24,10 +24,12 @@ class ReferenceMechanism(ABC):
     Attributes:
         slots: the places that there are.
         three_branches: whether guidance can lead away from references as it does from captions.
+        own_size: whether references have latents of a size of their own.
     """
 
     slots: tuple[ReferenceSlot, ...]
     three_branches: bool = False
+    own_size: bool = False
 
     @abstractmethod
     def beside_noise(

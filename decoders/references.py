@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from anymodal.config import shorten
 from anymodal.media import Media
 
 SOURCE, FIRST, LAST = "source", "first", "last"
@@ -71,9 +72,17 @@ def check_references(
         owner: the decoder's name in errors.
 
     Raises:
-        ValueError: other than one list for each item, a role or a class of media that the decoder
-            doesn't take, more than it takes, or one that it needs is missing.
+        ValueError: other than one list of `Reference` for each item, a role or a class of media
+            that the decoder doesn't take, more than it takes, or one that it needs is missing.
     """
+    lists = list(references) if isinstance(references, Sequence) else [references]
+    if not all(isinstance(item, Sequence) for item in lists) or not all(
+        isinstance(each, Reference) for item in lists for each in item
+    ):
+        raise ValueError(
+            f"references={shorten(references)}; give a list for each item, of "
+            "Reference(media, role), empty for one without"
+        )
     if len(references) != count:
         raise ValueError(f"references of {len(references)} items for {count}; give a list for each")
     by_role = {slot.role: slot for slot in slots}

@@ -159,7 +159,7 @@ class RetrievalDecoder(Decoder):
         """Cosines and rows (B, count) of the nearest media, the nearest first."""
         asked = F.normalize(conditioning.embeds[:, 0].float(), dim=1)
         rows = self.get_buffer("rows")
-        cosines = asked.to(rows.device) @ rows.T
+        cosines = asked.to(rows.device) @ rows.float().T
         best = cosines.topk(min(count, len(rows)), dim=1)
         return best.values, best.indices
 

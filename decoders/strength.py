@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from anymodal.decoders.base import NonFiniteError
 from anymodal.decoders.pipeline import Network, Pipeline, Scheduler
 
 
@@ -71,6 +72,9 @@ def start_later(
 
     Returns:
         Further arguments of the call, and the number of steps that it will take.
+
+    Raises:
+        NonFiniteError: the schedule of so many steps isn't finite.
     """
     from diffusers.utils.torch_utils import randn_tensor  # a second, which settings do without
 
@@ -85,6 +89,12 @@ def start_later(
     # Pipelines of flow models take a step that is begun, the others whole ones.
     first = int(max(steps - share, 0)) if _is_flow(scheduler) else max(steps - int(share), 0)
     times = scheduler.timesteps[first * order :]
+    if not bool(times.isfinite().all()):
+        raise NonFiniteError(
+            f"{type(pipeline).__name__} has no schedule of {steps} steps: "
+            f"{type(scheduler).__name__} gives NaN or infinity; choose another number of steps",
+            [None] * len(clean),
+        )
     noise = randn_tensor(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
     level = times[:1].repeat(len(clean)).to(clean.device)
     noised = (

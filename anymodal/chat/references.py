@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from anymodal.config import shorten
 from anymodal.decoders.base import Decoder
 from anymodal.decoders.references import (
     Reference,
@@ -55,7 +56,8 @@ class ReplyReferences:
 
     Raises:
         FileNotFoundError: a file isn't there.
-        ValueError: an output that the model doesn't make from anything, or media that don't fit.
+        ValueError: references that aren't by output, an output that the model doesn't make from
+            anything, or media that don't fit.
     """
 
     def __init__(
@@ -72,6 +74,10 @@ class ReplyReferences:
         self.points = points and model.signals.pointers > 0
         self.media = [medium for message in messages for medium in message.media]
         self._indices: list[int] = []  # of the media of the reply's spans so far
+        if references is not None and not isinstance(references, Mapping):
+            raise ValueError(
+                f"references={shorten(references)}; give them by output, as {{'image': picture}}"
+            )
         self.chosen = {
             name: self._read(name, value, limits) for name, value in (references or {}).items()
         }

@@ -157,6 +157,22 @@ class FeatureCache:
                 first dimension counts those positions. They are kept as they are.
             device: where results go, and where they are computed.
         """
+        rows = self.get_or_compute_each(key, items, compute, device)
+        return tuple(_stack(column) for column in zip(*rows, strict=True))
+
+    def get_or_compute_each(
+        self,
+        key: CacheKey,
+        items: Sequence[str],
+        compute: Callable[[list[int]], Sequence[Iterable[Tensor]]],
+        device: torch.device,
+    ) -> list[Value]:
+        """Results for each of the items, which may be of any shapes.
+
+        Args:
+            key, items, device: as of `get_or_compute`.
+            compute: likewise; what it gives is one tensor, or one column, for each position.
+        """
         section = self.open(key, device)
         values = self._find(section, items)
         misses: dict[str, int] = {}
@@ -164,14 +180,15 @@ class FeatureCache:
             if item not in values:
                 misses.setdefault(item, position)
         if misses:
-            columns = [column.detach() for column in compute(list(misses.values()))]
+            columns = [
+                [row.detach() for row in column] for column in compute(list(misses.values()))
+            ]
             # Columns to rows: each item's value has one tensor of every column.
             new: dict[str, Value] = dict(zip(misses, zip(*columns, strict=True), strict=True))
             self.store.add(section, new)
             self.computed_bytes += sum(map(size_of, new.values()))
             values.update(new)
-        stacks = zip(*(values[item] for item in items), strict=True)
-        return tuple(_stack([value.to(device) for value in column]) for column in stacks)
+        return [tuple(value.to(device) for value in values[item]) for item in items]
 
     def holds(self, key: CacheKey, items: Sequence[str | None]) -> list[bool]:
         """Return whether results of items are there, if the key has been opened; None is no item.

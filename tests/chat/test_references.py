@@ -6,6 +6,7 @@ import asyncio
 import io
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,13 +151,12 @@ def test_a_caller_gives_a_file_or_a_medium(tmp_path: Path) -> None:
         ({"image": sound()}, "looks at image as 'source'"),
         ({"image": [ONE, TWO]}, "2 media, and its decoder looks at image"),
         ({"audio": ONE}, "looks at nothing"),
+        ([ONE], "give them by output"),
         ({"clip": ONE}, "this model makes image, audio"),
         ({"image": [Reference(ONE, "voice")]}, "'voice'"),
     ],
 )
-def test_references_that_do_not_fit_are_refused(
-    references: dict[str, object], message: str
-) -> None:
+def test_references_that_do_not_fit_are_refused(references: Any, message: str) -> None:
     model = model_with(0)
     with pytest.raises(ValueError, match=message):
         model.stream([ONE, TWO, "the first"], references=references)

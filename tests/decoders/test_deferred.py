@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from anymodal import AnyModal
 from anymodal.cli.options import add_model, open_model
 from anymodal.composition import SHIPPED, OpenOnFirstUse
+from anymodal.decoders.base import Decoder
 from anymodal.decoders.deferred import DeferredDecoder, interface
 from anymodal.io.checkpoint import CheckpointError, read_manifest
 from tests.support.paths import ROOT
@@ -117,3 +119,20 @@ def test_a_reply_in_words_imports_no_diffusers(tmp_path: Path) -> None:
     env = {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_decoder_on_disk_passes_on_all_that_it_is_asked(folder: Path) -> None:
+    methods = {name for name, each in vars(Decoder).items() if callable(each) and name[0] != "_"}
+    assert methods - vars(DeferredDecoder).keys() == {"slots", "encode_references"}  # by the others
+    waits, opened = (model.decoders.get("image") for model in (waiting(folder), nano()))
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(2, *opened.family.latent_shape, generator=generator)
+    conditioning = opened.unconditional(2)
+    losses = [
+        each.losses(latents, conditioning, torch.Generator().manual_seed(2))
+        for each in (waits, opened)
+    ]
+    assert torch.equal(*losses) and losses[0].shape == (2,)
+    assert torch.isclose(
+        opened.loss(latents, conditioning, torch.Generator().manual_seed(2)), losses[0].mean()
+    )

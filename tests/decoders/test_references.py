@@ -11,7 +11,15 @@ import torch
 
 from anymodal.decoders import DiffusionDecoder
 from anymodal.decoders.deferred import DecoderNote, interface
-from anymodal.decoders.references import FIRST, LAST, SOURCE, Reference, fill_slots
+from anymodal.decoders.references import (
+    FIRST,
+    LAST,
+    SOURCE,
+    Reference,
+    ReferenceSlot,
+    check_references,
+    fill_slots,
+)
 from anymodal.decoders.stacked import StackedReferences
 from anymodal.media import Audio, Image, Video
 from tests.support.decoders import CAPTIONS, generator_of, latents, medium, values
@@ -147,3 +155,15 @@ def test_a_note_tells_the_slots() -> None:
     assert DecoderNote.of(record, metadata={}).references == decoder.references
     plain = interface(DiffusionDecoder(FAMILIES["sigma"].build()))
     assert DecoderNote.of(plain, metadata={}).references == ()
+
+
+@pytest.mark.parametrize("shape", ["flat", "media", "none", "one"])
+def test_references_are_lists_of_references(shape: str) -> None:
+    picture = Image(np.zeros((8, 8, 3), np.uint8))
+    given: Any = {
+        "flat": [Reference(picture)], "media": [[picture]], "none": [None],
+        "one": Reference(picture),
+    }[shape]  # fmt: skip
+    slots = [ReferenceSlot("source", Image)]
+    with pytest.raises(ValueError, match=r"references=.*give a list for each item, of Reference"):
+        check_references(slots, given, 1, "it")

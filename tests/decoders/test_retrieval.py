@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def test_the_nearest_media_come_back(
     assert (decoder.spec.length, decoder.spec.width) == (1, decoder.rows.shape[1])
     with pytest.raises(ValueError, match="no text_encoder"):
         decoder.embed_captions(["a ball"])
+    half = copy.deepcopy(decoder).bfloat16()
+    assert half.sample(asking(encoder, photos), steps=1, guidance=1.0) == photos
 
 
 def test_a_file_that_is_gone_gives_way_to_the_next(

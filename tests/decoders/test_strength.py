@@ -11,6 +11,7 @@ from diffusers import FluxImg2ImgPipeline, StableDiffusionImg2ImgPipeline, WanVi
 from PIL import Image as Pillow
 
 from anymodal.decoders import DiffusionDecoder
+from anymodal.decoders.base import NonFiniteError
 from anymodal.decoders.references import FIRST, SOURCE, Reference
 from anymodal.media import Image
 from tests.support.decoders import CAPTIONS, generator_of, medium, values
@@ -115,6 +116,7 @@ def test_items_without_a_source_start_from_noise() -> None:
         ({"strength": True}, "strength=True"),
         ({"strength": float("nan")}, "strength=nan"),
         ({"strength": 0.1, "steps": 4}, "leaves no step"),
+        ({"strength": 0.5, "width": 32}, "own size, so that it takes no width=32"),
     ],
 )
 def test_a_strength_has_a_range(settings: dict[str, Any], message: str) -> None:
@@ -158,3 +160,16 @@ def test_sounds_of_any_layout_start_from_their_source() -> None:
             references=references[::-1], **ask,
         )  # fmt: skip
         assert not np.allclose(values(both[0]), values(swapped[0]), atol=1e-4)
+
+
+def test_a_schedule_of_no_numbers_is_told() -> None:
+    """One step of a schedule that ends at a given level divides 0 by 0."""
+    torch.manual_seed(0)
+    decoder = DiffusionDecoder(
+        FAMILIES["flux"].build(), **FAMILIES["flux"].options,
+        scheduler={"name": "FlowMatchEulerDiscreteScheduler", "shift_terminal": 0.02},
+    )  # fmt: skip
+    ask: dict[str, Any] = {"steps": 1, "guidance": 1.0}
+    for more in ({}, {"strength": 1.0, "references": [[Reference(medium(decoder))]]}):
+        with pytest.raises(NonFiniteError, match="another number of steps"):
+            decoder.sample(decoder.unconditional(1), **ask, **more)

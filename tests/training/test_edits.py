@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
+from diffusers.pipelines.flux import pipeline_flux_kontext
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from torch import Tensor
 
@@ -13,6 +15,7 @@ from anymodal.data.captioned import Captioned
 from anymodal.decoders.diffusion import DiffusionDecoder
 from anymodal.decoders.references import Reference, References
 from anymodal.io.feature_cache import FeatureCache
+from anymodal.media import Image
 from anymodal.training.objectives import CaptionedDiffusion, Dialogue
 from anymodal.training.objectives.latents import cached_captions
 from anymodal.types import Conditioning, Message, Target
@@ -145,3 +148,30 @@ def test_an_encoder_that_looks_at_references_learns_and_is_kept_with_them(
     assert loss_of(learning, edits).isfinite()
     (items,) = seen
     assert items is not None and [len(item) for item in items] == [1, 1]
+
+
+def test_references_of_any_size_are_learned_from_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [(16, 20), (20, 16)]
+    monkeypatch.setattr(pipeline_flux_kontext, "PREFERRED_KONTEXT_RESOLUTIONS", sizes)
+    torch.manual_seed(0)
+    pipeline = FAMILIES["flux_kontext"].build()
+    own = DiffusionDecoder(pipeline, size=16, references=["source"]).eval().requires_grad_(False)
+    rng = np.random.default_rng(0)
+    wide, tall = (
+        Image(rng.integers(0, 256, size, dtype=np.uint8)) for size in ((16, 24, 3), (24, 16, 3))
+    )
+    # What one edit makes is what the other begins with, at another size.
+    edits = [Captioned("image", wide, "a", (), (tall,)), Captioned("image", tall, "b", (), (wide,))]
+    objective = CaptionedDiffusion(own, dropout=0.0, reference_dropout=0.0)
+    torch.manual_seed(1)
+    torch.rand(2)  # of what is dropped
+    latents = own.encode(torch.stack([own.prepare(wide), own.prepare(tall)]))
+    shown = own.encode_references([[Reference(tall)], [Reference(wide)]])
+    expected = own.loss(latents, own.embed_captions(["a", "b"]), references=shown)
+    torch.testing.assert_close(loss_of(objective, edits), expected)
+    objective.feature_cache = FeatureCache()
+    for _ in range(2):
+        torch.testing.assert_close(loss_of(objective, edits), expected)
+    assert {tuple(latents.shape[1:]), *(item[0].latents.shape for item in shown)} == {
+        (4, 8, 8), (4, 8, 10), (4, 10, 8)
+    }  # fmt: skip

@@ -185,6 +185,30 @@ class Objective(nn.Module, ABC, Generic[SampleT, BatchT]):
             digests = [digest(item) for item in items]
             return self.feature_cache.get_or_compute(key, digests, compute_places, self.device)
 
+    def cached_each(
+        self,
+        key: CacheKey,
+        items: Sequence[ItemT],
+        digest: Callable[[ItemT], str],
+        compute: Callable[[list[ItemT]], Sequence[Tensor]],
+    ) -> list[Tensor]:
+        """A part's result of each of some items, of any shapes, likewise.
+
+        Args:
+            key, items, digest: as of `cached`.
+            compute: one result for each of some items.
+        """
+        if self.feature_cache is None or not self.is_cacheable(key):
+            return list(compute(list(items)))
+
+        def compute_places(places: list[int]) -> Sequence[Sequence[Tensor]]:
+            return [compute([items[place] for place in places])]
+
+        with torch.no_grad():
+            digests = [digest(item) for item in items]
+            rows = self.feature_cache.get_or_compute_each(key, digests, compute_places, self.device)
+            return [value for (value,) in rows]
+
 
 def values_of(parts: Iterable[WeightedLoss]) -> list[Tensor]:
     """The values that there are."""

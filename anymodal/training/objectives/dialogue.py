@@ -186,7 +186,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         if LATENTS in self.needs:
             for name in self.model.heads:
                 media = [t.media for t in batch.targets(name) if t.media is not None]
-                decoded += decode_missing(self, self.model.decoders.get(name), media)
+                decoded += decode_missing(self, self.model.decoders.get(name).encoding(), media)
         decoded_ids = set(map(id, decoded))
         for item in (item for items in references.values() for item in items):
             if id(item.media) not in decoded_ids:
@@ -326,9 +326,8 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
             targets = batch.targets(name)
             if targets and CAPTION_CONDITIONING in self.needs:
                 self._caption_conditioning(name, batch)
-            media = [target.media for target in targets if target.media is not None]
-            if media and LATENTS in self.needs:
-                cached_latents(self, self.model.decoders.get(name), media)
+            if LATENTS in self.needs and any(target.media is not None for target in targets):
+                self.latents(name, batch)
 
     def compute_features(self, batch: DialogueBatch) -> None:
         """Compute the features that the feature cache keeps."""

@@ -65,15 +65,20 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         self.dropout, self.reference_dropout = dropout, reference_dropout
 
     def collate(self, samples: Sequence[Captioned]) -> CaptionedBatch:
-        media = [item for sample in samples for item in (sample.media, *sample.references)]
-        own = [item for item in media if isinstance(item, self.model.media)]
-        decode_missing(self, self.model, own)
-        return CaptionedBatch(list(samples))
+        batch = CaptionedBatch(list(samples))
+        decode_missing(self, self.model.encoding(), [sample.media for sample in samples])
+        references = [each for item in self._references(batch) for each in item]
+        for slot in self.model.references:
+            media = [each.media for each in references if each.role == slot.role]
+            decode_missing(self, self.model.reference_encoding(slot.role), media)
+        return batch
 
     def open_cache(self) -> None:
-        key = self.model.encoding()
-        if self.feature_cache is not None and self.is_cacheable(key):
-            self.feature_cache.open(key, self.device)
+        slots = self.model.references
+        keys = [self.model.encoding(), *(self.model.reference_encoding(s.role) for s in slots)]
+        for key in keys:
+            if self.feature_cache is not None and self.is_cacheable(key):
+                self.feature_cache.open(key, self.device)
 
     def precompute(self, batch: CaptionedBatch) -> None:
         self._latents(batch)
@@ -87,7 +92,11 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         captions = ["" if d else s.caption for d, s in zip(drop, batch.samples, strict=True)]
         references = self._dropped_references(batch, draws)
         shown = references if self.model.sees_references else None
-        conditioning = self.model.embed_captions(captions, shown)
+        conditioning = (
+            self.model.embed_captions(captions)  # a decoder of one's own may know of no references
+            if shown is None
+            else self.model.embed_captions(captions, shown)
+        )
         target = TargetStates(
             self.model,
             conditioning,

@@ -50,10 +50,11 @@ def cached_references(
         some = [each for item in references for each in item if each.role == role]
 
         def encode(uncached: list[Reference]) -> list[Tensor]:
-            batch = torch.stack([decoder.prepare_reference(each) for each in uncached])
-            return [decoder.encode_reference(batch.to(objective.device)).float()]
+            prepared = [decoder.prepare_reference(each) for each in uncached]
+            return _encode_by_shape(decoder, prepared, objective.device)
 
-        values = objective.cached(_key(decoder, some[0].media), some, _digest, encode)[0]
+        key = decoder.reference_encoding(role)
+        values = objective.cached_each(key, some, _digest, encode)
         latents.update(
             ((role, _digest(each)), value) for each, value in zip(some, values, strict=True)
         )
@@ -67,10 +68,17 @@ def _digest(reference: Reference) -> str:
     return reference.media.digest()
 
 
-def _key(decoder: Decoder, media: Media) -> CacheKey:
-    """Media of the decoder's own class have the latents that they have as what is to be made."""
-    key = decoder.encoding()
-    return key if isinstance(media, decoder.media) else key._replace(result="references")
+def _encode_by_shape(
+    decoder: Decoder, prepared: Sequence[Tensor], device: torch.device
+) -> list[Tensor]:
+    """Latents of prepared references, those of one shape in one batch."""
+    latents: dict[int, Tensor] = {}
+    for shape in dict.fromkeys(each.shape for each in prepared):
+        places = [place for place, each in enumerate(prepared) if each.shape == shape]
+        batch = torch.stack([prepared[place] for place in places])
+        encoded = decoder.encode_reference(batch.to(device)).float()
+        latents.update(zip(places, encoded, strict=True))
+    return [latents[place] for place in range(len(prepared))]
 
 
 def cached_captions(
@@ -110,14 +118,19 @@ def _digest_pair(pair: tuple[str, Sequence[Reference]]) -> str:
 
 
 def decode_missing(
-    objective: Objective[Any, Any], decoder: Decoder, media: Sequence[Media]
+    objective: Objective[Any, Any], key: CacheKey, media: Sequence[Media]
 ) -> list[Media]:
     """Decode files whose latents aren't cached, where workers do it.
+
+    Args:
+        objective: whose cache it is.
+        key: of the latents.
+        media: those that they are of.
 
     Returns:
         Those of the media that are decoded now.
     """
-    files, key = [each for each in media if each.file is not None], decoder.encoding()
+    files = [each for each in media if each.file is not None]
     cached = objective.is_cached(key, files, lambda each: each, lambda each: each.digest())
     for medium in (each for each, there in zip(files, cached, strict=True) if not there):
         medium.decode()
