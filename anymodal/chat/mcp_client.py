@@ -89,7 +89,15 @@ class McpTools:
             self._thread.join(self.timeout)
 
     def tools(self) -> Sequence[Tool]:
-        """The tools that the server had when it was connected."""
+        """The tools that the server had when it was connected.
+
+        Raises:
+            ValueError: before that, when there would be none.
+        """
+        if not self._is_open.is_set():
+            raise ValueError(
+                "the MCP server isn't connected yet; write `with McpTools(…) as server`"
+            )
         return self._tools
 
     def _run(self) -> None:

@@ -45,8 +45,8 @@ class Tool:
     Args:
         definition: as OpenAI's API has it, `{"type": "function", "function": {"name",
             "description", "parameters"}}`.
-        function: called with the arguments by name; gives a text, a medium (anything that
-            `media.objects.load_object` takes), a list of such, or another JSON value.
+        function: called with the arguments by name; gives a text, a medium (`Media`, a picture
+            of Pillow, or a `Path`), a list of such, or another JSON value.
         media: parameters that take a medium of the conversation; calls name it by its number.
     """
 
@@ -156,6 +156,8 @@ class Toolbox:
     ) -> None:
         self.limits, self.approve = limits or ToolLimits(), approve
         self.tools: dict[str, Tool] = {}
+        if not isinstance(tools, Iterable) or isinstance(tools, str | Mapping):
+            raise ValueError(f"tools are given in a list, not as {type(tools).__name__}")
         for tool in (each for given in tools for each in tools_of(given)):
             if tool.name in self.tools:
                 raise ValueError(f"there are two tools of the name {tool.name!r}; rename one")
@@ -199,9 +201,10 @@ class Toolbox:
             raise ToolError("refused: the user doesn't allow this call")
         value = _call_within(tool.function, arguments, self.limits.timeout)
         try:
-            return self._within_limits(result_parts(value))
-        except (ValueError, TypeError, OSError) as error:
-            raise ToolError(f"failed: its result can't be read: {error}") from error
+            parts = result_parts(value)
+        except Exception as error:  # whatever a tool gives must not end the turn
+            raise ToolError(f"failed: its result can't be read: {_told(error)}") from error
+        return self._within_limits(parts)
 
     def _within_limits(self, parts: list[str | Media]) -> list[str | Media]:
         media = sum(isinstance(part, Media) for part in parts)
@@ -213,9 +216,11 @@ class Toolbox:
         content: list[str | Media] = []
         for part in parts:
             if isinstance(part, str):
+                if left < 0:
+                    continue  # the note that texts are cut off has been given
                 whole, part = len(part), part[:left]
-                left -= len(part)
-                if len(part) < whole:
+                left -= whole
+                if left < 0:
                     part += f" … (cut off after {self.limits.max_characters} characters)"
             content.append(part)
         return content or [""]
@@ -248,6 +253,11 @@ def _checked(definition: object) -> ToolDefinition:
             "a tool's definition is {'type': 'function', 'function': {'name': …, 'description': …, "
             f"'parameters': …}}}}, not {str(definition)[:100]}"
         )
+    if not isinstance(parameters := function.get("parameters") or {}, Mapping):
+        raise ValueError(
+            f"the parameters of the tool {function['name']!r} are a JSON schema, such as "
+            f"{{'type': 'object', 'properties': {{}}}}, not {str(parameters)[:100]}"
+        )
     return cast(ToolDefinition, definition)
 
 
@@ -267,7 +277,8 @@ def _with_numbers(
 
     def stand_in() -> None: ...
 
-    hints = {key: int if key in media else hint for key, hint in hints.items()}
+    numbers = {key: int if isinstance(hints[key], type) else int | None for key in media}
+    hints = {**hints, **numbers}
     signature = inspect.signature(function)
     parameters = [
         each.replace(annotation=hints.get(name, inspect.Parameter.empty))
@@ -311,16 +322,19 @@ def check_arguments_schema(arguments: Mapping[str, Any], schema: Mapping[str, An
                 f"refused: there is no argument {name!r}{suggest(name, properties)}; there are "
                 f"{', '.join(properties)}"
             )
-        kinds = properties[name].get("type")
+        expected = properties[name]
+        if not isinstance(expected, Mapping):
+            continue  # JSON Schema's `true` takes everything
+        kinds = expected.get("type")
         kinds = [kinds] if isinstance(kinds, str) else list(kinds or ())
-        if properties[name].get("nullable"):
+        if expected.get("nullable"):
             kinds.append("null")
         if kinds and not any(_is_of(value, kind) for kind in kinds):
             raise ToolError(
                 f"refused: {name} must be of type {' or '.join(kinds)}, not "
                 f"{json.dumps(value)[:100]}"
             )
-        allowed = properties[name].get("enum")
+        allowed = expected.get("enum")
         if allowed and value not in allowed:
             raise ToolError(f"refused: {name} must be one of {', '.join(map(str, allowed))}")
 
@@ -349,12 +363,12 @@ def _call_within(
     function: Callable[..., object], arguments: Mapping[str, Any], timeout: float
 ) -> object:
     """Call a function in a thread of its own, and wait so many seconds at most."""
-    outcome: list[tuple[object, Exception | None]] = []
+    outcome: list[tuple[object, BaseException | None]] = []
 
     def work() -> None:
         try:
             outcome.append((function(**arguments), None))
-        except Exception as error:
+        except BaseException as error:  # `sys.exit` too, which would end the thread unseen
             outcome.append((None, error))
 
     # A daemon: a call that never returns doesn't keep the program from ending.
@@ -365,9 +379,16 @@ def _call_within(
         raise ToolError(f"failed: it took longer than {timeout:g} seconds")
     value, error = outcome[0]
     if error is not None:
-        text = str(error)[:1000]
-        raise ToolError(f"failed: {type(error).__name__}: {text}") from error
+        raise ToolError(f"failed: {type(error).__name__}: {_told(error)}") from error
     return value
+
+
+def _told(error: BaseException) -> str:
+    """The beginning of what an error says."""
+    try:
+        return str(error)[:1000]
+    except Exception:  # its words are a tool's own code, too
+        return "without words"
 
 
 def result_parts(value: object) -> list[str | Media]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,13 @@ def weather(city: str, days: int = 1) -> str:
         days: how many.
     """
     return f"{city}: sunny for {days} day"
+
+
+def deep_list() -> list[Any]:
+    values: list[Any] = []
+    for _ in range(100_000):
+        values = [values]
+    return values
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +78,8 @@ def test_a_definition_with_its_function_is_a_tool(model: AnyModal) -> None:
         (lambda city: time.sleep(5), ToolLimits(timeout=0.05), "failed: it took longer than 0.05"),
         (lambda city: object(), None, "failed: its result can't be read"),
         (lambda city: [picture()] * 3, ToolLimits(max_media=2), "has 3 media, and the limit is 2"),
+        (lambda city: deep_list(), None, "failed: its result can't be read"),
+        (lambda city: sys.exit(3), None, "failed: SystemExit: 3"),
     ],
 )
 def test_what_fails_is_told(
@@ -185,6 +195,46 @@ def test_long_results_are_cut(model: AnyModal) -> None:
     assert text == "Rome: … (cut off after 5 characters)"
 
 
+def test_a_long_result_in_many_texts_is_cut_once() -> None:
+    toolbox = Toolbox(
+        [({"function": {"name": "many"}}, lambda: [picture(), *["abc"] * 1000])],
+        ToolLimits(max_characters=4),
+    )
+    content = toolbox.run(ToolCall("many", "{}"), []).content
+    assert content == (picture(), "abc", "a … (cut off after 4 characters)")
+
+
+def test_schemas_and_errors_of_any_kind_are_borne() -> None:
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    def fail(x: object) -> None:
+        raise Silent
+
+    schema = {"type": "object", "properties": {"x": True}}
+    toolbox = Toolbox([({"function": {"name": "fail", "parameters": schema}}, fail)])
+    assert toolbox.run(ToolCall("fail", '{"x": 1}'), []).error == "failed: Silent: without words"
+
+
+def test_no_medium_may_be_said_in_so_many_words() -> None:
+    def paint(image: Image | None = None) -> str:
+        """Paint.
+
+        Args:
+            image: what.
+        """
+        return "nothing" if image is None else "it"
+
+    toolbox, shown = Toolbox([paint]), [Message("user", [picture(), "a"])]
+    for arguments, says in (
+        ('{"image": null}', "nothing"),
+        ("{}", "nothing"),
+        ('{"image": 1}', "it"),
+    ):
+        assert toolbox.run(ToolCall("paint", arguments), shown).content == (says,)
+
+
 def test_results_of_every_kind(tmp_path: Path) -> None:
     path = picture().save(tmp_path / "a.png")
     assert result_parts("a") == ["a"] and result_parts(None) == ["null"]
@@ -199,6 +249,8 @@ def test_results_of_every_kind(tmp_path: Path) -> None:
         ([lambda x: x], "can't be a tool"),
         ([3], "a tool is a function, a pair"),
         ([({"name": "x"}, print)], "a tool's definition is"),
+        ([({"function": {"name": "x", "parameters": [1]}}, print)], "are a JSON schema"),
+        (weather, "given in a list, not as function"),
     ],
 )
 def test_what_is_no_tool_is_refused(model: AnyModal, tools: Any, says: str) -> None:

@@ -19,7 +19,7 @@ from anymodal.chat.mcp_client import McpTools  # noqa: E402
 from anymodal.chat.tools import Toolbox  # noqa: E402
 from anymodal.cli import main  # noqa: E402
 from anymodal.media import Audio, Image, Media  # noqa: E402
-from anymodal.serving.mcp.files import SharedFolder  # noqa: E402
+from anymodal.serving.mcp.files import MOST_BYTES, SharedFolder  # noqa: E402
 from anymodal.serving.mcp.model_tools import ModelTools  # noqa: E402
 from anymodal.serving.mcp.server import create_server  # noqa: E402
 from anymodal.serving.served import ServedModel  # noqa: E402
@@ -129,6 +129,33 @@ def test_what_cannot_be_done_is_told(
 
     result = ask(served, folder, work)
     assert result.is_error and says in result.content[0].text
+    assert str(folder.parent) not in result.content[0].text
+
+
+@pytest.mark.parametrize("name", ["out.png", "circle", "a\0b", "x" * 5000, "in.hid", "dir/a.png"])
+def test_links_and_names_lead_nowhere(folder: Path, name: str) -> None:
+    (folder.parent / "b.png").write_bytes((folder / "a.png").read_bytes())
+    (folder / "out.png").symlink_to(folder.parent / "b.png")
+    (folder / "dir").symlink_to(folder.parent)
+    (folder / "circle").symlink_to("circle")
+    (folder / "in.hid").symlink_to(".hidden")
+    shared = SharedFolder(folder)
+    with pytest.raises(ValueError, match="outside of the shared|there is no file") as error:
+        shared.load(name)
+    assert str(folder) not in str(error.value)
+    assert [path.name for path in shared.files()] == ["a.png"]
+
+
+def test_a_huge_file_is_no_resource(folder: Path) -> None:
+    with (folder / "big.bin").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(ValueError, match="are read at most"):
+        SharedFolder(folder).read("big.bin")
+
+
+def test_a_server_must_be_connected() -> None:
+    with pytest.raises(ValueError, match="isn't connected yet"):
+        Toolbox([McpTools(["no-such-program"])])
 
 
 def test_no_other_file_is_a_resource(served: ServedModel, folder: Path) -> None:

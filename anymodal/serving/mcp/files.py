@@ -14,6 +14,8 @@ SCHEME = "anymodal"
 PREFIX = f"{SCHEME}://files/"
 MOST_FILES = 10_000
 """The most files that are listed."""
+MOST_BYTES = 64 * 2**20
+"""The most bytes of a file that is read as a resource, which travels in one message."""
 _MIMES = {".csv": "text/csv", ".ply": "application/ply", ".npy": "application/x-npy"}
 
 
@@ -37,13 +39,31 @@ class SharedFolder:
             ValueError: if it is in no such folder, or there is no such file.
         """
         name = unquote(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else name
-        path = (self.folder / name).resolve()  # through links, which may lead out
+        try:
+            path = (self.folder / name).resolve()  # through links, which may lead out
+            is_file = path.is_file()
+        except (OSError, RuntimeError, ValueError):  # too long, links in a circle, no name at all
+            path, is_file = self.folder, False
         if not path.is_relative_to(self.folder):
             raise ValueError(f"{name!r} lies outside of the shared folder; give a name in it")
-        if not path.is_file() or self._is_hidden(path):
+        if not is_file or self._is_hidden(path):
             names = ", ".join(file.name for file in self._some(10)) or "no files"
-            raise ValueError(f"there is no file {name!r}; the shared folder has {names}")
+            raise ValueError(f"there is no file {name[:200]!r}; the shared folder has {names}")
         return path
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            ValueError: if there is no such file, or it is larger than `MOST_BYTES`.
+        """
+        path = self.path(name)
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            size = path.stat().st_size
+            raise ValueError(f"{path.name} has {size} bytes, and {MOST_BYTES} are read at most")
+        return data
 
     def load(self, name: str) -> Media:
         """The medium in a file.
@@ -71,11 +91,17 @@ class SharedFolder:
         return PREFIX + quote(path.relative_to(self.folder).as_posix())
 
     def files(self) -> Iterator[Path]:
-        """Files, in the order of their names; hidden ones are left out."""
-        names = sorted(
-            path for path in self.folder.rglob("*") if path.is_file() and not self._is_hidden(path)
-        )
+        """Files, in the order of their names, but hidden ones and links that lead out."""
+        names = sorted(path for path in self.folder.rglob("*") if self._is_shown(path))
         yield from names[:MOST_FILES]
+
+    def _is_shown(self, path: Path) -> bool:
+        try:
+            target = path.resolve()
+            is_within = target.is_relative_to(self.folder) and target.is_file()
+        except (OSError, RuntimeError):  # links in a circle
+            return False
+        return is_within and not (self._is_hidden(path) or self._is_hidden(target))
 
     def _is_hidden(self, path: Path) -> bool:
         return any(part.startswith(".") for part in path.relative_to(self.folder).parts)

@@ -14,11 +14,18 @@ from mcp.shared.exceptions import MCPError
 from anymodal import __version__
 from anymodal.chat.tools import ToolError
 from anymodal.media import Media
+from anymodal.serving.errors import (
+    EngineClosedError,
+    ModelFaultError,
+    OutOfMemoryError,
+    QueueFullError,
+)
 from anymodal.serving.mcp.files import mime_of
 from anymodal.serving.mcp.model_tools import ModelTool, ModelTools
 
 INLINE_BYTES = 4 * 2**20
 """Of a result's media that travel in it, in all; larger ones are read as resources."""
+ENGINE_ERRORS = (EngineClosedError, ModelFaultError, OutOfMemoryError, QueueFullError)
 _INLINE = {"image": types.ImageContent, "audio": types.AudioContent}
 
 
@@ -66,8 +73,8 @@ class _Handlers:
         try:
             result = await self.tools.call(params.name, params.arguments or {}, report)
             content = await asyncio.to_thread(self._content, params.name, result)
-        except (ToolError, ValueError, OSError) as error:
-            text = types.TextContent(type="text", text=str(error))
+        except (ToolError, ValueError, OSError, *ENGINE_ERRORS) as error:
+            text = types.TextContent(type="text", text=_told(error))
             return types.CallToolResult(content=[text], is_error=True)
         return types.CallToolResult(content=content)
 
@@ -119,13 +126,20 @@ class _Handlers:
         """
         try:
             path = self.folder.path(str(params.uri))
-            data = await asyncio.to_thread(path.read_bytes)
+            data = await asyncio.to_thread(self.folder.read, str(params.uri))
         except (ValueError, OSError) as error:
-            raise MCPError(code=types.INVALID_PARAMS, message=str(error)) from error
+            raise MCPError(code=types.INVALID_PARAMS, message=_told(error)) from error
         contents = types.BlobResourceContents(
             uri=str(params.uri), blob=base64.b64encode(data).decode(), mime_type=mime_of(path)
         )
         return types.ReadResourceResult(contents=[contents])
+
+
+def _told(error: Exception) -> str:
+    """What an error says; the system's own without the path, which is nobody's business."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"the file can't be used: {error.strerror}"
+    return str(error)
 
 
 def _described(tool: ModelTool) -> Any:
