@@ -42,11 +42,13 @@ class Fusion(Recorded, nn.Module, ABC):
             holds no soft token; else a projection's soft tokens stand in the rows as well.
         reads_features: whether it reads media's features, and not their places alone.
         packs: whether several sequences may share a row.
+        merges: whether it computes the same with adapters as with their sum in the model's weights.
     """
 
     takes_media: bool = True
     reads_features: bool = True
     packs: bool = True
+    merges: bool = True
 
     def __init__(self, *, widths: Mapping[str, int], encoder: Encoder | None = None) -> None:
         super().__init__()
@@ -105,7 +107,7 @@ class Fusion(Recorded, nn.Module, ABC):
         weights = next(language.model.parameters())
         with torch.device(weights.device):
             self._attach(language, blocks)
-        language.set_fusion(self._begin, self.packs, self.penalty)
+        language.set_fusion(self._begin, self.packs, self.penalty, self.merges)
         self._is_attached = True
 
     def attach_within(

@@ -6,16 +6,16 @@ arXiv:2311.04257, section 3.2.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from anymodal.fusion.base import Fusion
-from anymodal.fusion.modules import weighted_modules, without_adapters
+from anymodal.fusion.modules import merged_copy, weighted_modules, without_adapters
 from anymodal.language.model import LanguageModel
 
 
@@ -64,13 +64,13 @@ class ModalityExperts(Fusion):
             for name, module in self._chosen(block):
                 expert = _copy_of(module, any(fnmatchcase(name, glob) for glob in self.biased))
                 experts[name.replace(".", "_")] = expert
-                self._copies.append((expert, without_adapters(module)))
+                self._copies.append((expert, module))
                 self.after(module, partial(self._route, expert))
             self.experts[str(place)] = experts
 
     def copy_again(self) -> None:
         for expert, source in self._copies:
-            expert.load_state_dict(source.state_dict(), strict=False)
+            expert.load_state_dict(merged_copy(source).state_dict(), strict=False)
 
     def _chosen(self, block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         """The modules that get a copy, by their names in the block."""
@@ -114,8 +114,8 @@ def _copy_of(module: nn.Module, biased: bool) -> nn.Module:
         raise ValueError(
             "quantised weights can't be copied for an expert; open the model without `quantize`"
         )
-    expert: nn.Module = copy.deepcopy(base)
-    expert._forward_hooks.clear()
+    expert: Any = merged_copy(module)
     if biased and expert.bias is None:
         expert.bias = nn.Parameter(torch.zeros_like(base.weight[:, 0]))
-    return expert.requires_grad_(True)
+    expert.requires_grad_(True)
+    return cast(nn.Module, expert)

@@ -9,7 +9,6 @@ Shapes: S positions, E experts, D width of the language model.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from functools import partial
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.fusion.base import Fusion
+from anymodal.fusion.modules import merged_copy
 from anymodal.language.fused_media import FusionPass
 from anymodal.language.model import LanguageModel
 
@@ -119,7 +119,7 @@ class SparseUpcycling(Fusion):
                 )
             if not all(weight.is_floating_point() for weight in dense.parameters()):
                 raise ValueError("quantised weights can't be copied; leave out `quantize`")
-            copies = [copy.deepcopy(dense) for _ in range(self.num_experts)]
+            copies = [merged_copy(dense) for _ in range(self.num_experts)]
             self._copies += [(each, dense) for each in copies]
             self.experts[str(place)] = nn.ModuleList(copies).requires_grad_(True)
             self.routers[str(place)] = nn.Linear(language.width, self.num_experts, bias=False)
@@ -128,7 +128,7 @@ class SparseUpcycling(Fusion):
 
     def copy_again(self) -> None:
         for expert, dense in self._copies:
-            expert.load_state_dict(dense.state_dict())
+            expert.load_state_dict(merged_copy(dense).state_dict())
 
     def _begin(self, current: FusionPass) -> None:
         super()._begin(current)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,3 +22,16 @@ def weighted_modules(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def without_adapters(module: nn.Module) -> Any:
     """A module without the adapters around it."""
     return getattr(module, "base_layer", module)
+
+
+def merged_copy(module: nn.Module) -> nn.Module:
+    """A copy of a module with no adapters and no hooks, and what adapters add in its weights."""
+    whole = nn.ModuleDict({"copy": copy.deepcopy(module)})
+    for name, layer in list(whole.named_modules()):
+        for hooks in (layer._forward_hooks, layer._forward_pre_hooks):
+            hooks.clear()
+        if (base := getattr(layer, "base_layer", None)) is not None:
+            layer.merge()
+            parent, _, child = name.rpartition(".")
+            setattr(whole.get_submodule(parent), child, base)
+    return whole["copy"]

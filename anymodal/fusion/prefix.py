@@ -69,6 +69,7 @@ class AdapterPrefix(Fusion):
 
     takes_media = False
     reads_features = False
+    merges = False  # prompts go through the maps without adapters
 
     def __init__(
         self,
@@ -91,6 +92,12 @@ class AdapterPrefix(Fusion):
         count = self.layers or len(blocks)
         if count > len(blocks):
             raise ValueError(f"layers={count} is more than the model's {len(blocks)} blocks")
+        if not getattr(language.backbone, "_supports_attention_backend", False):
+            raise ValueError(
+                f"{type(language.backbone).__name__} computes attention by code of its own, which "
+                "takes no prefix; take another fusion, such as GatedCrossAttention, or another "
+                "language model"
+            )
         config: Any = language.backbone.config
         heads = int(config.get_text_config().num_attention_heads)
         for place, block in enumerate(blocks):

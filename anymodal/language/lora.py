@@ -59,6 +59,9 @@ def inject_lora(
     inject_adapter_in_model(
         LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets), model
     )
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            _move_hooks(module.get_base_layer(), module)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
         if "lora_" in name:  # in bfloat16 most of an optimizer's steps would round to nothing
@@ -77,7 +80,20 @@ def merge_lora(model: PreTrainedModel) -> None:
     for name, module in list(model.named_modules()):
         if isinstance(module, LoraLayer):
             module.merge()
+            _move_hooks(module, module.get_base_layer())
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, module.get_base_layer())
     if hasattr(model, "peft_config"):
         del model.peft_config
+
+
+def _move_hooks(source: nn.Module, target: nn.Module) -> None:
+    """Let a module's hooks, such as a fusion's, be another's.
+
+    They are of a layer with its adapters, whether those came first or later.
+    """
+    for name in ("_forward_hooks", "_forward_pre_hooks"):
+        for suffix in ("", "_with_kwargs"):
+            hooks = getattr(source, name + suffix)
+            getattr(target, name + suffix).update(hooks)
+            hooks.clear()

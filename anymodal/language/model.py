@@ -102,7 +102,7 @@ class LanguageModel(Recorded, nn.Module):
             self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
         self._begin_pass: Callable[[FusionPass], None] | None = None
         self._penalty: Callable[[], Tensor | None] | None = None
-        self._shares_rows = True
+        self._shares_rows = self._merges = True
         self.finish = self._measure_finish()
 
     def _template(self, stops: Collection[int]) -> ChatTemplate:
@@ -287,6 +287,7 @@ class LanguageModel(Recorded, nn.Module):
         begin: Callable[[FusionPass], None],
         packs: bool,
         penalty: Callable[[], Tensor | None],
+        merges: bool = True,
     ) -> None:
         """Let modules around the blocks know of each pass; `Fusion.attach` does.
 
@@ -294,6 +295,7 @@ class LanguageModel(Recorded, nn.Module):
             begin: called before each pass.
             packs: whether the modules tell apart several sequences in a row.
             penalty: what the last pass adds to a loss, if anything.
+            merges: whether they compute the same when adapters are merged.
 
         Raises:
             ValueError: if a fusion stands around it already.
@@ -301,6 +303,7 @@ class LanguageModel(Recorded, nn.Module):
         if self.is_fused:
             raise ValueError("a fusion stands around this language model already; open another")
         self._begin_pass, self._shares_rows, self._penalty = begin, packs, penalty
+        self._merges = merges
         self.__dict__.pop("packs", None)
 
     def fusion_penalty(self) -> Tensor | None:
@@ -367,8 +370,13 @@ class LanguageModel(Recorded, nn.Module):
 
         Raises:
             ValueError: if those weights are quantised, in which most of what adapters learned would
-                be rounded away.
+                be rounded away, or a fusion reads them without the adapters.
         """
+        if self.lora is not None and not self._merges:
+            raise ValueError(
+                "adapters can't be merged here: the fusion maps its prompts by the weights without "
+                "them, and would compute something else; keep the adapters"
+            )
         if self.lora is not None and getattr(self.model, "is_quantized", False):
             raise ValueError(
                 "adapters can't be merged into quantised weights; open the model with the language "

@@ -397,3 +397,28 @@ def test_states_are_read_once(tokenizer: Any) -> None:
 
     other = model.fuse([prompt], [Place(0, 0)], soft, refuse)
     assert other is not None and torch.equal(one.states, other.states)
+
+
+@pytest.mark.parametrize("kind", ["experts", "multiway", "mixture", "prefix", "light"])
+@torch.no_grad()
+def test_adapters_put_on_later_are_saved_with_it(
+    kind: str, model: AnyModal, tmp_path: Path
+) -> None:
+    def hidden(one: AnyModal) -> Tensor:
+        return feed(one, prompt_of(one, second()), PrefixCache(one.language))
+
+    model.language.enable_lora(2, 4, 0.0)
+    generator = torch.Generator().manual_seed(3)
+    for name, weight in model.language.named_parameters():
+        if "lora_B" in name:
+            weight.data = 0.3 * torch.randn(weight.shape, generator=generator)
+    states = hidden(model)
+    model.save_pretrained(tmp_path / "model")
+    again = AnyModal.from_pretrained(tmp_path / "model")  # which has adapters first
+    torch.testing.assert_close(hidden(again), states, atol=1e-5, rtol=1e-4)
+    if kind == "prefix":
+        with pytest.raises(ValueError, match="can't be merged here"):
+            again.language.merge_adapters()
+        return
+    again.language.merge_adapters()
+    torch.testing.assert_close(hidden(again), states, atol=1e-4, rtol=1e-3)

@@ -163,3 +163,14 @@ def test_second_version(name: str) -> None:
     steps = [ids, *golden["in.next"].T.unsqueeze(-1)]
     decoded = [language.logits(language(language.embed(i), None, past)[:, -1]) for i in steps]
     assert_equal(torch.stack(decoded, 1), golden["dec_logits"])
+
+
+def test_attention_of_a_models_own_code_is_refused() -> None:
+    config = hf.GPTNeoConfig(
+        vocab_size=40, hidden_size=16, num_layers=1, num_heads=2, intermediate_size=16,
+        attention_types=[[["global"], 1]], max_position_embeddings=64, bos_token_id=None,
+        eos_token_id=1,
+    )  # fmt: skip
+    language = LanguageModel(hf.GPTNeoForCausalLM(config), numbered_tokenizer(40), name="tiny")
+    with pytest.raises(ValueError, match="takes no prefix"):
+        AdapterPrefix(widths={}, length=2).attach(language)
