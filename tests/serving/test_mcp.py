@@ -19,7 +19,7 @@ from anymodal.chat.mcp_client import McpTools  # noqa: E402
 from anymodal.chat.tools import Toolbox  # noqa: E402
 from anymodal.cli import main  # noqa: E402
 from anymodal.media import Audio, Image, Media  # noqa: E402
-from anymodal.serving.mcp.files import MOST_BYTES, SharedFolder  # noqa: E402
+from anymodal.serving.mcp.files import MOST_RESOURCE_BYTES, SharedFolder  # noqa: E402
 from anymodal.serving.mcp.model_tools import ModelTools  # noqa: E402
 from anymodal.serving.mcp.server import create_server  # noqa: E402
 from anymodal.serving.served import ServedModel  # noqa: E402
@@ -148,7 +148,7 @@ def test_links_and_names_lead_nowhere(folder: Path, name: str) -> None:
 
 def test_a_huge_file_is_no_resource(folder: Path) -> None:
     with (folder / "big.bin").open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
+        file.truncate(MOST_RESOURCE_BYTES + 1)
     with pytest.raises(ValueError, match="are read at most"):
         SharedFolder(folder).read("big.bin")
 

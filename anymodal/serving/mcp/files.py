@@ -14,7 +14,7 @@ SCHEME = "anymodal"
 PREFIX = f"{SCHEME}://files/"
 MOST_FILES = 10_000
 """The most files that are listed."""
-MOST_BYTES = 64 * 2**20
+MOST_RESOURCE_BYTES = 64 * 2**20
 """The most bytes of a file that is read as a resource, which travels in one message."""
 _MIMES = {".csv": "text/csv", ".ply": "application/ply", ".npy": "application/x-npy"}
 
@@ -55,14 +55,16 @@ class SharedFolder:
         """The bytes of a file.
 
         Raises:
-            ValueError: if there is no such file, or it is larger than `MOST_BYTES`.
+            ValueError: if there is no such file, or it is larger than `MOST_RESOURCE_BYTES`.
         """
         path = self.path(name)
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
+            data = file.read(MOST_RESOURCE_BYTES + 1)
+        if len(data) > MOST_RESOURCE_BYTES:
             size = path.stat().st_size
-            raise ValueError(f"{path.name} has {size} bytes, and {MOST_BYTES} are read at most")
+            raise ValueError(
+                f"{path.name} has {size} bytes, and {MOST_RESOURCE_BYTES} are read at most"
+            )
         return data
 
     def load(self, name: str) -> Media:
