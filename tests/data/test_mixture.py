@@ -295,4 +295,4 @@ def test_recipes_have_the_order_of_concatenated_data(recipe: str) -> None:
 
 
 def test_recipes_of_several_data_sets_are_found() -> None:
-    assert len(recipes()) == 6
+    assert len(recipes()) == 9
