@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -336,7 +337,8 @@ class PromptBuilder:
     def pointed_media(self, prompt: ChatPrompt) -> dict[int, PointedMedium]:
         """The media of a prompt that a reply may name, by the ids that name them."""
         pointed: dict[int, PointedMedium] = {}
-        for item in prompt.media if self.signals.pointers else ():
+        media = sorted(prompt.media, key=attrgetter("number"))
+        for item in media if self.signals.pointers else ():
             # The newest of a pointer is the one that it stands for.
             pointed[self.signals.pointer(item.number)] = PointedMedium(
                 item.media, self._takers(type(item.media))
@@ -404,14 +406,21 @@ class PromptBuilder:
     def _locate(self, prompt: ChatPrompt, parts: _Parts) -> None:
         """Find the places of media and of targets among the ids."""
         media, targets = parts.media, parts.targets
-        tokens = set(self.signals.placeholders.values())
-        places = [place for place, token in enumerate(prompt.ids) if token in tokens]
-        count = sum(run.count for runs in parts.runs for run in runs)
-        if len(places) != count:
-            raise ValueError(
-                f"the prompt has {len(places)} placeholders and its {len(media)} media items take "
-                f"{count}; does the chat template drop or repeat a message?"
-            )
+        # By their tokens: a template may write pictures before what else a message has.
+        places: dict[str, list[int]] = {name: [] for name in self.signals.placeholders}
+        names = {token: name for name, token in self.signals.placeholders.items()}
+        for place, token in enumerate(prompt.ids):
+            if token in names:
+                places[names[token]].append(place)
+        for name, own in places.items():
+            pairs = zip(media, parts.runs, strict=True)
+            counts = [sum(r.count for r in rs) for m, rs in pairs if self.encoders[type(m)] == name]
+            if len(own) != sum(counts):
+                raise ValueError(
+                    f"for {name!r}, the prompt has {len(own)} placeholders and its {len(counts)} "
+                    f"media items take {sum(counts)}; does the chat template drop or repeat a "
+                    "message?"
+                )
         starts = [i for i, token in enumerate(prompt.ids) if token in self.signals.starts]
         if len(starts) != len(targets):
             raise ValueError(
@@ -421,12 +430,16 @@ class PromptBuilder:
         placed: list[tuple[int, SoftRun]] = []
         each = zip(media, parts.runs, parts.texts, parts.numbers, strict=True)
         for item, runs, text, number in each:
-            name, start, filled = self.encoders[type(item)], places[0], []
+            name = self.encoders[type(item)]
+            own, filled = places[name], []
+            start = own[0]
             for run in runs:
-                own, places = places[: run.count], places[run.count :]
                 placed.append((own[0], run))
-                filled += own if run.filled else []
+                filled += own[: run.count] if run.filled else []
+                del own[: run.count]
             prompt.media.append(MediaReference(name, item, start, text, number, filled))
+        prompt.media.sort(key=attrgetter("start"))
+        placed.sort(key=itemgetter(0))
         prompt.axes = axes_of(placed, len(prompt.ids), self.language.num_axes)
         spans = zip(targets, starts, parts.target_numbers, strict=True)
         prompt.spans += [Span(*each) for each in spans]

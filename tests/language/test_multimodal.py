@@ -341,6 +341,22 @@ def test_other_modalities_are_added_and_change_nothing_else(folders: dict[str, P
         assert torch.equal(language(after.embeds[None], positions=after.positions[:, None]), hidden)
 
 
+def test_a_template_may_write_pictures_before_other_media(folders: dict[str, Path]) -> None:
+    language = LanguageModel.from_pretrained(str(folders["llava-onevision"]))
+    projection = LinearProjection(widths={"imu": 6}, output_width=language.width, num_tokens=2)
+    model = AnyModal(language, projection, {"imu": Modality(encoder=Moves())})
+    felt = IMU(np.random.default_rng(0).standard_normal((6, 40)).astype(np.float32), 20.0)
+    talk = [Message("user", [felt, "then", PICTURES[1], "or", PICTURES[0]])]
+    prompt = model.prompts.build(talk, reply=True)
+    assert [item.media for item in prompt.media] == [PICTURES[1], PICTURES[0], felt]
+    for item in prompt.media:
+        assert {prompt.ids[at] for at in item.places} == {model.signals.placeholder(item.modality)}
+    (embedded,) = embed_prompts(model, [talk])
+    for item in prompt.media:
+        tokens = model.soft_tokens({item.modality: [item.media]})[item.modality][0]
+        assert torch.equal(embedded.embeds[item.places], tokens)
+
+
 def test_an_encoder_takes_the_place_of_the_models_own_way(folders: dict[str, Path]) -> None:
     language = LanguageModel.from_pretrained(str(folders["internvl"]))
     projection = LinearProjection(widths={"photo": 6}, output_width=language.width, num_tokens=2)
