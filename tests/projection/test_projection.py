@@ -234,6 +234,8 @@ def test_output_starts_at_the_scale_of_the_embeddings(kind: str, scale: float) -
     # Constant over tokens, so that pooling keeps the unit scale.
     values = torch.randn(16, 1, 256).expand(-1, 9, -1)
     output = projection("image", Features(values, torch.ones(16, 9, dtype=torch.bool)))
+    # Learned ends may start as zeros.
+    output = output[:, READS.get(kind, slice(None))]
     assert output.square().mean().sqrt().item() == pytest.approx(scale, rel=0.15)
 
 
