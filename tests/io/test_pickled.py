@@ -259,6 +259,7 @@ for name in sys.argv[2:]:
 """
 
 
+@pytest.mark.extended  # slow
 def test_a_hub_gives_pickles_where_it_has_no_safetensors(tmp_path: Path) -> None:
     """A hub of our own, asked by its clients in a process of theirs; then without it."""
     root = tmp_path / "root"

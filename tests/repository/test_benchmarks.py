@@ -153,11 +153,13 @@ WITH_TOOLS = {
 """The program that a benchmark runs, from an environment of its own, and how it is called here."""
 
 SLOW = {
+    "alignment.py",
     "growth.py",
     "heads.py",
     "memory.py",
     "real_files.py",
     "serving.py",
+    "serving_soak.py",
     "startup.py",
     "turn.py",
 }

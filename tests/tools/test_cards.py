@@ -150,6 +150,7 @@ def test_the_documents_sizes_fit_and_are_the_configurations_own(card: str) -> No
     assert float(planned) == sizes[cards.label(card)][0]
 
 
+@pytest.mark.extended  # slow
 def test_the_documents_size_is_the_planners(hub: Path) -> None:
     """Of the smallest card's chat; the others take minutes."""
     (plan,) = cards.plans("12gb", [])

@@ -50,6 +50,7 @@ def test_advice_does_what_it_says(tiny: Path) -> None:
     assert sizes(model) == after.need.of("weights")
 
 
+@pytest.mark.extended  # slow
 def test_a_run_is_told_the_largest_batch_that_fits(tiny: Path, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     config = {

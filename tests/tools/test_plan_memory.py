@@ -71,6 +71,7 @@ def peak_of(work: Callable[[], Any]) -> int:
     return max(itertools.accumulate(sizes))
 
 
+@pytest.mark.extended  # slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak")
 def test_a_processs_peak_agrees_within_15_percent(tmp_path: Path) -> None:
     small, large = llama(tmp_path / "small", **SMALL), llama(tmp_path / "large", **LARGE)

@@ -146,6 +146,7 @@ def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> No
     assert composing == 3
 
 
+@pytest.mark.extended  # slow
 def test_runs_stand_on_what_those_before_them_will_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

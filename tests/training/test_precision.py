@@ -23,13 +23,22 @@ from tests.support.together import run_together
 TYPES = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
 KINDS = ("perceive", "express", "instruct", "encoder", "bind", "diffusion", "language")
 
+SLOW = {"perceive", "express", "encoder"}
+"""Of a kind with `instruct` and `bind`, which are run each time."""
+
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return composed.write_model(tmp_path_factory.mktemp("parts"))
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "autoencoder"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[pytest.mark.extended] * (kind in SLOW))
+        for kind in (*KINDS, "autoencoder")
+    ],
+)
 def test_every_stage_learns_in_every_precision(parts: Path, tmp_path: Path, kind: str) -> None:
     if kind == "instruct":
         AnyModal.compose(parts).save_pretrained(tmp_path / "saved")
