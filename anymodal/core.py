@@ -173,8 +173,8 @@ class ComposedModel(nn.Module):
 
     @property
     def readers(self) -> dict[str, Any]:
-        """What reads media, by modality: encoders, and for kinds without one the language model's
-        own `MediaReader`s, whose features are soft tokens.
+        """What reads media, by modality: encoders, and for kinds without one a `MediaReader` of the
+        language model itself, whose features are soft tokens.
         """
         encoders = self.encoders.by_name()
         return {**encoders, **own_readers(self.language.readers, encoders)}

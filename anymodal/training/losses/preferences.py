@@ -103,7 +103,7 @@ class DPO(Loss[PairBatch, PreferenceStates]):
     et al. 2024, arXiv:2404.19733, equation 1), is the loss `text` beside it, with
     `average: conversation`.
 
-    `reference_distance` is the mean over both sides of |log-likelihood - reference's| per token;
+    `reference_distance` is the mean distance of log-likelihoods from the reference's, per token;
     without a reference it is 0.
 
     Args:
