@@ -173,14 +173,14 @@ class ComposedModel(nn.Module):
 
     @property
     def readers(self) -> dict[str, Any]:
-        """What reads media, by modality: encoders, and for kinds without one a `MediaReader` of the
+        """Readers of media by modality: encoders, and for kinds without one a `MediaReader` of the
         language model itself, whose features are soft tokens.
         """
         encoders = self.encoders.by_name()
         return {**encoders, **own_readers(self.language.readers, encoders)}
 
     def positions_of(self, name: str, media: Media) -> MediaPositions:
-        """How a media item of a modality stands in a prompt, as what reads it says."""
+        """Positions of a media item of a modality in a prompt, as its reader says."""
         if name not in self.encoders:
             positions: MediaPositions = self.readers[name].positions(media)
             return positions

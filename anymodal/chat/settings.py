@@ -87,8 +87,8 @@ class DiffusionSettings(MediaSettings, total=False):
     seconds: float
     """Of a sound; the decoder's own by default."""
     strength: float
-    """How much of the reference that a medium starts from is made anew, above 0 and up to 1; media
-    without one start from noise (Meng et al. 2021, arXiv:2108.01073)."""
+    """Share of the steps that a medium which starts from a reference takes, above 0 and up to 1;
+    media without one start from noise (Meng et al. 2021, arXiv:2108.01073)."""
     reference_guidance: float
     """Weight of guidance towards the references, where the denoiser has learned to do without them
     (Brooks et al. 2023, arXiv:2211.09800, equation 3)."""

@@ -203,7 +203,7 @@ class Toolbox:
         try:
             parts = result_parts(value)
         except Exception as error:  # whatever a tool gives must not end the turn
-            raise ToolError(f"failed: its result can't be read: {_told(error)}") from error
+            raise ToolError(f"failed: its result can't be read: {_error_text(error)}") from error
         return self._within_limits(parts)
 
     def _within_limits(self, parts: list[str | Media]) -> list[str | Media]:
@@ -379,12 +379,12 @@ def _call_within(
         raise ToolError(f"failed: it took longer than {timeout:g} seconds")
     value, error = outcome[0]
     if error is not None:
-        raise ToolError(f"failed: {type(error).__name__}: {_told(error)}") from error
+        raise ToolError(f"failed: {type(error).__name__}: {_error_text(error)}") from error
     return value
 
 
-def _told(error: BaseException) -> str:
-    """The beginning of what an error says."""
+def _error_text(error: BaseException) -> str:
+    """The beginning of an error's message."""
     try:
         return str(error)[:1000]
     except Exception:  # its words are a tool's own code, too

@@ -79,7 +79,7 @@ class Fusion(Recorded, nn.Module, ABC):
         """Start once more from the model's weights, for what began as copies of them."""
 
     def penalty(self) -> Tensor | None:
-        """What the last pass adds to a loss, as a mixture's balance; None for most."""
+        """The last pass's term of a loss, such as a mixture's balance; None for most."""
         return None
 
     def encode(self, media: Sequence[Media]) -> Features:

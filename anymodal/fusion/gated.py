@@ -158,7 +158,7 @@ class MediaAttention(nn.Module):
         self.to_out = nn.Linear(inner, width, bias=False)
 
     def forward(self, hidden: Tensor, current: FusionPass, immediate: bool) -> Tensor:
-        """What each position reads (B, T, D)."""
+        """Attention output of each position (B, T, D)."""
         media = current.media
         assert media is not None, "there are media"
         key, value = (

@@ -135,7 +135,7 @@ class SparseUpcycling(Fusion):
         self._balances = {}
 
     def _mix(self, place: str, hidden: Tensor) -> Tensor:
-        """What the experts make of hidden states (…, D)."""
+        """Output of the experts for hidden states (…, D)."""
         states = hidden.reshape(-1, hidden.shape[-1])  # (S, D)
         router, experts = self.routers[place], self.experts[place]
         assert isinstance(router, nn.Linear) and isinstance(experts, nn.ModuleList)

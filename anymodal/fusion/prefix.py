@@ -128,7 +128,7 @@ class AdapterPrefix(Fusion):
     def _read_prefix(
         self, name: str, attention: nn.Module, query: Tensor, scaling: float | None
     ) -> Tensor:
-        """What queries (B, H, T, d) read of the prompts (B, T, H, d)."""
+        """Attention output of queries (B, H, T, d) over the prompts (B, T, H, d)."""
         key, value = (each[None, None] for each in self._maps(attention, self.prompts[name]))
         return self._gated(name, _read(query, key, value, scaling, None))
 

@@ -304,7 +304,7 @@ class ChatTemplate:
         add_generation_prompt: bool,
         tools: Sequence[ToolDefinition],
     ) -> str:
-        """What the template writes of messages."""
+        """Messages as the template renders them."""
         roles = [str(message["role"]) for message in messages]
         try:
             return render_template(

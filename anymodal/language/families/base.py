@@ -23,7 +23,7 @@ from anymodal.types import Features, MediaPositions
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a multimodal model's own settings of media are read from.
+    """Source of a multimodal model's own settings of media.
 
     Args:
         path_or_name: a folder, or the name of a hub repository.
@@ -62,7 +62,7 @@ class MediaReader(ABC):
 
     @abstractmethod
     def positions(self, media: Media) -> MediaPositions:
-        """How an item stands in a prompt, told by its size alone."""
+        """Positions of an item in a prompt, by its size alone."""
 
     @abstractmethod
     def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -83,7 +83,7 @@ class MediaReader(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the tower is."""
+        """Device of the tower."""
         return next(self.modules[0].parameters()).device
 
     def collate(self, prepared: Sequence[Tensor]) -> list[Tensor]:

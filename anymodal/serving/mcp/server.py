@@ -74,7 +74,7 @@ class _Handlers:
             result = await self.tools.call(params.name, params.arguments or {}, report)
             content = await asyncio.to_thread(self._content, params.name, result)
         except (ToolError, ValueError, OSError, *ENGINE_ERRORS) as error:
-            text = types.TextContent(type="text", text=_told(error))
+            text = types.TextContent(type="text", text=_public_text(error))
             return types.CallToolResult(content=[text], is_error=True)
         return types.CallToolResult(content=content)
 
@@ -128,15 +128,15 @@ class _Handlers:
             path = self.folder.path(str(params.uri))
             data = await asyncio.to_thread(self.folder.read, str(params.uri))
         except (ValueError, OSError) as error:
-            raise MCPError(code=types.INVALID_PARAMS, message=_told(error)) from error
+            raise MCPError(code=types.INVALID_PARAMS, message=_public_text(error)) from error
         contents = types.BlobResourceContents(
             uri=str(params.uri), blob=base64.b64encode(data).decode(), mime_type=mime_of(path)
         )
         return types.ReadResourceResult(contents=[contents])
 
 
-def _told(error: Exception) -> str:
-    """What an error says; the system's own without the path, which is nobody's business."""
+def _public_text(error: Exception) -> str:
+    """Message of an error; the system's own without the path, which is nobody's business."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"the file can't be used: {error.strerror}"
     return str(error)
