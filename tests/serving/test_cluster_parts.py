@@ -50,6 +50,7 @@ class LocalCluster:
     """One replica of each part in this process.
 
     Attributes:
+        open: how many calls are under way, of this test or of an earlier one.
         lost: how many items of the next calls come before their replica is lost, by part; calls
             behind these are whole.
         calls: of each part, so far.
@@ -63,14 +64,20 @@ class LocalCluster:
         decoders = dict.fromkeys(("image", "audio", "video"), self.ask_decoder)
         self.language = LanguageReplica(self.source, decoders, loop)
         self.model = AnyModal.from_pretrained("nano", weights=False)
+        self.open = 0
         self.begin()
 
     def begin(self, **lost: list[int]) -> None:
-        self.lost, self.calls, self.open = lost, {"decoder": 0, "language": 0, "get": 0}, 0
+        self.lost, self.calls = lost, {"decoder": 0, "language": 0, "get": 0}
         self.losses = dict.fromkeys(self.calls, 0)
 
     async def wait_for_calls(self) -> None:
         """Wait until the calls of an earlier test have ended, so that none is counted later."""
+        engine = self.language.served.engine
+        assert engine is not None
+        while engine.requests:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # a medium that was ordered last is asked for only now
         while self.open:
             await asyncio.sleep(0.05)
 
