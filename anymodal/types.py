@@ -41,11 +41,14 @@ class TokenLayout(NamedTuple):
         grid: places along each axis, the last one fastest: (rows, columns) of an image, (frames,
             rows, columns) of a clip. () for tokens that follow one another, as a sound's, in any
             number.
+        line_ends: whether tokens stand in lines, in any number, with a token of zeros at the end
+            of each. A layer of an encoder never gives such a token.
     """
 
     class_tokens: int = 0
     registers: int = 0
     grid: tuple[int, ...] = ()
+    line_ends: bool = False
 
     @property
     def before(self) -> int:

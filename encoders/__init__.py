@@ -16,6 +16,7 @@ if __name__ != "anymodal.encoders":
     )
 
 if TYPE_CHECKING:
+    from anymodal.encoders.any_resolution import AnyResEncoder
     from anymodal.encoders.base import Encoder, TextEncoder
     from anymodal.encoders.imagebind.clip_tokens import load_tokenizer, tokenize
     from anymodal.encoders.imagebind.encoder import ImageBind, ImageBindEncoder
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from anymodal.encoders.universal.encoder import UniversalEncoder, UniversalTrunk
 
 __all__ = [
+    "AnyResEncoder",
     "Encoder",
     "ImageBind",
     "ImageBindEncoder",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AnyResEncoder": "any_resolution",
     "Encoder": "base",
     "ImageBind": "imagebind.encoder",
     "ImageBindEncoder": "imagebind.encoder",

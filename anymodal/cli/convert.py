@@ -11,7 +11,7 @@ from anymodal.cli.process import quick_start
 KINDS = (
     *("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "qwen-vl"),
     *("mobilevlm", "mobilevlm-v2", "mplug-owl2", "docowl", "openflamingo", "cogvlm", "cogagent"),
-    *("llama-adapter-v2", "moe-llava", "gguf"),
+    *("llama-adapter-v2", "llava-next", "moe-llava", "gguf"),
 )
 DTYPES = ("float32", "bfloat16", "float16")
 

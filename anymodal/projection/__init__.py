@@ -1,6 +1,7 @@
 """Projections: an encoder's features become a fixed number of soft tokens of the language model."""
 
 from anymodal.projection.abstractor import AbstractorProjection
+from anymodal.projection.any_resolution import AnyResProjection
 from anymodal.projection.base import Projection
 from anymodal.projection.gated import GatedMLPProjection
 from anymodal.projection.grid import GridProjection
@@ -16,6 +17,7 @@ from anymodal.projection.words import Words
 
 __all__ = [
     "AbstractorProjection",
+    "AnyResProjection",
     "GatedMLPProjection",
     "GridProjection",
     "HReducerProjection",

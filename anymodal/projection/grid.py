@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anymodal.projection.base import Projection
-from anymodal.projection.linear import masked_adaptive_pool, scaled_linear
+from anymodal.projection.linear import masked_adaptive_pool, scaled_linear, scaled_mlp
 from anymodal.types import Features, TokenLayout
 
 
@@ -104,13 +104,7 @@ class GridProjection(Projection):
     def _map(self, width: int) -> nn.Module:
         if self.hidden_width is None:
             return scaled_linear(width, self.output_width, self.output_scale)
-        # A unit normal's GELU has a mean square of 0.425, which the second scale makes up for.
-        scale = self.output_scale / math.sqrt(0.425)
-        return nn.Sequential(
-            scaled_linear(width, self.hidden_width, 1.0),
-            nn.GELU(),
-            scaled_linear(self.hidden_width, self.output_width, scale),
-        )
+        return scaled_mlp(width, self.output_width, self.output_scale, self.hidden_width)
 
     def set_layout(self, name: str, layout: TokenLayout) -> None:
         cells = self._cells(name)

@@ -71,14 +71,7 @@ class MLPProjection(LinearProjection):
     """Linear, GELU, Linear per modality (LLaVA-1.5, Liu et al. 2024, arXiv:2310.03744)."""
 
     def _add(self, name: str, width: int) -> None:
-        # A unit normal's GELU has a mean square of 0.425, which the second scale makes up for.
-        self.maps[name] = nn.Sequential(
-            scaled_linear(width, self.output_width, 1.0),
-            nn.GELU(),
-            scaled_linear(
-                self.output_width, self.output_width, self.output_scale / math.sqrt(0.425)
-            ),
-        )
+        self.maps[name] = scaled_mlp(width, self.output_width, self.output_scale)
 
 
 class PooledProjection(LinearProjection):
@@ -101,3 +94,23 @@ def scaled_linear(inputs: int, outputs: int, scale: float) -> nn.Linear:
     nn.init.normal_(linear.weight, std=scale / math.sqrt(inputs))
     nn.init.zeros_(linear.bias)
     return linear
+
+
+def scaled_mlp(
+    inputs: int, outputs: int, scale: float, hidden_width: int | None = None
+) -> nn.Sequential:
+    """Linear, GELU, Linear, whose output has root mean square `scale` where the input's is 1.
+
+    Args:
+        inputs: width.
+        outputs: width.
+        scale: of the output.
+        hidden_width: between them; None for that of the output.
+    """
+    hidden_width = hidden_width or outputs
+    return nn.Sequential(
+        scaled_linear(inputs, hidden_width, 1.0),
+        nn.GELU(),
+        # A unit normal's GELU has a mean square of 0.425, which the second scale makes up for.
+        scaled_linear(hidden_width, outputs, scale / math.sqrt(0.425)),
+    )

@@ -98,12 +98,12 @@ class TransformersEncoder(Encoder):
     def layout(self) -> TokenLayout:
         """The order of the tokens that were chosen."""
         shapes = {piece.name: piece.shape for piece in self.pieces}
-        class_tokens, registers, grid = self.family.layout(self.model.config, shapes)
+        layout = self.family.layout(self.model.config, shapes)
         if self.tokens == "patches":
-            return TokenLayout(0, registers, grid)
+            return layout._replace(class_tokens=0)
         if self.tokens == "class":
             return TokenLayout(1)
-        return TokenLayout(class_tokens, registers, grid)
+        return layout
 
     @classmethod
     def from_pretrained(

@@ -152,6 +152,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "instructblip": Q_FORMER,
     "minigpt-4": Q_FORMER,
     "llava-1.5": {"projection": {"num_tokens": 16}},
+    "llava-next": {"modalities": {"image": {"encoder": {"resolutions": [[32, 64], [64, 32]]}}}},
     "gill": {"modalities": {"image": {"head": HEAD, "sampling": BRIEF}}},
     "nextgpt": {
         **FILMS,

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from anymodal.encoders import Encoder, ImageBind, ImageBindEncoder
+from anymodal.encoders import AnyResEncoder, Encoder, ImageBind, ImageBindEncoder
 from tests.support import huggingface_models, universal_models
 from tests.support.imagebind_models import TRUNKS, small_view
 from tests.support.paths import ROOT as REPOSITORY
@@ -42,6 +42,9 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
         f"universal-{name}": functools.partial(universal_models.open_saved, name)
         for name in universal_models.MODALITIES
     },
+    "any-res": lambda: AnyResEncoder(
+        huggingface_models.from_parts(huggingface_models.clip_vision), [[32, 64], [64, 64]]
+    ),
 }
 
 
@@ -58,11 +61,12 @@ class TestContract:
 
     @pytest.fixture
     def batch(self, encoder: Encoder) -> Tensor:
-        return torch.stack([encoder.prepare(media) for media in ODD_MEDIA[encoder.media]])
+        return encoder.collate([encoder.prepare(media) for media in ODD_MEDIA[encoder.media]])
 
     def test_prepare_gives_finite_tensors_of_one_shape(self, encoder: Encoder) -> None:
-        items = [encoder.prepare(media) for media in ODD_MEDIA[encoder.media]]
-        assert len({item.shape for item in items}) == 1
+        media = ODD_MEDIA[encoder.media]
+        items = [encoder.prepare(each) for each in media]
+        assert len({item.shape for item in items}) == 1 or encoder.token_runs(media[0])
         assert all(item.dtype == torch.float32 and item.isfinite().all() for item in items)
 
     def test_prepare_repeats_itself(self, encoder: Encoder) -> None:

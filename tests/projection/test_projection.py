@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from anymodal.projection import (
     AbstractorProjection,
+    AnyResProjection,
     GatedMLPProjection,
     GridProjection,
     HReducerProjection,
@@ -57,6 +58,7 @@ KINDS = {
         in_a_row(AbstractorProjection, lambda k: {"num_queries": k - 1}),
         {**SMALL, "hidden_width": 24},
     ),
+    "any-res": (AnyResProjection, {}),
     "gated-mlp": (GatedMLPProjection, {"hidden_width": 32}),
     "grid": (grid, {}),
     "grid-hidden": (grid, {"hidden_width": 16}),
@@ -166,9 +168,13 @@ def test_an_item_without_real_tokens_is_finite_with_finite_gradients(kind: str) 
 
 
 UNREAD = {
-    "instruct-qformer": ("qformer.encoder.layer.1.intermediate.", "qformer.encoder.layer.1.output.")
+    "any-res": ("line_ends",),
+    "instruct-qformer": (
+        "qformer.encoder.layer.1.intermediate.",
+        "qformer.encoder.layer.1.output.",
+    ),
 }
-"""As published, but nothing reads what the last layer makes of the text."""
+"""Weights that nothing reads here: as published, of a text's last layer; of lines, their end."""
 
 
 def test_gradients_reach_what_was_used_and_nothing_else(kind: str) -> None:

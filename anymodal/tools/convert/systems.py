@@ -168,6 +168,24 @@ SYSTEMS: dict[str, System] = {
         licence="Apache-2.0",
         commercial_use=True,
     ),
+    "llava-next": System(
+        names=[
+            (r"(?:model\.)?mm_projector\.((?:0|2)\..+)", [r"projection.maps.image.\1"]),
+            # As transformers names them.
+            (
+                r"(?:model\.)?multi_modal_projector\.linear_1\.(.+)",
+                [r"projection.maps.image.0.\1"],
+            ),
+            (
+                r"(?:model\.)?multi_modal_projector\.linear_2\.(.+)",
+                [r"projection.maps.image.2.\1"],
+            ),
+            (r"(?:model\.)?image_newline", ["projection.line_ends.image"]),
+        ],
+        required_names=["projection.maps.image.0.weight", "projection.line_ends.image"],
+        licence="the terms of its language model",
+        commercial_use=None,
+    ),
     "mplug-owl2": System(
         names=[
             *_of_picture(r"(?:model\.)?visual_abstractor\.", _ABSTRACTOR),
