@@ -43,7 +43,7 @@ nano: $(DEMO)  ## train the nano model from nothing; stop it and run it again to
 
 # Two halves that need nothing of each other, one core each.
 nano-seen: $(DEMO)
-	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/21-video.yaml
+	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/23-drawings.yaml $(STAGES)/21-video.yaml
 nano-heard: $(DEMO)
 	$(BIN)/anymodal train $(STAGES)/11-sound-autoencoder.yaml $(STAGES)/22-audio.yaml $(STAGES)/30-language.yaml $(STAGES)/31-conversations.yaml $(STAGES)/32-verdicts.yaml $(STAGES)/40-pictures.yaml $(STAGES)/41-bind.yaml
 
