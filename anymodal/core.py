@@ -48,6 +48,8 @@ ENCODED_AT_ONCE = 8
 Encode = Callable[[str, Sequence[MediaReference]], Features]
 """Features of one modality's items in one batch, such as cached ones."""
 
+_UNSEEN = "anything"
+"""A caption of what is asked for, which no prompt has."""
 _REPLACE = "model.replace_decoder(name, decoder) does it, and checks that head and decoder fit"
 _ANOTHER_MODEL = "compose a new model of the parts, or add one by model.add_modality(…)"
 
@@ -377,6 +379,15 @@ class ComposedModel(nn.Module):
         media = self.fuse(rows.prompts, places)
         hidden = self.language(embeds, positions=positions.to(self.device), media=media)
         return targets, self.span_conditioning(name, rows, hidden, embeds)
+
+    def null_conditioning(self, name: str, request: str) -> Conditioning:
+        """A head's conditioning (1, L, C) of a conversation that is one request and its reply's
+        span, which guidance leads away from; see `Modality.null_request`.
+        """
+        reply = Message("assistant", [Target(name, _UNSEEN)])
+        pair = self.conditioning(name, [[Message("user", request), reply]])
+        assert pair is not None, "the reply has a span"
+        return pair[1]
 
     def span_conditioning(
         self, name: str, rows: Rows, hidden: Tensor, embeds: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,10 +38,15 @@ class Modality:
         num_signal_tokens: signals in a span.
         sampling: settings of `Decoder.sample` for chat: steps and guidance; `SAMPLING` has those
             that are left out.
+        null_request: a request, as a rule the empty one, whose signal span guidance leads away from
+            in the place of the decoder's own empty caption, as a model learns it that reads
+            `NullRequests` now and then; a `negative_prompt` is read in its place. None for the
+            decoder's own.
 
     Raises:
         ValueError: for a decoder without head or signals, a modality with neither part, parts of
-            two classes of media, or settings that the decoder doesn't take.
+            two classes of media, settings that the decoder doesn't take, or a `null_request` for a
+            decoder that takes no conditioning to lead away from.
     """
 
     encoder: Encoder | None = None
@@ -48,6 +54,7 @@ class Modality:
     head: Head | None = None
     num_signal_tokens: int = 0
     sampling: dict[str, Any] = field(default_factory=dict)
+    null_request: str | None = None
 
     def __post_init__(self) -> None:
         if self.encoder is None and self.decoder is None:
@@ -64,6 +71,12 @@ class Modality:
                     f"the encoder reads {read.__name__} and the decoder makes {made.__name__}; "
                     "a modality is of one class of media, so make two modalities of them"
                 )
+        if self.null_request is not None and not _takes_negative(self.decoder):
+            raise ValueError(
+                f"null_request={self.null_request!r}, and {type(self.decoder).__name__} takes no "
+                "conditioning that guidance leads away from (`negative` of its sample()); leave it "
+                "out"
+            )
         given = self.sampling
         # Defaults first: `settings` lays the given ones over what is there.
         object.__setattr__(self, "sampling", dict(SAMPLING))  # frozen for everybody else
@@ -86,6 +99,14 @@ class Modality:
         part = self.encoder if self.encoder is not None else self.decoder
         assert part is not None
         return part.media
+
+
+def _takes_negative(decoder: Decoder | None) -> bool:
+    if decoder is None:
+        return False
+    parameters = inspect.signature(decoder.sample).parameters
+    open_ended = any(each.kind == each.VAR_KEYWORD for each in parameters.values())
+    return "negative" in parameters or open_ended
 
 
 class Parts(nn.ModuleDict):
@@ -225,4 +246,9 @@ def check_head(name: str, head: Head, decoder: Decoder, num_signal_tokens: int) 
         raise ValueError(
             f"the head of {name!r} reads {head.num_signal_tokens} signal tokens and the modality "
             f"has {num_signal_tokens}; give both the same number"
+        )
+    if head.num_positions < decoder.spec.length and not decoder.takes_mask:
+        raise ValueError(
+            f"the head of {name!r} gives {head.num_positions} positions, and its decoder takes "
+            f"{decoder.spec.length} without a mask; give it num_signal_tokens={decoder.spec.length}"
         )

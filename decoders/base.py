@@ -60,6 +60,8 @@ class Decoder(Recorded, nn.Module, ABC):
         references: places for media that it looks at, such as the picture to change; none here.
         synthesizes: whether its media are new. Those that were there before keep their own notes.
         sees_references: whether its caption encoder looks at them, too.
+        takes_mask: whether masked positions of a conditioning change nothing, so that one may be
+            shorter than `spec` says.
         lock: for whatever only one thread may do at a time.
     """
 
@@ -69,6 +71,7 @@ class Decoder(Recorded, nn.Module, ABC):
     references: tuple[ReferenceSlot, ...] = ()
     synthesizes: bool = True
     sees_references: bool = False
+    takes_mask: bool = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -97,6 +97,7 @@ class DecoderNote:
         parameters: their names.
         references: places for references that it takes.
         sees_references: whether its caption encoder looks at them, too.
+        takes_mask: whether masked positions of a conditioning change nothing.
         captioning: the hash by which the conditioning of captions is kept, where it is known.
     """
 
@@ -107,6 +108,7 @@ class DecoderNote:
     parameters: Sequence[str] = ()
     references: tuple[ReferenceSlot, ...] = ()
     sees_references: bool = False
+    takes_mask: bool = False
     captioning: str | None = None
 
     @classmethod
@@ -127,6 +129,7 @@ class DecoderNote:
             interface["min_steps"],
             references=tuple(ReferenceSlot(**slot) for slot in slots),
             sees_references=bool(interface.get("sees_references")),
+            takes_mask=bool(interface.get("takes_mask")),
             **fields,
         )
 
@@ -140,6 +143,7 @@ def interface(decoder: Decoder) -> dict[str, Any]:
         "min_steps": decoder.min_steps,
         **({"references": slots} if slots else {}),
         **({"sees_references": True} if decoder.sees_references else {}),
+        **({"takes_mask": True} if decoder.takes_mask else {}),
     }
 
 
@@ -161,6 +165,7 @@ class DeferredDecoder(Decoder):
         self.register_buffer("place", torch.empty(0), persistent=False)
         self.spec, self.media, self.min_steps = note.spec, note.media, note.min_steps
         self.references, self.sees_references = note.references, note.sees_references
+        self.takes_mask = note.takes_mask
 
     def open_decoder(self) -> Decoder:
         """The decoder itself, where this one has been moved."""

@@ -227,6 +227,11 @@ class DiffusionDecoder(Decoder):
         """Whether the pipeline's caption encoder looks at references, too."""
         return self.family.sees_references and bool(self.references)
 
+    @property
+    def takes_mask(self) -> bool:  # type: ignore[override]
+        """Whether the denoiser is told which positions of a conditioning are padding."""
+        return self.family.takes_mask
+
     def embed_captions(
         self, captions: Sequence[str], references: References | None = None
     ) -> Conditioning:
@@ -372,6 +377,7 @@ class DiffusionDecoder(Decoder):
         seconds: float | None = None,
         strength: float | None = None,
         reference_guidance: float | None = None,
+        negative: Conditioning | None = None,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning, in one batch.
 
@@ -395,6 +401,8 @@ class DiffusionDecoder(Decoder):
             reference_guidance: weight of guidance away from media without references, beside that
                 away from the negative caption (Brooks et al. 2023, arXiv:2211.09800, equation 3);
                 None for two branches. It takes another half of the time.
+            negative: a conditioning for each item that guidance leads away from, in the place of
+                a caption's.
 
         Raises:
             ValueError: a conditioning of another shape, settings out of their range, or another
@@ -436,9 +444,13 @@ class DiffusionDecoder(Decoder):
             positive = self.family.check_conditioning(conditioning)
             check_finite(positive)
             positive = positive.cast(self.pipeline.text_encoder.dtype, self.family.device)
-            negative = None
-            if guidance > 1:
-                negative = self._negative.of(negative_prompt, count, shown)
+            away = None
+            if guidance > 1 and negative is not None:
+                negative = self.family.check_conditioning(negative)
+                check_finite(negative)
+                away = negative.cast(self.pipeline.text_encoder.dtype, self.family.device)
+            elif guidance > 1:
+                away = self._negative.of(negative_prompt, count, shown)
             arguments = call_arguments(self.pipeline, more)
 
             def make(rows: slice, generator: Generators, report: Progress) -> list[Media]:
@@ -447,7 +459,7 @@ class DiffusionDecoder(Decoder):
                 with self._beside_noise(beside, len(positive.embeds[rows]), weights):
                     return self.family.sample(
                         positive.select(rows),
-                        None if negative is None else negative.select(rows),
+                        None if away is None else away.select(rows),
                         steps=settings["steps"],
                         guidance=settings["guidance"],
                         generator=generator,

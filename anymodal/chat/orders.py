@@ -24,6 +24,8 @@ from anymodal.types import Conditioning
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
+NEGATIVE_PROMPT = "negative_prompt"
+
 Report = Callable[[int, int], None]
 """Called with (step, steps) after each step."""
 
@@ -38,6 +40,7 @@ class Order:
         conditioning: what to make, (1, L, C).
         seed: of the medium's generator.
         references: the media that it is made from.
+        negative: what guidance leads away from; None for what the decoder has.
     """
 
     index: int
@@ -45,6 +48,7 @@ class Order:
     conditioning: Conditioning
     seed: int
     references: MadeFrom = ()
+    negative: Conditioning | None = None
 
     def with_media(self, media: Mapping[int, Media]) -> Order | None:
         """The order with those of its reply's media that it is made from; None until all are there.
@@ -87,10 +91,20 @@ def orders_of(
     conditioning = head(span.hidden[None].to(device), span.embeds[None].to(device))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
     number, made_from = settings[span.name].get(NUMBER, 1), references.of(span, index)
+    negative = _negative(model, span.name, settings[span.name])
     return [
-        Order(place, span.name, conditioning, seed + place, made_from)
+        Order(place, span.name, conditioning, seed + place, made_from, negative)
         for place in range(index, index + number)
     ]
+
+
+def _negative(model: ComposedModel, name: str, settings: Mapping[str, Any]) -> Conditioning | None:
+    """The conditioning that a modality's guidance leads away from, where the model gives it."""
+    request = model.modalities[name].null_request
+    if request is None or settings["guidance"] <= 1:
+        return None
+    prompt = settings.get(NEGATIVE_PROMPT)
+    return model.null_conditioning(name, request if prompt is None else prompt)
 
 
 def next_orders(orders: Sequence[Order], media: Mapping[int, Media]) -> list[Order]:
@@ -124,16 +138,14 @@ def make(
     Raises:
         NonFiniteError: NaN or infinity came out in a medium's place.
     """
-    parts = [order.conditioning for order in orders]
-    pooled = [part.pooled for part in parts if part.pooled is not None]
-    batch = Conditioning(
-        torch.cat([part.embeds for part in parts]),
-        torch.cat([part.mask for part in parts]),
-        torch.cat(pooled) if pooled else None,
-    )
+    batch = _join([order.conditioning for order in orders])
     # One for each, so that a medium doesn't depend on the others of its batch.
     generators = [torch.Generator().manual_seed(order.seed) for order in orders]
     settings = {key: value for key, value in settings.items() if key != NUMBER}
+    negatives = [order.negative for order in orders if order.negative is not None]
+    if negatives:  # of all orders: it is a matter of their settings, which are the same
+        settings = {**settings, "negative": _join(negatives)}
+        settings.pop(NEGATIVE_PROMPT, None)  # it has been read
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
     if decoder.slots(settings):
@@ -145,6 +157,16 @@ def make(
         raise NonFiniteError(f"the decoder of {name!r}: {error}", error.partial) from error
     _note_provenance(model, orders, media)
     return media
+
+
+def _join(parts: Sequence[Conditioning]) -> Conditioning:
+    """The conditioning of several items."""
+    pooled = [part.pooled for part in parts if part.pooled is not None]
+    return Conditioning(
+        torch.cat([part.embeds for part in parts]),
+        torch.cat([part.mask for part in parts]),
+        torch.cat(pooled) if pooled else None,
+    )
 
 
 def _note_provenance(

@@ -22,7 +22,7 @@ from anymodal.composition.bounded import building_at_most
 from anymodal.composition.folders import find, read_config
 from anymodal.composition.meta_device import build_without_weights, check_meta_device
 from anymodal.composition.save import model_metadata, own_weights
-from anymodal.composition.shape import Config
+from anymodal.composition.shape import SETTING_KEYS, Config
 from anymodal.composition.validate import validate_model
 from anymodal.config import BuildPart, ConfigError
 from anymodal.decoders import Decoder
@@ -165,7 +165,7 @@ def _modality(
         decoder = _of_kind(build(node["decoder"]), Decoder, f"{place}.decoder")
         widths = {"input_width": language.width, "num_signal_tokens": node["num_signal_tokens"]}
         head = _of_kind(build(node.get("head"), spec=decoder.spec, **widths), Head, f"{place}.head")
-    settings = {key: node[key] for key in ("num_signal_tokens", "sampling") if key in node}
+    settings = {key: node[key] for key in SETTING_KEYS if key in node}
     return Modality(encoder=encoder, decoder=decoder, head=head, **settings)
 
 

@@ -76,6 +76,7 @@ class Description:
             if modality.decoder is not None:
                 node["num_signal_tokens"] = modality.num_signal_tokens
                 node["sampling"] = copy.deepcopy(dict(modality.sampling))
+                node["null_request"] = modality.null_request
             nodes_by_name[name] = {key: value for key, value in node.items() if value is not None}
         if model.history_turns is not None:
             config["history_turns"] = model.history_turns

@@ -17,7 +17,9 @@ KEYS = (
     *("history_notice", "num_pointers", "lora", "weights", "trained", "trusted_packages"),
 )
 MAX_NOTICE = 1000
-MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling")
+MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling", "null_request")
+SETTING_KEYS = MODALITY_KEYS[3:]
+"""Those of them that aren't parts."""
 
 _MOST = {
     **dict.fromkeys(("depth", "blocks", "layers", "heads", "experts", "r", "frames"), 4096),

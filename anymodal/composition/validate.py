@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 
 from anymodal import config as configuration
-from anymodal.composition.shape import Config, check_amounts, check_shape
+from anymodal.composition.shape import SETTING_KEYS, Config, check_amounts, check_shape
 from anymodal.config import ConfigError, ranges, shorten
 from anymodal.io.recorded import OPENS, Recorded
 from anymodal.language.model import LanguageModel
@@ -78,7 +78,7 @@ def _validate_modality(
             trusted_packages=trusted_packages,
             place=f"{place}.{key}",
         )
-    settings = {key: node[key] for key in ("num_signal_tokens", "sampling") if key in node}
+    settings = {key: node[key] for key in SETTING_KEYS if key in node}
     configuration.check_arguments(Modality, settings, place)
     if not isinstance(node.get("sampling") or {}, Mapping):
         raise ConfigError(f"{place}.sampling must hold settings, not {shorten(node['sampling'])}")

@@ -48,9 +48,20 @@ class Head(Recorded, nn.Module, ABC):
         self.spec = spec
         self.pool = None if spec.pooled is None else nn.Linear(input_width, spec.pooled)
 
+    @property
+    def num_positions(self) -> int:
+        """Positions of the conditioning that it fills; what is behind them is masked."""
+        return self.spec.length
+
     @abstractmethod
     def _embeds(self, hidden: Tensor, embeds: Tensor) -> Tensor:
         """Conditioning (B, L, C) from checked states (B, S, D)."""
+
+    def _mask(self, output: Tensor) -> Tensor:
+        """The positions (B, L) of a conditioning (B, L, C) that aren't padding."""
+        mask = output.square().mean(-1).sqrt() > PADDED * self.spec.scale
+        mask[:, 0] = True  # attention needs something to attend to
+        return mask
 
     def forward(self, hidden: Tensor, embeds: Tensor) -> Conditioning:
         """Conditioning from a span's last hidden states and its tokens' input embeddings.
@@ -70,8 +81,7 @@ class Head(Recorded, nn.Module, ABC):
         dtype = next(self.parameters()).dtype
         hidden, embeds = hidden.to(dtype), embeds.to(dtype)
         output = self._embeds(hidden, embeds)
-        mask = output.detach().square().mean(-1).sqrt() > PADDED * self.spec.scale  # (B, L)
-        mask[:, 0] = True  # attention needs something to attend to
+        mask = self._mask(output.detach())  # (B, L)
         pooled = None if self.pool is None else self.pool(hidden.mean(dim=1))
         return Conditioning(output, mask, pooled)
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.backends import cuda
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
+
+_KERNELS: dict[Any, Callable[[], bool]] = {
+    SDPBackend.MATH: cuda.math_sdp_enabled,
+    SDPBackend.FLASH_ATTENTION: cuda.flash_sdp_enabled,
+    SDPBackend.EFFICIENT_ATTENTION: cuda.mem_efficient_sdp_enabled,
+    SDPBackend.CUDNN_ATTENTION: cuda.cudnn_sdp_enabled,
+}
 
 
 def find_regions(model: nn.Module) -> list[nn.Module]:
@@ -61,9 +70,17 @@ def _switch(plain: Callable[..., Any], compiles: bool, checkpoints: bool) -> Cal
     quick = torch.compile(plain, dynamic=True) if compiles else plain
     if checkpoints:
         # Re-entrant checkpointing drops gradients of blocks whose inputs need none.
-        quick = partial(checkpoint, quick, use_reentrant=False)
+        quick = partial(checkpoint, quick, use_reentrant=False, context_fn=_contexts)
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         return (quick if torch.is_grad_enabled() else plain)(*args, **kwargs)
 
     return forward
+
+
+def _contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts of a block's two passes; the second has the first one's kernels of attention, which
+    decoders choose around their own call (`decoders.calls.cpu_attention`) and which is over then.
+    """
+    enabled = [kernel for kernel, is_enabled in _KERNELS.items() if is_enabled()]
+    return nullcontext(), sdpa_kernel(enabled)

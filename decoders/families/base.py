@@ -82,6 +82,7 @@ class Family(ABC):
         frame_group: clips have one frame more than a multiple of this.
         legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
         sees_references: whether captions are embedded with the references that stand beside them.
+        takes_mask: whether masked positions of a conditioning change nothing.
         stacked_roles: the references that its denoiser may be shown beside its noise, by role.
         input_layer: the denoiser's layer that latents enter, where there are such.
         latent_shape: shape of one item's latents.
@@ -95,6 +96,7 @@ class Family(ABC):
     unsupported_components: ClassVar[Mapping[str, str]] = {}
     legacy_callback: ClassVar[bool] = False
     sees_references: ClassVar[bool] = False
+    takes_mask: ClassVar[bool] = False
     stacked_roles: ClassVar[Mapping[str, type[Media]]] = {}
     input_layer: ClassVar[str] = ""
     takes_negative_prompt: bool = True

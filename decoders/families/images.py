@@ -56,6 +56,8 @@ class SquareImages(Family):
 class MaskedImages(SquareImages):
     """Transformers that are told the mask of the caption's padding, and the pictures' size."""
 
+    takes_mask = True
+
     def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
     ) -> dict[str, object]:

@@ -1,0 +1,41 @@
+"""Requests that say nothing, by which a model learns what guidance leads away from."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from anymodal.data.source import Source
+from anymodal.types import Message, Target
+
+
+class NullRequests(Source[list[Message]]):
+    """Conversations whose replies make media, with one request that tells nothing of them.
+
+    Classifier-free guidance leads away from what is made unasked (Ho & Salimans 2022,
+    arXiv:2207.12598), so a model learns that too where it is to guide itself
+    (`Modality.null_request`). A mixture draws this beside the source itself: at a ninth of its
+    weight, a tenth of all requests say nothing.
+
+    Args:
+        source: conversations whose last reply makes something.
+        request: what is said in the place of all that leads up to it.
+    """
+
+    def __init__(self, source: Source[Sequence[Message]], request: str = "") -> None:
+        self.source, self.request = source, request
+        self.reads_files = getattr(source, "reads_files", False)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int, /) -> list[Message]:
+        targets = [part for part in self.source[index][-1].content if isinstance(part, Target)]
+        if not targets:
+            raise ValueError(
+                f"the last message of sample {index} makes nothing, so no request of it can be "
+                "left out; give a source whose replies make media, such as captions with make: true"
+            )
+        return [Message("user", self.request), Message("assistant", [*targets])]
+
+    def stamp(self, index: int) -> Hashable:
+        return self.source.stamp(index)
