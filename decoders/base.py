@@ -106,15 +106,6 @@ class Decoder(Recorded, nn.Module, ABC):
         """
 
     @abstractmethod
-    def loss(
-        self,
-        batch: Tensor,
-        conditioning: Conditioning,
-        generator: torch.Generator | None = None,
-        references: EncodedReferences | None = None,
-    ) -> Tensor:
-        """The mean denoising loss of prepared or encoded media under a conditioning."""
-
     def losses(
         self,
         batch: Tensor,
@@ -122,17 +113,28 @@ class Decoder(Recorded, nn.Module, ABC):
         generator: torch.Generator | None = None,
         references: EncodedReferences | None = None,
     ) -> Tensor:
-        """The denoising loss of each item (B,), of which `loss` is the mean.
+        """The denoising loss (B,) of each of some prepared or encoded media under a conditioning.
 
         A generator of equal state gives equal noise and noise levels to media of equal shapes.
 
-        Raises:
-            ValueError: a decoder that tells no losses of single items.
+        Args:
+            batch: prepared media or latents.
+            conditioning: one item for each of the batch.
+            generator: of noise and noise levels.
+            references: a list for each item; None where no item has any. A decoder that has no
+                slots for them need not have this argument.
         """
-        raise ValueError(
-            f"{type(self).__name__} tells no losses of single media, by which two are compared; "
-            "give it a method losses, or leave diffusion_dpo out"
-        )
+
+    def loss(
+        self,
+        batch: Tensor,
+        conditioning: Conditioning,
+        generator: torch.Generator | None = None,
+        references: EncodedReferences | None = None,
+    ) -> Tensor:
+        """The mean of `losses`, which takes the same."""
+        more = {} if references is None else {"references": references}
+        return self.losses(batch, conditioning, generator, **more).mean()
 
     @abstractmethod
     def sample(

@@ -217,16 +217,6 @@ class DeferredDecoder(Decoder):
         """Turn a batch of prepared media into what is denoised, without a gradient."""
         return self.open_decoder().encode(batch)
 
-    def loss(
-        self,
-        batch: Tensor,
-        conditioning: Conditioning,
-        generator: torch.Generator | None = None,
-        references: EncodedReferences | None = None,
-    ) -> Tensor:
-        """Give the mean denoising loss of prepared or encoded media under a conditioning."""
-        return self.open_decoder().loss(batch, conditioning, generator, **_given(references))
-
     def losses(
         self,
         batch: Tensor,

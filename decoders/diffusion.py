@@ -264,14 +264,14 @@ class DiffusionDecoder(Decoder):
         with self.lock:
             return self._negative.unconditional(count)
 
-    def loss(
+    def losses(
         self,
         batch: Tensor,
         conditioning: Conditioning,
         generator: torch.Generator | None = None,
         references: EncodedReferences | None = None,
     ) -> Tensor:
-        """The mean squared error of the denoiser at random noise levels.
+        """The mean squared error of the denoiser at random noise levels, of each item (B,).
 
         Args:
             batch: prepared media or latents, told apart by their shapes.
@@ -282,16 +282,6 @@ class DiffusionDecoder(Decoder):
         Raises:
             ValueError: shapes that do not fit the decoder or one another.
         """
-        errors, learned = self._squared_errors(batch, conditioning, generator, references)
-        return errors.mean() if learned is None else _item_means(errors, learned).mean()
-
-    def losses(
-        self,
-        batch: Tensor,
-        conditioning: Conditioning,
-        generator: torch.Generator | None = None,
-        references: EncodedReferences | None = None,
-    ) -> Tensor:
         errors, learned = self._squared_errors(batch, conditioning, generator, references)
         return errors.flatten(1).mean(1) if learned is None else _item_means(errors, learned)
 

@@ -138,14 +138,17 @@ class RetrievalDecoder(Decoder):
         mask = torch.ones(len(captions), 1, dtype=torch.bool, device=embeds.device)
         return Conditioning(F.normalize(embeds, dim=1)[:, None], mask)
 
-    def loss(
+    def losses(
         self,
         batch: Tensor,
         conditioning: Conditioning,
         generator: torch.Generator | None = None,
         references: EncodedReferences | None = None,
     ) -> Tensor:
-        """Symmetric InfoNCE of embeddings asked for with those of the media (GILL, equation 4)."""
+        """Symmetric InfoNCE of embeddings asked for with those of the media (GILL, equation 4).
+
+        The loss (B,) of each is beside the others of the batch.
+        """
         encoded = batch if batch.ndim == 2 else self.encode(batch)  # (B, E)
         targets = F.normalize(encoded.float(), dim=1)
         asked = F.normalize(conditioning.embeds[:, 0].float(), dim=1)
@@ -153,7 +156,8 @@ class RetrievalDecoder(Decoder):
         # A media item that a batch has twice is right in both places.
         same = (targets @ targets.T > 1 - 1e-5).float()
         wanted = same / same.sum(1, keepdim=True)
-        return (F.cross_entropy(logits, wanted) + F.cross_entropy(logits.T, wanted)) / 2
+        sides = [F.cross_entropy(each, wanted, reduction="none") for each in (logits, logits.T)]
+        return (sides[0] + sides[1]) / 2
 
     def nearest(self, conditioning: Conditioning, count: int) -> tuple[Tensor, Tensor]:
         """Cosines and rows (B, count) of the nearest media, the nearest first."""

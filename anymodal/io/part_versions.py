@@ -37,10 +37,10 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "1cf9c0c1cb1394b6", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "03760e1b2e61d6ac", ("anymodal.decoders.families", "anymodal.types")
+        1, "4e1c7a9cb6253a03", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
-        1, "7cd4acd8de77dc58", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
+        1, "6b7fe2bb78c63da0", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "7d90168cf35a2c53", ("anymodal.decoders",)),
 }

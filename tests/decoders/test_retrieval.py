@@ -140,7 +140,7 @@ def test_a_head_learns_to_find(home: Path, decoder: RetrievalDecoder) -> None:
     hidden = torch.randn(COUNT, 2, 8)
     head = LinearHead(input_width=8, num_signal_tokens=2, spec=decoder.spec)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.05)
-    for _ in range(60):
+    for _ in range(100):
         optimizer.zero_grad()
         loss = decoder.loss(batch, head(hidden, hidden))
         loss.backward()  # type: ignore[no-untyped-call]

@@ -72,8 +72,8 @@ class Scent(Decoder):
         made = torch.zeros(len(captions), 2, 4)
         return Conditioning(made, torch.ones(made.shape[:2], dtype=torch.bool))
 
-    def loss(self, batch: Any, conditioning: Any, generator: Any = None) -> torch.Tensor:
-        return self.layer(conditioning.embeds).mean()
+    def losses(self, batch: Any, conditioning: Any, generator: Any = None) -> torch.Tensor:
+        return self.layer(conditioning.embeds).flatten(1).mean(1)
 
     def sample(self, conditioning: Conditioning, **settings: Any) -> list[Any]:
         if self.fails:

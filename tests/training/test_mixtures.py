@@ -20,7 +20,7 @@ from anymodal.training.precompute import samples_until_all
 from anymodal.training.report.history import read_history
 from anymodal.training.run import train_model
 from anymodal.training.steps import Step, StepReport, sum_counts
-from anymodal.types import Message
+from anymodal.types import Message, Target
 from tests.support import composed, tiny
 from tests.support.runs import assert_same, last, text_loss
 
@@ -87,6 +87,32 @@ def test_losses_by_data_set_are_those_of_its_samples(losses: dict[str, Any]) -> 
                     assert part.value is not None
                     assert total / weight == pytest.approx(part.value.item(), rel=1e-3, abs=1e-5)
     assert "text/words" in whole.source_sums
+
+
+def test_denoising_losses_are_told_apart_by_data_set() -> None:
+    """Each medium's, beside others that aren't there to be made."""
+    model = tiny.tiny_model()
+    objective = Dialogue(model)
+    objective.use_losses({"denoise": 1})
+    medium = tiny.picture()
+    made = [Message("user", ["draw"]), Message("assistant", [Target("image", "red", medium)])]
+    asked = [made[0], Message("assistant", [Target("image", "red")])]
+    both = [*made, *made]
+    batch = objective.collate([asked, made, tiny.conversations()[0], both])
+    states = objective.states(batch)
+    torch.manual_seed(0)
+    (part,) = objective.losses["denoise"](batch, states)
+    assert part.value is not None and part.items is not None
+    assert part.items.samples.tolist() == [1, 3, 3] and part.over == 3
+    torch.testing.assert_close(part.items.values.mean(), part.value.detach())
+    step = Step({"denoise": 1.0}, 1)
+    step.sources = ("talks", "words")
+    step.begin(sum_counts([objective.counts(batch)]), torch.device("cpu"))
+    step.add({"denoise": [part]}, [0, 0, 0, 1])
+    sums = step.end(torch.tensor(1.0), torch.zeros(1)).source_sums
+    first, *others = part.items.values.tolist()
+    assert sums["denoise/image/talks"] == (pytest.approx(first), 1)
+    assert sums["denoise/image/words"] == (pytest.approx(sum(others)), 2)
 
 
 def test_a_mean_over_conversations_counts_each_alike() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from anymodal.training.losses.base import FEATURES, LATENTS, Loss, WeightedLoss
+import torch
+
+from anymodal.training.losses.base import FEATURES, LATENTS, ItemLosses, Loss, WeightedLoss
 from anymodal.training.losses.states import HasTargets, TargetBatch
 
 
@@ -26,11 +28,11 @@ class Denoise(Loss[TargetBatch, HasTargets]):
             conditioning = target.conditioning
             if len(target.media_places) < len(conditioning.embeds):
                 conditioning = conditioning.select(list(target.media_places))
-            if target.references is None:  # a decoder of one's own may know of none
-                value = target.decoder.loss(target.latents, conditioning)
-            else:
-                value = target.decoder.loss(
-                    target.latents, conditioning, references=target.references
-                )
-            losses.append(WeightedLoss(value, batch.num_media[name], name))
+            more = {}  # a decoder of one's own may know of no references
+            if target.references is not None:
+                more["references"] = target.references
+            values = target.decoder.losses(target.latents, conditioning, **more)
+            samples = torch.tensor(batch.target_samples(name))[list(target.media_places)]
+            items = ItemLosses(values.detach(), samples)
+            losses.append(WeightedLoss(values.mean(), batch.num_media[name], name, items))
         return losses
