@@ -13,7 +13,8 @@ from anymodal.media import Media
 from anymodal.media.base import kind_of_suffix
 
 _FILE = "file_name"
-"""The column of Hugging Face's folders that names the row's media file."""
+"""The column of Hugging Face's folders that names the row's media file; `X_file_name` names the one
+of a column X, and `X_file_names` several."""
 _CAPTIONS = ("text",)
 """Columns that hold a caption where a row has one medium and no conversation."""
 
@@ -51,7 +52,7 @@ class ColumnMapping:
             if not is_empty(entry.get(name)):
                 raise ValueError(f"columns: {name} is read from {column!r}, and stands there too")
             entry[name] = value
-        return _with_file(_with_kinds(entry, rows.media_columns))
+        return _with_caption(_with_files(_with_kinds(entry, rows.media_columns)))
 
 
 def _class_name(value: object, column: str, names: Sequence[str]) -> object:
@@ -71,20 +72,38 @@ def _with_kinds(entry: Row, kinds: Mapping[str, str]) -> Row:
     return entry
 
 
-def _with_file(entry: Row) -> Row:
-    """The file of a folder's row under its kind, and a text beside it as its caption."""
-    file = entry.get(_FILE)
-    if isinstance(file, str) and file:
-        kind = kind_of_suffix(PurePath(file).suffix)
-        if kind is None:
+def _with_files(entry: Row) -> Row:
+    """Files that a folder's table names, under keys that tell their kinds."""
+    for column in [key for key in entry if key.removesuffix("s").endswith(_FILE)]:
+        value = entry[column]
+        names = value if isinstance(value, list) else [value]
+        if is_empty(value) or not all(isinstance(name, str) for name in names):
+            continue
+        kinds = {kind_of_suffix(PurePath(name).suffix) for name in names}
+        kind = next(iter(kinds))
+        if kind is None or len(kinds) > 1:
             raise ValueError(
-                f"{_FILE} {file!r} doesn't tell the kind of its media; name the column by it, as "
-                f"columns: {{KIND: {_FILE}}}"
+                f"{column} {names[0]!r} doesn't tell the kind of its media; name the column by it, "
+                f"as columns: {{KIND: {column}}}"
             )
-        if not is_empty(entry.get(kind)):
-            raise ValueError(f"there are two of a kind, under {_FILE!r} and {kind!r}")
-        del entry[_FILE]
-        entry[kind] = file
+        key = _key_of_files(column, kind)
+        if not is_empty(entry.get(key)):
+            raise ValueError(f"there are two of a kind, under {column!r} and {key!r}")
+        del entry[column]
+        entry[key] = value
+    return entry
+
+
+def _key_of_files(column: str, kind: str) -> str:
+    """The key of a kind's files: M for `file_name`, `X_M` for `X_file_name`, `Ms` for several."""
+    name = column.removesuffix("s").removesuffix(_FILE).removesuffix("_")
+    if column.endswith("s"):
+        return f"{name.removesuffix('s')}s" if kind in name else f"{kind}s"
+    return name if kind in name else f"{name}_{kind}" if name else kind
+
+
+def _with_caption(entry: Row) -> Row:
+    """A text beside media, where nothing else is said, as their caption."""
     has_media = any(kind in key for key in entry for kind in Media.kinds)
     if has_media and "caption" not in entry and not any(key in entry for key in TURNS):
         for name in _CAPTIONS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anymodal.data.containers import Row
+from anymodal.data.entries import EntryReader
 from anymodal.data.row_samples import RowSamples
 from anymodal.types import Message
 
@@ -12,14 +13,16 @@ class Conversations(RowSamples[list[Message]]):
 
     - captions: `{"caption": …, "M_name": file}` (NExT-GPT), `{"caption": …, "M": file}`, and
       `text` in a folder's table
-    - labels: `{"label": …, "M": file}`
+    - labels: `{"label": …, "M": file}`, and transcripts: `{"transcription": …, "M": file}`
     - about media: `{"M": file, "conversations": [{"from": "human", "value": "<M>\\nWhat …?"},
       {"from": "gpt", "value": …}]}` (LLaVA, Qwen-VL), `"input_M"` (NExT-GPT); `{"Ms": [file, …],
       "messages": [{"role": "user", "content": "<M>What …?"}, …]}` (LLaMA-Factory, ms-swift), where
       `content` may be a list of parts, `{"type": "text", "text": …}` and `{"type": "M"}` for the
       next of them or one that holds its own, as `messages.conversation_of` reads it. Turns of tools
-      are texts, `loss: false` keeps a reply from being learned, and `objects` fill `<ref-object>`
-      and `<bbox>`
+      are texts, `loss: false` (or OpenAI's `weight: 0`) keeps a reply from being learned, and
+      `objects` fill `<ref-object>` and `<bbox>`. Of `Ms` with as many marks in all turns, those in
+      replies are made; where nothing is asked, each text is learned after the media before it
+    - pairs: `{"texts": [{"user": …, "assistant": …}], "Ms": [file]}` (The Cauldron)
     - one request and its reply: `instruction`, `input` and `output` (Alpaca), `query` and
       `response` with `history`, or `question` and `answer`, with media as above
     - asking for them: `{"output_M": file, "M_captions": […], "conversations": […]}`, with `<M>`
@@ -40,5 +43,5 @@ class Conversations(RowSamples[list[Message]]):
     See `RowSamples` for the arguments.
     """
 
-    def sample(self, entry: Row) -> list[Message]:
-        return self.reader.read(entry)
+    def sample(self, entry: Row, reader: EntryReader) -> list[Message]:
+        return reader.read(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from anymodal.data.containers import Row
+from anymodal.data.entries import EntryReader
 from anymodal.data.row_samples import RowSamples
 from anymodal.data.schemas import EDIT, schema_of
 from anymodal.media import Media
@@ -44,12 +45,12 @@ class Edits(RowSamples[EditSample]):
     reads them as requests. See `RowSamples` for the arguments.
     """
 
-    def sample(self, entry: Row) -> EditSample:
+    def sample(self, entry: Row, reader: EntryReader) -> EditSample:
         if schema_of(entry) is not EDIT:
             raise ValueError(
                 "the row is no edit; give an instruction, and media under source_M and output_M"
             )
-        user, reply = replace(self.reader, load_targets=True).read(entry)
+        user, reply = replace(reader, load_targets=True).read(entry)
         target = reply.content[0]
         assert isinstance(target, Target) and target.media is not None, "its schema says so"
         if not user.media:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from anymodal.data.containers import Row
+from anymodal.data.dealing import deal, shown_before
 from anymodal.data.entry_keys import (
     IGNORE,
     SYSTEM,
@@ -26,6 +28,7 @@ from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, sett
 from anymodal.data.schemas import (
     LABEL,
     Reading,
+    Schema,
     is_preference,
     is_rating,
     is_recording,
@@ -50,6 +53,12 @@ class EntryReader:
     parts: PartReader
     reading: Reading
     load_targets: bool
+
+    def at(self, folder: Path) -> EntryReader:
+        """The same for entries whose names of media start in another folder."""
+        if folder == self.parts.folder:
+            return self
+        return replace(self, parts=replace(self.parts, folder=folder))
 
     def read(self, entry: Row) -> list[Message]:
         """The conversation of an entry.
@@ -84,19 +93,20 @@ class EntryReader:
         if keys:
             return self._conversation(entry, entry[keys[0]])
         if "caption" in entry:
-            return self._caption_messages(entry, schema is LABEL)
+            return self._caption_messages(entry, schema)
         raise ValueError(
             "there is neither a conversation nor a caption with a file; there is "
             f"{', '.join(map(str, entry)) or 'nothing'}"
         )
 
-    def _caption_messages(self, entry: Mapping[str, Any], is_label: bool) -> list[Message]:
+    def _caption_messages(self, entry: Mapping[str, Any], schema: Schema | None) -> list[Message]:
         check_keys(entry, caption_keys(), "a caption", IGNORE)
         kind, file = only_medium(supplies(entry, {}))
         caption = text_of(entry["caption"], "the caption")
         # Where media are asked for, their captions are enough for alignment, and files stay unread.
-        medium = self._load(file, kind) if self.load_targets or not self.reading.make else None
-        ask = self.reading.question(is_label)
+        medium = self.load(file, kind) if self.load_targets or not self.reading.make else None
+        assert schema is not None, "that of captions, if no other"
+        ask = self.reading.question(schema.ask, is_label=schema is LABEL)
         if not self.reading.make:
             return [Message("user", [medium, ask]), Message("assistant", [caption])]
         request = f"{ask} {caption}".strip()
@@ -104,9 +114,10 @@ class EntryReader:
 
     def _conversation(self, entry: Mapping[str, Any], turn_values: object) -> list[Message]:
         check_keys(entry, conversation_keys(), "a conversation", IGNORE)
-        values = normal_turns(turn_values)
+        values = shown_before(normal_turns(turn_values), entry)
         # All marks are known before media are dealt to them: numbers and names have to agree.
         media = supplies(entry, _captions_of(values))
+        deal(values, media)
         fill_regions(values, entry.get(OBJECTS), lambda place: self._size(media, place))
         turns = [self._turn(turn, media) for turn in values]
         turns = _with_tools([*_system(entry, turns), *turns], tools_text(entry.get("tools")))
@@ -124,7 +135,7 @@ class EntryReader:
         kind, supply = next(((k, s) for k, s in media.items() if s.inputs), ("", Supply()))
         if not 0 <= place < len(supply.inputs):
             raise ValueError(f"a bbox is of medium {place}, and {len(supply.inputs)} are shown")
-        pixels = getattr(self._load(supply.inputs[place], kind), "pixels", None)
+        pixels = getattr(self.load(supply.inputs[place], kind), "pixels", None)
         if pixels is None:
             raise ValueError(f"a bbox is of {kind}, which has no width and height in pixels")
         height, width, _ = pixels.shape
@@ -168,15 +179,21 @@ class EntryReader:
                 continue
             file, caption = take_medium(media[piece.kind], piece, turn.side)
             if turn.side == "input":
-                yield self._load(file, piece.kind)
+                yield self.load(file, piece.kind)
                 continue
             # A target without a caption is none to learn.
             has_text = caption is not None and turn.supervised
             text = text_of(caption, f"a caption of {piece.kind}") if has_text else ""
             has_target = file is not None and self.load_targets
-            yield Target(piece.kind, text, self._load(file, piece.kind) if has_target else None)
+            yield Target(piece.kind, text, self.load(file, piece.kind) if has_target else None)
 
-    def _load(self, name: object, kind: str) -> Media:
+    def load(self, name: object, kind: str) -> Media:
+        """The medium that an entry names, or holds.
+
+        Raises:
+            ValueError: if it is no name of a file and holds none.
+            FileNotFoundError: if the file isn't there.
+        """
         if isinstance(name, bytes):
             name = {"bytes": name}
         if isinstance(name, Mapping):  # as Arrow and shards hold media themselves

@@ -21,7 +21,8 @@ _METADATA = (
     *("source", "source_data", "data_source", "dataset", "dataset_name", "split", "url", "license"),
     *("width", "height", "width_list", "height_list", "duration", "model", "language", "lang"),
     *("category", "type", "task", "task_type", "topic", "tags", "channel"),
-    *("key", "status", "error_message", "exif", "original_width", "original_height", "sha256"),
+    *("key", "status", "error_message", "exif", "original_width", "original_height"),
+    *("sha256", "sha512", "md5", "parallel_tool_calls"),
 )
 """Keys that tell of an entry, and nothing of what is said or shown; they are not read."""
 _METADATA_OF_KIND = ("{}_id", "{}_caption_embeddings")

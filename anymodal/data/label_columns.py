@@ -11,6 +11,7 @@ from anymodal.data.containers.side_files import side_file
 from anymodal.data.containers.tables import CsvRows
 from anymodal.data.decoded import Recording
 from anymodal.data.windows import Interval, intervals_of
+from anymodal.media import Media
 
 
 def column_intervals(
@@ -39,10 +40,10 @@ def column_intervals(
 def _find(
     recording: Recording, file: DataFile, column: str, index_dir: str | Path | None
 ) -> list[Interval]:
-    table = CsvRows.open(file, recording.path.parent, index_dir)
-    if column not in table.header:
-        raise ValueError(f"{file.name} has no column {column!r}{suggest(column, table.header)}")
-    labels = [str(table[index][column]).strip() for index in range(len(table))]
+    kind = Media.kinds[recording.kind]
+    labels = kind.read_column(recording.path, column, recording.limits)
+    if labels is None:
+        labels = _column_of_csv(recording, file, column, index_dir)
     count, rate = recording.grid()
     if len(labels) != count:
         raise ValueError(
@@ -50,3 +51,12 @@ def _find(
             "give intervals instead"
         )
     return intervals_of(labels, rate)
+
+
+def _column_of_csv(
+    recording: Recording, file: DataFile, column: str, index_dir: str | Path | None
+) -> list[str]:
+    table = CsvRows.open(file, recording.path.parent, index_dir)
+    if column not in table.header:
+        raise ValueError(f"{file.name} has no column {column!r}{suggest(column, table.header)}")
+    return [str(table[index][column]).strip() for index in range(len(table))]

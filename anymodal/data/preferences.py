@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anymodal.data.containers import Row
+from anymodal.data.entries import EntryReader
 from anymodal.data.row_samples import RowSamples
 from anymodal.data.schemas.preferences import both_entries
 from anymodal.data.schemas.ratings import is_rating, rated_entry
@@ -57,11 +58,11 @@ class Preferences(RowSamples[PreferenceSample | RatedReply]):
     See `RowSamples` for the arguments.
     """
 
-    def sample(self, entry: Row) -> PreferenceSample | RatedReply:
+    def sample(self, entry: Row, reader: EntryReader) -> PreferenceSample | RatedReply:
         if is_rating(entry):
             conversation, desirable = rated_entry(entry)
-            return RatedReply(self.reader.read(conversation), desirable)
-        chosen, rejected = (self.reader.read(each) for each in both_entries(entry))
+            return RatedReply(reader.read(conversation), desirable)
+        chosen, rejected = (reader.read(each) for each in both_entries(entry))
         sample = PreferenceSample(chosen, rejected)
         if sample.common == max(len(chosen), len(rejected)):
             raise ValueError("the chosen and the rejected reply are the same")

@@ -11,6 +11,7 @@ import numpy as np
 from anymodal.config import suggest
 from anymodal.data.columns import ColumnMapping
 from anymodal.data.containers import Row, open_rows
+from anymodal.data.containers.base import BrokenFile, warn_of_broken
 from anymodal.data.containers.files import DataFile
 from anymodal.data.decoded import Recording
 from anymodal.data.entry_keys import (
@@ -23,13 +24,16 @@ from anymodal.data.entry_keys import (
     supplies,
 )
 from anymodal.data.label_columns import column_intervals
-from anymodal.data.schemas import Reading
+from anymodal.data.schemas import LABEL, Reading
 from anymodal.data.schemas.labels import class_name
 from anymodal.data.source import Source
 from anymodal.data.windows import (
+    INTERVALS,
+    OWN,
     Interval,
     in_order,
     interval_of,
+    interval_rows,
     windows_by_majority,
     windows_throughout,
 )
@@ -38,8 +42,6 @@ from anymodal.media.references import resolve
 from anymodal.types import Message
 
 LABELS = ("throughout", "majority")
-_INTERVALS = "intervals"
-_OWN = ("start", "end", "seconds", "label")
 
 
 class _LabelledFile(NamedTuple):
@@ -58,7 +60,8 @@ class Recordings(Source[list[Message]]):
 
     Args:
         path: rows in any container, see `RowSamples`.
-        folder: where the recordings lie, and which they may not leave; that of the rows by default.
+        folder: where the recordings lie, and which they may not leave; that of each file of rows by
+            default.
         seconds: length of a window.
         hop: from the start of one to that of the next; `seconds` by default, so that none overlap.
         label: `throughout` for windows that have one label all the time, which begin where an
@@ -76,12 +79,15 @@ class Recordings(Source[list[Message]]):
             `{max_seconds: 7200}` for longer ones.
         columns: the rows' column by the key that is read.
         ignore: columns that are left out.
-        split: the one to read, where the data have several.
+        split: the one to read, where names of files or folders tell several.
         index_dir: a folder for indices and decoded copies, instead of `.anymodal/` beside the data.
+
+    Attributes:
+        broken: rows and recordings that stand aside, with the reasons.
 
     Raises:
         FileNotFoundError: if a recording with a label column isn't there.
-        ValueError: if a row isn't what it should be, with its place, or there is no window.
+        ValueError: if no row is what it should be, with its place, or there is no window.
     """
 
     reads_files = True
@@ -118,35 +124,44 @@ class Recordings(Source[list[Message]]):
         self._columns = ColumnMapping(columns or {}, ignore)
         self._reading = Reading(False, ask, labels)
         self._label_column, self._rate = label_column, interval_rate
-        self._skip, self._index_dir = set(skip), index_dir
+        self._skip, self._index_dir = {str(label) for label in skip}, index_dir
         self._hints, self._limits = hints or {}, Limits.of(limits)
         self._media_columns: dict[frozenset[str], tuple[str, str]] = {}
         self._by_name: dict[tuple[str, str], Recording] = {}
         self._open()
 
     def _open(self) -> None:
-        """Find the windows of all recordings."""
+        """Find the windows of all recordings; rows and recordings that are wrong stand aside."""
         files: dict[Path, _LabelledFile] = {}
+        broken: list[BrokenFile] = [*self.rows.broken]
         for index in range(len(self.rows)):
-            row = self.rows[index]
             try:
-                file = self._labelled(self._columns.entry(row, self.rows))
+                row = self._columns.entry(self.rows[index], self.rows)
+                file = self._labelled(row, self.rows.home(index))
             except ValueError as error:
-                raise ValueError(f"{self.rows.place(index)}: {error}") from error
+                place = self.rows.place(index)
+                broken.append(BrokenFile(place, str(error).removeprefix(f"{place}: ")))
+                continue
             before = files.setdefault(file.recording.path, _LabelledFile(file.recording, []))
             before.intervals.extend(file.intervals)
-        self.recordings = [file.recording for file in files.values()]
         names: dict[str, int] = {}  # in the order in which they come
         owners, starts, labels = list[int](), list[float](), list[int]()
-        for owner, file in enumerate(files.values()):
+        self.recordings: list[Recording] = []
+        for file in files.values():
             try:
                 windows = self._windows(in_order(file.intervals))
             except ValueError as error:
-                raise ValueError(f"{file.recording.path.name}: {error}") from error
+                broken.append(BrokenFile(file.recording.path.name, str(error)))
+                continue
             for start, name in windows:
-                owners.append(owner)
+                owners.append(len(self.recordings))
                 starts.append(start)
                 labels.append(names.setdefault(name, len(names)))
+            self.recordings.append(file.recording)
+        self.broken = tuple(broken)
+        if broken and not self.recordings:
+            raise ValueError(f"{broken[0].name}: {broken[0].reason}")
+        warn_of_broken(broken, len(broken) + len(self.recordings), "rows and recordings")
         if not owners:
             raise ValueError(
                 f"no label holds for a window of {self.seconds:g} s; give shorter windows"
@@ -161,28 +176,21 @@ class Recordings(Source[list[Message]]):
         windows = find(intervals, self.seconds, self.hop)
         return [(start, name) for start, name in windows if name not in self._skip]
 
-    def _labelled(self, entry: Row) -> _LabelledFile:
+    def _labelled(self, entry: Row, home: Path) -> _LabelledFile:
         """A row's recording, and the intervals that the row or the recording tells."""
-        interval = {key: entry[key] for key in _OWN if not is_empty(entry.get(key))}
-        several = entry.get(_INTERVALS)
-        recording = self._recording(entry)
-        if self._label_column is not None:
-            if interval or several:
-                raise ValueError("labels stand in the row and in label_column; choose one")
-            return _LabelledFile(recording, self._of_column(recording, self._label_column))
-        if bool(interval) == bool(several):
-            raise ValueError("a recording has intervals, or start, end and label of one")
-        rows = several if several else [interval]
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError(f"intervals are {rows!r}, not a list of objects")
-        return _LabelledFile(recording, [self._interval(row) for row in rows])
+        recording = self._recording(entry, home)
+        if self._label_column is None:
+            return _LabelledFile(recording, [self._interval(row) for row in interval_rows(entry)])
+        if any(not is_empty(entry.get(key)) for key in (INTERVALS, *OWN)):
+            raise ValueError("labels stand in the row and in label_column; choose one")
+        return _LabelledFile(recording, self._of_column(recording, self._label_column))
 
-    def _recording(self, entry: Row) -> Recording:
+    def _recording(self, entry: Row, home: Path) -> Recording:
         """The recording that a row names; rows of the same columns name it in the same one."""
         columns = frozenset(key for key, value in entry.items() if not is_empty(value))
         if columns not in self._media_columns:
-            check_keys(entry, [*caption_keys(), _INTERVALS, *_OWN], "a recording", IGNORE)
-            media = {key: value for key, value in entry.items() if key not in _OWN}
+            check_keys(entry, [*caption_keys(), INTERVALS, *OWN], "a recording", IGNORE)
+            media = {key: value for key, value in entry.items() if key not in OWN}
             kind, file = only_medium(supplies(media, {}))
             column = next(key for key in columns if as_list(entry[key]) == [file])
             self._media_columns[columns] = kind, column
@@ -191,17 +199,16 @@ class Recordings(Source[list[Message]]):
         if len(names) != 1 or not isinstance(names[0], str):
             raise ValueError(f"a recording is {entry[column]!r}; name its file")
         file = names[0]
-        if (kind, file) not in self._by_name:
-            path = resolve(file, self._limits, folder=self.rows.folder)
+        name = kind, str(home / file)
+        if name not in self._by_name:
+            path = resolve(file, self._limits, folder=home)
             if not isinstance(path, Path):
                 raise ValueError("a recording is a data URL; name its file")
             recording = Recording(path, kind, self._limits, self._hints, self._index_dir)
-            self._by_name[kind, file] = recording
-        return self._by_name[kind, file]
+            self._by_name[name] = recording
+        return self._by_name[name]
 
     def _interval(self, row: Mapping[str, Any]) -> Interval:
-        if row.keys() - set(_OWN):
-            check_keys(row, _OWN, "an interval")
         interval = interval_of(row, self._rate)
         if interval.label in self._skip:
             return interval
@@ -242,7 +249,7 @@ class Recordings(Source[list[Message]]):
             window = recording.cut(start, self.seconds)
         except ValueError as error:
             raise ValueError(f"{recording.path.name}, from {start:g} s: {error}") from error
-        question = self._reading.question(is_label=True)
+        question = self._reading.question(LABEL.ask, is_label=True)
         return [Message("user", [window, question]), Message("assistant", self.label(index))]
 
     def stamp(self, index: int) -> Hashable:

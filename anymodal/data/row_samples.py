@@ -33,7 +33,7 @@ class RowSamples(Source[SampleT_co]):
     Args:
         path: a file (JSON, JSON Lines, CSV, TSV, Parquet, Arrow, a tar shard), several, a folder,
             or a data set of the hub, see `containers.open_rows`.
-        folder: where the media lie, and which they may not leave; that of the data by default.
+        folder: where the media lie, and which they may not leave; that of each file by default.
         make: captions are asked for as media, not read off them.
         ask: what is said with the medium, or before the caption where `make`; `{labels}` in it
             stands for the names of all classes.
@@ -43,7 +43,7 @@ class RowSamples(Source[SampleT_co]):
         ignore: columns that are left out.
         labels: names of classes, in order or by what stands in the rows; by default those that the
             container tells.
-        split: the one to read, where the data have several.
+        split: the one to read, where names of files or folders tell several.
         remote: whether `path` may be a URL, which fsspec reads.
         index_dir: a folder for indices, instead of `.anymodal/` beside the data.
 
@@ -93,7 +93,8 @@ class RowSamples(Source[SampleT_co]):
     def __getitem__(self, index: int, /) -> SampleT_co:
         row = self.rows[index]  # whose own errors have its place
         try:
-            sample = self.sample(self._columns.entry(row, self.rows))
+            home = self.rows.home(range(len(self))[index])
+            sample = self.sample(self._columns.entry(row, self.rows), self.reader.at(home))
         except ValueError as error:
             place = self.rows.place(range(len(self))[index])
             raise ValueError(f"{place}: {error}") from error
@@ -104,8 +105,12 @@ class RowSamples(Source[SampleT_co]):
         return sample
 
     @abstractmethod
-    def sample(self, entry: Row) -> SampleT_co:
+    def sample(self, entry: Row, reader: EntryReader) -> SampleT_co:
         """The sample of a row.
+
+        Args:
+            entry: the row under the keys that are read.
+            reader: of what it says, with media from the folder where its names start.
 
         Raises:
             ValueError: if it is of no known schema, or isn't what it should be.

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from anymodal.data.entry_keys import check_keys, is_empty
+
 _SLACK = 1e-6
 """Seconds by which a window may end after its interval, so that rounding drops none."""
 
@@ -24,6 +26,31 @@ class Window(NamedTuple):
 
     start: float
     label: str
+
+
+INTERVALS = "intervals"
+"""The key of a list of intervals."""
+OWN = ("start", "end", "seconds", "label")
+"""Keys of an interval, in that list or in a row of its own."""
+
+
+def interval_rows(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The intervals of a row, each with its keys.
+
+    Raises:
+        ValueError: if there are none, or they stand in the row and in a list.
+    """
+    own = {key: entry[key] for key in OWN if not is_empty(entry.get(key))}
+    several = entry.get(INTERVALS)
+    if bool(own) == bool(several):
+        raise ValueError("a recording has intervals, or start, end and label of one")
+    rows = several if several else [own]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"intervals are {rows!r}, not a list of objects")
+    for row in rows:
+        if row.keys() - set(OWN):
+            check_keys(row, OWN, "an interval")
+    return rows
 
 
 def interval_of(row: Mapping[str, Any], rate: float = 1.0) -> Interval:

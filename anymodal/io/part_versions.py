@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "93200c390dd47851", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "34b1a149cc754eb2"),
+    "anymodal.media": PartVersion(1, "15143b04c4d46be7"),
     "anymodal.encoders": PartVersion(1, "585ffabad293a45c", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "33c39f56815e58a1", ("anymodal.encoders",)),

@@ -204,6 +204,17 @@ class Media(Content):
         more = {name: getattr(self, name) for name in names[1:]}
         return type(self)(**{names[0]: values[tuple(place)], **more})
 
+    @classmethod
+    def read_column(cls, path: Path, name: str, limits: Limits) -> list[str] | None:
+        """The texts in a column of a file that is a table, one a sample.
+
+        None where this kind has no tables in a form of their own, so that a plain one is tried.
+
+        Raises:
+            ValueError: if the file is none, or has no such column.
+        """
+        return None
+
     @abstractmethod
     def html(self) -> str:
         """An HTML element that shows or plays the medium, with its data inside."""

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from anymodal.media.arrays import read_npy, write_npy
 from anymodal.media.base import Media
 from anymodal.media.checks import check_array, check_number
-from anymodal.media.imu_table import read_table
+from anymodal.media.imu_table import read_table, read_texts
 from anymodal.media.imu_time import MAX_RATE, MIN_RATE
 from anymodal.media.imu_units import parse_units
 from anymodal.media.limits import Limits, MediaError, decoding
-from anymodal.media.source import NPY, Blob, Format, write_file
+from anymodal.media.source import NPY, Blob, Format, read_source, write_file
 
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 UNITS = "m/s^2, rad/s"
@@ -128,6 +128,10 @@ class IMU(Media):
                     "cut or fill such values before"
                 )
             return cls(samples, rate)
+
+    @classmethod
+    def read_column(cls, path: Path, name: str, limits: Limits) -> list[str] | None:
+        return read_texts(read_source(path, limits), name)
 
     def _encode(self, suffix: str) -> bytes:
         if suffix == ".npy":

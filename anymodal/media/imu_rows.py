@@ -67,7 +67,7 @@ def read_rows_of_numbers(
         where = f"{blob.name}, line {number}"
         first = first or row
         if len(row) != len(names):
-            raise MediaError(f"{where}: {_cells(row, names)}")
+            raise MediaError(f"{where}: {cells_text(row, names)}")
         cells = [row[column] for column in columns]
         seconds = []
         if has_dates:
@@ -129,7 +129,8 @@ def _since(date: datetime | None, origin: datetime | None) -> list[float]:
         return []
 
 
-def _cells(row: Sequence[str], names: Sequence[str]) -> str:
+def cells_text(row: Sequence[str], names: Sequence[str]) -> str:
+    """What is wrong with a row of too few or too many cells."""
     if len(row) > len(names):
         return (
             f"{len(row)} cells under {len(names)} names; a table with decimal commas needs ; or a "

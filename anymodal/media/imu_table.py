@@ -8,10 +8,17 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from anymodal.config import suggest
 from anymodal.config.printable import printable
 from anymodal.media.imu_columns import Clock, Column
 from anymodal.media.imu_header import TableHeader, find_header, read_rows
-from anymodal.media.imu_rows import TableRows, read_rows_of_numbers, to_date, to_number
+from anymodal.media.imu_rows import (
+    TableRows,
+    cells_text,
+    read_rows_of_numbers,
+    to_date,
+    to_number,
+)
 from anymodal.media.imu_time import MAX_RATE, MIN_RATE, Times, even_out, to_samples
 from anymodal.media.imu_units import ACCELERATION, ROTATION, TIME, factor, find_factor, parse_units
 from anymodal.media.limits import Limits, MediaError
@@ -57,6 +64,26 @@ def read_table(
     )
     _check_other_clocks(blob, header, clock, times, table)
     return even_out(times, values, scales, sample_rate, limits)
+
+
+def read_texts(blob: Blob, name: str) -> list[str]:
+    """The texts in a column of a table, one a row of readings.
+
+    Raises:
+        ValueError: if there is no such column, or a row is cut short.
+    """
+    header = find_header(blob)
+    if name not in header.names:
+        raise MediaError(f"{blob.name} has no column {name!r}{suggest(name, header.names)}")
+    place = header.names.index(name)
+    texts = list[str]()
+    for number, row in read_rows(blob, header):
+        if not texts and _units_below(header, row):
+            continue
+        if len(row) != len(header.names):
+            raise MediaError(f"{blob.name}, line {number}: {cells_text(row, header.names)}")
+        texts.append(row[place].strip())
+    return texts
 
 
 def _noted_rate(blob: Blob, header: TableHeader) -> float | None:

@@ -168,6 +168,14 @@ def test_labels_in_a_column_of_the_recording(tmp_path: Path) -> None:
         assert source[2][0].media[0].samples[0, 0] == pytest.approx(40)
     with pytest.raises(ValueError, match="has no column 'activty'; did you mean 'activity'"):
         Recordings(path, seconds=1.0, label_column="activty")
+    noted = ["# rate: 20 Hz", *(line.replace(",", "; ") for line in lines)]
+    (tmp_path / "m.csv").write_text("\n".join(noted))
+    assert len(Recordings(path, seconds=1.0, hop=0.5, label_column="activity")) == 3
+    (tmp_path / "x.csv").write_text("no table")
+    both = rows(tmp_path, {"imu": "m.csv"}, {"imu": "x.csv"}, name="both.jsonl")
+    source = Recordings(both, seconds=1.0, hop=0.5, label_column="activity")
+    assert len(source) == 3 and "x.csv" in source.broken[0].reason
+    assert source.broken[0].name == "both.jsonl, line 2"
     del lines[5:9]
     (tmp_path / "m.csv").write_text("\n".join(lines))
     with pytest.raises(ValueError, match="56 labels for 60 samples on an even grid"):
@@ -232,6 +240,13 @@ def test_sounds_and_clips_are_cut_too(tmp_path: Path) -> None:
 def test_other_rows_are_refused(folder: Path, entry: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Recordings(rows(folder, entry), seconds=1.0)
+
+
+def test_numbers_name_classes_as_yaml_has_them(folder: Path) -> None:
+    spans = [{**span, "label": number} for number, span in enumerate(SPANS)]
+    path = rows(folder, {"imu": "m.npy", "intervals": spans})
+    source = Recordings(path, seconds=1.0, labels={0: "walk"}, skip=[1])  # type: ignore[dict-item, list-item]
+    assert {source.label(index) for index in range(len(source))} == {"walk"}
 
 
 @pytest.mark.parametrize(

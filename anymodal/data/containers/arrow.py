@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Mapping
 from itertools import accumulate
@@ -28,8 +29,8 @@ class ArrowRows(RowSource):
     Numbers of classes become their names where the schema tells them.
 
     Args:
-        file: a `.arrow` or `.feather`, or a `.parquet`, of which an Arrow copy is made and kept:
-            Parquet reads thousands of rows to give one.
+        file: a `.arrow` or `.feather`, of which a copy is kept where it is at a URL; or a
+            `.parquet`, of which an Arrow copy is kept: Parquet reads thousands of rows to give one.
         folder: where relative names of media start.
         index_dir: a folder for the copy, instead of one beside the file.
 
@@ -46,7 +47,7 @@ class ArrowRows(RowSource):
         if is_parquet:
             self.container = "Parquet"
         try:
-            path = _arrow_copy(file, index_dir) if is_parquet else Path(file.path)
+            path = _arrow_copy(file, index_dir) if is_parquet else _local_copy(file, index_dir)
             self._batches = _batches(path)
         except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError) as error:
             raise ValueError(f"{file.path} is no {self.container} file: {error}") from None
@@ -92,7 +93,7 @@ def _arrow_copy(file: DataFile, index_dir: str | Path | None) -> Path:
     import pyarrow.parquet
 
     def write(path: Path) -> None:
-        with pyarrow.parquet.ParquetFile(file.path) as table:
+        with file.open() as stream, pyarrow.parquet.ParquetFile(stream) as table:
             metadata = table.metadata
             groups = (metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
             rows = max(1, metadata.num_rows)
@@ -102,6 +103,18 @@ def _arrow_copy(file: DataFile, index_dir: str | Path | None) -> Path:
             with pyarrow.ipc.new_file(str(path), table.schema_arrow) as out:
                 for batch in table.iter_batches(count):
                     out.write_batch(batch)
+
+    return side_file(file.stamp, ".arrow", write, index_dir)
+
+
+def _local_copy(file: DataFile, index_dir: str | Path | None) -> Path:
+    """A copy of a file at a URL, which can't be mapped into memory; else the file itself."""
+    if file.is_local:
+        return Path(file.path)
+
+    def write(path: Path) -> None:
+        with file.open() as stream, path.open("wb") as out:
+            shutil.copyfileobj(stream, out)
 
     return side_file(file.stamp, ".arrow", write, index_dir)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Hashable, Mapping, Sequence
@@ -12,6 +14,8 @@ from typing import Any, NamedTuple
 
 from anymodal.data.source import Source
 
+_LOG = logging.getLogger("anymodal")
+_MOST_NAMED = 20
 Row = dict[str, Any]
 """A row's values by column, as JSON has them; media inside the container are bytes."""
 
@@ -28,12 +32,20 @@ class BrokenFile(NamedTuple):
     reason: str
 
 
+def warn_of_broken(broken: Sequence[BrokenFile], total: int, of: str = "files") -> None:
+    """Tell what stands aside, by name and with a count; nothing where all is well."""
+    for each in broken[:_MOST_NAMED]:
+        _LOG.warning("%s stands aside: %s", each.name, each.reason)
+    if broken:
+        _LOG.warning("%d of %d %s stand aside", len(broken), total, of)
+
+
 class RowSource(Source[Row]):
     """Rows of a container.
 
     Attributes:
         container: the kind of container, for reports.
-        folder: where relative names of media start.
+        folder: where relative names of media start, or a folder around those where they do.
         broken: files that stand aside.
         labels: names of the classes that numbers in a column stand for, by column.
         media_columns: kinds of media by column, where the container tells them.
@@ -56,6 +68,10 @@ class RowSource(Source[Row]):
     def place(self, index: int) -> str:
         """The file and line of a row, for errors."""
 
+    def home(self, index: int) -> Path:
+        """The folder where relative names of a row's media start."""
+        return self.folder
+
     @abstractmethod
     def size(self, index: int) -> int:
         """Bytes of a row, or 0 where they aren't known without reading it."""
@@ -71,14 +87,13 @@ class ChainedRows(RowSource):
 
     Args:
         parts: the containers, of one kind.
-        folder: where relative names of media start.
         broken: files that stand aside, beside those of the parts.
     """
 
-    def __init__(
-        self, parts: Sequence[RowSource], folder: Path, broken: Sequence[BrokenFile] = ()
-    ) -> None:
-        self.parts, self.folder = list(parts), folder
+    def __init__(self, parts: Sequence[RowSource], broken: Sequence[BrokenFile] = ()) -> None:
+        self.parts = list(parts)
+        homes = {part.folder.absolute() for part in parts}
+        self.folder = parts[0].folder if len(homes) == 1 else Path(os.path.commonpath(homes))
         self.container = parts[0].container
         self.broken = (*broken, *(each for part in parts for each in part.broken))
         self.labels, self.media_columns = parts[0].labels, parts[0].media_columns
@@ -104,6 +119,10 @@ class ChainedRows(RowSource):
     def place(self, index: int) -> str:
         part, inner = self._locate(index)
         return part.place(inner)
+
+    def home(self, index: int) -> Path:
+        part, inner = self._locate(index)
+        return part.home(inner)
 
     def size(self, index: int) -> int:
         part, inner = self._locate(index)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from anymodal.data.containers.copies import plain_name
 
+PathT = TypeVar("PathT", bound=Path | str)
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -75,14 +77,21 @@ def content_of(folder: Path, split: str | None) -> FolderContent:
         names = _json_list(folder / "dataset_dict.json", "splits")
         return content_of(folder / _chosen({name: name for name in names}, split, folder), None)
     if (folder / "state.json").is_file():
+        if split is not None:
+            _chosen(_saved_split(folder / "state.json"), split, folder)
         entries = _json_list(folder / "state.json", "_data_files")
         names = [entry["filename"] for entry in entries if isinstance(entry, dict)]
         return FolderContent([folder / Path(name).name for name in names], folder)
     if table := next((folder / name for name in METADATA if (folder / name).is_file()), None):
+        if split is not None:
+            raise ValueError(
+                f"{table} has the rows of all splits, so {split!r} can't be chosen; write a table "
+                f"for each, as {folder / split / table.name}, or leave split out"
+            )
         return FolderContent([table])
     files = _tables(folder) or _tables(folder / "data")
     if files:
-        return FolderContent(_of_one_kind(_of_split(files, split, folder), folder))
+        return FolderContent(_of_one_kind(of_split(files, split, folder), folder))
     splits = {
         SPLITS[path.name.lower()]: path.name
         for path in sorted(folder.iterdir())
@@ -92,7 +101,21 @@ def content_of(folder: Path, split: str | None) -> FolderContent:
         return content_of(folder / _chosen(splits, split, folder), None)
     if split is not None:
         raise ValueError(f"{folder} has no split {split!r}; it has none at all, so leave it out")
-    return FolderContent([folder])
+    # A table in a folder within tells of the media beside it.
+    return FolderContent([*_inner_tables(folder)] or [folder])
+
+
+def _inner_tables(folder: Path) -> Iterator[Path]:
+    for home, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if table := next((name for name in METADATA if name in names), None):
+            yield Path(home) / table
+
+
+def _saved_split(state: Path) -> dict[str, str]:
+    """The split that a saved data set says it is."""
+    name = json.loads(state.read_text("utf-8")).get("_split")
+    return {name: name} if isinstance(name, str) else {}
 
 
 def _json_list(path: Path, key: str) -> list[Any]:
@@ -130,11 +153,23 @@ def split_of(path: Path) -> str | None:
     return next((SPLITS[word] for word in reversed(words) if word in SPLITS), None)
 
 
-def _of_split(files: Sequence[Path], split: str | None, folder: Path) -> list[Path]:
-    by_split: dict[str, list[Path]] = {}
+def of_split(files: Sequence[PathT], split: str | None, folder: Path | str) -> list[PathT]:
+    """The files of a split, by their names.
+
+    Args:
+        files: paths or URLs.
+        split: the one that is meant; None where the names tell one alone, or none.
+        folder: that has them, for errors.
+
+    Raises:
+        ValueError: if there is none of that name, or there are several and none is chosen.
+    """
+    by_split: dict[str, list[PathT]] = {}
     for path in files:
-        if name := split_of(path):
+        if name := split_of(Path(path)):
             by_split.setdefault(name, []).append(path)
+    if not files:
+        return []
     if not by_split and split is None:
         return list(files)
     if split is None and len(by_split) == 1 and sum(map(len, by_split.values())) == len(files):
@@ -142,7 +177,7 @@ def _of_split(files: Sequence[Path], split: str | None, folder: Path) -> list[Pa
     return by_split[_chosen({name: name for name in by_split}, split, folder)]
 
 
-def _chosen(names: dict[str, str], split: str | None, folder: Path) -> str:
+def _chosen(names: dict[str, str], split: str | None, folder: Path | str) -> str:
     """The name of the split that is meant."""
     if split is None and len(names) == 1:
         return next(iter(names.values()))
@@ -156,7 +191,10 @@ def _chosen(names: dict[str, str], split: str | None, folder: Path) -> str:
         raise ValueError(
             f"{folder} has the splits {options}; choose one, as split: {next(iter(names))}"
         )
-    raise ValueError(f"{folder} has no split {split!r}; it has {options}")
+    raise ValueError(
+        f"{folder} has no split {split!r}; it has {options}"
+        + ("" if names else ", so leave split out")
+    )
 
 
 def _of_one_kind(files: Iterable[Path], folder: Path) -> list[Path]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from anymodal.config.printable import printable
 from anymodal.data.containers.arrow import ArrowRows
-from anymodal.data.containers.base import BrokenFile, ChainedRows, RowSource
+from anymodal.data.containers.base import BrokenFile, ChainedRows, RowSource, warn_of_broken
 from anymodal.data.containers.braces import files_of
 from anymodal.data.containers.copies import in_utf8, unpacked
 from anymodal.data.containers.files import HUB, DataFile, check_url, is_url
-from anymodal.data.containers.folders import TABLES, content_of, suffix_of
+from anymodal.data.containers.folders import TABLES, content_of, of_split, suffix_of
 from anymodal.data.containers.hub import fetch_data_set
 from anymodal.data.containers.json_array import JsonArray
 from anymodal.data.containers.json_lines import JsonLines, looks_like_lines
 from anymodal.data.containers.media_folder import MediaFolder
 from anymodal.data.containers.shards import TarRows
 from anymodal.data.containers.tables import CsvRows
-
-_LOG = logging.getLogger("anymodal")
-_MOST_NAMED = 20
 
 
 def open_rows(
@@ -38,8 +35,8 @@ def open_rows(
         path: a file: JSON, JSON Lines, CSV or TSV (also compressed), Parquet, Arrow or a tar shard;
             several, as `{000..099}`, a glob or a list; a folder of such files or of media; one
             saved by `datasets`; or `hf://datasets/USER/NAME`.
-        folder: where relative names of media start; that of the file by default.
-        split: the one to read, where there are several.
+        folder: where relative names of media start; that of each file by default.
+        split: the one to read, where names of files or folders tell several.
         remote: whether files may be at URLs, which fsspec reads.
         index_dir: a folder for indices and copies, instead of `.anymodal/` beside the data.
 
@@ -51,54 +48,58 @@ def open_rows(
     names = [path] if isinstance(path, str | Path) else list(path)
     if not names:
         raise ValueError("path is an empty list; name at least one file")
-    files: list[Path | str] = []
-    home: Path | None = None
+    files: list[_Place] = []
+    named: list[Path | str] = []
     for name in names:
         text = fetch_data_set(str(name)) if str(name).startswith(HUB) else str(name)
         for each in files_of(text):
             if is_url(each):
                 check_url(each, remote)
-                files.append(each)
+                named.append(each)
+                files.append(_Place(each, folder))
             elif Path(each).is_dir():
                 content = content_of(Path(each), split)
-                files += content.paths
-                home = content.folder
+                files += [_Place(path, folder or content.folder) for path in content.paths]
             else:
-                files.append(Path(each))
-    parts, broken = _open_all(files, folder or home, remote, index_dir)
-    rows = parts[0] if len(parts) == 1 and not broken else _chained(parts, broken, folder)
+                named.append(Path(each))
+                files.append(_Place(Path(each), folder))
+    if split is not None:
+        chosen = of_split(named, split, _names(names))
+        files = [each for each in files if each.path not in named or each.path in chosen]
+    parts, broken = _open_all(files, remote, index_dir)
+    rows = parts[0] if len(parts) == 1 and not broken else _chained(parts, broken)
     if not len(rows):
         raise ValueError(f"{_names(names)} holds no entries; give at least one")
     return rows
 
 
-def _chained(
-    parts: list[RowSource], broken: list[BrokenFile], folder: str | Path | None
-) -> RowSource:
-    for each in broken[:_MOST_NAMED]:
-        _LOG.warning("%s stands aside: %s", each.name, each.reason)
-    if broken:
-        total = len(parts) + len(broken)
-        _LOG.warning("%d of %d files stand aside", len(broken), total)
+class _Place(NamedTuple):
+    """A file, and the folder where its names of media start; None for its own."""
+
+    path: Path | str
+    folder: str | Path | None
+
+
+def _chained(parts: list[RowSource], broken: list[BrokenFile]) -> RowSource:
+    warn_of_broken(broken, len(parts) + len(broken))
     kinds = {part.container for part in parts}
     if len(kinds) > 1:
         raise ValueError(
             f"the files are of several kinds ({', '.join(sorted(kinds))}); open each kind as a "
             "data set of a mixture"
         )
-    return ChainedRows(parts, Path(folder) if folder is not None else parts[0].folder, broken)
+    return ChainedRows(parts, broken)
 
 
 def _open_all(
-    files: Sequence[Path | str],
-    folder: str | Path | None,
+    files: Sequence[_Place],
     remote: bool,
     index_dir: str | Path | None,
 ) -> tuple[list[RowSource], list[BrokenFile]]:
     """The containers of files, and those files that are none."""
     parts: list[RowSource] = []
     broken: list[BrokenFile] = []
-    for file in files:
+    for file, folder in files:
         home = Path(folder) if folder is not None else None
         if len(files) == 1:
             return [_open(file, home, remote, index_dir)], []
@@ -120,13 +121,12 @@ def _open(
     file = DataFile.of(path, remote)
     home = folder or (path.parent if isinstance(path, Path) else Path())
     kind = TABLES.get(suffix_of(file.name), "")
-    if kind in ("JSON", ""):
+    if kind in ("JSON", "JSON Lines", ""):
         return _open_json(file, home, index_dir, kind)
     return _KINDS[kind](file, home, index_dir)
 
 
 _KINDS: dict[str, Callable[[DataFile, Path, str | Path | None], RowSource]] = {
-    "JSON Lines": JsonLines.open,
     "CSV": CsvRows.open,
     "Parquet": ArrowRows,
     "Arrow": ArrowRows,
@@ -137,15 +137,14 @@ _KINDS: dict[str, Callable[[DataFile, Path, str | Path | None], RowSource]] = {
 def _open_json(file: DataFile, folder: Path, index_dir: str | Path | None, kind: str) -> RowSource:
     """A list or lines, whichever the content is."""
     plain = in_utf8(unpacked(file, index_dir), index_dir)
-    if not kind and plain.read(0, min(plain.size, 64)).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (
-        b"[",
-        b"{",
-    ):
+    sign = plain.read(0, min(plain.size, 64)).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if not kind and sign not in (b"[", b"{"):
         raise ValueError(
             f"{printable(file.path)} is of no known container; give one of {', '.join(TABLES)}, "
             "or a folder"
         )
-    cls = JsonLines if looks_like_lines(plain) else JsonArray
+    has_lines = sign != b"[" if kind == "JSON Lines" else looks_like_lines(plain)
+    cls = JsonLines if has_lines else JsonArray
     return cls.open(file, folder, index_dir)
 
 

@@ -96,7 +96,7 @@ def _row(stem: str, members: dict[str, bytes], place: str) -> Row:
         else:
             values = {column: data}
         for key, value in values.items():
-            if row.setdefault(key, value) != value and key != "id":
+            if _stripped(row.setdefault(key, value)) != _stripped(value) and key != "id":
                 raise ValueError(
                     f"{place} has two values of {key!r}, in .{column} and before; leave one out "
                     "when the shards are written"
@@ -104,6 +104,10 @@ def _row(stem: str, members: dict[str, bytes], place: str) -> Row:
     for kind, items in media.items():
         row[kind if len(items) == 1 else f"{kind}s"] = items[0] if len(items) == 1 else items
     return row
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
 
 
 def scan_members(file: DataFile, path: str) -> Iterator[Spans]:

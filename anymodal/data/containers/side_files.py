@@ -19,7 +19,7 @@ _LOG = logging.getLogger("anymodal")
 
 SIDE_FOLDER = ".anymodal"
 """The folder beside a data file that holds what was made of it."""
-_VERSION = 1
+_VERSION = 2
 """Raised when side files are made in another way."""
 
 

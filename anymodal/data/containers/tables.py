@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 
@@ -19,25 +22,74 @@ from anymodal.data.containers.index import Spans, open_index
 from anymodal.data.containers.spans import SpanRows
 
 _BLOCK = 1 << 16
-_SEPARATORS = ",;\t"
+_SEPARATORS = ",;\t|"
+_BLANK = " \r\n"
 _BOM = b"\xef\xbb\xbf"
 _MAX_CELL = 1 << 28
 # A cell may hold a picture in base64, and Python's own limit of 131,072 is the process's.
 csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
+_TOLD = re.compile(r'"?sep=([,;|\t])"?\r?\n?')
+_SINGLE = re.compile(r'(?<!")"(?:"")*(?!")')
+"""A quote that isn't doubled."""
+
+
+class Dialect(NamedTuple):
+    """The signs between a table's values.
+
+    Args:
+        separator: between values.
+        spaced: whether a space follows each separator and is no part of a value.
+        is_told: whether the first line tells the separator (`sep=;`), as for Excel.
+    """
+
+    separator: str
+    spaced: bool = False
+    is_told: bool = False
+
+    @classmethod
+    def of(cls, first: str, tabs: bool) -> Self:
+        """The dialect of a table's first line; `tabs` where its name says that it has them."""
+        told = _TOLD.fullmatch(first)
+        if told is not None:
+            return cls(told[1], is_told=True)
+        separator = "\t" if tabs else max(_SEPARATORS, key=first.count)
+        gaps = first.count(separator)
+        return cls(separator, 0 < gaps == first.count(f"{separator} "))
+
+    def split(self, text: str) -> list[str]:
+        """The values of a record, by RFC 4180.
+
+        Raises:
+            csv.Error: if its quotes are wrong.
+        """
+        return next(self.reader([text]), [])
+
+    def reader(self, lines: Iterator[str] | list[str]) -> Iterator[list[str]]:
+        """The records of lines, by RFC 4180."""
+        return csv.reader(
+            lines, delimiter=self.separator, skipinitialspace=self.spaced, strict=True
+        )
+
+    def split_plainly(self, line: str) -> list[str]:
+        """The values of a line in which quotes hold no separator: they may be part of a value."""
+        values = line.rstrip("\r\n").split(self.separator)
+        return [_unquoted(value.removeprefix(" ") if self.spaced else value) for value in values]
 
 
 class CsvRows(SpanRows):
     """Rows of a CSV or TSV file, which may be compressed.
 
-    Quotes are as RFC 4180 has them, so that a value may hold line ends. Tabs separate the values of
-    a `.tsv`; in others the sign that the header has most of `,`, `;` and tab. All values are texts,
-    but a value that is a JSON list or object is read as such. Blank lines are no rows.
+    Quotes are as RFC 4180 has them, so that a value may hold line ends. Where all lines have as
+    many tabs as the header, none does, and a quote may be part of a value, as in Common Voice's
+    tables. Tabs separate the values of a `.tsv`; in others the sign that the header has most of
+    `,`, `;`, tab and `|`, or that a line `sep=;` before it tells. All values are texts, but a value
+    that is a JSON list or object is read as such. Blank lines are no rows.
     """
 
     container = "CSV"
 
     header: list[str]
-    separator: str
+    dialect: Dialect
 
     @classmethod
     def open(cls, file: DataFile, folder: Path, index_dir: str | Path | None = None) -> Self:
@@ -49,27 +101,33 @@ class CsvRows(SpanRows):
         plain = in_utf8(unpacked(file, index_dir), index_dir)
         tabs = plain_name(file.name).lower().endswith((".tsv", ".tab"))
         with plain.open() as stream:
-            first = stream.readline().decode("utf-8", "replace")
-        separator = "\t" if tabs else max(_SEPARATORS, key=first.count)
+            dialect = Dialect.of(next(_Lines(stream), ""), tabs)
         with plain.open() as stream:
-            records = _records(stream, separator, file.path)
-            header = next(records, (0, 0, 0, list[str]()))[3]
+            header = next(_records(stream, dialect, file.path), (0, 0, 0, list[str]()))[3]
         _check_header(header, file.path)
-        index = open_index(file, lambda: _scan(plain, separator, file.path), index_dir)
+        index = open_index(file, lambda: _scan(plain, dialect, file.path), index_dir)
         rows = cls(plain, index, file, folder)
-        rows.header, rows.separator = header, separator
+        rows.header, rows.dialect = header, dialect
         return rows
 
     def parse(self, data: bytes, index: int) -> Row:
-        place = self.place(index)
         text = self.text(data, index)
-        values = next(csv.reader([text], delimiter=self.separator, strict=True))
+        values = list[str]()
+        with suppress(csv.Error):
+            values = self.dialect.split(text)
+        if len(values) != len(self.header) and self._has_plain_lines:
+            values = self.dialect.split_plainly(text)
         if len(values) != len(self.header):
             raise ValueError(
-                f"{place} has {len(values)} values for {len(self.header)} columns; quote values "
-                f"that hold {self.separator!r} or line ends"
+                f"{self.place(index)} has {len(values)} values for {len(self.header)} columns; "
+                f"quote values that hold {self.dialect.separator!r} or line ends"
             )
         return dict(zip(self.header, map(cell_value, values), strict=True))
+
+    @cached_property
+    def _has_plain_lines(self) -> bool:
+        """Looked at when a row needs it, which few files do."""
+        return has_plain_lines(self.file, self.dialect)
 
 
 def _check_header(header: list[str], path: str) -> None:
@@ -93,11 +151,18 @@ def cell_value(text: str) -> object:
     return text
 
 
+def _unquoted(value: str) -> str:
+    """A value without the quotes around it, where those within are doubled."""
+    inside = value[1:-1]
+    is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+    return inside.replace('""', '"') if is_quoted and _SINGLE.search(inside) is None else value
+
+
 class _Lines:
-    """A file's lines as text, and how many bytes and lines have been handed out."""
+    """A file's lines as text, with the number and place in bytes of the one handed out last."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.stream, self.at, self.number = stream, 0, 0
+        self.stream, self.start, self.at, self.number = stream, 0, 0, 0
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -107,18 +172,21 @@ class _Lines:
         if not data:
             raise StopIteration
         first = self.at == 0
+        self.start = self.at
         self.at += len(data)
         self.number += 1
         return (data.removeprefix(_BOM) if first else data).decode("utf-8", "replace")
 
 
 def _records(
-    stream: BinaryIO, separator: str, path: str
+    stream: BinaryIO, dialect: Dialect, path: str
 ) -> Iterator[tuple[int, int, int, list[str]]]:
     """First byte, the byte after the last, line and values of each record that isn't blank."""
     lines = _Lines(stream)
+    if dialect.is_told:
+        next(lines, "")
     # It asks for a line only while a record isn't whole, so that bytes count record by record.
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+    reader = dialect.reader(lines)
     while True:
         start, line = lines.at, lines.number + 1
         try:
@@ -134,10 +202,41 @@ def _records(
             yield start, lines.at, line, values
 
 
-def _scan(file: DataFile, separator: str, path: str) -> Iterator[Spans]:
-    """The records of a file behind its header."""
+def _plain_records(stream: BinaryIO, dialect: Dialect) -> Iterator[tuple[int, int, int]]:
+    """First byte, the byte after the last, and line of each line that isn't blank."""
+    lines = _Lines(stream)
+    for line in lines:
+        if not (dialect.is_told and lines.number == 1) and line.strip(_BLANK):
+            yield lines.start, lines.at, lines.number
+
+
+def has_plain_lines(file: DataFile, dialect: Dialect) -> bool:
+    """Return whether each line has as many tabs as the header, so that no quotes hold one.
+
+    Of other separators that says nothing: texts have commas in each of their lines.
+    """
+    if dialect.separator != "\t":
+        return False
     with file.open() as stream:
-        records = (record[:3] for record in _records(stream, separator, path))
+        lines = _Lines(stream)
+        counts = (
+            line.count(dialect.separator)
+            for line in lines
+            if line.strip(_BLANK) and not (dialect.is_told and lines.number == 1)
+        )
+        first = next(counts, 0)
+        return first > 0 and all(count == first for count in counts)
+
+
+def _scan(file: DataFile, dialect: Dialect, path: str) -> Iterator[Spans]:
+    """The records of a file behind its header."""
+    is_plain = has_plain_lines(file, dialect)
+    with file.open() as stream:
+        records = (
+            _plain_records(stream, dialect)
+            if is_plain
+            else (record[:3] for record in _records(stream, dialect, path))
+        )
         next(records, None)
         while block := list(islice(records, _BLOCK)):
             yield np.array(block, np.int64)

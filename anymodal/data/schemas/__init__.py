@@ -6,7 +6,7 @@ from anymodal.data.schemas.base import Reading, Schema
 from anymodal.data.schemas.documents import COLUMNS, MATCHED
 from anymodal.data.schemas.edits import EDIT
 from anymodal.data.schemas.labels import LABEL
-from anymodal.data.schemas.pairs import ALPACA, QUERY, QUESTION
+from anymodal.data.schemas.pairs import ALPACA, PAIRS, QUERY, QUESTION, TRANSCRIPT
 from anymodal.data.schemas.preferences import is_preference
 from anymodal.data.schemas.ratings import is_rating
 
@@ -35,7 +35,10 @@ def _has_turns(row: Row) -> bool:
 CONVERSATION = Schema("conversations", _has_turns, _same)
 CAPTION = Schema("captions", lambda row: "caption" in row, _same)
 
-SCHEMAS = (CONVERSATION, MATCHED, COLUMNS, EDIT, ALPACA, QUERY, QUESTION, LABEL, CAPTION)
+SCHEMAS = (
+    *(CONVERSATION, MATCHED, PAIRS, COLUMNS, EDIT, ALPACA, QUERY, QUESTION, LABEL, CAPTION),
+    TRANSCRIPT,
+)
 """The first that matches is a row's."""
 
 

@@ -24,16 +24,19 @@ class Reading:
     ask: str | None = None
     labels: Sequence[str] | Mapping[str, str] = field(default_factory=tuple)
 
-    def question(self, is_label: bool) -> str:
-        """The text beside a medium, or before a caption where `make`."""
+    def question(self, default: str, *, is_label: bool = False) -> str:
+        """The text beside a medium, or before a caption where `make`.
+
+        Args:
+            default: what the schema says.
+            is_label: whether the reply is the name of a class, so that the default tells them all.
+        """
         names = ", ".join(self.class_names)
         if self.ask is not None:
             return self.ask.replace("{labels}", names)
         if self.make:
             return ""
-        if not is_label:
-            return "Describe this briefly."
-        return f"What is this? Answer with one of: {names}." if names else "What is this?"
+        return f"{default} Answer with one of: {names}." if names and is_label else default
 
     @property
     def class_names(self) -> list[str]:
@@ -49,11 +52,13 @@ class Schema(NamedTuple):
         matches: whether a row has it, by its keys.
         convert: a row as one with `messages`, or with a `caption` and one medium, under the keys
             that `entries.EntryReader` reads; keys that it doesn't know stay, to be refused there.
+        ask: what is said with the medium of a caption, where the settings say nothing.
     """
 
     name: str
     matches: Callable[[Row], bool]
     convert: Callable[[Row, Reading], Row]
+    ask: str = "Describe this briefly."
 
 
 def take(entry: Row, *keys: str) -> tuple[Row, dict[str, object]]:

@@ -14,6 +14,8 @@ SOURCES = ("source_{}", "input_{}", "input_{}s", "original_{}")
 RESULTS = ("output_{}", "edited_{}", "target_{}", "result_{}")
 CAPTIONS = ("output_caption", "edited_prompt", "target_caption", "caption")
 """Keys of what the result shows, where a row tells it."""
+_BEFORE = ("original_prompt", "original_caption", "source_caption", "input_caption")
+"""Keys of what the source shows, which the request doesn't say."""
 
 
 def edit_key(row: Row, patterns: tuple[str, ...], kind: str) -> str | None:
@@ -39,7 +41,7 @@ def _of_edit(entry: Row, _: Reading) -> Row:
     source = next(
         ((k, key) for k in Media.kinds if (key := edit_key(entry, SOURCES, k))), (kind, None)
     )
-    keys = [key for key in (result, source[1], *INSTRUCTIONS, *CAPTIONS) if key]
+    keys = [key for key in (result, source[1], *INSTRUCTIONS, *CAPTIONS, *_BEFORE) if key]
     rest, values = take(entry, *keys)
     names = [key for key in INSTRUCTIONS if not is_empty(values[key])]
     if len(names) != 1:

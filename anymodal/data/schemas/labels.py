@@ -26,9 +26,10 @@ def class_name(label: object, reading: Reading) -> str:
     if not isinstance(label, str | int) or isinstance(label, bool):
         raise ValueError(f"the label is {label!r}; give a name, or a number and its name in labels")
     if isinstance(names, Mapping):
-        if str(label) not in names:
-            raise ValueError(f"the label {label!r} is none of labels: {', '.join(map(str, names))}")
-        return names[str(label)]
+        by_text = {str(key): name for key, name in names.items()}  # YAML has keys that are numbers
+        if str(label) not in by_text:
+            raise ValueError(f"the label {label!r} is none of labels: {', '.join(by_text)}")
+        return by_text[str(label)]
     if names and str(label) in names:
         return str(label)
     is_number = str(label).isdecimal()
@@ -44,4 +45,4 @@ def _matches(row: Row) -> bool:
     return any(key in row for key in _KEYS) and "caption" not in row
 
 
-LABEL = Schema("class labels", _matches, _of_label)
+LABEL = Schema("class labels", _matches, _of_label, "What is this?")

@@ -1,12 +1,13 @@
-"""Rows of one request and its reply: Alpaca, query and response, question and answer."""
+"""Rows of requests and their replies: Alpaca, query and response, question and answer, and such."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from anymodal.data.containers import Row
-from anymodal.data.entry_keys import is_empty
+from anymodal.data.entry_keys import as_list, is_empty
 from anymodal.data.schemas.base import Reading, Schema, take, text_of
+from anymodal.media import Media
 
 
 def _messages(request: str, said: object, history: object, reply: str) -> list[dict[str, Any]]:
@@ -58,8 +59,38 @@ def _of_question(entry: Row, _: Reading) -> Row:
     return {**rest, "messages": _messages(request, values["answer"], None, "answer")}
 
 
+def _of_pairs(entry: Row, _: Reading) -> Row:
+    """The Cauldron's pairs under `texts`; media stand before the first where no text says where."""
+    rest = take(entry, "texts")[0]
+    texts: list[dict[str, Any]] = entry["texts"]
+    marks = "".join(
+        f"<{kind}>" * len(as_list(rest.get(f"{kind}s")))
+        for kind in Media.kinds
+        if not any(f"<{kind}>" in str(value) for pair in texts for value in pair.values())
+    )
+    first, *others = texts
+    asked = next((key for key in ("user", "human") if isinstance(first.get(key), str)), None)
+    if asked is not None:
+        first = {**first, asked: f"{marks}{first[asked]}"}
+    return {**rest, "messages": [first, *others]}
+
+
+def _has_pairs(row: Row) -> bool:
+    texts = row.get("texts")
+    return isinstance(texts, list) and bool(texts) and all(isinstance(t, dict) for t in texts)
+
+
+def _of_transcript(entry: Row, _: Reading) -> Row:
+    rest, values = take(entry, "transcription")
+    return {**rest, "caption": values["transcription"]}
+
+
 ALPACA = Schema("Alpaca", lambda row: {"instruction", "output"} <= row.keys(), _of_alpaca)
 QUERY = Schema("query and response", lambda row: {"query", "response"} <= row.keys(), _of_query)
 QUESTION = Schema(
     "question and answer", lambda row: {"question", "answer"} <= row.keys(), _of_question
+)
+PAIRS = Schema("pairs beside media (The Cauldron)", _has_pairs, _of_pairs)
+TRANSCRIPT = Schema(
+    "transcripts", lambda row: "transcription" in row, _of_transcript, "Write down what is said."
 )

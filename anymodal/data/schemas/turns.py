@@ -12,6 +12,8 @@ from anymodal.data.entry_keys import check_keys, is_empty
 
 ROLES_BY_NAME = {
     **{"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"},
+    # Of whom people who shared their conversations talked to.
+    **{"chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "model": "assistant"},
     **{"system": "system", "developer": "system"},
 }
 _CALLS = ("tool_call", "function_call", "function")
@@ -20,7 +22,7 @@ TOOL_ROLES = {**dict.fromkeys(_CALLS, "assistant"), **dict.fromkeys(_RESULTS, "u
 """Roles of turns that call tools, and of what these give back: texts of the two sides."""
 _KEYS = (
     *("from", "value", "role", "content", "output_modality", "caption", "input_modality"),
-    *("loss", "tool_calls"),
+    *("loss", "weight", "tool_calls"),
 )
 _TOOL_KEYS = ("tool_call_id", "name")
 _OF_TOOL = "of_tool"
@@ -41,18 +43,19 @@ def normal_turns(turns: object) -> list[dict[str, Any]]:
     for number, turn in enumerate(turns, 1):
         if not isinstance(turn, dict):
             raise ValueError(f"a turn is {turn!r}, not an object with 'from' and 'value'")
-        for each in _pair(turn):
+        for each in _pair(turn, number):
             check_keys(each, (*_KEYS, *_TOOL_KEYS), f"turn {number} comes")
             _add(result, each)
     return [{key: turn[key] for key in turn if key != _OF_TOOL} for turn in result]
 
 
-def _pair(turn: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _pair(turn: Mapping[str, Any], number: int) -> list[Mapping[str, Any]]:
     """A turn that holds what both said, as `{"human": …, "assistant": …}`, as two."""
     roles = [key for key in turn if key in ROLES_BY_NAME]
     sides = {ROLES_BY_NAME[key]: turn[key] for key in roles}
-    if len(roles) != len(turn) or sides.keys() - {"user", "assistant"} or not turn:
+    if not roles or {"role", "from"} & turn.keys() or sides.keys() - {"user", "assistant"}:
         return [turn]
+    check_keys(turn, roles, f"turn {number} comes")
     order = [role for role in ("user", "assistant") if role in sides]
     return [{"role": role, "content": sides[role]} for role in order]
 
@@ -68,7 +71,11 @@ def _add(turns: list[dict[str, Any]], turn: Mapping[str, Any]) -> None:
     calls = turn.get("tool_calls")
     if not is_empty(calls):
         content = "\n".join([*([content] if content else []), *_calls(calls)])
-    rest = {key: turn[key] for key in _KEYS[4:-1] if key in turn}
+    rest = {key: turn[key] for key in _KEYS[4:-2] if key in turn}
+    if not is_empty(turn.get("weight")):  # OpenAI's name of it
+        if not is_empty(turn.get("loss")):
+            raise ValueError("a turn has both 'loss' and 'weight'; give it one")
+        rest["loss"] = turn["weight"]
     of_tool = who in TOOL_ROLES or not is_empty(calls)
     if of_tool and isinstance(content, dict | list) and not _has_parts(content):
         content = json.dumps(content, ensure_ascii=False)
@@ -133,4 +140,6 @@ def tools_text(tools: object) -> str:
     """Descriptions of tools as text, as they stand: JSON, or a text of it."""
     if is_empty(tools):
         return ""
-    return tools if isinstance(tools, str) else json.dumps(tools, ensure_ascii=False)
+    if isinstance(tools, str):
+        return "" if tools.strip() in ("", "[]", "{}", "null") else tools
+    return json.dumps(tools, ensure_ascii=False)

@@ -52,6 +52,7 @@ class Converter:
         self.source, self.media, self.limits = source, media, limits or Limits()
         self.written = 0
         self.media_folder = Path()
+        self._home = source.folder  # of the row at hand
 
     def write(self, out: str, rows: Sequence[int] | None = None) -> None:
         """Write rows to a file, or to shards, by the suffix of its name.
@@ -94,8 +95,6 @@ class Converter:
                 return data_url(data)
             return {"bytes": data, "path": f"0{ending or Media.kinds[kind].suffix}"}
 
-        inside = prefix_of(self.source.folder, home) or ""
-
         def refer(value: object, kind: str) -> object:
             if isinstance(value, str) and not value.startswith("data:"):
                 return inside + value
@@ -107,16 +106,23 @@ class Converter:
         change = pack if self.media == PACKED else refer
         for number in numbers:
             row = self._entry(number)
+            self._home = self.source.rows.home(number)
+            inside = self._prefix(home)
             try:
                 yield map_media(row, change)
             except ValueError as error:
                 raise ValueError(f"{self.source.rows.place(number)}: {error}") from error
 
+    def _prefix(self, home: Path) -> str:
+        """The prefix of a row's names of media, which start below the output or as before."""
+        inside = prefix_of(self._home, home)
+        return inside if inside is not None else prefix_of(self._home, self.source.folder) or ""
+
     def _entry(self, number: int) -> Row:
         return self.source.entry(number)
 
     def _bytes(self, value: object) -> tuple[bytes, str]:
-        return bytes_of(value, self.source.folder, self.limits)
+        return bytes_of(value, self._home, self.limits)
 
     def _file(self, data: bytes, suffix: str, home: Path) -> str:
         """Write a medium that a row held to a file of its own; its name."""
@@ -130,6 +136,7 @@ class Converter:
     def _members(self, number: int) -> Iterator[tuple[str, bytes]]:
         """The members of a row in a shard."""
         row = self._entry(number)
+        self._home = self.source.rows.home(number)
         stem = f"{number:09d}"
         rest: Row = {}
         try:

@@ -15,6 +15,7 @@ from anymodal.data.containers import open_rows
 from anymodal.data.containers.folders import split_of
 from anymodal.data.containers.hub import parse_hub_name
 from anymodal.data.conversations import Conversations
+from anymodal.tools.dataset.conversion import Converter
 from tests.support import hub_server
 from tests.support.data_sets import (
     CAPTIONS,
@@ -120,6 +121,63 @@ def test_a_saved_data_set_has_its_splits(tmp_path: Path) -> None:
         open_rows(folder, split="train")
 
 
+def test_a_split_that_nothing_tells_is_refused(tmp_path: Path) -> None:
+    write_metadata(tmp_path)
+    with pytest.raises(ValueError, match="has the rows of all splits, so 'test' can't be chosen"):
+        open_rows(tmp_path, split="test")
+    table = next(tmp_path.glob("metadata.*"))
+    (tmp_path / "x").mkdir()  # pytest's own folder is named after a split
+    with pytest.raises(ValueError, match="has no split 'val'; it has none, so leave split out"):
+        open_rows(table.rename(tmp_path / "x" / table.name), split="val")
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text(lines([{"of": split}]))
+    assert all_rows(f"{tmp_path}/*.jsonl", split="test") == [{"of": "test"}]
+    (tmp_path / "saved").mkdir()
+    saved = write_saved(tmp_path / "saved") / "train"
+    state = json.loads((saved / "state.json").read_text())
+    (saved / "state.json").write_text(json.dumps({**state, "_split": "train"}))
+    assert len(open_rows(saved, split="train")) == COUNT
+    with pytest.raises(ValueError, match="has no split 'test'; it has train"):
+        open_rows(saved, split="test")
+
+
+def test_names_of_media_start_in_the_folder_of_their_own_file(tmp_path: Path) -> None:
+    """The same name in two folders means two pictures."""
+    for number, name in enumerate("ab"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        PICTURES[number].save(tmp_path / "all" / name / "1.png")
+        text = json.dumps({"file_name": "1.png", "text": name})
+        (tmp_path / "all" / name / "metadata.jsonl").write_text(text)
+    for path in (tmp_path / "all", [tmp_path / "all" / name for name in "ab"]):
+        source = Conversations(path, ask="")  # type: ignore[arg-type]
+        assert [sample[0].media[0] for sample in (source[0], source[1])] == PICTURES[:2]
+        assert source.folder == tmp_path / "all"
+    Converter(source).write(str(tmp_path / "all.jsonl"))
+    assert [row["image"] for row in all_rows(tmp_path / "all.jsonl")] == [
+        *("all/a/1.png", "all/b/1.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "keys"),
+    [
+        ({"file_name": "1.png", "text": "a"}, {"image", "caption"}),
+        ({"image_file_name": "1.png", "text": "a"}, {"image", "caption"}),
+        (
+            {"source_file_name": "1.png", "target_file_name": "2.png", "instruction": "a"},
+            {"source_image", "target_image", "instruction"},
+        ),
+        ({"frames_file_names": ["1.png", "2.png"], "label": "a"}, {"images", "label"}),
+        ({"file_name": "1.wav", "transcription": "a"}, {"audio", "transcription"}),
+    ],
+)
+def test_columns_of_files_tell_their_kinds(
+    tmp_path: Path, row: dict[str, Any], keys: set[str]
+) -> None:
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
+    assert Conversations(tmp_path).entry(0).keys() == keys
+
+
 def write_features(path: Path, features: dict[str, Any], **columns: list[Any]) -> Path:
     import pyarrow.parquet
 
@@ -177,6 +235,7 @@ def test_names_of_the_hub() -> None:
 READING = """
 import sys
 from anymodal.data.conversations import Conversations
+from anymodal.tools.dataset.conversion import Converter
 for path in sys.argv[1:]:
     source = Conversations(path, split=None, ask="")
     print(len(source), source[1][1].text, source[1][0].media[0].pixels.shape)

@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from anymodal.data.containers import open_rows
 from anymodal.data.conversations import Conversations
-from tests.support.data_sets import CAPTIONS, COUNT, PICTURES, members, tar, write_shards
+from tests.support.data_sets import (
+    CAPTIONS,
+    COUNT,
+    PICTURES,
+    members,
+    tar,
+    write_arrow,
+    write_parquet,
+    write_shards,
+)
 from tests.support.tiny import sound
 
 
@@ -49,6 +58,17 @@ def test_columns_of_a_sample(tmp_path: Path) -> None:
         },
         {"id": "x/2", "caption": "ä"},
     ]
+
+
+def test_a_caption_that_stands_twice_is_one(tmp_path: Path) -> None:
+    """img2dataset writes it into both files, with the spaces around it into one."""
+    told = {"caption": " a cat ", "url": "x", "status": "success", "md5": "0", "exif": "{}"}
+    picture = PICTURES[0].encode(".png")
+    members = [("0.png", picture), ("0.txt", b" a cat \n"), ("0.json", json.dumps(told).encode())]
+    assert Conversations(tar(tmp_path / "a.tar", members))[0][1].text == "a cat"
+    members[1] = ("0.txt", b"a dog")
+    with pytest.raises(ValueError, match="has two values of 'caption'"):
+        open_rows(tar(tmp_path / "b.tar", members))[0]
 
 
 def test_long_and_foreign_names(tmp_path: Path) -> None:
@@ -188,5 +208,8 @@ def test_any_file_system_of_fsspec(tmp_path: Path) -> None:
     memory = pytest.importorskip("fsspec").filesystem("memory")
     path = tar(tmp_path / "a.tar", members())
     memory.pipe("/bucket/a.tar", path.read_bytes())
-    rows = open_rows("memory://bucket/a.tar", remote=True, index_dir=tmp_path)
-    assert len(rows) == COUNT and rows[4]["caption"] == CAPTIONS[4]
+    memory.pipe("/bucket/d.parquet", write_parquet(tmp_path).read_bytes())
+    memory.pipe("/bucket/d.arrow", write_arrow(tmp_path).read_bytes())
+    for name in ("a.tar", "d.parquet", "d.arrow"):
+        rows = open_rows(f"memory://bucket/{name}", remote=True, index_dir=tmp_path)
+        assert len(rows) == COUNT and rows[4]["caption"] == CAPTIONS[4]

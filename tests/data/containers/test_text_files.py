@@ -54,7 +54,7 @@ def test_lines_are_rows_whatever_stands_between(
         text = text.rstrip()
     data = text.encode("utf-8", "surrogatepass")
     mark = draw.draw(st.sampled_from([b"", b"\xef\xbb\xbf", b"\n\n"]))
-    piece = draw.draw(st.integers(1, 40))
+    piece = draw.draw(st.integers(3, 40))  # as long as a mark of the order of bytes
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_lines, "_PIECE", piece)  # lines then lie in several pieces
         try:
@@ -127,6 +127,30 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
     ]
     nested = b'messages,note\n"[{""role"": ""user""}]",[music]\n'
     assert read(tmp_path / "b.csv", nested) == [{"messages": [{"role": "user"}], "note": "[music]"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "image|caption\na.png|one, two\n"),
+        ("a.csv", "sep=;\r\nimage;caption\r\na.png;one, two\r\n"),  # for Excel
+        ("a.csv", 'image, caption\na.png, "one, two"\n'),
+        ("a.csv", "image\tcaption\na.png\tone, two\n"),
+        ("a.jsonl", '[\n{"image": "a.png", "caption": "one, two"}\n]\n'),
+    ],
+)
+def test_dialects(tmp_path: Path, name: str, text: str) -> None:
+    assert read(tmp_path / name, text.encode()) == [{"image": "a.png", "caption": "one, two"}]
+
+
+def test_quotes_of_a_tsv_may_be_signs_as_others_are(tmp_path: Path) -> None:
+    """As in Common Voice's tables, which know no quotes; those of pandas do."""
+    text = 'path\tsentence\na\t"Hello" she said\nb\t"Hi\nc\tyou"\n\nd\t"say ""hi"""\n'
+    assert [row["sentence"] for row in read(tmp_path / "a.tsv", text.encode())] == [
+        *('"Hello" she said', '"Hi', 'you"', 'say "hi"'),
+    ]
+    text = 'path\tsentence\na\t"one\ntwo"\n'
+    assert read(tmp_path / "b.tsv", text.encode()) == [{"path": "a", "sentence": "one\ntwo"}]
 
 
 @pytest.mark.parametrize(

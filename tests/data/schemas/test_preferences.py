@@ -30,7 +30,10 @@ from tests.support.entries import SEEN, share, talk, write_entry
             **{"task_type": "edit", "instruction": "bluer"},
             **{"input_images": ["0.png"], "output_image": "1.png"},
         },
-        {"original_image": "0.png", "edit_prompt": "bluer", "edited_image": "1.png"},
+        {
+            **{"original_prompt": "a lake", "original_image": "0.png", "edit_prompt": "bluer"},
+            "edited_image": "1.png",  # InstructPix2Pix
+        },
     ],
 )
 def test_edits(folder: Path, entry: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ from anymodal.data.schemas import name_of_schema
 from anymodal.types import Target
 from tests.support.entries import QUESTION, SEEN, read, talk, write_entry
 
+SAID_BY_BING = {"from": "bing", "value": "red", "markdown": None}
+
 
 @pytest.mark.parametrize(
     ("entry", "schema"),
@@ -24,6 +26,14 @@ from tests.support.entries import QUESTION, SEEN, read, talk, write_entry
         ({"question": "what?", "answer": "red", "image": "0.png"}, "question and answer"),
         (
             {"images": ["0.png"], "conversation": [{"human": "<image>what?", "assistant": "red"}]},
+            "conversations",
+        ),
+        (
+            {"images": ["0.png"], "texts": [{"user": "what?", "assistant": "red", "source": "a"}]},
+            "pairs beside media",
+        ),
+        (
+            {"image": "0.png", "conversations": [{"from": "user", "value": "what?"}, SAID_BY_BING]},
             "conversations",
         ),
     ],
@@ -84,6 +94,36 @@ def test_turns_of_tools_are_texts_of_both_sides(folder: Path) -> None:
     ]
     roles = [role for role, _ in read(folder, {"conversations": factory, "system": "s"})]
     assert roles == ["system", "user", "assistant", "user", "assistant"]
+
+
+def test_media_of_one_list_stand_on_both_sides(folder: Path) -> None:
+    """ms-swift's rows for making pictures, for changing them, and for pretraining."""
+    made = read(folder, {"images": ["0.png"], "messages": talk("Draw a sea", "<image>")})
+    assert made == [("user", ["Draw a sea"]), ("assistant", [Target("image", "Draw a sea")])]
+    edit = {"images": ["0.png", "1.png"], "messages": talk("<image>bluer", "So: <image>")}
+    asked, (_, (text, target)) = read(folder, edit, load_targets=True)
+    assert asked == ("user", [SEEN[0], "bluer"]) and text == "So:"
+    assert target == Target("image", "bluer", SEEN[1])
+    told = {"role": "assistant", "content": "<image>is red, <image>is blue"}
+    assert read(folder, {"images": ["0.png", "1.png"], "messages": [told]}) == [
+        ("user", [SEEN[0]]),
+        ("assistant", ["is red,"]),
+        ("user", [SEEN[1]]),
+        ("assistant", ["is blue"]),
+    ]
+    with pytest.raises(ValueError, match="1 <image> in what is asked and 2 files"):
+        read(folder, {"images": ["0.png", "1.png"], "messages": [{**told, "content": "<image>a"}]})
+
+
+def test_openai_s_weights_and_no_tools(folder: Path) -> None:
+    turns: list[dict[str, Any]] = [*talk("a", "b"), *talk("c", "d")]
+    turns[1]["weight"], turns[3]["weight"] = 0, 1
+    entry = {"messages": turns, "tools": "[]", "parallel_tool_calls": False}
+    messages = Conversations(write_entry(folder, entry))[0]
+    assert [message.supervised for message in messages] == [True, False, True, True]
+    turns[1]["loss"] = True
+    with pytest.raises(ValueError, match="both 'loss' and 'weight'"):
+        read(folder, entry)
 
 
 def test_turns_with_loss_false_are_not_learned(folder: Path) -> None:
