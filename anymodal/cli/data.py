@@ -113,7 +113,13 @@ def _inspect_run(args: argparse.Namespace) -> int:
     with quick_start():
         from anymodal.data.mixture import Mixture
         from anymodal.tools.dataset.inspection import statistics_text, write_page
-        from anymodal.tools.dataset.run_data import open_run_data, row_sources, shares_text
+        from anymodal.tools.dataset.run_data import (
+            named_sources_of,
+            open_run_data,
+            row_sources,
+            samples_text,
+            shares_text,
+        )
         from anymodal.tools.dataset.statistics import collect_statistics
 
         data = open_run_data(args.path[0])
@@ -126,10 +132,10 @@ def _inspect_run(args: argparse.Namespace) -> int:
         print(json.dumps({"mixture": shares, "data": statistics}, indent=2))
     else:
         blocks = [shares_text(data)] if isinstance(data, Mixture) else []
-        for name, each in found.items():
-            blocks += [*([f"## {name}"] if name else []), statistics_text(each)]
-        text = "\n\n".join(blocks) or f"{type(data).__name__}, {len(data):,} samples"
-        print(printable(text, None, "\n"))
+        for name, each in named_sources_of(data).items():
+            text = statistics_text(found[name]) if name in found else samples_text(each)
+            blocks += [*([f"## {name}"] if name else []), text]
+        print(printable("\n\n".join(blocks), None, "\n"))
     if args.html is not None:
         for name, source in sources.items():
             file = args.html.with_stem(f"{args.html.stem}-{name}") if name else args.html

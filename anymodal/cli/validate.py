@@ -127,10 +127,11 @@ def _named_files(
 
 def _reads_rows(node: Mapping[str, Any], trusted_packages: Iterable[str]) -> bool:
     from anymodal import config as configuration
+    from anymodal.data.recordings import Recordings
     from anymodal.data.row_samples import RowSamples
 
     target = node.get("_target_")
     if not isinstance(target, str):
         return False
     part = configuration.resolve_target(target, trusted_packages)
-    return inspect.isclass(part) and issubclass(part, RowSamples)
+    return inspect.isclass(part) and issubclass(part, RowSamples | Recordings)

@@ -9,6 +9,7 @@ import pytest
 
 from anymodal.cli.command_line import USAGE, main
 from tests.support.data_sets import COUNT, PICTURES, lines, write_json_lines, write_shards
+from tests.support.tiny import sound
 
 
 def test_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +31,24 @@ def test_preferences_are_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert "preferences" in out and "can't be read" not in out
     assert "<p>good</p>" in page.read_text() and "<p>bad</p>" in page.read_text()
+
+
+def test_labelled_recordings_are_looked_at_and_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound(seconds=1.0).save(tmp_path / "a.wav")
+    (tmp_path / "bad.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:60])
+    (tmp_path / "a.csv").write_text(
+        "audio,start,end,label\na.wav,0,0.5,bark\na.wav,0.5,1,song\nbad.wav,0,1,bark\n"
+    )
+    page = tmp_path / "page.html"
+    assert main(["data", "inspect", str(tmp_path / "a.csv"), "--html", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "labelled recordings" in out and "1 rows can't be read" in out
+    assert "length of an interval" in out and "<p>song</p>" in page.read_text()
+    report = str(tmp_path / "r.jsonl")
+    assert main(["data", "validate", str(tmp_path / "a.csv"), "--report", report]) == USAGE
+    assert "3 rows: 1 can't be used" in capsys.readouterr().out
 
 
 def test_validate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from anymodal.tools.dataset import checking
 from anymodal.tools.dataset.checking import check_rows
 from anymodal.tools.dataset.conversion import Converter
 from anymodal.tools.dataset.inspection import statistics_text, write_page
-from anymodal.tools.dataset.splitting import SplitRule, split_rows
+from anymodal.tools.dataset.splitting import SplitRule, keys_of, split_rows
 from anymodal.tools.dataset.statistics import collect_statistics, rows_to_look_at
 from tests.support.data_sets import CONTAINERS, COUNT, PICTURES, lines, write_json_lines
 from tests.support.entries import talk
@@ -139,21 +140,30 @@ def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:
 @given(st.integers(0, 5), st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_a_group_stands_on_one_side(seed: int, people: list[int]) -> None:
     rule = SplitRule({"train": 0.7, "test": 0.3}, by="person", seed=seed)
-    parts = {person: rule.part({"person": person, "row": n}) for n, person in enumerate(people)}
-    assert all(rule.part({"person": person}) == parts[person] for person in people)
+    parts = {person: rule.part(str(person)) for person in people}
     others = SplitRule({"train": 0.7, "test": 0.3}, by="person", put={"3": "test"}, seed=seed)
     for person in people:
-        assert others.part({"person": person}) == ("test" if person == 3 else parts[person])
+        assert others.part(str(person)) == ("test" if person == 3 else parts[person])
 
 
 def test_shares_are_near_what_was_asked_for() -> None:
     rule = SplitRule({"train": 0.8, "validation": 0.1, "test": 0.1})
-    parts = [rule.part({"caption": str(n), "image": f"{n}.png"}) for n in range(2000)]
+    rows = [{"caption": str(n), "image": f"{n}.png"} for n in range(2000)]
+    parts = [rule.part(keys_of(row, None)[0]) for row in rows]
     assert [parts.count(name) / 2000 for name in rule.shares] == pytest.approx(
         [0.8, 0.1, 0.1], abs=0.03
     )
-    same = {rule.part({"caption": str(n), "image": "0.png"}) for n in range(20)}
-    assert len(same) == 1, "rows of one medium stay together"
+
+
+def test_rows_that_share_a_medium_stay_together(tmp_path: Path) -> None:
+    """Directly or through others, whatever else they have."""
+    entries = [{"image": f"{n}.png", "caption": str(n)} for n in range(12)]
+    entries += [{"images": [f"{n}.png", f"./{n + 1}.png"], "caption": ""} for n in (0, 1, 6)]
+    (tmp_path / "a.jsonl").write_text(lines(entries))
+    rule = SplitRule({"train": 0.5, "test": 0.5}, seed=1)
+    parts = split_rows(Conversations(tmp_path / "a.jsonl"), rule)
+    for group in ({0, 1, 2, 12, 13}, {6, 7, 14}):
+        assert sum(group <= {*rows} for rows in parts.values()) == 1
 
 
 def test_rows_of_parts(tmp_path: Path) -> None:
@@ -216,19 +226,24 @@ def test_a_stopped_check_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     read = []
     check = checking._problems
 
-    def counting(source: Any, rows: range) -> list[tuple[int, str]]:
-        read.append(rows)
+    def counting(source: Any, rows: Sequence[int]) -> list[tuple[int, str]]:
+        read.append([*rows])
         return check(source, rows)
 
     monkeypatch.setattr(checking, "_problems", counting)
     assert check_rows(open_data(path), report) == problems
-    assert read == [range(6, 9), range(9, 11)] and report.read_bytes() == whole
-    assert check_rows(open_data(path), report) == problems and len(read) == 2
+    assert read == [[3], [6, 7, 8], [9, 10]] and report.read_bytes() == whole
+    read.clear()
+    (tmp_path / "bad.png").write_bytes((tmp_path / "x.png").read_bytes())
+    left = check_rows(open_data(path), report)
+    assert left == [problems[0], problems[2]] and read == [[3], [7], [9]], "one was mended"
+    assert check_rows(open_data(path), report) == left and read[3:] == [[3], [9]]
+    read.clear()
     check_rows(open_data(path), report, settings="others")
-    assert len(read) == 6
+    assert len(read) == 4
     path.write_text(path.read_text() + "\n")
     check_rows(open_data(path), report)
-    assert len(read) == 10, "a file that has changed is checked anew"
+    assert len(read) == 8, "a file that has changed is checked anew"
     with pytest.raises(ValueError, match="is no report of this command"):
         check_rows(open_data(path), path)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,36 +38,48 @@ def check_rows(
     """Open every row of a data set and decode all its media.
 
     Nothing of the data is changed. The report has a line of JSON for each chunk of rows, as soon as
-    it is done, so that a stopped run goes on; rows of files that have changed are checked anew.
+    it is done, so that a stopped run goes on. Rows of files that have changed are checked anew, and
+    so are rows with a problem, whose media may have been mended; other media are not.
 
     Args:
         source: the data set.
         report: the file to write, or to go on with.
         workers: processes that decode; 0 for this one.
         settings: with others, all is checked anew.
+
+    Raises:
+        ChildProcessError: if a worker was killed; the report has what was done before.
     """
     chunks = [range(at, min(at + CHUNK, len(source))) for at in range(0, len(source), CHUNK)]
     done = dict(_read(report))
     keys = [_key(source, chunk, settings) for chunk in chunks]
-    left = [(key, chunk) for key, chunk in zip(keys, chunks, strict=True) if key not in done]
+    left: list[tuple[str, Sequence[int]]] = []
+    for key, chunk in zip(keys, chunks, strict=True):
+        if key not in done:
+            left.append((key, chunk))
+        elif done[key]:
+            left.append((key, [row for row, _ in done[key]]))
+    edges = dict(zip(keys, chunks, strict=True))
     report.parent.mkdir(parents=True, exist_ok=True)
     with report.open("a+b") as out:
         _end_line(out)
         bar = tqdm(
             total=len(source), initial=len(source) - sum(len(c) for _, c in left), unit="row"
         )
-        for (key, chunk), problems in zip(left, _checked(source, left, workers), strict=True):
-            done[key] = problems
-            line = {"chunk": key, "rows": [chunk.start, chunk.stop], "problems": problems}
-            out.write(json.dumps(line).encode() + b"\n")
-            out.flush()
-            bar.update(len(chunk))
+        for (key, rows), problems in zip(left, _checked(source, left, workers), strict=True):
+            if done.get(key) != problems:
+                done[key] = problems
+                chunk = edges[key]
+                line = {"chunk": key, "rows": [chunk.start, chunk.stop], "problems": problems}
+                out.write(json.dumps(line).encode() + b"\n")
+                out.flush()
+            bar.update(len(rows))
         bar.close()
     return [RowProblem(*problem) for key in keys for problem in done[key]]
 
 
 def _key(source: RowSamples[Any], rows: range, settings: str) -> str:
-    stamps = [(row, source.stamp(row)) for row in (rows[0], rows[-1])]
+    stamps = [(row, source.stamp(row)) for row in rows]
     return hashlib.sha256(repr((len(rows), stamps, settings)).encode()).hexdigest()[:16]
 
 
@@ -95,7 +108,7 @@ def _end_line(out: Any) -> None:
 
 
 def _checked(
-    source: RowSamples[Any], chunks: list[tuple[str, range]], workers: int
+    source: RowSamples[Any], chunks: list[tuple[str, Sequence[int]]], workers: int
 ) -> Iterator[list[tuple[int, str]]]:
     if workers == 0:
         yield from (_problems(source, chunk) for _, chunk in chunks)
@@ -103,7 +116,13 @@ def _checked(
     # Forked, so that media of a user's own and the open data set are there.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, context, _open, (source,)) as pool:
-        yield from pool.map(_problems_of_worker, [chunk for _, chunk in chunks])
+        try:
+            yield from pool.map(_problems_of_worker, [chunk for _, chunk in chunks])
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                "a worker process was ended from outside, as where memory runs out; take fewer "
+                "workers, 0 for none, and start again to go on"
+            ) from error
 
 
 _SOURCE: list[RowSamples[Any]] = []
@@ -113,11 +132,11 @@ def _open(source: RowSamples[Any]) -> None:
     _SOURCE[:] = [source]
 
 
-def _problems_of_worker(rows: range) -> list[tuple[int, str]]:
+def _problems_of_worker(rows: Sequence[int]) -> list[tuple[int, str]]:
     return _problems(_SOURCE[0], rows)
 
 
-def _problems(source: RowSamples[Any], rows: range) -> list[tuple[int, str]]:
+def _problems(source: RowSamples[Any], rows: Sequence[int]) -> list[tuple[int, str]]:
     problems = []
     for row in rows:
         try:

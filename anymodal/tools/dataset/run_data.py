@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,28 @@ def open_run_data(path: str | Path, overrides: Sequence[str] = ()) -> Sequence[A
 
 def row_sources(data: Sequence[Any]) -> dict[str, RowSamples[Sample]]:
     """Data sets in files by name; a single one has the name "" . Others are left out."""
-    named: Mapping[str, Any] = {"": data}
-    if isinstance(data, Mixture):
-        named = dict(zip(data.sources, data.datasets, strict=True))
+    named = named_sources_of(data)
     return {name: each for name, each in named.items() if isinstance(each, RowSamples)}
+
+
+def named_sources_of(data: Sequence[Any]) -> dict[str, Any]:
+    """All data sets by name; a single one has the name ""."""
+    if isinstance(data, Mixture):
+        return dict(zip(data.sources, data.datasets, strict=True))
+    return {"": data}
+
+
+def samples_text(data: Sequence[Any]) -> str:
+    """What a data set tells that isn't of rows: its samples, and how many have each label."""
+    text = f"{type(data).__name__}, {len(data):,} samples"
+    if not hasattr(data, "column"):
+        return text
+    try:
+        labels = Counter(map(str, data.column("label")))
+    except (KeyError, ValueError):  # it has others
+        return text
+    rows = [[label, f"{count:,}"] for label, count in labels.most_common()]
+    return f"{text}\n\n{markdown_table(['label', 'samples'], rows)}"
 
 
 def shares_text(mixture: Mixture[Any]) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from anymodal.config import suggest
 from anymodal.data.containers import Row
 from anymodal.data.row_samples import RowSamples
+from anymodal.tools.dataset.conversion import prefix_of
 from anymodal.tools.dataset.media_values import map_media
 from anymodal.tools.dataset.statistics import Sample
 
@@ -22,7 +24,8 @@ class SplitRule:
     Args:
         shares: of each part, by name; they sum to 1.
         by: the column whose value decides, so that rows of one value stay together; None for the
-            media that a row names, and for the whole row where it names none.
+            media that a row names, so that rows that share one do, and for the whole row where it
+            names none.
         put: parts of values of that column, by value; the others are dealt by the shares.
         seed: of the dealing.
 
@@ -46,13 +49,8 @@ class SplitRule:
             if part not in self.shares:
                 raise ValueError(f"there is no part {part!r}{suggest(part, self.shares)}")
 
-    def part(self, entry: Row) -> str:
-        """The part of a row.
-
-        Raises:
-            ValueError: if it has nothing in the column that decides.
-        """
-        group = group_of(entry, self.by)
+    def part(self, group: str) -> str:
+        """The part of a group of rows."""
         if group in self.put:
             return self.put[group]
         digest = hashlib.sha256(json.dumps([self.seed, group]).encode()).digest()
@@ -64,22 +62,59 @@ class SplitRule:
         return [part for part, share in self.shares.items() if share][-1]  # rounding
 
 
-def group_of(entry: Row, by: str | None) -> str:
-    """The value that a row shares with those that it must stay together with."""
+def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
+    """The values of a row that it shares with those that it must stay together with.
+
+    Args:
+        entry: the row.
+        by: the column that has it; None for its media.
+        home: the folder where names of media start.
+
+    Raises:
+        ValueError: if there is nothing in the column.
+    """
     if by is not None:
         value = entry.get(by)
         if value is None or value == "":
             raise ValueError(f"there is nothing in {by!r}, which decides the part")
-        return str(value)
+        return [str(value)]
     media: list[str] = []
 
     def note(value: object, _: str) -> object:
         content = value.get("bytes") or value.get("path") if isinstance(value, Mapping) else value
+        if isinstance(content, str) and not content.startswith("data:"):
+            content = posixpath.normpath(f"{home}{content}")
         media.append(hashlib.sha256(repr(content).encode()).hexdigest())
         return value
 
     map_media(entry, note)
-    return "".join(sorted(set(media))) if media else json.dumps(entry, sort_keys=True, default=repr)
+    return media or [json.dumps(entry, sort_keys=True, default=repr)]
+
+
+class Groups:
+    """Rows that share a value, directly or through others."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+
+    def add(self, keys: Sequence[str]) -> None:
+        """Join the groups of some values."""
+        first = self.name(keys[0])
+        for key in keys[1:]:
+            other = self.name(key)
+            # The smaller name is the group's, whatever the order of the rows.
+            first, larger = min(first, other), max(first, other)
+            self._parents[larger] = first
+
+    def name(self, key: str) -> str:
+        """The name of a value's group: the smallest value in it."""
+        path = []
+        while (parent := self._parents.setdefault(key, key)) != key:
+            path.append(key)
+            key = parent
+        for each in path:
+            self._parents[each] = key
+        return key
 
 
 def split_rows(source: RowSamples[Sample], rule: SplitRule) -> dict[str, Sequence[int]]:
@@ -90,21 +125,24 @@ def split_rows(source: RowSamples[Sample], rule: SplitRule) -> dict[str, Sequenc
             or a part has no rows.
     """
     parts: dict[str, list[int]] = {name: [] for name in rule.shares}
-    groups: set[str] = set()
+    joined, keys = Groups(), list[str]()
     for index in range(len(source)):
         entry = source.entry(index)
         try:
-            if rule.by is not None:
-                groups.add(group_of(entry, rule.by))
-            parts[rule.part(entry)].append(index)
+            own = keys_of(entry, rule.by, prefix_of(source.rows.home(index), source.folder) or "")
         except ValueError as error:
             raise ValueError(f"{source.rows.place(index)}: {error}") from error
+        joined.add(own)
+        keys.append(own[0])
+    groups = {joined.name(key) for key in keys}
+    for index, key in enumerate(keys):
+        parts[rule.part(joined.name(key))].append(index)
     if missing := sorted(set(rule.put) - groups):
         raise ValueError(f"no row has {missing[0]!r} in {rule.by!r}{suggest(missing[0], groups)}")
     if empty := [name for name, rows in parts.items() if not rows]:
         raise ValueError(
             f"part {empty[0]!r} has no rows: there are {len(source):,} rows"
-            + (f" of {len(groups)} groups" if rule.by else "")
+            + (f" of {len(groups)} groups" if len(groups) < len(source) else "")
             + "; give it a larger share, or put groups into it"
         )
     return dict(parts)

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from anymodal.data.conversations import Conversations
+from anymodal.data.labelled import LabelledRecording, LabelledRecordings
 from anymodal.data.preferences import Preferences, PreferenceSample, RatedReply
 from anymodal.data.row_samples import RowSamples, media_in
-from anymodal.data.schemas import is_preference, is_rating, name_of_schema
+from anymodal.data.schemas import is_preference, is_rating, is_recording, name_of_schema
 from anymodal.media import Media
 from anymodal.types import Message, Target
 
 _MAX_ERRORS = 20
-Sample = list[Message] | PreferenceSample | RatedReply
+_MOST_INTERVALS = 3
+Sample = list[Message] | PreferenceSample | RatedReply | LabelledRecording
 """What a row becomes; of a preference both replies are looked at."""
 
 
@@ -107,14 +109,26 @@ def collect_statistics(
 
 
 def sample_messages(sample: Sample) -> list[Message]:
-    """The messages of a sample; of a preference the rejected end after the chosen one."""
+    """The messages of a sample; of a preference the rejected end after the chosen one.
+
+    Of a recording the first intervals, each as a part of it with its label.
+    """
+    if isinstance(sample, LabelledRecording):
+        return [
+            message
+            for start, end, label in sample.intervals[:_MOST_INTERVALS]
+            for message in (
+                Message("user", [sample.medium.cut(start, end - start)]),
+                Message("assistant", [label]),
+            )
+        ]
     if isinstance(sample, PreferenceSample):
         return [*sample.chosen, *sample.rejected[sample.common :]]
     return sample.messages if isinstance(sample, RatedReply) else sample
 
 
 def open_samples(source: Conversations, **settings: Any) -> RowSamples[Sample]:
-    """The data set itself, or its preferences where its first row is one.
+    """The data set itself, or its preferences or recordings where its first row is one.
 
     Args:
         source: the data set.
@@ -124,6 +138,8 @@ def open_samples(source: Conversations, **settings: Any) -> RowSamples[Sample]:
         first = source.entry(0)
     except ValueError:
         return source  # to be told with the row
+    if is_recording(first):
+        return LabelledRecordings(**settings)
     return Preferences(**settings) if is_preference(first) or is_rating(first) else source
 
 
@@ -143,10 +159,17 @@ def _add_row(
     entry = source.entry(index)
     statistics.schemas[name_of_schema(entry) or "none that is known"] += 1
     statistics.columns.update(key for key, value in entry.items() if value not in (None, "", []))
+    sample = source[index]
+    if isinstance(sample, LabelledRecording):
+        statistics.labels.update(interval.label for interval in sample.intervals)
+        for start, end, _ in sample.intervals:
+            statistics.add("length of an interval", end - start)
+        statistics.media.update([f"{sample.medium.kind} shown"])
+        return _add_medium(statistics, sample.medium)
     label = entry.get("label")
     if isinstance(label, str | int):
         statistics.labels[str(label)] += 1
-    messages = sample_messages(source[index])
+    messages = sample_messages(sample)
     statistics.add("messages", len(messages))
     requests, said = (
         [m.text for m in messages if (m.role == "assistant") == s] for s in (False, True)
@@ -162,6 +185,7 @@ def _add_row(
     statistics.media.update(f"{medium.kind} shown" for medium in media)
     for medium in media_in(messages):
         _add_medium(statistics, medium)
+    return None
 
 
 def _add_medium(statistics: DataStatistics, medium: Media) -> None:
