@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.fusion.base import Fusion
+from anymodal.fusion.own_cross import OwnCrossAttention
 from anymodal.fusion.states import fuse_media
 from anymodal.io.content_credentials import ContentSigner
 from anymodal.io.training_records import StageRecord
@@ -115,6 +116,7 @@ class ComposedModel(nn.Module):
             for name, encoder in self.encoders.by_name().items():
                 fusion.set_layout(name, (fusion.encoder or encoder).layout)
             fusion.attach(language)
+        self.own_fusion = OwnCrossAttention(language) if language.reads_across else None
         counts = {name: modalities[name].num_signal_tokens for name in self.decoders}
         own = own_readers(language.readers, self.encoders.by_name())
         ids = {n: language.tokenizer.convert_tokens_to_ids(r.placeholder) for n, r in own.items()}
@@ -132,6 +134,11 @@ class ComposedModel(nn.Module):
         by_media(self.decoders.by_name(), "make")
         encoders = self.encoders.by_name()
         check_fusion(self.fusion, encoders)
+        if self.fusion is not None and self.language.reads_across:
+            raise ValueError(
+                f"{type(self.language.model).__name__} reads media by cross-attention of its own, "
+                f"beside which no {type(self.fusion).__name__} can stand; leave the fusion out"
+            )
         if self.fusion is None or not self.fusion.takes_media:
             check_projection(self.projection, encoders, self.language.width)
         for name, head in self.heads.by_name().items():
@@ -281,7 +288,7 @@ class ComposedModel(nn.Module):
         for (row, start), prompt in zip(places, prompts, strict=True):
             first = row * ids.shape[1] + start
             for item in prompt.media:
-                if self._has_no_soft_tokens(item.modality):
+                if self._has_no_soft_tokens(item.modality) or not item.places:
                     continue
                 references.setdefault(item.modality, []).append(item)
                 slots.setdefault(item.modality, []).extend(first + at for at in item.places)
@@ -312,10 +319,11 @@ class ComposedModel(nn.Module):
             soft: as of `embed`, of which it may be the same.
             encode: gives features of the modalities' encoders; None encodes every item.
         """
-        if self.fusion is None:
+        fusion = self.fusion or self.own_fusion
+        if fusion is None:
             return None
         encode = encode or self._encode_items
-        return fuse_media(self.fusion, prompts, places, encode, self.device, soft)
+        return fuse_media(fusion, prompts, places, encode, self.device, soft)
 
     def _encode_items(self, name: str, items: Sequence[MediaReference]) -> Features:
         return self.encode(name, [item.media for item in items])
@@ -325,8 +333,15 @@ class ComposedModel(nn.Module):
         features = {name: encode(name, items) for name, items in references.items()}
         texts = {name: [item.text for item in items] for name, items in references.items()}
         tokens = self._project(features, texts)
-        own = (own_soft(tokens[name], items) for name, items in references.items())
+        own = (
+            own_soft(tokens[name], items, self._own_mask(name, features[name]))
+            for name, items in references.items()
+        )
         return join_soft([each for some in own for each in some])
+
+    def _own_mask(self, name: str, features: Features) -> Tensor | None:
+        """Which features are soft tokens already, where the language model reads by itself."""
+        return None if name in self.encoders else features.mask
 
     def _cached_soft(
         self, references: Mapping[str, list[MediaReference]], cache: dict[Hashable, Tensor]
@@ -354,7 +369,8 @@ class ComposedModel(nn.Module):
             rows = [places[item.digest] for item in group]
             features = {name: Features(values[rows], mask[rows])}  # (media, N, D_m) -> (items, …)
             tokens = self._project(features, {name: [item.text for item in group]})[name]
-            yield from zip((item.key for item in group), own_soft(tokens, group), strict=True)
+            own = own_soft(tokens, group, self._own_mask(name, features[name]))
+            yield from zip((item.key for item in group), own, strict=True)
 
     # ---- Conversations that are written already -------------------------------------------------
 

@@ -67,6 +67,11 @@ class Fusion(Recorded, nn.Module, ABC):
         """States (B, N, W) of media of a modality, from its encoder's features (B, N, D_m)."""
         raise NotImplementedError(f"{type(self).__name__} reads features without `read`")
 
+    @property
+    def device(self) -> torch.device:
+        """Device of its modules."""
+        return next(self.parameters()).device
+
     def set_layout(self, name: str, layout: TokenLayout) -> None:
         """Say how an encoder orders a modality's tokens; a composed model does."""
         self.layouts[name] = layout

@@ -79,7 +79,7 @@ def _read(
     fusion: Fusion, name: str, items: Sequence[MediaReference], encode: Encode
 ) -> list[Tensor]:
     """States (N, W) of items of one modality."""
-    device = next(fusion.parameters()).device
+    device = fusion.device
     own = fusion.encoder is not None
     values, mask = fusion.encode([item.media for item in items]) if own else encode(name, items)
     values, mask = fusion.read(name, Features(values.to(device), mask.to(device)))

@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "1cf9c0c1cb1394b6", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "ce1206b3782e49d7", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "4e1c7a9cb6253a03", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import hashlib
 import inspect
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -278,6 +279,11 @@ class LanguageModel(Recorded, nn.Module):
         return self.packs and (self.num_axes > 1 or all(each is None for each in axes))
 
     @property
+    def reads_across(self) -> bool:
+        """Whether blocks of the model's own read media by cross-attention."""
+        return self.family is not None and self.family.reads_across and bool(self.readers)
+
+    @property
     def is_fused(self) -> bool:
         """Whether modules of a fusion stand around its blocks."""
         return self._begin_pass is not None
@@ -495,6 +501,9 @@ class LanguageModel(Recorded, nn.Module):
         """Scores of old and new ids at the positions passed, (…, D) → (…, V)."""
         hidden = self.finish.hidden(hidden)
         old = self._output(hidden)[..., : self.first_new]
+        if (missing := self.first_new - old.shape[-1]) > 0:
+            # Marks of media that the model never says may have no row there (Llama 3.2 Vision).
+            old = F.pad(old, (0, missing), value=-math.inf)
         rows = self.rows if self.tied else self.output_rows
         new = F.linear(hidden, rows.to(hidden.dtype))  # (..., N)
         return self.finish.scores(torch.cat([old, new], -1))

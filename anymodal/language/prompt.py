@@ -75,6 +75,7 @@ class ChatPrompt:
         opening: positions before the first message that isn't the system's.
         num_media: number of the conversation's media, also of those that nobody reads.
         axes: positions (A, T) along the language model's axes; None where they are the places.
+        looks_ahead: whether all positions depend on all media, also on those behind them.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -84,6 +85,7 @@ class ChatPrompt:
     opening: int = 0
     num_media: int = 0
     axes: Tensor | None = None
+    looks_ahead: bool = False
 
     def keys(self) -> list[Hashable]:
         """A key for each position, to compare prompts by: a token id, with its position's distance
@@ -95,8 +97,10 @@ class ChatPrompt:
             pairs = zip(self.ids, offsets, strict=True)
             keys = [(token, offset) if offset else token for token, offset in pairs]
         for reference in self.media:
-            for number, place in enumerate(reference.places):
+            for number, place in enumerate(reference.places or [reference.start]):
                 keys[place] = (reference.key, number)
+        if self.looks_ahead:
+            keys[0] = (keys[0], *(reference.key for reference in self.media))
         return keys
 
     @property
@@ -439,6 +443,8 @@ class PromptBuilder:
                 del own[: run.count]
             prompt.media.append(MediaReference(name, item, start, text, number, filled))
         prompt.media.sort(key=attrgetter("start"))
+        by_itself = (item.modality not in self.signals.inputs for item in prompt.media)
+        prompt.looks_ahead = self.language.reads_across and any(by_itself)
         placed.sort(key=itemgetter(0))
         prompt.axes = axes_of(placed, len(prompt.ids), self.language.num_axes)
         spans = zip(targets, starts, parts.target_numbers, strict=True)

@@ -14,13 +14,23 @@ from torch import Tensor
 from anymodal.language.prompt import MediaReference
 
 
-def own_soft(tokens: Tensor, items: Sequence[MediaReference]) -> list[Tensor]:
+def own_soft(
+    tokens: Tensor, items: Sequence[MediaReference], mask: Tensor | None = None
+) -> list[Tensor]:
     """Each item's own soft tokens (K, D), of those of a batch (items, longest K, D).
 
+    Args:
+        tokens: of all items, shorter ones padded.
+        items: in the same order.
+        mask: which tokens are real (items, longest K), where the language model itself gave them.
+
     Raises:
-        ValueError: if an item has more places in its prompt than it got soft tokens.
+        ValueError: if an item has more places in its prompt than it got soft tokens, or the
+            language model gave it another number of them.
     """
     counts = [len(item.places) for item in items]
+    if mask is not None:
+        _check_counts(items, counts, mask.sum(1).tolist())
     if max(counts) > tokens.shape[1]:
         raise ValueError(
             f"a prompt has {max(counts)} places for the soft tokens of a media item of "
@@ -28,6 +38,19 @@ def own_soft(tokens: Tensor, items: Sequence[MediaReference]) -> list[Tensor]:
             "positions_of() count what its forward() gives"
         )
     return [each[:count] for each, count in zip(tokens, counts, strict=True)]
+
+
+def _check_counts(
+    items: Sequence[MediaReference], counts: Sequence[int], given: Sequence[int]
+) -> None:
+    for item, count, number in zip(items, counts, given, strict=True):
+        if count != number:
+            raise ValueError(
+                f"a prompt has {count} places for the soft tokens of a media item of "
+                f"{item.modality!r}, and the language model's tower gives {number}: settings of "
+                "its processor and its configuration don't belong together; open the checkpoint "
+                "with the processor's files that it was published with"
+            )
 
 
 def join_soft(tokens: Sequence[Tensor]) -> Tensor:

@@ -124,6 +124,7 @@ PARTS: dict[str, Callable[[Path], Any]] = {
     "lmsys/vicuna-7b-v1.1": LLAMA,
     "lmsys/vicuna-7b-v1.5": tongue(publish_vicuna),
     "meta-llama/Llama-2-7b-hf": LLAMA,
+    "meta-llama/Llama-3.2-11B-Vision-Instruct": tongue(MULTIMODAL_MODELS["llama-3.2-vision"].write),
     "mtgv/MobileLLaMA-1.4B-Chat": LLAMA,
     "Efficient-Large-Model/Sana_1600M_512px_diffusers": brush("sana"),
     "Qwen/Qwen2.5-VL-7B-Instruct": tongue(MULTIMODAL_MODELS["qwen2.5-vl"].write),
@@ -184,6 +185,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "openflamingo": {
         "fusion": {"every": 1, "num_latents": 3, "depth": 1, "heads": 2, "head_width": 8}
     },
+    "llama-3.2-vision": {},
     "nvlm-x": {"fusion": {"every": 1, "heads": 2, "head_width": 8}},
 }
 """What tiny parts change of each system's configuration."""

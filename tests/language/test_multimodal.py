@@ -26,7 +26,12 @@ from anymodal.model import AnyModal
 from anymodal.projection.linear import LinearProjection
 from anymodal.training.objectives import Dialogue
 from anymodal.types import Features, Message
-from tests.support.multimodal_models import MULTIMODAL_MODELS, QWEN_PICTURES, SOUNDS
+from tests.support.multimodal_models import (
+    MULTIMODAL_MODELS,
+    QWEN_PICTURES,
+    SOUNDS,
+    MultimodalModel,
+)
 from tests.support.own_encoders import Colours
 
 QWEN = ("qwen2.5-vl", "qwen3-vl")
@@ -92,32 +97,51 @@ TALKS = [
 
 def own_inputs(model: AnyModal, talk: list[Message]) -> dict[str, Tensor]:
     """The inputs of transformers' own class for a conversation with pictures."""
+    return family_of(model).inputs(model.language.tokenizer, talk)
+
+
+def own_class(model: AnyModal, folders: dict[str, Path]) -> Any:
+    """Transformers' own class; anew where modules of it wait for passes of the composed model's."""
+    if not model.language.is_fused:
+        return model.language.model
+    family = family_of(model)
+    (name,) = (name for name, each in MULTIMODAL_MODELS.items() if each is family)
+    return family.model.from_pretrained(folders[name]).eval()
+
+
+def family_of(model: AnyModal) -> MultimodalModel:
+    """The family of a model."""
     kind = model.language.model.config.model_type
     (family,) = (each for each in MULTIMODAL_MODELS.values() if each.model_type == kind)
-    return family.inputs(model.language.tokenizer, talk)
+    return family
 
 
 @torch.no_grad()
-def test_hidden_states_are_those_of_transformers_own_class(model: AnyModal) -> None:
+def test_hidden_states_are_those_of_transformers_own_class(
+    model: AnyModal, folders: dict[str, Path]
+) -> None:
+    own = own_class(model, folders)
     for talk in TALKS:
         inputs = own_inputs(model, talk)
         prompt = model.prompts.build(talk, reply=True)
         assert prompt.ids == inputs["input_ids"][0].tolist()
-        own: Any = model.language.model
         whole = own(**inputs, output_hidden_states=True)
         (embedded,) = embed_prompts(model, [talk])
         positions = None if embedded.positions is None else embedded.positions[:, None]
-        hidden = model.language(embedded.embeds[None], positions=positions)
-        assert torch.equal(hidden, whole.hidden_states[-1])
-        logits = model.language.logits(hidden)[..., : model.language.first_new]
-        assert torch.equal(logits, whole.logits[..., : model.language.first_new])
+        hidden = model.language(embedded.embeds[None], positions=positions, media=embedded.media)
+        tolerance = {"rtol": 0, "atol": 0} if family_of(model).is_exact else {}
+        torch.testing.assert_close(hidden, whole.hidden_states[-1], **tolerance)
+        width = min(model.language.first_new, whole.logits.shape[-1])
+        logits = model.language.logits(hidden)[..., :width]
+        torch.testing.assert_close(logits, whole.logits[..., :width], **tolerance)
 
 
 @torch.no_grad()
-def test_greedy_text_is_that_of_transformers_own_class(model: AnyModal) -> None:
-    alone = []
+def test_greedy_text_is_that_of_transformers_own_class(
+    model: AnyModal, folders: dict[str, Path]
+) -> None:
+    alone, own = [], own_class(model, folders)
     for talk in TALKS:
-        own: Any = model.language.model
         inputs = own_inputs(model, talk)
         ids = own.generate(**inputs, max_new_tokens=9, do_sample=False)
         text = model.language.decode(ids[0, inputs["input_ids"].shape[1] :].tolist())
@@ -143,8 +167,13 @@ def test_keys_and_values_are_reused_over_turns(model: AnyModal) -> None:
         assert warm.text == model.chat(talk, max_new_tokens=6, temperature=0.0).text
         if number == 0:
             first = len(model.prompts.build(talk, reply=True).ids)
-        talk = [*talk, warm, Message("user", ["and", PICTURES[1 + number]])]
+        # Where a new picture changes what came before, only texts go on.
+        more = [] if model.language.reads_across else [PICTURES[1 + number]]
+        talk = [*talk, warm, Message("user", ["and", *more])]
     assert warm.usage is not None and warm.usage.cached >= first - 1
+    talk = [*talk, Message("assistant", "a"), Message("user", [PICTURES[2], PICTURES[1], "?"])]
+    warm = model.chat(talk, max_new_tokens=6, temperature=0.0, cache=cache)
+    assert warm.text == model.chat(talk, max_new_tokens=6, temperature=0.0).text
 
 
 @torch.no_grad()
@@ -181,6 +210,27 @@ def test_positions_of_clips_are_those_of_transformers(qwen: AnyModal) -> None:
     )
     assert embedded.positions is not None
     hidden = qwen.language(embedded.embeds[None], positions=embedded.positions[:, None])
+    assert torch.equal(hidden, whole.hidden_states[-1])
+
+
+@torch.no_grad()
+def test_frames_of_clips_are_read_as_by_transformers(models: dict[str, AnyModal]) -> None:
+    model = models["llava-onevision"]
+    film = clip(7, 20, 37, 4.0)
+    talk = [Message("user", [film, "then", PICTURES[0], "?"])]
+    prompt = model.prompts.build(talk, reply=True)
+    reader = model.readers["video"]
+    assert [int(place) for place in reader.chosen(film)] == [1, 3, 5]
+    (embedded,) = embed_prompts(model, [talk])
+    picture_inputs = own_inputs(model, [Message("user", PICTURES[0])])
+    whole = model.language.model(
+        torch.tensor([prompt.ids]),
+        pixel_values=picture_inputs["pixel_values"],
+        image_sizes=picture_inputs["image_sizes"],
+        pixel_values_videos=reader.prepare(film)[None],
+        output_hidden_states=True,
+    )
+    hidden = model.language(embedded.embeds[None])
     assert torch.equal(hidden, whole.hidden_states[-1])
 
 
@@ -267,7 +317,8 @@ def test_rows_are_packed_padded_or_flat_with_the_same_loss(model: AnyModal) -> N
         objective.use_flat_rows(packed is None)
         batch = objective.collate(talks)
         assert packed is not True or (len(batch.packed.ids) < len(talks)) is family.is_causal
-        assert packed is not None or (batch.needs is not None) is family.is_causal
+        is_flat = family.is_causal and not model.language.is_fused
+        assert packed is not None or (batch.needs is not None) is is_flat
         losses[packed] = objective.named_losses(batch)["text"]
     objective.use_flat_rows(False)
     torch.testing.assert_close(losses[True], losses[False])
@@ -290,7 +341,8 @@ def test_no_typed_text_becomes_a_placeholder(model: AnyModal) -> None:
     prompt = model.prompts.build([Message("user", [text, PICTURES[0], text])], reply=True)
     soft = {*model.signals.placeholders.values()}
     places = [place for place, token in enumerate(prompt.ids) if token in soft]
-    assert places == [*prompt.media[0].places] and places
+    (item,) = prompt.media
+    assert places == [*item.places] or (not item.places and places == [item.start])
 
 
 class Moves(Encoder):
@@ -385,6 +437,17 @@ def test_a_model_may_have_no_modality_but_its_own(folders: dict[str, Path], tmp_
     again = AnyModal.from_pretrained(tmp_path / "model")
     replies = [each.chat(TALKS[0], seed=0, max_new_tokens=5).text for each in (model, again)]
     assert replies[0] == replies[1]
+
+
+def test_no_place_is_left_without_its_soft_token(models: dict[str, AnyModal]) -> None:
+    model = models["qwen3-vl"]
+    reader = model.readers["image"]
+    with pytest.MonkeyPatch.context() as patch:
+        # As with a processor's settings of another checkpoint: shorter than the prompt has places.
+        patch.setattr(reader, "read", lambda batch: [tokens[:1] for tokens in read(batch)])
+        read = type(reader).read.__get__(reader)
+        with pytest.raises(ValueError, match=r"\d+ places .* tower gives 1: .* published with"):
+            embed_prompts(model, TALKS[:2])
 
 
 def test_adapters_go_to_the_language_part_alone(folders: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import transformers as hf
 from torch import Tensor
+from transformers.models.mllama import processing_mllama
 
 from anymodal.types import Message
 from tests.support.language_models import on_bytes, on_pieces
@@ -108,6 +109,9 @@ class MultimodalModel:
             and the model's inputs.
         mark: what stands for a picture in the chat template.
         types: the soft token that the model is told the places of.
+        finish: completes the inputs by their ids.
+        rowless: tokens at the vocabulary's end that the output layer has no rows for.
+        is_exact: whether results are the own class's to the bit.
     """
 
     label: str
@@ -122,6 +126,9 @@ class MultimodalModel:
     own: Callable[[list[Any]], tuple[list[str], dict[str, Any]]] = lambda _: ([], {})
     mark: str = "<|image_pad|>"
     types: str = ""
+    finish: Callable[[Tensor, dict[str, Any]], dict[str, Any]] = lambda _, inputs: inputs
+    rowless: int = 0
+    is_exact: bool = True
 
     def inputs(self, tokenizer: Any, messages: Sequence[Message]) -> dict[str, Tensor]:
         """The inputs of transformers' own class for a conversation with pictures."""
@@ -149,6 +156,7 @@ class MultimodalModel:
         if inputs and self.types:
             token = tokenizer.convert_tokens_to_ids(self.types)
             inputs = {**inputs, "token_type_ids": (ids == token).long()}
+        inputs = self.finish(ids, inputs)
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **inputs}
 
     @property
@@ -160,13 +168,16 @@ class MultimodalModel:
         """Save a new model, its tokenizer and its processors' settings."""
         torch.manual_seed(0)
         tokenizer = self.tokenizer()
-        size = int(max(tokenizer.get_vocab().values())) + 1
+        size = int(max(tokenizer.get_vocab().values())) + 1 - self.rowless
         ends = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id}
         text = {**SMALL_TEXT, "vocab_size": size, "pad_token_id": None, **ends, **self.text}
         config = self.model.config_class(
             text_config=text, vision_config=self.vision, **self.ids(tokenizer), **self.config
         )
         model = self.model(config).eval()
+        for name, weight in model.named_parameters():
+            if weight.numel() == 1 and "gate" in name:
+                weight.data.fill_(0.7)  # closed at first, so that nothing behind it would show
         model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
@@ -375,10 +386,17 @@ ANY_RESOLUTION = {
     "image_grid_pinpoints": PINPOINTS,
 }
 # All pictures of a message first.
+FRAMES = {
+    "video_processor_type": "LlavaOnevisionVideoProcessor",
+    "size": {"height": 16, "width": 16},
+    "num_frames": 3,
+}
 ONEVISION = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}"
     "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
     "{{ '<image>' }}{% endfor %}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'video') %}"
+    "{{ '<video>' }}{% endfor %}"
     "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
     "{{ '\n' + content['text'] }}{% endfor %}{{'<|im_end|>'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -405,6 +423,52 @@ def _onevision_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]
     sizes = inputs["image_sizes"].tolist()
     counts = [own._get_number_of_features(*size, 16, 16) for size in sizes]
     return ["<image>" * count for count in counts], inputs
+
+
+ACROSS = {
+    "image_processor_type": "MllamaImageProcessor",
+    "size": {"height": 16, "width": 16},
+    "max_image_tiles": 4,
+}
+LLAMA_3 = (
+    "{{ bos_token }}{% for m in messages %}"
+    "<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
+    "{% if m.content is string %}{{ m.content }}{% else %}"
+    "{% for part in m.content %}"
+    "{% if part.type == 'image' %}<|image|>{% else %}{{ part.text }}{% endif %}"
+    "{% endfor %}{% endif %}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+
+
+def _llama_3_tokenizer() -> Any:
+    marks = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|image|>"]
+    return on_bytes(
+        hf.Qwen2Tokenizer,
+        bos_token="<|endoftext|>",
+        eos_token="<|eot_id|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=marks,
+        chat_template=LLAMA_3,
+    )
+
+
+def _llama_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    processor = hf.MllamaImageProcessorPil(**ACROSS)
+    return ["<|image|>"] * len(pictures), dict(processor([pictures], return_tensors="pt"))
+
+
+def _cross_attention_mask(ids: Tensor, inputs: dict[str, Any]) -> dict[str, Any]:
+    if not inputs:
+        return inputs
+    inputs = dict(inputs)
+    counts = inputs.pop("num_tiles")
+    image = int(ids.max())  # the last of the vocabulary
+    places = [processing_mllama.get_cross_attention_token_mask(ids[0].tolist(), image)]
+    mask = processing_mllama.convert_sparse_cross_attention_mask_to_dense(
+        places, counts, 4, ids.shape[1]
+    )
+    return {**inputs, "cross_attention_mask": torch.tensor(mask)}
 
 
 SOUND_MARKS = ["<|audio_start|>", "<|audio_end|>", "<|audio_pad|>"]
@@ -517,10 +581,36 @@ MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
             "image_token_index": tokenizer.convert_tokens_to_ids("<image>"),
             "video_token_index": tokenizer.convert_tokens_to_ids("<video>"),
         },
-        {"preprocessor_config.json": ANY_RESOLUTION},
+        {
+            "preprocessor_config.json": ANY_RESOLUTION,
+            "video_preprocessor_config.json": FRAMES,
+        },
         {"image_grid_pinpoints": PINPOINTS, "vision_aspect_ratio": "anyres_max_2"},
+        reads=("image", "video"),
         own=_onevision_pictures,
         mark="<image>",
+    ),
+    "llama-3.2-vision": MultimodalModel(
+        "Llama 3.2 Vision",
+        hf.MllamaForConditionalGeneration,
+        _llama_3_tokenizer,
+        {
+            **{"num_hidden_layers": 5, "cross_attention_layers": [1, 3], "bos_token_id": 0},
+            **{"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}},
+        },
+        {
+            **{"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2},
+            **{"num_global_layers": 1, "attention_heads": 2, "vision_output_dim": 32},
+            **{"image_size": 16, "patch_size": 4, "intermediate_layers_indices": [0]},
+            "initializer_range": 0.3,
+        },
+        lambda tokenizer: {"image_token_index": tokenizer.convert_tokens_to_ids("<|image|>")},
+        {"preprocessor_config.json": ACROSS},
+        own=_llama_pictures,
+        mark="<|image|>",
+        finish=_cross_attention_mask,
+        rowless=1,
+        is_exact=False,
     ),
     "qwen3-omni": MultimodalModel(
         "Qwen3-Omni's thinker",

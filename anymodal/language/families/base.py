@@ -129,11 +129,14 @@ class MultimodalFamily(ABC):
         is_causal: whether no position sees a later one; a picture's may see each other.
         renders_parts: whether its chat template is given contents as parts, though it takes texts
             too, since its marks of media are read together with what stands beside them.
+        reads_across: whether blocks of its own read media by cross-attention, which no soft token
+            stands for (`fusion.own_cross`).
     """
 
     num_axes: ClassVar[int] = 1
     is_causal: ClassVar[bool] = True
     renders_parts: ClassVar[bool] = False
+    reads_across: ClassVar[bool] = False
 
     @abstractmethod
     def open_model(self, path_or_name: str, **settings: Any) -> Any:

@@ -18,6 +18,8 @@ from transformers.image_processing_utils import select_best_resolution
 
 from anymodal.io.protocols import TextTokenizer
 from anymodal.language.families.base import Checkpoint, ImageTextFamily, MediaReader
+from anymodal.language.families.frames import FRAME_DEFAULTS, FrameReader
+from anymodal.language.families.pixels import Settings, read_settings
 from anymodal.language.families.tiles import TileReader
 from anymodal.types import MediaPositions, SoftRun
 
@@ -81,6 +83,30 @@ class AnyResolutionReader(TileReader):
         raise NotImplementedError("tiles are read with their picture's size")
 
 
+class PooledClipReader(FrameReader):
+    """Reads clips of up to 32 frames, whose tokens are pooled 2 × 2, with a line's end behind."""
+
+    placeholder = "<video>"
+
+    def __init__(self, model: PreTrainedModel, settings: Settings) -> None:
+        super().__init__(model, settings, most=32)
+        inner: Any = model.model
+        self.line_end = nn.ParameterList([inner.image_newline])  # shared, to be told as a module
+
+    @property
+    def modules(self) -> Sequence[nn.Module]:
+        return (*super().modules, self.line_end)
+
+    def positions(self, media: Any) -> MediaPositions:
+        config = self.model.config.vision_config
+        side = math.ceil(config.image_size // config.patch_size / 2)
+        return (SoftRun(len(self.chosen(media)) * side**2 + 1),)
+
+    def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
+        read = self.model.model.get_video_features
+        return [read(each[None], return_dict=True).pooler_output[0] for each in batch]
+
+
 class LlavaOneVision(ImageTextFamily):
     """LLaVA-OneVision."""
 
@@ -90,4 +116,5 @@ class LlavaOneVision(ImageTextFamily):
         processor = LlavaOnevisionImageProcessorPil.from_pretrained(
             checkpoint.path_or_name, revision=checkpoint.revision
         )
-        return [AnyResolutionReader(model, processor)]
+        clips = read_settings(checkpoint, FRAME_DEFAULTS, clips=True)
+        return [AnyResolutionReader(model, processor), PooledClipReader(model, clips)]

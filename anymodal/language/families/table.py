@@ -11,6 +11,7 @@ from anymodal.language.families.gemma3 import Gemma3
 from anymodal.language.families.idefics import Idefics3, SmolVLM
 from anymodal.language.families.internvl import InternVL
 from anymodal.language.families.llava_onevision import LlavaOneVision
+from anymodal.language.families.mllama import Mllama
 from anymodal.language.families.qwen_omni import Qwen3OmniThinker, QwenOmniThinker
 from anymodal.language.families.qwen_vl import Qwen3VL, QwenVL
 
@@ -19,6 +20,7 @@ MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
     "idefics3": Idefics3(),
     "internvl": InternVL(),
     "llava_onevision": LlavaOneVision(),
+    "mllama": Mllama(),
     "qwen2_5_omni": QwenOmniThinker(),
     "qwen2_5_omni_thinker": QwenOmniThinker(),
     "qwen2_vl": QwenVL(),

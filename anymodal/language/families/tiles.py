@@ -38,9 +38,7 @@ class TileReader(MediaReader):
 
     @property
     def modules(self) -> Sequence[nn.Module]:
-        inner = self.model.model
-        parts = (getattr(inner, name, None) for name in _TOWERS)
-        return tuple(part for part in parts if part is not None)
+        return tower_modules(self.model)
 
     def metadata(self) -> Mapping[str, object]:
         settings: dict[str, object] = self.processor.to_dict()
@@ -66,6 +64,12 @@ class TileReader(MediaReader):
     @abstractmethod
     def features(self, tiles: Tensor) -> Tensor:
         """Soft tokens (N, K, D) of tiles."""
+
+
+def tower_modules(model: PreTrainedModel) -> tuple[nn.Module, ...]:
+    """The parts of a model that read pictures."""
+    parts = (getattr(model.model, name, None) for name in _TOWERS)
+    return tuple(part for part in parts if part is not None)
 
 
 _TOWERS = ("vision_tower", "vision_model", "multi_modal_projector", "connector")
