@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from anymodal.training.losses.base import FEATURES, LATENTS, ItemLosses, Loss, WeightedLoss
@@ -28,7 +30,7 @@ class Denoise(Loss[TargetBatch, HasTargets]):
             conditioning = target.conditioning
             if len(target.media_places) < len(conditioning.embeds):
                 conditioning = conditioning.select(list(target.media_places))
-            more = {}  # a decoder of one's own may know of no references
+            more: dict[str, Any] = {}  # a decoder of one's own may know of no references
             if target.references is not None:
                 more["references"] = target.references
             values = target.decoder.losses(target.latents, conditioning, **more)
