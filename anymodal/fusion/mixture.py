@@ -107,7 +107,7 @@ class SparseUpcycling(Fusion):
         self.capacity, self.mlp = capacity, mlp
         self.experts, self.routers = nn.ModuleDict(), nn.ModuleDict()
         self._balances: dict[str, Tensor] = {}
-        self._copies: list[tuple[nn.Module, nn.Module]] = []
+        self._dense: dict[str, nn.Module] = {}
 
     def _attach(self, language: LanguageModel, blocks: list[nn.Module]) -> None:
         for place in range(0, len(blocks), self.every):
@@ -120,15 +120,17 @@ class SparseUpcycling(Fusion):
             if not all(weight.is_floating_point() for weight in dense.parameters()):
                 raise ValueError("quantised weights can't be copied; leave out `quantize`")
             copies = [merged_copy(dense) for _ in range(self.num_experts)]
-            self._copies += [(each, dense) for each in copies]
+            self._dense[str(place)] = dense
             self.experts[str(place)] = nn.ModuleList(copies).requires_grad_(True)
             self.routers[str(place)] = nn.Linear(language.width, self.num_experts, bias=False)
             # In place of its own: its result would be thrown away.
             dense.forward = partial(self._mix, str(place))
 
     def copy_again(self) -> None:
-        for expert, dense in self._copies:
-            expert.load_state_dict(merged_copy(dense).state_dict())
+        for place, dense in self._dense.items():
+            state = merged_copy(dense).state_dict()
+            for expert in self.experts[place].children():
+                expert.load_state_dict(state)
 
     def _begin(self, current: FusionPass) -> None:
         super()._begin(current)

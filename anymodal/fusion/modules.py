@@ -25,8 +25,17 @@ def without_adapters(module: nn.Module) -> Any:
 
 
 def merged_copy(module: nn.Module) -> nn.Module:
-    """A copy of a module with no adapters and no hooks, and what adapters add in its weights."""
-    whole = nn.ModuleDict({"copy": copy.deepcopy(module)})
+    """A copy of a module with no adapters and no hooks, and what adapters add in its weights.
+
+    A `forward` that was set on the module itself isn't copied: a fusion's would take all of the
+    fusion along.
+    """
+    own = vars(module).pop("forward", None)
+    try:
+        whole = nn.ModuleDict({"copy": copy.deepcopy(module)})
+    finally:
+        if own is not None:
+            vars(module)["forward"] = own
     for name, layer in list(whole.named_modules()):
         for hooks in (layer._forward_hooks, layer._forward_pre_hooks):
             hooks.clear()

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 
 from anymodal.fusion import SparseUpcycling
 from anymodal.fusion.mixture import route
+from anymodal.fusion.modules import merged_copy
 from tests.support.golden_weights import golden_published
+from tests.support.language_kinds import make
 
 
 @pytest.mark.parametrize("case", ["drop", "nodrop"])
@@ -36,6 +38,22 @@ def test_balance_is_one_where_all_are_used_alike() -> None:
     logits = torch.eye(4).repeat(3, 1) * 1e-3
     assert route(logits, 2).balance.item() == pytest.approx(1, abs=1e-4)
     assert route(torch.eye(4)[:1].repeat(6, 1) * 50, 1).balance.item() == pytest.approx(4)
+
+
+def test_experts_begin_again_as_the_mlp_without_a_copy_of_the_fusion() -> None:
+    language = make("llama-2")
+    fusion = SparseUpcycling(widths={}, experts=2, every=1)
+    fusion.attach(language)
+    mlp = language.blocks[0].mlp
+    forward = vars(mlp)["forward"]
+    assert "forward" not in vars(merged_copy(mlp)) and vars(mlp)["forward"] is forward
+    with torch.no_grad():
+        mlp.up_proj.weight.add_(1)
+    fusion.copy_again()
+    first, second = fusion.experts["0"].children()
+    assert torch.equal(first.up_proj.weight, mlp.up_proj.weight)
+    assert torch.equal(second.up_proj.weight, mlp.up_proj.weight)
+    assert first.up_proj.weight is not second.up_proj.weight
 
 
 def test_impossible_numbers_are_refused() -> None:
