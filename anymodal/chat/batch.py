@@ -21,7 +21,8 @@ from anymodal.chat.settings import (
 from anymodal.chat.turn import Content, draw_seed, embed_prompts, reply_message
 from anymodal.config import ranges
 from anymodal.decoders.base import NonFiniteError
-from anymodal.language.generation import ReplyState, SpanReady, write_reply_batch
+from anymodal.language.generation import write_reply_batch
+from anymodal.language.reply_state import ReplyState, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.text_stream import TextToken
 from anymodal.media import Limits, Media

@@ -16,7 +16,7 @@ from anymodal.chat.references import MadeFrom, PendingReference, ReplyReferences
 from anymodal.config.ranges import NUMBER
 from anymodal.decoders.base import NonFiniteError
 from anymodal.decoders.references import Reference
-from anymodal.language.generation import SpanReady
+from anymodal.language.reply_state import SpanReady
 from anymodal.media import Media
 from anymodal.media.provenance import Provenance
 from anymodal.types import Conditioning

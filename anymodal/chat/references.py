@@ -15,8 +15,8 @@ from anymodal.decoders.references import (
     fill_slots,
 )
 from anymodal.io.message_parts import PartReader
-from anymodal.language.generation import SpanReady
 from anymodal.language.pointers import PendingMedium
+from anymodal.language.reply_state import SpanReady
 from anymodal.media import Limits, Media
 from anymodal.types import Message
 

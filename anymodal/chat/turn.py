@@ -20,10 +20,10 @@ from anymodal.chat.tools import Toolbox, ToolLike, ToolLimits
 from anymodal.config import ranges
 from anymodal.fusion.states import state_key
 from anymodal.language import generation
-from anymodal.language.generation import ReplyState
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.packing import Place, pack
 from anymodal.language.prompt import ChatPrompt
+from anymodal.language.reply_state import Prompt, ReplyState
 from anymodal.language.sampling import Sampling
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.language.text_stream import TextToken
@@ -192,7 +192,7 @@ def embed_prompts(
     conversations: Sequence[list[Message]],
     soft: dict[Hashable, Tensor] | None = None,
     tools: Sequence[ToolDefinition] = (),
-) -> list[generation.Prompt]:
+) -> list[Prompt]:
     """Conversations as embeddings; every encoder runs once for all media that `soft` lacks.
 
     Args:
@@ -221,12 +221,12 @@ def embed_prompts(
 
 def embedded_prompt(
     model: ComposedModel, prompt: ChatPrompt, embeds: Tensor, soft: dict[Hashable, Tensor]
-) -> generation.Prompt:
+) -> Prompt:
     """A prompt with its embeddings (T, D), for a reply to be written; `soft` as of `embed`."""
     builder = model.prompts
     pointers, own = builder.pointed_media(prompt), builder.own_pointers(prompt)
     media = model.fuse([prompt], [Place(0, 0)], soft)
-    return generation.Prompt(embeds, prompt.keys(), pointers, own, prompt.positions, media)
+    return Prompt(embeds, prompt.keys(), pointers, own, prompt.positions, media)
 
 
 def reply_message(content: Content, media: Mapping[int, Media], reply: ReplyState) -> Message:

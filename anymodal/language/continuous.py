@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from anymodal.language.generation import Prompt, ReplyState, SpanReady, score_replies
+from anymodal.language.generation import score_replies
 from anymodal.language.kv_cache import BatchCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
+from anymodal.language.reply_state import Prompt, ReplyState, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.text_stream import TextToken
@@ -74,7 +75,7 @@ class ContinuousBatch:
             sampling: how tokens are chosen; greedily by default.
             generator: the reply's own source of randomness, on the CPU.
             cache: positions of earlier turns, which the row takes over.
-            forced: see `generation.ReplyState`.
+            forced: see `ReplyState`.
 
         Raises:
             ValueError: if the prompt is empty or longer than the model can read.

@@ -11,8 +11,8 @@ import torch
 
 from anymodal.chat.turn import embedded_prompt
 from anymodal.fusion.states import state_key
-from anymodal.language.generation import Prompt
 from anymodal.language.packing import pack
+from anymodal.language.reply_state import Prompt
 from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
 from anymodal.serving.job import Job
 from anymodal.serving.memory import free_memory, is_out_of_memory

@@ -12,7 +12,7 @@ import torch
 
 from anymodal.chat.orders import orders_of
 from anymodal.language.continuous import BatchRow, ContinuousBatch
-from anymodal.language.generation import Prompt, SpanReady
+from anymodal.language.reply_state import Prompt, SpanReady
 from anymodal.language.text_stream import TextToken
 from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.serving.job import Job

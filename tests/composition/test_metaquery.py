@@ -17,8 +17,8 @@ from anymodal.chat.references import ReplyReferences
 from anymodal.data.null_requests import NullRequests
 from anymodal.decoders import DiffusionDecoder
 from anymodal.heads import ConnectorHead
-from anymodal.language.generation import SpanReady
 from anymodal.language.model import LanguageModel
+from anymodal.language.reply_state import SpanReady
 from anymodal.media import Image
 from anymodal.modality import Modality
 from anymodal.model import AnyModal

@@ -24,10 +24,11 @@ from anymodal.fusion import (
     SparseUpcycling,
 )
 from anymodal.language.continuous import ContinuousBatch
-from anymodal.language.generation import Prompt, generate
+from anymodal.language.generation import generate
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import LanguageModel
 from anymodal.language.packing import Place, supervised
+from anymodal.language.reply_state import Prompt
 from anymodal.language.sampling import Sampling
 from anymodal.modality import Modality
 from anymodal.model import AnyModal

@@ -9,8 +9,9 @@ import torch
 
 from anymodal.language import choices as module
 from anymodal.language.choices import END, Choice, TokenScores, pick_choice, tokenize_choices
-from anymodal.language.generation import ReplyState, generate, write_reply, write_reply_batch
+from anymodal.language.generation import generate, write_reply, write_reply_batch
 from anymodal.language.kv_cache import PrefixCache
+from anymodal.language.reply_state import ReplyState
 from anymodal.language.sampling import Sampling
 from tests.support.language_kinds import prompt_of, with_signals
 

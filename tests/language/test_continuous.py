@@ -12,9 +12,10 @@ import torch
 from transformers import Qwen3NextConfig, Qwen3NextForCausalLM
 
 from anymodal.language.continuous import BatchRow, ContinuousBatch
-from anymodal.language.generation import Prompt, SpanReady, generate
+from anymodal.language.generation import generate
 from anymodal.language.kv_cache import BatchCache, PrefixCache, new_cache
 from anymodal.language.model import LanguageModel
+from anymodal.language.reply_state import Prompt, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.text_stream import TextToken

@@ -9,15 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anymodal.language.generation import (
-    Prompt,
-    SpanReady,
-    TextStream,
-    TextToken,
-    generate,
-)
+from anymodal.language.generation import generate
 from anymodal.language.kv_cache import PrefixCache
+from anymodal.language.reply_state import Prompt, SpanReady
 from anymodal.language.sampling import Sampling
+from anymodal.language.text_stream import TextStream, TextToken
 from tests.language.test_typed_text import TYPED
 from tests.support.language_kinds import ids_in, nudge, prompt_of, sample_events, with_signals
 

@@ -11,14 +11,10 @@ from transformers import (
     Gemma2ForCausalLM,
 )
 
-from anymodal.language.generation import (
-    Prompt,
-    SpanReady,
-    generate,
-    generate_batch,
-)
+from anymodal.language.generation import generate, generate_batch
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import LanguageModel
+from anymodal.language.reply_state import Prompt, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from tests.support.language_kinds import (

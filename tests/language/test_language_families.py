@@ -7,10 +7,8 @@ import itertools
 import pytest
 import torch
 
-from anymodal.language.generation import (
-    TextStream,
-)
 from anymodal.language.model import LanguageModel
+from anymodal.language.text_stream import TextStream
 from tests.support.language_kinds import ids_of, make, with_signals
 from tests.support.language_models import FAMILIES
 

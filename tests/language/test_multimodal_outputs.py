@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anymodal.chat.turn import embed_prompts
 from anymodal.language.continuous import ContinuousBatch
-from anymodal.language.generation import SpanReady
+from anymodal.language.reply_state import SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.media import Image
 from anymodal.model import AnyModal

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anymodal.language.generation import Prompt, SpanReady, generate
+from anymodal.language.generation import generate
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.pointers import OutputKind, OwnPointers, PendingMedium, PointedMedium
+from anymodal.language.reply_state import Prompt, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.text_stream import TextToken

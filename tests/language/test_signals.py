@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from anymodal.language.generation import Prompt, SpanReady, generate
+from anymodal.language.generation import generate
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import LanguageModel
+from anymodal.language.reply_state import Prompt, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.text_stream import TextToken

@@ -22,12 +22,9 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from anymodal.language.generation import (
-    Prompt,
-    SpanReady,
-    generate,
-)
+from anymodal.language.generation import generate
 from anymodal.language.model import LanguageModel
+from anymodal.language.reply_state import Prompt, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.signal_tokens import Signals
 from anymodal.toybox.tokenizer import train_tokenizer
