@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from anymodal.decoders.base import Decoder as Decoder
     from anymodal.decoders.diffusion import DiffusionDecoder as DiffusionDecoder
     from anymodal.decoders.retrieval import RetrievalDecoder as RetrievalDecoder
+    from anymodal.decoders.speech.base import Speaker as Speaker
+    from anymodal.decoders.speech.speaker import TransformersSpeaker as TransformersSpeaker
 
 _EXPORTS = {
     "Decoder": "anymodal.decoders.base",
     "DiffusionDecoder": "anymodal.decoders.diffusion",
     "RetrievalDecoder": "anymodal.decoders.retrieval",
+    "Speaker": "anymodal.decoders.speech.base",
+    "TransformersSpeaker": "anymodal.decoders.speech.speaker",
 }
-__all__ = ["Decoder", "DiffusionDecoder", "RetrievalDecoder"]
+__all__ = ["Decoder", "DiffusionDecoder", "RetrievalDecoder", "Speaker", "TransformersSpeaker"]
 
 
 def __getattr__(name: str) -> Any:

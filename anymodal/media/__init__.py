@@ -12,6 +12,7 @@ from anymodal.media.imu import IMU
 from anymodal.media.limits import LimitError, Limits, MediaError
 from anymodal.media.points import PointCloud
 from anymodal.media.source import Source
+from anymodal.media.speech import Speech
 from anymodal.media.video import Video
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Normal",
     "PointCloud",
     "Source",
+    "Speech",
     "Thermal",
     "Video",
     "load",
@@ -39,7 +41,7 @@ def load(
 
     Args:
         source: a path, bytes or a binary file. Never a URL.
-        kind: image, depth, thermal, normal, audio, video, imu or points; None for whatever
+        kind: image, depth, thermal, normal, audio, speech, video, imu or points; None for whatever
             it is.
         limits: what is too much; `Limits()` where None.
         hints: what the file leaves open, as `sample_rate` and `units` of an `IMU`.

@@ -1,0 +1,1 @@
+"""Speakers: a text and a voice in, a medium out."""

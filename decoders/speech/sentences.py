@@ -1,0 +1,71 @@
+"""Sentences of a text that comes in pieces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[」』”]?|\n)")
+"""Where a sentence may end; a point counts only before a space, so no number is cut."""
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:[A-Z]|(?i:mr|mrs|ms|dr|prof|st|vs|etc|fig|approx|e\.g|i\.e|z\.b|d\.h))\.$"
+)
+"""A text whose last point ends no sentence."""
+_BREAK = re.compile(r"[,;:，；：、)–—]\s*|\s+")
+_WORD = re.compile(r"\w")
+
+
+class SentenceSplitter:
+    """Cuts a text into sentences as it comes.
+
+    Args:
+        max_characters: the longest sentence; a longer one is cut between words.
+    """
+
+    def __init__(self, max_characters: int = 300) -> None:
+        self.max_characters = max_characters
+        self._rest = ""
+
+    def push(self, text: str) -> Iterator[str]:
+        """Take a piece of text; give the sentences that are complete by now."""
+        self._rest += text
+        start = 0
+        while (match := _END.search(self._rest, start)) is not None:
+            if match[0] == "." and _ABBREVIATION.search(self._rest[: match.end()]):
+                start = match.end()
+                continue
+            sentence, self._rest = self._rest[: match.end()], self._rest[match.end() :]
+            start = 0
+            yield from self._parts(sentence)
+
+    def flush(self) -> Iterator[str]:
+        """Give what is left at the end of the text."""
+        sentence, self._rest = self._rest, ""
+        yield from self._parts(sentence)
+
+    def _parts(self, sentence: str) -> Iterator[str]:
+        sentence = " ".join(sentence.split())
+        while len(sentence) > self.max_characters:
+            limit = self.max_characters
+            breaks = _BREAK.finditer(sentence[: limit + 1])
+            ends = [len(sentence[: match.end()].rstrip()) for match in breaks]
+            at = next((end for end in reversed(ends) if limit // 2 < end <= limit), limit)
+            yield from _spoken(sentence[:at].strip())
+            sentence = sentence[at:].strip()
+        yield from _spoken(sentence)
+
+
+def _spoken(text: str) -> Iterator[str]:
+    if is_speakable(text):
+        yield text
+
+
+def is_speakable(text: str) -> bool:
+    """Return whether there is anything to say in a text; punctuation alone is nothing."""
+    return _WORD.search(text) is not None
+
+
+def sentences_of(text: str, max_characters: int = 300) -> list[str]:
+    """The sentences of a whole text."""
+    splitter = SentenceSplitter(max_characters)
+    return [*splitter.push(text), *splitter.flush()]
