@@ -108,6 +108,8 @@ class ComposedModel(nn.Module):
         self.encoders = Parts({n: e for n, e, _, _ in parts if e is not None}, _ANOTHER_MODEL)
         self.decoders = Parts({n: d for n, _, d, _ in parts if d is not None}, _REPLACE)
         self.heads = Parts({n: h for n, _, d, h in parts if d is not None and h}, _REPLACE)
+        speakers = {n: m.speaker for n, m in modalities.items() if m.speaker is not None}
+        self.speakers = Parts(speakers, _ANOTHER_MODEL)
         self._check()  # before the language model gets tokens, which nothing takes back
         if projection is not None:
             for name, encoder in self.encoders.by_name().items():
@@ -131,7 +133,7 @@ class ComposedModel(nn.Module):
 
     def _check(self) -> None:
         by_media(self.encoders.by_name(), "read")
-        by_media(self.decoders.by_name(), "make")
+        by_media({**self.decoders.by_name(), **self.speakers.by_name()}, "make")
         encoders = self.encoders.by_name()
         check_fusion(self.fusion, encoders)
         if self.fusion is not None and self.language.reads_across:
@@ -155,6 +157,7 @@ class ComposedModel(nn.Module):
             self.projection is not None and self.projection.reads_text,
             by_media(self.decoders.by_name(), "make"),
             self._reference_classes(),
+            by_media(self.speakers.by_name(), "speak"),
         )
 
     def _reference_classes(self) -> dict[str, list[type[Media]]]:
@@ -169,6 +172,7 @@ class ComposedModel(nn.Module):
             (self.encoders, modality.encoder),
             (self.decoders, modality.decoder),
             (self.heads, modality.head),
+            (self.speakers, modality.speaker),
         ):
             if part is not None and parts.get(name) is not part:
                 parts.put(name, part)

@@ -13,7 +13,7 @@ from anymodal.config import ranges
 from anymodal.media import Media
 
 if TYPE_CHECKING:
-    from anymodal.decoders import Decoder
+    from anymodal.decoders import Decoder, Speaker
     from anymodal.encoders import Encoder
     from anymodal.fusion import Fusion
     from anymodal.heads import Head
@@ -26,7 +26,8 @@ SAMPLING: Mapping[str, Any] = {"steps": 20, "guidance": 4.0}
 
 @dataclass(frozen=True)
 class Modality:
-    """The parts that serve one modality; one with an encoder can be read, one with a decoder made.
+    """The parts that serve one modality; one with an encoder can be read, one with a decoder made,
+    and one with a speaker spoken.
 
     A modality is of one class of media. A model's parts are changed by its own methods, such as
     `AnyModal.replace_decoder`, which check that they fit; a `Modality` itself can't be changed.
@@ -37,16 +38,17 @@ class Modality:
         head: a signal span's hidden states to conditioning; needed with a decoder.
         num_signal_tokens: signals in a span.
         sampling: settings of `Decoder.sample` for chat: steps and guidance; `SAMPLING` has those
-            that are left out.
+            that are left out. Of a speaker, those of `Speaker.speak`, and which passages it speaks.
         null_request: a request, as a rule the empty one, whose signal span guidance leads away from
             in the place of the decoder's own empty caption, as a model learns it that reads
             `NullRequests` now and then; a `negative_prompt` is read in its place. None for the
             decoder's own.
+        speaker: a reply's text to media; instead of a decoder.
 
     Raises:
-        ValueError: for a decoder without head or signals, a modality with neither part, parts of
-            two classes of media, settings that the decoder doesn't take, or a `null_request` for a
-            decoder that takes no conditioning to lead away from.
+        ValueError: for a decoder without head or signals, or beside a speaker, a modality with no
+            part, parts of two classes of media, settings that are not taken, or a `null_request`
+            for a decoder that takes no conditioning to lead away from.
     """
 
     encoder: Encoder | None = None
@@ -55,20 +57,27 @@ class Modality:
     num_signal_tokens: int = 0
     sampling: dict[str, Any] = field(default_factory=dict)
     null_request: str | None = None
+    speaker: Speaker | None = None
 
     def __post_init__(self) -> None:
-        if self.encoder is None and self.decoder is None:
-            raise ValueError("a modality needs an encoder, a decoder or both")
+        if self.encoder is None and self.decoder is None and self.speaker is None:
+            raise ValueError("a modality needs an encoder, a decoder, both, or a speaker")
+        if self.speaker is not None and self.decoder is not None:
+            raise ValueError(
+                "a modality is made by a decoder or spoken by a speaker; make two of them"
+            )
         if self.decoder is not None and (self.head is None or self.num_signal_tokens < 1):
             raise ValueError(
                 "a decoder needs a head and at least one signal token, not "
                 f"num_signal_tokens={self.num_signal_tokens}"
             )
-        if self.encoder is not None and self.decoder is not None:
-            read, made = self.encoder.media, self.decoder.media
+        maker = self.decoder if self.decoder is not None else self.speaker
+        if self.encoder is not None and maker is not None:
+            read, made = self.encoder.media, maker.media
             if read is not made:
+                verb = "decoder makes" if maker is self.decoder else "speaker makes"
                 raise ValueError(
-                    f"the encoder reads {read.__name__} and the decoder makes {made.__name__}; "
+                    f"the encoder reads {read.__name__} and the {verb} {made.__name__}; "
                     "a modality is of one class of media, so make two modalities of them"
                 )
         if self.null_request is not None and not _takes_negative(self.decoder):
@@ -79,25 +88,26 @@ class Modality:
             )
         given = self.sampling
         # Defaults first: `settings` lays the given ones over what is there.
-        object.__setattr__(self, "sampling", dict(SAMPLING))  # frozen for everybody else
+        defaults = dict(SAMPLING) if self.speaker is None else {}
+        object.__setattr__(self, "sampling", defaults)  # frozen for everybody else
         object.__setattr__(self, "sampling", self.settings(given))
 
     def settings(self, given: object, place: str = "sampling") -> dict[str, Any]:
-        """Give settings of the decoder, checked: those given over the modality's own.
+        """Give settings of the decoder or speaker, checked: those given over the modality's own.
 
         Raises:
             ValueError: one is unknown, of the wrong type or out of its range.
         """
         # Checked twice: alone, so that errors name what was given, and joined, as it is used.
-        check = ranges.check_sampling if self.decoder is None else self.decoder.check_settings
+        maker = self.decoder if self.decoder is not None else self.speaker
+        check = ranges.check_sampling if maker is None else maker.check_settings
         given = check(given, place=place)
         return check({**self.sampling, **given}, place=place)
 
     @property
     def media(self) -> type[Media]:
-        """The class of media that this modality reads or makes."""
-        part = self.encoder if self.encoder is not None else self.decoder
-        assert part is not None
+        """The class of media that this modality reads, makes or speaks."""
+        part = next(p for p in (self.encoder, self.decoder, self.speaker) if p is not None)
         return part.media
 
 
@@ -143,7 +153,7 @@ class Parts(nn.ModuleDict):
 
 
 def by_media(
-    parts: Mapping[str, Encoder | Decoder | MediaReader], verb: str
+    parts: Mapping[str, Encoder | Decoder | Speaker | MediaReader], verb: str
 ) -> dict[type[Media], str]:
     """Map each class of media to the modality whose part serves it.
 

@@ -108,14 +108,14 @@ class AnyModal(ChatModel):
         like: str | None = None,
         encoder: Mapping[str, Any] | None = None,
     ) -> None:
-        """Let the model read one more modality; what it knew before stays as it is.
+        """Let the model read or speak one more modality; what it knew before stays as it is.
 
-        The modality gets a placeholder token and entries of its own in the projection, for a
-        stage to train (`projection.*.<name>*`).
+        A modality that is read gets a placeholder token and entries of its own in the projection,
+        for a stage to train (`projection.*.<name>*`). One that is spoken needs nothing.
 
         Args:
             name: the new modality.
-            modality: with an encoder and no decoder.
+            modality: with an encoder and no decoder, or with a speaker alone.
             like: a modality whose entries in the projection to start from.
             encoder: how a configuration builds the encoder, such as
                 `{"_target_": "touch.TouchEncoder"}`, where it can't tell by itself, as one whose

@@ -282,6 +282,15 @@ class MediumProgress:
 
 
 @dataclass(frozen=True)
+class MediumDelta:
+    """A piece of the medium at `index`, as soon as it is made, such as a sentence of speech."""
+
+    index: int
+    modality: str
+    media: Media
+
+
+@dataclass(frozen=True)
 class MediumReady:
     """The medium at `index` is finished."""
 
@@ -321,4 +330,13 @@ class Done:
     message: Message
 
 
-Event = TextDelta | ToolCalled | ToolFinished | MediumStarted | MediumProgress | MediumReady | Done
+Event = (
+    TextDelta
+    | ToolCalled
+    | ToolFinished
+    | MediumStarted
+    | MediumProgress
+    | MediumDelta
+    | MediumReady
+    | Done
+)

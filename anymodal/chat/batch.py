@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -18,6 +19,7 @@ from anymodal.chat.settings import (
     check_settings,
     has_own_choices,
 )
+from anymodal.chat.speech import SpeechOrder, SpeechOrders, join_speech, speak
 from anymodal.chat.turn import Content, draw_seed, embed_prompts, reply_message
 from anymodal.config import ranges
 from anymodal.decoders.base import NonFiniteError
@@ -26,7 +28,7 @@ from anymodal.language.reply_state import ReplyState, SpanReady
 from anymodal.language.sampling import Sampling
 from anymodal.language.text_stream import TextToken
 from anymodal.media import Limits, Media
-from anymodal.types import Message
+from anymodal.types import MediumStarted, Message
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -44,7 +46,18 @@ class _Draft:
     content: Content = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     media: dict[int, Media] = field(default_factory=dict)
+    speech: list[SpeechOrder] = field(default_factory=list)
     error: NonFiniteError | None = None
+
+    def take(self, items: Iterable[str | MediumStarted | SpeechOrder | int]) -> None:
+        """Take text, and what it says about speech."""
+        for item in items:
+            if isinstance(item, str):
+                self.content.append(item)
+            elif isinstance(item, MediumStarted):
+                self.content.append(item.index)
+            elif isinstance(item, SpeechOrder):
+                self.speech.append(item)
 
     def ready_orders(self) -> list[Order]:
         """Orders of media that aren't made yet and can be now; none where one failed."""
@@ -114,6 +127,8 @@ def reply_many(
         answers = write_reply_batch(states, prompts)
         each = zip(states, answers, seeds[some], made_from[some], strict=True)
         drafts += [_draft(model, *one, media_settings) for one in each]
+    for draft in drafts:
+        _speak(model, draft, media_settings)
     # After all texts, so that media of one modality share batches across replies.
     while ready := [(draft, order) for draft in drafts for order in draft.ready_orders()]:
         for name in model.decoders:
@@ -168,16 +183,33 @@ def _draft(
     references: ReplyReferences,
     settings: Mapping[str, Mapping[str, Any]],
 ) -> _Draft:
-    draft = _Draft(reply)
+    draft, next_index = _Draft(reply), itertools.count()
+    speech = SpeechOrders(model, settings, seed)
     for event in answer:
         if isinstance(event, TextToken):
-            draft.content.append(event.text)
+            draft.take(speech.push(event.text, next_index))
         else:
-            orders = orders_of(model, event, len(draft.orders), seed, settings, references)
+            orders = orders_of(model, event, next(next_index), seed, settings, references)
             # The index holds the medium's place among the texts until it is made.
             draft.content.extend(order.index for order in orders)
             draft.orders.extend(orders)
+            next_index = itertools.count(orders[-1].index + 1)
+    draft.take(speech.flush(next_index))
     return draft
+
+
+def _speak(model: ComposedModel, draft: _Draft, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Speak a reply, sentence by sentence."""
+    pieces: dict[tuple[int, str], list[Media]] = {}
+    for order in draft.speech:
+        try:
+            medium = speak(model, order, settings[order.name])
+        except NonFiniteError as error:
+            draft.error = draft.error or error
+            return
+        pieces.setdefault((order.index, order.name), []).append(medium)
+    for (index, name), media in pieces.items():
+        draft.media[index] = join_speech(model, name, media, draft.speech[0].reply_seed)
 
 
 def _make_media(

@@ -62,7 +62,7 @@ class ChatModel(ComposedModel):
             ValueError: none does, by what the first of them says against it.
         """
         names, errors = [], []
-        for name in self.decoders:
+        for name in (*self.decoders, *self.speakers):
             try:
                 self.modalities[name].settings(setting)
                 names.append(name)

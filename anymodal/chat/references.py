@@ -72,7 +72,8 @@ class ReplyReferences:
         self.model = model
         self.settings = settings or {}
         self.points = points and model.signals.pointers > 0
-        self.media = [medium for message in messages for medium in message.media]
+        media = [medium for message in messages for medium in message.media]
+        self.media = [each for each in media if type(each) not in model.prompts.speakers]
         self._indices: list[int] = []  # of the media of the reply's spans so far
         if references is not None and not isinstance(references, Mapping):
             raise ValueError(

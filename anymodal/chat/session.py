@@ -280,7 +280,12 @@ class Session:
             messages.append(transcript_message(turn.question, turn.files))
             reply = transcript_message(turn.reply, turn.reply_files)
             messages.append({**reply, "seed": turn.seed})
-        settings: dict[str, object] = {"sampling": self.sampling, **self.text}
+        # A voice that is a recording is no value of a text file, so who goes on names it again.
+        sampling = {
+            name: {key: value for key, value in settings.items() if not isinstance(value, Media)}
+            for name, settings in self.sampling.items()
+        }
+        settings: dict[str, object] = {"sampling": sampling, **self.text}
         return {"seed": self.seed, "settings": settings, "messages": messages}
 
     def save(self, path: str | Path) -> Path:

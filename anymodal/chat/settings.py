@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 
 from anymodal.config import suggest
+from anymodal.decoders.speech.base import NONE, PASSAGES
 from anymodal.language.sampling import Sampling
+from anymodal.media import Audio
 from anymodal.types import Message
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ class TextSettings(TypedDict, total=False):
 
 
 class MediaSettings(TypedDict, total=False):
-    """Settings of sampling media of one modality.
+    """Settings of media of one modality.
 
     A setting that is left out is the modality's own. Where a decoder of your own takes more, give a
     subclass that has them.
@@ -94,6 +97,18 @@ class DiffusionSettings(MediaSettings, total=False):
     (Brooks et al. 2023, arXiv:2211.09800, equation 3)."""
 
 
+class SpeechSettings(MediaSettings, total=False):
+    """Settings of speech, of those that a speaker takes."""
+
+    passages: str
+    """Which passages of a reply are spoken: those that it marks (`marked`, the default), `all` of
+    it, or `none`."""
+    voice: str | Audio | None
+    """Whose: the name of a voice that the speaker has, or a recording of somebody who speaks."""
+    temperature: float
+    """0 takes the likeliest sound; more draws."""
+
+
 MediaSettingsByModality = Mapping[str, MediaSettings]
 
 
@@ -109,27 +124,41 @@ def check_settings(
         others: further names that a misspelt setting may have meant.
 
     Returns:
-        How tokens are chosen, and arguments of `Decoder.sample` by modality.
+        How tokens are chosen, and arguments of `Decoder.sample` and `Speaker.speak` by modality.
 
     Raises:
         ValueError: a setting or a modality is unknown, or a value of the wrong type or range.
     """
-    choice = Sampling.of(text, others)
+    choice = _of_decoders(model, Sampling.of(text, others))
     by_modality = {} if sampling is None else sampling
     if not isinstance(by_modality, Mapping):
         raise ValueError(
             f"sampling={sampling!r}; give settings by modality, as {{'image': {{'steps': 20}}}}"
         )
+    outputs = [*model.decoders, *model.speakers]
     for name in by_modality:
-        if name not in model.decoders:
-            outputs = ", ".join(model.decoders) or "text alone"
-            hint = suggest(name, model.decoders) if model.decoders else ""
-            raise ValueError(f"this model makes no {name!r}; it makes {outputs}{hint}")
-    # Of every decoder, since nobody knows yet which media the reply will ask for.
-    return choice, {
+        if name not in outputs:
+            listing = ", ".join(outputs) or "text alone"
+            hint = suggest(name, outputs) if outputs else ""
+            raise ValueError(f"this model makes no {name!r}; it makes {listing}{hint}")
+    # Of every output, since nobody knows yet which media the reply will ask for.
+    settings = {
         name: model.modalities[name].settings(by_modality.get(name, {}), f"sampling of {name!r}")
-        for name in model.decoders
+        for name in outputs
     }
+    allowed = text.get("modalities")
+    for name in model.speakers:
+        if allowed is not None and name not in allowed:
+            settings[name][PASSAGES] = NONE
+    return choice, settings
+
+
+def _of_decoders(model: ComposedModel, choice: Sampling) -> Sampling:
+    """How tokens are chosen, of which none asks for speech."""
+    if choice.modalities is None:
+        return choice
+    names = [name for name in choice.modalities if name not in model.speakers]
+    return dataclasses.replace(choice, modalities=names)
 
 
 def has_own_choices(choices: object) -> TypeGuard[Sequence[Sequence[str] | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
@@ -15,6 +16,7 @@ from anymodal.chat.orders import Order, Report, make, next_orders, orders_of, re
 from anymodal.chat.references import ReferencesByModality, ReplyReferences
 from anymodal.chat.reply_text import ReplyText
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings, check_settings
+from anymodal.chat.speech import ReplySpeech, speaking
 from anymodal.chat.tool_turn import answer_with_tools
 from anymodal.chat.tools import Toolbox, ToolLike, ToolLimits
 from anymodal.config import ranges
@@ -135,21 +137,27 @@ def _stream(
     content: Content = []
     orders: list[Order] = []
     reply = ReplyState(model.language, model.signals, prompt, choice, generator)
-    text = ReplyText(offer.fmt)
-    for event in generation.write_reply(reply, prompt, cache):
-        if isinstance(event, TextToken):
-            yield from _noted(text.push(event.text, event.logprobs), content)
-        else:
-            yield from _noted(text.flush(), content)  # no call reaches beyond a medium
-            index = offer.num_media + len(orders)
+    text, next_index = ReplyText(offer.fmt), itertools.count(offer.num_media)
+    with speaking(model, media_settings, seed) as speech:
+        for event in generation.write_reply(reply, prompt, cache):
+            if isinstance(event, TextToken):
+                pieces = text.push(event.text, event.logprobs)
+                yield from _noted(pieces, content, speech, next_index)
+                continue
+            # No call reaches beyond a medium.
+            yield from _noted(text.flush(), content, speech, next_index)
+            index = next(next_index)
             for order in orders_of(model, event, index, seed, media_settings, references):
                 orders.append(order)
                 content.append(order.index)
                 yield MediumStarted(order.index, event.name)
-    yield from _noted(text.flush(), content)
-    media: dict[int, Media] = {}
+            next_index = itertools.count(orders[-1].index + 1)
+        yield from _noted(text.flush(), content, speech, next_index)
+        yield from speech.finish(next_index)
+        media = dict(speech.media)
+    num_spoken = len(media)
     # Only now: decoders work in batches, and nobody should wait for a picture amid a sentence.
-    while len(media) < len(orders):
+    while len(media) < len(orders) + num_spoken:
         waiting = [order for order in orders if order.index not in media]
         same = next_orders(waiting, media)
         name = same[0].name
@@ -163,12 +171,23 @@ def _stream(
 
 
 def _noted(
-    events: Iterable[TextDelta | ToolCalled], content: Content
-) -> Iterator[TextDelta | ToolCalled]:
-    """The events as they are; what they tell goes into the content."""
+    events: Iterable[TextDelta | ToolCalled],
+    content: Content,
+    speech: ReplySpeech,
+    next_index: Iterator[int],
+) -> Iterator[Event]:
+    """The events, with those of speech; what they tell goes into the content."""
     for event in events:
-        content.append(event.text if isinstance(event, TextDelta) else event.call)
-        yield event
+        if isinstance(event, ToolCalled):
+            content.append(event.call)
+            yield event
+            continue
+        for piece in speech.push(event, next_index):
+            if isinstance(piece, TextDelta):
+                content.append(piece.text)
+            elif isinstance(piece, MediumStarted):
+                content.append(piece.index)
+            yield piece
 
 
 def _make(

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
-from anymodal.chat.settings import DiffusionSettings, MediaSettings, TextSettings
+from anymodal.chat.settings import (
+    DiffusionSettings,
+    MediaSettings,
+    SpeechSettings,
+    TextSettings,
+)
 from anymodal.config import suggest
+from anymodal.media import Audio
 
 if TYPE_CHECKING:
     from anymodal.chat.session import Session
@@ -25,6 +32,8 @@ def apply_setting(session: Session, name: str, text: str) -> None:
         ValueError: the setting is unknown, or its value of the wrong type or out of its range.
     """
     value, name = _value_of(text.strip()), name.strip()
+    if name.rpartition(".")[2] == "voice":
+        value = _voice_of(value)
     if name in TextSettings.__annotations__:
         session.configure(**cast(TextSettings, {name: value}))
         return
@@ -44,6 +53,12 @@ def _value_of(text: str) -> Any:
         return text
 
 
+def _voice_of(value: Any) -> Any:
+    """A voice's name as it is; a file as the recording that it holds."""
+    path = Path(str(value)).expanduser()
+    return Audio.load(path) if path.suffix and path.is_file() else value
+
+
 def _takers(session: Session, name: str, setting: MediaSettings) -> list[str]:
     """The modalities whose decoders take a setting.
 
@@ -53,7 +68,8 @@ def _takers(session: Session, name: str, setting: MediaSettings) -> list[str]:
     try:
         return session.model.modalities_with(setting)
     except ValueError as error:
-        names = [*TextSettings.__annotations__, *get_type_hints(DiffusionSettings)]
+        media = get_type_hints(DiffusionSettings) | get_type_hints(SpeechSettings)
+        names = [*TextSettings.__annotations__, *media]
         if name in names or "there is no setting" not in str(error):
             raise
         raise ValueError(f"there is no setting {name!r}{suggest(name, names)}") from None
@@ -63,7 +79,7 @@ def describe_settings(session: Session) -> str:
     """The settings that differ from the model's own, a line each."""
     lines = [f"{name} {json.dumps(value)}" for name, value in session.text.items()]
     lines += [
-        f"{modality}.{name} {json.dumps(value)}"
+        f"{modality}.{name} {json.dumps(value, default=repr)}"
         for modality, settings in session.sampling.items()
         for name, value in settings.items()
     ]

@@ -25,7 +25,7 @@ from anymodal.composition.save import model_metadata, own_weights
 from anymodal.composition.shape import SETTING_KEYS, Config
 from anymodal.composition.validate import validate_model
 from anymodal.config import BuildPart, ConfigError
-from anymodal.decoders import Decoder
+from anymodal.decoders import Decoder, Speaker
 from anymodal.decoders.deferred import DeferDecoders
 from anymodal.encoders import Encoder
 from anymodal.fusion import Fusion
@@ -148,7 +148,8 @@ def _build_model(
     settings = {key: config[key] for key in names if key in config}
     model = cls(language, projection, modalities, own_config, fusion=fusion, **settings)
     readers = [fusion.encoder] if fusion is not None and fusion.encoder is not None else []
-    for part in (*model.encoders.values(), *model.decoders.values(), *readers):
+    makers = (*model.decoders.values(), *model.speakers.values())
+    for part in (*model.encoders.values(), *makers, *readers):
         part.requires_grad_(False)  # until a stage says otherwise
     own_config.pop("weights", None)  # a saved model has its own, and must not start from these
     return model
@@ -165,8 +166,11 @@ def _modality(
         decoder = _of_kind(build(node["decoder"]), Decoder, f"{place}.decoder")
         widths = {"input_width": language.width, "num_signal_tokens": node["num_signal_tokens"]}
         head = _of_kind(build(node.get("head"), spec=decoder.spec, **widths), Head, f"{place}.head")
+    speaker = None
+    if node.get("speaker"):
+        speaker = _of_kind(build(node["speaker"]), Speaker, f"{place}.speaker")
     settings = {key: node[key] for key in SETTING_KEYS if key in node}
-    return Modality(encoder=encoder, decoder=decoder, head=head, **settings)
+    return Modality(encoder=encoder, decoder=decoder, head=head, speaker=speaker, **settings)
 
 
 def _of_kind(part: object, kind: Callable[..., Part], place: str) -> Part:

@@ -10,7 +10,7 @@ from anymodal.composition.folders import read_config
 from anymodal.config import HERE
 from anymodal.config.printable import printable
 from anymodal.config.yaml_files import read_yaml
-from anymodal.io.checkpoint import CARD, CONFIG, WEIGHTS, read_manifest, replacing
+from anymodal.io.checkpoint import CARD, CONFIG, WEIGHTS, read_manifest, replacing, with_components
 from anymodal.io.hub_repository import GENERATED
 from anymodal.io.results import markdown_table
 from anymodal.io.sources import REPOSITORY
@@ -45,7 +45,7 @@ def model_card(folder: Path, name: str, licence: str | None = None) -> str:
     config, parts, records = read_config(folder), read_manifest(folder), read_stages(folder)
     modalities = config["modalities"]
     reads = [key for key, node in modalities.items() if node.get("encoder")]
-    makes = [key for key, node in modalities.items() if node.get("decoder")]
+    makes = [k for k, node in modalities.items() if node.get("decoder") or node.get("speaker")]
     sections = [
         f"---\n{_metadata(parts, records, makes, licence)}\n---",
         f"{GENERATED}\n\n# {name}",
@@ -141,7 +141,7 @@ def _source(part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _part_table(parts: Parts) -> str:
     rows = []
-    for label, part in parts.items():
+    for label, part in with_components(parts).items():
         source = _source(part)
         kind = str(source.get("class", "")).rpartition(".")[2]
         cells = (source.get("name") or kind, source.get("revision"), source.get("licence"))
@@ -151,6 +151,7 @@ def _part_table(parts: Parts) -> str:
 
 
 def _licence_note(parts: Parts, licence: str | None) -> str:
+    parts = with_components(parts)
     forbids = [name for name, part in parts.items() if _source(part).get("commercial_use") is False]
     unknown = [name for name, part in parts.items() if not _source(part).get("licence")]
     trained = f"What was trained is under {licence}." if licence else (

@@ -67,7 +67,8 @@ class Description:
         nodes_by_name = config.setdefault("modalities", {})
         for name, modality in model.modalities.items():
             node = nodes_by_name.setdefault(name, {})
-            parts = {"encoder": modality.encoder, "decoder": modality.decoder}
+            parts: dict[str, object] = {"encoder": modality.encoder, "decoder": modality.decoder}
+            parts["speaker"] = modality.speaker
             for key, part in parts.items():
                 if not node.get(key) and part is not None:
                     node[key] = self._node(part, f"{name}-{key}")
@@ -75,6 +76,7 @@ class Description:
                 node["head"] = self._node(modality.head, f"{name}-head", "head")
             if modality.decoder is not None:
                 node["num_signal_tokens"] = modality.num_signal_tokens
+            if modality.decoder is not None or modality.speaker is not None:
                 node["sampling"] = copy.deepcopy(dict(modality.sampling))
                 node["null_request"] = modality.null_request
             nodes_by_name[name] = {key: value for key, value in node.items() if value is not None}
@@ -235,7 +237,8 @@ def nodes(model: ComposedModel, config: Config) -> Iterator[tuple[str, Node, obj
     if model.fusion is not None and config.get("fusion"):
         yield from _with_inner("fusion", config["fusion"], model.fusion, parts)
     for name, settings in config.get("modalities", {}).items():
-        for key, parts_by_name in (("encoder", model.encoders), ("decoder", model.decoders)):
+        kinds = {"encoder": model.encoders, "decoder": model.decoders, "speaker": model.speakers}
+        for key, parts_by_name in kinds.items():
             if settings.get(key) and name in parts_by_name:
                 yield from _with_inner(f"{name}-{key}", settings[key], parts_by_name[name], parts)
 

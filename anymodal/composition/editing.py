@@ -41,13 +41,19 @@ def add_modality(
     like: str | None = None,
     encoder: Mapping[str, Any] | None = None,
 ) -> None:
-    """Let a model read one more modality: see `AnyModal.add_modality`."""
+    """Let a model read or speak one more modality: see `AnyModal.add_modality`."""
+    if name in model.modalities:
+        raise ValueError(f"a modality {name!r} is known already; choose another name")
+    if modality.speaker is not None and modality.encoder is None:
+        _add_speaker(model, name, modality)
+        return
     part = modality.encoder
     fused = model.fusion is not None
     if part is None or modality.decoder is not None or model.projection is None or fused:
         raise ValueError(
-            f"{name!r} can't be added: only a modality with an encoder and no decoder can, to "
-            "a model with a projection and no fusion; compose a new model from this one's parts"
+            f"{name!r} can't be added: only a modality with a speaker alone can, or one with an "
+            "encoder and no decoder, to a model with a projection and no fusion; compose a new "
+            "model from this one's parts"
         )
     if (reader := model.prompts.encoders.get(modality.media)) is not None:
         kind = modality.media.__name__
@@ -56,8 +62,6 @@ def add_modality(
             f"encoder read a class of its own (class Other({kind})), or compose a model with "
             f"{name!r} instead of {reader!r}"
         )
-    if name in model.modalities:
-        raise ValueError(f"a modality {name!r} is known already; choose another name")
     by_media({**model.encoders.by_name(), name: part}, "read")
     before = model.signals
     inputs = [*before.inputs, name]
@@ -77,6 +81,16 @@ def add_modality(
         config = model.config or {"modalities": {name: {}}}  # the other parts tell themselves
         config["modalities"][name]["encoder"] = dict(encoder)
         model.config = config
+
+
+def _add_speaker(model: ComposedModel, name: str, modality: Modality) -> None:
+    speaker = modality.speaker
+    assert speaker is not None, "whoever calls this has looked"
+    by_media({**model.decoders.by_name(), **model.speakers.by_name(), name: speaker}, "make")
+    speaker.to(model.device).requires_grad_(False).eval()
+    model.set_modality(name, modality)
+    model.prompts = model.build_prompt_builder()
+    _forget_nodes(model, name, "speaker")
 
 
 def _forget_nodes(model: ComposedModel, name: str, *keys: str) -> None:

@@ -97,6 +97,8 @@ def model_metadata(model: ComposedModel, weights: bool = True) -> dict[str, Any]
             metadata[f"encoder.{name}"] = modality.encoder.metadata()
         if modality.decoder is not None:
             metadata[f"decoder.{name}"] = modality.decoder.metadata()
+        if modality.speaker is not None:
+            metadata[f"speaker.{name}"] = modality.speaker.metadata()
     if model.projection is not None and (entry := model.projection.metadata()):
         metadata["projection"] = entry
     if model.fusion is not None and (entry := model.fusion.metadata()):
@@ -112,6 +114,7 @@ def _named_parts(model: ComposedModel) -> Iterator[tuple[str, nn.Module]]:
     yield "language", model.language
     yield from ((f"encoder.{name}", part) for name, part in model.encoders.items())
     yield from ((f"decoder.{name}", part) for name, part in model.decoders.items())
+    yield from ((f"speaker.{name}", part) for name, part in model.speakers.items())
 
 
 def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> None:

@@ -17,9 +17,9 @@ KEYS = (
     *("history_notice", "num_pointers", "lora", "weights", "trained", "trusted_packages"),
 )
 MAX_NOTICE = 1000
-MODALITY_KEYS = ("encoder", "decoder", "head", "num_signal_tokens", "sampling", "null_request")
-SETTING_KEYS = MODALITY_KEYS[3:]
-"""Those of them that aren't parts."""
+SETTING_KEYS = ("num_signal_tokens", "sampling", "null_request")
+MODALITY_KEYS = ("encoder", "decoder", "head", "speaker", *SETTING_KEYS)
+"""Parts, and what isn't one."""
 
 _MOST = {
     **dict.fromkeys(("depth", "blocks", "layers", "heads", "experts", "r", "frames"), 4096),
@@ -54,10 +54,10 @@ def check_shape(config: Config) -> None:
         place = f"modalities.{name}"
         if not isinstance(node, Mapping):
             raise ConfigError(
-                f"{place} must hold an encoder, a decoder or both, not {shorten(node)}"
+                f"{place} must hold an encoder, a decoder both, or a speaker, not {shorten(node)}"
             )
         _check_keys(node, MODALITY_KEYS, place)
-        for key in ("encoder", "decoder", "head"):
+        for key in ("encoder", "decoder", "head", "speaker"):
             _check_node(node.get(key), f"{place}.{key}")
     turns = config.get("history_turns")
     if not isinstance(turns, int | None) or isinstance(turns, bool):

@@ -70,7 +70,8 @@ def _validate_modality(
     place: str, node: Config, parts: Sequence[str], trusted_packages: Sequence[str]
 ) -> None:
     head_arguments = ("input_width", "num_signal_tokens", "spec")
-    for key, provided in (("encoder", ()), ("decoder", ()), ("head", head_arguments)):
+    arguments = {"encoder": (), "decoder": (), "head": head_arguments, "speaker": ()}
+    for key, provided in arguments.items():
         configuration.validate_node(
             node.get(key),
             provided=provided,
@@ -91,6 +92,10 @@ def _validate_modality(
         raise ConfigError(
             f"{place}.num_signal_tokens is {num_signal_tokens}; {MAX_SIGNALS} is the most"
         )
+    if node.get("decoder") and node.get("speaker"):
+        raise ConfigError(
+            f"{place} has a decoder and a speaker; make two modalities of them, each with one"
+        )
     if node.get("decoder") and not (node.get("head") and node.get("num_signal_tokens")):
         raise ConfigError(
             f"{place} has a decoder, so it needs a 'head' and at least 1 in 'num_signal_tokens'"
@@ -100,6 +105,8 @@ def _validate_modality(
 def _validate_sampling(
     place: str, node: Config, parts: Config, trusted_packages: Sequence[str]
 ) -> None:
+    if node.get("speaker"):
+        return  # it knows the names of its voices and its settings itself
     decoder = node.get("decoder") or {}
     decoder = parts[decoder["_part_"]] if "_part_" in decoder else decoder
     sample = None

@@ -217,7 +217,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
         raise CheckpointError(f"{path} is not a readable manifest") from error
 
 
-_PROVENANCE = ("source", "licence", "commercial_use", "interface")
+_PROVENANCE = ("source", "licence", "commercial_use", "interface", "components")
 """Keys of a part's metadata that may differ while the part is the same."""
 _OPTIONAL = ("weights", "template", "tokenizer", "words", "settings")
 """Keys that not every manifest has."""
@@ -244,7 +244,7 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     A line has the parts, their source's name, revision, weights' hash and licence.
     """
     names_by_line: dict[tuple[str, int], list[str]] = {}
-    for name, part in parts.items():
+    for name, part in with_components(parts).items():
         source = {**part, **part.get("source", {})}
         if not (source.get("name") or source.get("licence")):
             continue  # it was opened from nowhere: its weights are new, or of the user's own code
@@ -257,6 +257,16 @@ def origins(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
             line += f", and note it (`license: NAME` between lines of ---) in its {CARD}"
         names_by_line.setdefault((line, _level(source)), []).append(name)
     return {f"{', '.join(names)}: {line}": level for (line, level), names in names_by_line.items()}
+
+
+def with_components(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The parts, and behind each the components of it that come from elsewhere, by `PART.NAME`."""
+    rows: dict[str, Mapping[str, Any]] = {}
+    for name, part in parts.items():
+        rows[name] = part
+        for component, source in (part.get("components") or {}).items():
+            rows[f"{name}.{component}"] = {"source": source}
+    return rows
 
 
 def _differences(name: str, old: object, new: object) -> list[str]:

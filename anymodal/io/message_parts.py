@@ -23,7 +23,9 @@ from anymodal.media.source import Blob
 _TEXTS = ("text", "input_text", "output_text")
 _SOURCES = ("source", "url", "path", "file", "data", "bytes", "array")
 _RATES = ("sampling_rate", "sample_rate", "rate", "fps")
-_SAYS_NOTHING = {"detail", "format", "mime_type", "media_type", "filename", "cache_control"}
+_SAYS_NOTHING = {
+    *("detail", "format", "mime_type", "media_type", "filename", "cache_control", "transcript"),
+}
 """Keys of a medium's part that its content tells better, or that only a service reads."""
 
 

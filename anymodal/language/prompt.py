@@ -179,6 +179,8 @@ class PromptBuilder:
         reads_text: whether these depend on the text of their message.
         decoders: modality by class of media, for those that have a decoder.
         references: classes of media that media of a modality may be made from.
+        speakers: modality by class of media, for those that are spoken. A reply has their words in
+            its text, so its prompt leaves them out.
     """
 
     def __init__(
@@ -190,8 +192,10 @@ class PromptBuilder:
         reads_text: bool = False,
         decoders: Mapping[type[Media], str] | None = None,
         references: Mapping[str, Sequence[type[Media]]] | None = None,
+        speakers: Mapping[type[Media], str] | None = None,
     ) -> None:
         self.language, self.signals = language, signals
+        self.speakers = dict(speakers or {})
         self.encoders, self.decoders = encoders, dict(decoders or {})
         self.references = dict(references or {})
         self.positions_of, self.reads_text = positions_of, reads_text
@@ -277,7 +281,7 @@ class PromptBuilder:
         if message.role != "assistant":
             contents += [self._placeholders(*item, parts) for item in parts.of_reply]
             parts.of_reply = []
-        for part in message.content:
+        for part in self._without_speech(message):
             if isinstance(part, str):
                 contents.append(part)
             elif isinstance(part, ToolCall):
@@ -289,6 +293,23 @@ class PromptBuilder:
                 contents.append(self._placeholders(parts.next_number(), part, parts))
         parts.texts += [self._text_beside(message)] * (len(parts.media) - len(parts.texts))
         return contents
+
+    def _without_speech(self, message: Message) -> list[str | Media | Target | ToolCall]:
+        """The parts of a message without what speaks its text, which is then whole again."""
+        if message.role != "assistant" or not self.speakers:
+            return message.content
+        parts: list[str | Media | Target | ToolCall] = []
+        follows_speech = False
+        for part in message.content:
+            if type(part) in self.speakers:
+                follows_speech = True
+                continue
+            if follows_speech and isinstance(part, str) and parts and isinstance(parts[-1], str):
+                parts[-1] += part
+            else:
+                parts.append(part)
+            follows_speech = False
+        return parts
 
     def _text_beside(self, message: Message) -> str:
         """The text that a message's soft tokens depend on.

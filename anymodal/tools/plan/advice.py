@@ -223,7 +223,7 @@ def _nodes(config: Config) -> Iterator[tuple[str, str, Config]]:
     """Parts that may have settings, each once: name in the model, key and node in the file."""
     places = {"language": config["language"]}
     for modality, settings in config["modalities"].items():
-        for kind in ("encoder", "decoder"):
+        for kind in ("encoder", "decoder", "speaker"):
             if settings.get(kind):
                 places[f"{kind}s.{modality}"] = settings[kind]
     keys = set()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from anymodal.decoders import Decoder, DiffusionDecoder
+from anymodal.decoders import Decoder, DiffusionDecoder, Speaker
 from anymodal.encoders import Encoder
 from anymodal.encoders.transformers.encoder import BLANK
 from anymodal.language.model import LanguageModel
@@ -65,12 +65,15 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
 
 
 def _left_out(model: nn.Module, context: int) -> Iterator[str]:
-    """Encoders and decoders whose work can't be measured here, each with the reason."""
+    """Parts whose work can't be measured here, each with the reason."""
     inside: set[int] = set()
     for name, part in model.named_modules():
-        if id(part) in inside or not isinstance(part, Encoder | Decoder):
+        if id(part) in inside or not isinstance(part, Encoder | Decoder | Speaker):
             continue
         inside |= {id(inner) for inner in part.modules()}
+        if isinstance(part, Speaker):
+            yield f"{name} (what it holds at work: how long it speaks, only values tell)"
+            continue
         if next(workloads_of(part, context), None) is None:
             kind = getattr(getattr(part, "media", None), "__name__", "medium")
             yield f"{name} (what it holds at work: there is no {kind} here to try it on)"

@@ -1,0 +1,103 @@
+"""Models with a speaker: composed, saved, opened, planned, with the licences of its components."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from anymodal.composition.card import model_card
+from anymodal.config import ConfigError
+from anymodal.io.checkpoint import log_origins, read_manifest
+from anymodal.modality import Modality
+from anymodal.model import AnyModal
+from anymodal.tools.plan.answering import inference
+from anymodal.tools.plan.parts import list_parts
+from tests.support.scripted import scripted_model
+from tests.support.speakers import Beeper
+from tests.support.speech_models import folder
+
+
+def config_with(speaker: Any, home: Path, **modality: Any) -> dict[str, Any]:
+    scripted_model(["Hello", " you."]).language.save_pretrained(home / "words")
+    words = {"path_or_name": str(home / "words")}
+    return {
+        "language": {"_target_": "anymodal.language.LanguageModel.from_pretrained", **words},
+        "modalities": {"voice": {"speaker": speaker, **modality}},
+    }
+
+
+def pocket(**settings: Any) -> dict[str, Any]:
+    target = "anymodal.decoders.TransformersSpeaker.from_pretrained"
+    return {"_target_": target, "path_or_name": str(folder("pocket_tts")), **settings}
+
+
+def test_a_composed_model_speaks_is_saved_and_planned(tmp_path: Path) -> None:
+    config = config_with(pocket(), tmp_path, sampling={"passages": "all"})
+    model = AnyModal.compose(config)
+    own = {"voice": {"temperature": 0.0}}
+    speech = model.chat("hi", sampling=own).media[0]
+    model.save_pretrained(tmp_path / "model", with_parts=True)
+    again = AnyModal.from_pretrained(tmp_path / "model")
+    assert again.modalities["voice"].sampling == {"passages": "all"}
+    assert again.chat("hi", sampling=own).media[0].digest() == speech.digest()
+    assert (tmp_path / "model/voice-speaker/audio_tokenizer/config.json").exists()
+    planned = AnyModal.from_pretrained(tmp_path / "model", weights=False)
+    parts = {part.name: part for part in list_parts(planned, {})}
+    count = sum(weight.numel() for weight in model.speakers["voice"].parameters())
+    assert sum(p.parameters for name, p in parts.items() if "voice" in name) == count
+    need = inference(planned, 16)
+    assert any("speakers.voice" in unknown for unknown in need.unknown)
+    assert any("voice" in name for _, name in need.sizes)
+
+
+def test_a_speaker_of_ones_own_is_saved_and_opened(tmp_path: Path) -> None:
+    silent = scripted_model(["Hello", " you."])
+    modality = Modality(speaker=Beeper(0.25), sampling={"voice": "high"})
+    model = AnyModal(silent.language, silent.projection, {"voice": modality})
+    model.save_pretrained(tmp_path / "model")
+    opened = AnyModal.from_pretrained(tmp_path / "model", trusted_packages=["tests"])
+    settings = {"voice": {"passages": "all"}}
+    assert opened.chat("hi", sampling=settings) == model.chat("hi", sampling=settings)
+    assert opened.modalities["voice"].sampling == {"voice": "high"}
+
+
+def test_licences_of_components_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    codec = tmp_path / "codec"
+    codec.mkdir()
+    for file in (folder("pocket_tts") / "audio_tokenizer").iterdir():
+        (codec / file.name).write_bytes(file.read_bytes())
+    (codec / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    model = AnyModal.compose(config_with(pocket(codec=str(codec)), tmp_path))
+    model.save_pretrained(tmp_path / "model")
+    manifest = read_manifest(tmp_path / "model")
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "anymodal"):
+        log_origins(manifest)
+    (line,) = [r for r in caplog.records if "speaker.voice.codec" in r.getMessage()]
+    assert line.levelno == logging.WARNING
+    assert "cc-by-nc-4.0" in line.getMessage()
+    card = model_card(tmp_path / "model", "me/model")
+    assert "| speaker.voice.codec" in card
+    assert "speaker.voice.codec doesn't allow commercial use" in card
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"speaker": {"_target_": "anymodal.heads.LinearHead"}}, "must be a Speaker|speaker"),
+        ({"speaker": pocket(voises={})}, "'voices'"),
+        ({"sampling": {"voice": "nobody"}}, "no voice 'nobody'"),
+        ({"sampling": {"steps": "many"}}, "steps='many'"),
+        ({"decoder": pocket()}, "a decoder and a speaker"),
+    ],
+)
+def test_wrong_configurations(change: dict[str, Any], match: str, tmp_path: Path) -> None:
+    config = config_with(pocket(), tmp_path)
+    config["modalities"]["voice"] |= change
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises((ConfigError, ValueError), match=match):
+        AnyModal.compose(tmp_path / "model.yaml")
