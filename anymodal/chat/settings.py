@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
 from anymodal.config import suggest
 from anymodal.decoders.speech.base import NONE, PASSAGES
 from anymodal.language.sampling import Sampling
-from anymodal.media import Audio
+from anymodal.media import Media
 from anymodal.types import Message
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class SpeechSettings(MediaSettings, total=False):
     passages: str
     """Which passages of a reply are spoken: those that it marks (`marked`, the default), `all` of
     it, or `none`."""
-    voice: str | Audio | None
+    voice: str | Media | None
     """Whose: the name of a voice that the speaker has, or a recording of somebody who speaks."""
     temperature: float
     """0 takes the likeliest sound; more draws."""

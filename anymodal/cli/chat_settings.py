@@ -13,7 +13,7 @@ from anymodal.chat.settings import (
     TextSettings,
 )
 from anymodal.config import suggest
-from anymodal.media import Audio
+from anymodal.media import Media
 
 if TYPE_CHECKING:
     from anymodal.chat.session import Session
@@ -56,7 +56,7 @@ def _value_of(text: str) -> Any:
 def _voice_of(value: Any) -> Any:
     """A voice's name as it is; a file as the recording that it holds."""
     path = Path(str(value)).expanduser()
-    return Audio.load(path) if path.suffix and path.is_file() else value
+    return Media.load(path) if path.suffix and path.is_file() else value
 
 
 def _takers(session: Session, name: str, setting: MediaSettings) -> list[str]:

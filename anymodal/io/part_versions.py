@@ -27,9 +27,9 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "3510f22576f72789", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "d308a5af546d0235"),
-    "anymodal.encoders": PartVersion(1, "9e66cb15b5985d33", ("anymodal.types",)),
+    "anymodal.types": PartVersion(1, "378dda3561a8f7d8", ("anymodal.media",)),
+    "anymodal.media": PartVersion(1, "c50181a5531473c4"),
+    "anymodal.encoders": PartVersion(1, "585ffabad293a45c", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "33c39f56815e58a1", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
@@ -37,12 +37,12 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "ce1206b3782e49d7", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "f0c8b0fc4c14afdd", ("anymodal.decoders.families", "anymodal.types")
+        1, "1a595d3c2ed90305", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "6b7fe2bb78c63da0", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "847831e435f0738f", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "7d90168cf35a2c53", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "e4f6b9f998b67660", ("anymodal.decoders", "anymodal.media")
     ),

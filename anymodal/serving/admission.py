@@ -106,6 +106,24 @@ class Admission:
             raise
         return settings, messages
 
+    async def enter_speech(self, request: ReplyRequest) -> JobSettings:
+        """Let a request in to speak a text, which no language model reads; its settings.
+
+        Raises:
+            ContentFilterError: if the text may not pass the operator's filter.
+            QueueFullError: if too many requests are under way.
+            EngineClosedError: if the engine was closed.
+            ValueError: for settings that don't fit the model.
+        """
+        settings = self.check(request)
+        self._enter()
+        try:
+            await check_content(self.settings.content_filter, _contents(request, ()), "in")
+        except BaseException:
+            self.leave()
+            raise
+        return settings
+
     def leave(self) -> None:
         """Count a request's end."""
         now = time.monotonic()

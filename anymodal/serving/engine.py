@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anymodal.chat.references import ReplyReferences
+from anymodal.chat.settings import TextSettings
+from anymodal.decoders.speech.base import ALL, PASSAGES
+from anymodal.decoders.speech.sentences import is_speakable
 from anymodal.serving.admission import Admission
 from anymodal.serving.admission import EngineSettings as EngineSettings
 from anymodal.serving.errors import EngineClosedError, OutOfMemoryError
@@ -20,7 +23,9 @@ from anymodal.serving.media_worker import MediaTask, MediaWorker
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
 from anymodal.serving.preparer import Preparer
 from anymodal.serving.requests import Channel, Mailbox, ReplyRequest, ReplyStream
+from anymodal.serving.speech_worker import SpeechWorker
 from anymodal.serving.text_worker import TextWorker
+from anymodal.types import TokenUsage
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -104,6 +109,7 @@ class Engine:
         self._media = {name: make_worker(name) for name in model.decoders}
         self._text = TextWorker(model, self._prefixes, self.settings.batch_size, self._order_medium)
         self._preparer = Preparer(model, self._soft, self._text.submit)
+        self._speech = SpeechWorker(model) if len(model.speakers) else None
         self._box: Mailbox | None = None
         self.on_out_of_memory: Callable[[], None] | None = None
 
@@ -121,6 +127,8 @@ class Engine:
     def waiting(self) -> Mapping[str, int]:
         """Number of waiting requests by stage: `prompt`, `text` and each modality that is made."""
         made = {name: maker.num_waiting for name, maker in self._media.items()}
+        if self._speech is not None:
+            made["speech"] = self._speech.num_waiting
         return {"prompt": self._preparer.num_waiting, "text": self._text.num_waiting, **made}
 
     async def submit(self, request: ReplyRequest) -> ReplyStream:
@@ -150,8 +158,50 @@ class Engine:
             raise
         channel = Channel(self._mailbox())
         job = Job(request, messages, settings, channel, self._end, references)
+        if self._speech is not None:
+            job.order_speech = self._speech.submit
         self._preparer.submit(job)
         return ReplyStream(channel, settings.timeout, self.settings.content_filter)
+
+    async def speak(
+        self,
+        text: str,
+        modality: str,
+        settings: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> ReplyStream:
+        """Begin to speak a text as it stands, which the language model doesn't read.
+
+        Args:
+            text: to say.
+            modality: whose speaker says it.
+            settings: of `Speaker.speak`, over the modality's own.
+            seed: of what is drawn; None draws one.
+
+        Returns:
+            The events of a reply that is this text, and spoken as a whole.
+
+        Raises:
+            ContentFilterError: if something may not pass the operator's filter.
+            QueueFullError: if too many requests are under way.
+            EngineClosedError: if the engine was closed.
+            ValueError: for settings that don't fit, or a text without words.
+        """
+        if self._speech is None or modality not in self.model.speakers:
+            names = ", ".join(self.model.speakers) or "nobody"
+            raise ValueError(f"this model has no speaker {modality!r}; it has {names}")
+        if not is_speakable(text):
+            raise ValueError(f"there is nothing to say in {text[:40]!r}; give words")
+        sampling = {modality: {**(settings or {}), PASSAGES: ALL}}
+        only: TextSettings = {"modalities": [modality]}
+        request = ReplyRequest(text, completes=True, seed=seed, sampling=sampling, text=only)
+        checked = await self.admission.enter_speech(request)
+        channel, references = Channel(self._mailbox()), ReplyReferences(self.model, [])
+        job = Job(request, [], checked, channel, self._end, references)
+        job.order_speech = self._speech.submit
+        job.write(text)
+        job.finish_text("stop", TokenUsage())
+        return ReplyStream(channel, checked.timeout, self.settings.content_filter)
 
     def close(self) -> None:
         """End what is under way, each request with an error, and the engine's threads."""
@@ -162,6 +212,8 @@ class Engine:
         self._text.close()
         for worker in self._media.values():
             worker.close()
+        if self._speech is not None:
+            self._speech.close()
 
     def _mailbox(self) -> Mailbox:
         loop = asyncio.get_running_loop()
@@ -186,6 +238,8 @@ class Engine:
         """
         if not (self._preparer.is_alive and self._text.is_alive):
             raise EngineClosedError
+        if self._speech is not None:
+            self._speech.check_health()
 
     def _media_worker(self, name: str) -> MediaWorker:
         return MediaWorker(self.model, name, self.settings.media_batch_size)

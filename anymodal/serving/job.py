@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from anymodal.chat.orders import Order
 from anymodal.chat.references import ReplyReferences
 from anymodal.chat.reply_text import ReplyText
+from anymodal.chat.speech import SpeechOrder, SpeechOrders
 from anymodal.language.sampling import Sampling
 from anymodal.language.tool_calls import ToolFormat
 from anymodal.media import Media
@@ -28,6 +29,14 @@ from anymodal.types import (
     ToolCall,
     ToolCalled,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechTask:
+    """A sentence to be spoken for a job, or the index of a passage that is complete."""
+
+    job: Job
+    order: SpeechOrder | int
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class Job:
 
     Attributes:
         num_media: number of media that the reply has asked for.
+        order_speech: has a sentence spoken.
     """
 
     def __init__(
@@ -74,6 +84,8 @@ class Job:
         self.began = time.monotonic()
         self._channel, self._on_end = channel, on_end
         self._text = ReplyText(settings.tools, request.parallel_calls)
+        self._speech = SpeechOrders(references.model, settings.media, settings.seed)
+        self.order_speech: Callable[[SpeechTask], None] | None = None
         self._content: list[str | int | ToolCall] = []  # media by their indices
         self._media: dict[int, Media] = {}
         self._waiting: list[tuple[Order, Callable[[Order], None]]] = []
@@ -160,6 +172,7 @@ class Job:
         """Note that no more text comes."""
         self._add(self._text.flush())
         reason = self._text.finish_reason(reason)
+        self._take(self._speech.flush(self._indices()))
         with self._lock:
             self._finish_reason, self.usage, self._choices = reason, usage, choices
         self._finish_if_complete()
@@ -170,9 +183,39 @@ class Job:
 
     def _add(self, events: Iterable[TextDelta | ToolCalled]) -> None:
         for event in events:
+            if isinstance(event, TextDelta):
+                self._take(self._speech.push(event.text, self._indices()), event.logprobs)
+                continue
             with self._lock:
-                self._content.append(event.text if isinstance(event, TextDelta) else event.call)
+                self._content.append(event.call)
             self.emit(event)
+
+    def _indices(self) -> Iterator[int]:
+        """Indices of further media."""
+        while True:
+            with self._lock:
+                index, self.num_media = self.num_media, self.num_media + 1
+            yield index
+
+    def _take(
+        self,
+        items: Iterable[str | MediumStarted | SpeechOrder | int],
+        logprobs: Sequence[TokenLogprob] = (),
+    ) -> None:
+        """Take text, and what it says about speech."""
+        for item in items:
+            if isinstance(item, str):
+                with self._lock:
+                    self._content.append(item)
+                self.emit(TextDelta(item, tuple(logprobs)))
+                logprobs = ()  # once
+            elif isinstance(item, MediumStarted):
+                with self._lock:
+                    self._content.append(item.index)
+                self.emit(item)
+            else:
+                assert self.order_speech is not None, "whoever has speakers sets it"
+                self.order_speech(SpeechTask(self, item))
 
     def _finish_if_complete(self) -> None:
         with self._lock:

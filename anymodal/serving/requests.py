@@ -15,7 +15,16 @@ from anymodal.chat.settings import TextSettings
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.serving.content_filter import ContentFilter, check_content
 from anymodal.serving.errors import DeadlineError
-from anymodal.types import Done, Event, MediumReady, Message, TextDelta, TokenUsage, ToolCalled
+from anymodal.types import (
+    Done,
+    Event,
+    MediumDelta,
+    MediumReady,
+    Message,
+    TextDelta,
+    TokenUsage,
+    ToolCalled,
+)
 
 
 @dataclass(frozen=True)
@@ -190,7 +199,7 @@ class ReplyStream(AsyncIterator[Event]):
             items = [self._text]
         elif isinstance(event, ToolCalled):
             items = [event.call.arguments]
-        elif isinstance(event, MediumReady):
+        elif isinstance(event, MediumReady | MediumDelta):
             items = [event.media]
         try:
             await check_content(self._filter, items, "out")

@@ -33,7 +33,8 @@ class ModelFacts:
         name: what clients call it.
         reads: kinds of input, text among them.
         writes: kinds of output of a reply; none for encoders alone.
-        makers: the modality that makes each kind of media.
+        makers: the modality that makes each kind of media, or speaks it.
+        voices: names of the voices of its speakers.
         replies: whether it replies, or only embeds.
         created: when it was first known here, in seconds since 1970.
     """
@@ -43,6 +44,7 @@ class ModelFacts:
     writes: Sequence[str]
     makers: Mapping[str, str]
     replies: bool
+    voices: Sequence[str] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
     @classmethod
@@ -56,9 +58,12 @@ class ModelFacts:
         reads = [kind for kind in kinds if kind != TEXT]
         if model is not None or TEXT in kinds:
             reads = [TEXT, *reads]
-        makers = {each.media.kind: name for name, each in modalities.items() if each.decoder}
+        outputs = {name: each for name, each in modalities.items() if each.decoder or each.speaker}
+        makers = {each.media.kind: name for name, each in outputs.items()}
+        speakers = [each.speaker for each in outputs.values() if each.speaker is not None]
+        voices = [voice for speaker in speakers for voice in speaker.voices]
         writes = [] if model is None else [TEXT, *makers]
-        return cls(name, reads, writes, makers, replies=model is not None)
+        return cls(name, reads, writes, makers, model is not None, voices)
 
 
 class ServedModel:
@@ -100,7 +105,7 @@ class ServedModel:
 
     @property
     def makers(self) -> Mapping[str, str]:
-        """The modality that makes each kind of media."""
+        """The modality that makes each kind of media, or speaks it."""
         return self.facts.makers
 
     @property

@@ -53,6 +53,7 @@ UNPINNED = {
     "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
     "mtgv/MobileLLaMA-1.4B-Chat",
     "togethercomputer/RedPajama-INCITE-Base-3B-v1",
+    "vibevoice/VibeVoice-1.5B-hf",
 }
 """Of these no commit is known here."""
 

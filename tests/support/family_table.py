@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 
 from anymodal.decoders.families.table import find_family
+from anymodal.decoders.speech.table import FAMILIES as SPEAKERS
 from anymodal.encoders.transformers.families import FAMILIES as ENCODERS
 from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.encoders.universal.kinds import KINDS
@@ -18,6 +19,7 @@ from tests.support import (
     language_models,
     multimodal_models,
     pipelines,
+    speech_models,
     universal_models,
 )
 
@@ -80,12 +82,26 @@ def decoders() -> Rows:
         )
 
 
+def speakers() -> Rows:
+    """Speaking models: what their tests hold them to."""
+    yield "family", "`model_type`", "voices", "settings", "licences of published weights"
+    for name, family in SPEAKERS.items():
+        speaker = speech_models.built(name)
+        presets = ["presets"] * bool(family.presets(speaker.processor))
+        tensors = ["tensors"] * bool(speaker._voices)
+        recordings = ["recordings"] * speaker.takes_recordings
+        settings = ", ".join(f"`{each}`" for each in family.settings) or "–"
+        voices = ", ".join([*recordings, *tensors, *presets])
+        yield family.label, f"`{name}`", voices, settings, family.licences
+
+
 TABLES: dict[str, Callable[[], Rows]] = {
     "encoders": encoders,
     "tokenizers": tokenizers,
     "languages": languages,
     "multimodal": multimodal,
     "decoders": decoders,
+    "speakers": speakers,
 }
 
 

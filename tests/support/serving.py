@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import openai
 import uvicorn
+from openai._legacy_response import HttpxBinaryResponseContent
 
 from anymodal.model import AnyModal
 from anymodal.serving.api.app import create_app
@@ -39,6 +41,12 @@ def serving(
         server.should_exit = True
         thread.join(30)
         assert not thread.is_alive(), "the server doesn't end"
+
+
+def make_sound(client: openai.OpenAI, **body: Any) -> HttpxBinaryResponseContent:
+    """The answer of `/v1/audio/generate`, which OpenAI doesn't have, to its client."""
+    body = {"model": "nano", "steps": 2, "guidance": 1.0, **body}
+    return client.post("/audio/generate", body=body, cast_to=HttpxBinaryResponseContent)
 
 
 def model_to_serve(model: AnyModal, name: str = "nano", **settings: Any) -> ServedModel:

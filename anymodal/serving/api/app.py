@@ -21,6 +21,7 @@ from anymodal.serving.api import (
     page,
     responses,
     sounds,
+    speech,
     status,
     transcriptions,
     videos,
@@ -60,8 +61,9 @@ def create_app(
     )
     app.state.server = state
     for module in (
-        chat, responses, completions, images, sounds, transcriptions, videos, embeddings, status
-    ):  # fmt: skip
+        *(chat, responses, completions, images, sounds, speech),
+        *(transcriptions, videos, embeddings, status),
+    ):
         app.include_router(module.router)
     if state.settings.page:
         app.include_router(page.router)

@@ -11,6 +11,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from anymodal.decoders.speech.base import ALL, PASSAGES
+from anymodal.media import Audio, Speech
 from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.errors import ApiError
@@ -68,7 +70,10 @@ async def _parse_messages(
 def _requests(
     state: ServerState, served: ServedModel, body: ChatBody, messages: Sequence[Message]
 ) -> list[ReplyRequest]:
-    text = body.text_settings()
+    text, sampling = body.text_settings(), media_settings(body, served)
+    speaker = served.makers.get(Speech.kind)
+    if speaker is not None:
+        sampling[speaker] = {**_speech_settings(served, body), **sampling.get(speaker, {})}
     if body.modalities is not None:
         text["modalities"] = _modalities(served, body.modalities)
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
@@ -77,7 +82,7 @@ def _requests(
             messages,
             seed=seed + index,  # as single requests at these seeds would answer
             text=text,
-            sampling=media_settings(body, served),
+            sampling=sampling,
             references=body.references or {},
             tools=body.open_tools(),
             parallel_calls=body.parallel_tool_calls is not False,
@@ -88,7 +93,7 @@ def _requests(
 
 def _modalities(served: ServedModel, kinds: Sequence[str]) -> list[str]:
     """The model's own names of the kinds of media that a reply may hold."""
-    makers = served.makers
+    makers = {**served.makers, **_spoken_audio(served)}
     if TEXT not in kinds:
         raise ApiError(
             400, "a reply always has text; give 'text' among the modalities", param="modalities"
@@ -102,6 +107,24 @@ def _modalities(served: ServedModel, kinds: Sequence[str]) -> list[str]:
     return [makers[kind] for kind in kinds if kind != TEXT]
 
 
+def _spoken_audio(served: ServedModel) -> dict[str, str]:
+    """The speaker as what makes audio, where nothing else does: OpenAI's is a spoken reply."""
+    makers = served.makers
+    is_only = Speech.kind in makers and Audio.kind not in makers
+    return {Audio.kind: makers[Speech.kind]} if is_only else {}
+
+
+def _speech_settings(served: ServedModel, body: ChatBody) -> dict[str, Any]:
+    """How a reply is spoken: as a whole where speech is asked for among the modalities."""
+    settings: dict[str, Any] = {}
+    if {Speech.kind, *_spoken_audio(served)} & {*(body.modalities or ())}:
+        settings[PASSAGES] = ALL
+    voice = None if body.audio is None else body.audio.voice_name
+    if voice is not None:
+        settings["voice"] = voice
+    return settings
+
+
 class _ChatAnswer:
     """One answer of this endpoint."""
 
@@ -110,7 +133,7 @@ class _ChatAnswer:
         self.id, self.created = new_id("chatcmpl"), int(time.time())
         self._enum_format = body.enum_format  # looked at for every token
         sound = body.audio.format if body.audio is not None else "wav"
-        self.encoder = MediaEncoder({"audio": f".{sound}"})
+        self.encoder = MediaEncoder({Audio.kind: f".{sound}", Speech.kind: f".{sound}"})
 
     async def full_response(self, streams: Sequence[ReplyStream]) -> Json:
         """The answer as one object."""

@@ -34,7 +34,9 @@ def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[str, str
         model = names[0]
     facts = state.find(model)
     if kind not in facts.makers:
-        raise ApiError(400, f"the model {model!r} makes no {kind}", param="model")
+        outputs = ", ".join(facts.writes) or "nothing"
+        text = f"the model {model!r} makes no {kind}; it makes {outputs}"
+        raise ApiError(400, text, param="model")
     return model, facts.makers[kind]
 
 

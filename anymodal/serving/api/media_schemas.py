@@ -77,18 +77,44 @@ class TranscriptionBody(Body):
         return settings
 
 
-class SpeechBody(MediaBody):
-    """Body of `/v1/audio/speech`."""
-
-    neutral = {**NEUTRAL, "speed": (1,), "stream_format": ("audio",), "instructions": ("",)}
+class SoundBody(MediaBody):
+    """Body of `/v1/audio/generate`."""
 
     n: int | None = Field(None, ge=1, le=1)
-    model: str
+    model: str | None = Field(None, description="May be left out where one model makes audio.")
     input: str
-    voice: object = Field(
-        None, description="Accepted for clients that require it; changes nothing."
-    )
     response_format: Literal["wav", "flac"] | None = None
+
+
+class VoiceBody(BaseModel):
+    """A voice by its name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    id: str
+
+
+class SpeechBody(Body):
+    """Body of `/v1/audio/speech`."""
+
+    neutral = {**NEUTRAL, "speed": (1,), "instructions": ("",)}
+
+    model: str | None = Field(None, description="May be left out where one model speaks.")
+    input: str = Field(max_length=4096, description="The words to say.")
+    voice: str | VoiceBody | None = Field(
+        None, description="A name of those in `/v1/models`; `default` is the speaker's own."
+    )
+    ref_audio: str | None = Field(
+        None, description="A recording to speak in the voice of, as a data URL; over `voice`."
+    )
+    ref_text: str | None = Field(None, description="The words of the recording.")
+    response_format: Literal["wav", "flac", "pcm"] | None = Field(
+        None, description="`pcm` is 16 bits, 24 kHz, one channel, and comes sentence by sentence."
+    )
+    stream_format: Literal["audio", "sse"] | None = None
+    seed: int | None = Field(None, ge=0, description="Of whatever is drawn.")
+    sampling: dict[str, Any] | None = Field(
+        None, description="Settings of the speaker, such as `temperature`."
+    )
 
 
 class EmbeddingBody(Body):

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from mimetypes import guess_type
 from typing import Any
 
-from anymodal.media import Media
+from anymodal.media import Media, Speech
 from anymodal.media.base import data_uri
 from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.conversation import PARTS
 from anymodal.types import (
     Event,
+    MediumDelta,
     MediumProgress,
     MediumReady,
     MediumStarted,
@@ -61,7 +62,8 @@ class MediaEncoder:
         suffix = self.suffixes.get(medium.kind, medium.suffix)
         mime = _MIMES.get(suffix) or guess_type(f"x{suffix}")[0] or "application/octet-stream"
         name = f"{medium.kind}_url"
-        return {"type": name, name: {"url": data_uri(mime, medium.encode(suffix))}}
+        words = {"transcript": medium.text} if isinstance(medium, Speech) else {}
+        return {"type": name, name: {"url": data_uri(mime, medium.encode(suffix))}, **words}
 
     def base64(self, medium: Media) -> str:
         """A medium's file in base64."""
@@ -77,10 +79,11 @@ def media_fields(parts: list[Json], created: int) -> Json:
         if kind in ("image", "video"):
             field = {key: part[key] for key in ("type", f"{kind}_url")}
             fields.setdefault(f"{kind}s", []).append(field)
-        elif kind == "audio" and "audio" not in fields:  # it is one to a message
-            data = part["audio_url"]["url"].partition(",")[2]
+        elif kind in ("audio", Speech.kind) and "audio" not in fields:  # it is one to a message
+            data = part[part["type"]]["url"].partition(",")[2]
             fields["audio"] = {
-                "id": new_id("audio"), "data": data, "expires_at": created, "transcript": ""
+                "id": new_id("audio"), "data": data, "expires_at": created,
+                "transcript": part.get("transcript", ""),
             }  # fmt: skip
     return fields
 
@@ -113,7 +116,8 @@ class DeltaWriter:
     """Events of one reply as deltas of a stream.
 
     A part of the reply, a text or a medium, has an index in order. Text comes as `content`; a
-    medium's `parts` say that it has begun, how far it is, and in the end what it is.
+    medium's `parts` say that it has begun, how far it is, what of it is there (`partial`), and in
+    the end what it is.
 
     Args:
         encoder: of media.
@@ -145,6 +149,10 @@ class DeltaWriter:
                 return self._status(index, modality, status="started")
             case MediumProgress(index, modality, step, steps):
                 return self._status(index, modality, status="in_progress", step=step, steps=steps)
+            case MediumDelta(index, modality, medium):
+                piece = self.encoder.part(medium)
+                piece = {key: piece[key] for key in piece.keys() - {"type"}}
+                return self._status(index, modality, status="partial", **piece)
             case MediumReady(index, _, medium):
                 return self._ready(index, medium)
         return {}

@@ -151,8 +151,16 @@ class AudioOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     format: Literal["wav", "flac"] = "wav"
     voice: object = Field(
-        None, description="Accepted for clients that require it; changes nothing."
+        None,
+        description="Of a reply that is spoken: a name of those in `/v1/models`, or `default`; "
+        "else it changes nothing.",
     )
+
+    @property
+    def voice_name(self) -> str | None:
+        """The name of the voice; None for the speaker's own."""
+        voice = self.voice.get("id") if isinstance(self.voice, dict) else self.voice
+        return voice if isinstance(voice, str) and voice != "default" else None
 
 
 class FunctionBody(BaseModel):

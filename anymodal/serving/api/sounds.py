@@ -1,4 +1,4 @@
-"""`/v1/audio/speech`: audio of a prompt, by the whole model."""
+"""`/v1/audio/generate`: sounds of a prompt, by the whole model."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from starlette.responses import Response
 
 from anymodal.media import Audio
 from anymodal.serving.api.making import make_media, maker_of, prompt_message
-from anymodal.serving.api.media_schemas import SpeechBody
+from anymodal.serving.api.media_schemas import SoundBody
 from anymodal.serving.api.state import state_of, while_connected
 
 router = APIRouter()
 
 
-@router.post("/v1/audio/speech", response_model=None)
-async def create_speech(request: Request, body: SpeechBody) -> Response:
-    """Make audio: speech, music or any sound, as the model's decoder does. The answer is the file.
+@router.post("/v1/audio/generate", response_model=None)
+async def create_sound(request: Request, body: SoundBody) -> Response:
+    """Make a sound, or music, as the model's decoder does. The answer is the file.
 
     The language model reads the input as a user's message, and its reply is the audio alone.
     """

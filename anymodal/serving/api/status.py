@@ -15,7 +15,7 @@ router = APIRouter()
 
 @router.get("/v1/models")
 async def list_models(request: Request) -> dict[str, Any]:
-    """List the models, with the kinds of media that each reads and makes."""
+    """List the models, with the kinds of media that each reads and makes, and its voices."""
     models = state_of(request).pool.facts.values()
     return {"object": "list", "data": [_model(each) for each in models]}
 
@@ -28,9 +28,10 @@ async def retrieve_model(request: Request, model: str) -> dict[str, Any]:
 
 def _model(facts: ModelFacts) -> dict[str, Any]:
     modalities = {"input": facts.reads, "output": facts.writes}
+    voices = {"voices": facts.voices} if facts.voices else {}
     return {
         "id": facts.name, "object": "model", "created": facts.created, "owned_by": "anymodal",
-        "modalities": modalities,
+        "modalities": modalities, **voices,
     }  # fmt: skip
 
 

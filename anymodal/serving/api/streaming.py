@@ -16,7 +16,7 @@ from anymodal.serving.api.errors import ApiError, api_error
 from anymodal.serving.api.metrics import Metrics
 from anymodal.serving.api.state import wait_for_disconnect
 from anymodal.serving.requests import ReplyStream
-from anymodal.types import Event, MediumReady
+from anymodal.types import Event, MediumDelta, MediumReady
 
 Json = dict[str, Any]
 
@@ -95,7 +95,7 @@ class StreamFormat(ABC):
 
     async def take(self, index: int, event: Event) -> list[Json]:
         """The chunks of an event; those of a medium are made in a thread."""
-        if isinstance(event, MediumReady):  # encoding one takes a while
+        if isinstance(event, MediumReady | MediumDelta):  # encoding one takes a while
             return await asyncio.to_thread(self.event_json, index, event)
         return self.event_json(index, event)
 

@@ -17,6 +17,7 @@ from anymodal.serving.client.http_client import Json, ServerError
 from anymodal.types import (
     Done,
     Event,
+    MediumDelta,
     MediumProgress,
     MediumReady,
     MediumStarted,
@@ -120,6 +121,9 @@ class ReplyReader:
         index = self._places[place]
         if status == "in_progress":
             yield MediumProgress(index, kind, int(part["step"]), int(part["steps"]))
+        elif status == "partial":
+            _, data = _decode(part.get(f"{kind}_url"))
+            yield MediumDelta(index, kind, Media.kinds[kind].load(data, limits=self.limits))
         elif status == "completed":
             record = self._media[index]
             record.mime, record.data = _decode(part.get(f"{kind}_url"))

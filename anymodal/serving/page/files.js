@@ -1,10 +1,11 @@
 /** Files as media: their kinds, bytes and names. */
 
-const LABELS = { image: "image", audio: "audio", video: "video", imu: "IMU recording" };
+const LABELS = { image: "image", audio: "audio", speech: "speech", video: "video", imu: "IMU recording" };
 const PLURALS = {
   text: "text",
   image: "images",
   audio: "audio",
+  speech: "speech",
   video: "video",
   imu: "IMU recordings (.csv)",
 };
