@@ -17,6 +17,7 @@ import transformers as hf
 from safetensors.torch import load_file
 
 from tests.support import language_models
+from tests.support.multimodal_models import MULTIMODAL_MODELS
 
 QWEN_3: dict[str, Any] = {
     "vocab_size": 151936, "head_dim": 128, "num_key_value_heads": 8, "rms_norm_eps": 1e-6,
@@ -31,6 +32,15 @@ QWEN_3_SIZES: dict[str, dict[str, Any]] = {
     "8B": {"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
            "num_attention_heads": 32, "tie_word_embeddings": False},
 }  # fmt: skip
+QWEN_3_VL: dict[str, tuple[str, dict[str, Any]]] = {
+    "2B": ("1.7B", {"depth": 24, "hidden_size": 1024, "intermediate_size": 4096,
+                    "deepstack_visual_indexes": [5, 11, 17]}),
+    "4B": ("4B", {"depth": 24, "hidden_size": 1024, "intermediate_size": 4096,
+                  "deepstack_visual_indexes": [5, 11, 17]}),
+    "8B": ("8B", {"depth": 27, "hidden_size": 1152, "intermediate_size": 4304,
+                  "deepstack_visual_indexes": [8, 16, 24]}),
+}  # fmt: skip
+"""Sizes of the text part, and its tower's."""
 SO400M: dict[str, Any] = {
     "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
     "num_attention_heads": 16,
@@ -111,7 +121,9 @@ def write(hub: Path, name: str, commit: str) -> Path:
     owner, _, model = name.partition("/")
     licence = LICENCES.get(owner) or LICENCES[model]
     (folder / "README.md").write_text(f"---\nlicense: {licence}\n---\n")
-    if owner == "Qwen":
+    if model.startswith("Qwen3-VL-"):
+        _qwen_vl(folder, *QWEN_3_VL[model.split("-")[2]])
+    elif owner == "Qwen":
         _qwen(folder, QWEN_3_SIZES[model.removeprefix("Qwen3-")])
     elif owner == "google":
         config = hf.SiglipConfig(
@@ -137,6 +149,28 @@ def write(hub: Path, name: str, commit: str) -> Path:
 def _qwen(folder: Path, sizes: dict[str, Any]) -> None:
     hf.Qwen3Config(**QWEN_3, **sizes, architectures=["Qwen3ForCausalLM"]).save_pretrained(folder)
     language_models.FAMILIES["qwen3"].tokenizer().save_pretrained(folder)
+
+
+def _qwen_vl(folder: Path, size: str, tower: dict[str, Any]) -> None:
+    tokenizer = MULTIMODAL_MODELS["qwen3-vl"].tokenizer()
+    text = {**QWEN_3, **QWEN_3_SIZES[size], "max_position_embeddings": 262144}
+    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_interleaved": True}
+    config = hf.Qwen3VLConfig(
+        text_config={**text, "rope_parameters": {**rope, "mrope_section": [24, 20, 20]}},
+        vision_config={
+            **tower, "num_heads": 16, "out_hidden_size": text["hidden_size"], "patch_size": 16,
+            "spatial_merge_size": 2, "temporal_patch_size": 2, "num_position_embeddings": 2304,
+        },
+        architectures=["Qwen3VLForConditionalGeneration"],
+        tie_word_embeddings=text["tie_word_embeddings"],
+        dtype="bfloat16",
+    )  # fmt: skip
+    config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for name in ("preprocessor_config.json", "video_preprocessor_config.json"):
+        settings = {"patch_size": 16, "merge_size": 2, "temporal_patch_size": 2}
+        size_of = {"shortest_edge": 65536, "longest_edge": 16777216}
+        (folder / name).write_text(json.dumps({**settings, "size": size_of}))
 
 
 def _index(folder: Path, kind: str, *, settings: Any = (), **parts: tuple[str, str]) -> None:

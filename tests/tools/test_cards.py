@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from anymodal.composition import model_metadata
+from anymodal.composition import model_metadata, validate_model
 from anymodal.config import ConfigError, instantiate, load_config, resolve_target
 from anymodal.data.mixture import Mixture
 from anymodal.io.sources import folder_of
+from anymodal.language.model import LanguageModel
 from anymodal.tools.plan.budget import read_budget
 from anymodal.tools.plan.memory import weights_of
 from anymodal.tools.plan.meta_models import build_run, compose_model, read_model
@@ -31,6 +32,12 @@ from tests.support.paths import ROOT
 from tests.support.recipe_data import write_recipe_data
 
 CARDS = ("12gb", "24gb", "80gb")
+BACKBONES = {
+    "12gb-qwen3-vl": (2127, 2128),
+    "24gb-qwen3-vl": (4437, 4438),
+    "80gb-qwen3-vl": (8767, 8768),
+}
+"""Cards whose language model sees by itself, with its millions of parameters, from and to."""
 STAGES = ("1-perceive", "2-express", "3-instruct")
 
 
@@ -45,7 +52,7 @@ def parts_of(card: str) -> dict[str, dict[str, Any]]:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A hub's cache with every part's settings and no weights, beside data for the stages."""
     home = tmp_path_factory.mktemp("cards")
-    for card in CARDS:
+    for card in (*CARDS, *BACKBONES):
         for name, node in parts_of(card).items():
             hub_parts.write(home / "hub", name, node["revision"])
     write_recipe_data(home, home / "hf" / "anymodal")
@@ -74,6 +81,31 @@ def test_parts_are_pinned_and_permissive(card: str, hub: Path) -> None:
     counts = {part.name: part.parameters for part in list_parts(model, {})}
     for name, (least, most) in PUBLISHED[card].items():
         assert least <= counts[name] / 1e6 <= most, (name, counts[name])
+
+
+@pytest.mark.parametrize("card", BACKBONES)
+def test_a_backbone_that_sees_takes_the_place_of_encoders(card: str, hub: Path) -> None:
+    config = read_model(f"configs/models/{card}.yaml")
+    validate_model(config)
+    usual = read_model(f"configs/models/{card.partition('-')[0]}.yaml")
+    left_out = {"picture_encoder", "film_encoder"}
+    assert usual["parts"].keys() - config["parts"].keys() == left_out
+    for name, node in config["parts"].items():
+        assert name == "language" or node == usual["parts"][name]
+    language = LanguageModel.from_pretrained(
+        **{k: v for k, v in config["parts"]["language"].items() if k != "_target_"}, weights=False
+    )
+    assert {media.kind for media in language.readers} == {"image", "video"}
+    least, most = BACKBONES[card]
+    assert least <= sum(p.numel() for p in language.model.parameters()) / 1e6 <= most
+    assert language.source["licence"] == "apache-2.0"
+    # Beside what the usual card plans: its language model and encoders go, this one comes.
+    usual_language = LanguageModel.from_pretrained(
+        **{k: v for k, v in usual["parts"]["language"].items() if k != "_target_"}, weights=False
+    )
+    more = sum(weights_of(language).values()) - sum(weights_of(usual_language).values())
+    chat = told()[cards.label(card.partition("-")[0])][0]
+    assert chat + more / 1e9 < read_budget(card.partition("-")[0].upper()).bytes / 1e9
 
 
 PUBLISHED = {
