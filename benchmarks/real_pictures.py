@@ -168,20 +168,21 @@ class Study:
             for source, file in zip(sources, files, strict=False)
             for key, value in (("path", folder / file), ("folder", self.data))
         ]
-        model = ROOT / "configs" / "models" / "small.yaml"
         return [
             *settings,
-            f"model.config={self._local_model() if self.models else model}",
+            f"model.config={self.model_config()}",
             f"output_dir={folder / run}",
             f"feature_cache.dir={self.cache}",
             "+trainer.enable_progress_bar=false",
             *self.overrides,
         ]
 
-    def _local_model(self) -> Path:
-        """The configuration of the model with parts of a folder."""
-        assert self.models is not None
-        lines = [f"base: {ROOT / 'configs' / 'models' / 'small.yaml'}", "parts:"]
+    def model_config(self) -> Path:
+        """The configuration of the model, with parts of a folder where they are."""
+        small = ROOT / "configs" / "models" / "small.yaml"
+        if self.models is None:
+            return small
+        lines = [f"base: {small}", "parts:"]
         for part, name in PARTS.items():
             lines.append(f"  {part}: {{path_or_name: {self.models / name}, revision: null}}")
         path = self.out / "model.yaml"
@@ -209,11 +210,12 @@ class Study:
             _, module = fit(read_run(STAGES / f"{run}.yaml", self.settings(run, fold)))
             model = module.objective.model.eval()
             self._read_cache(model)
-            path.write_text(json.dumps(self._ask(model, run, fold)), "utf-8")
+            path.write_text(json.dumps(self.ask(model, run, fold)), "utf-8")
         replies: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
         return replies
 
-    def _ask(self, model: AnyModal, run: str, fold: int) -> dict[str, list[str]]:
+    def ask(self, model: AnyModal, run: str, fold: int) -> dict[str, list[str]]:
+        """A model's kinds, and captions where it learned them, of a fold's held-out items."""
         held_out = (self.dealt == fold).nonzero().flatten().tolist()
         media = [self._medium(place) for place in held_out]
         kinds = model.chat(
@@ -249,10 +251,7 @@ class Study:
             file = self.out / "features.pt"
             if not file.is_file():
                 self.out.mkdir(parents=True, exist_ok=True)
-                config = (
-                    self._local_model() if self.models else STAGES.parents[1] / "models/small.yaml"
-                )
-                model = AnyModal.compose(config)
+                model = AnyModal.compose(self.model_config())
                 self._read_cache(model)
                 before = model.encoders[self.modality].layout.class_tokens
                 rows = []

@@ -130,6 +130,7 @@ SMALLEST = {
     "dataset_growth.py": "--runs 1 --steps 8 --sizes 64 128 --segments 2 20",
     "embedding.py": "--runs 1 --clips 2 --batch 1",
     "first_token.py": "--runs 1 --turns 7 --memory 4",
+    "fusions.py": "{folder}/out --steps 2 --n 1 --only splicing cross-attention",
     "growth.py": "--runs 1 --sizes 1 2 --lists 1 2 --drawings 1 2",
     "heads.py": "--steps 1 --n 2 --only 'linear, 4 signals'",
     "memory.py": "nano",
@@ -143,8 +144,8 @@ SMALLEST = {
     "turn.py": "--runs 1",
 }
 """How each benchmark is called here. `full_size.py` and those of WITH_TOOLS are below; `cards.py`
-wants the hub's files, `cluster.py` Ray; `real_pictures.py` has tests of its own, and so have those
-of nano's training (`test_nano_training.py`).
+wants the hub's files, `cluster.py` Ray; `real_pictures.py` and `real_fusions.py` have tests of
+their own, and so have those of nano's training (`test_nano_training.py`).
 """
 WITH_TOOLS = {
     "serving_load.py": ("locust", "--runs 1 --requests 2 --mixed 20"),
@@ -154,6 +155,7 @@ WITH_TOOLS = {
 
 SLOW = {
     "alignment.py",
+    "fusions.py",
     "growth.py",
     "heads.py",
     "memory.py",
@@ -174,7 +176,7 @@ def imported() -> None:
 
 def test_every_command_is_among_those_run_here() -> None:
     commands = {p.name for p in BENCHMARKS.glob("*.py") if "__main__" in p.read_text("utf-8")}
-    elsewhere = {"full_size.py", "cards.py", "real_pictures.py", "cluster.py"}
+    elsewhere = {"full_size.py", "cards.py", "real_pictures.py", "real_fusions.py", "cluster.py"}
     elsewhere |= {"nano_log.py", "contact_sheet.py"}
     assert commands == {*SMALLEST, *WITH_TOOLS, *elsewhere}
 
@@ -198,7 +200,7 @@ def test_a_benchmark_runs_at_its_smallest_and_writes_its_table(
         sys.path.insert(0, str(BENCHMARKS))
         sys.argv = [
             script,
-            *shlex.split(SMALLEST[script]),
+            *shlex.split(SMALLEST[script].format(folder=tmp_path)),
             *(["--page", str(mine)] if writes else []),
         ]
         runpy.run_path(str(BENCHMARKS / script), run_name="__main__")

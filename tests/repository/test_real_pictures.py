@@ -74,15 +74,42 @@ def test_class_tokens_stand_beside_the_mean_of_real_ones(script: ModuleType) -> 
     assert script.pooled(Features(values, mask), 0).tolist() == [[2, 3]]
 
 
-@pytest.mark.extended
-def test_a_study_of_tiny_parts_goes_on_where_it_stopped(script: ModuleType, tmp_path: Path) -> None:
-    data, models, out = tmp_path / "data", tmp_path / "models", tmp_path / "out"
-    write_data(data)
+def write_parts(models: Path) -> None:
+    """Tiny parts by the names that the benchmark looks for."""
     models.mkdir()
     write_model(models)
     (models / "lm").rename(models / "smollm2-135m")
     tiny.write(tiny.dinov2, models / "dinov2-small")
     tiny.write(tiny.whisper, models / "whisper-tiny.en")
+
+
+@pytest.mark.extended
+def test_ways_in_are_compared_on_the_same_folds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    fusions = importlib.import_module("real_fusions")
+    data, models = tmp_path / "data", tmp_path / "models"
+    write_data(data)
+    write_parts(models)
+    overrides = ["steps=2", "workers=0", "batch_size=4"]
+    small = {"every": 1, "heads": 2}
+    for way in ("splicing-2", "cross-attention"):
+        parts = {name: dict(part) for name, part in fusions.WAYS[way][1].items()}
+        if "fusion" in parts:
+            parts["fusion"] |= small
+        study = fusions.FusionStudy(way, data, tmp_path / "out", models, 2, overrides, parts)
+        label, weights, context, kinds, captions = fusions.row(study, way, [0])
+        assert label == way and weights.endswith(" M") and "(" in kinds and "(" in captions
+        assert int(context) > 3
+    assert torch.equal(study.dealt, fusions.Study(data, "image", tmp_path, models, 2).dealt)
+
+
+@pytest.mark.extended
+def test_a_study_of_tiny_parts_goes_on_where_it_stopped(script: ModuleType, tmp_path: Path) -> None:
+    data, models, out = tmp_path / "data", tmp_path / "models", tmp_path / "out"
+    write_data(data)
+    write_parts(models)
     overrides = ["steps=2", "workers=0", "batch_size=4"]
     for modality in ("image", "audio"):
         study = script.Study(data, modality, out, models, 2, overrides)
