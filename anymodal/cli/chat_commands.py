@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -145,7 +146,7 @@ class ChatCommands:
         from anymodal.cli.chat_settings import apply_setting, describe_settings
 
         if argument:
-            name, _, value = argument.replace("=", " ", 1).partition(" ")
+            name, value = [*re.split(r"\s*=\s*|\s+", argument, maxsplit=1), ""][:2]
             if not value.strip():
                 raise ValueError("name the setting and its value: /set temperature 0.7")
             apply_setting(self.session, name, value)

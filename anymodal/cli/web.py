@@ -21,7 +21,8 @@ _IN_PAGE = {"steps": "steps", "guidance": "guidance", "seed": "seed", "temperatu
 """Options that the page takes, and what it calls them."""
 _TERMINAL = {"text": "TEXT", "prompts": "--prompts", "json": "--json", "attach": "--attach",
              "set": "--set", "top_p": "--top-p", "stop": "--stop", "logprobs": "--logprobs",
-             "server": "--server"}  # fmt: skip
+             "choice": "--choice", "reference": "--reference", "server": "--server",
+             "api_key": "--api-key", "n": "--n"}  # fmt: skip
 """Options that mean something in a terminal alone, and how they are written."""
 
 
@@ -31,8 +32,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: for an option that means something in a terminal alone, or a port in use.
     """
+    values = {**vars(args), "n": None if args.n == 1 else args.n}
     for name, label in _TERMINAL.items():
-        if getattr(args, name):
+        # By identity: --logprobs 0 asks for something.
+        if not (values[name] is None or values[name] is False or values[name] == []):
             raise ValueError(f"--web opens a page, where {label} means nothing; leave one of them")
     # Before the model is loaded, since a port in use is an error at once.
     with listen(HOST, args.port) as listener:

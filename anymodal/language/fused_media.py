@@ -107,6 +107,15 @@ class FusedMedia:
             )
         return self._made[layer]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of states and of what layers have made of them."""
+        media = [each for row in self.rows for each in row]
+        groups = [made for each in media for made in each.made.values()] + [*self._made.values()]
+        tensors = [tensor for group in groups for tensor in group]
+        tensors += [each.states for each in media if each.states is not None]
+        return sum(tensor.nbytes for tensor in tensors)
+
     def select(self, rows: Sequence[int]) -> FusedMedia:
         """The media of some rows, or of some of them several times."""
         return FusedMedia([self.rows[row] for row in rows], self.device)

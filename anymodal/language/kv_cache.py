@@ -118,9 +118,10 @@ class PrefixCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the keys and values, or of what stands for them."""
+        """Bytes of the keys and values, or of what stands for them, and of media read beside."""
         values = (value for layer in self.past.layers for value in vars(layer).values())
-        return sum(value.nbytes for value in values if isinstance(value, Tensor))
+        fused = 0 if self.past.fused is None else self.past.fused.nbytes
+        return fused + sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
 class BatchCache:

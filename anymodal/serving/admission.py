@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
+from anymodal.decoders.references import Reference
 from anymodal.language.tool_calls import strings_in
+from anymodal.media import Media
 from anymodal.serving.content_filter import ContentFilter, check_content
 from anymodal.serving.errors import EngineClosedError, QueueFullError
 from anymodal.serving.job import JobSettings
@@ -100,7 +102,8 @@ class Admission:
             if not request.completes:
                 messages = await _messages(request.conversation)
             self._check_length(request, messages)
-            await check_content(self.settings.content_filter, _contents(request, messages), "in")
+            shown = [*_contents(request, messages), *_contents_of_settings(request)]
+            await check_content(self.settings.content_filter, shown, "in")
         except BaseException:  # a cancelled task's too: its place goes to others
             self.leave()
             raise
@@ -196,6 +199,17 @@ def _contents(request: ReplyRequest, messages: Sequence[Message]) -> list[object
     ]
     contents += [request.conversation] if request.completes else []
     return [*contents, *strings_in(request.tools)]
+
+
+def _contents_of_settings(request: ReplyRequest) -> list[object]:
+    """Texts and media that come beside the conversation: negative prompts, choices, references."""
+    texts = [value for settings in request.sampling.values() for value in settings.values()]
+    references: list[object] = []
+    for value in request.references.values():
+        references += value if isinstance(value, list | tuple) else [value]
+    media = [each.media if isinstance(each, Reference) else each for each in references]
+    return [*texts, *strings_in(request.text.get("choices")),
+            *(each for each in media if isinstance(each, Media))]  # fmt: skip
 
 
 async def _messages(conversation: Any) -> list[Message]:

@@ -35,9 +35,11 @@ class ReplyEngine(Protocol):
     """Answers requests: an `Engine`, or one whose parts are elsewhere.
 
     Attributes:
+        settings: limits.
         on_out_of_memory: called, in any thread, when a request ended for want of memory.
     """
 
+    settings: EngineSettings
     on_out_of_memory: Callable[[], None] | None
 
     @property

@@ -32,6 +32,8 @@ class _Slot:
         self.facts: ModelFacts = model.facts
         self.users = 0
         self.size = self.source.num_bytes if self.source is not None else 0
+        if self.source is not None and self.served is not None:  # files tell not of all
+            self.size = max(self.size, self.served.num_bytes)
 
 
 class ModelPool:

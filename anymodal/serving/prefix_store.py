@@ -30,6 +30,7 @@ class PrefixStore:
         self.language, self.budget = language, budget
         self.nbytes = 0
         self._caches: OrderedDict[_Hashes, PrefixCache] = OrderedDict()  # the next to go first
+        self._sizes: dict[_Hashes, int] = {}  # as counted, since media that forks share may grow
         # In order, in which what begins alike stands side by side: many are searched in no time.
         self._order: list[_Hashes] = []
         self._lock = threading.Lock()
@@ -62,7 +63,7 @@ class PrefixStore:
                 self._drop(self._order[place - 1])
             while self.nbytes + size > self.budget:
                 self._drop(next(iter(self._caches)))
-            self._caches[hashes] = cache
+            self._caches[hashes], self._sizes[hashes] = cache, size
             insort(self._order, hashes)
             self.nbytes += size
 
@@ -70,11 +71,13 @@ class PrefixStore:
         """Forget everything."""
         with self._lock:
             self._caches.clear()
+            self._sizes.clear()
             self._order.clear()
             self.nbytes = 0
 
     def _drop(self, hashes: _Hashes) -> None:
-        self.nbytes -= self._caches.pop(hashes).nbytes
+        del self._caches[hashes]
+        self.nbytes -= self._sizes.pop(hashes)
         del self._order[bisect_left(self._order, hashes)]
 
 

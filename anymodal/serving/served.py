@@ -13,6 +13,7 @@ from torch import Tensor
 
 from anymodal.media import Media
 from anymodal.model import AnyModal
+from anymodal.serving.embedding_queue import EmbeddingQueue
 from anymodal.serving.engine import Engine, EngineSettings, ReplyEngine
 from anymodal.serving.errors import OutOfMemoryError
 from anymodal.serving.memory import free_memory, is_out_of_memory
@@ -78,9 +79,13 @@ class ServedModel:
 
     Attributes:
         engine: answers requests; None for encoders alone.
+        embeddings: embeds for requests.
         facts: what is known of it.
         content_filter: the operator's, of the settings.
+        embedding_threads: how many calls of `embed` are worth making at once.
     """
+
+    embedding_threads = 1  # an encoder's batch takes all of a device
 
     def __init__(
         self,
@@ -101,6 +106,9 @@ class ServedModel:
             encoders = {part.media.kind: part for part in parts if part is not None}
         self.encoders = encoders
         self.facts = ModelFacts.of(name, model, list(encoders))
+        self.embeddings = EmbeddingQueue(
+            self.embed, settings or EngineSettings(), self.embedding_threads
+        )
         self._lock = threading.Lock()
 
     @property
@@ -184,5 +192,6 @@ class ServedModel:
 
     def close(self) -> None:
         """End what is under way."""
+        self.embeddings.close()
         if self.engine is not None:
             self.engine.close()

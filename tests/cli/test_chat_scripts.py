@@ -159,12 +159,19 @@ def test_commands_of_a_session(tmp_path: Path, capsys: pytest.CaptureFixture[str
     talk = tmp_path / "talk.json"
     lines = [
         *("/set steps 2", "/set", "draw a ball", "/retry 5", f"/save {talk}", "/undo"),
-        *("/set image.steps = 3", "/system be short", "/system -", f"/load {talk}", "/history"),
+        *(
+            "/set image.steps = 3",
+            "/set stop a=b",
+            "/system be short",
+            "/system -",
+            f"/load {talk}",
+            "/history",
+        ),
     ]
     assert Repl(session, lines).run() == 0
     out = capsys.readouterr().out
     assert "image.steps 2\naudio.steps 2" in out and "took back: draw a ball" in out
-    assert "be short\nthere is no system prompt" in out
+    assert "be short\nthere is no system prompt" in out and 'stop "a=b"' in out
     assert "loaded 1 turns; seed 7" in out and session.turns[0].seed == 5
     assert session.sampling["image"] == {"steps": 2}
 

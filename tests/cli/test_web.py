@@ -35,8 +35,10 @@ def test_settings_of_the_command_line_reach_new_conversations() -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["hello"], ["--json"], ["--prompts", "-"], ["--attach", "a.png"], ["--top-p", "0.5"]]
-)
+    "argv",
+    [["hello"], ["--json"], ["--prompts", "-"], ["--attach", "a.png"], ["--top-p", "0.5"],
+     ["--n", "2"], ["--logprobs", "0"], ["--choice", "a"], ["--reference", "image=none"]],
+)  # fmt: skip
 def test_options_of_the_terminal_are_refused(
     argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,10 @@ def test_keys_and_origins(model: AnyModal) -> None:
         answer = ask(url, CHAT, hello, Origin="https://a.example", **key)
         assert answer.status == 200
         assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
+        preflight = {"Access-Control-Request-Method": "POST",
+                     "Access-Control-Request-Headers": "authorization,x-stainless-os"}  # fmt: skip
+        for origin, status in (("https://a.example", 200), ("https://b.example", 400)):
+            assert ask(url, CHAT, method="OPTIONS", Origin=origin, **preflight).status == status
         other = ask(url, CHAT, hello, Origin="https://b.example", **key)
         assert other.headers["Access-Control-Allow-Origin"] is None
         assert (
@@ -63,6 +67,8 @@ def test_keys_and_origins(model: AnyModal) -> None:
         full = ask(url, CHAT, {**hello, "model": "two"}, **key)
         assert full.status == 429 and int(full.headers["Retry-After"]) >= 1
         assert full.error["code"] == "queue_full"
+        never = ask(url, CHAT, {**hello, "model": "two", "n": 2}, **key)
+        assert never.status == 400 and "writes 1 at once" in never.error["message"]
     thread.join(30)
 
 
@@ -143,8 +149,11 @@ def test_api_keys_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     file.write_text("# none\n")
     with pytest.raises(ValueError, match="has no API key"):
         read_api_keys(file)
-    monkeypatch.setenv("ANYMODAL_API_KEYS", f"{SECRET},another-secret")
+    monkeypatch.setenv("ANYMODAL_API_KEYS", f"{SECRET}, another-secret,")
     assert read_api_keys(None) == [SECRET, "another-secret"]
+    monkeypatch.setenv("ANYMODAL_API_KEYS", " , ")
+    with pytest.raises(ValueError, match="has no API key"):
+        read_api_keys(None)
     monkeypatch.delenv("ANYMODAL_API_KEYS")
     assert read_api_keys(None) == []
     with pytest.raises(ValueError, match="shorter than 8"):

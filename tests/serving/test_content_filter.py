@@ -92,6 +92,15 @@ def _is_black(item: object) -> bool:
     return isinstance(item, Image) and not item.pixels.any()
 
 
+def test_texts_of_settings_are_seen(client: openai.OpenAI) -> None:
+    RULES["in"] = lambda item: "no blood" if item == "blood" else None
+    for more in ({"negative_prompt": "blood", "guidance": 2.0}, {"choices": ["blood", "milk"]}):
+        with pytest.raises(openai.BadRequestError, match="no blood"):
+            client.chat.completions.create(
+                model="nano", messages=[{"role": "user", "content": "hello"}], extra_body=more
+            )
+
+
 def test_a_filter_that_fails_lets_nothing_pass(client: openai.OpenAI) -> None:
     RULES["in"] = lambda item: item["no such"]
     with pytest.raises(openai.InternalServerError, match="its log has it"):

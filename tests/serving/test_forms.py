@@ -89,8 +89,15 @@ def test_images_are_edited(client: openai.OpenAI, model: AnyModal) -> None:
     with pytest.raises(openai.BadRequestError, match="over the limit"):
         large = Image(np.zeros((128, 128, 3), np.uint8)).encode(".png")
         client.images.edit(image=large, prompt="x", model="nano")
-    with pytest.raises(openai.BadRequestError, match="this model makes 64x64"):
-        client.images.edit(image=data, prompt="x", model="nano", size="1024x1024")
+    wide = client.images.edit(image=data, prompt="make it green", size="64x32", extra_body=QUICK)
+    assert wide.data is not None
+    picture = load(b64decode(wide.data[0].b64_json or ""))
+    assert isinstance(picture, Image) and picture.pixels.shape == (32, 64, 3)
+    for size, more, says in (("100x101", {}, "by itself this model makes 64x64"),
+                             ("large", {}, "isn't WIDTHxHEIGHT"),
+                             ("32x32", {"height": 32}, "'height' stands beside it")):  # fmt: skip
+        with pytest.raises(openai.BadRequestError, match=says):
+            client.images.edit(image=data, prompt="x", model="nano", size=size, extra_body=more)  # type: ignore[call-overload]
 
 
 def test_audio_is_answered_in_text(client: openai.OpenAI, model: AnyModal) -> None:

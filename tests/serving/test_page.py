@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from anymodal.serving.api import reference
+from anymodal.serving.api.app import create_app
 from anymodal.serving.api.page import FOLDER
 from anymodal.serving.api.settings import ServerSettings
 from tests.support.serving import model_to_serve, serving
@@ -43,7 +45,7 @@ def url() -> Iterator[str]:
 
 
 def test_the_page_and_all_its_files_are_served_without_a_key(url: str) -> None:
-    paths = {"/": "text/html", **{f"/page/{name}": "" for name in FILES}}
+    paths = {"/": "text/html", reference.PATH: "", **{f"/page/{name}": "" for name in FILES}}
     for path in paths:
         answer = Answer(url + path)
         assert answer.status_code == 200, path
@@ -76,9 +78,20 @@ def test_facts_tell_kinds_of_files_and_limits(url: str) -> None:
     assert 0 < facts["limits"]["file_bytes"] <= settings.limits.max_bytes
 
 
+def test_every_endpoint_and_field_is_told(url: str) -> None:
+    text = Answer(url + reference.PATH).text
+    assert "<script" not in text and "http" not in text
+    for path in ("chat/completions", "images/edits", "videos/{video_id}/content", "embeddings"):
+        assert f"/v1/{path}</h2>" in text
+    row = "<tr><td><code>{}</code><td>{}<td>{}<td>"
+    assert row.format("steps", "integer", "AnyModal") in text
+    assert row.format("stop", "string or array", "OpenAI") in text
+    assert "&quot;finish_reason&quot;: &quot;stop&quot;" in text
+
+
 def test_a_server_may_leave_the_page_out() -> None:
     with serving([model_to_serve(tiny_model())], ServerSettings(page=False)) as url:
-        assert Answer(url).status_code == 404
+        assert Answer(url).status_code == Answer(url + reference.PATH).status_code == 404
         assert Answer(url + "/page/main.js").status_code == 404
         assert Answer(url + "/v1/models").status_code == 200
 
@@ -98,5 +111,6 @@ def test_files_name_no_other_host_and_only_files_of_the_page() -> None:
 
 def test_every_script_is_used() -> None:
     texts = "".join(path.read_text("utf-8") for path in FILES.values())
+    texts += reference.reference_html(create_app([]).openapi())
     for name in FILES:
         assert name == "index.html" or f"/{name}" in texts, f"nothing names {name}"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import threading
+from collections.abc import Sequence
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
+from anymodal.language.fused_media import FusedMedia, FusedMedium
 from anymodal.language.kv_cache import PrefixCache, common_prefix
 from anymodal.language.stop_strings import StopStrings
+from anymodal.serving.admission import EngineSettings
 from anymodal.serving.api.conversation import recent
+from anymodal.serving.embedding_queue import EmbeddingQueue
+from anymodal.serving.errors import DeadlineError, EngineClosedError, QueueFullError
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
 from anymodal.types import Message
 from tests.support.tiny import compose
@@ -76,6 +84,12 @@ def test_the_longest_beginning_is_found_and_the_oldest_goes_first(language: obje
     assert store.find([9, 8, 7]).keys == [] and store.find([1, 2, 3]).keys == [1, 2, 3, 4]
     assert store.find([1, 2, 4]).keys == [1, 2, 4, 5]
     assert store.nbytes <= store.budget
+    with_media = fed(language, [6])
+    before = with_media.nbytes
+    with_media.past.fused = FusedMedia(
+        [[FusedMedium(0, 1, torch.zeros(4, 8))]], torch.device("cpu")
+    )
+    assert with_media.nbytes == before + 4 * 8 * 4, "media beside a row count, too"
     store.clear()
     assert store.nbytes == 0
 
@@ -102,3 +116,33 @@ def test_soft_tokens_are_kept_within_their_budget() -> None:
     assert store.find("ax").keys() == {"a"}
     store.put({"d": torch.zeros(10)})
     assert store.find("abcd").keys() == {"a", "c", "d"}, "b was asked for least recently"
+
+
+def test_embeddings_are_limited_in_number_and_time_and_end_between_parts() -> None:
+    calls: list[int] = []
+    gate = threading.Event()
+
+    def embed(items: Sequence[object]) -> list[Tensor]:
+        calls.append(len(items))
+        gate.wait(30)
+        return [torch.zeros(2)] * len(items)
+
+    async def ask() -> None:
+        queue = EmbeddingQueue(embed, EngineSettings(max_requests=1))
+        task = asyncio.create_task(queue.embed(["a"] * 640))
+        while not calls:
+            await asyncio.sleep(0.001)
+        with pytest.raises(QueueFullError):
+            await queue.embed(["a"])
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with pytest.raises(DeadlineError):
+            await EmbeddingQueue(embed, EngineSettings(timeout=0.01)).embed(["a"] * 640)
+        gate.set()
+        assert len(await queue.embed(["a"] * 150)) == 150 and queue.requests == 0
+        assert calls[0] == 64 and calls[-3:] == [64, 64, 22] and len(calls) <= 5
+        queue.close()
+        with pytest.raises(EngineClosedError):
+            await queue.embed(["a"])
+
+    asyncio.run(ask())

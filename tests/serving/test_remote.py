@@ -30,7 +30,14 @@ class Site(BaseHTTPRequestHandler):
             self.end_headers()
             return
         with contextlib.suppress(ConnectionError):  # whoever had enough has gone
+            if self.path == "/drip":
+                self._drip(b"HTTP/1.0 200 OK\r\n" + b"X: y\r\n" * 20)
             self._answer()
+
+    def _drip(self, text: bytes) -> None:
+        for place in range(len(text)):
+            self.wfile.write(text[place : place + 1])
+            time.sleep(0.05)
 
     def _answer(self) -> None:
         self.send_response(404 if self.path == "/missing" else 200)
@@ -85,6 +92,7 @@ def test_content_is_fetched_from_an_allowed_host(site: str, remote: RemoteMedia)
         ("/missing", "status 404"),
         ("/long", "over the limit of 1,000 bytes"),
         ("/slow", "takes longer than 0.5 s"),
+        ("/drip", "takes longer than 0.5 s"),
     ],
 )
 def test_what_leads_astray_is_refused(site: str, path: str, says: str, remote: RemoteMedia) -> None:

@@ -39,6 +39,17 @@ def remote(url: str) -> RemoteModel:
     return RemoteModel(ServerClient(url, KEY))
 
 
+def test_the_probabilities_of_choices_come_along(remote: RemoteModel, tmp_path: Path) -> None:
+    here, there = (Session(each, tmp_path, 3, choices=["yes", "no"])
+                   for each in (tiny_model(), remote))  # fmt: skip
+    for session in (here, there):
+        list(session.ask("hello"))
+    wanted, given = here.turns[0].reply, there.turns[0].reply
+    assert given.text == wanted.text and [each.text for each in given.choices] == ["yes", "no"]
+    for one, other in zip(given.choices, wanted.choices, strict=True):
+        assert one.probability == pytest.approx(other.probability, abs=1e-5)
+
+
 def kinds(events: Iterator[Event]) -> list[object]:
     """Events without what may differ: a server makes media while the text goes on."""
     return sorted(

@@ -71,7 +71,7 @@ def test_a_video_is_a_job(client: openai.OpenAI, url: str) -> None:
     assert float(done.seconds) == pytest.approx(video.duration)
     thumbnail = client.videos.download_content(job.id, variant="thumbnail").read()
     assert Pillow.open(io.BytesIO(thumbnail)).format == "WEBP"
-    again = finish(client, create(client).id)
+    again = finish(client, create(client, seconds="2", size=done.size).id)
     assert client.videos.download_content(again.id).read() == data, "of one seed"
 
     assert [each.id for each in client.videos.list(limit=1)] == [again.id, job.id], "both pages"
@@ -124,7 +124,10 @@ def test_a_job_under_way_is_deleted_and_what_fails_says_why(client: openai.OpenA
     [
         ({"prompt": " "}, "the prompt is empty"),
         ({"prompt": "x" * 40_000}, "prompt"),
-        ({"seconds": "4"}, "'seconds' isn't supported"),
+        ({"seconds": "4"}, "by itself this model makes 2 s"),
+        ({"seconds": "long"}, "seconds"),
+        ({"size": "100x101"}, "by itself this model makes 64x64"),
+        ({"extra_body": {"sampling": {"video": {"number": 2}}}}, "one video"),
         ({"extra_body": {"sampling": {"video": {"steps": 0}}}}, "steps=0"),
         ({"extra_body": {"seed": -1}}, "seed"),
         ({"extra_body": {"seed": 2**80}}, "seed"),
@@ -171,7 +174,7 @@ def job(**fields: Any) -> BackgroundJob:
 
 def test_a_store_deletes_what_is_over_and_is_one_server_s(tmp_path: Path) -> None:
     store = JobStore(tmp_path, 60)
-    past, kept = job(status="completed", expires_at=1), job(owner="me")
+    past, kept = job(status="completed", expires_at=1), job(owner="me", made_from={"video": []})
     for each in (past, kept):
         store.add(each)
         store.save(each.id, ".mp4", b"x")

@@ -19,6 +19,7 @@ from anymodal.serving.api import (
     embeddings,
     images,
     page,
+    reference,
     responses,
     sounds,
     speech,
@@ -30,6 +31,7 @@ from anymodal.serving.api.errors import api_error, validation_error
 from anymodal.serving.api.middleware import Gate
 from anymodal.serving.api.settings import ServerSettings
 from anymodal.serving.api.state import ServerState
+from anymodal.serving.api.videos import POLL_HEADER
 from anymodal.serving.model_source import ModelSource
 from anymodal.serving.served import ServedModel
 
@@ -55,7 +57,7 @@ def create_app(
         yield
         await state.stop()
 
-    # No pages of documents: their scripts would come from another host.
+    # Not FastAPI's pages of the document: their scripts would come from another host.
     app = FastAPI(
         title="AnyModal", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
@@ -67,6 +69,7 @@ def create_app(
         app.include_router(module.router)
     if state.settings.page:
         app.include_router(page.router)
+        app.include_router(reference.router)
     app.add_exception_handler(RequestValidationError, _body_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Gate, settings=state.settings, metrics=state.metrics)
@@ -75,7 +78,8 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(state.settings.cors_origins),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["*"],  # OpenAI's client for browsers sends headers of its own
+            expose_headers=["Retry-After", POLL_HEADER],
         )
     return app
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from anymodal.decoders.speech.base import ALL, PASSAGES
 from anymodal.media import Audio, Speech
+from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.errors import ApiError
@@ -29,6 +30,7 @@ from anymodal.serving.api.schemas import ChatBody
 from anymodal.serving.api.state import (
     ServerState,
     all_of,
+    media_references,
     media_settings,
     state_of,
     submit_all,
@@ -43,7 +45,7 @@ router = APIRouter()
 TEXT = "text"
 
 
-@router.post("/v1/chat/completions", response_model=None)
+@router.post("/v1/chat/completions", response_model=None, responses=answers("chat", EVENTS))
 async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     """Answer a conversation, in text and in whatever media the model makes."""
     state = state_of(request)
@@ -83,7 +85,7 @@ def _requests(
             seed=seed + index,  # as single requests at these seeds would answer
             text=text,
             sampling=sampling,
-            references=body.references or {},
+            references=media_references(body, served),
             tools=body.open_tools(),
             parallel_calls=body.parallel_tool_calls is not False,
         )

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from anymodal.chat.settings import TextSettings
+from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.logprobs import completion_logprobs
 from anymodal.serving.api.replies import Json, new_id, usage_json
 from anymodal.serving.api.schemas import CompletionBody
@@ -30,7 +31,7 @@ router = APIRouter()
 MOST_PROMPTS = 64
 
 
-@router.post("/v1/completions", response_model=None)
+@router.post("/v1/completions", response_model=None, responses=answers("completion", EVENTS))
 async def create_completion(request: Request, body: CompletionBody) -> Response:
     """Go on with a text, or with several."""
     state = state_of(request)

@@ -8,8 +8,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
+from torch import Tensor
 
 from anymodal.media import Media
+from anymodal.serving.api.answers import answers
 from anymodal.serving.api.media_schemas import EmbeddingBody
 from anymodal.serving.api.state import (
     MOST_INPUTS,
@@ -23,7 +25,7 @@ from anymodal.serving.content_filter import check_content
 router = APIRouter()
 
 
-@router.post("/v1/embeddings", response_model=None)
+@router.post("/v1/embeddings", response_model=None, responses=answers("embeddings"))
 async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
     """Embed texts and media; an input may be a part of a message, with a medium inside."""
     state = state_of(request)
@@ -37,20 +39,18 @@ async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
     def read() -> list[str | Media]:
         return [state.reader.item(item, f"input.{place}") for place, item in enumerate(inputs)]
 
-    def embed(items: list[str | Media]) -> list[Any]:
-        as_text = body.encoding_format == "base64"
-        vectors = (vector.numpy() for vector in served.embed(items))
-        return [
-            b64encode(vector.astype("<f4").tobytes()).decode() if as_text else vector.tolist()
-            for vector in vectors
-        ]
+    def encode(vectors: list[Tensor]) -> list[Any]:
+        arrays = [vector.numpy() for vector in vectors]
+        if body.encoding_format != "base64":
+            return [array.tolist() for array in arrays]
+        return [b64encode(array.astype("<f4").tobytes()).decode() for array in arrays]
 
     items = await while_connected(request, asyncio.to_thread(read))
     await check_content(served.content_filter, items, "in")
-    vectors = await while_connected(request, asyncio.to_thread(embed, items))
+    vectors = await while_connected(request, served.embeddings.embed(items))
     data = [
         {"object": "embedding", "index": index, "embedding": vector}
-        for index, vector in enumerate(vectors)
+        for index, vector in enumerate(await asyncio.to_thread(encode, vectors))
     ]
     usage = {"prompt_tokens": 0, "total_tokens": 0}  # encoders count none
     return JSONResponse({"object": "list", "data": data, "model": served.name, "usage": usage})

@@ -11,19 +11,20 @@ from starlette.responses import JSONResponse, Response
 
 from anymodal.chat.messages import MAX_MEDIA
 from anymodal.media import Image, Media
+from anymodal.serving.api.answers import answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import form_schema, media_of, read_form
 from anymodal.serving.api.making import make_media, maker_of, prompt_message
 from anymodal.serving.api.media_schemas import ImageBody, ImageEditBody
 from anymodal.serving.api.replies import Json, MediaEncoder
+from anymodal.serving.api.sizes import size_settings
 from anymodal.serving.api.state import state_of, while_connected
-from anymodal.serving.served import ServedModel
 from anymodal.types import Message, TokenUsage
 
 router = APIRouter()
 
 
-@router.post("/v1/images/generations", response_model=None)
+@router.post("/v1/images/generations", response_model=None, responses=answers("images"))
 async def create_image(request: Request, body: ImageBody) -> Response:
     """Make images. The language model reads the prompt as a user's message, and its reply is one
     image and nothing else.
@@ -32,14 +33,17 @@ async def create_image(request: Request, body: ImageBody) -> Response:
     name, modality = maker_of(state, body.model, Image.kind)
     conversation = prompt_message(body.prompt, "prompt")
     served = await state.open(request, name)
-    _check_size(served, modality, body.size)
-    work = make_media(state, served, modality, conversation, body)
+    size = size_settings(served, modality, body.size, [*body.media_settings()])
+    work = make_media(state, served, modality, conversation, body, size)
     media, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, media, usages))
 
 
 @router.post(
-    "/v1/images/edits", response_model=None, openapi_extra=form_schema(ImageEditBody, image=True)
+    "/v1/images/edits",
+    response_model=None,
+    responses=answers("images"),
+    openapi_extra=form_schema(ImageEditBody, image=True),
 )
 async def create_image_edit(request: Request) -> Response:
     """Make images from images and a prompt, which the language model reads as a user's message."""
@@ -52,26 +56,10 @@ async def create_image_edit(request: Request) -> Response:
     media = await asyncio.to_thread(media_of, files, Image.kind, state.settings.limits)
     conversation = [Message("user", [*media, *prompt])]
     served = await state.open(request, name)
-    _check_size(served, modality, body.size)
-    work = make_media(state, served, modality, conversation, body)
+    size = size_settings(served, modality, body.size, [*body.media_settings()])
+    work = make_media(state, served, modality, conversation, body, size)
     images, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, images, usages))
-
-
-def _check_size(served: ServedModel, modality: str, size: str | None) -> None:
-    """Refuse a size that the decoder doesn't make; clients send their own setting of it."""
-    if size in (None, "auto"):
-        return
-    assert served.model is not None, "only models that reply make media"
-    family = getattr(served.model.decoders[modality], "family", None)
-    shape = getattr(family, "media_shape", None)  # (3, height, width)
-    own = None if shape is None else f"{shape[-1]}x{shape[-2]}"
-    if size != own:
-        makes = "" if own is None else f"; this model makes {own}"
-        raise ApiError(
-            400, f"the size {size[:20]!r} isn't supported{makes}; leave it out, or give 'auto'",
-            param="size",
-        )  # fmt: skip
 
 
 def _answer(body: ImageBody, media: Sequence[Media], usages: Sequence[TokenUsage]) -> Json:

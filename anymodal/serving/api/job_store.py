@@ -22,13 +22,14 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, owner TEXT NOT NULL,
     model TEXT NOT NULL, prompt TEXT NOT NULL, seed TEXT NOT NULL, sampling TEXT NOT NULL,
-    status TEXT NOT NULL, created_at INTEGER NOT NULL, completed_at INTEGER, expires_at INTEGER,
-    result TEXT NOT NULL DEFAULT '{}', error TEXT
+    made_from TEXT NOT NULL, status TEXT NOT NULL, created_at INTEGER NOT NULL,
+    completed_at INTEGER, expires_at INTEGER, result TEXT NOT NULL DEFAULT '{}', error TEXT
 )
 """
-_COLUMNS = ("id", "owner", "model", "prompt", "seed", "sampling", "status", "created_at",
-            "completed_at", "expires_at", "result", "error")  # fmt: skip
-_AS_JSON = ("seed", "sampling", "result", "error")  # a seed may have more than SQLite's 63 bits
+_COLUMNS = ("id", "owner", "model", "prompt", "seed", "sampling", "made_from", "status",
+            "created_at", "completed_at", "expires_at", "result", "error")  # fmt: skip
+# Among them the seed, which may have more than SQLite's 63 bits.
+_AS_JSON = ("seed", "sampling", "made_from", "result", "error")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class BackgroundJob:
         prompt: what to make.
         seed: of the medium, so that a job that begins again makes the same.
         sampling: settings of media by modality.
+        made_from: references of media by modality.
         status: queued, in_progress, completed or failed.
         created_at: in seconds since 1970, as `completed_at` and `expires_at`, which come later.
         result: facts about what was made.
@@ -54,6 +56,7 @@ class BackgroundJob:
     prompt: str
     seed: int
     sampling: Mapping[str, Mapping[str, Any]]
+    made_from: Mapping[str, int | list[int]] = field(default_factory=dict)
     status: str = QUEUED
     created_at: int = field(default_factory=lambda: int(time.time()))
     completed_at: int | None = None
@@ -90,13 +93,13 @@ class JobStore:
             self._database.execute(_TABLE)
             self._database.execute("UPDATE jobs SET status=? WHERE status=?", (QUEUED, RUNNING))
             self._database.commit()
+            self._delete_orphans()
         except sqlite3.Error as error:
             self._database.close()
             raise ValueError(
                 f"{folder} holds no jobs that can be read: {error}; end the other server that uses "
                 "it, or name another folder"
             ) from error
-        self._delete_orphans()
 
     def _delete_orphans(self) -> None:
         """Delete files of jobs that are no more, which a thread wrote while they were deleted."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anymodal.media import Media
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.schemas import MediaBody
-from anymodal.serving.api.state import ServerState, all_of, media_settings, submit_all
+from anymodal.serving.api.state import (
+    ServerState,
+    all_of,
+    media_references,
+    media_settings,
+    submit_all,
+)
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ServedModel
 from anymodal.types import Done, Message, TokenUsage
@@ -46,17 +52,22 @@ async def make_media(
     modality: str,
     conversation: Sequence[Message],
     body: MediaBody,
+    size: Mapping[str, int] | None = None,
 ) -> tuple[list[Media], list[TokenUsage]]:
-    """Media of a modality, as many as the body asks for, and the tokens of each."""
+    """Media of a modality, as many as the body asks for, and the tokens of each; of a size, as
+    settings of the decoder, or of its own.
+    """
     assert served.engine is not None, "only models that reply make media"
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
-    sampling = media_settings(body, served)
+    sampling = media_settings(body, served, modality)
+    if size:
+        sampling[modality] = {**size, **sampling.get(modality, {})}
     requests = [
         ReplyRequest(
             conversation,
             seed=seed + index,
             sampling=sampling,
-            references=body.references or {},
+            references=media_references(body, served),
             forced=[modality],
         )
         for index in range(state.choices(body.n))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from anymodal.chat.settings import TextSettings
 from anymodal.serving.api.schemas import NEUTRAL, Body, MediaBody
+from anymodal.serving.api.sizes import AUTO
 
 
 class ImageBody(MediaBody):
@@ -19,7 +20,9 @@ class ImageBody(MediaBody):
 
     model: str | None = Field(None, description="May be left out where one model makes images.")
     prompt: str
-    size: str | None = Field(None, description="`auto`, or the decoder's own, as `512x512`.")
+    size: str | None = Field(
+        None, description="As `512x512`, where the decoder makes it, or `auto` for its own."
+    )
     response_format: Literal["b64_json", "url"] | None = Field(
         None, description="`url` gives data URLs."
     )
@@ -39,17 +42,38 @@ class ReferenceBody(BaseModel):
     image_url: str = Field(description="A data URL.")
 
 
+def _seconds(value: object) -> object:
+    """A number of seconds, which OpenAI's clients send as a text; None for `auto`."""
+    if value == AUTO:
+        return None
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 class VideoBody(MediaBody):
     """Body of `/v1/videos`."""
 
-    neutral = {**NEUTRAL, "size": ("auto",), "seconds": ("auto",)}
-
+    theirs = ("seconds",)
     n: int | None = Field(None, ge=1, le=1)
     model: str | None = Field(None, description="May be left out where one model makes videos.")
     prompt: str = Field(max_length=32_000)
+    size: str | None = Field(
+        None, description="As `512x512`, where the decoder makes it, or `auto` for its own."
+    )
+    seconds: Annotated[float | None, BeforeValidator(_seconds)] = Field(
+        None, gt=0, le=3600, description="How long, as far as the decoder makes it; or `auto`."
+    )
     input_reference: ReferenceBody | None = Field(
         None, description="An image to begin with; in a form, a file."
     )
+
+    def media_settings(self) -> dict[str, Any]:
+        """Settings of all media, of those that are given; the length is one of frames."""
+        settings = super().media_settings()
+        settings.pop("seconds", None)
+        return settings
 
 
 class TranscriptionBody(Body):

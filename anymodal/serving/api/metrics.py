@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -25,6 +26,9 @@ from anymodal.types import Event, MediumReady, TextDelta
 NAMESPACE = "anymodal"
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 
+ARRIVAL: ContextVar[float | None] = ContextVar("arrival", default=None)
+"""When the request at hand came, in seconds of `time.perf_counter`."""
+
 
 class Metrics:
     """Counters of one server.
@@ -42,7 +46,7 @@ class Metrics:
         self.requests = self._counter("requests", "Answered requests.", "path", "status")
         self.seconds = self._histogram("request_seconds", "Time to an answer's end.", "path")
         self.first_token = self._histogram(
-            "time_to_first_token_seconds", "Time to the first piece of text.", "model"
+            "time_to_first_token_seconds", "Time from a request to its first text.", "model"
         )
         self.tokens = self._counter("tokens", "Tokens read and written.", "model", "kind")
         self.media = self._counter("media", "Media made.", "model", "modality")
@@ -67,7 +71,7 @@ class Metrics:
 
     async def watch_groups(self, model: str, stream: ReplyStream) -> AsyncIterator[list[Event]]:
         """As `watch`, with those together that come together."""
-        began, is_first = time.perf_counter(), True
+        began, is_first = ARRIVAL.get() or time.perf_counter(), True
         while events := await stream.next_events():
             for event in events:
                 if is_first and isinstance(event, TextDelta):
@@ -95,8 +99,9 @@ class _Engines:
             "anymodal_requests_waiting", "Waiting for a stage.", labels=["model", "stage"]
         )
         for served in self.models():
+            replies = 0 if served.engine is None else served.engine.requests
+            under_way.add_metric([served.name], replies + served.embeddings.requests)
             if served.engine is not None:
-                under_way.add_metric([served.name], served.engine.requests)
                 writing.add_metric([served.name], served.engine.writing)
                 for stage, count in served.engine.waiting.items():
                     waiting.add_metric([served.name, stage], count)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from anymodal.media.limits import mib
 from anymodal.serving.api.errors import ApiError, api_error
 from anymodal.serving.api.hosts import HostCheck
-from anymodal.serving.api.metrics import Metrics
+from anymodal.serving.api.metrics import ARRIVAL, Metrics
 from anymodal.serving.api.rate_limit import RateLimiter
 from anymodal.serving.api.settings import ServerSettings, key_owner
 from anymodal.serving.api.state import LEASES, OWNER
@@ -41,6 +41,7 @@ class Gate:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
+        ARRIVAL.set(began)
         leases: list[Callable[[], None]] = []
 
         async def send_with_status(message: Message) -> None:
@@ -85,7 +86,7 @@ class Gate:
         return key_owner(key.strip())
 
     def _is_open(self, path: str) -> bool:
-        is_page = self.settings.page and (path == "/" or path.startswith("/page/"))
+        is_page = self.settings.page and (path in ("/", "/docs") or path.startswith("/page/"))
         return is_page or path in OPEN_PATHS
 
     def _check_rate(self, scope: Scope, owner: str) -> None:

@@ -29,7 +29,7 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'", "require-trusted-types-for 'script'",
     )
 )  # fmt: skip
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -72,7 +72,7 @@ def _file(request: Request, name: str) -> Response:
     if name not in files:
         raise ApiError(404, "the page has no such file")
     content, mime, tag = files[name]
-    headers = {**_HEADERS, "ETag": tag}
+    headers = {**HEADERS, "ETag": tag}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=mime, headers=headers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urljoin, urlsplit
@@ -94,9 +96,12 @@ class RemoteMedia:
         scheme, host, port, target = self._parse_url(url)
         address = self._address(host, port)
         # At least a little: a timeout of 0 would mean a socket that doesn't block.
-        connection = _PinnedConnection(
-            scheme, host, port, address, max(0.01, end - time.monotonic())
-        )
+        seconds = max(0.01, end - time.monotonic())
+        connection = _PinnedConnection(scheme, host, port, address, seconds)
+        # A socket's timeout is of one read: by a byte now and then a host could hold it for ever.
+        timer = threading.Timer(seconds, connection.abort)
+        timer.daemon = True
+        timer.start()
         try:
             connection.request("GET", target, headers={"User-Agent": "anymodal", "Accept": "*/*"})
             response = connection.getresponse()
@@ -105,9 +110,15 @@ class RemoteMedia:
             if response.status != 200:
                 raise MediaError(f"the host {host} answers with status {response.status}")
             return self._read_body(response, end, host)
-        except (OSError, http.client.HTTPException):  # its text may tell of this network
+        # Its text may tell of this network. The second: the answer was aborted between two reads.
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            if isinstance(error, MediaError):
+                raise
+            if time.monotonic() > end:
+                raise self._too_slow(host) from None
             raise MediaError(f"the host {host} can't be reached, or its answer broke off") from None
         finally:
+            timer.cancel()
             connection.close()
 
     def _parse_url(self, url: str) -> tuple[str, str, int, str]:
@@ -150,8 +161,13 @@ class RemoteMedia:
             if size > most:
                 raise MediaError(f"what {host} gives is over the limit of {mib(most)}")
             if time.monotonic() > end:
-                raise MediaError(f"{host} takes longer than {self.seconds:g} s")
+                raise self._too_slow(host)
+        if time.monotonic() > end:  # what was cut off looks like an end
+            raise self._too_slow(host)
         return b"".join(parts)
+
+    def _too_slow(self, host: str) -> MediaError:
+        return MediaError(f"{host} takes longer than {self.seconds:g} s")
 
 
 class _PinnedConnection(http.client.HTTPConnection):
@@ -160,7 +176,7 @@ class _PinnedConnection(http.client.HTTPConnection):
     def __init__(self, scheme: str, host: str, port: int, address: str, timeout: float) -> None:
         super().__init__(host, port, timeout=timeout)
         self.default_port = _SCHEMES[scheme]
-        self._address = address
+        self._address, self._is_aborted = address, False
         self._context = ssl.create_default_context() if scheme == "https" else None
 
     def connect(self) -> None:
@@ -168,4 +184,17 @@ class _PinnedConnection(http.client.HTTPConnection):
         # Not by the name: a second look-up could give another address than the one checked.
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
         if self._context is not None:
-            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+            self.sock = self._context.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+        if self._is_aborted:
+            raise TimeoutError
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
+
+    def abort(self) -> None:
+        """End what is under way, from another thread."""
+        self._is_aborted = True
+        with contextlib.suppress(OSError):  # it is closed by now
+            if self.sock is not None:
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from anymodal.chat.settings import TextSettings
 from anymodal.media import Image
+from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.logprobs import chat_logprobs
 from anymodal.serving.api.replies import Json, MediaEncoder, new_id
@@ -21,6 +22,7 @@ from anymodal.serving.api.schemas import ResponseBody
 from anymodal.serving.api.state import (
     ServerState,
     all_of,
+    media_references,
     media_settings,
     state_of,
     submit_all,
@@ -34,7 +36,7 @@ from anymodal.types import TokenLogprob
 router = APIRouter()
 
 
-@router.post("/v1/responses", response_model=None)
+@router.post("/v1/responses", response_model=None, responses=answers("response", EVENTS))
 async def create_response(request: Request, body: ResponseBody) -> Response:
     """Answer in text and images. Nothing is stored: send all items of a conversation."""
     state = state_of(request)
@@ -46,7 +48,7 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
     reply_request = ReplyRequest(
         messages, seed=body.seed, text=text, sampling=media_settings(body, served),
-        references=body.references or {}, tools=body.open_tools(),
+        references=media_references(body, served), tools=body.open_tools(),
         parallel_calls=body.parallel_tool_calls is not False,
     )  # fmt: skip
     streams = await submit_all(engine, [reply_request])

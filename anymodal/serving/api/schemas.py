@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -36,20 +36,33 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 }
 """Fields of OpenAI's that aren't served, and the values by which they ask for nothing."""
 
-UNREAD = ("metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "user",
-          "ttl")  # fmt: skip
+UNREAD = ("metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
+          "prompt_cache_retention", "prompt_cache_options", "user", "ttl")  # fmt: skip
 """Fields that only say something of the client; they change no answer."""
 OTHER_NAMES = {"repeat_penalty": "repetition_penalty"}
 """Names that LM Studio's clients use, and ours."""
+OURS = frozenset(
+    {"seed", "steps", "guidance", "negative_prompt", "height", "width", "frames", "seconds",
+     "strength", "reference_guidance", "sampling", "references", "top_k", "min_p",
+     "repetition_penalty", "choices", "choice_method", "choice_normalization"}
+)  # fmt: skip
+"""Fields that OpenAI's API doesn't have, but for those that a body names as `theirs`."""
 NO_LIMIT = -1
 """LM Studio's `max_tokens` of a reply as long as the model can write."""
+
+
+def _mark_ours(schema: dict[str, Any], body: type[Body]) -> None:
+    """Say of each field in the OpenAPI document whether it is ours."""
+    for name in OURS.intersection(schema["properties"]) - {*body.theirs}:
+        schema["properties"][name]["x-anymodal"] = True
 
 
 class Body(BaseModel):
     """The base of all bodies: fields under `extra_body` count as fields of the body."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_mark_ours)
     neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = NEUTRAL
+    theirs: ClassVar[Sequence[str]] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -87,17 +100,35 @@ class StreamOptions(BaseModel):
     include_usage: bool | None = None
 
 
-class MediaBody(Body):
-    """A body with settings of media: for all that are made, and by modality."""
+class SeededBody(Body):
+    """A body of requests whose answers are drawn."""
 
     n: int | None = Field(
         None, ge=1, description="How many answers; the one at index i has seed+i."
     )
     seed: int | None = Field(None, ge=0, description="Of sampled text and of media.")
+
+
+class MediaBody(SeededBody):
+    """A body with settings of media: for all that are made, and by modality."""
+
     steps: int | None = Field(None, description="Denoising steps of media.")
     guidance: float | None = Field(None, description="Strength of guidance of media.")
+    negative_prompt: str | None = Field(
+        None, description="What guidance leads away from, for decoders that take it, as below."
+    )
+    height: int | None = Field(None, description="Of an image or a video, in pixels.")
+    width: int | None = Field(None, description="Of an image or a video, in pixels.")
+    frames: int | None = Field(None, description="Of a video.")
+    seconds: float | None = Field(None, description="Of a sound.")
+    strength: float | None = Field(
+        None, description="How much of an image or a video that is begun with is made anew."
+    )
+    reference_guidance: float | None = Field(
+        None, description="Strength of guidance towards references."
+    )
     sampling: dict[str, dict[str, Any]] | None = Field(
-        None, description="Settings of media by modality, over `steps` and `guidance`."
+        None, description="Settings of media by modality, over those above."
     )
     references: dict[str, int | list[int]] | None = Field(
         None,
@@ -105,8 +136,18 @@ class MediaBody(Body):
         "numbers, from 0, or -1 for the last; [] for none. By default the model chooses.",
     )
 
+    def media_settings(self) -> dict[str, Any]:
+        """Settings of all media, of those that are given."""
+        values = {name: getattr(self, name) for name in COMMON_SETTINGS}
+        return {name: value for name, value in values.items() if value is not None}
 
-class SamplingBody(MediaBody):
+
+COMMON_SETTINGS = tuple(
+    name for name in MediaBody.__annotations__ if name not in ("sampling", "references")
+)
+
+
+class SamplingBody(SeededBody):
     """A body with settings of how text is sampled."""
 
     model: str
@@ -127,6 +168,7 @@ class SamplingBody(MediaBody):
 class TextBody(SamplingBody):
     """A body of completions, with a limit and ends of the text."""
 
+    theirs = ("seed",)
     max_tokens: int | None = Field(None, description="The longest reply.")
     stop: str | list[str] | None = None
     stream_options: StreamOptions | None = None
@@ -223,7 +265,7 @@ class ChoiceBody(BaseModel):
         return cast(TextSettings, {k: value for k, value in values.items() if value is not None})
 
 
-class ChatBody(ChoiceBody, TextBody):
+class ChatBody(ChoiceBody, TextBody, MediaBody):
     """Body of `/v1/chat/completions`."""
 
     messages: list[dict[str, Any]] = Field(description="OpenAI's messages, with media parts.")
@@ -311,13 +353,13 @@ class ResponseTextBody(BaseModel):
     verbosity: None = None
 
 
-class ResponseBody(ChoiceBody, SamplingBody):
+class ResponseBody(ChoiceBody, SamplingBody, MediaBody):
     """Body of `/v1/responses`."""
 
     neutral = {**NEUTRAL, "truncation": ("disabled",),
                "background": (False,), "previous_response_id": (), "conversation": (),
                "reasoning": (), "prompt": (), "max_tool_calls": (), "n": (1,),
-               "stream_options": ({},)}  # fmt: skip
+               "stream_options": ({}, {"include_obfuscation": False})}  # fmt: skip
 
     n: None = None
     input: str | list[dict[str, Any]] = Field(description="A text, or messages and images.")

@@ -102,10 +102,14 @@ def read_api_keys(file: Path | None) -> list[str]:
 
     Raises:
         OSError: if the file can't be read.
-        ValueError: if the file has none.
+        ValueError: if the file, or a variable that is set, has none.
     """
     if file is None:
-        return [key for key in os.environ.get(API_KEYS, "").split(",") if key.strip()]
+        value = os.environ.get(API_KEYS, "")
+        keys = [key.strip() for key in value.split(",") if key.strip()]
+        if value and not keys:  # who set it means to ask for keys
+            raise ValueError(f"{API_KEYS}={value!r} has no API key; part several by commas")
+        return keys
     lines = (line.strip() for line in file.read_text("utf-8").splitlines())
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 
 from anymodal.chat.messages import MAX_MEDIA
+from anymodal.chat.settings import MediaSettings
+from anymodal.config import ranges
 from anymodal.io.message_parts import PartReader
 from anymodal.serving.api.conversation import ConversationReader
 from anymodal.serving.api.errors import ApiError
@@ -145,16 +147,42 @@ def owner_of(request: Request) -> str:
     return owner
 
 
-def media_settings(body: MediaBody, served: ServedModel) -> dict[str, dict[str, Any]]:
-    """Settings of media by modality: those for all, where nothing else is said for one."""
-    assert served.model is not None
-    both = {"steps": body.steps, "guidance": body.guidance}
-    common = {name: value for name, value in both.items() if value is not None}
-    by_modality: Mapping[str, Mapping[str, Any]] = body.sampling or {}
-    if not common:
-        return {name: dict(settings) for name, settings in by_modality.items()}
-    names = dict.fromkeys([*served.model.decoders, *by_modality])
-    return {name: {**common, **by_modality.get(name, {})} for name in names}
+def media_settings(
+    body: MediaBody, served: ServedModel, modality: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """Settings of media by modality: those for all, for the decoders that take them, and over them
+    those for one, by the modality's name or its kind of media.
+
+    Args:
+        body: of a request.
+        served: who answers it.
+        modality: the only one that is made; None where the reply chooses.
+
+    Raises:
+        ValueError: if no decoder takes a setting.
+    """
+    model = served.model
+    assert model is not None, "only a model that replies is asked"
+    by_modality: dict[str, dict[str, Any]] = {}
+    for name, value in body.media_settings().items():
+        if modality is not None:
+            takers = [modality]
+        elif name in ranges.MEDIA_SETTINGS and model.decoders:
+            takers = [*model.decoders]  # all take it, and each tells whether the value fits
+        else:
+            takers = model.modalities_with(cast(MediaSettings, {name: value}))
+        for taker in takers:
+            by_modality.setdefault(taker, {})[name] = value
+    for kind, settings in (body.sampling or {}).items():
+        name = served.makers.get(kind, kind)
+        by_modality[name] = {**by_modality.get(name, {}), **settings}
+    return by_modality
+
+
+def media_references(body: MediaBody, served: ServedModel) -> dict[str, int | list[int]]:
+    """What media are made from by modality, which a request may name by its kind of media."""
+    references = body.references or {}
+    return {served.makers.get(kind, kind): value for kind, value in references.items()}
 
 
 async def all_of(
@@ -174,7 +202,15 @@ async def all_of(
 
 
 async def submit_all(engine: ReplyEngine, requests: Sequence[ReplyRequest]) -> list[ReplyStream]:
-    """Submit several requests, or none of them if one is refused."""
+    """Submit several requests, or none of them if one is refused.
+
+    Raises:
+        ApiError: if they are more than the engine ever has under way.
+    """
+    limit = engine.settings.max_requests
+    if len(requests) > limit:  # else they would be told to come back, for ever
+        text = f"{len(requests)} replies to one request; this server writes {limit} at once"
+        raise ApiError(400, text, param="n")
     streams: list[ReplyStream] = []
     try:
         for each in requests:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from anymodal.media import Audio
+from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import Upload, form_schema, media_of, read_form
 from anymodal.serving.api.media_schemas import TranscriptionBody
@@ -26,6 +27,7 @@ INSTRUCTION = "Transcribe the audio."
 @router.post(
     "/v1/audio/transcriptions",
     response_model=None,
+    responses=answers("transcription", "text/plain", EVENTS),
     openapi_extra=form_schema(TranscriptionBody, file=True),
 )
 async def create_transcription(request: Request) -> Response:

@@ -10,21 +10,32 @@ from typing import Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from anymodal.config import ranges
 from anymodal.media import Image, Media, Video, load
+from anymodal.serving.api.answers import answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import Upload, form_schema, media_of, read_form
 from anymodal.serving.api.job_runner import JobResult, Report
 from anymodal.serving.api.job_store import COMPLETED, BackgroundJob, new_job_id
 from anymodal.serving.api.making import maker_of, prompt_message
 from anymodal.serving.api.media_schemas import VideoBody
-from anymodal.serving.api.state import ServerState, media_settings, owner_of, state_of
+from anymodal.serving.api.sizes import length_settings, size_settings
+from anymodal.serving.api.state import (
+    ServerState,
+    media_references,
+    media_settings,
+    owner_of,
+    state_of,
+)
 from anymodal.serving.errors import QueueFullError
 from anymodal.serving.requests import ReplyRequest
+from anymodal.serving.served import ServedModel
 from anymodal.types import Done, MediumProgress, Message
 
 router = APIRouter()
 Json = dict[str, Any]
-_POLL = {"openai-poll-after-ms": "1000"}
+POLL_HEADER = "openai-poll-after-ms"
+_POLL = {POLL_HEADER: "1000"}
 _INPUT, _THUMBNAIL = ".input.png", ".thumbnail.webp"
 _RETRY_AFTER = 60
 
@@ -32,13 +43,14 @@ _RETRY_AFTER = 60
 @router.post(
     "/v1/videos",
     response_model=None,
+    responses=answers("video"),
     openapi_extra=form_schema(VideoBody, input_reference=False),
 )
 async def create_video(request: Request) -> Response:
     """Begin to make a video. The answer is the job; ask for it again until it is done."""
     state = state_of(request)
     body, files = await read_form(request, VideoBody, {"input_reference": 1})
-    name, _ = maker_of(state, body.model, Video.kind)
+    name, modality = maker_of(state, body.model, Video.kind)
     prompt = prompt_message(body.prompt, "prompt")[0].text
     if await asyncio.to_thread(state.jobs.store.count) >= state.settings.max_jobs:
         raise QueueFullError(state.settings.max_jobs, _RETRY_AFTER)
@@ -46,12 +58,30 @@ async def create_video(request: Request) -> Response:
     identity = new_job_id("video")
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
     job = BackgroundJob(
-        identity, owner_of(request), served.name, prompt, seed, media_settings(body, served)
+        identity,
+        owner_of(request),
+        served.name,
+        prompt,
+        seed,
+        _settings(body, served, modality),
+        media_references(body, served),
     )
     engine.check(ReplyRequest(prompt, seed=seed, sampling=job.sampling))
     await asyncio.to_thread(_save, state, job, body, files)
     state.jobs.submit(job)
     return _answer(state, job)
+
+
+def _settings(body: VideoBody, served: ServedModel, modality: str) -> dict[str, dict[str, Any]]:
+    sampling = media_settings(body, served, modality)
+    own = sampling.get(modality, {})
+    if own.get(ranges.NUMBER, 1) != 1:
+        raise ApiError(400, "a job makes one video; leave 'number' out", param="sampling")
+    size = size_settings(served, modality, body.size, [*own])
+    length = length_settings(served, modality, body.seconds)
+    if together := {**size, **length, **own}:
+        sampling[modality] = together
+    return sampling
 
 
 def _save(state: ServerState, job: BackgroundJob, body: VideoBody, files: list[Upload]) -> None:
@@ -71,7 +101,7 @@ def _save(state: ServerState, job: BackgroundJob, body: VideoBody, files: list[U
     state.jobs.store.add(job)
 
 
-@router.get("/v1/videos", response_model=None)
+@router.get("/v1/videos", response_model=None, responses=answers("videos"))
 async def list_videos(
     request: Request,
     after: str | None = None,
@@ -88,13 +118,13 @@ async def list_videos(
     return JSONResponse({"object": "list", "data": data, "has_more": len(jobs) > limit, **ends})
 
 
-@router.get("/v1/videos/{video_id}", response_model=None)
+@router.get("/v1/videos/{video_id}", response_model=None, responses=answers("video"))
 async def retrieve_video(request: Request, video_id: str) -> Response:
     """Tell how far a job is."""
     return _answer(state_of(request), await _job(request, video_id))
 
 
-@router.delete("/v1/videos/{video_id}", response_model=None)
+@router.delete("/v1/videos/{video_id}", response_model=None, responses=answers("deleted"))
 async def delete_video(request: Request, video_id: str) -> Response:
     """Delete a job and its video; one that is under way ends."""
     job = await _job(request, video_id)
@@ -102,7 +132,11 @@ async def delete_video(request: Request, video_id: str) -> Response:
     return JSONResponse({"id": job.id, "object": "video.deleted", "deleted": True})
 
 
-@router.get("/v1/videos/{video_id}/content", response_model=None)
+@router.get(
+    "/v1/videos/{video_id}/content",
+    response_model=None,
+    responses=answers("", "video/mp4", "image/webp"),
+)
 async def download_video(
     request: Request, video_id: str, variant: Literal["video", "thumbnail"] = "video"
 ) -> Response:
@@ -147,7 +181,9 @@ async def make_video(state: ServerState, job: BackgroundJob, report: Report) -> 
     """Make the video of a job, save it, and tell its length and size."""
     name, modality = maker_of(state, job.model, Video.kind)
     message = Message("user", [*await asyncio.to_thread(_input, state, job), job.prompt])
-    request = ReplyRequest([message], seed=job.seed, sampling=job.sampling, forced=[modality])
+    request = ReplyRequest(
+        [message], seed=job.seed, sampling=job.sampling, references=job.made_from, forced=[modality]
+    )
     async with state.pool.use(name) as served:
         assert served.engine is not None, "only models that reply make media"
         stream = await served.engine.submit(request)

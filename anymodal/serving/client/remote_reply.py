@@ -15,6 +15,7 @@ from anymodal.media import Limits, Media
 from anymodal.media.source import write_file
 from anymodal.serving.client.http_client import Json, ServerError
 from anymodal.types import (
+    ChoiceScore,
     Done,
     Event,
     MediumDelta,
@@ -57,6 +58,7 @@ class ReplyReader:
         self._places: dict[int, int] = {}  # among the media, by their places in the reply
         self._finish_reason: str | None = None
         self._usage: TokenUsage | None = None
+        self._choices: tuple[ChoiceScore, ...] = ()
 
     def events(self, chunks: Iterable[Json]) -> Iterator[Event]:
         """The events of a reply, `Done` last.
@@ -109,6 +111,11 @@ class ReplyReader:
                 place = len(self._media)
                 yield from self._part({**part, "index": place, "status": "started"})
                 yield from self._part({**part, "index": place, "status": "completed"})
+        if scores := delta.get("choices"):
+            self._choices = tuple(
+                ChoiceScore(str(each["text"]), float(each["probability"]), float(each["logprob"]))
+                for each in scores
+            )
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
 
     def _part(self, part: Mapping[str, Any]) -> Iterator[Event]:
@@ -154,7 +161,13 @@ class ReplyReader:
                 parts.append(part)
             elif part.medium is not None:
                 parts.append(part.medium)
-        return Message("assistant", parts, finish_reason=self._finish_reason, usage=self._usage)
+        return Message(
+            "assistant",
+            parts,
+            finish_reason=self._finish_reason,
+            usage=self._usage,
+            choices=self._choices,
+        )
 
 
 def _usage(usage: object) -> TokenUsage | None:

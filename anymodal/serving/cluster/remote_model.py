@@ -196,6 +196,8 @@ class RemoteServedModel(ServedModel):
         embed: asks for embeddings.
     """
 
+    embedding_threads = 8  # which wait for replicas
+
     def __init__(
         self,
         facts: ModelFacts,
