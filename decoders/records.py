@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from anymodal.decoders.licences import component_licences
 from anymodal.decoders.noise import prediction_type
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.io.fingerprints import tokenizer_fingerprint
@@ -56,6 +57,7 @@ class PipelineRecords:
     def metadata(self) -> dict[str, object]:
         """A manifest's entry of a decoder of this pipeline."""
         scheduler = self.pipeline.scheduler
+        licences = component_licences(self.pipeline.components)
         return {
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(scheduler).__name__,
@@ -66,6 +68,7 @@ class PipelineRecords:
                 "vae": _settings(self.pipeline.vae),
             },
             "words": self._tokenizer_fingerprints,
+            **({"components": licences} if licences else {}),
         }
 
     @cached_property

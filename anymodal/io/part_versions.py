@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "ce1206b3782e49d7", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "1a595d3c2ed90305", ("anymodal.decoders.families", "anymodal.types")
+        1, "414ac8d931d5ed71", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "6b7fe2bb78c63da0", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")

@@ -11,11 +11,13 @@ import yaml
 
 from anymodal.composition.card import model_card
 from anymodal.config import ConfigError
-from anymodal.io.checkpoint import log_origins, read_manifest
+from anymodal.decoders.licences import component_licences
+from anymodal.io.checkpoint import log_origins, origins, read_manifest
 from anymodal.modality import Modality
 from anymodal.model import AnyModal
 from anymodal.tools.plan.answering import inference
 from anymodal.tools.plan.parts import list_parts
+from tests.support.image_pipelines import sana
 from tests.support.scripted import scripted_model
 from tests.support.speakers import Beeper
 from tests.support.speech_models import folder
@@ -83,6 +85,17 @@ def test_licences_of_components_are_told(tmp_path: Path, caplog: pytest.LogCaptu
     card = model_card(tmp_path / "model", "me/model")
     assert "| speaker.voice.codec" in card
     assert "speaker.voice.codec doesn't allow commercial use" in card
+
+
+def test_licences_of_a_pipelines_networks_are_told() -> None:
+    """As of Sana's text encoder, of which the card of its repository tells nothing."""
+    parts = component_licences(sana().components)
+    assert {name: part["licence"] for name, part in parts.items()} == {"text_encoder": "gemma"}
+    entry = {"source": {"name": "me/sana", "licence": "apache-2.0"}, "components": parts}
+    lines = origins({"decoder.image": entry})
+    (line,) = [line for line in lines if line.startswith("decoder.image.text_encoder")]
+    assert "under gemma: read it before commercial use" in line
+    assert lines[line] == logging.WARNING
 
 
 @pytest.mark.parametrize(
