@@ -30,7 +30,7 @@ def own_soft(
     """
     counts = [len(item.places) for item in items]
     if mask is not None:
-        _check_counts(items, counts, mask.sum(1).tolist())
+        _check_counts(items, counts, mask.sum(1))
     if max(counts) > tokens.shape[1]:
         raise ValueError(
             f"a prompt has {max(counts)} places for the soft tokens of a media item of "
@@ -40,10 +40,11 @@ def own_soft(
     return [each[:count] for each, count in zip(tokens, counts, strict=True)]
 
 
-def _check_counts(
-    items: Sequence[MediaReference], counts: Sequence[int], given: Sequence[int]
-) -> None:
-    for item, count, number in zip(items, counts, given, strict=True):
+def _check_counts(items: Sequence[MediaReference], counts: Sequence[int], given: Tensor) -> None:
+    # Asked as a truth, which tensors without values deny, as those of a plan are.
+    if not bool((given != torch.tensor(counts, device=given.device)).any()):
+        return
+    for item, count, number in zip(items, counts, given.tolist(), strict=True):
         if count != number:
             raise ValueError(
                 f"a prompt has {count} places for the soft tokens of a media item of "

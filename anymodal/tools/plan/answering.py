@@ -10,6 +10,8 @@ from torch import nn
 from anymodal.decoders import Decoder, DiffusionDecoder, Speaker
 from anymodal.encoders import Encoder
 from anymodal.encoders.transformers.encoder import BLANK
+from anymodal.language.families.base import MediaReader
+from anymodal.language.families.typical import typical_medium
 from anymodal.language.model import LanguageModel
 from anymodal.tools.plan.memory import (
     Need,
@@ -22,7 +24,7 @@ from anymodal.tools.plan.memory import (
     weights_of,
 )
 from anymodal.tools.plan.parts import names_by_module
-from anymodal.tools.plan.tracing import BytesByPart, fake_tensors
+from anymodal.tools.plan.tracing import BytesByPart, fake_tensors, outside_fake_mode
 
 Traces = dict[tuple[str, torch.dtype, int], "dict[str, BytesByPart] | str"]
 """Bytes that parts hold at work, by name, precision and context, in each phase; or the reason why
@@ -33,9 +35,9 @@ that can't be measured.
 def inference(model: nn.Module, context: int, traces: Traces | None = None) -> Need:
     """Peak memory of answering: weights, the KV cache of a full context, the largest workload.
 
-    Parts work one after the other: each encoder reads a medium, the language model reads the whole
-    context, each decoder makes a medium with guidance. A decoder that offloads holds weights only
-    while it works, of the network at work.
+    Parts work one after the other: each encoder reads a medium, the language model what it reads by
+    itself, then the whole context, each decoder makes a medium with guidance. A decoder that
+    offloads holds weights only while it works, of the network at work.
 
     Args:
         model: composed, on the meta device.
@@ -49,7 +51,10 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
         names_by_module(model),
     )
     largest: BytesByPart = {}
+    assumed = []
     for key, part in _workers(model, context):
+        if isinstance(part, MediaReader) and (typical := typical_medium(part.media)) is not None:
+            assumed.append(f"the language model reads {typical.size} at once")
         if key not in traces:
             traces.update(_trace_all(model, context, traces))
         if isinstance(part, LanguageModel):
@@ -57,11 +62,11 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
         if isinstance(trace := traces[key], str):
             unknown.append(f"{key[0]} ({trace})")
             continue
-        offload_sizes = offload_sizes_of(part, places)
+        offload_sizes = offload_sizes_of(part, places) if isinstance(part, nn.Module) else {}
         for name in offload_sizes:
             sizes.pop(("weights", name), None)
         largest = max(largest, largest_phase(trace, offload_sizes), key=total_bytes)
-    return Need("inference", {**sizes, **largest}, unknown)
+    return Need("inference", {**sizes, **largest}, unknown, assumed)
 
 
 def _left_out(model: nn.Module, context: int) -> Iterator[str]:
@@ -81,11 +86,16 @@ def _left_out(model: nn.Module, context: int) -> Iterator[str]:
 
 def _workers(
     model: nn.Module, context: int
-) -> Iterator[tuple[tuple[str, torch.dtype, int], nn.Module]]:
+) -> Iterator[tuple[tuple[str, torch.dtype, int], nn.Module | MediaReader]]:
+    """What works while a model answers, each with what a trace of it is known by."""
     for name, part in model.named_modules():
-        if next(workloads_of(part, context), None) is not None:
-            dtype = next((weight.dtype for weight in part.parameters()), torch.float32)
-            yield (name, dtype, context), part
+        if next(workloads_of(part, context), None) is None:
+            continue
+        dtype = next((weight.dtype for weight in part.parameters()), torch.float32)
+        yield (name, dtype, context), part
+        for media, reader in part.readers.items() if isinstance(part, LanguageModel) else ():
+            if next(workloads_of(reader, context), None) is not None:
+                yield (f"{name}.{media.kind}", dtype, context), reader
 
 
 def _trace_all(model: nn.Module, context: int, traces: Traces) -> Traces:
@@ -100,12 +110,16 @@ def _trace_all(model: nn.Module, context: int, traces: Traces) -> Traces:
     return new_traces
 
 
-def workloads_of(part: nn.Module, context: int) -> Iterator[Workload]:
+def workloads_of(part: nn.Module | MediaReader, context: int) -> Iterator[Workload]:
     """The work of a part in one go while a model answers, as a function of the tracker."""
     if isinstance(part, LanguageModel):
         yield lambda _: part(part.embed(torch.zeros(1, context, dtype=torch.long)))
     elif isinstance(part, Decoder):
         yield lambda _: _make(part)
+    elif isinstance(part, MediaReader):
+        if (typical := typical_medium(part.media)) is not None:
+            prepare = outside_fake_mode(part.prepare)
+            yield lambda _: part(part.collate([prepare(typical.medium)]))
     elif isinstance(part, Encoder) and part.media in BLANK:
         blank = BLANK[part.media]
         yield lambda _: part(torch.zeros(1, *part.prepare(blank).shape))

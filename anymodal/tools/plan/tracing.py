@@ -6,15 +6,18 @@ kernels give out; scratch memory inside one isn't seen. Kernels are those of a p
 decoder's attention in mixed precision keeps its scores, which on a GPU are never made.
 
 Where code asks for a value there is none. A mask that picks is taken to pick everything, a truth to
-be False (so that no shortcut is taken), a number to be 1, a count 0, an array zeros.
+be False (so that no shortcut is taken), a number to be 1, a count 0, an array zeros. Whole numbers
+that code itself puts into a small tensor, such as the grids of pictures, keep their values as long
+as nothing without one comes in.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -27,6 +30,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.overrides import TorchFunctionMode
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
@@ -50,14 +54,56 @@ def fake_tensors(original: Model) -> Iterator[Model]:
     model = copy_model(original)
     for part in model.modules():
         if prepare := getattr(part, "prepare", None):
-            setattr(part, "prepare", _outside_fake_mode(prepare))  # noqa: B010 (no Module declares it)
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
+            setattr(part, "prepare", outside_fake_mode(prepare))  # noqa: B010 (no Module declares it)
+    mode = _FakeTensors(allow_non_fake_inputs=True)
     _to_fake_cpu(model, mode)
     with mode:
         yield model
 
 
-def _outside_fake_mode(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+MOST_VALUES = 1 << 16
+"""Of a tensor that keeps them."""
+
+
+_MAKING = ("aten::full", "aten::ones", "aten::zeros")
+
+
+def _makes_few_numbers(func: OpOverload, args: Sequence[Any], kwargs: Mapping[str, object]) -> bool:
+    """Return whether an operation makes a small tensor of whole numbers or truths of plain ones."""
+    name = getattr(getattr(func, "_schema", None), "name", "")
+    if name in ("aten::arange", "aten::scalar_tensor"):
+        return all(isinstance(each, int) and abs(each) <= MOST_VALUES for each in args)
+    dtype = kwargs.get("dtype")
+    if name not in _MAKING or not isinstance(dtype, torch.dtype) or dtype.is_floating_point:
+        return False
+    return all(isinstance(side, int) for side in args[0]) and math.prod(args[0]) <= MOST_VALUES
+
+
+class _FakeTensors(FakeTensorMode):
+    """Keeps values of small tensors of whole numbers and truths, not of single elements alone."""
+
+    def may_turn_const(self, t: Tensor) -> bool:
+        if t.is_floating_point() or t.numel() > MOST_VALUES:
+            return bool(super().may_turn_const(t))
+        return not (t.is_sparse or self.is_our_fake(t) or t.device.type == "meta")
+
+    def dispatch(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        """Run an operation; what it makes of plain numbers alone has values, too."""
+        if _makes_few_numbers(func, args, kwargs or {}):
+            with no_dispatch():
+                result = func(*args, **(kwargs or {}))
+            if self.may_turn_const(result):
+                return self.fake_tensor_converter.from_real_tensor(self, result, make_constant=True)
+        return super().dispatch(func, types, args, kwargs or {})
+
+
+def outside_fake_mode(work: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """A function that computes with values: processors look at theirs, in the CPU's memory."""
 
     @functools.wraps(work)
@@ -204,7 +250,11 @@ class MemoryTracker(TorchDispatchMode):
 
 
 def _without_value(func: OpOverload, args: tuple[Any, ...]) -> object:
-    """The result of an operation that would read values of tensors; None for every other one."""
+    """The result of an operation that would read values of tensors; None for every other one, and
+    where they are known.
+    """
+    if func not in _READING or _is_known(args):
+        return None
     if func is _aten._local_scalar_dense.default:
         kind = args[0].dtype
         return False if kind == torch.bool else 1.0 if kind.is_floating_point else 0
@@ -219,6 +269,19 @@ def _without_value(func: OpOverload, args: tuple[Any, ...]) -> object:
     return None
 
 
+_READING = (
+    _aten._local_scalar_dense.default,
+    _aten.equal.default,
+    _aten.nonzero.default,
+    _aten.index.Tensor,
+)
+
+
+def _is_known(args: tuple[Any, ...]) -> bool:
+    tensors = [each for each in tree_leaves(args) if isinstance(each, FakeTensor)]
+    return bool(tensors) and all(each.constant is not None for each in tensors)
+
+
 class _Arrays(TorchFunctionMode):
     """Gives arrays of zeros, and addresses of zero, for tensors that have no values."""
 
@@ -230,6 +293,8 @@ class _Arrays(TorchFunctionMode):
         kwargs: dict[str, object] | None = None,
     ) -> object:
         if args and isinstance(args[0], FakeTensor):
+            if func in (Tensor.numpy, Tensor.__array__) and args[0].constant is not None:
+                return args[0].constant.numpy()
             if func in (Tensor.numpy, Tensor.__array__):
                 return np.zeros(tuple(args[0].shape), str(args[0].dtype).removeprefix("torch."))
             if func is Tensor.data_ptr:
