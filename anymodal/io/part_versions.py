@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "ce1206b3782e49d7", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "5cab92bdadd8dd2c", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "414ac8d931d5ed71", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -428,23 +428,28 @@ class PromptBuilder:
             for last, token in zip([None, *ids], ids, strict=False)
         ]
 
+    def _token_of(self, media: Media) -> int:
+        """The placeholder of a media item."""
+        return self.signals.placeholder(self.encoders[type(media)])
+
     def _locate(self, prompt: ChatPrompt, parts: _Parts) -> None:
         """Find the places of media and of targets among the ids."""
         media, targets = parts.media, parts.targets
-        # By their tokens: a template may write pictures before what else a message has.
-        places: dict[str, list[int]] = {name: [] for name in self.signals.placeholders}
-        names = {token: name for name, token in self.signals.placeholders.items()}
+        # By their tokens, which kinds may share: a template may write pictures before what else a
+        # message has.
+        places: dict[int, list[int]] = {t: [] for t in self.signals.placeholders.values()}
         for place, token in enumerate(prompt.ids):
-            if token in names:
-                places[names[token]].append(place)
-        for name, own in places.items():
+            if token in places:
+                places[token].append(place)
+        for token, own in places.items():
             pairs = zip(media, parts.runs, strict=True)
-            counts = [sum(r.count for r in rs) for m, rs in pairs if self.encoders[type(m)] == name]
+            counts = [sum(r.count for r in rs) for m, rs in pairs if self._token_of(m) == token]
             if len(own) != sum(counts):
+                names = [n for n, each in self.signals.placeholders.items() if each == token]
                 raise ValueError(
-                    f"for {name!r}, the prompt has {len(own)} placeholders and its {len(counts)} "
-                    f"media items take {sum(counts)}; does the chat template drop or repeat a "
-                    "message?"
+                    f"for {' and '.join(map(repr, names))}, the prompt has {len(own)} placeholders "
+                    f"and its {len(counts)} media items take {sum(counts)}; does the chat template "
+                    "drop or repeat a message?"
                 )
         starts = [i for i, token in enumerate(prompt.ids) if token in self.signals.starts]
         if len(starts) != len(targets):
@@ -456,7 +461,7 @@ class PromptBuilder:
         each = zip(media, parts.runs, parts.texts, parts.numbers, strict=True)
         for item, runs, text, number in each:
             name = self.encoders[type(item)]
-            own, filled = places[name], []
+            own, filled = places[self._token_of(item)], []
             start = own[0]
             for run in runs:
                 placed.append((own[0], run))

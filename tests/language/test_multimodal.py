@@ -234,6 +234,33 @@ def test_frames_of_clips_are_read_as_by_transformers(models: dict[str, AnyModal]
     assert torch.equal(hidden, whole.hidden_states[-1])
 
 
+@torch.no_grad()
+def test_pictures_and_clips_may_have_one_placeholder(models: dict[str, AnyModal]) -> None:
+    model = models["internvl"]
+    film = clip(7, 20, 37, 4.0)
+    talk = [Message("user", [PICTURES[0], "then", film, PICTURES[1], "?"])]
+    inputs = own_inputs(model, [Message("user", [PICTURES[0], "then", PICTURES[1], "?"])])
+    frame = f"<img>{'<IMG_CONTEXT>' * 4}</img>"
+    frames = "\n".join(f"Frame{number}: {frame}" for number in (1, 2, 3))
+    tokenizer = model.language.tokenizer
+    text = tokenizer.decode(inputs["input_ids"][0], skip_special_tokens=False)
+    text = text.replace("then", f"then{frames}\n")
+    ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
+    prompt = model.prompts.build(talk, reply=True)
+    assert prompt.ids == ids[0].tolist()
+    assert [item.modality for item in prompt.media] == ["image", "video", "image"]
+    pixels, shown = inputs["pixel_values"], model.readers["video"].prepare(film)
+    first = len(model.readers["image"].prepare(PICTURES[0]))
+    whole = model.language.model(
+        ids,
+        pixel_values=torch.cat([pixels[:first], shown, pixels[first:]]),
+        output_hidden_states=True,
+    )
+    (embedded,) = embed_prompts(model, [talk])
+    hidden = model.language(embedded.embeds[None])
+    torch.testing.assert_close(hidden, whole.hidden_states[-1])
+
+
 @pytest.mark.parametrize(
     ("name", "kind"), [("qwen2.5-omni", "qwen2_5_omni"), ("qwen3-omni", "qwen3_omni_moe")]
 )

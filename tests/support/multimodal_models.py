@@ -204,7 +204,7 @@ TILES = {
 }
 INTERNVL = QWEN_VL.replace(
     "<|vision_start|><|image_pad|><|vision_end|>", "{{ '<IMG_CONTEXT>\\n' }}"
-)
+).replace("<|vision_start|><|video_pad|><|vision_end|>", "{{ '<video>\\n' }}")
 
 
 def _internvl_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
@@ -379,6 +379,7 @@ def _gemma_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
     return [text] * len(pictures), inputs
 
 
+FRAMES = {"size": {"height": 16, "width": 16}, "num_frames": 3}
 PINPOINTS = [[16, 16], [16, 32], [16, 48], [32, 16], [32, 32], [32, 48], [48, 48]]
 ANY_RESOLUTION = {
     "image_processor_type": "LlavaOnevisionImageProcessor",
@@ -386,11 +387,6 @@ ANY_RESOLUTION = {
     "image_grid_pinpoints": PINPOINTS,
 }
 # All pictures of a message first.
-FRAMES = {
-    "video_processor_type": "LlavaOnevisionVideoProcessor",
-    "size": {"height": 16, "width": 16},
-    "num_frames": 3,
-}
 ONEVISION = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}"
     "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
@@ -524,8 +520,9 @@ MULTIMODAL_MODELS: dict[str, MultimodalModel] = {
             "initializer_range": 0.3,
         },
         lambda tokenizer: {"image_token_id": tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")},
-        {"preprocessor_config.json": TILES},
+        {"preprocessor_config.json": TILES, "video_preprocessor_config.json": FRAMES},
         {"image_seq_length": 4, "tie_word_embeddings": False},
+        reads=("image", "video"),
         own=_internvl_pictures,
         mark="<IMG_CONTEXT>",
     ),

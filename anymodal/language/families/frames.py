@@ -1,6 +1,6 @@
-"""Clips as evenly spread frames of one size, as LLaVA-OneVision reads them.
+"""Clips as evenly spread frames of one size, as LLaVA-OneVision and InternVL read them.
 
-Its processor for clips is torchvision's alone, so frames are prepared as pictures are.
+Their processors for clips are torchvision's alone, so frames are prepared as pictures are.
 """
 
 from __future__ import annotations
