@@ -17,7 +17,7 @@ from anymodal.chat.settings import check_settings
 from anymodal.config import ranges
 from anymodal.decoders.references import Reference
 from anymodal.language.tool_calls import strings_in
-from anymodal.media import Media
+from anymodal.media import Media, Speech
 from anymodal.serving.content_filter import ContentFilter, check_content
 from anymodal.serving.errors import EngineClosedError, QueueFullError
 from anymodal.serving.job import JobSettings
@@ -121,7 +121,9 @@ class Admission:
         settings = self.check(request)
         self._enter()
         try:
-            await check_content(self.settings.content_filter, _contents(request, ()), "in")
+            shown = [*_contents(request, ()), *_contents_of_settings(request)]
+            shown += [each.text for each in shown if isinstance(each, Speech)]
+            await check_content(self.settings.content_filter, shown, "in")
         except BaseException:
             self.leave()
             raise

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from anymodal.media import Audio
+from anymodal.serving.api.answers import answers
 from anymodal.serving.api.making import make_media, maker_of, prompt_message
 from anymodal.serving.api.media_schemas import SoundBody
 from anymodal.serving.api.state import state_of, while_connected
@@ -15,7 +16,9 @@ from anymodal.serving.api.state import state_of, while_connected
 router = APIRouter()
 
 
-@router.post("/v1/audio/generate", response_model=None)
+@router.post(
+    "/v1/audio/generate", response_model=None, responses=answers("", "audio/wav", "audio/flac")
+)
 async def create_sound(request: Request, body: SoundBody) -> Response:
     """Make a sound, or music, as the model's decoder does. The answer is the file.
 

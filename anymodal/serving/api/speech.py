@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from anymodal.io.message_content import valid_text
 from anymodal.media import Audio, Media, Speech
+from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.making import maker_of
 from anymodal.serving.api.media_schemas import SpeechBody
@@ -31,7 +32,9 @@ DEFAULT = "default"
 _MIMES = {PCM: "audio/pcm", "wav": "audio/wav", "flac": "audio/flac"}
 
 
-@router.post("/v1/audio/speech", response_model=None)
+@router.post(
+    "/v1/audio/speech", response_model=None, responses=answers("", *_MIMES.values(), EVENTS)
+)
 async def create_speech(request: Request, body: SpeechBody) -> Response:
     """Speak a text. No language model reads it: the words are said as they stand."""
     state = state_of(request)
