@@ -242,14 +242,14 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="FILE",
         help="its suffix tells the container: .jsonl, .json, .csv, .tsv (also .gz), .parquet, "
-        ".arrow, or shards, as s-{000..009}.tar",
+        ".arrow, or shards, as s-{000..009}.tar; without one it is a folder of media with a table",
     )
     add(
         "--media",
         choices=("packed", "referenced"),
         default="referenced",
-        help="put media into the rows, or name their files (default: %(default)s; shards hold "
-        "theirs)",
+        help="put media into the rows, or name their files (default: %(default)s; shards and "
+        "folders hold theirs)",
     )
 
 
@@ -262,7 +262,7 @@ def _convert(args: argparse.Namespace) -> int:
     converter.write(args.out)
     beside = f", {converter.written:,} media in {converter.media_folder}"
     print(f"{args.out}: {len(source):,} rows{beside if converter.written else ''}")
-    holds = args.media == PACKED or args.out.endswith(".tar")
+    holds = args.media == PACKED or args.out.endswith(".tar") or not Path(args.out).suffix
     if not holds and prefix_of(source.folder, Path(args.out).parent) is None:
         print(f"names of media start in {source.folder}: read it with that as folder")
     return 0

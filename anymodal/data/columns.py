@@ -102,6 +102,16 @@ def _key_of_files(column: str, kind: str) -> str:
     return name if kind in name else f"{name}_{kind}" if name else kind
 
 
+def file_column(key: str, value: object) -> str:
+    """The column of a folder's table for the files under a key `M` or `Ms`; else the key itself."""
+    names = value if isinstance(value, list) else [value]
+    kinds = {kind_of_suffix(PurePath(str(name)).suffix) for name in names}
+    for kind in Media.kinds:
+        if kinds == {kind} and key == (f"{kind}s" if isinstance(value, list) else kind):
+            return f"{key}_{_FILE}s" if isinstance(value, list) else _FILE
+    return key
+
+
 def _with_caption(entry: Row) -> Row:
     """A text beside media, where nothing else is said, as their caption."""
     has_media = any(kind in key for key in entry for kind in Media.kinds)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from anymodal.data.mixture import epoch_size
-
-_LOG = logging.getLogger("anymodal")
+from anymodal.training.left_out import LeftOut
 
 SPARES = 10
 """Samples tried in place of one that can't be used; more of them in a row end a run."""
@@ -47,6 +46,7 @@ class Batches(IterableDataset[Any]):
             about one length; the optimiser steps then come shuffled.
         step_batches: batches of an optimiser step, over all processes. They are dealt as one, so
             that a step has the same samples however many share its work.
+        left_out: a file that lists the samples that can't be used; None for none.
 
     Raises:
         ValueError: if there is no data, or no `length` where samples are to be grouped by it.
@@ -62,6 +62,7 @@ class Batches(IterableDataset[Any]):
         every: int = 1,
         length_group_batches: int = 1,
         step_batches: int = 1,
+        left_out: Path | None = None,
     ) -> None:
         if len(data) == 0:
             raise ValueError("the data set is empty; check its path and filters")
@@ -77,6 +78,7 @@ class Batches(IterableDataset[Any]):
         self.length_group_batches, self.step_batches = length_group_batches, step_batches
         # One epoch's order, not all: batches are asked for in order.
         self._epoch_order = -1, np.empty(0, np.int64)
+        self._left_out = LeftOut(left_out)
         self._dealt: tuple[int, list[list[int]]] = (-1, [])  # the last group's batches
 
     def indices(self, batch: int) -> list[int]:
@@ -181,7 +183,7 @@ class Batches(IterableDataset[Any]):
                 first = first or _with_sample(index, error)
                 continue
             if first is not None:
-                _LOG.warning("%s; sample %d stands in for it", first, number)
+                self._left_out.add(index, first, number)
             return sample
         assert first is not None, "there was one to try"
         raise first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -11,6 +12,7 @@ from anymodal.config import ConfigError
 from anymodal.data.workers import num_workers
 from anymodal.training.batches import Batches
 from anymodal.training.configuration import Run
+from anymodal.training.left_out import LEFT_OUT
 from anymodal.training.loader import MicroBatch, StepLoader
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Objective
@@ -69,4 +71,5 @@ def run_batches(run: Run, objective: Objective[Any, Any], data: Sequence[Any]) -
         run.seed,
         length_group_batches=run.length_group_batches,
         step_batches=run.accumulate_grad_batches,
+        left_out=Path(run.output_dir) / LEFT_OUT,
     )

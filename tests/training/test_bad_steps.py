@@ -88,7 +88,7 @@ def test_a_sample_that_can_t_be_used_is_stood_in_for(
     model = {"_target_": "anymodal.AnyModal.compose", "config": str(parts)}
     more = {"steps": 2, "batch_size": 6, "stage": {"losses": {"text": 1}}, "workers": workers}
     with log_to_terminal():  # which forked workers write to as well
-        fit(read_run(write(tmp_path, model=model, data=data, **more)))
+        fit(run := read_run(write(tmp_path, model=model, data=data, **more)))
     told = capfd.readouterr().err
     for number, why in (
         (1, r"no such file.*gone\.png"),
@@ -99,6 +99,10 @@ def test_a_sample_that_can_t_be_used_is_stood_in_for(
     ):
         place = rf"sample {number}: (talks\.json, entry {number}: )?"
         assert re.search(rf"{place}{why}.*; sample 0 stands in for it", told), number
+    folder = Path(run.output_dir)
+    left_out = [json.loads(line) for line in (folder / "left-out.jsonl").read_text().splitlines()]
+    assert {each["sample"] for each in left_out} == {1, 2, 3, 4, 5}
+    assert "5, see left-out.jsonl" in (folder / "report.html").read_text()
 
 
 def test_what_a_batch_can_t_be_made_of_is_named(parts: Path, tmp_path: Path) -> None:

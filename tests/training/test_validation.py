@@ -13,6 +13,7 @@ from anymodal.config import ConfigError
 from anymodal.io import checkpoint
 from anymodal.training.run import fit, read_run, train, train_model
 from anymodal.training.validation.batches import HeldOutBatches
+from anymodal.training.validation.best import check_monitor
 from tests.support import composed
 from tests.support.composed import write_model
 from tests.support.runs import TOY, assert_same, last, read_log, stages, write
@@ -341,3 +342,14 @@ def test_a_full_disk_leaves_the_figures(
     assert len(read_log(tmp_path / "run", "validation/bleu")) == 2
     assert read_log(tmp_path / "run", "validation/failed") == [1.0, 2.0]
     assert "validation of the replies' files at step 0 failed" in caplog.text
+
+
+def test_a_loss_that_there_is_none_of_is_refused() -> None:
+    figures = {"loss": 1.0, "loss/text": 1.0, "birds/loss": 1.0}
+    for monitor in (*figures, "bleu", "birds/log_loss"):
+        check_monitor(monitor, figures)
+    check_monitor("loss/txt", {})
+    with pytest.raises(
+        ConfigError, match=r"'loss/txt' is no loss of this run; did you mean 'loss/"
+    ):
+        check_monitor("loss/txt", figures)

@@ -6,15 +6,22 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from anymodal.data.columns import file_column
 from anymodal.data.containers import Row
 from anymodal.data.containers.braces import expand_braces
-from anymodal.data.containers.folders import TABLES, suffix_of
+from anymodal.data.containers.folders import METADATA, TABLES, suffix_of
 from anymodal.data.row_samples import RowSamples
 from anymodal.media import Limits, Media
 from anymodal.media.base import kind_of_suffix
 from anymodal.tools.dataset.media_values import bytes_of, data_url, map_media
 from anymodal.tools.dataset.statistics import Sample
-from anymodal.tools.dataset.writers import WRITERS, json_text, write_shards, write_table
+from anymodal.tools.dataset.writers import (
+    WRITERS,
+    json_text,
+    write_lines,
+    write_shards,
+    write_table,
+)
 
 PACKED, REFERENCED = "packed", "referenced"
 MEDIA = (PACKED, REFERENCED)
@@ -55,10 +62,11 @@ class Converter:
         self._home = source.folder  # of the row at hand
 
     def write(self, out: str, rows: Sequence[int] | None = None) -> None:
-        """Write rows to a file, or to shards, by the suffix of its name.
+        """Write rows to a file, or to shards, by the suffix of its name; to a folder without one.
 
         Args:
-            out: the name, such as `a.jsonl`, `a.csv.gz`, `a.parquet` or `s-{000..009}.tar`.
+            out: the name, such as `a.jsonl`, `a.csv.gz`, `a.parquet` or `s-{000..009}.tar`; or of a
+                folder, for the media and a table that Hugging Face's `datasets` reads too.
             rows: their numbers; all where None.
 
         Raises:
@@ -67,8 +75,10 @@ class Converter:
             OSError: if a file can't be read or written.
         """
         suffix = suffix_of(out)
-        if suffix not in TABLES:
-            raise ValueError(f"{out} names no container; end it in one of {', '.join(TABLES)}")
+        if suffix not in ("", *TABLES):
+            raise ValueError(
+                f"{out} names no container; end it in one of {', '.join(TABLES)}, or name a folder"
+            )
         names = expand_braces(out)
         for name in names:
             if os.path.exists(name):
@@ -76,7 +86,11 @@ class Converter:
         numbers = range(len(self.source)) if rows is None else rows
         path = Path(names[0])
         self.media_folder = path.parent / f"{path.name.split('.')[0]}-media"
-        if suffix == ".tar":
+        if suffix == "":
+            self.media_folder = path
+            path.mkdir(parents=True)
+            write_lines(path / METADATA[0], map(self._folder_row, numbers))
+        elif suffix == ".tar":
             write_shards(out, len(numbers), map(self._members, numbers))
         elif len(names) > 1:
             raise ValueError(f"{out} names {len(names)} files; of these, shards (.tar) are written")
@@ -112,6 +126,23 @@ class Converter:
                 yield map_media(row, change)
             except ValueError as error:
                 raise ValueError(f"{self.source.rows.place(number)}: {error}") from error
+
+    def _folder_row(self, number: int) -> Row:
+        """A row of a folder's table, its media written beside that."""
+        self._home = self.source.rows.home(number)
+
+        def write(value: object, kind: str) -> object:
+            data, ending = self._bytes(value)
+            return self._file(data, ending or Media.kinds[kind].suffix, self.media_folder)
+
+        try:
+            row = map_media(self._entry(number), write)
+        except ValueError as error:
+            raise ValueError(f"{self.source.rows.place(number)}: {error}") from error
+        columns = {key: file_column(key, value) for key, value in row.items()}
+        if len({*columns.values()}) < len(columns):  # media of two kinds
+            return row
+        return {columns[key]: value for key, value in row.items()}
 
     def _prefix(self, home: Path) -> str:
         """The prefix of a row's names of media, which start below the output or as before."""

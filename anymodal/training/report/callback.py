@@ -13,6 +13,7 @@ from anymodal.config.yaml_files import dump_yaml
 from anymodal.data.mixture import Mixture, epoch_size
 from anymodal.distributed import collectives
 from anymodal.training.configuration import Run
+from anymodal.training.left_out import LEFT_OUT, count_left_out
 from anymodal.training.module import StageModule
 from anymodal.training.report.environment import (
     ENVIRONMENT,
@@ -113,6 +114,8 @@ class RunReport(L.Callback):
                 **{f"{name} seen in this session": count for name, count in totals.items()},
             }
         }
+        if count := count_left_out(self.folder / LEFT_OUT):
+            facts["training"] = {**facts["training"], "left out": f"{count}, see {LEFT_OUT}"}
         if isinstance(self.data, Mixture):
             facts |= {f"training {name}": each for name, each in self.data.shares().items()}
         if self.validation is not None:

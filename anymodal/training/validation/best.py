@@ -11,16 +11,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anymodal.config import ConfigError, suggest
 from anymodal.distributed import collectives
 from anymodal.io.checkpoint import replacing
 from anymodal.training.checkpoints import read_checkpoint, seal
 from anymodal.training.strategies import distribute_like, full_tensor
 from anymodal.training.trainable import load_buffers, trained_buffers
-from anymodal.training.validation.configuration import ValidationConfig
+from anymodal.training.validation.configuration import LOSS, ValidationConfig
 
 _LOG = logging.getLogger("anymodal")
 
 BEST = "best.ckpt"
+
+
+def check_monitor(monitor: str, figures: Mapping[str, float]) -> None:
+    """Refuse a loss that the first validation didn't have, since no other one will have it.
+
+    Another figure may come later, as of media that a model doesn't make yet.
+
+    Raises:
+        ConfigError: with the figures that there are.
+    """
+    if figures and LOSS in monitor.split("/") and monitor not in figures:
+        raise ConfigError(
+            f"validation.monitor={monitor!r} is no loss of this run{suggest(monitor, figures)}"
+        )
 
 
 class BestWeights:

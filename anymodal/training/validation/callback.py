@@ -20,7 +20,7 @@ from anymodal.training.objectives import Objective
 from anymodal.training.report.page import FRAGMENT
 from anymodal.training.strategies import forward_of
 from anymodal.training.validation.batches import HeldOutBatches
-from anymodal.training.validation.best import BEST, BestWeights
+from anymodal.training.validation.best import BEST, BestWeights, check_monitor
 from anymodal.training.validation.configuration import ValidationConfig
 from anymodal.training.validation.held_out import HeldOut
 from anymodal.training.validation.loggers import log_replies
@@ -75,6 +75,8 @@ class Validation(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.global_step == 0 and self.last_step < 0:
             self._validate(trainer, pl_module)
+            if not self.failures:
+                check_monitor(self.settings.monitor, self.figures)
         if self.best.is_exhausted:  # as it was when the run's end was saved
             trainer.should_stop = True
 

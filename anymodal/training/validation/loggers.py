@@ -33,5 +33,8 @@ def _log_to_tensorboard(writer: Any, replies: Replies, step: int) -> None:
         question = conversation[-1].text.strip()
         lines = [f"**{question}**", *sample.references, f"→ {reply.text.strip()}"]
         writer.add_text(tag, "\n\n".join(lines), step)
-        for place, medium in enumerate(reply.media):
-            write_medium(writer, f"{tag}/{place}", medium, step)
+        asked = [medium for message in conversation for medium in message.media]
+        references = [file.load() for file in sample.media]
+        for name, media in (("asked/", asked), ("reference/", references), ("", reply.media)):
+            for place, medium in enumerate(media):
+                write_medium(writer, f"{tag}/{name}{place}", medium, step)
