@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from anymodal import media
 from anymodal.chat.html_report import SPEAKERS, message_html, write_html_report
 from anymodal.chat.references import ReferencesByModality
 from anymodal.config import suggest
@@ -63,12 +62,13 @@ class TranscriptMessage(TypedDict):
 
     Attributes:
         role: system, user or assistant.
-        content: `{"text": …}`, and of each medium `{"kind": …, "file": …}`.
+        content: `{"text": …}`, and of each medium `{"kind": …, "file": …}`, with what its file is
+            to be read with, such as `"sound": true`.
         seed: of the turn, in its reply.
     """
 
     role: str
-    content: list[dict[str, str]]
+    content: list[dict[str, Any]]
     seed: NotRequired[int]
 
 
@@ -165,7 +165,7 @@ def _link(part: Mapping[str, str], folder: Path) -> str:
 def transcript_message(message: Message, files: Sequence[Path]) -> TranscriptMessage:
     """A message as JSON values, its media as the paths of their files."""
     remaining = iter(files)
-    content: list[dict[str, str]] = []
+    content: list[dict[str, Any]] = []
     for part in message.content:
         if isinstance(part, str):
             content.append({"text": part})
@@ -173,7 +173,8 @@ def transcript_message(message: Message, files: Sequence[Path]) -> TranscriptMes
             # A medium that could not be saved has no file.
             path = next(remaining, None)
             file = {"file": str(path.resolve())} if path is not None else {}
-            content.append({"kind": getattr(part, "kind", ""), **file})
+            hints = part.file_hints if file and isinstance(part, Media) else {}
+            content.append({"kind": getattr(part, "kind", ""), **file, **hints})
     return {"role": message.role, "content": content}
 
 
@@ -242,7 +243,10 @@ def _read(
                     raise ValueError(f"there is no kind of media {part['kind']!r}{hint}")
                 files.append(Path(part["file"]))
                 # Frozen, so that it is hashed once and not at every turn.
-                content.append(media.load(files[-1], kind=part["kind"], limits=limits).freeze())
+                kind = Media.kinds[part["kind"]]
+                hints = {key: part[key] for key in kind.hints if key in part}
+                medium = kind.load(files[-1], limits=limits, **hints)
+                content.append(medium.freeze())
         return Message(message["role"], content), tuple(files)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}, message {number}: {error}") from error

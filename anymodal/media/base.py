@@ -182,6 +182,11 @@ class Media(Content):
                 f"{', '.join(self.saves)}, or a smaller size"
             ) from None
 
+    @property
+    def file_hints(self) -> dict[str, object]:
+        """What `load` is to be told, so that a file saved from this gives all of it back."""
+        return {}
+
     def cut(self, start: float, seconds: float) -> Self:
         """The part that begins at a time and lasts so long, to the nearest sample or frame.
 

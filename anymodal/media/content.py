@@ -14,11 +14,15 @@ import numpy as np
 from anymodal.media.limits import MediaError
 from anymodal.media.stamps import MediaFile
 
+OPTIONAL = "optional"
+"""In a field's metadata: a value of None says nothing, so that digests are as without the field."""
+
 
 class Content(ABC):
     """Arrays and numbers that decide whether two media items are equal.
 
-    They are the fields of a dataclass. An item of a file that isn't decoded yet has none of them,
+    They are the fields of a dataclass; one of them may be an item itself, such as a clip's sound.
+    An item of a file that isn't decoded yet has none of them,
     and decodes it when one is asked for; several threads may ask at once.
     """
 
@@ -115,6 +119,8 @@ class Content(ABC):
         for value in values:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
+            elif isinstance(value, Content):
+                value._protect(None)
         self._frozen = values, digest
 
     def _is_frozen(self) -> bool:
@@ -125,6 +131,8 @@ class Content(ABC):
             value = getattr(self, field.name)
             # A caller may have set another array, or lifted the write protection.
             if value is not before or (isinstance(value, np.ndarray) and value.flags.writeable):
+                return False
+            if isinstance(value, Content) and not value._is_frozen():
                 return False
         return True
 
@@ -144,8 +152,12 @@ class Content(ABC):
         state = hashlib.sha256(self.kind.encode())
         for field in fields_of(self):
             value = getattr(self, field.name)
+            if value is None and field.metadata.get(OPTIONAL):
+                continue
             # With type and shape: the same bytes may be another array.
-            if isinstance(value, np.ndarray):
+            if isinstance(value, Content):
+                state.update(f"{field.name}:{value.digest()};".encode())
+            elif isinstance(value, np.ndarray):
                 state.update(f"{field.name}:{value.dtype}:{value.shape}:".encode())
                 state.update(np.ascontiguousarray(value).data)
             else:

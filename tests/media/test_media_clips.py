@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import struct
@@ -13,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from anymodal.media import Limits, Video, load
+from anymodal.media import Audio, Limits, Video, load
 
 QUARTER = np.zeros((2, 64, 96, 3), np.uint8)
 QUARTER[:, :32, :48] = 255  # white at the top left
@@ -357,3 +358,59 @@ def test_a_clip_is_decoded_under_a_budget_of_time() -> None:
     for fmt in ("mp4", "matroska", "mpegts"):
         with pytest.raises(ValueError, match="s to decode.*max_decode_seconds_per_mib"):
             load(clip(fmt), limits=Limits(max_decode_seconds_per_mib=1e-9))
+
+
+def sounding(seconds: float = 0.4, channels: int = 2, rate: int = 24_000) -> Video:
+    """Twelve and a half frames a second, and a tone that is softer in each channel."""
+    times = np.arange(round(seconds * rate)) / rate
+    tone = np.sin(2 * np.pi * 440 * times).astype(np.float32)
+    samples = np.stack([tone / (2 + place) for place in range(channels)])
+    frames = np.zeros((round(12.5 * seconds), 16, 32, 3), np.uint8)
+    return Video(frames, 12.5, Audio(samples, rate))
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate", "file_rate"), [(2, 24_000, 24_000), (1, 800, 7350), (1, 20_000, 22_050)]
+)
+def test_a_clip_keeps_its_sound_in_one_file(channels: int, rate: int, file_rate: int) -> None:
+    video = sounding(channels=channels, rate=rate)
+    assert video.sound is not None and "with sound" in repr(video)
+    data = video.encode(".mp4")
+    again = Video.load(data, sound=True)
+    assert again.sound is not None and again.sound.rate == file_rate
+    wanted = video.sound.resample(file_rate).samples
+    heard = again.sound.samples[:, : wanted.shape[1]]
+    assert heard.shape == wanted.shape and np.abs(heard - wanted).mean() < 0.03
+    assert video.encode(".mp4") == data and b"autoplay" not in video.html().encode()
+    # As ever where nobody asks for the sound: the clip, and the sound by itself.
+    assert seen(data).sound is None and load(data, kind="audio") == again.sound
+    assert seen(data) == seen(Video(video.frames, 12.5).encode(".mp4"))
+
+
+def test_a_clip_s_sound_is_a_part_of_its_content(tmp_path: Path) -> None:
+    video = sounding()
+    silent = Video(video.frames, 12.5)
+    assert video != silent and video.digest() != silent.digest() and silent.file_hints == {}
+    # As it was before clips had sounds, since caches know media by it.
+    assert (
+        silent.digest()
+        == hashlib.sha256(
+            b"videoframes:uint8:(5, 16, 32, 3):" + silent.frames.tobytes() + b"fps=12.5;"
+        ).hexdigest()
+    )
+    part = video.cut(0.08, 0.16)
+    assert part.sound is not None and video.sound is not None and part.sound.duration == 0.16
+    np.testing.assert_array_equal(part.sound.samples, video.sound.samples[:, 1920:5760])
+    frozen = video.freeze()
+    assert frozen.sound is not None and not frozen.sound.samples.flags.writeable
+    frozen.sound = Audio(video.sound.samples / 2, 24_000)
+    assert frozen.digest() not in (silent.digest(), sounding().digest())
+    file = sounding().save(tmp_path / "clip.mp4")
+    deferred = Video.defer(file, **sounding().file_hints)
+    assert not deferred.decoded and deferred.sound == load(file, kind="audio")
+    assert Video.defer(file).sound is None
+    with pytest.raises(ValueError, match="give an Audio"):
+        Video(video.frames, 12.5, "loud")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="7 channels.*mono"):
+        sounding(channels=7).encode(".mp4")
+    assert sounding().encode(".gif") == silent.encode(".gif")

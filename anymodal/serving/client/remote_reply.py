@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anymodal.io.message_parts import kind_of
-from anymodal.media import Limits, Media
+from anymodal.media import Limits, Media, Video
 from anymodal.media.source import write_file
 from anymodal.serving.client.http_client import Json, ServerError
 from anymodal.types import (
@@ -134,7 +134,8 @@ class ReplyReader:
         elif status == "completed":
             record = self._media[index]
             record.mime, record.data = _decode(part.get(f"{kind}_url"))
-            record.medium = Media.kinds[kind].load(record.data, limits=self.limits)
+            hints = {"sound": True} if kind == Video.kind else {}
+            record.medium = Media.kinds[kind].load(record.data, limits=self.limits, **hints)
             yield MediumReady(index, kind, record.medium)
 
     def _logprobs(self, logprobs: object) -> tuple[TokenLogprob, ...]:
