@@ -13,12 +13,14 @@ if __name__ != "anymodal.decoders":
 
 if TYPE_CHECKING:
     from anymodal.decoders.base import Decoder as Decoder
+    from anymodal.decoders.choosing import ChoosingDecoder as ChoosingDecoder
     from anymodal.decoders.diffusion import DiffusionDecoder as DiffusionDecoder
     from anymodal.decoders.retrieval import RetrievalDecoder as RetrievalDecoder
     from anymodal.decoders.speech.base import Speaker as Speaker
     from anymodal.decoders.speech.speaker import TransformersSpeaker as TransformersSpeaker
 
 _EXPORTS = {
+    "ChoosingDecoder": "anymodal.decoders.choosing",
     "Decoder": "anymodal.decoders.base",
     "DiffusionDecoder": "anymodal.decoders.diffusion",
     "RetrievalDecoder": "anymodal.decoders.retrieval",
@@ -26,6 +28,7 @@ _EXPORTS = {
     "TransformersSpeaker": "anymodal.decoders.speech.speaker",
 }
 __all__ = ["Decoder", "DiffusionDecoder", "RetrievalDecoder", "Speaker", "TransformersSpeaker"]
+__all__ = ["ChoosingDecoder", "Decoder", "DiffusionDecoder", "RetrievalDecoder"]
 
 
 def __getattr__(name: str) -> Any:

@@ -154,6 +154,25 @@ class Decoder(Recorded, nn.Module, ABC):
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
 
+    def synthesized(self, conditioning: Conditioning, settings: Mapping[str, Any]) -> list[bool]:
+        """Whether the medium of each item is new, under settings of `sample`."""
+        return [self.synthesizes] * len(conditioning.embeds)
+
+    def of_captions(self, conditioning: Conditioning) -> Conditioning:
+        """What of a conditioning captions have too, as `embed_captions` gives it: all of it."""
+        return conditioning
+
+    def choice_logits(self, conditioning: Conditioning) -> Tensor:
+        """Logits (B, 2) of making a medium, and of finding one.
+
+        Raises:
+            ValueError: a decoder that doesn't choose.
+        """
+        raise ValueError(
+            f"{type(self).__name__} doesn't choose between making and finding, as ChoosingDecoder "
+            "does; leave the loss decide out"
+        )
+
     def slots(self, settings: Mapping[str, Any]) -> tuple[ReferenceSlot, ...]:
         """Places for references under settings of `sample`: with `strength`, also for its start."""
         roles = [slot.role for slot in self.references]

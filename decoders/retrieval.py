@@ -52,6 +52,8 @@ class RetrievalDecoder(Decoder):
     """
 
     synthesizes = False
+    #: From where its files may be named: where one worked when it was opened, and its own folder.
+    folders: tuple[Path, ...] = ()
 
     def __init__(
         self,
@@ -89,19 +91,19 @@ class RetrievalDecoder(Decoder):
         """
         path = Path(index)
         file = embedding_file.read(path / INDEX_FILE if path.is_dir() else path)
-        # Files lie beside an index wherever one works.
-        entries = [
-            entry._replace(path=str(path.absolute().parent / entry.path))
-            if not Path(entry.path).exists()
-            else entry._replace(path=str(Path(entry.path).absolute()))
-            for entry in file.entries
-        ]
-        return cls(file._replace(entries=entries), encoder, text_encoder, scale)
+        decoder = cls(file, encoder, text_encoder, scale)
+        decoder.folders = (Path.cwd(), path.absolute().parent)
+        return decoder
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the index; the files that it names stay where they are."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        index = self.index
+        # Looked for now: the index may be opened from anywhere, and have millions of files.
+        entries = [
+            entry._replace(path=str(_place(entry.path, self.folders).absolute()))
+            for entry in self.index.entries
+        ]
+        index = self.index._replace(entries=entries)
         rows = dict(zip(index.entries, index.embeds, strict=True))
         embedding_file.write(
             Path(folder) / INDEX_FILE,
@@ -150,14 +152,7 @@ class RetrievalDecoder(Decoder):
         The loss (B,) of each is beside the others of the batch.
         """
         encoded = batch if batch.ndim == 2 else self.encode(batch)  # (B, E)
-        targets = F.normalize(encoded.float(), dim=1)
-        asked = F.normalize(conditioning.embeds[:, 0].float(), dim=1)
-        logits = self.scale * asked @ targets.T  # (B, B)
-        # A media item that a batch has twice is right in both places.
-        same = (targets @ targets.T > 1 - 1e-5).float()
-        wanted = same / same.sum(1, keepdim=True)
-        sides = [F.cross_entropy(each, wanted, reduction="none") for each in (logits, logits.T)]
-        return (sides[0] + sides[1]) / 2
+        return contrast(conditioning.embeds[:, 0], encoded, self.scale)
 
     def nearest(self, conditioning: Conditioning, count: int) -> tuple[Tensor, Tensor]:
         """Cosines and rows (B, count) of the nearest media, the nearest first."""
@@ -184,18 +179,22 @@ class RetrievalDecoder(Decoder):
         """
         check_finite(conditioning)
         _, rows = self.nearest(conditioning, MAX_TRIES)
-        found = [self._first_readable(order) for order in rows.tolist()]
+        found = [self.first_readable(order) for order in rows.tolist()]
         if progress is not None:
             progress(1, 1)
         return found
 
-    def _first_readable(self, rows: Sequence[int]) -> Media:
+    def first_readable(self, rows: Sequence[int]) -> Media:
+        """The first of some rows' media whose file can still be read.
+
+        Raises:
+            ValueError: if none can.
+        """
         errors: list[str] = []
         for row in rows:
+            entry = self.index.entries[row]
             try:
-                return kinds_of_media.load(
-                    self.index.entries[row].path, kind=self.index.entries[row].kind
-                )
+                return kinds_of_media.load(_place(entry.path, self.folders), kind=entry.kind)
             except (OSError, ValueError) as error:
                 errors.append(str(error))
         raise ValueError(
@@ -221,6 +220,33 @@ class RetrievalDecoder(Decoder):
             "encoder": self.encoder.metadata(),
             "conditioning": {"length": 1, "width": self.spec.width},
         }
+
+
+def contrast(asked: Tensor, media: Tensor, scale: Tensor | float) -> Tensor:
+    """Symmetric InfoNCE (B,) of embeddings that are asked for with those of media.
+
+    Source: Koh et al. 2023 (GILL), arXiv:2305.17216, equation 4. A media item that a batch has
+    twice is right in both places.
+
+    Shapes: asked and media (B, E).
+
+    Args:
+        asked: by heads.
+        media: those that are right, row by row.
+        scale: of the cosines.
+    """
+    targets = F.normalize(media.float(), dim=1)
+    logits = scale * F.normalize(asked.float(), dim=1) @ targets.T  # (B, B)
+    same = (targets @ targets.T > 1 - 1e-5).float()
+    wanted = same / same.sum(1, keepdim=True)
+    sides = [F.cross_entropy(each, wanted, reduction="none") for each in (logits, logits.T)]
+    return (sides[0] + sides[1]) / 2
+
+
+def _place(path: str, folders: Sequence[Path]) -> Path:
+    """Where a file of an index lies: from the first folder where it is, else from the last."""
+    places = [folder / path for folder in folders] or [Path(path)]
+    return next((place for place in places if place.exists()), places[-1])
 
 
 def _check_index(index: EmbeddingFile, encoder: Encoder) -> None:

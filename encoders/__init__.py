@@ -18,6 +18,7 @@ if __name__ != "anymodal.encoders":
 if TYPE_CHECKING:
     from anymodal.encoders.any_resolution import AnyResEncoder
     from anymodal.encoders.base import Encoder, TextEncoder
+    from anymodal.encoders.class_token import ClassTokenEncoder
     from anymodal.encoders.imagebind.clip_tokens import load_tokenizer, tokenize
     from anymodal.encoders.imagebind.encoder import ImageBind, ImageBindEncoder
     from anymodal.encoders.imagebind.text import ImageBindText
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnyResEncoder",
+    "ClassTokenEncoder",
     "Encoder",
     "ImageBind",
     "ImageBindEncoder",
@@ -44,6 +46,7 @@ __all__ = [
 
 _HOME = {
     "AnyResEncoder": "any_resolution",
+    "ClassTokenEncoder": "class_token",
     "Encoder": "base",
     "ImageBind": "imagebind.encoder",
     "ImageBindEncoder": "imagebind.encoder",

@@ -150,12 +150,13 @@ def make(
     assert decoder is not None, "only what has a decoder has signals"
     if decoder.slots(settings):
         settings = {**settings, "references": [order.references for order in orders]}
+    new = decoder.synthesized(batch, settings)
     try:
         media = decoder.sample(batch, generator=generators, progress=progress, **settings)
     except NonFiniteError as error:
-        _note_provenance(model, orders, error.partial)
+        _note_provenance(model, orders, error.partial, new)
         raise NonFiniteError(f"the decoder of {name!r}: {error}", error.partial) from error
-    _note_provenance(model, orders, media)
+    _note_provenance(model, orders, media, new)
     return media
 
 
@@ -170,14 +171,15 @@ def _join(parts: Sequence[Conditioning]) -> Conditioning:
 
 
 def _note_provenance(
-    model: ComposedModel, orders: Sequence[Order], media: Sequence[Media | None]
+    model: ComposedModel,
+    orders: Sequence[Order],
+    media: Sequence[Media | None],
+    new: Sequence[bool],
 ) -> None:
-    decoder = model.modalities[orders[0].name].decoder
-    assert decoder is not None, "only what has a decoder has signals"
-    if not (model.provenance and decoder.synthesizes):
+    if not model.provenance:
         return
-    for order, medium in zip(orders, media, strict=True):
-        if medium is not None:
+    for order, medium, is_new in zip(orders, media, new, strict=True):
+        if medium is not None and is_new:
             # The seed of the reply, by which it can be made again.
             seed = order.seed - order.index
             medium.provenance = Provenance(

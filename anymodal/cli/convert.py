@@ -9,7 +9,8 @@ from pathlib import Path
 from anymodal.cli.process import quick_start
 
 KINDS = (
-    *("imagebind", "nextgpt", "gill", "onellm", "blip2", "instructblip", "qformer", "qwen-vl"),
+    *("imagebind", "nextgpt", "gill", "gill-retrieval", "gill-decision", "onellm", "blip2"),
+    *("instructblip", "qformer", "qwen-vl"),
     *("mobilevlm", "mobilevlm-v2", "mplug-owl2", "docowl", "openflamingo", "cogvlm", "cogagent"),
     *("llama-adapter-v2", "llava-next", "moe-llava", "gguf"),
 )

@@ -82,8 +82,11 @@ class Head(Recorded, nn.Module, ABC):
         hidden, embeds = hidden.to(dtype), embeds.to(dtype)
         output = self._embeds(hidden, embeds)
         mask = self._mask(output.detach())  # (B, L)
-        pooled = None if self.pool is None else self.pool(hidden.mean(dim=1))
-        return Conditioning(output, mask, pooled)
+        return Conditioning(output, mask, self._pooled(hidden))
+
+    def _pooled(self, hidden: Tensor) -> Tensor | None:
+        """Pooled conditioning (B, P) from checked states (B, S, D), where there is any."""
+        return None if self.pool is None else self.pool(hidden.mean(dim=1))
 
 
 def check_attention(width: int, heads: int, depth: int) -> None:

@@ -49,12 +49,15 @@ class Target:
         media: the medium itself, for the denoising loss and as an input of later turns.
         references: the media that it is made from, by their numbers in the conversation, from 0;
             media that replies contain count too.
+        find: whether it is to be found rather than made, where a decoder chooses; None where nobody
+            says.
     """
 
     modality: str
     caption: str
     media: Media | None = None
     references: tuple[int, ...] = ()
+    find: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "caption", valid_text(self.caption))

@@ -104,10 +104,11 @@ class PartReader:
 
     def _target(self, body: dict[str, Any]) -> Target:
         body = body.pop("target", None) if body.keys() == {"target"} else body
-        names = {"modality", "caption", "media", "references"}
+        names = {"modality", "caption", "media", "references", "find"}
         if not isinstance(body, Mapping) or body.keys() - names:
             raise MediaError(
-                "a target holds a modality, a caption and, where it has them, media and references"
+                "a target holds a modality, a caption and, where it has them, media, references "
+                "and find"
             )
         modality, caption, media = (body.get(key) for key in ("modality", "caption", "media"))
         if isinstance(media, Mapping) and media.get("type") == "target":
@@ -122,7 +123,10 @@ class PartReader:
             raise MediaError(
                 "a target's references are numbers of media of the conversation, from 0"
             )
-        return Target(modality, caption, medium, tuple(numbers))
+        find = body.get("find")
+        if not isinstance(find, bool | None):
+            raise MediaError("a target's find is true or false, or left out")
+        return Target(modality, caption, medium, tuple(numbers), find)
 
     def _medium(self, kind: str | None, body: dict[str, Any]) -> Media:
         """The medium of a kind, where it is known, from one source or from its fields."""
@@ -289,7 +293,14 @@ def write_part(part: object) -> dict[str, Any]:
     if isinstance(part, Target):
         media = None if part.media is None else write_part(part.media)
         references = {"references": [*part.references]} if part.references else {}
-        target = {"modality": part.modality, "caption": part.caption, "media": media, **references}
+        target: dict[str, Any] = {
+            "modality": part.modality,
+            "caption": part.caption,
+            "media": media,
+            **references,
+        }
+        if part.find is not None:
+            target["find"] = part.find
         return {"type": "target", "target": target}
     if isinstance(part, ToolCall):
         return {"type": "tool_call", "tool_call": asdict(part)}

@@ -174,6 +174,30 @@ def test_gill(tmp_path: Path) -> None:
     )
 
 
+def test_what_gill_finds(tmp_path: Path) -> None:
+    """Its retrieval is in the checkpoint, its choice in a file of its own."""
+    linears = {name: torch.nn.Linear(3, 2).state_dict() for name in ("text", "visual", "choice")}
+    weights = {
+        **under("model.ret_text_hidden_fcs.0.model.", linears["text"]),
+        **under("model.visual_fc.", linears["visual"]),
+        "model.logit_scale": torch.tensor(2.5),
+        "model.visual_embeddings.bias": torch.randn(3),
+    }
+    torch.save({"state_dict": under("module.", weights)}, tmp_path / "all.pth.tar")
+    torch.save({"epoch": 1, "state_dict": under("1.", linears["choice"])}, tmp_path / "d.pth.tar")
+    convert("gill-retrieval", tmp_path / "all.pth.tar", tmp_path / "retrieval")
+    convert("gill-decision", tmp_path / "d.pth.tar", tmp_path / "decision")
+    read = load_file(tmp_path / "retrieval" / WEIGHTS) | load_file(tmp_path / "decision" / WEIGHTS)
+    wanted = {
+        **under("heads.image.found.", linears["text"]),
+        **under("decoders.image.visual_fc.", linears["visual"]),
+        **under("heads.image.decision.", linears["choice"]),
+        "decoders.image.logit_scale": torch.tensor(2.5),
+    }
+    assert read.keys() == wanted.keys()
+    assert all(torch.equal(read[name].float(), wanted[name]) for name in wanted)
+
+
 def onellm_keys(modality: str) -> list[str]:
     """Of one modality, as the published checkpoint calls them."""
     linear = [f"{name}.{modality}.{place}.{kind}" for name in ("clip_proj1", "clip_proj2")

@@ -102,6 +102,22 @@ SYSTEMS: dict[str, System] = {
         signals={"image": [f"[IMG{index}]" for index in range(8)]},
         rows={"language.rows": "model.input_embeddings.weight"},
     ),
+    "gill-retrieval": System(
+        names=[
+            (r"model\.ret_text_hidden_fcs\.0\.model\.(weight|bias)", [r"heads.image.found.\1"]),
+            (r"model\.visual_fc\.(weight|bias)", [r"decoders.image.visual_fc.\1"]),
+            (r"model\.logit_scale", ["decoders.image.logit_scale"]),
+        ],
+        required_names=["heads.image.found.weight", "decoders.image.visual_fc.weight"],
+        licence="Apache-2.0, made for OPT-6.7B (research only)",
+        commercial_use=False,
+    ),
+    "gill-decision": System(
+        names=[(r"1\.(weight|bias)", [r"heads.image.decision.\1"])],  # 0 is a dropout
+        required_names=["heads.image.decision.weight"],
+        licence="Apache-2.0, made for OPT-6.7B (research only)",
+        commercial_use=False,
+    ),
     "onellm": System(
         names=[
             (r"(?:llma\.)?(resample_layers\..+)", [r"projection.\1"]),

@@ -35,7 +35,8 @@ def open_encoders(
     or of a model of AnyModal.
 
     Args:
-        name: a folder, the name of a shipped model, or that of a hub's repository (`owner/name`).
+        name: a folder, the name of a shipped model, that of a hub's repository (`owner/name`), or
+            a model's configuration, a YAML file.
         texts: open what reads texts, too, where the model has it and its tokenizer is there.
         revision: of the hub's repository.
         tower: of a model of transformers that has several.
@@ -83,8 +84,12 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 def _of_model(name: str) -> Iterator[Encoder]:
     """A composed model's encoders, with the parts that they need and no others."""
-    folder = composition.find(name)
-    config = composition.read_config(folder)
+    file, folder = Path(name), None
+    if file.suffix in (".yaml", ".yml") and file.is_file():  # one that nobody has trained yet
+        config = configuration.load_config(file)
+    else:
+        folder = composition.find(name)
+        config = composition.read_config(folder)
     composition.validate_model(config)
     nodes = {
         modality: node["encoder"]
@@ -96,14 +101,14 @@ def _of_model(name: str) -> Iterator[Encoder]:
         {modality: configuration.instantiate(node, parts=parts) for modality, node in nodes.items()}
     )
     # A stage may have trained encoders, whose own files hold their first weights.
-    tensors = checkpoint.load_weights(folder / WEIGHTS)
+    tensors = {} if folder is None else checkpoint.load_weights(folder / WEIGHTS)
     state = {
         key.removeprefix("encoders."): value.float()
         for key, value in tensors.items()
         if key.startswith("encoders.")
     }
     if unknown := encoders.load_state_dict(state, strict=False).unexpected_keys:
-        raise CheckpointError(f"{folder / WEIGHTS} has {unknown[0]!r}, and no encoder of {CONFIG}")
+        raise CheckpointError(f"{name} has {unknown[0]!r}, and no encoder of its {CONFIG}")
     yield from encoders.values()  # type: ignore[misc]  # what the configuration calls encoders
 
 

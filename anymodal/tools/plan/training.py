@@ -39,7 +39,7 @@ from anymodal.tools.plan.validation import (
 from anymodal.training.batches import Batches
 from anymodal.training.building import defers_decoders
 from anymodal.training.configuration import Run
-from anymodal.training.losses import CAPTION_CONDITIONING, LATENTS
+from anymodal.training.losses import CAPTION_CONDITIONING, CHOICES, LATENTS
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
 from anymodal.training.optimizers import build_optimizer, kept_tensors
@@ -87,7 +87,7 @@ def training(
         unknown.append(f"what validation holds ({held_out})")
     batch = None if isinstance(data, str) else _large_batch(objective, run, data)
     held_out_batch = largest_batch(objective, run, held_out)
-    idle = assumed or not objective.needs & {CAPTION_CONDITIONING, LATENTS}
+    idle = assumed or not objective.needs & {CAPTION_CONDITIONING, CHOICES, LATENTS}
     with (
         _set_aside(model, bool(idle) and isinstance(objective, Dialogue)),
         fake_tensors(objective) as fake_objective,

@@ -5,6 +5,7 @@ from anymodal.training.losses.alignment import alignment_errors, alignment_loss
 from anymodal.training.losses.balance import Balance
 from anymodal.training.losses.base import (
     CAPTION_CONDITIONING,
+    CHOICES,
     FEATURES,
     LATENTS,
     LOG_PROBS,
@@ -19,6 +20,7 @@ from anymodal.training.losses.base import (
 )
 from anymodal.training.losses.classes import BalancedZeroOne, CrossEntropy, ZeroOne
 from anymodal.training.losses.contrast import Contrast, contrastive
+from anymodal.training.losses.decide import Decide
 from anymodal.training.losses.denoise import Denoise
 from anymodal.training.losses.preferences import (
     DPO,
@@ -32,6 +34,7 @@ from anymodal.training.losses.text import Text
 
 __all__ = [
     "CAPTION_CONDITIONING",
+    "CHOICES",
     "DPO",
     "FEATURES",
     "LATENTS",
@@ -43,6 +46,7 @@ __all__ = [
     "BalancedZeroOne",
     "Contrast",
     "CrossEntropy",
+    "Decide",
     "Denoise",
     "DiffusionDPO",
     "ItemLosses",

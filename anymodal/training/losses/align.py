@@ -48,7 +48,8 @@ class Align(Loss[TargetBatch, HasTargets]):
         losses = []
         for name, target in states.targets.items():
             assert target.caption_conditioning is not None, "it is among the needs"
-            errors = alignment_errors(target.conditioning, target.caption_conditioning, self.kind)
+            asked = target.decoder.of_captions(target.conditioning)
+            errors = alignment_errors(asked, target.caption_conditioning, self.kind)
             items = ItemLosses(errors.detach(), torch.tensor(batch.target_samples(name)))
             losses.append(WeightedLoss(errors.mean(), batch.num_captions[name], name, items))
         return losses

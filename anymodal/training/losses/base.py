@@ -14,6 +14,7 @@ from anymodal.config import ConfigError, check_arguments, shorten, suggest
 FEATURES = "features"
 CAPTION_CONDITIONING = "caption conditioning"
 LATENTS = "latents"
+CHOICES = "choices between making and finding"
 LOG_PROBS = "log-probabilities of replies"
 REFERENCE_LOG_PROBS = "the reference's log-probabilities of replies"
 MEDIA_ERRORS = "denoising errors of pairs of media"

@@ -26,9 +26,11 @@ from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.training.losses import (
     CAPTION_CONDITIONING,
+    CHOICES,
     LATENTS,
     Align,
     Balance,
+    Decide,
     Denoise,
     Loss,
     Text,
@@ -51,6 +53,7 @@ DIALOGUE_LOSSES: dict[str, type[Loss[Any, Any]]] = {
     "text": Text,
     "align": Align,
     "denoise": Denoise,
+    "decide": Decide,
     "balance": Balance,
 }
 
@@ -107,6 +110,10 @@ class DialogueBatch(NamedTuple):
             for span in prompt.spans:
                 if span.target.modality == name and span.target.caption:
                     yield number, span.target
+
+    def choices(self, name: str) -> list[bool | None]:
+        """Whether each of `targets` is to be found rather than made; None where nobody says."""
+        return [target.find for target in self.targets(name)]
 
     def references(self, name: str) -> list[list[Media]]:
         """The media that each of `targets` is made from."""
@@ -213,7 +220,7 @@ class Dialogue(Objective[Sequence[Message], DialogueBatch]):
         media = self.model.fuse(batch.prompts, places, encode=encode)
         hidden = self._read(batch, embeds, media)
         targets = {}
-        if self.needs & {CAPTION_CONDITIONING, LATENTS}:
+        if self.needs & {CAPTION_CONDITIONING, LATENTS, CHOICES}:
             for name, count in batch.num_captions.items():
                 if count:
                     targets[name] = self._target(name, batch, hidden, embeds)

@@ -49,6 +49,10 @@ class PreferenceBatch(NamedTuple):
         """Numbers of the samples that the chosen side's targets are of."""
         return [n for n in self.dialogue.target_samples(name) if n < self.num_pairs]
 
+    def choices(self, name: str) -> list[bool | None]:
+        """Whether each of the chosen side's targets is to be found; None where nobody says."""
+        return self.dialogue.choices(name)[: len(self.target_samples(name))]
+
     def media_pair_samples(self, name: str) -> list[int]:
         """Numbers of the samples that a modality's pairs of media are of."""
         samples = self.dialogue.target_samples(name)
