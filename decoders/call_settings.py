@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from anymodal.config import ranges
+from anymodal.decoders.references import check_span
 from anymodal.decoders.strength import check_strength
 
 if TYPE_CHECKING:
     from anymodal.decoders.families.base import Family
+    from anymodal.decoders.mechanism import ReferenceMechanism
     from anymodal.decoders.pipeline import Pipeline
 
 ARGUMENTS = {
@@ -59,7 +61,7 @@ def _check_pixels(
     Raises:
         ValueError: it is more than `MOST_PIXELS`.
     """
-    *_, own_frames, own_height, own_width = (1, *family.media_shape[1:])
+    own_frames, own_height, own_width = family.pixels
     count = (frames or own_frames) * (height or own_height) * (width or own_width)
     if count > MOST_PIXELS:
         raise ValueError(
@@ -89,6 +91,16 @@ def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> 
             _check_pixels(family, *size)
     except ValueError as error:
         raise ValueError(f"{prefix}{error}") from error
+    if settings.get("span") is not None:
+        try:
+            check_span(settings["span"])
+        except ValueError as error:
+            raise ValueError(f"{prefix}{error}") from error
+        if not family.takes_span:
+            raise ValueError(
+                f"{prefix}span={settings['span']!r}, but {type(family.pipeline).__name__} makes no "
+                "part of a source anew; leave it out"
+            )
     if settings.get("strength") is not None:
         try:
             check_strength(settings["strength"], settings.get("steps"))
@@ -113,3 +125,30 @@ def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> 
             f"{prefix}guidance={settings['guidance']} leads away from nothing, so that "
             "negative_prompt has no effect; set guidance above 1"
         )
+
+
+def check_reference_guidance(
+    mechanism: ReferenceMechanism | None, settings: Mapping[str, Any], place: str = ""
+) -> None:
+    """Check the weight of guidance away from references.
+
+    Args:
+        mechanism: by which the denoiser is shown references; None where it takes none.
+        settings: of a call.
+        place: stands before the name in an error.
+
+    Raises:
+        ValueError: the denoiser can't do without references, or nothing else is guided.
+    """
+    weight = settings.get("reference_guidance")
+    if weight is None:
+        return
+    name = f"{place}: reference_guidance" if place else "reference_guidance"
+    ranges.check_real(name, weight, 0, ranges.MOST_GUIDANCE)
+    if mechanism is None or not mechanism.three_branches:
+        raise ValueError(
+            f"{name}={weight}, but this decoder was not trained to do without references, "
+            "as those are whose references stand on channels; leave it out"
+        )
+    if settings.get("guidance", 2) <= 1:
+        raise ValueError(f"{name}={weight} needs guidance above 1, not {settings['guidance']}")

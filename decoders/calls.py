@@ -97,6 +97,19 @@ def decode_any_precision(autoencoder: Autoencoder) -> Iterator[None]:
         vars(autoencoder).update({k: v for k, v in before.items() if k == "decode"})
 
 
+@contextmanager
+def replaced_attribute(owner: object, name: str, value: object) -> Iterator[None]:
+    """Let an object have another attribute for a while, past its class's own ways to set one."""
+    attributes = vars(owner)
+    before = {name: attributes[name]} if name in attributes else {}
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        attributes.pop(name, None)
+        attributes.update(before)
+
+
 class StepMonitor:
     """Reports a call's progress, and remembers which items' latents aren't finite.
 

@@ -86,6 +86,11 @@ class ChoosingDecoder(Decoder):
         return ConditioningSpec(made.length, made.width, pooled, made.scale)
 
     @property
+    def takes_mask(self) -> bool:  # type: ignore[override]
+        """Whether masked positions of what is to be made change nothing."""
+        return self.maker.takes_mask
+
+    @property
     def min_steps(self) -> int:  # type: ignore[override]
         """The fewest denoising steps that the maker takes."""
         return self.maker.min_steps
@@ -186,6 +191,7 @@ class ChoosingDecoder(Decoder):
         progress: Progress | None = None,
         references: References | None = None,
         choice: str | None = None,
+        negative: Conditioning | None = None,
         **more: Any,
     ) -> list[Media]:
         """Make or find one medium for each item of a conditioning.
@@ -195,6 +201,7 @@ class ChoosingDecoder(Decoder):
             steps, guidance, generator, progress: of the maker.
             references: likewise; what is found is found without.
             choice: `make` or `find` for all items; None for what their conditioning says.
+            negative: of `spec`'s shape too; what is made is led away from what it would make.
             more: further settings of the maker.
 
         Raises:
@@ -214,7 +221,11 @@ class ChoosingDecoder(Decoder):
                 media[place] = self.finder.first_readable(order)
         error: NonFiniteError | None = None
         if made:
-            settings = {} if references is None else {"references": [references[i] for i in made]}
+            settings: dict[str, Any] = {}
+            if references is not None:
+                settings["references"] = [references[i] for i in made]
+            if negative is not None:
+                settings["negative"] = self.split(negative).made.select(made)
             try:
                 results: Sequence[Media | None] = self.maker.sample(
                     asked.made.select(made),

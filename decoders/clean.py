@@ -20,17 +20,17 @@ from anymodal.decoders.references import (
 
 
 class CleanFamily(Protocol):
-    """A family whose denoiser takes `hidden_states`, and a `timestep` for each of its tokens."""
+    """A family whose denoiser takes `hidden_states`, and a time for each of its tokens."""
 
     @property
     def network(self) -> Network:
         """The denoiser."""
 
     def spread(self, reference: EncodedReference, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """A reference's latents where those of an item (C, …) are, and a mask (1, …)."""
+        """A reference's latents where those of an item (C, …) are, and a mask that fits them."""
 
-    def token_mask(self, mask: Tensor) -> Tensor:
-        """A mask of latents (B, 1, …) as one of the denoiser's tokens (B, tokens)."""
+    def clean_times(self, timesteps: Tensor, known: Tensor) -> dict[str, Tensor]:
+        """The denoiser's arguments that tell times, 0 where a mask (B, …) of latents is true."""
 
 
 class CleanReferences(ReferenceMechanism):
@@ -66,7 +66,7 @@ class CleanReferences(ReferenceMechanism):
         return torch.where(mask, values, latents)
 
     def loss_mask(self, references: EncodedReferences, latents: Tensor) -> Tensor | None:
-        """Where latents carry a loss (B, 1, …): everywhere but in the references' places."""
+        """Where latents carry a loss (B, …): everywhere but in the references' places."""
         if not any(references):
             return None
         return ~self._places(references, latents)[1]
@@ -86,12 +86,8 @@ class CleanReferences(ReferenceMechanism):
             noisy, timesteps = keywords["hidden_states"], keywords["timestep"]
             copies = len(noisy) // len(references)  # those of guidance
             values, mask = self._places(list(references) * copies, noisy)
-            unknown = ~self.family.token_mask(mask)
-            clean = {
-                "hidden_states": torch.where(mask, values, noisy),
-                "timestep": timesteps * unknown,
-            }
-            return inputs, keywords | clean
+            clean = {"hidden_states": torch.where(mask, values, noisy)}
+            return inputs, keywords | clean | self.family.clean_times(timesteps, mask)
 
         network: Any = self.family.network
         hook = network.register_forward_pre_hook(add, with_kwargs=True)
@@ -101,9 +97,9 @@ class CleanReferences(ReferenceMechanism):
             hook.remove()
 
     def _places(self, references: EncodedReferences, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The references' latents (B, C, …) where they belong, and a mask (B, 1, …) of that."""
+        """The references' latents (B, C, …) where they belong, and a mask like them of that."""
         values = torch.zeros_like(like)
-        mask = torch.zeros_like(like[:, :1], dtype=torch.bool)
+        mask = torch.zeros_like(like, dtype=torch.bool)
         for row, item in enumerate(references):
             for reference in item:
                 latents, places = self.family.spread(reference, like[row])

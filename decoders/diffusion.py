@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.weight_norm import WeightNorm
+from torch import Tensor
 
-from anymodal.config import check_arguments, ranges
-from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
-from anymodal.decoders.call_settings import call_arguments, check_call
-from anymodal.decoders.calls import cpu_attention, make_each_alone
+from anymodal.config import check_arguments
+from anymodal.decoders.base import Generators, Progress, check_finite
+from anymodal.decoders.call_settings import (
+    call_arguments,
+    check_call,
+    check_reference_guidance,
+)
+from anymodal.decoders.denoiser import Denoiser, item_means
 from anymodal.decoders.families.table import find_family
-from anymodal.decoders.files import is_complete
 from anymodal.decoders.guidance import NegativeConditioning
-from anymodal.decoders.mechanism import BranchWeights
-from anymodal.decoders.noise import add_noise, prediction_type, sample_noise_levels
-from anymodal.decoders.pipeline import Pipeline
+from anymodal.decoders.held_pipeline import HeldPipeline
+from anymodal.decoders.noise import prediction_type
 from anymodal.decoders.records import PipelineRecords
 from anymodal.decoders.references import (
     SOURCE,
@@ -29,8 +29,9 @@ from anymodal.decoders.references import (
     Reference,
     References,
     check_references,
+    with_span,
 )
-from anymodal.decoders.strength import NoisedStart
+from anymodal.decoders.sampler import SamplingRequest, sample_media
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.sources import source_of
 from anymodal.media import Media
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 _PLAIN = ("a big red ball", "the sound of rain", "a small bird flying to the left")
 
 
-class DiffusionDecoder(Decoder):
+class DiffusionDecoder(HeldPipeline):
     """Makes media with a diffusers pipeline, conditioned where its captions would be.
 
     The denoising loss follows the pipeline's own scheduler, and sampling is the pipeline's own
@@ -82,8 +83,7 @@ class DiffusionDecoder(Decoder):
         # Here, since diffusers takes a second that a reply in words can do without.
         from anymodal.decoders import offload as pipeline_settings
 
-        super().__init__()
-        self.pipeline: Pipeline = pipeline
+        super().__init__(pipeline, offload)
         name = type(pipeline).__name__
         family = find_family(name)
         check_arguments(family, options, name, provided=["pipeline"])
@@ -95,16 +95,11 @@ class DiffusionDecoder(Decoder):
         )
         self.family = family(pipeline, **options)
         self.media = self.family.media
-        self._mechanism = self.family.reference_mechanism(references)
-        self.references = () if self._mechanism is None else self._mechanism.slots
-        # The pipeline is no module; registered here, its networks move with the decoder.
-        self.parts = nn.ModuleDict(
-            {k: v for k, v in pipeline.components.items() if isinstance(v, nn.Module)}
-        )
-        pipeline.set_progress_bar_config(disable=True)
+        mechanism = self.family.reference_mechanism(references)
+        self._denoiser = Denoiser(self.family, mechanism)
+        self.references = () if mechanism is None else mechanism.slots
         self._records = PipelineRecords(self.pipeline, self.family)
         self._negative = NegativeConditioning(self._records)
-        self.offload = offload
         if offload is not None and not self._on_meta_device():
             pipeline_settings.offload(pipeline, offload)
 
@@ -140,50 +135,15 @@ class DiffusionDecoder(Decoder):
         decoder.source = source_of(name, revision)
         return decoder
 
-    @classmethod
-    def source_on_disk(cls, **arguments: Any) -> dict[str, Any] | None:
-        """The pipeline's source, if all of its files are on this machine."""
-        name, revision = str(arguments["folder"]), arguments.get("revision")
-        return source_of(name, revision) if is_complete(name, revision) else None
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DiffusionDecoder:
-        """Move the weights, unless they wait in the CPU's memory."""
-        if self.offload is not None and not self._on_meta_device():
-            return self
-        with self.lock:
-            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-            self._negative.forget()  # it stayed on the old device
+        super()._apply(fn, recurse)
+        self._negative.forget()  # it stayed on the old device
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The state that a copy and a pickle are made from.
-
-        Raises:
-            TypeError: its weights wait in the CPU's memory, where hooks tie them to this decoder.
-        """
-        if self.offload is not None and not all(w.is_meta for w in self.parts.parameters()):
-            raise TypeError(
-                f"a decoder with offload={self.offload!r} can't be copied or pickled, since hooks "
-                "tie its weights to it; open it a second time, or without offload"
-            )
-        for module in self.parts.modules():
-            for hook in module._forward_pre_hooks.values():
-                if isinstance(hook, WeightNorm):  # makes the weight anew from its two factors
-                    weight = getattr(module, hook.name)
-                    setattr(module, hook.name, weight.detach())  # a copy has no place in a graph
-        return dict(self.__dict__)
 
     @property
     def min_steps(self) -> int:  # type: ignore[override]
         """The fewest denoising steps that the pipeline takes."""
         return self.family.min_steps
-
-    def _on_meta_device(self) -> bool:
-        return any(weight.is_meta for weight in self.parts.parameters())
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write the pipeline's folder, which `DiffusionPipeline.from_pretrained` opens too."""
-        self.pipeline.save_pretrained(str(folder), safe_serialization=True)
 
     @cached_property
     def spec(self) -> ConditioningSpec:  # type: ignore[override]
@@ -282,19 +242,17 @@ class DiffusionDecoder(Decoder):
         Raises:
             ValueError: shapes that do not fit the decoder or one another.
         """
-        errors, learned = self._squared_errors(batch, conditioning, generator, references)
-        return errors.flatten(1).mean(1) if learned is None else _item_means(errors, learned)
+        errors, learned = self._errors(batch, conditioning, generator, references)
+        return item_means(errors, learned, self.family.error_parts)
 
-    def _squared_errors(
+    def _errors(
         self,
         batch: Tensor,
         conditioning: Conditioning,
         generator: torch.Generator | None,
         references: EncodedReferences | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Squared differences (B, …) of the denoiser's output and its target, and where they count;
-        None where they do everywhere.
-        """
+        """Squared errors (B, …) of the denoiser, and where they count, as `Denoiser.errors`."""
         conditioning = self.family.check_conditioning(conditioning)
         clean = self._latents(batch)
         if len(clean) != len(conditioning.embeds):
@@ -302,54 +260,8 @@ class DiffusionDecoder(Decoder):
                 f"{len(clean)} media cannot be paired with the conditioning of "
                 f"{len(conditioning.embeds)}; pass as many of both"
             )
-        # Drawn where the generator is, so that a seed means the same noise on every device.
-        device = clean.device if generator is None else generator.device
-        noise = torch.randn(clean.shape, generator=generator, device=device).to(clean)
-        levels = sample_noise_levels(
-            self.pipeline.scheduler,
-            len(clean),
-            generator,
-            clean.device,
-            self.family.tokens,
-            self.family.shift,
-        )
-        inputs, timesteps, target = add_noise(self.pipeline.scheduler, clean, noise, levels)
-        # Autocast chooses types itself; without it inputs need the type of the network.
-        if not torch.is_autocast_enabled(clean.device.type):
-            dtype = self.family.network.dtype
-            inputs, conditioning = inputs.to(dtype), conditioning.cast(dtype)
-        with self.lock, cpu_attention(clean.device):
-            output = self._denoise(inputs, timesteps, conditioning, references)
-        # In float32: squares of small errors are 0 in float16.
-        return (output.float() - target.float()).square(), self._loss_mask(references, clean)
-
-    def _loss_mask(self, references: EncodedReferences | None, latents: Tensor) -> Tensor | None:
-        if references is None or self._mechanism is None:
-            return None
-        return self._mechanism.loss_mask(references, latents)
-
-    def _denoise(
-        self,
-        inputs: Tensor,
-        timesteps: Tensor,
-        conditioning: Conditioning,
-        references: EncodedReferences | None,
-    ) -> Tensor:
-        """Call the denoiser beside references; item by item where these don't go together."""
-        if self._go_together(references):
-            with self._beside_noise(references, len(inputs)):
-                return self.family.denoise(inputs, timesteps, conditioning)
-        assert references is not None, "without any they go together"
-        outputs = []
-        for index in range(len(inputs)):
-            row = slice(index, index + 1)
-            item = conditioning.select(row)
-            outputs.append(self._denoise(inputs[row], timesteps[row], item, references[row]))
-        return torch.cat(outputs)
-
-    def _go_together(self, references: EncodedReferences | None) -> bool:
-        mechanism = self._mechanism
-        return references is None or mechanism is None or mechanism.takes_together(references)
+        with self.lock:
+            return self._denoiser.errors(clean, conditioning, generator, references)
 
     def sample(
         self,
@@ -368,6 +280,7 @@ class DiffusionDecoder(Decoder):
         strength: float | None = None,
         reference_guidance: float | None = None,
         negative: Conditioning | None = None,
+        span: Sequence[float | None] | None = None,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning, in one batch.
 
@@ -393,6 +306,8 @@ class DiffusionDecoder(Decoder):
                 None for two branches. It takes another half of the time.
             negative: a conditioning for each item that guidance leads away from, in the place of
                 a caption's.
+            span: seconds from and to which sources without a span of their own are made anew, the
+                second one None for the rest; where the pipeline remakes parts.
 
         Raises:
             ValueError: a conditioning of another shape, settings out of their range, or another
@@ -409,6 +324,7 @@ class DiffusionDecoder(Decoder):
                 **more,
                 "strength": strength,
                 "reference_guidance": reference_guidance,
+                "span": span,
             },
             name,
         )
@@ -419,21 +335,16 @@ class DiffusionDecoder(Decoder):
             return []
         if references is not None:
             check_references(self.slots(settings), references, count, name)
+            references = with_span(references, span)
         elif strength is not None:
             raise ValueError(
                 f"strength={strength}, and no references; give each item one {SOURCE!r} to start "
                 "from, or leave strength out"
             )
-        weights = (
-            None if reference_guidance is None else BranchWeights(guidance, reference_guidance)
-        )
         with self.lock:
             shown = self._own(references)
-            encoded = None if shown is None else self.encode_references(shown)
-            starts = [None] * count if strength is None else self._starts(references or ())
             positive = self.family.check_conditioning(conditioning)
             check_finite(positive)
-            positive = positive.cast(self.pipeline.text_encoder.dtype, self.family.device)
             away = None
             if guidance > 1 and negative is not None:
                 negative = self.family.check_conditioning(negative)
@@ -441,51 +352,17 @@ class DiffusionDecoder(Decoder):
                 away = negative.cast(self.pipeline.text_encoder.dtype, self.family.device)
             elif guidance > 1:
                 away = self._negative.of(negative_prompt, count, shown)
-            arguments = call_arguments(self.pipeline, more)
-
-            def make(rows: slice, generator: Generators, report: Progress) -> list[Media]:
-                beside = None if encoded is None else encoded[rows]
-                begun = [each for each in starts[rows] if each is not None]
-                with self._beside_noise(beside, len(positive.embeds[rows]), weights):
-                    return self.family.sample(
-                        positive.select(rows),
-                        None if away is None else away.select(rows),
-                        steps=settings["steps"],
-                        guidance=settings["guidance"],
-                        generator=generator,
-                        progress=report,
-                        arguments=arguments,
-                        start=NoisedStart(torch.stack(begun), strength or 1) if begun else None,
-                        keep=self._keep(beside),
-                    )
-
+            request = SamplingRequest(
+                positive.cast(self.pipeline.text_encoder.dtype, self.family.device),
+                away,
+                settings,
+                call_arguments(self.pipeline, more),
+                generator,
+                None if shown is None else self.encode_references(shown),
+                [None] * count if strength is None else self._starts(references or ()),
+            )
             report = progress or (lambda step, steps: None)
-            if self._go_together(encoded) and len({each is None for each in starts}) == 1:
-                return make(slice(count), generator, report)
-
-            def make_one(index: int, report: Progress) -> list[Media]:
-                own = [generator[index]] if isinstance(generator, list) else generator
-                return make(slice(index, index + 1), own, report)
-
-            return make_each_alone(count, make_one, report)
-
-    def _beside_noise(
-        self,
-        references: EncodedReferences | None,
-        count: int,
-        weights: BranchWeights | None = None,
-    ) -> AbstractContextManager[None]:
-        """Show the denoiser a batch's references, if it takes any."""
-        if self._mechanism is None or not self.references:
-            return nullcontext()
-        shown = [[]] * count if references is None else references
-        return self._mechanism.beside_noise(shown, weights)
-
-    def _keep(self, references: EncodedReferences | None) -> Callable[[Tensor], Tensor] | None:
-        """Gives a step's latents with what the references say of them; None if they say nothing."""
-        if self._mechanism is None or references is None or not any(references):
-            return None
-        return partial(self._mechanism.keep, references=references)
+            return sample_media(self._denoiser, request, report)
 
     def _own(self, references: References | None) -> References | None:
         """The references of the decoder's own slots, without those that are a start alone."""
@@ -523,20 +400,8 @@ class DiffusionDecoder(Decoder):
         """
         values = super().check_settings(settings, place)
         check_call(self.family, values, place)
-        prefix = f"{place}: " if place else ""
-        weight = values.get("reference_guidance")
-        if weight is not None:
-            name = f"{prefix}reference_guidance"
-            ranges.check_real(name, weight, 0, ranges.MOST_GUIDANCE)
-            if self._mechanism is None or not self._mechanism.three_branches or not self.references:
-                raise ValueError(
-                    f"{name}={weight}, but this decoder was not trained to do without references, "
-                    "as those are whose references stand on channels; leave it out"
-                )
-            if values.get("guidance", 2) <= 1:
-                raise ValueError(
-                    f"{name}={weight} needs guidance above 1, not {values['guidance']}"
-                )
+        mechanism = self._denoiser.mechanism if self.references else None
+        check_reference_guidance(mechanism, values, place)
         return values
 
     def captioning(self) -> CacheKey:
@@ -547,12 +412,13 @@ class DiffusionDecoder(Decoder):
     def encoding(self) -> CacheKey:
         """Give the autoencoder and its settings."""
         code = (type(self), self.family)
-        vae = cast(nn.Module, self.pipeline.vae)
-        return CacheKey("latents", (vae,), self._records.encoding, code)
+        parts = tuple(self._records.autoencoders)
+        return CacheKey("latents", parts, self._records.encoding, code)
 
     def reference_encoding(self, role: str) -> CacheKey:
         """Give that of the media that are made, where references have the same latents."""
-        mechanism, kinds = self._mechanism, {slot.role: slot.media for slot in self.references}
+        mechanism = self._denoiser.mechanism
+        kinds = {slot.role: slot.media for slot in self.references}
         if mechanism is None or mechanism.own_size or kinds.get(role) is not self.media:
             return super().reference_encoding(role)
         return self.encoding()
@@ -573,9 +439,3 @@ class DiffusionDecoder(Decoder):
             f"{', '.join(map(str, self.family.media_shape))}) nor latents (batch, "
             f"{', '.join(map(str, self.family.latent_shape))})"
         )
-
-
-def _item_means(errors: Tensor, learned: Tensor) -> Tensor:
-    """Means (B,) of errors (B, C, …) where a mask (B, 1, …) is true."""
-    weights = learned.expand_as(errors).flatten(1)
-    return (errors.flatten(1) * weights).sum(1) / weights.sum(1).clamp(min=1)

@@ -52,5 +52,5 @@ class ReferenceMechanism(ABC):
         return latents
 
     def loss_mask(self, references: EncodedReferences, latents: Tensor) -> Tensor | None:
-        """Where latents (B, C, …) carry a loss, as (B, 1, …); None for everywhere."""
+        """Where latents (B, C, …) carry a loss, in a shape that fits them; None for everywhere."""
         return None

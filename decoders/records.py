@@ -35,6 +35,11 @@ class PipelineRecords:
         parts = (getattr(self.pipeline, name) for name in self.family.caption_encoders)
         return [part for part in parts if part is not None]
 
+    @property
+    def autoencoders(self) -> list[nn.Module]:
+        """The pipeline's parts that turn media into latents."""
+        return [getattr(self.pipeline, name) for name in self.family.autoencoders]
+
     def captioning(self) -> dict[str, Any]:
         """Settings that decide the conditioning of captions."""
         return {
@@ -47,7 +52,8 @@ class PipelineRecords:
 
     def encoding(self) -> dict[str, Any]:
         """Settings that decide latents."""
-        return self._module_settings(self.pipeline.vae)
+        first, *others = [self._module_settings(part) for part in self.autoencoders]
+        return {**first, "others": others} if others else first
 
     def shape(self) -> dict[str, int]:
         """The conditioning's shape."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from anymodal.config import shorten
 from anymodal.media import Media
 
-SOURCE, FIRST, LAST = "source", "first", "last"
-"""Roles: what is to be changed; the frame that a clip begins with, and that it ends with."""
+SOURCE, FIRST, LAST, TIMBRE = "source", "first", "last", "timbre"
+"""Roles: what is to be changed; the frame that a clip begins with, and that it ends with; what
+music is to sound like."""
+
+Span = tuple[float, float | None]
+"""Where a part of a medium begins and ends, in seconds; None for the medium's end."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,14 @@ class ReferenceSlot:
         media: their class.
         most: the most of them for one item.
         needed: whether nothing is made without one.
+        asked: whether a caller's own media fill it alone, and not what a conversation has shown.
     """
 
     role: str
     media: type[Media]
     most: int = 1
     needed: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +47,20 @@ class Reference:
     Args:
         media: the item.
         role: its part in the result; one of the decoder's slots.
+        span: of a source, the part that is made anew; None for all of it, or where the decoder
+            remakes parts, for what the source is too short for.
+
+    Raises:
+        ValueError: the span is none.
     """
 
     media: Media
     role: str = SOURCE
+    span: Span | None = None
+
+    def __post_init__(self) -> None:
+        if self.span is not None:
+            object.__setattr__(self, "span", check_span(self.span))
 
 
 class EncodedReference(NamedTuple):
@@ -58,6 +75,23 @@ References = Sequence[Sequence[Reference]]
 
 EncodedReferences = Sequence[Sequence[EncodedReference]]
 """Likewise."""
+
+
+def check_span(span: object) -> Span:
+    """Give a span.
+
+    Raises:
+        ValueError: it is no pair of seconds, of which the first is the earlier.
+    """
+    pair: list[Any] = list(span) if isinstance(span, list | tuple) else []
+    numbers = pair[:1] if pair[1:] == [None] else pair
+    good = all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
+    if len(pair) != 2 or not good or not 0 <= numbers[0] < [*numbers, math.inf][1]:
+        raise ValueError(
+            f"span={span!r}; give where the part begins and ends, in seconds, as [2.0, 4.5], or "
+            "[2.0, null] for the rest"
+        )
+    return float(pair[0]), None if pair[1] is None else float(pair[1])
 
 
 def check_references(
@@ -110,6 +144,20 @@ def check_references(
                 )
 
 
+def with_span(references: References, span: Sequence[float | None] | None) -> References:
+    """References whose sources have a span, where they have none of their own."""
+    if span is None:
+        return references
+    checked = check_span(span)
+    return [
+        [
+            replace(each, span=checked) if each.role == SOURCE and each.span is None else each
+            for each in item
+        ]
+        for item in references
+    ]
+
+
 def choose_slots(
     slots: Mapping[str, ReferenceSlot], roles: Sequence[str]
 ) -> tuple[ReferenceSlot, ...]:
@@ -127,12 +175,18 @@ def choose_slots(
 
 
 def assign_roles(
-    slots: Sequence[ReferenceSlot], classes: Sequence[type[Media]]
+    slots: Sequence[ReferenceSlot], classes: Sequence[type[Media]], asked: bool = False
 ) -> list[tuple[int, str]]:
     """Places and roles of media, each in the first slot of its class that has room.
 
     Where there are more than a slot takes, the last ones stay; others are left out.
+
+    Args:
+        slots: of a decoder.
+        classes: of the media.
+        asked: whether a caller names these media.
     """
+    slots = [slot for slot in slots if asked or not slot.asked]
     roles: list[tuple[int, str]] = []
     numbers: Counter[str] = Counter()
     for place in reversed(range(len(classes))):
@@ -145,6 +199,6 @@ def assign_roles(
 
 
 def fill_slots(slots: Sequence[ReferenceSlot], media: Sequence[Media]) -> list[Reference]:
-    """References of media, as `assign_roles` chooses."""
-    roles = assign_roles(slots, [type(each) for each in media])
+    """References of media that a caller names, as `assign_roles` chooses."""
+    roles = assign_roles(slots, [type(each) for each in media], asked=True)
     return [Reference(media[place], role) for place, role in roles]

@@ -76,19 +76,38 @@ def start_later(
     Raises:
         NonFiniteError: the schedule of so many steps isn't finite.
     """
-    from diffusers.utils.torch_utils import randn_tensor  # a second, which settings do without
-
-    pipeline, generator = family.pipeline, arguments["generator"]
+    pipeline = family.pipeline
     scheduler = pipeline.scheduler
     clean = start.latents.to(family.device)
     blank = family.pack_latents(torch.zeros_like(clean, dtype=family.network.dtype))
-    _set_schedule(scheduler, lambda: pipeline(**{**arguments, "latents": blank}))
+    set_schedule(scheduler, lambda: pipeline(**{**arguments, "latents": blank}))
     steps = int(arguments["num_inference_steps"])
     order = int(getattr(scheduler, "order", 1))
-    share = steps * start.strength
+    first = first_step(scheduler, steps, start.strength)
+    noised = noise_start(family, clean, scheduler.timesteps[first * order :], arguments)
+    _cut_schedule(scheduler, first * order)
+    return {"latents": family.pack_latents(noised.to(family.network.dtype))}, steps - first
+
+
+def first_step(scheduler: Scheduler, steps: int, strength: float) -> int:
+    """The first of so many steps that is taken at a strength."""
+    share = steps * strength
     # Pipelines of flow models take a step that is begun, the others whole ones.
-    first = int(max(steps - share, 0)) if _is_flow(scheduler) else max(steps - int(share), 0)
-    times = scheduler.timesteps[first * order :]
+    return int(max(steps - share, 0)) if _is_flow(scheduler) else max(steps - int(share), 0)
+
+
+def noise_start(
+    family: StartFamily, clean: Tensor, times: Tensor, arguments: Mapping[str, Any]
+) -> Tensor:
+    """Clean latents (B, …) with the noise of the first of a schedule's remaining times.
+
+    Raises:
+        NonFiniteError: a time isn't finite.
+    """
+    from diffusers.utils.torch_utils import randn_tensor  # a second, which settings do without
+
+    pipeline, generator = family.pipeline, arguments["generator"]
+    scheduler, steps = pipeline.scheduler, arguments["num_inference_steps"]
     if not bool(times.isfinite().all()):
         raise NonFiniteError(
             f"{type(pipeline).__name__} has no schedule of {steps} steps: "
@@ -103,9 +122,7 @@ def start_later(
         else scheduler.add_noise(clean, noise, level)
     )
     # Pipelines scale what they take for noise by this; it is 1 but for a few schedulers.
-    noised = noised / float(getattr(scheduler, "init_noise_sigma", 1.0))
-    _cut_schedule(scheduler, first * order)
-    return {"latents": family.pack_latents(noised.to(family.network.dtype))}, steps - first
+    return torch.as_tensor(noised / float(getattr(scheduler, "init_noise_sigma", 1.0)))
 
 
 def _is_flow(scheduler: Scheduler) -> bool:
@@ -113,10 +130,10 @@ def _is_flow(scheduler: Scheduler) -> bool:
 
 
 class _ScheduleSetError(BaseException):
-    """A pipeline has set its schedule; nothing but `_set_schedule` may catch it."""
+    """A pipeline has set its schedule; nothing but `set_schedule` may catch it."""
 
 
-def _set_schedule(scheduler: Scheduler, call: Callable[[], object]) -> None:
+def set_schedule(scheduler: Scheduler, call: Callable[[], object]) -> None:
     """Let a pipeline set its scheduler's timesteps, and nothing more."""
     own = scheduler.set_timesteps
 

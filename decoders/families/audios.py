@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +11,10 @@ from diffusers.models.embeddings import get_1d_rotary_pos_embed
 from torch import Tensor
 
 from anymodal.decoders.families.base import Family, mask_padding
+from anymodal.decoders.hinted import HintedReferences
+from anymodal.decoders.mechanism import ReferenceMechanism
 from anymodal.decoders.pipeline import Pipeline
+from anymodal.decoders.references import SOURCE, EncodedReference, Reference, ReferenceSlot
 from anymodal.media import Audio, Media
 from anymodal.types import Conditioning
 
@@ -39,6 +43,31 @@ class Waves(Family):
         samples = samples[:, : round(self.seconds * self.rate)]
         padding = self.samples - samples.shape[1]
         return torch.from_numpy(np.pad(samples, ((0, 0), (0, padding))))
+
+    def prepare_source(self, reference: Reference, frames: int) -> Tensor:
+        """A source (channels + 1, samples): its waves, and a row of 1 where they are made anew.
+
+        Raises:
+            ValueError: nothing of it is, since it is as long as what is made and has no span.
+        """
+        assert isinstance(reference.media, Audio), "its slot says so"
+        if reference.span is None and reference.media.duration >= self.seconds:
+            raise ValueError(
+                f"the source lasts {reference.media.duration:g} s, as what is made does; say which "
+                f"part is made anew by span=[from, to], or make more than {self.seconds:g} s"
+            )
+        start, end = reference.span or (reference.media.duration, None)
+        per_second = frames * self.rate / self.samples
+        first = min(int(start * per_second), frames - 1)
+        last = frames if end is None else max(first + 1, min(int(end * per_second), frames))
+        remade = torch.zeros(frames)
+        remade[first:last] = 1
+        row = remade.repeat_interleave(self.samples // frames)
+        return torch.cat([self.prepare(reference.media), row[None]])
+
+    def split_source(self, batch: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+        """Waves (B, channels, samples) of prepared sources, and masks (B, frames) of the new."""
+        return batch[:, :-1], batch[:, -1, :: self.samples // frames]
 
     def postprocess(self, output: np.ndarray) -> Media:
         return Audio(output.clip(-1, 1), self.rate)
@@ -129,6 +158,8 @@ class StableAudio3(Waves):
     """
 
     max_tokens = 256
+    takes_span = True
+    hint_argument = "local_add_cond"
 
     def __init__(self, pipeline: Pipeline, seconds: float = 10.0) -> None:
         super().__init__(pipeline)
@@ -150,6 +181,33 @@ class StableAudio3(Waves):
 
     def encode(self, batch: Tensor) -> Tensor:
         return torch.as_tensor(self.pipeline.vae.encode(batch).latents)
+
+    def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
+        slots = {SOURCE: ReferenceSlot(SOURCE, Audio, asked=True)}
+        return HintedReferences(self, slots, roles) if roles else None
+
+    def prepare_reference(self, reference: Reference) -> Tensor:
+        return self.prepare_source(reference, self.latent_shape[1])
+
+    def encode_reference(self, batch: Tensor) -> Tensor:
+        """What is kept, as (B, 1 + C, T): a mask of it, and its latents."""
+        waves, new = self.split_source(batch, self.latent_shape[1])
+        kept = (1 - new)[:, None]
+        return torch.cat([kept, self.encode(waves) * kept], 1)
+
+    def hint(self, references: Sequence[EncodedReference], latents: Tensor) -> Tensor:
+        """That of an item's source.
+
+        Raises:
+            ValueError: the item is of another length than sources are.
+        """
+        (reference,) = references
+        if reference.latents.shape[1] != latents.shape[1]:
+            raise ValueError(
+                f"a source of {reference.latents.shape[1]} frames can't be shown beside "
+                f"{latents.shape[1]}; leave seconds as they are where references are given"
+            )
+        return reference.latents.to(latents)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         pipeline, count = self.pipeline, len(inputs)

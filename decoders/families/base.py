@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -77,30 +77,37 @@ class Family(ABC):
         max_tokens: the longest caption that the pipeline takes.
         min_steps: the fewest denoising steps that the pipeline takes.
         caption_encoders: names of the pipeline's parts that turn captions into conditioning.
+        autoencoders: names of those that turn media into latents.
         unsupported_components: parts that a pipeline may not have, with the error for each.
         takes_negative_prompt: whether guidance may lead away from another caption than the empty.
         frame_group: clips have one frame more than a multiple of this.
         legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
         sees_references: whether captions are embedded with the references that stand beside them.
         takes_mask: whether masked positions of a conditioning change nothing.
+        takes_span: whether a part of a source can be made anew.
         stacked_roles: the references that its denoiser may be shown beside its noise, by role.
         input_layer: the denoiser's layer that latents enter, where there are such.
         latent_shape: shape of one item's latents.
         media_shape: shape of one prepared medium.
+        error_parts: lengths of the parts of flat latents whose errors count alike, however long
+            they are; none where latents are of one kind.
     """
 
     media: ClassVar[type[Media]]
     max_tokens: ClassVar[int] = 10_000
     min_steps: ClassVar[int] = 1
     caption_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
+    autoencoders: ClassVar[tuple[str, ...]] = ("vae",)
     unsupported_components: ClassVar[Mapping[str, str]] = {}
     legacy_callback: ClassVar[bool] = False
     sees_references: ClassVar[bool] = False
     takes_mask: ClassVar[bool] = False
+    takes_span: ClassVar[bool] = False
     stacked_roles: ClassVar[Mapping[str, type[Media]]] = {}
     input_layer: ClassVar[str] = ""
     takes_negative_prompt: bool = True
     frame_group: int = 1
+    error_parts: tuple[int, ...] = ()
     latent_shape: tuple[int, ...]
     media_shape: tuple[int, ...]
 
@@ -154,6 +161,12 @@ class Family(ABC):
     def shift(self) -> float | None:
         """The shift of the noise schedule, None where the scheduler's settings tell it."""
         return None
+
+    @property
+    def pixels(self) -> tuple[int, int, int]:
+        """Frames, height and width of a medium that has them."""
+        *_, frames, height, width = (1, *self.media_shape[1:])
+        return frames, height, width
 
     @property
     def side_step(self) -> int:
@@ -298,6 +311,14 @@ class Family(ABC):
     def postprocess(self, output: np.ndarray) -> Media:
         """Turn one item of the pipeline's output into a media item."""
 
+    def items(self, output: Any) -> list[Media | None]:
+        """The media in the pipeline's output; None for one that isn't finite."""
+        return [self.postprocess(item) if is_finite(item) else None for item in output[0]]
+
+    def begin(self, start: NoisedStart, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+        """Further arguments of a call that starts from noised latents, and its number of steps."""
+        return start_later(self, start, arguments)
+
     def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
     ) -> dict[str, object]:
@@ -345,7 +366,7 @@ class Family(ABC):
         }
         with isolated_state(self.pipeline, generator), decode_any_precision(self.pipeline.vae):
             if start is not None:
-                further, steps = start_later(self, start, call)
+                further, steps = self.begin(start, call)
                 call |= further
             monitor = StepMonitor(progress, steps, keep)
             callback: dict[str, object] = (
@@ -354,5 +375,4 @@ class Family(ABC):
                 else {"callback_on_step_end": monitor.callback_on_step_end}
             )
             output = self.pipeline(**call, **callback)
-        media = [self.postprocess(item) if is_finite(item) else None for item in output[0]]
-        return check_finite_media(self.pipeline, self.network, monitor, media)
+        return check_finite_media(self.pipeline, self.network, monitor, self.items(output))

@@ -228,9 +228,9 @@ class Wan(Causal):
         values[:, :1], mask[:, :1] = reference.latents.to(latents), 1
         return values, mask
 
-    def token_mask(self, mask: Tensor) -> Tensor:
-        """A mask of latents (B, 1, T, h, w) as one of patches (B, T * h / 2 * w / 2)."""
-        return mask[:, 0, :, ::2, ::2].flatten(1)
+    def clean_times(self, timesteps: Tensor, known: Tensor) -> dict[str, Tensor]:
+        """Times (B, T * h / 2 * w / 2) of patches, 0 where latents (B, C, T, h, w) are known."""
+        return {"timestep": timesteps * ~known[:, 0, :, ::2, ::2].flatten(1)}
 
     def preprocess_prompt(self, captions: Sequence[str]) -> list[str]:
         return [prompt_clean(caption) for caption in captions]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from transformers import GPT2LMHeadModel, GPT2Model
-from transformers.audio_utils import mel_filter_bank
 
 from anymodal.decoders.families.base import Family, attend_all
+from anymodal.decoders.families.mel import log_mel
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.media import Audio, Media
 from anymodal.types import Conditioning
@@ -67,23 +67,14 @@ class AudioLDM(Family):
         return torch.from_numpy(np.pad(samples, ((0, 0), (0, padding))))
 
     def encode(self, batch: Tensor) -> Tensor:
-        size = round(0.064 * self.rate)
-        waves = torch.stft(
-            batch.float().squeeze(1),
-            size,
-            self.hop,
-            window=torch.hann_window(size, device=batch.device),
-            pad_mode="reflect",
-            return_complex=True,
-        ).abs()  # (B, frequencies, rows + 1)
-        filters = mel_filter_bank(
-            waves.shape[1], self.bands, 0, self.rate / 2, self.rate, "slaney", "slaney"
-        )
-        # Centred windows give one row more than there are hops.
-        mel = torch.from_numpy(filters).to(waves).T @ waves[..., : self.rows]
+        rows = log_mel(
+            batch.squeeze(1),
+            rate=self.rate,
+            size=round(0.064 * self.rate),
+            hop=self.hop,
+            bands=self.bands,
+        ).unsqueeze(1)  # (B, 1, rows, bands)
         vae = self.pipeline.vae
-        # HiFi-GAN's floor under the logarithm.
-        rows = mel.clamp(min=1e-5).log().transpose(1, 2).unsqueeze(1)  # (B, 1, rows, bands)
         latents = vae.encode(rows.to(batch.dtype)).latent_dist.mode()
         return torch.as_tensor(latents * vae.config.scaling_factor)
 

@@ -27,6 +27,7 @@ FAMILIES = {
     "AudioLDM2Pipeline": "spectrograms.AudioLDM2",
     "TextToVideoSDPipeline": "videos.TextToVideo",
     "LTXPipeline": "causal_videos.LTX",
+    "LTX2Pipeline": "ltx2.LTX2",
     "WanPipeline": "causal_videos.Wan",
     "CogVideoXPipeline": "causal_videos.CogVideoX",
 }
@@ -39,6 +40,8 @@ REFUSED = {
     "WanImageToVideoPipeline": "its call makes nothing without a picture; open Wan 2.2 5B as the "
     "WanPipeline that its folder names, with references=[first]. Those of 14B have two networks, "
     "of which a loss could teach one",
+    "LTX2ImageToVideoPipeline": "its call makes nothing without a picture; open it as the "
+    "LTX2Pipeline that its folder names, with references=[first]",
     "WanVACEPipeline": "its references go through a control network, which no loss here teaches; "
     "use Wan 2.2 5B (WanPipeline) with references=[first]",
     "QwenImageEditPipeline": "it is the one of August 2025, which takes a single picture; use "
@@ -47,7 +50,7 @@ REFUSED = {
     "StableAudio3AudioToAudioPipeline": "open it as the StableAudio3Pipeline that it shares its "
     "parts with; a sound as the reference `source`, with strength, is the start there",
     "StableAudio3InpaintPipeline": "open it as the StableAudio3Pipeline that it shares its parts "
-    "with; a sound with a gap is nothing that a message can hold",
+    "with, with references=[source]; the setting span says which part is made anew",
     "DreamLitePipeline": "its call takes a prompt alone, not the prompt's embeddings",
     "OmniGenPipeline": "its call takes a prompt alone, not the prompt's embeddings",
     "Cosmos3OmniPipeline": "its call takes a prompt alone, not the prompt's embeddings",

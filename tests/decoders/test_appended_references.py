@@ -94,7 +94,7 @@ def test_the_loss_calls_the_network_as_the_pipeline_does(case: Any) -> None:
     with torch.no_grad():
         encoded = decoder.encode_references([references])
         conditioning = decoder.embed_captions(CAPTIONS[:1], [references])
-        again = decoder._denoise(noise, keywords["timestep"] * 1000, conditioning, encoded)
+        again = decoder._denoiser(noise, keywords["timestep"] * 1000, conditioning, encoded)
     own = decoder.family.unpack(output[:, : decoder.family.tokens])
     torch.testing.assert_close(again, own, rtol=1e-4, atol=1e-5)
 

@@ -83,7 +83,7 @@ def test_three_branches_follow_their_formula(name: str, monkeypatch: pytest.Monk
         )
 
         def estimate(conditioning: Any, shown: Any) -> torch.Tensor:
-            return decoder._denoise(noise, time.expand(2), conditioning, shown)
+            return decoder._denoiser(noise, time.expand(2), conditioning, shown)
 
         neither, shown = estimate(empty, None), estimate(empty, encoded)
         both = estimate(caption, encoded)

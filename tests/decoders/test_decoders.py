@@ -129,7 +129,11 @@ def test_the_loss_calls_the_network_as_the_pipeline_does(
     make = functools.partial(ours, decoder, captions, 1.0)
     _, seen = watched(decoder, make, monkeypatch)
     output, time = seen.steps[0]
-    if decoder.media is Video and len(output) != 2:  # frames one by one
+    inputs, join = seen.inputs, getattr(decoder.family, "join", None)
+    if join is not None:  # film and sound, each with a schedule
+        inputs = join(inputs, seen.calls[0][1]["audio_hidden_states"])
+        output = join(output, seen.steps[1][0])
+    elif decoder.media is Video and len(output) != 2:  # frames one by one
         output = output.unflatten(0, (2, -1)).transpose(1, 2)  # (2 T, C, h, w) -> (2, C, T, h, w)
     unpacked = getattr(decoder.family, "unpack", lambda patches: patches)
     if getattr(decoder.family, "distilled", False):
@@ -137,7 +141,7 @@ def test_the_loss_calls_the_network_as_the_pipeline_does(
     with torch.no_grad():
         conditioning = decoder.embed_captions(captions)
         times = time.expand(len(captions))
-        again = decoder.family.denoise(unpacked(seen.inputs), times, conditioning)
+        again = decoder.family.denoise(unpacked(inputs), times, conditioning)
     assert again.shape[1:] == decoder.family.latent_shape
     torch.testing.assert_close(again, unpacked(output), rtol=1e-4, atol=1e-5)
 

@@ -109,8 +109,8 @@ def test_a_clip_begins_or_ends_with_a_picture() -> None:
     picture = Reference(Image(np.full((16, 16, 3), 200, np.uint8)), LAST)
     (encoded,) = decoder.encode_references([[picture]])
     like = latents(decoder, 1)
-    assert isinstance(decoder._mechanism, StackedReferences)
-    further = decoder._mechanism.channels([encoded], like)
+    assert isinstance(decoder._denoiser.mechanism, StackedReferences)
+    further = decoder._denoiser.mechanism.channels([encoded], like)
     channels = decoder.family.latent_shape[0]
     assert further.shape[1] == 3 * (channels + 1)
     first, last, source = further[0].split(channels + 1)

@@ -29,7 +29,12 @@ def medium(decoder: DiffusionDecoder, seed: int = 0) -> Any:
     if decoder.media is Image:
         return Image(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
     if decoder.media is Video:
-        return Video(rng.integers(0, 256, (7, 24, 20, 3), dtype=np.uint8), 16.0)
+        frames = rng.integers(0, 256, (7, 24, 20, 3), dtype=np.uint8)
+        return Video(frames, 16.0, sound(rng))
+    return sound(rng)
+
+
+def sound(rng: np.random.Generator) -> Audio:
     return Audio(rng.uniform(-1, 1, (2, 1600)).astype(np.float32), 1600)
 
 
@@ -62,8 +67,8 @@ def theirs(
             num_inference_steps=3,
             generator=generator,
             output_type="np",
-        )[0]
-    return [decoder.family.postprocess(each) for each in output]
+        )
+    return decoder.family.items(output)
 
 
 def assert_alike(decoder: DiffusionDecoder, media: list[Any], references: list[Any]) -> None:
@@ -72,6 +77,10 @@ def assert_alike(decoder: DiffusionDecoder, media: list[Any], references: list[A
         assert deviation > 0
         tolerance = 1e-3 * deviation if decoder.media is Audio else 1  # or one step of 255
         np.testing.assert_allclose(values(each), values(their), rtol=0, atol=tolerance)
+        if isinstance(each, Video) and each.sound is not None:
+            assert their.sound is not None and their.sound.rate == each.sound.rate
+            atol = 1e-3 * float(their.sound.samples.std())
+            np.testing.assert_allclose(each.sound.samples, their.sound.samples, rtol=0, atol=atol)
 
 
 def description(decoder: DiffusionDecoder) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from tests.support.image_pipelines import (
     z_image,
 )
 from tests.support.pipeline_parts import LENGTH
-from tests.support.video_pipelines import cogvideox, latte, ltx, text_to_video, wan
+from tests.support.video_pipelines import cogvideox, latte, ltx, ltx2, text_to_video, wan
 
 
 @dataclass(frozen=True)
@@ -338,6 +338,24 @@ FAMILIES: dict[str, Family] = {
         },
         schedulers=(FLOW_LCM,),
         sliced=False,
+    ),
+    "ltx2": Family(
+        "LTX-2, with sound",
+        "LTX2Pipeline",
+        ltx2,
+        FLOW,
+        width=32,
+        options={
+            **{"frames": 3, "height": 32, "width": 64, "fps": 25.0},
+            **{"sound_guidance": None, "skip_guidance": 0.0, "apart_guidance": 1.0},
+            "rescale": 0.0,
+        },
+        call=SHORT
+        | {"num_frames": 3, "height": 32, "width": 64, "frame_rate": 25.0}
+        | {"audio_guidance_scale": None, "stg_scale": 0.0, "modality_scale": 1.0}
+        | {"audio_stg_scale": None, "audio_modality_scale": None}
+        | {"guidance_rescale": 0.0, "audio_guidance_rescale": None},
+        masked=False,
     ),
     "wan": Family(
         "Wan 2.1",

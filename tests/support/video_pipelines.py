@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from diffusers import (
     AutoencoderKLCogVideoX,
+    AutoencoderKLLTX2Audio,
+    AutoencoderKLLTX2Video,
     AutoencoderKLLTXVideo,
     AutoencoderKLWan,
     CogVideoXDDIMScheduler,
@@ -12,6 +14,8 @@ from diffusers import (
     DDIMScheduler,
     DiffusionPipeline,
     FlowMatchEulerDiscreteScheduler,
+    LTX2Pipeline,
+    LTX2VideoTransformer3DModel,
     LTXPipeline,
     LTXVideoTransformer3DModel,
     TextToVideoSDPipeline,
@@ -20,6 +24,9 @@ from diffusers import (
     WanPipeline,
     WanTransformer3DModel,
 )
+from diffusers.pipelines.ltx2 import LTX2TextConnectors
+from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
+from transformers import Gemma3Config, Gemma3ForConditionalGeneration
 
 from anymodal.toybox import decoders as nano
 from tests.support.pipeline_parts import LENGTH, SMALL, clip, small_vae, t5, tokenizer, words
@@ -79,6 +86,87 @@ def ltx(timestep_conditioning: bool = False) -> DiffusionPipeline:
             cross_attention_dim=16,
             num_layers=1,
             caption_channels=16,
+        ),
+    )
+
+
+def ltx2() -> DiffusionPipeline:
+    """LTX-2: film and sound, with learned tokens in the place of padding."""
+    text = {
+        **{"vocab_size": len(words()), "hidden_size": 16, "intermediate_size": 16},
+        **{"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1},
+        "head_dim": 8,
+    }
+    vision = {
+        **{"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1},
+        **{"num_attention_heads": 1, "image_size": 8, "patch_size": 4},
+    }
+    half = {"num_attention_heads": 2, "num_layers": 1, "num_learnable_registers": 4}
+    return LTX2Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.1),
+        vae=AutoencoderKLLTX2Video(
+            latent_channels=4,
+            block_out_channels=(8,),
+            down_block_types=("LTX2VideoDownBlock3D",),
+            decoder_block_out_channels=(8,),
+            layers_per_block=(1, 1),
+            decoder_layers_per_block=(1, 1),
+            spatio_temporal_scaling=(True,),
+            decoder_spatio_temporal_scaling=(True,),
+            decoder_inject_noise=(False, False),
+            downsample_type=("spatiotemporal",),
+            upsample_type=("spatiotemporal",),
+            upsample_residual=(False,),
+            upsample_factor=(1,),
+            patch_size=4,
+        ),
+        audio_vae=AutoencoderKLLTX2Audio(
+            base_channels=4,
+            ch_mult=(1, 1, 1),
+            num_res_blocks=1,
+            resolution=32,
+            latent_channels=2,
+            mel_bins=8,
+            sample_rate=1600,
+            mel_hop_length=16,
+        ),
+        text_encoder=Gemma3ForConditionalGeneration(
+            Gemma3Config(text_config=text, vision_config=vision)
+        ).eval(),
+        tokenizer=words(),
+        connectors=LTX2TextConnectors(
+            caption_channels=16,
+            text_proj_in_factor=2,
+            **{f"video_connector_{name}": value for name, value in half.items()},
+            video_connector_attention_head_dim=8,
+            **{f"audio_connector_{name}": value for name, value in half.items()},
+            audio_connector_attention_head_dim=8,
+        ),
+        transformer=LTX2VideoTransformer3DModel(
+            in_channels=4,
+            out_channels=4,
+            num_attention_heads=2,
+            attention_head_dim=8,
+            cross_attention_dim=16,
+            vae_scale_factors=(2, 8, 8),
+            audio_in_channels=4,
+            audio_out_channels=4,
+            audio_num_attention_heads=2,
+            audio_attention_head_dim=4,
+            audio_cross_attention_dim=8,
+            audio_sampling_rate=1600,
+            audio_hop_length=16,
+            num_layers=2,
+            caption_channels=16,
+        ),
+        vocoder=LTX2Vocoder(
+            in_channels=16,
+            hidden_channels=8,
+            upsample_kernel_sizes=[8, 4],
+            upsample_factors=[4, 4],
+            resnet_kernel_sizes=[3],
+            resnet_dilations=[[1, 3]],
+            output_sampling_rate=1600,
         ),
     )
 

@@ -1,0 +1,96 @@
+"""One request for media of a pipeline: its batch, or its items one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anymodal.decoders.base import Generators, Progress
+from anymodal.decoders.calls import make_each_alone
+from anymodal.decoders.denoiser import Denoiser
+from anymodal.decoders.mechanism import BranchWeights
+from anymodal.decoders.references import EncodedReferences
+from anymodal.decoders.strength import NoisedStart
+from anymodal.media import Media
+from anymodal.types import Conditioning
+
+
+@dataclass(frozen=True)
+class SamplingRequest:
+    """What is asked of a pipeline, for each item of a batch.
+
+    Args:
+        positive, negative: conditioning of the media, and of what guidance leads away from.
+        settings: checked settings of `Decoder.sample`.
+        arguments: of the pipeline's `__call__`, over the family's own.
+        generator: of noise.
+        references: those that the denoiser is shown.
+        starts: clean latents to start from; None for noise alone.
+    """
+
+    positive: Conditioning
+    negative: Conditioning | None
+    settings: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    generator: Generators
+    references: EncodedReferences | None
+    starts: Sequence[Tensor | None]
+
+    @property
+    def weights(self) -> BranchWeights | None:
+        """Weights of guidance in three branches, where it is asked for."""
+        away = self.settings.get("reference_guidance")
+        return None if away is None else BranchWeights(self.settings["guidance"], away)
+
+    def select(self, rows: slice) -> SamplingRequest:
+        """That of some items."""
+        own = self.generator
+        return SamplingRequest(
+            self.positive.select(rows),
+            None if self.negative is None else self.negative.select(rows),
+            self.settings,
+            self.arguments,
+            own[rows] if isinstance(own, list) else own,
+            None if self.references is None else self.references[rows],
+            self.starts[rows],
+        )
+
+
+def sample_media(denoiser: Denoiser, request: SamplingRequest, progress: Progress) -> list[Media]:
+    """Media of a request, in one batch where its items go together.
+
+    Raises:
+        NonFiniteError: NaN or infinity came out in a medium's place.
+    """
+    count = len(request.positive.embeds)
+    starts_alike = len({each is None for each in request.starts}) == 1
+    if denoiser.goes_together(request.references) and starts_alike:
+        return _make_batch(denoiser, request, progress)
+
+    def make_one(index: int, report: Progress) -> list[Media]:
+        return _make_batch(denoiser, request.select(slice(index, index + 1)), report)
+
+    return make_each_alone(count, make_one, progress)
+
+
+def _make_batch(denoiser: Denoiser, request: SamplingRequest, progress: Progress) -> list[Media]:
+    settings = request.settings
+    begun = [each for each in request.starts if each is not None]
+    start = NoisedStart(torch.stack(begun), settings.get("strength") or 1) if begun else None
+    count = len(request.positive.embeds)
+    with denoiser.beside(request.references, count, request.weights):
+        return denoiser.family.sample(
+            request.positive,
+            request.negative,
+            steps=settings["steps"],
+            guidance=settings["guidance"],
+            generator=request.generator,
+            progress=progress,
+            arguments=request.arguments,
+            start=start,
+            keep=denoiser.keep(request.references),
+        )
