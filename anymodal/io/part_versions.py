@@ -40,7 +40,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "414ac8d931d5ed71", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
-        1, "6b7fe2bb78c63da0", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
+        1, "ffd9078361a8cc1f", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "7d90168cf35a2c53", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
