@@ -27,8 +27,14 @@ _EXPORTS = {
     "Speaker": "anymodal.decoders.speech.base",
     "TransformersSpeaker": "anymodal.decoders.speech.speaker",
 }
-__all__ = ["Decoder", "DiffusionDecoder", "RetrievalDecoder", "Speaker", "TransformersSpeaker"]
-__all__ = ["ChoosingDecoder", "Decoder", "DiffusionDecoder", "RetrievalDecoder"]
+__all__ = [
+    "ChoosingDecoder",
+    "Decoder",
+    "DiffusionDecoder",
+    "RetrievalDecoder",
+    "Speaker",
+    "TransformersSpeaker",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,8 +28,8 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "378dda3561a8f7d8", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "c50181a5531473c4"),
-    "anymodal.encoders": PartVersion(1, "585ffabad293a45c", ("anymodal.types",)),
+    "anymodal.media": PartVersion(1, "5b2aa4fbfecf4f67"),
+    "anymodal.encoders": PartVersion(1, "548ec2f0d81f0a44", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "33c39f56815e58a1", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
@@ -37,12 +37,15 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "5cab92bdadd8dd2c", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "414ac8d931d5ed71", ("anymodal.decoders.families", "anymodal.types")
+        1, "bce0a91cd962242d", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "ffd9078361a8cc1f", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "7d90168cf35a2c53", ("anymodal.decoders",)),
+    "anymodal.decoders.choosing": PartVersion(
+        1, "04b16356c615bb1e", ("anymodal.decoders.retrieval", "anymodal.types")
+    ),
+    "anymodal.decoders.families": PartVersion(1, "557b02f557ab2e0f", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "e4f6b9f998b67660", ("anymodal.decoders", "anymodal.media")
     ),
