@@ -32,6 +32,7 @@ from anymodal.data.schemas import (
     is_preference,
     is_rating,
     is_recording,
+    keys_of_preference,
     schema_of,
 )
 from anymodal.data.schemas.base import text_of
@@ -69,7 +70,7 @@ class EntryReader:
             FileNotFoundError: if a file isn't there.
         """
         if is_preference(entry):
-            keys = [key for key in entry if key.startswith("rejected")]
+            keys = keys_of_preference(entry)
             raise ValueError(
                 f"the row has a rejected reply ({', '.join(keys)}), which conversations don't "
                 "read; Preferences does, and to learn from the others alone, list it in ignore"

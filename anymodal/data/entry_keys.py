@@ -17,7 +17,7 @@ _OUTPUT_KEYS = ("output_{}", "{}_captions")
 _LIST_KEY = "{}_list"
 _METADATA = (
     *("id", "uid", "uuid", "idx", "index", "question_id", "conversation_id", "dialogue_id"),
-    *("sample_id", "metadata"),
+    *("sample_id", "prompt_id", "metadata", "ds_name", "origin_dataset", "origin_split"),
     *("source", "source_data", "data_source", "dataset", "dataset_name", "split", "url", "license"),
     *("width", "height", "width_list", "height_list", "duration", "model", "language", "lang"),
     *("category", "type", "task", "task_type", "topic", "tags", "channel"),

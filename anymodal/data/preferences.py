@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from anymodal.data.containers import Row
 from anymodal.data.entries import EntryReader
 from anymodal.data.row_samples import RowSamples
-from anymodal.data.schemas.preferences import both_entries
+from anymodal.data.schemas.preferences import both_entries, take_scores
 from anymodal.data.schemas.ratings import is_rating, rated_entry
-from anymodal.types import Message
+from anymodal.types import Message, Target
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,15 @@ class PreferenceSample:
     Args:
         chosen: the conversation that ends with the better reply.
         rejected: the one that ends with the worse.
+        scores: how the chosen and the rejected reply are rated, where the data tell.
+        margin: by how much the chosen one is better; the difference of the scores where the data
+            don't say another one.
     """
 
     chosen: list[Message]
     rejected: list[Message]
+    scores: tuple[float, float] | None = None
+    margin: float | None = None
 
     @property
     def common(self) -> int:
@@ -49,11 +54,18 @@ class Preferences(RowSamples[PreferenceSample | RatedReply]):
 
     - `messages` that end with the chosen reply, with `rejected_response` (a text),
       `rejected_messages` (the conversation that ends with it) or `rejected_Ms` (other media)
-    - a request (`conversations`, `messages`, `prompt`, `instruction` and `input`, or `query`) with
-      `chosen` and `rejected`, each a text, a turn, or turns
-    - `prompt` or `caption`, with files under `chosen_M` and `rejected_M`
+    - a request (`conversations`, `messages`, `prompt`, `instruction` and `input`, `query`, or
+      `question`, as in RLAIF-V) with `chosen` and `rejected`, each a text, a turn, or turns
+    - `chosen` and `rejected` alone: conversations, transcripts (HH-RLHF), or texts, which begin
+      with the request (TRL's implicit prompt)
+    - these three in one column `text` (RLHF-V)
+    - `prompt` or `caption`, with files under `chosen_M` and `rejected_M`, or under `M_0` and `M_1`
+      with `label_0`, 1 where the first is the better one (Pick-a-Pic)
     - one reply that is rated: `prompt`, `completion` and `label` (TRL's rows for KTO), or a
       conversation with `label` or `kto_tag`, true or false; these give a `RatedReply`
+
+    Beside a pair may stand scores (`chosen_score` and `rejected_score`, `score_chosen` and
+    `score_rejected`, or of `rating`) and a `margin`.
 
     See `RowSamples` for the arguments.
     """
@@ -62,8 +74,14 @@ class Preferences(RowSamples[PreferenceSample | RatedReply]):
         if is_rating(entry):
             conversation, desirable = rated_entry(entry)
             return RatedReply(reader.read(conversation), desirable)
+        entry, rated = take_scores(entry)
         chosen, rejected = (reader.read(each) for each in both_entries(entry))
-        sample = PreferenceSample(chosen, rejected)
+        sample = PreferenceSample(chosen, rejected, rated.scores, rated.margin)
         if sample.common == max(len(chosen), len(rejected)):
-            raise ValueError("the chosen and the rejected reply are the same")
+            has_targets = any(isinstance(part, Target) for each in chosen for part in each.content)
+            way_out = ", as far as they are read; load_targets: true opens media to be made"
+            unread = has_targets and not reader.load_targets
+            raise ValueError(
+                f"the chosen and the rejected reply are the same{way_out if unread else ''}"
+            )
         return sample

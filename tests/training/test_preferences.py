@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,7 @@ def test_a_step_costs_one_language_model(
 
 def test_pairs_move_apart(objective: Preference) -> None:
     model = objective.model
-    samples = preferences(6)
+    samples = [sample for n, sample in enumerate(preferences(6)) if n % 3 < 2]  # whose texts differ
     objective.use_losses({"dpo": {"beta": 1.0}})
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 0.01)
     for _ in range(12):
@@ -223,6 +224,33 @@ def test_what_is_no_pair_is_refused(objective: Preference) -> None:
         objective.collate([RatedReply([request, reply], True)])
     with pytest.raises(ValueError, match="the chosen side of pair 0 of the batch has no reply"):
         objective.collate([PreferenceSample([request], [request, reply])])
+
+
+def test_a_pair_that_no_loss_learns_from_is_refused(objective: Preference) -> None:
+    samples = preferences(3)
+    objective.use_losses({"diffusion_dpo": 1})
+    assert objective.collate(samples[2:]).media_pairs["image"] == [(0, 1)]
+    with pytest.raises(ValueError, match="pair 1 .* no two media .*; add dpo.*load_targets: true"):
+        objective.collate([samples[2], samples[0]])
+    objective.use_losses({"diffusion_dpo": 1, "text": 1})
+    assert objective.collate(samples).num_pairs == 3
+    objective.use_losses({"dpo": 1})
+    with pytest.raises(ValueError, match="differ in media to be made alone, .* add diffusion_dpo"):
+        objective.collate(samples)
+
+
+def test_scores_are_margins_of_pairs(objective: Preference) -> None:
+    sides = torch.tensor([1.0, -1.0]), torch.tensor([0.5, 0.5])
+    loss = DPO(beta=0.5, margin=0.25, score_margin=2.0)
+    inside = 0.5 * (sides[0] - sides[1]).numpy() - 0.25 - 2.0 * np.array([0.5, 0.0])
+    values = loss.pair_losses(*sides, torch.tensor([0.5, 0.0])).numpy()
+    np.testing.assert_allclose(values, -log_sigmoid(inside), rtol=1e-6)
+    objective.use_losses({"dpo": {"score_margin": 1.0}})
+    sample = preferences(1)[0]
+    with pytest.raises(ValueError, match="pair 0 of the batch has no scores"):
+        objective.collate([sample])
+    (part,) = objective(objective.collate([replace(sample, margin=3.0)]))["dpo"]
+    assert part.value is not None and part.value.item() == pytest.approx(3.05, abs=1e-2)
 
 
 def test_a_shown_medium_alone_makes_a_pair(objective: Preference) -> None:

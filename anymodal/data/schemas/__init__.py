@@ -7,7 +7,7 @@ from anymodal.data.schemas.documents import COLUMNS, MATCHED
 from anymodal.data.schemas.edits import EDIT
 from anymodal.data.schemas.labels import LABEL
 from anymodal.data.schemas.pairs import ALPACA, PAIRS, QUERY, QUESTION, TRANSCRIPT
-from anymodal.data.schemas.preferences import is_preference
+from anymodal.data.schemas.preferences import is_preference, keys_of_preference
 from anymodal.data.schemas.ratings import is_rating
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "is_preference",
     "is_rating",
     "is_recording",
+    "keys_of_preference",
     "name_of_schema",
     "schema_of",
 ]

@@ -13,7 +13,7 @@ from anymodal.media.references import resolve
 _KEYS = (
     *("{}", "{}s", "{}_name", "input_{}", "input_{}s", "output_{}", "source_{}", "original_{}"),
     *("edited_{}", "target_{}", "result_{}", "mask_{}", "chosen_{}", "rejected_{}"),
-    "rejected_{}s",
+    *("rejected_{}s", "{}_0", "{}_1"),
 )
 """Keys of media, by kind."""
 

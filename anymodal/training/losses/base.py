@@ -18,6 +18,7 @@ CHOICES = "choices between making and finding"
 LOG_PROBS = "log-probabilities of replies"
 REFERENCE_LOG_PROBS = "the reference's log-probabilities of replies"
 MEDIA_ERRORS = "denoising errors of pairs of media"
+PAIR_MARGINS = "margins between the scores of pairs"
 
 LossSettings = Mapping[str, float | Mapping[str, object]]
 """A stage's losses by name: a weight, or a mapping of arguments, the weight among them."""

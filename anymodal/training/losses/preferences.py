@@ -18,6 +18,7 @@ from anymodal.training.losses.base import (
     LATENTS,
     LOG_PROBS,
     MEDIA_ERRORS,
+    PAIR_MARGINS,
     REFERENCE_LOG_PROBS,
     ItemLosses,
     Loss,
@@ -28,7 +29,7 @@ from anymodal.training.losses.states import PairBatch, PreferenceStates
 
 
 def sigmoid_loss(
-    logits: Tensor, beta: float, label_smoothing: float = 0.0, margin: float = 0.0
+    logits: Tensor, beta: float, label_smoothing: float = 0.0, margin: float | Tensor = 0.0
 ) -> Tensor:
     """The loss of DPO, or of SimPO with its margin, for each pair (P,).
 
@@ -40,7 +41,7 @@ def sigmoid_loss(
         logits: by how much more the model prefers the chosen reply than the reference does.
         beta: factor on them.
         label_smoothing: that share.
-        margin: γ, by which rewards are to differ at least.
+        margin: γ, by which rewards are to differ at least; of all pairs, or of each (P,).
     """
     rewards = beta * logits - margin
     return -(
@@ -113,6 +114,10 @@ class DPO(Loss[PairBatch, PreferenceStates]):
         beta: how close to the reference the model is held; None for 0.1, and 2 for `simpo`.
         label_smoothing: share of pairs that are taken to be labelled wrongly, below 0.5.
         margin: what is subtracted from the difference of rewards; None for 0, and 0.5 for `simpo`.
+        score_margin: factor on the margin between each pair's own scores
+            (`PreferenceSample.margin`), which is subtracted too, as are ODPO's offset (Amini et al.
+            2024, arXiv:2402.10571, with a linear f) and the margin of Llama 2's reward models
+            (arXiv:2307.09288, equation 2).
         length_normalized: compare log-likelihoods per token, so that long replies count as much as
             short ones; None for what a kind is known for: False for `sigmoid`, else True, as TRL
             has it for IPO too.
@@ -131,6 +136,7 @@ class DPO(Loss[PairBatch, PreferenceStates]):
         beta: float | None = None,
         label_smoothing: float = 0.0,
         margin: float | None = None,
+        score_margin: float = 0.0,
         length_normalized: bool | None = None,
     ) -> None:
         super().__init__(weight)
@@ -143,27 +149,42 @@ class DPO(Loss[PairBatch, PreferenceStates]):
         self.beta = _positive(_BETAS[kind] if beta is None else beta, "beta")
         self.margin = _MARGINS.get(kind, 0.0) if margin is None else margin
         check_weight(self.margin, "margin")
+        check_weight(score_margin, "score_margin")
+        self.score_margin = score_margin
         if not 0 <= label_smoothing < 0.5:
             raise ConfigError(
                 f"label_smoothing={shorten(label_smoothing)} must be at least 0 and below 0.5"
             )
-        if kind == IPO and (label_smoothing or self.margin):
-            raise ConfigError("ipo has no label_smoothing and no margin; leave them out, or take "
+        if kind == IPO and (label_smoothing or self.margin or score_margin):
+            raise ConfigError("ipo has no label_smoothing and no margins; leave them out, or take "
                               "kind: sigmoid")  # fmt: skip
         self.label_smoothing = label_smoothing
         self.length_normalized = kind != SIGMOID if length_normalized is None else length_normalized
         self.needs = frozenset({FEATURES, LOG_PROBS})
         if kind != SIMPO:
             self.needs |= {REFERENCE_LOG_PROBS}
+        if score_margin:
+            self.needs |= {PAIR_MARGINS}
 
     def count(self, batch: PairBatch) -> dict[str, int]:
         return {"": len(batch.reply_pairs)}
 
-    def pair_losses(self, chosen: Tensor, rejected: Tensor) -> Tensor:
-        """Losses (P,) of the sides' log-likelihoods, less the reference's where there is one."""
+    def pair_losses(
+        self, chosen: Tensor, rejected: Tensor, score_margins: Tensor | None = None
+    ) -> Tensor:
+        """Losses (P,) of the sides' log-likelihoods, less the reference's where there is one.
+
+        Args:
+            chosen: (P,).
+            rejected: (P,).
+            score_margins: between the pairs' scores (P,), where `score_margin` is above 0.
+        """
         if self.kind == IPO:
             return ipo_loss(chosen - rejected, self.beta)
-        return sigmoid_loss(chosen - rejected, self.beta, self.label_smoothing, self.margin)
+        margin: float | Tensor = self.margin
+        if score_margins is not None:
+            margin = margin + self.score_margin * score_margins
+        return sigmoid_loss(chosen - rejected, self.beta, self.label_smoothing, margin)
 
     def __call__(self, batch: PairBatch, states: PreferenceStates) -> list[WeightedLoss]:
         pairs = batch.reply_pairs
@@ -177,7 +198,8 @@ class DPO(Loss[PairBatch, PreferenceStates]):
         distances = gains.detach() / lengths
         values = gains / lengths if self.length_normalized else gains
         chosen, rejected = values[:, pairs]  # (P,) each
-        losses = self.pair_losses(chosen, rejected)
+        margins = batch.margins[pairs].to(chosen) if self.score_margin else None
+        losses = self.pair_losses(chosen, rejected, margins)
         if states.reference_log_probs is None:
             distances = torch.zeros_like(distances)
         figures = PairFigures.of(

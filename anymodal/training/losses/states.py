@@ -90,6 +90,10 @@ class PairBatch(Protocol):
         """Supervised positions of the chosen and the rejected reply of each sample (2, n)."""
 
     @property
+    def margins(self) -> Tensor:
+        """By how much the chosen reply of each sample is better (n,); NaN where nothing tells."""
+
+    @property
     def media_pairs(self) -> Mapping[str, list[tuple[int, int]]]:
         """By modality, places of a chosen and a rejected medium among both sides' targets."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from anymodal.training.losses import (
     DPO,
     LOG_PROBS,
     MEDIA_ERRORS,
+    PAIR_MARGINS,
     REFERENCE_LOG_PROBS,
     DiffusionDPO,
     Loss,
@@ -93,12 +94,34 @@ class Preference(Objective[PreferenceSample | RatedReply, PreferenceBatch]):
         """Pairs of conversations in rows.
 
         Raises:
-            ValueError: for a reply that is rated alone, a side without a reply of its own, media
-                that no encoder reads, or a conversation longer than the language model reads.
+            ValueError: for a reply that is rated alone, a side without a reply of its own, a pair
+                that none of the losses learns from, media that no encoder reads, or a conversation
+                longer than the language model reads.
         """
         pairs = [both_sides(sample) for sample in samples]
         dialogue = self.dialogue.collate([pair[side] for side in (0, 1) for pair in pairs])
-        return pair_up(dialogue)
+        margins = [s.margin for s in samples if isinstance(s, PreferenceSample)]
+        batch = pair_up(dialogue, margins)
+        self._check_taught(batch)
+        return batch
+
+    def _check_taught(self, batch: PreferenceBatch) -> None:
+        """Refuse a pair that would pass without a loss, or without the scores that one wants."""
+        if PAIR_MARGINS in self.needs and (missing := batch.margins.isnan().nonzero().tolist()):
+            raise ValueError(
+                f"pair {missing[0][0]} of the batch has no scores, which dpo's score_margin "
+                "weighs; give it a margin, or leave score_margin out"
+            )
+        compared = {LOG_PROBS, MEDIA_ERRORS}
+        if any(not loss.needs & compared for loss in self.losses.values()):
+            return  # the chosen side of every pair teaches the others
+        taught = set(batch.reply_pairs) if LOG_PROBS in self.needs else set()
+        if MEDIA_ERRORS in self.needs:
+            for name in batch.media_pairs:
+                taught.update(batch.media_pair_samples(name))
+        for number in range(batch.num_pairs):
+            if number not in taught:
+                raise ValueError(_untaught_text(batch, number, self.losses))
 
     def use_flat_rows(
         self, use: bool, frozen_prefix: bool = True, shared_prefix: bool = True
@@ -212,6 +235,23 @@ class Preference(Objective[PreferenceSample | RatedReply, PreferenceBatch]):
             ConfigError: for a network that has no folders.
         """
         self.dialogue.save_pretrained(folder)
+
+
+def _untaught_text(batch: PreferenceBatch, number: int, losses: Iterable[str]) -> str:
+    """Why no loss learns from a pair, and what to do."""
+    names = " and ".join(losses)
+    if number in batch.reply_pairs:
+        reason = (
+            f"its sides have no two media in the same place that differ, which {names} compares"
+        )
+        way_out = (
+            "add dpo, which compares replies, to stage.losses, let the data open the media "
+            "(load_targets: true), or leave such pairs out"
+        )
+    else:
+        reason = f"its sides differ in media to be made alone, of which {names} compares the choice"
+        way_out = "add diffusion_dpo, which compares them, to stage.losses, or leave such pairs out"
+    return f"pair {number} of the batch teaches nothing: {reason}; {way_out}"
 
 
 def _sums(values: Tensor, sequences: Tensor, count: int) -> Tensor:

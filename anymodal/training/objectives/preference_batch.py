@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from anymodal.data.preferences import PreferenceSample, RatedReply
@@ -27,6 +29,7 @@ class PreferenceBatch(NamedTuple):
         num_media: those of them that have media.
         reply_pairs: see `PairBatch`, as the rest.
         reply_lengths: (2, n).
+        margins: (n,).
         media_pairs: by modality.
     """
 
@@ -38,6 +41,7 @@ class PreferenceBatch(NamedTuple):
     num_media: dict[str, int]
     reply_pairs: list[int]
     reply_lengths: Tensor
+    margins: Tensor
     media_pairs: dict[str, list[tuple[int, int]]]
 
     @property
@@ -75,8 +79,12 @@ def _after(messages: Sequence[Message], common: int) -> list[Message]:
     return [*shared, *messages[common:]]
 
 
-def pair_up(dialogue: DialogueBatch) -> PreferenceBatch:
+def pair_up(dialogue: DialogueBatch, margins: Sequence[float | None]) -> PreferenceBatch:
     """The batch of n chosen conversations and the n rejected ones behind them.
+
+    Args:
+        dialogue: of both.
+        margins: of each pair; None where its scores aren't known.
 
     Raises:
         ValueError: for a side without a reply of its own.
@@ -104,6 +112,7 @@ def pair_up(dialogue: DialogueBatch) -> PreferenceBatch:
         {},
         [n for n in range(count) if _differ(dialogue.prompts[n], dialogue.prompts[n + count])],
         lengths,
+        torch.tensor([math.nan if margin is None else margin for margin in margins]),
         {},
     )
     for name in dialogue.num_captions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from anymodal.data.edits import Edits
 from anymodal.data.entries import EntryReader
 from anymodal.data.preferences import Preferences, RatedReply
 from anymodal.data.schemas import Reading, name_of_schema
-from anymodal.data.schemas.preferences import both_entries
+from anymodal.data.schemas.implicit_prompts import implicit_turns
+from anymodal.data.schemas.preferences import both_entries, take_scores
 from anymodal.io.message_parts import PartReader
 from anymodal.tools.dataset.media_values import map_media
 from anymodal.types import Message, Target
@@ -81,6 +83,26 @@ CHOSEN, REJECTED = Message("assistant", "red"), Message("assistant", "blue")
             "prompt": talk("what?", "red")[:1],
             **{"chosen": talk("", "red")[1:], "rejected": talk("", "blue")[1:]},
         },
+        {
+            **{"ds_name": "RLAIF-V", "question": "what?", "chosen": "red", "rejected": "blue"},
+            **{"origin_dataset": "VQAv2", "origin_split": "{}", "idx": "0"},
+        },
+        {"text": json.dumps({"question": "what?", "chosen": "red", "rejected": "blue"}), "idx": 0},
+        {"text": {"question": "what?", "chosen": "red", "rejected": "blue"}},
+        {"chosen": "what? red", "rejected": "what? blue"},
+        {
+            "chosen": "\n\nHuman: what?\n\nAssistant: red",
+            "rejected": "\n\nHuman: what?\n\nAssistant: blue",
+        },
+        {
+            **{"prompt": "what?", "prompt_id": "1", "messages": talk("what?", "red")},
+            **{"chosen": talk("what?", "red"), "rejected": talk("what?", "blue")},
+            **{"score_chosen": 8.5, "score_rejected": 6.0},
+        },
+        {
+            **{"input": "what?", "chosen": "red", "rejected": "blue", "rating": None},
+            **{"chosen-rating": 5.0, "rejected-rating": 4.0, "chosen-model": "a"},
+        },
     ],
 )
 def test_preferences_of_texts(folder: Path, entry: dict[str, Any]) -> None:
@@ -88,7 +110,7 @@ def test_preferences_of_texts(folder: Path, entry: dict[str, Any]) -> None:
     asked = [Message("user", "what?")]
     assert (sample.chosen, sample.rejected) == ([*asked, CHOSEN], [*asked, REJECTED])
     assert sample.common == 1 and name_of_schema(entry) == "preferences"
-    with pytest.raises(ValueError, match=r"has a rejected reply \(rejected"):
+    with pytest.raises(ValueError, match=r"has a rejected reply \((rejected|text)"):
         Conversations(write_entry(folder, entry))[0]
 
 
@@ -103,6 +125,45 @@ def test_preferences_of_media(folder: Path) -> None:
     sample = Preferences(write_entry(folder, entry))[0]
     assert sample.common == 0, "the media that are shown differ"
     assert [m[0].media for m in (sample.chosen, sample.rejected)] == [[SEEN[0]], [SEEN[1]]]
+
+
+@pytest.mark.parametrize(
+    ("rated", "scores", "margin"),
+    [
+        ({}, None, None),
+        ({"chosen_score": 3, "rejected_score": "1.5"}, (3, 1.5), 1.5),
+        ({"score_chosen": 3, "score_rejected": 1, "margin": 0.5}, (3, 1), 0.5),
+        ({"margin": 2}, None, 2),
+    ],
+)
+def test_scores_stand_beside_a_pair(folder: Path, rated: Any, scores: Any, margin: Any) -> None:
+    entry = {"prompt": "what?", "chosen": "red", "rejected": "blue", **rated}
+    sample = Preferences(write_entry(folder, entry))[0]
+    assert (sample.scores, sample.margin) == (scores, margin)
+
+
+def test_an_implicit_prompt_ends_with_a_whole_word() -> None:
+    both = implicit_turns("The sky is blue.", "The sky is black.")
+    assert [[turn["content"] for turn in turns] for turns in both] == [
+        ["The sky is", "blue."],
+        ["The sky is", "black."],
+    ]
+    with pytest.raises(ValueError, match="there is no prompt"):
+        implicit_turns("Yes, it is.", "No.")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_better_of_two_labelled_media_is_chosen(folder: Path, first: int) -> None:
+    entry = {"caption": "a sea", "image_0": "0.png", "image_1": "1.png"}
+    labels = {"label_0": first, "label_1": 1 - first}
+    sample = Preferences(write_entry(folder, {**entry, **labels}), load_targets=True)[0]
+    chosen, rejected = SEEN[:2][:: 1 if first else -1]
+    assert sample.chosen[-1].content == [Target("image", "a sea", chosen)]
+    assert sample.rejected[-1].content == [Target("image", "a sea", rejected)]
+    with pytest.raises(ValueError, match="neither medium is the better one"):
+        Preferences(write_entry(folder, {**entry, "label_0": 0.5}))[0]
+    with pytest.raises(ValueError, match="the same, as far as they are read; load_targets: true"):
+        Preferences(write_entry(folder, {**entry, **labels}))[0]
 
 
 RATED = Message("user", "what?"), Message("assistant", "red")
@@ -153,6 +214,15 @@ def test_history_stays_with_a_preference(folder: Path) -> None:
             "stands twice, under rejected and rejected_response",
         ),
         ({"prompt": "a", "chosen": "b", "rejected": "c", "score": 1}, "'score', which is not read"),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c", "chosen_score": 1, "rejected_score": 2},
+            "is rated lower than the rejected one, by 1; exchange them",
+        ),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c", "score_chosen": "good"},
+            "score_chosen is 'good'; give a number",
+        ),
+        ({"chosen": "a", "rejected": "b"}, "there is no prompt"),
         ({"prompt": "a", "completion": "b", "label": "good"}, "label is 'good'; give true"),
         ({"prompt": "a", "completion": "", "label": True}, "there is no reply to rate"),
         ({"messages": talk("a", "b"), "kto_tag": "maybe"}, "kto_tag is 'maybe'; give true"),
@@ -169,7 +239,7 @@ KEYS = [
     *("label", "class", "text_list", "image_info", "texts", "images", "image", "messages", "tools"),
     *("objects", "chosen", "rejected", "rejected_response", "rejected_messages", "prompt", "edit"),
     *("source_image", "target_image", "chosen_image", "rejected_image", "caption", "conversations"),
-    *("completion", "kto_tag"),
+    *("completion", "kto_tag", "text", "image_0", "image_1", "label_0", "margin", "chosen_score"),
 ]
 INNER = [
     *("from", "value", "role", "content", "loss", "tool_calls", "function", "name", "arguments"),
@@ -192,7 +262,7 @@ def test_any_row_is_a_sample_or_a_value_error(folder: Path, entry: dict[str, Any
     reader = EntryReader(PartReader(folder=folder), Reading(), True)
     for read in (
         lambda: reader.read(entry),
-        lambda: [reader.read(each) for each in both_entries(entry)],
+        lambda: [reader.read(each) for each in both_entries(take_scores(entry)[0])],
         lambda: name_of_schema(entry),
         lambda: map_media(entry, lambda value, kind: value),
     ):
