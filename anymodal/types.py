@@ -145,6 +145,65 @@ class ChoiceScore(NamedTuple):
     logprob: float
 
 
+class Claim(NamedTuple):
+    """A claim that was asked about.
+
+    Attributes:
+        text: what is claimed.
+        question: what was asked.
+        probability: of yes; 0 or 1 where the model only answered.
+        right: whether it was found to be right.
+    """
+
+    text: str
+    question: str
+    probability: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class ReplyCheck:
+    """What was found and changed in a reply that was checked against media.
+
+    Args:
+        draft: the text of the reply as it was first written.
+        claims: of the draft, in order.
+        removed: sentences of the draft that the reply lacks.
+        added: sentences of the reply that the draft lacks.
+        skipped: why nothing was checked; empty where something was.
+        draft_seconds: that the draft took.
+        check_seconds: that claims and questions took.
+        correction_seconds: that the correction took.
+    """
+
+    draft: str
+    claims: tuple[Claim, ...] = ()
+    removed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    skipped: str = ""
+    draft_seconds: float = 0.0
+    check_seconds: float = 0.0
+    correction_seconds: float = 0.0
+
+    @property
+    def wrong(self) -> list[Claim]:
+        """The claims that weren't found to be right."""
+        return [claim for claim in self.claims if not claim.right]
+
+    def __str__(self) -> str:
+        """What was found, in a line."""
+        if self.skipped:
+            return f"not checked: {self.skipped}"
+        seconds = self.check_seconds + self.correction_seconds
+        text = f"checked {len(self.claims)} claims in {seconds:.1f} s"
+        if not self.wrong:
+            return f"{text}, all right"
+        changes = [("wrong", [claim.text for claim in self.wrong])]
+        changes += [("taken out", self.removed), ("put in", self.added)]
+        parts = [f"{name}: {' '.join(each)}" for name, each in changes if each]
+        return f"{text}; {'; '.join(parts)}"
+
+
 @dataclass(init=False)
 class Message:
     """One turn of a conversation: a role and its parts in order.
@@ -165,6 +224,7 @@ class Message:
         choices: of a reply among given texts, their probabilities in the order given, likewise.
         steps: of a reply that called tools, the messages before it: its calls, and their results.
             A conversation that goes on has them between the question and the reply; likewise.
+        check: of a reply that was checked against media, what was found and changed; likewise.
 
     Raises:
         ValueError: for another role, or no content at all.
@@ -177,6 +237,7 @@ class Message:
     usage: TokenUsage | None = field(default=None, compare=False, repr=False)
     choices: tuple[ChoiceScore, ...] = field(default=(), compare=False, repr=False)
     steps: tuple[Message, ...] = field(default=(), compare=False, repr=False)
+    check: ReplyCheck | None = field(default=None, compare=False, repr=False)
 
     def __init__(
         self,
@@ -188,6 +249,7 @@ class Message:
         usage: TokenUsage | None = None,
         choices: tuple[ChoiceScore, ...] = (),
         steps: tuple[Message, ...] = (),
+        check: ReplyCheck | None = None,
     ) -> None:
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}{suggest(str(role), ROLES)}")
@@ -195,7 +257,7 @@ class Message:
             raise ValueError("a message's content is None; give a text, a medium or a list of them")
         self.role, self.supervised = role, supervised
         self.finish_reason, self.usage, self.choices = finish_reason, usage, choices
-        self.steps = steps
+        self.steps, self.check = steps, check
         parts = parts_of(content)
         self.content = [valid_text(part) if isinstance(part, str) else part for part in parts]
 
@@ -324,6 +386,15 @@ class ToolFinished:
 
 
 @dataclass(frozen=True)
+class ClaimChecked:
+    """A claim of a draft was asked about; it is the `number`th of `count`, from 1."""
+
+    claim: Claim
+    number: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Done:
     """The reply is complete; `message` holds its texts and media in order."""
 
@@ -334,6 +405,7 @@ Event = (
     TextDelta
     | ToolCalled
     | ToolFinished
+    | ClaimChecked
     | MediumStarted
     | MediumProgress
     | MediumDelta

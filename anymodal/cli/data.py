@@ -1,4 +1,5 @@
-"""`anymodal data`: what a data set holds, what is wrong with it, its parts, other containers."""
+"""`anymodal data`: what a data set holds, what is wrong with it, its parts, other containers, and
+preference pairs from a model's own replies."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymodal.cli import data_pairs
 from anymodal.cli.options import add_limits, count, limits_of
 from anymodal.cli.process import quick_start
 from anymodal.config.printable import printable
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_source(inner)
         add(inner)
         inner.set_defaults(task=task)
+    data_pairs.add_pairs(tasks)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -268,9 +271,57 @@ def _convert(args: argparse.Namespace) -> int:
     return 0
 
 
+def _add_questions(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Rows name a medium's file and what is in it: labels (a list, or a text with commas), or "
+        "with --synonyms a caption. `anymodal eval benchmark pope DIR` asks the questions."
+    )
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="DIR", help="for NAME_pope_SETTING.json")
+    add("--name", default="own", help="how the files' names begin (default: %(default)s)")
+    add("--synonyms", type=Path, metavar="FILE", help="objects with their synonyms, one a line")
+    add("--count", type=count, default=3, help="questions with yes, and with no, about each medium")
+    add(
+        "--question",
+        metavar="TEXT",
+        help="with {object}, {article} and {kind} (default: Is there {article} {object} in this "
+        "{kind}?)",
+    )
+    add("--seed", type=int, default=0, help="of what is drawn (default: %(default)s)")
+
+
+def _questions(args: argparse.Namespace) -> int:
+    with quick_start():
+        source = _open(args)
+        from anymodal.metrics.object_names import ObjectNames
+        from anymodal.tools.dataset.object_questions import (
+            QUESTION,
+            SETTINGS,
+            ObjectQuestions,
+            QuestionPlan,
+            labelled_media,
+        )
+
+    plan = QuestionPlan(args.count, args.question or QUESTION, args.seed)
+    names = ObjectNames.from_file(args.synonyms) if args.synonyms else None
+    media, without = labelled_media(source, names)
+    questions = ObjectQuestions(media, plan)
+    numbers = questions.write(args.out, args.name)
+    for setting in SETTINGS:
+        print(f"{args.out / args.name}_pope_{setting}.json: {numbers[setting]:,} questions")
+    print(f"{len(media):,} media, {len(questions.counts):,} labels; {without:,} without a label")
+    print(f"ask them: anymodal eval benchmark pope {args.out} --media {source.folder}")
+    return 0
+
+
 _TASKS = {
     "inspect": ("what a data set holds: schemas, texts, media", _add_inspect, _inspect),
     "validate": ("open every row and media file", _add_validate, _validate),
     "split": ("parts for training and validation", _add_split, _split),
+    "questions": (
+        "questions in POPE's manner from labels: is there a thing in this medium?",
+        _add_questions,
+        _questions,
+    ),
     "convert": ("the same rows in another container", _add_convert, _convert),
 }

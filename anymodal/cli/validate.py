@@ -81,6 +81,14 @@ def check_configuration(path: Path, overrides: Sequence[str] = (), *, data: bool
         if data and isinstance(evaluation.data, str):
             import_packages(evaluation.trusted_packages)
             evaluation.samples()
+    elif "scorers" in config:
+        from anymodal.evaluation.schema import import_packages
+        from anymodal.tools.pairs.configuration import read_pair_making
+
+        making = read_pair_making(path, overrides)
+        if data and isinstance(making.data, str):
+            import_packages(making.trusted_packages)
+            making.samples()
     else:
         from anymodal.training.run import read_run
 

@@ -180,16 +180,32 @@ def preference_table(names: Sequence[str], counts: Mapping[str, int]) -> str:
 
 
 def preference_row(pair: ReplyPair, winner: str) -> dict[str, object]:
-    """A pair as a row for preference training, the reply of `winner` being the chosen one.
-
-    Media that a model made stand as targets whose caption is the text of the request.
-    """
+    """A pair as a row for preference training, the reply of `winner` being the chosen one."""
     chosen, rejected = (pair["a"], pair["b"]) if winner == MODELS[0] else (pair["b"], pair["a"])
-    last = pair["prompt"][-1]["content"]
-    caption = " ".join(part.strip() for part in last if isinstance(part, str)).strip()
+    return row_of_replies(pair["prompt"], chosen, rejected)
+
+
+def row_of_replies(
+    messages: Sequence[PairMessage],
+    chosen: list[str | ReplySampleFile],
+    rejected: list[str | ReplySampleFile],
+    caption: str = "",
+) -> dict[str, object]:
+    """A row for preference training, as `anymodal.data.preferences.Preferences` reads it.
+
+    Media that a model made stand as targets.
+
+    Args:
+        messages: what was asked.
+        chosen: parts of the better reply.
+        rejected: parts of the worse one.
+        caption: of the targets; the text of the request where it is empty.
+    """
+    last = messages[-1]["content"]
+    caption = caption or " ".join(part.strip() for part in last if isinstance(part, str)).strip()
     prompt: list[dict[str, object]] = [
         {"role": turn["role"], "content": [_part_json(part) for part in turn["content"]]}
-        for turn in pair["prompt"]
+        for turn in messages
     ]
 
     def conversation(reply: list[str | ReplySampleFile]) -> list[dict[str, object]]:
@@ -243,9 +259,9 @@ def build_comparison(
             continue
         try:
             prompt: list[PairMessage] = [
-                {"role": turn.role, "content": _copied(turn, folder)} for turn in sample.turns
+                {"role": turn.role, "content": copied_parts(turn, folder)} for turn in sample.turns
             ]
-            first, second = (_copied(each, folder) for each in both if each is not None)
+            first, second = (copied_parts(each, folder) for each in both if each is not None)
         except (ValueError, OSError) as error:
             broken[sample.id] = str(error)
             continue
@@ -267,7 +283,7 @@ def _drawn(seed: int, purpose: str, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {purpose} {name}".encode()).digest()[:8], "big")
 
 
-def _copied(message: SampleMessage, folder: Path) -> list[str | ReplySampleFile]:
+def copied_parts(message: SampleMessage, folder: Path) -> list[str | ReplySampleFile]:
     """The parts of a message, its media copied into the folder under a hash of their content."""
     parts: list[str | ReplySampleFile] = []
     for part in message.content:

@@ -15,9 +15,7 @@ from anymodal.types import Message
 
 PAGE = "compare.html"
 
-_STYLE = """
-body { max-width: 78rem; padding-bottom: 9rem; }
-.pair[hidden], #end[hidden] { display: none; }
+SIDES_STYLE = """
 .sides { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin-top: 1rem; }
 .side { border: 2px solid var(--edge); border-radius: 1rem; background: var(--theirs);
   padding: .8rem 1rem; min-width: 0; overflow-wrap: anywhere; }
@@ -26,6 +24,13 @@ body { max-width: 78rem; padding-bottom: 9rem; }
 .side figure { display: block; margin: .5rem 0; }
 .side figure img, .side figure video { width: min(100%, 32rem); image-rendering: auto; }
 .side figure audio, .side figure svg { width: 100%; }
+@media (max-width: 44rem) { .sides { grid-template-columns: 1fr; } }
+"""
+_STYLE = (
+    SIDES_STYLE
+    + """
+body { max-width: 78rem; padding-bottom: 9rem; }
+.pair[hidden], #end[hidden] { display: none; }
 .side.chosen { border-color: var(--good); }
 .bar { position: fixed; inset: auto 0 0 0; background: var(--ground);
   border-top: 1px solid var(--edge); padding: .7rem 1rem; display: flex; flex-wrap: wrap;
@@ -40,10 +45,11 @@ body { max-width: 78rem; padding-bottom: 9rem; }
 #state.wrong { color: var(--bad); }
 .bar .small { border: 0; background: none; padding: .3rem .6rem; min-height: 2rem;
   text-decoration: underline; }
-@media (max-width: 44rem) { .bar kbd { display: none; } .sides { grid-template-columns: 1fr; }
+@media (max-width: 44rem) { .bar kbd { display: none; }
   .bar { padding: .4rem .7rem; gap: .35rem; } .bar button { padding: .4rem .5rem; }
   .bar [data-choice] { flex: 1 1 46%; } body { padding-bottom: 12rem; } }
 """
+)
 
 _BAR = """
 <nav class="bar" aria-label="Your choice">
@@ -155,13 +161,13 @@ def write_comparison_page(comparison: Comparison) -> Path:
 
 def _pair_html(folder: Path, pair: ReplyPair) -> str:
     prompt = "".join(
-        message_html(Message(turn["role"], [_part(folder, part) for part in turn["content"]]))
+        message_html(Message(turn["role"], [pair_part(folder, part) for part in turn["content"]]))
         for turn in pair["prompt"]
     )
     order = MODELS if pair["left"] == MODELS[0] else MODELS[::-1]
     sides = "".join(
         f'<div class="side {side}"><h2>Reply {number}</h2>'
-        f"{''.join(_reply_html(folder, pair[model]))}</div>"
+        f"{''.join(reply_html(folder, pair[model]))}</div>"
         for number, side, model in zip((1, 2), ("left", "right"), order, strict=True)
     )
     name = escape(pair["id"], quote=True)
@@ -171,9 +177,10 @@ def _pair_html(folder: Path, pair: ReplyPair) -> str:
     )
 
 
-def _reply_html(folder: Path, reply: list[str | ReplySampleFile]) -> Iterator[str]:
+def reply_html(folder: Path, reply: list[str | ReplySampleFile]) -> Iterator[str]:
+    """The parts of a reply as HTML, its media in files of the folder."""
     for part in reply:
-        medium = _part(folder, part)
+        medium = pair_part(folder, part)
         if isinstance(medium, media.Media):
             yield media_html(medium)
         elif isinstance(part, str) and part.strip():
@@ -182,5 +189,6 @@ def _reply_html(folder: Path, reply: list[str | ReplySampleFile]) -> Iterator[st
         yield "<p><em>an empty reply</em></p>"
 
 
-def _part(folder: Path, part: str | ReplySampleFile) -> str | media.Media:
+def pair_part(folder: Path, part: str | ReplySampleFile) -> str | media.Media:
+    """A part of a pair, loaded where it is a medium."""
     return part if isinstance(part, str) else media.load(folder / part["path"], kind=part["kind"])

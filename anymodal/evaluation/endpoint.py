@@ -48,6 +48,9 @@ class EndpointPredictor:
         EndpointError: if the URL is no HTTP address.
     """
 
+    tells_likelihoods = False
+    """Whether replies among choices can be asked for."""
+
     def __init__(
         self,
         url: str,

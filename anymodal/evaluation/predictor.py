@@ -61,6 +61,24 @@ class ModelPredictor:
         check_settings(model, sampling, text, BATCH_SETTINGS)
         self.model, self.sampling, self.batch_size, self.text = model, sampling, batch_size, text
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str,
+        *,
+        device: str | None = None,
+        trusted_packages: Sequence[str] = (),
+        batch_size: int = 16,
+        **text: Unpack[TextSettings],
+    ) -> ModelPredictor:
+        """A model of a folder, a shipped one or one of the hub; see `AnyModal.from_pretrained`."""
+        from anymodal.model import AnyModal
+
+        model = AnyModal.from_pretrained(
+            path, trusted_packages=trusted_packages, device=device or "auto"
+        )
+        return cls(model, batch_size=batch_size, **text)
+
     def metadata(self) -> str:
         """A hash of the weights and the settings."""
         settings = {"sampling": self.sampling, "batch_size": self.batch_size, **self.text}

@@ -84,20 +84,11 @@ class Evaluation:
             part = isinstance(node, Mapping) and "_target_" in node
             if not (part or (name == "data" and isinstance(node, str))):
                 raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shorten(node)}")
-        _check_settings(self.settings)
+        check_reply_settings(self.settings)
 
     def samples(self) -> list[EvaluationSample]:
-        """Read the data.
-
-        Raises:
-            ConfigError: see `read_samples`; also if a part gives anything but samples.
-        """
-        if isinstance(self.data, str):
-            return read_samples(self.data, Limits.of(self.limits))
-        samples = list(configuration.instantiate(self.data, trusted_packages=self.trusted))
-        if not samples or not all(isinstance(sample, EvaluationSample) for sample in samples):
-            raise ConfigError(f"data ({self.data['_target_']}) gives no samples")
-        return samples
+        """Read the data; see `samples_of`."""
+        return samples_of(self.data, Limits.of(self.limits), self.trusted)
 
     def build_metrics(self, samples: list[EvaluationSample]) -> dict[str, Metric]:
         """Build the metrics, and check that the samples have what they need.
@@ -119,7 +110,23 @@ class Evaluation:
         return metrics
 
 
-def _check_settings(settings: Mapping[str, Any]) -> None:
+def samples_of(
+    data: str | Mapping[str, Any], limits: Limits, trusted_packages: Iterable[str]
+) -> list[EvaluationSample]:
+    """The samples of a JSON Lines file, or of a part that gives them.
+
+    Raises:
+        ConfigError: see `read_samples`; also if a part gives anything but samples.
+    """
+    if isinstance(data, str):
+        return read_samples(data, limits)
+    samples = list(configuration.instantiate(data, trusted_packages=trusted_packages))
+    if not samples or not all(isinstance(sample, EvaluationSample) for sample in samples):
+        raise ConfigError(f"data ({data['_target_']}) gives no samples")
+    return samples
+
+
+def check_reply_settings(settings: Mapping[str, Any]) -> None:
     """Refuse settings that `chat.reply_many` doesn't take; the model's own check is the rest."""
     names = [*BATCH_SETTINGS, *(item.name for item in fields(Sampling))]
     for name in settings:

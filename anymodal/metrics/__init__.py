@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from anymodal.metrics.base import Metric
 
 if TYPE_CHECKING:
+    from anymodal.metrics.chair import Chair
     from anymodal.metrics.choices import Accuracy, YesNo
     from anymodal.metrics.classification import ClassificationReport
     from anymodal.metrics.clip import ClipScore
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Accuracy",
     "Bleu",
+    "Chair",
     "Cider",
     "ClassificationReport",
     "ClipScore",
@@ -34,6 +36,7 @@ __all__ = [
 _HOME = {
     "Accuracy": "choices",
     "Bleu": "texts",
+    "Chair": "chair",
     "Cider": "texts",
     "ClassificationReport": "classification",
     "ClipScore": "clip",

@@ -59,6 +59,11 @@ class Pope(Benchmark):
         return {"pope": ByGroup(YesNo)}
 
 
+def pope_row(question_id: int, file: str, text: str, answer: str) -> dict[str, object]:
+    """A row as POPE's files have it, whatever the kind of the file."""
+    return {"question_id": question_id, "image": file, "text": text, "label": answer}
+
+
 def _row(line: str, setting: str) -> BenchmarkRow | ValueError:
     try:
         row = json.loads(line)

@@ -1,0 +1,139 @@
+"""Claims of a reply: what it states, sentence by sentence, and whether media bear it out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from anymodal.media import Media
+from anymodal.types import Claim, Message
+
+SPLIT_PROMPT = """\
+Write down each fact that the reply states about what was shown, as a short sentence of its own, in
+a line of its own that begins with "- ". Leave out opinions and guesses, and add nothing.
+
+Question: {question}
+Reply: {reply}"""
+"""Asks a model for the claims of a reply, as RLAIF-V has them divided (arXiv:2405.17220,
+section 3.2)."""
+QUESTION = "{claim} Is that right? Answer yes or no."
+"""Asks whether a claim is right."""
+ANSWERS = ("yes", "Yes", "no", "No")
+
+_SENTENCE = re.compile(r"\S.*?(?:[.!?]+(?=\s|$)|(?=\n|$))")
+_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.M)
+_WORDS = re.compile(r"\w+")
+
+Ask = Callable[[Sequence[list[Message]], Sequence[str] | None], Sequence[Message]]
+"""Answers conversations; each reply is one of the choices where some are given and the model tells
+their likelihoods."""
+
+
+@dataclass(frozen=True)
+class ClaimSettings:
+    """How claims are found and asked about.
+
+    Args:
+        split_prompt: asks a model for the claims of a `{reply}` to a `{question}`, a line each, as
+            `SPLIT_PROMPT`; None takes each sentence of the reply for a claim.
+        question: asks about a `{claim}`; one that is a question itself stays as it is.
+        threshold: the least probability of yes at which a claim is right.
+
+    Raises:
+        ValueError: for texts without their places, or a threshold that is no probability.
+    """
+
+    split_prompt: str | None = None
+    question: str = QUESTION
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.split_prompt is not None and "{reply}" not in self.split_prompt:
+            raise ValueError("the prompt that splits replies lacks {reply}, where the reply stands")
+        if "{claim}" not in self.question:
+            raise ValueError("the question about claims lacks {claim}, where the claim stands")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold={self.threshold}; give a probability between 0 and 1")
+
+
+def split_claims(
+    ask: Ask, replies: Sequence[tuple[str, str]], settings: ClaimSettings
+) -> list[list[str]]:
+    """The claims of replies, each without repetitions.
+
+    Args:
+        ask: answers the split prompt, where there is one.
+        replies: question and reply of each.
+        settings: how.
+    """
+    if settings.split_prompt is None:
+        return [sentences_of(reply) for _, reply in replies]
+    places = [place for place, (_, reply) in enumerate(replies) if reply.strip()]
+    prompts = [
+        settings.split_prompt.replace("{question}", replies[n][0]).replace("{reply}", replies[n][1])
+        for n in places
+    ]
+    answers = ask([[Message("user", prompt)] for prompt in prompts], None) if prompts else ()
+    claims: list[list[str]] = [[] for _ in replies]
+    for place, answer in zip(places, answers, strict=True):
+        claims[place] = _unique(_BULLET.findall(answer.text) or answer.text.splitlines())
+    return claims
+
+
+def sentences_of(text: str, questions: bool = False) -> list[str]:
+    """The sentences of a text that state something, and with `questions` those that ask."""
+    sentences = [each.strip() for each in _SENTENCE.findall(text)]
+    return _unique(each for each in sentences if questions or not each.endswith("?"))
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    stripped = (text.strip() for text in texts)
+    return list(dict.fromkeys(text for text in stripped if _WORDS.search(text)))
+
+
+def verify_claims(
+    ask: Ask, claims: Sequence[tuple[Sequence[Media], Sequence[str]]], settings: ClaimSettings
+) -> list[list[Claim]]:
+    """Ask about claims, each by a question with yes or no beside the media.
+
+    Args:
+        ask: answers the questions.
+        claims: of each reply the media that it is about, and its claims.
+        settings: how.
+    """
+    questions = [
+        [Message("user", [*media, _question(claim, settings.question)])]
+        for media, several in claims
+        for claim in several
+    ]
+    answers = iter(ask(questions, ANSWERS) if questions else ())
+    return [
+        [_checked(claim, next(answers), settings) for claim in several] for _, several in claims
+    ]
+
+
+def _question(claim: str, template: str) -> str:
+    return claim if claim.endswith("?") else template.replace("{claim}", claim)
+
+
+def _checked(claim: str, answer: Message, settings: ClaimSettings) -> Claim:
+    probability = yes_probability(answer)
+    question = _question(claim, settings.question)
+    return Claim(claim, question, probability, probability >= settings.threshold)
+
+
+def yes_probability(answer: Message) -> float:
+    """The probability of yes in an answer: of its choices, or 1 and 0 by its first sentence.
+
+    A text is read as POPE reads it (arXiv:2305.10355): one with "no" or "not" is a no.
+    """
+    by_answer = {"yes": 0.0, "no": 0.0}
+    for choice in answer.choices:
+        name = choice.text.strip().lower()
+        if name in by_answer:
+            by_answer[name] += choice.probability
+    if total := sum(by_answer.values()):
+        return by_answer["yes"] / total
+    first = set(_WORDS.findall(answer.text.partition(".")[0].lower()))
+    return float(not first & {"no", "not"})

@@ -1,0 +1,195 @@
+"""Questions in POPE's manner from labels of one's own: is there a thing in this medium?"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anymodal.config import ConfigError
+from anymodal.data.containers import Row
+from anymodal.data.entry_keys import is_empty, only_medium, supplies
+from anymodal.data.row_samples import RowSamples
+from anymodal.evaluation.benchmarks.pope import pope_row
+from anymodal.io.checkpoint import replacing
+from anymodal.metrics.object_names import ObjectNames
+
+QUESTION = "Is there {article} {object} in this {kind}?"
+SETTINGS = ("random", "popular", "adversarial")
+
+
+class LabelledMedium(NamedTuple):
+    """A file of a medium, its kind, and the names of what is in it."""
+
+    file: str
+    kind: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class QuestionPlan:
+    """How questions are made.
+
+    Args:
+        count: questions with yes about each medium, and as many with no.
+        question: `{object}` stands for the thing, `{article}` for its a or an, `{kind}` for the
+            kind of the medium.
+        seed: of what is drawn.
+
+    Raises:
+        ConfigError: for a count below 1, or a question without the object.
+    """
+
+    count: int = 3
+    question: str = QUESTION
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"count={self.count}; it must be 1 or above")
+        if "{object}" not in self.question:
+            raise ConfigError(f"the question {self.question!r} lacks {{object}}, what it is about")
+
+
+def labelled_media(
+    source: RowSamples[Any], names: ObjectNames | None
+) -> tuple[list[LabelledMedium], int]:
+    """The media of a data set with their labels, and the number of those without any.
+
+    Raises:
+        ValueError: if a row can't be used, with its place.
+    """
+    media, without = list[LabelledMedium](), 0
+    for index in range(len(source)):
+        try:
+            medium = labelled_medium(source.entry(index), names)
+        except ValueError as error:
+            raise ValueError(f"{source.rows.place(index)}: {error}") from error
+        without += not medium.labels
+        media += [medium] if medium.labels else []
+    return media, without
+
+
+def labelled_medium(entry: Row, names: ObjectNames | None) -> LabelledMedium:
+    """The medium of a row, and what is in it: its `labels` (a list, or a text with commas), its
+    `label`, and with names those that its `caption` or captions have.
+
+    Raises:
+        ValueError: if it has no file of a medium, or more than one.
+    """
+    kind, file = only_medium(supplies(entry, {}))
+    if not isinstance(file, str):
+        raise ValueError(
+            "the medium stands in the row itself, and a question names a file; write the media out "
+            "with `anymodal data convert`"
+        )
+    labels = [str(label).strip() for key in ("labels", "label") for label in _texts(entry.get(key))]
+    if names is not None:
+        # A label may be one of several names of a thing.
+        labels = [(names.names_in([label]) or [label])[0] for label in labels]
+        captions = entry.get("caption")
+        labels += names.names_in(captions if isinstance(captions, list) else _texts(captions))
+    return LabelledMedium(file, kind, tuple(dict.fromkeys(label for label in labels if label)))
+
+
+def _texts(value: object) -> list[str]:
+    if is_empty(value):
+        return []
+    if isinstance(value, list):
+        return [str(each) for each in value]
+    return str(value).split(",")
+
+
+class ObjectQuestions:
+    """Balanced questions about labelled media, with negatives of three kinds.
+
+    For each label of a medium one question with yes, and one with no about something that isn't in
+    it: drawn from all labels (`random`), the most frequent one (`popular`), or the one that stands
+    most often beside that label in other media (`adversarial`). Where the latter two have none
+    left, one is drawn.
+
+    Source: Li et al. 2023, "Evaluating object hallucination in large vision-language models",
+    section 5.1, https://arxiv.org/abs/2305.10355.
+
+    Args:
+        media: with their labels.
+        plan: how.
+
+    Raises:
+        ConfigError: if there are fewer than two labels.
+    """
+
+    def __init__(self, media: Sequence[LabelledMedium], plan: QuestionPlan) -> None:
+        self.media, self.plan = media, plan
+        self.counts = Counter(label for medium in media for label in medium.labels)
+        if len(self.counts) < 2:
+            raise ConfigError(
+                f"the media have {len(self.counts)} labels together; questions with no need two or "
+                "more: give labels, or captions with --synonyms"
+            )
+        self.beside: dict[str, Counter[str]] = {label: Counter() for label in self.counts}
+        for medium in media:
+            for label in medium.labels:
+                self.beside[label].update(each for each in medium.labels if each != label)
+
+    def rows(self, setting: str) -> Iterator[dict[str, object]]:
+        """The questions of a setting, as rows of POPE's files."""
+        number = 0
+        for place, medium in enumerate(self.media):
+            rng = np.random.default_rng((self.plan.seed, place, SETTINGS.index(setting)))
+            for label, other in self._pairs(medium, setting, rng):
+                for name, answer in ((label, "yes"), (other, "no")):
+                    number += 1
+                    text = self.question(name, medium.kind)
+                    yield pope_row(number, medium.file, text, answer)
+
+    def _pairs(
+        self, medium: LabelledMedium, setting: str, rng: np.random.Generator
+    ) -> Iterator[tuple[str, str]]:
+        """Labels of a medium, each with one that it lacks; as many as there are of both."""
+        absent = [label for label in self.counts if label not in medium.labels]
+        labels = [*medium.labels]
+        # Which labels are asked about is the same in all settings, so that these compare.
+        order = np.random.default_rng((self.plan.seed, len(labels))).permutation(len(labels))
+        for label in [labels[n] for n in order][: self.plan.count]:
+            if not absent:
+                return
+            other = self._negative(label, absent, setting, rng)
+            absent.remove(other)
+            yield label, other
+
+    def _negative(
+        self, label: str, absent: Sequence[str], setting: str, rng: np.random.Generator
+    ) -> str:
+        ranks: Mapping[str, Callable[[], Counter[str]]] = {
+            "popular": lambda: self.counts,
+            "adversarial": lambda: self.beside[label],
+        }
+        if setting in ranks:
+            left = set(absent)
+            best = next((name for name, _ in ranks[setting]().most_common() if name in left), None)
+            if best is not None:
+                return best
+        return absent[int(rng.integers(len(absent)))]
+
+    def question(self, name: str, kind: str) -> str:
+        """The question whether a thing is in a medium; a subclass may word it by the thing."""
+        article = "an" if name[:1].lower() in "aeiou" else "a"
+        text = self.plan.question.replace("{kind}", kind).replace("{article}", article)
+        return text.replace("{object}", name)
+
+    def write(self, folder: Path, name: str) -> dict[str, int]:
+        """Write `NAME_pope_SETTING.json` for each setting, as `anymodal eval benchmark pope` reads
+        them; the number of questions of each."""
+        numbers = {}
+        for setting in SETTINGS:
+            rows: list[dict[str, Any]] = [*self.rows(setting)]
+            with replacing(folder / f"{name}_pope_{setting}.json") as temporary:
+                temporary.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+            numbers[setting] = len(rows)
+        return numbers

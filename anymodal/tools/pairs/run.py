@@ -1,0 +1,199 @@
+"""Make preference pairs: replies to prompts, their scores, and the pairs among them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+from tqdm import tqdm
+
+from anymodal import config as configuration
+from anymodal.composition import find, is_run
+from anymodal.distributed import devices
+from anymodal.evaluation.predictor import ModelPredictor
+from anymodal.evaluation.report import Failure
+from anymodal.evaluation.run import Reply, collect_replies, stored_reply
+from anymodal.evaluation.schema import import_packages
+from anymodal.evaluation.store import RecordStore
+from anymodal.io.results import markdown_table, write_results
+from anymodal.metrics.samples import EvaluationSample
+from anymodal.model import AnyModal
+from anymodal.tools.pairs.configuration import PairMaking, read_pair_making
+from anymodal.tools.pairs.page import write_pairs_page
+from anymodal.tools.pairs.records import ScoredPair, ScoredReply, write_json_lines
+from anymodal.tools.pairs.scorers import ReplyScore, Scorer
+from anymodal.training.run_folder import open_any_model
+
+PAIRS, SCORES = "pairs.jsonl", "scores.jsonl"
+
+
+class ScoreRecord(TypedDict):
+    """The record of a reply's score.
+
+    Attributes:
+        id: of the reply.
+        digest: of the prompt, and of the reply as it was kept.
+        value: see `ReplyScore`.
+        details: see there.
+    """
+
+    id: str
+    digest: str
+    value: float | None
+    details: dict[str, Any]
+
+
+class _Prompt(NamedTuple):
+    """A prompt, and as many samples that ask it, each for a reply of its own."""
+
+    sample: EvaluationSample
+    repeats: list[EvaluationSample]
+
+
+def make_pairs(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, object], str]:
+    """Make pairs as a configuration says; figures, and a table of them.
+
+    The folder then has `pairs.jsonl` (rows for preference training), `scores.jsonl` (every reply
+    and its scores) and `pairs.html`. Replies and scores are kept as they come, so that a run that
+    was stopped ends as one that was not.
+
+    Raises:
+        ConfigError: for a configuration or data that can't work.
+        ValueError: if every prompt failed, or the folder holds replies of another model.
+    """
+    job = read_pair_making(path, overrides)
+    import_packages(job.trusted_packages)
+    samples = job.samples()
+    if isinstance(job.model, str) and not is_run(job.model):
+        find(job.model)  # a name that there isn't is an error before anything is computed
+    model = _model(job)
+    scorers = job.build_scorers(model, samples)
+    prompts = [_Prompt(sample, _repeats(sample, job.replies)) for sample in samples]
+    store, failures = _collect(job, model, prompts)
+    device = devices.choose_device(job.device)
+    scores = {
+        name: _score(job, name, scorer, store, prompts, device) for name, scorer in scorers.items()
+    }
+    return _write(job, prompts, store, scores, failures)
+
+
+def _model(job: PairMaking) -> AnyModal:
+    if isinstance(job.model, str):
+        return open_any_model(job.model, job.trusted_packages, device=job.device or "auto")
+    model: AnyModal = configuration.instantiate(job.model, trusted_packages=job.trusted)
+    return model.to(devices.choose_device(job.device))
+
+
+def _repeats(sample: EvaluationSample, count: int) -> list[EvaluationSample]:
+    """A prompt as often as it is asked; the names give each a seed of its own."""
+    return [replace(sample, id=f"{sample.id}/{number}") for number in range(count)]
+
+
+def _collect(
+    job: PairMaking, model: AnyModal, prompts: Sequence[_Prompt]
+) -> tuple[RecordStore[Reply], list[Failure]]:
+    predictor = ModelPredictor(model, **job.settings)
+    head = {"answerer": predictor.metadata(), "seed": job.seed}
+    folder = Path(job.output_dir) / "replies"
+    store = RecordStore[Reply](folder, head, lambda record: record["id"])
+    asked = [sample for prompt in prompts for sample in prompt.repeats]
+    failures = collect_replies(predictor, asked, store, seed=job.seed, batch_size=job.batch_size)
+    return store, failures
+
+
+def _score(
+    job: PairMaking,
+    name: str,
+    scorer: Scorer,
+    store: RecordStore[Reply],
+    prompts: Sequence[_Prompt],
+    device: str,
+) -> dict[str, ReplyScore]:
+    """The scores of all replies by their names, those that were kept and new ones."""
+    scorer.to(device)
+    folder = Path(job.output_dir) / "scores" / name
+    head = {"scorer": scorer.metadata()}
+    kept = RecordStore[ScoreRecord](folder, head, lambda record: record["id"])
+    replies = [
+        (sample, reply)
+        for prompt in prompts
+        for sample in prompt.repeats
+        if (reply := stored_reply(store, sample)) is not None
+    ]
+    size = scorer.batch_size or max(1, len(replies))
+    for start in tqdm(range(0, len(replies), size), desc=name, unit="batch"):
+        some = replies[start : start + size]
+        digests = [_digest(store, sample) for sample, _ in some]
+        known = [kept.records.get(sample.id, {}).get("digest") for sample, _ in some]
+        if known == digests:
+            continue
+        # As a whole, since what a judge says may depend on the batch.
+        scores = scorer.score([(sample, reply.load()) for sample, reply in some])
+        for (sample, _), digest, score in zip(some, digests, scores, strict=True):
+            record: ScoreRecord = {
+                "id": sample.id, "digest": digest,
+                "value": score.value, "details": dict(score.details),
+            }  # fmt: skip
+            kept.records[sample.id] = record
+            kept.add(record)
+    return {
+        sample.id: ReplyScore(record["value"], record["details"])
+        for sample, _ in replies
+        if (record := kept.records.get(sample.id)) is not None
+    }
+
+
+def _digest(store: RecordStore[Reply], sample: EvaluationSample) -> str:
+    record = store.records[sample.id]
+    return f"{record['digest']} {json.dumps(record['reply'])}"
+
+
+def _write(
+    job: PairMaking,
+    prompts: Sequence[_Prompt],
+    store: RecordStore[Reply],
+    scores: Mapping[str, Mapping[str, ReplyScore]],
+    failures: list[Failure],
+) -> tuple[dict[str, object], str]:
+    folder, selection = Path(job.output_dir), job.selection
+    pairs: list[ScoredPair] = []
+    lines: list[Mapping[str, object]] = []
+    for prompt in prompts:
+        replies = [
+            ScoredReply(sample.id, reply, {name: scores[name].get(sample.id) for name in scores},
+                       job.weights)
+            for sample in prompt.repeats
+            if (reply := stored_reply(store, sample)) is not None
+        ]  # fmt: skip
+        lines += [reply.line(prompt.sample.id) for reply in replies]
+        choice = selection.pairs([(each.message.load(), each.total) for each in replies])
+        pairs += [
+            ScoredPair.copied(folder, prompt.sample, replies[pair.chosen], replies[pair.rejected])
+            for pair in choice
+        ]
+    write_json_lines(folder / SCORES, lines)
+    write_json_lines(folder / PAIRS, [pair.row() for pair in pairs])
+    write_pairs_page(folder, pairs[: job.page_pairs], len(pairs))
+    results = {
+        "model": job.model if isinstance(job.model, str) else job.model["_target_"],
+        "prompts": len(prompts),
+        "replies": len(lines),
+        "pairs": len(pairs),
+        "left_out": dict(selection.left_out),
+        "failed": failures,
+    }
+    table = markdown_table(
+        ["", "number"],
+        [[name, results[name]] for name in ("prompts", "replies", "pairs")]
+        + [[name, count] for name, count in selection.left_out.items()],
+    )
+    write_results(folder, results, table)
+    if not pairs:
+        raise ValueError(
+            f"no pair is left of {len(prompts)} prompts:\n\n{table}\n\nraise replies or "
+            f"settings.temperature, or lower margin; all scores are in {folder / SCORES}"
+        )
+    return results, table
