@@ -9,7 +9,14 @@ from typing import Any, Unpack, overload
 
 from anymodal.chat import turn
 from anymodal.chat.batch import batch_seeds, reply_many
-from anymodal.chat.messages import is_batch
+from anymodal.chat.checking import (
+    ReplyChecker,
+    answer_with_check,
+    ask_model,
+    checker_of,
+    refuse_unchecked,
+)
+from anymodal.chat.messages import conversation_of, is_batch
 from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import (
     MediaSettings,
@@ -55,6 +62,14 @@ class ChatModel(ComposedModel):
         """
         check_system_prompt(self, text)
 
+    def check_tools(self) -> None:
+        """Check that the chat template has a form for tools.
+
+        Raises:
+            ValueError: if it hasn't.
+        """
+        self.language.template.require_tools()
+
     def modalities_with(self, setting: MediaSettings) -> list[str]:
         """The modalities whose decoders take a setting.
 
@@ -96,6 +111,7 @@ class ChatModel(ComposedModel):
         tools: Sequence[ToolLike] = (),
         tool_limits: ToolLimits | None = None,
         approve_call: Callable[[ToolCall], bool] | None = None,
+        check: ReplyChecker | bool | None = None,
         **text: Unpack[TextSettings],
     ) -> Generator[Event]:
         """Answer a conversation piece by piece: text as it comes, then media with progress.
@@ -121,13 +137,20 @@ class ChatModel(ComposedModel):
                 results before the reply are its `Message.steps`.
             tool_limits: of number, time and size of calls.
             approve_call: asked before each call; one to which it doesn't say True is refused.
+            check: verify what the reply says against the media of the conversation, and correct it:
+                True, or a `chat.checking.ReplyChecker`. Its text then comes at once, after a
+                `ClaimChecked` of each claim; `Message.check` says what changed, and what it took.
             text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
 
         Raises:
             ValueError: for a conversation or settings that don't fit.
             NonFiniteError: while it is read, if NaN or infinity came out in a medium's place.
         """
-        return turn.stream(
+        checker = checker_of(check)
+        if checker is not None:
+            refuse_unchecked(text, tools)
+            seed, conversation = turn.draw_seed(seed), conversation_of(conversation, limits)
+        events = turn.stream(
             self,
             conversation,
             seed=seed,
@@ -140,6 +163,10 @@ class ChatModel(ComposedModel):
             approve_call=approve_call,
             **text,
         )
+        if checker is None:
+            return events
+        assert isinstance(conversation, list) and seed is not None, "both were read"
+        return answer_with_check(events, conversation, checker, ask_model(self, seed), seed)
 
     # An `object` may be such a list as well, but then the first overload counts.
     @overload
@@ -168,6 +195,7 @@ class ChatModel(ComposedModel):
         tools: Sequence[ToolLike] = ...,
         tool_limits: ToolLimits | None = ...,
         approve_call: Callable[[ToolCall], bool] | None = ...,
+        check: ReplyChecker | bool | None = ...,
         **text: Unpack[TextSettings],
     ) -> Message: ...
 
@@ -184,6 +212,7 @@ class ChatModel(ComposedModel):
         tools: Sequence[ToolLike] = (),
         tool_limits: ToolLimits | None = None,
         approve_call: Callable[[ToolCall], bool] | None = None,
+        check: ReplyChecker | bool | None = None,
         **text: Unpack[TextSettings],
     ) -> Message | list[Message]:
         """Answer a conversation, or a list of them in batches; a reply holds texts and media.
@@ -205,6 +234,9 @@ class ChatModel(ComposedModel):
             tools: that the model may call, as `stream` takes them; with one conversation.
             tool_limits: of number, time and size of calls.
             approve_call: asked before each call; one to which it doesn't say True is refused.
+            check: verify what the reply says against the media of the conversation, and correct it:
+                True, or a `chat.checking.ReplyChecker`. Its text then comes at once, after a
+                `ClaimChecked` of each claim; `Message.check` says what changed, and what it took.
             text: `anymodal.chat.settings.TextSettings`, such as `max_new_tokens`.
 
         Raises:
@@ -215,6 +247,11 @@ class ChatModel(ComposedModel):
             if cache is not None:
                 raise ValueError(
                     "a cache keeps one conversation; leave it out, or chat one at a time"
+                )
+            if check:
+                raise ValueError(
+                    "check reads one conversation's reply at a time; chat one at a time, or leave "
+                    "it out"
                 )
             if tools:
                 raise ValueError(
@@ -244,6 +281,7 @@ class ChatModel(ComposedModel):
             tools=tools,
             tool_limits=tool_limits,
             approve_call=approve_call,
+            check=check,
             **text,
         )
         with contextlib.closing(events):

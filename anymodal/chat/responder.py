@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Protocol, Unpack
 
+from anymodal.chat.checking import ReplyChecker
 from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettings, MediaSettingsByModality, TextSettings
+from anymodal.chat.tools import ToolLike, ToolLimits
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.media import Limits, Media
-from anymodal.types import Event
+from anymodal.types import Event, ToolCall
 
 
 class Responder(Protocol):
@@ -47,6 +49,13 @@ class Responder(Protocol):
             ValueError: if it doesn't.
         """
 
+    def check_tools(self) -> None:
+        """Check that it can be offered tools.
+
+        Raises:
+            ValueError: if its chat template has no form for them.
+        """
+
     def modalities_with(self, setting: MediaSettings) -> list[str]:
         """The modalities whose media are made with a setting.
 
@@ -72,6 +81,10 @@ class Responder(Protocol):
         references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
+        tools: Sequence[ToolLike] = (),
+        tool_limits: ToolLimits | None = None,
+        approve_call: Callable[[ToolCall], bool] | None = None,
+        check: ReplyChecker | bool | None = None,
         **text: Unpack[TextSettings],
     ) -> Generator[Event]:
         """Answer a conversation, see `ChatModel.stream`."""

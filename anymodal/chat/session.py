@@ -6,14 +6,16 @@ import contextlib
 import copy
 import dataclasses
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from anymodal import media
+from anymodal.chat.checking import ReplyChecker, checker_of, refuse_unchecked
 from anymodal.chat.history import first_visible, with_notice
 from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings
+from anymodal.chat.tools import Toolbox, ToolLike, ToolLimits
 from anymodal.chat.transcript import (
     Attachment,
     Exchange,
@@ -26,13 +28,16 @@ from anymodal.chat.transcript import (
 )
 from anymodal.config import ranges
 from anymodal.media import Media
-from anymodal.types import Done, Event, Message
+from anymodal.types import Done, Event, Message, ToolCall
 
 if TYPE_CHECKING:
     from anymodal.chat.responder import Responder
 
 
-RESERVED = ("out", "seed", "sampling", "limits", "system")
+RESERVED = (
+    *("out", "seed", "sampling", "limits", "system"),
+    *("tools", "tool_limits", "approve_call", "check"),
+)
 """Names of a session's arguments that are no setting of the text."""
 
 
@@ -50,10 +55,15 @@ class Session:
         sampling: steps and guidance by modality, over the model's own settings.
         limits: the most that an attached file may hold.
         system: the system prompt, which stands before every conversation; empty for none.
+        tools: that replies may call, see `ChatModel.stream`. Calls and results stay in the history.
+        tool_limits: of the calls of each turn.
+        approve_call: asked before each call.
+        check: how replies are checked, see `ChatModel.stream`; None or False for not at all.
         text: settings of the text, such as `max_new_tokens`.
 
     Raises:
-        ValueError: for a setting out of its range.
+        ValueError: for a setting out of its range, tools that the model can't be offered, or both
+            tools and a check.
     """
 
     def __init__(
@@ -65,9 +75,20 @@ class Session:
         sampling: MediaSettingsByModality | None = None,
         limits: media.Limits | None = None,
         system: str = "",
+        tools: Sequence[ToolLike] = (),
+        tool_limits: ToolLimits | None = None,
+        approve_call: Callable[[ToolCall], bool] | None = None,
+        check: ReplyChecker | bool | None = None,
         **text: Unpack[TextSettings],
     ) -> None:
         model.check_settings(sampling, text, RESERVED)
+        self.tools, self.check = tuple(tools), checker_of(check)
+        self.tool_limits, self.approve_call = tool_limits, approve_call
+        if self.tools:
+            model.check_tools()
+            Toolbox(self.tools, tool_limits)  # which tells what is no tool
+        if self.check is not None:
+            refuse_unchecked(text, self.tools)
         self.model, self.out, self.limits, self.system = model, Path(out), limits, system
         self.sampling, self.text = copy.deepcopy(dict(sampling or {})), text
         self.cache = model.new_cache()
@@ -107,9 +128,7 @@ class Session:
     def _visible(self, count: int) -> list[Message]:
         """Of the first `count` turns those that the model is shown, as messages."""
         start = first_visible(count, self.model.history_turns)
-        messages = [
-            each for turn in self.turns[start:count] for each in (turn.question, turn.reply)
-        ]
+        messages = [each for turn in self.turns[start:count] for each in turn.messages]
         if start:
             messages = with_notice(messages, self.model.history_notice)
         system = [Message("system", self.system)] if self.system else []
@@ -166,6 +185,8 @@ class Session:
             values[name] = {**values.get(name, {}), **settings}
         together: TextSettings = {**self.text, **text}
         self.model.check_settings(values, together, RESERVED)
+        if self.check is not None:
+            refuse_unchecked(together, self.tools)
         self.sampling, self.text = values, together
 
     def ask(self, text: str, references: ReferencesByModality | None = None) -> Iterator[Event]:
@@ -241,6 +262,10 @@ class Session:
             sampling=self.sampling,
             references=references,
             cache=cache,
+            tools=self.tools,
+            tool_limits=self.tool_limits,
+            approve_call=self.approve_call,
+            check=self.check,
             **self.text,
         )
         try:
@@ -253,8 +278,12 @@ class Session:
                         used = {id(item) for item in items}
                         self.attached = [each for each in self.attached if id(each) not in used]
                         self.references = {}
-                        paths = self._save_media(event.message.media)
-                        self.turns[-1] = dataclasses.replace(turn, reply_files=paths)
+                        media = [medium for step in turn.reply.steps for medium in step.media]
+                        paths = self._save_media([*turn.reply.media, *media])
+                        count = len(turn.reply.media)
+                        self.turns[-1] = dataclasses.replace(
+                            turn, reply_files=paths[:count], step_files=paths[count:]
+                        )
                     yield event
         finally:
             self.cache = cache
@@ -267,8 +296,9 @@ class Session:
         # By identity, since equal turns may stand there twice.
         if [id(each) for each in before] != [id(each) for each in self.turns]:
             raise ValueError("the conversation went on while this reply was made; ask again")
-        for medium in turn.reply.media:
-            medium.freeze()
+        for message in (*turn.reply.steps, turn.reply):
+            for medium in message.media:
+                medium.freeze()
         self.turns[place:] = [turn]
 
     def transcript(self) -> Transcript:
@@ -277,9 +307,11 @@ class Session:
         if self.system:
             messages.append(transcript_message(Message("system", self.system), ()))
         for turn in self.turns:
-            messages.append(transcript_message(turn.question, turn.files))
-            reply = transcript_message(turn.reply, turn.reply_files)
-            messages.append({**reply, "seed": turn.seed})
+            *before, reply = [
+                transcript_message(message, files)
+                for message, files in zip(turn.messages, turn.all_files, strict=True)
+            ]
+            messages += [*before, {**reply, "seed": turn.seed}]
         # A voice that is a recording is no value of a text file, so who goes on names it again.
         sampling = {
             name: {key: value for key, value in settings.items() if not isinstance(value, Media)}

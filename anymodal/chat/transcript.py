@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -15,7 +17,7 @@ from anymodal.config.ranges import check_seed
 from anymodal.io.checkpoint import replacing
 from anymodal.io.folder_check import read_text_file
 from anymodal.media import Limits, Media
-from anymodal.types import Message
+from anymodal.types import Message, ToolCall
 
 MAX_TRANSCRIPT_BYTES = 64 * 2**20
 """The longest transcript that is read; media stand beside it."""
@@ -41,6 +43,7 @@ class Exchange:
         seed: of the reply.
         references: what its media were to be made from; None left it to the model. A transcript
             doesn't keep it.
+        step_files: where the media of the reply's steps are saved, of all together.
     """
 
     question: Message
@@ -49,6 +52,19 @@ class Exchange:
     reply_files: tuple[Path, ...]
     seed: int
     references: ReferencesByModality | None = None
+    step_files: tuple[Path, ...] = ()
+
+    @property
+    def messages(self) -> list[Message]:
+        """The question, what tools were called and gave, and the reply."""
+        return [self.question, *self.reply.steps, self.reply]
+
+    @property
+    def all_files(self) -> list[tuple[Path, ...]]:
+        """The files of each of these messages' media."""
+        left = iter(self.step_files)
+        of_steps = [tuple(islice(left, len(step.media))) for step in self.reply.steps]
+        return [self.files, *of_steps, self.reply_files]
 
     @property
     def attachments(self) -> list[Attachment]:
@@ -61,9 +77,10 @@ class TranscriptMessage(TypedDict):
     """A message as JSON values.
 
     Attributes:
-        role: system, user or assistant.
-        content: `{"text": …}`, and of each medium `{"kind": …, "file": …}`, with what its file is
-            to be read with, such as `"sound": true`.
+        role: system, user, assistant or tool.
+        content: `{"text": …}`, of each medium `{"kind": …, "file": …}`, with what its file is to be
+            read with, such as `"sound": true`, and of each call of a tool `{"call": …,
+            "arguments": …, "id": …}`.
         seed: of the turn, in its reply.
     """
 
@@ -111,9 +128,9 @@ def write_session(
     """
     suffix = path.suffix.lower()
     messages = [Message("system", system)] if system else []
-    messages += [message for turn in turns for message in (turn.question, turn.reply)]
+    messages += [message for turn in turns for message in turn.messages]
     files: list[tuple[Path, ...]] = [()] if system else []
-    files += [names for turn in turns for names in (turn.files, turn.reply_files)]
+    files += [names for turn in turns for names in turn.all_files]
     if suffix == ".html":
         body = [
             message_html(message, [file.name for file in names])
@@ -140,12 +157,15 @@ def _markdown(messages: Sequence[TranscriptMessage], folder: Path) -> Iterator[s
     yield "# Conversation\n"
     for message in messages:
         yield f"## {SPEAKERS.get(message['role'], message['role'].capitalize())}\n"
-        parts = [
-            part["text"].strip() if "text" in part else _link(part, folder)
-            for part in message["content"]
-        ]
+        parts = [_markdown_part(part, folder) for part in message["content"]]
         lines = "\n\n".join(part for part in parts if part).splitlines()
         yield "\n".join(f"> {line}".rstrip() for line in lines) + "\n"
+
+
+def _markdown_part(part: Mapping[str, str], folder: Path) -> str:
+    if "text" in part:
+        return part["text"].strip()
+    return f"{part['call']} {part['arguments']}" if "call" in part else _link(part, folder)
 
 
 def _link(part: Mapping[str, str], folder: Path) -> str:
@@ -169,6 +189,8 @@ def transcript_message(message: Message, files: Sequence[Path]) -> TranscriptMes
     for part in message.content:
         if isinstance(part, str):
             content.append({"text": part})
+        elif isinstance(part, ToolCall):
+            content.append({"call": part.name, "arguments": part.arguments, "id": part.id})
         else:
             # A medium that could not be saved has no file.
             path = next(remaining, None)
@@ -216,25 +238,45 @@ def read_conversation(path: str | Path, limits: Limits | None = None) -> SavedCo
     start = 1 if roles[:1] == ["system"] else 0
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: settings must be settings by name, not {settings!r}")
-    if roles[start:] != ["user", "assistant"] * ((len(roles) - start) // 2):
-        raise ValueError(f"{path}: messages must be a user's and a reply in turn, not {roles}")
+    if not _are_turns(roles[start:]):
+        raise ValueError(
+            f"{path}: messages must be a user's and a reply in turn, with calls of tools and their "
+            f"results between, not {roles}"
+        )
     read = [_read(path, number, each, limits) for number, each in enumerate(messages, 1)]
+    places = [place for place, role in enumerate(roles) if role == "user"]
     turns = [
-        Exchange(*read[i], *read[i + 1], check_seed(messages[i + 1].get("seed", seed)))
-        for i in range(start, len(read), 2)
+        _exchange(read[first:end], check_seed(messages[end - 1].get("seed", seed)))
+        for first, end in pairwise([*places, len(read)])
     ]
     return SavedConversation(seed, read[0][0].text if start else "", settings, turns)
+
+
+def _are_turns(roles: Sequence[str]) -> bool:
+    """Return whether roles are those of whole turns: each a question, steps of tools, a reply."""
+    letters = {"user": "u", "assistant": "a", "tool": "t"}
+    text = "".join(letters.get(role, "x") if isinstance(role, str) else "x" for role in roles)
+    return re.fullmatch(r"(u(at+)*a)*", text) is not None
+
+
+def _exchange(read: Sequence[tuple[Message, tuple[Path, ...]]], seed: int) -> Exchange:
+    (question, files), *steps, (reply, reply_files) = read
+    reply.steps = tuple(message for message, _ in steps)
+    step_files = tuple(path for _, paths in steps for path in paths)
+    return Exchange(question, files, reply, reply_files, seed, None, step_files)
 
 
 def _read(
     path: Path, number: int, message: Mapping[str, Any], limits: Limits | None
 ) -> tuple[Message, tuple[Path, ...]]:
-    content: list[str | Media] = []
+    content: list[str | Media | ToolCall] = []
     files: list[Path] = []
     try:
         for part in message["content"]:
             if "text" in part:
                 content.append(part["text"])
+            elif "call" in part:
+                content.append(ToolCall(part["call"], part["arguments"], part.get("id", "")))
             elif "file" not in part:
                 raise ValueError("a medium was never saved, so it can't be loaded")
             else:

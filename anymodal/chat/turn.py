@@ -51,7 +51,7 @@ Content = list[str | int | ToolCall]
 
 ARGUMENTS = (
     *("seed", "sampling", "references", "limits", "cache"),
-    *("tools", "tool_limits", "approve_call"),
+    *("tools", "tool_limits", "approve_call", "check"),
 )
 """Names of arguments that are no settings of the text."""
 

@@ -7,9 +7,10 @@ import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anymodal.cli.chat_server import add_server, check_server_options, open_remote_model
+from anymodal.cli.chat_tools import add_tools, tool_arguments
 from anymodal.cli.options import (
     add_limits,
     add_model,
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("text", nargs="*", metavar="TEXT", help="what to say; without it, a session begins")
     add_model(parser)
     add_server(parser)
+    add_tools(parser)
     add_limits(parser)
     add("--attach", action="append", default=[], metavar="FILE", help="a file to go with it")
     add(
@@ -128,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     if args.text and args.prompts is not None:
         raise ValueError("TEXT and --prompts both say what to ask; give one of them")
     # Opened before the model is loaded, since a wrong name is an error at once.
-    with _lines_of(args.prompts) as lines:
+    with _lines_of(args.prompts) as lines, contextlib.ExitStack() as stack:
         with quick_start():
             limits = limits_of(args)
             check_server_options(args)
@@ -136,7 +138,8 @@ def run(args: argparse.Namespace) -> int:
                 from anymodal import media
 
                 media.load(Path(file).expanduser(), limits=limits)
-            session = _session(args, limits)
+            more = tool_arguments(args, stack, is_interactive=_is_terminal(sys.stdin))
+            session = _session(args, limits, more)
         for file in args.attach:
             session.attach(file)
         for item in args.reference:
@@ -167,7 +170,11 @@ def _lines_of(prompts: str | None) -> Iterator[Iterable[str] | None]:
     yield None if is_terminal and prompts is None else sys.stdin
 
 
-def _session(args: argparse.Namespace, limits: Limits) -> Session:
+def _is_terminal(stream: object) -> bool:
+    return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def _session(args: argparse.Namespace, limits: Limits, more: dict[str, Any]) -> Session:
     from anymodal.chat.session import Session
     from anymodal.config import ranges
     from anymodal.language.sampling import Sampling
@@ -188,7 +195,14 @@ def _session(args: argparse.Namespace, limits: Limits) -> Session:
     modalities = model.modalities_with(media_settings) if media_settings else []
     sampling = dict.fromkeys(modalities, media_settings) or None
     session = Session(
-        model, args.out, args.seed, sampling=sampling, limits=limits, system=args.system, **text
+        model,
+        args.out,
+        args.seed,
+        sampling=sampling,
+        limits=limits,
+        system=args.system,
+        **more,
+        **text,
     )
     if args.set:
         from anymodal.cli.chat_settings import apply_setting

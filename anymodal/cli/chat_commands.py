@@ -6,7 +6,7 @@ import contextlib
 import glob
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -127,10 +127,7 @@ class ChatCommands:
         """Show the conversation."""
         messages = self.session.transcript()["messages"]
         for message in messages:
-            parts = [
-                part["text"] if "text" in part else f"[{part.get('file', part['kind'])}]"
-                for part in message["content"]
-            ]
+            parts = [_part_text(part) for part in message["content"]]
             self.say(f"{message['role']}: {printable(' '.join(parts), None, WHITESPACE)}")
         if not messages:
             self.say("nothing has been said yet")
@@ -181,6 +178,15 @@ class ChatCommands:
     def quit(self, _: str) -> None:
         """Leave (/exit and Ctrl-D do too)."""
         self.is_leaving = True
+
+
+def _part_text(part: Mapping[str, str]) -> str:
+    """A part of a transcript's message, in a line of /history."""
+    if "text" in part:
+        return part["text"]
+    if "call" in part:
+        return f"[{part['call']} {part['arguments']}]"
+    return f"[{part.get('file', part['kind'])}]"
 
 
 def refer(session: Session, name: str, value: str) -> None:

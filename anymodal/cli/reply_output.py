@@ -54,6 +54,8 @@ class ReplyPrinter:
             return turn
         for choice in sorted(turn.reply.choices, key=lambda each: -each.probability):
             print(f"  {choice.probability:.3f}  {printable(choice.text)}")
+        if turn.reply.check is not None:
+            print(f"  ({printable(str(turn.reply.check), None)})")
         for number, path in enumerate(turn.reply_files, 1):
             print(f"  [{number}] {printable(str(path), None)}")
         for each in scores:
@@ -102,4 +104,11 @@ def reply_record(turn: Exchange) -> dict[str, object]:
     }
     if reply.choices:
         record["choices"] = [choice._asdict() for choice in reply.choices]
+    if reply.steps:
+        files = turn.all_files[1:-1]
+        pairs = zip(reply.steps, files, strict=True)
+        record["steps"] = [transcript_message(step, names) for step, names in pairs]
+    if reply.check is not None:
+        check = dataclasses.asdict(reply.check)
+        record["check"] = {**check, "claims": [claim._asdict() for claim in reply.check.claims]}
     return record

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:  # with torch, which the command line's help does without
     from rich.progress import Progress, TaskID
 
-    from anymodal.types import Event, MediumProgress, MediumReady
+    from anymodal.types import Event, MediumProgress, MediumReady, ToolCalled, ToolFinished
 
+_LONGEST_RESULT = 300
 WHITESPACE = "\n\t"
 """Kept in a message's text; in a name or an error it could fake a line."""
 
@@ -21,10 +22,18 @@ WHITESPACE = "\n\t"
 def show_reply(events: Iterable[Event]) -> None:
     """Print a reply as its events come; media stand in the text as their number in brackets.
 
-    Bars show the media's progress, on standard error and only if that is a terminal.
+    Calls of tools and their results stand on lines of their own. Bars show the media's progress, on
+    standard error and only if that is a terminal.
     """
     from anymodal.config.printable import printable
-    from anymodal.types import MediumProgress, MediumReady, MediumStarted, TextDelta
+    from anymodal.types import (
+        MediumProgress,
+        MediumReady,
+        MediumStarted,
+        TextDelta,
+        ToolCalled,
+        ToolFinished,
+    )
 
     open_line = False
     with _Bars() as bars:
@@ -35,6 +44,9 @@ def show_reply(events: Iterable[Event]) -> None:
             elif isinstance(event, MediumStarted):
                 print(f"[{event.index + 1}: {event.modality}]", end="", flush=True)
                 open_line = True
+            elif isinstance(event, ToolCalled | ToolFinished):
+                print("\n" * open_line + tool_line(event), flush=True)
+                open_line = False
             elif isinstance(event, MediumProgress | MediumReady):
                 # A bar needs a line of its own. A server's text may go on behind it.
                 if open_line and bars.are_shown:
@@ -43,6 +55,17 @@ def show_reply(events: Iterable[Event]) -> None:
                 bars.update(event)
     if open_line:
         print(flush=True)
+
+
+def tool_line(event: ToolCalled | ToolFinished) -> str:
+    """A call, or its result, in one safe line."""
+    from anymodal.config.printable import printable
+    from anymodal.types import ToolCalled
+
+    if isinstance(event, ToolCalled):
+        return printable(f"  {event.call.name} {event.call.arguments}", _LONGEST_RESULT)
+    parts = (part if isinstance(part, str) else f"[{part.kind}]" for part in event.content)
+    return printable(f"  → {' '.join(parts)}", _LONGEST_RESULT)
 
 
 def show_progress(events: Iterable[Event]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -13,8 +14,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from anymodal.chat.session import Session
 from anymodal.chat.tool_turn import answer_with_tools
 from anymodal.chat.tools import Tool, Toolbox, ToolLimits, result_parts
+from anymodal.cli.chat_tools import ask_before_call
+from anymodal.cli.command_line import USAGE, main
 from anymodal.media import Image
 from anymodal.model import AnyModal
 from anymodal.types import Done, Event, Message, TextDelta, ToolCall, ToolCalled, ToolFinished
@@ -265,3 +269,69 @@ def test_models_without_tools_say_so() -> None:
         tiny_model().chat([["hello"], ["hello"]], tools=[weather])
     with pytest.raises(ValueError, match="timeout=0"):
         ToolLimits(timeout=0)
+
+
+def test_a_session_has_calls_in_its_history_and_its_files(model: AnyModal, tmp_path: Path) -> None:
+    def forecast(city: str) -> list[Any]:
+        return ["sunny", picture(5)]
+
+    tool: Any = ({"type": "function", "function": {"name": "weather"}}, forecast)
+    session = Session(model, tmp_path, 1, tools=[tool])
+    events = list(session.ask("a"))
+    assert [type(each) for each in events if not isinstance(each, TextDelta)] == [
+        *(ToolCalled, ToolFinished, Done)
+    ]
+    list(session.ask("and now?"))
+    roles = ["user", "assistant", "tool", "assistant"]
+    assert [message.role for message in session.messages] == roles * 2
+    for name in ("a.json", "a.html", "a.md"):
+        session.save(tmp_path / name)
+    assert ROME.split('"arguments": ')[1][:-1] in (tmp_path / "a.md").read_text()
+    other = Session(model, tmp_path, tools=[tool])
+    other.load(tmp_path / "a.json")
+    assert other.messages == session.messages
+    assert other.turns[0].reply.steps == session.turns[0].reply.steps
+    broken = (tmp_path / "a.json").read_text().replace('"role": "tool"', '"role": "system"')
+    (tmp_path / "a.json").write_text(broken)
+    with pytest.raises(ValueError, match="with calls of tools and their results between"):
+        other.load(tmp_path / "a.json")
+    with pytest.raises(ValueError, match="tool"):
+        Session(tiny_model(), tmp_path, tools=[tool])
+    with pytest.raises(ValueError, match="two tools of the name"):
+        Session(model, tmp_path, tools=[tool, tool])
+
+
+def test_the_command_line_offers_tools(
+    model: AnyModal,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("anymodal.cli.chat.open_model", lambda *args, **more: model)
+    monkeypatch.chdir(tmp_path)
+    command = ["chat", "a", "--tool", f"{__name__}:weather", "--model", "x"]
+    assert main([*command, "--allow-calls"]) == 0
+    out = capsys.readouterr().out
+    assert 'weather {"city": "Rome"}' in out and "→ Rome: sunny" in out and "It is sunny." in out
+    assert main([*command, "--allow-calls", "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert [step["role"] for step in steps] == ["assistant", "tool"]
+    for more, says in (
+        ([], "--allow-calls runs them without"),
+        (["--allow-calls", "--tool", "weather"], "write MODULE:FUNCTION"),
+        (["--allow-calls", "--tool", f"{__name__}:gone"], "has no function 'gone'"),
+        (["--allow-calls", "--tool", "gone.away:x"], "there is no module 'gone.away'"),
+    ):
+        assert main([*command, *more]) == USAGE
+        assert says in capsys.readouterr().err
+    assert main(["chat", "a", "--allow-calls"]) == USAGE
+    assert "--allow-calls is for tools" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("answer", "runs"), [("y", True), ("\n", False)])
+def test_a_call_is_asked_about(
+    answer: str, runs: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{answer}\n"))
+    assert ask_before_call(ToolCall("weather", ROME)) is runs
+    assert "run weather" in capsys.readouterr().err

@@ -143,6 +143,7 @@ class _OtherServer(BaseHTTPRequestHandler):
 
     bodies: list[dict[str, Any]] = []
     reply: list[Any] = []
+    first_replies: list[list[Any]] = []  # each given once, before that
 
     def do_GET(self) -> None:
         self.send_error(404)
@@ -151,7 +152,7 @@ class _OtherServer(BaseHTTPRequestHandler):
         self.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(200)
         self.end_headers()
-        for item in self.reply:
+        for item in self.first_replies.pop(0) if self.first_replies else self.reply:
             data = item if isinstance(item, str) else json.dumps(item)
             self.wfile.write(f"data: {data}\n\n".encode())
 
@@ -196,6 +197,53 @@ def test_other_servers_are_talked_to_as_far_as_they_go(other: str, tmp_path: Pat
     assert second["messages"][1]["content"] == "Look" and second["messages"][1]["images"] == [image]
     with pytest.raises(ValueError, match="makes text alone"):
         session.model.modalities_with({"steps": 3})
+
+
+def test_tools_run_here_and_results_go_back(other: str, tmp_path: Path) -> None:
+    begun: Any = {"index": 0, "id": "c1", "function": {"name": "add", "arguments": '{"a": 1,'}}
+    rest: Any = {"index": 0, "function": {"arguments": ' "b": 2}'}}
+    _OtherServer.first_replies[:] = [
+        [chunk({"content": "Let me see."}), chunk({"tool_calls": [begun]}),
+         chunk({"tool_calls": [rest]}), chunk({}, "tool_calls"), "[DONE]"],
+    ]  # fmt: skip
+    _OtherServer.reply = [chunk({"content": "3"}), chunk({}, "stop"), "[DONE]"]
+
+    def add(a: int, b: int) -> str:
+        """Add.
+
+        Args:
+            a: a number.
+            b: another one.
+        """
+        return str(a + b)
+
+    session = Session(RemoteModel(ServerClient(other), "theirs"), tmp_path, 1, tools=[add])
+    events = list(session.ask("how much?"))
+    assert [type(each).__name__ for each in events if not isinstance(each, TextDelta)] == [
+        *("ToolCalled", "ToolFinished", "Done")
+    ]
+    assert session.turns[0].reply.text == "3"
+    first, second = _OtherServer.bodies
+    assert first["tools"][0]["function"]["name"] == "add"
+    function = {"name": "add", "arguments": '{"a": 1, "b": 2}'}
+    assert second["messages"][1:] == [
+        {
+            **{"role": "assistant", "content": "Let me see."},
+            "tool_calls": [{"id": "c1", "type": "function", "function": function}],
+        },
+        {"role": "tool", "content": "3", "tool_call_id": "c1"},
+    ]
+    list(session.ask("again"))
+    assert [each["role"] for each in _OtherServer.bodies[2]["messages"]] == [
+        *("user", "assistant", "tool", "assistant", "user")
+    ]
+
+
+def test_a_reply_of_a_server_is_checked(remote: RemoteModel) -> None:
+    conversation = [picture(), "what is this?"]
+    *_, done = remote.stream(conversation, check=True, seed=1)
+    check = done.message.check  # type: ignore[union-attr]
+    assert check is not None and check.draft == "This is a ball." and len(check.claims) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Unpack
 
+from anymodal.chat.checking import (
+    ReplyChecker,
+    answer_with_check,
+    ask_model,
+    checker_of,
+    refuse_unchecked,
+)
 from anymodal.chat.messages import conversation_of
 from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettings, MediaSettingsByModality, TextSettings
+from anymodal.chat.tool_turn import answer_with_tools
+from anymodal.chat.tools import Toolbox, ToolLike, ToolLimits
 from anymodal.config import ranges
 from anymodal.io.message_parts import write_part
 from anymodal.language.kv_cache import PrefixCache
@@ -17,7 +26,7 @@ from anymodal.language.sampling import Sampling
 from anymodal.media import Audio, Limits, Media
 from anymodal.serving.client.http_client import Json, ServerClient, ServerError
 from anymodal.serving.client.remote_reply import ReplyReader
-from anymodal.types import Event, Message
+from anymodal.types import Event, Message, ToolCall
 
 TEXT = "text"
 _FIELDS = {"max_new_tokens": "max_completion_tokens", "modalities": "modalities"}
@@ -114,20 +123,26 @@ class RemoteModel:
         references: ReferencesByModality | None = None,
         limits: Limits | None = None,
         cache: PrefixCache | None = None,
+        tools: Sequence[ToolLike] = (),
+        tool_limits: ToolLimits | None = None,
+        approve_call: Callable[[ToolCall], bool] | None = None,
+        check: ReplyChecker | bool | None = None,
         **text: Unpack[TextSettings],
     ) -> Generator[Event]:
         """Answer a conversation; the arguments are those of `ChatModel.stream`, but that references
         are numbers of the conversation's media.
+
+        Tools run in this process, and checks put their questions to the server one by one.
 
         Raises:
             ServerError: while it is read, if the server refuses or fails.
             ValueError: for a conversation or settings that can't be sent.
         """
         self.check_settings(sampling, text)
-        messages = conversation_of(conversation, limits)
-        body = {
-            "model": self.name, "messages": [self._message(each) for each in messages],
-            "stream": True, "stream_options": {"include_usage": True}, **_text_fields(text),
+        messages, checker = conversation_of(conversation, limits), checker_of(check)
+        body: Json = {
+            "model": self.name, "stream": True, "stream_options": {"include_usage": True},
+            **_text_fields(text),
         }  # fmt: skip
         if seed is not None:
             body["seed"] = seed
@@ -135,8 +150,45 @@ class RemoteModel:
             body["sampling"] = {name: dict(settings) for name, settings in sampling.items()}
         if references:
             body["references"] = {name: _numbers(name, each) for name, each in references.items()}
-        self._reader = ReplyReader(limits or Limits(), is_ours=self._kinds is not None)
-        return self._stream(body)
+        tokens: list[str] = []
+
+        def answer(so_far: Sequence[Message], num_media: int) -> Generator[Event]:
+            self._reader = ReplyReader(
+                limits or Limits(),
+                is_ours=self._kinds is not None,
+                first_medium=num_media,
+                tokens=tokens,
+            )
+            return self._stream({**body, "messages": self._messages(so_far)})
+
+        if checker is not None:
+            refuse_unchecked(text, tools)
+            asks = ask_model(self, seed or 0)
+            return answer_with_check(answer(messages, 0), messages, checker, asks, seed or 0)
+        if not tools:
+            return answer(messages, 0)
+        toolbox = Toolbox(tools, tool_limits, approve_call)
+        body["tools"] = toolbox.definitions
+        # Others read no media in what tools give.
+        readable = _media_kinds(self._kinds.get("input")) if self._kinds is not None else ()
+        return answer_with_tools(answer, messages, toolbox, readable)
+
+    def check_tools(self) -> None:
+        """The server tells whether its model can be offered any."""
+
+    def _messages(self, messages: Sequence[Message]) -> list[Json]:
+        """Messages as the server reads them; results of tools name their calls, in order."""
+        ids: list[str] = []
+        written = []
+        for message in messages:
+            item = self._message(message)
+            for number, call in enumerate(item.get("tool_calls", ())):
+                call["id"] = call["id"] or f"call_{len(written)}_{number}"
+                ids.append(call["id"])
+            if message.role == "tool" and ids:
+                item["tool_call_id"] = ids.pop(0)
+            written.append(item)
+        return written
 
     def _stream(self, body: Json) -> Generator[Event]:
         with closing(_generator(self.client.events("/chat/completions", body))) as chunks:
@@ -147,17 +199,26 @@ class RemoteModel:
 
     def _message(self, message: Message) -> Json:
         """A message as the server reads it."""
-        parts = [_part(part) for part in message.content]
+        calls = [part for part in message.content if isinstance(part, ToolCall)]
+        parts = [_part(part) for part in message.content if not isinstance(part, ToolCall)]
         if message.role != "assistant":
             # A text alone as a string, since some servers read nothing else.
             is_text = all(part["type"] == TEXT for part in parts)
             return {"role": message.role, "content": message.text if is_text else parts}
         content: Json = {"role": "assistant", "content": message.text}
+        if calls:
+            content["tool_calls"] = [_call(call) for call in calls]
         if not message.media:
             return content
         if self._kinds is not None:
             return {**content, "parts": parts}
         return {**content, "images": [part for part in parts if part["type"] == "image_url"]}
+
+
+def _call(call: ToolCall) -> Json:
+    """A call of a tool as OpenAI's API has it."""
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _numbers(name: str, references: object) -> list[int]:

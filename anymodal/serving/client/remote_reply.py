@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
@@ -26,6 +26,8 @@ from anymodal.types import (
     TextDelta,
     TokenLogprob,
     TokenUsage,
+    ToolCall,
+    ToolCalled,
 )
 
 
@@ -45,14 +47,24 @@ class ReplyReader:
     Args:
         limits: the largest media that are read.
         is_ours: whether the server tells of media in `parts`; else pictures come in `images`.
+        first_medium: the number from which its media are counted, behind earlier replies of a turn.
+        tokens: texts of earlier replies' tokens, to which this one's are added.
 
     Attributes:
         tokens: the texts of the reply's tokens, which its log-probabilities name by their places.
     """
 
-    def __init__(self, limits: Limits, *, is_ours: bool) -> None:
-        self.limits, self.is_ours = limits, is_ours
-        self.tokens: list[str] = []
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        is_ours: bool,
+        first_medium: int = 0,
+        tokens: list[str] | None = None,
+    ) -> None:
+        self.limits, self.is_ours, self.first_medium = limits, is_ours, first_medium
+        self.tokens: list[str] = [] if tokens is None else tokens
+        self._calls: dict[int, dict[str, str]] = {}  # pieces of calls, by their places
         self._content: list[str | _Medium] = []
         self._media: list[_Medium] = []
         self._places: dict[int, int] = {}  # among the media, by their places in the reply
@@ -76,7 +88,10 @@ class ReplyReader:
             yield from events
         if self._finish_reason is None:
             raise ServerError("the server ended its answer before the reply was complete")
-        yield Done(self._message())
+        calls = [ToolCall(**self._calls[place]) for place in sorted(self._calls)]
+        for call in calls:
+            yield ToolCalled(call)
+        yield Done(self._message(calls))
 
     def save(self, medium: Media, path: Path) -> Path:
         """Save a medium of the reply: its file as it came where the suffix is the kind's own."""
@@ -103,6 +118,8 @@ class ReplyReader:
             else:
                 self._content.append(text)
             yield TextDelta(text, self._logprobs(choice.get("logprobs")))
+        for piece in delta.get("tool_calls") or []:
+            self._call_piece(piece)
         if self.is_ours:
             for part in delta.get("parts") or []:
                 yield from self._part(part)
@@ -118,25 +135,35 @@ class ReplyReader:
             )
         self._finish_reason = choice.get("finish_reason") or self._finish_reason
 
+    def _call_piece(self, piece: Mapping[str, Any]) -> None:
+        """Add a piece of a call; names and arguments may come in several."""
+        place = int(piece.get("index", len(self._calls)))
+        call = self._calls.setdefault(place, {"name": "", "arguments": "", "id": ""})
+        function = piece.get("function") or {}
+        call["id"] = str(piece.get("id") or call["id"])
+        call["name"] += str(function.get("name") or "")
+        call["arguments"] += str(function.get("arguments") or "")
+
     def _part(self, part: Mapping[str, Any]) -> Iterator[Event]:
         kind, place, status = kind_of(part.get("type")), part.get("index", 0), part.get("status")
         if place not in self._places:
             self._places[place] = len(self._media)
             self._media.append(_Medium(kind))
             self._content.append(self._media[-1])
-            yield MediumStarted(self._places[place], kind)
+            yield MediumStarted(self.first_medium + self._places[place], kind)
         index = self._places[place]
+        number = self.first_medium + index
         if status == "in_progress":
-            yield MediumProgress(index, kind, int(part["step"]), int(part["steps"]))
+            yield MediumProgress(number, kind, int(part["step"]), int(part["steps"]))
         elif status == "partial":
             _, data = _decode(part.get(f"{kind}_url"))
-            yield MediumDelta(index, kind, Media.kinds[kind].load(data, limits=self.limits))
+            yield MediumDelta(number, kind, Media.kinds[kind].load(data, limits=self.limits))
         elif status == "completed":
             record = self._media[index]
             record.mime, record.data = _decode(part.get(f"{kind}_url"))
             hints = {"sound": True} if kind == Video.kind else {}
             record.medium = Media.kinds[kind].load(record.data, limits=self.limits, **hints)
-            yield MediumReady(index, kind, record.medium)
+            yield MediumReady(number, kind, record.medium)
 
     def _logprobs(self, logprobs: object) -> tuple[TokenLogprob, ...]:
         content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
@@ -155,8 +182,8 @@ class ReplyReader:
         self.tokens.append(str(entry.get("token", "")))
         return len(self.tokens) - 1
 
-    def _message(self) -> Message:
-        parts: list[str | Media] = []
+    def _message(self, calls: Sequence[ToolCall]) -> Message:
+        parts: list[str | Media | ToolCall] = []
         for part in self._content:
             if isinstance(part, str):
                 parts.append(part)
@@ -164,7 +191,7 @@ class ReplyReader:
                 parts.append(part.medium)
         return Message(
             "assistant",
-            parts,
+            [*parts, *calls],
             finish_reason=self._finish_reason,
             usage=self._usage,
             choices=self._choices,
