@@ -198,9 +198,12 @@ class ReplyCheck:
         text = f"checked {len(self.claims)} claims in {seconds:.1f} s"
         if not self.wrong:
             return f"{text}, all right"
-        changes = [("wrong", [claim.text for claim in self.wrong])]
-        changes += [("taken out", self.removed), ("put in", self.added)]
-        parts = [f"{name}: {' '.join(each)}" for name, each in changes if each]
+        changes = {
+            "wrong": [claim.text for claim in self.wrong],
+            "taken out": [*self.removed],
+            "put in": [*self.added],
+        }
+        parts = [f"{name}: {' '.join(each)}" for name, each in changes.items() if each]
         return f"{text}; {'; '.join(parts)}"
 
 

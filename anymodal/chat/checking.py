@@ -120,7 +120,7 @@ def refuse_unchecked(text: TextSettings, tools: Sequence[object]) -> None:
             )
 
 
-def ask_model(model: object, seed: int) -> Ask:
+def ask_model(model: Verifier, seed: int) -> Ask:
     """Puts questions to a model: in a batch to one of this process, one by one to any other."""
 
     def ask(

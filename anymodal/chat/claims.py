@@ -39,6 +39,8 @@ class ClaimSettings:
             `SPLIT_PROMPT`; None takes each sentence of the reply for a claim.
         question: asks about a `{claim}`; one that is a question itself stays as it is.
         threshold: the least probability of yes at which a claim is right.
+        likelihoods: take the probabilities of yes and no as answers, where the model tells them;
+            False reads what it answers, which suits one that gives its reason first.
 
     Raises:
         ValueError: for texts without their places, or a threshold that is no probability.
@@ -47,6 +49,7 @@ class ClaimSettings:
     split_prompt: str | None = None
     question: str = QUESTION
     threshold: float = 0.5
+    likelihoods: bool = True
 
     def __post_init__(self) -> None:
         if self.split_prompt is not None and "{reply}" not in self.split_prompt:
@@ -107,7 +110,8 @@ def verify_claims(
         for media, several in claims
         for claim in several
     ]
-    answers = iter(ask(questions, ANSWERS) if questions else ())
+    choices = ANSWERS if settings.likelihoods else None
+    answers = iter(ask(questions, choices) if questions else ())
     return [
         [_checked(claim, next(answers), settings) for claim in several] for _, several in claims
     ]

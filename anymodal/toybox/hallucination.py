@@ -8,8 +8,7 @@ from pathlib import Path
 from anymodal.io.checkpoint import replacing
 from anymodal.tools.dataset.object_questions import LabelledMedium, ObjectQuestions
 from anymodal.toybox.oracles.text import VALUE_WORDS, read_text
-from anymodal.toybox.pairs import scene_prompts
-from anymodal.toybox.scene import THINGS
+from anymodal.toybox.pairs import attribute_question, scene_prompts
 
 LABELS, SAMPLES, SYNONYMS = "labels.jsonl", "samples.jsonl", "synonyms.txt"
 
@@ -68,6 +67,4 @@ class SceneQuestions(ObjectQuestions):
     """Questions about things and other attributes of scenes, in words that the Toybox knows."""
 
     def question(self, name: str, kind: str) -> str:
-        if name in THINGS:
-            return f"Is it a {name}?"
-        return f"Is it {name}?"
+        return attribute_question(name)

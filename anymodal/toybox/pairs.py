@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage
-from anymodal.tools.pairs.scorers import ReplyScore, Scored, Scorer
+from anymodal.tools.pairs.scorers import ClaimScorer, ReplyScore, Scored, Scorer
 from anymodal.toybox.grammar.captions import caption
-from anymodal.toybox.oracles.text import read_text
+from anymodal.toybox.oracles.text import read_text, score_text
 from anymodal.toybox.render import render_scene
-from anymodal.toybox.scene import sample_scene
-from anymodal.toybox.scoring import read_attributes, score, score_text
+from anymodal.toybox.scene import THINGS, sample_scene
+from anymodal.toybox.scoring import read_attributes, score
 from anymodal.types import Message
 
 
@@ -67,14 +67,24 @@ def _prompt(
     return EvaluationSample(name, (asked,), references=(text,))
 
 
+class AttributeClaimScorer(ClaimScorer):
+    """Claims of a reply about a scene: each attribute that it states, asked about by itself."""
+
+    def claims_of(self, replies: Sequence[Scored]) -> list[list[str]]:
+        return [[*map(attribute_question, read_text(reply.text).values())] for _, reply in replies]
+
+
+def attribute_question(value: str) -> str:
+    """The question whether a scene has a value of an attribute."""
+    return f"Is it a {value}?" if value in THINGS else f"Is it {value}?"
+
+
 class OracleScorer(Scorer):
     """Minus the number of a reply's wrong attributes, by the Toybox's oracles.
 
     What is expected stands in the prompt's `caption`, of which a medium is to be made, or else in
     its first reference, whose attributes the text is to state, and no others.
     """
-
-    batch_size = None
 
     def metadata(self) -> str:
         return type(self).__name__

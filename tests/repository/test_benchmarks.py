@@ -144,8 +144,9 @@ SMALLEST = {
     "turn.py": "--runs 1",
 }
 """How each benchmark is called here. `full_size.py` and those of WITH_TOOLS are below; `cards.py`
-wants the hub's files, `cluster.py` Ray; `real_pictures.py` and `real_fusions.py` have tests of
-their own, and so have those of nano's training (`test_nano_training.py`).
+wants the hub's files, `cluster.py` Ray; `real_pictures.py`, `real_fusions.py`, `hallucination.py`
+and `preferences.py` have tests of their own, and so have those of nano's training
+(`test_nano_training.py`).
 """
 WITH_TOOLS = {
     "serving_load.py": ("locust", "--runs 1 --requests 2 --mixed 20"),
@@ -177,7 +178,7 @@ def imported() -> None:
 def test_every_command_is_among_those_run_here() -> None:
     commands = {p.name for p in BENCHMARKS.glob("*.py") if "__main__" in p.read_text("utf-8")}
     elsewhere = {"full_size.py", "cards.py", "real_pictures.py", "real_fusions.py", "cluster.py"}
-    elsewhere |= {"nano_log.py", "contact_sheet.py"}
+    elsewhere |= {"nano_log.py", "contact_sheet.py", "hallucination.py", "preferences.py"}
     assert commands == {*SMALLEST, *WITH_TOOLS, *elsewhere}
 
 

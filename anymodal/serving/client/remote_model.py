@@ -179,7 +179,7 @@ class RemoteModel:
     def _messages(self, messages: Sequence[Message]) -> list[Json]:
         """Messages as the server reads them; results of tools name their calls, in order."""
         ids: list[str] = []
-        written = []
+        written: list[Json] = []
         for message in messages:
             item = self._message(message)
             for number, call in enumerate(item.get("tool_calls", ())):

@@ -46,6 +46,26 @@ class ScoreRecord(TypedDict):
     details: dict[str, Any]
 
 
+class PairResults(TypedDict):
+    """What came of making pairs.
+
+    Attributes:
+        model: who replied.
+        prompts: how many.
+        replies: how many were scored.
+        pairs: how many were kept.
+        left_out: numbers of what was left out, by the reason.
+        failed: replies that failed.
+    """
+
+    model: str
+    prompts: int
+    replies: int
+    pairs: int
+    left_out: dict[str, int]
+    failed: list[Failure]
+
+
 class _Prompt(NamedTuple):
     """A prompt, and as many samples that ask it, each for a reply of its own."""
 
@@ -53,7 +73,7 @@ class _Prompt(NamedTuple):
     repeats: list[EvaluationSample]
 
 
-def make_pairs(path: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, object], str]:
+def make_pairs(path: str | Path, overrides: Iterable[str] = ()) -> tuple[PairResults, str]:
     """Make pairs as a configuration says; figures, and a table of them.
 
     The folder then has `pairs.jsonl` (rows for preference training), `scores.jsonl` (every reply
@@ -123,12 +143,12 @@ def _score(
         for sample in prompt.repeats
         if (reply := stored_reply(store, sample)) is not None
     ]
-    size = scorer.batch_size or max(1, len(replies))
+    size = scorer.batch_size
     for start in tqdm(range(0, len(replies), size), desc=name, unit="batch"):
         some = replies[start : start + size]
         digests = [_digest(store, sample) for sample, _ in some]
-        known = [kept.records.get(sample.id, {}).get("digest") for sample, _ in some]
-        if known == digests:
+        known = [kept.records.get(sample.id) for sample, _ in some]
+        if [record and record["digest"] for record in known] == digests:
             continue
         # As a whole, since what a judge says may depend on the batch.
         scores = scorer.score([(sample, reply.load()) for sample, reply in some])
@@ -139,11 +159,8 @@ def _score(
             }  # fmt: skip
             kept.records[sample.id] = record
             kept.add(record)
-    return {
-        sample.id: ReplyScore(record["value"], record["details"])
-        for sample, _ in replies
-        if (record := kept.records.get(sample.id)) is not None
-    }
+    records = (kept.records[sample.id] for sample, _ in replies)
+    return {each["id"]: ReplyScore(each["value"], each["details"]) for each in records}
 
 
 def _digest(store: RecordStore[Reply], sample: EvaluationSample) -> str:
@@ -157,7 +174,7 @@ def _write(
     store: RecordStore[Reply],
     scores: Mapping[str, Mapping[str, ReplyScore]],
     failures: list[Failure],
-) -> tuple[dict[str, object], str]:
+) -> tuple[PairResults, str]:
     folder, selection = Path(job.output_dir), job.selection
     pairs: list[ScoredPair] = []
     lines: list[Mapping[str, object]] = []
@@ -177,7 +194,7 @@ def _write(
     write_json_lines(folder / SCORES, lines)
     write_json_lines(folder / PAIRS, [pair.row() for pair in pairs])
     write_pairs_page(folder, pairs[: job.page_pairs], len(pairs))
-    results = {
+    results: PairResults = {
         "model": job.model if isinstance(job.model, str) else job.model["_target_"],
         "prompts": len(prompts),
         "replies": len(lines),
@@ -187,8 +204,10 @@ def _write(
     }
     table = markdown_table(
         ["", "number"],
-        [[name, results[name]] for name in ("prompts", "replies", "pairs")]
-        + [[name, count] for name, count in selection.left_out.items()],
+        [
+            *(["prompts", len(prompts)], ["replies", len(lines)], ["pairs", len(pairs)]),
+            *([name, count] for name, count in selection.left_out.items()),
+        ],
     )
     write_results(folder, results, table)
     if not pairs:

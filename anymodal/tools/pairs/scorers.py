@@ -47,10 +47,10 @@ class Scorer(ABC):
     """Scores replies; the higher the better.
 
     Attributes:
-        batch_size: replies that are scored at once; None for all of a run.
+        batch_size: replies that are scored, and kept, at once.
     """
 
-    batch_size: int | None = 8
+    batch_size: int = 64
 
     def check(self, samples: Sequence[EvaluationSample]) -> None:  # noqa: B027 (most need nothing)
         """Make sure, before anything is asked, that the prompts have what is needed.
@@ -86,8 +86,6 @@ class MetricScorer(Scorer):
     Raises:
         ConfigError: for a metric over several replies together, such as CIDEr, or another `best`.
     """
-
-    batch_size = None
 
     def __init__(self, metric: Metric, figure: str | None = None, best: str = HIGHEST) -> None:
         if best not in (HIGHEST, LOWEST):
@@ -224,6 +222,7 @@ class ClaimScorer(Scorer):
         split_prompt: a file, see `chat.claims.ClaimSettings`; None for `SPLIT_PROMPT`.
         question: see there.
         threshold: see there.
+        likelihoods: see there.
         batch_size: replies whose claims are asked about at once.
         seed: of what is answered.
         settings: of local models' texts.
@@ -236,6 +235,7 @@ class ClaimScorer(Scorer):
         split_prompt: str | Path | None = None,
         question: str | None = None,
         threshold: float = 0.5,
+        likelihoods: bool = True,
         batch_size: int = 8,
         seed: int = 0,
         **settings: Any,
@@ -248,7 +248,7 @@ class ClaimScorer(Scorer):
         prompt = None
         if splitter is not None:
             prompt = SPLIT_PROMPT if split_prompt is None else read_prompt(split_prompt, "{reply}")
-        self.settings = ClaimSettings(prompt, question or QUESTION, threshold)
+        self.settings = ClaimSettings(prompt, question or QUESTION, threshold, likelihoods)
         self.batch_size, self.seed = batch_size, seed
 
     def metadata(self) -> str:
