@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 from anymodal.chat.batch import reply_many
 from anymodal.chat.claims import (
@@ -40,7 +40,7 @@ class Verifier(Protocol):
     """A model that questions are put to, in this process or on a server."""
 
     def stream(
-        self, conversation: object, *, seed: int | None = None, **text: object
+        self, conversation: object, *, seed: int | None = None, **text: Unpack[TextSettings]
     ) -> Generator[Event]:
         """Answer a conversation, see `ChatModel.stream`."""
 
