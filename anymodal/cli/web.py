@@ -22,7 +22,9 @@ _IN_PAGE = {"steps": "steps", "guidance": "guidance", "seed": "seed", "temperatu
 _TERMINAL = {"text": "TEXT", "prompts": "--prompts", "json": "--json", "attach": "--attach",
              "set": "--set", "top_p": "--top-p", "stop": "--stop", "logprobs": "--logprobs",
              "choice": "--choice", "reference": "--reference", "server": "--server",
-             "api_key": "--api-key", "n": "--n"}  # fmt: skip
+             "api_key": "--api-key", "n": "--n", "tool": "--tool", "mcp": "--mcp",
+             "check": "--check", "allow_calls": "--allow-calls",
+             "max_calls": "--max-calls"}  # fmt: skip
 """Options that mean something in a terminal alone, and how they are written."""
 
 

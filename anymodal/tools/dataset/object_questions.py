@@ -68,11 +68,22 @@ def labelled_media(
     for index in range(len(source)):
         try:
             medium = labelled_medium(source.entry(index), names)
+            file = _name_within(source.folder, source.rows.home(index), medium.file)
         except ValueError as error:
             raise ValueError(f"{source.rows.place(index)}: {error}") from error
         without += not medium.labels
-        media += [medium] if medium.labels else []
+        media += [medium._replace(file=file)] if medium.labels else []
     return media, without
+
+
+def _name_within(folder: Path, home: Path, file: str) -> str:
+    """The name of a file from a data set's folder, where names of its row start elsewhere."""
+    if home == folder:
+        return file
+    path = home / file
+    if not path.is_relative_to(folder):
+        raise ValueError(f"{path} lies outside of {folder}; name a folder of all by --folder")
+    return path.relative_to(folder).as_posix()
 
 
 def labelled_medium(entry: Row, names: ObjectNames | None) -> LabelledMedium:
