@@ -14,7 +14,7 @@ from anymodal.chat.batch import reply_many
 from anymodal.chat.claims import (
     Ask,
     ClaimSettings,
-    sentences_of,
+    statements_of,
     split_claims,
     verify_claims,
 )
@@ -219,7 +219,7 @@ def _reason_to_skip(messages: Sequence[Message], draft: Message) -> str:
         return "no media were shown"
     if draft.media:
         return "the reply makes media, which it may be about"
-    return "" if sentences_of(draft.text) else "the reply states nothing"
+    return "" if statements_of(draft.text) else "the reply states nothing"
 
 
 def _corrected(
@@ -240,12 +240,12 @@ def _corrected(
         told = checker.prompt.replace("{claims}", claims)
         (reply,) = ask([[*messages, Message("assistant", draft), Message("user", told)]], None)
         text = reply.text.strip()
-    return text if sentences_of(text) else checker.nothing_left
+    return text if statements_of(text) else checker.nothing_left
 
 
 def _changes(before: str, after: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Sentences that only the one text has, and those that only the other has."""
-    old, new = (sentences_of(text, questions=True) for text in (before, after))
+    old, new = (statements_of(text, questions=True) for text in (before, after))
     removed: list[str] = []
     added: list[str] = []
     for kind, *places in SequenceMatcher(None, old, new, False).get_opcodes():

@@ -71,7 +71,7 @@ def split_claims(
         settings: how.
     """
     if settings.split_prompt is None:
-        return [sentences_of(reply) for _, reply in replies]
+        return [statements_of(reply) for _, reply in replies]
     places = [place for place, (_, reply) in enumerate(replies) if reply.strip()]
     prompts = [
         settings.split_prompt.replace("{question}", replies[n][0]).replace("{reply}", replies[n][1])
@@ -84,7 +84,7 @@ def split_claims(
     return claims
 
 
-def sentences_of(text: str, questions: bool = False) -> list[str]:
+def statements_of(text: str, questions: bool = False) -> list[str]:
     """The sentences of a text that state something, and with `questions` those that ask."""
     sentences = [each.strip() for each in _SENTENCE.findall(text)]
     return _unique(each for each in sentences if questions or not each.endswith("?"))

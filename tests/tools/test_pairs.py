@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anymodal.chat.claims import ClaimSettings, sentences_of, split_claims, yes_probability
+from anymodal.chat.claims import ClaimSettings, statements_of, split_claims, yes_probability
 from anymodal.cli.command_line import USAGE, main
 from anymodal.config import ConfigError
 from anymodal.data.preferences import Preferences
@@ -83,7 +83,7 @@ def test_a_judge_says_scores(tmp_path: Path) -> None:
 
 def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
     text = "A red ball. Is it 3.5 m long? It is!\nBlue\nBlue"
-    assert sentences_of(text) == ["A red ball.", "It is!", "Blue"]
+    assert statements_of(text) == ["A red ball.", "It is!", "Blue"]
     prompts: list[Message] = []
 
     def ask(conversations: Any, choices: Any) -> list[Message]:
