@@ -14,8 +14,8 @@ from anymodal.chat.batch import reply_many
 from anymodal.chat.claims import (
     Ask,
     ClaimSettings,
-    statements_of,
     split_claims,
+    statements_of,
     verify_claims,
 )
 from anymodal.config import suggest

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anymodal.chat.claims import ClaimSettings, statements_of, split_claims, yes_probability
+from anymodal.chat.claims import ClaimSettings, split_claims, statements_of, yes_probability
 from anymodal.cli.command_line import USAGE, main
 from anymodal.config import ConfigError
 from anymodal.data.preferences import Preferences
